@@ -1,0 +1,136 @@
+"""Progress for people and for logs.
+
+On a terminal a live bar with rate and time left; otherwise one plain line every few seconds, so that a job's log
+can be read with `tail`. Both say the same numbers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from types import TracebackType
+
+PLAIN_INTERVAL_S = 10.0  # often enough to see life, rare enough that a day's log stays readable
+
+
+def log(message: str) -> None:
+    """Print one line to stderr, above a live bar if there is one."""
+    if _LIVE:
+        _LIVE[-1].console.print(message, highlight=False, markup=False)
+    else:
+        print(message, file=sys.stderr, flush=True)
+
+
+def is_terminal() -> bool:
+    """Whether people watch: stderr is a terminal and nobody asked for plain output (`VIDACT_PLAIN`, `NO_COLOR`)."""
+    return sys.stderr.isatty() and not os.environ.get("VIDACT_PLAIN")
+
+
+class Progress:
+    """A counted piece of work.
+
+    Args:
+        title: what is being done, such as `"Training IDM"`.
+        total: how many units there are, or None where nobody knows.
+        unit: the name of one unit, plural: `"frames"`.
+
+    Use as a context manager and call `advance(n, loss=0.12)`; keyword values are shown beside the bar.
+    """
+
+    def __init__(self, title: str, total: float | None = None, unit: str = "items"):
+        self.title = title
+        self.total = total
+        self.unit = unit
+        self.done = 0.0
+        self.initial = 0.0
+        self.fields: dict[str, object] = {}
+        self.started = time.monotonic()
+        self._last_line = self.started
+        self._bar: object | None = None
+
+    def __enter__(self) -> Progress:
+        self.started = self._last_line = time.monotonic()
+        if is_terminal():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn
+            from rich.progress import Progress as RichProgress
+
+            self._bar = bar = RichProgress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.fields[status]}"),
+                console=Console(stderr=True),
+                transient=False,
+            )
+            bar.start()
+            self._task = bar.add_task(self.title, total=self.total, status="")
+            _LIVE.append(bar)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._update_bar()
+            self._bar.stop()  # type: ignore[attr-defined]
+            _LIVE.remove(self._bar)
+            self._bar = None
+        elif kind is None:
+            print(self.line(final=True), file=sys.stderr, flush=True)
+
+    def resume_at(self, done: float) -> None:
+        """Start from work that an earlier run did: it counts as done, but not for the rate."""
+        self.done = self.initial = done
+
+    def advance(self, n: float = 1, **fields: object) -> None:
+        """Count `n` more units and show `fields` beside the bar."""
+        self.done += n
+        self.fields.update(fields)
+        if self._bar is not None:
+            self._update_bar()
+        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
+            self._last_line = time.monotonic()
+            print(self.line(), file=sys.stderr, flush=True)
+
+    @property
+    def rate(self) -> float:
+        """Units a second of this run."""
+        return (self.done - self.initial) / max(time.monotonic() - self.started, 1e-9)
+
+    def line(self, *, final: bool = False) -> str:
+        """The state as one plain line."""
+        return f"{self.title}: {self._status(final=final)}"
+
+    def _status(self, *, final: bool = False) -> str:
+        amount = f"{self.done:,.0f}" + (f"/{self.total:,.0f}" if self.total else "") + f" {self.unit}"
+        parts = [amount, f"{_number(self.rate)} {self.unit}/s"]
+        if final:
+            parts.append(f"took {duration(time.monotonic() - self.started)}")
+        elif self.total and self.rate > 0:
+            parts.append(f"{duration((self.total - self.done) / self.rate)} left")
+        parts += [
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in self.fields.items()
+        ]
+        return ", ".join(parts)
+
+    def _update_bar(self) -> None:
+        self._bar.update(self._task, completed=self.done, status=self._status())  # type: ignore[union-attr]
+
+
+_LIVE: list = []  # the live bars, innermost last
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    seconds = max(0, round(seconds))
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02d} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
