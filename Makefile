@@ -1,0 +1,52 @@
+# Everything starts here, from a bare Linux machine with Python 3.11 or newer:
+#   make demo    recorded play -> IDM -> labels -> shards -> cloned and fine-tuned agent -> runs/demo/report.html
+#   make test    all tests
+SHELL := /bin/bash
+comma := ,
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The engine that replays human demos is compiled on install: without a C compiler everything else still works.
+EXTRAS ?= games,cloud,track,dev$(if $(shell command -v cc),$(comma)demos)
+STAMP := $(VENV)/.vidact-installed
+HOURS ?=
+OUT ?= runs/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench soak clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(STAMP)  ## make .venv and install vidact into it, with everything that demo and test need
+
+# The first interpreter that is new enough and can make virtual environments wins.
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; py=; for c in $(PYTHON) python3.13 python3.12 python3.11 python3; do \
+	  if command -v $$c >/dev/null 2>&1 && $$c -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then py=$$c; break; fi; done; \
+	if [ -z "$$py" ]; then echo "vidact needs Python 3.11 or newer with its venv module (Debian: apt-get install python3 python3-venv); set PYTHON=/path/to/python to choose one" >&2; exit 2; fi; \
+	if [ ! -x $(BIN)/python ]; then echo "making $(VENV) with $$($$py --version)"; $$py -m venv $(VENV); fi
+	@$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "installing vidact[$(EXTRAS)] into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@touch $(STAMP)
+
+demo: setup  ## the whole chain on embedded defaults: report in runs/demo/report.html (HOURS=0.1 scales it, OUT=DIR moves it)
+	@$(BIN)/vidact demo --out $(OUT) $(if $(HOURS),--hours $(HOURS))
+
+test: setup  ## all tests
+	@$(BIN)/python -m pytest -m 'not soak' $(PYTEST_ARGS)
+
+check: setup  ## format, lint and types
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy -p vidact
+
+format: setup  ## format and fix what can be fixed
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: setup  ## every benchmark; figures go to benchmarks/results/
+	@set -e; for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f; done
+
+soak: setup  ## the long runs of the tests
+	@$(BIN)/python -m pytest -m soak --timeout 7200 $(PYTEST_ARGS)
+
+clean:  ## remove caches and build products, keep .venv and runs
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache; find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
