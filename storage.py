@@ -1,0 +1,269 @@
+"""Where bytes lie: local paths and fsspec URLs (`s3://`, `gs://`, `hdfs://`) behind a few plain functions.
+
+A local path is used as it is, with no fsspec in between: file names with `::`, `#`, `*` or newlines are legal there,
+and fsspec would take them for its own syntax. Everything that is written appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from .errors import MissingDependencyError
+
+HASH_BLOCK_BYTES = 1 << 20
+BUCKET_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"})
+EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
+
+
+def local_path(uri: str | os.PathLike[str]) -> Path | None:
+    """The path of a local `uri` (a plain path or `file://`), or None where it is remote."""
+    text = os.fspath(uri)
+    if "://" not in text:
+        return Path(text)
+    if text.startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    return None
+
+
+def join(base: str | os.PathLike[str], *parts: str) -> str:
+    """`base` and `parts` joined by single slashes: `join("s3://b/data", "shards", "x.tar")`."""
+    text = os.fspath(base)
+    for part in parts:
+        text = f"{text.rstrip('/') if text != '/' else ''}/{part.lstrip('/')}" if text else part
+    return text
+
+
+def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
+    """The fsspec filesystem of a remote `uri`, and its path inside it.
+
+    Listings are never cached: other processes and machines write into the same dataset.
+
+    Raises:
+        MissingDependencyError: the protocol's package is not installed.
+    """
+    import fsspec
+
+    text = os.fspath(uri)
+    try:
+        return fsspec.url_to_fs(text, use_listings_cache=False)
+    except ImportError as error:
+        protocol = text.split("://", 1)[0]
+        package = EXTRAS.get(protocol)
+        advice = f"install it with `pip install 'vidact[cloud]'` (or `{package}`)" if package else str(error)
+        raise MissingDependencyError(f"{text}: no filesystem for {protocol}:// is installed; {advice}") from error
+
+
+def open_uri(uri: str | os.PathLike[str], mode: str = "rb") -> IO[Any]:
+    """An open file. For writing prefer `write_atomic` and `put_atomic`: a file opened here is seen half-written."""
+    path = local_path(uri)
+    if path is not None:
+        return open(path, mode, encoding=None if "b" in mode else "utf-8")
+    fs, inner = filesystem(uri)
+    return fs.open(inner, mode)
+
+
+def read_bytes(uri: str | os.PathLike[str]) -> bytes:
+    """All bytes of a file. Raises FileNotFoundError."""
+    path = local_path(uri)
+    if path is not None:
+        return path.read_bytes()
+    fs, inner = filesystem(uri)
+    return fs.cat_file(inner)
+
+
+def read_range(uri: str | os.PathLike[str], start: int, end: int) -> bytes:
+    """Bytes `[start, end)` of a file; fewer where the file is shorter."""
+    path = local_path(uri)
+    if path is not None:
+        with open(path, "rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+    fs, inner = filesystem(uri)
+    return fs.cat_file(inner, start=start, end=end)
+
+
+def exists(uri: str | os.PathLike[str]) -> bool:
+    """Whether a file or folder (for buckets: a key or a prefix) is there."""
+    path = local_path(uri)
+    if path is not None:
+        return path.exists()
+    fs, inner = filesystem(uri)
+    return bool(fs.exists(inner))
+
+
+def size_bytes(uri: str | os.PathLike[str]) -> int:
+    """The size of a file. Raises FileNotFoundError."""
+    path = local_path(uri)
+    if path is not None:
+        return path.stat().st_size
+    fs, inner = filesystem(uri)
+    return int(fs.info(inner)["size"])
+
+
+def list_files(uri: str | os.PathLike[str], suffix: str = "", *, recursive: bool = False) -> list[str]:
+    """The files of a folder whose names end in `suffix`, sorted; none where there is no such folder.
+
+    Hidden names (a leading dot) are left out: files that are being written have such names.
+    """
+    path = local_path(uri)
+    if path is not None:
+        found = []
+        for folder, folders, names in os.walk(path):
+            folders[:] = [name for name in folders if recursive and not name.startswith(".")]
+            found += [os.path.join(folder, name) for name in names]
+    else:
+        fs, inner = filesystem(uri)
+        try:
+            listing = fs.find(inner, maxdepth=None if recursive else 1)
+        except FileNotFoundError:
+            return []
+        found = [join(uri, name[len(inner.rstrip("/")) :]) for name in listing]
+    return sorted(name for name in found if name.endswith(suffix) and not os.path.basename(name).startswith("."))
+
+
+def glob_uris(pattern: str) -> list[str]:
+    """The files that match a glob (`*`, `?`, `[…]`, `**`), sorted."""
+    path = local_path(pattern)
+    if path is not None:
+        return sorted(name for name in glob.glob(str(path), recursive=True) if os.path.isfile(name))
+    fs, inner = filesystem(pattern)
+    return sorted(fs.unstrip_protocol(name) for name in fs.glob(inner))
+
+
+def write_atomic(uri: str | os.PathLike[str], data: bytes) -> None:
+    """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
+    path = local_path(uri)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(_temporary_name(path.name))
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                _sync(file)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+        return
+    fs, inner = filesystem(uri)
+    if _is_bucket(uri):
+        fs.pipe_file(inner, data)  # one upload: an object store shows an object only when it is whole
+        return
+    temporary_inner = _temporary_inner(fs, inner)
+    fs.pipe_file(temporary_inner, data)
+    _rename_remote(fs, temporary_inner, inner)
+
+
+def put_atomic(local: str | os.PathLike[str], uri: str | os.PathLike[str], *, consume: bool = False) -> None:
+    """Put a finished local file in its place: locally and on hdfs under a name of its own, synced, then renamed;
+    into a bucket by one upload to the final key.
+
+    Args:
+        local: the finished file.
+        uri: its final place.
+        consume: the local file is not needed afterwards: it is moved where that is possible, and is gone in any case.
+    """
+    source = Path(local)
+    path = local_path(uri)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if consume and source.stat().st_dev == path.parent.stat().st_dev:
+            with open(source, "rb+") as file:
+                _sync(file)
+            os.replace(source, path)
+        else:
+            temporary = path.with_name(_temporary_name(path.name))
+            try:
+                with open(source, "rb") as reader, open(temporary, "wb") as writer:
+                    shutil.copyfileobj(reader, writer, HASH_BLOCK_BYTES)
+                    _sync(writer)
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    else:
+        fs, inner = filesystem(uri)
+        if _is_bucket(uri):
+            fs.put_file(str(source), inner)
+        else:
+            temporary_inner = _temporary_inner(fs, inner)
+            fs.put_file(str(source), temporary_inner)
+            _rename_remote(fs, temporary_inner, inner)
+    if consume:
+        source.unlink(missing_ok=True)
+
+
+def remove(uri: str | os.PathLike[str]) -> None:
+    """Delete a file; nothing happens where there is none."""
+    path = local_path(uri)
+    if path is not None:
+        path.unlink(missing_ok=True)
+        return
+    fs, inner = filesystem(uri)
+    try:
+        fs.rm_file(inner)
+    except FileNotFoundError:
+        return
+
+
+def sha256_file(uri: str | os.PathLike[str]) -> str:
+    """The hex SHA-256 of a file's bytes, read in blocks."""
+    digest = hashlib.sha256()
+    with open_uri(uri, "rb") as file:
+        while block := file.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_bucket(uri: str | os.PathLike[str]) -> bool:
+    return os.fspath(uri).split("://", 1)[0] in BUCKET_PROTOCOLS
+
+
+def _temporary_name(name: str) -> str:
+    """A hidden name unique to this attempt, short enough where `name` itself is near the limit of 255 bytes."""
+    attempt = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(4).hex()}"
+    return f".{name[:100]}.{attempt}.tmp"
+
+
+def _temporary_inner(fs: Any, inner: str) -> str:
+    folder, _, name = inner.rpartition("/")
+    fs.makedirs(folder, exist_ok=True)
+    return f"{folder}/{_temporary_name(name)}"
+
+
+def _rename_remote(fs: Any, source: str, target: str) -> None:
+    """Rename where the target may exist: hdfs refuses that, so an old file goes first."""
+    try:
+        fs.mv(source, target)
+    except (FileExistsError, OSError):
+        if not fs.exists(target):
+            fs.rm_file(source)
+            raise
+        fs.rm_file(target)
+        fs.mv(source, target)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut; filesystems that cannot sync a folder (some network ones) are left alone."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        return
+    finally:
+        os.close(handle)

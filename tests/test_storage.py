@@ -1,0 +1,101 @@
+"""Bytes at rest: atomic writes, names that fsspec would misread, the same calls on a remote filesystem."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from vidact import storage
+from vidact.errors import MissingDependencyError
+
+
+@pytest.fixture(params=["local", "memory"])
+def folder(request, tmp_path):
+    if request.param == "local":
+        yield str(tmp_path / "data")
+    else:
+        name = f"memory://{tmp_path.name}"
+        yield name
+        fs, inner = storage.filesystem(name)
+        if fs.exists(inner):
+            fs.rm(inner, recursive=True)
+
+
+def test_write_read_list_remove(folder):
+    uri = storage.join(folder, "_commits", "train-00000.json")
+    assert not storage.exists(uri)
+    assert storage.list_files(storage.join(folder, "_commits")) == []
+    storage.write_atomic(uri, b"old")
+    storage.write_atomic(uri, b"new bytes")
+    assert storage.read_bytes(uri) == b"new bytes"
+    assert storage.read_range(uri, 4, 9) == b"bytes"
+    assert storage.size_bytes(uri) == 9
+    assert storage.sha256_file(uri) == hashlib.sha256(b"new bytes").hexdigest()
+    assert [name.rsplit("/", 1)[1] for name in storage.list_files(storage.join(folder, "_commits"), ".json")] == [
+        "train-00000.json"
+    ]
+    storage.remove(uri)
+    storage.remove(uri)
+    assert not storage.exists(uri)
+
+
+def test_put_copies_or_consumes(folder, tmp_path):
+    source = tmp_path / "spool.tar"
+    source.write_bytes(b"tar")
+    storage.put_atomic(source, storage.join(folder, "shards", "a.tar"))
+    assert source.exists()
+    storage.put_atomic(source, storage.join(folder, "shards", "b.tar"), consume=True)
+    assert not source.exists()
+    shards = storage.join(folder, "shards")
+    assert [storage.read_bytes(uri) for uri in storage.list_files(shards)] == [b"tar", b"tar"]
+
+
+def test_list_is_flat_unless_asked_and_hides_unfinished_files(folder):
+    for name in ("b.mp4", "a.mp4", "deep/c.mp4", ".a.mp4.tmp"):
+        storage.write_atomic(storage.join(folder, name), b"x")
+    names = [uri[len(folder) + 1 :] for uri in storage.list_files(folder, ".mp4")]
+    assert names == ["a.mp4", "b.mp4"]
+    assert len(storage.list_files(folder, ".mp4", recursive=True)) == 3
+
+
+def test_glob(folder):
+    for name in ("train-0.tar", "train-1.tar", "val-0.tar"):
+        storage.write_atomic(storage.join(folder, name), b"x")
+    assert len(storage.glob_uris(storage.join(folder, "train-*.tar"))) == 2
+
+
+@pytest.mark.parametrize("name", ["a::b.mp4", "with space#1.mp4", "new\nline.mp4", "Ünïcode 'q\".mp4", "a?b*.mp4"])
+def test_local_names_that_fsspec_would_misread(tmp_path, name):
+    path = str(tmp_path / name)
+    storage.write_atomic(path, b"x")
+    assert storage.exists(path)
+    assert storage.read_bytes(path) == b"x"
+    assert storage.list_files(str(tmp_path)) == [path]
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
+    path = tmp_path / "dataset.json"
+    storage.write_atomic(path, b"old")
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        storage.write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["dataset.json"]
+
+
+def test_join_and_local_path():
+    assert storage.join("s3://bucket/data/", "shards", "a.tar") == "s3://bucket/data/shards/a.tar"
+    assert storage.join("", "a") == "a"
+    assert storage.join("/", "a") == "/a"
+    assert storage.local_path("s3://bucket/x") is None
+    assert str(storage.local_path("file:///tmp/a%20b")) == "/tmp/a b"
+
+
+def test_a_missing_filesystem_names_what_to_install():
+    with pytest.raises(MissingDependencyError, match="dropbox"):
+        storage.exists("dropbox://folder/file")
