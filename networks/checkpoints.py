@@ -1,0 +1,177 @@
+"""A checkpoint: a folder with `model.safetensors` and `config.json`, whole or refused.
+
+Nothing in it is a pickle, so a checkpoint of a stranger can be loaded without running anything of theirs.
+`config.json` carries the digest of the weights: a pair that does not belong together is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from ..errors import CheckpointError
+
+MODEL_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+VERSION = 1  # of the layout of config.json; raised when an old reader would misread a new checkpoint
+KINDS = ("idm", "policy", "filter")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """What a checkpoint folder holds."""
+
+    state: dict[str, torch.Tensor]
+    """The network's `state_dict`, on the CPU."""
+    config: dict[str, Any]
+    """Network, spec, training configuration, lineage, metrics."""
+    sha256: str
+    """Digest over weights and configuration (hex): the name by which labels and scores refer to this model."""
+    uri: str
+    """Where it was read from."""
+
+    def require_kind(self, kind: str) -> Checkpoint:
+        """Return self, or raise CheckpointError where this is another kind of model."""
+        if self.config.get("kind") != kind:
+            raise CheckpointError(
+                f"{self.uri}: this checkpoint is of kind '{self.config.get('kind')}', but a '{kind}' is needed here"
+            )
+        return self
+
+
+def save_checkpoint(folder: str | Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> str:
+    """Write a checkpoint folder and return its digest.
+
+    Args:
+        folder: a local path or any fsspec URL. The configuration is put in place last, and each file by one rename (in
+            a bucket: one upload): a folder without it is no checkpoint yet, and one that was interrupted between the
+            two is refused by its digest. Other files of the folder (snapshots, metrics) stay.
+        state: the network's `state_dict`.
+        config: JSON-able; must name its `kind`: `idm`, `policy` or `filter`.
+    """
+    if config.get("kind") not in KINDS:
+        raise CheckpointError(f"a checkpoint's config must have a 'kind' out of {KINDS}, got {config.get('kind')!r}")
+    weights = save_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
+    complete = {**config, "version": VERSION, "model_sha256": hashlib.sha256(weights).hexdigest()}
+    text = (json.dumps(complete, indent=1, sort_keys=True, default=_plain) + "\n").encode()
+    local = local_folder(folder)
+    if local is not None:
+        _write_files(local, {MODEL_FILE: weights, CONFIG_FILE: text})
+    else:
+        from ..storage import join, write_atomic
+
+        write_atomic(join(str(folder), MODEL_FILE), weights)
+        write_atomic(join(str(folder), CONFIG_FILE), text)
+    return _digest(weights, text)
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Raises CheckpointError where a part is missing, damaged, or does not belong to the other.
+    """
+    text, weights = _read(folder, CONFIG_FILE), _read(folder, MODEL_FILE)
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise CheckpointError(f"{folder}/{CONFIG_FILE} is not JSON: {error}") from error
+    if not isinstance(config, dict) or config.get("version", 0) > VERSION:
+        raise CheckpointError(
+            f"{folder}/{CONFIG_FILE} is of version {config.get('version') if isinstance(config, dict) else None}; "
+            f"this program reads up to {VERSION}: use a newer one"
+        )
+    expected, got = config.get("model_sha256"), hashlib.sha256(weights).hexdigest()
+    if expected is not None and expected != got:
+        raise CheckpointError(
+            f"{folder}: {MODEL_FILE} is not the file that {CONFIG_FILE} was written for "
+            f"(sha256 {got[:12]}, expected {expected[:12]}): copy the whole folder again"
+        )
+    try:
+        state = load_tensors(weights)
+    except SafetensorError as error:
+        raise CheckpointError(f"{folder}/{MODEL_FILE} is damaged: {error}") from error
+    return Checkpoint(state=state, config=config, sha256=_digest(weights, text), uri=str(folder))
+
+
+def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
+    """Load the weights into `module`; CheckpointError names the first tensors that do not fit."""
+    own = module.state_dict()
+    missing = sorted(own.keys() - checkpoint.state.keys())
+    surplus = sorted(checkpoint.state.keys() - own.keys())
+    wrong = [
+        f"{name}: {tuple(checkpoint.state[name].shape)}, expected {tuple(own[name].shape)}"
+        for name in sorted(own.keys() & checkpoint.state.keys())
+        if own[name].shape != checkpoint.state[name].shape
+    ]
+    if missing or surplus or wrong:
+        raise CheckpointError(
+            f"{checkpoint.uri}: the weights do not fit the network of its config: "
+            f"missing {missing[:3]}, unknown {surplus[:3]}, wrong shape {wrong[:3]}"
+        )
+    module.load_state_dict(checkpoint.state)
+
+
+def local_folder(folder: str | Path) -> Path | None:
+    """The path of a local folder, or None for the URL of a remote one."""
+    text = str(folder)
+    if text.startswith("file://"):
+        return Path(text.removeprefix("file://"))
+    return None if "://" in text else Path(text)
+
+
+def _read(folder: str | Path, name: str) -> bytes:
+    local = local_folder(folder)
+    try:
+        if local is not None:
+            return (local / name).read_bytes()
+        from ..storage import join, read_bytes
+
+        return read_bytes(join(str(folder), name))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise CheckpointError(
+            f"{folder} is no checkpoint: it has no {name} (a checkpoint is a folder with {MODEL_FILE}, {CONFIG_FILE})"
+        ) from error
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Put files in place by rename, in the order given, once all of them are safely on the disk."""
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = {name: folder / f".{name}.{os.getpid()}.tmp" for name in files}
+    try:
+        for name, data in files.items():
+            with open(temporary[name], "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in files:
+            os.replace(temporary[name], folder / name)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+
+
+def _digest(weights: bytes, config: bytes) -> str:
+    return hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(config).digest()).hexdigest()
+
+
+def _plain(value: object) -> object:
+    """JSON for the few other types that configs hold."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if hasattr(value, "item"):
+        return value.item()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)

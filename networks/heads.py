@@ -1,0 +1,151 @@
+"""The two action heads, both made from an action spec.
+
+B batch, T frames (or any leading shape ...), D width, K buttons, A axes, J joint actions, C joint camera bins
+
+- `FactoredHead` (the IDM): one Bernoulli a button, one categorical an axis.
+- `JointHead` (policies): one categorical over the product of the button groups and the camera meta-action, and one over
+  the joint camera bins. The camera counts only where the meta-action says that the mouse moves: in the log-probability,
+  the entropy, the divergence and the sample alike.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..datasets.actions import ActionSpec
+from ..datasets.joint_actions import JointActions
+from .trunk import scale_rows_
+
+
+class FactoredLogits(NamedTuple):
+    """Logits of the IDM."""
+
+    buttons: Tensor
+    """float [B, T, K]: log-odds that a button is held."""
+    axes: tuple[Tensor, ...]
+    """For each axis float [B, T, bins]."""
+
+
+class FactoredHead(nn.Module):
+    """[B, T, D] ► FactoredLogits."""
+
+    def __init__(self, width: int, spec: ActionSpec):
+        super().__init__()
+        self.bins = tuple(spec.num_bins)
+        self.buttons = _small_linear(width, spec.num_buttons)
+        self.axes = nn.ModuleList(_small_linear(width, bins) for bins in self.bins)
+
+    def forward(self, x: Tensor) -> FactoredLogits:
+        return FactoredLogits(self.buttons(x), tuple(axis(x) for axis in self.axes))
+
+
+class JointLogits(NamedTuple):
+    """Logits of a policy."""
+
+    joint: Tensor
+    """float [..., J]."""
+    camera: Tensor | None
+    """float [..., C], or None where the spec has no axes."""
+
+
+class JointHead(nn.Module):
+    """[..., D] ► JointLogits, and what can be asked about the distribution that they stand for.
+
+    All methods take logits of any leading shape and work in float32 whatever the logits' dtype.
+    """
+
+    camera_on: Tensor
+
+    def __init__(self, width: int, spec: ActionSpec):
+        super().__init__()
+        actions = JointActions(spec)
+        self.num_joint, self.num_camera = int(actions.num_joint), int(actions.num_camera)
+        self.joint = _small_linear(width, self.num_joint)
+        self.camera = _small_linear(width, self.num_camera) if self.num_camera else None
+        moves = np.asarray(actions.camera_on(np.arange(self.num_joint)), dtype=bool)
+        self.register_buffer("camera_on", torch.from_numpy(moves), persistent=False)
+
+    def forward(self, x: Tensor) -> JointLogits:
+        return JointLogits(self.joint(x), None if self.camera is None else self.camera(x))
+
+    def log_prob(self, logits: JointLogits, joint: Tensor, camera: Tensor | None = None) -> Tensor:
+        """log p(action), float [...].
+
+        Args:
+            joint: int64 [...]. camera: int64 [...]; ignored where the joint action leaves the mouse still.
+        """
+        result = _log_softmax(logits.joint).gather(-1, joint[..., None])[..., 0]
+        if logits.camera is not None:
+            if camera is None:
+                raise ValueError("this spec has axes: log_prob needs the camera bins too")
+            of_camera = _log_softmax(logits.camera).gather(-1, camera[..., None])[..., 0]
+            result = result + torch.where(self.camera_on[joint], of_camera, torch.zeros_like(of_camera))
+        return result
+
+    def sample(
+        self, logits: JointLogits, *, temperature: float = 1.0, uniforms: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Draw actions: joint int64 [...], camera int64 [...] (0 where the spec has no axes).
+
+        Args:
+            temperature: the logits are divided by it; 0 takes the most likely action.
+            uniforms: float64 [..., 2] in [0, 1), the chance to use (so that every episode can bring its own generator);
+                by default torch's own.
+        """
+        if uniforms is None:
+            uniforms = torch.rand(*logits.joint.shape[:-1], 2, dtype=torch.float64, device=logits.joint.device)
+        joint = _draw(logits.joint, temperature, uniforms[..., 0])
+        if logits.camera is None:
+            return joint, torch.zeros_like(joint)
+        return joint, _draw(logits.camera, temperature, uniforms[..., 1])
+
+    def entropy(self, logits: JointLogits) -> Tensor:
+        """Entropy of the action in nats, float [...]."""
+        log_joint = _log_softmax(logits.joint)
+        result = -(log_joint.exp() * log_joint).sum(-1)
+        if logits.camera is not None:
+            log_camera = _log_softmax(logits.camera)
+            result = result - self.camera_probability(logits) * (log_camera.exp() * log_camera).sum(-1)
+        return result
+
+    def kl(self, p: JointLogits, q: JointLogits) -> Tensor:
+        """KL(p ‖ q) in nats, float [...]: the camera's share is weighted by p's probability of moving it."""
+        result = _kl(p.joint, q.joint)
+        if p.camera is not None and q.camera is not None:
+            result = result + self.camera_probability(p) * _kl(p.camera, q.camera)
+        return result
+
+    def camera_probability(self, logits: JointLogits) -> Tensor:
+        """The probability that the mouse moves, float [...]."""
+        return _log_softmax(logits.joint).exp() @ self.camera_on.float()
+
+
+def _small_linear(width: int, outputs: int) -> nn.Linear:
+    """A linear layer that starts near the uniform distribution."""
+    layer = nn.Linear(width, outputs)
+    scale_rows_(layer.weight, 0.1)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    return torch.log_softmax(logits.float(), dim=-1)
+
+
+def _kl(p: Tensor, q: Tensor) -> Tensor:
+    log_p, log_q = _log_softmax(p), _log_softmax(q)
+    return (log_p.exp() * (log_p - log_q)).sum(-1)
+
+
+def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Tensor:
+    """Invert the cumulative distribution at `uniform` (in float64: a thousand outcomes round badly in float32)."""
+    if temperature == 0:
+        return logits.argmax(-1)
+    cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)  # (..., outcomes)
+    target = (uniform.double() * cumulative[..., -1])[..., None]
+    drawn = torch.searchsorted(cumulative, target.contiguous(), right=True)[..., 0]
+    return drawn.clamp_max(logits.shape[-1] - 1)

@@ -1,0 +1,64 @@
+"""A checkpoint comes back as it was, and a damaged or foreign one is refused with a reason."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+from vidact.errors import CheckpointError
+from vidact.networks.checkpoints import load_checkpoint, load_into, save_checkpoint
+
+
+def test_round_trip_keeps_weights_config_and_digest(tmp_path):
+    model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    digest = save_checkpoint(tmp_path / "ckpt", model.state_dict(), {"kind": "policy", "network": {"width": 4}})
+    loaded = load_checkpoint(tmp_path / "ckpt")
+    assert loaded.sha256 == digest
+    assert loaded.config["network"] == {"width": 4}
+    assert sorted(path.name for path in (tmp_path / "ckpt").iterdir()) == ["config.json", "model.safetensors"]
+    other = nn.Conv2d(3, 4, 3)
+    load_into(other, loaded)
+    assert torch.equal(other.weight, model.weight)
+
+
+def test_saving_again_replaces_the_checkpoint_and_keeps_the_other_files(tmp_path):
+    save_checkpoint(tmp_path, nn.Linear(2, 2).state_dict(), {"kind": "idm"})
+    (tmp_path / "metrics.jsonl").write_text("{}\n")
+    second = nn.Linear(2, 2).state_dict()
+    digest = save_checkpoint(tmp_path, second, {"kind": "idm", "metrics": {"loss": 1.0}})
+    loaded = load_checkpoint(tmp_path)
+    assert loaded.sha256 == digest
+    assert torch.equal(loaded.state["weight"], second["weight"])
+    assert (tmp_path / "metrics.jsonl").exists()
+
+
+def test_the_digest_depends_on_weights_and_config(tmp_path):
+    state = nn.Linear(2, 2).state_dict()
+    a = save_checkpoint(tmp_path / "a", state, {"kind": "idm"})
+    b = save_checkpoint(tmp_path / "b", state, {"kind": "idm"})
+    c = save_checkpoint(tmp_path / "c", state, {"kind": "idm", "calibration": [1.0]})
+    assert a == b != c
+
+
+def test_weights_of_another_run_are_refused(tmp_path):
+    save_checkpoint(tmp_path / "a", nn.Linear(2, 2).state_dict(), {"kind": "idm"})
+    save_checkpoint(tmp_path / "b", nn.Linear(2, 2).state_dict(), {"kind": "idm"})
+    (tmp_path / "a" / "model.safetensors").write_bytes((tmp_path / "b" / "model.safetensors").read_bytes())
+    with pytest.raises(CheckpointError, match=r"not the file that config\.json was written for"):
+        load_checkpoint(tmp_path / "a")
+
+
+def test_errors_say_what_is_missing(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no config\.json"):
+        load_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match="'kind'"):
+        save_checkpoint(tmp_path, {}, {"kind": "poem"})
+    save_checkpoint(tmp_path, nn.Linear(2, 2).state_dict(), {"kind": "idm"})
+    with pytest.raises(CheckpointError, match="of kind 'idm', but a 'policy'"):
+        load_checkpoint(tmp_path).require_kind("policy")
+    with pytest.raises(CheckpointError, match="wrong shape"):
+        load_into(nn.Linear(3, 2), load_checkpoint(tmp_path))
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "version": 99}))
+    with pytest.raises(CheckpointError, match="version 99"):
+        load_checkpoint(tmp_path)

@@ -1,0 +1,93 @@
+"""The joint head's probabilities by hand: the camera counts only where the mouse moves."""
+
+import math
+
+import pytest
+import torch
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.joint_actions import JointActions
+from vidact.networks.heads import FactoredHead, JointHead, JointLogits
+
+TINY_SPEC = ActionSpec.from_dict(
+    {
+        "name": "tiny",
+        "version": 1,
+        "tick_hz": "10",
+        "frame": {"width": 8, "height": 8},
+        "buttons": {"go": "key.keyboard.w"},
+        "groups": [{"members": ["go"]}],
+        "axes": [
+            {
+                "name": "yaw",
+                "input": "dx",
+                "degrees_per_pixel": 0.15,
+                "quantiser": {"max_deg": 10.0, "bins": 3, "mu": 10.0},
+            }
+        ],
+    }
+)
+# Joint actions 0..3 = (released, released and mouse, pressed, pressed and mouse); camera 0..2.
+JOINT = torch.tensor([0.1, 0.2, 0.3, 0.4])
+CAMERA = torch.tensor([0.5, 0.25, 0.25])
+
+
+def logits():
+    return JointLogits(JOINT.log() + 3.0, CAMERA.log() - 1.0)
+
+
+def head():
+    return JointHead(4, TINY_SPEC)
+
+
+def test_log_prob_counts_the_camera_only_where_the_mouse_moves():
+    expand = JointLogits(logits().joint.expand(4, 4), logits().camera.expand(4, 3))
+    got = head().log_prob(expand, torch.tensor([0, 1, 2, 3]), torch.tensor([2, 2, 0, 0]))
+    torch.testing.assert_close(got.exp(), torch.tensor([0.1, 0.2 * 0.25, 0.3, 0.4 * 0.5]))
+
+
+def test_entropy_and_kl_are_those_of_the_list_of_outcomes():
+    outcomes = torch.tensor([0.1, 0.3, *(0.2 * CAMERA), *(0.4 * CAMERA)])
+    entropy = -(outcomes * outcomes.log()).sum()
+    torch.testing.assert_close(head().entropy(logits()), entropy)
+    other = JointLogits(torch.zeros(4), torch.tensor([0.0, 1.0, 0.0]))
+    camera = torch.softmax(other.camera, -1)
+    others = torch.tensor([0.25, 0.25, *(0.25 * camera), *(0.25 * camera)])
+    torch.testing.assert_close(head().kl(logits(), other), (outcomes * (outcomes / others).log()).sum())
+    assert head().kl(logits(), logits()).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_samples_invert_the_cumulative_distribution():
+    expand = JointLogits(logits().joint.expand(5, 4), logits().camera.expand(5, 3))
+    uniforms = torch.tensor([[0.05, 0.0], [0.15, 0.49], [0.35, 0.51], [0.65, 0.76], [0.9999999, 0.9999999]]).double()
+    joint, camera = head().sample(expand, uniforms=uniforms)
+    assert joint.tolist() == [0, 1, 2, 3, 3]
+    assert camera.tolist() == [0, 0, 1, 2, 2]
+    joint, camera = head().sample(expand, temperature=0)
+    assert joint.tolist() == [3] * 5
+    assert camera.tolist() == [0] * 5
+
+
+def test_sampled_frequencies_and_temperature():
+    torch.manual_seed(0)
+    many = JointLogits(logits().joint.expand(20_000, 4), logits().camera.expand(20_000, 3))
+    joint, _ = head().sample(many, temperature=2.0)
+    expected = JOINT.sqrt() / JOINT.sqrt().sum()
+    torch.testing.assert_close(torch.bincount(joint) / 20_000, expected, atol=0.015, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["doom", "crafter", "minecraft"])
+def test_heads_of_the_built_in_specs(name):
+    spec = ActionSpec.load(name)
+    actions = JointActions(spec)
+    features = torch.randn(2, 3, 16)
+    joint_head = JointHead(16, spec)
+    out = joint_head(features)
+    assert out.joint.shape == (2, 3, actions.num_joint)
+    assert (out.camera is None) == (spec.num_axes == 0)
+    joint, camera = joint_head.sample(out)
+    assert torch.isfinite(joint_head.log_prob(out, joint, camera)).all()
+    uniform = math.log(actions.num_joint) + (math.log(actions.num_camera) / 2 if spec.num_axes else 0)
+    assert joint_head.entropy(out).mean().item() == pytest.approx(uniform, abs=0.2)  # starts near uniform
+    factored = FactoredHead(16, spec)(features)
+    assert factored.buttons.shape == (2, 3, spec.num_buttons)
+    assert [axis.shape[-1] for axis in factored.axes] == list(spec.num_bins)
