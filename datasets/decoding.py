@@ -1,0 +1,128 @@
+"""Wanted frames of one video, decoded exactly: from the right key frame, without what nobody needs, never past damage.
+
+A damaged picture is only told when it is *shown*, and pictures that lean on it may have been shown before: so each
+picture is held back until everything that was decoded before it has been shown whole.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from .actions import FrameSpec
+from .orientation import Orientation
+from .packet_skipping import UnreferencedPackets
+from .probing import VideoProbe, open_video
+from .resize import FrameResizer
+from .tick_timing import NS
+
+
+class DamageError(Exception):
+    """Decoding cannot go on; source frames from index `frame` on are lost."""
+
+    def __init__(self, detail: str, frame: int):
+        super().__init__(detail)
+        self.frame = frame
+
+
+def decode_frames(
+    video: VideoProbe, spec_frame: FrameSpec, wanted: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield (index, picture uint8 [H, W, 3]) of each source frame in `wanted`, int64 [n] rising. Raises DamageError."""
+    resizer = FrameResizer(spec_frame)
+    held: deque[tuple[int, int, NDArray[np.uint8]]] = deque()  # (index, guard, picture)
+    position, shown = 0, int(wanted[0])  # of the next wanted frame; the last frame shown
+    orientation: Orientation | None = None
+    try:
+        for index, guard, frame in _shown_frames(video, wanted):
+            if frame.is_corrupt:
+                raise DamageError(f"the picture at {_moment(video, index)} is damaged", _first(held, wanted, position))
+            if position < len(wanted) and wanted[position] < index:
+                break  # the wanted frame was never shown
+            shown = index
+            if position < len(wanted) and wanted[position] == index:
+                orientation = orientation or Orientation.of_frame(frame)
+                held.append((index, guard, resizer.from_video_frame(frame, orientation)))
+                position += 1
+            while held and held[0][1] <= shown:
+                yield held[0][0], held.popleft()[2]
+            if position == len(wanted) and not held:
+                return
+    except av.error.FFmpegError as error:
+        raise DamageError(
+            f"decoding fails after {_moment(video, shown)}: {error.strerror or error}", _first(held, wanted, position)
+        ) from error
+    for index, _, picture in held:  # the stream ended: nothing is left inside the decoder
+        yield index, picture
+    if position < len(wanted):
+        lost = int(wanted[position])
+        raise DamageError(f"the picture at {_moment(video, lost)} is missing", lost)
+
+
+def _first(held: deque[tuple[int, int, NDArray[np.uint8]]], wanted: NDArray[np.int64], position: int) -> int:
+    """The first wanted frame that has not been given out."""
+    return held[0][0] if held else int(wanted[min(position, len(wanted) - 1)])
+
+
+def _moment(video: VideoProbe, index: int) -> str:
+    return f"{(video.pts_ns[index] - video.pts_ns[0]) / NS:.3f} s"
+
+
+def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    """Yield (index, guard, frame) in presentation order, from the key frame before the first wanted one.
+
+    `guard` is the last frame, by presentation, among those decoded no later than this one.
+    """
+    key = int(np.searchsorted(video.key_pts, video.pts[wanted[0]], side="right")) - 1
+    # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and at last from the start.
+    for start in dict.fromkeys((max(key, 0), max(key - 1, 0), 0)):
+        frames = _from_key_frame(video, wanted, start)
+        first = next(frames, None)
+        if first is None:
+            continue
+        if start > 0 and first[0] > wanted[0]:
+            frames.close()
+            continue
+        yield first
+        yield from frames
+        return
+
+
+def _from_key_frame(
+    video: VideoProbe, wanted: NDArray[np.int64], start: int
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    needed = set(video.pts[wanted].tolist())
+    guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
+    latest = -1
+    with open_video(video.path) as (container, stream):
+        if start > 0:
+            # mp4 and TS find their place by decoding time, the others by the time of showing
+            by_dts = video.container.startswith("mov") or video.container == "mpegts"
+            container.seek(int((video.key_dts if by_dts else video.key_pts)[start]), stream=stream)
+        unreferenced = UnreferencedPackets(stream)
+        for packet in container.demux(stream):
+            if packet.size and not packet.is_discard:
+                if packet.pts not in needed and packet in unreferenced:
+                    continue
+                index = _index_of(video, packet.pts)
+                if index is not None:
+                    guards[packet.pts] = latest = max(latest, index)
+            for frame in packet.decode():
+                index = _index_of(video, frame.pts)
+                if index is None:
+                    continue  # hidden by an edit list
+                guard = guards.pop(frame.pts, index)
+                if start > 0 and frame.pts < video.key_pts[start]:
+                    continue  # leading pictures of the key frame lean on what was not decoded
+                yield index, guard, frame
+
+
+def _index_of(video: VideoProbe, pts: int | None) -> int | None:
+    if pts is None:
+        return None
+    index = int(np.searchsorted(video.pts, pts))
+    return index if index < len(video.pts) and video.pts[index] == pts else None

@@ -1,0 +1,122 @@
+"""Writes labelled play as it happens: `<stem>.mp4`, `<stem>.jsonl` and `<stem>.meta.json`.
+
+All three are written under temporary names and renamed at the end, the jsonl last, so that a recording either exists whole
+or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, RecordingError
+from .devices import DeviceState
+
+# Recording shares its machine with the game: the cheapest preset encodes and decodes fastest, and crf 18 keeps the
+# pictures as good as a slower preset's at 23; size is no matter for recordings that are packed or trained on at once.
+ENCODER = {"preset": "ultrafast", "crf": "18", "g": "120"}
+
+
+class RecordingWriter:
+    """Write frames and device states one by one, then `close`; leaving a `with` block by an exception discards everything.
+
+    Args:
+        stem: path without suffix; its folder is made.
+        fps: exact rate of the frames, such as `Fraction(35)`.
+        size: width and height in pixels, both even (H.264 with halved chroma).
+        meta: plain values for `<stem>.meta.json` (game, map, seed, player …); rate and size are added.
+    """
+
+    def __init__(
+        self, stem: Path | str, *, fps: Fraction, size: tuple[int, int], meta: Mapping[str, Any] | None = None
+    ):
+        self.stem = Path(stem)
+        self.fps = Fraction(fps)
+        self.size = size
+        self.num_frames = 0
+        if self.fps <= 0:
+            raise ConfigError(f"fps must be above 0, got {fps}")
+        if size[0] % 2 or size[1] % 2 or min(size) < 16:
+            raise ConfigError(f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}")
+        self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
+        self.stem.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = {
+            s: self.stem.parent / f".{self.stem.name}.{os.getpid()}.partial{s}"
+            for s in (".mp4", ".jsonl", ".meta.json")
+        }
+        self._lines = open(self._temporary[".jsonl"], "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
+        self._container = av.open(os.fspath(self._temporary[".mp4"].absolute()), "w", format="mp4")
+        self._stream = self._container.add_stream("libx264", rate=self.fps, options=dict(ENCODER))
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.time_base = 1 / self.fps
+        self._reformatter = VideoReformatter()
+
+    def write(self, frame: NDArray[np.uint8], state: DeviceState) -> None:
+        """Add a frame, uint8 [h, w, 3] RGB, and what the devices did after it was shown."""
+        if frame.shape != (self.size[1], self.size[0], 3) or frame.dtype != np.uint8:
+            raise RecordingError(
+                f"{self.stem}: frame {self.num_frames}: expected uint8 [{self.size[1]}, {self.size[0]}, 3], "
+                f"got {frame.dtype} {list(frame.shape)}"
+            )
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = self._reformatter.reformat(picture, format="yuv420p", threads=1)
+        picture.pts = self.num_frames
+        picture.time_base = 1 / self.fps
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+        self._lines.write(state.to_json(self.num_frames) + "\n")
+        self.num_frames += 1
+
+    def close(self) -> None:
+        """Finish the files and put them in place. Raises RecordingError if nothing was written."""
+        if self._container is None:
+            return
+        if not self.num_frames:
+            self.discard()
+            raise RecordingError(f"{self.stem}: no frames were written")
+        for packet in self._stream.encode(None):
+            self._container.mux(packet)
+        self._container.close()
+        self._container = None
+        self._lines.close()
+        self.meta["frames"] = self.num_frames
+        self._temporary[".meta.json"].write_text(
+            json.dumps(self.meta, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        )
+        for suffix in (".meta.json", ".mp4", ".jsonl"):
+            os.replace(self._temporary[suffix], self.stem.parent / (self.stem.name + suffix))
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+        if self._container is not None:
+            with contextlib.suppress(av.error.FFmpegError):
+                self._container.close()
+            self._container = None
+        self._lines.close()
+        for path in self._temporary.values():
+            path.unlink(missing_ok=True)
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
