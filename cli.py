@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 from .errors import ConfigError, Interrupted, VidactError
 
 Settings = TypeVar("Settings")
+Run = Callable[["Words"], "int | None"]
 
 EXIT_MISTAKE = ConfigError.exit_code
 EXIT_INTERRUPTED = Interrupted.exit_code
@@ -37,7 +38,7 @@ class Verb:
     summary: str
     description: str
     example: str
-    function: Callable[[Words], int | None]
+    function: Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Words:
         """The settings of type `cls`; prints help or what is wrong and exits where the words ask for it."""
         from .settings import parse_settings
 
-        description = f"{self.verb.description}\n\nExample:\n\n{textwrap.indent(self.verb.example, '  ')}"
+        description = f"{self.verb.description}\n\nExample:\n{textwrap.indent(self.verb.example, '  ')}"
         return parse_settings(cls, self.words, prog=f"vidact {self.verb.name}", description=description)
 
 
@@ -70,7 +71,7 @@ def verb(
 ) -> Callable[[Callable[[Words], int | None]], Callable[..., int | None]]:
     """Register a function as a verb; its docstring is the help, the docstring's first line the summary."""
 
-    def register(function: Callable[[Words], int | None]) -> Callable[..., int | None]:
+    def register(function: Run) -> Run:
         text = textwrap.dedent("    " + (function.__doc__ or "")).strip()
         summary = text.splitlines()[0].rstrip(".")
         VERBS[name] = Verb(name, stage, summary, text, example, function)
@@ -322,7 +323,7 @@ def overview(names: Sequence[str] = ()) -> str:
     lines += [
         "",
         "Every verb takes --config FILE (YAML; the command line overrides it) and --plain (line-by-line logs).",
-        "Exit codes: 0 done, 1 a check failed, 2 something to mend in the command or its input, 75 interrupted: run again.",
+        "Exit codes: 0 done, 1 a check failed, 2 a mistake in the command or its input, 75 interrupted: run it again.",
     ]
     return "\n".join(lines)
 

@@ -37,16 +37,14 @@ def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str, descr
         SystemExit: code 2 after tyro has printed what is wrong on the command line; code 0 after `--help`.
     """
     rest, config_file = _take_config_option(args, prog)
-    default: Any = cls if config_file is None else None
-    if config_file is not None:
-        default = from_mapping(cls, read_yaml(config_file), where=config_file)
+    default = from_mapping(cls, read_yaml(config_file) if config_file else {}, where=config_file or "")
     wrapper = dataclasses.make_dataclass(
         "Options",
         [
             (
                 "settings",
                 Annotated[cls, tyro.conf.arg(name="")],  # type: ignore[valid-type]
-                dataclasses.field(default=tyro.MISSING if config_file is None else default),
+                dataclasses.field(default=default),
             ),
             (
                 "config",
@@ -130,6 +128,41 @@ def to_plain(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
+
+
+def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
+    """The shortest command line that `parse_settings` turns into `settings`: what differs from the defaults.
+
+    Positional fields come first, so that a list option before them cannot swallow them.
+    """
+    positional: list[str] = []
+    options: list[str] = []
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        if value == default:
+            continue
+        option = "--" + (_prefix + field.name).replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            options += to_words(value, _prefix=f"{_prefix}{field.name}.")
+        elif tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
+            positional += _words_of(value)
+        elif tyro.conf.UseAppendAction in getattr(hints[field.name], "__metadata__", ()):
+            options += [word for item in value for word in (option, str(item))]
+        elif isinstance(value, bool):
+            options.append(option if value else "--no-" + option.removeprefix("--"))
+        else:
+            options += [option, *_words_of(value)]
+    return positional + options
+
+
+def _words_of(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [str(word) for pair in value.items() for word in pair]
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    return [str(value)]
 
 
 def _take_config_option(args: Sequence[str], prog: str) -> tuple[list[str], str | None]:

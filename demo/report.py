@@ -1,0 +1,68 @@
+"""The report: one self-contained page from the figures of `report.json` and a few pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from importlib import resources
+from string import Template
+
+from ..progress import duration
+from . import sections
+from .charts import text
+from .filmstrip import Strip
+
+CONTENTS = (
+    ("labels", "Labels"),
+    ("accuracy", "Accuracy"),
+    ("confidence", "Confidence"),
+    ("dataset", "Dataset"),
+    ("agent", "Agent"),
+    ("training", "Training"),
+    ("time", "Time"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Media:
+    """What the page shows that is no number."""
+
+    strips: list[Strip] = field(default_factory=list)
+    """Stretches of the labelled dataset."""
+    video: bytes | None = None
+    """An episode of the agent, mp4."""
+
+
+def render(report: sections.Figures, media: Media) -> str:
+    """The page.
+
+    Args:
+        report: the figures, as `report.json` holds them.
+        media: pictures and video; they are carried inside the page, which asks for nothing from outside.
+    """
+    links = "".join(f'<a href="#{identity}">{name}</a>' for identity, name in CONTENTS)
+    run = report["run"]
+    body = "\n".join(
+        [
+            f'<header><p class="brand">vidact</p><nav>{links}</nav></header>',
+            '<div class="title"><h1>From raw play to a trained agent</h1>'
+            '<p class="lead">Somebody played for a few minutes with keys and mouse recorded. From that, a model learned which '
+            "action lies between two frames, labelled a larger pile of bare video, and an agent learned to play from those "
+            f"labels. This page shows how well each step went, on {text(run['machine'])} in "
+            f"{duration(sum(report['seconds'].values()))}.</p></div>",
+            sections.headline(report),
+            sections.loop(report),
+            sections.labels(report, media.strips),
+            sections.accuracy(report),
+            sections.confidence(report),
+            sections.dataset(report),
+            sections.agent(report, media.video),
+            sections.curves(report),
+            sections.time(report),
+            sections.environment(report),
+            f"<footer>vidact {text(run['vidact'])}, {text(run['finished'])}</footer>",
+        ]
+    )
+    folder = resources.files(__package__)
+    page = Template((folder / "report.html").read_text(encoding="utf-8"))
+    css = (folder / "report.css").read_text(encoding="utf-8")
+    return page.substitute(title=f"vidact demo, {text(run['finished'][:10])}", css=css, body=body)
