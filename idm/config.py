@@ -1,0 +1,185 @@
+"""Settings of the inverse dynamics model: its network, its training, its evaluation. Loads neither torch nor Beam."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Annotated, Any
+
+import tyro
+
+from ..errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MotionConfig:
+    """The motion front end: patches of one frame are looked for in the next."""
+
+    reach_across: int = 64
+    """Largest horizontal shift looked for, pixels: half the picture. A quicker turn shows only by what vanished."""
+    reach_along: int = 24
+    """Largest vertical shift, pixels."""
+    band: int = 14
+    """Height of a patch for horizontal shifts, pixels."""
+    band_along: int = 16
+    """Width of a patch for vertical shifts, pixels."""
+    patch: int = 8
+    """The other side of a patch, along the shift, pixels."""
+    rows_used: float = 0.875
+    """Part of the picture's height that is looked at, from the top: below it games show a status bar that never moves."""
+    channels: tuple[int, int, int] = (24, 32, 48)
+    """Widths of the three convolutions over the correlations."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IDMConfig:
+    """The network: picture (and motion) ► vector a frame ► temporal convolutions ► attention ► factored head."""
+
+    width: int
+    """D: size of a frame's vector."""
+    picture_pool: int = 1
+    """Frames are averaged over this many pixels a side before the residual CNN."""
+    temporal_kernel: int = 3
+    """Frames that the first temporal convolution sees, odd: the frame itself and as many before as after it."""
+    temporal_channels: int = 8
+    """Channels that the first temporal convolution makes of them."""
+    trunk_channels: tuple[int, ...] = (16, 32, 32)
+    """Widths of the residual CNN's stacks."""
+    trunk_blocks: int = 1
+    """Residual blocks a stack."""
+    trunk_stride: int = 1
+    """Stride of the residual CNN's first convolution."""
+    trunk_dense: int = 256
+    """Width between the residual CNN and the frame's vector."""
+    trunk_norm_first: bool = False
+    """Whether there is a norm before the residual CNN's first convolution, as in the published IDM."""
+    motion: MotionConfig | None = None
+    """The motion front end beside the picture, or None for the picture alone, as in the published IDM."""
+    time_dilations: tuple[int, ...] = ()
+    """Residual convolutions over 5 ticks of a window each, with these dilations, before attention."""
+    attention_blocks: int = 2
+    """Unmasked transformer blocks over the window."""
+    attention_heads: int = 4
+    """Heads of each."""
+    dropout: float = 0.0
+    """Part of the features dropped in training, behind each branch."""
+    published_tensors: bool = False
+    """Also holds what the published IDM has beyond this graph (a second logit a button; layers that it never uses), so
+    that its weights can be imported whole."""
+
+    def __post_init__(self) -> None:
+        _require(self.temporal_kernel % 2 == 1, "temporal_kernel", "odd", self.temporal_kernel)
+        _require(self.width % self.attention_heads == 0, "width", f"a multiple of {self.attention_heads}", self.width)
+        _require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
+        for name in ("picture_pool", "temporal_channels", "trunk_blocks", "trunk_stride", "attention_blocks"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+
+    @property
+    def radius(self) -> int:
+        """How many frames before and after a frame its vector depends on."""
+        return max(self.temporal_kernel // 2, 1 if self.motion else 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; `from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> IDMConfig:
+        """The configuration that a checkpoint holds."""
+        values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        if values.get("motion") is not None:
+            motion = values["motion"]
+            values["motion"] = MotionConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in motion.items()})
+        return cls(**values)
+
+
+def _require(condition: bool, field: str, allowed: str, got: object) -> None:
+    if not condition:
+        raise ConfigError(f"{field} must be {allowed}, got {got!r}")
+
+
+PRESETS: dict[str, IDMConfig] = {
+    "tiny": IDMConfig(
+        width=128,
+        picture_pool=2,
+        trunk_channels=(16, 32, 32),
+        trunk_stride=2,
+        trunk_dense=128,
+        motion=MotionConfig(),
+        time_dilations=(1, 2, 4, 8),
+        attention_blocks=1,
+        attention_heads=4,
+        dropout=0.1,
+    ),
+    "small": IDMConfig(
+        width=256,
+        picture_pool=2,
+        temporal_channels=16,
+        trunk_channels=(32, 64, 64),
+        trunk_stride=2,
+        motion=MotionConfig(channels=(32, 64, 64)),
+        time_dilations=(1, 2, 4, 8),
+        attention_blocks=2,
+        attention_heads=4,
+        dropout=0.1,
+    ),
+    "base": IDMConfig(
+        width=512,
+        picture_pool=1,
+        temporal_channels=32,
+        trunk_channels=(64, 128, 128),
+        trunk_blocks=2,
+        trunk_stride=2,
+        motion=MotionConfig(channels=(64, 96, 128)),
+        time_dilations=(1, 2, 4, 8),
+        attention_blocks=4,
+        attention_heads=8,
+        dropout=0.1,
+    ),
+    # The published 4x_idm graph: 482,330,046 parameters under the minecraft spec.
+    "vpt": IDMConfig(
+        width=4096,
+        temporal_kernel=5,
+        temporal_channels=128,
+        trunk_channels=(256, 512, 512),
+        trunk_blocks=2,
+        trunk_norm_first=True,
+        attention_blocks=2,
+        attention_heads=32,
+        published_tensors=True,
+    ),
+}
+"""Networks by name: what a user chooses by the machine at hand."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AugmentConfig:
+    """Augmentation in training: ranges of one draw a clip. The defaults are VPT's, and a mirror."""
+
+    hue: float = 0.2
+    """Largest shift of the hue, in turns of the colour circle."""
+    saturation: float = 0.2
+    """Largest change of the saturation's factor from 1."""
+    brightness: float = 0.2
+    """Largest change of the brightness's factor from 1."""
+    contrast: float = 0.2
+    """Largest change of the contrast's factor from 1."""
+    rotation_deg: float = 2.0
+    """Largest rotation, degrees."""
+    scale: float = 0.02
+    """Largest change of the scale from 1."""
+    shear_deg: float = 2.0
+    """Largest shear, degrees."""
+    translation_px: float = 2.0
+    """Largest shift along each side, pixels of the full frame."""
+    mirror: float = 0.5
+    """Part of the clips that are mirrored, left with right."""
+    mirror_buttons: tuple[tuple[str, str], ...] = (("left", "right"),)
+    """Pairs of buttons that a mirror swaps."""
+    mirror_axes: tuple[str, ...] = ("yaw",)
+    """Axes that a mirror turns around."""
+
+    def __post_init__(self) -> None:
+        for name in ("hue", "saturation", "brightness", "contrast", "rotation_deg", "scale", "shear_deg"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
+        _require(self.hue <= 0.5, "hue", "at most 0.5", self.hue)
+        _require(0 <= self.mirror <= 1, "mirror", "within 0..1", self.mirror)
