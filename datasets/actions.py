@@ -1,7 +1,7 @@
 """Action specs: which buttons and axes a game has, how device inputs press them, and how camera motion is binned.
 
-From one spec come the IDM's factored head, the policy's joint head (`joint_actions.py`) and every conversion. A spec has
-a name, a version and a content hash; whatever is labelled or trained under it carries them.
+From one spec come the IDM's factored head, the policy's joint head (`joint_actions.py`) and every conversion. A spec
+has a name, a version and a content hash; whatever is labelled or trained under it carries them.
 Shapes: K buttons, A axes.
 """
 
@@ -93,7 +93,8 @@ class ActionSpec:
         for name in self.button_names:
             if grouped.count(name) != 1:
                 raise SpecError(
-                    f"{where}: button {name!r} must be in exactly one group or in solo, found it {grouped.count(name)} times"
+                    f"{where}: button {name!r} must be in exactly one group or in solo, "
+                    f"found it {grouped.count(name)} times"
                 )
         if unknown := sorted(set(grouped) - set(self.button_names)):
             raise SpecError(f"{where}: groups name unknown buttons {', '.join(unknown)}; known: {self.button_names}")
@@ -196,8 +197,8 @@ class ActionSpec:
             return
         field, here, there = _first_difference(self.to_dict(), other.to_dict(), "")
         raise SpecMismatchError(
-            f"{what} was made under action spec {other.name!r} v{other.version}, here it is {self.name!r} v{self.version}: "
-            f"{field} differs: expected {here!r}, got {there!r}; use one spec for both, or label again"
+            f"{what} was made under action spec {other.name!r} v{other.version}, here it is {self.name!r} "
+            f"v{self.version}: {field} differs: expected {here!r}, got {there!r}; use one spec for both, or label again"
         )
 
     # ---- shapes

@@ -7,7 +7,7 @@ picture is held back until everything that was decoded before it has been shown 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import av
 import numpy as np
@@ -94,7 +94,7 @@ def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[tupl
 
 def _from_key_frame(
     video: VideoProbe, wanted: NDArray[np.int64], start: int
-) -> Iterator[tuple[int, int, av.VideoFrame]]:
+) -> Generator[tuple[int, int, av.VideoFrame], None, None]:
     needed = set(video.pts[wanted].tolist())
     guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
     latest = -1
@@ -109,11 +109,11 @@ def _from_key_frame(
                 if packet.pts not in needed and packet in unreferenced:
                     continue
                 index = _index_of(video, packet.pts)
-                if index is not None:
+                if index is not None and packet.pts is not None:
                     guards[packet.pts] = latest = max(latest, index)
             for frame in packet.decode():
                 index = _index_of(video, frame.pts)
-                if index is None:
+                if index is None or frame.pts is None:
                     continue  # hidden by an edit list
                 guard = guards.pop(frame.pts, index)
                 if start > 0 and frame.pts < video.key_pts[start]:

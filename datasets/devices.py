@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import RecordingError
 from .actions import ActionSpec
 
-LABEL_SOURCES = ("human", "idm", "corrected")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceState:
@@ -43,6 +41,7 @@ class DeviceState:
     valid: bool = True
     """False where nothing is labelled (dead player, menu): training and scores leave it out."""
     label_source: str = "human"
+    """Who says so: `human`, `scripted`, `idm` or `corrected`."""
 
     def inputs(self) -> frozenset[str]:
         """Everything held or newly pressed, mouse buttons as `mouse.0`: a tap shorter than a frame counts."""
@@ -122,11 +121,11 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
     Args:
         spec: names the buttons and axes.
         states: one a source frame, N of them.
-        starts: the first source frame of each tick and, at the end, one past the last frame of the last tick: int [T + 1],
-            rising. Tick k covers the states [starts[k], starts[k + 1]).
+        starts: the first source frame of each tick and, at the end, one past the last frame of the last tick:
+            int [T + 1], rising. Tick k covers the states [starts[k], starts[k + 1]).
 
-    Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick is valid only if all of
-    them are.
+    Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick is valid only if all
+    of them are.
     """
     edges = np.asarray(starts, np.int64)
     if len(edges) and (np.any(np.diff(edges) < 1) or edges[0] < 0 or edges[-1] > len(states)):

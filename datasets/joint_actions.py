@@ -9,6 +9,8 @@ Shapes: K buttons, A axes, J joint actions, C camera classes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -38,18 +40,14 @@ class JointActions:
         self._keeps_last = [group.conflict == "last" for group in spec.groups]
         self._solo = np.array([index[name] for name in spec.solo], np.int64)
         digits = [len(group) + 1 for group in self._groups] + ([2] if spec.axes else [])
-        # stride of a digit = product of the digits behind it
-        self._strides = np.array(
-            [int(np.prod(digits[i + 1 :], dtype=object)) for i in range(len(digits))], dtype=object
-        )
-        product = int(np.prod(digits, dtype=object))
+        product = math.prod(digits)
         self.num_joint = product + len(self._solo)
         if self.num_joint > MAX_JOINT:
             raise SpecError(
                 f"action spec {spec.name!r} has {self.num_joint:,} joint actions, at most {MAX_JOINT:,} are supported: "
                 "put buttons that are not used together into one group"
             )
-        self._strides = self._strides.astype(np.int64)
+        self._strides = [math.prod(digits[i + 1 :]) for i in range(len(digits))]
         self._product = product
         self.null = 0
         self.num_camera = int(np.prod(spec.num_bins)) if spec.axes else 0

@@ -33,7 +33,9 @@ class Orientation:
     def of_frame(cls, frame: av.VideoFrame) -> Orientation:
         """From the side data of a decoded frame; upright where there is none."""
         data = frame.side_data.get("DISPLAYMATRIX")
-        return UPRIGHT if data is None else cls.of_matrix(np.frombuffer(bytes(data), np.int32))
+        if data is None:
+            return UPRIGHT
+        return cls.of_matrix(np.frombuffer(data, np.int32))  # type: ignore[call-overload]
 
     @property
     def degrees(self) -> int:

@@ -11,7 +11,7 @@ SLICE_TYPES = range(1, 6)  # H.264 NAL units that hold picture data (H.264 table
 
 
 class UnreferencedPackets:
-    """Tells the packets of one stream that no other packet needs; says no where the codec or framing is not known to us."""
+    """The packets of one stream that no other packet needs; none where codec or framing are not known to us."""
 
     def __init__(self, stream: av.VideoStream):
         context = stream.codec_context

@@ -1,7 +1,7 @@
 """What is in a video file: one pass over its packets, without decoding them.
 
-The pass keeps 8 bytes a frame (its timestamp), so a day of video probes in some tens of MB. The timestamps are the index
-by which ticks are laid out and seeks are made.
+The pass keeps a timestamp a frame, so a day of video probes in some tens of MB. The timestamps are the index by which
+ticks are laid out and seeks are made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
-from .orientation import Orientation
 from .tick_timing import NS
 
 # Only demuxers that read the file they are given: playlists (hls, concat, dash) name other files and addresses,
@@ -106,7 +105,7 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         index = np.unique(np.array(pts, np.int64))
         interval = float(np.median(np.diff(index))) if len(index) > 1 else 0.0
         last = durations if len(index) == 1 and durations else (interval or durations)
-        last = last or (1 / (stream.average_rate * time_base) if stream.average_rate else 1)
+        last = last or (float(1 / (stream.average_rate * time_base)) if stream.average_rate else 1)
         pts_ns = _to_ns(index, time_base)
         end_ns = int(pts_ns[-1] + round(last * float(time_base) * NS))
         truncated = ""
@@ -177,7 +176,7 @@ def _require_regular_file(path: str | Path) -> None:
 
 
 def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
-    """Exact to the nanosecond: whole seconds apart, since pts * NS passes 2**63 after some hours of a fine time base."""
+    """Exact to the nanosecond; whole seconds apart, since pts * NS passes 2**63 within a day of a fine time base."""
     whole, rest = np.divmod(pts * time_base.numerator, time_base.denominator)
     return whole * NS + (rest * NS + time_base.denominator // 2) // time_base.denominator
 

@@ -1,7 +1,7 @@
 """Writes labelled play as it happens: `<stem>.mp4`, `<stem>.jsonl` and `<stem>.meta.json`.
 
-All three are written under temporary names and renamed at the end, the jsonl last, so that a recording either exists whole
-or not at all.
+All three are written under temporary names and renamed at the end, the jsonl last, so that a recording either exists
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from .devices import DeviceState
 
 # Recording shares its machine with the game: the cheapest preset encodes and decodes fastest, and crf 18 keeps the
 # pictures as good as a slower preset's at 23; size is no matter for recordings that are packed or trained on at once.
+SUFFIXES = (".meta.json", ".mp4", ".jsonl")  # in the order in which they are put in place
 ENCODER = {"preset": "ultrafast", "crf": "18", "g": "120"}
 
 
 class RecordingWriter:
-    """Write frames and device states one by one, then `close`; leaving a `with` block by an exception discards everything.
+    """Write frames and device states one by one, then `close`; an exception inside a `with` block discards everything.
 
     Args:
         stem: path without suffix; its folder is made.
@@ -56,7 +57,9 @@ class RecordingWriter:
             for s in (".mp4", ".jsonl", ".meta.json")
         }
         self._lines = open(self._temporary[".jsonl"], "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
-        self._container = av.open(os.fspath(self._temporary[".mp4"].absolute()), "w", format="mp4")
+        self._container: av.container.OutputContainer | None = av.open(
+            os.fspath(self._temporary[".mp4"].absolute()), "w", format="mp4"
+        )
         self._stream = self._container.add_stream("libx264", rate=self.fps, options=dict(ENCODER))
         self._stream.width, self._stream.height = size
         self._stream.pix_fmt = "yuv420p"
@@ -72,7 +75,9 @@ class RecordingWriter:
                 f"{self.stem}: frame {self.num_frames}: expected uint8 [{self.size[1]}, {self.size[0]}, 3], "
                 f"got {frame.dtype} {list(frame.shape)}"
             )
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        if self._container is None:
+            raise RecordingError(f"{self.stem}: the recording is closed")
+        picture = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24")  # no copy
         picture = self._reformatter.reformat(picture, format="yuv420p", threads=1)
         picture.pts = self.num_frames
         picture.time_base = 1 / self.fps

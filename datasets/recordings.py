@@ -1,7 +1,7 @@
 """Labelled play at rest: a video, one device state a frame, and their reading at the tick rate of a spec.
 
-The format is VPT's contractor format (`<stem>.mp4`, `<stem>.jsonl`): line i holds what was done *after* frame i was shown.
-Tick k shows the frame on screen at its moment and sums up the lines until the next tick's frame.
+The format is VPT's contractor format (`<stem>.mp4`, `<stem>.jsonl`): line i holds what was done *after* frame i was
+shown. Tick k shows the frame on screen at its moment and sums up the lines until the next tick's frame.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Recording:
 
     @classmethod
     def open(cls, path: str | Path) -> Recording:
-        """Open by stem or by the mp4's path. Raises RecordingError or VideoError; frames and lines must match in number."""
+        """Open by stem or by the mp4's path. Raises VideoError, or RecordingError where frames and lines differ."""
         stem = _stem(Path(path))
         video = probe(_beside(stem, ".mp4"))
         if video.truncated:
@@ -61,8 +61,8 @@ class Recording:
         states = read_device_states(str(_beside(stem, ".jsonl")))
         if len(states) != video.frames:
             raise RecordingError(
-                f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; line i must hold the action "
-                "after frame i (`vidact import vpt` mends OpenAI's recordings)"
+                f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; line i must hold "
+                "what was done after frame i (`vidact import vpt` mends OpenAI's recordings)"
             )
         meta_path = _beside(stem, ".meta.json")
         meta = json.loads(meta_path.read_text(encoding="utf-8")) if meta_path.is_file() else {}
@@ -97,8 +97,8 @@ class Recording:
     def actions(self, spec: ActionSpec, phase: int = 0) -> TickActions:
         """Actions of all ticks from source frame `phase` on.
 
-        The last tick is not valid if the recording ends within it. Raises RecordingError for a recording slower than the
-        ticks: what was done in half a frame is not known.
+        The last tick is not valid if the recording ends within it. Raises RecordingError for a recording slower than
+        the ticks: what was done in half a frame is not known.
         """
         if self.fps < spec.tick_hz * Fraction(999, 1000):
             raise RecordingError(
@@ -107,7 +107,7 @@ class Recording:
             )
         starts = self._slots(spec, phase)
         complete = tick_times_ns(len(starts), len(starts) + 1, spec.tick_hz, round(self._phase_s(phase) * NS))[0]
-        # Where two ticks share a frame (timestamps that jitter around an equal rate) the later one has no line of its own.
+        # Where ticks share a frame (timestamps that jitter around an equal rate) only the last of them has its line.
         own = np.flatnonzero(np.diff(starts, append=self.num_frames) > 0)
         summed = actions_of(spec, self.states, np.append(starts[own], self.num_frames))
         buttons = np.zeros((len(starts), spec.num_buttons), np.uint8)

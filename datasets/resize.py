@@ -1,7 +1,7 @@
 """Frames to the spec's size: the one resize that recordings, strangers' video and live games share.
 
-`area` averages the footprint of each pixel (swscale's AREA). `vpt` is the bilinear sampling *without* anti-aliasing that
-OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one level.
+`area` averages the footprint of each pixel (swscale's AREA). `vpt` is the bilinear sampling *without* anti-aliasing
+that OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one level.
 One resizer serves one stream: a scaling context a frame would cost as much as decoding.
 """
 
@@ -40,9 +40,7 @@ class FrameResizer:
             return self._sample(orientation.apply(self._rgb_at_vpt_source(frame, orientation)))
         if orientation.transpose:
             width, height = height, width
-        small = self._reformatter.reformat(
-            frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
-        ).to_ndarray()
+        small = _area(self._reformatter, frame, width, height)
         return small if orientation is UPRIGHT else np.ascontiguousarray(orientation.apply(small))
 
     def from_rgb(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -53,15 +51,13 @@ class FrameResizer:
             return picture.copy()
         if self.spec.resize == "vpt" and picture.shape[:2] == VPT_SOURCE[::-1]:
             return self._sample(picture)
-        return self.from_video_frame(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24"))
+        return self.from_video_frame(av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="rgb24"))
 
     def _rgb_at_vpt_source(self, frame: av.VideoFrame, orientation: Orientation) -> NDArray[np.uint8]:
         width, height = VPT_SOURCE[::-1] if orientation.transpose else VPT_SOURCE
         if (frame.width, frame.height) == (width, height):
-            return self._reformatter.reformat(frame, format="rgb24", threads=1).to_ndarray()
-        return self._to_vpt_source.reformat(
-            frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1
-        ).to_ndarray()
+            return _array(self._reformatter.reformat(frame, format="rgb24", threads=1))
+        return _area(self._to_vpt_source, frame, width, height)
 
     def _sample(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, in its fixed-point arithmetic."""
@@ -81,9 +77,17 @@ class FrameResizer:
         return ((mixed + 2) >> 2).astype(np.uint8)
 
 
+def _area(reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
+    return _array(reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1))
+
+
+def _array(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    return np.asarray(frame.to_ndarray(), np.uint8)  # (height, width, 3)
+
+
 @lru_cache(maxsize=32)
 def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """First tap, second tap and the second one's fixed-point weight, for each of `target` samples of `source` pixels."""
+    """First tap, second tap and the fixed-point weight of the second, for `target` samples of `source` pixels."""
     centre = (np.arange(target) + 0.5) * (source / target) - 0.5
     centre = np.clip(centre, 0, source - 1)
     first = np.floor(centre).astype(np.int64)
@@ -93,7 +97,7 @@ def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64
 
 @cache
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory: a full-size RGB picture a frame would be mapped and unmapped each time (10 % of decoding)."""
+    """Let glibc keep freed memory: mapping and unmapping a full-size RGB picture a frame costs 10 % of decoding."""
     if not sys.platform.startswith("linux"):
         return
     try:

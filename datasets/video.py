@@ -28,11 +28,14 @@ BATCH_TICKS = 64  # 3 MB of 128x128 frames: enough to amortise a call, small bes
 
 @dataclass(frozen=True, slots=True)
 class TickFrames:
-    """Consecutive ticks: the first one's number, `pts_ns` int64 [n] of their source frames, `frames` uint8 [n, H, W, 3]."""
+    """n consecutive ticks."""
 
     start_tick: int
+    """Number of the first one."""
     pts_ns: NDArray[np.int64]
+    """Timestamps of the source frames that they show, int64 [n]."""
     frames: NDArray[np.uint8]
+    """uint8 [n, H, W, 3], RGB."""
 
 
 def num_ticks(video: VideoProbe, tick_hz: Fraction, phase_s: float = 0.0) -> int:
