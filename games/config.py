@@ -1,0 +1,53 @@
+"""Settings of the games' verbs. No game engine is imported here, so that `--help` stays fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from ..errors import ConfigError
+from .doom_maps import parse_maps
+
+FRAME_SIZES = ((160, 120), (320, 240), (400, 300), (640, 400), (640, 480), (800, 600), (1280, 720))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordDoomConfig:
+    """Record the scripted player in Doom: `vidact record doom --out runs/play --minutes 20 --seed 0`."""
+
+    out: str
+    """Folder for the recordings (mp4, jsonl and meta.json each)."""
+    minutes: float = 20.0
+    """Minutes of play in all."""
+    seed: int = 0
+    """Seed of engine and player; other seeds give other play on the same maps."""
+    maps: str = "train"
+    """`train`, `heldout`, `validation`, `test`, `all`, or names such as `E1M1,MAP05`."""
+    jobs: Annotated[int, tyro.conf.arg(aliases=["-j"])] = 0
+    """Worker processes; 0 takes one a core."""
+    chunk_minutes: float = 1.0
+    """Longest recording in minutes; it is shortened (down to half a minute) where that lets every map have its turn."""
+    width: int = 320
+    """Width of the frames in pixels."""
+    height: int = 240
+    """Height of the frames in pixels."""
+    skill: int = 2
+    """Doom's difficulty, 1 to 5."""
+    immortal: bool = True
+    """Damage does not kill the player, so that no time is lost lying dead; otherwise he is revived after a while."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minutes <= 100_000:
+            raise ConfigError(f"minutes: {self.minutes} is not above 0")
+        if not 0 < self.chunk_minutes <= 60:
+            raise ConfigError(f"chunk_minutes: {self.chunk_minutes} is not between 0 and 60")
+        if self.jobs < 0:
+            raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
+        if self.skill not in range(1, 6):
+            raise ConfigError(f"skill: {self.skill} is not 1 to 5")
+        if (self.width, self.height) not in FRAME_SIZES:
+            sizes = ", ".join(f"{w}x{h}" for w, h in FRAME_SIZES)
+            raise ConfigError(f"width, height: {self.width}x{self.height} is not offered; use one of {sizes}")
+        parse_maps(self.maps)

@@ -1,0 +1,210 @@
+"""Where to go next: to the nearest place not yet visited, preferably straight on; through doors, to switches.
+
+The explorer only decides on ways. Keys and mouse are the business of `player.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .navigation import CELL, Trigger, WalkGrid
+
+VISIT_RADIUS = 96.0  # a place counts as visited from three steps away
+LOOK_AHEAD = (24, 16, 11, 8, 6, 4, 3, 2, 1)  # cells of the route that are tried as the point to walk to
+USE_REACH = 60.0  # the game's reach is 64
+DETOUR = 60  # cost by which a goal may lie farther than the nearest, if it lies ahead
+
+
+@dataclass(frozen=True)
+class Waypoint:
+    """What to walk to: a point (Doom units), its floor height, and the distance that is left of the route."""
+
+    x: float
+    y: float
+    floor: float
+    remaining: float
+
+
+def bearing(x: float, y: float, to_x: float, to_y: float) -> float:
+    """Degrees from +x leftwards."""
+    return math.degrees(math.atan2(to_y - y, to_x - x))
+
+
+def turn_between(angle: float, to_angle: float) -> float:
+    """The turn from one heading to another, in degrees; positive to the right, as the mouse counts."""
+    return -math.remainder(to_angle - angle, 360.0)
+
+
+class Explorer:
+    """Keeps the map of visited cells and a route through the others.
+
+    Args:
+        grid: the walkable map; the explorer blocks cells where the player gets stuck.
+        rng: the only source of chance.
+    """
+
+    def __init__(self, grid: WalkGrid, rng: np.random.Generator):
+        self.grid, self.rng = grid, rng
+        self.visited = np.zeros(grid.walkable.size, bool)
+        self.route: list[int] = []
+        self.trigger: Trigger | None = None
+        self._disc = self._disc_offsets()
+        self._last = (0.0, 0.0)
+        self._given_up: set[int] = set()
+        self._replanned_tic = -1000
+
+    def _disc_offsets(self) -> np.ndarray:
+        reach = int(VISIT_RADIUS // CELL)
+        return np.array(
+            [
+                (dy, dx)
+                for dy in range(-reach, reach + 1)
+                for dx in range(-reach, reach + 1)
+                if dy * dy + dx * dx <= reach**2
+            ]
+        )
+
+    def notice(self, x: float, y: float) -> None:
+        """The player stands here now: mark the surroundings, and any trigger line that was crossed."""
+        iy, ix = divmod(self.grid.index(x, y), self.grid.shape[1])
+        cells = (self._disc + (iy, ix)).clip(0, np.array(self.grid.shape) - 1)
+        self.visited[cells[:, 0] * self.grid.shape[1] + cells[:, 1]] = True
+        jumped = math.dist(self._last, (x, y)) > 200
+        if not jumped:
+            for trigger in self.grid.triggers:
+                if trigger.kind == "walk" and trigger.line not in self.grid.activated and self._crossed(trigger, x, y):
+                    self.grid.activate(trigger)
+        else:
+            self.route = []
+        self._last = (x, y)
+
+    def _crossed(self, trigger: Trigger, x: float, y: float) -> bool:
+        x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[trigger.line])
+        if min(x1, x2) - 40 > x or max(x1, x2) + 40 < x or min(y1, y2) - 40 > y or max(y1, y2) + 40 < y:
+            return False
+        px, py = self._last
+        before = (x2 - x1) * (py - y1) - (y2 - y1) * (px - x1)
+        after = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)
+        return before * after < 0
+
+    def waypoint(self, x: float, y: float, angle: float, tic: int) -> Waypoint | None:
+        """The point to walk to now; None where there is nowhere to go."""
+        here = self._follow(x, y)
+        if (here is None or len(self.route) <= 1) and self.trigger is None and tic - self._replanned_tic >= 10:
+            self._replanned_tic = tic
+            self._plan(x, y, angle)
+        if not self.route:
+            return None
+        for ahead in LOOK_AHEAD:
+            if ahead <= len(self.route) and (ahead == 1 or self._straight(x, y, self.route[ahead - 1])):
+                break
+        ahead = min(ahead, len(self.route))
+        cell = self.route[ahead - 1]
+        to_x, to_y = self.grid.centre(cell)
+        floor = float(self.grid.floor.ravel()[cell])
+        return Waypoint(to_x, to_y, floor, math.dist((x, y), (to_x, to_y)) + CELL * (len(self.route) - ahead))
+
+    def _follow(self, x: float, y: float) -> int | None:
+        """Drop the part of the route that lies behind; forget the route when the player is far from it."""
+        if not self.route:
+            return None
+        near = self.route[:16]
+        distances = [math.dist((x, y), self.grid.centre(c)) for c in near]
+        nearest = int(np.argmin(distances))
+        if distances[nearest] > 96:
+            self.route, self.trigger = [], None
+            return None
+        self.route = self.route[nearest + (distances[nearest] < 20) :]
+        return nearest
+
+    def _straight(self, x: float, y: float, cell: int) -> bool:
+        """Whether one can walk straight to a cell, with room on both sides and no door between."""
+        to_x, to_y = self.grid.centre(cell)
+        n = max(2, int(math.dist((x, y), (to_x, to_y)) / 8))
+        t = np.linspace(0.0, 1.0, n + 1)
+        ix = ((x + (to_x - x) * t - self.grid.origin[0]) // CELL).astype(int).clip(0, self.grid.shape[1] - 1)
+        iy = ((y + (to_y - y) * t - self.grid.origin[1]) // CELL).astype(int).clip(0, self.grid.shape[0] - 1)
+        if not self.grid.walkable[iy, ix][2:].all() or self.grid.door[iy, ix].any() or self.grid.lift[iy, ix].any():
+            return False
+        if self.grid.clearance[iy, ix][3:-1].min(initial=9) < 1:
+            return False
+        floor = self.grid.floor[iy, ix]
+        return bool((np.diff(floor[2:]) <= 24.0).all()) and bool((np.diff(floor[2:]) >= -64.0).all())
+
+    def _plan(self, x: float, y: float, angle: float) -> None:
+        grid = self.grid
+        start = grid.nearest_walkable(x, y)
+        self.route, self.trigger = [], None
+        if start is None:
+            return
+        goals = ~self.visited & grid.walkable.ravel() & (grid.clearance.ravel() >= 1)
+        cost, parent = grid.search(start, goals, slack=DETOUR)
+        candidates = np.flatnonzero((cost[:-1] < 1 << 29) & goals)
+        best, best_score = -1, math.inf
+        if len(candidates):
+            pick = self.rng.permutation(candidates)[:200]
+            cx = grid.origin[0] + (pick % grid.shape[1] + 0.5) * CELL - x
+            cy = grid.origin[1] + (pick // grid.shape[1] + 0.5) * CELL - y
+            away = np.abs(np.remainder(np.degrees(np.arctan2(cy, cx)) - angle + 180, 360) - 180)
+            score = cost[pick] + 0.25 * away + self.rng.uniform(0, 12, len(pick))
+            best, best_score = int(pick[score.argmin()]), float(score.min())
+        trigger, stand, trigger_score = self._nearest_trigger(cost)
+        if trigger is not None and trigger_score < best_score:
+            best, self.trigger = stand, trigger
+        if best < 0:
+            best = self._wander(cost)
+        self.route = grid.route(parent, best) if best >= 0 else []
+
+    def _nearest_trigger(self, cost: np.ndarray) -> tuple[Trigger | None, int, float]:
+        best: tuple[Trigger | None, int, float] = (None, -1, math.inf)
+        for trigger in self.grid.triggers:
+            if trigger.line in self.grid.activated or trigger.line in self._given_up or trigger.kind != "switch":
+                continue
+            x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[trigger.line])
+            length = max(math.dist((x1, y1), (x2, y2)), 1.0)
+            # A switch is pressed from the front, which is on the right of its line.
+            stand_x, stand_y = (x1 + x2) / 2 + (y2 - y1) / length * 30, (y1 + y2) / 2 - (x2 - x1) / length * 30
+            cell = self.grid.nearest_walkable(stand_x, stand_y, reach=2)
+            if cell is not None and cost[cell] + 20 < best[2]:
+                best = (trigger, cell, float(cost[cell] + 20))
+        return best if best[2] < 1 << 29 else (None, -1, math.inf)
+
+    def _wander(self, cost: np.ndarray) -> int:
+        """Everything was visited: forget it, and walk somewhere far."""
+        reached = np.flatnonzero((cost[:-1] < 1 << 29) & (self.grid.clearance.ravel() >= 1))
+        self.visited[:] = False
+        if len(reached) == 0:
+            return -1
+        far = reached[cost[reached] >= np.quantile(cost[reached], 0.6)]
+        return int(self.rng.choice(far))
+
+    def switch_at_hand(self, x: float, y: float) -> tuple[float, float] | None:
+        """The middle of the switch that the route leads to, once it can be reached by hand."""
+        if self.trigger is None:
+            return None
+        x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[self.trigger.line])
+        middle = ((x1 + x2) / 2, (y1 + y2) / 2)
+        return middle if math.dist((x, y), middle) < USE_REACH - 8 else None
+
+    def pressed(self) -> None:
+        """The switch of the route was pressed."""
+        if self.trigger is not None:
+            self.grid.activate(self.trigger)
+        self.route, self.trigger = [], None
+
+    def give_up(self, x: float, y: float, angle: float) -> None:
+        """There is no getting on here: take the cells ahead out of the map (or the switch off the list), and replan."""
+        if self.trigger is not None and len(self.route) < 4:
+            self._given_up.add(self.trigger.line)
+        else:
+            ahead = math.radians(angle)
+            self.grid.block(x + 34 * math.cos(ahead), y + 34 * math.sin(ahead), radius=14.0)
+        self.route, self.trigger = [], None
+
+    def door_ahead(self, x: float, y: float) -> bool:
+        """A door or lift lies on the next steps of the route, within the hand's reach."""
+        door, lift = self.grid.door.ravel(), self.grid.lift.ravel()
+        return any((door[c] or lift[c]) and math.dist((x, y), self.grid.centre(c)) < USE_REACH for c in self.route[:5])

@@ -1,0 +1,236 @@
+"""`vidact record doom`: many maps, many short recordings, several worker processes.
+
+A recording is decided by (map, number, seed) and the settings alone, so it does not matter which worker makes it, and a
+second run of the same command makes only what is missing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import multiprocessing
+import os
+import signal
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from pathlib import Path
+from queue import Empty
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import Interrupted
+from ..progress import Progress, log
+from .config import RecordDoomConfig
+from .doom_maps import parse_maps, vizdoom_folder
+
+if TYPE_CHECKING:
+    from .doom import DoomGame
+    from .navigation import WalkGrid
+
+TICS_PER_MINUTE = 35 * 60
+LEAST_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
+REPORT_TICS = 175
+REVIVE_TICS = 70
+STARTING_GEAR = ("shotgun", "chaingun", "rocketlauncher", "plasmarifle", "supershotgun")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One recording to make; `number` counts the recordings of its map."""
+
+    map_name: str
+    number: int
+    seed: int
+    tics: int
+
+    @property
+    def name(self) -> str:
+        return f"doom-{self.map_name}-s{self.seed}-{self.number:02d}"
+
+
+def lay_out(config: RecordDoomConfig) -> list[Chunk]:
+    """Which recordings a run consists of: the minutes are dealt out over the maps in an order drawn from the seed."""
+    maps = list(parse_maps(config.maps))
+    np.random.default_rng(config.seed).shuffle(maps)
+    minutes = min(config.chunk_minutes, max(LEAST_CHUNK_MINUTES, config.minutes / len(maps)), config.minutes)
+    count = math.ceil(config.minutes / minutes - 1e-9)
+    total = round(config.minutes * TICS_PER_MINUTE)
+    bounds = [total * i // count for i in range(count + 1)]
+    return [Chunk(maps[i % len(maps)], i // len(maps), config.seed, bounds[i + 1] - bounds[i]) for i in range(count)]
+
+
+def record_doom(config: RecordDoomConfig) -> int:
+    """Record what is missing of the run that `config` describes; returns the exit code."""
+    vizdoom_folder()  # say at once when the engine is missing
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    chunks = lay_out(config)
+    todo = [c for c in chunks if not _is_done(out, c, config)]
+    frames = sum(c.tics for c in chunks)
+    if len(todo) < len(chunks):
+        log(f"{out}: {len(chunks) - len(todo)} of {len(chunks)} recordings are there already")
+    jobs = min(config.jobs or os.cpu_count() or 1, max(len(todo), 1))
+    with Progress("Recording Doom", total=frames, unit="frames") as progress:
+        progress.resume_at(frames - sum(c.tics for c in todo))
+        for n in _record_all(todo, out, config, jobs):
+            progress.advance(n)
+    return 0
+
+
+def _record_all(todo: list[Chunk], out: Path, config: RecordDoomConfig, jobs: int) -> Iterator[int]:
+    """Yields numbers of frames as they get done."""
+    if not todo:
+        return
+    context = multiprocessing.get_context("spawn")
+    queue: Queue[int] = context.Queue()
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(queue,))
+    try:
+        futures: set[Future[None]] = {pool.submit(_record_in_worker, c, out, config) for c in todo}
+        while futures:
+            done, futures = wait(futures, timeout=0.2)
+            for future in done:
+                future.result()
+            while True:
+                try:
+                    yield queue.get_nowait()
+                except Empty:
+                    break
+        pool.shutdown()
+    except BaseException as error:
+        for process in (pool._processes or {}).values():  # noqa: SLF001 - the executor offers no way to stop work under way
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"recording stopped; the same command goes on from what is in {out}") from None
+        raise
+
+
+_reports: Queue[int] | None = None
+
+
+def _start_worker(queue: Queue[int]) -> None:
+    global _reports  # noqa: PLW0603 - a process pool hands queues over at its start only
+    _reports = queue
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us, so that one Ctrl-C prints one message
+
+
+def _record_in_worker(chunk: Chunk, out: Path, config: RecordDoomConfig) -> None:
+    for tics in record_chunk(chunk, out, config):
+        if _reports is not None:
+            _reports.put(tics)
+
+
+def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[int]:
+    """Make one recording; yields the number of frames written since the last yield."""
+    from ..datasets.recordings import DeviceState, RecordingWriter
+    from .doom import TICS_PER_SECOND, DoomGame
+    from .doom_maps import wad_of
+    from .navigation import WalkGrid
+    from .player import DoomPlayer
+    from .wad import Wad
+
+    seed = zlib.crc32(f"{chunk.map_name}/{chunk.number}/{chunk.seed}".encode())
+    rng = np.random.default_rng([seed, 1])
+    game_file, scenario, inner_map = wad_of(chunk.map_name)
+    grid = WalkGrid(Wad(scenario or game_file).map(inner_map))
+    size = (config.width, config.height)
+    meta = chunk_meta(chunk, config)
+    with (
+        DoomGame(chunk.map_name, seed, size=size, skill=config.skill, things=True) as game,
+        RecordingWriter(out / chunk.name, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
+    ):
+        enter(game, grid, rng, elsewhere=chunk.number > 0, immortal=config.immortal)
+        player = DoomPlayer(grid, seed)
+        previous_keys: tuple[str, ...] = ()
+        previous_buttons: tuple[int, ...] = ()
+        dead_tics, unreported = 0, 0
+        for _ in range(chunk.tics):
+            situation = game.situation()
+            if situation.dead or game.finished:
+                dead_tics += 1
+                writer.write(game.frame, DeviceState(valid=False))
+                game.idle()
+                if dead_tics >= REVIVE_TICS or game.finished:
+                    dead_tics = 0
+                    game.reset()
+                    enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
+                previous_keys, previous_buttons = (), ()
+            else:
+                given = player.act(situation, game.things() if player.decides else None)
+                state = DeviceState(
+                    keys=given.keys,
+                    new_keys=tuple(k for k in given.keys if k not in previous_keys),
+                    buttons=given.buttons,
+                    new_buttons=tuple(b for b in given.buttons if b not in previous_buttons),
+                    dx=given.dx,
+                    dy=given.dy,
+                    label_source="scripted",
+                )
+                writer.write(game.frame, state)
+                game.step(given)
+                previous_keys, previous_buttons = given.keys, given.buttons
+            unreported += 1
+            if unreported == REPORT_TICS:
+                yield unreported
+                unreported = 0
+        yield unreported
+
+
+def enter(game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere: bool, immortal: bool) -> None:
+    """Bring the player into the world with keys and some weapons, at the map's start or (`elsewhere`) at a random place."""
+    game.settle()
+    if immortal:
+        game.command("god")
+    game.command("give keys")
+    for weapon in STARTING_GEAR:
+        if rng.random() < 0.4:
+            game.command(f"give {weapon}")
+    game.command("give ammo")
+    if elsewhere:
+        s = game.situation()
+        start = grid.nearest_walkable(s.x, s.y)
+        if start is not None:
+            cost, _ = grid.search(start, np.zeros(grid.walkable.size, bool))
+            open_floor = np.flatnonzero((cost[:-1] < 1 << 29) & (grid.clearance.ravel() >= 2))
+            if len(open_floor):
+                x, y = grid.centre(int(rng.choice(open_floor)))
+                game.command(f"warp {x:.0f} {y:.0f}")
+    game.idle()
+    game.idle()
+
+
+def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
+    """What a recording says about itself; equal for equal recordings."""
+    from .player import PLAYER_VERSION
+
+    settings = dataclasses.asdict(config)
+    for name in ("out", "minutes", "maps", "jobs", "chunk_minutes", "seed"):  # they do not change the recording
+        del settings[name]
+    return {
+        "game": "doom",
+        "map": chunk.map_name,
+        "group": chunk.map_name,
+        "seed": chunk.seed,
+        "number": chunk.number,
+        "tics": chunk.tics,
+        "player": f"scripted-{PLAYER_VERSION}",
+        "spec": "doom",
+        "settings": settings,
+    }
+
+
+def _is_done(out: Path, chunk: Chunk, config: RecordDoomConfig) -> bool:
+    paths = [out / f"{chunk.name}{suffix}" for suffix in (".mp4", ".jsonl", ".meta.json")]
+    if not all(path.is_file() for path in paths):
+        return False
+    try:
+        written = json.loads(paths[-1].read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    expected = json.loads(json.dumps(chunk_meta(chunk, config)))
+    return {key: written.get(key) for key in expected} == expected
