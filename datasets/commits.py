@@ -1,0 +1,133 @@
+"""Commit records: `_commits/<shard>.json` says that a shard is whole, and everything that is known about it.
+
+A tar without its record does not exist. A shard in which nothing was kept has a record and no tar.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from .. import storage
+from ..errors import DatasetError
+from .clips import SCHEMA_VERSION
+
+SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
+READERS = 16  # records are small and buckets slow to answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A part of a source that gave no labels, and why."""
+
+    source_uri: str
+    source_sha256: str | None = None
+    """None where the source could not even be read."""
+    start_tick: int | None = None
+    end_tick: int | None = None
+    """Half-open tick range; None where the source has no ticks that are known."""
+    stage: str
+    """Where it failed: `probe`, `decode`, `label` …"""
+    reason: str
+    """A short word for counters: `truncated`, `no_video_stream` …"""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitRecord:
+    """What a commit record holds."""
+
+    shard: str
+    """`<split>-<nnnnn>`."""
+    spec: Mapping[str, Any]
+    """Name, version and sha256 of the action spec."""
+    tar: Mapping[str, Any] | None
+    """`sha256` and `size_bytes` of the tar; None where nothing was kept."""
+    rows: tuple[Mapping[str, Any], ...]
+    """The manifest's row of each clip, in the order of the tar."""
+    statistics: Mapping[str, Any]
+    """Counts over all clips: `shard_statistics.py`."""
+    dead_letters: tuple[DeadLetter, ...] = ()
+    drops: Mapping[str, int] = field(default_factory=dict)
+    """Ticks that were left out on purpose, by reason."""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """What the writer wants to keep: environment, options, inputs."""
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def split(self) -> str:
+        return split_of_shard(self.shard)
+
+    def to_json(self) -> bytes:
+        """The record's bytes; the same record gives the same bytes."""
+        text = json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        return text.encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes, where: str) -> CommitRecord:
+        """The record in `data`. Raises DatasetError, naming the file `where` it lies."""
+        try:
+            content = json.loads(data)
+            version = content["schema_version"]
+            if version != SCHEMA_VERSION:
+                raise DatasetError(
+                    f"{where}: schema version {version}, this vidact reads {SCHEMA_VERSION}; read it with what wrote it"
+                )
+            content["rows"] = tuple(content["rows"])
+            content["dead_letters"] = tuple(DeadLetter(**letter) for letter in content["dead_letters"])
+            return cls(**content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{where}: not a commit record ({type(error).__name__}: {error}); delete it and make the shard again"
+            ) from error
+
+
+def split_of_shard(shard: str) -> str:
+    """The split in a shard's name. Raises DatasetError where the name is not `<split>-<nnnnn>`."""
+    match = SHARD_NAME.fullmatch(shard)
+    if match is None:
+        raise DatasetError(f"shard name {shard!r}: expected <split>-<nnnnn>, such as train-00000")
+    return match.group(1)
+
+
+def shard_uri(dataset_uri: str, shard: str) -> str:
+    """Where a shard's tar lies."""
+    return storage.join(dataset_uri, "shards", f"{shard}.tar")
+
+
+def commit_uri(dataset_uri: str, shard: str) -> str:
+    """Where a shard's record lies."""
+    return storage.join(dataset_uri, "_commits", f"{shard}.json")
+
+
+def write_commit(dataset_uri: str, record: CommitRecord) -> None:
+    """Put a record in its place; from then on the shard exists."""
+    storage.write_atomic(commit_uri(dataset_uri, record.shard), record.to_json())
+
+
+def is_committed(dataset_uri: str, shard: str) -> bool:
+    """Whether a shard has its record."""
+    return storage.exists(commit_uri(dataset_uri, shard))
+
+
+def committed_shards(dataset_uri: str) -> list[str]:
+    """The names of all shards that have their record, sorted: one listing, no reading."""
+    uris = storage.list_files(storage.join(dataset_uri, "_commits"), ".json")
+    return sorted(uri.rsplit("/", 1)[1].removesuffix(".json") for uri in uris)
+
+
+def read_commit(dataset_uri: str, shard: str) -> CommitRecord:
+    """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there is none."""
+    uri = commit_uri(dataset_uri, shard)
+    return CommitRecord.from_json(storage.read_bytes(uri), uri)
+
+
+def read_commits(dataset_uri: str) -> list[CommitRecord]:
+    """All records of a dataset in the order of their names."""
+    shards = committed_shards(dataset_uri)
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda shard: read_commit(dataset_uri, shard), shards))

@@ -1,0 +1,155 @@
+"""The dataset's tables, compacted from the commit records: `manifest.parquet`, `dead_letters.parquet`, `dataset.json`
+and the data card. All of it can be made again from the records at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .. import storage
+from ..errors import DatasetError, SpecMismatchError
+from .actions import ActionSpec
+from .card import data_card
+from .clips import SCHEMA_VERSION
+from .commits import DeadLetter, read_commits
+from .dataset_info import DatasetInfo, describe
+
+MANIFEST = "manifest.parquet"
+DEAD_LETTERS = "dead_letters.parquet"
+DATASET_JSON = "dataset.json"
+CARD = "README.md"
+
+DEAD_LETTER_SCHEMA = pa.schema(
+    [
+        ("source_uri", pa.string()),
+        ("source_sha256", pa.string()),
+        ("start_tick", pa.int64()),
+        ("end_tick", pa.int64()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+        ("detail", pa.string()),
+    ]
+)
+
+
+def manifest_schema(spec: ActionSpec) -> pa.Schema:
+    """Columns of `manifest.parquet`, a row a clip."""
+    return pa.schema(
+        [
+            ("key", pa.string()),
+            ("shard", pa.string()),
+            ("offset_bytes", pa.int64()),
+            ("size_bytes", pa.int64()),
+            ("frames", pa.int32()),
+            ("valid_frames", pa.int32()),
+            ("start_tick", pa.int64()),
+            ("episode_id", pa.string()),
+            ("source_uri", pa.string()),
+            ("source_sha256", pa.string()),
+            ("group", pa.string()),
+            ("split", pa.string()),
+            ("mean_confidence", pa.float32()),
+            ("p10_confidence", pa.float32()),
+            ("null_fraction", pa.float32()),
+            ("presses", pa.struct([(name, pa.int32()) for name in spec.button_names])),
+            ("filter_score", pa.float32()),
+            ("label_source", pa.string()),
+            ("spec_sha256", pa.string()),
+            ("idm_sha256", pa.string()),
+            ("sample_crc32", pa.int64()),
+        ]
+    )
+
+
+def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
+    """Write the tables and the card from the commit records; returns the content of `dataset.json`.
+
+    `dataset.json` is written last: where it is newer than the records, the tables are whole.
+
+    Raises:
+        SpecMismatchError: a shard was made under another spec.
+    """
+    records = read_commits(dataset_uri)
+    for record in records:
+        if record.spec["sha256"] != info.spec.sha256:
+            raise SpecMismatchError(
+                f"{dataset_uri}: shard {record.shard} was made under action spec {record.spec['name']!r} "
+                f"v{record.spec['version']} ({record.spec['sha256'][:12]}), the dataset's is {info.spec.name!r} "
+                f"v{info.spec.version} ({info.spec.sha256[:12]}); write shards of another spec into another dataset"
+            )
+    rows = [row for record in records for row in record.rows]
+    letters = sorted(
+        {*info.dead_letters, *(letter for record in records for letter in record.dead_letters)}, key=_letter_order
+    )
+    content = describe(info, records, letters)
+    manifest = pa.Table.from_pylist([dict(row) for row in rows], schema=manifest_schema(info.spec))
+    dead = pa.Table.from_pylist([asdict(letter) for letter in letters], schema=DEAD_LETTER_SCHEMA)
+    storage.write_atomic(storage.join(dataset_uri, MANIFEST), _parquet_bytes(manifest))
+    storage.write_atomic(storage.join(dataset_uri, DEAD_LETTERS), _parquet_bytes(dead))
+    storage.write_atomic(storage.join(dataset_uri, CARD), data_card(content, info.spec).encode())
+    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    storage.write_atomic(storage.join(dataset_uri, DATASET_JSON), text.encode())
+    return content
+
+
+def read_manifest(dataset_uri: str) -> pa.Table:
+    """The manifest. Raises DatasetError where there is none."""
+    return pq.read_table(io.BytesIO(_read_part(dataset_uri, MANIFEST)))
+
+
+def read_dead_letters(dataset_uri: str) -> pa.Table:
+    """The dead letters. Raises DatasetError where there is no table."""
+    return pq.read_table(io.BytesIO(_read_part(dataset_uri, DEAD_LETTERS)))
+
+
+def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
+    """The content of `dataset.json`. Raises DatasetError where it is missing or of another schema version."""
+    content = json.loads(_read_part(dataset_uri, DATASET_JSON))
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise DatasetError(
+            f"{dataset_uri}: schema version {content.get('schema_version')}, this vidact reads {SCHEMA_VERSION}; "
+            "read it with the version that wrote it"
+        )
+    return content
+
+
+def dataset_spec(dataset_uri: str) -> ActionSpec:
+    """The action spec of a dataset."""
+    return ActionSpec.from_dict(read_dataset_json(dataset_uri)["spec"])
+
+
+def manifest_hash(rows: Sequence[dict[str, Any]]) -> str:
+    """Hex SHA-256 of which clips there are and what lies in them, whatever wrote the parquet file."""
+    digest = hashlib.sha256()
+    for row in rows:
+        identity = (row["key"], row["shard"], row["offset_bytes"], row["size_bytes"], row["sample_crc32"])
+        digest.update(json.dumps(identity).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _read_part(dataset_uri: str, name: str) -> bytes:
+    try:
+        return storage.read_bytes(storage.join(dataset_uri, name))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DatasetError(
+            f"{dataset_uri}: no {name}; a dataset is what `vidact label` or `vidact pack` wrote with --out, and it has "
+            "its tables when that command has ended (run it again to go on)"
+        ) from error
+
+
+def _letter_order(letter: DeadLetter) -> tuple[str, int, str]:
+    return letter.source_uri, -1 if letter.start_tick is None else letter.start_tick, letter.reason
+
+
+def _parquet_bytes(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
