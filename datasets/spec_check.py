@@ -1,0 +1,127 @@
+"""What an action spec loses on recorded play: how far its bins bend the camera, and what it cannot express at all.
+
+The R² ceiling of an axis is the best that any model can reach on raw degrees when it answers in the spec's bins.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .actions import ActionSpec
+from .config import SpecCheckConfig
+from .joint_actions import JointActions
+from .recordings import Recording, find_recordings
+
+
+@dataclass(frozen=True, slots=True)
+class AxisReport:
+    """One axis over all valid ticks, in degrees a tick."""
+
+    r2_ceiling: float | None
+    """1 - quantisation error / variance; None where the axis never moves."""
+    sd_deg: float
+    still_fraction: float
+    """Share of ticks in the bin of no motion."""
+    moved_but_still_fraction: float
+    """Share of ticks with some motion, too small for any other bin."""
+    clipped_fraction: float
+    """Share of ticks beyond the outermost bins' centres."""
+    max_deg: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpecReport:
+    """What `spec` keeps of the play, over `ticks` valid ticks of `recordings` recordings."""
+
+    spec: str
+    recordings: int
+    ticks: int
+    invalid_ticks: int
+    axes: dict[str, AxisReport]
+    conflicts: dict[str, float]
+    """Share of ticks in which the joint action drops a held button, by button."""
+    unmapped_inputs: dict[str, int]
+    """Frames in which an input was held that no button names."""
+
+
+def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
+    """Measure what `spec` loses on `recordings` (their first phase)."""
+    buttons, camera, invalid, unmapped = [], [], 0, Counter[str]()
+    known = {name for button in spec.buttons for name in button.inputs}
+    for recording in recordings:
+        actions = recording.actions(spec)
+        buttons.append(actions.buttons[actions.valid])
+        camera.append(actions.camera[actions.valid])
+        invalid += int((~actions.valid).sum())
+        for state in recording.states:
+            unmapped.update(state.inputs() - known)
+    all_buttons, all_camera = np.concatenate(buttons), np.concatenate(camera)  # (ticks, K), (ticks, A)
+    joint_actions = JointActions(spec)
+    joint, camera_class = joint_actions.encode(all_buttons, spec.quantise(all_camera))
+    kept, _ = joint_actions.decode(joint, camera_class)
+    lost = np.mean(all_buttons > kept, axis=0) if len(kept) else np.zeros(spec.num_buttons)
+    return SpecReport(
+        spec=f"{spec.name} v{spec.version}",
+        recordings=len(recordings),
+        ticks=len(all_buttons),
+        invalid_ticks=invalid,
+        axes={name: _axis_report(spec, a, all_camera[:, a]) for a, name in enumerate(spec.axis_names)},
+        conflicts={n: float(share) for n, share in zip(spec.button_names, lost, strict=True) if share},
+        unmapped_inputs=dict(unmapped.most_common()),
+    )
+
+
+def _axis_report(spec: ActionSpec, axis: int, degrees: np.ndarray) -> AxisReport:
+    quantiser = spec.axes[axis].quantiser
+    if not len(degrees):
+        return AxisReport(None, 0.0, 0.0, 0.0, 0.0, 0.0)
+    true = degrees.astype(np.float64)
+    bins = quantiser.quantise(true)
+    error = float(np.mean((quantiser.dequantise(bins) - true) ** 2))
+    variance = float(true.var())
+    still = bins == quantiser.null_bin
+    return AxisReport(
+        r2_ceiling=1 - error / variance if variance > 0 else None,
+        sd_deg=float(true.std()),
+        still_fraction=float(still.mean()),
+        moved_but_still_fraction=float((still & (true != 0)).mean()),
+        clipped_fraction=float((np.abs(true) > quantiser.max_deg).mean()),
+        max_deg=float(np.abs(true).max()),
+    )
+
+
+def render(report: SpecReport) -> str:
+    """The report as lines of text."""
+    lines = [
+        f"Spec {report.spec} on {report.recordings} recordings, {report.ticks:,} valid ticks "
+        f"({report.invalid_ticks:,} marked invalid)."
+    ]
+    for name, axis in report.axes.items():
+        ceiling = "never moves" if axis.r2_ceiling is None else f"R² ceiling {axis.r2_ceiling:.4f}"
+        lines.append(
+            f"  {name}: {ceiling}; sd {axis.sd_deg:.2f} degrees a tick, largest {axis.max_deg:.1f}; "
+            f"still {axis.still_fraction:.1%} (moved but too little to tell {axis.moved_but_still_fraction:.1%}), "
+            f"clipped {axis.clipped_fraction:.2%}"
+        )
+    if not report.axes:
+        lines.append("  no axes")
+    if report.conflicts:
+        shares = ", ".join(f"{name} {share:.2%}" for name, share in report.conflicts.items())
+        lines.append(f"  held but not kept by the joint actions (share of ticks): {shares}")
+    if report.unmapped_inputs:
+        inputs = ", ".join(f"{name} ({frames:,} frames)" for name, frames in report.unmapped_inputs.items())
+        lines.append(f"  inputs that no button names: {inputs}")
+    return "\n".join(lines)
+
+
+def run(config: SpecCheckConfig) -> int:
+    """The verb `spec check`: print the report."""
+    spec = ActionSpec.load(config.spec)
+    report = check_spec(spec, find_recordings(config.recordings))
+    print(json.dumps(asdict(report), indent=1, ensure_ascii=False) if config.json else render(report))
+    return 0
