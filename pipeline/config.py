@@ -1,0 +1,180 @@
+"""Settings of the labelling job. Loads neither torch nor Beam, so that `--help` is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from ..errors import ConfigError
+
+GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
+CLIP_TICKS = 128  # ticks of a full clip; segments are multiples of it, so that only a stretch's last clip is short
+LEAST_CLIP_TICKS = 32  # ticks: anything shorter is too short to train on and is dropped, counted as `short`
+
+
+def _require(ok: bool, name: str, value: object, allowed: str) -> None:
+    if not ok:
+        raise ConfigError(f"{name} is {value!r}, but must be {allowed}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayoutConfig:
+    """How sources are cut into segments and segments are packed into shards. Decided once, kept in `plan.parquet`."""
+
+    segment_ticks: int = 1024
+    """Longest segment, in ticks: what a crash of the decoder costs, and (at 49 kB a tick) what a worker holds."""
+    shard_ticks: int = 44_000
+    """Longest shard, in ticks: about 90 MB at 2 kB a tick."""
+    min_shards: int = 32
+    """Least number of shards of a new plan, however little video there is: 4 for each of 8 workers. More workers than
+    that get 4 each. Segments are shortened (not below 256 ticks) to reach it."""
+    val_fraction: float = 0.05
+    """Share of the sources (by hash of their group, or of their content) that goes to the split `val`."""
+    test_fraction: float = 0.0
+    """Share of the sources that goes to the split `test`."""
+    seed: int = 0
+    """Seed of the hash that deals out splits."""
+
+    def __post_init__(self) -> None:
+        ok = self.segment_ticks >= 256 and self.segment_ticks % CLIP_TICKS == 0
+        _require(ok, "layout.segment_ticks", self.segment_ticks, f"a multiple of {CLIP_TICKS}, at least 256")
+        _require(self.shard_ticks >= self.segment_ticks, "layout.shard_ticks", self.shard_ticks, ">= segment_ticks")
+        _require(self.min_shards >= 1, "layout.min_shards", self.min_shards, "at least 1")
+        for name in ("val_fraction", "test_fraction"):
+            _require(0 <= getattr(self, name) <= 1, f"layout.{name}", getattr(self, name), "within 0..1")
+        both = self.val_fraction + self.test_fraction
+        _require(both <= 1, "layout.val_fraction + layout.test_fraction", both, "at most 1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilterConfig:
+    """Which ticks carry no play: a new scene starts a new stretch; frozen and black ticks are dropped."""
+
+    cut_difference: float = 30.0
+    """Least mean absolute difference (levels of 255) between neighbouring ticks at a scene cut."""
+    cut_histogram: float = 0.6
+    """Least distance of the two colour histograms (0 the same, 1 nothing in common) at a scene cut. Both must hold: a
+    fast turn changes every pixel but keeps most of the colours."""
+    frozen_difference: float = 0.1
+    """Mean absolute difference (levels of 255) below which two neighbouring ticks show the same picture."""
+    frozen_ticks: int = 64
+    """Ticks without change from which a stretch counts as frozen (a paused game, a stalled stream)."""
+    black_level: int = 16
+    """A tick is black when 99 % of its values are below this level of 255."""
+
+    def __post_init__(self) -> None:
+        _require(0 <= self.cut_difference <= 255, "filter.cut_difference", self.cut_difference, "within 0..255")
+        _require(0 <= self.cut_histogram <= 1, "filter.cut_histogram", self.cut_histogram, "within 0..1")
+        _require(0 <= self.frozen_difference <= 255, "filter.frozen_difference", self.frozen_difference, "0..255")
+        _require(2 <= self.frozen_ticks <= 1024, "filter.frozen_ticks", self.frozen_ticks, "within 2..1024")
+        _require(0 <= self.black_level <= 255, "filter.black_level", self.black_level, "within 0..255")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """Limits of the child process that decodes strangers' bytes."""
+
+    child: bool = True
+    """Decode in a child process of the worker, so that a crash, a hang or bloat costs one segment."""
+    memory_gib: float = 4.0
+    """Address space of the child, GiB (the libraries alone map about 1)."""
+    max_pixels: int = 7680 * 4320
+    """Largest picture that is decoded, pixels."""
+    stall_s: float = 30.0
+    """Seconds without a new batch of frames after which the child is killed."""
+
+    def __post_init__(self) -> None:
+        _require(self.memory_gib >= 1, "decoder.memory_gib", self.memory_gib, "at least 1")
+        _require(self.max_pixels >= 1, "decoder.max_pixels", self.max_pixels, "at least 1")
+        _require(self.stall_s > 0, "decoder.stall_s", self.stall_s, "above 0")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanConfig:
+    """Probe sources and lay out which stretch of which video goes into which shard.
+
+    Example:
+        vidact plan videos/ s3://bucket/more/*.mp4 --spec doom --out dataset
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
+    out: str
+    """The dataset: a folder or a bucket prefix. An existing plan is extended; no shard is renamed."""
+    spec: str = "doom"
+    """Action spec (name or YAML file), for its tick rate."""
+    workers: int = 0
+    """Processes that probe, and that the plan will be balanced for; 0 for one a core."""
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+
+    def __post_init__(self) -> None:
+        _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        _require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelConfig:
+    """Label strangers' video: plan what is new, label it through Apache Beam, verify it.
+
+    Running it again does only what is missing.
+
+    Example:
+        vidact label videos/ --idm runs/idm --out dataset --workers 2
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
+    idm: str
+    """The inverse dynamics model: a checkpoint folder. Its action spec is the dataset's."""
+    out: str
+    """The dataset: a folder or a bucket prefix."""
+    workers: int = 0
+    """Worker processes on this machine; 0 for one a core (or one a GPU)."""
+    device: str = "auto"
+    """Where the model runs: `auto`, `cpu`, `cuda`, `cuda:1` …"""
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    chroma: str = "420"
+    """Chroma of the clips' video: `420` (plays everywhere) or `444` (2-4 dB nearer to the source)."""
+    strict: bool = False
+    """Exit 1 when anything went to the dead letters."""
+    drop_missing: bool = False
+    """Send what is missing or changed since it was planned to the dead letters, instead of waiting for its return."""
+    retry_quarantined: bool = False
+    """Try segments again that killed their worker twice."""
+    allow_other_environment: bool = False
+    """Go on with a dataset that was begun under other library versions, CPU or GPU (the bytes of the rest may differ;
+    recorded in dataset.json)."""
+    stall_s: float = 900.0
+    """Seconds without any sign of life from any worker after which they are killed and started again."""
+    max_restarts: int = 5
+    """Restarts in a row without a new shard after which the job gives up (exit 75)."""
+    runner: str = "local"
+    """Beam runner: `local` (worker processes on this machine, supervised), or the name of a portable one, such as
+    `FlinkRunner`, `SparkRunner`, `DataflowRunner`."""
+    beam_options: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Options for that runner, one `--beam-options=--name=value` each."""
+    progress_json: bool = False
+    """Print progress as JSON lines on stdout."""
+    metrics_port: int = 0
+    """Serve the progress as Prometheus metrics on this port of the loopback interface; 0 for not."""
+    verify: bool = True
+    """Verify the dataset at the end."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        _require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
+        _require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
+        _require(self.stall_s > 0, "stall_s", self.stall_s, "above 0")
+        _require(self.max_restarts >= 0, "max_restarts", self.max_restarts, "0 or more")
+        _require(0 <= self.metrics_port < 65536, "metrics_port", self.metrics_port, "a port, or 0")
+        if self.runner.lower() == "daskrunner":
+            raise ConfigError(
+                "runner is DaskRunner, which loses data: in Beam 2.77 it drops what finish_bundle emits, mixes tagged "
+                "outputs, computes only the last branch, and reports DONE; use `local` or a portable runner "
+                "(docs/labelling.md)"
+            )

@@ -1,0 +1,155 @@
+"""The Beam pipeline: `ReadPlan ► Reshuffle ► LabelShard ► Commit`.
+
+The same chain runs on this machine's worker processes and on a cluster. Only names of shards travel between steps:
+a worker reads, decodes, labels, writes and commits a shard in one go, so no pixel ever enters a shuffle.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from ..datasets.commits import committed_shards
+from ..errors import DatasetError
+from .label import ShardLabeller, ShardOptions, ShardOutcome, ShardTask
+from .plan import read_plan
+from .runfolder import RunFolder
+from .settings import WorkerSettings
+
+_LOADED: dict[tuple[str, str], Any] = {}  # the model of this process: loaded once, whatever the runner makes of DoFns
+
+
+def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection:
+    """Append the labelling job to a pipeline; gives an outcome a shard."""
+    return (
+        pipeline
+        | "Dataset" >> beam.Create([settings.dataset])
+        | "ReadPlan" >> beam.ParDo(ReadPlan(settings))
+        | "Reshuffle" >> beam.Reshuffle()
+        | "LabelShard" >> beam.ParDo(LabelShard(settings))
+        | "Commit" >> beam.ParDo(Count())
+    )
+
+
+def open_tasks(settings: WorkerSettings) -> Iterator[ShardTask]:
+    """The shards of the plan that have no record yet, in order."""
+    plan = read_plan(settings.dataset)
+    if plan is None:
+        raise DatasetError(f"{settings.dataset}: there is no plan; run `vidact plan` or `vidact label` with sources")
+    done = set(committed_shards(settings.dataset))
+    quarantined = RunFolder(Path(settings.run_folder)).quarantined() if settings.run_folder else {}
+    for shard, segments in plan.shards.items():
+        if shard not in done:
+            yield ShardTask(
+                shard=shard, split=segments[0].split, segments=segments, quarantined=quarantined.get(shard, ())
+            )
+
+
+class ReadPlan(beam.DoFn):
+    """Emits the shards that are still to be done."""
+
+    def __init__(self, settings: WorkerSettings):
+        self.settings = settings
+
+    def process(self, dataset: str) -> Iterator[ShardTask]:
+        yield from open_tasks(self.settings)
+
+
+class LabelShard(beam.DoFn):
+    """Labels a shard and commits it, unless it has its record by now (a runner's recovery repeats whole stages)."""
+
+    def __init__(self, settings: WorkerSettings):
+        self.settings = settings
+
+    def setup(self) -> None:
+        self.worker = Worker(self.settings)
+
+    def process(self, task: ShardTask) -> Iterator[ShardOutcome]:
+        yield self.worker.label(task)
+
+    def teardown(self) -> None:
+        if hasattr(self, "worker"):
+            self.worker.close()
+
+
+class Count(beam.DoFn):
+    """Counts outcomes for the runner's own displays; what is true lies in the commit records."""
+
+    def process(self, outcome: ShardOutcome) -> Iterator[ShardOutcome]:
+        Metrics.counter("vidact", f"shards_{outcome.status}").inc()
+        Metrics.counter("vidact", "ticks").inc(outcome.ticks)
+        yield outcome
+
+
+class Worker:
+    """What a process needs to label shards: model, decoder, run folder. Made inside the process, never sent to it."""
+
+    def __init__(self, settings: WorkerSettings):
+        from .decode import open_decoder
+
+        self.settings = settings
+        self.predictor = load_predictor(settings.idm, settings.device)
+        self.decoder = open_decoder(settings.decoder)
+        self.run = RunFolder(Path(settings.run_folder)) if settings.run_folder else None
+        self.options = ShardOptions(
+            dataset=settings.dataset,
+            filter=settings.filter,
+            chroma=settings.chroma,
+            drop_missing=settings.drop_missing,
+        )
+
+    def label(self, task: ShardTask) -> ShardOutcome:
+        """Label one shard, telling the supervisor where it is."""
+        spool = self.run.spool if self.run is not None else Path(tempfile.gettempdir())
+        at: list[int | None] = [None]
+
+        def alive(segment: int) -> None:
+            if self.run is None:
+                return
+            if segment != at[0]:
+                self.run.at(task.shard, segment)
+                at[0] = segment
+            else:
+                self.run.touch(task.shard)
+
+        labeller = ShardLabeller(self.predictor, self.decoder, self.options, spool=spool, alive=alive)
+        outcome = labeller.label(task)
+        if self.run is not None:
+            self.run.left(task.shard)
+            if outcome.status == "waiting":
+                self.run.wait(task.shard, outcome.detail)
+        if outcome.detail:
+            logging.getLogger(__name__).warning("shard %s: %s", task.shard, outcome.detail)
+        return outcome
+
+    def close(self) -> None:
+        """Stop the decoder."""
+        self.decoder.close()
+
+
+def load_predictor(idm: str, device: str) -> Any:
+    """The model of this process, one thread on a CPU, so that labels do not depend on the number of cores."""
+    import torch
+
+    from ..idm.predict import Predictor
+
+    if (idm, device) not in _LOADED:
+        torch.set_num_threads(1)
+        _LOADED[idm, device] = Predictor.load(idm, device=_own_device(device), threads=1)
+    return _LOADED[idm, device]
+
+
+def _own_device(device: str) -> str:
+    """One GPU a worker where there are several: workers take them in turn by their process number."""
+    import torch
+
+    if device != "auto" or not torch.cuda.is_available() or torch.cuda.device_count() < 2:
+        return device
+    return f"cuda:{os.getpid() % torch.cuda.device_count()}"

@@ -1,0 +1,126 @@
+"""The static filter: which ticks carry play, judged from the pictures alone.
+
+Two things are found: scene cuts (a level change, an edit), which end a stretch so that no window of the model looks
+across them; and ticks without play (frozen or black), which are dropped with their reason. Each answer depends only on
+ticks within `context` of it, so it is the same however a video is segmented.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import FilterConfig
+
+LEVELS = 8  # colour histograms have 8 x 8 x 8 bins: coarse enough to forgive light and compression
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stretch:
+    """Ticks `[start, end)` that follow one another without a cut or a dropped tick."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdicts:
+    """What the filter says of consecutive ticks."""
+
+    start: int
+    """The first tick."""
+    cuts: np.ndarray
+    """bool [n]: a new scene begins at this tick."""
+    reasons: np.ndarray
+    """object [n]: why this tick is dropped, or None where it is kept."""
+    differences: np.ndarray
+    """float32 [n]: mean absolute difference from the tick before, levels of 255 (0 for the first)."""
+
+    def __getitem__(self, tick: int) -> bool | tuple[bool, str]:
+        """True where `tick` is kept, else `(False, reason)`."""
+        reason = self.reasons[tick - self.start]
+        return True if reason is None else (False, reason)
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The longest runs of kept ticks without a cut inside."""
+        kept = np.array([reason is None for reason in self.reasons], dtype=bool)
+        begins = kept & (self.cuts | ~np.concatenate([[False], kept[:-1]]))
+        ends = kept & np.concatenate([self.cuts[1:] | ~kept[1:], [True]])
+        for a, b in zip(np.flatnonzero(begins), np.flatnonzero(ends), strict=True):
+            yield Stretch(start=self.start + int(a), end=self.start + int(b) + 1)
+
+    def drops(self, start: int, end: int) -> Counter[str]:
+        """Dropped ticks within `[start, end)` by reason."""
+        inside = self.reasons[max(start - self.start, 0) : max(end - self.start, 0)]
+        return Counter(reason for reason in inside if reason is not None)
+
+
+class StaticFilter:
+    """Judges runs of frames of one video."""
+
+    def __init__(self, config: FilterConfig):
+        self.config = config
+
+    @property
+    def context(self) -> int:
+        """How many ticks on each side of a tick its verdict depends on."""
+        return self.config.frozen_ticks + 1
+
+    def judge(self, frames: np.ndarray, start: int) -> Verdicts:
+        """Judge consecutive frames.
+
+        Args:
+            frames: uint8 [n, H, W, 3], tick `start` first.
+        """
+        config, n = self.config, len(frames)
+        differences = np.zeros(n, dtype=np.float32)
+        cuts = np.zeros(n, dtype=bool)
+        black = np.array([_is_black(frame, config.black_level) for frame in frames], dtype=bool)
+        for i in range(1, n):
+            differences[i] = _difference(frames[i - 1], frames[i])
+            if differences[i] >= config.cut_difference:  # rare, so the dearer histograms cost nothing
+                cuts[i] = histogram_distance(frames[i - 1], frames[i]) >= config.cut_histogram
+        frozen = _runs(differences < config.frozen_difference, config.frozen_ticks)
+        reasons = np.full(n, None, dtype=object)
+        reasons[frozen] = "frozen"
+        reasons[black] = "black"
+        return Verdicts(start=start, cuts=cuts, reasons=reasons, differences=differences)
+
+
+def _difference(a: np.ndarray, b: np.ndarray) -> float:
+    """Mean absolute difference of two uint8 pictures, in levels."""
+    return float((np.maximum(a, b) - np.minimum(a, b)).mean(dtype=np.float64))  # no wrap-around, no wider copy
+
+
+def histogram_distance(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance of the colours of two pictures of one size: 0 the same, 1 nothing in common."""
+    return float(np.abs(_histogram(a) - _histogram(b)).sum()) / (2 * a[..., 0].size)
+
+
+def _histogram(frame: np.ndarray) -> np.ndarray:
+    """Counts of the 512 coarse colours, int64 [512]."""
+    coarse = (frame >> 5).astype(np.uint16)  # 256 levels to 8
+    codes = (coarse[..., 0] * LEVELS + coarse[..., 1]) * LEVELS + coarse[..., 2]
+    return np.bincount(codes.ravel(), minlength=LEVELS**3)
+
+
+def _is_black(frame: np.ndarray, level: int) -> bool:
+    return int(np.count_nonzero(frame >= level)) <= frame.size // 100
+
+
+def _runs(same: np.ndarray, least: int) -> np.ndarray:
+    """Ticks of stretches in which at least `least` ticks after the first repeat the picture before them.
+
+    `same[i]` says that tick i shows the picture of tick i - 1; the first tick has nothing to repeat.
+    """
+    same = same.copy()
+    same[:1] = False
+    out = np.zeros(len(same), dtype=bool)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
+    for a, b in edges.reshape(-1, 2):  # (runs, 2): [a, b) repeat
+        if b - a >= least:
+            out[a:b] = True  # tick a - 1 shows the picture first: it was play
+    return out

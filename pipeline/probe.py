@@ -1,0 +1,142 @@
+"""What is known of each source: probed once, kept in `sources.parquet`.
+
+A source that cannot be read is a row too, with its reason; so is one whose content was planned under another name.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from .. import storage
+from ..datasets.tick_timing import count_ticks
+from ..datasets.video import num_ticks, probe, require_rate
+from ..errors import VideoError
+from ..progress import Progress
+from .config import LEAST_CLIP_TICKS
+from .sources import Source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRecord:
+    """A row of `sources.parquet`."""
+
+    uri: str
+    status: str
+    """`planned`, `duplicate` (of `detail`'s URI) or `unreadable`."""
+    reason: str = ""
+    """Why it is unreadable: a word for counters."""
+    detail: str = ""
+    sha256: str = ""
+    """Of the whole file; empty where it could not be read."""
+    size_bytes: int = 0
+    fingerprint: str = ""
+    """Size and modification time (local) or entity tag (buckets): unchanged means that no new probe is needed."""
+    codec: str = ""
+    container: str = ""
+    width: int = 0
+    height: int = 0
+    rotation: int = 0
+    frames: int = 0
+    duration_s: float = 0.0
+    fps: float = 0.0
+    ticks: int = 0
+    """Length at the spec's tick rate, of what the file holds."""
+    lost_ticks: int = 0
+    """Ticks after those that its header declares but the file, cut short, lacks."""
+    group: str = ""
+    licence: str = ""
+
+
+def fingerprint(uri: str) -> tuple[str, int]:
+    """A cheap sign that changes with the file, and its size in bytes. Raises FileNotFoundError."""
+    path = storage.local_path(uri)
+    if path is not None:
+        stat = path.stat()
+        return f"{stat.st_size}-{stat.st_mtime_ns}", stat.st_size
+    fs, inner = storage.filesystem(uri)
+    info = fs.info(inner)
+    size = int(info["size"])
+    mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if info.get(key)), "")
+    return f"{size}-{str(mark).strip(chr(34))}", size
+
+
+@contextmanager
+def local_copy(uri: str, folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """A local file with the content of `uri`: itself where it is local, else a download that is deleted afterwards."""
+    path = storage.local_path(uri)
+    if path is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="vidact-source-", dir=folder) as temporary:
+        target = Path(temporary) / ("source" + Path(uri).suffix)
+        fs, inner = storage.filesystem(uri)
+        fs.get_file(inner, str(target))
+        yield target
+
+
+def probe_source(source: Source, tick_hz: Fraction) -> SourceRecord:
+    """Probe one source; what cannot be read becomes a row with its reason."""
+    mark, size = "", 0
+    try:
+        mark, size = fingerprint(source.uri)
+        with local_copy(source.uri) as path:
+            found = probe(path)
+            require_rate(found, tick_hz)
+            ticks = min(num_ticks(found, tick_hz), count_ticks(found.end_ns - int(found.pts_ns[0]), tick_hz))
+            if ticks < LEAST_CLIP_TICKS:
+                raise VideoError("too_short", source.uri, f"{ticks} ticks; a clip needs {LEAST_CLIP_TICKS}")
+    except (VideoError, OSError) as error:
+        reason = error.reason if isinstance(error, VideoError) else "cannot_open"
+        detail = error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
+        return SourceRecord(
+            uri=source.uri,
+            status="unreadable",
+            reason=reason,
+            detail=detail,
+            size_bytes=size,
+            fingerprint=mark,
+            group=source.group,
+            licence=source.licence,
+        )
+    lost = num_ticks(found, tick_hz) - ticks
+    return SourceRecord(
+        uri=source.uri,
+        status="planned",
+        reason="truncated" if lost else "",
+        detail=found.truncated if lost else "",
+        lost_ticks=lost,
+        sha256=found.sha256,
+        size_bytes=size,
+        fingerprint=mark,
+        codec=found.codec,
+        container=found.container,
+        width=found.width,
+        height=found.height,
+        rotation=found.rotation,
+        frames=found.frames,
+        duration_s=float(found.duration_s),
+        fps=float(found.fps),
+        ticks=ticks,
+        group=source.group,
+        licence=source.licence,
+    )
+
+
+def probe_all(sources: Sequence[Source], tick_hz: Fraction, workers: int) -> list[SourceRecord]:
+    """Probe in parallel (reading and demuxing leave Python's lock); the rows come in the order of `sources`."""
+    records = []
+    with (
+        ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="probe") as pool,
+        Progress("Probing", total=len(sources), unit="videos") as progress,
+    ):
+        for record in pool.map(lambda source: probe_source(source, tick_hz), sources):
+            records.append(record)
+            progress.advance(1, hours=sum(found.duration_s for found in records[-1:]) / 3600)
+    return records

@@ -1,0 +1,154 @@
+"""The run folder: how the processes of one machine's job tell each other what they are at.
+
+It lies outside the dataset, on this machine's disk, and is gone when the job ends. While it is in use it is locked, so
+that a second job on the same dataset says so instead of doing the work twice.
+
+    settings.json          the job, for the driver and its workers
+    working/<shard>.json   a worker is at this shard: its process, the segment; touched whenever work goes on
+    waiting/<shard>        the shard cannot be labelled now, and why
+    strikes.json           how often each shard's segment killed its worker; outlives an interrupted job
+    driver.log             everything Beam and the workers say
+    spool/                 downloads and unfinished shards
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import storage
+from ..errors import DatasetError
+
+STRIKES = 2  # deaths at one segment after which it is not tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A worker's sign of life."""
+
+    shard: str
+    pid: int
+    segment: int
+    touched_s: float
+    """Unix time of the last sign."""
+
+
+class RunFolder:
+    """A job's run folder. `RunFolder.lock` is for the supervisor; drivers and workers open the path."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.working, self.waiting, self.spool = path / "working", path / "waiting", path / "spool"
+        self.log, self.settings = path / "driver.log", path / "settings.json"
+        self._lock: int | None = None
+
+    @classmethod
+    def of(cls, dataset: str) -> RunFolder:
+        """The folder of a dataset's job on this machine; the same for every process of this user."""
+        place = storage.local_path(dataset)
+        name = dataset if place is None else str(place.resolve())
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        return cls(Path(tempfile.gettempdir()) / f"vidact-{os.getuid()}" / digest)
+
+    def lock(self) -> None:
+        """Take the folder and empty it of what an earlier job left. Raises DatasetError where a job is running."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            self._lock = None
+            raise DatasetError(
+                "another labelling job on this dataset runs on this machine; wait for it, or stop it and run again "
+                f"(its folder is {self.path})"
+            ) from None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what workers left behind; strikes stay."""
+        for folder in (self.working, self.waiting, self.spool):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+
+    def release(self, *, done: bool) -> None:
+        """Give the folder back; of a job that is done nothing stays."""
+        if self._lock is None:
+            return
+        for folder in (self.working, self.waiting, self.spool):
+            shutil.rmtree(folder, ignore_errors=True)
+        if done:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+        self._lock = None
+
+    # ---- workers
+
+    def at(self, shard: str, segment: int) -> None:
+        """Say that this process is at a segment of a shard."""
+        self.working.mkdir(parents=True, exist_ok=True)
+        path = self.working / f"{shard}.json"
+        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps({"pid": os.getpid(), "segment": segment}))
+        os.replace(temporary, path)
+
+    def touch(self, shard: str) -> None:
+        """Say that work has gone on."""
+        os.utime(self.working / f"{shard}.json")
+
+    def left(self, shard: str) -> None:
+        """Say that this process is done with a shard, one way or another."""
+        (self.working / f"{shard}.json").unlink(missing_ok=True)
+
+    def wait(self, shard: str, why: str) -> None:
+        """Note that a shard cannot be labelled now."""
+        self.waiting.mkdir(parents=True, exist_ok=True)
+        (self.waiting / shard).write_text(why)
+
+    # ---- the supervisor
+
+    def markers(self) -> list[Marker]:
+        """Who is at what."""
+        found = []
+        for path in sorted(self.working.glob("*.json")):
+            try:
+                content, stat = json.loads(path.read_text()), path.stat()
+            except FileNotFoundError:
+                continue
+            found.append(Marker(path.stem, content["pid"], content["segment"], stat.st_mtime))
+        return found
+
+    def last_sign_s(self) -> float:
+        """Unix time of the last sign of life; 0 for none."""
+        return max((marker.touched_s for marker in self.markers()), default=0.0)
+
+    def waits(self) -> dict[str, str]:
+        """Shards that wait, and why."""
+        return {path.name: path.read_text() for path in sorted(self.waiting.glob("*"))}
+
+    def strikes(self) -> dict[str, list[int]]:
+        """Per shard, the segment at which each worker died that died at it, in order; -1 outside any segment."""
+        path = self.path / "strikes.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def strike(self, marker: Marker) -> int:
+        """Note that a worker died at this place; returns how often one did."""
+        strikes = self.strikes()
+        deaths = strikes.setdefault(marker.shard, [])
+        deaths.append(marker.segment)
+        storage.write_atomic(self.path / "strikes.json", json.dumps(strikes).encode())
+        return deaths.count(marker.segment)
+
+    def quarantined(self) -> dict[str, tuple[int, ...]]:
+        """Per shard, the segments at which workers died twice."""
+        found = {
+            shard: tuple(sorted({segment for segment in deaths if deaths.count(segment) >= STRIKES}))
+            for shard, deaths in self.strikes().items()
+        }
+        return {shard: segments for shard, segments in found.items() if segments}

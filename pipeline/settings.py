@@ -1,0 +1,140 @@
+"""What driver and workers need to know of a job, and what the bytes of a dataset depend on."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .. import storage
+from ..errors import ConfigError, DatasetError
+from .config import DecoderConfig, FilterConfig, LabelConfig
+
+IDENTITY_FILE = "label.json"
+PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")  # what frames, labels and tars are made by
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """What a worker needs; it travels to the workers inside the Beam step, and to the driver as JSON."""
+
+    dataset: str
+    idm: str
+    device: str = "auto"
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    chroma: str = "420"
+    drop_missing: bool = False
+    run_folder: str = ""
+    """The run folder on this machine; empty on a cluster, whose workers see no common disk."""
+
+    @classmethod
+    def of(cls, config: LabelConfig, run_folder: Path | None) -> WorkerSettings:
+        """The part of a job's settings that workers need."""
+        return cls(
+            dataset=config.out,
+            idm=config.idm,
+            device=config.device,
+            filter=config.filter,
+            decoder=config.decoder,
+            chroma=config.chroma,
+            drop_missing=config.drop_missing,
+            run_folder="" if run_folder is None else str(run_folder),
+        )
+
+    def to_json(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        """From `to_json`."""
+        values = json.loads(text)
+        values["filter"] = FilterConfig(**values["filter"])
+        values["decoder"] = DecoderConfig(**values["decoder"])
+        return cls(**values)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """What the bytes depend on beside input and options: versions, kind of processor, threads a worker."""
+    import torch
+
+    gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+    return {
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+        "processor": torch.cuda.get_device_name() if gpu else _cpu(),
+        "threads_a_worker": 1,
+    }
+
+
+def _cpu() -> str:
+    """The model of the CPU: kernels are chosen by what it can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def identity(settings: WorkerSettings, *, idm_sha256: str, spec_sha256: str) -> dict[str, Any]:
+    """What a dataset's labels and pixels are a function of, besides its plan."""
+    return {
+        "idm_sha256": idm_sha256,
+        "spec_sha256": spec_sha256,
+        "chroma": settings.chroma,
+        "filter": asdict(settings.filter),
+    }
+
+
+def require_identity(
+    dataset: str, wanted: Mapping[str, Any], here: Mapping[str, Any], *, allow_other_environment: bool
+) -> list[dict[str, Any]]:
+    """Begin a dataset, or make sure that going on with it gives what an undisturbed run would have given.
+
+    Args:
+        wanted: what `identity` says of this run.
+        here: what `environment` says of this machine.
+
+    Returns:
+        All environments that the dataset was made in, this one included.
+
+    Raises:
+        DatasetError: it was begun with another model or other options.
+        ConfigError: it was begun in another environment, and that is not allowed.
+    """
+    uri = storage.join(dataset, IDENTITY_FILE)
+    try:
+        content = json.loads(storage.read_bytes(uri))
+    except FileNotFoundError:
+        content = {"identity": dict(wanted), "environments": []}
+    if content["identity"] != dict(wanted):
+        found, given = _first_difference(content["identity"], dict(wanted), "")
+        raise DatasetError(
+            f"{uri}: this dataset was begun with {found}, now it is {given}; a dataset has one model and one set of "
+            "options: use the same again, or another --out"
+        )
+    environments: list[dict[str, Any]] = content["environments"]
+    if dict(here) not in environments:
+        if environments and not allow_other_environment:
+            found, given = _first_difference(environments[-1], dict(here), "")
+            raise ConfigError(
+                f"{uri}: this dataset was begun with {found}, here it is {given}; the bytes of the rest may differ. "
+                "Go on where it was begun, or allow it with --allow-other-environment (it is recorded)"
+            )
+        environments.append(dict(here))
+        storage.write_atomic(uri, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
+    return environments
+
+
+def _first_difference(a: Any, b: Any, name: str) -> tuple[str, str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted({*a, *b}):
+            if a.get(key) != b.get(key):
+                return _first_difference(a.get(key), b.get(key), f"{name}.{key}" if name else key)
+    return f"{name} {a!r}", f"{b!r}"

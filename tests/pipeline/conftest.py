@@ -1,0 +1,42 @@
+"""Small videos that every test of the pipeline can make in a moment."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vidact.datasets.clips import encode_video
+
+
+def moving_picture(frames: int, *, seed: int = 0, size: int = 96) -> np.ndarray:
+    """uint8 [frames, size, size, 3]: a coloured noise texture that slides and a square that wanders."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(40, 216, (size // 8, size // 8, 3)).astype(np.uint8)
+    texture = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
+    out = np.empty((frames, size, size, 3), np.uint8)
+    for t in range(frames):
+        out[t] = np.roll(texture, (t, 2 * t), axis=(0, 1))
+        x = int((size - 16) * (0.5 + 0.5 * np.sin(t / 9 + seed)))
+        out[t, 20:36, x : x + 16] = rng.integers(0, 255, 3)
+    return out
+
+
+def write_video(path: Path, frames: np.ndarray, fps: int = 30) -> Path:
+    """Write an H.264 mp4."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_video(frames, Fraction(fps)))
+    return path
+
+
+@pytest.fixture(scope="session")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two good videos (40 and 26 s at 30 fps), a copy, a truncated one and one that is no video."""
+    folder = tmp_path_factory.mktemp("videos")
+    first = write_video(folder / "a.mp4", moving_picture(1200, seed=1))
+    write_video(folder / "b.mp4", moving_picture(780, seed=2))
+    (folder / "copy-of-a.mp4").write_bytes(first.read_bytes())
+    (folder / "garbage.mp4").write_bytes(b"this is no video" * 1000)
+    (folder / "notes.txt").write_text("not a source")
+    return folder

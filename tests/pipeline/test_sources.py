@@ -1,0 +1,67 @@
+"""Files, folders, globs and tables become sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from vidact.errors import ConfigError
+from vidact.pipeline.sources import Source, find_sources
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("b.mp4", "a.mkv", "deep/c.WEBM", "notes.txt", "a.jsonl", "odd #name [1].mp4"):
+        path = tmp_path / "videos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "videos"
+
+
+def _names(sources: list[Source], folder: Path) -> list[str]:
+    return [str(Path(source.uri).relative_to(folder)) for source in sources]
+
+
+def test_folder_glob_and_file(folder: Path) -> None:
+    assert _names(find_sources([str(folder)]), folder) == ["a.mkv", "b.mp4", "deep/c.WEBM", "odd #name [1].mp4"]
+    assert _names(find_sources([f"{folder}/*.mkv", f"{folder}/b.mp4"]), folder) == ["a.mkv", "b.mp4"]
+    assert _names(find_sources([f"{folder}/odd #name [1].mp4"]), folder) == ["odd #name [1].mp4"]
+    assert _names(find_sources([f"{folder}/notes.txt"]), folder) == ["notes.txt"]  # named, so taken; the probe decides
+
+
+def test_tables(folder: Path) -> None:
+    (folder / "list.csv").write_text("uri,group,license\nb.mp4,player 1,CC-BY-4.0\ndeep/c.WEBM,,\n")
+    assert find_sources([f"{folder}/list.csv"]) == [
+        Source(uri=f"{folder}/b.mp4", group="player 1", licence="CC-BY-4.0"),
+        Source(uri=f"{folder}/deep/c.WEBM"),
+    ]
+    pq.write_table(pa.table({"uri": [f"{folder}/b.mp4"], "other": [1]}), folder / "list.parquet")
+    assert find_sources([f"{folder}/list.parquet"]) == [Source(uri=f"{folder}/b.mp4")]
+
+
+def test_mistakes_are_named(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such file"):
+        find_sources([str(tmp_path / "nothing")])
+    (folder / "list.csv").write_text("url\nb.mp4\n")
+    with pytest.raises(ConfigError, match="needs a column `uri`; it has url"):
+        find_sources([f"{folder}/list.csv"])
+    (folder / "list.csv").write_text("uri,group\nb.mp4,x\n")
+    with pytest.raises(ConfigError, match="named twice"):
+        find_sources([f"{folder}/list.csv", f"{folder}/b.mp4"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ConfigError, match="no video files there"):
+        find_sources([str(tmp_path / "empty")])
+
+
+def test_memory_filesystem() -> None:
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+    fs.pipe_file("/bucket/deep/a.mp4", b"x")
+    fs.pipe_file("/bucket/b.txt", b"x")
+    for name in ("memory://bucket", "memory://bucket/", "memory://bucket/deep/*.mp4", "memory://bucket/deep/a.mp4"):
+        (source,) = find_sources([name])
+        assert source.uri.startswith("memory://")
+        assert source.uri.endswith("bucket/deep/a.mp4")
