@@ -251,7 +251,7 @@ def _axis(spec: str, content: Mapping[str, Any]) -> Axis:
     kind = content.get("kind", "relative")
     if kind != "relative":
         raise SpecError(
-            f"action spec {spec!r}: axis {content.get('name')!r} is {kind!r}; only relative axes are supported"
+            f"action spec {spec!r}: axis {content.get('name')!r} is of kind {kind!r}; only `relative` is supported"
         )
     return Axis(
         name=str(content["name"]),

@@ -1,0 +1,114 @@
+"""Action specs: the built-in ones, reading and writing, refusals, and telling two specs apart."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from vidact.datasets.actions import ActionSpec
+from vidact.errors import SpecError, SpecMismatchError
+
+TOY: dict[str, Any] = {
+    "name": "toy",
+    "version": 3,
+    "tick_hz": "35/2",
+    "frame": {"width": 32, "height": 16},
+    "buttons": {"up": "key.keyboard.w", "fire": ["mouse.0", "key.keyboard.space"], "map": "key.keyboard.m"},
+    "groups": [{"members": ["up"]}, {"members": ["fire"]}],
+    "solo": ["map"],
+    "axes": [
+        {"name": "yaw", "input": "dx", "degrees_per_pixel": 0.5, "quantiser": {"max_deg": 10, "bins": 11, "mu": 10}}
+    ],
+}
+
+
+def test_doom() -> None:
+    spec = ActionSpec.load("doom")
+    assert spec.tick_hz == Fraction(35, 2)
+    assert (spec.frame.width, spec.frame.height, spec.frame.resize) == (128, 128, "area")
+    weapons = [f"weapon.{i}" for i in range(1, 8)]
+    assert list(spec.button_names) == ["forward", "back", "left", "right", "run", "attack", "use", *weapons]
+    assert spec.axis_names == ("pitch", "yaw")
+    assert [axis.input for axis in spec.axes] == ["dy", "dx"]
+    assert spec.buttons[4].inputs == ("key.keyboard.left.shift",)
+    # 20 pixels right and 10 down in a tick are 3 and 1.5 degrees, positive both.
+    bins = spec.quantise([[1.5, 3.0]])
+    assert (bins > [axis.quantiser.null_bin for axis in spec.axes]).all()
+    np.testing.assert_allclose(spec.dequantise(bins), [[1.5, 3.0]], atol=0.5)
+
+
+def test_crafter_has_no_camera() -> None:
+    spec = ActionSpec.load("crafter")
+    assert (spec.num_buttons, spec.num_axes, len(spec.groups)) == (16, 0, 1)
+    assert spec.quantise(np.zeros((5, 0))).shape == (5, 0)
+
+
+@pytest.mark.parametrize("name", ["doom", "crafter", "minecraft"])
+def test_built_in_specs_survive_writing(name: str, tmp_path: Path) -> None:
+    spec = ActionSpec.load(name)
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(spec.to_dict(), sort_keys=False))
+    again = ActionSpec.load(path)
+    assert again == spec
+    assert again.sha256 == spec.sha256
+    spec.require_same(again, str(path))
+
+
+def test_several_inputs_press_one_button() -> None:
+    assert ActionSpec.from_dict(TOY).buttons[1].inputs == ("mouse.0", "key.keyboard.space")
+
+
+def test_hash_sees_the_order_of_buttons() -> None:
+    turned = TOY | {"buttons": dict(reversed(TOY["buttons"].items()))}
+    assert ActionSpec.from_dict(turned).sha256 != ActionSpec.from_dict(TOY).sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"version": 4}, "version"),
+        ({"tick_hz": "20"}, "tick_hz"),
+        ({"frame": {"width": 64, "height": 16}}, r"frame\.width"),
+        ({"axes": [TOY["axes"][0] | {"degrees_per_pixel": 0.25}]}, r"axes\[0\]\.degrees_per_pixel"),
+    ],
+)
+def test_mismatch_names_the_field(change: dict[str, Any], field: str) -> None:
+    spec = ActionSpec.from_dict(TOY)
+    with pytest.raises(SpecMismatchError, match=f"shard 7 .*{field} differs"):
+        spec.require_same(ActionSpec.from_dict(TOY | change), "shard 7")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"groups": [{"members": ["up"]}]}, "button 'fire' must be in exactly one group"),
+        ({"groups": [{"members": ["up", "fire"]}, {"members": ["up"]}]}, "button 'up' must be in exactly one"),
+        ({"groups": [{"members": ["up", "fire", "jmup"]}]}, "unknown buttons jmup"),
+        ({"groups": [{"members": ["up", "fire"], "conflict": "first"}]}, "conflict must be one of"),
+        ({"axes": [TOY["axes"][0] | {"kind": "absolute"}]}, "only `relative` is supported"),
+        ({"axes": [TOY["axes"][0] | {"input": "dz"}]}, "input of axis 'yaw' must be"),
+        ({"axes": [TOY["axes"][0], TOY["axes"][0]]}, "axis yaw is named twice"),
+        ({"tick_hz": "0"}, "tick_hz must be above 0"),
+        ({"tick_hz": "often"}, "malformed"),
+        ({"frame": {"width": 31, "height": 16}}, "frame must be even"),
+        ({"frame": {"width": 32, "height": 16, "resize": "bicubic"}}, "resize must be one of"),
+        ({"knobs": {}}, "unknown fields knobs"),
+        ({"buttons": {}, "groups": [], "solo": [], "axes": []}, "neither buttons nor axes"),
+    ],
+)
+def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        ActionSpec.from_dict(TOY | change)
+
+
+def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="crafter, doom, minecraft"):
+        ActionSpec.load("quake")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("buttons: [")
+    with pytest.raises(SpecError, match="not YAML"):
+        ActionSpec.load(broken)

@@ -1,0 +1,120 @@
+"""The joint action space: VPT's Minecraft indices, precedence rules, and round trips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.joint_actions import JointActions
+from vidact.errors import SpecError
+
+MINECRAFT = JointActions(ActionSpec.load("minecraft"))
+NULL = [5, 5]
+
+
+def encode(*held: str, camera: list[int] = NULL) -> tuple[int, int]:
+    buttons = np.array([name in held for name in MINECRAFT.spec.button_names], np.uint8)
+    joint, index = MINECRAFT.encode(buttons, np.array(camera))
+    return int(joint), int(index)
+
+
+def test_sizes() -> None:
+    assert (MINECRAFT.num_joint, MINECRAFT.num_camera, MINECRAFT.null, MINECRAFT.null_camera) == (8641, 121, 0, 60)
+    doom, crafter = (JointActions(ActionSpec.load(name)) for name in ("doom", "crafter"))
+    assert (doom.num_joint, doom.num_camera) == (8 * 3 * 3 * 2 * 2 * 2 * 2, 37 * 39)
+    assert (crafter.num_joint, crafter.num_camera) == (17, 0)
+
+
+def test_minecraft_strides() -> None:
+    assert encode() == (0, 60)
+    assert encode(camera=[5, 6]) == (1, 61)  # the camera meta-action
+    assert encode("jump") == (2, 60)
+    assert encode("attack") == (4, 60)
+    assert encode("drop") == (8, 60)
+    assert encode("use") == (16, 60)
+    assert encode("sprint") == (32, 60)
+    assert encode("sneak") == (64, 60)
+    assert encode("left") == (96, 60)
+    assert encode("right") == (192, 60)
+    assert encode("forward") == (288, 60)
+    assert encode("back") == (576, 60)
+    assert encode("hotbar.1") == (864, 60)
+    assert encode("hotbar.9", camera=[0, 10]) == (9 * 864 + 1, 10)  # index = 11 * pitch + yaw
+    assert encode("inventory") == (8640, 60)
+
+
+def test_minecraft_precedence() -> None:
+    assert encode("forward", "back") == (0, 60)
+    assert encode("left", "right", "forward") == (288, 60)
+    assert encode("sprint", "sneak") == encode("sneak")
+    assert encode("hotbar.1", "hotbar.3") == encode("hotbar.3")
+    assert encode("inventory", "forward", "attack", camera=[0, 0]) == (8640, 60)  # it silences everything
+
+
+@pytest.mark.parametrize("name", ["minecraft", "doom", "crafter"])
+def test_every_joint_action_survives_the_round_trip(name: str) -> None:
+    space = JointActions(ActionSpec.load(name))
+    joint = np.arange(space.num_joint)
+    moved = np.full(len(joint), max(space.null_camera - 1, 0))
+    buttons, bins = space.decode(joint, moved)
+    again, camera = space.encode(buttons, bins)
+    np.testing.assert_array_equal(again, joint)
+    assert len(np.unique(np.concatenate([buttons, bins], 1), axis=0)) == space.num_joint
+    if space.num_camera:
+        np.testing.assert_array_equal(camera, np.where(space.camera_on(joint), moved, space.null_camera))
+        np.testing.assert_array_equal(
+            space.camera_on(joint)[: space.num_joint - len(space.spec.solo)],
+            joint[: space.num_joint - len(space.spec.solo)] % 2 == 1,
+        )
+
+
+def test_every_camera_class_survives_the_round_trip() -> None:
+    camera = np.arange(121)
+    _, bins = MINECRAFT.decode(np.ones(121, int), camera)
+    joint, again = MINECRAFT.encode(np.zeros((121, 20)), bins)
+    np.testing.assert_array_equal(again, camera)
+    np.testing.assert_array_equal(joint, camera != 60)
+
+
+def test_meta_action_off_means_no_motion() -> None:
+    buttons, bins = MINECRAFT.decode([4, 5, 8640], [0, 0, 0])
+    np.testing.assert_array_equal(bins, [NULL, [0, 0], NULL])
+    assert buttons[:, 0].tolist() == [1, 1, 0]
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 2**20 - 1), st.integers(0, 10), st.integers(0, 10))
+def test_decoding_keeps_a_subset_and_is_stable(held: int, pitch: int, yaw: int) -> None:
+    buttons = np.array([held >> k & 1 for k in range(20)], np.uint8)
+    joint, camera = MINECRAFT.encode(buttons, [pitch, yaw])
+    kept, bins = MINECRAFT.decode(joint, camera)
+    assert (kept <= buttons).all()
+    assert bins.tolist() in ([pitch, yaw], NULL)
+    assert [int(x) for x in MINECRAFT.encode(kept, bins)] == [int(joint), int(camera)]
+
+
+def test_vectorised_over_any_shape() -> None:
+    rng = np.random.default_rng(0)
+    buttons, bins = rng.integers(0, 2, (4, 7, 20)), rng.integers(0, 11, (4, 7, 2))
+    joint, camera = MINECRAFT.encode(buttons, bins)
+    assert joint.shape == camera.shape == (4, 7)
+    one, two = MINECRAFT.encode(buttons[2, 3], bins[2, 3])
+    assert (joint[2, 3], camera[2, 3]) == (one, two)
+
+
+def test_refuses_a_product_nobody_could_train() -> None:
+    names = [f"b{i}" for i in range(24)]
+    spec = ActionSpec.from_dict(
+        {
+            "name": "wide",
+            "version": 1,
+            "tick_hz": 20,
+            "frame": {"width": 32, "height": 32},
+            "buttons": {name: f"key.keyboard.{name}" for name in names},
+            "groups": [{"members": [name]} for name in names],
+        }
+    )
+    with pytest.raises(SpecError, match="16,777,216 joint actions"):
+        JointActions(spec)
