@@ -1,7 +1,7 @@
 """ViZDoom as a game that is played with a keyboard and a mouse, one step a tic (35 a second).
 
-The bindings are those of a person's set-up: WASD, Shift to run, left button to fire, E to use, 1 to 7 for weapons, and a
-mouse of 0.15 degrees a pixel (to the right and down are positive).
+The bindings are those of a person's set-up: WASD, Shift to run, left button to fire, E to use, 1 to 7 for weapons, and
+a mouse of 0.15 degrees a pixel (to the right and down are positive).
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Explorer:
     def notice(self, x: float, y: float) -> None:
         """The player stands here now: mark the surroundings, and any trigger line that was crossed."""
         iy, ix = divmod(self.grid.index(x, y), self.grid.shape[1])
-        cells = (self._disc + (iy, ix)).clip(0, np.array(self.grid.shape) - 1)
+        cells = (self._disc + np.array([iy, ix])).clip(0, np.array(self.grid.shape) - 1)
         self.visited[cells[:, 0] * self.grid.shape[1] + cells[:, 1]] = True
         jumped = math.dist(self._last, (x, y)) > 200
         if not jumped:

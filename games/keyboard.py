@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Shortest time down and up, in tics of 1/35 s. A walk key is not tapped; flicker between the two was a fault of scripts.
+# Shortest time down and up, in tics of 1/35 s. People do not tap a walk key: flicker gave earlier scripts away.
 HOLD = {
     "forward": (20, 7),
     "back": (8, 10),

@@ -66,8 +66,8 @@ class _Heights:
 class WalkGrid:
     """The walkable cells of one map and the steps between them.
 
-    Public arrays: `walkable` bool [Y, X]; `door`, `clearance` uint8 [Y, X] (cells to the nearest wall, at most NEAR_WALL);
-    `sector` int32 [Y, X] (-1: outside); `neighbours` int32 [Y*X + 1, 8] (Y*X where there is no step).
+    Public arrays: `walkable`, `door`, `lift` bool [Y, X]; `clearance` uint8 [Y, X] (cells to the nearest wall, at most
+    NEAR_WALL); `floor` [Y, X] (height under the box, lifts down); `sector` int32 [Y, X] (-1: outside); `neighbours` int32 [Y*X + 1, 8] (Y*X where there is no step).
     """
 
     def __init__(self, geometry: MapGeometry):
@@ -314,8 +314,8 @@ class WalkGrid:
         buckets[0].append(np.array([start], np.int32))
         level, last = 0, most
         while level <= last:
-            for cells in buckets[level]:
-                cells = cells[cost[cells] == level]
+            for bucket in buckets[level]:
+                cells = bucket[cost[bucket] == level]  # others were reached more cheaply since
                 if len(cells) == 0:
                     continue
                 if last == most and goals[cells].any():
@@ -349,7 +349,7 @@ class WalkGrid:
         return cells[::-1]
 
     def free_distance(self, x: float, y: float, headings: np.ndarray, reach: float = 512.0) -> np.ndarray:
-        """How far one can walk straight on (float64, Doom units), for headings in degrees [N], counted from +x leftwards."""
+        """How far one can walk straight on, in Doom units [N], along headings [N] in degrees (from +x leftwards)."""
         steps = np.arange(1, int(reach / CELL) + 1) * float(CELL)
         angle = np.radians(headings)[:, None]
         ix = ((x + np.cos(angle) * steps - self.origin[0]) // CELL).astype(int).clip(0, self.shape[1] - 1)
@@ -363,7 +363,7 @@ class WalkGrid:
         return steps[blocked.argmax(axis=1)] - CELL
 
     def sees(self, x: float, y: float, targets: np.ndarray) -> np.ndarray:
-        """bool [N]: no wall and no shut door between a point and the targets float [N, 2] (heights are not looked at)."""
+        """bool [N]: no wall and no shut door between a point and targets float [N, 2]; heights are not looked at."""
         x1, y1, x2, y2 = self.opaque_lines.T  # [L]
         tx, ty = targets[:, 0, None], targets[:, 1, None]  # [N, 1]
         side_a = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)  # [L]

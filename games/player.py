@@ -1,8 +1,7 @@
 """The scripted Doom player: explores, opens doors, presses switches, fights, and moves like a person.
 
-Twice a tick-and-a-half is as often as people change their minds; here decisions are taken every second tic, and the hands
-(`mouse.py`, `keyboard.py`) carry them out at 35 Hz with human holds, pauses and misses. What one decision reads is the
-situation, the things in view, and the walkable map; no pixels.
+Decisions are taken every second tic, and the hands (`mouse.py`, `keyboard.py`) carry them out at 35 Hz with human
+holds, pauses and misses. What a decision reads is the situation, the things in view, and the walkable map; no pixels.
 """
 
 from __future__ import annotations
@@ -228,7 +227,7 @@ class DoomPlayer:
         far = aim.distance > 420
         keyboard.want("back", aim.distance < 110 and behind > 96)
         keyboard.want(
-            "forward", not keyboard.is_down("back") and ahead > 80 and (far or aim.distance > 240 and self._advance())
+            "forward", not keyboard.is_down("back") and ahead > 80 and (far or (aim.distance > 240 and self._advance()))
         )
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
             self._begin_strafe(left, right, 0.35, 1.3)
@@ -287,7 +286,7 @@ class DoomPlayer:
                 self.keyboard.want(self._weapon_key, False, now=True)
                 self._weapon_key = ""
             return
-        armed = [n for n in range(2, 8) if s.owned[n] and s.ammo[n] > 0 and n != s.weapon and n != 5]
+        armed = [n for n in range(2, 8) if s.owned[n] and s.ammo[n] > 0 and n not in (s.weapon, 5)]
         empty = s.weapon > 1 and s.ammo[s.weapon] <= 0
         if armed and (self._weapon_at <= self.tic or empty) and not self.keyboard.is_down("attack"):
             self._weapon_key = f"weapon.{self.rng.choice(armed)}"

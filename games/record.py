@@ -102,7 +102,7 @@ def _record_all(todo: list[Chunk], out: Path, config: RecordDoomConfig, jobs: in
                     break
         pool.shutdown()
     except BaseException as error:
-        for process in (pool._processes or {}).values():  # noqa: SLF001 - the executor offers no way to stop work under way
+        for process in (pool._processes or {}).values():  # the executor has no way of its own to stop work under way
             process.terminate()
         pool.shutdown(wait=False, cancel_futures=True)
         if isinstance(error, KeyboardInterrupt):
@@ -182,7 +182,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
 
 
 def enter(game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere: bool, immortal: bool) -> None:
-    """Bring the player into the world with keys and some weapons, at the map's start or (`elsewhere`) at a random place."""
+    """Bring the player into the world with keys and some weapons: at the map's start, or `elsewhere` at random."""
     game.settle()
     if immortal:
         game.command("god")
