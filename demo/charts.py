@@ -44,8 +44,9 @@ class Scale:
         finite = [v for v in values if v is not None and math.isfinite(v)] or [0.0, 1.0]
         low = min(finite) if least is None else least
         high = max(finite) if most is None else most
-        if high <= low:
-            low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+        if high - low < 1e-6:  # one value, or as good as one: give it room
+            room = 0.5 * max(abs(low), abs(high)) if abs(high) > 1e-6 else 0.5
+            low, high = low - room, high + room
         step = round_step((high - low) / count)
         low = math.floor(low / step + 1e-9) * step if least is None else low
         high = math.ceil(high / step - 1e-9) * step if most is None else high
@@ -145,9 +146,10 @@ def bars(rows: Sequence[Bar]) -> str:
     parts = ['<div class="bars" role="list">']
     for row in rows:
         mark = "" if row.mark is None else f'<i class="mark" style="left:{row.mark / most:.2%}"></i>'
+        length = max(row.value, 0) / most
         parts.append(
             f'<div class="bar-row" role="listitem"><span class="name">{row.label}</span>'
-            f'<span class="track"><i class="bar {row.kind}" style="width:{max(row.value, 0) / most:.2%}"></i>{mark}</span>'
+            f'<span class="track"><i class="bar {row.kind}" style="width:{length:.2%}"></i>{mark}</span>'
             f'<span class="figure">{row.figure}</span></div>'
         )
     parts.append("</div>")

@@ -89,7 +89,8 @@ def _lane(name: str, shapes: str, ticks: int, kind: str, note: str = "") -> str:
     suffix = f' <span class="note">{text(note)}</span>' if note else ""
     return (
         f'<div class="lane {kind}"><span class="name">{text(name)}{suffix}</span><span class="track">'
-        f'<svg viewBox="0 0 {ticks} {LANE:.0f}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg></span></div>'
+        f'<svg viewBox="0 0 {ticks} {LANE:.0f}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg>'
+        "</span></div>"
     )
 
 

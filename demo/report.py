@@ -7,7 +7,7 @@ from importlib import resources
 from string import Template
 
 from ..progress import duration
-from . import sections
+from . import sections, sections_agent, sections_labels
 from .charts import text
 from .filmstrip import Strip
 
@@ -45,18 +45,18 @@ def render(report: sections.Figures, media: Media) -> str:
         [
             f'<header><p class="brand">vidact</p><nav>{links}</nav></header>',
             '<div class="title"><h1>From raw play to a trained agent</h1>'
-            '<p class="lead">Somebody played for a few minutes with keys and mouse recorded. From that, a model learned which '
-            "action lies between two frames, labelled a larger pile of bare video, and an agent learned to play from those "
-            f"labels. This page shows how well each step went, on {text(run['machine'])} in "
+            '<p class="lead">A player’s keys and mouse were recorded for a few minutes. From that a model learned '
+            "which action lies between two frames; it labelled a larger pile of bare video, and an agent learned to "
+            f"play from those labels. This page shows how well each step went, on {text(run['machine'])} in "
             f"{duration(sum(report['seconds'].values()))}.</p></div>",
             sections.headline(report),
             sections.loop(report),
-            sections.labels(report, media.strips),
-            sections.accuracy(report),
-            sections.confidence(report),
-            sections.dataset(report),
-            sections.agent(report, media.video),
-            sections.curves(report),
+            sections_labels.labels(report, media.strips),
+            sections_labels.accuracy(report),
+            sections_labels.confidence(report),
+            sections_labels.dataset(report),
+            sections_agent.agent(report, media.video),
+            sections_agent.curves(report),
             sections.time(report),
             sections.environment(report),
             f"<footer>vidact {text(run['vidact'])}, {text(run['finished'])}</footer>",

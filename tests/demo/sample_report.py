@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from vidact.demo.filmstrip import Strip
 from vidact.demo.report import Media
 

@@ -1,0 +1,306 @@
+"""`vidact demo`: the steps of the whole chain, in order, and what each costs.
+
+The true actions of the unlabelled pile lie in a folder of their own (`truth`), which the labelling job never sees: it
+is given mp4 files. They serve to measure the labels afterwards, and to train the twin of the clone.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .. import __version__
+from ..bc_policy.config import CloneConfig, FinetuneConfig, PlayConfig
+from ..datasets.config import PackConfig
+from ..games.config import RecordDoomConfig
+from ..games.doom_maps import TRAIN_MAPS
+from ..idm.config import EvalIDMConfig, TrainIDMConfig
+from ..pipeline.config import LabelConfig, VerifyConfig
+from ..progress import duration, log
+from .config import LEAST_MINUTES, Amounts, DemoConfig
+from .stages import Chain, Outcome, Stage
+
+SPEC = "doom"
+EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for the unlabelled pile
+LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
+UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
+
+# Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
+# processes of a step, and so much for each minute of play.
+RECORD_S = (6.0, 4.5)
+EVALUATE_S = (15.0, 4.0)
+LABEL_S = (20.0, 3.0)
+PACK_S = (5.0, 1.5)
+TRAIN_IDM_S = (10.0, 2.0)  # decoding the labelled play, beside the minutes of training themselves
+CLONE_S = 15.0
+PLAY_S = (10.0, 1.5)  # a second and a half for each episode
+
+
+def run_demo(config: DemoConfig) -> int:
+    """Run what is missing of the chain and write the report; returns the exit code."""
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    steps = stages(config)
+    expected = sum(step.budget_s for step in steps)
+    log(
+        f"The demo goes through {len(steps)} steps, about {duration(expected)} on two CPU cores, and leaves everything "
+        f"in {out}. Ctrl-C stops it; the same command goes on."
+    )
+    outcomes = Chain(out, __version__).run(steps)
+    log("\n" + time_table(steps, outcomes))
+    log(f"\nThe report: {(out / 'report.html').resolve()}")
+    return 0
+
+
+def stages(config: DemoConfig) -> list[Stage]:
+    """The steps of the demo, each with its resolved settings."""
+    out, amounts, seed = Path(config.out), Amounts.of(config.hours), config.seed
+    return [
+        *_recording(out, amounts, seed),
+        *_idm(out, amounts, seed),
+        *_labelling(out, amounts, seed),
+        *_agent(out, amounts, config.task, seed),
+        _report(config),
+    ]
+
+
+def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+    piles = [
+        ("labelled", amounts.labelled, ",".join(LABELLED_MAPS), "Record labelled play",
+         "A scripted player walks, turns and fights in Doom (Freedoom maps); keys and mouse are written beside the "
+         "video. From this the model will learn."),
+        ("validation", amounts.validation, "validation", "Record play for validation",
+         "A little on maps of its own, on which the model’s probabilities are made honest."),
+        ("heldout", amounts.heldout, "test", "Record held-out play",
+         "On maps that nothing is ever trained on: what is measured here holds for video from elsewhere."),
+        ("truth", amounts.unlabelled, ",".join(UNLABELLED_MAPS), "Record the pile to be labelled",
+         "More play, on other maps. The labelling job will get the video alone; the true actions stay hidden."),
+    ]  # fmt: skip
+    made = [
+        Stage(
+            name=f"record-{name}",
+            title=title,
+            story=story,
+            verb="record doom",
+            settings=RecordDoomConfig(
+                out=str(out / name),
+                minutes=minutes,
+                seed=1000 * seed + number,  # other play on every pile
+                maps=maps,
+                chunk_minutes=round(min(1.0, max(LEAST_MINUTES, minutes / 4)), 3),
+            ),
+            outputs=(out / name,),
+            budget_s=RECORD_S[0] + RECORD_S[1] * minutes,
+        )
+        for number, (name, minutes, maps, title, story) in enumerate(piles)
+    ]
+    hide = Stage(
+        name="hide-truth",
+        title="Take the labels away",
+        story="Only the mp4 files of the pile go to the folder that will be labelled.",
+        function=lambda: hide_truth(out / "truth", out / "unlabelled"),
+        settings={"from": str(out / "truth"), "to": str(out / "unlabelled")},
+        after=("record-truth",),
+        outputs=(out / "unlabelled",),
+    )
+    return [*made, hide]
+
+
+def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+    train = TrainIDMConfig(
+        data=(str(out / "labelled"),),
+        val=(str(out / "validation"),),
+        out=str(out / "idm"),
+        minutes=amounts.train_idm,
+        seed=seed,
+    )
+    evaluate = EvalIDMConfig(
+        checkpoint=str(out / "idm"), recordings=(str(out / "heldout"),), out=str(out / "idm_heldout"), seed=seed
+    )
+    return [
+        Stage(
+            name="train-idm",
+            title="Train the inverse dynamics model",
+            story="It sees the frames before and after a moment and learns to say which keys were held and how the "
+            "mouse moved.",
+            verb="train-idm",
+            settings=train,
+            after=("record-labelled", "record-validation"),
+            outputs=(out / "idm",),
+            budget_s=60 * amounts.train_idm + TRAIN_IDM_S[0] + TRAIN_IDM_S[1] * amounts.labelled,
+        ),
+        Stage(
+            name="eval-idm",
+            title="Measure it on held-out maps",
+            story="Beside three baselines that see no truth, with 95 % intervals over the recordings.",
+            verb="eval-idm",
+            settings=evaluate,
+            after=("train-idm", "record-heldout"),
+            outputs=(out / "idm_heldout",),
+            budget_s=EVALUATE_S[0] + EVALUATE_S[1] * amounts.heldout,
+        ),
+    ]
+
+
+def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+    from .label_quality import write_label_quality
+
+    label = LabelConfig(
+        sources=(str(out / "unlabelled"),), idm=str(out / "idm"), out=str(out / "dataset"), verify=False
+    )
+    pack = PackConfig(recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC)
+    quality = out / "label_quality.json"
+    return [
+        Stage(
+            name="label",
+            title="Label the pile",
+            story="An Apache Beam job decodes the videos, runs the model over them and writes WebDataset shards. "
+            "Anything it cannot decode would go to the dead letters with its reason.",
+            verb="label",
+            settings=label,
+            after=("train-idm", "hide-truth"),
+            outputs=(out / "dataset",),
+            budget_s=LABEL_S[0] + LABEL_S[1] * amounts.unlabelled,
+        ),
+        Stage(
+            name="verify",
+            title="Verify the dataset",
+            story="Hash every shard again and check every clip against the manifest and the action spec.",
+            verb="verify",
+            settings=VerifyConfig(dataset=str(out / "dataset")),
+            after=("label",),
+            budget_s=10 + 0.3 * amounts.unlabelled,
+        ),
+        Stage(
+            name="label-quality",
+            title="Hold the labels against the hidden truth",
+            story="Now the true actions of the pile come out: how right are the labels, and does the model know where "
+            "it is wrong?",
+            function=lambda: write_label_quality(out / "dataset", out / "truth", quality),
+            settings={"dataset": str(out / "dataset"), "truth": str(out / "truth")},
+            after=("label", "record-truth"),
+            outputs=(quality,),
+            budget_s=5 + 0.5 * amounts.unlabelled,
+        ),
+        Stage(
+            name="pack-truth",
+            title="Pack the true labels too",
+            story="The same video with its true actions, as shards: from them a twin of the agent will learn.",
+            verb="pack",
+            settings=pack,
+            after=("record-truth",),
+            outputs=(out / "dataset_true",),
+            budget_s=PACK_S[0] + PACK_S[1] * amounts.unlabelled,
+        ),
+    ]
+
+
+def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
+    def clone(name: str, dataset: str, after: str, title: str, story: str) -> Stage:
+        return Stage(
+            name=name.replace("_", "-"),
+            title=title,
+            story=story,
+            verb="clone",
+            settings=CloneConfig(
+                data=(str(out / dataset),), out=str(out / name), minutes=amounts.clone, steps=0, seed=seed
+            ),
+            after=(after,),
+            outputs=(out / name,),
+            budget_s=60 * amounts.clone + CLONE_S,
+        )
+
+    def play(who: str, after: tuple[str, ...], title: str, story: str) -> Stage:
+        settings = (
+            PlayConfig(random=True, task=task, out=str(out / "play" / who), episodes=amounts.episodes)
+            if who == "random"
+            else PlayConfig(
+                checkpoint=str(out / who), task=task, out=str(out / "play" / who), episodes=amounts.episodes
+            )
+        )
+        return Stage(
+            name=f"play-{who.replace('_', '-')}",
+            title=title,
+            story=story,
+            verb="play",
+            settings=settings,
+            after=after,
+            outputs=(out / "play" / who,),
+            budget_s=PLAY_S[0] + PLAY_S[1] * amounts.episodes,
+        )
+
+    finetune = FinetuneConfig(
+        checkpoint=str(out / "clone"),
+        task=task,
+        out=str(out / "finetune"),
+        minutes=amounts.finetune,
+        iterations=0,
+        seed=seed,
+    )
+    return [
+        clone("clone", "dataset", "label", "Clone an agent from the labels",
+              "A causal policy learns to do what the labels say, from past frames alone."),
+        clone("clone_true_labels", "dataset_true", "pack-truth", "Clone its twin from the true labels",
+              "The same network, the same video, the same time: what do the labels’ errors cost?"),
+        play("random", (), f"Play “{task}” at random", "The floor that an agent has to beat."),
+        play("clone", ("clone",), "Let the clone play", "On the same seeds."),
+        play("clone_true_labels", ("clone-true-labels",), "Let its twin play", "On the same seeds."),
+        Stage(
+            name="finetune",
+            title="Fine-tune the clone by play",
+            story="PPO, held near the clone by a KL term in place of an entropy bonus. Minutes here, days in earnest.",
+            verb="finetune",
+            settings=finetune,
+            after=("clone",),
+            outputs=(out / "finetune",),
+            budget_s=60 * amounts.finetune + CLONE_S,
+        ),
+        play("finetune", ("finetune",), "Let the fine-tuned agent play", "Once more on the same seeds."),
+    ]  # fmt: skip
+
+
+def _report(config: DemoConfig) -> Stage:
+    from .gather import write_report
+
+    out = Path(config.out)
+    before = (
+        "eval-idm", "verify", "label-quality", "play-random", "play-clone", "play-clone-true-labels", "play-finetune",
+    )  # fmt: skip
+    return Stage(
+        name="report",
+        title="Write the report",
+        story="Every number of it was measured above.",
+        function=lambda: write_report(config, out),
+        settings=config,
+        after=before,
+        outputs=(out / "report.html", out / "report.json"),
+        budget_s=10.0,
+    )
+
+
+def hide_truth(recordings: Path, videos: Path) -> None:
+    """Link the mp4 files of `recordings` into `videos`, and nothing else of them."""
+    videos.mkdir(parents=True, exist_ok=True)
+    for source in sorted(recordings.glob("*.mp4")):
+        target = videos / source.name
+        if not target.exists():
+            try:
+                os.link(source, target)
+            except OSError:  # another file system, or one without links
+                target.write_bytes(source.read_bytes())
+
+
+def time_table(steps: list[Stage], outcomes: dict[str, Outcome]) -> str:
+    """Seconds and memory of every step against its budget, as a Markdown table."""
+    rows = ["| step | expected | took | peak memory |", "| --- | ---: | ---: | ---: |"]
+    for step in steps:
+        outcome = outcomes[step.name]
+        rows.append(
+            f"| {step.title} | {duration(step.budget_s)} | {duration(outcome.seconds)} "
+            f"| {outcome.peak_memory_bytes / 2**30:.1f} GiB |"
+        )
+    total = sum(outcome.seconds for outcome in outcomes.values())
+    most = max(outcome.peak_memory_bytes for outcome in outcomes.values())
+    expected = sum(step.budget_s for step in steps)
+    rows.append(f"| **all** | **{duration(expected)}** | **{duration(total)}** | **{most / 2**30:.1f} GiB** |")
+    return "\n".join(rows)

@@ -1,0 +1,68 @@
+"""Settings of the demo, and how much of everything they mean. Loads neither torch nor Beam."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+
+DEFAULT_HOURS = 1.0
+UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
+LEAST_MINUTES = 0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DemoConfig:
+    """The whole chain on embedded defaults."""
+
+    out: str = "runs/demo"
+    """Folder of everything that the demo makes; the report is `report.html` in it."""
+    hours: float = DEFAULT_HOURS
+    """Hours of play to record, all piles together; training scales with it. The default takes under 20 minutes on two
+    CPU cores, 0.02 about two."""
+    seed: int = 0
+    """Seed of play and training."""
+    task: str = "explore"
+    """What the agents play: explore, defend_the_center, my_way_home or health_gathering."""
+
+    def __post_init__(self) -> None:
+        if not 0.005 <= self.hours <= 1000:
+            raise ConfigError(f"hours must be within 0.005..1000, got {self.hours}")
+        if not self.out:
+            raise ConfigError("out must name a folder")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Amounts:
+    """How much is recorded and trained; all minutes."""
+
+    labelled: float
+    unlabelled: float
+    heldout: float
+    validation: float
+    train_idm: float
+    clone: float
+    finetune: float
+    episodes: int
+    """Episodes of each score."""
+
+    @staticmethod
+    def of(hours: float) -> Amounts:
+        """Shares of `hours` of play, and training to match it.
+
+        Training grows a little slower than play: 20 minutes of play were learnt in 6, 80 in 20 (on two CPU cores).
+        """
+        scale = hours / DEFAULT_HOURS
+        heldout, validation = max(5.0 * scale, 4 * LEAST_MINUTES), max(3.0 * scale, 2 * LEAST_MINUTES)
+        labelled = max(hours * 60 - heldout - validation, 4 * LEAST_MINUTES) / (1 + UNLABELLED_PER_LABELLED)
+        growth = scale**0.85
+        return Amounts(
+            labelled=round(labelled, 3),
+            unlabelled=round(labelled * UNLABELLED_PER_LABELLED, 3),
+            heldout=round(heldout, 3),
+            validation=round(validation, 3),
+            train_idm=round(6.0 * growth, 2),
+            clone=round(2.0 * growth, 2),
+            finetune=round(2.0 * growth, 2),
+            episodes=32 if scale >= 0.5 else 4,
+        )

@@ -1,0 +1,70 @@
+"""The sections of the report about the agent: its scores, its video, and how its training went."""
+
+from __future__ import annotations
+
+from .charts import Dot, DotRow, Scale, Series, dot_plot, line_plot, number, text
+from .filmstrip import data_uri
+from .sections import Figures, compare, section
+
+AGENTS = (
+    ("random", "Random play", "base", "presses keys at random"),
+    ("clone", "Clone", "model", "imitates the IDM's labels"),
+    ("clone_true_labels", "Clone of true labels", "truth", "the same network and clips with the hidden true actions"),
+    ("finetune", "Fine-tuned clone", "tuned", "the clone after playing itself: PPO with a KL to the clone"),
+)
+
+
+def agent(report: Figures, video: bytes | None) -> str:
+    """Scores of all agents on the same seeds, and the agent's video."""
+    shown = [(report[name], label, kind, note) for name, label, kind, note in AGENTS]
+    ends = [end for figures, *_ in shown for end in figures["ci95"]]
+    scale = Scale.over([0.0, *ends])
+    rows = [
+        DotRow(
+            label=label,
+            note=note,
+            dots=[Dot(value=figures["score"], low=figures["ci95"][0], high=figures["ci95"][1], kind=kind, title=label)],
+            figure=number(figures["score"], 1),
+        )
+        for figures, label, kind, note in shown
+    ]
+    clone, random, true = report["clone"], report["random"], report["clone_true_labels"]
+    tuned = report["finetune"]
+    words = (
+        f"The clone is {compare(clone, random)} random play; it is {compare(clone, true)} the clone of true labels, "
+        f"and the fine-tuned agent is {compare(tuned, clone)} the clone (“not clearly apart” means that the intervals "
+        "overlap)."
+    )
+    film = ""
+    if video:
+        film = (
+            f'<figure class="episode"><video controls loop muted playsinline preload="metadata" '
+            f'src="{data_uri(video, "video/mp4")}"></video>'
+            f"<figcaption>One episode of the {text(report['video']['agent'])}, as it was played "
+            f"(score {number(report['video']['score'], 1)}).</figcaption></figure>"
+        )
+    return section(
+        "agent",
+        "The agent",
+        f"Task “{text(clone['task'])}”: {text(clone['about'])} Mean score of {clone['episodes']} episodes each, on the "
+        f"same seeds, with a 95&nbsp;% interval. {words}",
+        dot_plot(rows, scale),
+        film,
+    )
+
+
+def curves(report: Figures) -> str:
+    """How training went, for each model."""
+    plots = []
+    for figures in report["curves"]:
+        lines = [Series(line["name"], line["x"], line["y"], kind=line["kind"]) for line in figures["lines"]]
+        if any(line.x for line in lines):
+            plots.append(
+                line_plot(lines, title=figures["title"], x_label=figures["x_label"], y_label=figures["y_label"])
+            )
+    return section(
+        "training",
+        "How training went",
+        "Every run can be stopped at any moment and goes on exactly where it was.",
+        f'<div class="pair">{"".join(plots)}</div>',
+    )

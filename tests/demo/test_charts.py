@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vidact.demo.charts import Dot, DotRow, Scale, Series, dot_plot, line_plot, number, percent, round_step, text
+from vidact.demo.filmstrip import runs, strip_image
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert number(1234.5, 1) == "1,234.5"
+    assert number(-0.25) == "−0.25"
+    assert number(None) == number(float("nan")) == percent(float("inf")) == "–"
+    assert percent(0.9512) == "95.1 %"
+    assert text('<b>"&') == "&lt;b&gt;&quot;&amp;"
+
+
+@pytest.mark.parametrize(("rough", "step"), [(0.3, 0.5), (1.0, 1.0), (2.1, 2.5), (7, 10), (0.011, 0.02)])
+def test_steps_are_round(rough: float, step: float) -> None:
+    assert round_step(rough) == pytest.approx(step)
+
+
+def test_a_scale_ends_at_round_numbers_unless_told() -> None:
+    assert Scale.over([0.3, 9.2]) == Scale(0.0, 10.0, (0.0, 2.5, 5.0, 7.5, 10.0))
+    assert Scale.over([0.2, 0.9], least=0.0, most=1.0).ticks == (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5))
+def test_a_scale_holds_its_values_and_ticks(values: list[float]) -> None:
+    scale = Scale.over(values)
+    assert scale.low <= min(values) + 1e-6
+    assert max(values) - 1e-6 <= scale.high
+    assert all(-1e-9 <= (t - scale.low) / (scale.high - scale.low) <= 1 + 1e-9 for t in scale.ticks)
+    assert len(scale.ticks) <= 9
+
+
+def test_dots_lie_where_their_values_are() -> None:
+    page = dot_plot([DotRow(label="x", dots=[Dot(value=5.0, low=2.5, high=7.5)])], Scale(0.0, 10.0))
+    assert 'class="dot model" style="left:50.00%"' in page
+    assert 'style="left:25.00%;width:50.00%"' in page
+
+
+def test_values_that_are_not_there_draw_nothing() -> None:
+    page = dot_plot([DotRow(label="x", dots=[Dot(value=None), Dot(value=float("nan"))])], Scale(0.0, 1.0))
+    assert "dot model" not in page
+    assert '<path class="line' not in line_plot([Series("a", [1.0], [None])], x_label="x", y_label="y")
+
+
+def test_lines_go_through_their_points() -> None:
+    axis = Scale(0.0, 10.0)
+    page = line_plot([Series("a", [0, 5, 10], [0, 10, None])], x_label="x", y_label="y", x_scale=axis, y_scale=axis)
+    assert 'd="M0.0 1000.0L500.0 0.0"' in page
+
+
+def test_runs_are_half_open_ranges() -> None:
+    assert runs(np.array([0, 1, 1, 0, 1])) == [(1, 3), (4, 5)]
+    assert runs(np.array([0, 0])) == []
+    assert runs(np.array([1])) == [(0, 1)]
+
+
+def test_a_strip_is_one_jpeg_of_its_frames() -> None:
+    import io
+
+    from PIL import Image
+
+    frames = np.stack([np.full((8, 10, 3), 20 * t, np.uint8) for t in range(6)])
+    picture = Image.open(io.BytesIO(strip_image(frames, count=3)))
+    assert picture.size == (30, 8)
+    shown = np.asarray(picture)[4, [5, 15, 25], 0]
+    assert np.abs(shown.astype(int) - [20, 60, 100]).max() <= 3  # ticks 1, 3 and 5

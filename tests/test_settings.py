@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+import tyro
+from hypothesis import given
+from hypothesis import strategies as st
+from vidact.errors import ConfigError
+from vidact.settings import from_mapping, parse_settings, read_yaml, to_plain, to_words
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """How to lay out."""
+
+    size: int = 4
+    """Size, pieces."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """An example."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Files."""
+    out: str
+    """Folder."""
+    rate: float = 1e-3
+    """Rate, a step."""
+    preset: Literal["tiny", "vpt"] = "tiny"
+    """Preset."""
+    limit: int | None = None
+    """Limit, items."""
+    strict: bool = False
+    """Strictness."""
+    maps: tuple[str, ...] = ("a",)
+    """Maps."""
+    extra: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Further options."""
+    layout: Layout = field(default_factory=Layout)
+
+    def __post_init__(self) -> None:
+        if self.rate <= 0:
+            raise ConfigError(f"rate: {self.rate} is not above 0")
+
+
+def parse(*words: str) -> Example:
+    return parse_settings(Example, words, prog="vidact example", description="Test.")
+
+
+def yaml_file(folder: Path, text: str) -> str:
+    path = folder / "settings.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_the_command_line_alone_fills_the_settings() -> None:
+    assert parse("a.mp4", "b.mp4", "--out", "x", "--layout.size", "7", "--strict") == Example(
+        sources=("a.mp4", "b.mp4"), out="x", layout=Layout(size=7), strict=True
+    )
+
+
+def test_a_file_sets_any_field_and_the_command_line_overrides_it(tmp_path: Path) -> None:
+    file = yaml_file(tmp_path, "sources: [a]\nout: x\nrate: 1e-4\nmaps: [m, n]\nlimit: 3\nlayout: {size: 9}\n")
+    assert parse("--config", file) == Example(
+        sources=("a",), out="x", rate=1e-4, maps=("m", "n"), limit=3, layout=Layout(size=9)
+    )
+    assert parse(f"--config={file}", "b", "--rate", "0.5", "--layout.size", "2").sources == ("b",)
+    assert parse(f"--config={file}", "b", "--rate", "0.5", "--layout.size", "2").rate == 0.5
+    assert parse(f"--config={file}", "b", "--rate", "0.5", "--layout.size", "2").layout.size == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("presett: tiny", r"unknown option `presett`. Did you mean `preset`\?"),
+        ("layout: {sise: 3}", r"unknown option `layout.sise`. Did you mean `size`\?"),
+        ("zzz: 3", "unknown option `zzz`. Allowed: extra, layout, limit"),
+        ("preset: large", "`preset` must be one of tiny, vpt, got 'large'"),
+        ("rate: fast", "`rate` must be a number, got 'fast'"),
+        ("limit: 2.5", "`limit` must be a whole number or null, got 2.5"),
+        ("strict: 1", "`strict` must be true or false, got 1"),
+        ("layout: 3", "`layout` must be a mapping, got 3"),
+        ("- a\n- b", "expected `option: value` lines, got a list"),
+        ("a: [", "not valid YAML"),
+    ],
+)
+def test_what_a_file_may_not_say_is_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse("--config", yaml_file(tmp_path, text), "a", "--out", "x")
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"--config nowhere\.yaml: cannot read the file: No such file"):
+        parse("--config", "nowhere.yaml")
+
+
+def test_values_from_a_file_pass_the_same_checks(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"rate: -1\.0 is not above 0"):
+        parse("--config", yaml_file(tmp_path, "rate: -1"), "a", "--out", "x")
+
+
+def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
+    assert read_yaml(yaml_file(tmp_path, "")) == {}
+    assert from_mapping(Layout, {}, where="f").size == 4
+
+
+@given(
+    sources=st.lists(st.text("abc/.", min_size=1), min_size=1, max_size=3),
+    rate=st.floats(1e-6, 1e3),
+    limit=st.none() | st.integers(1, 99),
+    strict=st.booleans(),
+    extra=st.lists(st.sampled_from(["p", "q"]), max_size=2),
+    size=st.integers(0, 9),
+)
+def test_words_of_settings_parse_to_the_same_settings(
+    *, sources: list[str], rate: float, limit: int | None, strict: bool, extra: list[str], size: int
+) -> None:
+    settings = Example(
+        sources=tuple(sources),
+        out="x",
+        rate=rate,
+        limit=limit,
+        strict=strict,
+        extra=tuple(extra),
+        layout=Layout(size=size),
+    )
+    assert parse(*to_words(settings)) == settings
+
+
+def test_words_name_only_what_differs_from_the_defaults() -> None:
+    assert to_words(Example(sources=("a",), out="x", maps=("m", "n"))) == ["a", "--out", "x", "--maps", "m", "n"]
+
+
+def test_plain_settings_are_json() -> None:
+    plain = to_plain(Example(sources=("a",), out="x"))
+    assert plain["sources"] == ["a"]
+    assert plain["layout"] == {"size": 4}
+    assert to_plain({"b": Path("p"), "s": {2, 1}}) == {"b": "p", "s": [1, 2]}
