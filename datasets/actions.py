@@ -148,7 +148,7 @@ class ActionSpec:
                 version=int(content["version"]),
                 buttons=tuple(
                     Button(str(button), (inputs,) if isinstance(inputs, str) else tuple(map(str, inputs)))
-                    for button, inputs in content["buttons"].items()
+                    for button, inputs in _button_pairs(content["buttons"])
                 ),
                 groups=tuple(Group(tuple(g["members"]), str(g.get("conflict", "last"))) for g in content["groups"]),
                 solo=tuple(content.get("solo", ())),
@@ -160,13 +160,14 @@ class ActionSpec:
             raise SpecError(f"action spec {name!r} is malformed: {type(error).__name__}: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as in the YAML file; `from_dict` reads them back."""
+        """Plain values, which `from_dict` reads back; buttons are a list, for JSON with sorted keys must keep their
+        order."""
         return {
             "name": self.name,
             "version": self.version,
             "tick_hz": str(self.tick_hz),
             "frame": {"width": self.frame.width, "height": self.frame.height, "resize": self.frame.resize},
-            "buttons": {button.name: list(button.inputs) for button in self.buttons},
+            "buttons": [{"name": button.name, "inputs": list(button.inputs)} for button in self.buttons],
             "groups": [{"members": list(group.members), "conflict": group.conflict} for group in self.groups],
             "solo": list(self.solo),
             "axes": [
@@ -188,7 +189,7 @@ class ActionSpec:
     @cached_property
     def sha256(self) -> str:
         """Hex SHA-256 of the canonical JSON of `to_dict`; the buttons' order counts."""
-        content = self.to_dict() | {"buttons": list(self.to_dict()["buttons"].items())}
+        content = self.to_dict() | {"buttons": [(button.name, button.inputs) for button in self.buttons]}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def require_same(self, other: ActionSpec, what: str) -> None:
@@ -245,6 +246,13 @@ class ActionSpec:
     def bin_centres(self, axis: int) -> NDArray[np.float32]:
         """Degrees of the bins of axis number `axis`, float32 [bins]."""
         return self.axes[axis].quantiser.centres()
+
+
+def _button_pairs(content: Any) -> list[tuple[Any, Any]]:
+    """Name and inputs of each button: the mapping of a YAML file, or the list of `to_dict`."""
+    if isinstance(content, Mapping):
+        return list(content.items())
+    return [(button["name"], button["inputs"]) for button in content]
 
 
 def _axis(spec: str, content: Mapping[str, Any]) -> Axis:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -112,3 +113,9 @@ def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
     broken.write_text("buttons: [")
     with pytest.raises(SpecError, match="not YAML"):
         ActionSpec.load(broken)
+
+
+def test_json_that_sorts_keys_keeps_the_order_of_buttons():
+    for name in ("doom", "crafter", "minecraft"):
+        spec = ActionSpec.load(name)
+        assert ActionSpec.from_dict(json.loads(json.dumps(spec.to_dict(), sort_keys=True))) == spec
