@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -95,7 +94,8 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
     storage.write_atomic(storage.join(dataset_uri, MANIFEST), _parquet_bytes(manifest))
     storage.write_atomic(storage.join(dataset_uri, DEAD_LETTERS), _parquet_bytes(dead))
     storage.write_atomic(storage.join(dataset_uri, CARD), data_card(content, info.spec).encode())
-    text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    # not sorted: the order of a spec's buttons counts
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     storage.write_atomic(storage.join(dataset_uri, DATASET_JSON), text.encode())
     return content
 
@@ -126,12 +126,13 @@ def dataset_spec(dataset_uri: str) -> ActionSpec:
     return ActionSpec.from_dict(read_dataset_json(dataset_uri)["spec"])
 
 
-def manifest_hash(rows: Sequence[dict[str, Any]]) -> str:
+def manifest_hash(table: pa.Table) -> str:
     """Hex SHA-256 of which clips there are and what lies in them, whatever wrote the parquet file."""
     digest = hashlib.sha256()
-    for row in rows:
-        identity = (row["key"], row["shard"], row["offset_bytes"], row["size_bytes"], row["sample_crc32"])
-        digest.update(json.dumps(identity).encode() + b"\n")
+    for name in ("key", "shard"):
+        digest.update("\n".join(table[name].to_pylist()).encode())
+    for name in ("offset_bytes", "size_bytes", "sample_crc32"):
+        digest.update(table[name].to_numpy().astype("<i8").tobytes())
     return digest.hexdigest()
 
 

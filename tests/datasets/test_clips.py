@@ -57,9 +57,8 @@ def test_keys_sort_by_time_and_tell_phases_apart():
 
 def moving_picture(ticks: int) -> np.ndarray:
     y, x = np.mgrid[:32, :64]
-    return np.stack([np.stack([x * 2 + t * 17, y * 3 + t * 11, x + y + t * 7], -1) % 256 for t in range(ticks)]).astype(
-        np.uint8
-    )
+    pictures = [np.stack([x * 2 + t * 17, y * 3 + t * 11, x + y + t * 7], -1) % 256 for t in range(ticks)]
+    return np.stack(pictures).astype(np.uint8)
 
 
 @pytest.mark.parametrize("chroma", ["420", "444"])

@@ -1,0 +1,170 @@
+"""In which order clips become batches: pure index arithmetic, with no file and no state.
+
+An epoch's order is a function of (manifest hash, seed, epoch) and of the options that cut it into batches; never of
+ranks, threads or time. That is all that exact resume needs.
+
+Legend: N items, B batch size over all ranks, S steps of an epoch. An item is a clip, or a piece of one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+EMPTY = -1  # a row of the last batch of an epoch for which no item is left
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochOrder:
+    """What each step of an epoch loads."""
+
+    items: Index
+    """int64 [S, B]: item numbers; EMPTY where a row has none."""
+    first: NDArray[np.bool_]
+    """bool [S, B]: whether the row's item does not continue the row's item of the step before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """What the order needs to know of the items, which are sorted by dataset, then by their place in it."""
+
+    dataset: Index
+    """int64 [N]: the number of the dataset, rising."""
+    run: Index
+    """int64 [N]: items of one run stay together: blocks of a shard for `clips`, episodes for `episodes`."""
+    begin: Index
+    """int64 [N]: first tick in the source."""
+    end: Index
+    """int64 [N]: the tick after the last."""
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+def permutation(n: int, *seed: object) -> Index:
+    """A permutation of `range(n)` that depends on nothing but `seed`: raw bits of a counter generator, sorted.
+
+    NumPy promises that the bit stream never changes, but not `Generator.permutation`.
+    """
+    digest = hashlib.sha256(repr(seed).encode()).digest()
+    bits = np.random.Philox(key=np.frombuffer(digest[:16], np.uint64)).random_raw(n)
+    return np.argsort(bits, kind="stable")
+
+
+def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> list[int]:
+    """How many items of each dataset an epoch has: each once, or as many in all, divided by `weights`."""
+    if weights is None:
+        return list(counts)
+    total = sum(counts)
+    shares = np.asarray(weights, np.float64) / sum(weights) * total
+    draws = np.floor(shares).astype(np.int64)
+    for number in np.argsort(draws - shares, kind="stable")[: total - int(draws.sum())]:  # largest remainders
+        draws[number] += 1
+    return draws.tolist()
+
+
+def clips_order(
+    items: Items,
+    *,
+    manifest: str,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    draws: Sequence[int],
+    window_steps: int,
+    drop_last: bool,
+) -> EpochOrder:
+    """The shuffled order.
+
+    Runs (blocks of neighbouring clips) are shuffled, then cut into windows of `window_steps` steps. Within a window
+    each row of the batch owns a stretch of the sequence, which is shuffled; so a block is read by one row, within one
+    window, which keeps reads from buckets long, and two clips of a block are hardly ever in one batch.
+    """
+    sequence = _sequence_of_runs(items, manifest, seed, epoch, draws)
+    steps, rest = divmod(len(sequence), batch_size)
+    order = np.full((steps + (rest > 0 and not drop_last), batch_size), EMPTY, np.int64)
+    for window, start in enumerate(range(0, steps, window_steps)):
+        end = min(start + window_steps, steps)
+        rows = sequence[start * batch_size : end * batch_size].reshape(batch_size, end - start)  # (B, steps of window)
+        for row in range(batch_size):
+            shuffled = permutation(end - start, "row", manifest, seed, epoch, window, row)
+            order[start:end, row] = rows[row, shuffled]
+    if len(order) > steps:
+        order[steps, :rest] = sequence[steps * batch_size :]
+    return EpochOrder(order, order != EMPTY)
+
+
+def episodes_order(
+    items: Items, *, manifest: str, seed: int, epoch: int, batch_size: int, draws: Sequence[int], drop_last: bool
+) -> EpochOrder:
+    """The order for policies with memory: row b of all batches is a lane of episodes, each in the order of time.
+
+    The shuffled episodes are laid end to end and cut into B lanes of the same length, so an episode may start in one
+    lane's end and go on, as if it were new, at the beginning of the next.
+    """
+    sequence = _sequence_of_runs(items, manifest, seed, epoch, draws)
+    steps, rest = divmod(len(sequence), batch_size)
+    longer = 0 if drop_last else rest  # the first lanes take one of the rest each
+    order = np.full((steps + (longer > 0), batch_size), EMPTY, np.int64)
+    position = 0
+    for lane in range(batch_size):
+        length = steps + (lane < longer)
+        order[:length, lane] = sequence[position : position + length]
+        position += length
+    before, after = order[:-1], order[1:]  # (S - 1, B)
+    goes_on = (
+        (before != EMPTY)
+        & (after != EMPTY)
+        & (items.dataset[before] == items.dataset[after])
+        & (items.run[before] == items.run[after])
+        & (items.end[before] == items.begin[after])
+    )
+    first = np.ones(order.shape, bool)
+    first[1:] = ~goes_on
+    return EpochOrder(order, first & (order != EMPTY))
+
+
+def _sequence_of_runs(items: Items, manifest: str, seed: int, epoch: int, draws: Sequence[int]) -> Index:
+    """The epoch's items, int64 [sum of draws], run after run, runs of all datasets mixed.
+
+    Each dataset is an endless stream of passes over its shuffled runs; an epoch takes the next `draws` items of it,
+    so that weights neither repeat an item before its pass is over nor leave one out for ever.
+    """
+    parts: list[Index] = []
+    for number, count in enumerate(draws):
+        own = np.flatnonzero(items.dataset == number)
+        taken = 0
+        while taken < count:
+            turn, offset = divmod(epoch * count + taken, len(own))
+            shuffled = _shuffle_runs(own, items.run[own], "pass", manifest, seed, number, turn)
+            part = shuffled[offset : offset + count - taken]
+            parts.append(part)
+            taken += len(part)
+    if not parts:
+        return np.zeros(0, np.int64)
+    sequence = np.concatenate(parts)
+    # Runs are told apart by dataset, pass and run: what the passes of one dataset share must not be joined.
+    identity = np.concatenate(
+        [np.stack([np.full(len(part), n), items.run[part]], 1) for n, part in enumerate(parts)]
+    )  # (items, 2)
+    borders = np.flatnonzero((np.diff(identity, axis=0) != 0).any(axis=1)) + 1
+    run_numbers = np.zeros(len(sequence), np.int64)
+    run_numbers[borders] = 1
+    return _shuffle_runs(sequence, np.cumsum(run_numbers), "mix", manifest, seed, epoch)
+
+
+def _shuffle_runs(values: Index, run: Index, *seed: object) -> Index:
+    """`values` with its runs (stretches of equal `run`) in a random order, each kept as it is."""
+    if not len(values):
+        return values
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(run)) + 1])
+    lengths = np.diff(np.append(starts, len(values)))
+    chosen = permutation(len(starts), *seed)
+    first_of_run = np.repeat(starts[chosen] - np.concatenate([[0], np.cumsum(lengths[chosen])[:-1]]), lengths[chosen])
+    return values[first_of_run + np.arange(len(values))]
