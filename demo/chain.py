@@ -25,6 +25,8 @@ EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for
 LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
 UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
 
+TRAINING_TASKS = {"explore": "explore_train"}  # fine-tuning must not walk on the maps that the score is taken on
+
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
 RECORD_S = (6.0, 4.5)
@@ -231,7 +233,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
 
     finetune = FinetuneConfig(
         checkpoint=str(out / "clone"),
-        task=task,
+        task=TRAINING_TASKS.get(task, task),
         out=str(out / "finetune"),
         minutes=amounts.finetune,
         iterations=0,

@@ -111,7 +111,7 @@ def sample_figures() -> dict[str, Any]:
 
 
 def _score(mean: float, low: float, high: float) -> dict[str, Any]:
-    about = "walk through maps never seen before; a point for each patch of floor."
+    about = "Walk through maps never seen before. One point of the score is a cell of floor."
     return {
         "score": mean,
         "ci95": [low, high],

@@ -1,0 +1,182 @@
+"""Collects the figures of a finished run into `report.json`, and the pictures for the page beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..games.tasks import TASKS
+from ..training.log import METRICS_FILE, read_metrics
+from .config import DemoConfig
+from .report import Media, render
+from .stages import Outcome
+
+AGENTS = {
+    "random": "random play",
+    "clone": "cloned agent",
+    "clone_true_labels": "agent cloned from true labels",
+    "finetune": "fine-tuned agent",
+}
+PACKAGES = ("torch", "apache-beam", "av", "numpy", "pyarrow", "vizdoom")
+STRIPS = 3  # labelled stretches on the page: enough to see variety
+CURVE_POINTS = 120  # of a learning curve: more cannot be told apart on the page
+
+
+def write_report(config: DemoConfig, out: Path) -> None:
+    """Write `report.json` and `report.html` into the demo's folder `out`."""
+    figures = gather(config, out)
+    (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    page = render(figures, pictures(out))
+    temporary = out / "report.html.tmp"
+    temporary.write_text(page, encoding="utf-8")
+    os.replace(temporary, out / "report.html")
+
+
+def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
+    """Every figure of the page, read from what the steps wrote."""
+    outcomes = _outcomes(out)
+    dataset = _read(out / "dataset" / "dataset.json")
+    agents = {name: _score(out / "play" / name / "score.json") for name in AGENTS}
+    for name in ("clone", "clone_true_labels", "finetune"):
+        agents[name]["training"] = _read(out / name / "config.json").get("metrics", {})
+    return {
+        "run": {
+            "vidact": __version__,
+            "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "hours": config.hours,
+            "seed": config.seed,
+            "machine": f"{os.cpu_count()} CPU cores" + _gpu(),
+        },
+        "environment": _environment(),
+        "play": {
+            "labelled": _pile(out / "labelled"),
+            "validation": _pile(out / "validation"),
+            "heldout": _pile(out / "heldout"),
+            "unlabelled": _pile(out / "truth"),
+        },
+        "idm": _read(out / "idm_heldout" / "metrics.json"),
+        "label_quality": _read(out / "label_quality.json"),
+        "dataset": _dataset(dataset),
+        **agents,
+        "video": {"agent": AGENTS["clone"], "score": agents["clone"]["scores"][0]},
+        "curves": _curves(out),
+        "seconds": {outcome.name: round(outcome.seconds, 2) for outcome in outcomes},
+        "budget_s": {outcome.name: outcome.budget_s for outcome in outcomes},
+        "memory_bytes": {outcome.name: outcome.peak_memory_bytes for outcome in outcomes},
+        "peak_memory_bytes": max(outcome.peak_memory_bytes for outcome in outcomes),
+        "commands": {outcome.name: outcome.command for outcome in outcomes if outcome.command},
+    }
+
+
+def pictures(out: Path) -> Media:
+    """Labelled stretches with their hidden truth, and the clone's episode."""
+    from .label_quality import labelled_strips
+
+    video = out / "play" / "clone" / "episode.mp4"
+    return Media(
+        strips=labelled_strips(out / "dataset", out / "truth", STRIPS),
+        video=video.read_bytes() if video.exists() else None,
+    )
+
+
+def _outcomes(out: Path) -> list[Outcome]:
+    """How the steps went, in the order in which they are done."""
+    markers = sorted((out / "stages").glob("*.json"), key=lambda path: path.stat().st_mtime)
+    return [outcome for outcome in (Outcome(**_read(path)) for path in markers) if outcome.state == "done"]
+
+
+def _pile(folder: Path) -> dict[str, Any]:
+    """Minutes, maps and number of the recordings in a folder."""
+    metas = [_read(path) for path in sorted(folder.glob("*.meta.json"))]
+    minutes = sum(meta["frames"] / float(meta["fps"]) for meta in metas) / 60
+    return {"minutes": minutes, "recordings": len(metas), "maps": sorted({meta["map"] for meta in metas})}
+
+
+def _score(path: Path) -> dict[str, Any]:
+    content = _read(path)
+    task = TASKS[content["task"]]
+    about = f"{task.description} One point of the score is {task.score}."
+    names = ("task", "episodes", "ci95", "scores")
+    return {"score": content["mean"], **{name: content[name] for name in names}, "about": about}
+
+
+def _dataset(content: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of `dataset.json`."""
+    counts, statistics = content["counts"], content["statistics"]
+    ticks = max(statistics["valid_ticks"], 1)
+    return {
+        **counts,
+        "hours": content["hours"],
+        "drops": content["drops"],
+        "dead_letter_reasons": content["dead_letter_reasons"],
+        "null_fraction": statistics["null_ticks"] / ticks,
+        "press_share": {name: held / ticks for name, held in statistics["held_ticks"].items()},
+        "splits": content["splits"],
+    }
+
+
+def _curves(out: Path) -> list[dict[str, Any]]:
+    """The learning curves of all trainings."""
+    curves = []
+    for folder, title, wanted in (
+        (
+            "idm",
+            "Inverse dynamics model",
+            (("loss", "base", "training loss"), ("val_loss", "model", "validation loss")),
+        ),
+        ("clone", "Cloning", (("loss", "model", "training loss"),)),
+        ("finetune", "Fine-tuning", (("score", "tuned", "mean score of training episodes"),)),
+    ):
+        rows = read_metrics(out / folder / METRICS_FILE) if (out / folder / METRICS_FILE).exists() else []
+        lines = []
+        for key, kind, name in wanted:
+            points = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
+            points = _thinned(points)
+            lines.append({"name": name, "kind": kind, "x": [x for x, _ in points], "y": [y for _, y in points]})
+        curves.append({"title": title, "x_label": "step", "y_label": wanted[-1][2], "lines": lines})
+    return curves
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most CURVE_POINTS points, each the mean of its neighbours."""
+    size = -(-len(points) // CURVE_POINTS) or 1
+    groups = [points[i : i + size] for i in range(0, len(points), size)]
+    return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
+
+
+def _environment() -> dict[str, str]:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": _processor(),
+        "cores": str(os.cpu_count()),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "system": platform.platform(aliased=True, terse=True),
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _gpu() -> str:
+    import torch
+
+    return f" and {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -1,0 +1,166 @@
+"""How right the labels of a dataset are, against true actions that the labelling job never saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..datasets.actions import ActionSpec
+from ..datasets.clips import Clip, decode_clip
+from ..datasets.manifest import read_dataset_json, read_manifest
+from ..datasets.recordings import Recording, find_recordings
+from ..datasets.samples import read_sample
+from ..errors import DatasetError
+from ..idm.metrics import Figures, Labelling, Sums, Truth, bootstrap_weights, interval, plain, risk_coverage
+from ..progress import Progress
+from .filmstrip import Strip
+
+RESAMPLINGS = 1000
+RISK_POINTS = 40  # of the curve of errors against the share of ticks kept
+SHOWN_BUTTONS = 7  # lanes on the page: more make it hard to read
+NAMES = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1")
+
+
+def write_label_quality(dataset: Path, truth: Path, out: Path) -> None:
+    """Write the figures of `label_quality` as JSON."""
+    figures = label_quality(dataset, truth)
+    out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def label_quality(dataset: Path, truth: Path) -> dict[str, Any]:
+    """Figures of all labels of `dataset` whose source has a recording in the folder `truth`.
+
+    The metrics have the names of an IDM's `metrics.json`; intervals resample recordings. Ticks that were dropped from
+    the dataset do not count.
+
+    Raises:
+        DatasetError: a clip's source is none of the recordings.
+    """
+    spec = ActionSpec.from_dict(read_dataset_json(str(dataset))["spec"])
+    recordings = find_recordings([truth])
+    ticks = sum(recording.num_ticks(spec) for recording in recordings)
+    sums = []
+    with Progress("Comparing labels", total=ticks, unit="ticks") as progress:
+        for recording, clips in clips_by_recording(dataset, recordings):
+            labels, true = labels_of(clips, recording, spec)
+            sums.append(Sums.of(labels, true, spec))
+            progress.advance(recording.num_ticks(spec))
+    return _figures(Sums.stack(sums), spec)
+
+
+def clips_by_recording(dataset: Path, recordings: list[Recording]) -> Iterator[tuple[Recording, list[Clip]]]:
+    """The clips of each recording, without their frames, in the order of time."""
+    rows = read_manifest(str(dataset)).to_pylist()
+    by_source: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_source.setdefault(row["source_sha256"], []).append(row)
+    if strange := by_source.keys() - {recording.sha256 for recording in recordings}:
+        uri = by_source[min(strange)][0]["source_uri"]
+        raise DatasetError(f"{dataset}: there is no true recording of {uri}, so its labels cannot be measured")
+    for recording in recordings:
+        own = sorted(by_source.get(recording.sha256, []), key=lambda row: row["start_tick"])
+        if own:
+            yield recording, [decode_clip(row["key"], read_sample(str(dataset), row), frames=False) for row in own]
+
+
+def labels_of(clips: list[Clip], recording: Recording, spec: ActionSpec) -> tuple[Labelling, Truth]:
+    """Labels and truth of the whole recording; ticks without a label, or without a truth, are not valid."""
+    true = recording.actions(spec)
+    ticks = len(true.valid)
+    buttons = np.zeros((ticks, spec.num_buttons), np.uint8)
+    prob = np.zeros((ticks, spec.num_buttons), np.float32)
+    camera = np.zeros((ticks, spec.num_axes), np.float32)
+    confidence = np.zeros(ticks, np.float32)
+    labelled = np.zeros(ticks, bool)
+    for clip in clips:
+        start = clip.meta["start_tick"]
+        there = slice(start, start + clip.ticks)
+        buttons[there], prob[there], camera[there] = clip.buttons, clip.buttons_prob, clip.camera
+        confidence[there], labelled[there] = clip.confidence, clip.valid
+    labels = Labelling(buttons=buttons, buttons_prob=prob, camera=camera, confidence=confidence)
+    return labels, Truth(buttons=true.buttons, camera=true.camera, valid=true.valid & labelled)
+
+
+def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
+    weights = bootstrap_weights(len(sums.ticks), RESAMPLINGS, seed=0)
+    total = sums.weighted(np.ones((1, len(sums.ticks))))
+    held = total.confusion[0, :, 0] + total.confusion[0, :, 2]
+    figures = Figures.of(sums.weighted(weights), spec, held > 0)
+    count, probability, right = np.moveaxis(total.confidence[0], -1, 0)  # (E,)
+    some = count > 0
+    kept, wrong = risk_coverage(total.ranking[0])
+    shares = np.linspace(1 / RISK_POINTS, 1, RISK_POINTS)
+    sure = np.isfinite(kept) & np.isfinite(wrong)
+    names = [*NAMES, *(f"mouse_r2.{axis}" for axis in spec.axis_names)]
+    return {
+        "ticks": int(total.ticks[0]),
+        "recordings": len(sums.ticks),
+        **{name: plain(figures.headline[name][0]) for name in NAMES},
+        "mouse_r2": {axis: plain(figures.motion_r2[0, a]) for a, axis in enumerate(spec.axis_names)},
+        "mouse_error_deg": {axis: plain(figures.motion_error_deg[0, a]) for a, axis in enumerate(spec.axis_names)},
+        "ci95": {name: interval(figures.headline[name]) for name in names},
+        "tick_error": plain(figures.confidence["error"][0]),
+        "mean_confidence": plain(figures.confidence["mean_confidence"][0]),
+        "confidence_ece": plain(figures.confidence["ece"][0]),
+        "confidence_auroc": plain(figures.confidence["auroc"][0]),
+        "error_at_80": plain(figures.confidence["error_at_80"][0]),
+        "reliability": {
+            "confidence": (probability[some] / count[some]).tolist(),
+            "right": (right[some] / count[some]).tolist(),
+            "ticks": count[some].astype(int).tolist(),
+        },
+        "risk_coverage": {"kept": shares.tolist(), "wrong": np.interp(shares, kept[sure], wrong[sure]).tolist()},
+        "true_press_share": dict(zip(spec.button_names, (held / max(total.ticks[0], 1)).tolist(), strict=True)),
+    }
+
+
+def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
+    """Whole clips of `dataset` for the page: of those in which most happens, `count` from different recordings.
+
+    The choice looks at the labels alone, never at whether they are right.
+    """
+    spec = ActionSpec.from_dict(read_dataset_json(str(dataset))["spec"])
+    recordings = {recording.sha256: recording for recording in find_recordings([truth])}
+    rows = read_manifest(str(dataset)).to_pylist()
+    longest = max(row["valid_frames"] for row in rows)
+    whole = [row for row in rows if row["valid_frames"] == longest]
+    busiest = sorted(whole, key=lambda row: (-sum(n > 0 for n in row["presses"].values()), row["key"]))
+    chosen: dict[str, dict[str, Any]] = {}
+    for row in busiest:
+        if len(chosen) < count:
+            chosen.setdefault(row["source_sha256"], row)
+    strips = []
+    for source, row in chosen.items():
+        clip = decode_clip(row["key"], read_sample(str(dataset), row))
+        strips.append(_strip(clip, recordings[source], spec))
+    return strips
+
+
+def _strip(clip: Clip, recording: Recording, spec: ActionSpec) -> Strip:
+    """A clip with the buttons that are used most in it, by label or in truth, in the spec's order."""
+    if clip.frames is None:
+        raise DatasetError(f"clip {clip.key} was read without its frames")
+    start = clip.meta["start_tick"]
+    true = recording.actions(spec)
+    true_buttons = true.buttons[start : start + clip.ticks]
+    used = np.argsort(-(clip.buttons.sum(0).astype(int) + true_buttons.sum(0)), kind="stable")[:SHOWN_BUTTONS]
+    shown = sorted(used.tolist())
+    seconds = start / float(spec.tick_hz)
+    return Strip(
+        caption=f"Map {recording.meta.get('map', recording.name)}, from second {seconds:.0f} of its recording. "
+        f"Mean confidence {float(clip.confidence.astype(np.float32).mean()):.2f}.",
+        frames=clip.frames,
+        tick_hz=float(spec.tick_hz),
+        button_names=tuple(spec.button_names[k] for k in shown),
+        prob=clip.buttons_prob[:, shown].astype(np.float32),
+        buttons=clip.buttons[:, shown],
+        true_buttons=true_buttons[:, shown],
+        axis_names=spec.axis_names,
+        camera=clip.camera,
+        true_camera=true.camera[start : start + clip.ticks],
+        confidence=clip.confidence.astype(np.float32),
+    )
