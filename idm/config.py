@@ -183,3 +183,109 @@ class AugmentConfig:
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         _require(self.hue <= 0.5, "hue", "at most 0.5", self.hue)
         _require(0 <= self.mirror <= 1, "mirror", "within 0..1", self.mirror)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainIDMConfig:
+    """`vidact train-idm`."""
+
+    data: tuple[str, ...]
+    """Labelled play: folders of recordings, or recordings."""
+    out: str
+    """The checkpoint folder that is made."""
+    val: tuple[str, ...] = ()
+    """Recordings to tune and calibrate on; without any, some of `data` are held out."""
+    spec: str = "doom"
+    """Action spec: a built-in name or a YAML file."""
+    preset: str = "tiny"
+    """Size of the network: tiny (a laptop, minutes), small, base, or vpt (the published graph)."""
+    network: Annotated[IDMConfig | None, tyro.conf.Suppress] = None
+    """A network of one's own in place of the preset (in a YAML file)."""
+    minutes: float = 6.0
+    """Minutes of training, where no number of steps is given."""
+    steps: int = 0
+    """Steps of training; above 0 it replaces `minutes`, and the run can be repeated exactly."""
+    batch_clips: int = 6
+    """Clips a step."""
+    clip_ticks: int = 64
+    """Ticks a clip."""
+    learning_rate: float = 2e-3
+    """The highest learning rate."""
+    warmup_steps: int = 50
+    """Steps to reach it."""
+    decay_from: float = 0.4
+    """Part of the run after which it falls, linearly, to zero."""
+    weight_decay: float = 0.05
+    """AdamW's, on matrices and kernels."""
+    gradient_clip: float = 1.0
+    """Largest norm of all gradients together."""
+    ema_decay: float = 0.998
+    """Of the averaged weights, which are what is measured and saved."""
+    rare_balance: float = 0.3
+    """How far rare buttons are weighted up: 0 not at all, 1 until held and released ticks weigh the same."""
+    rare_limit: float = 5.0
+    """Largest weight of a held tick."""
+    val_share: float = 0.15
+    """Part of the recordings held out where no `val` is given (at least one)."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Augmentation of training clips."""
+    seed: int = 0
+    """Of initial weights, clips and augmentation."""
+    device: str = "auto"
+    """cpu, cuda or auto."""
+    precision: str = "auto"
+    """Of matrix products: float32, bfloat16 or auto (bfloat16 where the machine is fast at it)."""
+    threads: int = 0
+    """Threads of the network; 0 leaves one core to preparing clips."""
+    workers: int = 1
+    """Threads that prepare clips ahead."""
+    cache: str = ""
+    """Folder of decoded frames (50 kB a tick at 128x128); by default a temporary one inside `out`, removed at the end."""
+    snapshot_minutes: float = 1.0
+    """How often the run's whole state is saved; a killed run goes on from the last time."""
+    log_every: int = 20
+    """Steps between lines of metrics.jsonl."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.data), "data", "at least one folder of recordings", self.data)
+        _require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}", self.preset)
+        _require(self.steps > 0 or self.minutes > 0, "minutes", "above 0 (or give steps)", self.minutes)
+        for name in ("batch_clips", "clip_ticks", "log_every"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name in ("learning_rate", "gradient_clip", "snapshot_minutes", "rare_limit"):
+            _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        for name in ("rare_balance", "decay_from", "ema_decay"):
+            _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
+        _require(0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
+        _require(self.workers >= 0 and self.threads >= 0, "workers and threads", "at least 0", self.workers)
+
+    @property
+    def network_config(self) -> IDMConfig:
+        """The network that is trained."""
+        return self.network or PRESETS[self.preset]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalIDMConfig:
+    """`vidact eval-idm`."""
+
+    checkpoint: tyro.conf.Positional[str]
+    """Checkpoint folder of an IDM."""
+    recordings: tyro.conf.Positional[tuple[str, ...]]
+    """Labelled play that it has not seen: folders of recordings, or recordings."""
+    out: str
+    """Folder for metrics.json and plots."""
+    bootstrap: int = 1000
+    """Resamplings of the recordings for the 95 % intervals."""
+    seed: int = 0
+    """Of the resampling and of the sampling baseline."""
+    device: str = "auto"
+    """cpu, cuda or auto."""
+    threads: int = 0
+    """Threads of the network; 0 takes all cores."""
+    plots: bool = True
+    """Whether to draw plots."""
+
+    def __post_init__(self) -> None:
+        _require(bool(self.recordings), "recordings", "at least one", self.recordings)
+        _require(self.bootstrap >= 0, "bootstrap", "at least 0", self.bootstrap)

@@ -25,6 +25,7 @@ from .config import IDMConfig
 from .inputs import InputPipeline, Inputs
 from .motion import Motion, MotionFrontEnd
 
+
 class InverseDynamicsModel(nn.Module):
     """Frames to factored logits; see the module's head.
 
@@ -59,6 +60,11 @@ class InverseDynamicsModel(nn.Module):
         self.final_ln = nn.LayerNorm(config.width)
         self.head = FactoredHead(config.width, spec)
         self.published = PublishedTensors(config, spec.num_buttons) if config.published_tensors else None
+
+    def reset_constants(self) -> None:
+        """Compute what is neither learned nor stored, after the module was made without memory."""
+        if self.inputs.front_end is not None:
+            self.inputs.front_end.reset_constants()
 
     def features(self, frames: Tensor) -> Tensor:
         """uint8 [B, T + 2 radius, H, W, 3] ► vectors of the T frames in the middle, [B, T, D].

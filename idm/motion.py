@@ -59,7 +59,12 @@ class MotionFrontEnd(nn.Module):
         self.bands_along, self.patches_along = width // config.band_along, self.rows // config.patch
         self.shifts_across = 2 * config.reach_across + 1
         self.shifts_along = 2 * config.reach_along + 1
-        self.register_buffer("box_share", 1.0 / box_sum(torch.ones(1, height, width)), persistent=False)
+        self.register_buffer("box_share", torch.empty(1, height, width), persistent=False)
+        self.reset_constants()
+
+    def reset_constants(self) -> None:
+        """Compute what is not stored."""
+        self.box_share.copy_(1.0 / box_sum(torch.ones_like(self.box_share)))
 
     @property
     def num_peaks(self) -> int:

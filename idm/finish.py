@@ -1,0 +1,112 @@
+"""The end of a training: calibration on validation play, figures on it, and the baselines of the training play.
+
+All of it goes into the checkpoint, so that an evaluation needs nothing but the checkpoint and recordings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..datasets.actions import ActionSpec
+from ..networks.checkpoints import Checkpoint
+from ..progress import Progress
+from .baselines import LinearModel, RatesSampler
+from .calibration import Calibration
+from .fit_calibration import LabelledWindow, fit
+from .frame_cache import Track
+from .metrics import Figures, Labelling, Sums, Truth, plain
+from .model import InverseDynamicsModel
+from .windows import STRIDE, WindowRunner
+
+BASELINE_PREFIX = "baselines."  # of the tensors in a checkpoint that are not the network's
+
+
+def calibrate(
+    model: InverseDynamicsModel,
+    spec: ActionSpec,
+    tracks: Sequence[Track],
+    positive_weights: NDArray[np.floating],
+    dtype: torch.dtype,
+) -> tuple[Calibration, dict[str, float | None]]:
+    """Fit the calibration on validation play; returns it and the headline figures there (a little flattered by the fit)."""
+    windows = label_windows(model, tracks, dtype)
+    calibration = fit(windows, spec, positive_weights)
+    sums = []
+    for track in tracks:
+        labels = [calibration.labels(w.logits, spec) for w in windows if w.recording == track.recording]
+        labelling = Labelling(
+            buttons=np.concatenate([one.buttons for one in labels]),
+            buttons_prob=np.concatenate([one.buttons_prob for one in labels]),
+            camera=np.concatenate([one.camera for one in labels]),
+            confidence=np.concatenate([one.confidence for one in labels]),
+        )
+        sums.append(Sums.of(labelling, Truth(buttons=track.buttons, camera=track.camera, valid=track.valid), spec))
+    total = Sums.stack(sums).weighted(np.ones((1, len(sums))))
+    pressed = total.confusion[0, :, [0, 2]].sum(0) > 0  # (K,)
+    figures = Figures.of(total, spec, pressed)
+    return calibration, {name: plain(values[0]) for name, values in figures.headline.items()}
+
+
+def label_windows(model: InverseDynamicsModel, tracks: Sequence[Track], dtype: torch.dtype) -> list[LabelledWindow]:
+    """Run the network over whole recordings."""
+    runner = WindowRunner(model, dtype)
+    windows = []
+    with Progress(
+        "Looking at validation play", total=sum(track.num_ticks for track in tracks), unit="ticks"
+    ) as progress:
+        for track in tracks:
+            whole = (0, track.num_ticks)
+            for logits in runner.run(frame_batches(track), start=0, stretch=whole, keep=whole):
+                ticks = slice(logits.first_tick + logits.keep[0], logits.first_tick + logits.keep[1])
+                windows.append(
+                    LabelledWindow(
+                        logits=logits,
+                        buttons=track.buttons[ticks],
+                        camera=track.camera[ticks],
+                        valid=track.valid[ticks],
+                        recording=track.recording,
+                    )
+                )
+                progress.advance(ticks.stop - ticks.start)
+    return windows
+
+
+def fit_baselines(tracks: Sequence[Track], spec: ActionSpec) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The baselines of training play, as tensors and plain values for a checkpoint."""
+    truths = [Truth(buttons=track.buttons, camera=track.camera, valid=track.valid) for track in tracks]
+    with Progress("Fitting baselines", total=sum(track.num_ticks for track in tracks), unit="ticks") as progress:
+
+        def frames(track: Track) -> Iterator[NDArray[np.uint8]]:
+            for batch in frame_batches(track):
+                progress.advance(len(batch))
+                yield batch
+
+        linear = LinearModel.fit((frames(track), truth) for track, truth in zip(tracks, truths, strict=True))
+    tensors = {
+        f"{BASELINE_PREFIX}weights": torch.from_numpy(linear.weights),
+        f"{BASELINE_PREFIX}thresholds": torch.from_numpy(linear.thresholds),
+    }
+    return tensors, {"rates": RatesSampler.fit(truths, spec).to_dict()}
+
+
+def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampler, LinearModel]:
+    """The inverse of `fit_baselines`."""
+    tensors = (checkpoint.state[f"{BASELINE_PREFIX}{name}"].numpy() for name in ("weights", "thresholds"))
+    return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), LinearModel(*tensors)
+
+
+def network_state(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The network's tensors of a checkpoint."""
+    return {name: tensor for name, tensor in checkpoint.state.items() if not name.startswith(BASELINE_PREFIX)}
+
+
+def frame_batches(track: Track) -> Iterator[NDArray[np.uint8]]:
+    """All frames of a track, 64 at a time."""
+    for start in range(0, track.num_ticks, STRIDE):
+        yield track.frames(start, min(start + STRIDE, track.num_ticks))

@@ -1,0 +1,143 @@
+"""Decoded frames of recordings on disk, so that training reads clips instead of decoding video again and again.
+
+A file a phase of a recording: raw uint8 frames [T, H, W, 3] at the spec's size and tick rate, named after the content
+hash of the video, the spec and the phase. Both phases of a 35 Hz recording at 17.5 Hz come from one decoding pass.
+Clips are read by position; a memory map would count the whole cache as the process's memory.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..datasets.actions import ActionSpec
+from ..datasets.decoding import DamageError, decode_frames
+from ..datasets.recordings import Recording
+from ..datasets.tick_timing import frame_slots, tick_times_ns
+from ..errors import RecordingError
+from ..progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One phase of one recording: frames in the cache, labels in memory."""
+
+    recording: str
+    """Content hash of its video."""
+    name: str
+    phase: int
+    path: Path
+    buttons: NDArray[np.uint8]
+    """[T, K]."""
+    camera: NDArray[np.float32]
+    """[T, A], degrees."""
+    valid: NDArray[np.bool_]
+    """[T]."""
+    frame_shape: tuple[int, int, int]
+
+    @property
+    def num_ticks(self) -> int:
+        return len(self.buttons)
+
+    def frames(self, start: int, end: int) -> NDArray[np.uint8]:
+        """Frames of ticks [start, end), uint8 [n, H, W, 3]; ticks outside the recording are black."""
+        out = np.zeros((end - start, *self.frame_shape), np.uint8)
+        first, last = max(start, 0), min(end, self.num_ticks)
+        if first < last:
+            size = int(np.prod(self.frame_shape))
+            with open(self.path, "rb", buffering=0) as file:
+                file.seek(first * size)
+                view = memoryview(out[first - start : last - start].reshape(-1))
+                done = 0
+                while done < len(view):
+                    read = file.readinto(view[done:])
+                    if not read:
+                        raise RecordingError(
+                            f"{self.path}: the cached frames end early; remove this file and start again"
+                        )
+                    done += read
+        return out
+
+
+def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, phases: bool = True) -> list[Track]:
+    """Decode what the cache lacks, in as many threads as there are cores, and return all tracks in order.
+
+    Args:
+        recordings: labelled play.
+        spec: what the labels and frames are read under.
+        folder: of the cache; made if missing.
+        phases: all phases of each recording, or only the first (validation needs no second look).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [r for r in recordings if not all(path.exists() for path in _paths(r, spec, folder, phases))]
+    if missing:
+        total = sum(recording.num_frames for recording in missing)
+        with Progress("Decoding recordings", total=total, unit="frames") as progress:
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                jobs = {pool.submit(_decode, r, spec, _paths(r, spec, folder, phases)): r for r in missing}
+                for job in as_completed(jobs):
+                    job.result()
+                    progress.advance(jobs[job].num_frames)
+    tracks = []
+    for recording in recordings:
+        for phase, path in enumerate(_paths(recording, spec, folder, phases)):
+            actions = recording.actions(spec, phase)
+            tracks.append(
+                Track(
+                    recording=recording.sha256,
+                    name=recording.name,
+                    phase=phase,
+                    path=path,
+                    buttons=actions.buttons,
+                    camera=actions.camera,
+                    valid=actions.valid,
+                    frame_shape=(spec.frame.height, spec.frame.width, 3),
+                )
+            )
+    return tracks
+
+
+def _paths(recording: Recording, spec: ActionSpec, folder: Path, phases: bool) -> list[Path]:
+    count = recording.phases(spec) if phases else 1
+    return [folder / f"{recording.sha256[:16]}-{spec.sha256[:16]}-{phase}.frames" for phase in range(count)]
+
+
+def _decode(recording: Recording, spec: ActionSpec, paths: list[Path]) -> None:
+    """One pass over the video; each phase's frames go to its file."""
+    video = recording.video
+    since_first = video.pts_ns - video.pts_ns[0]
+    slots = []
+    for phase in range(len(paths)):
+        times = tick_times_ns(0, recording.num_ticks(spec, phase), spec.tick_hz, int(since_first[phase]))
+        slots.append(frame_slots(since_first, times, video.tolerance_ns))
+    written = [0] * len(paths)
+    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
+    try:
+        with ExitStack() as stack:
+            files = [stack.enter_context(open(path, "wb")) for path in temporary]
+            for index, picture in decode_frames(video, spec.frame, np.unique(np.concatenate(slots))):
+                for phase, wanted in enumerate(slots):
+                    while written[phase] < len(wanted) and wanted[written[phase]] == index:
+                        files[phase].write(picture)
+                        written[phase] += 1
+        for phase, wanted in enumerate(slots):
+            if written[phase] != len(wanted):
+                raise RecordingError(
+                    f"{recording.stem}.mp4 shows {written[phase]} of {len(wanted)} ticks and then ends; "
+                    "remove the recording or make it again"
+                )
+        for path, final in zip(temporary, paths, strict=True):
+            os.replace(path, final)
+    except DamageError as error:
+        raise RecordingError(
+            f"{recording.stem}.mp4 is damaged after tick {written[0]}: {error}; remove the recording or make it again"
+        ) from error
+    finally:
+        for path in temporary:
+            path.unlink(missing_ok=True)

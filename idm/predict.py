@@ -1,0 +1,142 @@
+"""Labels for any stretch of video from an IDM checkpoint: what the labelling job and the evaluation call.
+
+n ticks, H rows, W columns, K buttons, A axes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..datasets.actions import ActionSpec
+from ..errors import CheckpointError
+from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
+from ..training.precision import pick_device, resolve_precision
+from .calibration import Calibration
+from .config import IDMConfig
+from .finish import network_state
+from .model import InverseDynamicsModel
+from .windows import Range, WindowRunner, frame_range
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Labels of consecutive ticks."""
+
+    start: int
+    """The first tick."""
+    buttons: NDArray[np.uint8]
+    """[n, K]: held (1) or released."""
+    buttons_prob: NDArray[np.float32]
+    """[n, K]: calibrated probability that a button is held."""
+    camera: NDArray[np.float32]
+    """[n, A]: motion in degrees."""
+    camera_prob: NDArray[np.float32]
+    """[n, A, most bins of any axis]: calibrated; bins that an axis does not have are 0."""
+    confidence: NDArray[np.float32]
+    """[n]: probability that all buttons are right and each axis is in the true bin or next to it."""
+
+
+class Predictor:
+    """An IDM ready to label. Make it with `Predictor.load`.
+
+    Args:
+        model: in evaluation mode, on its device.
+        spec: the action spec it was trained under.
+        calibration: of its logits.
+        sha256: the checkpoint's digest.
+        dtype: of matrix products.
+    """
+
+    def __init__(
+        self,
+        model: InverseDynamicsModel,
+        spec: ActionSpec,
+        calibration: Calibration,
+        *,
+        sha256: str = "",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.model, self.spec, self.calibration, self.sha256 = model, spec, calibration, sha256
+        self.radius = model.radius
+        self._runner = WindowRunner(model, dtype)
+
+    @classmethod
+    def load(
+        cls, checkpoint_uri: str, *, device: str = "auto", threads: int | None = None, precision: str = "auto"
+    ) -> Predictor:
+        """Load a checkpoint folder.
+
+        Args:
+            checkpoint_uri: folder, local or any fsspec URL.
+            device: `cpu`, `cuda` or `auto`.
+            threads: of torch in this process; None leaves them as they are.
+            precision: `float32`, `bfloat16` or `auto` (bfloat16 where the machine is fast at it).
+
+        Raises CheckpointError.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        checkpoint = load_checkpoint(checkpoint_uri).require_kind("idm")
+        spec = _spec_of(checkpoint)
+        where = pick_device(device)
+        network = IDMConfig.from_dict(checkpoint.config["network"])
+        with torch.device("meta"):  # no time is lost on random weights
+            model = InverseDynamicsModel(network, spec)
+        model = model.to_empty(device="cpu")
+        model.reset_constants()
+        load_into(model, replace(checkpoint, state=network_state(checkpoint)))
+        return cls(
+            model.to(where).eval(),
+            spec,
+            Calibration.from_dict(checkpoint.config["calibration"]),
+            sha256=checkpoint.sha256,
+            dtype=resolve_precision(precision, where),
+        )
+
+    def frame_range(self, keep: Range, stretch: Range) -> Range:
+        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed from."""
+        return frame_range(keep, stretch, self.radius)
+
+    def predict(
+        self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
+    ) -> Iterator[Predictions]:
+        """Label the ticks of `keep`, in order, up to 64 at a time; memory does not grow with their number.
+
+        Args:
+            frames: batches uint8 [n, H, W, 3] of consecutive frames at the spec's size and tick rate.
+            start: the tick of the first frame. All of `frame_range(keep, stretch)` must come; more does no harm.
+            stretch: ticks [s, e) that belong together: nothing outside them is looked at.
+            keep: ticks [a, b) within it.
+
+        The same ticks get the same bytes however they are cut into calls. Raises ValueError where frames are missing.
+        """
+        for window in self._runner.run(frames, start=start, stretch=stretch, keep=keep):
+            labels = self.calibration.labels(window, self.spec)
+            yield Predictions(
+                start=window.first_tick + window.keep[0],
+                buttons=labels.buttons,
+                buttons_prob=labels.buttons_prob,
+                camera=labels.camera,
+                camera_prob=labels.camera_prob,
+                confidence=labels.confidence,
+            )
+
+
+def checkpoint_spec(checkpoint_uri: str) -> ActionSpec:
+    """The action spec of an IDM checkpoint. Raises CheckpointError."""
+    return _spec_of(load_checkpoint(checkpoint_uri).require_kind("idm"))
+
+
+def _spec_of(checkpoint: Checkpoint) -> ActionSpec:
+    spec = ActionSpec.from_dict(checkpoint.config["spec"])
+    if spec.sha256 != checkpoint.config["spec_sha256"]:
+        raise CheckpointError(
+            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says "
+            f"{checkpoint.config['spec_sha256'][:12]}: the config was edited; train again under the new spec"
+        )
+    return spec

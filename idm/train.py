@@ -1,0 +1,260 @@
+"""`vidact train-idm`: recordings ► checkpoint.
+
+Decode ► random augmented clips ► steps ► averaged weights ► calibration on held-out recordings ► checkpoint folder:
+`model.safetensors`, `config.json`, `metrics.jsonl`, and while it runs `snapshots/` and the frame cache. A run that was
+stopped or killed goes on from its last snapshot; with `steps` on the CPU, bit for bit as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import AdamW
+
+from ..datasets.actions import ActionSpec
+from ..datasets.recordings import Recording, find_recordings
+from ..errors import ConfigError
+from ..networks.checkpoints import save_checkpoint
+from ..progress import Progress, log
+from ..training.ema import EMA
+from ..training.guards import FiniteGuard, clip_gradients
+from ..training.interrupts import StopRequest
+from ..training.log import MetricsLog
+from ..training.precision import autocast, pick_device, resolve_precision
+from ..training.resume import Snapshots
+from ..training.schedule import Budget, Schedule, set_learning_rate
+from .clips import ClipBatch, ClipSampler
+from .config import TrainIDMConfig
+from .finish import calibrate, fit_baselines
+from .frame_cache import Track, open_tracks
+from .loss import FactoredLoss, LossParts, positive_weights
+from .model import InverseDynamicsModel
+
+
+def train_idm(config: TrainIDMConfig) -> int:
+    """Train and write the checkpoint; returns the exit code. Raises what the user can mend as VidactError."""
+    out = Path(config.out)
+    spec = ActionSpec.load(config.spec)
+    train_recordings, val_recordings = choose_recordings(config)
+    device = pick_device(config.device)
+    if device.type == "cpu":
+        cores = os.cpu_count() or 1
+        torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
+    cache = Path(config.cache) if config.cache else out / "cache"
+    tracks = open_tracks(train_recordings, spec, cache)
+    val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
+    trainer = Trainer(config, spec, tracks, device)
+    trainer.run()
+    calibration, figures = calibrate(
+        trainer.averaged_model(), spec, val_tracks, trainer.positive_weights, trainer.dtype
+    )
+    tensors, settings = fit_baselines([track for track in tracks if track.phase == 0], spec)
+    save_checkpoint(
+        out,
+        {**trainer.averaged_model().state_dict(), **tensors},
+        {
+            "kind": "idm",
+            "preset": "" if config.network else config.preset,
+            "network": config.network_config.to_dict(),
+            "spec": spec.to_dict(),
+            "spec_sha256": spec.sha256,
+            "training": {**asdict(config), "steps_done": trainer.step, "seconds": round(trainer.budget.elapsed_s, 1)},
+            "data": {
+                "train": {recording.name: recording.sha256 for recording in train_recordings},
+                "val": {recording.name: recording.sha256 for recording in val_recordings},
+                "ticks": sum(track.num_ticks for track in tracks),
+            },
+            "metrics": {"validation": figures},
+            "calibration": calibration.to_dict(),
+            "baselines": settings,
+        },
+    )
+    trainer.snapshots.clear()
+    if not config.cache:
+        shutil.rmtree(cache, ignore_errors=True)
+    log(
+        f"{out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items() if value is not None)} (validation)"
+    )
+    return 0
+
+
+def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Recording]]:
+    """Training and validation recordings: those named, or a share held out by content hash. Raises ConfigError."""
+    found = {recording.sha256: recording for recording in find_recordings(config.data)}
+    if config.val:
+        val = {recording.sha256: recording for recording in find_recordings(config.val)}
+        if both := sorted(found[sha].name for sha in found.keys() & val.keys()):
+            raise ConfigError(f"val: {', '.join(both[:3])} is also in data; validation must not be trained on")
+        return list(found.values()), list(val.values())
+    if len(found) < 2:
+        raise ConfigError("data: a single recording cannot be divided; give more of them, or others as val")
+    count = min(max(1, round(config.val_share * len(found))), len(found) - 1)
+    held_out = set(sorted(found)[:count])  # digests are as good as drawn by lot, and stay what they are
+    val_list = [recording for sha, recording in found.items() if sha in held_out]
+    return [recording for sha, recording in found.items() if sha not in held_out], val_list
+
+
+class Trainer:
+    """One run: state, and the loop.
+
+    Args:
+        config: of the run.
+        spec: of the labels.
+        tracks: training play.
+        device: where the network is.
+    """
+
+    def __init__(self, config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track], device: torch.device):
+        torch.manual_seed(config.seed)
+        self.config, self.spec, self.device = config, spec, device
+        self.dtype = resolve_precision(config.precision, device)
+        self.model = InverseDynamicsModel(config.network_config, spec).to(device)
+        self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
+        self.loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(device)
+        self.sampler = ClipSampler(
+            tracks,
+            spec,
+            self.model.inputs,
+            batch_clips=config.batch_clips,
+            clip_ticks=config.clip_ticks,
+            augment=config.augment,
+            seed=config.seed,
+            dtype=self.dtype,
+        )
+        self.optimizer = AdamW(parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, betas=BETAS)
+        self.ema = EMA(self.model, config.ema_decay)
+        self.guard = FiniteGuard()
+        self.schedule = Schedule(
+            peak=config.learning_rate, warmup_steps=config.warmup_steps, decay_from=config.decay_from
+        )
+        self.budget = Budget(steps=config.steps) if config.steps else Budget(minutes=config.minutes)
+        self.step = 0
+        self.snapshots = Snapshots(Path(config.out) / "snapshots", run=_identity(config, spec, tracks))
+
+    def run(self) -> None:
+        """Train to the end of the budget, from the last snapshot if there is one."""
+        elapsed_s = self._resume()
+        metrics = MetricsLog(self.config.out, resume_step=self.step)
+        batches = self.sampler.batches(self.step, self.config.workers)
+        frames = self.config.batch_clips * self.config.clip_ticks
+        next_snapshot_s = elapsed_s + 60 * self.config.snapshot_minutes
+        self.model.train()
+        self.budget.start(elapsed_s)
+        try:
+            with Progress("Training IDM", unit="frames") as progress, StopRequest() as stop:
+                progress.resume_at(self.step * frames)
+                while self.budget.fraction(self.step) < 1:
+                    parts, learning_rate, norm = self.train_step(next(batches))
+                    progress.total = self.budget.expected_steps(self.step) * frames
+                    progress.advance(frames, loss=parts[0])
+                    if self.step % self.config.log_every == 0:
+                        metrics.write(
+                            self.step,
+                            loss=parts[0],
+                            loss_buttons=parts[1],
+                            loss_camera=parts[2],
+                            learning_rate=learning_rate,
+                            gradient_norm=norm,
+                            elapsed_s=self.budget.elapsed_s,
+                        )
+                    if stop.requested or self.budget.elapsed_s >= next_snapshot_s:
+                        self._save()
+                        next_snapshot_s = self.budget.elapsed_s + 60 * self.config.snapshot_minutes
+                    if stop.requested:
+                        stop.leave(f"step {self.step}")
+            self._save()
+        finally:
+            metrics.close()
+            batches.close()  # type: ignore[attr-defined] - a generator: ends its threads
+
+    def train_step(self, batch: ClipBatch) -> tuple[tuple[float, float, float], float, float]:
+        """One step; returns the losses (all, buttons, camera), the learning rate, and the gradients' norm."""
+        learning_rate = self.schedule.at(self.step, self.budget.fraction(self.step))
+        set_learning_rate(self.optimizer, learning_rate)
+        torch.manual_seed(hash((self.config.seed, self.step)) & 0x7FFFFFFF)  # dropout, the same after a resume
+        self.optimizer.zero_grad(set_to_none=True)
+        parts = self.losses(batch.to(self.device))
+        parts.total.backward()
+        norm = clip_gradients(self.model.parameters(), self.config.gradient_clip)
+        values = (float(parts.total), float(parts.buttons), float(parts.camera))
+        if self.guard.accepts(values[0], norm, self.step):
+            self.optimizer.step()
+            self.ema.update(self.model)
+        self.step += 1
+        return values, learning_rate, norm
+
+    def losses(self, batch: ClipBatch) -> LossParts:
+        """Of one batch."""
+        with autocast(self.device, self.dtype):
+            logits = self.model.forward_windows(self.model.features_of(batch.inputs), batch.present)
+        return self.loss(logits, batch.buttons, batch.camera, batch.valid)
+
+    def averaged_model(self) -> InverseDynamicsModel:
+        """The network with the averaged weights, for measuring; training ends here."""
+        self.model.load_state_dict(self.ema.average)
+        return self.model.eval()
+
+    def _save(self) -> None:
+        self.snapshots.save(
+            self.step,
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "ema": self.ema.state_dict(),
+                "guard": self.guard.state_dict(),
+                "elapsed_s": self.budget.elapsed_s,
+            },
+        )
+
+    def _resume(self) -> float:
+        """Load the last snapshot, if there is one; returns the seconds trained so far."""
+        found = self.snapshots.load_last()
+        if found is None:
+            return 0.0
+        self.step, state = found
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.ema.load_state_dict(state["ema"])
+        self.guard.load_state_dict(state["guard"])
+        log(f"Going on from step {self.step:,}")
+        return float(state["elapsed_s"])
+
+
+BETAS = (0.9, 0.98)  # a short second moment: a run of minutes has a few thousand steps
+
+
+def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and kernels with weight decay; norms and biases without."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in learned if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def press_rates(tracks: Sequence[Track]) -> np.ndarray:
+    """Share of valid ticks in which each button is held, [K]."""
+    return np.concatenate([track.buttons[track.valid] for track in tracks]).mean(0, dtype=np.float64)
+
+
+def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> np.ndarray:
+    """Deviation of each axis over valid ticks in degrees, [A]; at least half the finest bin."""
+    deviation = np.concatenate([track.camera[track.valid] for track in tracks]).std(0, dtype=np.float64)
+    finest = [np.diff(spec.bin_centres(axis)).min() / 2 for axis in range(spec.num_axes)]
+    return np.maximum(deviation, finest).astype(np.float32) if finest else np.zeros(0, np.float32)
+
+
+def _identity(config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track]) -> dict[str, Any]:
+    """What makes a run the same run: everything but where it writes and how often it saves."""
+    settings = asdict(config)
+    for name in ("out", "cache", "data", "val", "snapshot_minutes", "log_every", "workers"):
+        settings.pop(name)
+    recordings = sorted({track.recording for track in tracks})
+    return {**settings, "spec": spec.sha256, "recordings": recordings}

@@ -1,0 +1,162 @@
+"""Windows of 128 ticks over any stretch of video, on an absolute grid, streaming.
+
+r radius of the network, D width, K buttons
+
+Tick t is labelled by window i = floor((t - 32) / 64), which covers ticks [64 i, 64 i + 128): each window labels its centre
+64. The part of a window outside its stretch (before a cut, past the end) is masked out; the edges of a stretch keep their
+edge ticks. Since the grid is absolute, a label never depends on how a video was cut into segments. Vectors of frames are
+computed once, in chunks of 64 ticks on the same grid, and shared by the two windows that overlap there; every batch has
+the same shape, so that the bytes do not depend on the segmentation either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..training.precision import autocast
+from .model import InverseDynamicsModel
+
+WINDOW = 128
+STRIDE = 64
+EDGE = (WINDOW - STRIDE) // 2
+
+Range = tuple[int, int]
+
+
+def window_of(tick: int) -> int:
+    """The number of the window that labels a tick."""
+    return (tick - EDGE) // STRIDE
+
+
+def frame_range(keep: Range, stretch: Range, radius: int) -> Range:
+    """Which frames labels for `keep` are computed from.
+
+    Args:
+        keep: ticks [a, b) that are to be labelled.
+        stretch: ticks [s, e) that belong together; keep lies within.
+        radius: frames around a frame that its vector depends on.
+    """
+    _check(keep, stretch)
+    first, last = window_of(keep[0]) * STRIDE, window_of(keep[1] - 1) * STRIDE + WINDOW
+    return max(stretch[0], first - radius), min(stretch[1], last + radius)
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLogits:
+    """What the network says about one window, in float32."""
+
+    first_tick: int
+    """The tick of index 0."""
+    keep: Range
+    """Indices [a, b) whose labels are wanted."""
+    present: NDArray[np.bool_]
+    """[128]: ticks within the stretch."""
+    buttons: NDArray[np.float32]
+    """[128, K] log-odds."""
+    axes: tuple[NDArray[np.float32], ...]
+    """For each axis [128, bins]."""
+
+
+class WindowRunner:
+    """Runs a network over stretches of video.
+
+    Args:
+        model: in evaluation mode, on its device.
+        dtype: of matrix products.
+    """
+
+    def __init__(self, model: InverseDynamicsModel, dtype: torch.dtype = torch.float32):
+        self.model = model
+        self.dtype = dtype
+        self.device = next(model.parameters()).device
+
+    def run(
+        self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
+    ) -> Iterator[WindowLogits]:
+        """Yield the windows that label `keep`, in order; holds a few chunks, however long the stretch.
+
+        Args:
+            frames: batches uint8 [n, H, W, 3] of consecutive frames.
+            start: the tick of the first of them; with all of `frame_range(keep, stretch, radius)` behind it.
+            stretch, keep: ticks, see `frame_range`.
+        """
+        radius = self.model.radius
+        needed = frame_range(keep, stretch, radius)
+        if start > needed[0]:
+            raise ValueError(f"frames must begin at tick {needed[0]} or before to label {keep}, got {start}")
+        buffer = _FrameBuffer(frames, start, stretch)
+        first, last = window_of(keep[0]), window_of(keep[1] - 1)
+        before = self._chunk(first, buffer, stretch)
+        for window in range(first, last + 1):
+            after = self._chunk(window + 1, buffer, stretch)
+            yield self._window(window, before, after, stretch, keep)
+            before = after
+
+    @torch.inference_mode()
+    def _chunk(self, chunk: int, buffer: _FrameBuffer, stretch: Range) -> Tensor | None:
+        """Vectors [1, 64, D] of a chunk of the grid, or None where it lies outside the stretch."""
+        start, end, radius = chunk * STRIDE, (chunk + 1) * STRIDE, self.model.radius
+        if end <= stretch[0] or start >= stretch[1]:
+            return None
+        frames = torch.from_numpy(buffer.take(start - radius, end + radius))[None]  # (1, 64 + 2r, H, W, 3)
+        with autocast(self.device, self.dtype):
+            return self.model.features(frames.to(self.device)).float()
+
+    @torch.inference_mode()
+    def _window(
+        self, window: int, before: Tensor | None, after: Tensor | None, stretch: Range, keep: Range
+    ) -> WindowLogits:
+        some = before if before is not None else after
+        if some is None:
+            raise ValueError(f"window {window} does not touch its stretch {stretch}")
+        empty = torch.zeros_like(some)
+        features = torch.cat([empty if part is None else part for part in (before, after)], dim=1)  # (1, 128, D)
+        first_tick = window * STRIDE
+        ticks = np.arange(first_tick, first_tick + WINDOW)
+        present = (ticks >= stretch[0]) & (ticks < stretch[1])
+        with autocast(self.device, self.dtype):
+            logits = self.model.forward_windows(features, torch.from_numpy(present)[None].to(self.device))
+        return WindowLogits(
+            first_tick=first_tick,
+            keep=(max(keep[0] - first_tick, EDGE), min(keep[1] - first_tick, EDGE + STRIDE)),
+            present=present,
+            buttons=logits.buttons[0].float().cpu().numpy(),
+            axes=tuple(axis[0].float().cpu().numpy() for axis in logits.axes),
+        )
+
+
+class _FrameBuffer:
+    """Frames of a stretch by tick, from a stream; what was taken is dropped as the ticks rise."""
+
+    def __init__(self, frames: Iterable[NDArray[np.uint8]], start: int, stretch: Range):
+        self._stream = iter(frames)
+        self._parts: list[NDArray[np.uint8]] = []
+        self._start, self._end = start, start  # ticks of what is held
+        self._stretch = stretch
+
+    def take(self, start: int, end: int) -> NDArray[np.uint8]:
+        """uint8 [end - start, H, W, 3]; black outside the stretch. Later calls may not ask for earlier starts."""
+        first, last = max(start, self._stretch[0]), min(end, self._stretch[1])
+        while self._end < last:
+            part = next(self._stream, None)
+            if part is None:
+                raise ValueError(f"the frames end at tick {self._end}, but ticks up to {last} were promised")
+            self._parts.append(part)
+            self._end += len(part)
+        while self._parts and self._start + len(self._parts[0]) <= first:
+            self._start += len(self._parts.pop(0))
+        held = np.concatenate(self._parts)  # a few chunks
+        out = np.zeros((end - start, *held.shape[1:]), np.uint8)
+        out[first - start : last - start] = held[first - self._start : last - self._start]
+        return out
+
+
+def _check(keep: Range, stretch: Range) -> None:
+    if not stretch[0] <= keep[0] < keep[1] <= stretch[1]:
+        raise ValueError(f"ticks {keep} to label are not within their stretch {stretch}")
