@@ -43,3 +43,91 @@ class ImportVPTConfig:
     def __post_init__(self) -> None:
         if self.limit < 0:
             raise ConfigError(f"limit must be 0 (all) or more, got {self.limit}")
+
+
+# ---- datasets at rest: pack, verify, status, inspect
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackConfig:
+    """Recordings with their true actions, as a dataset."""
+
+    recordings: tyro.conf.Positional[tuple[str, ...]]
+    """Recordings: folders, mp4 files or stems."""
+    out: str
+    """The dataset to write: a folder or an fsspec URL."""
+    spec: str = "doom"
+    """A built-in spec (doom, crafter, minecraft) or a YAML file."""
+    name: str = ""
+    """Title of the data card; the folder's name if empty."""
+    license: str = "other"
+    """SPDX name of the licence, for the data card."""
+    all_phases: bool = False
+    """Take every possible first frame: 35 frames/s at 17.5 ticks/s give two clips of each moment."""
+    val_fraction: float = 0.05
+    """Share of recordings in the split val."""
+    test_fraction: float = 0.05
+    """Share of recordings in the split test."""
+    split_seed: int = 0
+    """Another seed divides the recordings otherwise."""
+    shard_clips: int = 256
+    """Clips in a shard; 256 of 128x128 pixels are about 70 MB."""
+    chroma: str = "420"
+    """Colour resolution of the video: 420 (decodes fastest) or 444 (keeps coloured edges)."""
+
+    def __post_init__(self) -> None:
+        if not self.recordings:
+            raise ConfigError("recordings must name a folder, mp4 file or stem at least")
+        for field in ("val_fraction", "test_fraction"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise ConfigError(f"{field} must be from 0 to 1, got {getattr(self, field)}")
+        if self.val_fraction + self.test_fraction > 1:
+            raise ConfigError("val_fraction and test_fraction must not exceed 1 together")
+        if self.shard_clips < 1:
+            raise ConfigError(f"shard_clips must be 1 or more, got {self.shard_clips}")
+        if self.chroma not in ("420", "444"):
+            raise ConfigError(f"chroma must be 420 or 444, got {self.chroma!r}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyConfig:
+    """Check a dataset against itself: hashes, labels, frames, splits."""
+
+    dataset: tyro.conf.Positional[str]
+    """The dataset: a folder or an fsspec URL."""
+    decode: bool = True
+    """Decode every frame; without it, videos are only checked by their checksum."""
+    threads: int = 2
+    """Shards checked at a time."""
+
+    def __post_init__(self) -> None:
+        if self.threads < 1:
+            raise ConfigError(f"threads must be 1 or more, got {self.threads}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StatusConfig:
+    """What a dataset holds, and what is still to be done."""
+
+    dataset: tyro.conf.Positional[str]
+    """The dataset: a folder or an fsspec URL."""
+    json: bool = False
+    """Print it as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InspectConfig:
+    """A clip as a picture: its frames over the lanes of its labels."""
+
+    dataset: tyro.conf.Positional[str]
+    """The dataset: a folder or an fsspec URL."""
+    key: tyro.conf.Positional[str] = ""
+    """Key of a clip, or the beginning of one; if empty, the clip in which most different buttons are pressed."""
+    out: str = ""
+    """The PNG to write; KEY.png in the working directory if empty."""
+    frames: int = 12
+    """Frames of the strip."""
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise ConfigError(f"frames must be 1 or more, got {self.frames}")

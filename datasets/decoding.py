@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .actions import FrameSpec
+from .nal_units import NalUnits
 from .orientation import Orientation
-from .packet_skipping import UnreferencedPackets
-from .probing import VideoProbe, open_video
+from .probing import VideoProbe
 from .resize import FrameResizer
 from .tick_timing import NS
+from .video_file import open_video
+
+DEEPEST_REORDER = 16  # frames; the most that H.264 and HEVC allow
 
 
 class DamageError(Exception):
@@ -95,30 +98,58 @@ def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[tupl
 def _from_key_frame(
     video: VideoProbe, wanted: NDArray[np.int64], start: int
 ) -> Generator[tuple[int, int, av.VideoFrame], None, None]:
-    needed = set(video.pts[wanted].tolist())
-    guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
-    latest = -1
     with open_video(video.path) as (container, stream):
         if start > 0:
-            # mp4 and TS find their place by decoding time, the others by the time of showing
-            by_dts = video.container.startswith("mov") or video.container == "mpegts"
-            container.seek(int((video.key_dts if by_dts else video.key_pts)[start]), stream=stream)
-        unreferenced = UnreferencedPackets(stream)
-        for packet in container.demux(stream):
-            if packet.size and not packet.is_discard:
-                if packet.pts not in needed and packet in unreferenced:
-                    continue
-                index = _index_of(video, packet.pts)
-                if index is not None and packet.pts is not None:
-                    guards[packet.pts] = latest = max(latest, index)
-            for frame in packet.decode():
-                index = _index_of(video, frame.pts)
-                if index is None or frame.pts is None:
-                    continue  # hidden by an edit list
-                guard = guards.pop(frame.pts, index)
-                if start > 0 and frame.pts < video.key_pts[start]:
-                    continue  # leading pictures of the key frame lean on what was not decoded
-                yield index, guard, frame
+            container.seek(int(video.seek_pts[start]), stream=stream)
+        shown = _shown_by_number if video.in_decode_order else _shown_by_stamp
+        yield from shown(video, wanted, start, container, stream)
+
+
+def _shown_by_stamp(
+    video: VideoProbe,
+    wanted: NDArray[np.int64],
+    start: int,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    needed = set(video.pts[wanted].tolist())
+    units = NalUnits(stream)
+    guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
+    latest = -1
+    for packet in container.demux(stream):
+        if packet.size and not packet.is_discard:
+            if packet.pts not in needed and units.nobody_needs(packet):
+                continue
+            index = _index_of(video, packet.pts)
+            if index is not None and packet.pts is not None:
+                guards[packet.pts] = latest = max(latest, index)
+        for frame in packet.decode():
+            index = _index_of(video, frame.pts)
+            if index is None or frame.pts is None:
+                continue  # hidden by an edit list, or before the first key frame
+            guard = guards.pop(frame.pts, index)
+            if start > 0 and frame.pts < video.key_pts[start]:
+                continue  # leading pictures of the key frame lean on what was not decoded
+            yield index, guard, frame
+
+
+def _shown_by_number(
+    video: VideoProbe,
+    wanted: NDArray[np.int64],
+    start: int,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    """Where stamps follow the decoding order the frames are counted: a clean start shows nothing before itself."""
+    index = int(np.searchsorted(video.pts, video.key_pts[start]))
+    for packet in container.demux(stream):
+        if start > 0 and packet.dts is not None and packet.dts < video.seek_pts[start]:
+            continue  # the demuxer landed before the key frame
+        for frame in packet.decode():
+            if index == len(video.pts):
+                return
+            yield index, index + DEEPEST_REORDER, frame
+            index += 1
 
 
 def _index_of(video: VideoProbe, pts: int | None) -> int | None:

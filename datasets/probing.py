@@ -7,11 +7,7 @@ ticks are laid out and seeks are made.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,17 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
+from .nal_units import NalUnits
+from .orientation import UPRIGHT, Orientation
 from .tick_timing import NS
+from .video_file import canonical_codec, open_video
 
-# Only demuxers that read the file they are given: playlists (hls, concat, dash) name other files and addresses,
-# and "videos" of text or single pictures (tty, image2, *_pipe) hold no play.
-CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg,asf,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,gif,mxf,nut,"
-    "rm,wtv,dv,yuv4mpegpipe"
-)
-OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
 FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
 COARSE_TOLERANCE_NS = 500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
+LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +32,7 @@ class VideoProbe:
 
     path: str
     codec: str
-    """FFmpeg's name, such as `h264`."""
+    """FFmpeg's name of the format, such as `h264`, `hevc`, `av1`."""
     container: str
     width: int
     """Of the coded picture, before it is turned upright."""
@@ -61,13 +54,30 @@ class VideoProbe:
     tolerance_ns: int
     """How far a timestamp may lie after the true time."""
     pts: NDArray[np.int64]
-    """As `pts_ns`, in units of the stream's time base: what the demuxer says."""
+    """As `pts_ns`, in units of the stream's time base."""
     key_pts: NDArray[np.int64]
-    """Timestamps of key frames, hidden ones included; rising."""
-    key_dts: NDArray[np.int64]
-    """Decoding times of the same key frames."""
+    """Timestamps of the key frames where decoding can start, hidden ones included; rising."""
+    seek_pts: NDArray[np.int64]
+    """What to tell the demuxer to find each of them."""
+    in_decode_order: bool
+    """The container stamps frames in decoding order (avi): frame i is the i-th shown, whatever its stamp."""
     truncated: str
-    """Empty, or how much of what the header declares is missing."""
+    """Empty, or what of the file cannot be used after its last frame."""
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What the pass over the packets collects."""
+
+    pts: list[int] = field(default_factory=list)
+    keys: list[tuple[int, int, int]] = field(default_factory=list)
+    """(pts, dts, number among the visible frames in decoding order)"""
+    duration: int = 0
+    count: int = 0
+    rises: bool = True
+    """No packet is stamped before one that was decoded earlier."""
+    orientation: Orientation | None = None
+    broken: str = ""
 
 
 def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
@@ -78,101 +88,121 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         sha256: also hash the file (a second reading); else the field stays empty.
     """
     with open_video(path) as (container, stream):
-        declared = stream.frames
-        time_base = stream.time_base or Fraction(1, 1000)
-        pts, durations, keys = [], 0, []
-        packets = 0
-        try:
-            for packet in container.demux(stream):
-                if not packet.size:
-                    continue
-                packets += 1
-                if packet.pts is None:
-                    raise VideoError(
-                        "no_timestamps", path, f"packet {packets - 1} of the {stream.name} stream has none"
-                    )
-                if packet.is_keyframe:
-                    keys.append((packet.pts, packet.dts if packet.dts is not None else packet.pts))
-                if packet.is_discard:
-                    continue
-                pts.append(packet.pts)
-                durations = packet.duration or durations
-        except av.error.FFmpegError as error:
-            if not pts:
-                raise VideoError("damaged", path, f"no packet can be read: {error}") from error
-        if not pts:
-            raise VideoError("no_frames", path, f"the {stream.codec_context.name} stream holds no visible frame")
-        index = np.unique(np.array(pts, np.int64))
-        interval = float(np.median(np.diff(index))) if len(index) > 1 else 0.0
-        last = durations if len(index) == 1 and durations else (interval or durations)
-        last = last or (float(1 / (stream.average_rate * time_base)) if stream.average_rate else 1)
-        pts_ns = _to_ns(index, time_base)
-        end_ns = int(pts_ns[-1] + round(last * float(time_base) * NS))
-        truncated = ""
-        duration_ns = end_ns - int(pts_ns[0])
-        if declared and packets < declared:
-            truncated = f"the header declares {declared} frames, {packets} are there"
-            duration_ns += round(float(declared - packets) * last * float(time_base) * NS)
         context = stream.codec_context
-        key_order = sorted(keys)
+        found = _read_packets(path, container, stream)
+        if not found.pts:
+            raise VideoError("no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame")
+        time_base = stream.time_base or Fraction(1, 1000)
+        pts = np.unique(np.array(found.pts, np.int64))
+        in_decode_order = found.rises and context.reorder_depth > 0 and container.format.name == "avi"
+        if in_decode_order:  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
+            keys = [(int(pts[number]), dts) for _, dts, number in found.keys if number < len(pts)]
+        else:
+            # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
+            pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
+            # Matroska finds its place by the time of showing, all others by that of decoding.
+            by_pts = container.format.name.startswith("matroska")
+            keys = sorted((key_pts, key_pts if by_pts else dts) for key_pts, dts, _ in found.keys)
+        pts, too_far = _cut_at_gap(pts, time_base)
+        interval = float(np.median(np.diff(pts))) if len(pts) > 1 else 0.0
+        last = interval or float(found.duration)
+        if not last:
+            last = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 1.0
+        pts_ns = _to_ns(pts, time_base)
+        end_ns = int(pts_ns[-1] + round(last * float(time_base) * NS))
+        duration_ns = end_ns - int(pts_ns[0])
+        truncated = too_far or found.broken
+        declared = _declared_packets(container, stream)
+        if not truncated and declared > found.count:
+            truncated = f"the header declares {declared} frames, {found.count} are there"
+            duration_ns += round(float(declared - found.count) * last * float(time_base) * NS)
         return VideoProbe(
             path=str(path),
-            codec=context.name,
+            codec=canonical_codec(stream),
             container=container.format.name,
             width=context.width,
             height=context.height,
-            rotation=0,
-            frames=len(index),
+            rotation=found.orientation.degrees if found.orientation else 0,
+            frames=len(pts),
             duration_s=duration_ns / NS,
-            fps=_mean_rate(index, time_base, last, stream.average_rate),
+            fps=_mean_rate(pts, time_base, last, stream.average_rate),
             pts_ns=pts_ns,
             sha256=_sha256(path) if sha256 else "",
             end_ns=end_ns,
             tolerance_ns=_tolerance_ns(time_base, interval),
-            pts=index,
-            key_pts=np.array([k[0] for k in key_order], np.int64),
-            key_dts=np.array([k[1] for k in key_order], np.int64),
+            pts=pts,
+            key_pts=np.array([key for key, _ in keys], np.int64),
+            seek_pts=np.array([seek for _, seek in keys], np.int64),
+            in_decode_order=in_decode_order,
             truncated=truncated,
         )
 
 
-@contextmanager
-def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """The container and its video stream, single-threaded; closed at the end. Raises VideoError."""
-    _require_regular_file(path)
+def _read_packets(path: str | Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
+    """All packets from the first key frame on, until something cannot be read."""
+    found, units, avi = _Packets(), NalUnits(stream), container.format.name == "avi"
+    last_dts, highest = None, None
     try:
-        container = av.open("file:" + os.fspath(Path(path).absolute()), options=dict(OPEN_OPTIONS))
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            found.count += 1
+            if found.orientation is None:
+                found.orientation = _orientation(packet)
+            if packet.pts is None:
+                raise VideoError(
+                    "no_timestamps", path, f"packet {found.count - 1} of the {container.format.name} stream has none"
+                )
+            if packet.dts is not None:
+                if last_dts is not None and packet.dts < last_dts:
+                    found.broken = f"timestamps jump back at packet {found.count - 1}"
+                    break
+                last_dts = packet.dts
+            if packet.is_keyframe and (not avi or units.codec not in ("h264", "hevc") or units.starts_cleanly(packet)):
+                dts = packet.dts if packet.dts is not None else packet.pts
+                found.keys.append((packet.pts, dts, len(found.pts)))
+            if packet.is_discard or not found.keys:
+                continue
+            found.rises &= highest is None or packet.pts > highest
+            highest = packet.pts if highest is None else max(highest, packet.pts)
+            found.pts.append(packet.pts)
+            found.duration = packet.duration or found.duration
     except av.error.FFmpegError as error:
-        raise VideoError("not_a_video", path, f"no known container: {error.strerror or error}") from error
-    with container:
-        streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-        if not streams:
-            raise VideoError("no_video_stream", path, f"a {container.format.name} file without a video stream")
-        stream = streams[0]
-        if stream.codec_context is None:
-            raise VideoError("unsupported_codec", path, "its video codec is unknown to this FFmpeg")
-        if not stream.codec_context.width or not stream.codec_context.height:
-            raise VideoError("damaged", path, "the size of its pictures cannot be found")
-        stream.thread_type = "NONE"  # threads inside a file cost 13 % of a core's work and hide errors
-        stream.codec_context.thread_count = 1
-        yield container, stream
+        if not found.pts:
+            raise VideoError("damaged", path, f"no packet can be read: {error.strerror or error}") from error
+        found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
+    if found.count and not found.keys:
+        raise VideoError(
+            "damaged", path, f"none of its {found.count} pictures is a key frame, where decoding can start"
+        )
+    return found
 
 
-def _require_regular_file(path: str | Path) -> None:
-    """Opening a fifo or a device would hang; a folder or nothing at all deserves a plain answer."""
+def _declared_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """How many packets a whole file would have had; 0 where the container does not say. Call it after the pass.
+
+    Of mp4 the index counts, which grows with the fragments and leaves out what the demuxer drops before an edit list;
+    `stream.frames` knows of neither.
+    """
+    return len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames
+
+
+def _orientation(packet: av.Packet) -> Orientation | None:
+    """From the first frame that comes out; None as long as none does. What cannot be decoded is upright."""
     try:
-        status = os.stat(path)
-    except FileNotFoundError as error:
-        raise VideoError("not_found", path, "no such file (or a dangling link)") from error
-    except (OSError, ValueError) as error:
-        raise VideoError("unreadable", path, str(error)) from error
-    if not stat.S_ISREG(status.st_mode):
-        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-        raise VideoError("not_a_file", path, f"expected a regular file, got {kind}")
-    if not status.st_size:
-        raise VideoError("empty", path, "the file has 0 bytes")
-    if not os.access(path, os.R_OK):
-        raise VideoError("no_permission", path, "this user may not read it")
+        frame = next(iter(packet.decode()), None)
+    except av.error.FFmpegError:
+        return UPRIGHT
+    return None if frame is None else Orientation.of_frame(frame)
+
+
+def _cut_at_gap(pts: NDArray[np.int64], time_base: Fraction) -> tuple[NDArray[np.int64], str]:
+    """The stamps up to the first gap that no play has, and what is wrong there."""
+    gaps = np.diff(pts) * float(time_base)
+    far = np.flatnonzero(gaps > LONGEST_GAP_S)
+    if not len(far):
+        return pts, ""
+    return pts[: far[0] + 1], f"after frame {far[0]} no picture follows for {gaps[far[0]]:,.0f} s"
 
 
 def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
