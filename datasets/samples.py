@@ -9,7 +9,7 @@ from __future__ import annotations
 import tarfile
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import IO, Any
 
 from .. import storage
 from ..errors import ShardError
@@ -82,26 +82,38 @@ def check_sample(data: bytes | memoryview, row: Mapping[str, Any], uri: str) -> 
     return members
 
 
-def iter_samples(uri: str) -> Iterator[tuple[str, dict[str, bytes]]]:
+def iter_samples(uri: str, file: IO[bytes] | Any = None) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Key and members of every sample of a tar, in order, with one sample in memory at a time.
+
+    Args:
+        uri: the tar; only its name for errors where `file` is given.
+        file: an open file with a `read`, which stays open.
 
     Raises:
         ShardError: the file is no tar of samples, or ends early.
     """
-    key, members = None, {}
+    if file is None:
+        try:
+            with storage.open_uri(uri, "rb") as opened:
+                yield from iter_samples(uri, opened)
+        except OSError as error:
+            raise ShardError(f"{uri}: cannot be read: {error}") from error
+        return
+    key = ""
+    members: dict[str, bytes] = {}
     try:
-        with storage.open_uri(uri, "rb") as file, tarfile.open(fileobj=file, mode="r|") as tar:
+        with tarfile.open(fileobj=file, mode="r|") as tar:
             for info in tar:
                 member_key, _, extension = info.name.partition(".")
-                if key is not None and member_key != key:
+                if members and member_key != key:
                     yield key, members
                     members = {}
                 key = member_key
                 reader = tar.extractfile(info)
                 members[extension] = reader.read() if reader else b""
-    except (tarfile.TarError, OSError) as error:
+    except (tarfile.TarError, EOFError) as error:
         raise ShardError(f"{uri}: cannot be read as a tar: {error}") from error
-    if key is not None:
+    if members:
         yield key, members
 
 

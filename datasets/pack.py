@@ -1,0 +1,219 @@
+"""`vidact pack`: recordings with their true actions become a dataset, in the same form as labelled video."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from .. import storage
+from ..errors import DatasetError, RecordingError
+from ..progress import Progress, log
+from .actions import ActionSpec
+from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
+from .commits import committed_shards, read_commit
+from .config import PackConfig
+from .dataset_info import DatasetInfo
+from .devices import TickActions
+from .manifest import compact
+from .recordings import Recording, find_recordings
+from .shards import ShardWriter
+from .splits import split_of
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """Which ticks of which recording go into which shard, as one clip."""
+
+    shard: str
+    recording: Recording
+    phase: int
+    start_tick: int
+    end_tick: int
+
+
+def pack(config: PackConfig) -> int:
+    """Write the dataset, or what an earlier run left out; returns 0.
+
+    Raises:
+        RecordingError: a recording cannot be read, or is slower than the spec's ticks.
+        DatasetError: `out` holds a dataset of other recordings or options.
+    """
+    spec = ActionSpec.load(config.spec)
+    recordings = find_recordings(config.recordings)
+    plan = plan_shards(recordings, spec, config)
+    done = set(committed_shards(config.out))
+    identity = _identities(plan, spec, config)
+    for shard in done:
+        if read_commit(config.out, shard).extra.get("plan") != identity.get(shard):
+            raise DatasetError(
+                f"{config.out}: shard {shard} is there already, made from other recordings or options; choose another "
+                "--out, or delete it"
+            )
+    missing = [planned for planned in plan if planned.shard not in done]
+    with Progress("Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks") as progress:
+        _write(missing, identity, spec, config, progress)
+    content = compact(config.out, _info(config, spec))
+    counts = content["counts"]
+    log(
+        f"{config.out}: {counts['clips']:,} clips of {counts['sources']:,} recordings in {counts['shards']} shards, "
+        f"{content['hours']:.2f} hours"
+    )
+    return 0
+
+
+def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig) -> list[Planned]:
+    """Cut all recordings into clips and clips into shards, split by split; depends on nothing but the arguments.
+
+    Recordings whose `meta` names the same `group` (two views of one game, say) share their split.
+    """
+    fractions = {
+        "train": 1 - config.val_fraction - config.test_fraction,
+        "val": config.val_fraction,
+        "test": config.test_fraction,
+    }
+    seen: dict[str, Recording] = {}
+    splits: dict[str, list[tuple[Recording, int, int, int]]] = {}
+    for recording in recordings:
+        if (twin := seen.setdefault(recording.sha256, recording)) is not recording:
+            raise RecordingError(f"{recording.stem} and {twin.stem} are the same video; give one of them")
+        clips = splits.setdefault(split_of(group_of(recording), config.split_seed, fractions), [])
+        for phase in range(recording.phases(spec) if config.all_phases else 1):
+            clips += [(recording, phase, a, b) for a, b in clip_ranges(0, recording.num_ticks(spec, phase))]
+    return [
+        Planned(f"{split}-{number // config.shard_clips:05d}", *clip)
+        for split, clips in sorted(splits.items())
+        for number, clip in enumerate(clips)
+    ]
+
+
+def group_of(recording: Recording) -> str:
+    """What must stay in one split: `meta["group"]` where there is one, else the recording by itself."""
+    return str(recording.meta.get("group") or recording.sha256)
+
+
+def _write(
+    missing: Sequence[Planned], identity: dict[str, str], spec: ActionSpec, config: PackConfig, progress: Progress
+) -> None:
+    writer: ShardWriter | None = None
+    try:
+        for split_clip in _clips(missing, spec):
+            planned, clip = split_clip
+            if writer is None or writer.shard != planned.shard:
+                if writer is not None:
+                    writer.commit({"plan": identity[writer.shard]})
+                writer = ShardWriter(config.out, planned.shard, spec, chroma=config.chroma)
+            writer.add(clip)
+            progress.advance(clip.ticks, shard=planned.shard)
+        if writer is not None:
+            writer.commit({"plan": identity[writer.shard]})
+    finally:
+        if writer is not None:
+            writer.abort()
+
+
+def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[tuple[Planned, Clip]]:
+    """Each planned clip, with every recording decoded once from its first missing tick to its last."""
+    position = 0
+    while position < len(missing):
+        first = missing[position]
+        end = position
+        while end < len(missing) and (missing[end].recording, missing[end].phase) == (first.recording, first.phase):
+            end += 1
+        group = missing[position:end]
+        actions = first.recording.actions(spec, first.phase)
+        frames = _TickStream(first.recording, spec, first.phase, first.start_tick, group[-1].end_tick)
+        for planned in group:
+            pictures, pts_ns = frames.take(planned.start_tick, planned.end_tick)
+            yield planned, true_clip(planned, spec, actions, pictures, pts_ns)
+        position = end
+
+
+class _TickStream:
+    """Frames of rising tick ranges out of one pass over a recording."""
+
+    def __init__(self, recording: Recording, spec: ActionSpec, phase: int, start_tick: int, end_tick: int):
+        self._batches = recording.frames(spec, phase, start_tick=start_tick, end_tick=end_tick)
+        self._name = str(recording.stem)
+        self._start = start_tick
+        self._frames = np.empty((0, spec.frame.height, spec.frame.width, 3), np.uint8)
+        self._pts_ns = np.empty(0, np.int64)
+
+    def take(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        """Frames uint8 [T, H, W, 3] and source times int64 [T] of ticks `[start, end)`; earlier ones are let go."""
+        while self._start + len(self._frames) < end:
+            batch = next(self._batches, None)
+            if batch is None:
+                raise RecordingError(f"{self._name}: the video ends before tick {end}, its labels do not")
+            self._frames = np.concatenate([self._frames, batch.frames])
+            self._pts_ns = np.concatenate([self._pts_ns, batch.pts_ns])
+        a, b = start - self._start, end - self._start
+        taken = self._frames[a:b], self._pts_ns[a:b]
+        self._start, self._frames, self._pts_ns = end, self._frames[b:], self._pts_ns[b:]
+        return taken
+
+
+def true_clip(planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray) -> Clip:
+    """A clip whose probabilities are 0 and 1 and whose confidence is 1, or 0 where there is no label."""
+    recording, start, end = planned.recording, planned.start_tick, planned.end_tick
+    buttons, camera, valid = (array[start:end] for array in (actions.buttons, actions.camera, actions.valid))
+    bins = spec.quantise(camera)  # (T, A)
+    camera_prob = np.arange(max(spec.num_bins, default=0)) == bins[..., None]  # (T, A, Q)
+    source = recording.sha256
+    return Clip(
+        key=clip_key(source, start, planned.phase),
+        frames=frames,
+        buttons=buttons,
+        buttons_prob=buttons.astype(np.float16),
+        camera=camera,
+        camera_prob=camera_prob.astype(np.float16),
+        confidence=valid.astype(np.float16),
+        valid=valid,
+        meta=clip_meta(
+            source_uri=str(recording.path),
+            source_sha256=source,
+            episode_id=video_id(source, planned.phase),
+            start_tick=start,
+            pts_ns=pts_ns,
+            spec_sha256=spec.sha256,
+            split=planned.shard.rpartition("-")[0],
+            group=group_of(recording),
+            label_source=recording.states[0].label_source,
+            phase=planned.phase,
+        ),
+    )
+
+
+def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -> dict[str, str]:
+    """By shard: a hash of everything that decides its bytes."""
+    content: dict[str, list[object]] = {}
+    for planned in plan:
+        entry = (planned.recording.sha256, planned.phase, planned.start_tick, planned.end_tick)
+        content.setdefault(planned.shard, [spec.sha256, config.chroma]).append(entry)
+    return {shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest() for shard, entries in content.items()}
+
+
+def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
+    import av
+
+    options = asdict(config) | {"recordings": list(config.recordings)}
+    folder = storage.local_path(config.out)
+    name = (folder.resolve().name if folder else "") or config.out.rstrip("/").rsplit("/", 1)[-1]
+    return DatasetInfo(
+        name=config.name or name,
+        spec=spec,
+        labels="true",
+        description="Recorded play with the actions of the player.",
+        license=config.license,
+        options=options,
+        environment={
+            "av": av.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+        },
+    )

@@ -1,0 +1,134 @@
+"""pack: true actions arrive tick by tick, a recording stays in one split, an interrupted run goes on."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from vidact import storage
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.clips import decode_clip
+from vidact.datasets.commits import commit_uri, committed_shards, shard_uri
+from vidact.datasets.config import PackConfig
+from vidact.datasets.devices import DeviceState
+from vidact.datasets.manifest import read_dataset_json, read_manifest
+from vidact.datasets.pack import pack
+from vidact.datasets.recordings import Recording, RecordingWriter
+from vidact.datasets.samples import read_sample
+from vidact.datasets.verify import verify
+from vidact.errors import ConfigError, DatasetError, RecordingError
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    """Four recordings of 300 frames at 35 frames/s: w is held in frames 40 to 79, a frame's grey is its number."""
+    folder = tmp_path_factory.mktemp("play")
+    for number in range(4):
+        with RecordingWriter(
+            folder / f"play{number}", fps=Fraction(35), size=(64, 48), meta={"seed": number}
+        ) as writer:
+            for i in range(300):
+                picture = np.full((48, 64, 3), 20 + (i + 50 * number) % 200, np.uint8)
+                keys = ("key.keyboard.w",) if 40 <= i < 80 else ()
+                writer.write(picture, DeviceState(keys=keys, dx=float(i % 4), valid=i < 290, label_source="scripted"))
+    return folder
+
+
+@pytest.fixture
+def spec():
+    return ActionSpec.load("doom")
+
+
+def config(recordings, out, **options):
+    return PackConfig(recordings=(str(recordings),), out=str(out), **({"val_fraction": 0.3} | options))
+
+
+def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
+    out = tmp_path / "data"
+    assert pack(config(recordings, out)) == 0
+    assert verify(str(out)).problems == []
+    rows = read_manifest(str(out)).to_pylist()
+    assert len(rows) == 8  # 150 ticks each: 118 + 32
+    by_source = {}
+    for row in rows:
+        by_source.setdefault(row["source_sha256"], []).append(row)
+        assert row["label_source"] == "scripted"
+    for number in range(4):
+        recording = Recording.open(recordings / f"play{number}")
+        own = sorted(by_source[recording.sha256], key=lambda row: row["start_tick"])
+        assert len({row["split"] for row in own}) == 1
+        clips = [decode_clip(row["key"], read_sample(str(out), row)) for row in own]
+        actions = recording.actions(spec)
+        assert np.array_equal(np.concatenate([clip.buttons for clip in clips]), actions.buttons)
+        assert np.array_equal(np.concatenate([clip.camera for clip in clips]), actions.camera)
+        valid = np.concatenate([clip.valid for clip in clips])
+        assert np.array_equal(valid, actions.valid)
+        assert valid.sum() == 145
+        assert np.array_equal(np.concatenate([clip.confidence for clip in clips]), valid.astype(np.float16))
+        assert np.flatnonzero(np.concatenate([clip.buttons for clip in clips])[:, 0]).tolist() == list(range(20, 40))
+        grey = np.concatenate([clip.frames for clip in clips])[:, 64, 64].mean(axis=1)
+        expected = 20 + (np.arange(0, 300, 2) + 50 * number) % 200
+        assert np.abs(grey - expected).max() <= 4
+        bins = clips[0].camera_prob.argmax(axis=2)
+        assert np.array_equal(bins, spec.quantise(clips[0].camera))
+        assert clips[0].meta["pts_ns"][:2] == [0, 57142857]
+
+
+def test_a_second_run_does_only_what_is_missing(tmp_path, recordings):
+    out = str(tmp_path / "data")
+    settings = config(recordings, out, shard_clips=2)
+    pack(settings)
+    shards = committed_shards(out)
+    assert len(shards) >= 4
+    before = {shard: storage.read_bytes(shard_uri(out, shard)) for shard in shards}
+    manifest = read_manifest(out)
+    storage.remove(commit_uri(out, shards[1]))
+    storage.remove(shard_uri(out, shards[1]))
+    storage.remove(shard_uri(out, shards[0]))  # a committed shard is not written again
+    pack(settings)
+    assert storage.read_bytes(shard_uri(out, shards[1])) == before[shards[1]]
+    assert not storage.exists(shard_uri(out, shards[0]))
+    assert read_manifest(out).equals(manifest)
+
+
+def test_other_recordings_do_not_mix_into_a_dataset(tmp_path, recordings):
+    out = str(tmp_path / "data")
+    pack(config(recordings / "play0", out, val_fraction=0, test_fraction=0))
+    with pytest.raises(DatasetError, match="made from other recordings or options; choose another --out"):
+        pack(config(recordings, out, val_fraction=0, test_fraction=0))
+
+
+def test_both_phases(tmp_path, recordings):
+    out = str(tmp_path / "data")
+    pack(config(recordings / "play0", out, all_phases=True, val_fraction=0, test_fraction=0))
+    rows = read_manifest(out).to_pylist()
+    assert len({row["key"] for row in rows}) == 4
+    assert len({row["episode_id"] for row in rows}) == 2
+    assert len({row["source_sha256"] for row in rows}) == 1
+    assert verify(out).problems == []
+
+
+def test_views_of_one_game_share_their_split(tmp_path):
+    for number in range(8):
+        meta = {"group": "game"}
+        with RecordingWriter(tmp_path / f"view{number}", fps=Fraction(35), size=(64, 48), meta=meta) as writer:
+            for i in range(70):
+                writer.write(np.full((48, 64, 3), i + number * 10, np.uint8), DeviceState())
+    out = str(tmp_path / "data")
+    pack(config(tmp_path, out, val_fraction=0.5, test_fraction=0))
+    assert len(read_dataset_json(out)["splits"]) == 1
+
+
+def test_the_same_recording_twice_is_refused(tmp_path, recordings):
+    for suffix in (".mp4", ".jsonl"):
+        storage.write_atomic(str(tmp_path / f"copy{suffix}"), storage.read_bytes(str(recordings / f"play0{suffix}")))
+    with pytest.raises(RecordingError, match="are the same video"):
+        pack(PackConfig(recordings=(str(tmp_path), str(recordings)), out=str(tmp_path / "data")))
+
+
+def test_settings_are_checked():
+    with pytest.raises(ConfigError, match="val_fraction and test_fraction must not exceed 1"):
+        PackConfig(recordings=("a",), out="b", val_fraction=0.6, test_fraction=0.6)
+    with pytest.raises(ConfigError, match="chroma must be 420 or 444"):
+        PackConfig(recordings=("a",), out="b", chroma="422")

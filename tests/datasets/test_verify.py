@@ -1,0 +1,191 @@
+"""verify: a whole dataset passes, and each kind of damage is one line that names where it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+
+import pytest
+from vidact import storage
+from vidact.datasets.clips import encode_clip
+from vidact.datasets.commits import commit_uri, read_commit, shard_uri, write_commit
+from vidact.datasets.config import VerifyConfig
+from vidact.datasets.dataset_info import DatasetInfo
+from vidact.datasets.leaks import leaks
+from vidact.datasets.manifest import compact, read_dataset_json
+from vidact.datasets.shard_checks import sample_problems
+from vidact.datasets.shards import ShardWriter
+from vidact.datasets.verify import run_verify, verify
+from vidact.errors import DatasetError
+
+
+@pytest.fixture
+def dataset(tmp_path, toy_dataset):
+    return toy_dataset(str(tmp_path / "data"), {"train": [100, 64, 70], "val": [64]})
+
+
+def test_a_whole_dataset_passes(dataset, capsys):
+    report = verify(dataset)
+    assert (report.problems, report.notes) == ([], [])
+    assert report.counts == {"shards": 3, "clips": 6, "frames": 298}
+    assert run_verify(VerifyConfig(dataset=dataset)) == 0
+    assert "checked 3 shards, 6 clips, 298 frames: 0 problems" in capsys.readouterr().out
+
+
+def test_a_flipped_bit_names_shard_and_clip(dataset):
+    row = read_commit(dataset, "train-00000").rows[1]
+    uri = shard_uri(dataset, "train-00000")
+    data = bytearray(storage.read_bytes(uri))
+    data[row["offset_bytes"] + 1024 + 3000] ^= 4  # in the middle of the video
+    storage.write_atomic(uri, bytes(data))
+    problems = verify(dataset).problems
+    assert any(p.startswith(f"train-00000 / {row['key']} / checksum: expected") for p in problems)
+    assert any(p.startswith("train-00000: expected sha256") for p in problems)
+    assert not any("val-00000" in p for p in problems)
+    assert run_verify(VerifyConfig(dataset=dataset, decode=False)) == 1
+
+
+def test_a_cut_shard_names_the_clips_that_are_lost(dataset):
+    row = read_commit(dataset, "train-00000").rows[2]
+    uri = shard_uri(dataset, "train-00000")
+    storage.write_atomic(uri, storage.read_bytes(uri)[: row["offset_bytes"]])
+    problems = verify(dataset).problems
+    assert f"train-00000 / {row['key']}: is in the commit record, but not in the shard" in problems
+    assert any(re.fullmatch(r"train-00000: expected \d+ bytes, got \d+", p) for p in problems)
+
+
+def test_a_missing_shard_and_a_foreign_one(dataset):
+    storage.write_atomic(shard_uri(dataset, "train-00009"), storage.read_bytes(shard_uri(dataset, "train-00001")))
+    storage.remove(shard_uri(dataset, "train-00001"))
+    report = verify(dataset)
+    assert len(report.problems) == 1
+    assert "train-00001.tar is missing" in report.problems[0]
+    assert "train-00009.tar: has no commit record" in report.notes[0]
+
+
+def test_tables_that_do_not_fit_the_records(dataset, toy_spec, toy_clip):
+    with ShardWriter(dataset, "train-00002", toy_spec) as writer:
+        writer.add(toy_clip(50, 0, 64))
+        writer.commit()
+    assert [p for p in verify(dataset).problems if "dataset.json" in p] == [
+        "train-00002: is committed, but dataset.json does not list it; run the job again to compact the tables"
+    ]
+    storage.remove(commit_uri(dataset, "train-00002"))
+    record = read_commit(dataset, "val-00000")
+    row = dict(record.rows[0]) | {"mean_confidence": 0.5}
+    write_commit(dataset, dataclasses.replace(record, rows=(row,)))
+    key = row["key"]
+    problems = verify(dataset).problems
+    assert f"val-00000 / {key} / mean_confidence: expected 0.5, got 1.0 in the manifest" in problems
+    assert f"val-00000 / {key} / mean_confidence: expected 0.5 as in the manifest, got 1.0 from the labels" in problems
+    storage.remove(commit_uri(dataset, "val-00000"))
+    assert (
+        "val-00000: dataset.json lists it, but it has no commit record; run the job again" in verify(dataset).problems
+    )
+
+
+def spoiled(toy_clip, toy_spec, spoil):
+    """The members of a clip that no ShardWriter would take, and the row they should have."""
+    clip = toy_clip(1, 0, 64)
+    spoil(clip)
+    return encode_clip(clip, toy_spec.tick_hz)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda c: setattr(c, "buttons", c.buttons[:, :1]), r"buttons: expected shape \[64, 2\], got \[64, 1\]"),
+        (lambda c: c.buttons.__setitem__((0, 0), 7), "buttons: expected 0 or 1, got 7"),
+        (
+            lambda c: c.camera_prob.__setitem__((0, 0, 0), 0.5),
+            "camera_prob.yaw: expected each tick to sum to 1, got 0.5",
+        ),
+        (lambda c: c.confidence.__setitem__(0, 1.5), r"confidence: expected finite values in \[0, 1\], got 1 to 1.5"),
+        (
+            lambda c: c.valid.__setitem__(0, False),
+            "valid_frames: expected 64 as in the manifest, got 63 from the labels",
+        ),
+        (lambda c: c.meta.update(source_uri="b.mp4"), "json.source_uri: expected 'video1.mp4'.*got 'b.mp4'"),
+        (lambda c: c.meta["pts_ns"].__setitem__(5, 0), "json.pts_ns: goes back in time at tick 5"),
+        (lambda c: setattr(c, "frames", c.frames[:, :8]), r"frames: expected \[64, 16, 32, 3\], got \[64, 8, 32, 3\]"),
+    ],
+)
+def test_each_field_is_checked(dataset, toy_spec, toy_clip, spoil, expected):
+    row = read_commit(dataset, "train-00000").rows[0]
+    members = spoiled(toy_clip, toy_spec, spoil)
+    problems = list(sample_problems(members, row, toy_spec, decode=True))
+    assert any(re.search(expected, problem) for problem in problems), problems
+
+
+def test_a_video_of_another_length_and_lost_members(dataset, toy_spec, toy_clip):
+    row = read_commit(dataset, "train-00000").rows[0]
+    members = encode_clip(toy_clip(1, 0, 64), toy_spec.tick_hz)
+    short = encode_clip(toy_clip(1, 0, 63), toy_spec.tick_hz)
+    assert any(
+        p.startswith("frames: expected [64, 16, 32, 3], got [63")
+        for p in sample_problems(members | {"mp4": short["mp4"]}, row, toy_spec, decode=True)
+    )
+    assert any(
+        p.startswith("frames: the mp4 member cannot be decoded")
+        for p in sample_problems(members | {"mp4": b"no video"}, row, toy_spec, decode=True)
+    )
+    assert list(sample_problems({"mp4": b""}, row, toy_spec, decode=True)) == [
+        "members: expected json, mp4, npz, got mp4"
+    ]
+
+
+def leak_row(key, split, source=1, **other):
+    source_hash = str(source) * 64
+    row = {"key": key, "shard": f"{split}-00000", "split": split, "start_tick": int(key[13:]), "frames": 64}
+    row |= {"source_uri": f"{source}.mp4", "source_sha256": source_hash, "group": source_hash, "episode_id": key[:12]}
+    return row | other
+
+
+def test_leaks_between_splits():
+    a, b = "1" * 12, "2" * 12
+    clean = [leak_row(f"{a}-000000000", "train"), leak_row(f"{b}-000000000", "val", 2)]
+    assert list(leaks(clean)) == []
+    same_video = [leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000064", "val")]
+    assert list(leaks(same_video)) == [
+        f"leak: the same video (source_sha256 {'1' * 64}) is in train ({a}-000000000), val ({a}-000000064)"
+    ]
+    duplicates = [clean[0], leak_row(f"{b}-000000000", "val", 2, group="1" * 64)]
+    assert list(leaks(duplicates)) == [
+        f"leak: duplicates of one source (group {'1' * 64}) is in train ({a}-000000000), val ({b}-000000000)"
+    ]
+    renamed = [clean[0], leak_row(f"{b}-000000000", "test", 2, source_uri="1.mp4")]
+    assert "leak: the same source (source_uri 1.mp4)" in next(iter(leaks(renamed)))
+
+
+def test_the_same_ticks_twice():
+    a = "1" * 12
+    rows = [leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000063", "train", shard="train-00001")]
+    assert list(leaks(rows)) == [
+        f"train-00001 / {a}-000000063: starts at tick 63, before {a}-000000000 of train-00000 ends at 64: "
+        "the same ticks twice"
+    ]
+
+
+def test_a_leak_fails_the_whole_dataset(dataset, toy_spec, toy_clip):
+    with ShardWriter(dataset, "val-00001", toy_spec) as writer:
+        writer.add(toy_clip(1, 128, 192, split="val"))
+        writer.commit()
+    compact(dataset, DatasetInfo(name="Toy", spec=toy_spec))
+    assert [p for p in verify(dataset).problems if p.startswith("leak: the same video")]
+
+
+def test_only_some_shards(dataset):
+    assert verify(dataset, shards={"val-00000"}).counts == {"shards": 1, "clips": 1, "frames": 64}
+
+
+def test_no_dataset(tmp_path):
+    with pytest.raises(DatasetError, match=r"no dataset\.json"):
+        verify(str(tmp_path))
+
+
+def test_another_schema_version(dataset):
+    content = read_dataset_json(dataset) | {"schema_version": 2}
+    storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
+    with pytest.raises(DatasetError, match="schema version 2, this vidact reads 1"):
+        verify(dataset)
