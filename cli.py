@@ -110,6 +110,20 @@ def record_doom(words: Words) -> int | None:
     return record_doom(settings)
 
 
+@verb("spec check", stage=PLAY, example="vidact spec check runs/play --spec doom")
+def spec_check(words: Words) -> int | None:
+    """Show what an action spec loses on recorded play.
+
+    Prints the R² ceiling of each axis after quantising, and which inputs of the recordings no button takes up.
+    """
+    from .datasets.config import SpecCheckConfig
+
+    settings = words.parse(SpecCheckConfig)
+    from .datasets.spec_check import run as check
+
+    return check(settings)
+
+
 @verb("train-idm", stage=IDM, example="vidact train-idm --data runs/play --out runs/idm --preset tiny")
 def train_idm(words: Words) -> int | None:
     """Train an IDM on recordings.
@@ -181,10 +195,10 @@ def pack(words: Words) -> int | None:
 @verb("status", stage=LABEL, example="vidact status runs/dataset")
 def status(words: Words) -> int | None:
     """How far a labelling job is: done, to go, dropped and why."""
-    from .pipeline.config import StatusConfig
+    from .datasets.config import StatusConfig
 
     settings = words.parse(StatusConfig)
-    from .pipeline.status import run_status
+    from .datasets.status import run_status
 
     return run_status(settings)
 
@@ -195,10 +209,10 @@ def verify(words: Words) -> int | None:
 
     Names what is wrong and exits 1 if anything is.
     """
-    from .pipeline.config import VerifyConfig
+    from .datasets.config import VerifyConfig
 
     settings = words.parse(VerifyConfig)
-    from .pipeline.status import run_verify
+    from .datasets.verify import run_verify
 
     return run_verify(settings)
 
@@ -206,10 +220,10 @@ def verify(words: Words) -> int | None:
 @verb("inspect", stage=LABEL, example="vidact inspect runs/dataset")
 def inspect(words: Words) -> int | None:
     """Show a dataset, or one clip of it: frames over label lanes."""
-    from .pipeline.config import InspectConfig
+    from .datasets.config import InspectConfig
 
     settings = words.parse(InspectConfig)
-    from .pipeline.status import run_inspect
+    from .datasets.inspect import run_inspect
 
     return run_inspect(settings)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..bc_policy.config import CloneConfig, FinetuneConfig, PlayConfig
-from ..datasets.config import PackConfig
+from ..datasets.config import PackConfig, VerifyConfig
 from ..games.config import RecordDoomConfig
 from ..games.doom_maps import TRAIN_MAPS
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
-from ..pipeline.config import LabelConfig, VerifyConfig
+from ..pipeline.config import LabelConfig
 from ..progress import duration, log
 from .config import LEAST_MINUTES, Amounts, DemoConfig
 from .stages import Chain, Outcome, Stage
@@ -24,8 +24,6 @@ SPEC = "doom"
 EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for the unlabelled pile
 LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
 UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
-
-TRAINING_TASKS = {"explore": "explore_train"}  # fine-tuning must not walk on the maps that the score is taken on
 
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
@@ -150,7 +148,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     label = LabelConfig(
         sources=(str(out / "unlabelled"),), idm=str(out / "idm"), out=str(out / "dataset"), verify=False
     )
-    pack = PackConfig(recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC)
+    pack = PackConfig(recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC, test_fraction=0.0)
     quality = out / "label_quality.json"
     return [
         Stage(
@@ -233,7 +231,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
 
     finetune = FinetuneConfig(
         checkpoint=str(out / "clone"),
-        task=TRAINING_TASKS.get(task, task),
+        task=task,
         out=str(out / "finetune"),
         minutes=amounts.finetune,
         iterations=0,

@@ -123,23 +123,20 @@ def _dataset(content: dict[str, Any]) -> dict[str, Any]:
 
 def _curves(out: Path) -> list[dict[str, Any]]:
     """The learning curves of all trainings."""
+    losses = (("loss_buttons", "model", "keys"), ("loss_camera", "truth", "mouse"))
     curves = []
-    for folder, title, wanted in (
-        (
-            "idm",
-            "Inverse dynamics model",
-            (("loss", "base", "training loss"), ("val_loss", "model", "validation loss")),
-        ),
-        ("clone", "Cloning", (("loss", "model", "training loss"),)),
-        ("finetune", "Fine-tuning", (("score", "tuned", "mean score of training episodes"),)),
+    for folder, title, y_label, wanted in (
+        ("idm", "Inverse dynamics model", "training loss", losses),
+        ("clone", "Cloning", "training loss", losses),
+        ("finetune", "Fine-tuning", "mean score of the last training episodes", (("score", "tuned", "score"),)),
     ):
         rows = read_metrics(out / folder / METRICS_FILE) if (out / folder / METRICS_FILE).exists() else []
         lines = []
         for key, kind, name in wanted:
-            points = [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
-            points = _thinned(points)
+            points = _thinned([(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)])
             lines.append({"name": name, "kind": kind, "x": [x for x, _ in points], "y": [y for _, y in points]})
-        curves.append({"title": title, "x_label": "step", "y_label": wanted[-1][2], "lines": lines})
+        x_label = "iterations of play and learning" if folder == "finetune" else "steps"
+        curves.append({"title": title, "x_label": x_label, "y_label": y_label, "lines": lines})
     return curves
 
 
