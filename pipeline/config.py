@@ -57,8 +57,9 @@ class FilterConfig:
     cut_histogram: float = 0.6
     """Least distance of the two colour histograms (0 the same, 1 nothing in common) at a scene cut. Both must hold: a
     fast turn changes every pixel but keeps most of the colours."""
-    frozen_difference: float = 0.1
-    """Mean absolute difference (levels of 255) below which two neighbouring ticks show the same picture."""
+    frozen_difference: float = 4.0
+    """Two neighbouring ticks show the same picture when no block (8 x 8 of them) differs by this mean (levels of 255).
+    It forgives what a codec's key frames change, but not a moving number in a status bar."""
     frozen_ticks: int = 64
     """Ticks without change from which a stretch counts as frozen (a paused game, a stalled stream)."""
     black_level: int = 16

@@ -53,8 +53,8 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
     from apache_beam.portability.api import beam_provision_api_pb2
-    from apache_beam.runners.job.utils import dict_to_struct
     from apache_beam.runners.portability.fn_api_runner import fn_runner
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
 
     from .engine import build
 
@@ -63,8 +63,8 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
     options.view_as(DirectOptions)
     # The runner by name would first look for another one (Prism) on the network; made here it also hands the options
     # on to the worker processes, which it does not when it is chosen by name.
-    pipeline_options = dict_to_struct({k: v for k, v in options.get_all_options().items() if v is not None})
-    info = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=pipeline_options))
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    info = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
     threading.excepthook = _exit_when_worker_dies(run)
     with beam.Pipeline(runner=fn_runner.FnApiRunner(provision_info=info), options=options) as pipeline:
         build(pipeline, settings)

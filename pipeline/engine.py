@@ -96,7 +96,7 @@ class Worker:
 
         self.settings = settings
         self.predictor = load_predictor(settings.idm, settings.device)
-        self.decoder = open_decoder(settings.decoder)
+        self.decoder = open_decoder(settings.decoder, self.predictor.spec.frame)
         self.run = RunFolder(Path(settings.run_folder)) if settings.run_folder else None
         self.options = ShardOptions(
             dataset=settings.dataset,

@@ -15,6 +15,7 @@ import numpy as np
 
 from .config import FilterConfig
 
+BLOCKS = 8  # a side: a status bar's number or a far monster moves a block, a codec's key frames hardly do
 LEVELS = 8  # colour histograms have 8 x 8 x 8 bins: coarse enough to forgive light and compression
 
 
@@ -77,22 +78,28 @@ class StaticFilter:
         """
         config, n = self.config, len(frames)
         differences = np.zeros(n, dtype=np.float32)
+        largest = np.zeros(n, dtype=np.float32)
         cuts = np.zeros(n, dtype=bool)
         black = np.array([_is_black(frame, config.black_level) for frame in frames], dtype=bool)
         for i in range(1, n):
-            differences[i] = _difference(frames[i - 1], frames[i])
+            blocks = block_differences(frames[i - 1], frames[i])
+            differences[i], largest[i] = blocks.mean(), blocks.max()
             if differences[i] >= config.cut_difference:  # rare, so the dearer histograms cost nothing
                 cuts[i] = histogram_distance(frames[i - 1], frames[i]) >= config.cut_histogram
-        frozen = _runs(differences < config.frozen_difference, config.frozen_ticks)
+        frozen = _runs(largest < config.frozen_difference, config.frozen_ticks)
         reasons = np.full(n, None, dtype=object)
         reasons[frozen] = "frozen"
         reasons[black] = "black"
         return Verdicts(start=start, cuts=cuts, reasons=reasons, differences=differences)
 
 
-def _difference(a: np.ndarray, b: np.ndarray) -> float:
-    """Mean absolute difference of two uint8 pictures, in levels."""
-    return float((np.maximum(a, b) - np.minimum(a, b)).mean(dtype=np.float64))  # no wrap-around, no wider copy
+def block_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Mean absolute difference, levels, of two uint8 pictures in each of 8 x 8 blocks; float [8, 8]."""
+    height, width = a.shape[0] // BLOCKS, a.shape[1] // BLOCKS
+    changed = np.maximum(a, b) - np.minimum(a, b)  # no wrap-around, no wider copy
+    changed = changed[: BLOCKS * height, : BLOCKS * width]
+    sums = changed.reshape(BLOCKS * height, BLOCKS, width * 3).sum(axis=2, dtype=np.uint32)  # (rows, 8)
+    return sums.reshape(BLOCKS, height, BLOCKS).sum(axis=1) / (height * width * 3)  # (8, 8)
 
 
 def histogram_distance(a: np.ndarray, b: np.ndarray) -> float:

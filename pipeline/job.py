@@ -31,12 +31,11 @@ def run_label(config: LabelConfig) -> int:
         VidactError: the user's mistake (exit 2); CheckFailed (1) where verification fails or, with `strict`, where
             there are dead letters; Interrupted (75) where something is still to be done.
     """
+    from ..idm.predict import checkpoint_spec
     from ..networks.checkpoints import load_checkpoint
 
     checkpoint = load_checkpoint(config.idm).require_kind("idm")
-    from ..idm.predict import checkpoint_spec
-
-    spec = checkpoint_spec(checkpoint)
+    spec = checkpoint_spec(config.idm)
     run = RunFolder.of(config.out)
     local = config.runner == "local"
     settings = WorkerSettings.of(config, run.path if local else None)
@@ -44,7 +43,14 @@ def run_label(config: LabelConfig) -> int:
     run.lock()
     finished = False
     try:
-        plan = make_plan(config.sources, config.out, tick_hz=spec.tick_hz, layout=config.layout, workers=workers)
+        plan = make_plan(
+            config.sources,
+            config.out,
+            tick_hz=spec.tick_hz,
+            layout=config.layout,
+            workers=workers,
+            decoder=config.decoder,
+        )
         log(describe(plan))
         environments = require_identity(
             config.out,

@@ -119,7 +119,7 @@ class ShardLabeller:
                 mark, _ = fingerprint(first.source_uri)
                 path = stack.enter_context(local_copy(first.source_uri, self.spool))
                 self.alive(todo[0].segment)
-                found = self.decoder.probe(path)
+                found = self.decoder.probe(path, self.spec.tick_hz)
                 if found.sha256 != first.source_sha256:
                     raise SourceMissingError(f"{first.source_uri} has changed since it was planned")
             except (FileNotFoundError, SourceMissingError, VideoError) as error:
@@ -135,7 +135,6 @@ class ShardLabeller:
                 path,
                 frame=self.spec.frame,
                 tick_hz=self.spec.tick_hz,
-                probe=found,
                 end_tick=first.source_ticks,
             )
             stack.callback(reader.close)

@@ -20,7 +20,7 @@ from .. import storage
 from ..datasets.actions import ActionSpec
 from ..errors import DatasetError
 from ..progress import log
-from .config import LayoutConfig, PlanConfig
+from .config import DecoderConfig, LayoutConfig, PlanConfig
 from .layout import Planned, Segment, lay_out
 from .probe import SourceRecord, fingerprint, probe_all
 from .sources import Source, find_sources
@@ -60,13 +60,26 @@ def run_plan(config: PlanConfig) -> int:
     """Plan and print what is to be expected."""
     spec = ActionSpec.load(config.spec)
     plan = make_plan(
-        config.sources, config.out, tick_hz=spec.tick_hz, layout=config.layout, workers=config.workers or cores()
+        config.sources,
+        config.out,
+        tick_hz=spec.tick_hz,
+        layout=config.layout,
+        workers=config.workers or cores(),
+        decoder=config.decoder,
     )
     log(describe(plan))
     return 0
 
 
-def make_plan(names: Sequence[str], out: str, *, tick_hz: Fraction, layout: LayoutConfig, workers: int) -> Plan:
+def make_plan(
+    names: Sequence[str],
+    out: str,
+    *,
+    tick_hz: Fraction,
+    layout: LayoutConfig,
+    workers: int,
+    decoder: DecoderConfig | None = None,
+) -> Plan:
     """Make the plan of `out`, or extend it by the sources that are new, and write it.
 
     Raises:
@@ -83,7 +96,8 @@ def make_plan(names: Sequence[str], out: str, *, tick_hz: Fraction, layout: Layo
     new_sources = [source for source in find_sources(names) if not _is_known(source, old)]
     if not new_sources and old.sources:
         return old
-    plan = extend(old, probe_all(new_sources, tick_hz, workers), layout, workers)
+    probed = probe_all(new_sources, tick_hz, workers=workers, decoder=decoder or DecoderConfig())
+    plan = extend(old, probed, layout, workers)
     write_plan(plan, out)
     return plan
 

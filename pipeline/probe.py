@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,11 +16,11 @@ from fractions import Fraction
 from pathlib import Path
 
 from .. import storage
-from ..datasets.tick_timing import count_ticks
-from ..datasets.video import num_ticks, probe, require_rate
+from ..datasets.actions import FrameSpec
 from ..errors import VideoError
 from ..progress import Progress
-from .config import LEAST_CLIP_TICKS
+from .config import LEAST_CLIP_TICKS, DecoderConfig
+from .decode import Decoder, open_decoder
 from .sources import Source
 
 
@@ -81,17 +82,15 @@ def local_copy(uri: str, folder: str | os.PathLike[str] | None = None) -> Iterat
         yield target
 
 
-def probe_source(source: Source, tick_hz: Fraction) -> SourceRecord:
+def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
     """Probe one source; what cannot be read becomes a row with its reason."""
     mark, size = "", 0
     try:
         mark, size = fingerprint(source.uri)
         with local_copy(source.uri) as path:
-            found = probe(path)
-            require_rate(found, tick_hz)
-            ticks = min(num_ticks(found, tick_hz), count_ticks(found.end_ns - int(found.pts_ns[0]), tick_hz))
-            if ticks < LEAST_CLIP_TICKS:
-                raise VideoError("too_short", source.uri, f"{ticks} ticks; a clip needs {LEAST_CLIP_TICKS}")
+            found = decoder.probe(path, tick_hz)
+            if found.ticks < LEAST_CLIP_TICKS:
+                raise VideoError("too_short", source.uri, f"{found.ticks} ticks; a clip needs {LEAST_CLIP_TICKS}")
     except (VideoError, OSError) as error:
         reason = error.reason if isinstance(error, VideoError) else "cannot_open"
         detail = error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
@@ -105,13 +104,11 @@ def probe_source(source: Source, tick_hz: Fraction) -> SourceRecord:
             group=source.group,
             licence=source.licence,
         )
-    lost = num_ticks(found, tick_hz) - ticks
     return SourceRecord(
         uri=source.uri,
         status="planned",
-        reason="truncated" if lost else "",
-        detail=found.truncated if lost else "",
-        lost_ticks=lost,
+        reason="truncated" if found.lost_ticks else "",
+        detail=found.truncated if found.lost_ticks else "",
         sha256=found.sha256,
         size_bytes=size,
         fingerprint=mark,
@@ -121,22 +118,40 @@ def probe_source(source: Source, tick_hz: Fraction) -> SourceRecord:
         height=found.height,
         rotation=found.rotation,
         frames=found.frames,
-        duration_s=float(found.duration_s),
-        fps=float(found.fps),
-        ticks=ticks,
+        duration_s=found.duration_s,
+        fps=found.fps,
+        ticks=found.ticks,
+        lost_ticks=found.lost_ticks,
         group=source.group,
         licence=source.licence,
     )
 
 
-def probe_all(sources: Sequence[Source], tick_hz: Fraction, workers: int) -> list[SourceRecord]:
-    """Probe in parallel (reading and demuxing leave Python's lock); the rows come in the order of `sources`."""
-    records = []
-    with (
-        ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="probe") as pool,
-        Progress("Probing", total=len(sources), unit="videos") as progress,
-    ):
-        for record in pool.map(lambda source: probe_source(source, tick_hz), sources):
-            records.append(record)
-            progress.advance(1, hours=sum(found.duration_s for found in records[-1:]) / 3600)
+def probe_all(
+    sources: Sequence[Source], tick_hz: Fraction, *, workers: int, decoder: DecoderConfig
+) -> list[SourceRecord]:
+    """Probe in parallel, each thread with a decoder child of its own; the rows come in the order of `sources`."""
+    own = threading.local()
+    opened: list[Decoder] = []
+
+    def probe_one(source: Source) -> SourceRecord:
+        if not hasattr(own, "decoder"):
+            own.decoder = open_decoder(decoder, FrameSpec(width=16, height=16))  # no frames are asked for
+            opened.append(own.decoder)
+        return probe_source(source, tick_hz, own.decoder)
+
+    records, hours = [], 0.0
+    threads = min(max(workers, 1), max(len(sources), 1))
+    try:
+        with (
+            ThreadPoolExecutor(max_workers=threads, thread_name_prefix="probe") as pool,
+            Progress("Probing", total=len(sources), unit="videos") as progress,
+        ):
+            for record in pool.map(probe_one, sources):
+                records.append(record)
+                hours += record.duration_s / 3600
+                progress.advance(1, hours=hours)
+    finally:
+        for one in opened:
+            one.close()
     return records

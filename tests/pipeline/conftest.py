@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.actions import ActionSpec
 from vidact.datasets.clips import encode_video
 
 
@@ -39,4 +40,38 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "copy-of-a.mp4").write_bytes(first.read_bytes())
     (folder / "garbage.mp4").write_bytes(b"this is no video" * 1000)
     (folder / "notes.txt").write_text("not a source")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def spec() -> ActionSpec:
+    """Doom's actions on small pictures."""
+    content = ActionSpec.load("doom").to_dict()
+    return ActionSpec.from_dict(content | {"frame": {"width": 32, "height": 32, "resize": "area"}})
+
+
+@pytest.fixture(scope="session")
+def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A checkpoint of the smallest network with random weights, whose labels depend on the whole window."""
+    import torch
+    from vidact.idm.calibration import Calibration
+    from vidact.idm.config import IDMConfig
+    from vidact.idm.model import InverseDynamicsModel
+    from vidact.networks.checkpoints import save_checkpoint
+
+    network = IDMConfig(width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2)
+    torch.manual_seed(7)
+    model = InverseDynamicsModel(network, spec)
+    folder = str(tmp_path_factory.mktemp("idm"))
+    save_checkpoint(
+        folder,
+        model.state_dict(),
+        {
+            "kind": "idm",
+            "network": network.to_dict(),
+            "spec": spec.to_dict(),
+            "spec_sha256": spec.sha256,
+            "calibration": Calibration.neutral(spec).to_dict(),
+        },
+    )
     return folder
