@@ -96,7 +96,7 @@ class Attention(nn.Module):
             bias = None if present is None else present[:, None, None, :]  # (B, 1, 1, T)
             return x + self._attend(query, key, value, bias), None
         if memory is None:
-            memory = self.initial_memory(x.shape[0], key.device, key.dtype)
+            memory = empty_memory(x.shape[0], self.memory, self.width, key.device, key.dtype)
         keys = torch.cat([memory.keys.to(key.dtype), key], dim=1)  # (B, S, D)
         values = torch.cat([memory.values.to(value.dtype), value], dim=1)  # (B, S, D)
         visible, alive = causal_visibility(memory.alive, first, x.shape[1])  # (B, T, S), (B, S)
@@ -106,11 +106,6 @@ class Attention(nn.Module):
         out = x + self._attend(query, keys, values, bias)
         carried = Memory(keys[:, -self.memory :], values[:, -self.memory :], alive[:, -self.memory :])
         return out, carried.detached()
-
-    def initial_memory(self, batch: int, device: torch.device, dtype: torch.dtype) -> Memory:
-        """A memory with nothing in it."""
-        empty = torch.zeros(batch, self.memory, self.width, device=device, dtype=dtype)
-        return Memory(empty, empty, torch.zeros(batch, self.memory, dtype=torch.bool, device=device))
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         query, key, value = (self._split(part) for part in (query, key, value))  # (B, G, T or S, E)
@@ -177,6 +172,7 @@ class TransformerStack(nn.Module):
 
     def __init__(self, blocks: int, width: int, heads: int, *, mask: str = "none", memory: int = 0, ratio: int = 4):
         super().__init__()
+        self.width, self.memory = width, memory
         self.blocks = nn.ModuleList(
             TransformerBlock(width, heads, mask=mask, memory=memory, ratio=ratio, depth_scale=blocks**-0.5)
             for _ in range(blocks)
@@ -197,6 +193,16 @@ class TransformerStack(nn.Module):
             if new is not None:
                 carried.append(new)
         return x, carried
+
+    def initial_memory(self, batch: int, like: Tensor) -> list[Memory]:
+        """Memories with nothing in them, of the device and dtype of `like`."""
+        return [empty_memory(batch, self.memory, self.width, like.device, like.dtype) for _ in self.blocks]
+
+
+def empty_memory(batch: int, memory: int, width: int, device: torch.device, dtype: torch.dtype) -> Memory:
+    """A memory with nothing in it."""
+    empty = torch.zeros(batch, memory, width, device=device, dtype=dtype)
+    return Memory(empty, empty, torch.zeros(batch, memory, dtype=torch.bool, device=device))
 
 
 def causal_visibility(remembered: Tensor, first: Tensor | None, frames: int) -> tuple[Tensor, Tensor]:

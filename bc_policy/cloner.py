@@ -1,0 +1,132 @@
+"""A policy in training by imitation: everything that one step reads and writes."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..datasets.loader import Batch, ClipLoader
+from ..networks.attention import Memory
+from ..networks.checkpoints import load_checkpoint, load_into
+from ..training.ema import EMA
+from ..training.guards import FiniteGuard, clip_gradients
+from ..training.precision import autocast, pick_device, resolve_precision
+from ..training.schedule import Schedule, set_learning_rate
+from .config import PRESETS, CloneConfig
+from .imitation import ImitationLoss, TargetMaker, imitation_loss, jitter
+from .policy import Policy, parameter_groups
+
+
+class Cloner:
+    """The state of a cloning run; `state_dict` holds all of it."""
+
+    def __init__(self, config: CloneConfig):
+        self.config = config
+        self.device = pick_device(config.device)
+        self.dtype = resolve_precision(config.precision, self.device)
+        torch.set_num_threads(config.threads or os.cpu_count() or 1)
+        torch.manual_seed(config.seed)
+        self.loader = open_loader(config, "train")
+        self.batches = self.loader.batches()
+        self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
+        if config.init:
+            checkpoint = load_checkpoint(config.init).require_kind("policy")
+            load_into(self.policy, checkpoint)
+        self.policy.to(self.device).train()
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.policy, config.weight_decay), betas=(0.9, 0.98))
+        self.ema = EMA(self.policy, config.ema_decay)
+        self.guard = FiniteGuard()
+        self.make_targets = TargetMaker(self.policy.spec, config)
+        self.schedule = Schedule(peak=config.learning_rate, warmup_steps=config.warmup_steps)
+        self.augmentation = np.random.default_rng(config.seed)
+        self.memory: list[Memory] | None = None
+
+    def step(self, step: int, fraction: float) -> dict[str, float]:
+        """Learn from the next batch; `fraction` is how much of the run is done. Returns what was measured."""
+        learning_rate = self.schedule.at(step, fraction)
+        set_learning_rate(self.optimizer, learning_rate)
+        batch = next(self.batches)
+        frames = jitter(batch.frames, self.config.brightness, self.augmentation)
+        loss = self._loss(batch, frames)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        norm = clip_gradients(self.policy.parameters(), self.config.clip_norm)
+        if self.guard.accepts(loss.total.item(), norm, step):
+            self.optimizer.step()
+            self.ema.update(self.policy)
+        return {
+            "loss": loss.total.item(),
+            "loss_buttons": loss.buttons.item(),
+            "loss_camera": loss.camera.item(),
+            "accuracy": loss.accuracy.item(),
+            "learning_rate": learning_rate,
+            "gradient_norm": norm,
+            "frames": float(batch.valid.sum()),
+        }
+
+    @torch.no_grad()
+    def held_out(self, split: str) -> dict[str, float]:
+        """Loss and accuracy of the averaged weights on the first batches of another split."""
+        kept, self.memory = self.memory, None
+        sums, total = np.zeros(3), 0.0
+        batches = open_loader(self.config, split).batches()
+        self.policy.eval()
+        with self.ema.applied(self.policy):
+            for _ in range(self.config.eval_batches):
+                batch = next(batches)
+                loss = self._loss(batch, batch.frames)
+                weight = loss.weight.item()
+                sums += weight * np.array([loss.total.item(), loss.buttons.item(), loss.accuracy.item()])
+                total += weight
+        self.policy.train()
+        self.memory = kept
+        mean = sums / max(total, 1e-6)
+        return {f"{split}_loss": mean[0], f"{split}_loss_buttons": mean[1], f"{split}_accuracy": mean[2]}
+
+    def averaged_state(self) -> dict[str, Tensor]:
+        """The averaged weights: what is saved as the policy."""
+        return dict(self.ema.average)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict(),
+            "guard": self.guard.state_dict(),
+            "loader": self.loader.state_dict(),
+            "augmentation": self.augmentation.bit_generator.state,
+            "memory": self.memory,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("policy", "optimizer", "ema", "guard", "loader"):
+            getattr(self, name).load_state_dict(state[name])
+        self.batches = self.loader.batches()
+        self.augmentation.bit_generator.state = state["augmentation"]
+        self.memory = state["memory"] and [Memory(*(part.to(self.device) for part in m)) for m in state["memory"]]
+
+    def _loss(self, batch: Batch, frames: np.ndarray) -> ImitationLoss:
+        """The loss of a batch; in the order `episodes` it carries the memory on."""
+        targets = self.make_targets(batch).to(self.device)
+        first = torch.from_numpy(batch.first).to(self.device)
+        with autocast(self.device, self.dtype):
+            out = self.policy(torch.from_numpy(frames).to(self.device), first, self.memory)
+        if self.config.order == "episodes":
+            self.memory = out.memory
+        return imitation_loss(self.policy.head, out.logits, targets)
+
+
+def open_loader(config: CloneConfig, split: str) -> ClipLoader:
+    """The loader of a split, as the configuration wants it."""
+    return ClipLoader(
+        config.data,
+        batch_size=config.batch_size,
+        ticks=config.ticks,
+        order=config.order,
+        split=split,
+        seed=config.seed,
+    )

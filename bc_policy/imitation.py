@@ -1,0 +1,100 @@
+"""The loss of behavioural cloning: how likely the policy finds what the player did.
+
+B batch, T frames, K buttons, A axes
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..datasets.actions import ActionSpec
+from ..datasets.joint_actions import JointActions
+from ..networks.heads import JointHead, JointLogits
+from .config import CloneConfig
+
+if TYPE_CHECKING:
+    from ..datasets.loader import Batch
+
+
+class Targets(NamedTuple):
+    """What a batch teaches."""
+
+    joint: Tensor
+    """int64 [B, T]: the joint action of each tick."""
+    camera: Tensor
+    """int64 [B, T]: the joint camera bin; counts only where the joint action moves the camera."""
+    weight: Tensor
+    """float32 [B, T]: 0 where a tick teaches nothing."""
+
+    def to(self, device: torch.device) -> Targets:
+        return Targets(*(part.to(device) for part in self))
+
+
+class TargetMaker:
+    """Batches of labels ► targets, by the rules of a CloneConfig."""
+
+    def __init__(self, spec: ActionSpec, config: CloneConfig):
+        self.spec, self.config = spec, config
+        self.actions = JointActions(spec)
+
+    def __call__(self, batch: Batch) -> Targets:
+        bins = self.spec.quantise(batch.camera)
+        joint, camera = self.actions.encode(batch.buttons, bins)  # int64 [B, T] each
+        weight = np.asarray(batch.valid, dtype=np.float32)
+        if self.config.null_actions == "mask":
+            weight = weight * (joint != self.actions.null)
+        if self.config.min_confidence > 0:
+            weight = weight * (batch.confidence >= self.config.min_confidence)
+        if self.config.weight_by_confidence:
+            weight = weight * batch.confidence
+        return Targets(torch.from_numpy(joint), torch.from_numpy(camera), torch.from_numpy(weight.astype(np.float32)))
+
+
+class ImitationLoss(NamedTuple):
+    """Weighted means over the ticks of a batch (0-dimensional tensors)."""
+
+    total: Tensor
+    """Negative log-likelihood of the action, in nats: buttons, and camera where it moves."""
+    buttons: Tensor
+    """The joint action's part of it."""
+    camera: Tensor
+    """The camera's part of it."""
+    accuracy: Tensor
+    """How often the likeliest joint action is the player's."""
+    weight: Tensor
+    """Sum of the weights."""
+
+
+def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> ImitationLoss:
+    """The loss of a batch.
+
+    Args:
+        logits: [B, T, J] and [B, T, C]. targets: of the same B and T; a batch without weight has the loss 0.
+    """
+    weight = targets.weight
+    total_weight = weight.sum().clamp_min(1e-6)
+    of_action = -head.log_prob(logits, targets.joint, targets.camera)  # (B, T)
+    of_buttons = -head.log_prob(JointLogits(logits.joint.detach(), None), targets.joint)  # (B, T), only to be shown
+    hit = (logits.joint.detach().argmax(-1) == targets.joint).float()
+
+    def mean(x: Tensor) -> Tensor:
+        return (x * weight).sum() / total_weight
+
+    total, buttons = mean(of_action), mean(of_buttons)
+    return ImitationLoss(total, buttons, total.detach() - buttons, mean(hit), weight.sum())
+
+
+def jitter(frames: np.ndarray, strength: float, generator: np.random.Generator) -> np.ndarray:
+    """Frames uint8 [B, T, H, W, 3] with one draw of contrast and brightness a clip, each within 1 ± strength."""
+    if strength == 0:
+        return frames
+    contrast = 1 + strength * generator.uniform(-1, 1, size=len(frames))
+    brightness = 128 * strength * generator.uniform(-1, 1, size=len(frames))
+    # A table of 256 values a clip: one look-up a pixel is several times as fast as arithmetic on floats.
+    levels = (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
+    tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.stack([table[clip] for table, clip in zip(tables, frames, strict=True)])

@@ -1,0 +1,175 @@
+"""The policy: a causal transformer over the shared trunk, with the joint action head and a value head.
+
+B batch, T frames, H, W pixels, D width, M memory, J joint actions, C joint camera bins
+
+    frames ► trunk ► causal blocks ► ReLU ► last layer ► LayerNorm ► joint head (actions), value head (return)
+
+The graph is VPT's: the presets 1x, 2x and 3x have its parameters one for one. `tiny` makes the same shape small
+enough for two CPU cores: it looks at averaged pixels, strides in its first convolution, and has fewer, narrower blocks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..datasets.actions import ActionSpec
+from ..errors import CheckpointError
+from ..networks.attention import Memory, TransformerStack
+from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
+from ..networks.heads import JointHead, JointLogits
+from ..networks.trunk import Trunk, normed_linear
+from .config import PolicyConfig
+
+NORMALISER_BETA = 0.99999  # of VPT's value normaliser
+
+
+class PolicyOutput(NamedTuple):
+    """What the policy says of a chunk of frames."""
+
+    logits: JointLogits
+    """Action logits [B, T, J] and [B, T, C]."""
+    value: Tensor
+    """float [B, T]: the expected return, in units of the value normaliser."""
+    memory: list[Memory]
+    """To be given with the next chunk."""
+
+
+class ValueHead(nn.Module):
+    """A linear value over a running normalisation of its targets; starts at zero, so that at first it says nothing."""
+
+    mean: Tensor
+    mean_square: Tensor
+    weight: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        # Sums of exponentially weighted targets, and of the weights themselves: their quotient starts without bias.
+        self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("mean_square", torch.zeros(1))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)[..., 0]
+
+    @torch.no_grad()
+    def update(self, returns: Tensor, beta: float = NORMALISER_BETA) -> None:
+        """Take in returns [...] in the reward's own units. `beta` is the share of the old average kept.
+
+        What the head says in the reward's units stays the same: its layer is rescaled to the new statistics.
+        """
+        known, (mean, deviation) = bool(self.weight > 0), self.statistics()
+        self.mean.mul_(beta).add_(returns.mean() * (1 - beta))
+        self.mean_square.mul_(beta).add_(returns.square().mean() * (1 - beta))
+        self.weight.mul_(beta).add_(1 - beta)
+        if known:
+            new_mean, new_deviation = self.statistics()
+            self.linear.weight.mul_(deviation / new_deviation)
+            self.linear.bias.mul_(deviation).add_(mean - new_mean).div_(new_deviation)
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the returns; (0, 1) before the first update."""
+        if self.weight == 0:
+            return torch.zeros_like(self.mean), torch.ones_like(self.mean)
+        mean = self.mean / self.weight
+        variance = (self.mean_square / self.weight - mean.square()).clamp_min(1e-4)
+        return mean, variance.sqrt()
+
+    def normalised(self, returns: Tensor) -> Tensor:
+        mean, deviation = self.statistics()
+        return (returns - mean) / deviation
+
+    def denormalised(self, value: Tensor) -> Tensor:
+        mean, deviation = self.statistics()
+        return value * deviation + mean
+
+
+class Policy(nn.Module):
+    """See the module's head.
+
+    Args:
+        spec: the game's actions and frame size. config: the network's sizes.
+    """
+
+    def __init__(self, spec: ActionSpec, config: PolicyConfig):
+        super().__init__()
+        self.spec, self.config = spec, config
+        self.trunk = Trunk(
+            config.width,
+            (spec.frame.height, spec.frame.width),
+            channels=config.channels,
+            blocks=config.residual_blocks,
+            pool=config.pool,
+            stride=config.stride,
+            dense=config.dense,
+        )
+        self.blocks = TransformerStack(
+            config.blocks, config.width, config.heads, mask="clipped_causal", memory=config.memory
+        )
+        self.last = normed_linear(config.width, config.width)
+        self.final_norm = nn.LayerNorm(config.width)
+        self.head = JointHead(config.width, spec)
+        self.value_head = ValueHead(config.width)
+
+    def forward(self, frames: Tensor, first: Tensor | None = None, memory: list[Memory] | None = None) -> PolicyOutput:
+        """
+        Args:
+            frames: uint8 [B, T, H, W, 3].
+            first: bool [B, T], frames that begin an episode: they see nothing that came before.
+            memory: what the previous chunk of these B episodes returned; None at the start.
+        """
+        x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
+        x, memory = self.blocks(x, first=first, memory=memory)
+        x = self.final_norm(self.last(F.relu(x)))
+        return PolicyOutput(self.head(x), self.value_head(x), memory)
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained numbers, and the three of the value normaliser (VPT's published counts include them)."""
+        return sum(p.numel() for p in self.parameters()) + sum(b.numel() for b in self.value_head.buffers())
+
+
+def parameter_groups(policy: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """For AdamW: matrices and kernels decay, biases, norms and the value head's statistics do not."""
+    trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Checkpoint]:
+    """The policy of a checkpoint, in evaluation mode on the CPU.
+
+    Args:
+        spec: raises SpecMismatchError where the checkpoint was made under another one.
+    """
+    checkpoint = load_checkpoint(uri).require_kind("policy")
+    try:
+        own = ActionSpec.from_dict(checkpoint.config["spec"])
+        config = PolicyConfig.from_dict(checkpoint.config["network"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"{uri}: config.json lacks what a policy needs: {error!r}") from error
+    if spec is not None:
+        spec.require_same(own, f"checkpoint {uri}")
+    policy = Policy(own, config)
+    load_into(policy, checkpoint)
+    return policy.eval(), checkpoint
+
+
+def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:
+    """The `config.json` of a policy's checkpoint: network and spec, and what the caller knows of its making."""
+    return {
+        "kind": "policy",
+        "preset": preset,
+        "network": policy.config.to_dict(),
+        "spec": policy.spec.to_dict(),
+        "spec_sha256": policy.spec.sha256,
+        **parts,
+    }

@@ -1,0 +1,64 @@
+"""The policy has VPT's size, acts in chunks as in single steps, and comes back from its checkpoint."""
+
+import dataclasses
+
+import pytest
+import torch
+from vidact.bc_policy.config import PRESETS
+from vidact.bc_policy.policy import Policy, ValueHead, load_policy, policy_checkpoint_config
+from vidact.datasets.actions import ActionSpec
+from vidact.errors import SpecMismatchError
+from vidact.networks.checkpoints import save_checkpoint
+
+from .toy_env import TOY_NETWORK, TOY_SPEC
+
+
+@pytest.mark.parametrize(("preset", "count"), [("1x", 70_998_654), ("2x", 248_495_294), ("3x", 532_504_318)])
+def test_published_parameter_counts(preset, count):
+    with torch.device("meta"):
+        policy = Policy(ActionSpec.load("minecraft"), PRESETS[preset])
+    assert policy.num_parameters == count
+
+
+def test_chunks_and_steps_agree():
+    torch.manual_seed(0)
+    policy = Policy(TOY_SPEC, dataclasses.replace(TOY_NETWORK, blocks=2, memory=3)).eval()
+    frames = torch.randint(0, 256, (2, 9, 8, 8, 3), dtype=torch.uint8)
+    first = torch.zeros(2, 9, dtype=torch.bool)
+    first[:, 0] = first[1, 5] = True
+    with torch.no_grad():
+        whole = policy(frames, first)
+        memory, logits = None, []
+        for tick in range(9):
+            out = policy(frames[:, tick : tick + 1], first[:, tick : tick + 1], memory)
+            memory = out.memory
+            logits.append(out.logits.joint)
+    torch.testing.assert_close(torch.cat(logits, 1), whole.logits.joint, rtol=1e-4, atol=1e-5)
+
+
+def test_checkpoint_round_trip_and_spec_check(tmp_path):
+    policy = Policy(TOY_SPEC, TOY_NETWORK).eval()
+    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    loaded, checkpoint = load_policy(str(tmp_path), spec=TOY_SPEC)
+    frames = torch.randint(0, 256, (1, 2, 8, 8, 3), dtype=torch.uint8)
+    assert torch.equal(loaded(frames).logits.joint, policy(frames).logits.joint)
+    assert checkpoint.config["spec_sha256"] == TOY_SPEC.sha256
+    with pytest.raises(SpecMismatchError):
+        load_policy(str(tmp_path), spec=ActionSpec.load("doom"))
+
+
+def test_value_statistics_and_rescaling():
+    head = ValueHead(3)
+    assert [x.item() for x in head.statistics()] == [0.0, 1.0]
+    head.update(torch.tensor([1.0, 3.0]), beta=0.5)
+    mean, deviation = head.statistics()
+    assert (mean.item(), deviation.item()) == (2.0, 1.0)
+    with torch.no_grad():
+        head.linear.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))
+    x = torch.randn(5, 3)
+    before = head.denormalised(head(x))
+    head.update(torch.tensor([10.0, 30.0]), beta=0.5)
+    assert head.statistics()[0].item() == pytest.approx((0.25 * 2 + 0.5 * 20) / 0.75)
+    torch.testing.assert_close(head.denormalised(head(x)), before)
+    returns = torch.tensor([4.0])
+    torch.testing.assert_close(head.denormalised(head.normalised(returns)), returns)

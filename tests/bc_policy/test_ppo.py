@@ -1,0 +1,141 @@
+"""PPO on games whose optimum is known: with and without the prior, with memory, and over time limits."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from vidact.bc_policy.actors import LocalActors
+from vidact.bc_policy.config import PPOConfig
+from vidact.bc_policy.policy import Policy
+from vidact.bc_policy.ppo import PPO, generalised_advantages
+from vidact.bc_policy.rollout import Actor
+
+from .toy_env import TOY_NETWORK, TOY_SPEC, Bandit, Endless, Recall
+
+GREY = torch.full((1, 1, 8, 8, 3), 128, dtype=torch.uint8)
+PRIOR = np.array([0.1, 0.5, 0.25, 0.15])
+RHO = 0.4
+
+
+def new_policy(prior=None):
+    torch.manual_seed(0)
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    if prior is not None:
+        with torch.no_grad():
+            policy.head.joint.weight.zero_()
+            policy.head.joint.bias.copy_(torch.tensor(prior).log())
+    return policy
+
+
+def train(policy, make_env, config, *, iterations, lanes=16, ticks=16):
+    """Trains in place; returns the metrics of each iteration."""
+    actors = LocalActors([Actor(copy.deepcopy(policy), make_env, lanes=lanes, seed=1)])
+    learner = PPO(policy, config)
+    return [learner.learn(actors.collect(policy.state_dict(), ticks)) for _ in range(iterations)]
+
+
+def probabilities(policy):
+    with torch.no_grad():
+        return torch.softmax(policy.eval()(GREY, torch.ones(1, 1, dtype=torch.bool)).logits.joint[0, 0], -1).numpy()
+
+
+def gae(reward, value, ends, cut, final, last, discount, lam):
+    def row(numbers, dtype=torch.float32):
+        return torch.tensor([numbers], dtype=dtype)
+
+    result = generalised_advantages(
+        reward=row(reward), value=row(value), terminated=row(ends, torch.bool), truncated=row(cut, torch.bool),
+        final_value=row(final), last_value=torch.tensor([last]), discount=discount, gae_lambda=lam,
+    )  # fmt: skip
+    return result.advantage[0].tolist(), result.returns[0].tolist()
+
+
+def test_advantages_by_hand():
+    no = [False] * 3
+    advantage, returns = gae([1.0, 2.0, 3.0], [0.5, 1.0, 1.5], no, no, [0.0] * 3, 4.0, 0.5, 0.5)
+    # surprises: 1+.5*1-.5 = 1; 2+.5*1.5-1 = 1.75; 3+.5*4-1.5 = 3.5; each advantage adds 1/4 of the next.
+    assert advantage == [1 + (1.75 + 3.5 / 4) / 4, 1.75 + 3.5 / 4, 3.5]
+    assert returns == [advantage[0] + 0.5, advantage[1] + 1.0, advantage[2] + 1.5]
+
+
+def test_nothing_follows_a_terminated_tick_and_the_final_value_follows_a_truncated_one():
+    ended, _ = gae([1.0, 2.0], [0.5, 1.0], [True, False], [False, False], [0.0, 0.0], 4.0, 0.5, 0.5)
+    assert ended == [1 - 0.5, 2 + 0.5 * 4 - 1]
+    cut, _ = gae([1.0, 2.0], [0.5, 1.0], [False, False], [True, False], [6.0, 0.0], 4.0, 0.5, 0.5)
+    assert cut == [1 + 0.5 * 6 - 0.5, 2 + 0.5 * 4 - 1]  # nothing of tick 1 flows back either
+
+
+def test_without_prior_it_finds_the_best_action():
+    policy = new_policy()
+    train(policy, Bandit, PPOConfig(kl=0.0, learning_rate=3e-3, value_warmup=0), iterations=30)
+    assert probabilities(policy)[3] > 0.97
+
+
+def settled(policy, config):
+    """The policy's distribution, averaged over the last half of a long run (each iteration is a noisy step)."""
+    actors = LocalActors([Actor(copy.deepcopy(policy), Bandit, lanes=16, seed=1)])
+    learner = PPO(policy, config)
+    seen = []
+    for iteration in range(160):
+        learner.learn(actors.collect(policy.state_dict(), 16))
+        if iteration >= 80:
+            seen.append(probabilities(policy))
+    return np.mean(seen, axis=0)
+
+
+def held_to_prior(direction):
+    return PPOConfig(
+        kl=RHO, kl_decay=1.0, kl_direction=direction, learning_rate=1e-3, normalise_advantages=False, value_warmup=0
+    )
+
+
+def test_with_kl_to_the_prior_it_finds_the_regularised_optimum():
+    """max E[r] - rho KL(pi ‖ prior) has the solution pi = prior exp(r / rho) / Z."""
+    optimum = PRIOR * np.exp(np.array(Bandit.rewards) / RHO)
+    optimum /= optimum.sum()
+    found = settled(new_policy(PRIOR), held_to_prior("policy_to_prior"))
+    np.testing.assert_allclose(found, optimum, atol=0.03)
+
+
+def test_with_vpts_direction_of_the_kl_too():
+    """max E[r] - rho KL(prior ‖ pi): stationary where r + rho prior / pi = mu, so pi = rho prior / (mu - r)."""
+    rewards = np.array(Bandit.rewards)
+    low, high = rewards.max() + 1e-9, rewards.max() + 10
+    for _ in range(200):  # the sum falls with mu: bisect until it is 1
+        mu = (low + high) / 2
+        low, high = (mu, high) if (RHO * PRIOR / (mu - rewards)).sum() > 1 else (low, mu)
+    found = settled(new_policy(PRIOR), held_to_prior("prior_to_policy"))
+    np.testing.assert_allclose(found, RHO * PRIOR / (mu - rewards), atol=0.03)
+
+
+def test_memory_carries_what_was_seen_over_chunks():
+    """Episodes of 4 ticks in chunks of 6: what decides the reward is often in the chunk before."""
+    policy = new_policy()
+    config = PPOConfig(kl=0.0, learning_rate=3e-3, discount=1.0, value_warmup=0, epochs=3)
+    metrics = train(policy, Recall, config, iterations=60, lanes=32, ticks=6)
+    assert np.mean([m["reward_per_tick"] for m in metrics[-5:]]) > 0.24  # the best is 1/4, without memory 1/8
+
+
+def test_value_at_time_limits_is_that_of_going_on():
+    policy = new_policy()
+    config = PPOConfig(kl=1.0, learning_rate=3e-3, discount=0.8, value_warmup=0)
+    metrics = train(policy, Endless, config, iterations=60, ticks=8)
+    assert metrics[-1]["value"] == pytest.approx(1 / (1 - 0.8), rel=0.1)  # a termination would give at most 3.4
+
+
+def test_only_the_value_head_learns_at_first():
+    policy = new_policy()
+    before = {name: tensor.clone() for name, tensor in policy.state_dict().items()}
+    train(policy, Endless, PPOConfig(value_warmup=2), iterations=2)
+    changed = {name for name, tensor in policy.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {name for name in before if name.startswith("value_head.")}
+
+
+def test_metrics_say_what_they_should_before_anything_is_learnt():
+    policy = new_policy()
+    [metrics] = train(policy, Bandit, PPOConfig(value_warmup=1), iterations=1)
+    assert metrics["approx_kl"] == pytest.approx(0, abs=1e-6)
+    assert metrics["clip_fraction"] == 0
+    assert metrics["kl_to_prior"] == pytest.approx(0, abs=1e-6)
+    assert metrics["entropy"] == pytest.approx(np.log(4), abs=0.1)
