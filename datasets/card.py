@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -23,8 +23,8 @@ def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         _summary(dataset, spec),
         "## Splits",
         _table(
-            ("split", "clips", "hours", "sources"),
-            [(s, f"{v['clips']:,}", f"{v['hours']:.2f}", f"{v['sources']:,}") for s, v in dataset["splits"].items()],
+            ("split", "clips", "length", "sources"),
+            [(s, f"{v['clips']:,}", _duration(v["hours"]), f"{v['sources']:,}") for s, v in dataset["splits"].items()],
         ),
         "## What a sample holds",
         _features(dataset, spec),
@@ -106,10 +106,14 @@ def _summary(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     labels = "true actions" if dataset["labels"] == "true" else "actions inferred by an inverse dynamics model"
     return (
         (f"{dataset['description']}\n\n" if dataset["description"] else "")
-        + f"**{dataset['hours']:.2f} hours** of play at {float(spec.tick_hz):g} Hz with {labels}: "
+        + f"**{_duration(dataset['hours'])}** of play at {float(spec.tick_hz):g} Hz with {labels}: "
         f"{counts['clips']:,} clips from {counts['sources']:,} sources in {counts['shards']:,} shards "
         f"({counts['size_bytes'] / 1e6:,.1f} MB). Action spec `{spec.name}` version {spec.version}."
     )
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:,.2f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
 
 
 def _features(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
@@ -183,11 +187,24 @@ def _origin(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     if idm := dataset["idm"]:
         rows.append(("checkpoint", f"`{idm.get('uri', '')}`, sha256 `{str(idm.get('sha256', ''))[:16]}`"))
         rows += [(f"measured {name}", f"{value:.4g}") for name, value in _numbers(idm.get("metrics") or {})]
-    rows += [(name.replace("_", " "), str(value)) for name, value in sorted(dataset["environment"].items())]
+    rows += list(_environment(dataset["environment"]))
     return _table(("what", "which"), rows)
 
 
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+def _environment(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Names and values of a nested mapping, one line each."""
+    for name, value in sorted(values.items()):
+        full = f"{prefix}{name.replace('_', ' ')}"
+        if isinstance(value, Mapping):
+            yield from _environment(value, f"{full} ")
+        elif isinstance(value, (list, tuple)) and any(isinstance(part, Mapping) for part in value):
+            for number, part in enumerate(value, 1):
+                yield from _environment(part, f"{full} {number} " if len(value) > 1 else "")
+        else:
+            yield full, str(value)
+
+
+def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The headline figures of an evaluation, one level deep."""
     found = []
     for name in ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece", "mouse_r2"):

@@ -1,0 +1,106 @@
+"""`vidact status`: what a dataset holds, and how much of its plan is done. Reads records and tables, never shards."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from .. import storage
+from ..errors import DatasetError
+from .commits import read_commits
+from .config import StatusConfig
+from .manifest import DATASET_JSON, read_dataset_json
+
+PLAN = "plan.parquet"
+
+
+def run_status(config: StatusConfig) -> int:
+    """Print the status of a dataset; returns 0."""
+    status = dataset_status(config.dataset)
+    print(json.dumps(status, indent=1) if config.json else "\n".join(status_lines(status)))
+    return 0
+
+
+def dataset_status(dataset_uri: str) -> dict[str, Any]:
+    """The status as plain values.
+
+    `planned_shards` is None where there is no plan (`vidact pack` makes none), `compacted` says whether the tables
+    hold every committed shard.
+
+    Raises:
+        DatasetError: there is neither a plan nor a record.
+    """
+    records = read_commits(dataset_uri)
+    planned = _planned(dataset_uri)
+    if not records and planned is None:
+        raise DatasetError(f"{dataset_uri}: no dataset here: neither {PLAN} nor a commit record; is the path right?")
+    tables = read_dataset_json(dataset_uri) if storage.exists(storage.join(dataset_uri, DATASET_JSON)) else None
+    listed = {shard["name"] for shard in tables["shards"]} if tables else set()
+    splits: dict[str, Counter[str]] = {}
+    dropped: Counter[str] = Counter()
+    letters = Counter(letter.reason for record in records for letter in record.dead_letters)
+    for record in records:
+        splits.setdefault(record.split, Counter()).update(
+            shards=1, clips=record.statistics["clips"], ticks=record.statistics["ticks"]
+        )
+        dropped.update(record.drops)
+    committed = {record.shard for record in records}
+    tick_hz = _tick_hz(tables)
+    return {
+        "dataset": dataset_uri,
+        "committed_shards": len(records),
+        "planned_shards": None if planned is None else len(planned | committed),
+        "missing_shards": sorted((planned or set()) - committed),
+        "compacted": tables is not None and listed == committed,
+        "clips": sum(split["clips"] for split in splits.values()),
+        "ticks": sum(split["ticks"] for split in splits.values()),
+        "hours": sum(split["ticks"] for split in splits.values()) / tick_hz / 3600 if tick_hz else None,
+        "size_bytes": sum(record.tar["size_bytes"] for record in records if record.tar),
+        "splits": {split: dict(counts) for split, counts in sorted(splits.items())},
+        "dropped_ticks": dict(sorted(dropped.items())),
+        "dead_letters": dict(sorted((tables["dead_letter_reasons"] if tables else letters).items())),
+    }
+
+
+def status_lines(status: dict[str, Any]) -> list[str]:
+    """The status for people."""
+    planned = status["planned_shards"]
+    of = "" if planned is None else f" of {planned:,} ({status['committed_shards'] / max(planned, 1):.0%})"
+    hours = "" if status["hours"] is None else f", {status['hours']:.2f} hours"
+    size_mb = status["size_bytes"] / 1e6
+    lines = [
+        f"{status['dataset']}",
+        f"  shards done    {status['committed_shards']:,}{of}",
+        f"  clips          {status['clips']:,} ({status['ticks']:,} ticks{hours}, {size_mb:,.1f} MB)",
+    ]
+    lines += [
+        f"  split {split:<8} {counts['clips']:,} clips in {counts['shards']:,} shards"
+        for split, counts in status["splits"].items()
+    ]
+    lines += [f"  dropped        {ticks:,} ticks: {reason}" for reason, ticks in status["dropped_ticks"].items()]
+    lines += [f"  dead letters   {number:,}: {reason}" for reason, number in status["dead_letters"].items()]
+    if status["missing_shards"]:
+        shown = ", ".join(status["missing_shards"][:5]) + (" …" if len(status["missing_shards"]) > 5 else "")
+        lines.append(f"  to do          {len(status['missing_shards']):,} shards: {shown}")
+    if not status["compacted"]:
+        lines.append("  tables         not up to date: the job has not ended; run it again to go on")
+    return lines
+
+
+def _planned(dataset_uri: str) -> set[str] | None:
+    """The shards of the plan; None where there is none."""
+    try:
+        data = storage.read_bytes(storage.join(dataset_uri, PLAN))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return set(pq.read_table(io.BytesIO(data), columns=["shard"])["shard"].to_pylist()) - {None, ""}
+
+
+def _tick_hz(tables: dict[str, Any] | None) -> float | None:
+    from .actions import ActionSpec
+
+    return float(ActionSpec.from_dict(tables["spec"]).tick_hz) if tables else None
