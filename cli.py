@@ -57,11 +57,12 @@ class Words:
 
 
 VERBS: dict[str, Verb] = {}
-START, PLAY, IDM, LABEL, AGENT = (
+START, PLAY, IDM, LABEL, REVIEW, AGENT = (
     "Start here",
     "Labelled play",
     "Inverse dynamics model: which action lies between two frames?",
     "Video to action-labelled shards",
+    "People who check labels",
     "Agents from shards",
 )
 
@@ -259,6 +260,21 @@ def finetune(words: Words) -> int | None:
     from .bc_policy.finetune import finetune
 
     return finetune(settings)
+
+
+@verb("serve", stage=REVIEW, example="vidact serve runs/labels --review runs/dataset")
+def serve(words: Words) -> int | None:
+    """Serve the labelling tool: people correct labels in their browsers.
+
+    The first page makes the admin. Labels lie in DATA (SQLite, or PostgreSQL by `--database`); what was corrected is
+    exported as recordings that `train-idm` reads, or written back as a new version of the dataset.
+    """
+    from .labeling_tool.config import ServeConfig
+
+    settings = words.parse(ServeConfig)
+    from .labeling_tool.serve import run_serve
+
+    return run_serve(settings)
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -1,4 +1,4 @@
 """The web application of the annotators.
 
-In come clips and recordings, out go corrected labels; the command line serves it.
+In come clips, recordings and videos, out go corrected labels; the command line serves it (`vidact serve`).
 """

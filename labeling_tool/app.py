@@ -1,0 +1,112 @@
+"""The application: routes, protection, the front end's files, and one shape for every refusal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+
+from .context import STATIC, Context
+from .problems import Problem
+from .protection import Protection
+from .routes import auth, exports, live, projects, uploads, users, work
+
+THREADS = 40  # requests worked on at once; saving waits for the disk, not for the processor
+PAGES = (
+    "/",
+    "/login",
+    "/setup",
+    "/work/{path:path}",
+    "/projects/{path:path}",
+    "/people",
+    "/audit",
+    "/settings",
+    "/help",
+)
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"description": "The body is no JSON."},
+    401: {"description": "Log in first."},
+    403: {"description": "Not allowed."},
+    404: {"description": "Not there, or not yours."},
+    409: {"description": "In conflict with what is there; nothing was changed."},
+    413: {"description": "The body is too long."},
+    422: {"description": "A field is wrong; the message says which."},
+}
+
+
+def create_app(context: Context) -> FastAPI:
+    """The ASGI application over an open context. The caller closes the context."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        yield
+
+    app = FastAPI(
+        title="vidact labelling tool",
+        version=_version(),
+        description="Everything the pages do, for scripts: send `Authorization: Bearer <token>` (Settings, Tokens).",
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # its page loads scripts from another site; the document itself is what tools need
+        redoc_url=None,
+        lifespan=lifespan,
+        responses=REFUSALS,
+    )
+    app.state.context = context
+    for module in (auth, users, projects, work, uploads, exports, live):
+        app.include_router(module.router)
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(
+        Protection,
+        public_url=context.config.public_url,
+        upload_paths=("/api/uploads/",),
+        upload_limit=context.upload_limit,
+    )
+    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    for page in PAGES:
+        app.add_api_route(page, _page, methods=["GET"], include_in_schema=False, response_class=HTMLResponse)
+    return app
+
+
+def _page() -> HTMLResponse:
+    """The one page of the front end; its script looks at the address."""
+    return HTMLResponse((STATIC / "index.html").read_text(encoding="utf-8"), headers={"cache-control": "no-cache"})
+
+
+async def _problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    headers = {"retry-after": str(error.more["retry_after_s"])} if "retry_after_s" in error.more else None
+    return JSONResponse(error.body(), status_code=error.status, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    status = 400 if first["type"] == "json_invalid" else 422
+    message = f"{where}: {first['msg']}" if where else str(first["msg"])
+    return JSONResponse({"error": "invalid", "message": message}, status_code=status)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return JSONResponse(
+        {"error": "http", "message": str(error.detail)}, status_code=error.status_code, headers=error.headers
+    )
+
+
+def _version() -> str:
+    try:
+        return version("vidact")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,115 @@
+"""Pictures of a task as one immutable file: a bundle of JPEGs, made once, kept on disk.
+
+    bytes 0-3   "VAB1"
+    bytes 4-7   length of the head, unsigned little-endian
+    then        the head, JSON: lengths of the JPEGs, width, height, and from what they were rendered
+    then        the JPEGs one after the other
+
+The front end loads a bundle whole and decodes it before the first key is pressed: no seeking, no codec, no wrong
+frame.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+MAGIC = b"VAB1"
+RENDERERS = 2  # processes that render at once: one a core of the smallest machine
+FORGET_AFTER_S = 30 * 24 * 3600.0  # pictures that nobody has looked at for a month can be rendered again
+
+Render = Callable[[dict[str, Any], Path], None]
+
+
+def pack(pictures: Sequence[bytes], head: dict[str, Any]) -> bytes:
+    """A bundle of these JPEGs; `head` holds what else the front end should know."""
+    text = json.dumps({**head, "lengths": [len(picture) for picture in pictures]}).encode()
+    return MAGIC + struct.pack("<I", len(text)) + text + b"".join(pictures)
+
+
+def unpack(data: bytes) -> tuple[list[bytes], dict[str, Any]]:
+    """The JPEGs of a bundle and its head. Raises ValueError where it is damaged."""
+    if data[:4] != MAGIC or len(data) < 8:
+        raise ValueError("not a bundle of pictures")
+    (length,) = struct.unpack_from("<I", data, 4)
+    head = json.loads(data[8 : 8 + length])
+    start, pictures = 8 + length, []
+    for size in head["lengths"]:
+        pictures.append(data[start : start + size])
+        start += size
+    if start != len(data):
+        raise ValueError(f"a bundle of {len(data)} bytes should have {start}")
+    return pictures, head
+
+
+class BundleStore:
+    """Bundles by what they show. `get` makes what is missing, once, however many ask; `prepare` does so in advance."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._pool = ThreadPoolExecutor(RENDERERS, thread_name_prefix="render")
+        self._under_way: dict[str, Future[Path]] = {}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def key(recipe: dict[str, Any]) -> str:
+        """The name of the bundle that a recipe makes: a hash, so no name of a user's ever becomes a path."""
+        return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:40]
+
+    def path(self, key: str) -> Path:
+        """Where a bundle lies, or will lie."""
+        return self.folder / key[:2] / f"{key}.vab"
+
+    def prepare(self, recipe: dict[str, Any], render: Render) -> Future[Path]:
+        """Begin to make a bundle unless it is there or under way."""
+        key = self.key(recipe)
+        path = self.path(key)
+        with self._lock:
+            if path.exists():
+                done: Future[Path] = Future()
+                done.set_result(path)
+                return done
+            if key in self._under_way:
+                return self._under_way[key]
+            future = self._pool.submit(self._make, key, path, recipe, render)
+            self._under_way[key] = future
+            return future
+
+    def get(self, recipe: dict[str, Any], render: Render) -> Path:
+        """The bundle's file. Raises what `render` raises."""
+        path = self.prepare(recipe, render).result()
+        os.utime(path)  # so that `forget` knows what is in use
+        return path
+
+    def _make(self, key: str, path: Path, recipe: dict[str, Any], render: Render) -> Path:
+        temporary = path.with_name(f"{key}.{os.getpid()}.{threading.get_ident()}.part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            render(recipe, temporary)
+            os.replace(temporary, path)
+            return path
+        finally:
+            temporary.unlink(missing_ok=True)
+            with self._lock:
+                self._under_way.pop(key, None)
+
+    def forget(self, older_than_s: float = FORGET_AFTER_S) -> int:
+        """Delete bundles that nobody has asked for in that time; returns how many."""
+        limit, count = time.time() - older_than_s, 0
+        for path in self.folder.glob("*/*.vab"):
+            if path.stat().st_mtime < limit:
+                path.unlink(missing_ok=True)
+                count += 1
+        return count
+
+    def close(self) -> None:
+        """Stop rendering what has not begun."""
+        self._pool.shutdown(wait=True, cancel_futures=True)

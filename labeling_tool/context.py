@@ -1,0 +1,70 @@
+"""What a running server holds: its settings, its folder, its database, the log of operations, the picture store."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .config import MIB, ServeConfig
+from .database import Database, sqlite_engine_url
+from .operations import OperationLog
+
+if TYPE_CHECKING:
+    from .bundles import BundleStore
+
+STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(slots=True)
+class Context:
+    """One server process."""
+
+    config: ServeConfig
+    folder: Path
+    database: Database
+    log: OperationLog
+    bundles: BundleStore
+    setup_code: str
+    """What the first-run page must know where strangers could reach it; empty on the loopback address."""
+
+    @classmethod
+    def open(cls, config: ServeConfig) -> Context:
+        """Make the folder, open and migrate the database."""
+        from .bundles import BundleStore
+
+        folder = Path(config.data).resolve()
+        for part in ("pictures", "uploads", "exports"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        os.chmod(folder, 0o700)  # it holds the database of password hashes
+        database = Database(config.database or sqlite_engine_url(folder))
+        database.migrate()
+        loopback = config.host in ("127.0.0.1", "localhost", "::1")
+        return cls(
+            config=config,
+            folder=folder,
+            database=database,
+            log=OperationLog(database),
+            bundles=BundleStore(folder / "pictures"),
+            setup_code="" if loopback and not config.public_url else secrets.token_urlsafe(6),
+        )
+
+    def is_https(self, scheme: str) -> bool:
+        """Whether people reach the server by HTTPS, so that cookies must be marked secure."""
+        if self.config.public_url:
+            return urlsplit(self.config.public_url).scheme == "https"
+        return scheme == "https"
+
+    @property
+    def upload_limit(self) -> int:
+        """Bytes."""
+        return self.config.upload_mib * MIB
+
+    def close(self) -> None:
+        """Finish writing and let go of everything."""
+        self.bundles.close()
+        self.log.close()
+        self.database.close()

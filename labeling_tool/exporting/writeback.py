@@ -1,0 +1,117 @@
+"""Corrected labels written back: a new version of the dataset that the clips came from.
+
+Pixels are copied byte for byte. A corrected clip gets certain labels (probabilities 0 and 1, confidence 1) and says in
+its lineage who corrected it; every other clip is copied as it is. The old version is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.actions import ActionSpec
+from ...datasets.clips import Clip, decode_clip, encode_arrays, encode_json
+from ...datasets.commits import read_commits
+from ...datasets.dataset_info import DatasetInfo
+from ...datasets.manifest import compact, dataset_spec, manifest_hash, read_dataset_json, read_manifest
+from ...datasets.samples import read_sample
+from ...datasets.shards import ShardWriter
+from ...errors import DatasetError
+from ..documents import ActionDocument
+from ..models import Project
+from .submissions import Submission
+
+
+def export_dataset(project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
+    """Write `dataset/` into `folder`; returns counts. Raises DatasetError where the clips come from no dataset."""
+    by_dataset: dict[str, dict[str, Submission]] = {}
+    for submission in found:
+        dataset, row = submission.source.meta.get("dataset"), submission.task.lineage.get("row")
+        if dataset and row:
+            by_dataset.setdefault(dataset, {})[row["key"]] = submission
+    if len(by_dataset) != 1:
+        raise DatasetError(
+            f"{project.name}: submitted clips come from {len(by_dataset)} datasets; writing back needs exactly one "
+            "(recordings and videos have none: export recordings instead)"
+        )
+    ((dataset, corrections),) = by_dataset.items()
+    spec = dataset_spec(dataset)
+    parent = read_dataset_json(dataset)
+    parent_hash = manifest_hash(read_manifest(dataset).to_pylist())
+    origin = {"dataset": dataset, "manifest": parent_hash}
+    target = str(folder / "dataset")
+    counts = {"clips": 0, "corrected_clips": 0, "corrected_buttons": 0}
+    for record in read_commits(dataset):
+        with ShardWriter(target, record.shard, spec) as writer:
+            for row in record.rows:
+                located = {**row, "shard": record.shard}
+                members = read_sample(dataset, located)
+                clip = decode_clip(row["key"], members, frames=False)
+                if row["key"] in corrections:
+                    submission = corrections.pop(row["key"])
+                    corrected = correct(
+                        clip, submission.actions(), spec, provenance=submission.provenance(), parent=origin
+                    )
+                    counts["corrected_clips"] += 1
+                    counts["corrected_buttons"] += int((corrected.buttons != clip.buttons).sum())
+                    clip = corrected
+                    members = {**members, "npz": encode_arrays(clip.arrays()), "json": encode_json(clip.meta)}
+                writer.add_encoded(clip, members)
+                counts["clips"] += 1
+            for letter in record.dead_letters:
+                writer.dead_letter(letter)
+            for reason, ticks in record.drops.items():
+                writer.drop(reason, ticks)
+            writer.commit({**record.extra, "parent": origin})
+    if corrections:
+        raise DatasetError(
+            f"{dataset}: no longer holds {len(corrections)} of the corrected clips, such as {min(corrections)}; "
+            "was it made anew since they were imported?"
+        )
+    compact(
+        target,
+        DatasetInfo(
+            name=f"{parent['name']} (corrected)",
+            spec=spec,
+            labels=parent["labels"],
+            description=f"{parent['description']} Corrected by hand: {counts['corrected_clips']} clips.".strip(),
+            license=parent["license"],
+            idm=parent["idm"],
+            options={**parent["options"], "corrected": {"project": project.name, "parent": dataset, **counts}},
+            environment=parent["environment"],
+        ),
+    )
+    return {**counts, "parent": dataset, "parent_manifest": parent_hash}
+
+
+def correct(
+    clip: Clip, document: ActionDocument, spec: ActionSpec, *, provenance: dict[str, Any], parent: dict[str, str]
+) -> Clip:
+    """The clip with a person's labels; frames they were unsure of carry none."""
+    camera = document.camera.astype(np.float32)
+    if clip.meta.get("idm_sha256") is not None:  # what a model's labels may hold; see `label_checks.py`
+        limits = np.array([axis.quantiser.max_deg for axis in spec.axes], np.float32)
+        camera = np.clip(camera, -limits, limits) if spec.axes else camera
+    bins = spec.quantise(camera)  # (T, A)
+    camera_prob = np.zeros_like(clip.camera_prob)
+    ticks = np.arange(len(camera))
+    for a in range(spec.num_axes):
+        camera_prob[ticks, a, bins[:, a]] = 1
+    return replace(
+        clip,
+        buttons=document.buttons,
+        buttons_prob=document.buttons.astype(np.float16),
+        camera=camera,
+        camera_prob=camera_prob,
+        confidence=np.ones(len(camera), np.float16),
+        valid=document.valid & ~document.unsure,
+        meta={
+            **clip.meta,
+            "label_source": "corrected",
+            "corrected": {**provenance, "parent": parent},
+        },
+    )

@@ -1,0 +1,98 @@
+"""A labelled dataset's least certain clips as tasks of action review."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+from sqlalchemy import select
+
+from ... import storage
+from ...datasets.clips import decode_clip
+from ...datasets.manifest import dataset_spec, read_manifest
+from ...datasets.samples import read_sample
+from ...errors import DatasetError
+from ...progress import Progress
+from ..context import Context
+from ..models import Task
+from ..predictions import Predictions
+from .task_rows import add_task, get_project, get_source
+
+ROW = ("key", "shard", "offset_bytes", "size_bytes", "sample_crc32")  # what finds a clip again
+
+
+def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> list[dict[str, Any]]:
+    """The clips worth a human's time: those with the most expected wrong frames, and a random share of the others."""
+    ranked = sorted(rows, key=lambda row: (-row["valid_frames"] * (1.0 - row["mean_confidence"]), row["key"]))
+    drawn = min(round(count * random_fraction), max(0, len(ranked) - 1))
+    chosen = ranked[: count - drawn]
+    rest = ranked[len(chosen) :]
+    return chosen + random.Random(0).sample(rest, min(drawn, len(rest)))
+
+
+def import_dataset(
+    context: Context, dataset: str, *, clips: int, random_fraction: float, name: str | None = None
+) -> tuple[int, int]:
+    """Make or extend the project that reviews a dataset.
+
+    Args:
+        dataset: folder or bucket prefix; named by the operator.
+        clips: how many clips to take.
+        random_fraction: the share of them, and of the queue, that is random.
+        name: of the project; made from the dataset's by default.
+
+    Returns:
+        Id of the project and the number of new tasks.
+    """
+    spec = dataset_spec(dataset)
+    rows = [row for row in read_manifest(dataset).to_pylist() if row["valid_frames"]]
+    if not rows:
+        raise DatasetError(f"{dataset}: has no clips to review")
+    title = name or f"Review of {storage.join(dataset, '').rstrip('/').rsplit('/', 1)[-1]}"
+    with context.database.write() as session:
+        project = get_project(
+            session, title, "actions", spec=spec.to_dict(), settings={"random_fraction": random_fraction}
+        )
+        known = set(session.scalars(select(Task.identity).where(Task.project_id == project.id)))
+    if project.spec is None or project.kind != "actions":
+        raise DatasetError(f"{dataset}: the project {title!r} is there already and is of another kind")
+    new = 0
+    chosen = [row for row in choose(rows, clips, random_fraction) if f"clip:{row['key']}" not in known]
+    with Progress("Importing uncertain clips", total=len(chosen), unit="clips") as progress:
+        for row in chosen:
+            clip = decode_clip(row["key"], read_sample(dataset, row), frames=False)
+            predictions = Predictions(
+                buttons=np.asarray(clip.buttons, np.uint8),
+                buttons_prob=np.asarray(clip.buttons_prob, np.float32),
+                camera=np.asarray(clip.camera, np.float32),
+                confidence=np.asarray(clip.confidence, np.float32),
+                valid=np.asarray(clip.valid, bool),
+            )
+            with context.database.write() as session:
+                source = get_source(
+                    session,
+                    project,
+                    kind="clip",
+                    name=clip.meta["source_uri"].rsplit("/", 1)[-1],
+                    uri=clip.meta["source_uri"],
+                    sha256=clip.meta["source_sha256"],
+                    meta={"dataset": dataset},
+                )
+                new += add_task(
+                    session,
+                    project,
+                    source,
+                    identity=f"clip:{row['key']}",
+                    pts_ns=clip.meta["pts_ns"],
+                    gain=predictions.gain,
+                    labels=predictions.to_bytes(),
+                    lineage={
+                        "row": {name: row[name] for name in ROW},
+                        "first_tick": row["start_tick"],
+                        "episode_id": row["episode_id"],
+                        "idm_sha256": row["idm_sha256"],
+                    },
+                )
+            progress.advance(1)
+    return project.id, new

@@ -1,0 +1,102 @@
+"""Recordings (mp4 and jsonl) as tasks of action review: the recorded actions are what the annotator starts from."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ...datasets.actions import ActionSpec
+from ...datasets.clips import clip_ranges
+from ...errors import ConfigError, RecordingError, VideoError
+from ...progress import Progress, log
+from ..context import Context
+from ..limited import read_recording_limited
+from ..models import Project
+from ..predictions import Predictions
+from .task_rows import add_task, get_project, get_source
+
+
+def find_stems(paths: Sequence[str]) -> list[Path]:
+    """Stems of the recordings (pairs of .mp4 and .jsonl) under folders and at files, sorted. Raises ConfigError."""
+    stems: set[Path] = set()
+    for path in map(Path, paths):
+        inside = path.rglob("*.jsonl") if path.is_dir() else [path.with_suffix(".jsonl")]
+        found = {p.with_suffix("") for p in inside if p.is_file() and p.with_suffix(".mp4").is_file()}
+        if not found:
+            raise ConfigError(f"{path}: no recordings (pairs of .mp4 and .jsonl) there")
+        stems |= found
+    return sorted(stems)
+
+
+def import_recordings(
+    context: Context, paths: Sequence[str], *, spec_name: str, random_fraction: float, name: str | None = None
+) -> tuple[int, int]:
+    """Make or extend a project that reviews recordings. Returns its id and the number of new tasks."""
+    spec = ActionSpec.load(spec_name)
+    stems = find_stems(paths)
+    title = name or f"Review of {Path(paths[0]).stem}"
+    with context.database.write() as session:
+        project = get_project(
+            session, title, "actions", spec=spec.to_dict(), settings={"random_fraction": random_fraction}
+        )
+    new = 0
+    with Progress("Importing recordings", total=len(stems), unit="recordings") as progress:
+        for stem in stems:
+            try:
+                new += add_recording(context, project, stem)
+            except VideoError as error:
+                log(f"left out: {error}")
+            progress.advance(1)
+    return project.id, new
+
+
+def add_recording(context: Context, project: Project, stem: Path, *, name: str | None = None) -> int:
+    """Cut a recording into tasks of a project; returns how many are new.
+
+    It is read in a limited child process, since contractors' files are strangers' bytes.
+
+    Raises:
+        RecordingError: the project is none of action review.
+        VideoError: the recording cannot be read; reason `no_recording` where frames and lines do not fit.
+    """
+    if project.spec is None:
+        raise RecordingError(f"{stem.name}: the project has no action spec; recordings need one of action review")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "ticks.npz"
+        facts = read_recording_limited(stem, project.spec, out)
+        with np.load(out, allow_pickle=False) as arrays:
+            pts_ns, buttons, camera, valid = (arrays[key] for key in ("pts_ns", "buttons", "camera", "valid"))
+    new = 0
+    with context.database.write() as session:
+        source = get_source(
+            session,
+            project,
+            kind="recording",
+            name=name or facts["name"],
+            uri=str(Path(facts["video"]).resolve()),
+            sha256=facts["sha256"],
+            meta={"fps": facts["fps"], "meta": facts["meta"]},
+        )
+        for start, end in clip_ranges(0, facts["ticks"]):
+            part = slice(start, end)
+            predictions = Predictions(
+                buttons=buttons[part],
+                buttons_prob=buttons[part].astype(np.float32),
+                camera=camera[part],
+                confidence=np.ones(end - start, np.float32),
+                valid=valid[part],
+            )
+            new += add_task(
+                session,
+                project,
+                source,
+                identity=f"rec:{facts['sha256'][:32]}:{start}",
+                pts_ns=pts_ns[part].tolist(),
+                gain=predictions.gain,
+                labels=predictions.to_bytes(),
+                lineage={"first_tick": start, "episode_id": facts["sha256"][:12], "start_ns": int(pts_ns[0])},
+            )
+    return new

@@ -1,0 +1,89 @@
+"""Videos as tasks of clean-or-not: frames at even distances, in batches that a person judges in a few minutes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ConfigError, VideoError
+from ...progress import Progress, log
+from ..context import Context
+from ..limited import probe_limited
+from ..models import Project
+from .task_rows import add_task, get_project, get_source
+
+BATCH_FRAMES = 64  # four pages of the 4x4 grid
+SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".m4v", ".mpg", ".ogv"}
+
+
+def find_videos(paths: Sequence[str]) -> list[Path]:
+    """Video files under folders (at any depth) and at paths, sorted. Raises ConfigError where a path has none."""
+    found: set[Path] = set()
+    for path in map(Path, paths):
+        inside = {p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES} if path.is_dir() else {path}
+        if not inside or not all(p.is_file() for p in inside):
+            raise ConfigError(f"{path}: no videos there ({', '.join(sorted(SUFFIXES))})")
+        found |= inside
+    return sorted(found)
+
+
+def import_videos(
+    context: Context, paths: Sequence[str], *, frame_step_s: float, random_fraction: float, name: str | None = None
+) -> tuple[int, int]:
+    """Make or extend a clean-or-not project. Returns its id and the number of new tasks."""
+    videos = find_videos(paths)
+    title = name or f"Clean or not: {Path(paths[0]).stem}"
+    with context.database.write() as session:
+        project = get_project(session, title, "clean", spec=None, settings={"random_fraction": random_fraction})
+    new = 0
+    with Progress("Importing videos", total=len(videos), unit="videos") as progress:
+        for path in videos:
+            try:
+                new += add_video(context, project, path, frame_step_s=frame_step_s)
+            except VideoError as error:
+                log(f"left out: {error}")
+            progress.advance(1)
+    return project.id, new
+
+
+def add_video(context: Context, project: Project, path: Path, *, frame_step_s: float, name: str | None = None) -> int:
+    """Cut a video into tasks of a clean-or-not project; returns how many are new. Raises VideoError."""
+    with tempfile.TemporaryDirectory() as folder:
+        index = Path(folder) / "index.npy"
+        facts = probe_limited(path, index)
+        pts_ns = np.load(index, allow_pickle=False)
+    shown = evenly(pts_ns, frame_step_s)
+    new = 0
+    with context.database.write() as session:
+        source = get_source(
+            session,
+            project,
+            kind="video",
+            name=name or path.name,
+            uri=str(path.resolve()),
+            sha256=facts["sha256"],
+            meta={key: facts[key] for key in ("codec", "width", "height", "frames", "fps", "duration_s", "truncated")},
+        )
+        for number, start in enumerate(range(0, len(shown), BATCH_FRAMES)):
+            indices = shown[start : start + BATCH_FRAMES]
+            new += add_task(
+                session,
+                project,
+                source,
+                identity=f"video:{facts['sha256'][:32]}:{frame_step_s:g}:{number}",
+                pts_ns=pts_ns[indices].tolist(),
+                gain=0.0,
+                labels=None,
+                lineage={"frame_indices": indices.tolist(), "start_ns": int(pts_ns[0])},
+            )
+    return new
+
+
+def evenly(pts_ns: NDArray[np.int64], step_s: float) -> NDArray[np.int64]:
+    """Indices of the frames on screen every `step_s` seconds, int64, each once."""
+    moments = np.arange(int(pts_ns[0]), int(pts_ns[-1]) + 1, max(1, round(step_s * 1e9)))
+    return np.unique(np.searchsorted(pts_ns, moments, side="right") - 1)

@@ -1,0 +1,237 @@
+"""The tables. Times are whole milliseconds since 1970 (UTC), so that both databases keep the same numbers.
+
+Labels themselves are in no table: they are the replay of `operations` over a task's predictions (`documents.py`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
+
+ROLES = ("admin", "reviewer", "annotator", "contractor")
+PROJECT_KINDS = ("actions", "clean")
+TASK_STATES = ("open", "done")
+ASSIGNMENT_STATES = ("leased", "paused", "returned", "submitted", "approved", "expired", "released")
+HOLDING = ("leased", "paused", "returned", "submitted", "approved")
+"""States in which an assignment takes one of a task's places; a lease does so only until it expires."""
+FINISHED = ("submitted", "approved")
+
+
+def now_ms() -> int:
+    """The present, in milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+class Base(DeclarativeBase):
+    """What all tables share."""
+
+    type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: JSON, list[Any]: JSON, bytes: LargeBinary}
+
+
+class User(Base):
+    """A person. Never deleted, so that history keeps its names; `active` says whether they can log in."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(256))
+    role: Mapped[str] = mapped_column(String(16))
+    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Keys, theme, tour: what the front end keeps for this person."""
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+
+
+class WebSession(Base):
+    """A logged-in browser. Only the hash of its token is kept."""
+
+    __tablename__ = "web_sessions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    csrf: Mapped[str] = mapped_column(String(64))
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    seen_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    expires_ms: Mapped[int] = mapped_column(BigInteger)
+    address: Mapped[str] = mapped_column(String(64), default="")
+    agent: Mapped[str] = mapped_column(String(256), default="")
+
+
+class ApiToken(Base):
+    """A script's key: it acts as its owner. Only the hash is kept."""
+
+    __tablename__ = "api_tokens"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    used_ms: Mapped[int | None] = mapped_column(BigInteger)
+    revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class LoginFailure(Base):
+    """A failed login, for the throttle: in the database, so that several server processes count together."""
+
+    __tablename__ = "login_failures"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(160), index=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+
+
+class Project(Base):
+    """A pile of tasks of one kind under one set of rules."""
+
+    __tablename__ = "projects"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(120), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), default="open")
+    """`open` or `paused`: a paused project hands out no tasks."""
+    spec: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    """The action spec (`ActionSpec.to_dict`); None for clean-or-not."""
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """`ProjectSettings` as JSON."""
+    practice: Mapped[bool] = mapped_column(Boolean, default=False)
+    """The guided tour: everybody gets every task, and nothing of it is exported."""
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+
+
+class Member(Base):
+    """Who may work on a project that is not open to all."""
+
+    __tablename__ = "members"
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+
+
+class Source(Base):
+    """A file that frames are rendered from. `uri` comes from the operator, a dataset's lineage or the upload store."""
+
+    __tablename__ = "sources"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    """`video`, `recording` or `clip`."""
+    name: Mapped[str] = mapped_column(String(200))
+    """What people see of it: never a path."""
+    uri: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Task(Base):
+    """A stretch of frames to be labelled by `needed` people."""
+
+    __tablename__ = "tasks"
+    __table_args__ = (
+        UniqueConstraint("project_id", "identity", name="uq_tasks_identity"),
+        Index("ix_tasks_gain", "project_id", "state", "gain"),
+        Index("ix_tasks_random", "project_id", "state", "random_rank"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
+    identity: Mapped[str] = mapped_column(String(160))
+    """What makes it this task, so that importing twice adds nothing."""
+    state: Mapped[str] = mapped_column(String(16), default="open")
+    needed: Mapped[int] = mapped_column(Integer, default=1)
+    gain: Mapped[float] = mapped_column(Float, default=0.0)
+    """Expected number of wrong frames: the sum of 1 - confidence. The queue gives out the largest first."""
+    random_rank: Mapped[float] = mapped_column(Float)
+    """In [0, 1): the order in which the random share of the queue is drawn."""
+    frames: Mapped[int] = mapped_column(Integer)
+    lineage: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """`pts_ns` of each frame in its source, first tick, clip key, hashes."""
+    labels: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    """Predictions as npz (`predictions.py`); None for clean-or-not."""
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+
+
+class Assignment(Base):
+    """One person's work on one task: the lease, and the head of its operations."""
+
+    __tablename__ = "assignments"
+    __table_args__ = (
+        UniqueConstraint("task_id", "user_id", name="uq_assignments_person"),
+        Index("ix_assignments_user_state", "user_id", "state"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    state: Mapped[str] = mapped_column(String(16), default="leased")
+    lease_ms: Mapped[int] = mapped_column(BigInteger)
+    """When the lease ends unless a heartbeat extends it."""
+    seq: Mapped[int] = mapped_column(Integer, default=0)
+    """Number of its operations; the last one has this `seq`."""
+    served: Mapped[str] = mapped_column(String(16), default="gain")
+    """Why the queue gave it out: `gain` or `random`."""
+    active_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Time with the task on screen and a hand on the keys."""
+    reason: Mapped[str] = mapped_column(Text, default="")
+    """Why a reviewer returned it."""
+    reviewed_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    submitted_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class Operation(Base):
+    """One thing that somebody did. Rows are only ever added."""
+
+    __tablename__ = "operations"
+    __table_args__ = (UniqueConstraint("assignment_id", "seq", name="uq_operations_seq"),)
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Made by the client, so that sending it twice is harmless."""
+    assignment_id: Mapped[int] = mapped_column(ForeignKey("assignments.id"))
+    seq: Mapped[int] = mapped_column(Integer)
+    """1, 2, 3 … within the assignment, given by the server."""
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    client: Mapped[str] = mapped_column(String(40))
+    """Which window made it."""
+    kind: Mapped[str] = mapped_column(String(16))
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    client_ms: Mapped[int] = mapped_column(BigInteger)
+    at_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+
+
+class AuditEntry(Base):
+    """Who did what that is no labelling: logins, users, projects, imports, exports, tokens."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms, index=True)
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    action: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(String(200), default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    address: Mapped[str] = mapped_column(String(64), default="")
+
+
+class Export(Base):
+    """A finished or running export; its files lie in the data folder under its id."""
+
+    __tablename__ = "exports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    format: Mapped[str] = mapped_column(String(24))
+    state: Mapped[str] = mapped_column(String(16), default="running")
+    """`running`, `done` or `failed`."""
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))

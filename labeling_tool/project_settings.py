@@ -1,0 +1,33 @@
+"""The rules of a project, as the admin sets them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from .operation_kinds import Strict
+
+
+class ProjectSettings(Strict):
+    """Kept as JSON beside the project; what is missing has its default."""
+
+    open_to_all: bool = True
+    """Every annotator may work on it; else only its members."""
+    overlap: Annotated[int, Field(ge=1, le=20)] = 1
+    """How many people label each task; none of them sees the others' labels."""
+    random_fraction: Annotated[float, Field(ge=0, le=1)] = 0.15
+    """Share of the queue that is drawn at random instead of by expected gain."""
+    lease_s: Annotated[int, Field(ge=30, le=86_400)] = 900
+    """Seconds without a sign of life after which a task goes to somebody else."""
+    pause_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = 3 * 86_400
+    """Seconds for which a paused task is kept for its annotator."""
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Frames below this confidence are marked as uncertain."""
+    instructions: Annotated[str, Field(max_length=8000)] = ""
+    """What annotators should know; shown with the task."""
+
+
+def settings_of(stored: dict[str, object] | None) -> ProjectSettings:
+    """The settings in a project's row."""
+    return ProjectSettings.model_validate(stored or {})

@@ -1,0 +1,122 @@
+"""What every request passes: body limits, origin checks, security headers. Plain ASGI, so WebSockets pass it too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_LIMIT = 1024 * 1024  # bytes: a batch of operations is some kB
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+)
+HEADERS = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Protection:
+    """Wraps the application.
+
+    Args:
+        app: what to protect.
+        public_url: the address behind which a proxy serves it, or None; its origin is allowed beside the Host's own.
+        upload_paths: prefixes whose bodies may be as long as `upload_limit`.
+        upload_limit: bytes.
+    """
+
+    def __init__(
+        self, app: App, *, public_url: str | None = None, upload_paths: tuple[str, ...] = (), upload_limit: int = 0
+    ):
+        self.app = app
+        self.public_origin = "{0.scheme}://{0.netloc}".format(urlsplit(public_url)).lower() if public_url else None
+        self.upload_paths = upload_paths
+        self.upload_limit = upload_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            if not self.origin_is_ours(scope, required=True):
+                await receive()  # the connect message
+                await send({"type": "websocket.close", "code": 4403, "reason": "foreign origin"})
+                return
+            await self.app(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def origin_is_ours(self, scope: Scope, *, required: bool = False) -> bool:
+        """Whether the request comes from a page of ours. Scripts send no Origin; browsers always do where it counts."""
+        headers = dict(scope["headers"])
+        origin = headers.get(b"origin", b"").decode("latin-1").lower()
+        if not origin:
+            return not required
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        return origin in (f"http://{host}", f"https://{host}") or origin == self.public_origin
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                there = {name for name, _ in message["headers"]}
+                message["headers"] = list(message["headers"]) + [
+                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in there
+                ]
+                if scope["path"].startswith("/api/") and b"cache-control" not in there:
+                    message["headers"].append((b"cache-control", b"no-store"))
+            await send(message)
+
+        if scope["method"] not in SAFE_METHODS and not self.origin_is_ours(scope):
+            await _refuse(send_with_headers, 403, "foreign_origin", "This request comes from another site's page.")
+            return
+        limit = self.upload_limit if scope["path"].startswith(self.upload_paths or ("\0",)) else BODY_LIMIT
+        declared = dict(scope["headers"]).get(b"content-length", b"0")
+        if not declared.isdigit() or int(declared) > limit:
+            await _refuse(send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes.")
+            return
+        # A chunked body declares no length: count what really comes.
+        received, overrun, started = 0, False, False
+
+        async def counting_receive() -> MutableMapping[str, Any]:
+            nonlocal received, overrun
+            message = await receive()
+            if message["type"] == "http.request":
+                received += len(message.get("body", b""))
+                if received > limit:
+                    overrun = True
+                    return {"type": "http.disconnect"}
+            return message
+
+        async def watching_send(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            if overrun and not started:
+                return  # whatever the application says to a body cut short
+            started = True
+            await send_with_headers(message)
+
+        try:
+            await self.app(scope, counting_receive, watching_send)
+        except Exception:
+            if not overrun:
+                raise
+        if overrun and not started:
+            await _refuse(send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes.")
+
+
+async def _refuse(send: Send, status: int, error: str, message: str) -> None:
+    body = json.dumps({"error": error, "message": message}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

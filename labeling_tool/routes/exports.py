@@ -1,0 +1,87 @@
+"""Exports: begin one, see how it goes, fetch it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path
+from fastapi.responses import StreamingResponse
+from sqlalchemy import select
+
+from ..access import ContextOf, Staff
+from ..audit import note
+from ..exporting.run import archive, folder_of, start_export
+from ..models import Export, Project
+from ..operation_kinds import Strict
+from ..problems import Problem, not_found
+
+router = APIRouter(prefix="/api", tags=["export"])
+
+Id = Annotated[int, Path(ge=1, lt=2**31)]
+
+
+class NewExport(Strict):
+    format: Literal["recordings", "dataset", "filter-labels", "parquet", "json"]
+    approved_only: bool = False
+    """Leave out what no reviewer has approved."""
+
+
+@router.get("/projects/{project_id}/exports")
+def exports(project_id: Id, person: Staff, context: ContextOf) -> list[dict[str, Any]]:
+    """A project's exports, newest first."""
+    with context.database.read() as session:
+        rows = session.scalars(select(Export).where(Export.project_id == project_id).order_by(Export.id.desc()))
+        return [_export(row) for row in rows]
+
+
+@router.post("/projects/{project_id}/exports", status_code=201)
+def add_export(project_id: Id, body: NewExport, person: Staff, context: ContextOf) -> dict[str, Any]:
+    """Begin an export."""
+    with context.database.read() as session:
+        project = session.get(Project, project_id)
+    if project is None:
+        raise not_found("project")
+    row = start_export(context, project, body.format, approved_only=body.approved_only, user_id=person.id)
+    with context.database.write() as session:
+        note(session, person.id, "exported", project.name, address=person.address, format=body.format, export=row.id)
+    return _export(row)
+
+
+@router.get("/exports/{export_id}")
+def export(export_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]:
+    """How an export goes: `running`, `done` or `failed`, with counts or the reason."""
+    with context.database.read() as session:
+        row = session.get(Export, export_id)
+    if row is None:
+        raise not_found("export")
+    return _export(row)
+
+
+@router.get("/exports/{export_id}/archive", response_class=StreamingResponse)
+def fetch(export_id: Id, person: Staff, context: ContextOf) -> StreamingResponse:
+    """The export as a tar."""
+    with context.database.read() as session:
+        row = session.get(Export, export_id)
+        project = session.get(Project, row.project_id) if row else None
+    if row is None or project is None:
+        raise not_found("export")
+    folder = folder_of(context, export_id)
+    if row.state != "done" or not folder.is_dir():
+        raise Problem(409, "not_ready", f"This export is {row.state}.")
+    name = f"{re.sub(r'[^A-Za-z0-9]+', '-', project.name).strip('-').lower() or 'project'}-{row.format}-{row.id}"
+    return StreamingResponse(
+        archive(folder, name),
+        media_type="application/x-tar",
+        headers={"content-disposition": f'attachment; filename="{name}.tar"'},
+    )
+
+
+def _export(row: Export) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "format": row.format,
+        "state": row.state,
+        "detail": row.detail,
+        "created_ms": row.created_ms,
+    }

@@ -1,0 +1,66 @@
+"""A WebSocket that tells open pages how projects go on, so that nobody reloads to see it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+
+from ..access import Person, context_of, identify, may_see
+from ..context import Context
+from ..models import Member, Project
+from ..problems import Problem
+from ..progress_numbers import progress_of
+
+router = APIRouter()
+
+EVERY_S = 5.0
+
+
+@router.websocket("/api/live")
+async def live(socket: WebSocket) -> None:
+    """Send `{"projects": {id: progress}}` at once and then whenever it has changed."""
+    context = context_of(socket)
+    try:
+        person = await run_in_threadpool(identify, socket)
+    except Problem:
+        await socket.close(code=4401, reason="login needed")
+        return
+    await socket.accept()
+    closed = asyncio.create_task(_until_closed(socket))
+    said: dict[str, Any] | None = None
+    try:
+        while not closed.done():
+            current = await run_in_threadpool(_progress, context, person)
+            if current != said:
+                said = current
+                await socket.send_json({"projects": current})
+            await asyncio.wait([closed], timeout=EVERY_S)
+            await run_in_threadpool(identify, socket)  # logged out or deactivated in the meantime
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the page is gone
+    except Problem:
+        await socket.close(code=4401, reason="login needed")
+    finally:
+        closed.cancel()
+
+
+async def _until_closed(socket: WebSocket) -> None:
+    try:
+        while True:
+            await socket.receive_text()
+    except (WebSocketDisconnect, RuntimeError, KeyError):
+        return
+
+
+def _progress(context: Context, person: Person) -> dict[str, Any]:
+    with context.database.read() as session:
+        mine = set(session.scalars(select(Member.project_id).where(Member.user_id == person.id)))
+        return {
+            str(project.id): progress_of(session, project)
+            for project in session.scalars(select(Project))
+            if may_see(project, person, {person.id} if project.id in mine else set())
+        }

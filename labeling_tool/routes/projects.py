@@ -1,0 +1,198 @@
+"""Projects: their rules, their people, how far they are, and the work that has come in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from sqlalchemy import delete, func, select, update
+
+from ...datasets.actions import ActionSpec
+from ...errors import SpecError
+from ..access import Admin, Anybody, ContextOf, Staff, may_see
+from ..audit import note
+from ..models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..operation_kinds import Strict
+from ..problems import Problem, not_found
+from ..progress_numbers import people_of, progress_of
+from ..project_settings import ProjectSettings, settings_of
+
+router = APIRouter(prefix="/api/projects", tags=["projects"])
+
+Id = Annotated[int, Path(ge=1, lt=2**31)]
+Title = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
+SPECS = ("crafter", "doom", "minecraft")
+PAGE = 100
+
+
+class NewProject(Strict):
+    name: Title
+    kind: Literal["actions", "clean"]
+    spec: Literal["crafter", "doom", "minecraft"] | None = None
+    """A built-in action spec, for action review; a dataset brings its own."""
+    settings: ProjectSettings = ProjectSettings()
+
+
+class ProjectChange(Strict):
+    name: Title | None = None
+    state: Literal["open", "paused"] | None = None
+    settings: ProjectSettings | None = None
+
+
+class Members(Strict):
+    users: Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(max_length=1000)]
+
+
+@router.get("")
+def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
+    """The projects that I may work on, with their progress and what of mine waits in them."""
+    with context.database.read() as session:
+        members: dict[int, set[int]] = {}
+        for project_id, user_id in session.execute(select(Member.project_id, Member.user_id)):
+            members.setdefault(project_id, set()).add(user_id)
+        mine: dict[int, dict[str, int]] = {}
+        for project_id, state, count in session.execute(
+            select(Task.project_id, Assignment.state, func.count())
+            .join(Task, Task.id == Assignment.task_id)
+            .where(Assignment.user_id == person.id)
+            .group_by(Task.project_id, Assignment.state)
+        ):
+            mine.setdefault(project_id, {})[state] = count
+        rows = session.scalars(select(Project).order_by(Project.practice.desc(), Project.name)).all()
+        return [
+            {**_project(project), "progress": progress_of(session, project), "mine": mine.get(project.id, {})}
+            for project in rows
+            if may_see(project, person, members.get(project.id, set()))
+        ]
+
+
+@router.post("", status_code=201)
+def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str, Any]:
+    """Make a project."""
+    if body.kind == "actions" and body.spec is None:
+        raise Problem(422, "spec_needed", f"Action review needs an action spec: one of {', '.join(SPECS)}.")
+    try:
+        spec = ActionSpec.load(body.spec).to_dict() if body.kind == "actions" and body.spec else None
+    except SpecError as error:
+        raise Problem(422, "bad_spec", str(error)) from error
+    with context.database.write() as session:
+        if session.scalars(select(Project.id).where(Project.name == body.name)).first() is not None:
+            raise Problem(409, "taken", f"There is a project called {body.name} already.")
+        project = Project(
+            name=body.name, kind=body.kind, spec=spec, settings=body.settings.model_dump(), created_by=person.id
+        )
+        session.add(project)
+        session.flush()
+        note(session, person.id, "project made", body.name, address=person.address, kind=body.kind)
+        return _project(project)
+
+
+@router.get("/{project_id}")
+def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]:
+    """A project in full: rules, progress, people."""
+    with context.database.read() as session:
+        row = session.get(Project, project_id)
+        if row is None:
+            raise not_found("project")
+        members = session.execute(
+            select(User.id, User.name).join(Member, Member.user_id == User.id).where(Member.project_id == project_id)
+        ).all()
+        return {
+            **_project(row),
+            "settings": settings_of(row.settings).model_dump(),
+            "progress": progress_of(session, row),
+            "people": people_of(session, project_id),
+            "members": [{"id": user_id, "name": name} for user_id, name in members],
+        }
+
+
+@router.patch("/{project_id}")
+def change_project(project_id: Id, body: ProjectChange, person: Admin, context: ContextOf) -> dict[str, Any]:
+    """Rename, pause, open, or change the rules. A new overlap holds for tasks that are not done yet."""
+    with context.database.write() as session:
+        row = session.get(Project, project_id, with_for_update=True)
+        if row is None:
+            raise not_found("project")
+        if body.name and body.name != row.name:
+            if session.scalars(select(Project.id).where(Project.name == body.name)).first() is not None:
+                raise Problem(409, "taken", f"There is a project called {body.name} already.")
+            row.name = body.name
+        row.state = body.state or row.state
+        if body.settings is not None:
+            row.settings = body.settings.model_dump()
+            if not row.practice:
+                session.execute(
+                    update(Task)
+                    .where(Task.project_id == project_id, Task.state == "open")
+                    .values(needed=body.settings.overlap)
+                )
+        note(session, person.id, "project changed", row.name, address=person.address,
+             changed=body.model_dump(exclude_none=True))  # fmt: skip
+        return {**_project(row), "settings": settings_of(row.settings).model_dump()}
+
+
+@router.put("/{project_id}/members")
+def set_members(project_id: Id, body: Members, person: Admin, context: ContextOf) -> dict[str, int]:
+    """Who may work on it where it is not open to all."""
+    with context.database.write() as session:
+        row = session.get(Project, project_id)
+        if row is None:
+            raise not_found("project")
+        there = set(session.scalars(select(User.id).where(User.id.in_(body.users))))
+        session.execute(delete(Member).where(Member.project_id == project_id))
+        session.add_all(Member(project_id=project_id, user_id=user_id) for user_id in sorted(there))
+        note(session, person.id, "members set", row.name, address=person.address, users=sorted(there))
+        return {"members": len(there)}
+
+
+@router.get("/{project_id}/submissions")
+def submissions(
+    project_id: Id,
+    person: Staff,
+    context: ContextOf,
+    state: Annotated[Literal["submitted", "approved", "returned", "all"], Query()] = "all",
+    before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+) -> dict[str, Any]:
+    """Work that has come in, newest first, a page at a time."""
+    with context.database.read() as session:
+        if session.get(Project, project_id) is None:
+            raise not_found("project")
+        wanted = (*FINISHED, "returned") if state == "all" else (state,)
+        statement = (
+            select(Assignment, User.name, Source.name, Task.frames)
+            .join(Task, Task.id == Assignment.task_id)
+            .join(Source, Source.id == Task.source_id)
+            .join(User, User.id == Assignment.user_id)
+            .where(Task.project_id == project_id, Assignment.state.in_(wanted))
+        )
+        if before is not None:
+            statement = statement.where(Assignment.id < before)
+        rows = session.execute(statement.order_by(Assignment.id.desc()).limit(PAGE)).all()
+        found = [
+            {
+                "id": assignment.id,
+                "task_id": assignment.task_id,
+                "who": name,
+                "source": source,
+                "frames": frames,
+                "state": assignment.state,
+                "operations": assignment.seq,
+                "active_ms": assignment.active_ms,
+                "submitted_ms": assignment.submitted_ms,
+                "served": assignment.served,
+            }
+            for assignment, name, source, frames in rows
+        ]
+        return {"submissions": found, "next": found[-1]["id"] if len(found) == PAGE else None}
+
+
+def _project(row: Project) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "state": row.state,
+        "practice": row.practice,
+        "spec": row.spec["name"] if row.spec else None,
+    }

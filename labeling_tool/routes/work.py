@@ -1,0 +1,289 @@
+"""The annotator's day: claim, see, save, pause, submit; and the reviewer's verdict."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import FileResponse
+from pydantic import Field
+from sqlalchemy import select
+from sqlalchemy.orm import Session, undefer
+
+from ...datasets.actions import ActionSpec
+from ...errors import VidactError
+from .. import rendering, work_queue
+from ..access import STAFF, ContextOf, Labeller, Person, Staff, may_see
+from ..audit import note
+from ..bundles import BundleStore
+from ..context import Context
+from ..documents import replay_actions, replay_clean
+from ..models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..operation_kinds import Batch, Strict
+from ..operations import operation_json, operations_of
+from ..practice.tasks import score_actions, score_clean
+from ..predictions import Predictions
+from ..problems import Problem, not_found
+from ..project_settings import settings_of
+
+router = APIRouter(prefix="/api", tags=["work"])
+
+Id = Annotated[int, Path(ge=1, lt=2**31)]
+FRAMES_KEPT_S = 7 * 24 * 3600  # the browser may keep a task's pictures: their address names their content
+
+
+class Claim(Strict):
+    beside: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    """The assignment on screen: another one is wanted, to be ready when it is done."""
+
+
+class Beat(Strict):
+    assignments: Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(max_length=20)]
+
+
+class Submission(Strict):
+    seq: Annotated[int, Field(ge=0, lt=2**31)]
+    """The last operation that the window knows."""
+
+
+class Verdict(Strict):
+    verdict: Literal["approve", "return"]
+    reason: Annotated[str, Field(max_length=2000)] = ""
+
+
+@router.post("/projects/{project_id}/claim")
+def claim(project_id: Id, body: Claim, person: Labeller, context: ContextOf) -> dict[str, Any]:
+    """The next task for me, its lease begun; `assignment` is null when nothing is left."""
+    with context.database.read() as session:
+        _require_project(session, project_id, person)
+    assignment = work_queue.claim(context.database, person.id, project_id, beside=body.beside)
+    if assignment is None:
+        return {"assignment": None}
+    with context.database.read() as session:
+        task, source = _task_and_source(session, assignment.task_id)
+        frames = _prepare(context, task, source)
+    return {"assignment": assignment.id, "frames": frames}
+
+
+@router.post("/heartbeat")
+def heartbeat(body: Beat, person: Labeller, context: ContextOf) -> dict[str, str]:
+    """Keep my leases; says of each whether it is `held`, `lost`, or what has become of it."""
+    states = work_queue.heartbeat(context.database, person.id, body.assignments)
+    return {str(assignment): state for assignment, state in states.items()}
+
+
+@router.get("/assignments")
+def my_assignments(
+    person: Labeller, context: ContextOf, state: Annotated[str | None, Query(max_length=16)] = None
+) -> list[dict[str, Any]]:
+    """My work, newest first: what I may go on with, what was returned, what is done."""
+    with context.database.read() as session:
+        statement = (
+            select(Assignment, Task.project_id, Project.name, Project.kind)
+            .join(Task, Task.id == Assignment.task_id)
+            .join(Project, Project.id == Task.project_id)
+            .where(Assignment.user_id == person.id)
+        )
+        if state:
+            statement = statement.where(Assignment.state == state)
+        rows = session.execute(statement.order_by(Assignment.id.desc()).limit(200)).all()
+        return [
+            {**_assignment(assignment), "project_id": project_id, "project": name, "kind": kind}
+            for assignment, project_id, name, kind in rows
+        ]
+
+
+@router.get("/assignments/{assignment_id}")
+def assignment(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, Any]:
+    """Everything a screen needs: task, predictions, operations so far."""
+    with context.database.read() as session:
+        row, task, project = _visible(session, assignment_id, person, labels=True)
+        source = session.get_one(Source, task.source_id)
+        frames = _prepare(context, task, source)
+        spec = ActionSpec.from_dict(project.spec) if project.spec else None
+        rules = settings_of(project.settings)
+        return {
+            "assignment": _assignment(row),
+            "mine": row.user_id == person.id,
+            "person": session.get_one(User, row.user_id).name,
+            "task": {
+                "id": task.id,
+                "frames": task.frames,
+                "pts_ns": [pts - task.lineage["pts_ns"][0] for pts in task.lineage["pts_ns"]],
+                "start_ns": task.lineage["pts_ns"][0] - task.lineage.get("start_ns", 0),
+                "first_tick": task.lineage.get("first_tick"),
+                "source": source.name,
+                "pictures": frames,
+            },
+            "project": {
+                "id": project.id,
+                "name": project.name,
+                "kind": project.kind,
+                "practice": project.practice,
+                "threshold": rules.threshold,
+                "instructions": rules.instructions,
+                "lease_s": rules.lease_s,
+                "buttons": list(spec.button_names) if spec else [],
+                "inputs": [button.inputs[0] if button.inputs else "" for button in spec.buttons] if spec else [],
+                "axes": [
+                    {"name": axis.name, "input": axis.input, "max_deg": axis.quantiser.max_deg}
+                    for axis in (spec.axes if spec else ())
+                ],
+            },
+            "predictions": Predictions.from_bytes(task.labels).to_json() if task.labels else None,
+            "operations": [operation_json(op) for op in operations_of(session, row.id)],
+        }
+
+
+@router.post("/assignments/{assignment_id}/operations")
+def append(assignment_id: Id, body: Batch, person: Labeller, context: ContextOf) -> dict[str, Any]:
+    """Save a batch of operations; answered when it is on disk. Sending it again is harmless."""
+    return context.log.append(assignment_id, person.id, is_staff=person.role in STAFF, batch=body)
+
+
+@router.get("/assignments/{assignment_id}/operations")
+def operations(
+    assignment_id: Id, person: Labeller, context: ContextOf, after: Annotated[int, Query(ge=0, lt=2**31)] = 0
+) -> dict[str, Any]:
+    """The full history: who changed what, when, in which window."""
+    with context.database.read() as session:
+        row, _, _ = _visible(session, assignment_id, person)
+        ops = operations_of(session, row.id, after)
+        names = dict(
+            session.execute(select(User.id, User.name).where(User.id.in_({op.user_id for op in ops}))).tuples().all()
+        )
+        return {"operations": [{**operation_json(op), "who": names.get(op.user_id, "")} for op in ops]}
+
+
+@router.post("/assignments/{assignment_id}/pause")
+def pause(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, str]:
+    """Keep the task for me over a longer time."""
+    work_queue.pause(context.database, person.id, assignment_id)
+    return {"state": "paused"}
+
+
+@router.post("/assignments/{assignment_id}/release")
+def release(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, str]:
+    """Give the task back to the queue; what I did stays in its history."""
+    work_queue.release(context.database, person.id, assignment_id)
+    return {"state": "released"}
+
+
+@router.post("/assignments/{assignment_id}/submit")
+def submit(assignment_id: Id, body: Submission, person: Labeller, context: ContextOf) -> dict[str, str]:
+    """Finish the task."""
+    return {"state": work_queue.submit(context.database, person.id, assignment_id, seq=body.seq)}
+
+
+@router.post("/assignments/{assignment_id}/reopen")
+def reopen(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, str]:
+    """Take my submission back."""
+    work_queue.reopen(context.database, person.id, assignment_id)
+    return {"state": "leased"}
+
+
+@router.post("/assignments/{assignment_id}/review")
+def review(assignment_id: Id, body: Verdict, person: Staff, context: ContextOf) -> dict[str, str]:
+    """Approve somebody's work, or return it with a reason."""
+    work_queue.review(context.database, person.id, assignment_id, body.verdict, body.reason)
+    with context.database.write() as session:
+        note(session, person.id, f"work {body.verdict}d" if body.verdict == "approve" else "work returned",
+             f"assignment {assignment_id}", address=person.address, reason=body.reason)  # fmt: skip
+    return {"state": "approved" if body.verdict == "approve" else "returned"}
+
+
+@router.get("/assignments/{assignment_id}/score")
+def score(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, Any]:
+    """How a practice task went: frames right, and where it is still wrong."""
+    with context.database.read() as session:
+        row, task, project = _visible(session, assignment_id, person, labels=True)
+        ops = operations_of(session, row.id)
+    if not project.practice or row.state not in FINISHED:
+        raise not_found("score")
+    if project.spec is None:
+        return score_clean(task, replay_clean(task.frames, ops))
+    document = replay_actions(Predictions.from_bytes(task.labels or b""), ops)
+    return score_actions(task, document, ActionSpec.from_dict(project.spec))
+
+
+@router.get("/tasks/{task_id}/pictures/{key}", response_class=FileResponse)
+def pictures(
+    task_id: Id, key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")], person: Labeller, context: ContextOf
+) -> FileResponse:
+    """The task's frames: a bundle of JPEGs (see docs/labeling_tool.md), rendered when it is asked for first."""
+    with context.database.read() as session:
+        task, source = _task_and_source(session, task_id)
+        project = _require_project(session, task.project_id, person)
+        if person.role not in STAFF and not project.practice:
+            mine = select(Assignment.id).where(Assignment.task_id == task_id, Assignment.user_id == person.id)
+            if session.scalars(mine).first() is None:
+                raise not_found("task")
+        recipe = rendering.recipe_of(task, source)
+    if BundleStore.key(recipe) != key:
+        raise not_found("picture bundle")
+    try:
+        path = context.bundles.get(recipe, lambda asked, out: rendering.render(context, asked, out))
+    except VidactError as error:
+        reason = str(error).replace(str(recipe["uri"]), source.name)
+        raise Problem(410, "gone", f"The frames cannot be shown: {reason}. Skip this task.") from error
+    return FileResponse(
+        path,
+        media_type="application/octet-stream",
+        headers={"cache-control": f"private, max-age={FRAMES_KEPT_S}, immutable", "etag": f'"{key}"'},
+    )
+
+
+def _prepare(context: Context, task: Task, source: Source) -> str:
+    """Begin to render a task's pictures; returns their address."""
+    recipe = rendering.recipe_of(task, source)
+    context.bundles.prepare(recipe, lambda asked, out: rendering.render(context, asked, out))
+    return f"/api/tasks/{task.id}/pictures/{BundleStore.key(recipe)}"
+
+
+def _task_and_source(session: Session, task_id: int) -> tuple[Task, Source]:
+    found = session.execute(
+        select(Task, Source).join(Source, Source.id == Task.source_id).where(Task.id == task_id)
+    ).first()
+    if found is None:
+        raise not_found("task")
+    return found[0], found[1]
+
+
+def _require_project(session: Session, project_id: int, person: Person) -> Project:
+    project = session.get(Project, project_id)
+    members = set(session.scalars(select(Member.user_id).where(Member.project_id == project_id)))
+    if project is None or not may_see(project, person, members):
+        raise not_found("project")
+    return project
+
+
+def _visible(
+    session: Session, assignment_id: int, person: Person, *, labels: bool = False
+) -> tuple[Assignment, Task, Project]:
+    """An assignment that is mine, or whose work I review."""
+    statement = (
+        select(Assignment, Task, Project)
+        .join(Task, Task.id == Assignment.task_id)
+        .join(Project, Project.id == Task.project_id)
+        .where(Assignment.id == assignment_id)
+    )
+    if labels:
+        statement = statement.options(undefer(Task.labels))
+    found = session.execute(statement).first()
+    if found is None or not (found[0].user_id == person.id or person.role in STAFF):
+        raise not_found("assignment")
+    return found[0], found[1], found[2]
+
+
+def _assignment(row: Assignment) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "task_id": row.task_id,
+        "state": row.state,
+        "finished": row.state in FINISHED,
+        "lease_ms": row.lease_ms,
+        "seq": row.seq,
+        "reason": row.reason,
+        "active_ms": row.active_ms,
+        "submitted_ms": row.submitted_ms,
+    }

@@ -1,0 +1,114 @@
+"""`vidact serve`: open the folder, import what is named, serve."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from ..errors import ConfigError, MissingDependencyError, VidactError
+from ..progress import log
+from .config import ServeConfig
+
+if TYPE_CHECKING:
+    from .context import Context
+
+
+def run_serve(config: ServeConfig) -> int:
+    """Serve until interrupted. Imports run beside the server, so that the first page is there at once."""
+    try:
+        import uvicorn
+
+        from .app import create_app
+        from .context import STATIC
+        from .context import Context as ServerContext
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"vidact serve needs the package {error.name!r}: pip install 'vidact[label]'"
+        ) from error
+    if not (STATIC / "index.html").is_file():
+        raise ConfigError(
+            f"{STATIC}: the front end has not been bundled; run `make setup` in the repository (wheels bring it)"
+        )
+    listening = _listen(config)
+    context = ServerContext.open(config)
+    try:
+        port = listening.getsockname()[1]
+        host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::") else config.host
+        log(f"vidact serve: {config.public_url or f'http://{host}:{port}'}")
+        if context.setup_code and _is_new(context):
+            log(f"The first-run page asks for this code: {context.setup_code}")
+        threading.Thread(target=_import_all, args=(context, config), name="import", daemon=True).start()
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(context),
+                log_level="info" if config.log_requests else "warning",
+                proxy_headers=True,
+                forwarded_allow_ips="127.0.0.1",
+                server_header=False,
+                ws="websockets-sansio",
+                timeout_graceful_shutdown=5,
+            )
+        )
+        server.run(sockets=[listening])
+    finally:
+        context.close()
+    return 0
+
+
+def _listen(config: ServeConfig) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+        listening = socket.socket(family)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((config.host, config.port))
+    except OSError as error:
+        raise ConfigError(
+            f"host {config.host} and port {config.port} cannot be listened on: {os.strerror(error.errno or 0)}; "
+            "choose another with --port"
+        ) from error
+    return listening
+
+
+def _is_new(context: Context) -> bool:
+    from sqlalchemy import func, select
+
+    from .models import User
+
+    assert isinstance(context, Context)
+    with context.database.read() as session:
+        return session.execute(select(func.count()).select_from(User)).scalar_one() == 0
+
+
+def _import_all(context: Context, config: ServeConfig) -> None:
+    from .importing.datasets import import_dataset
+    from .importing.recordings import import_recordings
+    from .importing.videos import import_videos
+    from .practice.tasks import import_practice
+
+    assert isinstance(context, Context)
+    share = config.random_fraction
+    jobs = [
+        *([("practice", lambda: import_practice(context))] if config.practice else []),
+        *(
+            (dataset, lambda d=dataset: import_dataset(context, d, clips=config.clips, random_fraction=share))
+            for dataset in config.review
+        ),
+        *(
+            (path, lambda p=path: import_recordings(context, [p], spec_name=config.spec, random_fraction=share))
+            for path in config.recordings
+        ),
+        *(
+            (path, lambda p=path: import_videos(context, [p], frame_step_s=config.frame_step_s, random_fraction=share))
+            for path in config.clean
+        ),
+    ]
+    for what, job in jobs:
+        try:
+            _, new = job()
+            if new:
+                log(f"{what}: {new} new tasks")
+        except VidactError as error:
+            log(f"{what}: not imported: {error}")
+    context.bundles.forget()
