@@ -151,14 +151,33 @@ class LinearModel:
 
 
 def difference_features(frames: Iterable[NDArray[np.uint8]]) -> Array:
-    """How the picture changes: from batches uint8 [n, H, W, 3] of one recording ► [N, F].
+    """How the picture changes: batches uint8 [n, H, W, 3] of one recording ► [N, F]."""
+    stream = DifferenceStream()
+    for batch in frames:
+        stream.add(batch)
+    return stream.result()
 
-    Differences of a coarse grey picture, and their absolute values, to the next frame and from the one before.
+
+class DifferenceStream:
+    """Collects `difference_features` of frames that pass by; holds coarse pictures only.
+
+    Features are the differences of a coarse grey picture, and their absolute values, to the next frame and from the one
+    before.
     """
-    coarse = np.concatenate([_coarse(batch) for batch in frames])  # (N, GRID²)
-    after = np.diff(coarse, axis=0, append=coarse[-1:])
-    before = np.diff(coarse, axis=0, prepend=coarse[:1])
-    return np.concatenate([after, np.abs(after), before, np.abs(before)], axis=1).astype(np.float64)
+
+    def __init__(self) -> None:
+        self._coarse: list[NDArray[np.float32]] = []
+
+    def add(self, frames: NDArray[np.uint8]) -> None:
+        """The next frames, uint8 [n, H, W, 3]."""
+        self._coarse.append(_coarse(frames))
+
+    def result(self) -> Array:
+        """[N, F] of all frames so far."""
+        coarse = np.concatenate(self._coarse)  # (N, GRID²)
+        after = np.diff(coarse, axis=0, append=coarse[-1:])
+        before = np.diff(coarse, axis=0, prepend=coarse[:1])
+        return np.concatenate([after, np.abs(after), before, np.abs(before)], axis=1).astype(np.float64)
 
 
 def _coarse(frames: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -282,7 +282,7 @@ class EvalIDMConfig:
     device: str = "auto"
     """cpu, cuda or auto."""
     threads: int = 0
-    """Threads of the network; 0 takes all cores."""
+    """Recordings labelled side by side on the CPU; 0 takes one a core."""
     plots: bool = True
     """Whether to draw plots."""
 

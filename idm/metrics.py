@@ -195,6 +195,18 @@ class Figures:
             confidence=_confidence(sums),
         )
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Figures]) -> Figures:
+        """Join along W."""
+
+        def joined(name: str) -> Any:
+            values = [getattr(part, name) for part in parts]
+            if isinstance(values[0], dict):
+                return {key: np.concatenate([value[key] for value in values]) for key in values[0]}
+            return np.concatenate(values)
+
+        return cls(**{f.name: joined(f.name) for f in fields(cls)})
+
 
 def transition_counts(
     predicted: NDArray[np.bool_],

@@ -64,6 +64,7 @@ class Predictor:
         self.model, self.spec, self.calibration, self.sha256 = model, spec, calibration, sha256
         self.radius = model.radius
         self._runner = WindowRunner(model, dtype)
+        self.device = self._runner.device
 
     @classmethod
     def load(

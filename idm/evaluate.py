@@ -1,0 +1,245 @@
+"""`vidact eval-idm`: how good an IDM's labels are on play it has not seen, beside baselines, with intervals.
+
+Writes `metrics.json` and plots. Recordings are streamed: nothing but labels is held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..datasets.actions import ActionSpec
+from ..datasets.recordings import Recording, find_recordings
+from ..networks.checkpoints import load_checkpoint
+from ..progress import Progress, log
+from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
+from .config import EvalIDMConfig
+from .finish import load_baselines
+from .metrics import (
+    Figures,
+    Labelling,
+    Sums,
+    Truth,
+    bootstrap_weights,
+    interval,
+    plain,
+    risk_coverage,
+)
+from .predict import Predictor
+
+BASELINES = ("always_released", "rates", "frame_difference")
+ORACLE = "copy_last"
+METRICS_FILE = "metrics.json"
+
+
+def eval_idm(config: EvalIDMConfig) -> int:
+    """Measure and draw; returns the exit code. Raises what the user can mend as VidactError."""
+    out = Path(config.out)
+    # One thread a recording: small networks gain nothing from several threads a product, and lose much on a busy machine.
+    predictor = Predictor.load(config.checkpoint, device=config.device, threads=1)
+    spec = predictor.spec
+    recordings = find_recordings(config.recordings)
+    judge = _Judge(predictor, *load_baselines(load_checkpoint(config.checkpoint), spec), seed=config.seed)
+    total = sum(recording.num_ticks(spec) for recording in recordings)
+    workers = 1 if predictor.device.type != "cpu" else config.threads or os.cpu_count()
+    with (
+        Progress("Labelling held-out play", total=total, unit="ticks") as progress,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        judged = list(pool.map(lambda pair: judge(*pair, progress), enumerate(recordings)))
+    play = [(recording, *one.play) for recording, one in zip(recordings, judged, strict=True)]
+    sums = {name: [one.sums[name] for one in judged] for name in judged[0].sums}
+    stacked = {name: Sums.stack(one) for name, one in sums.items()}
+    result = report(stacked, spec, config)
+    result |= {
+        "checkpoint": {"uri": config.checkpoint, "sha256": predictor.sha256},
+        "spec": {"name": spec.name, "version": spec.version, "sha256": spec.sha256},
+        "recordings": {recording.name: recording.sha256 for recording in recordings},
+        "settings": asdict(config),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(out / METRICS_FILE, result)
+    if config.plots:
+        from .plots import draw_all
+
+        draw_all(out, result, play, spec)
+    log(summary(result))
+    return 0
+
+
+def truth_of(recording: Recording, spec: ActionSpec) -> Truth:
+    """The true labels of a recording's first phase."""
+    actions = recording.actions(spec)
+    return Truth(buttons=actions.buttons, camera=actions.camera, valid=actions.valid)
+
+
+def label(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int) -> Labelling:
+    """Labels of a whole recording."""
+    whole = (0, ticks)
+    parts = list(predictor.predict(frames, start=0, stretch=whole, keep=whole))
+    return Labelling(
+        buttons=np.concatenate([part.buttons for part in parts]),
+        buttons_prob=np.concatenate([part.buttons_prob for part in parts]),
+        camera=np.concatenate([part.camera for part in parts]),
+        confidence=np.concatenate([part.confidence for part in parts]),
+    )
+
+
+def report(stacked: dict[str, Sums], spec: ActionSpec, config: EvalIDMConfig) -> dict[str, Any]:
+    """`metrics.json` from the sums of each recording under each labelling."""
+    recordings = len(stacked["idm"].ticks)
+    weights = bootstrap_weights(recordings, config.bootstrap if recordings > 1 else 0, config.seed)
+    held = stacked["idm"].confusion[..., 0] + stacked["idm"].confusion[..., 2]  # (R, K)
+    pressed = held.sum(0) > 0
+    figures = {name: _figures(sums, weights, spec, pressed) for name, sums in stacked.items()}
+    idm = figures["idm"]
+    total = stacked["idm"].weighted(np.ones((1, recordings)))
+    kept, wrong = risk_coverage(total.ranking[0])
+    ticks, probability, right = (total.confidence[0, :, i] for i in range(3))
+    some = ticks > 0
+    return {
+        **_figures_dict(idm, spec),
+        "mouse_within_one_bin": _by_axis(idm.motion_near[0], spec),
+        "baselines": {name: _figures_dict(figures[name], spec) for name in BASELINES},
+        "oracle": {ORACLE: _figures_dict(figures[ORACLE], spec)},
+        "ci95": {name: interval(values) for name, values in idm.headline.items()},
+        "gain": {
+            base: {
+                name: {"value": plain(values[0]), "ci95": interval(values)}
+                for name, values in _differences(idm, figures[base]).items()
+            }
+            for base in BASELINES
+        },
+        "confidence": {
+            **{name: plain(values[0]) for name, values in idm.confidence.items()},
+            "reliability": {
+                "confidence": (probability[some] / ticks[some]).tolist(),
+                "right": (right[some] / ticks[some]).tolist(),
+                "ticks": ticks[some].tolist(),
+            },
+            "risk_coverage": _thinned(kept, wrong),
+        },
+        "button_reliability": {
+            name: [[float(x) for x in row] for row in total.reliability[0, k]]
+            for k, name in enumerate(spec.button_names)
+            if pressed[k]
+        },
+        "ticks": int(total.ticks[0]),
+        "minutes": float(total.ticks[0] / float(spec.tick_hz) / 60),
+    }
+
+
+def summary(result: dict[str, Any]) -> str:
+    """The result in a few lines."""
+    lines = [f"{result['minutes']:.1f} minutes of {len(result['recordings'])} recordings"]
+    names = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece")
+    columns = {"IDM": result, **result["baselines"], "oracle: copy last": result["oracle"][ORACLE]}
+    lines.append(f"{'':20}" + "".join(f"{title:>19}" for title in columns))
+    for name in names:
+        lines.append(f"{name:20}" + "".join(f"{_shown(one[name]):>19}" for one in columns.values()))
+    for axis in result["mouse_r2"]:
+        cells = "".join(f"{_shown(one['mouse_r2'][axis]):>19}" for one in columns.values())
+        lines.append(f"{'mouse_r2 ' + axis:20}{cells}")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """One recording under all labellings."""
+
+    sums: dict[str, Sums]
+    play: tuple[Truth, Labelling]
+
+
+class _Judge:
+    """Labels a recording in every way and sums up how good that is; safe to call from several threads."""
+
+    def __init__(self, predictor: Predictor, rates: RatesSampler, linear: LinearModel, *, seed: int):
+        self._predictor, self._rates, self._linear, self._seed = predictor, rates, linear, seed
+        self._lock = Lock()
+
+    def __call__(self, number: int, recording: Recording, progress: Progress) -> _Judged:
+        torch.set_num_threads(1)  # a thread's own setting
+        spec = self._predictor.spec
+        truth = truth_of(recording, spec)
+        ticks = len(truth.valid)
+        differences = DifferenceStream()
+        idm = label(self._predictor, self._frames(recording, differences, progress), ticks)
+        labels = {
+            "idm": idm,
+            "always_released": always_released(ticks, spec),
+            "rates": self._rates(ticks, np.random.default_rng([self._seed, number])),
+            "frame_difference": self._linear(differences.result()),
+            ORACLE: copy_last(truth),
+        }
+        return _Judged({name: Sums.of(one, truth, spec) for name, one in labels.items()}, (truth, idm))
+
+    def _frames(
+        self, recording: Recording, differences: DifferenceStream, progress: Progress
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Frames, each decoded once: on their way the linear baseline takes what it needs."""
+        for batch in recording.frames(self._predictor.spec):
+            differences.add(batch.frames)
+            with self._lock:
+                progress.advance(len(batch.frames))
+            yield batch.frames
+
+
+def _figures(sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, pressed: NDArray[np.bool_]) -> Figures:
+    """In slices of the resamplings: histograms of all of them at once would be gigabytes."""
+    parts = [Figures.of(sums.weighted(weights[i : i + 50]), spec, pressed) for i in range(0, len(weights), 50)]
+    return Figures.concatenate(parts)
+
+
+def _figures_dict(figures: Figures, spec: ActionSpec) -> dict[str, Any]:
+    names = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece")
+    return {
+        **{name: plain(figures.headline[name][0]) for name in names},
+        "mouse_r2": _by_axis(figures.motion_r2[0], spec),
+        "mouse_error_deg": _by_axis(figures.motion_error_deg[0], spec),
+        "per_button": {
+            button: {name: plain(values[0, k]) for name, values in figures.per_button.items()}
+            for k, button in enumerate(spec.button_names)
+        },
+    }
+
+
+def _differences(one: Figures, other: Figures) -> dict[str, NDArray[np.float64]]:
+    """By how much each headline figure is better, in the same resamplings (less is better for `ece`)."""
+    return {
+        name: (other.headline[name] - values if name == "ece" else values - other.headline[name])
+        for name, values in one.headline.items()
+    }
+
+
+def _by_axis(values: NDArray[np.float64], spec: ActionSpec) -> dict[str, float | None]:
+    return {name: plain(value) for name, value in zip(spec.axis_names, values, strict=True)}
+
+
+def _thinned(kept: NDArray[np.float64], wrong: NDArray[np.float64]) -> dict[str, list[float]]:
+    """A curve at 50 shares of ticks kept."""
+    if not np.isfinite(kept).all():
+        return {"kept": [], "wrong": []}
+    some = np.isfinite(wrong)
+    grid = np.linspace(0.02, 1.0, 50)
+    return {"kept": grid.tolist(), "wrong": np.interp(grid, kept[some], wrong[some]).tolist()}
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
