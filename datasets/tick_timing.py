@@ -15,7 +15,7 @@ NS = 1_000_000_000
 
 
 def tick_times_ns(first: int, end: int, tick_hz: Fraction, phase_ns: int = 0) -> NDArray[np.int64]:
-    """Times of ticks [first, end) in ns after the first visible frame, int64; exact for any length of video."""
+    """Times of ticks [first, end) in ns after the first visible frame, int64; exact over centuries."""
     ticks = np.arange(first, end, dtype=np.int64)
     numerator, denominator = NS * tick_hz.denominator, tick_hz.numerator
     # k * NS may pass 2**63 after some months of ticks only; whole seconds first keeps far away from it
