@@ -44,7 +44,8 @@ class Fighter:
         """The target seen now, after the time a person takes to notice it; None in peace."""
         monsters = [t for t in things if t.category == "Monster" and tic >= self._bored.get(t.id, -1)]
         if not monsters:
-            return self._peace()
+            self.target = None
+            return None
         at = np.array([(t.x, t.y) for t in monsters])
         distance = np.hypot(at[:, 0] - s.x, at[:, 1] - s.y)
         turns = np.array([turn_between(s.angle, bearing(s.x, s.y, t.x, t.y)) for t in monsters])
@@ -52,10 +53,12 @@ class Fighter:
         near = np.flatnonzero((distance < SIGHT) & (np.abs(turns) < wide))
         near = near[np.argsort(distance[near])][:8]
         if len(near) == 0:
-            return self._peace()
+            self.target = None
+            return None
         near = near[self.grid.sees(s.x, s.y, at[near])]
         if len(near) == 0:
-            return self._peace()
+            self.target = None
+            return None
         kept = [i for i in near if monsters[i].id == self.target]
         if not kept:
             chosen = near[np.argmin(distance[near] + 4 * np.abs(turns[near]))]
@@ -65,12 +68,10 @@ class Fighter:
             chosen = kept[0]
         if tic - self.since > BOREDOM_TICS:
             self._bored[monsters[chosen].id] = tic + FORGET_TICS
-            return self._peace()
+            self.target = None
+            return None
         if tic < self.noticed:
             return None
         t, d = monsters[chosen], float(max(distance[chosen], 1.0))
         up = math.degrees(math.atan2(t.z + CHEST - (s.z + EYE), d))
         return Aim(float(turns[chosen]), s.pitch - up, d, math.degrees(math.atan2(20.0, d)))
-
-    def _peace(self) -> None:
-        self.target = None

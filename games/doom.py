@@ -41,10 +41,17 @@ MOUSE_BUTTONS = {0: "ATTACK"}
 class Held(Protocol):
     """What the game needs of a device state: what is held, and how far the mouse went (pixels)."""
 
-    keys: tuple[str, ...]
-    buttons: tuple[int, ...]
-    dx: float
-    dy: float
+    @property
+    def keys(self) -> tuple[str, ...]: ...
+
+    @property
+    def buttons(self) -> tuple[int, ...]: ...
+
+    @property
+    def dx(self) -> float: ...
+
+    @property
+    def dy(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +206,7 @@ class DoomGame:
         state = self._game.get_state()
         if state is not None:  # None once the episode is over: the last picture stays
             self._state = state
-            self._values = state.game_variables
+            self._values = np.asarray(state.game_variables)
 
     @property
     def finished(self) -> bool:

@@ -67,7 +67,8 @@ class WalkGrid:
     """The walkable cells of one map and the steps between them.
 
     Public arrays: `walkable`, `door`, `lift` bool [Y, X]; `clearance` uint8 [Y, X] (cells to the nearest wall, at most
-    NEAR_WALL); `floor` [Y, X] (height under the box, lifts down); `sector` int32 [Y, X] (-1: outside); `neighbours` int32 [Y*X + 1, 8] (Y*X where there is no step).
+    NEAR_WALL); `floor` [Y, X] (height under the box, lifts down); `sector` int32 [Y, X] (-1: outside);
+    `neighbours` int32 [Y*X + 1, 8] (Y*X where there is no step).
     """
 
     def __init__(self, geometry: MapGeometry):
@@ -145,21 +146,21 @@ class WalkGrid:
         heights = _Heights(g.floor.copy(), g.ceiling.copy())
         two_sided = np.flatnonzero(g.back != NO_SIDE)
         around: dict[int, set[int]] = {}
-        for i in two_sided:
+        for i in two_sided.tolist():
             around.setdefault(int(g.front[i]), set()).add(int(g.back[i]))
             around.setdefault(int(g.back[i]), set()).add(int(g.front[i]))
-        doors = {int(g.back[i]) for i in two_sided if int(g.special[i]) in USE_DOORS}
+        doors = {int(g.back[i]) for i in two_sided.tolist() if int(g.special[i]) in USE_DOORS}
         lifts: set[int] = set()
         sunk: set[int] = set()
-        for i, special in enumerate(g.special):
-            tagged = np.flatnonzero(g.sector_tag == g.tag[i]) if g.tag[i] else ()
-            if int(special) in SWITCH_LIFTS | WALK_LIFTS:
-                lifts.update(int(s) for s in tagged)
-            if i in self.activated:
-                if int(special) in SWITCH_DOORS | WALK_DOORS:
-                    doors.update(int(s) for s in tagged)
-                elif int(special) in SWITCH_FLOORS_DOWN | WALK_FLOORS_DOWN:
-                    sunk.update(int(s) for s in tagged)
+        for n, special in enumerate(g.special.tolist()):
+            tagged = [int(t) for t in np.flatnonzero(g.sector_tag == g.tag[n])] if g.tag[n] else []
+            if special in SWITCH_LIFTS | WALK_LIFTS:
+                lifts.update(tagged)
+            if n in self.activated:
+                if special in SWITCH_DOORS | WALK_DOORS:
+                    doors.update(tagged)
+                elif special in SWITCH_FLOORS_DOWN | WALK_FLOORS_DOWN:
+                    sunk.update(tagged)
         for s in doors:
             others = [g.ceiling[o] for o in around.get(s, ()) if o != s]
             if others:

@@ -9,24 +9,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import multiprocessing
 import os
-import signal
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
-from multiprocessing.queues import Queue
 from pathlib import Path
-from queue import Empty
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Interrupted
 from ..progress import Progress, log
 from .config import RecordDoomConfig
 from .doom_maps import parse_maps, vizdoom_folder
+from .tracks import SUFFIX, write_track
+from .workers import record_in_processes
 
 if TYPE_CHECKING:
     from .doom import DoomGame
@@ -77,52 +73,14 @@ def record_doom(config: RecordDoomConfig) -> int:
     jobs = min(config.jobs or os.cpu_count() or 1, max(len(todo), 1))
     with Progress("Recording Doom", total=frames, unit="frames") as progress:
         progress.resume_at(frames - sum(c.tics for c in todo))
-        for n in _record_all(todo, out, config, jobs):
+        items = [(chunk, out, config) for chunk in todo]
+        for n in record_in_processes(_record_item, items, jobs, where=out):
             progress.advance(n)
     return 0
 
 
-def _record_all(todo: list[Chunk], out: Path, config: RecordDoomConfig, jobs: int) -> Iterator[int]:
-    """Yields numbers of frames as they get done."""
-    if not todo:
-        return
-    context = multiprocessing.get_context("spawn")
-    queue: Queue[int] = context.Queue()
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(queue,))
-    try:
-        futures: set[Future[None]] = {pool.submit(_record_in_worker, c, out, config) for c in todo}
-        while futures:
-            done, futures = wait(futures, timeout=0.2)
-            for future in done:
-                future.result()
-            while True:
-                try:
-                    yield queue.get_nowait()
-                except Empty:
-                    break
-        pool.shutdown()
-    except BaseException as error:
-        for process in (pool._processes or {}).values():  # the executor has no way of its own to stop work under way
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
-        if isinstance(error, KeyboardInterrupt):
-            raise Interrupted(f"recording stopped; the same command goes on from what is in {out}") from None
-        raise
-
-
-_reports: Queue[int] | None = None
-
-
-def _start_worker(queue: Queue[int]) -> None:
-    global _reports  # noqa: PLW0603 - a process pool hands queues over at its start only
-    _reports = queue
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us, so that one Ctrl-C prints one message
-
-
-def _record_in_worker(chunk: Chunk, out: Path, config: RecordDoomConfig) -> None:
-    for tics in record_chunk(chunk, out, config):
-        if _reports is not None:
-            _reports.put(tics)
+def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
+    return record_chunk(*item)
 
 
 def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[int]:
@@ -149,8 +107,10 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         previous_keys: tuple[str, ...] = ()
         previous_buttons: tuple[int, ...] = ()
         dead_tics, unreported = 0, 0
+        track = []
         for _ in range(chunk.tics):
-            situation = game.situation()
+            situation = s = game.situation()
+            track.append((s.x, s.y, s.z, s.angle, s.pitch, s.health))
             if situation.dead or game.finished:
                 dead_tics += 1
                 writer.write(game.frame, DeviceState(valid=False))
@@ -178,6 +138,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
             if unreported == REPORT_TICS:
                 yield unreported
                 unreported = 0
+        write_track(out / chunk.name, track)  # before the rest, whose last rename makes the recording exist
         yield unreported
 
 
@@ -225,7 +186,7 @@ def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
 
 
 def _is_done(out: Path, chunk: Chunk, config: RecordDoomConfig) -> bool:
-    paths = [out / f"{chunk.name}{suffix}" for suffix in (".mp4", ".jsonl", ".meta.json")]
+    paths = [out / f"{chunk.name}{suffix}" for suffix in (".mp4", ".jsonl", SUFFIX, ".meta.json")]
     if not all(path.is_file() for path in paths):
         return False
     try:
