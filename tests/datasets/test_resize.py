@@ -76,7 +76,7 @@ def test_video_and_game_agree(spec: FrameSpec, size: tuple[int, int]) -> None:
     resizer = FrameResizer(spec)
     difference = np.abs(resizer.from_video_frame(frame).astype(int) - resizer.from_rgb(rgb))
     assert difference.mean() < 2.5  # swscale rounds down once more on the way from YUV
-    assert difference.max() <= 5
+    assert difference.max() <= 8
 
 
 def test_one_resizer_takes_frames_of_changing_size() -> None:
