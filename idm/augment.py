@@ -3,11 +3,11 @@
 B clips, T frames, H rows, W columns
 
 Hue ±0.2; saturation, brightness, contrast 0.8 to 1.2; rotation ±2°; scale 0.98 to 1.02; shear ±2°; translation ±2
-pixels of the full frame. All frames of a clip get the same draw, or motion would be made up. The picture branch gets all
-of it. The motion branch sees grey at full size: there hue and saturation change next to nothing (and local
-normalisation undoes brightness and contrast), so it gets the geometry only. Hue at full size would cost five times what
-the rest of a training step costs on a CPU. The mirror swaps left with right and turns the yaw around: the game's rules
-are symmetrical even where its maps are not.
+pixels of the full frame. All frames of a clip get the same draw, or motion would be made up. The picture branch gets
+all of it. The motion branch sees grey at full size: there hue and saturation change next to nothing (and local
+normalisation undoes brightness and contrast), so it gets the geometry only; hue at full size would cost as much as all
+the rest of a training step on a CPU. The mirror swaps left with right and turns the yaw around: the game's rules are
+symmetrical even where its maps are not.
 """
 
 from __future__ import annotations

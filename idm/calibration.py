@@ -1,9 +1,9 @@
-"""Probabilities that mean what they say, decisions, and a confidence: fitted on validation play, stored in the checkpoint.
+"""Probabilities that mean what they say, decisions, and a confidence; fitted on validation play (`fit_calibration.py`).
 
 N ticks, T ticks of a window, K buttons, A axes
 
-- a button's probability: sigmoid(slope * logit + offset) (Platt), which also takes back the weights that rare buttons had
-  in training; an axis's: softmax(logits / temperature)
+- a button's probability: sigmoid(slope * logit + offset) (Platt), which also takes back the weights that rare buttons
+  had in training; an axis's: softmax(logits / temperature)
 - a button is held where its path of states says so (`decisions.py`), with the offset and switch cost that do best
 - `confidence`: the probability that all buttons of a tick are right and each axis is in the true bin or next to it
 """

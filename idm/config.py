@@ -25,7 +25,7 @@ class MotionConfig:
     patch: int = 8
     """The other side of a patch, along the shift, pixels."""
     rows_used: float = 0.875
-    """Part of the picture's height that is looked at, from the top: below it games show a status bar that never moves."""
+    """Part of the height that is looked at, from the top: below it games show a status bar, which never moves."""
     channels: tuple[int, int, int] = (24, 32, 48)
     """Widths of the three convolutions over the correlations."""
 
@@ -240,7 +240,7 @@ class TrainIDMConfig:
     workers: int = 1
     """Threads that prepare clips ahead."""
     cache: str = ""
-    """Folder of decoded frames (50 kB a tick at 128x128); by default a temporary one inside `out`, removed at the end."""
+    """Folder of decoded frames (49 kB a tick at 128x128); by default one inside `out`, removed at the end."""
     snapshot_minutes: float = 1.0
     """How often the run's whole state is saved; a killed run goes on from the last time."""
     log_every: int = 20

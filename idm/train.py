@@ -58,7 +58,7 @@ def train_idm(config: TrainIDMConfig) -> int:
     tensors, settings = fit_baselines([track for track in tracks if track.phase == 0], spec)
     save_checkpoint(
         out,
-        {**trainer.averaged_model().state_dict(), **tensors},
+        {**model.state_dict(), **tensors},
         {
             "kind": "idm",
             "preset": "" if config.network else config.preset,
@@ -79,9 +79,8 @@ def train_idm(config: TrainIDMConfig) -> int:
     trainer.snapshots.clear()
     if not config.cache:
         shutil.rmtree(cache, ignore_errors=True)
-    log(
-        f"{out}: {', '.join(f'{name} {value:.3f}' for name, value in figures.items() if value is not None)} (validation)"
-    )
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
+    log(f"{out}: {shown} (validation)")
     return 0
 
 
@@ -183,7 +182,7 @@ class Trainer:
         parts = self.losses(batch.to(self.device))
         parts.total.backward()
         norm = clip_gradients(self.model.parameters(), self.config.gradient_clip)
-        values = (float(parts.total), float(parts.buttons), float(parts.camera))
+        values = (float(parts.total.detach()), float(parts.buttons.detach()), float(parts.camera.detach()))
         if self.guard.accepts(values[0], norm, self.step):
             self.optimizer.step()
             self.ema.update(self.model)

@@ -1,0 +1,168 @@
+"""Measures on toys whose answers are written out."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from vidact.datasets.actions import ActionSpec
+from vidact.idm.metrics import (
+    Figures,
+    Labelling,
+    Sums,
+    Truth,
+    auroc,
+    average_precision,
+    bootstrap_weights,
+    interval,
+    risk_coverage,
+    transition_counts,
+)
+
+
+def bits(text: str) -> np.ndarray:
+    return np.array([c == "1" for c in text])
+
+
+def counts(predicted: str, true: str, valid: str = "", segments: str = "") -> tuple[int, int, int]:
+    n = len(true)
+    ok = bits(valid) if valid else np.ones(n, bool)
+    where = np.array([int(c) for c in segments]) if segments else np.zeros(n, np.int64)
+    return transition_counts(bits(predicted), bits(true), ok, where)
+
+
+def test_transitions_by_hand() -> None:
+    assert counts("0011100", "0011100") == (2, 2, 2)
+    assert counts("0000111000", "0011100000") == (2, 2, 2)  # two ticks late still count
+    assert counts("00000111000", "0011100000" + "0") == (0, 2, 2)  # three do not
+    assert counts("0101000000", "0100000000") == (2, 4, 2)  # each true one is found once
+    assert counts("1100000", "0011000") == (1, 1, 2)  # a release two ticks early
+
+
+def test_transitions_need_the_same_direction() -> None:
+    assert counts("1111000", "0001111") == (0, 1, 1)
+
+
+def test_transitions_end_at_cuts_and_holes() -> None:
+    assert counts("000111", "000111", segments="000111") == (0, 0, 0)
+    assert counts("000111", "000111", valid="110111") == (0, 0, 0)
+    # A press at the end of one segment does not match one at the start of the next.
+    assert counts("0001000", "0000001", segments="0000111") == (0, 1, 1)
+
+
+@given(st.lists(st.booleans(), min_size=2, max_size=40), st.lists(st.booleans(), min_size=2, max_size=40))
+def test_transition_counts_are_bounded(one: list[bool], other: list[bool]) -> None:
+    n = min(len(one), len(other))
+    a, b = np.array(one[:n]), np.array(other[:n])
+    found, said, were = transition_counts(a, b, np.ones(n, bool), np.zeros(n, np.int64))
+    assert found <= min(said, were)
+    assert said == np.abs(np.diff(a.astype(int))).sum()
+    assert transition_counts(b, a, np.ones(n, bool), np.zeros(n, np.int64)) == (found, were, said)
+
+
+def histogram(scores: list[int], held: list[int]) -> np.ndarray:
+    result = np.zeros((6, 2))
+    for score, so in zip(scores, held, strict=True):
+        result[score, so] += 1
+    return result
+
+
+def test_average_precision_by_hand() -> None:
+    # By falling score: held, released, held, held -> precisions at the held ones 1, 2/3, 3/4.
+    assert average_precision(histogram([5, 4, 3, 2], [1, 0, 1, 1])) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    # All alike: the share of held ones.
+    assert average_precision(histogram([1, 1, 1, 1], [1, 0, 0, 0])) == pytest.approx(0.25)
+    assert np.isnan(average_precision(histogram([1, 2], [0, 0])))
+
+
+def test_auroc_by_hand() -> None:
+    assert auroc(histogram([5, 4, 1, 0], [1, 1, 0, 0])) == 1.0
+    assert auroc(histogram([3, 3], [1, 0])) == 0.5
+    assert auroc(histogram([5, 2, 4], [1, 1, 0])) == 0.5
+
+
+def test_risk_coverage_by_hand() -> None:
+    kept, wrong = risk_coverage(histogram([5, 4, 3, 2], [1, 1, 0, 1]))
+    assert kept.tolist() == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+    np.testing.assert_allclose(wrong, [0, 0, 1 / 3, 0.25, 0.25, 0.25])
+
+
+def figures(
+    held: list[list[int]], camera: list[float], true: list[list[int]], true_camera: list[float], spec: ActionSpec
+):
+    n = len(true)
+    p = np.where(np.array(held) > 0, 0.9, 0.1)
+    labels = Labelling(
+        buttons=np.array(held, np.uint8), buttons_prob=p, camera=np.array(camera)[:, None], confidence=np.full(n, 0.5)
+    )
+    truth = Truth(
+        buttons=np.array(true, np.uint8), camera=np.array(true_camera, np.float32)[:, None], valid=np.ones(n, bool)
+    )
+    sums = Sums.stack([Sums.of(labels, truth, spec)]).weighted(np.ones((1, 1)))
+    return Figures.of(sums, spec, np.array(true).any(0))
+
+
+def test_whole_report_by_hand(toy_spec: ActionSpec) -> None:
+    got = figures(
+        held=[[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 0]],
+        true=[[1, 0, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]],
+        camera=[1.0, 1.0, -1.0, -1.0],
+        true_camera=[2.0, 0.0, -2.0, 0.0],
+        spec=toy_spec,
+    )
+    one = {name: values[0] for name, values in got.per_button.items()}
+    assert one["pressed"].tolist() == [0.5, 0.0, 0.0]
+    assert one["accuracy"].tolist() == [0.5, 0.75, 1.0]
+    assert one["precision"][0] == 0.5
+    assert one["recall"][0] == 0.5
+    assert one["f1"][0] == 0.5
+    assert one["f1"][1] == 0.0  # pressed once, wrongly
+    assert np.isnan(one["f1"][2])  # neither pressed nor said to be
+    assert got.headline["keypress_accuracy"][0] == 9 / 12
+    assert got.headline["macro_f1"][0] == 0.5  # only the lamp occurs
+    assert got.headline["macro_ap"][0] == 0.5
+    assert got.motion_r2[0, 0] == pytest.approx(1 - 4 / 8)
+    assert got.motion_error_deg[0, 0] == 1.0
+    assert got.per_button["ece"][0, 0] == pytest.approx((abs(2 * 0.9 - 1) + abs(2 * 0.1 - 1)) / 4)
+    assert got.confidence["right"][0] == 0.5  # the first and the last: right keys, and a motion beside the true bin
+
+
+def test_r2_is_missing_where_the_truth_lies_still(toy_spec: ActionSpec) -> None:
+    got = figures([[0, 0, 0]] * 3, [1.0, 0.0, 0.0], [[1, 0, 0]] * 3, [0.0] * 3, toy_spec)
+    assert np.isnan(got.motion_r2[0, 0])
+    assert np.isnan(got.headline["mouse_r2.yaw"][0])
+
+
+def test_invalid_ticks_do_not_count(toy_spec: ActionSpec) -> None:
+    valid = np.array([True, True, False])
+    truth = Truth(buttons=np.zeros((3, 3), np.uint8), camera=np.zeros((3, 1), np.float32), valid=valid)
+    held = np.array([[0, 0, 0], [0, 0, 0], [1, 1, 1]], np.uint8)
+    sums = Sums.of(Labelling(buttons=held, buttons_prob=held * 1.0, camera=held[:, :1] * 5.0), truth, toy_spec)
+    assert float(sums.ticks) == 2
+    assert sums.confusion.tolist() == [[0, 0, 0, 2]] * 3
+    assert sums.motion[0].tolist() == [2, 0, 0, 0, 0, 2]
+
+
+def test_sums_of_recordings_add_up(toy_spec: ActionSpec) -> None:
+    generator = np.random.default_rng(0)
+
+    def draw(n: int) -> tuple[Labelling, Truth]:
+        p = generator.random((n, 3))
+        return (
+            Labelling(buttons=(p > 0.5).astype(np.uint8), buttons_prob=p, camera=generator.normal(size=(n, 1))),
+            Truth(
+                buttons=generator.integers(0, 2, (n, 3)).astype(np.uint8),
+                camera=generator.normal(size=(n, 1)).astype(np.float32),
+                valid=np.ones(n, bool),
+            ),
+        )
+
+    stacked = Sums.stack([Sums.of(*draw(50), toy_spec) for _ in range(4)])
+    twice_first = stacked.weighted(np.array([[2.0, 0, 0, 0]]))
+    np.testing.assert_allclose(twice_first.confusion[0], 2 * stacked.confusion[0])
+    weights = bootstrap_weights(4, 300, seed=0)
+    assert weights.shape == (301, 4)
+    assert (weights.sum(1) == 4).all()
+    values = Figures.of(stacked.weighted(weights), toy_spec, np.ones(3, bool)).headline["keypress_accuracy"]
+    low, high = interval(values)  # type: ignore[misc]
+    assert low < values[0] < high
+    assert interval(np.array([0.5, np.nan, np.nan])) is None

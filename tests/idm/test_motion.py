@@ -1,0 +1,82 @@
+"""The motion front end finds shifts that are known."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from vidact.idm.config import MotionConfig
+from vidact.idm.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box_sum
+
+CONFIG = MotionConfig(reach_across=20, reach_along=8)
+
+
+def texture(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    generator = np.random.default_rng(seed)
+    return torch.from_numpy(np.kron(generator.integers(0, 256, (height // 2, width // 2)), np.ones((2, 2)))).float()
+
+
+def windows(shift_x: int, shift_y: int) -> torch.Tensor:
+    """Two frames [2, 64, 128] of a texture; what was at (y, x) is at (y + shift_y, x + shift_x) in the second."""
+    big = texture(200, 300)
+    first = big[60:124, 100:228]
+    return torch.stack([first, big[60 - shift_y : 124 - shift_y, 100 - shift_x : 228 - shift_x]])
+
+
+@pytest.mark.parametrize("shift", [-13, -1, 0, 4, 17])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sideways_shift_is_the_peak_of_every_band(shift: int, dtype: torch.dtype) -> None:
+    front = MotionFrontEnd(CONFIG, (64, 128))
+    motion = front(windows(shift, 0), dtype=dtype)
+    assert motion.across.shape == (1, 4, 16, 41)
+    peaks = motion.across.mean(2).argmax(-1) - CONFIG.reach_across
+    assert peaks.tolist() == [[shift] * 4]
+    overall = motion.peaks[0, front.bands_across] * PEAK_SCALE
+    assert abs(float(overall) - shift) < 0.5
+
+
+@pytest.mark.parametrize("shift", [-6, 0, 3])
+def test_vertical_shift_is_the_peak_of_every_column_band(shift: int) -> None:
+    motion = MotionFrontEnd(CONFIG, (64, 128))(windows(0, shift))
+    assert motion.along.shape == (1, 8, 7, 17)
+    assert (motion.along.mean(2).argmax(-1) - CONFIG.reach_along).tolist() == [[shift] * 8]
+
+
+def test_black_frame_correlates_with_nothing() -> None:
+    frames = windows(3, 0)
+    frames[1] = 0
+    motion = MotionFrontEnd(CONFIG, (64, 128))(frames)
+    assert not motion.across.any()
+    assert not motion.along.any()
+
+
+def test_brightness_and_contrast_change_little() -> None:
+    front = MotionFrontEnd(CONFIG, (64, 128))
+    plain, bright = front(windows(5, 1)), front(windows(5, 1) * 0.8 + 20)
+    assert float((plain.across - bright.across).abs().max()) < 0.05 * float(plain.across.abs().max())
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 30), st.integers(0, 10))
+def test_block_correlation_is_the_plain_sum(bands: int, patches: int, reach: int, seed: int) -> None:
+    band, patch = 3, 4
+    generator = torch.Generator().manual_seed(seed)
+    now, then = (torch.randn(2, bands * band + 1, patches * patch + 2, generator=generator) for _ in range(2))
+    got = block_correlation(now, then, band, patch, reach)
+    width = now.shape[2]
+    for p in range(patches):
+        for s in range(-reach, reach + 1):
+            expected = torch.zeros(2, bands)
+            for column in range(patch * p, patch * (p + 1)):
+                if 0 <= column + s < width:
+                    product = now[:, : bands * band, column] * then[:, : bands * band, column + s]
+                    expected += product.view(2, bands, band).sum(-1)
+            torch.testing.assert_close(got[:, :, p, s + reach], expected / (band * patch), atol=1e-5, rtol=1e-4)
+
+
+def test_box_sum_is_the_plain_sum() -> None:
+    x = torch.randn(2, 13, 17)
+    got = box_sum(x)
+    for y, column in ((0, 0), (6, 8), (12, 16), (3, 15)):
+        part = x[:, max(0, y - 4) : y + 5, max(0, column - 4) : column + 5]
+        torch.testing.assert_close(got[:, y, column], part.sum((1, 2)), atol=1e-4, rtol=1e-4)

@@ -1,0 +1,175 @@
+"""The verbs: a toy game is learned, a killed run goes on exactly, the report is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from vidact.datasets.recordings import find_recordings
+from vidact.errors import CheckpointError, ConfigError
+from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
+from vidact.idm.evaluate import eval_idm
+from vidact.idm.predict import Predictor, checkpoint_spec
+from vidact.idm.train import choose_recordings, train_idm
+from vidact.training.log import read_metrics
+
+from .conftest import MICRO, TOY
+
+
+@pytest.fixture(scope="module")
+def spec_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("spec") / "toy.yaml"
+    path.write_text(yaml.safe_dump(TOY, sort_keys=False))
+    return str(path)
+
+
+def settings(folder: Path, out: Path, spec_file: str, **changes: object) -> TrainIDMConfig:
+    values: dict[str, object] = {
+        "data": (str(folder),),
+        "out": str(out),
+        "spec": spec_file,
+        "network": MICRO,
+        "steps": 8,
+        "batch_clips": 2,
+        "clip_ticks": 24,
+        "warmup_steps": 4,
+        "log_every": 1,
+        "workers": 1,
+        "threads": 1,
+        "precision": "float32",
+    }
+    return TrainIDMConfig(**{**values, **changes})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained(toy_folder: Path, spec_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a short training that learns the toy."""
+    out = tmp_path_factory.mktemp("idm") / "checkpoint"
+    config = settings(toy_folder, out, spec_file, steps=120, batch_clips=4, learning_rate=4e-3, ema_decay=0.95)
+    assert train_idm(config) == 0
+    return out
+
+
+def test_training_learns_the_toy(trained: Path) -> None:
+    losses = [row["loss"] for row in read_metrics(trained / "metrics.jsonl")]
+    assert len(losses) == 120
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:3])
+    config = json.loads((trained / "config.json").read_text())
+    assert config["kind"] == "idm"
+    assert config["training"]["steps_done"] == 120
+    assert len(config["data"]["train"]) == 2
+    assert len(config["data"]["val"]) == 1
+    left = {path.name for path in trained.iterdir()} - {"tensorboard"}
+    assert left == {"config.json", "metrics.jsonl", "model.safetensors"}
+
+
+def test_evaluation_report_and_plots(trained: Path, record_toy: Callable[..., Path], tmp_path: Path) -> None:
+    for seed in (11, 12):
+        record_toy(tmp_path / "test", f"toy-{seed}", seed=seed)
+    out = tmp_path / "eval"
+    assert eval_idm(EvalIDMConfig(checkpoint=str(trained), recordings=(str(tmp_path / "test"),), out=str(out))) == 0
+    result = json.loads((out / "metrics.json").read_text())
+    keys = {"keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece", "mouse_r2", "mouse_error_deg"}
+    assert keys | {"per_button", "baselines", "ci95"} <= set(result)
+    assert set(result["baselines"]) == {"always_released", "rates", "frame_difference"}
+    for baseline in result["baselines"].values():
+        assert keys | {"per_button"} <= set(baseline)
+    lamp = result["per_button"]["lamp"]
+    assert {"accuracy", "precision", "recall", "f1", "average_precision", "transition_f1", "pressed"} <= set(lamp)
+    assert lamp["f1"] > 0.9
+    assert result["per_button"]["left"]["f1"] is None
+    assert result["mouse_r2"]["yaw"] > 0.5
+    assert result["keypress_accuracy"] > result["baselines"]["always_released"]["keypress_accuracy"]
+    low, high = result["ci95"]["macro_f1"]
+    assert low <= result["macro_f1"] <= high
+    assert result["gain"]["rates"]["macro_f1"]["ci95"][0] > 0
+    assert {path.name for path in out.glob("*.png")} == {"stretch.png", "buttons.png", "reliability.png", "mouse.png"}
+
+
+def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
+    predictor = Predictor.load(str(trained), device="cpu", threads=1)
+    spec = checkpoint_spec(str(trained))
+    assert predictor.spec.sha256 == spec.sha256
+    assert len(predictor.sha256) == 64
+    recording = find_recordings([toy_folder])[0]
+    frames = (batch.frames for batch in recording.frames(spec))
+    parts = list(predictor.predict(frames, start=0, stretch=(0, 120), keep=(0, 120)))
+    assert [(part.start, len(part.buttons)) for part in parts] == [(0, 32), (32, 64), (96, 24)]
+    held = np.concatenate([part.buttons[:, 0] for part in parts])
+    assert (held[:-1] == recording.actions(spec).buttons[:-1, 0]).mean() > 0.85
+
+
+RUN = """
+import sys
+from vidact.idm.train import train_idm
+from vidact.idm.config import IDMConfig, TrainIDMConfig
+import json
+values = json.loads(sys.argv[1])
+values["network"] = IDMConfig.from_dict(values["network"])
+train_idm(TrainIDMConfig(**values))
+"""
+
+
+def test_killed_run_goes_on_to_the_last_bit(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    whole = settings(toy_folder, tmp_path / "whole", spec_file, steps=12)
+    train_idm(whole)
+    # A snapshot after every step; killed somewhere on the way, without warning.
+    broken = settings(toy_folder, tmp_path / "broken", spec_file, steps=12, snapshot_minutes=1e-9)
+    words = json.dumps({**asdict(broken), "network": MICRO.to_dict(), "augment": None}, default=str)
+    values = json.loads(words)
+    del values["augment"]
+    process = subprocess.Popen([sys.executable, "-c", RUN, json.dumps(values)], stderr=subprocess.DEVNULL)
+    log = tmp_path / "broken" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not (log.exists() and len(read_metrics(log)) >= 5):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 5 <= len(read_metrics(log)) < 12
+    train_idm(broken)
+    one, other = ([row["loss"] for row in read_metrics(tmp_path / n / "metrics.jsonl")] for n in ("whole", "broken"))
+    assert len(one) == 12
+    assert one == other
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken")]
+    assert weights[0] == weights[1]
+
+
+def test_recordings_are_divided_whole_and_for_good(
+    toy_folder: Path, spec_file: str, tmp_path: Path, record_toy: Callable[..., Path]
+) -> None:
+    train, val = choose_recordings(settings(toy_folder, tmp_path, spec_file))
+    assert len(train) == 2
+    assert len(val) == 1
+    again = choose_recordings(settings(toy_folder, tmp_path, spec_file))
+    assert [r.name for r in again[1]] == [r.name for r in val]
+    with pytest.raises(ConfigError, match="also in data"):
+        choose_recordings(settings(toy_folder, tmp_path, spec_file, val=(str(toy_folder / "toy-1.mp4"),)))
+    record_toy(tmp_path / "one", "single")
+    with pytest.raises(ConfigError, match="single recording"):
+        choose_recordings(settings(tmp_path / "one", tmp_path, spec_file))
+
+
+def test_bad_settings_and_checkpoints_say_what_is_wrong(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="preset must be one of tiny, small, base, vpt, got 'huge'"):
+        TrainIDMConfig(data=("x",), out="y", preset="huge")
+    with pytest.raises(ConfigError, match="minutes must be above 0"):
+        TrainIDMConfig(data=("x",), out="y", minutes=0)
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        Predictor.load(str(tmp_path))
+    config = json.loads((trained / "config.json").read_text())
+    config["spec"]["version"] = 2
+    (tmp_path / "model.safetensors").write_bytes((trained / "model.safetensors").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="action spec has digest"):
+        Predictor.load(str(tmp_path))

@@ -1,0 +1,104 @@
+"""The absolute window grid, and labels that do not depend on how a video was cut."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from vidact.datasets.actions import ActionSpec
+from vidact.idm.calibration import Calibration
+from vidact.idm.model import InverseDynamicsModel
+from vidact.idm.predict import Predictor
+from vidact.idm.windows import STRIDE, WINDOW, WindowRunner, frame_range, window_of
+
+from .conftest import MICRO, SIZE, toy_play
+
+
+def test_ticks_and_their_windows() -> None:
+    assert [window_of(t) for t in (0, 31, 32, 95, 96, 159, 160)] == [-1, -1, 0, 0, 1, 1, 2]
+
+
+def test_frames_needed() -> None:
+    # Ticks 64..127 are labelled by windows 0 (64..95) and 1 (96..127): ticks 0 to 191, and a radius of 2 more.
+    assert frame_range((64, 128), (0, 1000), 2) == (0, 194)
+    assert frame_range((128, 192), (0, 1000), 2) == (62, 258)
+    assert frame_range((128, 192), (100, 200), 2) == (100, 200)
+    with pytest.raises(ValueError, match="not within their stretch"):
+        frame_range((90, 130), (100, 200), 0)
+
+
+@given(st.integers(0, 100_000), st.integers(0, 5000), st.integers(1, 5000))
+def test_every_tick_has_its_context(tick: int, before: int, after: int) -> None:
+    stretch = (max(0, tick - before), tick + after)
+    first = window_of(tick) * STRIDE
+    assert first + 32 <= tick < first + 96  # in the centre of its window
+    start, end = frame_range((tick, tick + 1), stretch, 3)
+    assert start <= max(stretch[0], tick - 32)
+    assert end >= min(stretch[1], tick + 33)
+    assert end - start <= WINDOW + 2 * 3
+
+
+def batches(frames: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    for i in range(0, len(frames), size):
+        yield frames[i : i + size]
+
+
+@pytest.fixture(scope="module")
+def predictor(toy_spec: ActionSpec) -> Predictor:
+    torch.manual_seed(1)
+    model = InverseDynamicsModel(MICRO, toy_spec).eval()
+    for parameter in model.head.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    return Predictor(model, toy_spec, Calibration.neutral(toy_spec))
+
+
+@pytest.mark.parametrize("stretch", [(0, 300), (37, 290)])
+def test_labels_are_the_same_bytes_however_the_video_is_cut(predictor: Predictor, stretch: tuple[int, int]) -> None:
+    frames = toy_play(300, 3)[0]
+
+    def labels(keep: tuple[int, int], size: int) -> tuple[bytes, ...]:
+        start, end = predictor.frame_range(keep, stretch)
+        parts = list(predictor.predict(batches(frames[start:end], size), start=start, stretch=stretch, keep=keep))
+        assert [part.start for part in parts] == [
+            keep[0] + sum(len(p.buttons) for p in parts[:i]) for i in range(len(parts))
+        ]
+        names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
+        return tuple(np.concatenate([getattr(part, name) for part in parts]).tobytes() for name in names)
+
+    whole = labels(stretch, 64)
+    cuts = [stretch[0], 64, 128, 137, 256, stretch[1]]
+    pieces = [labels((a, b), 17) for a, b in zip(cuts, cuts[1:], strict=False)]
+    assert tuple(b"".join(part) for part in zip(*pieces, strict=True)) == whole
+
+
+def test_nothing_outside_the_stretch_is_looked_at(predictor: Predictor) -> None:
+    frames = toy_play(300, 4)[0]
+    stretch = keep = (100, 180)
+    one = [part.buttons_prob for part in predictor.predict([frames], start=0, stretch=stretch, keep=keep)]
+    frames = frames.copy()
+    frames[:100], frames[180:] = 7, 250
+    other = [part.buttons_prob for part in predictor.predict([frames], start=0, stretch=stretch, keep=keep)]
+    np.testing.assert_array_equal(np.concatenate(one), np.concatenate(other))
+
+
+def test_shared_vectors_equal_the_plain_computation(predictor: Predictor, toy_spec: ActionSpec) -> None:
+    frames = toy_play(200, 5)[0]
+    model = predictor.model
+    padded = np.concatenate([np.zeros((1, SIZE, SIZE, 3), np.uint8), frames, np.zeros((1, SIZE, SIZE, 3), np.uint8)])
+    with torch.no_grad():
+        features = model.features(torch.from_numpy(padded)[None])
+        expected = model.forward_windows(features[:, 64:192], torch.ones(1, 128, dtype=torch.bool))
+    windows = list(WindowRunner(model).run([frames], start=0, stretch=(0, 200), keep=(96, 160)))
+    assert [window.first_tick for window in windows] == [64]
+    np.testing.assert_allclose(windows[0].buttons, expected.buttons[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(windows[0].axes[0], expected.axes[0][0].numpy(), atol=1e-4)
+
+
+def test_missing_frames_are_an_error(predictor: Predictor) -> None:
+    frames = np.zeros((50, SIZE, SIZE, 3), np.uint8)
+    with pytest.raises(ValueError, match="frames end at tick 50"):
+        list(predictor.predict([frames], start=0, stretch=(0, 100), keep=(0, 100)))
+    with pytest.raises(ValueError, match="must begin at tick 0"):
+        list(predictor.predict([frames], start=1, stretch=(0, 50), keep=(0, 50)))
