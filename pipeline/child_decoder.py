@@ -122,7 +122,8 @@ class ChildDecoder:
                     child.send(op="stop")
 
     def _ask(self, **request: Any) -> tuple[_Child, dict[str, Any]]:
-        child = self._child = self._child or _Child(self.config, self._batch_shape, self.entry)
+        child = self._child or _Child(self.config, self._batch_shape, self.entry)
+        self._child = child
         self._request += 1
         child.send(id=self._request, **request)
         return child, self._answer(child, self._request, request["path"])

@@ -61,7 +61,7 @@ def run_label(config: LabelConfig) -> int:
         if config.retry_quarantined:
             forget_quarantined(config.out)
         _sweep(config.out)
-        missing = _missing(config.out, plan)
+        missing = new = _missing(config.out, plan)
         if missing:
             run.settings.write_text(settings.to_json())
             _run_job(config, run, plan, workers=min(workers, len(missing)))
@@ -84,8 +84,8 @@ def run_label(config: LabelConfig) -> int:
     )
     content = compact(config.out, info)
     log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours of labelled play.")
-    if config.verify:
-        _verify(config.out)
+    if config.verify and new:
+        _verify(config.out, new, threads=workers)
     if config.strict and content["counts"]["dead_letters"]:
         reasons = ", ".join(f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items())
         raise CheckFailed(f"{config.out}: {content['counts']['dead_letters']} dead letters ({reasons}); see its table")
@@ -184,11 +184,12 @@ def _options(config: LabelConfig) -> dict[str, Any]:
     return {name: value for name, value in asdict(config).items() if name in names}
 
 
-def _verify(dataset: str) -> None:
+def _verify(dataset: str, shards: list[str], *, threads: int) -> None:
+    """Read back what is new."""
     from ..datasets.verify import verify
 
-    report = verify(dataset)
+    report = verify(dataset, threads=threads, shards=shards)
     if report.problems:
         shown = "\n".join(f"  {problem}" for problem in report.problems[:20])
         raise CheckFailed(f"{dataset}: {len(report.problems)} problems:\n{shown}")
-    log(f"Verified: {dataset} is whole.")
+    log(f"{dataset}: verified {', '.join(f'{number:,} {name}' for name, number in report.counts.items())}.")

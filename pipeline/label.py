@@ -163,8 +163,8 @@ class ShardLabeller:
         if keep[0] >= keep[1]:
             return
         verdicts = self.filter.judge(frames, low)
-        for reason, ticks in verdicts.drops(*keep).items():
-            writer.drop(reason, ticks)
+        for reason, count in verdicts.drops(*keep).items():
+            writer.drop(reason, count)
         ticks = SegmentTicks(start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts)
         for stretch in verdicts.stretches():
             kept = max(keep[0], stretch.start), min(keep[1], stretch.end)

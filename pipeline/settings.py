@@ -64,12 +64,13 @@ def environment(device: str) -> dict[str, Any]:
     import torch
 
     gpu = device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
-    return {
+    found = {
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
         "processor": torch.cuda.get_device_name() if gpu else _cpu(),
         "threads_a_worker": 1,
     }
+    return dict(sorted(found.items()))  # in the order in which it is read back
 
 
 def _cpu() -> str:

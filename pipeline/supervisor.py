@@ -96,8 +96,7 @@ def _run_once(
                     run.strike(marker)
                 log(f"no sign of life for {stall_s:.0f} s: killing the workers")
                 _kill_group(process)
-                code = process.wait()
-                break
+                return process.wait()
         if code < 0:  # killed; a driver that labels by itself died at the shard it was at
             for marker in run.markers():
                 if marker.pid == process.pid:

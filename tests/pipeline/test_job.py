@@ -1,0 +1,173 @@
+"""The whole verb on the real engine, against a plain loop over the same plan."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from vidact.datasets.commits import committed_shards
+from vidact.datasets.manifest import read_dead_letters, read_manifest
+from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
+from vidact.pipeline import job
+from vidact.pipeline.config import DecoderConfig, FilterConfig, LabelConfig, LayoutConfig
+from vidact.pipeline.engine import Worker, open_tasks
+from vidact.pipeline.job import run_label
+from vidact.pipeline.runfolder import RunFolder
+from vidact.pipeline.settings import WorkerSettings
+
+LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
+
+
+def config(videos: Path, idm: str, out: Path, **options: object) -> LabelConfig:
+    options = {"layout": LAYOUT, "workers": 1, "device": "cpu"} | options
+    return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Label in this process, shard after shard, instead of through Beam: what every engine must equal."""
+
+    def loop(config: LabelConfig, run: RunFolder, plan: object, *, workers: int) -> None:
+        settings = WorkerSettings.of(config, run.path)
+        worker = Worker(settings)
+        for task in open_tasks(settings):
+            worker.label(task)
+        worker.close()
+
+    monkeypatch.setattr(job, "_run_job", loop)
+
+
+def contents(dataset: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
+
+
+def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    out = tmp_path / "beam" / "data"
+    command = [sys.executable, "-m", "vidact.cli", "label", str(videos), "--idm", idm, "--out", str(out)]
+    command += ["--workers", "2", "--device", "cpu", "--layout.val-fraction", "0"]
+    command += ["--layout.segment-ticks", "256", "--layout.shard-ticks", "256"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    run = RunFolder.of(str(out))
+    deadline = time.monotonic() + 120
+    while not run.markers() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    victims = run.markers()
+    assert victims, process.communicate()[1]
+    assert victims[0].pid != process.pid
+    os.kill(victims[0].pid, signal.SIGKILL)
+    _, said = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert "a worker process died; starting again" in said
+    assert not run.path.exists()
+    assert run_label(config(videos, idm, tmp_path / "plain" / "data")) == 0
+    assert contents(out) == contents(tmp_path / "plain" / "data")
+
+
+def test_what_comes_out(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    out = tmp_path / "data"
+    assert run_label(config(videos, idm, out)) == 0
+    assert sorted(p.name for p in out.iterdir()) == [
+        "README.md",
+        "_commits",
+        "dataset.json",
+        "dead_letters.parquet",
+        "label.json",
+        "manifest.parquet",
+        "plan.parquet",
+        "shards",
+        "sources.parquet",
+    ]
+    rows = read_manifest(str(out)).to_pylist()
+    assert sum(row["frames"] for row in rows) == 1155
+    (letter,) = read_dead_letters(str(out)).to_pylist()
+    assert (letter["source_uri"], letter["reason"]) == (str(videos / "garbage.mp4"), "not_a_video")
+    content = json.loads((out / "dataset.json").read_bytes())
+    assert content["options"]["filter"]["frozen_ticks"] == 64
+    assert content["environment"]["environments"][0]["threads_a_worker"] == 1
+    # A second run finds nothing to do and changes nothing.
+    before = contents(out)
+    assert run_label(config(videos, idm, out)) == 0
+    assert contents(out) == before
+    with pytest.raises(CheckFailed, match="1 dead letters"):
+        run_label(config(videos, idm, out, strict=True))
+
+
+def test_a_run_that_was_stopped_goes_on(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "a" / "data"
+    whole = Worker.label
+    labelled: list[str] = []
+
+    def stop_after_two(self: Worker, task):  # type: ignore[no-untyped-def]
+        if len(labelled) == 2:
+            raise KeyboardInterrupt
+        labelled.append(task.shard)
+        return whole(self, task)
+
+    monkeypatch.setattr(Worker, "label", stop_after_two)
+    with pytest.raises(KeyboardInterrupt):
+        run_label(config(videos, idm, out))
+    assert len(committed_shards(str(out))) == 2
+    monkeypatch.setattr(Worker, "label", whole)
+    assert run_label(config(videos, idm, out)) == 0
+    assert run_label(config(videos, idm, tmp_path / "b" / "data")) == 0
+    assert contents(out) == contents(tmp_path / "b" / "data")
+
+
+def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    out = tmp_path / "data"
+    for name in ("_spool/train-00000.host-1", "shards/.train-00000.tar.host-1-ff.tmp", ".plan.parquet.host-1.tmp"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_bytes(b"half")
+    assert run_label(config(videos, idm, out)) == 0
+    assert not [name for name in contents(out) if "host-1" in name]
+
+
+def test_going_on_in_another_way_is_refused(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    run_label(config(videos, idm, out))
+    with pytest.raises(DatasetError, match=r"begun with filter\.frozen_ticks 64, now it is 32"):
+        run_label(config(videos, idm, out, filter=FilterConfig(frozen_ticks=32)))
+    with pytest.raises(DatasetError, match="begun with chroma '420', now it is '444'"):
+        run_label(config(videos, idm, out, chroma="444"))
+    monkeypatch.setattr(job, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1})
+    with pytest.raises(ConfigError, match="--allow-other-environment"):
+        run_label(config(videos, idm, out))
+    assert run_label(config(videos, idm, out, allow_other_environment=True)) == 0
+    environments = json.loads((out / "dataset.json").read_bytes())["environment"]["environments"]
+    assert [one["threads_a_worker"] for one in environments] == [1, 1]
+    assert environments[1]["torch"] == "0.1"
+
+
+def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    sources, out = tmp_path / "videos", tmp_path / "data"
+    sources.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (sources / name).write_bytes((videos / name).read_bytes())
+    from vidact.pipeline.plan import make_plan, read_plan
+
+    assert run_label(config(sources / "b.mp4", idm, out)) == 0
+    plan = read_plan(str(out))
+    assert plan is not None
+    make_plan([str(sources)], str(out), tick_hz=plan.tick_hz, layout=LAYOUT, workers=1)
+    (sources / "a.mp4").rename(tmp_path / "away.mp4")
+    with pytest.raises(Interrupted, match="Put the sources back and run again"):
+        run_label(config(sources, idm, out))
+    (tmp_path / "away.mp4").rename(sources / "a.mp4")
+    assert run_label(config(sources, idm, out)) == 0
+    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155
+
+
+def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    run_label(config(videos, idm, tmp_path / "a" / "data"))
+    run_label(config(videos, idm, tmp_path / "b" / "data", decoder=DecoderConfig(child=False)))
+    assert contents(tmp_path / "a" / "data") == contents(tmp_path / "b" / "data")
