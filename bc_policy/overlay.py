@@ -22,7 +22,7 @@ GAP = 4
 UP, DOWN, INK, PAPER, ACCENT = (52, 56, 64), (250, 204, 70), (225, 228, 232), (24, 26, 30), (250, 204, 70)
 DEGREES_AT_RIM = 20.0  # a turn this fast reaches the rim of the mouse dial
 KEY_NAMES = {"left.shift": "Shift", "left.control": "Ctrl", "space": "Space", "escape": "Esc", "tab": "Tab"}
-MOUSE_NAMES = {"0": "left", "1": "right", "2": "middle"}
+MOUSE_NAMES = {"0": "Mouse L", "1": "Mouse R", "2": "Mouse M"}
 # Where the keys that move lie under the left hand: (column, row).
 HAND = {"w": (1, 0), "a": (0, 1), "s": (1, 1), "d": (2, 1), "q": (0, 0), "e": (2, 0)}
 
@@ -107,7 +107,9 @@ class EpisodeVideo:
         """One tick: the frame that the player saw (uint8 [h, w, 3]), and what it did then."""
         picture = self._overlay.draw(frame, buttons, camera_deg, caption)
         if self._stream is None:
-            options = {"preset": "veryfast", "crf": "23", "threads": "1"}
+            # The rate is capped at 4.5 MB a minute, so that a page can carry the film in itself.
+            rate = {"maxrate": "600k", "bufsize": "1200k"}
+            options = {"preset": "veryfast", "crf": "26", "threads": "1", **rate}
             self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
             self._stream.height, self._stream.width = picture.shape[:2]
             self._stream.pix_fmt = "yuv420p"

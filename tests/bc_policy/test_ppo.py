@@ -40,7 +40,7 @@ def probabilities(policy):
         return torch.softmax(policy.eval()(GREY, torch.ones(1, 1, dtype=torch.bool)).logits.joint[0, 0], -1).numpy()
 
 
-def gae(reward, value, ends, cut, final, last, discount, lam):
+def gae(*, reward, value, ends, cut, final, last, discount=0.5, lam=0.5):
     def row(numbers, dtype=torch.float32):
         return torch.tensor([numbers], dtype=dtype)
 
@@ -53,16 +53,17 @@ def gae(reward, value, ends, cut, final, last, discount, lam):
 
 def test_advantages_by_hand():
     no = [False] * 3
-    advantage, returns = gae([1.0, 2.0, 3.0], [0.5, 1.0, 1.5], no, no, [0.0] * 3, 4.0, 0.5, 0.5)
+    advantage, returns = gae(reward=[1.0, 2.0, 3.0], value=[0.5, 1.0, 1.5], ends=no, cut=no, final=[0.0] * 3, last=4.0)
     # surprises: 1+.5*1-.5 = 1; 2+.5*1.5-1 = 1.75; 3+.5*4-1.5 = 3.5; each advantage adds 1/4 of the next.
     assert advantage == [1 + (1.75 + 3.5 / 4) / 4, 1.75 + 3.5 / 4, 3.5]
     assert returns == [advantage[0] + 0.5, advantage[1] + 1.0, advantage[2] + 1.5]
 
 
 def test_nothing_follows_a_terminated_tick_and_the_final_value_follows_a_truncated_one():
-    ended, _ = gae([1.0, 2.0], [0.5, 1.0], [True, False], [False, False], [0.0, 0.0], 4.0, 0.5, 0.5)
+    two = {"reward": [1.0, 2.0], "value": [0.5, 1.0], "last": 4.0}
+    ended, _ = gae(**two, ends=[True, False], cut=[False, False], final=[0.0, 0.0])
     assert ended == [1 - 0.5, 2 + 0.5 * 4 - 1]
-    cut, _ = gae([1.0, 2.0], [0.5, 1.0], [False, False], [True, False], [6.0, 0.0], 4.0, 0.5, 0.5)
+    cut, _ = gae(**two, ends=[False, False], cut=[True, False], final=[6.0, 0.0])
     assert cut == [1 + 0.5 * 6 - 0.5, 2 + 0.5 * 4 - 1]  # nothing of tick 1 flows back either
 
 
@@ -77,16 +78,16 @@ def settled(policy, config):
     actors = LocalActors([Actor(copy.deepcopy(policy), Bandit, lanes=16, seed=1)])
     learner = PPO(policy, config)
     seen = []
-    for iteration in range(160):
+    for iteration in range(100):
         learner.learn(actors.collect(policy.state_dict(), 16))
-        if iteration >= 80:
+        if iteration >= 50:
             seen.append(probabilities(policy))
     return np.mean(seen, axis=0)
 
 
 def held_to_prior(direction):
     return PPOConfig(
-        kl=RHO, kl_decay=1.0, kl_direction=direction, learning_rate=1e-3, normalise_advantages=False, value_warmup=0
+        kl=RHO, kl_decay=1.0, kl_direction=direction, learning_rate=2e-3, normalise_advantages=False, value_warmup=0
     )
 
 

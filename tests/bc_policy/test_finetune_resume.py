@@ -1,0 +1,122 @@
+"""Fine-tuning that is killed and started again goes on exactly, with toy games and with real ones."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from vidact.bc_policy.actors import ActorProcesses
+from vidact.bc_policy.config import PolicyConfig
+from vidact.bc_policy.policy import Policy
+from vidact.bc_policy.rollout import Actor, joined
+from vidact.datasets.actions import ActionSpec
+
+from .toy_env import TOY_NETWORK, TOY_SPEC, Recall
+
+TOY_RUN = """
+import json, os, signal, sys
+import torch
+sys.path.insert(0, sys.argv[1])
+from toy_env import TOY_NETWORK, TOY_SPEC, Recall
+from vidact.bc_policy.actors import LocalActors
+from vidact.bc_policy.config import FinetuneConfig, PPOConfig
+from vidact.bc_policy.finetune import run_finetuning
+from vidact.bc_policy.policy import Policy
+from vidact.bc_policy.rollout import Actor
+
+class Killed(LocalActors):
+    def collect(self, weights, ticks):
+        self.count = getattr(self, "count", 0) + 1
+        if self.count == int(sys.argv[3]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().collect(weights, ticks)
+
+torch.manual_seed(0)
+policy = Policy(TOY_SPEC, TOY_NETWORK)
+config = FinetuneConfig(
+    checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6, threads=1,
+    precision="float32", ppo=PPOConfig(learning_rate=1e-2),
+)
+actors = Killed([Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2) for i in range(2)])
+run_finetuning(config, policy, "toy", {"run": 1}, actors)
+"""
+
+
+def run_toy(folder, kill_at):
+    return subprocess.run(
+        [sys.executable, "-c", TOY_RUN, str(Path(__file__).parent), str(folder), str(kill_at)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def metrics_of(folder):
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in row.items() if name not in ("elapsed_s", "ticks_per_s")} for row in rows]
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path):
+    whole = run_toy(tmp_path / "whole", kill_at=-1)
+    assert whole.returncode == 0, whole.stderr
+    assert run_toy(tmp_path / "killed", kill_at=6).returncode == -signal.SIGKILL  # after 5; the snapshot is of 4
+    resumed = run_toy(tmp_path / "killed", kill_at=-1)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "Going on from iteration 4" in resumed.stderr
+    assert metrics_of(tmp_path / "killed") == metrics_of(tmp_path / "whole")
+    weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("killed", "whole")]
+    assert weights[0] == weights[1]
+    assert not (tmp_path / "killed" / "snapshots").exists()
+
+
+def same(a, b):
+    arrays = ("frames", "first", "joint", "camera", "reward", "terminated", "truncated", "final_value", "last_value")
+    for name in arrays:
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
+    for mine, others in zip(a.memory, b.memory, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(mine, others, strict=True))
+    assert a.episodes == b.episodes
+
+
+def test_an_actor_goes_on_from_its_state():
+    torch.manual_seed(0)
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    weights = {name: tensor.clone() for name, tensor in policy.state_dict().items()}
+    actor = Actor(policy, Recall, lanes=3, seed=5)
+    actor.collect(weights, 6)
+    state = actor.state_dict()
+    expected = actor.collect(weights, 7)
+    fresh = Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=3, seed=5)
+    fresh.load_state_dict(state)
+    same(fresh.collect(weights, 7), expected)
+
+
+def test_no_two_lanes_play_the_same_episode():
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    actors = [Actor(policy, Recall, lanes=2, seed=0, index=index, actors=3) for index in range(3)]
+    seeds = [lane.next() for _ in range(4) for actor in actors for lane in actor._seeds]
+    assert len(set(seeds)) == len(seeds) == 24
+    rollout = joined([actor.collect(policy.state_dict(), 5) for actor in actors])
+    assert rollout.frames.shape == (6, 5, 8, 8, 3)
+    assert rollout.first[0].tolist() == [True, False, False, False, True]
+
+
+def test_real_games_are_played_again_to_where_they_were():
+    pytest.importorskip("vizdoom")
+    spec = ActionSpec.load("doom")
+    network = PolicyConfig(
+        width=16, heads=2, blocks=1, memory=4, channels=(4, 4), residual_blocks=1, pool=4, stride=2, dense=16
+    )
+    torch.manual_seed(0)
+    weights = Policy(spec, network).state_dict()
+    plan = {"actors": 2, "lanes": 2, "seed": 3}
+    with ActorProcesses("explore_train", spec, network, **plan) as actors:
+        actors.collect(weights, 20)
+        state = actors.state_dict()
+        expected = actors.collect(weights, 10)
+    with ActorProcesses("explore_train", spec, network, **plan) as actors:
+        actors.load_state_dict(state)
+        same(actors.collect(weights, 10), expected)
+    assert expected.reward.shape == (4, 10)

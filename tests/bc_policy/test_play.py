@@ -1,0 +1,106 @@
+"""Real games played by worker processes: scores that do not depend on the workers, and a video browsers can show."""
+
+import json
+
+import av
+import numpy as np
+import pytest
+import torch
+from vidact.bc_policy.config import PlayConfig, PolicyConfig
+from vidact.bc_policy.overlay import ActionOverlay
+from vidact.bc_policy.play import play, play_worker
+from vidact.bc_policy.policy import Policy, policy_checkpoint_config
+from vidact.bc_policy.scores import mean_interval
+from vidact.bc_policy.workers import Worker, WorkerError, working
+from vidact.datasets.actions import ActionSpec
+from vidact.errors import CheckpointError, ConfigError
+from vidact.networks.checkpoints import save_checkpoint
+
+NETWORK = PolicyConfig(
+    width=16, heads=2, blocks=1, memory=4, channels=(4, 4), residual_blocks=1, pool=4, stride=2, dense=16
+)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    torch.manual_seed(0)
+    policy = Policy(ActionSpec.load("doom"), NETWORK)
+    save_checkpoint(tmp_path / "ckpt", policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    return str(tmp_path / "ckpt")
+
+
+def test_a_policy_plays_the_same_whatever_the_workers(tmp_path, checkpoint):
+    pytest.importorskip("vizdoom")
+    results = []
+    for workers in (1, 2):
+        out = tmp_path / f"workers-{workers}"
+        settings = {"task": "defend_the_center", "episodes": 2, "lanes": 1, "seed": 4}
+        assert play(PlayConfig(checkpoint=checkpoint, out=str(out), workers=workers, **settings)) == 0
+        results.append(json.loads((out / "score.json").read_text()))
+    for name in ("scores", "ticks", "seeds", "mean", "ci95", "checkpoint_sha256"):
+        assert results[0][name] == results[1][name], name
+    assert results[0]["seeds"] == [4, 5]
+    assert results[0]["episodes"] == 2
+    assert results[0]["ci95"][0] <= results[0]["mean"] <= results[0]["ci95"][1]
+    with av.open(str(tmp_path / "workers-1" / "episode.mp4")) as film:
+        stream = film.streams.video[0]
+        frames = sum(1 for _ in film.decode(video=0))
+        assert frames == results[0]["ticks"][0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+    data = (tmp_path / "workers-1" / "episode.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")  # the index in front: it plays while it loads
+
+
+def test_random_play_needs_no_checkpoint(tmp_path):
+    pytest.importorskip("vizdoom")
+    config = PlayConfig(task="defend_the_center", out=str(tmp_path), random=True, episodes=1, lanes=1, video=False)
+    assert play(config) == 0
+    result = json.loads((tmp_path / "score.json").read_text())
+    assert result["player"] == "random (human)"
+    assert result["checkpoint_sha256"] is None
+    assert not (tmp_path / "episode.mp4").exists()
+
+
+def test_mistakes_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="either a checkpoint or --random"):
+        PlayConfig(task="explore", out="x")
+    with pytest.raises(ConfigError, match="there is no task 'chess'"):
+        play(PlayConfig(task="chess", out=str(tmp_path), random=True))
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        play(PlayConfig(task="explore", out=str(tmp_path), checkpoint=str(tmp_path)))
+
+
+def test_interval_of_the_mean():
+    assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
+    low, high = mean_interval(np.arange(100.0).tolist())
+    # The standard error is 28.87 / 10; 1.96 of it to each side of 49.5.
+    assert (low, high) == (pytest.approx(49.5 - 5.66, abs=0.3), pytest.approx(49.5 + 5.66, abs=0.3))
+    assert mean_interval([1.0, 5.0]) == mean_interval([1.0, 5.0])
+
+
+def test_overlay_lights_the_pressed_keys_and_points_where_the_mouse_goes():
+    spec = ActionSpec.load("doom")
+    overlay, frame = ActionOverlay(spec), np.zeros((240, 320, 3), dtype=np.uint8)
+    nothing, still = np.zeros(spec.num_buttons, np.uint8), np.zeros(2, np.float32)
+    idle = overlay.draw(frame, nothing, still)
+    assert idle.shape == (480 + 96, 640, 3)
+    forward = nothing.copy()
+    forward[spec.button_names.index("forward")] = 1
+    changed = np.argwhere((overlay.draw(frame, forward, still) != idle).any(-1))
+    assert changed[:, 0].min() > 480
+    assert changed[:, 1].max() < 70  # only the W key, at the left
+    right = np.argwhere((overlay.draw(frame, nothing, np.array([0.0, 10.0], np.float32)) != idle).any(-1))
+    assert right[:, 1].mean() > 640 - 48  # to the right of the dial's centre
+
+
+def test_what_goes_wrong_in_a_worker_is_raised_in_the_parent():
+    chess = PlayConfig(task="chess", out="x", random=True, lanes=1)
+    mistake, defect, killed = Worker(play_worker, chess, ActionSpec.load("doom").to_dict()), Worker(len), Worker(print)
+    killed._process.kill()
+    with working([mistake, defect, killed]):
+        with pytest.raises(WorkerError, match="exit code -9"):
+            killed.receive()
+        with pytest.raises(WorkerError, match="TypeError: object of type 'Connection' has no len"):
+            defect.receive()
+        with pytest.raises(ConfigError, match="there is no task 'chess'"):
+            mistake.receive()
