@@ -9,7 +9,7 @@ and threads may prepare batches ahead in any order.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -106,7 +106,7 @@ class ClipSampler:
             present=torch.from_numpy(np.stack(present)),
         )
 
-    def batches(self, first_step: int, workers: int) -> Iterator[ClipBatch]:
+    def batches(self, first_step: int, workers: int) -> Generator[ClipBatch, None, None]:
         """Batches from a step on, prepared ahead by `workers` threads (0: when asked for)."""
         if workers == 0:
             step = first_step

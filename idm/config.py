@@ -85,11 +85,15 @@ class IDMConfig:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> IDMConfig:
         """The configuration that a checkpoint holds."""
-        values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+        values = _with_tuples(content)
         if values.get("motion") is not None:
-            motion = values["motion"]
-            values["motion"] = MotionConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in motion.items()})
+            values["motion"] = MotionConfig(**_with_tuples(values["motion"]))
         return cls(**values)
+
+
+def _with_tuples(content: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists where the settings have tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
 
 
 def _require(condition: bool, field: str, allowed: str, got: object) -> None:

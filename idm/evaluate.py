@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import repeat
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -45,7 +46,7 @@ METRICS_FILE = "metrics.json"
 def eval_idm(config: EvalIDMConfig) -> int:
     """Measure and draw; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
-    # One thread a recording: small networks gain nothing from several threads a product, and lose much on a busy machine.
+    # One thread a recording: small networks gain nothing from several threads a product, and lose on a busy machine.
     predictor = Predictor.load(config.checkpoint, device=config.device, threads=1)
     spec = predictor.spec
     recordings = find_recordings(config.recordings)
@@ -56,7 +57,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
         Progress("Labelling held-out play", total=total, unit="ticks") as progress,
         ThreadPoolExecutor(workers) as pool,
     ):
-        judged = list(pool.map(lambda pair: judge(*pair, progress), enumerate(recordings)))
+        judged = list(pool.map(judge, range(len(recordings)), recordings, repeat(progress)))
     play = [(recording, *one.play) for recording, one in zip(recordings, judged, strict=True)]
     sums = {name: [one.sums[name] for one in judged] for name in judged[0].sums}
     stacked = {name: Sums.stack(one) for name, one in sums.items()}

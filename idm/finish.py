@@ -34,7 +34,7 @@ def calibrate(
     positive_weights: NDArray[np.floating],
     dtype: torch.dtype,
 ) -> tuple[Calibration, dict[str, float | None]]:
-    """Fit the calibration on validation play; returns it and the headline figures there (a little flattered by the fit)."""
+    """Fit on validation play; returns the calibration and the headline figures there (slightly flattered by it)."""
     windows = label_windows(model, tracks, dtype)
     calibration = fit(windows, spec, positive_weights)
     sums = []

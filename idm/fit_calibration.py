@@ -129,7 +129,9 @@ def _fit_decisions(
     return tuple(thresholds), tuple(costs)
 
 
-def _score(predicted: NDArray[np.bool_], true: NDArray[np.bool_], valid: NDArray[np.bool_], segments: Array) -> float:
+def _score(
+    predicted: NDArray[np.bool_], true: NDArray[np.bool_], valid: NDArray[np.bool_], segments: NDArray[np.int64]
+) -> float:
     p, t = predicted[valid], true[valid]
     accuracy = float((p == t).mean())
     f1 = 2 * float((p & t).sum()) / max(float(p.sum() + t.sum()), 1.0)

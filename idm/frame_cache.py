@@ -53,7 +53,7 @@ class Track:
             size = int(np.prod(self.frame_shape))
             with open(self.path, "rb", buffering=0) as file:
                 file.seek(first * size)
-                view = memoryview(out[first - start : last - start].reshape(-1))
+                view = out[first - start : last - start].reshape(-1).data
                 done = 0
                 while done < len(view):
                     read = file.readinto(view[done:])
@@ -78,12 +78,14 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
     missing = [r for r in recordings if not all(path.exists() for path in _paths(r, spec, folder, phases))]
     if missing:
         total = sum(recording.num_frames for recording in missing)
-        with Progress("Decoding recordings", total=total, unit="frames") as progress:
-            with ThreadPoolExecutor(os.cpu_count()) as pool:
-                jobs = {pool.submit(_decode, r, spec, _paths(r, spec, folder, phases)): r for r in missing}
-                for job in as_completed(jobs):
-                    job.result()
-                    progress.advance(jobs[job].num_frames)
+        with (
+            Progress("Decoding recordings", total=total, unit="frames") as progress,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
+            jobs = {pool.submit(_decode, r, spec, _paths(r, spec, folder, phases)): r for r in missing}
+            for job in as_completed(jobs):
+                job.result()
+                progress.advance(jobs[job].num_frames)
     tracks = []
     for recording in recordings:
         for phase, path in enumerate(_paths(recording, spec, folder, phases)):
@@ -124,7 +126,7 @@ def _decode(recording: Recording, spec: ActionSpec, paths: list[Path]) -> None:
             for index, picture in decode_frames(video, spec.frame, np.unique(np.concatenate(slots))):
                 for phase, wanted in enumerate(slots):
                     while written[phase] < len(wanted) and wanted[written[phase]] == index:
-                        files[phase].write(picture)
+                        files[phase].write(picture.data)
                         written[phase] += 1
         for phase, wanted in enumerate(slots):
             if written[phase] != len(wanted):

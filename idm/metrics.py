@@ -8,8 +8,8 @@ function of weighted sums, so bootstrap resampling of recordings costs no second
 
 - accuracy, precision, recall, F1: of held or released, over valid ticks
 - average precision: the mean over true presses of the precision at their score (area under precision against recall)
-- transition F1: a predicted press or release is right if a true one of the same kind lies within ±2 ticks; each true one
-  is found at most once
+- transition F1: a predicted press or release is right if a true one of the same kind lies within ±2 ticks; each true
+  one is found at most once
 - R²: 1 - squared error / variance of the true motion in degrees; None where the truth has no variance
 - ECE: mean distance between probability and frequency over 15 bins of probability, weighted by ticks
 Macro means go over the buttons that the recordings press at all; figures whose denominator is zero are left out.
@@ -301,7 +301,7 @@ def bootstrap_weights(recordings: int, resamplings: int, seed: int) -> Array:
 
 
 def interval(samples: Array) -> list[float] | None:
-    """The middle 95 % of bootstrap samples (the first entry, the estimate itself, is not one); None if none is finite."""
+    """The middle 95 % of bootstrap samples (all but the first entry, the estimate itself); None if none is finite."""
     finite = samples[1:][np.isfinite(samples[1:])]
     if not len(finite):
         return None

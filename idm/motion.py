@@ -33,7 +33,7 @@ class Motion(NamedTuple):
     """What moved between each frame and the next."""
 
     across: Tensor
-    """float [N, L, P, S]: correlation of patch p of horizontal band l with the next frame, shifted right by s - S//2."""
+    """float [N, L, P, S]: of patch p of horizontal band l with what lies s - S//2 pixels to the right in the next."""
     along: Tensor
     """float [N, L', P', S']: the same down the columns; bands are vertical, shifts go down."""
     peaks: Tensor

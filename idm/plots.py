@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
@@ -32,7 +33,7 @@ BASELINE_NAMES = {
     "rates": "sampled rates",
     "frame_difference": "frame differences",
 }
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -53,7 +54,9 @@ def draw_all(folder: Path, result: dict[str, Any], play: Play, spec: ActionSpec)
         end = min(start + STRETCH_TICKS, len(truth.valid))
         frames = [batch.frames for batch in recording.frames(spec, start_tick=start, end_tick=end)]
         drawn = {
-            "stretch.png": stretch(np.concatenate(frames), truth, labels, start, end, spec, recording.name),
+            "stretch.png": stretch(
+                np.concatenate(frames), truth, labels, start=start, end=end, spec=spec, title=recording.name
+            ),
             "buttons.png": buttons(result),
             "reliability.png": reliability(result),
         }
@@ -68,7 +71,7 @@ def draw_all(folder: Path, result: dict[str, Any], play: Play, spec: ActionSpec)
 
 
 def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling, int]:
-    """A stretch in which much happens: the one with the most true presses and releases, every button once, and turns."""
+    """A stretch in which much happens: the most true presses and releases, of many buttons, and turns."""
     best: tuple[float, int, int] = (-1.0, 0, 0)
     for index, (_, truth, _) in enumerate(play):
         changes = np.abs(np.diff(truth.buttons.astype(np.int8), axis=0, prepend=truth.buttons[:1]))  # (N, K)
@@ -86,7 +89,7 @@ def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling
 
 
 def stretch(
-    frames: NDArray[np.uint8], truth: Truth, labels: Labelling, start: int, end: int, spec: ActionSpec, title: str
+    frames: NDArray[np.uint8], truth: Truth, labels: Labelling, *, start: int, end: int, spec: ActionSpec, title: str
 ) -> Figure:
     """Truth and prediction lanes of ticks [start, end) under their frames, uint8 [T, H, W, 3]."""
     ticks = slice(start, end)
@@ -95,12 +98,16 @@ def stretch(
     seconds = np.arange(end - start + 1) / rate
     heights = [1.65] + [0.62] * len(shown) + [1.25] * spec.num_axes + [0.9]
     figure, axes = pyplot.subplots(
-        len(heights), 1, figsize=(13, 0.9 * sum(heights)), sharex=True, height_ratios=heights, layout="constrained"
+        len(heights),
+        1,
+        figsize=(13, 0.9 * sum(heights)),
+        sharex=True,
+        height_ratios=heights,
+        layout=ConstrainedLayoutEngine(h_pad=0.01, hspace=0.02),
     )
-    figure.get_layout_engine().set(h_pad=0.01, hspace=0.02)  # type: ignore[union-attr]
     _film(axes[0], frames, seconds[-1])
     axes[0].set_title(
-        f"{title}, from {start / rate:.0f} s. Lanes: truth above (dark), label below (blue; red: held wrongly; hatched: missed)"
+        f"{title}, from {start / rate:.0f} s. Truth (dark) above label (blue; red: held wrongly, hatched: missed)"
     )
     for ax, k in zip(axes[1:], shown, strict=False):
         _button_lane(ax, truth.buttons[ticks, k], labels.buttons[ticks, k], labels.buttons_prob[ticks, k], seconds)

@@ -52,9 +52,8 @@ def train_idm(config: TrainIDMConfig) -> int:
     val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
     trainer = Trainer(config, spec, tracks, device)
     trainer.run()
-    calibration, figures = calibrate(
-        trainer.averaged_model(), spec, val_tracks, trainer.positive_weights, trainer.dtype
-    )
+    model = trainer.averaged_model()
+    calibration, figures = calibrate(model, spec, val_tracks, trainer.positive_weights, trainer.dtype)
     tensors, settings = fit_baselines([track for track in tracks if track.phase == 0], spec)
     save_checkpoint(
         out,
@@ -171,7 +170,7 @@ class Trainer:
             self._save()
         finally:
             metrics.close()
-            batches.close()  # type: ignore[attr-defined] - a generator: ends its threads
+            batches.close()  # ends its threads
 
     def train_step(self, batch: ClipBatch) -> tuple[tuple[float, float, float], float, float]:
         """One step; returns the losses (all, buttons, camera), the learning rate, and the gradients' norm."""

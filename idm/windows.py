@@ -2,11 +2,11 @@
 
 r radius of the network, D width, K buttons
 
-Tick t is labelled by window i = floor((t - 32) / 64), which covers ticks [64 i, 64 i + 128): each window labels its centre
-64. The part of a window outside its stretch (before a cut, past the end) is masked out; the edges of a stretch keep their
-edge ticks. Since the grid is absolute, a label never depends on how a video was cut into segments. Vectors of frames are
-computed once, in chunks of 64 ticks on the same grid, and shared by the two windows that overlap there; every batch has
-the same shape, so that the bytes do not depend on the segmentation either.
+Tick t is labelled by window i = floor((t - 32) / 64), which covers ticks [64 i, 64 i + 128): each window labels its
+centre 64. The part of a window outside its stretch (before a cut, past the end) is masked out; the edges of a stretch
+keep their edge ticks. Since the grid is absolute, a label never depends on how a video was cut into segments. Vectors
+of frames are computed once, in chunks of 64 ticks on the same grid, and shared by the two windows that overlap there;
+every batch has the same shape, so that the bytes do not depend on the segmentation either.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A toy game for the IDM: a textured wall that the mouse moves sideways and a lamp that a key lights in the next frame."""
+"""A toy game: a textured wall that the mouse moves sideways, and a lamp that a key lights in the next frame."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_batches_are_a_pure_function_of_seed_and_step(tracks: list[Track], toy_s
     assert not same(fifth, sampler(tracks, toy_spec, seed=1).batch(5))
     stream = other.batches(3, workers=2)
     ahead = [next(stream) for _ in range(3)]
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert same(ahead[2], fifth)
 
 

@@ -1,5 +1,6 @@
 """The absolute window grid, and labels that do not depend on how a video was cut."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_labels_are_the_same_bytes_however_the_video_is_cut(predictor: Predictor
 
     whole = labels(stretch, 64)
     cuts = [stretch[0], 64, 128, 137, 256, stretch[1]]
-    pieces = [labels((a, b), 17) for a, b in zip(cuts, cuts[1:], strict=False)]
+    pieces = [labels((a, b), 17) for a, b in itertools.pairwise(cuts)]
     assert tuple(b"".join(part) for part in zip(*pieces, strict=True)) == whole
 
 
