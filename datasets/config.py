@@ -37,12 +37,19 @@ class ImportVPTConfig:
     """Import at most this many recordings; 0 for all."""
     draw_cursor: bool = True
     """Draw a cursor into frames with an open GUI; the recorder left it out."""
+    most_mismatch: int = 20
+    """How many frames and lines of a recording may differ in number (1 s); with more it is left out."""
+    basedir: str = ""
+    """Where the files are, instead of the index's own basedir."""
+    workers: int = 0
+    """Recordings imported at a time; 0: one a core."""
     strict: bool = False
     """Exit with 1 if any recording had to be left out."""
 
     def __post_init__(self) -> None:
-        if self.limit < 0:
-            raise ConfigError(f"limit must be 0 (all) or more, got {self.limit}")
+        for name in ("limit", "most_mismatch", "workers"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
 
 
 # ---- datasets at rest: pack, verify, status, inspect

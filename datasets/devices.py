@@ -7,7 +7,7 @@ and `label_source`. Shapes: N source frames, T ticks, K buttons, A axes.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,12 @@ class DeviceState:
         mouse = [f"mouse.{b}" for b in (*self.buttons, *self.new_buttons)]
         return frozenset((*self.keys, *self.new_keys, *mouse))
 
-    def to_json(self, tick: int) -> str:
-        """One line of a jsonl file."""
-        line: dict[str, Any] = {
-            "mouse": {
+    def to_json(self, tick: int, further: Mapping[str, Any] | None = None) -> str:
+        """One line of a jsonl file, with any `further` fields that a recorder gave."""
+        more = dict(further or {})
+        line: dict[str, Any] = more | {
+            "mouse": dict(more.get("mouse") or {})
+            | {
                 "x": self.cursor_x,
                 "y": self.cursor_y,
                 "dx": self.dx,
@@ -60,7 +62,9 @@ class DeviceState:
                 "buttons": list(self.buttons),
                 "newButtons": list(self.new_buttons),
             },
-            "keyboard": {"keys": list(self.keys), "newKeys": list(self.new_keys), "chars": ""},
+            "keyboard": {"chars": ""}
+            | dict(more.get("keyboard") or {})
+            | {"keys": list(self.keys), "newKeys": list(self.new_keys)},
             "isGuiOpen": self.gui_open,
             "tick": tick,
             "valid": self.valid,
@@ -70,8 +74,12 @@ class DeviceState:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> DeviceState:
-        """From one line; absent fields (BASALT strips many, old recorders wrote null) mean nothing was done."""
-        content = json.loads(line)
+        """From one line of a jsonl file."""
+        return cls.from_content(json.loads(line))
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> DeviceState:
+        """From a parsed line; absent fields (BASALT strips many, old recorders wrote null) mean nothing was done."""
         mouse, keyboard = content.get("mouse") or {}, content.get("keyboard") or {}
         return cls(
             keys=tuple(keyboard.get("keys") or ()),

@@ -1,0 +1,58 @@
+"""A mouse cursor drawn into frames: Minecraft's recorder left it out while a GUI is open, and people steer by it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+WINDOW = (1280, 720)  # width and height of the game's window, in whose pixels recordings give the cursor
+# An arrow of our own, its tip at the upper left: X outline, o filling, + the soft edge of the outline.
+ARROW = """
+X+
+XX+
+XoX+
+XooX+
+XoooX+
+XooooX+
+XoooooX+
+XooooooX+
+XoooooooX+
+XoooooXXXX
+XooXooX+
+XoX+XooX+
+XX+ +XooX
+X+   +XXX
+""".strip("\n").splitlines()
+SHADES = {"X": (20, 1.0), "o": (245, 1.0), "+": (20, 0.35), " ": (0, 0.0)}  # grey level and opacity
+
+
+def draw_cursor(frame: NDArray[np.uint8], x: float, y: float) -> None:
+    """Draw the arrow into `frame`, uint8 [h, w, 3], in place.
+
+    Args:
+        frame: a picture of the whole window, at any size.
+        x: place of the tip in pixels of the 1280x720 window; off-screen places draw what is still visible, or nothing.
+        y: likewise.
+    """
+    grey, opacity = _arrow()
+    if not (np.isfinite(x) and np.isfinite(y)):
+        return
+    left, top = int(x * frame.shape[1] // WINDOW[0]), int(y * frame.shape[0] // WINDOW[1])
+    rows = slice(max(top, 0), max(min(top + grey.shape[0], frame.shape[0]), 0))
+    columns = slice(max(left, 0), max(min(left + grey.shape[1], frame.shape[1]), 0))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return
+    part = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    cover, shade = opacity[part][..., None], grey[part][..., None]  # (rows, columns, 1)
+    frame[rows, columns] = np.round(frame[rows, columns] * (1 - cover) + shade * cover).astype(np.uint8)
+
+
+@cache
+def _arrow() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Grey levels and opacities, float32 [14, 10]."""
+    width = max(map(len, ARROW))
+    cells = [[SHADES[cell] for cell in row.ljust(width)] for row in ARROW]
+    table = np.array(cells, np.float32)
+    return table[..., 0], table[..., 1]

@@ -1,0 +1,284 @@
+"""OpenAI's contractor and BASALT recordings, mended and brought to our format: the verb `import vpt`.
+
+In comes an index (basedir and relpaths) or a folder of mp4 and jsonl files; out come recordings, and a report of what
+was mended and what was left out and why. What was imported before is not done again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import storage
+from ..errors import ConfigError, RecordingError, VideoError
+from ..progress import Progress, log
+from .actions import FrameSpec
+from .config import ImportVPTConfig
+from .cursor import draw_cursor
+from .decoding import DamageError, decode_frames
+from .devices import DeviceState
+from .recording_writer import RecordingWriter, copy_recording
+from .video import VideoProbe, probe
+from .vpt_lines import mend_lines
+
+FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
+LEAST_FRAMES = 64  # 3 s; less teaches nothing
+# Frames with a cursor are encoded again: close to the eye's limit, at about the size of OpenAI's own files.
+ENCODER = {"preset": "veryfast", "crf": "17", "g": "120"}
+REPORT = "import_report.json"
+VERSION = re.compile(r"\d+\.\d+")
+# <contractor-alias>-<session-id>-<YYYYMMDD>-<HHMMSS>
+SESSION = re.compile(r"(?P<alias>.+)-(?P<session>[0-9a-f]{12})-(?P<day>\d{8})-(?P<time>\d{6})")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One recording of the source: where its files are, and what its name says."""
+
+    base: str
+    """URI without suffix."""
+    name: str
+    """Path below the output folder, without suffix."""
+    version: str
+    """The recorder's, or empty."""
+
+    @property
+    def player(self) -> str:
+        """Contractor and session: the segments of one sitting belong into one split."""
+        match = SESSION.fullmatch(Path(self.name).name)
+        return f"{match['alias']}-{match['session']}" if match else Path(self.name).name
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one segment."""
+
+    name: str
+    status: str = "imported"
+    """`imported`, `present` (from an earlier run) or `left_out`."""
+    reason: str = ""
+    detail: str = ""
+    frames: int = 0
+    mended: dict[str, int] = field(default_factory=dict)
+
+
+def list_segments(source: str, basedir: str = "") -> list[Segment]:
+    """The segments of an index or a folder, sorted by name. Raises ConfigError.
+
+    Args:
+        source: path or URL of an index file, or a local folder.
+        basedir: where the files are, instead of the index's own basedir.
+    """
+    path = storage.local_path(source)
+    if path is not None and path.is_dir():
+        stems = sorted(p.relative_to(path).with_suffix("") for p in path.rglob("*.jsonl") if not p.name.startswith("."))
+        if not stems:
+            raise ConfigError(f"{source}: no jsonl files in this folder")
+        return [_segment(str(path), str(stem), path.name) for stem in stems]
+    try:
+        index = json.loads(storage.read_bytes(source))
+        relpaths, own = [str(p) for p in index["relpaths"]], str(index["basedir"])
+    except FileNotFoundError as error:
+        raise ConfigError(f"{source}: no such index or folder") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{source}: no index: expected JSON with basedir and relpaths ({error})") from error
+    base = basedir or own
+    if path is not None and "://" not in base and not os.path.isabs(base):
+        base = str(path.parent / base)
+    return [_segment(base, relpath.removesuffix(".mp4"), "") for relpath in sorted(set(relpaths))]
+
+
+def _segment(base: str, stem: str, folder: str) -> Segment:
+    parts = [part for part in Path(stem).parts if part not in ("/", "..", ".")]
+    versions = [part for part in (*parts[:-1], folder) if VERSION.fullmatch(part)]
+    version = versions[0] if versions else ""
+    name = "/".join(parts[-2:] if version in parts else parts)
+    return Segment(storage.join(base, stem), name, version)
+
+
+def import_segment(segment: Segment, out: Path, *, cursor: bool = True, most_mismatch: int = 20) -> Outcome:
+    """Import one segment below `out`; what cannot be is told in the outcome, never raised.
+
+    Args:
+        segment: where it is.
+        out: the folder of the recordings.
+        cursor: draw a cursor into frames with an open GUI.
+        most_mismatch: how many frames and lines may differ in number; more means that they cannot be matched.
+    """
+    outcome = Outcome(segment.name)
+    stem = out / segment.name
+    if stem.with_name(stem.name + ".jsonl").is_file():
+        outcome.status = "present"
+        return outcome
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vidact-import-"))
+            lines = _read_lines(_local(segment.base + ".jsonl", folder))
+            video = probe(_local(segment.base + ".mp4", folder))
+            _import(segment, lines, video, stem, outcome, cursor=cursor, most_mismatch=most_mismatch)
+        except VideoError as error:
+            outcome.status, outcome.reason, outcome.detail = "left_out", error.reason, error.detail
+        except RecordingError as error:
+            outcome.status, outcome.reason, outcome.detail = "left_out", "bad_lines", str(error)
+        except FileNotFoundError as error:  # the published indexes name uploads that never came
+            outcome.status, outcome.reason, outcome.detail = "left_out", "not_found", str(error)
+        except OSError as error:
+            outcome.status, outcome.reason, outcome.detail = "left_out", "cannot_open", str(error)
+    return outcome
+
+
+def _import(
+    segment: Segment,
+    lines: list[dict[str, Any]],
+    video: VideoProbe,
+    stem: Path,
+    outcome: Outcome,
+    *,
+    cursor: bool,
+    most_mismatch: int,
+) -> None:
+    if abs(float(video.fps / FPS) - 1) > 0.02:
+        raise VideoError("wrong_rate", video.path, f"{float(video.fps):.2f} frames/s; Minecraft is recorded at 20")
+    mismatch = len(lines) - video.frames
+    if abs(mismatch) > most_mismatch and not (video.truncated and mismatch > 0):
+        raise VideoError(
+            "length_mismatch", video.path, f"{video.frames} frames but {len(lines)} lines: they cannot be matched"
+        )
+    mended = mend_lines(lines, segment.version)
+    outcome.mended = dict(mended.mended)
+    if mismatch:
+        outcome.mended["lines_without_frame" if mismatch > 0 else "frames_without_line"] = abs(mismatch)
+    states = mended.states[: video.frames]
+    states += [DeviceState(valid=False)] * (video.frames - len(states))
+    further: list[Mapping[str, Any]] = [*lines[: video.frames], *[{}] * max(-mismatch, 0)]
+    meta = {
+        "game": "minecraft",
+        "source": segment.base,
+        "recorder_version": segment.version,
+        "group": segment.player,
+        "mended": outcome.mended,
+        "label_source": "human",
+    }
+    if video.frames < LEAST_FRAMES:
+        raise VideoError("too_short", video.path, f"{video.frames} frames; at least {LEAST_FRAMES} are needed")
+    if (cursor and any(state.gui_open for state in states)) or video.truncated or video.container[:3] != "mov":
+        outcome.frames = _encode_again(video, stem, states, further, meta=meta, outcome=outcome, cursor=cursor)
+    else:
+        copy_recording(Path(video.path), stem, states, further, meta)
+        outcome.frames = video.frames
+
+
+def _encode_again(
+    video: VideoProbe,
+    stem: Path,
+    states: list[DeviceState],
+    further: list[Mapping[str, Any]],
+    *,
+    meta: dict[str, Any],
+    outcome: Outcome,
+    cursor: bool,
+) -> int:
+    """Write the frames with their cursor, as far as they can be decoded; how many there were."""
+    size = (video.width // 2 * 2, video.height // 2 * 2)
+    with RecordingWriter(stem, fps=FPS, size=size, meta=meta, encoder=ENCODER) as writer:
+        try:
+            for index, frame in decode_frames(video, FrameSpec(*size), np.arange(video.frames)):
+                if cursor and states[index].gui_open:
+                    outcome.mended["cursor_drawn"] = outcome.mended.get("cursor_drawn", 0) + 1
+                    draw_cursor(frame, states[index].cursor_x, states[index].cursor_y)
+                writer.write(frame, states[index], further[index])
+        except DamageError as error:
+            if writer.num_frames < LEAST_FRAMES:
+                raise VideoError("damaged", video.path, str(error)) from error
+            outcome.mended["frames_lost_to_damage"] = video.frames - writer.num_frames
+        writer.meta["mended"] = outcome.mended
+        return writer.num_frames
+
+
+def _local(uri: str, folder: str) -> Path:
+    """A local file with the content of `uri`. Raises FileNotFoundError."""
+    path = storage.local_path(uri)
+    if path is not None:
+        return path
+    target = Path(folder) / uri.rsplit("/", 1)[-1]
+    with storage.open_uri(uri) as source, open(target, "wb") as file:
+        shutil.copyfileobj(source, file, 1 << 20)
+    return target
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    lines = []
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                content = json.loads(line)
+                DeviceState.from_content(content)
+            except (ValueError, TypeError, AttributeError) as error:
+                raise RecordingError(f"{path.name}: line {number} is no device state: {error}") from error
+            lines.append(content)
+    if not lines:
+        raise RecordingError(f"{path.name}: no lines")
+    return lines
+
+
+def run(config: ImportVPTConfig) -> int:
+    """The verb `import vpt`: import all segments, print what happened, write OUT/import_report.json."""
+    segments = list_segments(config.source, config.basedir)
+    segments = segments[: config.limit] if config.limit else segments
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    outcomes = []
+    with (
+        ThreadPoolExecutor(config.workers or os.cpu_count()) as pool,
+        Progress("Importing", total=len(segments), unit="recordings") as progress,
+    ):
+        for outcome in pool.map(
+            lambda s: import_segment(s, out, cursor=config.draw_cursor, most_mismatch=config.most_mismatch), segments
+        ):
+            outcomes.append(outcome)
+            progress.advance(1)
+    report = summarise(outcomes)
+    storage.write_atomic(out / REPORT, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+    for line in _render(report):
+        log(line)
+    return 1 if config.strict and report["left_out"] else 0
+
+
+def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
+    """Counts by status, reason and quirk, and each recording that was left out."""
+    mended: Counter[str] = Counter()
+    for outcome in outcomes:
+        mended.update(outcome.mended)
+    left_out = [outcome for outcome in outcomes if outcome.status == "left_out"]
+    return {
+        "recordings": dict(Counter(outcome.status for outcome in outcomes)),
+        "frames": sum(outcome.frames for outcome in outcomes),
+        "mended_lines": dict(sorted(mended.items())),
+        "left_out_by_reason": dict(Counter(outcome.reason for outcome in left_out)),
+        "left_out": [{"name": o.name, "reason": o.reason, "detail": o.detail} for o in left_out],
+    }
+
+
+def _render(report: Mapping[str, Any]) -> Iterator[str]:
+    counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in report["recordings"].items())
+    yield f"Recordings: {counts}; {report['frames']:,} new frames."
+    if report["mended_lines"]:
+        yield "Mended lines: " + ", ".join(f"{k.replace('_', ' ')} {n:,}" for k, n in report["mended_lines"].items())
+    for reason, count in report["left_out_by_reason"].items():
+        first = next(entry for entry in report["left_out"] if entry["reason"] == reason)
+        yield f"Left out, {reason.replace('_', ' ')}: {count}, such as {first['name']} ({first['detail']})"
