@@ -37,6 +37,7 @@ def clone(config: CloneConfig) -> int:
     Raises Interrupted after Ctrl-C or SIGTERM (everything is saved), DivergedError where the loss stays no number,
     SpecMismatchError where the datasets are of different specs.
     """
+    split = held_out_split(config.data)
     run = run_identity(config)
     if is_finished(config.out, run):
         log(f"{config.out} is the policy of these settings and data already: nothing to do")
@@ -53,7 +54,6 @@ def clone(config: CloneConfig) -> int:
         log(f"Going on from step {step}")
     else:
         budget.start()
-    split = held_out_split(config.data)
     metrics = MetricsLog(config.out, resume_step=step or None)
     log(f"{cloner.policy.num_parameters:,} parameters, {cloner.loader.steps_per_epoch} steps an epoch, {cloner.dtype}")
 

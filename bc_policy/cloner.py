@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -73,11 +74,10 @@ class Cloner:
         """Loss and accuracy of the averaged weights on the first batches of another split."""
         kept, self.memory = self.memory, None
         sums, total = np.zeros(3), 0.0
-        batches = open_loader(self.config, split).batches()
+        loader = open_loader(self.config, split, drop_last=False)
         self.policy.eval()
         with self.ema.applied(self.policy):
-            for _ in range(self.config.eval_batches):
-                batch = next(batches)
+            for batch in islice(loader, self.config.eval_batches):
                 loss = self._loss(batch, batch.frames)
                 weight = loss.weight.item()
                 sums += weight * np.array([loss.total.item(), loss.buttons.item(), loss.accuracy.item()])
@@ -120,7 +120,7 @@ class Cloner:
         return imitation_loss(self.policy.head, out.logits, targets)
 
 
-def open_loader(config: CloneConfig, split: str) -> ClipLoader:
+def open_loader(config: CloneConfig, split: str, *, drop_last: bool = True) -> ClipLoader:
     """The loader of a split, as the configuration wants it."""
     return ClipLoader(
         config.data,
@@ -129,4 +129,5 @@ def open_loader(config: CloneConfig, split: str) -> ClipLoader:
         order=config.order,
         split=split,
         seed=config.seed,
+        drop_last=drop_last,
     )

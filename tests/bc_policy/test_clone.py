@@ -1,0 +1,196 @@
+"""Cloning learns what can be learnt, weighs ticks as asked, and resumes exactly."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from vidact.bc_policy.clone import clone
+from vidact.bc_policy.cloner import Cloner
+from vidact.bc_policy.config import CloneConfig, PolicyConfig
+from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss, jitter
+from vidact.bc_policy.policy import load_policy
+from vidact.errors import ConfigError, DatasetError
+from vidact.networks.heads import JointHead, JointLogits
+
+from .toy_data import DATA_SPEC, lights_dataset
+
+NETWORK = PolicyConfig(width=16, heads=2, blocks=1, memory=8, channels=(4,), residual_blocks=1, dense=16)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return lights_dataset(str(tmp_path_factory.mktemp("lights")))
+
+
+def settings(data, out, **changes):
+    return CloneConfig(
+        **{
+            "data": (data,), "out": str(out), "network": NETWORK, "steps": 12, "batch_size": 2, "ticks": 16,
+            "learning_rate": 1e-2, "ema_decay": 0.5, "threads": 1, "save_every": 4, "eval_batches": 2, **changes,
+        }
+    )  # fmt: skip
+
+
+def rows_of(out):
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    timed = ("elapsed_s", "frames_per_s", "seconds")
+    return [{name: value for name, value in row.items() if name not in timed} for row in rows]
+
+
+def test_it_learns_what_the_pictures_tell(tmp_path, data):
+    assert clone(settings(data, tmp_path, steps=150, precision="float32")) == 0
+    last = rows_of(tmp_path)[-1]
+    assert last["val_loss"] < 0.1
+    assert last["val_accuracy"] > 0.97
+    policy, checkpoint = load_policy(str(tmp_path))
+    assert checkpoint.config["metrics"]["steps"] == 150
+    assert checkpoint.config["data"][0]["uri"] == data
+    assert not (tmp_path / "snapshots").exists()
+    bright = torch.full((1, 1, 16, 16, 3), 220, dtype=torch.uint8)
+    logits = policy(bright, torch.ones(1, 1, dtype=torch.bool)).logits
+    joint, camera = policy.head.sample(logits, temperature=0)
+    buttons, bins = TargetMaker(DATA_SPEC, settings(data, "x")).actions.decode(joint.numpy(), camera.numpy())
+    assert (buttons[0, 0].tolist(), bins[0, 0].tolist()) == ([1, 0], [4])
+    before = (tmp_path / "model.safetensors").stat().st_mtime_ns
+    assert clone(settings(data, tmp_path, steps=150, precision="float32")) == 0  # nothing to do
+    assert (tmp_path / "model.safetensors").stat().st_mtime_ns == before
+
+
+def batch(buttons, camera, valid=None, confidence=None):
+    shape = np.asarray(buttons).shape[:2]
+    return SimpleNamespace(
+        buttons=np.asarray(buttons, np.uint8),
+        camera=np.asarray(camera, np.float32),
+        valid=np.ones(shape, bool) if valid is None else np.asarray(valid),
+        confidence=np.ones(shape, np.float32) if confidence is None else np.asarray(confidence, np.float32),
+    )
+
+
+def test_weights_of_ticks():
+    played = batch([[[1, 0], [0, 0], [0, 0], [0, 1]]], [[[0.0], [0.0], [10.0], [0.0]]], [[True, True, True, False]])
+    assert targets_of(played).weight.tolist() == [[1, 1, 1, 0]]
+    assert targets_of(played, null_actions="mask").weight.tolist() == [[1, 0, 1, 0]]  # turning alone is an action
+    unsure = batch(played.buttons, played.camera, confidence=[[0.5, 0.75, 1.0, 0.25]])
+    assert targets_of(unsure, min_confidence=0.6).weight.tolist() == [[0, 1, 1, 0]]
+    assert targets_of(unsure, weight_by_confidence=True).weight.tolist() == [[0.5, 0.75, 1.0, 0.25]]
+
+
+def targets_of(played, **changes):
+    return TargetMaker(DATA_SPEC, settings("d", "x", **changes))(played)
+
+
+def test_the_camera_costs_nothing_where_it_does_not_move():
+    head = JointHead(4, DATA_SPEC)
+    still, turning = 0, 1
+    logits = JointLogits(torch.zeros(1, 2, 8), torch.tensor([0.0, 0.0, 9.0, 0.0, 0.0]).expand(1, 2, 5))
+    camera = torch.tensor([[0, 0]])
+    loss = imitation_loss(head, logits, Targets(torch.tensor([[still, still]]), camera, torch.ones(1, 2)))
+    assert loss.total.item() == pytest.approx(math.log(8))
+    loss = imitation_loss(head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.ones(1, 2)))
+    of_bin = math.log(math.exp(9) + 4)
+    assert loss.total.item() == pytest.approx(math.log(8) + of_bin / 2)
+    assert loss.camera.item() == pytest.approx(of_bin / 2)
+    loss = imitation_loss(head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.tensor([[1.0, 0.0]])))
+    assert loss.total.item() == pytest.approx(math.log(8))
+
+
+def test_jitter_is_one_draw_a_clip():
+    frames = np.full((2, 3, 4, 4, 3), 128, dtype=np.uint8)
+    out = jitter(frames, 0.2, np.random.default_rng(0))
+    assert all((out[clip] == out[clip, 0, 0, 0, 0]).all() for clip in range(2))
+    assert out[0, 0, 0, 0, 0] != out[1, 0, 0, 0, 0]
+    assert abs(int(out[0, 0, 0, 0, 0]) - 128) <= 26
+    assert jitter(frames, 0.0, np.random.default_rng(0)) is frames
+
+
+@pytest.mark.parametrize("order", ["clips", "episodes"])
+def test_resumed_run_equals_an_uninterrupted_one(tmp_path, data, order):
+    whole, resumed = (Cloner(settings(data, "x", order=order)) for _ in range(2))
+    first = [whole.step(step, step / 12) for step in range(12)]
+    assert [resumed.step(step, step / 12) for step in range(5)] == first[:5]
+    state = resumed.state_dict()
+    state["memory"] = state["memory"] and [tuple(part.clone() for part in block) for block in state["memory"]]
+    fresh = Cloner(settings(data, "x", order=order))
+    fresh.load_state_dict(state)
+    assert [fresh.step(step, step / 12) for step in range(5, 12)] == first[5:]
+    assert (fresh.memory is not None) == (order == "episodes")
+
+
+RUN = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from vidact.bc_policy.clone import clone
+from vidact.bc_policy.config import CloneConfig, PolicyConfig
+from vidact.errors import VidactError
+import json
+options = json.loads(sys.argv[2])
+network = PolicyConfig.from_dict(options.pop("network"))
+try:
+    clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
+except VidactError as error:
+    print(error, file=sys.stderr)
+    raise SystemExit(error.exit_code)
+"""
+
+
+def start(config):
+    options = {**dataclasses.asdict(config), "network": config.network.to_dict()}
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, os.path.dirname(__file__), json.dumps(options)], stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for_steps(process, out, steps):
+    metrics = out / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        if metrics.exists() and len(metrics.read_text().splitlines()) >= steps:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the run never came to step {steps}: {process.communicate()[1]}")
+
+
+def test_killed_and_interrupted_runs_go_on_exactly(tmp_path, data):
+    clone(settings(data, tmp_path / "whole", steps=40))
+    config = settings(data, tmp_path / "stopped", steps=40)
+    process = start(config)
+    wait_for_steps(process, tmp_path / "stopped", 9)
+    process.kill()
+    process.communicate()
+    process = start(config)
+    wait_for_steps(process, tmp_path / "stopped", 14)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=120)
+    if process.returncode == 75:  # unless it was done before the signal came
+        assert "everything is saved" in errors
+        assert clone(config) == 0
+    assert rows_of(tmp_path / "stopped") == rows_of(tmp_path / "whole")
+    weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("stopped", "whole")]
+    assert weights[0] == weights[1]
+
+
+def test_minutes_bound_a_run(tmp_path, data):
+    started = time.monotonic()
+    assert clone(settings(data, tmp_path, steps=1, minutes=0.02, eval_batches=1)) == 0
+    rows = rows_of(tmp_path)
+    assert len(rows) > 2  # it went by the clock, not by `steps`
+    assert rows[-2]["learning_rate"] < 1e-2 * 0.9
+    assert time.monotonic() - started >= 1.2
+
+
+def test_mistakes_are_named(tmp_path, data):
+    with pytest.raises(ConfigError, match="preset must be one of"):
+        settings(data, "x", preset="huge")
+    with pytest.raises(ConfigError, match="steps or minutes"):
+        settings(data, "x", steps=0)
+    with pytest.raises(DatasetError):
+        clone(settings(str(tmp_path / "nowhere"), tmp_path / "out"))
