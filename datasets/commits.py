@@ -17,6 +17,7 @@ from ..errors import DatasetError
 from .clips import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
+SPOOL_FOLDER = "_spool"  # of a local dataset: shards that are being written
 READERS = 16  # records are small and buckets slow to answer
 
 

@@ -15,6 +15,7 @@ from .config import InspectConfig
 from .manifest import dataset_spec, read_manifest
 from .samples import read_sample
 
+WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
 CHOICES = 5  # keys that an ambiguous beginning lists
 HELD, PROBABLE, CAMERA, CONFIDENCE = "#1f4e79", "#9ecae1", "#7a3b00", "#3a7d44"  # told apart in grey as well
 
@@ -74,8 +75,9 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
     shown = np.linspace(0, clip.ticks - 1, min(frames, clip.ticks)).round().astype(int)
     strip = np.concatenate(list(clip.frames[shown]), axis=1)  # (H, n * W, 3)
     lanes = spec.num_buttons
-    heights = [2.0, *([0.22 * lanes] if lanes else []), *([0.9] * spec.num_axes), 0.6]
-    figure = Figure(figsize=(14, sum(heights) + 0.8), layout="constrained")
+    picture = LANES_WIDTH / len(shown) * clip.frames.shape[1] / clip.frames.shape[2]
+    heights = [picture, *([0.22 * lanes] if lanes else []), *([0.9] * spec.num_axes), 0.6]
+    figure = Figure(figsize=(WIDTH, sum(heights) + 0.8), layout="constrained")
     FigureCanvasAgg(figure)  # no display is needed, and pyplot's global state is left alone
     axes = list(
         figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]

@@ -4,6 +4,7 @@ and the data card. All of it can be made again from the records at any time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -18,7 +19,7 @@ from ..errors import DatasetError, SpecMismatchError
 from .actions import ActionSpec
 from .card import data_card
 from .clips import SCHEMA_VERSION
-from .commits import DeadLetter, read_commits
+from .commits import SPOOL_FOLDER, DeadLetter, read_commits
 from .dataset_info import DatasetInfo, describe
 
 MANIFEST = "manifest.parquet"
@@ -97,6 +98,9 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
     # not sorted: the order of a spec's buttons counts
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     storage.write_atomic(storage.join(dataset_uri, DATASET_JSON), text.encode())
+    if local := storage.local_path(dataset_uri):
+        with contextlib.suppress(OSError):  # there is none, or a worker still writes in it
+            (local / SPOOL_FOLDER).rmdir()
     return content
 
 

@@ -19,13 +19,12 @@ from .. import storage
 from ..errors import ShardError
 from .actions import ActionSpec
 from .clips import Clip, encode_clip
-from .commits import CommitRecord, DeadLetter, shard_uri, split_of_shard, write_commit
+from .commits import SPOOL_FOLDER, CommitRecord, DeadLetter, shard_uri, split_of_shard, write_commit
 from .label_checks import label_problems
 from .samples import members_crc32
 from .shard_statistics import ShardStatistics, clip_row
 
 KEY_NAME = re.compile(r"[0-9a-f]{12}-\d{9}")
-SPOOL_FOLDER = "_spool"
 
 
 class ShardWriter:

@@ -69,20 +69,15 @@ def verify(
     report = VerifyReport()
     report.problems += _table_problems(content, records, rows)
     chosen = [record for record in records if record.tar and (shards is None or record.shard in shards)]
-    frames = clips = 0
-    with (
-        Progress(
-            "Verifying", total=sum(record.tar["size_bytes"] for record in chosen if record.tar), unit="bytes"
-        ) as p,
-        ThreadPoolExecutor(threads) as pool,
-    ):
-        for record, problems in zip(
-            chosen, pool.map(lambda r: list(shard_problems(dataset_uri, r, spec, decode=decode)), chosen), strict=True
-        ):
+    total = sum(row["frames"] for record in chosen for row in record.rows)
+
+    def check(record: CommitRecord) -> list[str]:
+        return list(shard_problems(dataset_uri, record, spec, decode=decode))
+
+    with Progress("Verifying", total=total, unit="ticks") as progress, ThreadPoolExecutor(threads) as pool:
+        for record, problems in zip(chosen, pool.map(check, chosen), strict=True):
             report.problems += problems
-            clips += len(record.rows)
-            frames += sum(row["frames"] for row in record.rows)
-            p.advance(record.tar["size_bytes"] if record.tar else 0, problems=len(report.problems))
+            progress.advance(sum(row["frames"] for row in record.rows), problems=len(report.problems))
     report.problems += leaks(rows)
     known = {shard_uri(dataset_uri, record.shard) for record in records if record.tar}
     report.notes += [
@@ -90,7 +85,7 @@ def verify(
         for uri in storage.list_files(storage.join(dataset_uri, "shards"), ".tar")
         if uri not in known
     ]
-    report.counts = {"shards": len(chosen), "clips": clips, "frames": frames}
+    report.counts = {"shards": len(chosen), "clips": sum(len(record.rows) for record in chosen), "frames": total}
     return report
 
 
