@@ -7,30 +7,30 @@
 
 Resume is exact: the order follows from (manifest, seed, epoch) alone, and the state is (epoch, step). It holds as long
 as the datasets, `batch_size`, `ticks`, `order` and the filters stay the same; the number of ranks and threads may
-change. Clips are decoded in threads of this process: PyAV frees the GIL, and nothing is pickled.
+change.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
 
 from ..errors import ConfigError, DatasetError, ShardError
 from .batches import Batch
 from .clips import CLIP_TICKS, decode_arrays, decode_video
 from .loader_items import ORDERS, ClipItems, Filter, read_items
 from .loader_order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
+from .resumable import Fill, ResumableLoader, check_loader_settings
 from .sample_reader import SampleReader, open_reader
 from .shard_cache import ShardCache
+
+__all__ = ["Batch", "ClipLoader"]
 
 LABELS = ("buttons", "camera", "confidence", "valid")
 
 
-class ClipLoader:
+class ClipLoader(ResumableLoader):
     """Iterates batches of clips; see the module's head.
 
     Args:
@@ -83,65 +83,56 @@ class ClipLoader:
         cache_gb: float = 20.0,
         frames: bool = True,
     ):
-        _check_settings(locals())
-        self.datasets = list(datasets)
-        self.batch_size, self.ticks, self.order, self.seed = batch_size, ticks, order, seed
-        self.rank, self.world_size, self.threads, self.prefetch = rank, world_size, threads, prefetch
-        self._drop_last, self._frames = drop_last, frames
+        check_loader_settings(locals(), CLIP_TICKS)
+        _check_choices(datasets, order, weights)
+        self.datasets, self.order, self.seed = list(datasets), order, seed
+        self._drop_last = drop_last
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
         self._items: ClipItems = read_items(
             self.datasets, split=split, filters=filters, ticks=ticks, order=order, block_clips=block_clips
         )
-        self.spec = self._items.spec
         counts = [int((self._items.index.dataset == number).sum()) for number in range(len(self.datasets))]
-        if weights is not None and (empty := [d for d, count in zip(self.datasets, counts, strict=True) if not count]):
-            raise DatasetError(
-                f"{empty[0]}: no clip passes split {split!r} and the filters, so it cannot have a weight"
-            )
+        if weights is not None and 0 in counts:
+            empty = self.datasets[counts.index(0)]
+            raise DatasetError(f"{empty}: no clip passes split {split!r} and the filters, so it cannot have a weight")
         self._draws = draws_per_epoch(counts, weights)
         total = sum(self._draws)
-        self.steps_per_epoch = total // batch_size if drop_last else -(-total // batch_size)
-        if not self.steps_per_epoch:
+        steps = total // batch_size if drop_last else -(-total // batch_size)
+        name = ", ".join(self.datasets)
+        if not steps:
             raise DatasetError(
-                f"{', '.join(self.datasets)}: {total} clips of split {split!r} pass the filters, fewer than batch_size "
-                f"{batch_size}; take a smaller batch, a weaker filter, or drop_last=False"
+                f"{name}: {total} clips of split {split!r} pass the filters, fewer than batch_size {batch_size}; take "
+                "a smaller batch, a weaker filter, or drop_last=False"
             )
-        self._identity = {
-            "manifest": self._items.manifest,
-            "batch_size": batch_size,
-            "ticks": ticks,
-            "order": order,
-            "seed": seed,
-            "draws": self._draws,
-            "drop_last": drop_last,
-            "window_steps": self._window_steps,
-        }
         self._cache = ShardCache(cache_dir, int(cache_gb * 1e9)) if cache_dir else None
-        self.epoch = 0
-        self.step = 0
-
-    def __len__(self) -> int:
-        return self.steps_per_epoch
+        super().__init__(
+            name,
+            spec=self._items.spec,
+            batch_size=batch_size,
+            ticks=ticks,
+            rank=rank,
+            world_size=world_size,
+            threads=threads,
+            prefetch=prefetch,
+            frames=frames,
+            rows_in_turn=False,
+            steps_per_epoch=steps,
+            identity={
+                "manifest": self._items.manifest,
+                "batch_size": batch_size,
+                "ticks": ticks,
+                "order": order,
+                "seed": seed,
+                "draws": self._draws,
+                "drop_last": drop_last,
+                "window_steps": self._window_steps,
+            },
+        )
 
     @property
     def num_clips(self) -> int:
         """Items of all datasets that pass the filters; clips longer than `ticks` count once a piece."""
         return len(self._items.index)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Where the loader is: after the last batch that it gave. Plain values; valid for any ranks and threads."""
-        return {"epoch": self.epoch, "step": self.step, "identity": dict(self._identity)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to where `state` was taken. Raises DatasetError where the order is not the same any more."""
-        for name, expected in state["identity"].items():
-            if self._identity.get(name) != expected:
-                what = "the clips of the dataset or the filters changed" if name == "manifest" else f"{name} differs"
-                raise DatasetError(
-                    f"{', '.join(self.datasets)}: cannot go on where the last run stopped: {what} (expected "
-                    f"{expected!r}, got {self._identity.get(name)!r}); restore it, or start a new run"
-                )
-        self.epoch, self.step = int(state["epoch"]), int(state["step"])
 
     def epoch_order(self, epoch: int) -> EpochOrder:
         """What each step of an epoch loads, over all ranks; no file is read."""
@@ -163,51 +154,17 @@ class ClipLoader:
             ["" if item == EMPTY else self._items.key(item) for item in step] for step in self.epoch_order(epoch).items
         ]
 
-    def batches(self) -> Iterator[Batch]:
-        """Batches without end, epoch after epoch."""
-        while True:
-            yield from self
-
-    def __iter__(self) -> Iterator[Batch]:
-        """The batches of this rank from the present step to the end of the epoch."""
-        order = self.epoch_order(self.epoch)
-        own = self.batch_size // self.world_size
-        mine = slice(self.rank * own, (self.rank + 1) * own)
+    @contextmanager
+    def _open(self) -> Iterator[Fill]:
         readers = [
             open_reader(dataset, self._items.shards[number], self._cache)
             for number, dataset in enumerate(self.datasets)
         ]
-        pool = ThreadPoolExecutor(self.threads, thread_name_prefix="vidact-loader")
-        ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
-        next_step = self.step
         try:
-            while self.step < self.steps_per_epoch:
-                while next_step < self.steps_per_epoch and len(ahead) <= self.prefetch:
-                    ahead.append(
-                        self._submit(pool, readers, order.items[next_step, mine], order.first[next_step, mine])
-                    )
-                    next_step += 1
-                batch, rows = ahead.popleft()
-                for row in rows:
-                    row.result()
-                self.step += 1
-                if self.step == self.steps_per_epoch:
-                    self.epoch, self.step = self.epoch + 1, 0
-                    yield batch
-                    return
-                yield batch
+            yield lambda batch, row, item: self._fill(batch, row, item, readers)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
             for reader in readers:
                 reader.close()
-
-    def _submit(
-        self, pool: ThreadPoolExecutor, readers: Sequence[SampleReader], items: np.ndarray, first: np.ndarray
-    ) -> tuple[Batch, list[Future[None]]]:
-        batch = Batch.empty(self.spec, len(items), self.ticks, frames=self._frames)
-        batch.first[:, 0] = first
-        rows = [pool.submit(self._fill, batch, row, int(item), readers) for row, item in enumerate(items)]
-        return batch, rows
 
     def _fill(self, batch: Batch, row: int, item: int, readers: Sequence[SampleReader]) -> None:
         """Decode an item into its row; runs in a thread."""
@@ -229,28 +186,10 @@ class ClipLoader:
         batch.confidence[row][~batch.valid[row]] = 0
 
 
-def _check_settings(given: dict[str, Any]) -> None:
-    """Raises ConfigError, naming the setting and what is allowed."""
-    if not given["datasets"] or isinstance(given["datasets"], str):
-        raise ConfigError(f"datasets must be a list of one dataset at least, got {given['datasets']!r}")
-    for name in ("batch_size", "ticks", "world_size", "threads", "block_clips", "shuffle_clips"):
-        if given[name] < 1:
-            raise ConfigError(f"{name} must be 1 or more, got {given[name]}")
-    if given["ticks"] > CLIP_TICKS:
-        raise ConfigError(f"ticks must be at most {CLIP_TICKS}, the longest a clip can be, got {given['ticks']}")
-    if given["prefetch"] < 0:
-        raise ConfigError(f"prefetch must be 0 or more steps, got {given['prefetch']}")
-    if given["order"] not in ORDERS:
-        raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {given['order']!r}")
-    if given["batch_size"] % given["world_size"]:
-        raise ConfigError(
-            f"batch_size counts rows over all ranks and must divide by world_size {given['world_size']}, "
-            f"got {given['batch_size']}"
-        )
-    if not 0 <= given["rank"] < given["world_size"]:
-        raise ConfigError(f"rank must be from 0 to {given['world_size'] - 1}, got {given['rank']}")
-    weights = given["weights"]
-    if weights is not None and (len(weights) != len(given["datasets"]) or min(weights) <= 0):
-        raise ConfigError(
-            f"weights must be one positive number for each of {len(given['datasets'])} datasets, got {weights}"
-        )
+def _check_choices(datasets: Sequence[str], order: str, weights: Sequence[float] | None) -> None:
+    if not datasets or isinstance(datasets, str):
+        raise ConfigError(f"datasets must be a list of one dataset at least, got {datasets!r}")
+    if order not in ORDERS:
+        raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {order!r}")
+    if weights is not None and (len(weights) != len(datasets) or min(weights) <= 0):
+        raise ConfigError(f"weights must be one positive number for each of {len(datasets)} datasets, got {weights}")

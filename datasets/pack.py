@@ -23,6 +23,7 @@ from .manifest import compact
 from .recordings import Recording, find_recordings
 from .shards import ShardWriter
 from .splits import split_of
+from .tick_stream import TickStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,7 @@ def _write(
 ) -> None:
     writer: ShardWriter | None = None
     try:
-        for split_clip in _clips(missing, spec):
-            planned, clip = split_clip
+        for planned, clip in _clips(missing, spec):
             if writer is None or writer.shard != planned.shard:
                 if writer is not None:
                     writer.commit({"plan": identity[writer.shard]})
@@ -126,35 +126,13 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[tuple[Plann
             end += 1
         group = missing[position:end]
         actions = first.recording.actions(spec, first.phase)
-        frames = _TickStream(first.recording, spec, first.phase, first.start_tick, group[-1].end_tick)
+        stream = TickStream(first.recording, spec, first.phase, first.start_tick, group[-1].end_tick)
         for planned in group:
-            pictures, pts_ns = frames.take(planned.start_tick, planned.end_tick)
-            yield planned, true_clip(planned, spec, actions, pictures, pts_ns)
+            ticks = planned.end_tick - planned.start_tick
+            frames = np.empty((ticks, spec.frame.height, spec.frame.width, 3), np.uint8)
+            pts_ns = stream.take(planned.start_tick, frames)
+            yield planned, true_clip(planned, spec, actions, frames, pts_ns)
         position = end
-
-
-class _TickStream:
-    """Frames of rising tick ranges out of one pass over a recording."""
-
-    def __init__(self, recording: Recording, spec: ActionSpec, phase: int, start_tick: int, end_tick: int):
-        self._batches = recording.frames(spec, phase, start_tick=start_tick, end_tick=end_tick)
-        self._name = str(recording.stem)
-        self._start = start_tick
-        self._frames = np.empty((0, spec.frame.height, spec.frame.width, 3), np.uint8)
-        self._pts_ns = np.empty(0, np.int64)
-
-    def take(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray]:
-        """Frames uint8 [T, H, W, 3] and source times int64 [T] of ticks `[start, end)`; earlier ones are let go."""
-        while self._start + len(self._frames) < end:
-            batch = next(self._batches, None)
-            if batch is None:
-                raise RecordingError(f"{self._name}: the video ends before tick {end}, its labels do not")
-            self._frames = np.concatenate([self._frames, batch.frames])
-            self._pts_ns = np.concatenate([self._pts_ns, batch.pts_ns])
-        a, b = start - self._start, end - self._start
-        taken = self._frames[a:b], self._pts_ns[a:b]
-        self._start, self._frames, self._pts_ns = end, self._frames[b:], self._pts_ns[b:]
-        return taken
 
 
 def true_clip(planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray) -> Clip:

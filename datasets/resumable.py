@@ -1,0 +1,158 @@
+"""What every loader does the same way: steps, ranks, decoding ahead in threads, and a state of two numbers.
+
+A loader knows its order (`loader_order.py`) and how to fill one row of a batch; this module does the rest. Threads of
+this process decode: PyAV frees the GIL, and nothing is pickled across processes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any
+
+from ..errors import ConfigError, DatasetError
+from .actions import ActionSpec
+from .batches import Batch
+from .loader_order import EpochOrder
+
+Fill = Callable[[Batch, int, int], None]
+
+
+class ResumableLoader(ABC):
+    """Base of `ClipLoader` and `RecordingLoader`.
+
+    Args:
+        name: of the data, for errors.
+        spec: the action spec of the batches.
+        batch_size: rows over all ranks.
+        ticks: T.
+        rank, world_size: which of how many processes this is.
+        threads: that decode.
+        prefetch: steps that are decoded ahead.
+        frames: whether batches have pixels.
+        rows_in_turn: a row's steps must be filled one after the other.
+        steps_per_epoch: of every rank.
+        identity: everything beside the epoch that the order depends on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        spec: ActionSpec,
+        batch_size: int,
+        ticks: int,
+        rank: int,
+        world_size: int,
+        threads: int,
+        prefetch: int,
+        frames: bool,
+        rows_in_turn: bool,
+        steps_per_epoch: int,
+        identity: Mapping[str, Any],
+    ):
+        self.name, self.spec = name, spec
+        self.batch_size, self.ticks = batch_size, ticks
+        self.rank, self.world_size, self.threads, self.prefetch = rank, world_size, threads, prefetch
+        self.steps_per_epoch = steps_per_epoch
+        self._frames, self._rows_in_turn = frames, rows_in_turn
+        self._identity = dict(identity)
+        self.epoch = 0
+        self.step = 0
+
+    @abstractmethod
+    def epoch_order(self, epoch: int) -> EpochOrder:
+        """What each step of an epoch loads, over all ranks; no file is read."""
+
+    @abstractmethod
+    def _open(self) -> AbstractContextManager[Fill]:
+        """Open what an epoch needs. The function it gives fills row `row` of a batch with an item, in some thread."""
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is: after the last batch that it gave. Plain values; valid for any ranks and threads."""
+        return {"epoch": self.epoch, "step": self.step, "identity": dict(self._identity)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was taken. Raises DatasetError where the order is not the same any more."""
+        for field, expected in state["identity"].items():
+            if self._identity.get(field) != expected:
+                what = "its content or the filters changed" if field == "manifest" else f"{field} differs"
+                raise DatasetError(
+                    f"{self.name}: cannot go on where the last run stopped: {what} (expected {expected!r}, got "
+                    f"{self._identity.get(field)!r}); restore it, or start a new run"
+                )
+        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+
+    def batches(self) -> Iterator[Batch]:
+        """Batches without end, epoch after epoch."""
+        while True:
+            yield from self
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of this rank from the present step to the end of the epoch."""
+        order = self.epoch_order(self.epoch)
+        rows = self.batch_size // self.world_size
+        mine = slice(self.rank * rows, (self.rank + 1) * rows)
+        ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
+        last: list[Future[None] | None] = [None] * rows
+        submitted = self.step
+        with self._open() as fill, _Pool(self.threads) as pool:
+            while self.step < self.steps_per_epoch:
+                while submitted < self.steps_per_epoch and len(ahead) <= self.prefetch:
+                    batch = Batch.empty(self.spec, rows, self.ticks, frames=self._frames)
+                    batch.first[:, 0] = order.first[submitted, mine]
+                    for row, item in enumerate(order.items[submitted, mine].tolist()):
+                        before = last[row] if self._rows_in_turn else None
+                        last[row] = pool.submit(_after, before, fill, batch, row, item)
+                    ahead.append((batch, [future for future in last if future is not None]))
+                    submitted += 1
+                batch, filled = ahead.popleft()
+                for future in filled:
+                    future.result()
+                self.step += 1
+                if self.step == self.steps_per_epoch:
+                    self.epoch, self.step = self.epoch + 1, 0
+                    yield batch
+                    return
+                yield batch
+
+
+def _after(before: Future[None] | None, fill: Fill, batch: Batch, row: int, item: int) -> None:
+    """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is running or done."""
+    if before is not None:
+        before.result()
+    fill(batch, row, item)
+
+
+class _Pool(ThreadPoolExecutor):
+    """Threads that drop what is still waiting when their work is broken off."""
+
+    def __init__(self, threads: int):
+        super().__init__(threads, thread_name_prefix="vidact-loader")
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(wait=True, cancel_futures=True)
+
+
+def check_loader_settings(given: Mapping[str, Any], most_ticks: int) -> None:
+    """Raises ConfigError, naming the setting and what is allowed."""
+    for name in ("batch_size", "ticks", "world_size", "threads", "block_clips", "shuffle_clips"):
+        if given.get(name, 1) < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {given[name]}")
+    if given["ticks"] > most_ticks:
+        raise ConfigError(f"ticks must be at most {most_ticks}, the longest a clip can be, got {given['ticks']}")
+    if given["prefetch"] < 0:
+        raise ConfigError(f"prefetch must be 0 or more steps, got {given['prefetch']}")
+    if given["batch_size"] % given["world_size"]:
+        raise ConfigError(
+            f"batch_size counts rows over all ranks and must divide by world_size {given['world_size']}, "
+            f"got {given['batch_size']}"
+        )
+    if not 0 <= given["rank"] < given["world_size"]:
+        raise ConfigError(f"rank must be from 0 to {given['world_size'] - 1}, got {given['rank']}")
