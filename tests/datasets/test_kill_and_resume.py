@@ -1,0 +1,73 @@
+"""A trainer is killed with SIGKILL in the middle of an epoch; others go on with every batch that it would have had."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from vidact import storage
+
+STEPS = 40  # 7 epochs; far more than a killed trainer comes in its time
+TRAINER = """
+import hashlib, json, sys, time
+from vidact import storage
+from vidact.datasets.loader import ClipLoader
+
+dataset, order, state, log, rank, world_size, threads, steps, pause = sys.argv[1:]
+loader = ClipLoader([dataset], batch_size=4, ticks=32, order=order, seed=2, rank=int(rank),
+                    world_size=int(world_size), threads=int(threads), prefetch=int(threads))
+if storage.exists(state):
+    loader.load_state_dict(json.loads(storage.read_bytes(state)))
+with open(log, "a") as file:
+    for batch, _ in zip(loader.batches(), range(int(steps))):
+        digest = [hashlib.sha256(batch.frames[b].tobytes() + batch.buttons[b].tobytes() + batch.camera[b].tobytes()
+                                 + batch.first[b].tobytes()).hexdigest()[:16] for b in range(len(batch.keys))]
+        print(json.dumps([loader.epoch, loader.step, batch.keys, digest]), file=file, flush=True)
+        if world_size == "1":
+            storage.write_atomic(state, json.dumps(loader.state_dict()).encode())  # as a checkpoint would
+        time.sleep(float(pause))
+"""
+
+
+def start(*words) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", TRAINER, *map(str, words)], stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors.decode()
+
+
+def lines(path, count=None) -> list:
+    return [json.loads(line) for line in path.read_text().splitlines()[:count]]
+
+
+@pytest.mark.parametrize("order", ["clips", "episodes"])
+def test_killed_and_resumed(tmp_path, toy_dataset, order):
+    dataset = toy_dataset(str(tmp_path / "data"), {"train": [160, 100, 128, 40, 64, 200]})
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(start(dataset, order, tmp_path / "none", whole, 0, 1, 1, STEPS, 0))
+    process = start(dataset, order, tmp_path / "state", killed, 0, 1, 2, 1000, 0.1)
+    while not killed.exists() or len(killed.read_text().splitlines()) < 3:
+        assert process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stderr.close()
+    state = json.loads(storage.read_bytes(str(tmp_path / "state")))
+    expected = lines(whole)
+    done = next(i for i, line in enumerate(expected) if line[:2] == [state["epoch"], state["step"]]) + 1
+    assert 2 <= done < STEPS
+    assert lines(killed, done) == expected[:done]
+    ranks = [tmp_path / f"rank{rank}" for rank in range(2)]
+    processes = [
+        start(dataset, order, tmp_path / "state", ranks[rank], rank, 2, 3 - rank, STEPS - done, 0) for rank in range(2)
+    ]
+    for process in processes:
+        finish(process)
+    joined = [[*a[:2], a[2] + b[2], a[3] + b[3]] for a, b in zip(*map(lines, ranks), strict=True)]
+    assert joined == expected[done:]
+    assert os.listdir(tmp_path / "data" / "shards")  # nothing was touched
