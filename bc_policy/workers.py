@@ -68,11 +68,13 @@ class Worker:
         """Ask the child to leave; kill it where it does not."""
         with suppress(OSError):  # it may be gone already
             self.connection.send(None)
+        # A busy child does not read its pipe, but notices at its next report that it is closed, and closes its games;
+        # a child that is killed leaves their engines running.
+        self.connection.close()
         self._process.join(STOP_WAIT_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
-        self.connection.close()
 
 
 @contextmanager
@@ -103,7 +105,7 @@ def _serve(target: Callable[..., None], connection: Connection, args: tuple[Any,
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what to do
     try:
         target(connection, *args)
-    except (BrokenPipeError, EOFError):
+    except (BrokenPipeError, ConnectionResetError, EOFError):
         pass  # the parent is gone: nobody is left to tell
     except BaseException as error:
         connection.send(_Failure(error))
