@@ -224,7 +224,7 @@ def inspect(words: Words) -> int | None:
     from .datasets.config import InspectConfig
 
     settings = words.parse(InspectConfig)
-    from .datasets.inspect import run_inspect
+    from .datasets.inspection import run_inspect
 
     return run_inspect(settings)
 

@@ -211,12 +211,13 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
         )
 
     def play(who: str, after: tuple[str, ...], title: str, story: str) -> Stage:
-        settings = (
-            PlayConfig(random=True, task=task, out=str(out / "play" / who), episodes=amounts.episodes)
-            if who == "random"
-            else PlayConfig(
-                checkpoint=str(out / who), task=task, out=str(out / "play" / who), episodes=amounts.episodes
-            )
+        settings = PlayConfig(
+            checkpoint="" if who == "random" else str(out / who),
+            random=who == "random",
+            task=task,
+            out=str(out / "play" / who),
+            episodes=amounts.episodes,
+            lanes=min(8, max(1, amounts.episodes // 2)),  # so that two cores have work
         )
         return Stage(
             name=f"play-{who.replace('_', '-')}",

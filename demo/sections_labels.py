@@ -73,11 +73,26 @@ def accuracy(report: Figures) -> str:
         "accuracy",
         "How right the labels are",
         f"Measured on {number(minutes, 1)} minutes of play on {len(maps)} maps that were in no training data. "
-        "The baselines see no truth of the test video. Intervals come from resampling whole recordings.",
+        f"The baselines see no truth of the test video. Intervals come from resampling whole recordings. {_gains(idm)}",
         dot_plot(rows, Scale.over([0, 1], least=0.0, most=1.0)),
         key,
         _button_table(idm),
     )
+
+
+def _gains(idm: Figures) -> str:
+    """Whether the IDM is above each baseline for sure: the lower end of the interval of their difference is above 0."""
+    unsure = []
+    for base, meaning, _ in BASELINES:
+        for name, label, _ in METRICS:
+            gain = (idm.get("gain", {}).get(base) or {}).get(name) or {}
+            if not (gain.get("ci95") and gain["ci95"][0] > 0):
+                unsure.append(f"{label} ({meaning})")
+    if not unsure:
+        return (
+            "On these four the model is above every baseline: the 95&nbsp;% interval of each difference lies above 0."
+        )
+    return f"Not above for sure, since the 95&nbsp;% interval of the difference reaches 0: {', '.join(unsure)}."
 
 
 def _button_table(idm: Figures) -> str:

@@ -46,6 +46,10 @@ def sample_figures() -> dict[str, Any]:
                 "rates": {**rates, "mouse_r2": {"pitch": -0.9, "yaw": -1.1}},
                 "frame_difference": {**linear, "mouse_r2": {"pitch": 0.01, "yaw": 0.03}},
             },
+            "gain": {
+                base: {name: {"value": 0.2, "ci95": [0.1, 0.3]} for name in scores}
+                for base in ("always_released", "rates", "frame_difference")
+            },
             "ci95": {
                 "keypress_accuracy": [0.944, 0.957],
                 "macro_f1": [0.6, 0.69],

@@ -87,6 +87,15 @@ def test_what_is_said_of_two_scores_follows_from_their_intervals() -> None:
     assert "the fine-tuned agent is above the clone" in words
 
 
+def test_a_gain_whose_interval_reaches_zero_is_not_claimed() -> None:
+    figures = sample_figures()
+    assert "On these four the model is above every baseline" in outline(figures).text
+    figures["idm"]["gain"]["rates"]["macro_f1"]["ci95"] = [-0.01, 0.3]
+    words = outline(figures).text
+    assert "above every baseline" not in words
+    assert "reaches 0: Macro F1 (random presses at the training rates)." in words
+
+
 def test_figures_that_do_not_exist_leave_a_dash() -> None:
     figures = sample_figures()
     figures["idm"]["mouse_r2"]["pitch"] = None
