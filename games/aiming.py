@@ -12,17 +12,18 @@ from .exploring import bearing, turn_between
 from .navigation import WalkGrid
 
 FIELD_OF_VIEW = 45.0  # degrees to either side
-SIGHT = 1400.0  # Doom units; farther ones are a few pixels
+SIGHT = 1100.0  # Doom units; farther ones are a few pixels
 EYE = 41.0
 CHEST = 30.0
-BOREDOM_TICS = 6 * 35  # a target that survives so long is out of reach
+BOREDOM_TICS = 5 * 35  # a target that survives so long is out of reach
 FORGET_TICS = 20 * 35
 
 
 @dataclass(frozen=True)
 class Aim:
-    """A target: the turns to it (degrees, right and down positive), its distance and apparent half width (degrees)."""
+    """A target: its identity, the turns to it (degrees, right and down positive), its distance and apparent half width (degrees)."""
 
+    id: int
     yaw: float
     pitch: float
     distance: float
@@ -46,7 +47,7 @@ class Fighter:
         if not monsters:
             self.target = None
             return None
-        at = np.array([(t.x, t.y) for t in monsters])
+        at = np.array([(t.x, t.y, t.z + CHEST) for t in monsters])
         distance = np.hypot(at[:, 0] - s.x, at[:, 1] - s.y)
         turns = np.array([turn_between(s.angle, bearing(s.x, s.y, t.x, t.y)) for t in monsters])
         wide = np.array([75.0 if t.id == self.target else FIELD_OF_VIEW for t in monsters])
@@ -55,7 +56,7 @@ class Fighter:
         if len(near) == 0:
             self.target = None
             return None
-        near = near[self.grid.sees(s.x, s.y, at[near])]
+        near = near[self.grid.sees(s.x, s.y, s.z + EYE, at[near])]
         if len(near) == 0:
             self.target = None
             return None
@@ -74,4 +75,4 @@ class Fighter:
             return None
         t, d = monsters[chosen], float(max(distance[chosen], 1.0))
         up = math.degrees(math.atan2(t.z + CHEST - (s.z + EYE), d))
-        return Aim(float(turns[chosen]), s.pitch - up, d, math.degrees(math.atan2(20.0, d)))
+        return Aim(t.id, float(turns[chosen]), s.pitch - up, d, math.degrees(math.atan2(20.0, d)))

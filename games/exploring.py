@@ -10,12 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .navigation import CELL, Trigger, WalkGrid
+from .navigation import CELL, CLIMB, Trigger, WalkGrid
 
-VISIT_RADIUS = 96.0  # a place counts as visited from three steps away
+VISIT_RADIUS = 288.0  # a place counts as visited once it was looked into from so near: people do not sweep floors
+RAYS = 40
 LOOK_AHEAD = (24, 16, 11, 8, 6, 4, 3, 2, 1)  # cells of the route that are tried as the point to walk to
 USE_REACH = 60.0  # the game's reach is 64
-DETOUR = 60  # cost by which a goal may lie farther than the nearest, if it lies ahead
+DETOUR = 160  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 a cell)
+NEAR_GOAL = 40  # cost below which a goal is hardly worth a turn
+REPLAN_CELLS = 6  # people decide on the next way a little before they arrive
 
 
 @dataclass(frozen=True)
@@ -51,27 +54,23 @@ class Explorer:
         self.visited = np.zeros(grid.walkable.size, bool)
         self.route: list[int] = []
         self.trigger: Trigger | None = None
-        self._disc = self._disc_offsets()
+        steps = np.arange(0, VISIT_RADIUS, CELL)
+        angles = np.linspace(0, 2 * np.pi, RAYS, endpoint=False)[:, None]
+        self._rays = np.stack([np.cos(angles) * steps, np.sin(angles) * steps])  # [2, RAYS, steps]
+        self._angles = np.degrees(angles[:, 0])
+        self._reach = steps
         self._last = (0.0, 0.0)
         self._given_up: set[int] = set()
         self._replanned_tic = -1000
 
-    def _disc_offsets(self) -> np.ndarray:
-        reach = int(VISIT_RADIUS // CELL)
-        return np.array(
-            [
-                (dy, dx)
-                for dy in range(-reach, reach + 1)
-                for dx in range(-reach, reach + 1)
-                if dy * dy + dx * dx <= reach**2
-            ]
-        )
-
     def notice(self, x: float, y: float) -> None:
         """The player stands here now: mark the surroundings, and any trigger line that was crossed."""
-        iy, ix = divmod(self.grid.index(x, y), self.grid.shape[1])
-        cells = (self._disc + np.array([iy, ix])).clip(0, np.array(self.grid.shape) - 1)
-        self.visited[cells[:, 0] * self.grid.shape[1] + cells[:, 1]] = True
+        grid = self.grid
+        free = grid.free_distance(x, y, self._angles, VISIT_RADIUS)
+        ix = ((x + self._rays[0] - grid.origin[0]) // CELL).astype(int).clip(0, grid.shape[1] - 1)
+        iy = ((y + self._rays[1] - grid.origin[1]) // CELL).astype(int).clip(0, grid.shape[0] - 1)
+        seen = (iy * grid.shape[1] + ix)[self._reach <= free[:, None] + CELL]
+        self.visited[seen] = True
         jumped = math.dist(self._last, (x, y)) > 200
         if not jumped:
             for trigger in self.grid.triggers:
@@ -93,13 +92,13 @@ class Explorer:
     def waypoint(self, x: float, y: float, angle: float, tic: int) -> Waypoint | None:
         """The point to walk to now; None where there is nowhere to go."""
         here = self._follow(x, y)
-        if (here is None or len(self.route) <= 1) and self.trigger is None and tic - self._replanned_tic >= 10:
+        if (here is None or len(self.route) <= REPLAN_CELLS) and self.trigger is None and tic - self._replanned_tic >= 10:
             self._replanned_tic = tic
             self._plan(x, y, angle)
         if not self.route:
             return None
         for ahead in LOOK_AHEAD:
-            if ahead <= len(self.route) and (ahead == 1 or self._straight(x, y, self.route[ahead - 1])):
+            if ahead <= len(self.route) and (ahead == 1 or self._straight(x, y, self.route[:ahead])):
                 break
         ahead = min(ahead, len(self.route))
         cell = self.route[ahead - 1]
@@ -120,19 +119,20 @@ class Explorer:
         self.route = self.route[nearest + (distances[nearest] < 20) :]
         return nearest
 
-    def _straight(self, x: float, y: float, cell: int) -> bool:
-        """Whether one can walk straight to a cell, with room on both sides and no door between."""
-        to_x, to_y = self.grid.centre(cell)
+    def _straight(self, x: float, y: float, route: list[int]) -> bool:
+        """Whether one can walk straight to the route's end, with as much room as along the route, and no door between."""
+        to_x, to_y = self.grid.centre(route[-1])
         n = max(2, int(math.dist((x, y), (to_x, to_y)) / 8))
         t = np.linspace(0.0, 1.0, n + 1)
         ix = ((x + (to_x - x) * t - self.grid.origin[0]) // CELL).astype(int).clip(0, self.grid.shape[1] - 1)
         iy = ((y + (to_y - y) * t - self.grid.origin[1]) // CELL).astype(int).clip(0, self.grid.shape[0] - 1)
-        if not self.grid.walkable[iy, ix][2:].all() or self.grid.door[iy, ix].any() or self.grid.lift[iy, ix].any():
+        if not self.grid.walkable[iy, ix][2:].all() or self.grid.door[iy, ix].any():
             return False
-        if self.grid.clearance[iy, ix][3:-1].min(initial=9) < 1:
+        room = min(int(self.grid.clearance.ravel()[route].min()), 1)
+        if self.grid.clearance[iy, ix][4:-1].min(initial=9) < room:
             return False
         floor = self.grid.floor[iy, ix]
-        return bool((np.diff(floor[2:]) <= 24.0).all()) and bool((np.diff(floor[2:]) >= -64.0).all())
+        return bool((np.diff(floor[2:]) <= 2 * CLIMB).all())  # a sample may pass two steps of a stair
 
     def _plan(self, x: float, y: float, angle: float) -> None:
         grid = self.grid
@@ -141,7 +141,7 @@ class Explorer:
         if start is None:
             return
         goals = ~self.visited & grid.walkable.ravel() & (grid.clearance.ravel() >= 1)
-        cost, parent = grid.search(start, goals, slack=DETOUR)
+        cost, parent = grid.search(start, goals, slack=DETOUR, extra=self._turning_cost(start, angle))
         candidates = np.flatnonzero((cost[:-1] < 1 << 29) & goals)
         best, best_score = -1, math.inf
         if len(candidates):
@@ -149,7 +149,8 @@ class Explorer:
             cx = grid.origin[0] + (pick % grid.shape[1] + 0.5) * CELL - x
             cy = grid.origin[1] + (pick // grid.shape[1] + 0.5) * CELL - y
             away = np.abs(np.remainder(np.degrees(np.arctan2(cy, cx)) - angle + 180, 360) - 180)
-            score = cost[pick] + 0.25 * away + self.rng.uniform(0, 12, len(pick))
+            score = np.maximum(cost[pick], NEAR_GOAL) + 3.0 * np.maximum(NEAR_GOAL - cost[pick], 0)
+            score = score + 0.3 * away + self.rng.uniform(0, 20, len(pick))
             best, best_score = int(pick[score.argmin()]), float(score.min())
         trigger, stand, trigger_score = self._nearest_trigger(cost)
         if trigger is not None and trigger_score < best_score:
@@ -157,6 +158,16 @@ class Explorer:
         if best < 0:
             best = self._wander(cost)
         self.route = grid.route(parent, best) if best >= 0 else []
+
+    def _turning_cost(self, start: int, angle: float) -> np.ndarray:
+        """What it costs to set out sideways or backwards: int32 [Y*X], on the cells around the start."""
+        extra = np.zeros(self.grid.walkable.size, np.int32)
+        sy, sx = divmod(start, self.grid.shape[1])
+        y, x = np.mgrid[-5:6, -5:6]
+        off = np.abs(np.remainder(np.degrees(np.arctan2(y, x)) - angle + 180, 360) - 180)
+        iy, ix = (sy + y).clip(0, self.grid.shape[0] - 1), (sx + x).clip(0, self.grid.shape[1] - 1)
+        extra[iy * self.grid.shape[1] + ix] = np.where(off > 110, 12, np.where(off > 60, 5, 0))
+        return extra
 
     def _nearest_trigger(self, cost: np.ndarray) -> tuple[Trigger | None, int, float]:
         best: tuple[Trigger | None, int, float] = (None, -1, math.inf)

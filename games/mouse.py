@@ -48,6 +48,7 @@ class MouseHand:
         self.brisk = brisk
         self.swings: list[_Swing] = []
         self.pause = 0
+        self._pursuit = 0.0
         self._carry = np.zeros(2)
 
     @property
@@ -80,9 +81,16 @@ class MouseHand:
         limit = 110.0  # one sweep over the mouse pad
         if abs(yaw) > limit:
             yaw = math.copysign(limit, yaw)
-        seconds = (0.15 + 0.085 * math.log2(1 + size / 4)) * rng.uniform(0.85, 1.3) / self.brisk
+        seconds = (0.12 + 0.075 * math.log2(1 + size / 4)) * rng.uniform(0.85, 1.3) / self.brisk
         self.swings.append(_Swing(yaw, pitch, max(4, round(35 * seconds))))
         self.pause = self.swings[-1].tics + max(1, round(rng.integers(2, 9) * patience))
+
+    def pursue(self, yaw_rate: float) -> None:
+        """Follow something that moves across the view at this rate (degrees a tic) with the hand, a little behind."""
+        wanted = 0.0 if abs(yaw_rate) < 0.35 else math.copysign(min(0.9 * abs(yaw_rate), 5.0), yaw_rate)
+        self._pursuit += 0.4 * (wanted - self._pursuit)
+        if abs(self._pursuit) < 0.1:
+            self._pursuit = 0.0
 
     def swing(self, yaw: float, pitch: float, tics: int) -> None:
         """Start a deliberate swing, such as a glance."""
@@ -96,7 +104,8 @@ class MouseHand:
             moved += swing.advance()
         self.swings = [s for s in self.swings if s.at < s.tics]
         self.pause = max(0, self.pause - 1)
-        if self.swings:
+        moved[0] += self._pursuit
+        if self.swings or self._pursuit:
             moved += self.rng.normal(0, 0.06, 2)  # tremor, degrees
         self._carry += moved / DEGREES_PER_PIXEL
         pixels = np.rint(self._carry)

@@ -58,9 +58,13 @@ class _Heights:
     floor: np.ndarray
     ceiling: np.ndarray
     low_floor: np.ndarray = field(init=False)
+    """Where a lift can be brought down to."""
+    opened: np.ndarray = field(init=False)
+    """bool: a switch opened this sector for good."""
 
     def __post_init__(self) -> None:
         self.low_floor = self.floor.copy()
+        self.opened = np.zeros(len(self.floor), bool)
 
 
 class WalkGrid:
@@ -98,12 +102,16 @@ class WalkGrid:
         solid = (g.back == NO_SIDE) | g.blocking | np.isin(g.special, list(EXITS | TELEPORTS))
         front, back = g.front, np.maximum(g.back, 0)
         top = np.minimum(heights.ceiling[front], heights.ceiling[back])  # [L]
-        opening = top - np.maximum(heights.floor[front], heights.floor[back])
+        # Doors that are opened by hand shut again behind the player: they count as shut for the eye.
+        shut = np.where(heights.opened, heights.ceiling, g.ceiling)
+        opening = np.minimum(shut[front], shut[back]) - np.maximum(heights.floor[front], heights.floor[back])
         self.opaque_lines = g.lines[(g.back == NO_SIDE) | (opening <= 0)]
 
         inside = self.sector >= 0
         sector = np.maximum(self.sector, 0)
         walkable = inside.copy()
+        self._below = np.where(inside, heights.floor[sector], np.inf).astype(np.float32)  # what hides from the eye
+        self._above = np.where(inside, shut[sector], -np.inf).astype(np.float32)
         upper = np.where(inside, heights.floor[sector], np.inf)  # [Y, X] floor under the box, lifts up
         lower = np.where(inside, heights.low_floor[sector], np.inf)  # the same, lifts down
         ceiling = np.where(inside, heights.ceiling[sector], -np.inf)
@@ -138,7 +146,7 @@ class WalkGrid:
         self.floor = lower
         self.neighbours = self._link(walkable, ((upper, ceiling), (lower, ceiling)))
         self.clearance = self._clearance(walkable)
-        near = np.array([8, 4, 1, 0], np.int32)[self.clearance]
+        near = np.array([6, 2, 0, 0], np.int32)[self.clearance]
         self.cost = (2 + near + 10 * door + 20 * lift).astype(np.int32).ravel()
 
     def _heights(self) -> _Heights:
@@ -159,6 +167,7 @@ class WalkGrid:
             if n in self.activated:
                 if special in SWITCH_DOORS | WALK_DOORS:
                     doors.update(tagged)
+                    heights.opened[tagged] = True
                 elif special in SWITCH_FLOORS_DOWN | WALK_FLOORS_DOWN:
                     sunk.update(tagged)
         for s in doors:
@@ -294,13 +303,14 @@ class WalkGrid:
         return int(best[0] * self.shape[1] + best[1])
 
     def search(
-        self, start: int, goals: np.ndarray, *, slack: int = 0, most: int = 4000
+        self, start: int, goals: np.ndarray, *, slack: int = 0, most: int = 4000, extra: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Cheapest ways from a cell (Dial's buckets, a whole bucket a step).
 
         Args:
             start: flat index.
             goals: bool [Y*X]; the search ends `slack` cost units after the first goal was reached.
+            extra: int32 [Y*X], added to what the cells cost this time.
             most: the largest cost that is explored (2 a cell in the open).
 
         Returns:
@@ -310,33 +320,32 @@ class WalkGrid:
         cost = np.full(n + 1, 1 << 30, np.int32)
         parent = np.full(n + 1, -1, np.int32)
         cost[start] = 0
-        cell_cost = np.append(self.cost, 1 << 20)
+        cell_cost = np.append(self.cost if extra is None else self.cost + extra, 1 << 20)
         buckets: list[list[np.ndarray]] = [[] for _ in range(most + 64)]
         buckets[0].append(np.array([start], np.int32))
         level, last = 0, most
         while level <= last:
-            for bucket in buckets[level]:
+            if buckets[level]:
+                bucket = np.concatenate(buckets[level])
+                buckets[level] = []
                 cells = bucket[cost[bucket] == level]  # others were reached more cheaply since
-                if len(cells) == 0:
-                    continue
                 if last == most and goals[cells].any():
                     last = min(most, level + slack)
                 there = self.neighbours[cells]  # [n, 8]
                 new = level + cell_cost[there]
                 new[:, 4:] += 1  # a diagonal is 1.4 cells long
                 better = new < cost[there]
-                if not better.any():
-                    continue
                 target, value = there[better], new[better]
-                source = np.broadcast_to(cells[:, None], there.shape)[better]
-                order = np.argsort(-value, kind="stable")  # the cheapest is written last and stays
-                target, value, source = target[order], value[order], source[order]
-                cost[target], parent[target] = value, source
-                kept = cost[target] == value
-                target, value = target[kept], value[kept]
-                for v in np.unique(value):
-                    buckets[min(int(v), most + 63)].append(target[value == v])
-            buckets[level] = []
+                if len(target):
+                    source = np.broadcast_to(cells[:, None], there.shape)[better]
+                    order = np.argsort(-value, kind="stable")  # the cheapest is written last and stays
+                    target, value, source = target[order], value[order], source[order]
+                    cost[target], parent[target] = value, source
+                    kept = cost[target] == value
+                    target, value = target[kept], value[kept]
+                    edges = np.flatnonzero(np.diff(value, prepend=value[0] + 1))  # value falls: one run a bucket
+                    for begin, end in zip(edges, [*edges[1:], len(value)], strict=True):
+                        buckets[min(int(value[begin]), most + 63)].append(target[begin:end])
             level += 1
         cost[n] = 1 << 30
         return cost, parent
@@ -363,12 +372,18 @@ class WalkGrid:
         blocked[:, -1] = True
         return steps[blocked.argmax(axis=1)] - CELL
 
-    def sees(self, x: float, y: float, targets: np.ndarray) -> np.ndarray:
-        """bool [N]: no wall and no shut door between a point and targets float [N, 2]; heights are not looked at."""
+    def sees(self, x: float, y: float, eye: float, targets: np.ndarray) -> np.ndarray:
+        """bool [N]: nothing stands between an eye (x, y, height) and targets float [N, 3]."""
         x1, y1, x2, y2 = self.opaque_lines.T  # [L]
         tx, ty = targets[:, 0, None], targets[:, 1, None]  # [N, 1]
         side_a = (x2 - x1) * (y - y1) - (y2 - y1) * (x - x1)  # [L]
         side_b = (x2 - x1) * (ty - y1) - (y2 - y1) * (tx - x1)  # [N, L]
         side_c = (tx - x) * (y1 - y) - (ty - y) * (x1 - x)
         side_d = (tx - x) * (y2 - y) - (ty - y) * (x2 - x)
-        return ~((side_a * side_b < 0) & (side_c * side_d < 0)).any(axis=1)
+        walled = ((side_a * side_b < 0) & (side_c * side_d < 0)).any(axis=1)
+        # Ledges and windows: the line of sight must pass between floor and ceiling on its way (both ends left out).
+        t = np.linspace(0.06, 0.94, 48)
+        ix = ((x + (tx - x) * t - self.origin[0]) // CELL).astype(int).clip(0, self.shape[1] - 1)  # [N, 48]
+        iy = ((y + (ty - y) * t - self.origin[1]) // CELL).astype(int).clip(0, self.shape[0] - 1)
+        height = eye + (targets[:, 2, None] - eye) * t
+        return ~walled & (self._below[iy, ix] < height).all(axis=1) & (self._above[iy, ix] > height).all(axis=1)

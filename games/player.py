@@ -22,6 +22,7 @@ PLAYER_VERSION = 1
 DECISION_TICS = 2
 STUCK_TICS = 24
 STUCK_UNITS = 10.0
+LIKING = {2: 0.3, 3: 1.0, 4: 1.0, 5: 0.15, 6: 0.8, 7: 0.2}  # how often people take a weapon when they may choose
 _KEYS = {
     "forward": "key.keyboard.w",
     "back": "key.keyboard.s",
@@ -67,9 +68,11 @@ class DoomPlayer:
         self.explorer = Explorer(grid, rng)
         self.fighter = Fighter(grid, rng)
         self.tic = 0
+        self.mode = "travel"
         self._track: list[tuple[float, float]] = []
         self._run = bool(rng.random() < 0.7)
         self._run_until = self._soon(2, 8)
+        self._open_way = True
         self._strafe = _Whim(next=self._soon(2, 6))
         self._strafe_key = "left"
         self._glance = _Whim(next=self._soon(2, 5))
@@ -85,7 +88,7 @@ class DoomPlayer:
         self._free = _Whim()
         self._free_keys: tuple[str, ...] = ()
         self._free_turn = 0.0
-        self._stuck_count = 0
+        self._followed = (0.0, 0.0, -1)  # world bearing, tic and identity of what the eyes follow
 
     def _soon(self, low_s: float, high_s: float) -> int:
         return getattr(self, "tic", 0) + round(35 * float(self.rng.uniform(low_s, high_s)))
@@ -113,17 +116,21 @@ class DoomPlayer:
 
     def _decide(self, s: Situation, things: list[Thing]) -> None:
         self.explorer.notice(s.x, s.y)
+        self.mouse.pursue(0.0)
         self._track.append((s.x, s.y))
         if len(self._track) > STUCK_TICS // DECISION_TICS:
             self._track.pop(0)
-        self._choose_run(s)
+        self._choose_run()
         self._tap_weapons(s)
         aim = self.fighter.look(s, things, self.tic)
         if self._free.until > self.tic:
+            self.mode = "free"
             self._get_free(s)
         elif aim is not None:
+            self.mode = "fight"
             self._fight(s, aim)
         else:
+            self.mode = "travel"
             self.keyboard.want("attack", False)
             self._travel(s)
         self._watch_for_walls(s)
@@ -143,17 +150,32 @@ class DoomPlayer:
             self._rest.until, self._rest.next = self._soon(0.4, 1.4), self._soon(9, 25)
         error = turn_between(s.angle, bearing(s.x, s.y, way.x, way.y))
         slope = math.degrees(math.atan2(way.floor - (s.z), max(way.remaining, 128.0)))
+        cell = self.grid.index(way.x, way.y)
         self._look_along(s, error, slope, way)
-        near = math.dist((s.x, s.y), (way.x, way.y))
-        blocked = float(self.grid.free_distance(s.x, s.y, np.array([s.angle]), 64.0)[0]) < 24
-        reachable = abs(error) < (50 if near > 96 else 30)
-        keep = keyboard.is_down("forward") and abs(error) < 85 and not blocked
-        keyboard.want("forward", reachable or keep, now=blocked and abs(error) > 40)
+        if self._glance.until <= self.tic and math.dist((s.x, s.y), (way.x, way.y)) > 60:
+            self._pursue(s.angle - error, cell, 0.6)
+        # Walking on through a turn is human; only a turn back, or circling round a near point, needs a stop.
+        distance = math.dist((s.x, s.y), (way.x, way.y))
+        self._open_way = distance > (90 if self._open_way else 150) and abs(error) < 70
+        near = distance < 80
+        release, press = (55, 30) if near else (95, 60)
+        keyboard.want("forward", abs(error) < (release if keyboard.is_down("forward") else press))
         self._sidestep(s, error)
         self._open_doors(s, error)
 
+    def _pursue(self, to_bearing: float, identity: int, nearest_rate: float) -> None:
+        """Follow a bearing that changes because somebody moves; a new thing to look at is not followed yet."""
+        before, tic, which = self._followed
+        self._followed = (to_bearing, self.tic, identity)
+        elapsed = self.tic - tic
+        rate = turn_between(before, to_bearing) / max(elapsed, 1)
+        if which == identity and elapsed <= 2 * DECISION_TICS and nearest_rate <= abs(rate) < 9:
+            self.mouse.pursue(rate)
+
     def _look_along(self, s: Situation, error: float, slope: float, way: Waypoint) -> None:
         """Turn to the way; now and then glance aside, up or down, and come back."""
+        if abs(error) > 30:
+            self._glance.until = 0  # the way calls
         if self._glance.until > self.tic:
             yaw, pitch = self._glance_at
             # The glance is a heading in the world, held while walking on.
@@ -173,7 +195,7 @@ class DoomPlayer:
         if abs(pitch_error) < 3.5:
             pitch_error = 0.0
         near = math.dist((s.x, s.y), (way.x, way.y))
-        self.mouse.aim(error, pitch_error, dead_zone=2.5 if near > 120 else 6.0)
+        self.mouse.aim(error, pitch_error, dead_zone=2.5 if near > 120 else 6.0, patience=0.4 if abs(error) > 15 else 1.0)
 
     def _stand_and_look(self, s: Situation, way: Waypoint | None) -> None:
         for key in ("forward", "left", "right", "use"):
@@ -193,7 +215,7 @@ class DoomPlayer:
         self.keyboard.want("forward", math.dist((s.x, s.y), at) > 40 and abs(error) < 30, now=True)
         self.mouse.aim(error, s.pitch, dead_zone=5.0, patience=0.5)
         self._press_use(abs(error) < 12)
-        if self._use_tries >= 2:
+        if self._use_tries >= 1 and self.tic - self._use_at > 14:
             self._use_tries = 0
             self.explorer.pressed()
 
@@ -216,7 +238,9 @@ class DoomPlayer:
         keyboard = self.keyboard
         keyboard.want("use", False)
         self._glance.until = 0
+        self._open_way = aim.distance > 260
         pitch_error = aim.pitch if abs(aim.pitch) > 2.5 + aim.half_width / 2 else 0.0
+        self._pursue(s.angle - aim.yaw, -2 - aim.id, 0.0)
         close = abs(aim.yaw) < 4.0 + aim.half_width
         self.mouse.aim(aim.yaw, pitch_error, dead_zone=max(2.0, 0.7 * aim.half_width), patience=0.6)
         if self._burst.until <= self.tic and self._burst.next <= self.tic and close:
@@ -224,10 +248,10 @@ class DoomPlayer:
             self._burst.next = self._burst.until + round(35 * self.rng.uniform(0.15, 0.7))
         keyboard.want("attack", self._burst.until > self.tic and abs(aim.yaw) < 14.0 + aim.half_width)
         ahead, behind, left, right = self._room(s)
-        far = aim.distance > 420
+        far = aim.distance > 380
         keyboard.want("back", aim.distance < 110 and behind > 96)
         keyboard.want(
-            "forward", not keyboard.is_down("back") and ahead > 80 and (far or (aim.distance > 240 and self._advance()))
+            "forward", not keyboard.is_down("back") and ahead > 80 and (far or (aim.distance > 170 and self._advance()))
         )
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
             self._begin_strafe(left, right, 0.35, 1.3)
@@ -235,7 +259,7 @@ class DoomPlayer:
         self._hold_strafe(left, right)
 
     def _advance(self) -> bool:
-        return (self.tic // 70) % 2 == 0  # every other two seconds people press on
+        return self.tic % 105 < 70  # two seconds in three people press on
 
     def _room(self, s: Situation) -> tuple[float, float, float, float]:
         a = s.angle
@@ -271,14 +295,14 @@ class DoomPlayer:
         self.keyboard.want(other, False)
         self.keyboard.want(self._strafe_key, on and room > 40 and not self.keyboard.is_down(other))
 
-    def _choose_run(self, s: Situation) -> None:
-        """Run or walk for seconds at a time; nobody holds the run key while standing."""
+    def _choose_run(self) -> None:
+        """Run or walk for seconds at a time, walk round corners; nobody holds the run key while standing."""
         if self._run_until <= self.tic:
             self._run = not self._run
             self._run_until = self._soon(2.5, 8) if self._run else self._soon(1.5, 4)
         keyboard = self.keyboard
         moving = any(keyboard.is_down(k) for k in ("forward", "back", "left", "right"))
-        keyboard.want("run", self._run and moving, now=not moving)
+        keyboard.want("run", self._run and moving and self._open_way, now=not moving)
 
     def _tap_weapons(self, s: Situation) -> None:
         if self._weapon_key:
@@ -286,10 +310,11 @@ class DoomPlayer:
                 self.keyboard.want(self._weapon_key, False, now=True)
                 self._weapon_key = ""
             return
-        armed = [n for n in range(2, 8) if s.owned[n] and s.ammo[n] > 0 and n not in (s.weapon, 5)]
+        armed = [n for n in range(2, 8) if s.owned[n] and s.ammo[n] > 0 and n != s.weapon]
         empty = s.weapon > 1 and s.ammo[s.weapon] <= 0
         if armed and (self._weapon_at <= self.tic or empty) and not self.keyboard.is_down("attack"):
-            self._weapon_key = f"weapon.{self.rng.choice(armed)}"
+            liking = np.array([LIKING[n] for n in armed])
+            self._weapon_key = f"weapon.{self.rng.choice(armed, p=liking / liking.sum())}"
             self._weapon_release = self.tic + int(self.rng.integers(4, 9))
             self._weapon_at = self._soon(8, 22)
             self.keyboard.want(self._weapon_key, True)

@@ -32,7 +32,8 @@ TICS_PER_MINUTE = 35 * 60
 LEAST_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
 REPORT_TICS = 175
 REVIVE_TICS = 70
-STARTING_GEAR = ("shotgun", "chaingun", "rocketlauncher", "plasmarifle", "supershotgun")
+# What a person would have picked up after some levels, each with its chance.
+STARTING_GEAR = {"shotgun": 0.8, "chaingun": 0.5, "rocketlauncher": 0.2, "plasmarifle": 0.3, "supershotgun": 0.3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +149,8 @@ def enter(game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere
     if immortal:
         game.command("god")
     game.command("give keys")
-    for weapon in STARTING_GEAR:
-        if rng.random() < 0.4:
+    for weapon, chance in STARTING_GEAR.items():
+        if rng.random() < chance:
             game.command(f"give {weapon}")
     game.command("give ammo")
     if elsewhere:
