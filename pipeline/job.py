@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..errors import CheckFailed, Interrupted
 from ..progress import log
 from .config import LabelConfig
 from .display import Display
+from .metrics import MetricsServer
 from .plan import Plan, cores, describe, make_plan
 from .runfolder import RunFolder
 from .settings import WorkerSettings, environment, identity, require_identity
@@ -96,7 +98,10 @@ def _run_job(config: LabelConfig, run: RunFolder, plan: Plan, *, workers: int) -
     tracker = Tracker(config.out, plan)
     local = config.runner == "local"
     remote = storage.local_path(config.out) is None
-    with Display(tracker, json_lines=config.progress_json, remote=remote) as display:
+    with ExitStack() as stack:
+        display = stack.enter_context(Display(tracker, json_lines=config.progress_json, remote=remote))
+        if config.metrics_port:
+            stack.enter_context(MetricsServer(config.metrics_port, lambda: display.state))
 
         def done() -> int:
             return len(committed_shards(config.out))

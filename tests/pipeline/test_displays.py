@@ -1,0 +1,87 @@
+"""The numbers of a job: how they are counted, and how each display says them."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.commits import DeadLetter
+from vidact.datasets.shards import ShardWriter
+from vidact.errors import ConfigError
+from vidact.pipeline.display import Display
+from vidact.pipeline.layout import Segment
+from vidact.pipeline.metrics import MetricsServer, exposition
+from vidact.pipeline.plan import Plan
+from vidact.pipeline.probe import SourceRecord
+from vidact.pipeline.tracker import Tracker
+
+HOUR = 63_000  # ticks at 17.5 Hz
+
+
+def _plan(shards: int) -> Plan:
+    segments = tuple(
+        Segment(
+            shard=f"train-{i:05d}",
+            segment=0,
+            split="train",
+            source_uri="v.mp4",
+            source_sha256="0" * 64,
+            episode_id="0" * 12,
+            start_tick=i * HOUR,
+            end_tick=(i + 1) * HOUR,
+            source_ticks=shards * HOUR,
+        )
+        for i in range(shards)
+    )
+    bad = SourceRecord(uri="bad.mp4", status="unreadable", reason="not_a_video")
+    return Plan(Fraction(35, 2), (bad,), segments)
+
+
+def _commit(dataset: Path, shard: str, spec: ActionSpec) -> None:
+    with ShardWriter(str(dataset), shard, spec) as writer:
+        writer.drop("frozen", HOUR // 2)
+        writer.dead_letter(DeadLetter(source_uri="v.mp4", stage="decode", reason="damaged"))
+        writer.commit()
+
+
+def test_states_of_a_job(tmp_path: Path, spec: ActionSpec, capsys: pytest.CaptureFixture[str]) -> None:
+    _commit(tmp_path, "train-00000", spec)
+    _commit(tmp_path, "train-00009", spec)  # of no plan: not counted
+    tracker = Tracker(str(tmp_path), _plan(4))
+    state = tracker.state()
+    assert (state.hours_done, state.hours_total, state.shards_done, state.shards_total) == (1.0, 4.0, 1, 4)
+    assert state.video_hours_per_hour is None  # nothing was done in this run yet
+    assert state.drops_hours == {"frozen": 0.5}
+    assert state.dead_letters == {"damaged": 1, "not_a_video": 1}
+    _commit(tmp_path, "train-00001", spec)
+    state = tracker.state(workers=2)
+    assert state.hours_done == 2.0
+    assert state.video_hours_per_hour is not None
+    assert state.eta_s is not None
+    line = state.line()
+    assert line.startswith("2.00/4.00 h of video, 2/4 shards, 0 clips")
+    assert line.endswith("2 working, frozen 1.00 h, damaged x2, not_a_video x1")
+    with Display(tracker, json_lines=True):
+        pass
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["hours_done"], printed["dead_letters"]) == (2.0, {"damaged": 2, "not_a_video": 1})
+
+
+def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
+    _commit(tmp_path, "train-00000", spec)
+    tracker = Tracker(str(tmp_path), _plan(2))
+    text = exposition(tracker.state())
+    assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1\n" in text
+    assert 'vidact_label_drops_hours{reason="frozen"} 0.5\n' in text
+    assert "eta_s" not in text
+    with MetricsServer(0, tracker.state) as server:
+        assert urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode() == text
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/")
+        with pytest.raises(ConfigError, match="metrics_port"):
+            MetricsServer(server.port, tracker.state)
