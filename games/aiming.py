@@ -21,7 +21,7 @@ FORGET_TICS = 20 * 35
 
 @dataclass(frozen=True)
 class Aim:
-    """A target: its identity, the turns to it (degrees, right and down positive), its distance and apparent half width (degrees)."""
+    """A target: who, the turns to it (degrees, right and down positive), distance, apparent half width (degrees)."""
 
     id: int
     yaw: float
@@ -41,9 +41,9 @@ class Fighter:
     noticed: int = 0
     _bored: dict[int, int] = field(default_factory=dict)
 
-    def look(self, s: Situation, things: list[Thing], tic: int) -> Aim | None:
+    def look(self, s: Situation, monsters: list[Thing], tic: int) -> Aim | None:
         """The target seen now, after the time a person takes to notice it; None in peace."""
-        monsters = [t for t in things if t.category == "Monster" and tic >= self._bored.get(t.id, -1)]
+        monsters = [m for m in monsters if tic >= self._bored.get(m.id, -1)]
         if not monsters:
             self.target = None
             return None

@@ -96,7 +96,7 @@ class DoomGame:
         size: width and height of the frames in pixels, one of FRAME_SIZES.
         skill: 1 (easy) to 5.
         hud: draw the status bar and the weapon, as a person sees them.
-        things: make `things()` work (costs 5 % of the engine's speed).
+        things: make `monsters()` work (costs 5 % of the engine's speed).
         timeout_tics: end an episode after so many tics; 0 means never.
 
     Raises:
@@ -240,12 +240,12 @@ class DoomGame:
             ammo=(0, *(int(x) for x in v[16:23])),
         )
 
-    def things(self) -> list[Thing]:
-        """Everything in the world but the player; needs `things=True`."""
+    def monsters(self) -> list[Thing]:
+        """Everything alive but the player, wherever it is; needs `things=True`."""
         return [
             Thing(o.id, o.name, o.category, o.position_x, o.position_y, o.position_z)
             for o in self._state.objects
-            if o.name != "DoomPlayer"
+            if o.category == "Monster"
         ]
 
     def reward(self) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from .navigation import CELL, CLIMB, Trigger, WalkGrid
 
 VISIT_RADIUS = 288.0  # a place counts as visited once it was looked into from so near: people do not sweep floors
-RAYS = 40
+RAYS = 28
 LOOK_AHEAD = (24, 16, 11, 8, 6, 4, 3, 2, 1)  # cells of the route that are tried as the point to walk to
 USE_REACH = 60.0  # the game's reach is 64
 DETOUR = 160  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 a cell)
@@ -92,7 +92,11 @@ class Explorer:
     def waypoint(self, x: float, y: float, angle: float, tic: int) -> Waypoint | None:
         """The point to walk to now; None where there is nowhere to go."""
         here = self._follow(x, y)
-        if (here is None or len(self.route) <= REPLAN_CELLS) and self.trigger is None and tic - self._replanned_tic >= 10:
+        if (
+            (here is None or len(self.route) <= REPLAN_CELLS)
+            and self.trigger is None
+            and tic - self._replanned_tic >= 10
+        ):
             self._replanned_tic = tic
             self._plan(x, y, angle)
         if not self.route:
@@ -120,7 +124,7 @@ class Explorer:
         return nearest
 
     def _straight(self, x: float, y: float, route: list[int]) -> bool:
-        """Whether one can walk straight to the route's end, with as much room as along the route, and no door between."""
+        """Whether one can walk straight to the route's end, with as much room as the route has, and no door between."""
         to_x, to_y = self.grid.centre(route[-1])
         n = max(2, int(math.dist((x, y), (to_x, to_y)) / 8))
         t = np.linspace(0.0, 1.0, n + 1)

@@ -321,13 +321,11 @@ class WalkGrid:
         parent = np.full(n + 1, -1, np.int32)
         cost[start] = 0
         cell_cost = np.append(self.cost if extra is None else self.cost + extra, 1 << 20)
-        buckets: list[list[np.ndarray]] = [[] for _ in range(most + 64)]
-        buckets[0].append(np.array([start], np.int32))
+        buckets: dict[int, list[np.ndarray]] = {0: [np.array([start], np.int32)]}
         level, last = 0, most
-        while level <= last:
-            if buckets[level]:
-                bucket = np.concatenate(buckets[level])
-                buckets[level] = []
+        while buckets and level <= last:
+            if level in buckets:
+                bucket = np.concatenate(buckets.pop(level))
                 cells = bucket[cost[bucket] == level]  # others were reached more cheaply since
                 if last == most and goals[cells].any():
                     last = min(most, level + slack)
@@ -345,7 +343,7 @@ class WalkGrid:
                     target, value = target[kept], value[kept]
                     edges = np.flatnonzero(np.diff(value, prepend=value[0] + 1))  # value falls: one run a bucket
                     for begin, end in zip(edges, [*edges[1:], len(value)], strict=True):
-                        buckets[min(int(value[begin]), most + 63)].append(target[begin:end])
+                        buckets.setdefault(int(value[begin]), []).append(target[begin:end])
             level += 1
         cost[n] = 1 << 30
         return cost, parent

@@ -18,7 +18,7 @@ from .keyboard import KeyboardHand
 from .mouse import MouseHand
 from .navigation import WalkGrid
 
-PLAYER_VERSION = 1
+PLAYER_VERSION = 2
 DECISION_TICS = 2
 STUCK_TICS = 24
 STUCK_UNITS = 10.0
@@ -93,10 +93,10 @@ class DoomPlayer:
     def _soon(self, low_s: float, high_s: float) -> int:
         return getattr(self, "tic", 0) + round(35 * float(self.rng.uniform(low_s, high_s)))
 
-    def act(self, s: Situation, things: list[Thing] | None) -> Input:
-        """The input of this tic; `things` may be None on tics without a decision (see `decides`)."""
+    def act(self, s: Situation, monsters: list[Thing] | None) -> Input:
+        """The input of this tic; `monsters` may be None unless `looks`."""
         if self.decides:
-            self._decide(s, things or [])
+            self._decide(s, monsters)
         dx, dy = self.mouse.tic()
         names = self.keyboard.tic()
         self.tic += 1
@@ -109,20 +109,26 @@ class DoomPlayer:
 
     @property
     def decides(self) -> bool:
-        """Whether the coming tic takes a decision, for which `things` are needed."""
+        """Whether the coming tic takes a decision."""
         return self.tic % DECISION_TICS == 0
+
+    @property
+    def looks(self) -> bool:
+        """Whether the coming decision wants to know the monsters: always in a fight, half as often in peace."""
+        return self.decides and (self.mode == "fight" or self.tic % (2 * DECISION_TICS) == 0)
 
     # -- one decision --------------------------------------------------------------------------------------------
 
-    def _decide(self, s: Situation, things: list[Thing]) -> None:
-        self.explorer.notice(s.x, s.y)
+    def _decide(self, s: Situation, monsters: list[Thing] | None) -> None:
+        if self.tic % (2 * DECISION_TICS) == 0:
+            self.explorer.notice(s.x, s.y)
         self.mouse.pursue(0.0)
         self._track.append((s.x, s.y))
         if len(self._track) > STUCK_TICS // DECISION_TICS:
             self._track.pop(0)
         self._choose_run()
         self._tap_weapons(s)
-        aim = self.fighter.look(s, things, self.tic)
+        aim = self.fighter.look(s, monsters, self.tic) if monsters is not None else None
         if self._free.until > self.tic:
             self.mode = "free"
             self._get_free(s)
@@ -195,7 +201,9 @@ class DoomPlayer:
         if abs(pitch_error) < 3.5:
             pitch_error = 0.0
         near = math.dist((s.x, s.y), (way.x, way.y))
-        self.mouse.aim(error, pitch_error, dead_zone=2.5 if near > 120 else 6.0, patience=0.4 if abs(error) > 15 else 1.0)
+        self.mouse.aim(
+            error, pitch_error, dead_zone=2.5 if near > 120 else 6.0, patience=0.4 if abs(error) > 15 else 1.0
+        )
 
     def _stand_and_look(self, s: Situation, way: Waypoint | None) -> None:
         for key in ("forward", "left", "right", "use"):

@@ -122,7 +122,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                     enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
                 previous_keys, previous_buttons = (), ()
             else:
-                given = player.act(situation, game.things() if player.decides else None)
+                given = player.act(situation, game.monsters() if player.looks else None)
                 state = DeviceState(
                     keys=given.keys,
                     new_keys=tuple(k for k in given.keys if k not in previous_keys),

@@ -1,7 +1,7 @@
 """How somebody plays: speed, time stuck, press rates, hold lengths, turns and looks, from recordings with tracks.
 
-`python -m vidact.games.statistics DIR…` prints one table with a column a folder, so that the scripted player can be laid
-beside people. Figures are per game tic (1/35 s) unless they say otherwise; what is not valid is left out.
+`python -m vidact.games.statistics DIR…` prints one table with a column a folder, so that the scripted player can be
+laid beside people. Figures are per game tic (1/35 s) unless they say otherwise; what is not valid is left out.
 """
 
 from __future__ import annotations
