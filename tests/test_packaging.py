@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+BUNDLE = "labeling_tool/static"
 SOURCE_SUFFIXES = {".py", ".yaml", ".css", ".html", ".js", ".svg", ".safetensors", ".json", ".mako", ".png"}
 
 
@@ -32,8 +34,20 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if (ROOT / name).is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
+    shutil.copytree(ROOT / BUNDLE, source / BUNDLE)  # the one build product that a wheel carries
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(out), "."]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(out),
+        ".",
+    ]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     (built,) = out.glob("*.whl")
     return built
@@ -55,8 +69,10 @@ def test_wheel_holds_every_source_and_asset(wheel: Path) -> None:
         folder = ROOT.joinpath(*package.split(".")[1:])
         for path in sorted(folder.iterdir() if package == "vidact" else folder.rglob("*")):
             inside = path.relative_to(ROOT).as_posix()
-            if path.is_file() and path.suffix in SOURCE_SUFFIXES - ({".yaml", ".json"} if package == "vidact" else set()):
-                if "node_modules" in inside or "__pycache__" in inside:
+            if path.is_file() and path.suffix in SOURCE_SUFFIXES - (
+                {".yaml", ".json"} if package == "vidact" else set()
+            ):
+                if "/frontend/" in inside or "__pycache__" in inside:
                     continue
                 assert f"vidact/{inside}" in held
     assert not [name for name in held if name.startswith(("tests/", "vidact/tests", "vidact/benchmarks"))]
@@ -74,7 +90,11 @@ def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path
         "vidact.cli.main()\n"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(site)}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith(f"{site / 'vidact' / '__init__.py'} doom crafter minecraft")

@@ -1,0 +1,64 @@
+// Requests to the server: JSON in and out, the CSRF token on everything that changes something.
+
+let csrf = "";
+
+export function setCsrf(token: string): void {
+  csrf = token;
+}
+
+/** A refusal, with the server's word and sentence; status 0 when it could not be reached. */
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly error: string,
+    message: string,
+    readonly body: Record<string, any> = {},
+  ) {
+    super(message);
+  }
+
+  get offline(): boolean {
+    return this.status === 0 || this.status >= 502;
+  }
+}
+
+async function request(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Response> {
+  const headers: Record<string, string> = {};
+  if (method !== "GET") headers["x-csrf-token"] = csrf;
+  let payload: BodyInit | undefined;
+  if (body instanceof Blob) payload = body;
+  else if (body !== undefined) {
+    headers["content-type"] = "application/json";
+    payload = JSON.stringify(body);
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, { method, headers, body: payload, credentials: "same-origin", ...init });
+  } catch {
+    throw new ApiError(0, "offline", "The server cannot be reached.");
+  }
+  if (response.ok) return response;
+  let answer: Record<string, any> = {};
+  try {
+    answer = await response.json();
+  } catch {
+    // a proxy's page, say: the status must do
+  }
+  throw new ApiError(response.status, answer.error ?? "http", answer.message ?? `The server says ${response.status}.`, answer);
+}
+
+async function json<T>(method: string, path: string, body?: unknown, init?: RequestInit): Promise<T> {
+  const response = await request(method, path, body, init);
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+export const get = <T>(path: string): Promise<T> => json<T>("GET", path);
+export const post = <T>(path: string, body: unknown = {}, init?: RequestInit): Promise<T> => json<T>("POST", path, body, init);
+export const patch = <T>(path: string, body: unknown): Promise<T> => json<T>("PATCH", path, body);
+export const put = <T>(path: string, body: unknown): Promise<T> => json<T>("PUT", path, body);
+export const del = <T = void>(path: string): Promise<T> => json<T>("DELETE", path);
+
+export async function bytes(path: string, signal?: AbortSignal): Promise<ArrayBuffer> {
+  const response = await request("GET", path, undefined, { signal });
+  return response.arrayBuffer();
+}

@@ -1,0 +1,152 @@
+// From operations to labels: the replay. The server has the same in documents.py; a test compares the two.
+
+import type { CleanLabel, Operation, Predictions } from "./types";
+
+export interface ActionDocument {
+  buttons: Uint8Array[]; // [K][T]
+  camera: Float64Array[]; // [A][T], degrees
+  edited: Uint8Array; // [T]
+  accepted: Uint8Array;
+  unsure: Uint8Array;
+  valid: Uint8Array;
+  note: string;
+}
+
+export interface CleanDocument {
+  labels: (CleanLabel | null)[];
+  reasons: string[][];
+  note: string;
+}
+
+/** The operations that count: undone ones and the undoing itself left out. */
+export function effective(operations: Operation[]): Operation[] {
+  const undone = new Map<string, boolean>();
+  for (const op of operations) {
+    if (op.kind === "undo" || op.kind === "redo") undone.set(op.payload.op!, op.kind === "undo");
+  }
+  return operations.filter((op) => op.kind !== "undo" && op.kind !== "redo" && !undone.get(op.id));
+}
+
+/** What undo and redo would name next: the stacks that the log implies, so that both survive a reload. */
+export function undoStacks(operations: Operation[]): { done: string[]; undone: string[] } {
+  let done: string[] = [];
+  let undone: string[] = [];
+  for (const op of operations) {
+    if (op.kind === "undo") {
+      done = done.filter((id) => id !== op.payload.op);
+      undone.push(op.payload.op!);
+    } else if (op.kind === "redo") {
+      undone = undone.filter((id) => id !== op.payload.op);
+      done.push(op.payload.op!);
+    } else {
+      done.push(op.id);
+      undone = [];
+    }
+  }
+  return { done, undone };
+}
+
+const digits = (text: string): Uint8Array => Uint8Array.from(text, (c) => (c === "1" ? 1 : 0));
+
+export function predictedButtons(predictions: Predictions): Uint8Array[] {
+  return predictions.buttons.map(digits);
+}
+
+export function replayActions(predictions: Predictions, operations: Operation[]): ActionDocument {
+  const frames = predictions.confidence.length;
+  const buttons = predictedButtons(predictions);
+  const valid = digits(predictions.valid);
+  const document: ActionDocument = {
+    buttons: buttons.map((lane) => lane.slice()),
+    camera: predictions.camera.map((axis) => Float64Array.from(axis)),
+    edited: new Uint8Array(frames),
+    accepted: new Uint8Array(frames),
+    unsure: new Uint8Array(frames),
+    valid: valid.slice(),
+    note: "",
+  };
+  for (const op of effective(operations)) {
+    const { start = 0, end = 0, lane = 0, axis = 0, value, values = [0] } = op.payload;
+    switch (op.kind) {
+      case "note":
+        document.note = op.payload.text ?? "";
+        break;
+      case "paint":
+        document.buttons[lane].fill(Number(value), start, end);
+        document.edited.fill(1, start, end);
+        break;
+      case "camera":
+        for (let t = start; t < end; t++) document.camera[axis][t] = values.length === 1 ? values[0] : values[t - start];
+        document.edited.fill(1, start, end);
+        break;
+      case "release":
+        for (const row of document.buttons) row.fill(0, start, end);
+        for (const row of document.camera) row.fill(0, start, end);
+        document.edited.fill(1, start, end);
+        break;
+      case "reset":
+        document.buttons.forEach((row, k) => row.set(buttons[k].subarray(start, end), start));
+        document.camera.forEach((row, a) => row.set(predictions.camera[a].slice(start, end), start));
+        document.valid.set(valid.subarray(start, end), start);
+        for (const marks of [document.edited, document.accepted, document.unsure]) marks.fill(0, start, end);
+        break;
+      case "accept":
+        document.accepted.fill(value ? 1 : 0, start, end);
+        if (value) document.unsure.fill(0, start, end);
+        break;
+      case "unsure":
+        document.unsure.fill(value ? 1 : 0, start, end);
+        if (value) document.accepted.fill(0, start, end);
+        break;
+      case "invalid":
+        document.valid.fill(value ? 0 : 1, start, end);
+        break;
+    }
+  }
+  return document;
+}
+
+export function replayClean(frames: number, operations: Operation[]): CleanDocument {
+  const document: CleanDocument = {
+    labels: new Array(frames).fill(null),
+    reasons: Array.from({ length: frames }, () => []),
+    note: "",
+  };
+  for (const op of effective(operations)) {
+    if (op.kind === "note") document.note = op.payload.text ?? "";
+    else if (op.kind === "label") {
+      for (let t = op.payload.start!; t < op.payload.end!; t++) {
+        document.labels[t] = op.payload.label ?? null;
+        document.reasons[t] = op.payload.label === "artifacts" ? [...(op.payload.reasons ?? [])] : [];
+      }
+    }
+  }
+  return document;
+}
+
+export interface Run {
+  start: number;
+  end: number;
+}
+
+const MOST_GAP = 3; // confident frames between two uncertain ones that still belong to one run: nobody wants to jump for three
+
+/** Stretches of frames below the threshold. */
+export function uncertainRuns(confidence: number[], threshold: number): Run[] {
+  const runs: Run[] = [];
+  confidence.forEach((value, t) => {
+    if (value >= threshold) return;
+    const last = runs[runs.length - 1];
+    if (last && t - last.end <= MOST_GAP) last.end = t + 1;
+    else runs.push({ start: t, end: t + 1 });
+  });
+  return runs;
+}
+
+/** Whether somebody has decided about every frame of a run. */
+export function isHandled(run: Run, document: ActionDocument): boolean {
+  for (let t = run.start; t < run.end; t++) {
+    if (!document.accepted[t] && !document.unsure[t] && document.valid[t]) return false;
+  }
+  return true;
+}

@@ -1,0 +1,163 @@
+// Keys: every command has one, each can be changed, none needs a chord.
+//
+// Letters are matched by what the key prints, so that the hints are right on every layout; digits by their place, so that
+// they work where digits need Shift. A focused button keeps Space and Enter; a text field keeps everything.
+
+export type Scope = "review" | "clean";
+
+export interface Command {
+  id: string;
+  label: string;
+  key: string;
+  group: string;
+  scopes: Scope[];
+}
+
+const both: Scope[] = ["review", "clean"];
+const review: Scope[] = ["review"];
+const clean: Scope[] = ["clean"];
+
+const command = (group: string, scopes: Scope[], id: string, key: string, label: string): Command => ({
+  id,
+  key,
+  label,
+  group,
+  scopes,
+});
+
+export const COMMANDS: Command[] = [
+  command("Move", review, "play", " ", "Play or pause"),
+  command("Move", both, "next", "ArrowRight", "Next frame"),
+  command("Move", both, "previous", "ArrowLeft", "Previous frame"),
+  command("Move", both, "next10", "PageDown", "10 frames on"),
+  command("Move", both, "previous10", "PageUp", "10 frames back"),
+  command("Move", both, "first", "Home", "First frame"),
+  command("Move", both, "last", "End", "Last frame"),
+  command("Move", review, "back", "j", "Play backwards, again for faster"),
+  command("Move", review, "stop", "k", "Stop"),
+  command("Move", review, "forward", "l", "Play forwards, again for faster"),
+  command("Move", review, "nextUncertain", "n", "Next uncertain run"),
+  command("Move", review, "previousUncertain", "b", "Previous uncertain run"),
+  command("Move", review, "nextEdge", "]", "Next change in the lane"),
+  command("Move", review, "previousEdge", "[", "Previous change in the lane"),
+  command("Decide", review, "accept", "Enter", "Accept the run and go to the next"),
+  command("Decide", review, "unsure", "u", "Cannot tell (run or selection)"),
+  command("Decide", review, "invalid", "x", "No label here (menu, dead, loading)"),
+  command("Edit", review, "laneUp", "ArrowUp", "Lane above"),
+  command("Edit", review, "laneDown", "ArrowDown", "Lane below"),
+  command("Edit", review, "toggle", "t", "Toggle the lane (frame or selection)"),
+  command("Edit", review, "paint", "p", "Hold the lane while stepping, on or off"),
+  command("Edit", review, "erase", "e", "Release the lane while stepping, on or off"),
+  command("Edit", review, "nudgeEarlier", "-", "Nearest change in the lane one frame earlier"),
+  command("Edit", review, "nudgeLater", "=", "Nearest change in the lane one frame later"),
+  command("Edit", review, "camera", "m", "Camera: arrows turn, 0 stops, m or Esc ends"),
+  command("Edit", review, "release", "q", "Release everything (frame or selection)"),
+  command("Edit", review, "reset", "r", "Back to the prediction (frame or selection)"),
+  command("Edit", both, "undo", "z", "Undo"),
+  command("Edit", both, "redo", "y", "Redo"),
+  command("Select", both, "selectIn", "i", "Selection starts here"),
+  command("Select", both, "selectOut", "o", "Selection ends here"),
+  command("Select", both, "clear", "Escape", "Clear selection, leave mode"),
+  command("Select", review, "selectRun", "s", "Select the uncertain run"),
+  command("Select", both, "selectAll", "a", "Select all frames"),
+  command("View", review, "prediction", "d", "Show or hide the prediction"),
+  command("View", review, "onion", "g", "Onion skin: the frame before shines through"),
+  command("View", review, "zoom", "v", "Zoom the timeline"),
+  command("View", clean, "grid", "g", "Grid or single frame"),
+  command("View", clean, "up", "ArrowUp", "Row above (grid)"),
+  command("View", clean, "down", "ArrowDown", "Row below (grid)"),
+  command("View", clean, "nextOpen", "n", "Next frame without a label"),
+  command("Label", clean, "clean", "1", "Clean play"),
+  command("Label", clean, "artifacts", "2", "Play with artifacts"),
+  command("Label", clean, "none", "3", "None of the above"),
+  command("Label", clean, "unsureLabel", "4", "Cannot tell"),
+  command("Label", clean, "unlabel", "0", "Take the label away"),
+  command("Label", clean, "webcam", "q", "Artifact: webcam"),
+  command("Label", clean, "watermark", "w", "Artifact: watermark or logo"),
+  command("Label", clean, "overlay", "e", "Artifact: text or overlay"),
+  command("Label", clean, "otherReason", "r", "Artifact: something else"),
+  command("Label", clean, "acceptPage", "Enter", "Rest of the page is clean, next page"),
+  command("Task", both, "submit", "f", "Submit and open the next task"),
+  command("Task", both, "pause", "h", "Pause: keep the task for later"),
+  command("Task", both, "skip", "Delete", "Give the task back"),
+  command("Task", both, "note", "c", "Comment for the reviewer"),
+  command("Task", both, "help", "?", "Keys"),
+];
+
+export interface KeySettings {
+  keys: Record<string, string>;
+  single: boolean;
+}
+
+let settings: KeySettings = { keys: {}, single: true };
+
+export function setKeySettings(next: KeySettings): void {
+  settings = next;
+}
+
+export function commandsOf(scope: Scope): Command[] {
+  return COMMANDS.filter((entry) => entry.scopes.includes(scope));
+}
+
+export function keyOf(id: string): string {
+  return settings.keys[id] ?? COMMANDS.find((entry) => entry.id === id)?.key ?? "";
+}
+
+const NAMES: Record<string, string> = {
+  " ": "Space",
+  ArrowRight: "→",
+  ArrowLeft: "←",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  Escape: "Esc",
+  PageUp: "PgUp",
+  PageDown: "PgDn",
+  Enter: "↵",
+  "-": "−",
+};
+
+export function keyName(key: string): string {
+  return NAMES[key] ?? (key.length === 1 ? key.toUpperCase() : key);
+}
+
+/** The key that an event names, in the form that commands keep. */
+export function eventKey(event: KeyboardEvent): string {
+  const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
+  if (digit && !(event.code.startsWith("Numpad") && event.key.length > 1)) return event.shiftKey && event.key === "?" ? "?" : digit[1];
+  return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+}
+
+const isCharacter = (key: string): boolean => key.length === 1 && key !== " ";
+
+/** The command that an event asks for, or null where the key belongs to somebody else. */
+export function commandFor(event: KeyboardEvent, scope: Scope): string | null {
+  if (event.isComposing || event.altKey) return null;
+  const target = event.target as HTMLElement | null;
+  if (target?.closest("input, textarea, select, [contenteditable], dialog[open]")) return null;
+  const key = eventKey(event);
+  if (event.ctrlKey || event.metaKey) {
+    // What fingers do by themselves.
+    if (key === "z") return event.shiftKey ? "redo" : "undo";
+    if (key === "y") return "redo";
+    return null;
+  }
+  if ((key === "Enter" || key === " ") && target?.closest("button, a, summary")) return null;
+  if (isCharacter(key) && !settings.single && key !== "?") return null;
+  if (event.shiftKey && key === "ArrowRight") return "next10";
+  if (event.shiftKey && key === "ArrowLeft") return "previous10";
+  if (key === "," && scope === "review") return "previous";
+  if (key === "." && scope === "review") return "next";
+  for (const entry of commandsOf(scope)) if (keyOf(entry.id) === key) return entry.id;
+  if (scope === "review" && /^\d$/.test(key)) return `lane:${key === "0" ? 9 : Number(key) - 1}`;
+  return null;
+}
+
+/** Commands of a scope that share a key. */
+export function clashes(scope: Scope): Map<string, Command[]> {
+  const byKey = new Map<string, Command[]>();
+  for (const entry of commandsOf(scope)) {
+    const key = keyOf(entry.id);
+    byKey.set(key, [...(byKey.get(key) ?? []), entry]);
+  }
+  return new Map([...byKey].filter(([, entries]) => entries.length > 1));
+}

@@ -1,0 +1,61 @@
+// Opening tasks, and having the next one ready before it is asked for.
+
+import { get, post } from "./api";
+import { closePictures, loadPictures, type Pictures } from "./bundle";
+import type { TaskData } from "./types";
+
+export interface Opened {
+  data: TaskData;
+  pictures: Pictures;
+}
+
+const ready = new Map<number, Promise<Opened>>();
+
+async function open(assignment: number, onProgress?: (share: number) => void): Promise<Opened> {
+  const data = await get<TaskData>(`/api/assignments/${assignment}`);
+  const pictures = await loadPictures(data.task.pictures, onProgress);
+  return { data, pictures };
+}
+
+/** The task with its pictures decoded: the prepared one where there is one. */
+export async function openTask(assignment: number, onProgress?: (share: number) => void): Promise<Opened> {
+  const prepared = ready.get(assignment);
+  ready.delete(assignment);
+  if (prepared) {
+    try {
+      const opened = await prepared;
+      // Prepared some time ago: what was saved to it in the meantime is small and fetched anew.
+      return opened;
+    } catch {
+      // try again below, and show what goes wrong
+    }
+  }
+  return open(assignment, onProgress);
+}
+
+export interface Next {
+  assignment: number;
+  settled: Promise<boolean>;
+}
+
+/** Claim the task after this one and get its pictures. Null where there is none. */
+export async function prepareNext(project: number, beside: number): Promise<Next | null> {
+  const { assignment } = await post<{ assignment: number | null }>(`/api/projects/${project}/claim`, { beside });
+  if (assignment === null) return null;
+  if (!ready.has(assignment)) {
+    for (const [other, opened] of ready) {
+      ready.delete(other); // one task ahead: decoded pictures are large
+      void opened.then(({ pictures }) => closePictures(pictures)).catch(() => {});
+    }
+    ready.set(assignment, open(assignment));
+  }
+  const settled = ready.get(assignment)!.then(
+    () => true,
+    () => false,
+  );
+  return { assignment, settled };
+}
+
+export async function claimFirst(project: number): Promise<number | null> {
+  return (await post<{ assignment: number | null }>(`/api/projects/${project}/claim`)).assignment;
+}

@@ -1,0 +1,54 @@
+// Every key on one page.
+
+import { commandsOf, keyName, keyOf, type Scope } from "../keys";
+import { Link } from "../parts";
+
+function Table({ scope, title }: { scope: Scope; title: string }) {
+  return (
+    <section class="panel">
+      <h2>{title}</h2>
+      <div class="keys">
+        {[...new Set(commandsOf(scope).map((entry) => entry.group))].map((group) => (
+          <section>
+            <h3>{group}</h3>
+            <dl>
+              {commandsOf(scope)
+                .filter((entry) => entry.group === group)
+                .map((entry) => (
+                  <div>
+                    <dt>
+                      <kbd>{keyName(keyOf(entry.id))}</kbd>
+                    </dt>
+                    <dd>{entry.label}</dd>
+                  </div>
+                ))}
+            </dl>
+          </section>
+        ))}
+      </div>
+    </section>
+  );
+}
+
+export function Help() {
+  return (
+    <main class="page">
+      <h1>Help</h1>
+      <section class="panel">
+        <p>
+          Nothing has to be saved: every edit goes to this device first and to the server within a fraction of a second. If the
+          server or the network is gone, go on working; the line at the top says what waits. Undo has no end.
+        </p>
+        <p>
+          A task is yours while its page is open. Pause keeps it for later; giving it back lets somebody else have it. What you cannot
+          tell from the frames, mark as unsure: a guess is worse than a gap.
+        </p>
+        <p>
+          <Link to="/tour">Take the tour</Link> · <Link to="/settings">change keys</Link>
+        </p>
+      </section>
+      <Table scope="review" title="Keys of action review" />
+      <Table scope="clean" title="Keys of clean or not" />
+    </main>
+  );
+}

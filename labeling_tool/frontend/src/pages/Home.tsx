@@ -1,0 +1,191 @@
+// Where the day begins: what was returned, what goes on, and one button a project.
+
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../api";
+import { claimFirst } from "../loading";
+import { leftOver, sendLeftOver } from "../oplog";
+import { Bar, Button, duration, Link } from "../parts";
+import { go, isAdmin, isStaff, person, say } from "../session";
+import type { AssignmentRow, Progress, ProjectRow } from "../types";
+import { TOUR_DONE } from "./Tour";
+
+type Mine = AssignmentRow & { project_id: number; project: string; kind: string };
+
+export async function start(project: ProjectRow): Promise<void> {
+  try {
+    const assignment = await claimFirst(project.id);
+    if (assignment === null) say("Nothing is left to do in this project. Thank you.");
+    else go(`/work/${assignment}`);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error), "bad");
+  }
+}
+
+/** Numbers as they change, over a WebSocket; where that is not to be had, the page still works. */
+function useLive(onProgress: (projects: Record<string, Progress>) => void): void {
+  useEffect(() => {
+    let socket: WebSocket | null = null;
+    let timer = 0;
+    let gone = false;
+    const open = (): void => {
+      socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
+      socket.onmessage = (event) => onProgress(JSON.parse(event.data).projects);
+      socket.onclose = () => {
+        if (!gone) timer = window.setTimeout(open, 10_000);
+      };
+    };
+    open();
+    return () => {
+      gone = true;
+      window.clearTimeout(timer);
+      socket?.close();
+    };
+  }, []);
+}
+
+export function Home() {
+  const [projects, setProjects] = useState<ProjectRow[] | null>(null);
+  const [mine, setMine] = useState<Mine[]>([]);
+  const [waiting, setWaiting] = useState<{ assignment: number; count: number }[]>([]);
+  const who = person.value!;
+  useEffect(() => {
+    get<ProjectRow[]>("/api/projects")
+      .then(setProjects)
+      .catch((error: Error) => say(error.message, "bad"));
+    if (who.role !== "contractor") {
+      get<Mine[]>("/api/assignments")
+        .then(setMine)
+        .catch(() => {});
+    }
+    void sendLeftOver(who.id).then((sent) => {
+      if (sent) say(`${sent} edits from this device saved`);
+      setWaiting(leftOver(who.id));
+    });
+  }, []);
+  useLive((progress) =>
+    setProjects((rows) => rows && rows.map((row) => (progress[row.id] ? { ...row, progress: progress[row.id] } : row))),
+  );
+  if (!projects) return <main class="page" aria-busy="true" />;
+  const returned = mine.filter((row) => row.state === "returned");
+  const paused = mine.filter((row) => row.state === "paused");
+  const real = projects.filter((project) => !project.practice);
+  const practice = projects.filter((project) => project.practice);
+  const touring = (who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor";
+  return (
+    <main class="page">
+      <h1 class="hidden">Projects</h1>
+      {waiting.map(({ assignment, count }) => (
+        <p class="notice warn" role="note">
+          {count} edits of an earlier session wait on this device. <Link to={`/work/${assignment}`}>Open their task</Link>
+        </p>
+      ))}
+      {touring && practice.length ? (
+        <p class="notice" role="note">
+          New here? The tour takes ten minutes. <Link to="/tour">Take the tour</Link>
+        </p>
+      ) : null}
+      {returned.length ? (
+        <section class="panel warn">
+          <h2>Returned by a reviewer</h2>
+          <ul class="list">
+            {returned.map((row) => (
+              <li>
+                <span>{row.project}</span>
+                <span class="muted clip">{row.reason}</span>
+                <Link to={`/work/${row.id}`} class="button">
+                  Fix
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ) : null}
+      {paused.length ? (
+        <section class="panel">
+          <h2>Paused by you</h2>
+          <ul class="list">
+            {paused.map((row) => (
+              <li>
+                <span>{row.project}</span>
+                <span class="muted">{row.seq} edits</span>
+                <Link to={`/work/${row.id}`} class="button">
+                  Go on
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ) : null}
+      {real.length ? null : (
+        <section class="panel empty">
+          <h2>No projects yet</h2>
+          {isAdmin() ? (
+            <p>
+              Make one below, or start the server with a dataset: <code>vidact serve DATA --review DATASET</code>
+            </p>
+          ) : (
+            <p>An admin will give you some.</p>
+          )}
+        </section>
+      )}
+      <section class="cards" aria-label="Projects">
+        {real.map((project) => (
+          <Card key={project.id} project={project} />
+        ))}
+        {practice.map((project) => (
+          <Card key={project.id} project={project} />
+        ))}
+      </section>
+      {isAdmin() ? (
+        <p>
+          <Link to="/projects/new" class="button">
+            New project…
+          </Link>
+        </p>
+      ) : null}
+    </main>
+  );
+}
+
+function Card({ project }: { project: ProjectRow }) {
+  const { progress, mine } = project;
+  const share = progress.tasks ? progress.done / progress.tasks : 0;
+  const begun = (mine.leased ?? 0) + (mine.paused ?? 0) + (mine.returned ?? 0);
+  const done = (mine.submitted ?? 0) + (mine.approved ?? 0);
+  const works = person.value!.role !== "contractor";
+  return (
+    <article class={`card-row ${project.practice ? "practice" : ""}`}>
+      <div>
+        <h2>
+          {isStaff() ? <Link to={`/projects/${project.id}`}>{project.name}</Link> : project.name}
+          {project.state === "paused" ? <span class="badge">paused</span> : null}
+        </h2>
+        <p class="muted">
+          {project.kind === "actions" ? "Action review" : "Clean or not"}
+          {project.spec ? ` · ${project.spec}` : ""}
+          {done ? ` · ${done} done by you` : ""}
+        </p>
+      </div>
+      {project.practice ? (
+        <p class="muted grow">Three small tasks with known answers.</p>
+      ) : (
+        <div class="grow">
+          <Bar share={share} label={`Progress of ${project.name}`} />
+          <p class="muted numbers">
+            {progress.done} of {progress.tasks} tasks · {progress.done_frames.toLocaleString()} of {progress.frames.toLocaleString()} frames
+            {progress.to_go_s ? ` · about ${duration(progress.to_go_s)} to go` : ""}
+          </p>
+        </div>
+      )}
+      {works ? (
+        <Button kind={project.practice ? "plain" : "primary"} disabled={project.state !== "open"} onClick={() => void start(project)}>
+          {begun ? "Go on" : "Start"}
+        </Button>
+      ) : (
+        <Link to={`/projects/${project.id}/upload`} class="button primary">
+          Upload
+        </Link>
+      )}
+    </article>
+  );
+}

@@ -1,0 +1,95 @@
+// The first run, and logging in.
+
+import { useState } from "preact/hooks";
+import { post } from "../api";
+import { Field, Input } from "../parts";
+import { go, signIn } from "../session";
+import type { Person } from "../types";
+import { TOUR_DONE } from "./Tour";
+
+function useForm(send: (values: Record<string, string>) => Promise<void>) {
+  const [error, setError] = useState("");
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const values = Object.fromEntries(new FormData(event.currentTarget as HTMLFormElement)) as Record<string, string>;
+    setBusy(true);
+    setError("");
+    try {
+      await send(values);
+    } catch (problem) {
+      setError(problem instanceof Error ? problem.message : String(problem));
+      setBusy(false);
+    }
+  };
+  return { error, busy, submit };
+}
+
+function Problem({ text }: { text: string }) {
+  return (
+    <p class="problem" role="alert">
+      {text}
+    </p>
+  );
+}
+
+export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
+  const { error, busy, submit } = useForm(async (values) => {
+    if (values.password !== values.again) throw new Error("The two passwords differ.");
+    signIn(await post<Person>("/api/setup", { name: values.name, password: values.password, code: values.code ?? "" }));
+    go("/tour", true);
+  });
+  return (
+    <main class="card-page">
+      <form class="card" onSubmit={(event) => void submit(event)}>
+        <h1>Welcome to vidact</h1>
+        <p class="muted">The first account is the admin's. Everybody else gets theirs from you.</p>
+        <Field label="Name">
+          <Input name="name" required maxLength={64} autocomplete="username" autofocus />
+        </Field>
+        <Field label="Password" help="At least 10 characters">
+          <Input name="password" type="password" required minLength={10} autocomplete="new-password" />
+        </Field>
+        <Field label="Password again">
+          <Input name="again" type="password" required minLength={10} autocomplete="new-password" />
+        </Field>
+        {codeNeeded ? (
+          <Field label="Code" help="It stands in the terminal where the server was started">
+            <Input name="code" required />
+          </Field>
+        ) : null}
+        {error ? <Problem text={error} /> : null}
+        <button class="button primary" type="submit" disabled={busy}>
+          Make the admin
+        </button>
+      </form>
+    </main>
+  );
+}
+
+export function Login() {
+  const { error, busy, submit } = useForm(async (values) => {
+    const who = await post<Person>("/api/login", { name: values.name, password: values.password });
+    signIn(who);
+    const to = new URLSearchParams(location.search).get("to");
+    if (to?.startsWith("/") && !to.startsWith("//")) go(to, true);
+    else go((who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor" ? "/tour" : "/", true);
+  });
+  return (
+    <main class="card-page">
+      <form class="card" onSubmit={(event) => void submit(event)}>
+        <h1>vidact</h1>
+        <Field label="Name">
+          <Input name="name" required maxLength={64} autocomplete="username" autofocus />
+        </Field>
+        <Field label="Password">
+          <Input name="password" type="password" required autocomplete="current-password" />
+        </Field>
+        {error ? <Problem text={error} /> : null}
+        <button class="button primary" type="submit" disabled={busy}>
+          Log in
+        </button>
+      </form>
+    </main>
+  );
+}

@@ -1,0 +1,59 @@
+// Uploading a video, or a recording's two files.
+
+import { useState } from "preact/hooks";
+import { post } from "../api";
+import { Field } from "../parts";
+import { say } from "../session";
+import type { ProjectRow } from "../types";
+
+export function Upload({ project, onDone }: { project: ProjectRow; onDone: () => void }) {
+  const [busy, setBusy] = useState("");
+  const recordings = project.kind === "actions";
+  const send = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    const form = event.currentTarget as HTMLFormElement;
+    const values = new FormData(form);
+    const video = values.get("video") as File;
+    const lines = values.get("lines") as File | null;
+    try {
+      setBusy("Uploading…");
+      const { upload } = await post<{ upload: string }>(`/api/uploads/${project.id}`, video);
+      const second = lines ? (await post<{ upload: string }>(`/api/uploads/${project.id}`, lines)).upload : null;
+      setBusy("Looking at it…");
+      const { tasks } = await post<{ tasks: number }>(`/api/projects/${project.id}/import`, {
+        video: upload,
+        lines: second,
+        name: video.name.slice(0, 120),
+        ...(recordings ? {} : { frame_step_s: Number(values.get("step")) }),
+      });
+      say(`${tasks} new tasks`);
+      form.reset();
+      onDone();
+    } catch (error) {
+      say(error instanceof Error ? error.message : String(error), "bad");
+    } finally {
+      setBusy("");
+    }
+  };
+  return (
+    <form class="form" onSubmit={(event) => void send(event)}>
+      <Field label={recordings ? "Video (mp4)" : "Video"}>
+        <input class="input" type="file" name="video" required accept="video/*,.mkv" />
+      </Field>
+      {recordings ? (
+        <Field label="Actions (jsonl)" help="One line a frame, as recorders in the contractor format write them">
+          <input class="input" type="file" name="lines" required accept=".jsonl" />
+        </Field>
+      ) : (
+        <Field label="Seconds between frames">
+          <input class="input" type="number" name="step" min="0.1" max="3600" step="0.1" value="2" />
+        </Field>
+      )}
+      <div class="row">
+        <button class="button primary" type="submit" disabled={busy !== ""}>
+          {busy || "Upload"}
+        </button>
+      </div>
+    </form>
+  );
+}

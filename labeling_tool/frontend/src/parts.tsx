@@ -1,0 +1,140 @@
+// Small parts that every page uses.
+
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { keyName } from "./keys";
+import { go } from "./session";
+
+export function Key({ k }: { k: string }) {
+  return <kbd aria-hidden="true">{keyName(k)}</kbd>;
+}
+
+interface ButtonProps {
+  onClick: (event: MouseEvent) => void;
+  children: ComponentChildren;
+  hint?: string;
+  kind?: "plain" | "primary" | "danger" | "quiet";
+  disabled?: boolean;
+  pressed?: boolean;
+  title?: string;
+  id?: string;
+  class?: string;
+}
+
+/** A button with its key on it. After a click by mouse it lets the focus go, so that Space and Enter stay the screen's. */
+export function Button({ onClick, children, hint, kind = "plain", disabled, pressed, title, id, class: extra }: ButtonProps) {
+  const click = (event: MouseEvent): void => {
+    if (event.detail > 0) (event.currentTarget as HTMLElement).blur();
+    onClick(event);
+  };
+  return (
+    <button
+      type="button"
+      id={id}
+      class={`button ${kind} ${extra ?? ""}`}
+      onClick={click}
+      disabled={disabled}
+      aria-pressed={pressed}
+      aria-keyshortcuts={hint ? keyName(hint) : undefined}
+      title={title}
+    >
+      {children}
+      {hint ? <Key k={hint} /> : null}
+    </button>
+  );
+}
+
+export function Link({ to, children, current, class: extra }: { to: string; children: ComponentChildren; current?: boolean; class?: string }) {
+  const click = (event: MouseEvent): void => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    go(to);
+  };
+  return (
+    <a href={to} onClick={click} aria-current={current ? "page" : undefined} class={extra}>
+      {children}
+    </a>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  children?: ComponentChildren;
+  help?: string;
+}
+
+export function Field({ label, children, help }: FieldProps) {
+  return (
+    <label class="field">
+      <span>{label}</span>
+      {children}
+      {help ? <small>{help}</small> : null}
+    </label>
+  );
+}
+
+export function Input(props: JSX.IntrinsicElements["input"]) {
+  return <input class="input" autocomplete="off" {...props} />;
+}
+
+export function Bar({ share, label, tone = "accent" }: { share: number; label: string; tone?: "accent" | "held" }) {
+  const percent = Math.round(100 * Math.min(1, Math.max(0, share)));
+  return (
+    <div class={`bar ${tone}`} role="progressbar" aria-label={label} aria-valuenow={percent} aria-valuemin={0} aria-valuemax={100}>
+      <span style={{ width: `${percent}%` }} />
+    </div>
+  );
+}
+
+interface DialogProps {
+  title: string;
+  onClose?: () => void;
+  children: ComponentChildren;
+  wide?: boolean;
+}
+
+export function Dialog({ title, onClose, children, wide }: DialogProps) {
+  const ref = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    const dialog = ref.current!;
+    const before = document.activeElement as HTMLElement | null;
+    if (!dialog.open) dialog.showModal();
+    return () => {
+      dialog.close();
+      window.setTimeout(() => before?.isConnected && before.focus({ preventScroll: true }));
+    };
+  }, []);
+  return (
+    <dialog
+      ref={ref}
+      class={wide ? "wide" : ""}
+      aria-label={title}
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose?.();
+      }}
+    >
+      <header>
+        <h2>{title}</h2>
+        {onClose ? (
+          <button type="button" class="button quiet" onClick={onClose} aria-label="Close">
+            <Key k="Escape" />
+          </button>
+        ) : null}
+      </header>
+      {children}
+    </dialog>
+  );
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
+  if (seconds < 48 * 3600) return `${(seconds / 3600).toFixed(1)} h`;
+  return `${Math.round(seconds / 86400)} days`;
+}
+
+export function when(ms: number | null): string {
+  if (!ms) return "–";
+  return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}

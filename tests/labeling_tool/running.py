@@ -1,0 +1,129 @@
+"""A labelling tool in a process of its own, as people run it: through the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+PASSWORD = "correct horse battery"
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; a server that is killed comes back on the same one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`vidact serve` on a folder; `start`, `kill` and `start` again as often as wanted."""
+
+    def __init__(self, folder: Path, *arguments: str, database: str | None = None):
+        self.folder = folder
+        self.port = free_port()
+        self.arguments = [*arguments, *(["--database", database] if database else [])]
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log = folder.parent / f"{folder.name}.log"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, timeout_s: float = 60.0) -> Server:
+        """Start and wait until it answers."""
+        command = [
+            sys.executable,
+            "-m",
+            "vidact.cli",
+            "serve",
+            str(self.folder),
+            "--port",
+            str(self.port),
+            *self.arguments,
+        ]
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}")
+            try:
+                if httpx.get(f"{self.url}/api/state", timeout=2).status_code == 200:
+                    return self
+            except httpx.HTTPError:
+                time.sleep(0.02)
+        raise RuntimeError(f"no answer after {timeout_s} s:\n{self.log.read_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """End it as a power cut would: nothing is flushed, no handler runs."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        """End it politely."""
+        if self.process is not None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.kill()
+            self.process = None
+
+    def wait_for_import(self, pattern: str, timeout_s: float = 120.0) -> None:
+        """Wait until the server's log says something."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            if re.search(pattern, self.log.read_text(errors="replace")):
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"the log never said {pattern!r}:\n{self.log.read_text()[-2000:]}")
+
+
+class Script:
+    """Somebody who talks to the API without a browser."""
+
+    def __init__(self, url: str):
+        self.http = httpx.Client(base_url=url, timeout=60)
+        self.person: dict[str, Any] = {}
+
+    def setup(self, name: str = "ada") -> Script:
+        return self._signed_in(self.http.post("/api/setup", json={"name": name, "password": PASSWORD}))
+
+    def login(self, name: str) -> Script:
+        return self._signed_in(self.http.post("/api/login", json={"name": name, "password": PASSWORD}))
+
+    def _signed_in(self, answer: httpx.Response) -> Script:
+        answer.raise_for_status()
+        self.person = answer.json()
+        self.http.headers["x-csrf-token"] = self.person["csrf"]
+        return self
+
+    def get(self, path: str, **more: Any) -> Any:
+        return self._json(self.http.get(path, **more))
+
+    def post(self, path: str, body: Any = None) -> Any:
+        return self._json(self.http.post(path, json={} if body is None else body))
+
+    def patch(self, path: str, body: Any) -> Any:
+        return self._json(self.http.patch(path, json=body))
+
+    def add_user(self, name: str, role: str = "annotator") -> dict[str, Any]:
+        found: dict[str, Any] = self.post("/api/users", {"name": name, "password": PASSWORD, "role": role})
+        return found
+
+    @staticmethod
+    def _json(answer: httpx.Response) -> Any:
+        if answer.status_code >= 400:
+            raise AssertionError(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+        return answer.json() if answer.content else None

@@ -1,0 +1,35 @@
+"""Parts of the system that some tests need: they skip where one is missing, and fail where CI says it must be there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+def require(name: str) -> str:
+    """The path of `chromium`, of `node`, or of PostgreSQL's programs (`postgres`); skips or fails the test without it.
+
+    `VIDACT_REQUIRE=chromium,postgres` names what must not be skipped.
+    """
+    found = _find(name)
+    if found is None:
+        message = f"{name} is not installed"
+        if name in os.environ.get("VIDACT_REQUIRE", "").split(","):
+            pytest.fail(f"{message}, and VIDACT_REQUIRE names it", pytrace=False)
+        pytest.skip(message)
+    return found
+
+
+def _find(name: str) -> str | None:
+    if name == "postgres":
+        on_path = shutil.which("initdb")
+        folders = [Path(on_path).parent] if on_path else POSTGRES_FOLDERS
+        return next((str(folder) for folder in folders if (folder / "initdb").exists()), None)
+    if name == "chromium":
+        return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    return shutil.which(name)
