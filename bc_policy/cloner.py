@@ -10,15 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..datasets.loader import Batch, ClipLoader
+from ..datasets.batches import Batch
+from ..datasets.loader import ClipLoader
 from ..networks.attention import Memory
 from ..networks.checkpoints import load_checkpoint, load_into
 from ..training.ema import EMA
 from ..training.guards import FiniteGuard, clip_gradients
 from ..training.precision import autocast, pick_device, resolve_precision
 from ..training.schedule import Schedule, set_learning_rate
+from .augment import Augmentation
 from .config import PRESETS, CloneConfig
-from .imitation import ImitationLoss, TargetMaker, imitation_loss, jitter
+from .imitation import ImitationLoss, TargetMaker, imitation_loss
 from .policy import Policy, parameter_groups
 
 
@@ -43,16 +45,17 @@ class Cloner:
         self.guard = FiniteGuard()
         self.make_targets = TargetMaker(self.policy.spec, config)
         self.schedule = Schedule(peak=config.learning_rate, warmup_steps=config.warmup_steps)
-        self.augmentation = np.random.default_rng(config.seed)
+        self.augmentation = Augmentation(
+            self.policy.spec, brightness=config.brightness, mirror=config.mirror, seed=config.seed
+        )
         self.memory: list[Memory] | None = None
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
         """Learn from the next batch; `fraction` is how much of the run is done. Returns what was measured."""
         learning_rate = self.schedule.at(step, fraction)
         set_learning_rate(self.optimizer, learning_rate)
-        batch = next(self.batches)
-        frames = jitter(batch.frames, self.config.brightness, self.augmentation)
-        loss = self._loss(batch, frames)
+        batch = self.augmentation(next(self.batches))
+        loss = self._loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()
         norm = clip_gradients(self.policy.parameters(), self.config.clip_norm)
@@ -78,7 +81,7 @@ class Cloner:
         self.policy.eval()
         with self.ema.applied(self.policy):
             for batch in islice(loader, self.config.eval_batches):
-                loss = self._loss(batch, batch.frames)
+                loss = self._loss(batch)
                 weight = loss.weight.item()
                 sums += weight * np.array([loss.total.item(), loss.buttons.item(), loss.accuracy.item()])
                 total += weight
@@ -98,23 +101,22 @@ class Cloner:
             "ema": self.ema.state_dict(),
             "guard": self.guard.state_dict(),
             "loader": self.loader.state_dict(),
-            "augmentation": self.augmentation.bit_generator.state,
+            "augmentation": self.augmentation.state_dict(),
             "memory": self.memory,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("policy", "optimizer", "ema", "guard", "loader"):
+        for name in ("policy", "optimizer", "ema", "guard", "loader", "augmentation"):
             getattr(self, name).load_state_dict(state[name])
         self.batches = self.loader.batches()
-        self.augmentation.bit_generator.state = state["augmentation"]
         self.memory = state["memory"] and [Memory(*(part.to(self.device) for part in m)) for m in state["memory"]]
 
-    def _loss(self, batch: Batch, frames: np.ndarray) -> ImitationLoss:
+    def _loss(self, batch: Batch) -> ImitationLoss:
         """The loss of a batch; in the order `episodes` it carries the memory on."""
         targets = self.make_targets(batch).to(self.device)
         first = torch.from_numpy(batch.first).to(self.device)
         with autocast(self.device, self.dtype):
-            out = self.policy(torch.from_numpy(frames).to(self.device), first, self.memory)
+            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory)
         if self.config.order == "episodes":
             self.memory = out.memory
         return imitation_loss(self.policy.head, out.logits, targets)

@@ -111,6 +111,9 @@ class CloneConfig:
     """Weigh each tick's loss by the confidence of its label."""
     brightness: float = 0.2
     """Augmentation: each clip's brightness and contrast are changed by up to this share. 0 is none."""
+    mirror: tuple[str, ...] = ()
+    """Augmentation: pairs of buttons that change sides in a mirror, as `left:right`. Half of the clips are mirrored
+    then: the picture, these buttons, and the axes that the mouse's dx moves. Empty: none, as not every game is even."""
     save_every: int = 100
     """Steps between snapshots for resuming."""
     eval_every: int = 0
@@ -132,6 +135,8 @@ class CloneConfig:
         require_preset(self.preset)
         if self.steps <= 0 and self.minutes <= 0:
             raise ConfigError(f"steps or minutes must be above 0, got {self.steps} and {self.minutes}")
+        if wrong := [pair for pair in self.mirror if pair.count(":") != 1]:
+            raise ConfigError(f"mirror must name pairs of buttons, as left:right, got {wrong[0]!r}")
         _require_positive(self, "batch_size", "ticks", "learning_rate", "clip_norm", "save_every", "eval_batches")
         for name in ("ema_decay", "min_confidence", "brightness"):
             if not 0 <= getattr(self, name) < 1:

@@ -5,19 +5,17 @@ B batch, T frames, K buttons, A axes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..datasets.actions import ActionSpec
+from ..datasets.batches import Batch
 from ..datasets.joint_actions import JointActions
 from ..networks.heads import JointHead, JointLogits
 from .config import CloneConfig
-
-if TYPE_CHECKING:
-    from ..datasets.loader import Batch
 
 
 class Targets(NamedTuple):
@@ -86,15 +84,3 @@ def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> Im
 
     total, buttons = mean(of_action), mean(of_buttons)
     return ImitationLoss(total, buttons, total.detach() - buttons, mean(hit), weight.sum())
-
-
-def jitter(frames: np.ndarray, strength: float, generator: np.random.Generator) -> np.ndarray:
-    """Frames uint8 [B, T, H, W, 3] with one draw of contrast and brightness a clip, each within 1 ± strength."""
-    if strength == 0:
-        return frames
-    contrast = 1 + strength * generator.uniform(-1, 1, size=len(frames))
-    brightness = 128 * strength * generator.uniform(-1, 1, size=len(frames))
-    # A table of 256 values a clip: one look-up a pixel is several times as fast as arithmetic on floats.
-    levels = (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
-    tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    return np.stack([table[clip] for table, clip in zip(tables, frames, strict=True)])

@@ -16,7 +16,7 @@ import torch
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.cloner import Cloner
 from vidact.bc_policy.config import CloneConfig, PolicyConfig
-from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss, jitter
+from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss
 from vidact.bc_policy.policy import load_policy
 from vidact.errors import ConfigError, DatasetError
 from vidact.networks.heads import JointHead, JointLogits
@@ -101,15 +101,6 @@ def test_the_camera_costs_nothing_where_it_does_not_move():
     assert loss.camera.item() == pytest.approx(of_bin / 2)
     loss = imitation_loss(head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.tensor([[1.0, 0.0]])))
     assert loss.total.item() == pytest.approx(math.log(8))
-
-
-def test_jitter_is_one_draw_a_clip():
-    frames = np.full((2, 3, 4, 4, 3), 128, dtype=np.uint8)
-    out = jitter(frames, 0.2, np.random.default_rng(0))
-    assert all((out[clip] == out[clip, 0, 0, 0, 0]).all() for clip in range(2))
-    assert out[0, 0, 0, 0, 0] != out[1, 0, 0, 0, 0]
-    assert abs(int(out[0, 0, 0, 0, 0]) - 128) <= 26
-    assert jitter(frames, 0.0, np.random.default_rng(0)) is frames
 
 
 @pytest.mark.parametrize("order", ["clips", "episodes"])

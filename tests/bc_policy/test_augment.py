@@ -1,0 +1,54 @@
+"""One draw a clip; a mirrored clip is what the other hand would have played."""
+
+import numpy as np
+import pytest
+from vidact.bc_policy.augment import Augmentation, jittered
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.batches import Batch
+from vidact.errors import ConfigError
+
+SPEC = ActionSpec.load("doom")
+
+
+def batch(clips=40):
+    made = Batch.empty(SPEC, clips, 2)
+    made.frames[:] = np.arange(128, dtype=np.uint8)[:, None]  # each column its own level
+    made.buttons[:, :, [SPEC.button_names.index(name) for name in ("forward", "left")]] = 1
+    made.camera[:] = [3.0, -5.0]
+    return made
+
+
+def test_half_of_the_clips_are_mirrored_picture_and_action_together():
+    out = Augmentation(SPEC, brightness=0.0, mirror=("left:right",), seed=0)(batch())
+    mirrored = out.frames[:, 0, 0, 0, 0] == 127
+    assert 10 < mirrored.sum() < 30
+    names = np.array(SPEC.button_names)
+    for clip in range(40):
+        pressed = set(names[out.buttons[clip, 1].astype(bool)])
+        assert pressed == ({"forward", "right"} if mirrored[clip] else {"forward", "left"})
+        assert out.camera[clip, 1].tolist() == ([3.0, 5.0] if mirrored[clip] else [3.0, -5.0])
+        levels = out.frames[clip, 1, 5, :, 2]
+        assert levels.tolist() == list(range(127, -1, -1) if mirrored[clip] else range(128))
+
+
+def test_brightness_is_one_draw_a_clip():
+    frames = np.full((2, 3, 4, 4, 3), 128, dtype=np.uint8)
+    out = jittered(frames, 0.2, np.random.default_rng(0))
+    assert all((out[clip] == out[clip, 0, 0, 0, 0]).all() for clip in range(2))
+    assert out[0, 0, 0, 0, 0] != out[1, 0, 0, 0, 0]
+    assert abs(int(out[0, 0, 0, 0, 0]) - 128) <= 26
+
+
+def test_nothing_changes_without_augmentation_and_states_go_on():
+    given = batch(2)
+    assert Augmentation(SPEC, brightness=0.0, mirror=(), seed=0)(given) is given
+    one = Augmentation(SPEC, brightness=0.3, mirror=(), seed=0)
+    one(given)
+    other = Augmentation(SPEC, brightness=0.3, mirror=(), seed=9)
+    other.load_state_dict(one.state_dict())
+    assert np.array_equal(other(given).frames, one(given).frames)
+
+
+def test_unknown_buttons_are_named():
+    with pytest.raises(ConfigError, match="no button 'up'"):
+        Augmentation(SPEC, brightness=0.0, mirror=("left:up",), seed=0)
