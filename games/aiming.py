@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .doom import Situation, Thing
-from .exploring import bearing, turn_between
 from .navigation import WalkGrid
 
 FIELD_OF_VIEW = 45.0  # degrees to either side
@@ -49,7 +48,8 @@ class Fighter:
             return None
         at = np.array([(t.x, t.y, t.z + CHEST) for t in monsters])
         distance = np.hypot(at[:, 0] - s.x, at[:, 1] - s.y)
-        turns = np.array([turn_between(s.angle, bearing(s.x, s.y, t.x, t.y)) for t in monsters])
+        to = np.degrees(np.arctan2(at[:, 1] - s.y, at[:, 0] - s.x))
+        turns = np.remainder(s.angle - to + 180, 360) - 180  # to the right is positive
         wide = np.array([75.0 if t.id == self.target else FIELD_OF_VIEW for t in monsters])
         near = np.flatnonzero((distance < SIGHT) & (np.abs(turns) < wide))
         near = near[np.argsort(distance[near])][:8]

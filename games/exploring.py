@@ -16,7 +16,7 @@ VISIT_RADIUS = 288.0  # a place counts as visited once it was looked into from s
 RAYS = 28
 LOOK_AHEAD = (24, 16, 11, 8, 6, 4, 3, 2, 1)  # cells of the route that are tried as the point to walk to
 USE_REACH = 60.0  # the game's reach is 64
-DETOUR = 160  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 a cell)
+DETOUR = 120  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 a cell)
 NEAR_GOAL = 40  # cost below which a goal is hardly worth a turn
 REPLAN_CELLS = 6  # people decide on the next way a little before they arrive
 

@@ -91,6 +91,7 @@ class WalkGrid:
         ]
         self.opaque_lines = np.zeros((0, 4), np.float32)
         self.sector = self._rasterise_sectors()
+        self._footprints: dict[int, tuple[tuple[slice, slice] | None, np.ndarray]] = {}  # cells beside each line
         self.build()
 
     # -- building ------------------------------------------------------------------------------------------------
@@ -121,8 +122,10 @@ class WalkGrid:
         is_lift = np.isin(g.special, list(SWITCH_LIFTS))
         flat = (heights.floor[front] == heights.floor[back]) & (heights.ceiling[front] == heights.ceiling[back])
         flat &= heights.low_floor[front] == heights.low_floor[back]
-        for i in np.flatnonzero(solid | ~flat | is_door):
-            region, touched = self._touched(g.lines[i], RADIUS)
+        for i in np.flatnonzero(solid | ~flat | is_door).tolist():
+            if i not in self._footprints:
+                self._footprints[i] = self._touched(g.lines[i], RADIUS)
+            region, touched = self._footprints[i]
             if region is None:
                 continue
             if solid[i]:
