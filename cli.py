@@ -111,6 +111,20 @@ def record_doom(words: Words) -> int | None:
     return record_doom(settings)
 
 
+@verb("import vpt", stage=PLAY, example="vidact import vpt all_7xx_Apr_6.json runs/vpt --limit 10")
+def import_vpt(words: Words) -> int | None:
+    """Bring OpenAI's contractor recordings of Minecraft into our format.
+
+    Reads an index file or a folder (6.x to 10.x, BASALT) and mends the known quirks of the recordings.
+    """
+    from .datasets.config import ImportVPTConfig
+
+    settings = words.parse(ImportVPTConfig)
+    from .datasets.import_vpt import run as import_recordings
+
+    return import_recordings(settings)
+
+
 @verb("spec check", stage=PLAY, example="vidact spec check runs/play --spec doom")
 def spec_check(words: Words) -> int | None:
     """Show what an action spec loses on recorded play.

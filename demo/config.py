@@ -64,5 +64,5 @@ class Amounts:
             train_idm=round(6.0 * growth, 2),
             clone=round(2.0 * growth, 2),
             finetune=round(2.0 * growth, 2),
-            episodes=32 if scale >= 0.5 else 4,
+            episodes=max(2, min(32, round(64 * scale))),
         )
