@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
 from .actions import FrameSpec
+from .h264_gaps import LostReferences
 from .nal_units import NalUnits
-from .orientation import Orientation
 from .probing import VideoProbe
 from .resize import FrameResizer
 from .tick_timing import NS
-from .video_file import open_video
+from .video_file import decoder_of, open_video
 
 DEEPEST_REORDER = 16  # frames; the most that H.264 and HEVC allow
 
@@ -32,6 +33,10 @@ class DamageError(Exception):
         self.frame = frame
 
 
+class _MissingPictureError(Exception):
+    """A packet leans on one that is not in the file."""
+
+
 def decode_frames(
     video: VideoProbe, spec_frame: FrameSpec, wanted: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -39,7 +44,6 @@ def decode_frames(
     resizer = FrameResizer(spec_frame)
     held: deque[tuple[int, int, NDArray[np.uint8]]] = deque()  # (index, guard, picture)
     position, shown = 0, int(wanted[0])  # of the next wanted frame; the last frame shown
-    orientation: Orientation | None = None
     try:
         for index, guard, frame in _shown_frames(video, wanted):
             if frame.is_corrupt:
@@ -48,16 +52,16 @@ def decode_frames(
                 break  # the wanted frame was never shown
             shown = index
             if position < len(wanted) and wanted[position] == index:
-                orientation = orientation or Orientation.of_frame(frame)
-                held.append((index, guard, resizer.from_video_frame(frame, orientation)))
+                held.append((index, guard, resizer.from_video_frame(frame, video.orientation)))
                 position += 1
             while held and held[0][1] <= shown:
                 yield held[0][0], held.popleft()[2]
             if position == len(wanted) and not held:
                 return
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, _MissingPictureError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
         raise DamageError(
-            f"decoding fails after {_moment(video, shown)}: {error.strerror or error}", _first(held, wanted, position)
+            f"decoding fails after {_moment(video, shown)}: {detail}", _first(held, wanted, position)
         ) from error
     for index, _, picture in held:  # the stream ended: nothing is left inside the decoder
         yield index, picture
@@ -83,16 +87,17 @@ def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[tupl
     key = int(np.searchsorted(video.key_pts, video.pts[wanted[0]], side="right")) - 1
     # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and at last from the start.
     for start in dict.fromkeys((max(key, 0), max(key - 1, 0), 0)):
-        frames = _from_key_frame(video, wanted, start)
-        first = next(frames, None)
-        if first is None:
-            continue
-        if start > 0 and first[0] > wanted[0]:
-            frames.close()
-            continue
-        yield first
-        yield from frames
-        return
+        with closing(_from_key_frame(video, wanted, start)) as frames:
+            try:
+                first = next(frames, None)
+            except (av.error.FFmpegError, _MissingPictureError):
+                if start == 0:
+                    raise
+                continue
+            if first is not None and (start == 0 or first[0] <= wanted[0]):
+                yield first
+                yield from frames
+                return
 
 
 def _from_key_frame(
@@ -112,24 +117,28 @@ def _shown_by_stamp(
     container: av.container.InputContainer,
     stream: av.VideoStream,
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    needed = set(video.pts[wanted].tolist())
-    units = NalUnits(stream)
+    needed = np.zeros(video.frames, bool)
+    needed[wanted] = True
+    units, lost = NalUnits(stream), LostReferences(stream)
+    decode = decoder_of(stream, strict=bool(video.key_clean[start]))
     guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
     latest = -1
     for packet in container.demux(stream):
+        if packet.size and lost.before(packet):
+            raise _MissingPictureError("a picture that the next ones lean on is not in the file")
+        if start > 0 and packet.size and packet.pts is not None and packet.pts < video.key_pts[start]:
+            continue  # leading pictures of the key frame lean on what was not decoded; nothing later leans on them
         if packet.size and not packet.is_discard:
-            if packet.pts not in needed and units.nobody_needs(packet):
-                continue
             index = _index_of(video, packet.pts)
+            if (index is None or not needed[index]) and units.nobody_needs(packet):
+                continue
             if index is not None and packet.pts is not None:
                 guards[packet.pts] = latest = max(latest, index)
-        for frame in packet.decode():
+        for frame in decode(packet):
             index = _index_of(video, frame.pts)
             if index is None or frame.pts is None:
                 continue  # hidden by an edit list, or before the first key frame
             guard = guards.pop(frame.pts, index)
-            if start > 0 and frame.pts < video.key_pts[start]:
-                continue  # leading pictures of the key frame lean on what was not decoded
             yield index, guard, frame
 
 
@@ -142,10 +151,13 @@ def _shown_by_number(
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
     """Where stamps follow the decoding order the frames are counted: a clean start shows nothing before itself."""
     index = int(np.searchsorted(video.pts, video.key_pts[start]))
+    lost, decode = LostReferences(stream), decoder_of(stream)
     for packet in container.demux(stream):
         if start > 0 and packet.dts is not None and packet.dts < video.seek_pts[start]:
             continue  # the demuxer landed before the key frame
-        for frame in packet.decode():
+        if packet.size and lost.before(packet):
+            raise _MissingPictureError("a picture that the next ones lean on is not in the file")
+        for frame in decode(packet):
             if index == len(video.pts):
                 return
             yield index, index + DEEPEST_REORDER, frame

@@ -12,8 +12,8 @@ import av
 H264_SLICES = range(1, 6)  # unit types that hold picture data (H.264 table 7-1)
 H264_IDR = 5
 HEVC_SLICES = range(0, 32)  # (H.265 table 7-1)
-HEVC_CLEAN_STARTS = range(16, 21)  # BLA and IDR: no picture shown after them leans on one before them
 HEVC_SUBLAYER_NON_REFERENCE = range(0, 15, 2)  # even types below 16 are not referred to within their own sub-layer
+MOST_PARAMETER_BYTES = 1024
 
 
 class NalUnits:
@@ -31,42 +31,63 @@ class NalUnits:
             self._layers = header[21] >> 3 & 7  # numTemporalLayers; 0 means that nobody counted them
 
     def starts_cleanly(self, packet: av.Packet) -> bool:
-        """Whether decoding can start here with every later picture right: an IDR or its like."""
-        if self.codec == "h264":
-            return any(header & 31 == H264_IDR for header, _ in self._headers(packet))
-        if self.codec == "hevc":
-            return any(header >> 1 & 63 in HEVC_CLEAN_STARTS for header, _ in self._headers(packet))
-        return False
+        """Whether decoding can start at this key frame without a picture that leans on an earlier one.
+
+        H.264 also starts at other pictures than IDR, after which some do. HEVC names those that do, and its decoder
+        leaves them out; of other codecs any key frame will do.
+        """
+        return self.codec != "h264" or any(unit[0] & 31 == H264_IDR for unit in self.units(packet, 2))
 
     def nobody_needs(self, packet: av.Packet) -> bool:
         """Whether no other picture can lean on this packet's."""
         if not self._length_size:
             return False  # framing by start codes would have to be searched for byte by byte
         slices = False
-        for header, second in self._headers(packet):
+        for unit in self.units(packet, 2):
             if self.codec == "h264":
-                if header & 31 in H264_SLICES:
+                if unit[0] & 31 in H264_SLICES:
                     slices = True
-                    if header >> 5 & 3:  # nal_ref_idc: this picture, or one field of it, is referred to
+                    if unit[0] >> 5 & 3:  # nal_ref_idc: this picture, or one field of it, is referred to
                         return False
-            elif (kind := header >> 1 & 63) in HEVC_SLICES:
+            elif (kind := unit[0] >> 1 & 63) in HEVC_SLICES:
                 slices = True
                 # Not referred to within its sub-layer: then only from a higher one, so it must be the highest.
-                if kind not in HEVC_SUBLAYER_NON_REFERENCE or not self._layers or second & 7 != self._layers:
+                if kind not in HEVC_SUBLAYER_NON_REFERENCE or not self._layers or unit[1] & 7 != self._layers:
                     return False
         return slices
 
-    def _headers(self, packet: av.Packet) -> Iterator[tuple[int, int]]:
-        """The first two bytes of each unit."""
-        data = bytes(packet) if not self._length_size else memoryview(packet)
+    def units(self, packet: av.Packet, head: int, whole: int = -1) -> Iterator[bytes]:
+        """The first `head` bytes of each unit, at least two; units of H.264 type `whole` come up to 1 kB long."""
+        data = memoryview(packet)  # type: ignore[arg-type]
+        for start, end in self._bounds(data):
+            if end - start >= 2:
+                length = MOST_PARAMETER_BYTES if data[start] & 31 == whole else head
+                yield bytes(data[start : min(start + length, end)])
+
+    def parameter_sets(self, stream: av.VideoStream) -> list[bytes]:
+        """The H.264 sequence parameter sets of the stream's header."""
+        header = stream.codec_context.extradata or b""
+        if self._length_size:  # avcC: 5 bytes, a count, then sets with a 2-byte length each
+            found, at = [], 6
+            for _ in range(header[5] & 31 if len(header) > 5 else 0):
+                size = int.from_bytes(header[at : at + 2], "big")
+                found.append(header[at + 2 : at + 2 + size])
+                at += 2 + size
+        else:
+            found = [header[start:end] for start, end in self._bounds(memoryview(header))]
+        return [unit for unit in found if len(unit) > 4 and unit[0] & 31 == 7]
+
+    def _bounds(self, data: memoryview) -> Iterator[tuple[int, int]]:
         at = 0
         if self._length_size:
-            while at + self._length_size + 1 < len(data):
-                unit = at + self._length_size
-                yield data[unit], data[unit + 1]
-                at = unit + int.from_bytes(data[at:unit], "big")
+            while at + self._length_size < len(data):
+                start = at + self._length_size
+                at = start + int.from_bytes(data[at:start], "big")
+                yield start, min(at, len(data))
             return
-        while (at := bytes(data).find(b"\x00\x00\x01", at)) >= 0:
-            at += 3
-            if at + 1 < len(data):
-                yield data[at], data[at + 1]
+        content = bytes(data)
+        start = content.find(b"\x00\x00\x01")
+        while start >= 0:
+            following = content.find(b"\x00\x00\x01", start + 3)
+            yield start + 3, following if following >= 0 else len(content)
+            start = following

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
+from .completeness import missing_bytes
 from .nal_units import NalUnits
 from .orientation import UPRIGHT, Orientation
 from .tick_timing import NS
@@ -26,7 +27,7 @@ COARSE_TOLERANCE_NS = 500_000  # matroska stamps whole milliseconds: the true ti
 LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class VideoProbe:
     """A probed video. N visible frames (an edit list hides the others), in presentation order."""
 
@@ -59,10 +60,14 @@ class VideoProbe:
     """Timestamps of the key frames where decoding can start, hidden ones included; rising."""
     seek_pts: NDArray[np.int64]
     """What to tell the demuxer to find each of them."""
+    key_clean: NDArray[np.bool_]
+    """Whether each of them is a clean start: nothing behind it, in any order, leans on what lies before it."""
     in_decode_order: bool
     """The container stamps frames in decoding order (avi): frame i is the i-th shown, whatever its stamp."""
     truncated: str
     """Empty, or what of the file cannot be used after its last frame."""
+    orientation: Orientation
+    """How to bring a picture upright."""
 
 
 @dataclass(slots=True)
@@ -70,13 +75,14 @@ class _Packets:
     """What the pass over the packets collects."""
 
     pts: list[int] = field(default_factory=list)
-    keys: list[tuple[int, int, int]] = field(default_factory=list)
-    """(pts, dts, number among the visible frames in decoding order)"""
+    keys: list[tuple[int, int, int, bool]] = field(default_factory=list)
+    """(pts, dts, number among the visible frames in decoding order, clean start)"""
     duration: int = 0
     count: int = 0
     rises: bool = True
     """No packet is stamped before one that was decoded earlier."""
     orientation: Orientation | None = None
+    last_dts: int | None = None
     broken: str = ""
 
 
@@ -95,34 +101,38 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         time_base = stream.time_base or Fraction(1, 1000)
         pts = np.unique(np.array(found.pts, np.int64))
         in_decode_order = found.rises and context.reorder_depth > 0 and container.format.name == "avi"
-        if in_decode_order:  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
-            keys = [(int(pts[number]), dts) for _, dts, number in found.keys if number < len(pts)]
-        else:
+        keys = _keys(found, pts, container, in_decode_order)
+        if not in_decode_order:
             # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
             pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
-            # Matroska finds its place by the time of showing, all others by that of decoding.
-            by_pts = container.format.name.startswith("matroska")
-            keys = sorted((key_pts, key_pts if by_pts else dts) for key_pts, dts, _ in found.keys)
-        pts, too_far = _cut_at_gap(pts, time_base)
         interval = float(np.median(np.diff(pts))) if len(pts) > 1 else 0.0
         last = interval or float(found.duration)
         if not last:
             last = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 1.0
+        declared = _declared_packets(container, stream)
+        truncated, missing = found.broken, 0
+        if not truncated and declared > found.count:
+            missing = declared - found.count
+            truncated = f"the header declares {declared} frames, {found.count} are there"
+        lacking = missing_bytes(path)
+        if not truncated and lacking:
+            truncated = f"the file ends {lacking:,} bytes too early"
+        if not in_decode_order and (truncated or lacking is None):
+            pts, incomplete = _without_incomplete_tail(pts, found.last_dts, last, cut_short=bool(truncated))
+            truncated = truncated or incomplete
+        pts, too_far = _cut_at_gap(pts, time_base)
+        truncated = too_far or truncated
+        orientation = found.orientation or UPRIGHT
         pts_ns = _to_ns(pts, time_base)
         end_ns = int(pts_ns[-1] + round(last * float(time_base) * NS))
-        duration_ns = end_ns - int(pts_ns[0])
-        truncated = too_far or found.broken
-        declared = _declared_packets(container, stream)
-        if not truncated and declared > found.count:
-            truncated = f"the header declares {declared} frames, {found.count} are there"
-            duration_ns += round(float(declared - found.count) * last * float(time_base) * NS)
+        duration_ns = end_ns - int(pts_ns[0]) + round(missing * last * float(time_base) * NS)
         return VideoProbe(
             path=str(path),
             codec=canonical_codec(stream),
             container=container.format.name,
             width=context.width,
             height=context.height,
-            rotation=found.orientation.degrees if found.orientation else 0,
+            rotation=orientation.degrees,
             frames=len(pts),
             duration_s=duration_ns / NS,
             fps=_mean_rate(pts, time_base, last, stream.average_rate),
@@ -131,16 +141,29 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
             end_ns=end_ns,
             tolerance_ns=_tolerance_ns(time_base, interval),
             pts=pts,
-            key_pts=np.array([key for key, _ in keys], np.int64),
-            seek_pts=np.array([seek for _, seek in keys], np.int64),
+            key_pts=np.array([key for key, _, _ in keys], np.int64),
+            seek_pts=np.array([seek for _, seek, _ in keys], np.int64),
+            key_clean=np.array([clean for _, _, clean in keys], bool),
             in_decode_order=in_decode_order,
             truncated=truncated,
+            orientation=orientation,
         )
+
+
+def _keys(
+    found: _Packets, pts: NDArray[np.int64], container: av.container.InputContainer, in_decode_order: bool
+) -> list[tuple[int, int, bool]]:
+    """(timestamp, what to tell the demuxer, clean start) of each key frame where decoding can start, rising."""
+    if in_decode_order:  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
+        return [(int(pts[number]), dts, True) for _, dts, number, clean in found.keys if clean and number < len(pts)]
+    # Matroska finds its place by the time of showing, all others by that of decoding.
+    by_pts = container.format.name.startswith("matroska")
+    return sorted((key_pts, key_pts if by_pts else dts, clean) for key_pts, dts, _, clean in found.keys)
 
 
 def _read_packets(path: str | Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
     """All packets from the first key frame on, until something cannot be read."""
-    found, units, avi = _Packets(), NalUnits(stream), container.format.name == "avi"
+    found, units = _Packets(), NalUnits(stream)
     last_dts, highest = None, None
     try:
         for packet in container.demux(stream):
@@ -157,10 +180,10 @@ def _read_packets(path: str | Path, container: av.container.InputContainer, stre
                 if last_dts is not None and packet.dts < last_dts:
                     found.broken = f"timestamps jump back at packet {found.count - 1}"
                     break
-                last_dts = packet.dts
-            if packet.is_keyframe and (not avi or units.codec not in ("h264", "hevc") or units.starts_cleanly(packet)):
+                last_dts = found.last_dts = packet.dts
+            if packet.is_keyframe:
                 dts = packet.dts if packet.dts is not None else packet.pts
-                found.keys.append((packet.pts, dts, len(found.pts)))
+                found.keys.append((packet.pts, dts, len(found.pts), units.starts_cleanly(packet)))
             if packet.is_discard or not found.keys:
                 continue
             found.rises &= highest is None or packet.pts > highest
@@ -194,6 +217,26 @@ def _orientation(packet: av.Packet) -> Orientation | None:
     except av.error.FFmpegError:
         return UPRIGHT
     return None if frame is None else Orientation.of_frame(frame)
+
+
+def _without_incomplete_tail(
+    pts: NDArray[np.int64], last_dts: int | None, interval: float, *, cut_short: bool
+) -> tuple[NDArray[np.int64], str]:
+    """The stamps without those at the end between which pictures may be missing, and what is wrong with them.
+
+    A picture that was decoded ahead of its turn is there, while those to be shown before it came after the cut. What is
+    missing has a decoding time after the last one, and a picture is never shown before it is decoded.
+    """
+    if last_dts is None or len(pts) < 3:
+        return pts, ""
+    sure = max(int(np.searchsorted(pts, last_dts + interval / 2, side="right")), 1)
+    if cut_short:
+        return pts[:sure], ""
+    holes = np.flatnonzero(np.diff(pts[sure - 1 :]) > 1.5 * interval)
+    if not len(holes):
+        return pts, ""
+    kept = sure + int(holes[0])
+    return pts[:kept], f"of the pictures after frame {kept - 1} some are missing"
 
 
 def _cut_at_gap(pts: NDArray[np.int64], time_base: Fraction) -> tuple[NDArray[np.int64], str]:

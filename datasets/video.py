@@ -90,16 +90,25 @@ def decode_ticks(
     times = tick_times_ns(start_tick, min(end_tick, max(held, start_tick)), tick_hz, round(phase_s * NS))
     slots = frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)  # (ticks,)
 
+    # What stands through a gap is only believed once the picture behind the gap is there: pictures lost to damage
+    # would leave such a gap too.
+    stands = times - (video.pts_ns - video.pts_ns[0])[slots] > 2 * NS / video.fps
+    awaited = np.minimum(slots + stands, video.frames - 1)  # (ticks,)
+
     batch: list[NDArray[np.uint8]] = []
+    shown: dict[int, NDArray[np.uint8]] = {}
     tick, damage = start_tick, None
     try:
-        for index, picture in decode_frames(video, spec_frame, np.unique(slots)) if len(slots) else ():
-            while tick - start_tick < len(slots) and slots[tick - start_tick] == index:
-                batch.append(picture)
+        for index, picture in decode_frames(video, spec_frame, np.union1d(slots, awaited)) if len(slots) else ():
+            shown[index] = picture
+            while tick - start_tick < len(slots) and awaited[tick - start_tick] <= index:
+                batch.append(shown[int(slots[tick - start_tick])])
                 tick += 1
                 if len(batch) == BATCH_TICKS:
                     yield _batch(batch, tick, slots[: tick - start_tick], video)
                     batch = []
+            if tick - start_tick < len(slots):
+                shown = {i: p for i, p in shown.items() if i >= slots[tick - start_tick]}
     except DamageError as error:
         damage = error
     if batch:

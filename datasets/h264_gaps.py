@@ -1,0 +1,105 @@
+"""Lost reference pictures in H.264: the decoder conceals them without a word, the frame numbers tell.
+
+Every picture carries the number of the reference pictures before it, modulo a power of two. A number that skips one
+means that a packet is missing, and that what follows leans on a picture that was made up. (H.264, 7.4.3 and 8.2.5.2)
+"""
+
+from __future__ import annotations
+
+import av
+
+from .nal_units import H264_IDR, H264_SLICES, NalUnits
+
+SEQUENCE_PARAMETERS = 7
+WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles, 7.3.2.1.1
+HEADER_BYTES = 24  # of a slice; its number lies within the first 20 even with the longest codes before it
+
+
+class LostReferences:
+    """Watches the packets of one H.264 stream in decoding order; for other codecs it sees nothing."""
+
+    def __init__(self, stream: av.VideoStream):
+        self._units = NalUnits(stream)
+        self._bits = 0  # of a frame number; 0 where nothing can be told
+        self._planes = False
+        self._last: int | None = None  # number of the last reference picture
+        if self._units.codec == "h264":
+            for unit in self._units.parameter_sets(stream):
+                self._read_parameters(unit)
+
+    def before(self, packet: av.Packet) -> bool:
+        """Whether a reference picture is missing just before this packet."""
+        if self._units.codec != "h264":
+            return False
+        missing = False
+        for unit in self._units.units(packet, HEADER_BYTES, SEQUENCE_PARAMETERS):
+            kind = unit[0] & 31
+            if kind == SEQUENCE_PARAMETERS:
+                self._read_parameters(unit)
+            elif kind in H264_SLICES and self._bits:
+                missing |= self._follow(unit)
+        return missing
+
+    def _follow(self, unit: bytes) -> bool:
+        reader = _Bits(unit[1:])
+        for _ in range(3):  # first macroblock, slice type, picture parameters
+            reader.exp_golomb()
+        if self._planes:
+            reader.take(2)
+        number, last = reader.take(self._bits), self._last
+        if unit[0] & 31 == H264_IDR:
+            self._last = number
+            return False
+        follows = last is None or number in (last, (last + 1) % (1 << self._bits))
+        if unit[0] >> 5 & 3:
+            self._last = number
+        return not follows
+
+    def _read_parameters(self, unit: bytes) -> None:
+        """The width of frame numbers, and whether gaps between them are meant."""
+        self._bits, reader = 0, _Bits(unit[1:])
+        profile = reader.take(8)
+        reader.take(16)
+        reader.exp_golomb()
+        self._planes = False
+        if profile in WITH_CHROMA_FORMAT:
+            if reader.exp_golomb() == 3:  # 4:4:4
+                self._planes = bool(reader.take(1))
+            reader.exp_golomb()
+            reader.exp_golomb()
+            reader.take(1)
+            if reader.take(1):
+                return  # scaling matrices lie in between; rare, and not worth their parser
+        bits = reader.exp_golomb() + 4
+        order = reader.exp_golomb()
+        if order == 0:
+            reader.exp_golomb()
+        elif order == 1:
+            reader.take(1)
+            reader.exp_golomb()
+            reader.exp_golomb()
+            for _ in range(min(reader.exp_golomb(), 255)):
+                reader.exp_golomb()
+        reader.exp_golomb()  # reference pictures
+        gaps_allowed = reader.take(1)
+        self._bits = 0 if gaps_allowed or bits > 16 else bits
+
+
+class _Bits:
+    """Reads bits from the head of a unit; behind its end all are 0."""
+
+    def __init__(self, data: bytes):
+        data = data.replace(b"\x00\x00\x03", b"\x00\x00")  # bytes that keep start codes out of the payload
+        self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
+
+    def take(self, count: int) -> int:
+        self._left -= count
+        if self._left < 0:
+            return 0
+        return self._value >> self._left & ((1 << count) - 1)
+
+    def exp_golomb(self) -> int:
+        zeros = 0
+        while zeros < 32 and self._left > 0 and not self.take(1):
+            zeros += 1
+        return (1 << zeros) - 1 + self.take(zeros)
