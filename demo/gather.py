@@ -62,7 +62,8 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
         },
         "idm": _read(out / "idm_heldout" / "metrics.json"),
         "label_quality": _read(out / "label_quality.json"),
-        "dataset": _dataset(dataset),
+        # `vidact verify` ends the demo where it finds a problem, so a finished step means that there is none.
+        "dataset": _dataset(dataset) | {"verified": any(outcome.name == "verify" for outcome in outcomes)},
         **agents,
         "video": {"agent": AGENTS["clone"], "score": agents["clone"]["scores"][0]},
         "curves": _curves(out),
