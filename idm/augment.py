@@ -65,17 +65,18 @@ def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
     clip = transforms.adjust_saturation(clip, one.saturation)
     if one.hue:
         clip = transforms.adjust_hue(clip, one.hue)
-    return _mirrored(_moved(clip.flatten(0, 1), one).unflatten(0, clip.shape[:2]), one)  # (T, 3, H, W)
+    turned = moved(clip.flatten(0, 1), one, (clip.shape[-2], clip.shape[-1]))
+    turned = turned.unflatten(0, clip.shape[:2])  # (T, 3, H, W)
+    return turned.flip(-1) if one.mirror else turned
 
 
-def augment_grey(clip: Tensor, one: ClipDraw) -> Tensor:
-    """The geometry, on [T, H, W]."""
-    return _mirrored(_moved(clip, one), one)
+def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:
+    """The geometric part without the mirror.
 
-
-def _moved(planes: Tensor, one: ClipDraw) -> Tensor:
-    """The geometric part. All planes [P, H, W] are channels of one image: the sampling grid is computed once a clip."""
-    height, width = planes.shape[-2:]
+    All planes [P, H, W] are channels of one image: the sampling grid is computed once a clip. `frame` is the height and
+    width that a shift is a share of; planes may reach beyond it.
+    """
+    height, width = frame
     if not one.rotation_deg and one.scale == 1 and not any(one.shear_deg) and not any(one.shift):
         return planes
     return transforms.affine(
@@ -86,10 +87,6 @@ def _moved(planes: Tensor, one: ClipDraw) -> Tensor:
         shear=list(one.shear_deg),
         interpolation=InterpolationMode.BILINEAR,
     )
-
-
-def _mirrored(planes: Tensor, one: ClipDraw) -> Tensor:
-    return planes.flip(-1) if one.mirror else planes
 
 
 @dataclass(frozen=True, slots=True)

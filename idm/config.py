@@ -26,8 +26,21 @@ class MotionConfig:
     """The other side of a patch, along the shift, pixels."""
     rows_used: float = 0.875
     """Part of the height that is looked at, from the top: below it games show a status bar, which never moves."""
-    channels: tuple[int, int, int] = (24, 32, 48)
-    """Widths of the three convolutions over the correlations."""
+    fov_deg: float = 90.0
+    """The game's horizontal field of view, degrees: pictures are bent to that cylinder, where turns are shifts."""
+    channels: tuple[int, int, int] = (32, 32, 48)
+    """Widths of the three convolutions over the correlations, each of which halves patches and shifts."""
+    kernel: tuple[int, int] = (3, 5)
+    """Of the first of them: patches, shifts."""
+    stride: tuple[int, int] = (2, 2)
+    """Of the first of them: (1, 2) looks twice as closely for twice the time."""
+
+    def __post_init__(self) -> None:
+        _require(all(size % 2 for size in self.kernel), "kernel", "odd both ways", self.kernel)
+        for name in ("reach_across", "reach_along", "band", "band_along", "patch"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        _require(0 < self.fov_deg < 180, "fov_deg", "between 0 and 180", self.fov_deg)
+        _require(0 < self.rows_used <= 1, "rows_used", "above 0 and at most 1", self.rows_used)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +117,8 @@ def _require(condition: bool, field: str, allowed: str, got: object) -> None:
 PRESETS: dict[str, IDMConfig] = {
     "tiny": IDMConfig(
         width=128,
-        picture_pool=2,
+        picture_pool=4,
         trunk_channels=(16, 32, 32),
-        trunk_stride=2,
         trunk_dense=128,
         motion=MotionConfig(),
         time_dilations=(1, 2, 4, 8),
@@ -120,7 +132,7 @@ PRESETS: dict[str, IDMConfig] = {
         temporal_channels=16,
         trunk_channels=(32, 64, 64),
         trunk_stride=2,
-        motion=MotionConfig(channels=(32, 64, 64)),
+        motion=MotionConfig(channels=(32, 64, 64), stride=(1, 2)),
         time_dilations=(1, 2, 4, 8),
         attention_blocks=2,
         attention_heads=4,
@@ -133,7 +145,7 @@ PRESETS: dict[str, IDMConfig] = {
         trunk_channels=(64, 128, 128),
         trunk_blocks=2,
         trunk_stride=2,
-        motion=MotionConfig(channels=(64, 96, 128)),
+        motion=MotionConfig(channels=(64, 96, 128), stride=(1, 2)),
         time_dilations=(1, 2, 4, 8),
         attention_blocks=4,
         attention_heads=8,

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from ..datasets.actions import FrameSpec
-from .augment import ClipDraw, augment_grey, augment_picture
+from .augment import ClipDraw, augment_picture
 from .config import IDMConfig
 from .motion import Motion, MotionFrontEnd
+from .view import CylinderView
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601 luma of red, green, blue
 
@@ -48,8 +49,18 @@ class InputPipeline(nn.Module):
         self.radius = config.radius
         self.pool = config.picture_pool
         self.picture_shape = (frame.height // self.pool, frame.width // self.pool)
-        size = (frame.height, frame.width)
-        self.front_end = MotionFrontEnd(config.motion, size) if config.motion is not None else None
+        self.view: CylinderView | None = None
+        self.front_end: MotionFrontEnd | None = None
+        if config.motion is not None:
+            rows = int(frame.height * config.motion.rows_used)
+            self.view = CylinderView((frame.height, frame.width), rows, config.motion.fov_deg)
+            self.front_end = MotionFrontEnd(config.motion, (rows, frame.width))
+
+    def reset_constants(self) -> None:
+        """Compute what is neither learned nor stored, after the module was made without memory."""
+        if self.view is not None and self.front_end is not None:
+            self.view.reset_constants()
+            self.front_end.reset_constants()
 
     @torch.no_grad()
     def forward(
@@ -67,9 +78,9 @@ class InputPipeline(nn.Module):
             one = draws[index] if draws is not None else None
             picture = pooled_pictures(clip, self.pool)
             pictures.append(picture if one is None else augment_picture(picture, one))
-            if self.front_end is not None:
+            if self.view is not None and self.front_end is not None:
                 grey = grey_frames(clip[self.radius : len(clip) - self.radius + 1])  # (T + 1, H, W)
-                motions.append(self.front_end(grey if one is None else augment_grey(grey, one), dtype=dtype))
+                motions.append(self.front_end(self.view(grey, one), dtype=dtype))
         motion = Motion(*(torch.cat(parts) for parts in zip(*motions, strict=True))) if motions else None
         return Inputs(torch.stack(pictures), motion)
 

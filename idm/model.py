@@ -21,7 +21,7 @@ from ..datasets.actions import ActionSpec
 from ..networks.attention import RELATIVE_BASIS, TransformerStack
 from ..networks.heads import FactoredHead, FactoredLogits
 from ..networks.trunk import Trunk, normed_linear
-from .config import IDMConfig
+from .config import IDMConfig, MotionConfig
 from .inputs import InputPipeline, Inputs
 from .motion import Motion, MotionFrontEnd
 
@@ -63,8 +63,7 @@ class InverseDynamicsModel(nn.Module):
 
     def reset_constants(self) -> None:
         """Compute what is neither learned nor stored, after the module was made without memory."""
-        if self.inputs.front_end is not None:
-            self.inputs.front_end.reset_constants()
+        self.inputs.reset_constants()
 
     def features(self, frames: Tensor) -> Tensor:
         """uint8 [B, T + 2 radius, H, W, 3] ► vectors of the T frames in the middle, [B, T, D].
@@ -134,9 +133,9 @@ class MotionBranch(nn.Module):
 
     def __init__(self, front_end: MotionFrontEnd, width: int, dropout: float):
         super().__init__()
-        channels, peaks = front_end.config.channels, front_end.num_peaks
-        self.across = CorrelationNet(front_end.across_shape, channels, width, dropout)
-        self.along = CorrelationNet(front_end.along_shape, channels, width, dropout)
+        config, peaks = front_end.config, front_end.num_peaks
+        self.across = CorrelationNet(front_end.across_shape, config, width, dropout)
+        self.along = CorrelationNet(front_end.along_shape, config, width, dropout)
         self.peaks = nn.Sequential(nn.Linear(peaks, width), nn.ReLU(), nn.Linear(width, width))
         self.peaks_skip = nn.Linear(peaks, width)
 
@@ -148,22 +147,21 @@ class MotionBranch(nn.Module):
 class CorrelationNet(nn.Module):
     """Three strided convolutions over a correlation volume [N, L, P, S], bands as channels ► [N, D]."""
 
-    def __init__(self, shape: tuple[int, int, int], channels: tuple[int, int, int], width: int, dropout: float):
+    def __init__(self, shape: tuple[int, int, int], config: MotionConfig, width: int, dropout: float):
         super().__init__()
         bands, patches, shifts = shape
-        first, second, third = channels
+        first, second, third = config.channels
+        padding = (config.kernel[0] // 2, config.kernel[1] // 2)
         self.convs = nn.Sequential(
-            nn.Conv2d(bands, first, (3, 7), stride=(1, 2), padding=(1, 3)),
+            nn.Conv2d(bands, first, config.kernel, stride=config.stride, padding=padding),
             nn.ReLU(),
             nn.Conv2d(first, second, 3, stride=2, padding=1),
             nn.ReLU(),
             nn.Conv2d(second, third, 3, stride=2, padding=1),
             nn.ReLU(),
         )
-        for _ in range(2):
-            patches = -(-patches // 2)
-        for _ in range(3):
-            shifts = -(-shifts // 2)
+        for down_patches, down_shifts in (config.stride, (2, 2), (2, 2)):
+            patches, shifts = -(-patches // down_patches), -(-shifts // down_shifts)
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(third * patches * shifts, width)
         self.convs.to(memory_format=torch.channels_last)

@@ -26,18 +26,19 @@ BOX = 9  # pixels: side of the neighbourhood that local contrast is measured ove
 NOISE_VARIANCE = 15.0  # grey levels squared: flat walls stay flat instead of showing compression noise
 CORRELATION_SCALE = 3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
 PEAK_SCALE = 8.0  # pixels: a moderate turn; brings peak positions to the order of one
-PEAK_LIMIT = 5.0  # in units of PEAK_SCALE: peaks farther out are mostly mismatches
+PROFILE_SHARPNESS = 30.0  # of the softmax over shifts: a peak of 0.1 above the rest takes most of it
 
 
 class Motion(NamedTuple):
     """What moved between each frame and the next."""
 
     across: Tensor
-    """float [N, L, P, S]: of patch p of horizontal band l with what lies s - S//2 pixels to the right in the next."""
+    """float32 or bfloat16 [N, L, P, S]: patch p of horizontal band l with what is s - S//2 pixels to its right next."""
     along: Tensor
     """float [N, L', P', S']: the same down the columns; bands are vertical, shifts go down."""
     peaks: Tensor
-    """float [N, M]: positions (clamped, in units of 8 pixels) and sharpness of the correlation peaks."""
+    """float [N, M]: positions (in units of 8 pixels) and sharpness of the correlation peaks, and the whole picture's
+    correlation by shift, as a softmax."""
 
 
 class MotionFrontEnd(nn.Module):
@@ -54,9 +55,8 @@ class MotionFrontEnd(nn.Module):
         super().__init__()
         self.config = config
         height, width = image
-        self.rows = int(height * config.rows_used)
-        self.bands_across, self.patches_across = self.rows // config.band, width // config.patch
-        self.bands_along, self.patches_along = width // config.band_along, self.rows // config.patch
+        self.bands_across, self.patches_across = height // config.band, width // config.patch
+        self.bands_along, self.patches_along = width // config.band_along, height // config.patch
         self.shifts_across = 2 * config.reach_across + 1
         self.shifts_along = 2 * config.reach_along + 1
         self.register_buffer("box_share", torch.empty(1, height, width), persistent=False)
@@ -68,8 +68,8 @@ class MotionFrontEnd(nn.Module):
 
     @property
     def num_peaks(self) -> int:
-        """M: position and sharpness a band and overall, and the median over patches, along both axes."""
-        return 2 * (self.bands_across + 1) + 2 * (self.bands_along + 1) + 2
+        """M: along both axes position and sharpness a band and overall, the median over patches, and the profile."""
+        return 2 * (self.bands_across + 1) + 2 * (self.bands_along + 1) + 2 + self.shifts_across + self.shifts_along
 
     @property
     def across_shape(self) -> tuple[int, int, int]:
@@ -92,14 +92,15 @@ class MotionFrontEnd(nn.Module):
         nothing: all zeros.
         """
         config = self.config
-        frames = self.normalise(grey, dtype)[:, : self.rows]
-        now, then = frames[:-1], frames[1:]  # (N, rows, W)
+        frames = self.normalise(grey, dtype)
+        now, then = frames[:-1], frames[1:]  # (N, H, W)
         across = block_correlation(now, then, config.band, config.patch, config.reach_across)
         along = block_correlation(
             now.transpose(1, 2), then.transpose(1, 2), config.band_along, config.patch, config.reach_along
         )
         peaks = torch.cat([_peaks(across), _peaks(along)], dim=1)  # (N, M)
-        return Motion(across.mul_(CORRELATION_SCALE), along.mul_(CORRELATION_SCALE), peaks)
+        volumes = (volume.mul_(CORRELATION_SCALE).to(dtype) for volume in (across, along))
+        return Motion(*volumes, peaks)
 
     def normalise(self, grey: Tensor, dtype: torch.dtype) -> Tensor:
         """Local contrast: [N, H, W] in 0..255 ► about zero mean and unit variance in each neighbourhood."""
@@ -161,7 +162,7 @@ def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: i
 
 
 def _peaks(correlation: Tensor) -> Tensor:
-    """Positions and sharpness of the peaks of [N, L, P, S]: a band, overall, and the median over patches."""
+    """Positions and sharpness of the peaks of [N, L, P, S], a band and overall; median over patches; profile."""
     per_band = correlation.mean(2)  # (N, L, S)
     profiles = torch.cat([per_band, per_band.mean(1, keepdim=True)], dim=1)  # (N, L + 1, S)
     height, index = profiles.max(-1)
@@ -170,7 +171,8 @@ def _peaks(correlation: Tensor) -> Tensor:
     patches = correlation.argmax(-1).flatten(1).float().median(1, keepdim=True).values  # (N, 1)
     centre = correlation.shape[-1] // 2
     shifts = (torch.cat([position, patches], dim=1) - centre) / PEAK_SCALE
-    return torch.cat([shifts.clamp_(-PEAK_LIMIT, PEAK_LIMIT), sharpness], dim=1)
+    profile = torch.softmax(profiles[:, -1] * PROFILE_SHARPNESS, dim=-1)  # (N, S)
+    return torch.cat([shifts, sharpness, profile], dim=1)
 
 
 def _parabola(profiles: Tensor, index: Tensor, height: Tensor) -> Tensor:

@@ -5,9 +5,10 @@ import pytest
 import torch
 from vidact.datasets.actions import ActionSpec
 from vidact.errors import ConfigError
-from vidact.idm.augment import ClipDraw, Mirror, augment_grey, augment_picture, draw
+from vidact.idm.augment import ClipDraw, Mirror, augment_picture, draw
 from vidact.idm.config import AugmentConfig
 from vidact.idm.motion import MotionFrontEnd
+from vidact.idm.view import CylinderView
 
 from .conftest import MICRO, SIZE, wall
 
@@ -41,8 +42,6 @@ def test_draws_stay_in_vpt_ranges_and_repeat() -> None:
 def test_no_change_changes_nothing() -> None:
     clip = torch.rand(3, 3, 16, 16)
     torch.testing.assert_close(augment_picture(clip, NOTHING), clip, atol=1e-5, rtol=0)
-    grey = torch.rand(3, 16, 16) * 255
-    torch.testing.assert_close(augment_grey(grey, NOTHING), grey)
 
 
 def test_all_frames_of_a_clip_get_the_same_draw() -> None:
@@ -57,8 +56,9 @@ def test_all_frames_of_a_clip_get_the_same_draw() -> None:
 def test_mirrored_frames_move_the_other_way() -> None:
     frames = torch.from_numpy(np.stack([wall()[:, 200 - 6 * i : 200 - 6 * i + SIZE].mean(-1) for i in range(2)]))
     front = MotionFrontEnd(MICRO.motion, (SIZE, SIZE))  # type: ignore[arg-type]
-    mirrored = augment_grey(frames.float(), ClipDraw(**{**_values(NOTHING), "mirror": True}))
-    shifts = [int(front(clip).across.mean((1, 2)).argmax()) - 16 for clip in (frames.float(), mirrored)]
+    view = CylinderView((SIZE, SIZE), SIZE, fov_deg=1.0)  # as good as flat
+    clips = [view(frames.float(), ClipDraw(**{**_values(NOTHING), "mirror": mirror})) for mirror in (False, True)]
+    shifts = [int(front(clip).across.mean((1, 2)).argmax()) - 16 for clip in clips]
     assert shifts == [6, -6]
 
 

@@ -38,7 +38,7 @@ def test_sideways_shift_is_the_peak_of_every_band(shift: int, dtype: torch.dtype
 @pytest.mark.parametrize("shift", [-6, 0, 3])
 def test_vertical_shift_is_the_peak_of_every_column_band(shift: int) -> None:
     motion = MotionFrontEnd(CONFIG, (64, 128))(windows(0, shift))
-    assert motion.along.shape == (1, 8, 7, 17)
+    assert motion.along.shape == (1, 8, 8, 17)
     assert (motion.along.mean(2).argmax(-1) - CONFIG.reach_along).tolist() == [[shift] * 8]
 
 
