@@ -16,17 +16,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from .. import storage
 from ..errors import ConfigError, DatasetError, ShardError
 from .batches import Batch
 from .clips import CLIP_TICKS, decode_arrays, decode_video
 from .loader_items import ORDERS, ClipItems, Filter, read_items
 from .loader_order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
-from .resumable import Fill, ResumableLoader, check_loader_settings
+from .resumable import ResumableLoader, Session, check_loader_settings
 from .sample_reader import SampleReader, open_reader
 from .shard_cache import ShardCache
 
 __all__ = ["Batch", "ClipLoader"]
 
+LEAST_BLOCK_BYTES = 64 << 20
 LABELS = ("buttons", "camera", "confidence", "valid")
 
 
@@ -104,6 +106,10 @@ class ClipLoader(ResumableLoader):
                 f"{name}: {total} clips of split {split!r} pass the filters, fewer than batch_size {batch_size}; take "
                 "a smaller batch, a weaker filter, or drop_last=False"
             )
+        # Blocks that are open at a time: those of the present shuffle window and of the next one, on this rank.
+        open_clips = 2 * self._window_steps * (batch_size // world_size)
+        self._block_bytes = max(LEAST_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
+        self._remote = any(storage.local_path(dataset) is None for dataset in self.datasets)
         self._cache = ShardCache(cache_dir, int(cache_gb * 1e9)) if cache_dir else None
         super().__init__(
             name,
@@ -155,13 +161,21 @@ class ClipLoader(ResumableLoader):
         ]
 
     @contextmanager
-    def _open(self) -> Iterator[Fill]:
+    def _open(self) -> Iterator[Session]:
         readers = [
-            open_reader(dataset, self._items.shards[number], self._cache)
+            open_reader(dataset, self._items.shards[number], self._cache, self._block_bytes)
             for number, dataset in enumerate(self.datasets)
         ]
+
+        def announce(item: int) -> None:
+            number, row, _, _ = self._items.locate(item)
+            readers[number].announce(row)
+
         try:
-            yield lambda batch, row, item: self._fill(batch, row, item, readers)
+            yield Session(
+                fill=lambda batch, row, item: self._fill(batch, row, item, readers),
+                announce=announce if self._remote else lambda item: None,
+            )
         finally:
             for reader in readers:
                 reader.close()

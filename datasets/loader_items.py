@@ -51,6 +51,11 @@ class ClipItems:
         row = self.tables[number].slice(int(self.rows[item]), 1).to_pylist()[0]
         return number, row, int(self.starts[item]), ticks
 
+    def mean_size_bytes(self) -> int:
+        """Mean size of a clip in its shard."""
+        sizes = np.concatenate([_column(table, "size_bytes") for table in self.tables])
+        return int(sizes.mean()) if len(sizes) else 0
+
     def key(self, item: int) -> str:
         """The key of an item's clip."""
         return self.tables[int(self.index.dataset[item])]["key"][int(self.rows[item])].as_py()

@@ -22,7 +22,7 @@ from .clips import CLIP_TICKS
 from .devices import TickActions
 from .loader_order import EMPTY, EpochOrder, Items, episodes_order
 from .recordings import Recording, find_recordings
-from .resumable import Fill, ResumableLoader, check_loader_settings
+from .resumable import ResumableLoader, Session, check_loader_settings
 from .tick_stream import TickStream
 
 MOST_TICKS = 4096  # of one row; a batch of 8 such rows of 128x128 pixels takes 1.6 GB
@@ -124,7 +124,7 @@ class RecordingLoader(ResumableLoader):
         )
 
     @contextmanager
-    def _open(self) -> Iterator[Fill]:
+    def _open(self) -> Iterator[Session]:
         lanes: dict[int, tuple[int, TickStream]] = {}  # by row: the run that it plays, and its decoder
 
         def fill(batch: Batch, row: int, item: int) -> None:
@@ -148,7 +148,7 @@ class RecordingLoader(ResumableLoader):
             batch.keys[row] = f"{recording.name}:{phase}:{begin}"
 
         try:
-            yield fill
+            yield Session(fill)
         finally:
             lanes.clear()
 

@@ -11,14 +11,25 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ConfigError, DatasetError
 from .actions import ActionSpec
 from .batches import Batch
-from .loader_order import EpochOrder
+from .loader_order import EMPTY, EpochOrder
 
-Fill = Callable[[Batch, int, int], None]
+READ_AHEAD_STEPS = 8  # beyond those that are being decoded; hides the tenth of a second that a bucket takes to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an epoch needs while it runs."""
+
+    fill: Callable[[Batch, int, int], None]
+    """`fill(batch, row, item)` fills a row of a batch with an item; called in the decoding threads."""
+    announce: Callable[[int], None] = lambda item: None
+    """`announce(item)` says that an item will be wanted soon; must return at once."""
 
 
 class ResumableLoader(ABC):
@@ -68,8 +79,8 @@ class ResumableLoader(ABC):
         """What each step of an epoch loads, over all ranks; no file is read."""
 
     @abstractmethod
-    def _open(self) -> AbstractContextManager[Fill]:
-        """Open what an epoch needs. The function it gives fills row `row` of a batch with an item, in some thread."""
+    def _open(self) -> AbstractContextManager[Session]:
+        """Open what an epoch needs."""
 
     def __len__(self) -> int:
         return self.steps_per_epoch
@@ -101,15 +112,20 @@ class ResumableLoader(ABC):
         mine = slice(self.rank * rows, (self.rank + 1) * rows)
         ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
         last: list[Future[None] | None] = [None] * rows
-        submitted = self.step
-        with self._open() as fill, _Pool(self.threads) as pool:
+        submitted = announced = self.step
+        with self._open() as session, _Pool(self.threads) as pool:
             while self.step < self.steps_per_epoch:
+                while announced < min(submitted + self.prefetch + READ_AHEAD_STEPS, self.steps_per_epoch):
+                    for item in order.items[announced, mine].tolist():
+                        if item != EMPTY:
+                            session.announce(item)
+                    announced += 1
                 while submitted < self.steps_per_epoch and len(ahead) <= self.prefetch:
                     batch = Batch.empty(self.spec, rows, self.ticks, frames=self._frames)
                     batch.first[:, 0] = order.first[submitted, mine]
                     for row, item in enumerate(order.items[submitted, mine].tolist()):
                         before = last[row] if self._rows_in_turn else None
-                        last[row] = pool.submit(_after, before, fill, batch, row, item)
+                        last[row] = pool.submit(_after, before, session, batch, row, item)
                     ahead.append((batch, [future for future in last if future is not None]))
                     submitted += 1
                 batch, filled = ahead.popleft()
@@ -123,11 +139,11 @@ class ResumableLoader(ABC):
                 yield batch
 
 
-def _after(before: Future[None] | None, fill: Fill, batch: Batch, row: int, item: int) -> None:
+def _after(before: Future[None] | None, session: Session, batch: Batch, row: int, item: int) -> None:
     """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is running or done."""
     if before is not None:
         before.result()
-    fill(batch, row, item)
+    session.fill(batch, row, item)
 
 
 class _Pool(ThreadPoolExecutor):

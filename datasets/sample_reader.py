@@ -6,28 +6,29 @@ Every sample is compared with its manifest row on the way, whatever the path. Al
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from .. import storage
 from ..errors import ShardError
 from .commits import shard_uri
 from .samples import check_sample
 from .shard_cache import ShardCache
+from .shared_store import Shared
 
 OPEN_FILES = 128  # of shards; well below the usual limit of 1,024 a process
-BLOCK_BUDGET_BYTES = 256 << 20  # holds a shuffle window of 1,024 clips of 250 kB
-
-Key = TypeVar("Key")
-Value = TypeVar("Value")
+OPEN_CACHED = 16  # a deleted shard keeps its disk space while it is open, so few are
+FETCHERS = 8  # threads that wait for a bucket; they use next to no processor
+ATTEMPTS = 3  # another process may take a cached shard away between finding and opening it
 
 
 class SampleReader(Protocol):
     """Reads the members of the clip of a manifest row."""
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        """This row will be read soon: begin to fetch what is slow to come, without waiting for it."""
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
         """The members; raises ShardError where the shard is not the one that the manifest describes."""
@@ -40,6 +41,7 @@ def open_reader(
     dataset_uri: str,
     shards: Mapping[str, Mapping[str, Any]],
     cache: ShardCache | None,
+    block_bytes: int,
 ) -> SampleReader:
     """The reader that fits where a dataset lies.
 
@@ -47,55 +49,90 @@ def open_reader(
         dataset_uri: the dataset.
         shards: of `dataset.json`, by name: size and hash.
         cache: where to keep whole remote shards, if anywhere.
+        block_bytes: memory for blocks of neighbouring clips, where they are read from a bucket without a cache.
     """
     if storage.local_path(dataset_uri) is not None:
-        return LocalReader(lambda shard: Path(storage.local_path(shard_uri(dataset_uri, shard)) or ""))
+        return LocalReader(dataset_uri)
     if cache is not None:
-        return LocalReader(lambda shard: cache.fetch(shard_uri(dataset_uri, shard), shards[shard]))
-    return BlockReader(dataset_uri)
+        return CachedReader(dataset_uri, shards, cache)
+    return BlockReader(dataset_uri, block_bytes)
 
 
 class LocalReader:
-    """Reads from files, a system call a sample; `find` names the file of a shard."""
+    """Reads from local files, a system call a sample."""
 
-    def __init__(self, find: Callable[[str], Path]):
-        self._files = Shared[str, int](OPEN_FILES, lambda _: 1, os.close)
-        self._find = find
+    def __init__(self, dataset_uri: str, open_files: int = OPEN_FILES):
+        self._dataset_uri = dataset_uri
+        self._files = Shared[str, int](open_files, lambda _: 1, os.close)
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        """Local disks need no warning."""
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
         with self._files.lend(row["shard"], self._open) as handle:
             data = os.pread(handle, row["size_bytes"], row["offset_bytes"])
-        return check_sample(data, row, row["shard"])
+        return check_sample(data, row, shard_uri(self._dataset_uri, row["shard"]))
 
     def close(self) -> None:
         self._files.close()
 
     def _open(self, shard: str) -> int:
-        path = self._find(shard)
-        try:
-            return os.open(path, os.O_RDONLY)
-        except FileNotFoundError as error:
-            raise ShardError(
-                f"{path}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset"
-            ) from error
+        for _ in range(ATTEMPTS):
+            try:
+                return os.open(self._find(shard), os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+        raise _missing(shard_uri(self._dataset_uri, shard))
+
+    def _find(self, shard: str) -> Path:
+        return storage.local_path(shard_uri(self._dataset_uri, shard)) or Path()
+
+
+class CachedReader(LocalReader):
+    """Reads remote shards through a folder of whole local copies."""
+
+    def __init__(self, dataset_uri: str, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache):
+        super().__init__(dataset_uri, OPEN_CACHED)
+        self._shards, self._cache = shards, cache
+        self._fetcher = _Fetcher()
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        self._fetcher.begin(row["shard"], lambda: self._find(row["shard"]))
+
+    def close(self) -> None:
+        self._fetcher.close()
+        super().close()
+
+    def _find(self, shard: str) -> Path:
+        return self._cache.fetch(shard_uri(self._dataset_uri, shard), self._shards[shard])
 
 
 class BlockReader:
     """Reads from a bucket: one range request fetches a block of neighbouring clips, which are wanted soon."""
 
-    def __init__(self, dataset_uri: str, budget_bytes: int = BLOCK_BUDGET_BYTES):
+    def __init__(self, dataset_uri: str, budget_bytes: int):
         self._dataset_uri = dataset_uri
+        self._fetcher = _Fetcher()
         self._data = Shared[tuple[str, int, int], bytes](budget_bytes, len, lambda _: None)
 
+    def announce(self, row: Mapping[str, Any]) -> None:
+        block = (row["shard"], row["block_start"], row["block_end"])
+        self._fetcher.begin(block, lambda: self._prefetch(block))
+
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        start, end = row["block_start"], row["block_end"]
-        with self._data.lend((row["shard"], start, end), self._fetch) as block:
+        start = row["block_start"]
+        with self._data.lend((row["shard"], start, row["block_end"]), self._fetch) as block:
             at = row["offset_bytes"] - start
             data = memoryview(block)[at : at + row["size_bytes"]]
             return check_sample(data, row, shard_uri(self._dataset_uri, row["shard"]))
 
     def close(self) -> None:
+        self._fetcher.close()
         self._data.close()
+
+    def _prefetch(self, block: tuple[str, int, int]) -> None:
+        with self._data.lend(block, self._fetch):
+            return
 
     def _fetch(self, block: tuple[str, int, int]) -> bytes:
         shard, start, end = block
@@ -103,90 +140,25 @@ class BlockReader:
         try:
             return storage.read_range(uri, start, end)
         except FileNotFoundError as error:
-            raise ShardError(
-                f"{uri}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset"
-            ) from error
+            raise _missing(uri) from error
 
 
-class Shared(Generic[Key, Value]):
-    """A least-recently-used store for threads: each value is made once, by whoever asks first, while others wait.
+class _Fetcher:
+    """Threads that fetch what was announced, each thing once at a time. Errors are left to whoever reads it."""
 
-    Values that are lent out stay until they come back, even above the budget.
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="vidact-fetch")
+        self._begun: dict[Hashable, Future[object]] = {}
 
-    Args:
-        budget: how much to keep.
-        size: how much of the budget a value takes.
-        drop: what to do with a value that has to go.
-    """
-
-    def __init__(self, budget: int, size: Callable[[Value], int], drop: Callable[[Value], None]):
-        self._budget, self._size, self._drop = budget, size, drop
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Key, Future[Value]] = OrderedDict()
-        self._lent: dict[Key, int] = {}
-        self._used = 0
-
-    def lend(self, key: Key, make: Callable[[Key], Value]) -> _Loan[Key, Value]:
-        """A context manager that gives the value of `key`, made by `make(key)` where it is not kept."""
-        return _Loan(self, key, make)
+    def begin(self, key: Hashable, fetch: Callable[[], object]) -> None:
+        """Called from one thread."""
+        if key not in self._begun:
+            self._begun = {k: future for k, future in self._begun.items() if not future.done()}
+            self._begun[key] = self._pool.submit(fetch)
 
     def close(self) -> None:
-        """Drop everything that is not lent out."""
-        with self._lock:
-            self._budget = 0
-            self._shrink()
-
-    def take(self, key: Key, make: Callable[[Key], Value]) -> Value:
-        with self._lock:
-            found = self._kept.get(key)
-            future: Future[Value] = found or Future()
-            self._kept[key] = future
-            self._kept.move_to_end(key)
-            self._lent[key] = self._lent.get(key, 0) + 1
-        if found is None:
-            try:
-                value = make(key)
-            except BaseException as error:
-                with self._lock:
-                    self._kept.pop(key, None)  # the next one tries again
-                future.set_exception(error)
-                self.give_back(key)
-                raise
-            with self._lock:
-                self._used += self._size(value)
-            future.set_result(value)
-            return value
-        try:
-            return future.result()
-        except BaseException:
-            self.give_back(key)
-            raise
-
-    def give_back(self, key: Key) -> None:
-        with self._lock:
-            self._lent[key] -= 1
-            if not self._lent[key]:
-                del self._lent[key]
-            self._shrink()
-
-    def _shrink(self) -> None:
-        for key in list(self._kept):
-            if self._used <= self._budget:
-                return
-            future = self._kept[key]
-            if key not in self._lent and future.done() and future.exception() is None:
-                del self._kept[key]
-                value = future.result()
-                self._used -= self._size(value)
-                self._drop(value)
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Loan(Generic[Key, Value]):
-    def __init__(self, store: Shared[Key, Value], key: Key, make: Callable[[Key], Value]):
-        self._store, self._key, self._make = store, key, make
-
-    def __enter__(self) -> Value:
-        return self._store.take(self._key, self._make)
-
-    def __exit__(self, *_: object) -> None:
-        self._store.give_back(self._key)
+def _missing(uri: str) -> ShardError:
+    return ShardError(f"{uri}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset")

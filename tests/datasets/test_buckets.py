@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,10 @@ import pytest
 from vidact import storage
 from vidact.datasets.commits import committed_shards, shard_uri
 from vidact.datasets.loader import ClipLoader
-from vidact.datasets.manifest import read_manifest
-from vidact.datasets.sample_reader import BlockReader, Shared
+from vidact.datasets.manifest import read_dataset_json, read_manifest
+from vidact.datasets.sample_reader import BlockReader
 from vidact.datasets.shard_cache import ShardCache
+from vidact.datasets.shared_store import Shared
 from vidact.datasets.status import dataset_status
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, ShardError
@@ -101,6 +104,43 @@ def test_neighbours_come_in_one_read(dataset, monkeypatch):
     assert sum(reads) == sum(sizes)
 
 
+@pytest.mark.parametrize("cached", [False, True])
+def test_what_is_slow_to_come_is_fetched_ahead(dataset, monkeypatch, tmp_path, cached):
+    """By threads that wait for the bucket, so that those that decode need not."""
+    readers = []
+    function = "open_uri" if cached else "read_range"
+    original = getattr(storage, function)
+
+    def noted(*arguments):
+        if str(arguments[0]).endswith(".tar") and "://" in str(arguments[0]):
+            readers.append(threading.current_thread().name)
+        return original(*arguments)
+
+    monkeypatch.setattr(storage, function, noted)
+    loader = ClipLoader([dataset], batch_size=2, cache_dir=str(tmp_path) if cached else None)
+    assert len(list(loader)) == len(loader)
+    assert len(readers) == 3
+    assert all(name.startswith("vidact-fetch") for name in readers)
+
+
+def test_one_download_serves_all_readers(dataset, tmp_path, monkeypatch):
+    shard = read_dataset_json(dataset)["shards"][0]
+    downloads = []
+    open_uri = storage.open_uri
+
+    def counted(uri, mode):
+        if str(uri).startswith("s3://"):
+            downloads.append(uri)
+        return open_uri(uri, mode)
+
+    monkeypatch.setattr(storage, "open_uri", counted)
+    caches = [ShardCache(str(tmp_path), 10**9) for _ in range(4)]  # as of four ranks on one machine
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda cache: cache.fetch(shard_uri(dataset, shard["name"]), shard), caches))
+    assert len(set(paths)) == 1
+    assert len(downloads) == 1
+
+
 def test_filters_that_leave_holes_read_clips_alone(dataset, monkeypatch):
     reads = []
     read_range = storage.read_range
@@ -113,8 +153,6 @@ def test_filters_that_leave_holes_read_clips_alone(dataset, monkeypatch):
 
 
 def test_the_cache_keeps_its_limit_and_drops_the_longest_unused(dataset, tmp_path):
-    from vidact.datasets.manifest import read_dataset_json
-
     shards = [shard for shard in read_dataset_json(dataset)["shards"] if shard["split"] == "train"]
     limit = max(a["size_bytes"] + b["size_bytes"] for a in shards for b in shards if a is not b)
     cache = ShardCache(str(tmp_path), limit)
@@ -129,8 +167,6 @@ def test_the_cache_keeps_its_limit_and_drops_the_longest_unused(dataset, tmp_pat
 
 
 def test_a_cached_shard_is_fetched_once(dataset, tmp_path, monkeypatch):
-    from vidact.datasets.manifest import read_dataset_json
-
     shard = read_dataset_json(dataset)["shards"][0]
     cache = ShardCache(str(tmp_path), 10**9)
     path = cache.fetch(shard_uri(dataset, shard["name"]), shard)
