@@ -1,0 +1,150 @@
+"""Databases, contexts, servers and browsers for the labelling tool's tests."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+from vidact.labeling_tool.config import ServeConfig
+from vidact.labeling_tool.context import Context
+
+from tests.labeling_tool.running import Script, Server, free_port
+from tests.requirements import require
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Postgres:
+    """A cluster of its own on the loopback address, thrown away at the end."""
+
+    def __init__(self, folder: Path, programs: str):
+        self.folder, self.programs, self.port = folder, programs, free_port()
+        self.owner = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs as the cluster's owner: the server refuses to be root."""
+        command = [f"{self.programs}/{program}", *arguments]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", self.owner, "--", *command]
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        self.run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        self.run(
+            "pg_ctl", "-D", str(self.folder / "data"), "-o", options, "-l", str(self.folder / "log"), "-w", "start"
+        )
+
+    def stop(self) -> None:
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "stop")
+
+    def new_database(self) -> str:
+        """The URL of an empty database."""
+        import psycopg
+
+        name = f"t{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    folder = Path(tempfile.mkdtemp(prefix="vidact-pg-"))
+    cluster = Postgres(folder, require("postgres"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, cluster.owner)
+        cluster.start()
+        yield cluster
+        cluster.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """None for SQLite in the data folder, else an empty PostgreSQL database."""
+    if request.param == "sqlite":
+        return None
+    cluster: Postgres = request.getfixturevalue("postgres")
+    return cluster.new_database()
+
+
+def open_context(folder: Path, database: str | None = None, **settings: Any) -> Context:
+    """A server's context without its server."""
+    return Context.open(ServeConfig(data=str(folder), database=database, practice=False, **settings))
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    """A context on SQLite."""
+    opened = open_context(tmp_path / "data")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def any_context(tmp_path: Path, database_url: str | None) -> Iterator[Context]:
+    """A context on each of the two databases."""
+    opened = open_context(tmp_path / "data", database_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def client(context: Context) -> Iterator[Any]:
+    """The application of `context`, in this process; its first admin, ada, is made and logged in."""
+    from fastapi.testclient import TestClient
+    from vidact.labeling_tool.app import create_app
+
+    from tests.labeling_tool.running import PASSWORD
+
+    with TestClient(create_app(context), base_url="http://127.0.0.1") as http:
+        http.headers["x-csrf-token"] = http.post("/api/setup", json={"name": "ada", "password": PASSWORD}).json()[
+            "csrf"
+        ]
+        yield http
+
+
+@pytest.fixture(scope="session")
+def practice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the practice tasks and the admin ada, for tests that disturb nobody."""
+    server = Server(tmp_path_factory.mktemp("practice") / "data")
+    server.start()
+    server.wait_for_import("practice: 3 new tasks")
+    Script(server.url).setup()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A real Chromium, headless."""
+    path = require("chromium")
+    pytest.importorskip("playwright")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()

@@ -1,0 +1,337 @@
+"""Safety: every route for every role, sessions, CSRF, origins, body limits, throttles, paths, headers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import select
+from starlette.websockets import WebSocketDisconnect
+from vidact.labeling_tool import throttle, work_queue
+from vidact.labeling_tool.app import create_app
+from vidact.labeling_tool.context import Context
+from vidact.labeling_tool.models import AuditEntry, User, WebSession
+from vidact.labeling_tool.protection import BODY_LIMIT
+
+from tests.labeling_tool.running import PASSWORD
+from tests.labeling_tool.seeding import add_people, add_tasks
+
+ROLES = ("admin", "reviewer", "annotator", "contractor")
+STAFF = {"admin", "reviewer"}
+LABELLERS = {"admin", "reviewer", "annotator"}
+EVERYBODY = set(ROLES)
+
+# Written out by hand and compared with the application: a route that is added without an entry here fails the test.
+ALLOWED: dict[str, set[str]] = {
+    "GET /api/me": EVERYBODY,
+    "PATCH /api/me/settings": EVERYBODY,
+    "POST /api/me/password": EVERYBODY,
+    "GET /api/me/sessions": EVERYBODY,
+    "DELETE /api/me/sessions": EVERYBODY,
+    "POST /api/logout": EVERYBODY,
+    "GET /api/tokens": EVERYBODY,
+    "POST /api/tokens": EVERYBODY,
+    "DELETE /api/tokens/{token_id}": EVERYBODY,
+    "GET /api/projects": EVERYBODY,
+    "GET /api/users": {"admin"},
+    "POST /api/users": {"admin"},
+    "PATCH /api/users/{user_id}": {"admin"},
+    "GET /api/audit": {"admin"},
+    "POST /api/projects": {"admin"},
+    "PATCH /api/projects/{project_id}": {"admin"},
+    "PUT /api/projects/{project_id}/members": {"admin"},
+    "GET /api/projects/{project_id}": STAFF,
+    "GET /api/projects/{project_id}/submissions": STAFF,
+    "GET /api/projects/{project_id}/exports": STAFF,
+    "POST /api/projects/{project_id}/exports": STAFF,
+    "GET /api/exports/{export_id}": STAFF,
+    "GET /api/exports/{export_id}/archive": STAFF,
+    "POST /api/assignments/{assignment_id}/review": STAFF,
+    "POST /api/projects/{project_id}/claim": LABELLERS,
+    "POST /api/heartbeat": LABELLERS,
+    "GET /api/assignments": LABELLERS,
+    "GET /api/assignments/{assignment_id}": LABELLERS,
+    "GET /api/assignments/{assignment_id}/operations": LABELLERS,
+    "POST /api/assignments/{assignment_id}/operations": LABELLERS,
+    "POST /api/assignments/{assignment_id}/pause": LABELLERS,
+    "POST /api/assignments/{assignment_id}/release": LABELLERS,
+    "POST /api/assignments/{assignment_id}/submit": LABELLERS,
+    "POST /api/assignments/{assignment_id}/reopen": LABELLERS,
+    "GET /api/assignments/{assignment_id}/score": LABELLERS,
+    "GET /api/tasks/{task_id}/pictures/{key}": LABELLERS,
+    "POST /api/uploads/{project_id}": {"admin", "reviewer", "contractor"},
+    "POST /api/projects/{project_id}/import": {"admin", "reviewer", "contractor"},
+}
+PUBLIC = {"GET /api/state", "POST /api/setup", "POST /api/login"}
+BODIES: dict[str, Any] = {
+    "PATCH /api/me/settings": {"theme": "dark"},
+    "POST /api/me/password": {"old": "wrong", "new": PASSWORD},
+    "POST /api/tokens": {"name": "script"},
+    "POST /api/users": {"name": "eve", "password": PASSWORD},
+    "PATCH /api/users/{user_id}": {"role": "annotator"},
+    "POST /api/projects": {"name": "New", "kind": "clean"},
+    "PATCH /api/projects/{project_id}": {"state": "open"},
+    "PUT /api/projects/{project_id}/members": {"users": []},
+    "POST /api/projects/{project_id}/exports": {"format": "json"},
+    "POST /api/assignments/{assignment_id}/review": {"verdict": "approve"},
+    "POST /api/heartbeat": {"assignments": []},
+    "POST /api/assignments/{assignment_id}/operations": {
+        "client": "window",
+        "base_seq": 0,
+        "operations": [{"id": "operation1", "kind": "note", "payload": {"text": "x"}, "client_ms": 1}],
+    },
+    "POST /api/assignments/{assignment_id}/submit": {"seq": 0},
+    "POST /api/projects/{project_id}/import": {"video": "ab" * 16, "name": "film"},
+}
+
+
+@pytest.fixture
+def people(client: TestClient, context: Context) -> dict[str, TestClient]:
+    """A logged-in client of each role."""
+    found = {}
+    for role in ROLES:
+        client.post("/api/users", json={"name": role, "password": PASSWORD, "role": role}).raise_for_status()
+        http = TestClient(create_app(context), base_url="http://127.0.0.1")
+        answer = http.post("/api/login", json={"name": role, "password": PASSWORD})
+        http.headers["x-csrf-token"] = answer.json()["csrf"]
+        found[role] = http
+    return found
+
+
+def path_of(route: str) -> str:
+    path = route.split(" ")[1].replace("{key}", "a" * 40)
+    for name in ("user_id", "project_id", "assignment_id", "task_id", "token_id", "export_id"):
+        path = path.replace("{" + name + "}", "999")
+    return path
+
+
+def test_the_table_names_every_route(client: TestClient) -> None:
+    schema = client.get("/api/openapi.json").json()
+    documented = {
+        f"{method.upper()} {path}"
+        for path, methods in schema["paths"].items()
+        for method in methods
+        if path.startswith("/api/")
+    }
+    assert documented == set(ALLOWED) | PUBLIC
+
+
+def test_every_route_for_every_role(client: TestClient, people: dict[str, TestClient]) -> None:
+    nobody = TestClient(client.app, base_url="http://127.0.0.1")
+    for route, allowed in ALLOWED.items():
+        method, path = route.split(" ")[0], path_of(route)
+        if route in ("POST /api/logout", "DELETE /api/me/sessions"):
+            continue  # asked last: they end what the others need
+        assert nobody.request(method, path, json=BODIES.get(route)).status_code == 401, route
+        for role in ROLES:
+            answer = people[role].request(method, path, json=BODIES.get(route))
+            error = answer.json().get("error") if answer.content and answer.status_code >= 400 else None
+            refused = answer.status_code == 403 and error == "forbidden"
+            assert refused == (role not in allowed), f"{route} for {role}: {answer.status_code} {answer.text[:200]}"
+            assert answer.status_code != 401
+            assert answer.status_code < 500
+    for role in ROLES:
+        assert people[role].delete("/api/me/sessions").status_code == 204
+        assert people[role].post("/api/logout").status_code == 204
+        assert people[role].get("/api/me").status_code == 401
+
+
+def test_changes_need_the_csrf_token(client: TestClient) -> None:
+    for route in sorted(ALLOWED):
+        method = route.split(" ")[0]
+        if method == "GET":
+            continue
+        answer = client.request(method, path_of(route), json=BODIES.get(route), headers={"x-csrf-token": "guess"})
+        assert (answer.status_code, answer.json()["error"]) == (403, "csrf"), route
+
+
+def test_foreign_pages_can_change_nothing(client: TestClient) -> None:
+    answer = client.post(
+        "/api/projects", json={"name": "x", "kind": "clean"}, headers={"origin": "https://evil.example"}
+    )
+    assert (answer.status_code, answer.json()["error"]) == (403, "foreign_origin")
+    ours = client.post("/api/projects", json={"name": "x", "kind": "clean"}, headers={"origin": "http://127.0.0.1"})
+    assert ours.status_code == 201
+
+
+def test_websockets_of_foreign_pages_are_refused(client: TestClient) -> None:
+    for headers in ({"origin": "https://evil.example"}, {}):
+        with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/api/live", headers=headers):
+            pass
+        assert caught.value.code == 4403
+    with client.websocket_connect("/api/live", headers={"origin": "http://127.0.0.1"}) as socket:
+        assert socket.receive_json() == {"projects": {}}
+    client.cookies.clear()
+    with (
+        pytest.raises(WebSocketDisconnect) as caught,
+        client.websocket_connect("/api/live", headers={"origin": "http://127.0.0.1"}),
+    ):
+        pass
+    assert caught.value.code == 4401
+
+
+def test_one_cannot_touch_another_s_work(client: TestClient, people: dict[str, TestClient], context: Context) -> None:
+    project = add_tasks(context, 2)
+    owner = people["annotator"].get("/api/me").json()["id"]
+    work = work_queue.claim(context.database, owner, project)
+    assert work is not None
+    client.post("/api/users", json={"name": "other", "password": PASSWORD, "role": "annotator"}).raise_for_status()
+    other = TestClient(client.app, base_url="http://127.0.0.1")
+    other.headers["x-csrf-token"] = other.post("/api/login", json={"name": "other", "password": PASSWORD}).json()[
+        "csrf"
+    ]
+    for method, path, body in (
+        ("GET", f"/api/assignments/{work.id}", None),
+        ("GET", f"/api/assignments/{work.id}/operations", None),
+        ("POST", f"/api/assignments/{work.id}/operations", BODIES["POST /api/assignments/{assignment_id}/operations"]),
+        ("POST", f"/api/assignments/{work.id}/submit", {"seq": 0}),
+        ("POST", f"/api/assignments/{work.id}/pause", None),
+        ("POST", f"/api/assignments/{work.id}/release", None),
+        ("POST", f"/api/assignments/{work.id}/reopen", None),
+        ("POST", "/api/heartbeat", {"assignments": [work.id]}),
+        ("GET", f"/api/tasks/{work.task_id}/pictures/{'a' * 40}", None),
+    ):
+        assert other.request(method, path, json=body).status_code == 404, path
+    assert people["annotator"].get(f"/api/assignments/{work.id}").status_code == 200
+    assert people["reviewer"].get(f"/api/assignments/{work.id}").status_code == 200
+
+
+def test_members_only_projects(client: TestClient, people: dict[str, TestClient], context: Context) -> None:
+    project = add_tasks(context, 2, open_to_all=False)
+    annotator = people["annotator"]
+    assert annotator.get("/api/projects").json() == []
+    assert annotator.post(f"/api/projects/{project}/claim", json={}).status_code == 404
+    me = annotator.get("/api/me").json()["id"]
+    client.put(f"/api/projects/{project}/members", json={"users": [me]}).raise_for_status()
+    assert [row["id"] for row in annotator.get("/api/projects").json()] == [project]
+    assert annotator.post(f"/api/projects/{project}/claim", json={}).status_code == 200
+
+
+def test_body_limits_count_bytes(client: TestClient) -> None:
+    declared = client.post("/api/login", content=b"x" * (BODY_LIMIT + 1), headers={"content-type": "application/json"})
+    assert declared.status_code == 413
+
+    def chunks() -> Any:
+        for _ in range(40):
+            yield b"x" * (BODY_LIMIT // 32)
+
+    chunked = client.post("/api/login", content=chunks(), headers={"content-type": "application/json"})
+    assert (chunked.status_code, chunked.json()["error"]) == (413, "too_large")
+
+
+def test_logins_are_throttled_and_audited(client: TestClient, context: Context) -> None:
+    stranger = TestClient(client.app, base_url="http://127.0.0.1")
+    codes = [
+        stranger.post("/api/login", json={"name": "ADA", "password": "guess"}).status_code
+        for _ in range(throttle.MOST_BY_NAME + 1)
+    ]
+    assert codes == [401] * throttle.MOST_BY_NAME + [429]
+    right = stranger.post("/api/login", json={"name": "ada", "password": PASSWORD})
+    assert right.status_code == 429
+    assert int(right.headers["retry-after"]) > 0
+    with context.database.read() as session:
+        actions = session.scalars(select(AuditEntry.action)).all()
+    assert actions.count("login failed") == throttle.MOST_BY_NAME
+
+
+def test_sessions_rotate_and_end(client: TestClient, context: Context) -> None:
+    first = client.cookies["vidact_session"]
+    client.headers["x-csrf-token"] = client.post("/api/login", json={"name": "ada", "password": PASSWORD}).json()[
+        "csrf"
+    ]
+    second = client.cookies["vidact_session"]
+    assert first != second
+    old = TestClient(client.app, base_url="http://127.0.0.1", cookies={"vidact_session": first})
+    assert old.get("/api/me").status_code == 401
+    with context.database.read() as session:
+        stored = session.scalars(select(WebSession.token_sha256)).all()
+    assert second not in stored  # only hashes are kept
+
+
+def test_a_demoted_or_deactivated_person_is_logged_out(client: TestClient, people: dict[str, TestClient]) -> None:
+    users = {user["name"]: user["id"] for user in client.get("/api/users").json()}
+    client.patch(f"/api/users/{users['annotator']}", json={"active": False}).raise_for_status()
+    assert people["annotator"].get("/api/me").status_code == 401
+    client.patch(f"/api/users/{users['reviewer']}", json={"role": "annotator"}).raise_for_status()
+    assert people["reviewer"].get("/api/me").status_code == 401
+
+
+def test_the_last_admin_stays(client: TestClient) -> None:
+    me = client.get("/api/me").json()["id"]
+    answer = client.patch(f"/api/users/{me}", json={"role": "annotator"})
+    assert (answer.status_code, answer.json()["error"]) == (409, "last_admin")
+
+
+def test_tokens_act_for_scripts_and_can_be_revoked(client: TestClient) -> None:
+    made = client.post("/api/tokens", json={"name": "nightly"}).json()
+    script = TestClient(client.app, base_url="http://127.0.0.1", headers={"authorization": f"Bearer {made['token']}"})
+    assert script.get("/api/me").json()["name"] == "ada"
+    assert script.post("/api/projects", json={"name": "by script", "kind": "clean"}).status_code == 201  # no CSRF token
+    assert script.post("/api/tokens", json={"name": "another"}).status_code == 403
+    client.delete(f"/api/tokens/{made['id']}").raise_for_status()
+    assert script.get("/api/me").status_code == 401
+
+
+def test_setup_works_once_and_asks_for_its_code(tmp_path: Any) -> None:
+    from tests.labeling_tool.conftest import open_context
+
+    context = open_context(tmp_path / "lan", host="0.0.0.0")
+    try:
+        http = TestClient(create_app(context), base_url="http://label.lan")
+        assert http.get("/api/state").json()["code_needed"] is True
+        body = {"name": "ada", "password": PASSWORD}
+        assert http.post("/api/setup", json=body).json()["error"] == "bad_code"
+        assert http.post("/api/setup", json={**body, "code": context.setup_code}).status_code == 201
+        assert http.post("/api/setup", json={**body, "code": context.setup_code}).json()["error"] == "done"
+    finally:
+        context.close()
+
+
+def test_cookies_are_secure_behind_https(tmp_path: Any) -> None:
+    from tests.labeling_tool.conftest import open_context
+
+    context = open_context(tmp_path / "https", public_url="https://label.example.org")
+    try:
+        http = TestClient(create_app(context), base_url="http://127.0.0.1")
+        answer = http.post("/api/setup", json={"name": "a", "password": PASSWORD, "code": context.setup_code})
+        cookie = answer.headers["set-cookie"].lower()
+        assert all(word in cookie for word in ("httponly", "secure", "samesite=lax"))
+        origin = {"origin": "https://label.example.org", "x-csrf-token": answer.json()["csrf"]}
+        raw = answer.headers["set-cookie"].split(";")[0]
+        assert http.post("/api/logout", headers={**origin, "cookie": raw}).status_code == 204
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../labels.sqlite",
+        "/static/%2e%2e/%2e%2e/models.py",
+        "/static/..%2f..%2fapp.py",
+        "/static//etc/passwd",
+        "/work/../api/users",
+    ],
+)
+def test_no_path_leads_out(client: TestClient, path: str) -> None:
+    client.cookies.clear()
+    answer = client.get(path)
+    assert answer.status_code in (401, 404) or answer.headers["content-type"].startswith("text/html")
+    assert "password_hash" not in answer.text
+    assert "root:" not in answer.text
+
+
+def test_headers_of_every_answer(client: TestClient) -> None:
+    for path in ("/api/me", "/api/nothing", "/static/icon.svg"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_passwords_are_argon2id(client: TestClient, context: Context) -> None:
+    with context.database.read() as session:
+        assert session.scalars(select(User.password_hash)).one().startswith("$argon2id$")
+    add_people(context, 1)  # whose hash is none: logging in as them is refused, not an error
+    assert client.post("/api/login", json={"name": "annotator0", "password": "anything"}).status_code == 401
