@@ -50,9 +50,11 @@ class Agent:
         self._first = np.ones(lanes, dtype=bool)
         self._chance = [np.random.default_rng(0) for _ in range(lanes)]
         self._memory: list[Memory] | None = None
+        self._previous = np.full((lanes, 1, 2), -1)
 
     def start(self, lane: int, seed: int) -> None:
         self._first[lane] = True
+        self._previous[lane] = -1
         self._chance[lane] = np.random.default_rng([seed, 7])  # not the stream that the game draws its map from
 
     @torch.inference_mode()
@@ -61,6 +63,7 @@ class Agent:
             torch.from_numpy(frames)[:, None].to(self._device),  # (L, 1, H, W, 3)
             torch.from_numpy(self._first)[:, None].to(self._device),
             self._memory,
+            torch.from_numpy(self._previous).to(self._device),
         )
         self._memory = out.memory
         self._first = np.zeros(len(frames), dtype=bool)
@@ -68,6 +71,7 @@ class Agent:
         joint, camera = self.policy.head.sample(
             out.logits, temperature=self.temperature, uniforms=uniforms.to(self._device)
         )
+        self._previous = torch.stack([joint, camera], dim=-1).cpu().numpy()  # (L, 1, 2)
         buttons, bins = self._actions.decode(joint[:, 0].cpu().numpy(), camera[:, 0].cpu().numpy())
         return buttons, self.spec.dequantise(bins)
 

@@ -21,7 +21,7 @@ from ..training.schedule import Schedule, set_learning_rate
 from .augment import Augmentation
 from .config import PRESETS, CloneConfig
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
-from .policy import Policy, parameter_groups
+from .policy import Policy, parameter_groups, previous_actions
 
 
 class Cloner:
@@ -49,6 +49,9 @@ class Cloner:
             self.policy.spec, brightness=config.brightness, mirror=config.mirror, seed=config.seed
         )
         self.memory: list[Memory] | None = None
+        self.last_actions: Tensor | None = (
+            None  # int64 [B, 2], of the batch before: what the next one's first ticks see
+        )
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
         """Learn from the next batch; `fraction` is how much of the run is done. Returns what was measured."""
@@ -75,7 +78,8 @@ class Cloner:
     @torch.no_grad()
     def held_out(self, split: str) -> dict[str, float]:
         """Loss and accuracy of the averaged weights on the first batches of another split."""
-        kept, self.memory = self.memory, None
+        kept = (self.memory, self.last_actions)
+        self.memory = self.last_actions = None
         sums, total = np.zeros(3), 0.0
         loader = open_loader(self.config, split, drop_last=False)
         self.policy.eval()
@@ -86,7 +90,7 @@ class Cloner:
                 sums += weight * np.array([loss.total.item(), loss.buttons.item(), loss.accuracy.item()])
                 total += weight
         self.policy.train()
-        self.memory = kept
+        self.memory, self.last_actions = kept
         mean = sums / max(total, 1e-6)
         return {f"{split}_loss": mean[0], f"{split}_loss_buttons": mean[1], f"{split}_accuracy": mean[2]}
 
@@ -103,22 +107,26 @@ class Cloner:
             "loader": self.loader.state_dict(),
             "augmentation": self.augmentation.state_dict(),
             "memory": self.memory,
+            "last_actions": self.last_actions,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name in ("policy", "optimizer", "ema", "guard", "loader", "augmentation"):
             getattr(self, name).load_state_dict(state[name])
         self.batches = self.loader.batches()
+        self.last_actions = None if state["last_actions"] is None else state["last_actions"].to(self.device)
         self.memory = state["memory"] and [Memory(*(part.to(self.device) for part in m)) for m in state["memory"]]
 
     def _loss(self, batch: Batch) -> ImitationLoss:
         """The loss of a batch; in the order `episodes` it carries the memory on."""
         targets = self.make_targets(batch).to(self.device)
         first = torch.from_numpy(batch.first).to(self.device)
+        previous = previous_actions(targets.joint, targets.camera, first, self.last_actions)  # (B, T, 2)
         with autocast(self.device, self.dtype):
-            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory)
+            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous)
         if self.config.order == "episodes":
             self.memory = out.memory
+            self.last_actions = torch.stack([targets.joint[:, -1], targets.camera[:, -1]], dim=-1)
         return imitation_loss(self.policy.head, out.logits, targets)
 
 

@@ -38,6 +38,9 @@ class PolicyConfig:
     """Of the first convolution, in pixels."""
     dense: int = 256
     """Width between the CNN and the transformer."""
+    previous_action: bool = False
+    """Whether the policy is told its last action. VPT's is not: with enough data the frames tell it, without the risk
+    of learning to repeat itself. With minutes of data it is what makes movement coherent."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))

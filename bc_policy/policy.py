@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets.actions import ActionSpec
+from ..datasets.joint_actions import JointActions
 from ..errors import CheckpointError
 from ..networks.attention import Memory, TransformerStack
 from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
@@ -90,6 +92,49 @@ class ValueHead(nn.Module):
         return value * deviation + mean
 
 
+class PreviousAction(nn.Module):
+    """The last action as a vector of the width of the transformer: buttons, mouse, and that there was one."""
+
+    table: Tensor
+    camera_table: Tensor
+
+    def __init__(self, width: int, spec: ActionSpec):
+        super().__init__()
+        actions = JointActions(spec)
+        buttons = np.concatenate(
+            [actions.buttons_table, actions.camera_on_table[:, None], np.ones((actions.num_joint, 1))], 1
+        )
+        # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled to -1..1.
+        half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
+        camera = actions.camera_bins_table / half - 1 if spec.axes else np.zeros((1, 0))
+        self.register_buffer("table", torch.tensor(buttons, dtype=torch.float32), persistent=False)
+        self.register_buffer("camera_table", torch.tensor(camera, dtype=torch.float32), persistent=False)
+        self.linear = nn.Linear(buttons.shape[1] + camera.shape[1], width)
+
+    def forward(self, previous: Tensor) -> Tensor:
+        """int64 [B, T, 2] ► float [B, T, D]."""
+        joint, camera = previous[..., 0], previous[..., 1]
+        known = (joint >= 0)[..., None]
+        buttons = self.table[joint.clamp_min(0)]  # (B, T, K + 2)
+        moved = self.camera_table[camera.clamp_min(0)] * buttons[..., -2:-1]  # (B, T, A)
+        return self.linear(torch.cat([buttons, moved], dim=-1) * known)
+
+
+def previous_actions(joint: Tensor, camera: Tensor, first: Tensor, before: Tensor | None = None) -> Tensor:
+    """Each tick's last action.
+
+    Args:
+        joint, camera: int64 [B, T], what is done at each tick. first: bool [B, T], starts of episodes.
+        before: int64 [B, 2], what was done in the tick before the first one; none by default.
+
+    Returns int64 [B, T, 2], -1 at the start of an episode.
+    """
+    actions = torch.stack([joint, camera], dim=-1)  # (B, T, 2)
+    if before is None:
+        before = torch.full_like(actions[:, 0], -1)
+    return torch.cat([before[:, None], actions[:, :-1]], dim=1).masked_fill(first[..., None], -1)
+
+
 class Policy(nn.Module):
     """See the module's head.
 
@@ -109,6 +154,7 @@ class Policy(nn.Module):
             stride=config.stride,
             dense=config.dense,
         )
+        self.previous = PreviousAction(config.width, spec) if config.previous_action else None
         self.blocks = TransformerStack(
             config.blocks, config.width, config.heads, mask="clipped_causal", memory=config.memory
         )
@@ -117,14 +163,24 @@ class Policy(nn.Module):
         self.head = JointHead(config.width, spec)
         self.value_head = ValueHead(config.width)
 
-    def forward(self, frames: Tensor, first: Tensor | None = None, memory: list[Memory] | None = None) -> PolicyOutput:
+    def forward(
+        self,
+        frames: Tensor,
+        first: Tensor | None = None,
+        memory: list[Memory] | None = None,
+        previous: Tensor | None = None,
+    ) -> PolicyOutput:
         """
         Args:
             frames: uint8 [B, T, H, W, 3].
             first: bool [B, T], frames that begin an episode: they see nothing that came before.
             memory: what the previous chunk of these B episodes returned; None at the start.
+            previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where there was none;
+                only looked at by networks with `previous_action`.
         """
         x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
+        if self.previous is not None and previous is not None:
+            x = x + self.previous(previous)
         x, memory = self.blocks(x, first=first, memory=memory)
         x = self.final_norm(self.last(F.relu(x)))
         return PolicyOutput(self.head(x), self.value_head(x), memory)

@@ -23,7 +23,7 @@ from ..training.guards import FiniteGuard, clip_gradients
 from ..training.precision import autocast
 from ..training.schedule import set_learning_rate
 from .config import PPOConfig
-from .policy import Policy, PolicyOutput
+from .policy import Policy, PolicyOutput, previous_actions
 from .rollout import Rollout
 
 
@@ -173,7 +173,12 @@ class PPO:
 
     def _forward(self, policy: Policy, data: _Data) -> PolicyOutput:
         with autocast(self.device, self.dtype):
-            return policy(data.frames, data.first, data.memory)
+            return policy(
+                data.frames,
+                data.first,
+                data.memory,
+                previous_actions(data.joint, data.camera, data.first, data.before),
+            )
 
     @torch.no_grad()
     def _evaluate(self, data: _Data) -> tuple[Tensor, Tensor]:
@@ -248,6 +253,7 @@ class _Data(NamedTuple):
     truncated: Tensor
     final_value: Tensor
     last_value: Tensor
+    before: Tensor
     memory: list[Memory] | None
 
     @classmethod

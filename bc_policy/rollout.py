@@ -51,6 +51,8 @@ class Rollout:
     """float32 [L, T]: the value of the frame after a truncated tick; 0 elsewhere."""
     last_value: np.ndarray
     """float32 [L]: the value of the frame after the last tick."""
+    before: np.ndarray
+    """int64 [L, 2]: joint action and camera bin of the tick before the first one, -1 where there was none."""
     memory: list[Memory]
     """The policy's memory before the first tick, [L, M, D] each."""
     episodes: list[dict[str, float]]
@@ -86,6 +88,7 @@ class Actor:
         size = (lanes, self.spec.frame.height, self.spec.frame.width, 3)
         self._frames = np.zeros(size, dtype=np.uint8)
         self._first = np.ones(lanes, dtype=bool)
+        self._previous = np.full((lanes, 2), -1)
         self._started = False
 
     def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
@@ -106,6 +109,7 @@ class Actor:
             truncated=np.zeros((lanes, ticks), bool),
             final_value=np.zeros((lanes, ticks), np.float32),
             last_value=np.zeros(lanes, np.float32),
+            before=self._previous.copy(),
             memory=self._memory,
             episodes=[],
         )
@@ -120,11 +124,12 @@ class Actor:
     @torch.no_grad()
     def _decide(self) -> tuple[np.ndarray, np.ndarray]:
         """Sample each lane's action, and take the frame into the memory."""
-        result = self.policy(*self._inputs(), self._memory)
+        result = self.policy(*self._inputs())
         self._memory = result.memory
         self._first = np.zeros_like(self._first)
         uniforms = torch.from_numpy(np.stack([chance.random((1, 2)) for chance in self._chance]))  # (L, 1, 2)
         joint, camera = self.policy.head.sample(result.logits, uniforms=uniforms)  # (L, 1)
+        self._previous = torch.cat([joint, camera], dim=1).numpy()  # (L, 2)
         return joint[:, 0].numpy(), camera[:, 0].numpy()
 
     def _advance(self, out: Rollout, tick: int, joint: np.ndarray, camera: np.ndarray) -> None:
@@ -156,16 +161,20 @@ class Actor:
     @torch.no_grad()
     def _value(self) -> np.ndarray:
         """The value of the present frames in the reward's units, without taking them into the memory: float [L]."""
-        result = self.policy(*self._inputs(), self._memory)
+        result = self.policy(*self._inputs())
         return self.policy.value_head.denormalised(result.value)[:, 0].float().numpy()
 
-    def _inputs(self) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self._frames)[:, None], torch.from_numpy(self._first)[:, None]
+    def _inputs(self) -> tuple[Tensor, Tensor, list[Memory], Tensor]:
+        """The policy's arguments for one tick, [L, 1, …] each."""
+        arrays = (self._frames, self._first, self._previous)
+        frames, first, previous = (torch.from_numpy(array)[:, None] for array in arrays)
+        return frames, first, self._memory, previous
 
     def _start_episode(self, lane: int) -> None:
         self._lanes[lane] = _Lane(seed=self._seeds[lane].next())
         self._frames[lane] = self.envs[lane].reset(self._lanes[lane].seed)
         self._first[lane] = True
+        self._previous[lane] = -1
 
     def _empty_memory(self) -> list[Memory]:
         return self.policy.blocks.initial_memory(len(self.envs), next(self.policy.parameters()))
@@ -186,6 +195,7 @@ class Actor:
                 for lane, frame in zip(self._lanes, self._frames, strict=True)
             ],
             "first": self._first.astype(np.uint8),
+            "previous": self._previous,
             "memory": [tuple(memory) for memory in self._memory],
         }
 
@@ -212,6 +222,7 @@ class Actor:
                 seed=kept["seed"], reward=kept["reward"], actions=[(int(j), int(c)) for j, c in actions]
             )
         self._first = np.asarray(state["first"]).astype(bool)
+        self._previous = np.asarray(state["previous"]).copy()
         self._memory = [Memory(*memory) for memory in state["memory"]]
 
     def close(self) -> None:
@@ -245,7 +256,7 @@ def joined(rollouts: list[Rollout]) -> Rollout:
         name: np.concatenate([getattr(rollout, name) for rollout in rollouts])
         for name in (
             *("frames", "first", "joint", "camera", "reward"),
-            *("terminated", "truncated", "final_value", "last_value"),
+            *("terminated", "truncated", "final_value", "last_value", "before"),
         )
     }
     memory = [

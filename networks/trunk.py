@@ -137,8 +137,7 @@ class Trunk(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         x = frames.permute(0, 3, 1, 2)  # (N, C, H, W), channels_last without a copy
-        x = pooled(x, self.pool) if self.pool > 1 else x.to(self.dtype)
-        return self.features(x / 255.0)
+        return self.features(scaled(x, self.pool, self._input_dtype(x.device)))
 
     def features(self, x: Tensor) -> Tensor:
         """Like `forward`, from pictures that are scaled already: float [N, C, H, W] ► [N, D]."""
@@ -152,22 +151,26 @@ class Trunk(nn.Module):
             x = self.dense(x)
         return self.linear(x)
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the parameters."""
+    def _input_dtype(self, device: torch.device) -> torch.dtype:
+        """What the first convolution will work in."""
+        if torch.is_autocast_enabled(device.type):
+            return torch.get_autocast_dtype(device.type)
         return self.linear.layer.weight.dtype  # type: ignore[union-attr, return-value]
 
 
-def pooled(x: Tensor, size: int) -> Tensor:
-    """Average over size x size pixels; pictures [N, C, H, W] of any dtype ► float32, channels_last."""
+def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
+    """Pictures [N, C, H, W] in 0..255 ► 0..1, averaged over pool x pool pixels, in `dtype` and channels_last."""
     height, width = x.shape[2:]
-    if x.requires_grad or height % size or width % size:
-        return F.avg_pool2d(x.float(), size, ceil_mode=True, count_include_pad=False)
-    # Whole rows are added, then neighbours in them, for a few pictures at a time, which stay in the cache: five times
-    # as fast on a CPU as avg_pool2d, which would cost as much here as all convolutions after it.
-    pictures = x.permute(0, 2, 3, 1)  # (N, H, W, C)
-    parts = [_group_sum(_group_sum(part, 1, size), 2, size) for part in pictures.split(POOLED_AT_ONCE)]
-    return (torch.cat(parts) / size**2).permute(0, 3, 1, 2)  # (N, C, H/size, W/size)
+    if pool == 1:
+        return x.to(dtype) / 255
+    if x.requires_grad or height % pool or width % pool:
+        return F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False).to(dtype) / 255
+    # Whole rows are added, then neighbours in them, for a few pictures at a time, which stay in the cache: several
+    # times as fast on a CPU as avg_pool2d, which would cost as much here as all convolutions after it.
+    out = x.new_empty((len(x), height // pool, width // pool, x.shape[1]), dtype=dtype)
+    for part, place in zip(x.permute(0, 2, 3, 1).split(POOLED_AT_ONCE), out.split(POOLED_AT_ONCE), strict=True):
+        place.copy_(_group_sum(_group_sum(part, 1, pool), 2, pool).mul_(1 / (255 * pool**2)))
+    return out.permute(0, 3, 1, 2)
 
 
 def _group_sum(x: Tensor, dim: int, size: int) -> Tensor:

@@ -72,8 +72,8 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
 
 
 def same(a, b):
-    arrays = ("frames", "first", "joint", "camera", "reward", "terminated", "truncated", "final_value", "last_value")
-    for name in arrays:
+    ends = ("terminated", "truncated", "final_value", "last_value")
+    for name in ("frames", "first", "joint", "camera", "reward", "before", *ends):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name), err_msg=name)
     for mine, others in zip(a.memory, b.memory, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(mine, others, strict=True))

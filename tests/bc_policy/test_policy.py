@@ -2,11 +2,20 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 from vidact.bc_policy.config import PRESETS
-from vidact.bc_policy.policy import Policy, ValueHead, load_policy, policy_checkpoint_config
+from vidact.bc_policy.policy import (
+    Policy,
+    PreviousAction,
+    ValueHead,
+    load_policy,
+    policy_checkpoint_config,
+    previous_actions,
+)
 from vidact.datasets.actions import ActionSpec
+from vidact.datasets.joint_actions import JointActions
 from vidact.errors import SpecMismatchError
 from vidact.networks.checkpoints import save_checkpoint
 
@@ -62,3 +71,50 @@ def test_value_statistics_and_rescaling():
     torch.testing.assert_close(head.denormalised(head(x)), before)
     returns = torch.tensor([4.0])
     torch.testing.assert_close(head.denormalised(head.normalised(returns)), returns)
+
+
+def test_previous_actions_by_hand():
+    joint, camera = torch.tensor([[1, 2, 3, 4]]), torch.tensor([[5, 6, 7, 8]])
+    first = torch.tensor([[False, False, True, False]])
+    got = previous_actions(joint, camera, first, torch.tensor([[9, 0]]))
+    assert got.tolist() == [[[9, 0], [1, 5], [-1, -1], [3, 7]]]
+    assert previous_actions(joint, camera, first)[0, 0].tolist() == [-1, -1]
+
+
+def test_a_network_that_is_told_its_last_action_agrees_in_chunks_and_steps():
+    torch.manual_seed(0)
+    spec = ActionSpec.load("doom")
+    policy = Policy(spec, dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True)).eval()
+    frames = torch.randint(0, 256, (1, 5, 128, 128, 3), dtype=torch.uint8)
+    joint, camera = torch.randint(1152, (1, 5)), torch.randint(1443, (1, 5))
+    first = torch.tensor([[True, False, False, True, False]])
+    previous = previous_actions(joint, camera, first)
+    with torch.no_grad():
+        whole = policy(frames, first, None, previous).logits.joint
+        memory, parts = None, []
+        for tick in range(5):
+            now = slice(tick, tick + 1)
+            out = policy(frames[:, now], first[:, now], memory, previous[:, now])
+            memory = out.memory
+            parts.append(out.logits.joint)
+    torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(policy(frames, first).logits.joint, whole)
+
+
+def test_features_of_the_last_action():
+    spec = ActionSpec.load("doom")
+    told, actions = PreviousAction(4, spec), JointActions(spec)
+    with torch.no_grad():
+        told.linear.weight.zero_()
+        told.linear.bias.zero_()
+        told.linear.weight[0, spec.button_names.index("run")] = 1.0
+        told.linear.weight[1, spec.num_buttons] = 1.0  # the mouse moves
+        told.linear.weight[2, spec.num_buttons + 1] = 1.0  # there was an action
+        told.linear.weight[3, -1] = 1.0  # yaw
+    buttons = np.zeros(spec.num_buttons, np.uint8)
+    buttons[spec.button_names.index("run")] = 1
+    rightmost = spec.quantise(np.array([0.0, 60.0]))
+    moving = actions.encode(buttons, rightmost)
+    still = actions.encode(buttons, spec.quantise(np.array([0.0, 0.0])))
+    previous = torch.tensor([[[*map(int, moving)], [int(still[0]), int(moving[1])], [-1, -1]]])
+    assert told(previous)[0].tolist() == [[1, 1, 1, 1], [1, 0, 1, 0], [0, 0, 0, 0]]

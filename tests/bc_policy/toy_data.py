@@ -1,4 +1,4 @@
-"""A dataset in which the picture tells the action: bright means `go` and turning, dark means `fire`, grey nothing."""
+"""A dataset in which the picture tells the action: a light at the right means `go` and turning, at the left `fire`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ DATA_SPEC = ActionSpec.from_dict(
         ],
     }
 )
-LEVELS = np.array([20, 120, 220], dtype=np.uint8)  # dark, grey, bright
+LEFT, MIDDLE, RIGHT = range(3)
+
+
+def lights(where: np.ndarray) -> np.ndarray:
+    """int [T] ► frames uint8 [T, 16, 16, 3] with a light at the left, in the middle or at the right."""
+    frames = np.full((len(where), 16, 3, 5, 3), 60, dtype=np.uint8)
+    frames[np.arange(len(where)), :, where] = 200
+    return np.pad(frames.reshape(len(where), 16, 15, 3), ((0, 0), (0, 0), (0, 1), (0, 0)), mode="edge")
 
 
 def lights_clip(source: int, start: int, ticks: int, split: str) -> Clip:
-    mood = np.random.default_rng(1000 * source + start).integers(3, size=ticks)
-    buttons = np.stack([mood == 2, mood == 0], axis=1).astype(np.uint8)
-    camera = DATA_SPEC.dequantise(np.where(mood == 2, 4, 2)[:, None])
+    where = np.random.default_rng(1000 * source + start).integers(3, size=ticks)
+    buttons = np.stack([where == RIGHT, where == LEFT], axis=1).astype(np.uint8)
+    camera = DATA_SPEC.dequantise(np.where(where == RIGHT, 4, 2)[:, None])
     sha256 = f"{source:012x}".ljust(64, "0")
     return Clip(
         key=clip_key(sha256, start),
-        frames=np.broadcast_to(LEVELS[mood][:, None, None, None], (ticks, 16, 16, 3)).copy(),
+        frames=lights(where),
         buttons=buttons,
         buttons_prob=buttons.astype(np.float16),
         camera=camera,
