@@ -7,6 +7,9 @@ a mouse of 0.15 degrees a pixel (to the right and down are positive).
 from __future__ import annotations
 
 import math
+import os
+import shlex
+import shutil
 import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,7 +20,7 @@ import numpy as np
 
 from ..errors import ConfigError, MissingDependencyError
 from .config import FRAME_SIZES
-from .doom_maps import wad_of
+from .doom_maps import vizdoom_folder, wad_of
 
 if TYPE_CHECKING:
     import vizdoom
@@ -130,6 +133,7 @@ class DoomGame:
         self._folder = tempfile.TemporaryDirectory(prefix="vidact-doom-")
         game_file, scenario, inner_map = wad_of(map_name)
         game = vizdoom.DoomGame()
+        game.set_vizdoom_path(str(_launcher(Path(self._folder.name))))
         game.set_doom_game_path(str(game_file))
         if scenario is not None:
             game.set_doom_scenario_path(str(scenario))
@@ -261,6 +265,22 @@ class DoomGame:
     def command(self, text: str) -> None:
         """A console command, such as `god`, `give shotgun` or `warp 0 64`; shows its effect with the next tic."""
         self._game.send_game_command(text)
+
+
+def _launcher(folder: Path) -> Path:
+    """A script that starts the engine inside `folder`, where it may leave its folders, and bound to our life.
+
+    The engine is a process of its own: when ours is killed it would wait for orders for ever.
+    """
+    engine = vizdoom_folder() / "vizdoom"
+    die_with_us = f"{shlex.quote(setpriv)} --pdeathsig KILL " if (setpriv := shutil.which("setpriv")) else ""
+    script = folder / "engine.sh"
+    start = f'cd {shlex.quote(str(folder))} && exec {die_with_us}{shlex.quote(str(engine))} "$@"'
+    script.write_text(f"#!/bin/sh\n{start}\n")
+    script.chmod(0o700)
+    if not os.access(script, os.X_OK):  # a temporary folder in which nothing may be executed
+        return engine
+    return script
 
 
 _BUTTONS = (*KEYS.values(), *MOUSE_BUTTONS.values(), "TURN_LEFT_RIGHT_DELTA", "LOOK_UP_DOWN_DELTA")

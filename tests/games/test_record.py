@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.recordings import find_recordings
+from vidact.errors import ConfigError, RecordingError
+from vidact.games.config import RecordDoomConfig
+from vidact.games.record import lay_out, record_doom
+from vidact.games.tracks import read_track
+from vidact.games.workers import record_in_processes
+
+from .conftest import need_vizdoom
+
+
+def test_minutes_are_dealt_out_over_the_maps() -> None:
+    chunks = lay_out(RecordDoomConfig(out="x", minutes=67.0))
+    assert sum(c.tics for c in chunks) == 67 * 2100
+    assert len(chunks) == 67
+    assert len({c.map_name for c in chunks}) == 60
+    assert len({c.name for c in chunks}) == 67
+    assert max(c.tics for c in chunks) == 2100
+    short = lay_out(RecordDoomConfig(out="x", minutes=10.0, maps="heldout"))
+    assert len({c.map_name for c in short}) == 8
+    assert [c.tics for c in lay_out(RecordDoomConfig(out="x", minutes=0.1, maps="E1M1"))] == [210]
+
+
+def test_a_seed_draws_the_order_of_maps() -> None:
+    def names(seed: int) -> list[str]:
+        return [c.map_name for c in lay_out(RecordDoomConfig(out="x", minutes=5, seed=seed))]
+
+    assert names(1) == names(1)
+    assert names(1) != names(2)
+
+
+@pytest.mark.parametrize("field", [{"minutes": 0}, {"skill": 6}, {"width": 321}, {"maps": "E9M9"}, {"jobs": -1}])
+def test_wrong_settings_are_named(field: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(field))):
+        RecordDoomConfig(out="x", **field)  # type: ignore[arg-type]
+
+
+def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> None:
+    need_vizdoom()
+
+    def record(folder: str, jobs: int) -> dict[str, str]:
+        config = RecordDoomConfig(
+            out=str(tmp_path / folder), minutes=0.12, chunk_minutes=0.06, maps="E1M1,MAP01", jobs=jobs
+        )
+        assert record_doom(config) == 0
+        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((tmp_path / folder).iterdir())}
+
+    first = record("a", 1)
+    assert len(first) == 8  # two recordings of mp4, jsonl, meta and track
+    assert record("b", 2) == first
+
+    spec = ActionSpec.load("doom")
+    for recording in find_recordings([str(tmp_path / "a")]):
+        assert recording.num_frames == 126
+        assert recording.fps == 35
+        assert recording.meta["player"].startswith("scripted-")
+        assert recording.meta["map"] in ("E1M1", "MAP01")
+        assert {state.label_source for state in recording.states} == {"scripted"}
+        actions = recording.actions(spec)
+        assert actions.valid.all()
+        assert actions.buttons[:, spec.button_names.index("forward")].mean() > 0.2
+        track = read_track(recording.stem)
+        assert track.shape == (126, 6)
+        # The turn of line i happens between frames i and i + 1.
+        turned = np.array([state.dx for state in recording.states]) * 0.15
+        seen = -(np.diff(track[:, 3]) + 180) % 360 - 180
+        assert np.abs(np.remainder(seen - turned[:-1] + 180, 360) - 180).max() < 0.05
+
+    kept = tmp_path / "a" / "doom-MAP01-s0-00.mp4"
+    touched = kept.stat().st_mtime_ns
+    (tmp_path / "a" / "doom-E1M1-s0-00.jsonl").unlink()  # as if the run had been stopped before it was finished
+    assert record("a", 1) == first
+    assert kept.stat().st_mtime_ns == touched
+    meta = json.loads((tmp_path / "a" / "doom-MAP01-s0-00.meta.json").read_text())
+    assert (meta["game"], meta["spec"], meta["settings"]["skill"]) == ("doom", "doom", 2)
+
+
+JOBS = """
+import os
+from vidact.errors import RecordingError
+
+def count(item):
+    for _ in range(item):
+        yield 1
+
+def fail(item):
+    yield 1
+    if item == 2:
+        raise RecordingError("the map fell over")
+
+def die(item):
+    yield 1
+    os._exit(9)
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Jobs in a module that worker processes can import."""
+    (tmp_path / "recording_jobs_of_a_test.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return importlib.import_module("recording_jobs_of_a_test")
+
+
+def test_workers_report_all_frames(jobs: ModuleType) -> None:
+    assert sum(record_in_processes(jobs.count, [3, 1, 2], 2, where="here")) == 6
+
+
+def test_a_failing_recording_stops_the_run_with_its_reason(jobs: ModuleType) -> None:
+    with pytest.raises(RecordingError, match="here: the map fell over"):
+        list(record_in_processes(jobs.fail, [1, 2], 1, where="here"))
+
+
+def test_a_dead_worker_is_noticed(jobs: ModuleType) -> None:
+    with pytest.raises(RecordingError, match=r"recording 1 died \(exit code 9\)"):
+        list(record_in_processes(jobs.die, [1], 1, where="here"))
