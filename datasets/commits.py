@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -127,8 +127,14 @@ def read_commit(dataset_uri: str, shard: str) -> CommitRecord:
     return CommitRecord.from_json(storage.read_bytes(uri), uri)
 
 
-def read_commits(dataset_uri: str) -> list[CommitRecord]:
-    """All records of a dataset in the order of their names."""
+def iter_commits(dataset_uri: str) -> Iterator[CommitRecord]:
+    """All records of a dataset in the order of their names, with few of them in memory at a time."""
     shards = committed_shards(dataset_uri)
     with ThreadPoolExecutor(READERS) as pool:
-        return list(pool.map(lambda shard: read_commit(dataset_uri, shard), shards))
+        for begin in range(0, len(shards), READERS):
+            yield from pool.map(lambda shard: read_commit(dataset_uri, shard), shards[begin : begin + READERS])
+
+
+def read_commits(dataset_uri: str) -> list[CommitRecord]:
+    """All records of a dataset at once; a row a clip makes them large, so prefer `iter_commits`."""
+    return list(iter_commits(dataset_uri))

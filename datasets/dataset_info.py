@@ -37,51 +37,30 @@ class DatasetInfo:
     """Of sources that never came as far as a shard."""
 
 
-def describe(info: DatasetInfo, records: Sequence[CommitRecord], letters: Sequence[DeadLetter]) -> dict[str, Any]:
-    """The content of `dataset.json`."""
-    spec = info.spec
-    hours_a_tick = float(1 / spec.tick_hz) / 3600
-    total = ShardStatistics(spec)
-    splits: dict[str, ShardStatistics] = {}
-    drops: Counter[str] = Counter()
-    for record in records:
-        total.merge(record.statistics)
-        splits.setdefault(record.split, ShardStatistics(spec)).merge(record.statistics)
-        drops.update(record.drops)
-    rows = [row for record in records for row in record.rows]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "name": info.name,
-        "description": info.description,
-        "license": info.license,
-        "labels": info.labels,
-        "idm": info.idm,
-        "spec": spec.to_dict(),
-        "spec_sha256": spec.sha256,
-        "features": _features(spec),
-        "counts": {
-            "shards": len(records),
-            "clips": total.counts["clips"],
-            "ticks": total.counts["ticks"],
-            "valid_ticks": total.counts["valid_ticks"],
-            "sources": len({row["source_sha256"] for row in rows}),
-            "episodes": len({row["episode_id"] for row in rows}),
-            "dead_letters": len(letters),
-            "size_bytes": sum(record.tar["size_bytes"] for record in records if record.tar),
-        },
-        "hours": total.counts["ticks"] * hours_a_tick,
-        "splits": {
-            split: {
-                "clips": statistics.counts["clips"],
-                "hours": statistics.counts["ticks"] * hours_a_tick,
-                "sources": len({row["source_sha256"] for row in rows if row["split"] == split}),
-            }
-            for split, statistics in sorted(splits.items())
-        },
-        "statistics": total.to_dict(),
-        "drops": dict(sorted(drops.items())),
-        "dead_letter_reasons": dict(sorted(Counter(letter.reason for letter in letters).items())),
-        "shards": [
+class Summary:
+    """Adds up commit records one by one; what it keeps grows with sources and shards, not with clips.
+
+    Args:
+        spec: of the dataset.
+    """
+
+    def __init__(self, spec: ActionSpec):
+        self.spec = spec
+        self._total = ShardStatistics(spec)
+        self._splits: dict[str, ShardStatistics] = {}
+        self._sources: dict[str, set[str]] = {}
+        self._episodes: set[str] = set()
+        self._drops: Counter[str] = Counter()
+        self._shards: list[dict[str, Any]] = []
+
+    def add(self, record: CommitRecord) -> None:
+        """Count a shard."""
+        self._total.merge(record.statistics)
+        self._splits.setdefault(record.split, ShardStatistics(self.spec)).merge(record.statistics)
+        self._sources.setdefault(record.split, set()).update(row["source_sha256"] for row in record.rows)
+        self._episodes.update(row["episode_id"] for row in record.rows)
+        self._drops.update(record.drops)
+        self._shards.append(
             {
                 "name": record.shard,
                 "path": f"shards/{record.shard}.tar" if record.tar else None,
@@ -90,11 +69,48 @@ def describe(info: DatasetInfo, records: Sequence[CommitRecord], letters: Sequen
                 "size_bytes": record.tar["size_bytes"] if record.tar else 0,
                 "sha256": record.tar["sha256"] if record.tar else None,
             }
-            for record in records
-        ],
-        "options": info.options,
-        "environment": info.environment,
-    }
+        )
+
+    def content(self, info: DatasetInfo, letters: Sequence[DeadLetter]) -> dict[str, Any]:
+        """The content of `dataset.json`."""
+        hours_a_tick = float(1 / self.spec.tick_hz) / 3600
+        counts = self._total.counts
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": info.name,
+            "description": info.description,
+            "license": info.license,
+            "labels": info.labels,
+            "idm": info.idm,
+            "spec": self.spec.to_dict(),
+            "spec_sha256": self.spec.sha256,
+            "features": _features(self.spec),
+            "counts": {
+                "shards": len(self._shards),
+                "clips": counts["clips"],
+                "ticks": counts["ticks"],
+                "valid_ticks": counts["valid_ticks"],
+                "sources": len(set().union(*self._sources.values())),
+                "episodes": len(self._episodes),
+                "dead_letters": len(letters),
+                "size_bytes": sum(shard["size_bytes"] for shard in self._shards),
+            },
+            "hours": counts["ticks"] * hours_a_tick,
+            "splits": {
+                split: {
+                    "clips": statistics.counts["clips"],
+                    "hours": statistics.counts["ticks"] * hours_a_tick,
+                    "sources": len(self._sources[split]),
+                }
+                for split, statistics in sorted(self._splits.items())
+            },
+            "statistics": self._total.to_dict(),
+            "drops": dict(sorted(self._drops.items())),
+            "dead_letter_reasons": dict(sorted(Counter(letter.reason for letter in letters).items())),
+            "shards": self._shards,
+            "options": info.options,
+            "environment": info.environment,
+        }
 
 
 def _features(spec: ActionSpec) -> dict[str, Any]:

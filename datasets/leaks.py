@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 BONDS = {
     "source_sha256": "the same video",
@@ -14,32 +16,35 @@ BONDS = {
 }
 
 
-def leaks(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each leak between splits and each stretch of a video that is there twice.
-
-    Args:
-        rows: of the manifest.
-    """
-    reported: set[frozenset[str]] = set()
+def leaks(manifest: pa.Table) -> Iterator[str]:
+    """A line for each leak between splits and each stretch of a video that is there twice."""
+    reported: set[tuple[str, ...]] = set()
     for column, what in BONDS.items():
-        clips: dict[str, dict[str, str]] = {}
-        for row in rows:
-            clips.setdefault(row[column], {}).setdefault(row["split"], row["key"])
-        for value, of_split in sorted(clips.items()):
-            keys = frozenset(of_split.values())
-            if len(of_split) > 1 and keys not in reported:
-                reported.add(keys)  # what shares its hash shares its name: one line is enough
-                where = ", ".join(f"{split} ({key})" for split, key in sorted(of_split.items()))
+        # the first clip of each pair of bond and split
+        pairs = manifest.group_by([column, "split"]).aggregate([("key", "min")])
+        splits = pairs.group_by(column).aggregate([("split", "count")])
+        torn = splits.filter(pc.field("split_count") > 1)[column]
+        found: dict[str, list[tuple[str, str]]] = {}
+        for pair in pairs.filter(pc.is_in(pairs[column], torn.combine_chunks())).to_pylist():
+            found.setdefault(pair[column], []).append((pair["split"], pair["key_min"]))
+        for value, places in sorted(found.items()):
+            keys = tuple(sorted(key for _, key in places))
+            if keys not in reported:  # what shares its hash shares its name: one line is enough
+                reported.add(keys)
+                where = ", ".join(f"{split} ({key})" for split, key in sorted(places))
                 yield f"leak: {what} ({column} {value}) is in {where}"
-    yield from _overlaps(rows)
+    yield from _overlaps(manifest)
 
 
-def _overlaps(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    ordered = sorted(rows, key=lambda row: (row["key"][:12], row["start_tick"]))
-    for before, after in itertools.pairwise(ordered):
-        same = before["key"][:12] == after["key"][:12]
-        if same and after["start_tick"] < before["start_tick"] + before["frames"]:
-            yield (
-                f"{after['shard']} / {after['key']}: starts at tick {after['start_tick']}, before {before['key']} of "
-                f"{before['shard']} ends at {before['start_tick'] + before['frames']}: the same ticks twice"
-            )
+def _overlaps(manifest: pa.Table) -> Iterator[str]:
+    ordered = manifest.append_column("video", pc.utf8_slice_codeunits(manifest["key"], 0, 12))
+    ordered = ordered.sort_by([("video", "ascending"), ("start_tick", "ascending"), ("shard", "ascending")])
+    start = ordered["start_tick"].to_numpy()
+    end = start + ordered["frames"].to_numpy()
+    video = ordered["video"].combine_chunks().dictionary_encode().indices.to_numpy()
+    for index in np.flatnonzero((video[1:] == video[:-1]) & (start[1:] < end[:-1])).tolist():
+        before, after = ordered.slice(index, 2).to_pylist()
+        yield (
+            f"{after['shard']} / {after['key']}: starts at tick {after['start_tick']}, before {before['key']} of "
+            f"{before['shard']} ends at {before['start_tick'] + before['frames']}: the same ticks twice"
+        )

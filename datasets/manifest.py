@@ -19,8 +19,8 @@ from ..errors import DatasetError, SpecMismatchError
 from .actions import ActionSpec
 from .card import data_card
 from .clips import SCHEMA_VERSION
-from .commits import SPOOL_FOLDER, DeadLetter, read_commits
-from .dataset_info import DatasetInfo, describe
+from .commits import SPOOL_FOLDER, DeadLetter, iter_commits
+from .dataset_info import DatasetInfo, Summary
 
 MANIFEST = "manifest.parquet"
 DEAD_LETTERS = "dead_letters.parquet"
@@ -77,20 +77,23 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
     Raises:
         SpecMismatchError: a shard was made under another spec.
     """
-    records = read_commits(dataset_uri)
-    for record in records:
+    schema = manifest_schema(info.spec)
+    tables = [schema.empty_table()]
+    found = set(info.dead_letters)
+    summary = Summary(info.spec)
+    for record in iter_commits(dataset_uri):
         if record.spec["sha256"] != info.spec.sha256:
             raise SpecMismatchError(
                 f"{dataset_uri}: shard {record.shard} was made under action spec {record.spec['name']!r} "
                 f"v{record.spec['version']} ({record.spec['sha256'][:12]}), the dataset's is {info.spec.name!r} "
                 f"v{info.spec.version} ({info.spec.sha256[:12]}); write shards of another spec into another dataset"
             )
-    rows = [row for record in records for row in record.rows]
-    letters = sorted(
-        {*info.dead_letters, *(letter for record in records for letter in record.dead_letters)}, key=_letter_order
-    )
-    content = describe(info, records, letters)
-    manifest = pa.Table.from_pylist([dict(row) for row in rows], schema=manifest_schema(info.spec))
+        tables.append(pa.Table.from_pylist([dict(row) for row in record.rows], schema=schema))
+        found.update(record.dead_letters)
+        summary.add(record)
+    letters = sorted(found, key=_letter_order)
+    content = summary.content(info, letters)
+    manifest = pa.concat_tables(tables)
     dead = pa.Table.from_pylist([asdict(letter) for letter in letters], schema=DEAD_LETTER_SCHEMA)
     storage.write_atomic(storage.join(dataset_uri, MANIFEST), _parquet_bytes(manifest))
     storage.write_atomic(storage.join(dataset_uri, DEAD_LETTERS), _parquet_bytes(dead))
@@ -150,11 +153,12 @@ def _read_part(dataset_uri: str, name: str) -> bytes:
         ) from error
 
 
-def _letter_order(letter: DeadLetter) -> tuple[str, int, str]:
-    return letter.source_uri, -1 if letter.start_tick is None else letter.start_tick, letter.reason
+def _letter_order(letter: DeadLetter) -> tuple[str, int, str, str, str]:
+    start = -1 if letter.start_tick is None else letter.start_tick
+    return letter.source_uri, start, letter.stage, letter.reason, letter.detail
 
 
 def _parquet_bytes(table: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table.combine_chunks(), buffer, compression="zstd")
     return buffer.getvalue()

@@ -11,6 +11,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -67,13 +68,12 @@ class ShardWriter:
 
     def add(self, clip: Clip) -> None:
         """Encode a clip and append it. Raises ShardError where its labels do not fit the spec."""
-        self._check(clip)
+        clip = self._check(clip)
         self._append(clip, encode_clip(clip, self.spec.tick_hz, chroma=self.chroma))
 
     def add_encoded(self, clip: Clip, members: Mapping[str, bytes]) -> None:
         """Append members that are encoded already; `clip` needs no frames. So relabelling keeps pixels bit by bit."""
-        self._check(clip)
-        self._append(clip, members)
+        self._append(self._check(clip), members)
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Note a part of a source that failed."""
@@ -126,7 +126,8 @@ class ShardWriter:
     ) -> None:
         self.abort()
 
-    def _check(self, clip: Clip) -> None:
+    def _check(self, clip: Clip) -> Clip:
+        """The clip with its arrays as they will lie in the shard, so that what is counted is what is stored."""
         where = f"shard {self.shard}, clip {clip.key}"
         if not KEY_NAME.fullmatch(clip.key):
             raise ShardError(f"{where}: expected a key <12 hex digits>-<9 digits>, got {clip.key!r}")
@@ -138,8 +139,10 @@ class ShardWriter:
         if len(clip.meta["pts_ns"]) != clip.ticks:
             raise ShardError(f"{where}: meta.pts_ns: expected {clip.ticks} times, got {len(clip.meta['pts_ns'])}")
         inferred = clip.meta.get("idm_sha256") is not None
-        if problems := label_problems(clip.arrays(), self.spec, inferred=inferred):
+        arrays: dict[str, Any] = clip.arrays()
+        if problems := label_problems(arrays, self.spec, inferred=inferred):
             raise ShardError(f"{where}: " + "; ".join(problems))
+        return replace(clip, **arrays)
 
     def _append(self, clip: Clip, members: Mapping[str, bytes]) -> None:
         start = self._tar.tarstream.offset

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from .. import storage
 from ..errors import DatasetError
-from .commits import read_commits
+from .commits import iter_commits
 from .config import StatusConfig
 from .manifest import DATASET_JSON, read_dataset_json
 
@@ -34,32 +34,35 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
     Raises:
         DatasetError: there is neither a plan nor a record.
     """
-    records = read_commits(dataset_uri)
     planned = _planned(dataset_uri)
-    if not records and planned is None:
-        raise DatasetError(f"{dataset_uri}: no dataset here: neither {PLAN} nor a commit record; is the path right?")
-    tables = read_dataset_json(dataset_uri) if storage.exists(storage.join(dataset_uri, DATASET_JSON)) else None
-    listed = {shard["name"] for shard in tables["shards"]} if tables else set()
     splits: dict[str, Counter[str]] = {}
     dropped: Counter[str] = Counter()
-    letters = Counter(letter.reason for record in records for letter in record.dead_letters)
-    for record in records:
+    letters: Counter[str] = Counter()
+    committed: set[str] = set()
+    size_bytes = 0
+    for record in iter_commits(dataset_uri):
         splits.setdefault(record.split, Counter()).update(
             shards=1, clips=record.statistics["clips"], ticks=record.statistics["ticks"]
         )
         dropped.update(record.drops)
-    committed = {record.shard for record in records}
+        letters.update(letter.reason for letter in record.dead_letters)
+        committed.add(record.shard)
+        size_bytes += record.tar["size_bytes"] if record.tar else 0
+    if not committed and planned is None:
+        raise DatasetError(f"{dataset_uri}: no dataset here: neither {PLAN} nor a commit record; is the path right?")
+    tables = read_dataset_json(dataset_uri) if storage.exists(storage.join(dataset_uri, DATASET_JSON)) else None
+    listed = {shard["name"] for shard in tables["shards"]} if tables else set()
     tick_hz = _tick_hz(tables)
     return {
         "dataset": dataset_uri,
-        "committed_shards": len(records),
+        "committed_shards": len(committed),
         "planned_shards": None if planned is None else len(planned | committed),
         "missing_shards": sorted((planned or set()) - committed),
         "compacted": tables is not None and listed == committed,
         "clips": sum(split["clips"] for split in splits.values()),
         "ticks": sum(split["ticks"] for split in splits.values()),
         "hours": sum(split["ticks"] for split in splits.values()) / tick_hz / 3600 if tick_hz else None,
-        "size_bytes": sum(record.tar["size_bytes"] for record in records if record.tar),
+        "size_bytes": size_bytes,
         "splits": {split: dict(counts) for split, counts in sorted(splits.items())},
         "dropped_ticks": dict(sorted(dropped.items())),
         "dead_letters": dict(sorted((tables["dead_letter_reasons"] if tables else letters).items())),

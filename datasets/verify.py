@@ -6,15 +6,19 @@ lineage against the manifest, and every frame. Then the manifest alone tells whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from .. import storage
 from ..progress import Progress
 from .actions import ActionSpec
-from .commits import CommitRecord, read_commits, shard_uri
+from .commits import CommitRecord, committed_shards, is_committed, read_commit, shard_uri
 from .config import VerifyConfig
 from .leaks import leaks
 from .manifest import read_dataset_json, read_manifest
@@ -64,72 +68,93 @@ def verify(
     """
     content = read_dataset_json(dataset_uri)
     spec = ActionSpec.from_dict(content["spec"])
-    records = read_commits(dataset_uri)
-    rows = read_manifest(dataset_uri).to_pylist()
+    manifest = read_manifest(dataset_uri)
     report = VerifyReport()
-    report.problems += _table_problems(content, records, rows)
-    chosen = [record for record in records if record.tar and (shards is None or record.shard in shards)]
-    total = sum(row["frames"] for record in chosen for row in record.rows)
+    tables = _Tables(content, manifest)
+    chosen = [name for name in committed_shards(dataset_uri) if shards is None or name in shards]
+    ticks_of = {group["shard"]: group["frames_sum"] for group in _ticks_by_shard(manifest)}
 
-    def check(record: CommitRecord) -> list[str]:
-        return list(shard_problems(dataset_uri, record, spec, decode=decode))
+    def check(name: str) -> tuple[CommitRecord, list[str]]:
+        record = read_commit(dataset_uri, name)
+        problems = list(tables.problems(record))
+        if record.tar:
+            problems += shard_problems(dataset_uri, record, spec, decode=decode)
+        return record, problems
 
+    counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
+    total = sum(ticks_of.get(name, 0) for name in chosen)
     with Progress("Verifying", total=total, unit="ticks") as progress, ThreadPoolExecutor(threads) as pool:
-        for record, problems in zip(chosen, pool.map(check, chosen), strict=True):
+        for record, problems in pool.map(check, chosen):
             report.problems += problems
-            progress.advance(sum(row["frames"] for row in record.rows), problems=len(report.problems))
-    report.problems += leaks(rows)
-    known = {shard_uri(dataset_uri, record.shard) for record in records if record.tar}
+            ticks = sum(row["frames"] for row in record.rows)
+            counts.update(shards=1 if record.tar else 0, clips=len(record.rows), frames=ticks)
+            progress.advance(ticks, problems=len(report.problems))
+    report.problems += tables.without_record(set(committed_shards(dataset_uri)))
+    report.problems += leaks(manifest)
+    known = {shard_uri(dataset_uri, shard["name"]) for shard in content["shards"] if shard["sha256"]}
     report.notes += [
         f"{uri}: has no commit record, so it is not part of the dataset; its job has not ended, or it may be deleted"
         for uri in storage.list_files(storage.join(dataset_uri, "shards"), ".tar")
-        if uri not in known
+        if uri not in known and not is_committed(dataset_uri, uri.rsplit("/", 1)[1].removesuffix(".tar"))
     ]
-    report.counts = {"shards": len(chosen), "clips": sum(len(record.rows) for record in chosen), "frames": total}
+    report.counts = dict(counts)
     return report
 
 
-def _table_problems(
-    content: Mapping[str, Any], records: Sequence[CommitRecord], rows: Sequence[Mapping[str, Any]]
-) -> Iterator[str]:
-    """Where `dataset.json` and the manifest differ from the records, which are the truth."""
-    listed = {shard["name"]: shard for shard in content["shards"]}
-    committed = {record.shard: record for record in records}
-    for name in sorted(listed.keys() - committed.keys()):
-        yield f"{name}: dataset.json lists it, but it has no commit record; run the job again"
-    for name in sorted(committed.keys() - listed.keys()):
-        yield f"{name}: is committed, but dataset.json does not list it; run the job again to compact the tables"
-    of_shard: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["key"] in of_shard.setdefault(row["shard"], {}):
-            yield f"{row['shard']} / {row['key']}: is twice in the manifest"
-        of_shard[row["shard"]][row["key"]] = row
-    for name in sorted(of_shard.keys() - committed.keys()):
-        yield f"{name}: the manifest lists {len(of_shard[name])} clips of it, but it has no commit record"
-    for record in records:
-        if record.shard not in listed:
-            continue
+def _ticks_by_shard(manifest: pa.Table) -> list[dict[str, Any]]:
+    return manifest.group_by("shard").aggregate([("frames", "sum")]).to_pylist()
+
+
+class _Tables:
+    """`dataset.json` and the manifest, to be compared with the records, which are the truth."""
+
+    def __init__(self, content: Mapping[str, Any], manifest: pa.Table):
+        self._spec_sha256 = content["spec_sha256"]
+        self._listed = {shard["name"]: shard for shard in content["shards"]}
+        self._manifest = manifest.sort_by([("shard", "ascending")])
+        names = self._manifest["shard"].to_numpy(zero_copy_only=False)
+        borders = np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, np.int64)
+        starts = [0, *borders.tolist()] if len(names) else []
+        self._rows = {
+            names[a]: (a, b - a) for a, b in zip(starts, [*borders.tolist(), len(names)][: len(starts)], strict=True)
+        }
+
+    def problems(self, record: CommitRecord) -> Iterator[str]:
+        """Where the tables differ from a record."""
+        shard = record.shard
+        if shard not in self._listed:
+            yield f"{shard}: is committed, but dataset.json does not list it; run the job again to compact the tables"
+            return
         tar = record.tar or {"sha256": None, "size_bytes": 0}
-        for field_name in ("sha256", "size_bytes"):
-            if listed[record.shard][field_name] != tar[field_name]:
-                yield f"{record.shard}: {field_name} of dataset.json is not that of its commit record"
-        if record.spec["sha256"] != content["spec_sha256"]:
-            yield f"{record.shard}: was made under another action spec than the dataset's"
-        own = of_shard.get(record.shard, {})
+        for name in ("sha256", "size_bytes"):
+            if self._listed[shard][name] != tar[name]:
+                yield f"{shard}: {name} of dataset.json is not that of its commit record"
+        if record.spec["sha256"] != self._spec_sha256:
+            yield f"{shard}: was made under another action spec than the dataset's"
+        own: dict[str, dict[str, Any]] = {}
+        for row in self._manifest.slice(*self._rows.get(shard, (0, 0))).to_pylist():
+            if row["key"] in own:
+                yield f"{shard} / {row['key']}: is twice in the manifest"
+            own[row["key"]] = row
         for row in record.rows:
             if row["key"] not in own:
-                yield f"{record.shard} / {row['key']}: is missing in the manifest"
+                yield f"{shard} / {row['key']}: is missing in the manifest"
             else:
-                yield from _row_differences(record.shard, row, own[row["key"]], row)
+                yield from _row_differences(shard, row, own[row["key"]])
         for key in sorted(own.keys() - {row["key"] for row in record.rows}):
-            yield f"{record.shard} / {key}: is in the manifest, but not in the commit record"
+            yield f"{shard} / {key}: is in the manifest, but not in the commit record"
+
+    def without_record(self, committed: Collection[str]) -> Iterator[str]:
+        """Shards that the tables list, but that do not exist."""
+        for name in sorted(self._listed.keys() - set(committed)):
+            yield f"{name}: dataset.json lists it, but it has no commit record; run the job again"
+        for name in sorted(self._rows.keys() - set(committed)):
+            yield f"{name}: the manifest lists {self._rows[name][1]} clips of it, but it has no commit record"
 
 
-def _row_differences(
-    shard: str, expected: Mapping[str, Any], got: Mapping[str, Any], names: Collection[str]
-) -> Iterator[str]:
-    for name in names:
-        a, b = expected[name], got[name]
+def _row_differences(shard: str, expected: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[str]:
+    for name, a in expected.items():
+        b = got.get(name)
         same = abs(a - b) <= 1e-5 if isinstance(a, float) and isinstance(b, float) else a == b
         if not same:
             yield f"{shard} / {expected['key']} / {name}: expected {a!r}, got {b!r} in the manifest"

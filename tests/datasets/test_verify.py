@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 
+import pyarrow as pa
 import pytest
 from vidact import storage
 from vidact.datasets.clips import encode_clip
@@ -142,26 +143,28 @@ def leak_row(key, split, source=1, **other):
     return row | other
 
 
+def found(*rows):
+    return list(leaks(pa.Table.from_pylist(list(rows))))
+
+
 def test_leaks_between_splits():
     a, b = "1" * 12, "2" * 12
     clean = [leak_row(f"{a}-000000000", "train"), leak_row(f"{b}-000000000", "val", 2)]
-    assert list(leaks(clean)) == []
-    same_video = [leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000064", "val")]
-    assert list(leaks(same_video)) == [
+    assert found(*clean) == []
+    assert found(leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000064", "val")) == [
         f"leak: the same video (source_sha256 {'1' * 64}) is in train ({a}-000000000), val ({a}-000000064)"
     ]
-    duplicates = [clean[0], leak_row(f"{b}-000000000", "val", 2, group="1" * 64)]
-    assert list(leaks(duplicates)) == [
+    assert found(clean[0], leak_row(f"{b}-000000000", "val", 2, group="1" * 64)) == [
         f"leak: duplicates of one source (group {'1' * 64}) is in train ({a}-000000000), val ({b}-000000000)"
     ]
-    renamed = [clean[0], leak_row(f"{b}-000000000", "test", 2, source_uri="1.mp4")]
-    assert "leak: the same source (source_uri 1.mp4)" in next(iter(leaks(renamed)))
+    renamed = found(clean[0], leak_row(f"{b}-000000000", "test", 2, source_uri="1.mp4"))
+    assert renamed == [f"leak: the same source (source_uri 1.mp4) is in test ({b}-000000000), train ({a}-000000000)"]
 
 
 def test_the_same_ticks_twice():
     a = "1" * 12
     rows = [leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000063", "train", shard="train-00001")]
-    assert list(leaks(rows)) == [
+    assert found(*rows) == [
         f"train-00001 / {a}-000000063: starts at tick 63, before {a}-000000000 of train-00000 ends at 64: "
         "the same ticks twice"
     ]
@@ -189,3 +192,14 @@ def test_another_schema_version(dataset):
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
     with pytest.raises(DatasetError, match="schema version 2, this vidact reads 1"):
         verify(dataset)
+
+
+def test_a_dataset_in_which_nothing_was_kept(tmp_path, toy_spec):
+    out = str(tmp_path)
+    with ShardWriter(out, "train-00000", toy_spec) as writer:
+        writer.drop("menu", 500)
+        writer.commit()
+    compact(out, DatasetInfo(name="Nothing", spec=toy_spec))
+    report = verify(out)
+    assert report.problems == []
+    assert report.counts == {"shards": 0, "clips": 0, "frames": 0}
