@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, cast
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
@@ -84,13 +84,13 @@ def _page() -> HTMLResponse:
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)
+    error = cast("Problem", error)  # what it is registered for
     headers = {"retry-after": str(error.more["retry_after_s"])} if "retry_after_s" in error.more else None
     return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+    error = cast("RequestValidationError", error)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     status = 400 if first["type"] == "json_invalid" else 422
@@ -99,7 +99,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+    error = cast("HTTPException", error)
     return JSONResponse(
         {"error": "http", "message": str(error.detail)}, status_code=error.status_code, headers=error.headers
     )

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ pytest.importorskip("fastapi")
 from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 
+from tests.labeling_tool import barcodes
 from tests.labeling_tool.running import Script, Server, free_port
 from tests.requirements import require
 
@@ -134,6 +136,54 @@ def practice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
     server.wait_for_import("practice: 3 new tasks")
     Script(server.url).setup()
     yield server
+    server.stop()
+
+
+@dataclass(frozen=True)
+class Review:
+    """A server over bar-coded videos: a project of action review a kind of file, and one of clean-or-not."""
+
+    server: Server
+    numbers: dict[str, list[int]]
+    """For each kind the frame numbers of the task's 64 ticks."""
+    clean_numbers: list[int]
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+
+@pytest.fixture(scope="session")
+def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and eve annotators."""
+    from vidact.datasets.actions import ActionSpec
+    from vidact.datasets.tick_timing import frame_slots, tick_times_ns
+    from vidact.datasets.video import probe
+
+    from tests.labeling_tool.datasets import TICKS, make_dataset
+    from tests.labeling_tool.test_pictures import KINDS, awkward, truth
+
+    folder = tmp_path_factory.mktemp("review")
+    spec = ActionSpec.load("doom")
+    numbers, arguments = {}, []
+    for kind in KINDS:
+        (folder / "videos" / kind).mkdir(parents=True)
+        path = awkward(folder / "videos" / kind, kind, count=260)
+        arguments += ["--review", make_dataset(folder / "datasets" / kind, [path], clips=2)]
+        video, shown = probe(path), truth(path)
+        slots = frame_slots(
+            video.pts_ns - video.pts_ns[0], tick_times_ns(0, 2 * TICKS, spec.tick_hz), video.tolerance_ns
+        )
+        numbers[kind] = [shown[slot] for slot in slots]
+    film = barcodes.write(folder / "film.mp4", 330)
+    arguments += ["--clean", str(film), "--frame-step-s", "0.5", "--no-practice", "--random-fraction", "0"]
+    server = Server(folder / "data", *arguments)
+    server.start()
+    server.wait_for_import("film.mp4: 1 new tasks")
+    ada = Script(server.url).setup()
+    for name, role in (("rita", "reviewer"), ("bob", "annotator"), ("eve", "annotator"), ("carl", "contractor")):
+        ada.add_user(name, role)
+    yield Review(server, numbers, list(range(0, 330, 15)))
     server.stop()
 
 

@@ -157,15 +157,18 @@ def test_foreign_pages_can_change_nothing(client: TestClient) -> None:
 
 def test_websockets_of_foreign_pages_are_refused(client: TestClient) -> None:
     for headers in ({"origin": "https://evil.example"}, {}):
-        with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/api/live", headers=headers):
+        with (
+            pytest.raises(WebSocketDisconnect) as caught,
+            client.websocket_connect("ws://127.0.0.1/api/live", headers=headers),
+        ):
             pass
         assert caught.value.code == 4403
-    with client.websocket_connect("/api/live", headers={"origin": "http://127.0.0.1"}) as socket:
+    with client.websocket_connect("ws://127.0.0.1/api/live", headers={"origin": "http://127.0.0.1"}) as socket:
         assert socket.receive_json() == {"projects": {}}
     client.cookies.clear()
     with (
         pytest.raises(WebSocketDisconnect) as caught,
-        client.websocket_connect("/api/live", headers={"origin": "http://127.0.0.1"}),
+        client.websocket_connect("ws://127.0.0.1/api/live", headers={"origin": "http://127.0.0.1"}),
     ):
         pass
     assert caught.value.code == 4401

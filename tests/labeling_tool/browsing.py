@@ -1,0 +1,68 @@
+"""Driving the real pages: who is logged in, which frame is on screen by its pixels, what has been saved."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.labeling_tool.running import Script
+
+# Reads the bar code of `barcodes.py` from a canvas, without scaling it.
+READ_CODE = """(selector) => {
+  const canvas = document.querySelector(selector);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const y = Math.round(canvas.height / 6);
+  let number = 0;
+  for (let bit = 0; bit < 16; bit++) {
+    const x = Math.floor(((bit + 0.5) * canvas.width) / 16);
+    const [r, g, b] = copy.getImageData(x, y, 1, 1).data;
+    if (r + g + b > 384) number += 2 ** bit;
+  }
+  return number;
+}"""
+
+
+def sign_in(browser: Any, url: str, name: str = "ada", *, tour_done: bool = True, **options: Any) -> Any:
+    """A page of a new browser context in which somebody is logged in; errors on the page fail the test at the end."""
+    script = Script(url).login(name)
+    if tour_done:
+        script.patch("/api/me/settings", {"tour": 1000})
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
+    context.set_default_timeout(60_000)
+    context.add_cookies([{"name": "vidact_session", "value": script.http.cookies["vidact_session"], "url": url}])
+    page = context.new_page()
+    page.problems = []
+    page.on("pageerror", lambda error: page.problems.append(str(error)))
+    return page
+
+
+def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None:
+    """Press the project's button and wait for its screen."""
+    page.goto(url)
+    page.locator("article", has_text=project).get_by_role("button").click()
+    page.wait_for_selector(kind)
+
+
+def saved(page: Any, count: int, timeout_s: float = 60.0) -> None:
+    """Wait until the page says that everything is saved, `count` operations in all."""
+    page.wait_for_selector(f".save[data-save='saved'][data-saved='{count}']", timeout=timeout_s * 1000)
+
+
+def frame(page: Any) -> int:
+    """The frame that the page says it shows."""
+    return int(page.get_attribute(".timeline", "data-frame"))
+
+
+def code(page: Any, selector: str = "#picture") -> int:
+    """The frame number that is really in the pixels."""
+    return int(page.evaluate(READ_CODE, selector))
+
+
+def until(condition: Any, timeout_s: float = 30.0) -> None:
+    """Wait for something that is not on the page."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("it never came true")
+        time.sleep(0.05)

@@ -1,0 +1,72 @@
+"""schemathesis: whatever the OpenAPI document allows, and what it does not, is answered without a server error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from vidact.labeling_tool import work_queue
+from vidact.labeling_tool.app import create_app
+
+from tests.labeling_tool.conftest import open_context
+from tests.labeling_tool.running import PASSWORD
+from tests.labeling_tool.seeding import add_people, add_tasks
+
+schemathesis = pytest.importorskip("schemathesis")
+
+PHASES = [Phase.explicit, Phase.generate]
+
+
+def attack(folder: Path, examples: int) -> int:
+    """Throw generated requests at every operation as an admin; the number of requests."""
+    from fastapi.testclient import TestClient
+
+    context = open_context(folder / "data")
+    project = add_tasks(context, 5)
+    app = create_app(context)
+    with TestClient(app, base_url="http://127.0.0.1") as http:
+        ada = http.post("/api/setup", json={"name": "ada", "password": PASSWORD}).json()
+        work_queue.claim(context.database, ada["id"], project)
+        add_people(context, 2)
+        http.headers["x-csrf-token"] = ada["csrf"]
+        token = http.post("/api/tokens", json={"name": "schemathesis"}).json()["token"]
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", app)
+    # These would end the attacker's own access, or take 0.1 s of argon2 each.
+    left_out = {"/api/me/password", "/api/login", "/api/setup", "/api/tokens/{token_id}"}
+    count, errors = 0, []
+    for result in schema.get_all_operations():
+        operation = result.ok()
+        if operation.path in left_out or (operation.path.startswith("/api/users") and operation.method != "get"):
+            continue
+
+        @settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            phases=PHASES,
+            suppress_health_check=list(HealthCheck),
+            derandomize=True,
+        )
+        @given(case=operation.as_strategy())
+        def run(case, where=f"{operation.method} {operation.path}"):  # type: ignore[no-untyped-def]
+            nonlocal count
+            count += 1
+            answer = case.call(headers={"authorization": f"Bearer {token}"})
+            if answer.status_code >= 500:
+                errors.append(f"{where}: {answer.status_code} {answer.text[:300]}")
+
+        run()
+    context.close()
+    assert errors == []
+    return count
+
+
+def test_no_server_errors(tmp_path: Path) -> None:
+    assert attack(tmp_path, examples=8) > 150
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_no_server_errors_in_earnest(tmp_path: Path) -> None:
+    attack(tmp_path, examples=100)

@@ -1,0 +1,285 @@
+"""Action review in a real Chromium: by keyboard alone, frame by frame, and through every accident."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.labeling_tool import barcodes
+from tests.labeling_tool.browsing import code, frame, saved, sign_in, start_work, until
+from tests.labeling_tool.conftest import Review
+from tests.labeling_tool.datasets import make_dataset
+from tests.labeling_tool.running import PASSWORD, Script, Server
+from tests.labeling_tool.test_pictures import KINDS
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def walk(page: Any, numbers: list[int], steps: int, seed: int) -> int:
+    """Step, jump and seek at random; the number of frames whose pixels or number were wrong."""
+    rng, at, wrong = random.Random(seed), frame(page), 0
+    last = 63
+    for _ in range(steps):
+        move = rng.choice(["ArrowRight", "ArrowLeft", ".", ",", "PageDown", "PageUp", "Home", "End", "click"])
+        if move == "click":
+            box = page.locator("#lanes").bounding_box()
+            at = rng.randrange(64)
+            x = 136 + (at + 0.5) / 64 * (box["width"] - 144)
+            page.mouse.click(box["x"] + x, box["y"] + 52)  # the row of uncertainty: clicking there only seeks
+        else:
+            page.keyboard.press(move)
+            step = {
+                "ArrowRight": 1,
+                ".": 1,
+                "ArrowLeft": -1,
+                ",": -1,
+                "PageDown": 10,
+                "PageUp": -10,
+                "Home": -99,
+                "End": 99,
+            }
+            at = min(last, max(0, at + step[move]))
+        wrong += frame(page) != at or code(page) != numbers[at]
+    return wrong
+
+
+def first_tick(page: Any, url: str) -> int:
+    assignment = page.get_attribute(".review", "data-assignment")
+    return int(page.request.get(f"{url}/api/assignments/{assignment}").json()["task"]["first_tick"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_step_and_seek_shows_its_frame(chromium: Any, review: Review, kind: str) -> None:
+    check_frames(chromium, review, kind, steps=15)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_hundred_and_fifty_steps_and_seeks(chromium: Any, review: Review, kind: str) -> None:
+    """Seven kinds of files make 1,050 steps and seeks."""
+    check_frames(chromium, review, kind, steps=150)
+
+
+def check_frames(chromium: Any, review: Review, kind: str, steps: int) -> None:
+    page = sign_in(chromium, review.url)
+    start_work(page, review.url, f"Review of {kind}")
+    begin = first_tick(page, review.url)
+    numbers = review.numbers[kind][begin : begin + 64]
+    assert walk(page, numbers, steps, seed=steps) == 0
+    # Played through and stopped: the pixels are still those of the frame it says.
+    press(page, "Home", "l", "l")
+    page.wait_for_timeout(300)
+    press(page, "k")
+    assert code(page) == numbers[frame(page)]
+    assert page.problems == []
+    page.context.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Any:
+    """A server that a test may kill, with one project of two tasks."""
+    video = barcodes.write(tmp_path / "film.mp4", 260)
+    dataset = make_dataset(tmp_path / "dataset", [video], clips=2)
+    server = Server(tmp_path / "data", "--review", dataset, "--no-practice", "--random-fraction", "0")
+    server.start()
+    server.wait_for_import("2 new tasks")
+    Script(server.url).setup()
+    yield server
+    server.stop()
+
+
+def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
+    """From the login to the next task without the mouse: edits, ranges, undo, redo, reload, comment, submission."""
+    page = sign_in(chromium, own_server.url)
+    page.context.clear_cookies()
+    page.goto(own_server.url)
+    page.wait_for_selector("input[name=name]:focus")
+    page.keyboard.type("ada")
+    press(page, "Tab")
+    page.keyboard.type(PASSWORD)
+    press(page, "Enter")
+    page.wait_for_selector("article")
+    for _ in range(20):  # to the project's button
+        press(page, "Tab")
+        if page.evaluate("document.activeElement.textContent") == "Start":
+            break
+    press(page, "Enter")
+    page.wait_for_selector(".review")
+    first_task = page.get_attribute(".review", "data-task")
+    press(page, "Home", "6", "ArrowRight", "6")  # attack in frames 0 and 1
+    press(page, "i", "PageDown", "o", "3")  # left in frames 1 to 11
+    press(page, "Escape", "m", "ArrowRight", "ArrowRight", "Escape")  # four degrees to the right at frame 11
+    saved(page, 5)
+    press(page, "z")
+    saved(page, 6)
+    press(page, "y", "c")
+    page.keyboard.type("is this a tap?")
+    press(page, "Enter")
+    saved(page, 8)
+    page.reload()
+    page.wait_for_selector(".review")
+    press(page, "Home")
+    assert page.get_attribute("[aria-label^='attack']", "aria-pressed") == "true"
+    press(page, "End", "Home", "PageDown", ".")
+    assert "4.0°" in page.inner_text(".camera")
+    press(page, "f", "f")
+    page.wait_for_selector(f".review:not([data-task='{first_task}'])")
+    assert page.locator("text=Loading frames").count() == 0  # it was ready
+    ada = Script(own_server.url).login("ada")
+    done = [row for row in ada.get("/api/assignments") if row["state"] == "submitted"]
+    assert len(done) == 1
+    history = ada.get(f"/api/assignments/{done[0]['id']}/operations")["operations"]
+    assert [op["kind"] for op in history] == ["paint", "paint", "paint", "camera", "camera", "undo", "redo", "note"]
+    assert page.problems == []
+    page.context.close()
+
+
+def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> None:
+    page = sign_in(chromium, own_server.url)
+    start_work(page, own_server.url, "Review of dataset")
+    press(page, "Home", "6")
+    saved(page, 1)
+    own_server.kill()
+    press(page, "ArrowRight", "6", "ArrowRight", "6")
+    page.wait_for_selector(".save[data-save='offline']")
+    assert "kept on this device" in page.inner_text(".save")
+    press(page, "ArrowRight", "6")  # work goes on
+    own_server.start()
+    saved(page, 4)
+    assignment = page.get_attribute(".review", "data-assignment")
+    history = Script(own_server.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
+    assert [op["payload"]["start"] for op in history] == [0, 1, 2, 3]
+    page.context.close()
+
+
+def test_a_crashed_tab_loses_nothing(chromium: Any, own_server: Server) -> None:
+    """Edits that never reached the server, in a tab that is gone: the next tab has them."""
+    page = sign_in(chromium, own_server.url)
+    start_work(page, own_server.url, "Review of dataset")
+    press(page, "Home", "6")
+    saved(page, 1)
+    assignment = page.get_attribute(".review", "data-assignment")
+    own_server.kill()
+    press(page, "ArrowRight", "6", "ArrowRight", "6")
+    page.wait_for_selector(".save[data-save='offline']")
+    session = page.context.new_cdp_session(page)
+    with contextlib.suppress(Exception):  # the answer can never come
+        session.send("Page.crash", {})
+    own_server.start()
+    again = page.context.new_page()
+    again.goto(f"{own_server.url}/work/{assignment}")
+    again.wait_for_selector(".review")
+    saved(again, 3)
+    page.context.close()
+
+
+def test_two_windows_conflict_and_nothing_is_overwritten(chromium: Any, own_server: Server) -> None:
+    page = sign_in(chromium, own_server.url)
+    start_work(page, own_server.url, "Review of dataset")
+    second = page.context.new_page()
+    second.goto(page.url)
+    second.wait_for_selector(".review")
+    press(page, "Home", "6")
+    saved(page, 1)
+    press(second, "End", "3")
+    second.wait_for_selector("dialog[open]")
+    assert "Nothing was overwritten" in second.inner_text("dialog")
+    press(second, "Tab", "Enter") if second.evaluate("document.activeElement.id") != "keep-mine" else press(
+        second, "Enter"
+    )
+    saved(second, 2)
+    press(second, "Home")
+    assert second.get_attribute("[aria-label^='attack']", "aria-pressed") == "true"
+    page.context.close()
+
+
+def test_keys_can_be_changed_and_switched_off(chromium: Any, own_server: Server) -> None:
+    page = sign_in(chromium, own_server.url)
+    page.goto(f"{own_server.url}/settings")
+    page.locator("[data-command=next]").focus()
+    press(page, "Enter", "h")
+    page.wait_for_selector("[data-command=next] kbd:text-is('H')")
+    assert "means two things" in page.inner_text("main")  # h pauses, too
+    page.locator("[data-command=pause]").focus()
+    press(page, "Enter", "F7")
+    page.wait_for_selector("[data-command=pause] kbd:text-is('F7')")
+    assert "means two things" not in page.inner_text("main")
+    start_work(page, own_server.url, "Review of dataset")
+    press(page, "Home", "h", "h")
+    assert frame(page) == 2
+    Script(own_server.url).login("ada").patch("/api/me/settings", {"single_keys": False})
+    page.reload()
+    page.wait_for_selector(".review")
+    press(page, "Home", "h", "6", "PageDown")
+    assert frame(page) == 10
+    assert page.get_attribute(".save", "data-saved") == "0"
+    page.context.close()
+
+
+def test_the_mouse_paints_bends_and_selects(chromium: Any, own_server: Server) -> None:
+    page = sign_in(chromium, own_server.url)
+    start_work(page, own_server.url, "Review of dataset")
+    box = page.locator("#lanes").bounding_box()
+
+    def at(tick: float, y: float) -> tuple[float, float]:
+        return box["x"] + 136 + (tick + 0.5) / 64 * (box["width"] - 144), box["y"] + y
+
+    def drag(start: tuple[float, float], end: tuple[float, float]) -> None:
+        page.mouse.move(*start)
+        page.mouse.down()
+        page.mouse.move((start[0] + end[0]) / 2, end[1])
+        page.mouse.move(*end)
+        page.mouse.up()
+
+    lane = (box["height"] - 44 - 16 - 2 * 36 - 18) / 14
+    drag(at(4, 60 + 5.5 * lane), at(9, 60 + 5.5 * lane))  # attack
+    saved(page, 1)
+    drag(at(20, 60 + 14 * lane + 36 + 30), at(24, 60 + 14 * lane + 36 + 30))  # yaw, to the left
+    saved(page, 2)
+    assignment = page.get_attribute(".review", "data-assignment")
+    history = Script(own_server.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
+    assert history[0]["payload"] == {"lane": 5, "start": 4, "end": 10, "value": 1}
+    assert (history[1]["payload"]["start"], history[1]["payload"]["end"]) == (20, 25)
+    assert max(history[1]["payload"]["values"]) < 0
+    drag(at(30, 20), at(39, 20))  # the film strip selects
+    press(page, "q")
+    saved(page, 3)
+    history = Script(own_server.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
+    assert history[2]["kind"] == "release"
+    assert history[2]["payload"] == {"start": 30, "end": 40}
+    page.context.close()
+
+
+def test_a_reviewer_returns_and_the_annotator_mends(chromium: Any, review: Review) -> None:
+    bob = Script(review.url).login("bob")
+    project = next(row["id"] for row in bob.get("/api/projects") if row["name"] == "Review of plain")
+    assignment = bob.post(f"/api/projects/{project}/claim")["assignment"]
+    bob.post(f"/api/assignments/{assignment}/submit", {"seq": 0})
+    rita = sign_in(chromium, review.url, "rita")
+    rita.goto(f"{review.url}/work/{assignment}")
+    rita.get_by_role("button", name="Return…").click()
+    rita.fill("dialog textarea", "attack is missing at frame 12")
+    rita.locator("dialog .primary").click()
+    until(lambda: bob.get("/api/assignments?state=returned"))
+    page = sign_in(chromium, review.url, "bob")
+    page.goto(review.url)
+    assert "attack is missing at frame 12" in page.inner_text("section.warn")
+    page.get_by_role("link", name="Fix").click()
+    page.wait_for_selector(".review")
+    assert "attack is missing at frame 12" in page.inner_text(".notice")
+    press(page, "6")
+    saved(page, 1)
+    press(page, "f", "f")
+    until(lambda: not bob.get("/api/assignments?state=returned"))
+    rita.goto(f"{review.url}/work/{assignment}/history")
+    assert "held attack in frame" in rita.inner_text("table")
+    page.context.close()
+    rita.context.close()

@@ -1,0 +1,73 @@
+"""The loop closes: somebody corrects clips in a browser that the IDM was unsure of, and `train-idm` reads them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.recordings import find_recordings
+
+from tests.labeling_tool import barcodes
+from tests.labeling_tool.browsing import saved, sign_in, start_work
+from tests.labeling_tool.datasets import make_dataset
+from tests.labeling_tool.running import Script, Server
+
+
+def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_path: Path) -> None:
+    videos = [barcodes.write(tmp_path / f"film{i}.mp4", 120, first=1000 * i) for i in range(2)]
+    dataset = make_dataset(tmp_path / "dataset", videos, clips=1)
+    server = Server(tmp_path / "data", "--review", dataset, "--no-practice").start()
+    try:
+        server.wait_for_import("2 new tasks")
+        Script(server.url).setup()
+        page = sign_in(chromium, server.url, accept_downloads=True)
+        start_work(page, server.url, "Review of dataset")
+        for last in (False, True):
+            # The uncertain run begins at frame 20: attack is held in its first three frames.
+            for key in ("Home", "n", "6", "ArrowRight", "6", "ArrowRight", "6", "Enter"):
+                page.keyboard.press(key)
+            saved(page, 4)
+            task = page.get_attribute(".review", "data-task")
+            page.keyboard.press("f")
+            page.wait_for_selector("article" if last else f".review:not([data-task='{task}'])")
+        page.get_by_role("link", name="Review of dataset").click()
+        page.select_option("#export-format", "recordings")
+        page.click("#export")
+        page.wait_for_selector("[data-export][data-state=done]")
+        with page.expect_download() as download:
+            page.get_by_role("link", name="Download").click()
+        archive = tmp_path / "export.tar"
+        download.value.save_as(archive)
+        page.context.close()
+    finally:
+        server.stop()
+    with tarfile.open(archive) as tar:
+        tar.extractall(tmp_path / "corrected", filter="data")
+    recordings = find_recordings([tmp_path / "corrected"])
+    assert len(recordings) == 2
+    spec = ActionSpec.load("doom")
+    attack = spec.button_names.index("attack")
+    for recording in recordings:
+        assert {state.label_source for state in recording.states} == {"corrected"}
+        assert np.flatnonzero(recording.actions(spec).buttons[:, attack]).tolist() == [20, 21, 22]
+    command = [sys.executable, "-m", "vidact.cli", "train-idm", "--data", str(tmp_path / "corrected")]
+    command += [
+        "--out",
+        str(tmp_path / "idm"),
+        "--steps",
+        "2",
+        "--batch-clips",
+        "1",
+        "--clip-ticks",
+        "64",
+        "--device",
+        "cpu",
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert (tmp_path / "idm" / "config.json").is_file()

@@ -1,0 +1,52 @@
+"""Previews: which clips get one, how large, and that they show the labelled frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from vidact.datasets.clips import decode_video
+from vidact.datasets.manifest import read_manifest
+from vidact.errors import ConfigError
+from vidact.pipeline.config import DecoderConfig
+from vidact.pipeline.previews import keep_previews, least_certain, preview_frame, share_of
+
+from tests.labeling_tool import barcodes
+from tests.labeling_tool.datasets import make_dataset
+
+
+def test_shares() -> None:
+    assert [share_of(text) for text in ("5%", "0.05", "0", "100%")] == [0.05, 0.05, 0.0, 1.0]
+    for text in ("five", "-1", "101%", "2"):
+        with pytest.raises(ConfigError, match="previews"):
+            share_of(text)
+
+
+def test_the_least_certain_share() -> None:
+    rows = [{"key": name, "mean_confidence": value} for name, value in (("a", 0.9), ("b", 0.2), ("c", 0.5), ("d", 0.3))]
+    assert [row["key"] for row in least_certain(rows, 0.5)] == ["b", "d"]
+    assert [row["key"] for row in least_certain(rows, 0.01)] == ["b"]
+    assert least_certain(rows, 0.0) == []
+
+
+def test_sizes() -> None:
+    assert [
+        (f.width, f.height) for f in (preview_frame(1920, 1080), preview_frame(320, 240), preview_frame(640, 480, 90))
+    ] == [
+        (640, 360),
+        (320, 240),
+        (270, 360),
+    ]
+
+
+def test_previews_show_the_labelled_frames(tmp_path: Path) -> None:
+    film = barcodes.write(tmp_path / "film.mp4", 260, kind="b-frames")
+    dataset = make_dataset(tmp_path / "dataset", [film], clips=2)
+    assert keep_previews(dataset, 0.5, DecoderConfig(child=False)) == 1
+    row = min(read_manifest(dataset).to_pylist(), key=lambda row: row["mean_confidence"])
+    frames = decode_video((tmp_path / "dataset" / "previews" / f"{row['key']}.mp4").read_bytes())
+    assert frames.shape == (64, 240, 320, 3)
+    assert [barcodes.read(frame) for frame in frames] == [int(t * 30 / 17.5 + 1e-6) for t in range(64, 128)]
+    assert keep_previews(dataset, 0.5, DecoderConfig(child=False)) == 0
+    film.unlink()
+    assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0
