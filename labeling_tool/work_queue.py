@@ -70,7 +70,7 @@ def _own(session: Session, user_id: int, project_id: int, beside: int | None, no
         .where(
             Assignment.user_id == user_id,
             Task.project_id == project_id,
-            Assignment.state.in_(("returned", "leased", "paused", "expired", "released")),
+            Assignment.state.in_(("returned", "leased", "paused", "expired")),  # what was given back stays away
         )
         .order_by((Assignment.state == "returned").desc(), Assignment.seq.desc(), Assignment.id)
     ).all()

@@ -35,6 +35,15 @@ CHROMIUM_FLAGS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cheap argon2 within the test's own process: its real cost is tested once, and paid by real servers."""
+    from argon2 import PasswordHasher
+    from vidact.labeling_tool import passwords
+
+    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+
+
 class Postgres:
     """A cluster of its own on the loopback address, thrown away at the end."""
 

@@ -12,6 +12,7 @@ from vidact.labeling_tool import throttle, work_queue
 from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.models import AuditEntry, User, WebSession
+from vidact.labeling_tool.passwords import hash_password
 from vidact.labeling_tool.protection import BODY_LIMIT
 
 from tests.labeling_tool.running import PASSWORD
@@ -333,7 +334,10 @@ def test_headers_of_every_answer(client: TestClient) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-def test_passwords_are_argon2id(client: TestClient, context: Context) -> None:
+def test_passwords_are_argon2id(client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And slow enough to matter: 64 MiB and three passes, as argon2-cffi recommends."""
+    monkeypatch.undo()
+    assert hash_password(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     with context.database.read() as session:
         assert session.scalars(select(User.password_hash)).one().startswith("$argon2id$")
     add_people(context, 1)  # whose hash is none: logging in as them is refused, not an error

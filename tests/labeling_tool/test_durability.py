@@ -12,10 +12,9 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 from vidact.labeling_tool.models import Operation
-from vidact.labeling_tool.passwords import hash_password
 
 from tests.labeling_tool.conftest import open_context
-from tests.labeling_tool.running import PASSWORD, Script, Server
+from tests.labeling_tool.running import Script, Server
 from tests.labeling_tool.seeding import add_tasks
 
 CLIENTS = 8
@@ -140,8 +139,3 @@ def test_killed_three_times(tmp_path: Path, database_url: str | None) -> None:
 @pytest.mark.timeout(3600)
 def test_killed_fifty_times(tmp_path: Path, database_url: str | None) -> None:
     require_durable(kill_again_and_again(tmp_path, database_url, kills=50))
-
-
-def test_a_password_hash_is_slow_enough_to_matter() -> None:
-    """64 MiB and three passes: what argon2-cffi recommends; a cheaper setting would be found here."""
-    assert "m=65536,t=3" in hash_password(PASSWORD)

@@ -50,6 +50,7 @@ export class OperationLog {
   state: SaveState = "saved";
   message = "";
   leaseLost = false;
+  keptHere = true;
   onChange: (labelsChanged: boolean) => void = () => {};
 
   private seq: number;
@@ -203,7 +204,11 @@ export class OperationLog {
     const key = storageKey(this.user, this.assignment, this.client);
     if (this.pending.length) {
       const stored: Stored = { client: this.client, base_seq: this.seq, operations: this.pending };
-      localStorage.setItem(key, JSON.stringify(stored));
+      try {
+        localStorage.setItem(key, JSON.stringify(stored));
+      } catch {
+        this.keptHere = false; // storage is full or forbidden: the page must say so
+      }
     } else localStorage.removeItem(key);
   }
 
@@ -252,13 +257,19 @@ export async function sendLeftOver(user: number): Promise<number> {
     const stored = readStored(key);
     if (!stored) continue;
     try {
-      await post(`/api/assignments/${key.split(".")[3]}/operations`, {
-        client: stored.client,
-        base_seq: stored.base_seq,
-        operations: stored.operations.slice(0, 500).map(({ id, kind, payload, client_ms }) => ({ id, kind, payload, client_ms })),
-      });
+      while (stored.operations.length) {
+        const batch = stored.operations.slice(0, MOST_IN_BATCH);
+        const { seq } = await post<{ seq: number }>(`/api/assignments/${key.split(".")[3]}/operations`, {
+          client: stored.client,
+          base_seq: stored.base_seq,
+          operations: batch.map(({ id, kind, payload, client_ms }) => ({ id, kind, payload, client_ms })),
+        });
+        sent += batch.length;
+        stored.operations = stored.operations.slice(batch.length);
+        stored.base_seq = seq;
+        localStorage.setItem(key, JSON.stringify(stored));
+      }
       localStorage.removeItem(key);
-      sent += stored.operations.length;
     } catch {
       // it stays on this device; opening the task shows what is the matter
     }

@@ -47,7 +47,7 @@ export function useTask(assignment: number): { state: TaskState | null; share: n
         if (gone) return closePictures(opened.pictures);
         const log = new OperationLog(person.value!.id, assignment, opened.data.operations, opened.data.assignment.seq);
         const { assignment: row, mine: own } = opened.data;
-        const readOnly = row.finished && !(isStaff() && !own);
+        const readOnly = own ? row.finished : !row.finished; // reviewers correct what has been submitted
         mine = { opened, log, readOnly };
         if (log.recovered) say(`${log.recovered} edits from this device recovered`);
         setState(mine);
@@ -124,7 +124,7 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
   const failing = (error: unknown): void => say(error instanceof Error ? error.message : String(error), "bad");
 
   const submit = async (): Promise<void> => {
-    if (readOnly) return;
+    if (readOnly || !data.mine) return;
     try {
       if (!(await log.flush())) {
         say(log.message || "Edits are still on their way; they are kept on this device.", "bad");
@@ -183,7 +183,9 @@ export function SaveState({ log }: { log: OperationLog }) {
   const texts: Record<string, string> = {
     saved: log.saved.length ? `All edits saved · ${log.saved.length}` : "Nothing changed yet",
     saving: "Saving…",
-    offline: `Not connected: ${waiting} edits kept on this device`,
+    offline: log.keptHere
+      ? `Not connected: ${waiting} edits kept on this device`
+      : `Not connected, and this browser keeps nothing: leave the page open (${waiting} edits)`,
     conflict: "Edited in another window",
     login: "Logged out: edits kept on this device",
     closed: "Submitted elsewhere: edits kept on this device",

@@ -136,9 +136,11 @@ export function CleanPage({ state }: { state: TaskState }) {
               <Button hint={keyOf("redo")} onClick={() => state.log.redo()}>
                 Redo
               </Button>
-              <Button hint={keyOf("submit")} kind="primary" id="submit" class="whole" onClick={submit}>
-                Submit, next task
-              </Button>
+              {data.mine ? (
+                <Button hint={keyOf("submit")} kind="primary" id="submit" class="whole" onClick={submit}>
+                  Submit, next task
+                </Button>
+              ) : null}
             </div>
           )}
         </aside>

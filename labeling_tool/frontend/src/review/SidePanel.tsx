@@ -98,9 +98,11 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
           <Button hint={keyOf("redo")} onClick={() => control.log.redo()}>
             Redo
           </Button>
-          <Button hint={keyOf("submit")} kind="primary" id="submit" class="whole" onClick={onSubmit}>
-            Submit, next task
-          </Button>
+          {model.data.mine ? (
+            <Button hint={keyOf("submit")} kind="primary" id="submit" class="whole" onClick={onSubmit}>
+              Submit, next task
+            </Button>
+          ) : null}
         </div>
       )}
     </aside>

@@ -1,0 +1,128 @@
+"""Uploads: strangers' bytes, read only by a child process with limits, stored under names of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.devices import device_state_of
+from vidact.datasets.recordings import RecordingWriter
+from vidact.errors import VideoError
+from vidact.labeling_tool import limited
+from vidact.labeling_tool.app import create_app
+from vidact.labeling_tool.context import Context
+
+from tests.labeling_tool import barcodes
+from tests.labeling_tool.conftest import open_context
+from tests.labeling_tool.running import PASSWORD
+
+
+def new_project(client: TestClient, kind: str = "clean") -> int:
+    body = {"name": f"project of {kind}", "kind": kind, "spec": "doom" if kind == "actions" else None}
+    answer = client.post("/api/projects", json=body)
+    return int(answer.json()["id"])
+
+
+def send(client: TestClient, project: int, data: bytes) -> str:
+    answer = client.post(f"/api/uploads/{project}", content=data)
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["upload"])
+
+
+def stored(context: Context) -> list[str]:
+    return sorted(path.suffix for path in (context.folder / "uploads").iterdir())
+
+
+def test_a_video_becomes_tasks(client: TestClient, context: Context, tmp_path: Path) -> None:
+    project = new_project(client)
+    film = barcodes.write(tmp_path / "film.mp4", 100)
+    key = send(client, project, film.read_bytes())
+    body = {"video": key, "name": "../../etc/passwd", "frame_step_s": 0.5}
+    answer = client.post(f"/api/projects/{project}/import", json=body)
+    assert (answer.status_code, answer.json()) == (201, {"tasks": 1})
+    assert stored(context) == [".mp4"]
+    work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
+    task = client.get(f"/api/assignments/{work}").json()["task"]
+    assert task["source"] == ".. .. etc passwd"
+    assert client.get(task["pictures"]).status_code == 200
+
+
+def test_a_recording_becomes_tasks(client: TestClient, tmp_path: Path) -> None:
+    project = new_project(client, "actions")
+    spec = ActionSpec.load("doom")
+    with RecordingWriter(tmp_path / "play", fps=spec.tick_hz, size=(barcodes.WIDTH, barcodes.HEIGHT)) as writer:
+        for t in range(70):
+            buttons = np.zeros(spec.num_buttons, np.uint8)
+            buttons[0] = t >= 35
+            writer.write(barcodes.picture(t), device_state_of(spec, buttons, np.zeros(spec.num_axes)))
+    video = send(client, project, (tmp_path / "play.mp4").read_bytes())
+    lines = send(client, project, (tmp_path / "play.jsonl").read_bytes())
+    answer = client.post(f"/api/projects/{project}/import", json={"video": video, "lines": lines, "name": "play"})
+    assert answer.json() == {"tasks": 1}
+    work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
+    predictions = client.get(f"/api/assignments/{work}").json()["predictions"]
+    assert predictions["buttons"][0] == "0" * 35 + "1" * 35
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"not a video at all", "no_video"),
+        (b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "no_video"),
+        (b"ffconcat version 1.0\nfile '/etc/passwd'\n", "no_video"),
+        (b"\x00" * 5000, "no_video"),
+    ],
+)
+def test_what_is_no_video_is_refused_and_deleted(
+    client: TestClient, context: Context, data: bytes, reason: str
+) -> None:
+    project = new_project(client)
+    key = send(client, project, data)
+    answer = client.post(f"/api/projects/{project}/import", json={"video": key, "name": "film"})
+    assert answer.status_code == 422
+    assert answer.json()["message"].startswith("film cannot be used")
+    assert str(context.folder) not in answer.text  # nobody learns where things lie
+    assert reason
+    assert stored(context) == []
+
+
+def test_uploads_are_limited_to_the_byte(tmp_path: Path) -> None:
+    context = open_context(tmp_path / "data", upload_mib=1)
+    try:
+        with TestClient(create_app(context), base_url="http://127.0.0.1") as client:
+            csrf = client.post("/api/setup", json={"name": "ada", "password": PASSWORD}).json()["csrf"]
+            client.headers["x-csrf-token"] = csrf
+            project = new_project(client)
+
+            def chunks() -> Any:
+                for _ in range(20):
+                    yield b"x" * 100_000
+
+            assert client.post(f"/api/uploads/{project}", content=b"x" * (1 << 20)).status_code == 201
+            assert client.post(f"/api/uploads/{project}", content=b"x" * ((1 << 20) + 1)).status_code == 413
+            assert client.post(f"/api/uploads/{project}", content=chunks()).status_code in (400, 413)
+            assert stored(context) == [".upload"]
+    finally:
+        context.close()
+
+
+def test_only_what_was_uploaded_can_be_imported(client: TestClient) -> None:
+    project = new_project(client)
+    for key in ("../../labels", "ab" * 16, "/etc/passwd"):
+        answer = client.post(f"/api/projects/{project}/import", json={"video": key, "name": "x"})
+        assert answer.status_code in (404, 422)
+
+
+def test_the_child_is_stopped_when_it_takes_too_long(tmp_path: Path) -> None:
+    film = barcodes.write(tmp_path / "film.mp4", 30)
+    with pytest.raises(VideoError, match="timeout"):
+        limited.run_limited({"do": "probe", "path": str(film), "out": str(tmp_path / "index")}, wall_s=0.01)
+
+
+def test_a_child_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(VideoError, match="crashed"):
+        limited.run_limited({"do": "explode", "path": str(tmp_path / "film.mp4")})
