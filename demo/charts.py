@@ -105,12 +105,18 @@ def dot_plot(rows: Sequence[DotRow], scale: Scale, *, digits: int = 2, unit: str
                 marks += f'<i class="span {dot.kind}" style="left:{left:.2%};width:{right - left:.2%}"></i>'
             label = text(f"{dot.title}: {number(dot.value, digits)}{unit}" if dot.title else "")
             marks += f'<i class="dot {dot.kind}" style="left:{axis.share(dot.value):.2%}" title="{label}"></i>'
+        if row.scale is not None:  # an axis of its own has its own figures
+            marks += "".join(
+                f'<i class="tick-label" style="left:{axis.share(t):.2%}">{number(t, _digits(axis.ticks))}</i>'
+                for t in axis.ticks
+            )
         note = f'<span class="note">{row.note}</span>' if row.note else ""
         parts.append(
-            f'<div class="dot-row" role="listitem"><span class="name">{row.label}{note}</span>'
+            f'<div class="dot-row{" own" if row.scale else ""}" role="listitem">'
+            f'<span class="name">{row.label}{note}</span>'
             f'<span class="track">{marks}</span><span class="figure">{row.figure}</span></div>'
         )
-    if all(row.scale is None for row in rows):
+    if any(row.scale is None for row in rows):
         labels = "".join(
             f'<i style="left:{scale.share(t):.2%}">{number(t, _digits(scale.ticks))}</i>' for t in scale.ticks
         )

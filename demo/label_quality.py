@@ -21,6 +21,7 @@ from .filmstrip import Strip
 
 RESAMPLINGS = 1000
 RISK_POINTS = 40  # of the curve of errors against the share of ticks kept
+LEAST_BUTTONS = 4  # pressed in a clip that is shown
 SHOWN_BUTTONS = 7  # lanes on the page: more make it hard to read
 NAMES = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1")
 
@@ -119,24 +120,27 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
 
 
 def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
-    """Whole clips of `dataset` for the page: of those in which most happens, `count` from different recordings.
+    """Whole clips of `dataset` for the page, `count` of them, each of another map.
 
-    The choice looks at the labels alone, never at whether they are right.
+    Of the clips in which enough happens, those whose mean confidence is nearest to the dataset's median: neither the
+    best nor the worst, and the choice never looks at whether labels are right.
     """
     spec = ActionSpec.from_dict(read_dataset_json(str(dataset))["spec"])
     recordings = {recording.sha256: recording for recording in find_recordings([truth])}
     rows = read_manifest(str(dataset)).to_pylist()
     longest = max(row["valid_frames"] for row in rows)
     whole = [row for row in rows if row["valid_frames"] == longest]
-    busiest = sorted(whole, key=lambda row: (-sum(n > 0 for n in row["presses"].values()), row["key"]))
+    median = float(np.median([row["mean_confidence"] for row in rows]))
+    busy = [row for row in whole if sum(n > 0 for n in row["presses"].values()) >= LEAST_BUTTONS] or whole
     chosen: dict[str, dict[str, Any]] = {}
-    for row in busiest:
+    for row in sorted(busy, key=lambda row: (abs(row["mean_confidence"] - median), row["key"])):
+        recording = recordings[row["source_sha256"]]
         if len(chosen) < count:
-            chosen.setdefault(row["source_sha256"], row)
+            chosen.setdefault(recording.meta.get("map", recording.name), row)
     strips = []
-    for source, row in chosen.items():
+    for row in chosen.values():
         clip = decode_clip(row["key"], read_sample(str(dataset), row))
-        strips.append(_strip(clip, recordings[source], spec))
+        strips.append(_strip(clip, recordings[row["source_sha256"]], spec))
     return strips
 
 

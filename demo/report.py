@@ -28,8 +28,8 @@ class Media:
 
     strips: list[Strip] = field(default_factory=list)
     """Stretches of the labelled dataset."""
-    video: bytes | None = None
-    """An episode of the agent, mp4."""
+    videos: dict[str, bytes] = field(default_factory=dict)
+    """An episode (mp4) of some agents, by their names in the report."""
 
 
 def render(report: sections.Figures, media: Media) -> str:
@@ -48,14 +48,14 @@ def render(report: sections.Figures, media: Media) -> str:
             '<p class="lead">A player’s keys and mouse were recorded for a few minutes. From that a model learned '
             "which action lies between two frames; it labelled a larger pile of bare video, and an agent learned to "
             f"play from those labels. This page shows how well each step went, on {text(run['machine'])} in "
-            f"{duration(sum(report['seconds'].values()))}.</p></div>",
+            f"{duration(sum(report['seconds'].values())).replace(' ', '&nbsp;')}.</p></div>",
             sections.headline(report),
             sections.loop(report),
             sections_labels.labels(report, media.strips),
             sections_labels.accuracy(report),
             sections_labels.confidence(report),
             sections_labels.dataset(report),
-            sections_agent.agent(report, media.video),
+            sections_agent.agent(report, media.videos),
             sections_agent.curves(report),
             sections.time(report),
             sections.environment(report),

@@ -121,7 +121,12 @@ def loop(report: Figures) -> str:
 def time(report: Figures) -> str:
     """Seconds a stage, and the command that made each."""
     rows = [
-        Bar(label=text(name), value=seconds, figure=duration(seconds), mark=report["budget_s"].get(name) or None)
+        Bar(
+            label=text(report["titles"].get(name, name)),
+            value=seconds,
+            figure=duration(seconds),
+            mark=report["budget_s"].get(name) or None,
+        )
         for name, seconds in report["seconds"].items()
     ]
     commands = "\n".join(report["commands"].values())

@@ -13,9 +13,11 @@ AGENTS = (
     ("finetune", "Fine-tuned clone", "tuned", "the clone after playing itself: PPO with a KL to the clone"),
 )
 
+LABELS = {name: label for name, label, _, _ in AGENTS}
 
-def agent(report: Figures, video: bytes | None) -> str:
-    """Scores of all agents on the same seeds, and the agent's video."""
+
+def agent(report: Figures, videos: dict[str, bytes]) -> str:
+    """Scores of all agents on the same seeds, and videos of some of them by name."""
     shown = [(report[name], label, kind, note) for name, label, kind, note in AGENTS]
     ends = [end for figures, *_ in shown for end in figures["ci95"]]
     scale = Scale.over([0.0, *ends])
@@ -35,21 +37,19 @@ def agent(report: Figures, video: bytes | None) -> str:
         f"and the fine-tuned agent is {compare(tuned, clone)} the clone (“not clearly apart” means that the intervals "
         "overlap)."
     )
-    film = ""
-    if video:
-        film = (
-            f'<figure class="episode"><video controls loop muted playsinline preload="metadata" '
-            f'src="{data_uri(video, "video/mp4")}"></video>'
-            f"<figcaption>One episode of the {text(report['video']['agent'])}, as it was played "
-            f"(score {number(report['video']['score'], 1)}).</figcaption></figure>"
-        )
+    films = "".join(
+        f'<figure><video controls loop muted playsinline preload="metadata" src="{data_uri(video, "video/mp4")}">'
+        f"</video><figcaption>{LABELS[name]}: its first episode, score {number(report[name]['scores'][0], 1)}."
+        "</figcaption></figure>"
+        for name, video in videos.items()
+    )
     return section(
         "agent",
         "The agent",
         f"Task “{text(clone['task'])}”: {text(clone['about'])} Mean score of {clone['episodes']} episodes each, on the "
         f"same seeds, with a 95&nbsp;% interval. {words}",
         dot_plot(rows, scale),
-        film,
+        f'<div class="episodes">{films}</div>' if films else "",
     )
 
 

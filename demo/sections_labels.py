@@ -19,6 +19,10 @@ BASELINES = (
 )
 
 
+LEAST_SHARE = 0.0005  # of ticks in which a key is down, to be shown: less would print as 0.0 %
+LEAST_TICKS = 50  # behind a point of the reliability plot: fewer say nothing
+
+
 def labels(report: Figures, strips: list[Strip]) -> str:
     """Stretches of the labelled dataset: lanes under frames."""
     key = legend(
@@ -41,6 +45,9 @@ def accuracy(report: Figures) -> str:
     rows = []
     for name, label, note in METRICS:
         low, high = interval(idm, name)
+        shares = [figures[name] for figures in idm["baselines"].values() if figures.get(name) is not None]
+        # Keys are released most of the time, so that all accuracies lie near 1: on an axis from 0 they look alike.
+        close = Scale.over(shares, most=1.0) if name == "keypress_accuracy" and shares else None
         dots = [
             Dot(value=idm["baselines"][base].get(name), kind=kind, title=meaning) for base, meaning, kind in BASELINES
         ]
@@ -50,6 +57,7 @@ def accuracy(report: Figures) -> str:
                 note=note,
                 dots=[*dots, Dot(value=idm[name], low=low, high=high, title="IDM")],
                 figure=percent(idm[name]) if name == "keypress_accuracy" else number(idm[name]),
+                scale=close,
             )
         )
     for axis, value in idm["mouse_r2"].items():
@@ -124,9 +132,11 @@ def confidence(report: Figures) -> str:
     """Whether the model knows when it is wrong: reliability, and error against the share of ticks kept."""
     quality = report["label_quality"]
     reliability, risk = quality["reliability"], quality["risk_coverage"]
+    enough = [i for i, ticks in enumerate(reliability["ticks"]) if ticks >= LEAST_TICKS]
+    points = [reliability["confidence"][i] for i in enough], [reliability["right"][i] for i in enough]
     unit = Scale.over([0, 1], least=0.0, most=1.0)
     left = line_plot(
-        [Series("labels", reliability["confidence"], reliability["right"], points=True)],
+        [Series("labels", *points, points=True)],
         title="Is the confidence true?",
         x_label="confidence that the whole label of a tick is right",
         y_label="share of such labels that are right",
@@ -180,6 +190,7 @@ def dataset(report: Figures) -> str:
             mark=quality["true_press_share"].get(name),
         )
         for name, share in sorted(data["press_share"].items(), key=lambda item: -item[1])
+        if max(share, quality["true_press_share"].get(name, 0.0)) >= LEAST_SHARE
     ]
     rows = []
     for name, label, _ in METRICS:
@@ -190,7 +201,7 @@ def dataset(report: Figures) -> str:
                 label=label,
                 dots=[
                     Dot(value=report["idm"][name], kind="base hollow", title="held-out recordings"),
-                    Dot(value=quality[name], title="labelled pile"),
+                    _pile_dot(quality, name, quality[name]),
                 ],
                 figure=number(quality[name], 3),
             )
@@ -201,7 +212,7 @@ def dataset(report: Figures) -> str:
                 label=f"Mouse R², {text(axis)}",
                 dots=[
                     Dot(value=report["idm"]["mouse_r2"].get(axis), kind="base hollow", title="held-out recordings"),
-                    Dot(value=value, title="labelled pile"),
+                    _pile_dot(quality, f"mouse_r2.{axis}", value),
                 ],
                 figure=number(value, 3),
             )
@@ -219,3 +230,8 @@ def dataset(report: Figures) -> str:
         bars(press),
         legend([("bar model", "in the labels"), ("mark", "in truth")]),
     )
+
+
+def _pile_dot(quality: Figures, name: str, value: float | None) -> Dot:
+    low, high = interval(quality, name)
+    return Dot(value=value, low=low, high=high, title="labelled pile")

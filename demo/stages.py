@@ -69,6 +69,7 @@ class Outcome:
 
     name: str
     key: str
+    title: str = ""
     state: str = "started"
     """`started` or `done`."""
     seconds: float = 0.0
@@ -137,7 +138,7 @@ class Chain:
             log("  This step was stopped before its end: it goes on from there.")
         else:
             self._clear(stage)
-            outcome = Outcome(name=stage.name, key=key)
+            outcome = Outcome(name=stage.name, key=key, title=stage.title)
         outcome.state, outcome.budget_s, outcome.command = "started", stage.budget_s, stage.command
         self._write(outcome)
         begun, before = time.monotonic(), outcome.seconds

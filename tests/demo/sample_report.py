@@ -69,7 +69,11 @@ def sample_figures() -> dict[str, Any]:
             "tick_error": 0.41,
             "mean_confidence": 0.62,
             "error_at_80": 0.33,
-            "reliability": {"confidence": [0.1, 0.3, 0.5, 0.7, 0.9], "right": [0.12, 0.28, 0.53, 0.69, 0.88]},
+            "reliability": {
+                "confidence": [0.1, 0.3, 0.5, 0.7, 0.9],
+                "right": [0.12, 0.28, 0.53, 0.69, 0.88],
+                "ticks": [900] * 5,
+            },
             "risk_coverage": {"kept": list(grid), "wrong": list(0.41 * grid**1.4)},
             "true_press_share": {name: value * 1.1 for name, value in share.items()},
         },
@@ -89,7 +93,6 @@ def sample_figures() -> dict[str, Any]:
         "clone": _score(42.1, 36.9, 47.5),
         "clone_true_labels": _score(45.0, 39.2, 50.4),
         "finetune": _score(48.3, 42.6, 54.2),
-        "video": {"agent": "fine-tuned clone", "score": 55.0},
         "curves": [
             {
                 "title": "IDM",
@@ -109,6 +112,7 @@ def sample_figures() -> dict[str, Any]:
         ],
         "seconds": {"record labelled play": 61.0, "train the IDM": 362.0, "label": 88.0, "clone": 150.0},
         "budget_s": {"record labelled play": 70.0, "train the IDM": 360.0, "label": 100.0, "clone": 150.0},
+        "titles": {"label": "Label the pile"},
         "commands": {"label": "vidact label runs/demo/unlabelled --idm runs/demo/idm --out runs/demo/dataset"},
         "peak_memory_bytes": 5_100_000_000,
     }
@@ -126,7 +130,7 @@ def _score(mean: float, low: float, high: float) -> dict[str, Any]:
     }
 
 
-def sample_media(video: bytes | None = None) -> Media:
+def sample_media(video: bytes = b"") -> Media:
     """Two strips of a moving gradient, with labels that are right most of the time."""
     draw = np.random.default_rng(0)
     ticks = 128
@@ -148,4 +152,4 @@ def sample_media(video: bytes | None = None) -> Media:
         true_camera=camera,
         confidence=np.clip(draw.normal(0.7, 0.1, ticks), 0, 1),
     )
-    return Media(strips=[strip, strip], video=video)
+    return Media(strips=[strip, strip], videos={"clone": video} if video else {})

@@ -77,7 +77,7 @@ def test_the_report_has_every_figure(finished: tuple[Path, str]) -> None:
     assert report["peak_memory_bytes"] > 100e6
     page = (folder / "report.html").read_text()
     assert page.count("data:image/jpeg;base64,") >= 1
-    assert page.count("data:video/mp4;base64,") == 1
+    assert page.count("data:video/mp4;base64,") == 2
 
 
 def test_a_second_run_reuses_every_step(finished: tuple[Path, str]) -> None:
