@@ -27,13 +27,15 @@ UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_F
 
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
-RECORD_S = (6.0, 4.5)
-EVALUATE_S = (15.0, 4.0)
-LABEL_S = (20.0, 3.0)
-PACK_S = (5.0, 1.5)
-TRAIN_IDM_S = (10.0, 2.0)  # decoding the labelled play, beside the minutes of training themselves
-CLONE_S = 15.0
-PLAY_S = (10.0, 1.5)  # a second and a half for each episode
+RECORD_S = (4.0, 4.0)
+TRAIN_IDM_S = (10.0, 1.5)  # decoding and calibration, beside the minutes of training themselves
+EVALUATE_S = (12.0, 2.0)
+LABEL_S = (20.0, 2.1)
+VERIFY_S = (3.0, 0.1)
+COMPARE_S = (5.0, 0.5)
+PACK_S = (5.0, 1.7)
+TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
+PLAY_S = (8.0, 2.0)  # so much for each episode, not minute
 
 
 def run_demo(config: DemoConfig) -> int:
@@ -87,7 +89,8 @@ def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
                 minutes=minutes,
                 seed=1000 * seed + number,  # other play on every pile
                 maps=maps,
-                chunk_minutes=round(min(1.0, max(LEAST_MINUTES, minutes / 4)), 3),
+                # Intervals are drawn over recordings: many short ones tell more than a few long ones.
+                chunk_minutes=round(min(1.0, max(LEAST_MINUTES, minutes / 12)), 3),
             ),
             outputs=(out / name,),
             budget_s=RECORD_S[0] + RECORD_S[1] * minutes,
@@ -169,7 +172,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             verb="verify",
             settings=VerifyConfig(dataset=str(out / "dataset")),
             after=("label",),
-            budget_s=10 + 0.3 * amounts.unlabelled,
+            budget_s=VERIFY_S[0] + VERIFY_S[1] * amounts.unlabelled,
         ),
         Stage(
             name="label-quality",
@@ -180,7 +183,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             settings={"dataset": str(out / "dataset"), "truth": str(out / "truth")},
             after=("label", "record-truth"),
             outputs=(quality,),
-            budget_s=5 + 0.5 * amounts.unlabelled,
+            budget_s=COMPARE_S[0] + COMPARE_S[1] * amounts.unlabelled,
         ),
         Stage(
             name="pack-truth",
@@ -207,7 +210,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
             ),
             after=(after,),
             outputs=(out / name,),
-            budget_s=60 * amounts.clone + CLONE_S,
+            budget_s=60 * amounts.clone + TRAIN_POLICY_S,
         )
 
     def play(who: str, after: tuple[str, ...], title: str, story: str) -> Stage:
@@ -254,7 +257,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
             settings=finetune,
             after=("clone",),
             outputs=(out / "finetune",),
-            budget_s=60 * amounts.finetune + CLONE_S,
+            budget_s=60 * amounts.finetune + TRAIN_POLICY_S,
         ),
         play("finetune", ("finetune",), "Let the fine-tuned agent play", "Once more on the same seeds."),
     ]  # fmt: skip
@@ -275,7 +278,7 @@ def _report(config: DemoConfig) -> Stage:
         settings=config,
         after=before,
         outputs=(out / "report.html", out / "report.json"),
-        budget_s=10.0,
+        budget_s=25.0,
     )
 
 

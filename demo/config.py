@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError
 
-DEFAULT_HOURS = 1.0
+DEFAULT_HOURS = 0.8
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
 LEAST_MINUTES = 0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
 
@@ -53,7 +53,7 @@ class Amounts:
         Training grows a little slower than play: 20 minutes of play were learnt in 6, 80 in 20 (on two CPU cores).
         """
         scale = hours / DEFAULT_HOURS
-        heldout, validation = max(5.0 * scale, 4 * LEAST_MINUTES), max(3.0 * scale, 2 * LEAST_MINUTES)
+        heldout, validation = max(4.0 * scale, 4 * LEAST_MINUTES), max(2.0 * scale, 2 * LEAST_MINUTES)
         labelled = max(hours * 60 - heldout - validation, 4 * LEAST_MINUTES) / (1 + UNLABELLED_PER_LABELLED)
         growth = scale**0.85
         return Amounts(
@@ -62,7 +62,7 @@ class Amounts:
             heldout=round(heldout, 3),
             validation=round(validation, 3),
             train_idm=round(6.0 * growth, 2),
-            clone=round(2.0 * growth, 2),
-            finetune=round(2.0 * growth, 2),
-            episodes=max(2, min(32, round(64 * scale))),
+            clone=round(1.5 * growth, 2),
+            finetune=round(1.0 * growth, 2),
+            episodes=max(2, min(32, round(20 * scale))),
         )
