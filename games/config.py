@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -51,3 +52,37 @@ class RecordDoomConfig:
             sizes = ", ".join(f"{w}x{h}" for w, h in FRAME_SIZES)
             raise ConfigError(f"width, height: {self.width}x{self.height} is not offered; use one of {sizes}")
         parse_maps(self.maps)
+
+    @property
+    def processes(self) -> int:
+        """How many recordings are made at a time."""
+        return self.jobs or os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordFreedoomDemosConfig:
+    """Record people's play from Freedoom's demos: `vidact record freedoom-demos --out runs/people`."""
+
+    out: str
+    """Folder for the recordings, one for each player of each demo."""
+    demos: str = "all"
+    """`all`, or names such as `freedoom1-DEMO2` or `MAP10`, separated by commas."""
+    jobs: Annotated[int, tyro.conf.arg(aliases=["-j"])] = 0
+    """Worker processes; 0 takes one a core."""
+    width: int = 640
+    """Width of the frames in pixels, a multiple of 320."""
+    height: int = 400
+    """Height of the frames in pixels, the same multiple of 200."""
+
+    def __post_init__(self) -> None:
+        if self.width % 320 or self.height % 200 or self.width // 320 != self.height // 200 or self.width < 320:
+            raise ConfigError(
+                f"width, height: {self.width}x{self.height} is not a multiple of 320x200, such as 640x400"
+            )
+        if self.jobs < 0:
+            raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
+
+    @property
+    def processes(self) -> int:
+        """How many recordings are made at a time."""
+        return self.jobs or os.cpu_count() or 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,11 +70,10 @@ def record_doom(config: RecordDoomConfig) -> int:
     frames = sum(c.tics for c in chunks)
     if len(todo) < len(chunks):
         log(f"{out}: {len(chunks) - len(todo)} of {len(chunks)} recordings are there already")
-    jobs = min(config.jobs or os.cpu_count() or 1, max(len(todo), 1))
     with Progress("Recording Doom", total=frames, unit="frames") as progress:
         progress.resume_at(frames - sum(c.tics for c in todo))
         items = [(chunk, out, config) for chunk in todo]
-        for n in record_in_processes(_record_item, items, jobs, where=out):
+        for n in record_in_processes(_record_item, items, config.processes, where=out):
             progress.advance(n)
     return 0
 
