@@ -36,6 +36,8 @@ class LayoutConfig:
     """Share of the sources that goes to the split `test`."""
     seed: int = 0
     """Seed of the hash that deals out splits."""
+    near_duplicates: bool = True
+    """Look at pictures of videos that are equally long, and plan re-encodes of one only once."""
 
     def __post_init__(self) -> None:
         ok = self.segment_ticks >= 256 and self.segment_ticks % CLIP_TICKS == 0
@@ -117,36 +119,13 @@ class PlanConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LabelConfig:
-    """Label strangers' video: plan what is new, label it through Apache Beam, verify it.
+class EngineConfig:
+    """How a job over shards is run: workers, engine, restarts, displays."""
 
-    Running it again does only what is missing.
-
-    Example:
-        vidact label videos/ --idm runs/idm --out dataset --workers 2
-    """
-
-    sources: tyro.conf.Positional[tuple[str, ...]]
-    """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
-    idm: str
-    """The inverse dynamics model: a checkpoint folder. Its action spec is the dataset's."""
-    out: str
-    """The dataset: a folder or a bucket prefix."""
     workers: int = 0
     """Worker processes on this machine; 0 for one a core (or one a GPU)."""
     device: str = "auto"
     """Where the model runs: `auto`, `cpu`, `cuda`, `cuda:1` …"""
-    layout: LayoutConfig = field(default_factory=LayoutConfig)
-    filter: FilterConfig = field(default_factory=FilterConfig)
-    decoder: DecoderConfig = field(default_factory=DecoderConfig)
-    chroma: str = "420"
-    """Chroma of the clips' video: `420` (plays everywhere) or `444` (2-4 dB nearer to the source)."""
-    strict: bool = False
-    """Exit 1 when anything went to the dead letters."""
-    drop_missing: bool = False
-    """Send what is missing or changed since it was planned to the dead letters, instead of waiting for its return."""
-    retry_quarantined: bool = False
-    """Try segments again that killed their worker twice."""
     allow_other_environment: bool = False
     """Go on with a dataset that was begun under other library versions, CPU or GPU (the bytes of the rest may differ;
     recorded in dataset.json)."""
@@ -164,12 +143,10 @@ class LabelConfig:
     metrics_port: int = 0
     """Serve the progress as Prometheus metrics on this port of the loopback interface; 0 for not."""
     verify: bool = True
-    """Verify the dataset at the end."""
+    """Verify what is new at the end."""
 
     def __post_init__(self) -> None:
-        _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
         _require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
-        _require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
         _require(self.stall_s > 0, "stall_s", self.stall_s, "above 0")
         _require(self.max_restarts >= 0, "max_restarts", self.max_restarts, "0 or more")
         _require(0 <= self.metrics_port < 65536, "metrics_port", self.metrics_port, "a port, or 0")
@@ -179,3 +156,73 @@ class LabelConfig:
                 "outputs, computes only the last branch, and reports DONE; use `local` or a portable runner "
                 "(docs/labelling.md)"
             )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelConfig(EngineConfig):
+    """Label strangers' video: plan what is new, label it through Apache Beam, verify it.
+
+    Running it again does only what is missing.
+
+    Example:
+        vidact label videos/ --idm runs/idm --out dataset --workers 2
+    """
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
+    idm: str
+    """The inverse dynamics model: a checkpoint folder. Its action spec is the dataset's."""
+    out: str
+    """The dataset: a folder or a bucket prefix."""
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    chroma: str = "420"
+    """Chroma of the clips' video: `420` (plays everywhere) or `444` (2-4 dB nearer to the source)."""
+    strict: bool = False
+    """Exit 1 when anything went to the dead letters."""
+    drop_missing: bool = False
+    """Send what is missing or changed since it was planned to the dead letters, instead of waiting for its return."""
+    retry_quarantined: bool = False
+    """Try segments again that killed their worker twice."""
+
+    def __post_init__(self) -> None:
+        EngineConfig.__post_init__(self)  # `super()` does not work in dataclasses with slots
+        _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        _require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelabelConfig(EngineConfig):
+    """Labels of another IDM for the same pixels: a new dataset in which only the labels differ.
+
+    Example:
+        vidact relabel dataset --idm runs/better-idm --out dataset2
+    """
+
+    dataset: tyro.conf.Positional[str]
+    """A finished dataset."""
+    idm: str
+    """The model that labels; its action spec must be the dataset's."""
+    out: str
+    """The dataset to write: a folder or a bucket prefix."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RemoveConfig:
+    """Take sources out of a dataset for good, as their owners may ask: pixels, labels, names.
+
+    Shards are rewritten without them; a tombstone with the hash of the content stays, so that labelling again does not
+    bring it back.
+
+    Example:
+        vidact remove dataset --source 3f786850e387
+    """
+
+    dataset: tyro.conf.Positional[str]
+    """The dataset: a folder or a bucket prefix."""
+    source: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
+    """URI of a source, its content hash, or the beginning of one (8 digits at least); several by repeating it."""
+
+    def __post_init__(self) -> None:
+        _require(len(self.source) > 0, "source", self.source, "at least one URI or content hash")

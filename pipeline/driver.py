@@ -2,17 +2,20 @@
 
     python -m vidact.pipeline.driver RUN_FOLDER WORKERS RUNNER [--beam-option ...]
 
-Exit codes: 0 the pipeline is done, 2 the user's mistake (the message is the last line), 70 a worker died, 1 anything
-else (the traceback is in the log).
+Exit codes: 0 the pipeline is done, 2 the user's mistake (the message is the last line), 70 a worker died, 74 a disk or
+bucket failed, 1 anything else (the traceback is in the log).
 """
 
 from __future__ import annotations
 
+import builtins
 import logging
 import os
+import re
 import signal
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 from ..errors import VidactError
@@ -20,6 +23,9 @@ from .runfolder import RunFolder
 from .settings import WorkerSettings
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
+STORAGE_FAILED = 74  # EX_IOERR
+STORAGE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.", "pyarrow.")
+RAISED = re.compile(r"^([\w.]+)(?:: (.*))?$", re.MULTILINE)  # the last line of a traceback: `package.Error: message`
 
 
 def main(argv: list[str]) -> int:
@@ -33,16 +39,40 @@ def main(argv: list[str]) -> int:
             _run_local(settings, run, workers)
         else:
             _run_portable(settings, runner, options)
-    except VidactError as error:
+    except Exception as error:
+        logging.getLogger(__name__).exception("the pipeline failed")
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    """The exit code for what a pipeline raised. Beam passes on what a worker process raised as the text of its own."""
+    if isinstance(error, VidactError):
         print(f"{USER_MISTAKE}{error}", file=sys.stderr, flush=True)
         return 2
-    except RuntimeError as error:  # Beam wraps what a worker raised, as text
-        mistake = _user_mistake(str(error))
-        if mistake is None:
-            raise
-        print(f"{USER_MISTAKE}{mistake}", file=sys.stderr, flush=True)
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    raised = [(name, message) for name, message in RAISED.findall(text) if _is_exception(name)]
+    name, message = raised[-1] if raised else (_full_name(error), str(error))
+    if name.startswith("vidact.errors."):
+        print(f"{USER_MISTAKE}{message}", file=sys.stderr, flush=True)
         return 2
-    return 0
+    print(f"{name}: {message}", file=sys.stderr, flush=True)
+    return STORAGE_FAILED if _is_storage(name, error) else 1
+
+
+def _is_exception(name: str) -> bool:
+    return name.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Interrupt", "Exit", "Failed", "Interrupted"))
+
+
+def _is_storage(name: str, error: Exception) -> bool:
+    known = getattr(builtins, name, None)
+    if isinstance(known, type):
+        return issubclass(known, OSError)
+    return isinstance(error, OSError) or name.startswith(STORAGE_PACKAGES)
+
+
+def _full_name(error: Exception) -> str:
+    return traceback.format_exception_only(type(error), error)[-1].split(":", 1)[0].strip()
 
 
 USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log
@@ -117,15 +147,6 @@ def _die_with_supervisor() -> None:
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=watch, name="watch_supervisor", daemon=True).start()
-
-
-def _user_mistake(text: str) -> str | None:
-    """The message of one of our own exceptions in a traceback that Beam passed on as text."""
-    for line in reversed(text.splitlines()):
-        name, separator, message = line.strip().partition(": ")
-        if separator and name.startswith("vidact.errors."):
-            return message
-    return None
 
 
 if __name__ == "__main__":

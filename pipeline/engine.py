@@ -7,23 +7,29 @@ a worker reads, decodes, labels, writes and commits a shard in one go, so no pix
 from __future__ import annotations
 
 import logging
-import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from ..datasets.commits import committed_shards
+from .. import storage
+from ..datasets.commits import committed_shards, split_of_shard
 from ..errors import DatasetError
+from .decode import open_decoder
 from .label import ShardLabeller, ShardOptions, ShardOutcome, ShardTask
 from .plan import read_plan
+from .relabel import ShardRelabeller
 from .runfolder import RunFolder
 from .settings import WorkerSettings
 
-_LOADED: dict[tuple[str, str], Any] = {}  # the model of this process: loaded once, whatever the runner makes of DoFns
+if TYPE_CHECKING:  # torch is for workers; the driver does without
+    from ..idm.predict import Predictor
+
+# The model of this process: loaded once, whatever the runner makes of DoFns.
+_LOADED: dict[tuple[str, str], Predictor] = {}
 
 
 def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection:
@@ -39,7 +45,13 @@ def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection
 
 
 def open_tasks(settings: WorkerSettings) -> Iterator[ShardTask]:
-    """The shards of the plan that have no record yet, in order."""
+    """The shards that have no record yet, in order: of the plan, or of the dataset that gets new labels."""
+    if settings.relabel_from:
+        done = set(committed_shards(settings.dataset))
+        for shard in committed_shards(settings.relabel_from):
+            if shard not in done:
+                yield ShardTask(shard=shard, split=split_of_shard(shard))
+        return
     plan = read_plan(settings.dataset)
     if plan is None:
         raise DatasetError(f"{settings.dataset}: there is no plan; run `vidact plan` or `vidact label` with sources")
@@ -92,35 +104,18 @@ class Worker:
     """What a process needs to label shards: model, decoder, run folder. Made inside the process, never sent to it."""
 
     def __init__(self, settings: WorkerSettings):
-        from .decode import open_decoder
-
         self.settings = settings
-        self.predictor = load_predictor(settings.idm, settings.device)
-        self.decoder = open_decoder(settings.decoder, self.predictor.spec.frame)
         self.run = RunFolder(Path(settings.run_folder)) if settings.run_folder else None
-        self.options = ShardOptions(
-            dataset=settings.dataset,
-            filter=settings.filter,
-            chroma=settings.chroma,
-            drop_missing=settings.drop_missing,
-        )
+        self.predictor = load_predictor(settings.idm, settings.device, self.run)
+        self.decoder = None if settings.relabel_from else open_decoder(settings.decoder, self.predictor.spec.frame)
+        self._at: tuple[str, int] | None = None
+        self._shard = ""
+        self.labeller = self._labeller()
 
     def label(self, task: ShardTask) -> ShardOutcome:
         """Label one shard, telling the supervisor where it is."""
-        spool = self.run.spool if self.run is not None else Path(tempfile.gettempdir())
-        at: list[int | None] = [None]
-
-        def alive(segment: int) -> None:
-            if self.run is None:
-                return
-            if segment != at[0]:
-                self.run.at(task.shard, segment)
-                at[0] = segment
-            else:
-                self.run.touch(task.shard)
-
-        labeller = ShardLabeller(self.predictor, self.decoder, self.options, spool=spool, alive=alive)
-        outcome = labeller.label(task)
+        self._shard, self._at = task.shard, None
+        outcome = self.labeller.label(task)
         if self.run is not None:
             self.run.left(task.shard)
             if outcome.status == "waiting":
@@ -131,10 +126,37 @@ class Worker:
 
     def close(self) -> None:
         """Stop the decoder."""
-        self.decoder.close()
+        if self.decoder is not None:
+            self.decoder.close()
+
+    def _labeller(self) -> ShardLabeller | ShardRelabeller:
+        spool = self.run.spool if self.run is not None else Path(tempfile.gettempdir())
+        settings = self.settings
+        # A local dataset spools beside its shards, so that a shard gets to its place by a rename.
+        beside = None if storage.local_path(settings.dataset) is not None else spool
+        if self.decoder is None:
+            return ShardRelabeller(
+                self.predictor, settings.relabel_from, settings.dataset, spool=beside, alive=self._alive
+            )
+        options = ShardOptions(
+            dataset=settings.dataset,
+            filter=settings.filter,
+            chroma=settings.chroma,
+            drop_missing=settings.drop_missing,
+        )
+        return ShardLabeller(self.predictor, self.decoder, options, spool=beside, downloads=spool, alive=self._alive)
+
+    def _alive(self, segment: int) -> None:
+        if self.run is None:
+            return
+        if self._at != (self._shard, segment):
+            self.run.at(self._shard, segment)
+            self._at = self._shard, segment
+        else:
+            self.run.touch(self._shard)
 
 
-def load_predictor(idm: str, device: str) -> Any:
+def load_predictor(idm: str, device: str, run: RunFolder | None = None) -> Predictor:
     """The model of this process, one thread on a CPU, so that labels do not depend on the number of cores."""
     import torch
 
@@ -142,14 +164,13 @@ def load_predictor(idm: str, device: str) -> Any:
 
     if (idm, device) not in _LOADED:
         torch.set_num_threads(1)
-        _LOADED[idm, device] = Predictor.load(idm, device=_own_device(device), threads=1)
+        _LOADED[idm, device] = Predictor.load(idm, device=_own_device(device, run), threads=1)
     return _LOADED[idm, device]
 
 
-def _own_device(device: str) -> str:
-    """One GPU a worker where there are several: workers take them in turn by their process number."""
+def _own_device(device: str, run: RunFolder | None) -> str:
+    """One GPU a worker, where there are several and none was named."""
     import torch
 
-    if device != "auto" or not torch.cuda.is_available() or torch.cuda.device_count() < 2:
-        return device
-    return f"cuda:{os.getpid() % torch.cuda.device_count()}"
+    gpus = torch.cuda.device_count() if device == "auto" and torch.cuda.is_available() else 0
+    return f"cuda:{run.claim(gpus)}" if gpus > 1 and run is not None else device

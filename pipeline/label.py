@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,12 +19,15 @@ from ..datasets.clips import Clip, clip_key, clip_meta, clip_ranges
 from ..datasets.commits import DeadLetter, is_committed
 from ..datasets.shards import ShardWriter
 from ..errors import VideoError
-from ..idm.predict import Predictor
 from .config import FilterConfig
 from .decode import Decoder, TickReader
 from .filter import StaticFilter, Verdicts
 from .layout import Segment
 from .probe import fingerprint, local_copy
+from .source_statistics import degrees_for_record, total_degrees
+
+if TYPE_CHECKING:  # torch is for workers; the driver does without
+    from ..idm.predict import Predictor
 
 BATCH_TICKS = 64  # frames handed to the model at a time: one stride of its windows
 COMMITTING = -1  # instead of a segment's position
@@ -39,7 +43,7 @@ class ShardTask:
 
     shard: str
     split: str
-    segments: tuple[Segment, ...]
+    segments: tuple[Segment, ...] = ()
     quarantined: tuple[int, ...] = ()
     """Segments that killed their worker twice: they go to the dead letters unread."""
 
@@ -70,7 +74,8 @@ class ShardLabeller:
 
     Args:
         alive: called with the segment's position whenever work has gone on; a watchdog looks at it.
-        spool: a local folder for what is not finished.
+        spool: a local folder for unfinished shards; None for beside the dataset, which must be local.
+        downloads: a local folder for sources that lie elsewhere.
     """
 
     def __init__(
@@ -80,12 +85,13 @@ class ShardLabeller:
         options: ShardOptions,
         *,
         spool: Path | None = None,
+        downloads: Path | None = None,
         alive: Callable[[int], None] = lambda segment: None,
     ):
         self.predictor, self.decoder, self.options = predictor, decoder, options
         self.spec: ActionSpec = predictor.spec
         self.filter = StaticFilter(options.filter)
-        self.spool, self.alive = spool, alive
+        self.spool, self.downloads, self.alive = spool, downloads, alive
 
     def label(self, task: ShardTask) -> ShardOutcome:
         """Label and commit a shard, unless it has its record already."""
@@ -95,16 +101,22 @@ class ShardLabeller:
         with ShardWriter(
             self.options.dataset, task.shard, self.spec, chroma=self.options.chroma, spool=spool
         ) as writer:
+            turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             try:
                 for segments in _by_source(task.segments):
-                    self._label_source(segments, task, writer)
+                    turned[segments[0].source_sha256] = self._label_source(segments, task, writer)
             except SourceMissingError as error:
                 return ShardOutcome(task.shard, "waiting", str(error))
             self.alive(COMMITTING)
-            record = writer.commit({"planned_ticks": sum(segment.ticks for segment in task.segments)})
+            record = writer.commit(
+                {
+                    "planned_ticks": sum(segment.ticks for segment in task.segments),
+                    "degrees": degrees_for_record(turned),
+                }
+            )
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
-    def _label_source(self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter) -> None:
+    def _label_source(self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter) -> np.ndarray:
         first = segments[0]
         todo = []
         for segment in segments:
@@ -112,12 +124,13 @@ class ShardLabeller:
                 _dead(writer, segment, "label", "killed_worker", "its worker died twice in this segment")
             else:
                 todo.append(segment)
+        turned = np.zeros(self.spec.num_axes)
         if not todo:
-            return
+            return turned
         with ExitStack() as stack:
             try:
                 mark, _ = fingerprint(first.source_uri)
-                path = stack.enter_context(local_copy(first.source_uri, self.spool))
+                path = stack.enter_context(local_copy(first.source_uri, self.downloads))
                 self.alive(todo[0].segment)
                 found = self.decoder.probe(path, self.spec.tick_hz)
                 if found.sha256 != first.source_sha256:
@@ -129,7 +142,7 @@ class ShardLabeller:
                 reason = "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
                 for segment in todo:
                     _dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
-                return
+                return turned
             reader = TickReader(
                 self.decoder,
                 path,
@@ -142,9 +155,11 @@ class ShardLabeller:
                 self.alive(segment.segment)
                 for clip in self._clips(segment, reader, writer):
                     writer.add(clip)
+                    turned += total_degrees(clip.camera)
                     self.alive(segment.segment)
             if not self.options.drop_missing and _gone(first.source_uri, mark):
                 raise SourceMissingError(f"{first.source_uri} changed while it was read")
+        return turned
 
     def _clips(self, segment: Segment, reader: TickReader, writer: ShardWriter) -> Iterator[Clip]:
         keep = (segment.start_tick, segment.end_tick)

@@ -112,6 +112,7 @@ def lay_out(
         split = split_of(source.group or source.sha256, config.seed, fractions)
         by_split.setdefault(split, []).append(source)
     segments: list[Segment] = []
+    episodes: dict[str, str] = {}
     for split in SPLITS:
         pieces = [
             (source, a, b) for source in by_split.get(split, ()) for a, b in segment_bounds(source.ticks, longest)
@@ -123,17 +124,18 @@ def lay_out(
         bins = min(max(math.ceil(ticks / config.shard_ticks), share), len(pieces))
         first = (first_shard or {}).get(split, 0)
         position: dict[int, int] = {}
+        names: dict[int, str] = {}  # equal strings are one object: a plan may have millions of segments
         for (source, start, end), place in zip(pieces, pack([b - a for _, a, b in pieces], bins), strict=True):
             index = position.get(place, 0)
             position[place] = index + 1
             segments.append(
                 Segment(
-                    shard=f"{split}-{first + place:05d}",
+                    shard=names.setdefault(place, f"{split}-{first + place:05d}"),
                     segment=index,
                     split=split,
                     source_uri=source.uri,
                     source_sha256=source.sha256,
-                    episode_id=source.sha256[:12],
+                    episode_id=episodes.setdefault(source.sha256, source.sha256[:12]),
                     start_tick=start,
                     end_tick=end,
                     source_ticks=source.ticks,

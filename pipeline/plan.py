@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 
 from .. import storage
 from ..datasets.actions import ActionSpec
+from ..datasets.commits import DeadLetter, committed_shards
 from ..errors import DatasetError
 from ..progress import log
 from .config import DecoderConfig, LayoutConfig, PlanConfig
 from .layout import Planned, Segment, lay_out
-from .probe import SourceRecord, fingerprint, probe_all
+from .near_duplicates import DIGITS, find_near_duplicates
+from .probe import Prober, SourceRecord, fingerprint
 from .sources import Source, find_sources
 
 PLAN_FILE = "plan.parquet"
@@ -93,53 +95,73 @@ def make_plan(
             "use the action spec of the plan, or another --out"
         )
     old = old or Plan(tick_hz)
-    new_sources = [source for source in find_sources(names) if not _is_known(source, old)]
+    known = {record.uri: record for record in old.sources}
+    new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
     if not new_sources and old.sources:
         return old
-    probed = probe_all(new_sources, tick_hz, workers=workers, decoder=decoder or DecoderConfig())
-    plan = extend(old, probed, layout, workers)
+    with Prober(tick_hz, workers=workers, decoder=decoder or DecoderConfig()) as prober:
+        probed = prober.probe(new_sources)
+        look = prober.look if layout.near_duplicates else None
+        plan = extend(old, probed, layout, workers=workers, taken=committed_shards(out), look=look)
     write_plan(plan, out)
     return plan
 
 
-def _is_known(source: Source, plan: Plan) -> bool:
+def _is_known(source: Source, record: SourceRecord | None) -> bool:
     """Whether the source was probed before and has not changed since."""
-    known = {record.uri: record for record in plan.sources}.get(source.uri)
-    if known is None:
+    if record is None:
         return False
     try:
-        return fingerprint(source.uri)[0] == known.fingerprint
+        return fingerprint(source.uri)[0] == record.fingerprint
     except OSError:
         return True  # gone for now: what is known of it stays
 
 
-def extend(plan: Plan, probed: Sequence[SourceRecord], layout: LayoutConfig, workers: int) -> Plan:
-    """The plan with newly probed sources: each content once, the others listed as duplicates."""
+def extend(
+    plan: Plan,
+    probed: Sequence[SourceRecord],
+    layout: LayoutConfig,
+    *,
+    workers: int,
+    taken: Iterable[str] = (),
+    look: Callable[[Sequence[SourceRecord], int], list[str]] | None = None,
+) -> Plan:
+    """The plan with newly probed sources: each content once, duplicates and near duplicates listed.
+
+    Args:
+        taken: names of shards that must not be used again.
+        look: hashes the first pictures of sources (`Prober.look`); None leaves near duplicates in.
+    """
     planned = {segment.source_sha256: segment.source_uri for segment in plan.segments}
+    old = set(planned)
     known = {record.uri: record for record in plan.sources}
     new: list[SourceRecord] = []
+    removed = {record.sha256 for record in plan.sources if record.status == "removed"}
     for record in sorted(probed, key=lambda record: record.uri):
+        if record.sha256 in removed:
+            known.pop(record.uri, None)
+            continue
         known[record.uri] = record
         if record.status != "planned":
             continue
         first = planned.setdefault(record.sha256, record.uri)
         if first != record.uri:
             known[record.uri] = replace(record, status="duplicate", reason="same_content", detail=first)
-        elif not any(segment.source_sha256 == record.sha256 for segment in plan.segments):
+        elif record.sha256 not in old:
             new.append(record)
+    before = [r for r in plan.sources if r.status == "planned" and r.sha256 in old]
+    new.sort(key=lambda r: (-r.frames * r.width * r.height, r.sha256))  # the best of several re-encodes is kept
+    if look is not None:
+        known |= {record.uri: record for record in _near_duplicates(before, new, look)}
     first_shard: dict[str, int] = {}
-    for segment in plan.segments:
-        first_shard[segment.split] = max(first_shard.get(segment.split, 0), int(segment.shard.rsplit("-", 1)[1]) + 1)
+    for shard in {segment.shard for segment in plan.segments} | set(taken):
+        split, _, number = shard.rpartition("-")
+        first_shard[split] = max(first_shard.get(split, 0), int(number) + 1)
     segments = lay_out(
         [
-            Planned(
-                uri=record.uri,
-                sha256=record.sha256,
-                ticks=record.ticks,
-                group=record.group,
-                licence=record.licence,
-            )
-            for record in new
+            Planned(uri=r.uri, sha256=r.sha256, ticks=r.ticks, group=r.group, licence=r.licence)
+            for r in new
+            if known[r.uri].status == "planned"
         ],
         layout,
         workers=workers,
@@ -147,6 +169,29 @@ def extend(plan: Plan, probed: Sequence[SourceRecord], layout: LayoutConfig, wor
     )
     sources = tuple(known[uri] for uri in sorted(known))
     return Plan(plan.tick_hz, sources, (*plan.segments, *segments))
+
+
+def _near_duplicates(
+    before: Sequence[SourceRecord],
+    new: Sequence[SourceRecord],
+    look: Callable[[Sequence[SourceRecord], int], list[str]],
+) -> Iterator[SourceRecord]:
+    """The rows that change: hashes where pictures were looked at, status and original of near duplicates."""
+    everyone = [*before, *new]
+    hashes = {i: record.picture_hashes for i, record in enumerate(everyone) if record.picture_hashes}
+
+    def look_at(videos: Sequence[int], pictures: int) -> dict[int, str]:
+        lacking = [i for i in videos if len(hashes.get(i, "")) < pictures * DIGITS]
+        seen = look([everyone[i] for i in lacking], pictures)
+        hashes.update({i: text for i, text in zip(lacking, seen, strict=True) if text})
+        return {i: hashes[i][: pictures * DIGITS] for i in videos if len(hashes.get(i, "")) >= pictures * DIGITS}
+
+    same = find_near_duplicates([record.ticks for record in everyone], look_at, first_new=len(before))
+    for i, text in hashes.items():
+        record = replace(everyone[i], picture_hashes=text)
+        if i in same:
+            record = replace(record, status="near_duplicate", reason="same_pictures", detail=everyone[same[i]].uri)
+        yield record
 
 
 def read_plan(out: str) -> Plan | None:
@@ -159,12 +204,8 @@ def read_plan(out: str) -> Plan | None:
     try:
         sources = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, SOURCES_FILE))))
     except FileNotFoundError:  # killed between the two writes: the sources are probed again
-        return Plan(tick_hz, (), tuple(Segment(**row) for row in segments.to_pylist()))
-    return Plan(
-        tick_hz,
-        tuple(SourceRecord(**row) for row in sources.to_pylist()),
-        tuple(Segment(**row) for row in segments.to_pylist()),
-    )
+        return Plan(tick_hz, (), _rows(segments, Segment))
+    return Plan(tick_hz, _rows(sources, SourceRecord), _rows(segments, Segment))
 
 
 def write_plan(plan: Plan, out: str) -> None:
@@ -176,9 +217,59 @@ def write_plan(plan: Plan, out: str) -> None:
 
 def _parquet(rows: Sequence[Row], kind: type[Row], metadata: dict[str, str]) -> bytes:
     schema = pa.schema([pa.field(f.name, ARROW_TYPES[str(f.type)]) for f in fields(kind)], metadata=metadata)
+    # Column by column: a million rows as dicts would take a gigabyte.
+    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema]
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([asdict(row) for row in rows], schema=schema), sink, compression="zstd")
+    pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd")
     return sink.getvalue()
+
+
+def _rows(table: pa.Table, kind: type[Row]) -> tuple[Row, ...]:
+    names = [f.name for f in fields(kind) if f.name in table.column_names]
+    columns = [_values(table.column(name)) for name in names]
+    return tuple(kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """As Python values; equal strings are one object, since a source's URI stands in each of its segments."""
+    values = column.to_pylist()
+    if not pa.types.is_string(column.type):
+        return values
+    same: dict[str, str] = {}
+    return [same.setdefault(value, value) for value in values]
+
+
+def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
+    """Sources, or ends of sources, that never came as far as a shard."""
+    letters = []
+    for record in plan.sources:
+        if record.status == "removed":
+            letters.append(tombstone(record.sha256))
+        elif record.status == "unreadable":
+            letters.append(DeadLetter(source_uri=record.uri, stage="probe", reason=record.reason, detail=record.detail))
+        elif record.lost_ticks and record.status == "planned":
+            letters.append(
+                DeadLetter(
+                    source_uri=record.uri,
+                    source_sha256=record.sha256,
+                    start_tick=record.ticks,
+                    end_tick=record.ticks + record.lost_ticks,
+                    stage="probe",
+                    reason=record.reason,
+                    detail=record.detail,
+                )
+            )
+    return tuple(letters)
+
+
+def removed_record(sha256: str) -> SourceRecord:
+    """The row of a source that was taken out of the dataset: only the hash of its content is left."""
+    return SourceRecord(uri=f"removed:{sha256}", status="removed", sha256=sha256)
+
+
+def tombstone(sha256: str) -> DeadLetter:
+    """The dead letter of a source that was taken out of the dataset."""
+    return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason="removed")
 
 
 def describe(plan: Plan) -> str:

@@ -8,20 +8,25 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
 
 from .. import storage
-from ..datasets.actions import FrameSpec
 from ..errors import VideoError
 from ..progress import Progress
 from .config import LEAST_CLIP_TICKS, DecoderConfig
 from .decode import Decoder, open_decoder
+from .near_duplicates import FRAME, picture_hashes
 from .sources import Source
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,7 +35,7 @@ class SourceRecord:
 
     uri: str
     status: str
-    """`planned`, `duplicate` (of `detail`'s URI) or `unreadable`."""
+    """`planned`, `duplicate` or `near_duplicate` (of `detail`'s URI), or `unreadable`."""
     reason: str = ""
     """Why it is unreadable: a word for counters."""
     detail: str = ""
@@ -53,6 +58,8 @@ class SourceRecord:
     """Ticks after those that its header declares but the file, cut short, lacks."""
     group: str = ""
     licence: str = ""
+    picture_hashes: str = ""
+    """What 2 or 16 of its pictures look like, where another video is as long; see `near_duplicates.py`."""
 
 
 def fingerprint(uri: str) -> tuple[str, int]:
@@ -127,31 +134,62 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
     )
 
 
-def probe_all(
-    sources: Sequence[Source], tick_hz: Fraction, *, workers: int, decoder: DecoderConfig
-) -> list[SourceRecord]:
-    """Probe in parallel, each thread with a decoder child of its own; the rows come in the order of `sources`."""
-    own = threading.local()
-    opened: list[Decoder] = []
-
-    def probe_one(source: Source) -> SourceRecord:
-        if not hasattr(own, "decoder"):
-            own.decoder = open_decoder(decoder, FrameSpec(width=16, height=16))  # no frames are asked for
-            opened.append(own.decoder)
-        return probe_source(source, tick_hz, own.decoder)
-
-    records, hours = [], 0.0
-    threads = min(max(workers, 1), max(len(sources), 1))
+def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder: Decoder) -> str:
+    """What the first pictures of a probed source look like; empty where it cannot be read (any more)."""
     try:
+        with local_copy(record.uri) as path:
+            return picture_hashes(decoder, path, record.ticks, tick_hz, pictures)
+    except OSError:
+        return ""
+
+
+class Prober:
+    """Looks at sources in parallel, each thread with a decoder child of its own.
+
+    Reading, demuxing and waiting for a child leave Python's lock, so threads are enough.
+    """
+
+    def __init__(self, tick_hz: Fraction, *, workers: int, decoder: DecoderConfig):
+        self.tick_hz, self.workers, self.decoder = tick_hz, max(workers, 1), decoder
+        self._own = threading.local()
+        self._opened: list[Decoder] = []
+
+    def __enter__(self) -> Prober:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for decoder in self._opened:
+            decoder.close()
+
+    def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
+        """Rows in the order of `sources`."""
+        return self._map("Probing", lambda source, decoder: probe_source(source, self.tick_hz, decoder), sources)
+
+    def look(self, records: Sequence[SourceRecord], pictures: int) -> list[str]:
+        """Hashes in the order of `records`."""
+        return self._map(
+            "Looking for re-encodes",
+            lambda record, decoder: hash_source(record, self.tick_hz, pictures, decoder),
+            records,
+        )
+
+    def _map(self, title: str, function: Callable[[Item, Decoder], Found], items: Sequence[Item]) -> list[Found]:
+        if not items:
+            return []
+        found = []
         with (
-            ThreadPoolExecutor(max_workers=threads, thread_name_prefix="probe") as pool,
-            Progress("Probing", total=len(sources), unit="videos") as progress,
+            ThreadPoolExecutor(max_workers=min(self.workers, len(items)), thread_name_prefix="probe") as pool,
+            Progress(title, total=len(items), unit="videos") as progress,
         ):
-            for record in pool.map(probe_one, sources):
-                records.append(record)
-                hours += record.duration_s / 3600
-                progress.advance(1, hours=hours)
-    finally:
-        for one in opened:
-            one.close()
-    return records
+            for one in pool.map(lambda item: function(item, self._decoder()), items):
+                found.append(one)
+                progress.advance()
+        return found
+
+    def _decoder(self) -> Decoder:
+        if not hasattr(self._own, "decoder"):
+            self._own.decoder = open_decoder(self.decoder, FRAME)
+            self._opened.append(self._own.decoder)
+        return self._own.decoder

@@ -111,6 +111,18 @@ class RunFolder:
         self.waiting.mkdir(parents=True, exist_ok=True)
         (self.waiting / shard).write_text(why)
 
+    def claim(self, count: int) -> int:
+        """A number below `count` that no other process of the job has, as long as this one lives; else any."""
+        for number in range(count):
+            handle = os.open(self.path / f"gpu-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(handle)
+                continue
+            return number  # the handle stays open, and with it the lock
+        return os.getpid() % count
+
     # ---- the supervisor
 
     def markers(self) -> list[Marker]:
@@ -144,6 +156,10 @@ class RunFolder:
         deaths.append(marker.segment)
         storage.write_atomic(self.path / "strikes.json", json.dumps(strikes).encode())
         return deaths.count(marker.segment)
+
+    def forgive(self) -> None:
+        """Forget all strikes."""
+        (self.path / "strikes.json").unlink(missing_ok=True)
 
     def quarantined(self) -> dict[str, tuple[int, ...]]:
         """Per shard, the segments at which workers died twice."""

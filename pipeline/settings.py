@@ -29,6 +29,8 @@ class WorkerSettings:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     chroma: str = "420"
     drop_missing: bool = False
+    relabel_from: str = ""
+    """The dataset whose pixels get new labels; empty where sources are labelled."""
     run_folder: str = ""
     """The run folder on this machine; empty on a cluster, whose workers see no common disk."""
 

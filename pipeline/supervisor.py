@@ -16,11 +16,13 @@ from pathlib import Path
 
 from ..errors import Interrupted, VidactError
 from ..progress import log
-from .driver import USER_MISTAKE, WORKER_DIED
+from .driver import STORAGE_FAILED, USER_MISTAKE, WORKER_DIED
 from .runfolder import RunFolder
 
 POLL_S = 0.2
 LOG_TAIL_LINES = 25
+PAUSE_S = 0.5  # before going on after a disk or bucket failed; doubled each time
+LONGEST_PAUSE_S = 60.0
 
 
 class JobFailedError(Exception):
@@ -69,7 +71,8 @@ def supervise(
             raise Interrupted(
                 f"gave up after {max_restarts} restarts without a new shard; the end of {run.log}:\n" + "\n".join(tail)
             )
-        log(f"{_why(code)}; starting again ({now} shards are done)")
+        log(f"{_why(code, tail)}; starting again ({now} shards are done)")
+        time.sleep(min(PAUSE_S * 2**restarts, LONGEST_PAUSE_S) if code == STORAGE_FAILED else 0)
 
 
 def _run_once(
@@ -140,7 +143,9 @@ def _mistake(tail: Sequence[str]) -> str:
     return found[-1].removeprefix(USER_MISTAKE) if found else ""
 
 
-def _why(code: int) -> str:
+def _why(code: int, tail: Sequence[str]) -> str:
+    if code == STORAGE_FAILED:
+        return f"storage failed ({tail[-1] if tail else ''})"
     if code == WORKER_DIED:
         return "a worker process died"
     if code < 0:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from ..datasets.commits import committed_shards, read_commit
@@ -61,20 +63,39 @@ class JobState:
 
 
 class Tracker:
-    """Follows a job. Each commit record is read once."""
+    """Follows a job. Each commit record is read once.
 
-    def __init__(self, dataset: str, plan: Plan):
-        self.dataset, self.plan = dataset, plan
-        self._ticks = {shard: sum(s.ticks for s in segments) for shard, segments in plan.shards.items()}
+    Args:
+        ticks: length of the video in each shard of the job.
+        tick_hz: ticks a second.
+        dead_letters: those that are known before any shard, by reason.
+    """
+
+    def __init__(
+        self, dataset: str, ticks: Mapping[str, int], tick_hz: Fraction, dead_letters: Mapping[str, int] | None = None
+    ):
+        self.dataset, self.tick_hz = dataset, tick_hz
+        self._ticks = dict(ticks)
         self._seen: dict[str, int] = {}
         self._clips = self._kept = 0
         self._drops: Counter[str] = Counter()
-        self._dead: Counter[str] = Counter()
-        self._dead.update(record.reason for record in plan.sources if record.status == "unreadable")
-        self._dead.update("truncated" for record in plan.sources if record.lost_ticks)
+        self._dead: Counter[str] = Counter(dead_letters or {})
         self._refresh()
         self._started_s, self._started_ticks = time.monotonic(), sum(self._seen.values())
         self._last_commit_s = self._started_s
+
+    @classmethod
+    def of_plan(cls, dataset: str, plan: Plan) -> Tracker:
+        """Follows the labelling of a plan."""
+        dead = Counter(record.reason for record in plan.sources if record.status == "unreadable")
+        dead.update("truncated" for record in plan.sources if record.lost_ticks and record.status == "planned")
+        ticks = {shard: sum(s.ticks for s in segments) for shard, segments in plan.shards.items()}
+        return cls(dataset, ticks, plan.tick_hz, dead)
+
+    def missing(self) -> list[str]:
+        """The shards that have no record yet, in order."""
+        done = set(committed_shards(self.dataset))
+        return [shard for shard in self._ticks if shard not in done]
 
     @property
     def done(self) -> int:
@@ -84,7 +105,7 @@ class Tracker:
     def state(self, workers: int | None = None) -> JobState:
         """Look again."""
         self._refresh()
-        hour = float(self.plan.tick_hz) * 3600
+        hour = float(self.tick_hz) * 3600
         done, total = sum(self._seen.values()), sum(self._ticks.values())
         elapsed = self._last_commit_s - self._started_s
         rate = (done - self._started_ticks) / elapsed if done > self._started_ticks and elapsed > 0 else None
@@ -98,7 +119,7 @@ class Tracker:
             shards_total=len(self._ticks),
             shards_done=len(self._seen),
             clips=self._clips,
-            video_hours_per_hour=None if rate is None else rate / float(self.plan.tick_hz),
+            video_hours_per_hour=None if rate is None else rate / float(self.tick_hz),
             eta_s=left,
             drops_hours={reason: ticks / hour for reason, ticks in self._drops.items()},
             dead_letters=dict(self._dead),

@@ -52,7 +52,7 @@ def _commit(dataset: Path, shard: str, spec: ActionSpec) -> None:
 def test_states_of_a_job(tmp_path: Path, spec: ActionSpec, capsys: pytest.CaptureFixture[str]) -> None:
     _commit(tmp_path, "train-00000", spec)
     _commit(tmp_path, "train-00009", spec)  # of no plan: not counted
-    tracker = Tracker(str(tmp_path), _plan(4))
+    tracker = Tracker.of_plan(str(tmp_path), _plan(4))
     state = tracker.state()
     assert (state.hours_done, state.hours_total, state.shards_done, state.shards_total) == (1.0, 4.0, 1, 4)
     assert state.video_hours_per_hour is None  # nothing was done in this run yet
@@ -74,7 +74,7 @@ def test_states_of_a_job(tmp_path: Path, spec: ActionSpec, capsys: pytest.Captur
 
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
     _commit(tmp_path, "train-00000", spec)
-    tracker = Tracker(str(tmp_path), _plan(2))
+    tracker = Tracker.of_plan(str(tmp_path), _plan(2))
     text = exposition(tracker.state())
     assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1\n" in text
     assert 'vidact_label_drops_hours{reason="frozen"} 0.5\n' in text

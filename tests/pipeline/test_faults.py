@@ -127,9 +127,9 @@ class Faults:
         self.random, self.count, self.videos = random.Random(seed), count, videos
         self.counts: Counter[str] = Counter()
 
-    def run_job(self, config: LabelConfig, run: RunFolder, plan: object, *, workers: int) -> None:
+    def run_job(self, config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
         """In place of Beam: attempts with faults, as long as there is work left, then one without."""
-        self.settings, self.run = WorkerSettings.of(config, run.path), run
+        self.settings, self.run = settings, run
         self.out = Path(config.out)
         kinds = [self.kill_worker] * 4 + [self.kill_decoder] * 2 + [self.full, self.forbidden, self.away, self.replaced]
         while self.counts.total() < self.count and next(open_tasks(self.settings), None) is not None:
@@ -202,14 +202,14 @@ def test_faults_leave_no_trace(
 ) -> None:
     Worker(WorkerSettings(dataset="", idm=idm, device="cpu")).close()  # the model is loaded once, before any fork
 
-    def undisturbed(config: LabelConfig, run: RunFolder, plan: object, *, workers: int) -> None:
-        label_rest(WorkerSettings.of(config, run.path))
+    def undisturbed(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
+        label_rest(settings)
 
-    monkeypatch.setattr(job, "_run_job", undisturbed)
+    monkeypatch.setattr(job, "label_shards", undisturbed)
     assert run_label(config(many_videos, idm, tmp_path / "calm" / "data")) == 0
     calm = contents(tmp_path / "calm" / "data")
     faults = Faults(seed=20 + count, count=count, videos=many_videos)
-    monkeypatch.setattr(job, "_run_job", faults.run_job)
+    monkeypatch.setattr(job, "label_shards", faults.run_job)
     rounds = 0
     while faults.counts.total() < count:  # a job is over after some faults; then the next one
         out = tmp_path / "stormy" / str(rounds) / "data"

@@ -33,14 +33,13 @@ def config(videos: Path, idm: str, out: Path, **options: object) -> LabelConfig:
 def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """Label in this process, shard after shard, instead of through Beam: what every engine must equal."""
 
-    def loop(config: LabelConfig, run: RunFolder, plan: object, *, workers: int) -> None:
-        settings = WorkerSettings.of(config, run.path)
+    def loop(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
         worker = Worker(settings)
         for task in open_tasks(settings):
             worker.label(task)
         worker.close()
 
-    monkeypatch.setattr(job, "_run_job", loop)
+    monkeypatch.setattr(job, "label_shards", loop)
 
 
 def contents(dataset: Path) -> dict[str, bytes]:
@@ -81,6 +80,7 @@ def test_what_comes_out(videos: Path, idm: str, tmp_path: Path, plain_loop: None
         "manifest.parquet",
         "plan.parquet",
         "shards",
+        "source_statistics.parquet",
         "sources.parquet",
     ]
     rows = read_manifest(str(out)).to_pylist()

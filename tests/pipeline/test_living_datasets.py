@@ -1,0 +1,181 @@
+"""Datasets go on living: new labels for the same pixels, sources taken out for good."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.clips import decode_clip
+from vidact.datasets.manifest import read_dead_letters, read_manifest
+from vidact.datasets.verify import verify
+from vidact.errors import ConfigError, SpecMismatchError
+from vidact.pipeline import job, relabel
+from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
+from vidact.pipeline.engine import Worker, open_tasks
+from vidact.pipeline.job import run_label
+from vidact.pipeline.relabel import run_relabel
+from vidact.pipeline.remove import run_remove
+from vidact.pipeline.runfolder import RunFolder
+from vidact.pipeline.settings import WorkerSettings
+
+LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
+
+
+@pytest.fixture(autouse=True)
+def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in this process instead of through Beam."""
+
+    def loop(config: object, settings: WorkerSettings, run: RunFolder, todo: object) -> None:
+        worker = Worker(settings)
+        for task in open_tasks(settings):
+            worker.label(task)
+        worker.close()
+
+    monkeypatch.setattr(job, "label_shards", loop)
+    monkeypatch.setattr(relabel, "run_shards", loop)
+
+
+def label(videos: Path, idm: str, out: Path) -> None:
+    config = LabelConfig(
+        sources=(str(videos),), idm=idm, out=str(out), layout=LAYOUT, workers=1, device="cpu", verify=False
+    )
+    assert run_label(config) == 0
+
+
+def members(dataset: Path) -> dict[str, bytes]:
+    """Every file of every shard."""
+    found: dict[str, bytes] = {}
+    for path in sorted((dataset / "shards").iterdir()):
+        with tarfile.open(path) as tar:
+            for info in tar:
+                file = tar.extractfile(info)
+                assert file is not None
+                found[f"{path.name}/{info.name}"] = file.read()
+    return found
+
+
+def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
+    import torch
+    from vidact.idm.calibration import Calibration
+    from vidact.idm.config import IDMConfig
+    from vidact.idm.model import InverseDynamicsModel
+    from vidact.networks.checkpoints import save_checkpoint
+
+    network = IDMConfig(width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2)
+    torch.manual_seed(seed)
+    config = {
+        "kind": "idm",
+        "network": network.to_dict(),
+        "spec": spec.to_dict(),
+        "spec_sha256": spec.sha256,
+        "calibration": Calibration.neutral(spec).to_dict(),
+    }
+    save_checkpoint(folder, InverseDynamicsModel(network, spec).state_dict(), config)
+    return str(folder)
+
+
+def test_relabel_changes_labels_only(videos: Path, idm: str, spec: ActionSpec, tmp_path: Path) -> None:
+    label(videos, idm, tmp_path / "old")
+    better = checkpoint(spec, tmp_path / "idm", seed=8)
+    config = RelabelConfig(dataset=str(tmp_path / "old"), idm=better, out=str(tmp_path / "new"), device="cpu")
+    assert run_relabel(config) == 0
+    old, new = members(tmp_path / "old"), members(tmp_path / "new")
+    assert list(old) == list(new)
+    for name, data in new.items():
+        if name.endswith(".mp4"):
+            assert data == old[name]
+        elif name.endswith(".npz"):
+            assert data != old[name]
+        else:
+            was, now = json.loads(old[name]), json.loads(data)
+            assert now["idm_sha256"] != was["idm_sha256"]
+            assert {**now, "idm_sha256": was["idm_sha256"]} == was
+    assert verify(str(tmp_path / "new")).problems == []
+    content = json.loads((tmp_path / "new" / "dataset.json").read_bytes())
+    assert content["options"]["relabelled_from"]["uri"] == str(tmp_path / "old")
+    assert run_relabel(config) == 0  # nothing is left to do
+
+
+def test_relabelling_with_the_same_model_changes_little(videos: Path, idm: str, tmp_path: Path) -> None:
+    """The pixels went through the clips' encoder, so labels may differ, but windows and neighbours are the same."""
+    label(videos, idm, tmp_path / "old")
+    config = RelabelConfig(dataset=str(tmp_path / "old"), idm=idm, out=str(tmp_path / "new"), device="cpu")
+    run_relabel(config)
+    old, new = members(tmp_path / "old"), members(tmp_path / "new")
+    for key in {name.rsplit(".", 1)[0] for name in old}:
+        clip = key.split("/")[1]
+        parts = [
+            decode_clip(clip, {end: files[f"{key}.{end}"] for end in ("json", "mp4", "npz")}, frames=False)
+            for files in (old, new)
+        ]
+        assert abs(parts[0].buttons_prob.astype(float) - parts[1].buttons_prob.astype(float)).max() < 0.1
+
+
+def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) -> None:
+    label(videos, idm, tmp_path / "old")
+    content = ActionSpec.load("doom").to_dict()
+    other = ActionSpec.from_dict(content | {"frame": {"width": 64, "height": 32, "resize": "area"}})
+    config = RelabelConfig(
+        dataset=str(tmp_path / "old"), idm=checkpoint(other, tmp_path / "idm", 1), out=str(tmp_path / "new")
+    )
+    with pytest.raises(SpecMismatchError, match=r"frame\.width"):
+        run_relabel(config)
+
+
+def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    label(videos, idm, out)
+    rows = read_manifest(str(out)).to_pylist()
+    (sha,) = {row["source_sha256"] for row in rows if row["source_uri"].endswith("a.mp4")}
+    kept = {name: data for name, data in members(out).items() if not name.split("/")[1].startswith(sha[:12])}
+    assert run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
+    assert members(out) == kept
+    assert verify(str(out)).problems == []
+    everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".parquet")
+    assert b"a.mp4" not in everything
+    sources = {record["source_uri"] for record in read_manifest(str(out)).to_pylist()}
+    assert sources == {str(videos / "b.mp4")}
+    stones = [letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "remove"]
+    assert [(stone["source_sha256"], stone["source_uri"]) for stone in stones] == [(sha, "")]
+    label(videos, idm, out)  # a.mp4 is still in the folder, and so is its copy
+    assert members(out) == kept
+    assert {record["source_uri"] for record in read_manifest(str(out)).to_pylist()} == sources
+    with pytest.raises(ConfigError, match="no source of this name"):
+        run_remove(RemoveConfig(dataset=str(out), source=("c.mp4",)))
+
+
+def test_new_sources_never_take_a_removed_shard_s_name(videos: Path, idm: str, tmp_path: Path) -> None:
+    out, sources = tmp_path / "data", tmp_path / "videos"
+    sources.mkdir()
+    (sources / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
+    label(sources, idm, out)
+    run_remove(RemoveConfig(dataset=str(out), source=(str(sources / "a.mp4"),)))
+    assert read_manifest(str(out)).num_rows == 0
+    (sources / "b.mp4").write_bytes((videos / "b.mp4").read_bytes())
+    label(sources, idm, out)
+    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 455
+
+
+def test_an_interrupted_removal_goes_on(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    label(videos, idm, out)
+    sha = read_manifest(str(out)).to_pylist()[0]["source_sha256"]
+    from vidact.datasets import shards
+
+    whole = shards.write_commit
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt  # the tar is in its place, the record is not
+
+    monkeypatch.setattr(shards, "write_commit", stop)
+    with pytest.raises(KeyboardInterrupt):
+        run_remove(RemoveConfig(dataset=str(out), source=(sha,)))
+    monkeypatch.setattr(shards, "write_commit", whole)
+    assert run_remove(RemoveConfig(dataset=str(out), source=(sha,))) == 0
+    assert verify(str(out)).problems == []
+    assert sha not in {row["source_sha256"] for row in read_manifest(str(out)).to_pylist()}

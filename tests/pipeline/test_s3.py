@@ -1,0 +1,144 @@
+"""The job against a server that speaks S3, through a line that breaks: internal errors, slow answers, cut uploads."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from vidact import storage
+from vidact.datasets.verify import verify
+from vidact.pipeline import job
+from vidact.pipeline.config import LabelConfig, LayoutConfig
+from vidact.pipeline.engine import Worker, open_tasks
+from vidact.pipeline.job import run_label
+from vidact.pipeline.runfolder import RunFolder
+from vidact.pipeline.settings import WorkerSettings
+
+pytest.importorskip("s3fs")
+moto_server = pytest.importorskip("moto.server")
+
+
+class BadLine:
+    """A proxy before the S3 server that answers some requests with a fault. `faults` counts them."""
+
+    def __init__(self, port: int, seed: int = 3):
+        self.random, self.lock = random.Random(seed), threading.Lock()
+        self.share, self.faults = 0.0, Counter[str]()
+        line = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_request(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                fault = line.choose(self.command)
+                if fault == "cut":  # the connection goes in the middle of an upload
+                    self.rfile.read(length // 2)
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                body = self.rfile.read(length)
+                if fault == "error":
+                    self.answer(500, {}, b"<Error><Code>InternalError</Code></Error>")
+                    return
+                if fault == "slow":
+                    time.sleep(0.3)
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+                connection.request(self.command, self.path, body, dict(self.headers))
+                response = connection.getresponse()
+                self.answer(response.status, dict(response.getheaders()), response.read())
+                connection.close()
+
+            do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_request  # noqa: N815
+
+            def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                        self.send_header(name, value)
+                length = headers.get("Content-Length", len(body)) if self.command == "HEAD" else len(body)
+                self.send_header("Content-Length", str(length))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def log_message(self, *args: object) -> None:
+                return
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def choose(self, command: str) -> str:
+        with self.lock:
+            if self.random.random() >= self.share:
+                return ""
+            fault = self.random.choice(["error", "slow", "cut"] if command in ("PUT", "POST") else ["error", "slow"])
+            self.faults[fault] += 1
+            return fault
+
+
+@pytest.fixture
+def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadLine]:
+    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    line = BadLine(server.get_host_and_port()[1])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", line.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    import s3fs
+
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield line
+    s3fs.S3FileSystem.clear_instance_cache()
+    line.server.shutdown()
+    server.stop()
+
+
+def plain_loop(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
+    worker = Worker(settings)
+    for task in open_tasks(settings):
+        worker.label(task)
+    worker.close()
+
+
+def objects(uri: str) -> dict[str, bytes]:
+    return {name.split("/data/", 1)[1]: storage.read_bytes(name) for name in storage.list_files(uri, recursive=True)}
+
+
+def test_from_bucket_to_bucket_over_a_bad_line(
+    line: BadLine, videos: Path, idm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "label_shards", plain_loop)
+    fs, _ = storage.filesystem("s3://bucket-of-videos/")
+    fs.mkdir("bucket-of-videos")
+    for name in ("a.mp4", "b.mp4", "garbage.mp4"):
+        storage.put_atomic(videos / name, f"s3://bucket-of-videos/videos/{name}")
+
+    def label(out: str) -> None:
+        layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
+        config = LabelConfig(
+            sources=("s3://bucket-of-videos/videos/",), idm=idm, out=out, workers=1, device="cpu", layout=layout
+        )
+        assert run_label(config) == 0
+
+    label("s3://bucket-of-videos/calm/data")
+    calm = objects("s3://bucket-of-videos/calm/data")
+    assert len([name for name in calm if name.endswith(".tar")]) == 5
+    line.share = 0.1
+    label("s3://bucket-of-videos/stormy/data")
+    line.share = 0.0
+    assert objects("s3://bucket-of-videos/stormy/data") == calm
+    assert line.faults["error"] > 0
+    assert line.faults["slow"] > 0
+    assert line.faults["cut"] > 0
+    assert verify("s3://bucket-of-videos/stormy/data").problems == []
