@@ -123,7 +123,14 @@ def _shown_by_stamp(
     decode = decoder_of(stream, strict=bool(video.key_clean[start]))
     guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
     latest = -1
+    arrived = start == 0
     for packet in container.demux(stream):
+        if not arrived:
+            if packet.pts is None or packet.pts < video.key_pts[start]:
+                continue
+            if packet.pts > video.key_pts[start]:
+                return  # the demuxer landed behind the key frame
+            arrived = True
         if packet.size and lost.before(packet):
             raise _MissingPictureError("a picture that the next ones lean on is not in the file")
         if start > 0 and packet.size and packet.pts is not None and packet.pts < video.key_pts[start]:
@@ -152,9 +159,14 @@ def _shown_by_number(
     """Where stamps follow the decoding order the frames are counted: a clean start shows nothing before itself."""
     index = int(np.searchsorted(video.pts, video.key_pts[start]))
     lost, decode = LostReferences(stream), decoder_of(stream)
+    arrived = start == 0
     for packet in container.demux(stream):
-        if start > 0 and packet.dts is not None and packet.dts < video.seek_pts[start]:
-            continue  # the demuxer landed before the key frame
+        if not arrived:
+            if packet.pts is None or packet.pts < video.seek_pts[start]:
+                continue
+            if packet.pts > video.seek_pts[start]:
+                return  # the demuxer landed behind the key frame
+            arrived = True
         if packet.size and lost.before(packet):
             raise _MissingPictureError("a picture that the next ones lean on is not in the file")
         for frame in decode(packet):

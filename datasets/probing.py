@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import VideoError
-from .completeness import missing_bytes
+from .file_structure import Structure, walk
 from .nal_units import NalUnits
 from .orientation import UPRIGHT, Orientation
 from .tick_timing import NS
@@ -24,6 +24,7 @@ from .video_file import canonical_codec, open_video
 
 FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
 COARSE_TOLERANCE_NS = 500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
+HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
 LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
 
 
@@ -95,7 +96,8 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
     """
     with open_video(path) as (container, stream):
         context = stream.codec_context
-        found = _read_packets(path, container, stream)
+        structure = walk(path)
+        found = _read_packets(path, container, stream, structure)
         if not found.pts:
             raise VideoError("no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame")
         time_base = stream.time_base or Fraction(1, 1000)
@@ -105,27 +107,24 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         if not in_decode_order:
             # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
             pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
-        interval = float(np.median(np.diff(pts))) if len(pts) > 1 else 0.0
-        last = interval or float(found.duration)
-        if not last:
-            last = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 1.0
+        interval = _interval(pts, stream, time_base, found.duration)
         declared = _declared_packets(container, stream)
-        truncated, missing = found.broken, 0
+        truncated = found.broken
+        if not truncated and structure.missing_bytes:
+            truncated = f"the file ends {structure.missing_bytes:,} bytes too early"
         if not truncated and declared > found.count:
-            missing = declared - found.count
             truncated = f"the header declares {declared} frames, {found.count} are there"
-        lacking = missing_bytes(path)
-        if not truncated and lacking:
-            truncated = f"the file ends {lacking:,} bytes too early"
-        if not in_decode_order and (truncated or lacking is None):
-            pts, incomplete = _without_incomplete_tail(pts, found.last_dts, last, cut_short=bool(truncated))
+        if not in_decode_order and (truncated or not structure.known):
+            pts, incomplete = _without_incomplete_tail(pts, found.last_dts, interval, cut_short=bool(truncated))
             truncated = truncated or incomplete
         pts, too_far = _cut_at_gap(pts, time_base)
         truncated = too_far or truncated
         orientation = found.orientation or UPRIGHT
         pts_ns = _to_ns(pts, time_base)
-        end_ns = int(pts_ns[-1] + round(last * float(time_base) * NS))
-        duration_ns = end_ns - int(pts_ns[0]) + round(missing * last * float(time_base) * NS)
+        end_ns = int(pts_ns[-1] + round(interval * float(time_base) * NS))
+        duration_ns = end_ns - int(pts_ns[0])
+        if truncated:
+            duration_ns += _missing_ns(container, declared - found.count, duration_ns, interval * float(time_base))
         return VideoProbe(
             path=str(path),
             codec=canonical_codec(stream),
@@ -135,7 +134,7 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
             rotation=orientation.degrees,
             frames=len(pts),
             duration_s=duration_ns / NS,
-            fps=_mean_rate(pts, time_base, last, stream.average_rate),
+            fps=_mean_rate(pts, time_base, interval, stream.average_rate, short=bool(truncated)),
             pts_ns=pts_ns,
             sha256=_sha256(path) if sha256 else "",
             end_ns=end_ns,
@@ -155,13 +154,17 @@ def _keys(
 ) -> list[tuple[int, int, bool]]:
     """(timestamp, what to tell the demuxer, clean start) of each key frame where decoding can start, rising."""
     if in_decode_order:  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
-        return [(int(pts[number]), dts, True) for _, dts, number, clean in found.keys if clean and number < len(pts)]
-    # Matroska finds its place by the time of showing, all others by that of decoding.
-    by_pts = container.format.name.startswith("matroska")
-    return sorted((key_pts, key_pts if by_pts else dts, clean) for key_pts, dts, _, clean in found.keys)
+        return [
+            (int(pts[number]), stamp, True) for stamp, _, number, clean in found.keys if clean and number < len(pts)
+        ]
+    # Programme and transport streams find their place by the time of decoding, all others by that of showing.
+    by_dts = container.format.name in ("mpegts", "mpeg")
+    return sorted((key_pts, dts if by_dts else key_pts, clean) for key_pts, dts, _, clean in found.keys)
 
 
-def _read_packets(path: str | Path, container: av.container.InputContainer, stream: av.VideoStream) -> _Packets:
+def _read_packets(
+    path: str | Path, container: av.container.InputContainer, stream: av.VideoStream, structure: Structure
+) -> _Packets:
     """All packets from the first key frame on, until something cannot be read."""
     found, units = _Packets(), NalUnits(stream)
     last_dts, highest = None, None
@@ -169,6 +172,8 @@ def _read_packets(path: str | Path, container: av.container.InputContainer, stre
         for packet in container.demux(stream):
             if not packet.size:
                 continue
+            if structure.broken_at is not None and (packet.pos or 0) >= structure.broken_at:
+                break
             found.count += 1
             if found.orientation is None:
                 found.orientation = _orientation(packet)
@@ -194,6 +199,10 @@ def _read_packets(path: str | Path, container: av.container.InputContainer, stre
         if not found.pts:
             raise VideoError("damaged", path, f"no packet can be read: {error.strerror or error}") from error
         found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
+    if structure.broken_at is not None and not found.broken:
+        found.broken = (
+            f"byte {structure.broken_at:,} and those behind it belong to no part of a {container.format.name}"
+        )
     if found.count and not found.keys:
         raise VideoError(
             "damaged", path, f"none of its {found.count} pictures is a key frame, where decoding can start"
@@ -227,8 +236,8 @@ def _without_incomplete_tail(
     A picture that was decoded ahead of its turn is there, while those to be shown before it came after the cut. What is
     missing has a decoding time after the last one, and a picture is never shown before it is decoded.
     """
-    if last_dts is None or len(pts) < 3:
-        return pts, ""
+    if last_dts is None:
+        return (pts[:1] if cut_short else pts), ""
     sure = max(int(np.searchsorted(pts, last_dts + interval / 2, side="right")), 1)
     if cut_short:
         return pts[:sure], ""
@@ -254,6 +263,25 @@ def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
     return whole * NS + (rest * NS + time_base.denominator // 2) // time_base.denominator
 
 
+def _interval(pts: NDArray[np.int64], stream: av.VideoStream, time_base: Fraction, duration: int) -> float:
+    """How long a frame lasts, in units of the time base."""
+    declared = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 0.0
+    if len(pts) > 8:
+        return float(np.median(np.diff(pts)))
+    if len(pts) > 1:  # of so few, lost ones among them could make up the median
+        return min(float(np.median(np.diff(pts))), declared or float("inf"))
+    return float(duration) or declared or 1.0
+
+
+def _missing_ns(container: av.container.InputContainer, packets: int, held_ns: int, interval_s: float) -> int:
+    """How much of a file cut short is not there: by its index, else by the duration in its header."""
+    if packets > 0:
+        return round(packets * interval_s * NS)
+    if container.format.name in HEADER_DURATION and container.duration:
+        return max(container.duration * 1000 - held_ns, 0)  # microseconds
+    return 0
+
+
 def _tolerance_ns(time_base: Fraction, interval: float) -> int:
     """A time base that is no fine fraction of the frame interval rounds; one that *is* the interval (avi) is exact."""
     if interval <= 2:
@@ -261,10 +289,12 @@ def _tolerance_ns(time_base: Fraction, interval: float) -> int:
     return min(round(float(time_base) * NS / 2), COARSE_TOLERANCE_NS) + FINE_TOLERANCE_NS
 
 
-def _mean_rate(pts: NDArray[np.int64], time_base: Fraction, last: float, declared: Fraction | None) -> Fraction:
-    """The declared rate where the timestamps bear it out, else theirs."""
-    measured = len(pts) / (float(pts[-1] - pts[0] + last) * float(time_base))
-    if declared and abs(float(declared) / measured - 1) < 1e-3:
+def _mean_rate(
+    pts: NDArray[np.int64], time_base: Fraction, interval: float, declared: Fraction | None, *, short: bool
+) -> Fraction:
+    """The declared rate where the timestamps bear it out, or where too few are left to tell; else theirs."""
+    measured = len(pts) / (float(pts[-1] - pts[0] + interval) * float(time_base))
+    if declared and (abs(float(declared) / measured - 1) < 1e-3 or (short and len(pts) < 8)):
         return Fraction(declared)
     return Fraction(measured).limit_denominator(1001)
 

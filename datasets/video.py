@@ -77,11 +77,13 @@ def decode_ticks(
 
     Raises:
         VideoError: where decoding cannot go on; `.tick` is the first tick lost, all before it have been yielded.
+            Without `end_tick` a file cut short ends so even if nobody knows what it lacks.
             Reason `too_slow` for a source with less than half as many frames as ticks.
     """
     video = probe if probe is not None else _probe_file(path)
     require_rate(video, tick_hz)
     total = num_ticks(video, tick_hz, phase_s)
+    to_the_end = end_tick is None
     end_tick = total if end_tick is None else min(end_tick, total)
     if not 0 <= start_tick <= end_tick:
         raise ValueError(f"{path}: ticks [{start_tick}, {end_tick}) are not within its {total} ticks")
@@ -115,7 +117,7 @@ def decode_ticks(
         yield _batch(batch, tick, slots[: tick - start_tick], video)
     if damage is not None:
         raise VideoError("damaged", path, str(damage), tick=tick) from damage
-    if tick < end_tick:
+    if tick < end_tick or (to_the_end and video.truncated):
         raise VideoError("truncated", path, video.truncated, tick=tick)
 
 

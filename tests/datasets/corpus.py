@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 BITS = 12
@@ -108,9 +109,9 @@ class Made:
         return {int(self.codes[max(i - 1, 0)]) for i in np.searchsorted(self.times, moments, side="right")}
 
 
-X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=24"}
+X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=24:pools=none:frame-threads=1"}
 VP9 = {"deadline": "realtime", "cpu-used": "8", "g": "40"}
-AV1 = {"preset": "8", "g": "40", "crf": "20"}  # faster presets blur the bars beyond reading
+AV1 = {"preset": "8", "g": "40", "crf": "20", "svtav1-params": "lp=1"}  # faster presets blur the bars beyond reading
 MPEG2 = {"bf": "2", "g": "12", "flags": "+ildct+ilme", "qscale": "3"}
 FAST = {"preset": "veryfast", "g": "25"}
 
@@ -188,6 +189,8 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
         stream.width, stream.height, stream.pix_fmt = width, height, video.pix_fmt
         stream.codec_context.time_base = time_base
         stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        reformatter = VideoReformatter()
         if video.rotation or video.mirror:
             stream.set_display_rotation(video.rotation, hflip=video.mirror)
         if sound is not None:
@@ -198,7 +201,7 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
         for i, time in enumerate(times):
             picture = _lay_down(draw_code(i, *(video.size if video.rotation % 180 == 0 else (height, width))), video)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame = frame.reformat(format=video.pix_fmt)
+            frame = reformatter.reformat(frame, format=video.pix_fmt, threads=1)  # its own threads were seen to hang
             frame.pts, frame.time_base = round(time / time_base), time_base
             for packet in stream.encode(frame):
                 container.mux(packet)

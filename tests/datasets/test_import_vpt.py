@@ -10,11 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions import ActionSpec, FrameSpec
 from vidact.datasets.config import ImportVPTConfig
 from vidact.datasets.cursor import draw_cursor
 from vidact.datasets.import_vpt import list_segments, run
 from vidact.datasets.recordings import find_recordings
+from vidact.datasets.resize import FrameResizer
 from vidact.errors import ConfigError
 
 from .corpus import Video, constant, make, read_code
@@ -257,6 +258,7 @@ def test_cursor_points_at_its_place() -> None:
 
 
 def frames(path: Path) -> Any:
+    resizer = FrameResizer(FrameSpec(640, 360))
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
-            yield frame.to_ndarray(format="rgb24")
+            yield resizer.from_video_frame(frame)

@@ -1,0 +1,130 @@
+"""Whether a file is whole, by the sizes of its elements: the chains of matroska, avi and mp4 are walked to the end.
+
+Demuxers look for the next thing that they know and say nothing. A matroska file cut anywhere looks like a shorter one;
+a hole in it or in an avi moves all later pictures in time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+EBML_HEADER, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+# What may lie beside clusters (RFC 9559): SeekHead, Info, Tracks, Cues, Attachments, Chapters, Tags, Void, CRC-32;
+BESIDE_CLUSTERS = {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0xEC, 0xBF}
+# and in them: Timestamp, SimpleBlock, BlockGroup, Position, PrevSize, SilentTracks, EncryptedBlock.
+IN_CLUSTERS = {0xE7, 0xA3, 0xA0, 0xA7, 0xAB, 0x5854, 0xAF}
+EBML_SKIPPED = BESIDE_CLUSTERS | IN_CLUSTERS | {EBML_HEADER}
+RIFF_CHUNK = re.compile(rb"\d\d(dc|db|wb|pc|tx|sb|DC|DB|WB)|ix\d\d|JUNK|idx1|LIST|RIFF|PAD |VedP")
+BOX_TYPE = re.compile(rb"[A-Za-z0-9 \xa9_\-]{4}")
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What the walk found."""
+
+    known: bool
+    """Whether this container tells; else nothing is known of its end."""
+    missing_bytes: int = 0
+    """How much the last element declares beyond the end of the file."""
+    broken_at: int | None = None
+    """The first byte that belongs to no element."""
+
+    @property
+    def whole(self) -> bool:
+        return self.known and not self.missing_bytes and self.broken_at is None
+
+
+def walk(path: str | Path) -> Structure:
+    """Walk the elements of a file; about a microsecond a picture, and nothing is kept. Raises OSError."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        size = os.fstat(file).st_size
+        head = os.pread(file, 12, 0)
+        if head[:4] == EBML_HEADER.to_bytes(4, "big"):
+            return _walk_matroska(file, size)
+        if head[:4] == b"RIFF":
+            return _walk_avi(file, size)
+        if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp"):
+            return _walk_boxes(file, size)
+        return Structure(known=False)
+    finally:
+        os.close(file)
+
+
+def _walk_matroska(file: int, size: int) -> Structure:
+    """Segments and clusters are entered, the others skipped; live streams leave the sizes of both open."""
+    at, segment_end, open_ended = 0, 0, False
+    while at < size:
+        head = os.pread(file, 12, at)
+        name, length_at = _ebml_name(head)
+        length, body_at = _ebml_size(head, length_at)
+        if not body_at:
+            return Structure(True, missing_bytes=1) if size - at < 12 else Structure(True, broken_at=at)
+        body = at + body_at
+        if name in (SEGMENT, CLUSTER):
+            open_ended |= length is None
+            if name == SEGMENT and length is not None:
+                segment_end = body + length
+            at = body
+        elif name in EBML_SKIPPED and length is not None:
+            at = body + length
+        else:
+            return Structure(True, broken_at=at)
+    if open_ended and not segment_end:
+        return Structure(known=False)  # a live stream ends where it ends
+    return Structure(True, missing_bytes=max(segment_end - size, at - size, 0))
+
+
+def _ebml_name(head: bytes) -> tuple[int, int]:
+    """The name at the start of `head`, and where its size begins; the name counts its own bytes by leading zeros."""
+    if not head or not head[0] >> 4:
+        return 0, 0
+    length = 9 - head[0].bit_length()
+    return int.from_bytes(head[:length], "big"), length
+
+
+def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
+    """The size at `at`, None where it is left open, and where the content begins; (None, 0) where there is no size."""
+    if not at or at >= len(head) or not head[at]:
+        return None, 0
+    length = 9 - head[at].bit_length()
+    if at + length > len(head):
+        return None, 0
+    value = int.from_bytes(head[at : at + length], "big") & ((1 << 7 * length) - 1)
+    return (None if value == (1 << 7 * length) - 1 else value), at + length
+
+
+def _walk_avi(file: int, size: int) -> Structure:
+    """Large files are several RIFFs; the list of pictures (`movi`) and its records are entered."""
+    at = 0
+    while at + 8 <= size:
+        head = os.pread(file, 12, at)
+        name, length = head[:4], int.from_bytes(head[4:8], "little")
+        if not RIFF_CHUNK.fullmatch(name):
+            return Structure(True, broken_at=at)
+        if name == b"RIFF" and not length:
+            return Structure(known=False)  # the writer never came back to fill it in
+        enter = name == b"RIFF" or (name == b"LIST" and head[8:12] in (b"movi", b"rec "))
+        at += 12 if enter else 8 + length + length % 2
+    return Structure(True, missing_bytes=max(at - size, 0))
+
+
+def _walk_boxes(file: int, size: int) -> Structure:
+    """Only the outermost: mp4 keeps an index of what lies in them."""
+    at = 0
+    seen: set[bytes] = set()
+    while at + 8 <= size:
+        head = os.pread(file, 16, at)
+        length, name = int.from_bytes(head[:4], "big"), head[4:8]
+        if not BOX_TYPE.fullmatch(name) or 1 < length < 8:
+            # Behind a whole mp4 some programs leave padding; between fragments it is damage.
+            padding = {b"moov", b"mdat"} <= seen and b"moof" not in seen
+            return Structure(True) if padding else Structure(True, broken_at=at)
+        seen.add(name)
+        if length == 0:  # up to the end, whatever that is
+            return Structure(known=False)
+        at += int.from_bytes(head[8:16], "big") if length == 1 else length
+    return Structure(True, missing_bytes=max(at - size, 0))
