@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from fractions import Fraction
@@ -26,8 +25,10 @@ from ..errors import VideoError
 from .config import DecoderConfig
 from .decode import VideoFacts
 from .decoder_child import SLOTS
+from .stall import StallClock
 
 ENTRY = (sys.executable, "-m", "vidact.pipeline.decoder_child")
+LOOK_S = 0.5  # how often a silent child is looked at
 ATTEMPTS = 2  # at the same place: a child that was killed by chance is not held against the video
 
 
@@ -180,11 +181,13 @@ class _Child:
             raise self._lost() from None
 
     def receive(self, stall_s: float) -> dict[str, Any]:
-        """The next message. Raises _ChildLostError after `stall_s` seconds without one, or where the child is gone."""
-        deadline = time.monotonic() + stall_s
+        """The next message. Raises _ChildLostError after `stall_s` seconds at nothing, or where the child is gone."""
+        clock = StallClock()
         while not self._lines:
-            if not self._selector.select(max(0.0, deadline - time.monotonic())):
-                raise _ChildLostError("decoder_hung", f"no progress for {stall_s:g} s")
+            if not self._selector.select(LOOK_S):
+                if clock.look([self._process.pid]) > stall_s:
+                    raise _ChildLostError("decoder_hung", f"no progress for {stall_s:g} s")
+                continue
             data = os.read(self._replies, 1 << 16)
             if not data:
                 raise self._lost()

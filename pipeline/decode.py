@@ -21,6 +21,10 @@ from ..datasets.video import TickFrames, VideoProbe, decode_ticks, num_ticks, pr
 from ..errors import VideoError
 from .config import DecoderConfig
 
+CHILD_LOST = frozenset(
+    {"decoder_crashed", "decoder_hung", "memory_limit"}
+)  # reasons that lie with the decoder's limits
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoFacts:

@@ -12,7 +12,7 @@ from ..errors import CheckFailed, Interrupted
 from ..progress import log
 from .config import LabelConfig
 from .execution import run_shards, sweep, verify_shards, worker_count
-from .plan import Plan, describe, make_plan, plan_dead_letters
+from .plan import Plan, describe, licences, make_plan, plan_dead_letters
 from .runfolder import RunFolder
 from .settings import WorkerSettings, environment, identity, require_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
@@ -68,10 +68,12 @@ def run_label(config: LabelConfig) -> int:
         finished = True
     finally:
         run.release(done=finished)
+    licence, counted = licences(plan)
     info = DatasetInfo(
         name=config.out.rstrip("/").rsplit("/", 1)[-1],
         spec=spec,
-        description="Gameplay video, labelled with actions by an inverse dynamics model.",
+        description=f"Gameplay video, labelled with actions by an inverse dynamics model. {counted}".rstrip(),
+        license=licence,
         idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
         options=_options(config),
         environment={"environments": environments},

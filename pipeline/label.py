@@ -20,7 +20,7 @@ from ..datasets.commits import DeadLetter, is_committed
 from ..datasets.shards import ShardWriter
 from ..errors import VideoError
 from .config import FilterConfig
-from .decode import Decoder, TickReader
+from .decode import CHILD_LOST, Decoder, TickReader
 from .filter import StaticFilter, Verdicts
 from .layout import Segment
 from .probe import fingerprint, local_copy
@@ -137,6 +137,10 @@ class ShardLabeller:
                     raise SourceMissingError(f"{first.source_uri} has changed since it was planned")
             except (FileNotFoundError, SourceMissingError, VideoError) as error:
                 # It could be read when it was planned, so whatever it is now, it is not the file that was planned.
+                if isinstance(error, VideoError) and error.reason in CHILD_LOST:
+                    for segment in todo:
+                        _dead(writer, segment, "decode", error.reason, error.detail)
+                    return turned
                 if not self.options.drop_missing:
                     raise SourceMissingError(f"{first.source_uri}: {error}") from error
                 reason = "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"

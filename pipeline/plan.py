@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
@@ -25,6 +26,7 @@ from .config import DecoderConfig, LayoutConfig, PlanConfig
 from .layout import Planned, Segment, lay_out
 from .near_duplicates import DIGITS, find_near_duplicates
 from .probe import Prober, SourceRecord, fingerprint
+from .runfolder import RunFolder
 from .sources import Source, find_sources
 
 PLAN_FILE = "plan.parquet"
@@ -61,14 +63,19 @@ class Plan:
 def run_plan(config: PlanConfig) -> int:
     """Plan and print what is to be expected."""
     spec = ActionSpec.load(config.spec)
-    plan = make_plan(
-        config.sources,
-        config.out,
-        tick_hz=spec.tick_hz,
-        layout=config.layout,
-        workers=config.workers or cores(),
-        decoder=config.decoder,
-    )
+    run = RunFolder.of(config.out)
+    run.lock()  # a labelling job reads the plan
+    try:
+        plan = make_plan(
+            config.sources,
+            config.out,
+            tick_hz=spec.tick_hz,
+            layout=config.layout,
+            workers=config.workers or cores(),
+            decoder=config.decoder,
+        )
+    finally:
+        run.release(done=True)
     log(describe(plan))
     return 0
 
@@ -270,6 +277,16 @@ def removed_record(sha256: str) -> SourceRecord:
 def tombstone(sha256: str) -> DeadLetter:
     """The dead letter of a source that was taken out of the dataset."""
     return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason="removed")
+
+
+def licences(plan: Plan) -> tuple[str, str]:
+    """The licence of the whole, `other` unless all sources have the same; and a sentence that counts them."""
+    used = {segment.source_sha256 for segment in plan.segments}
+    counts = Counter(record.licence or "unknown" for record in plan.sources if record.sha256 in used)
+    if set(counts) <= {"unknown"}:
+        return "other", ""
+    listed = ", ".join(f"{licence} ({count})" for licence, count in sorted(counts.items()))
+    return next(iter(counts)) if len(counts) == 1 else "other", f"Licences of the sources: {listed}."
 
 
 def describe(plan: Plan) -> str:

@@ -18,8 +18,10 @@ from ..errors import Interrupted, VidactError
 from ..progress import log
 from .driver import STORAGE_FAILED, USER_MISTAKE, WORKER_DIED
 from .runfolder import RunFolder
+from .stall import StallClock, group_members
 
 POLL_S = 0.2
+LOOK_S = 1.0  # how often the workers' processor time is looked at
 LOG_TAIL_LINES = 25
 PAUSE_S = 0.5  # before going on after a disk or bucket failed; doubled each time
 LONGEST_PAUSE_S = 60.0
@@ -43,7 +45,7 @@ def supervise(
 
     Args:
         done: counts the shards that are committed; as long as it grows, restarts are free.
-        stall_s: seconds without a sign of life after which the group is killed.
+        stall_s: seconds without a sign of life, those of a busy machine not counted, after which the group is killed.
         max_restarts: restarts in a row without a new shard before giving up.
         watch: called every 0.2 s, for displays.
 
@@ -89,12 +91,18 @@ def _run_once(
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, env=env
         )
-    started_s = time.time()
+    clock, last_sign_s, looked_s = StallClock(), 0.0, time.monotonic()
     try:
         while (code := process.poll()) is None:
             time.sleep(POLL_S)
             watch()
-            if time.time() - max(run.last_sign_s(), started_s) > stall_s:
+            if (sign_s := run.last_sign_s()) > last_sign_s:
+                last_sign_s = sign_s
+                clock.reset()
+            if time.monotonic() - looked_s < LOOK_S:
+                continue
+            looked_s = time.monotonic()
+            if clock.look(group_members(process.pid)) > stall_s:
                 for marker in run.markers():
                     run.strike(marker)
                 log(f"no sign of life for {stall_s:.0f} s: killing the workers")

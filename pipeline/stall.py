@@ -1,0 +1,72 @@
+"""How long processes have been at nothing, on a machine that may be busy with other things.
+
+Seconds on the wall say little: a process that waits for a processor is not stuck. So what counts is the processor time
+that it used without a sign of life, and the time in which it slept. Waiting for a disk does not count either: that is
+the disk's fault, and it ends.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+TICKS_A_S = os.sysconf("SC_CLK_TCK")
+
+
+class StallClock:
+    """Counts from the last `reset`. Call `look` every second or so; what happens between two looks is guessed from what
+    is seen at the second."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        """Seconds without a sign of life that cannot be put down to a busy machine."""
+        self._looked_s = time.monotonic()
+        self._cpu_s: float | None = None
+
+    def reset(self) -> None:
+        """There was a sign of life."""
+        self.seconds, self._looked_s, self._cpu_s = 0.0, time.monotonic(), None
+
+    def look(self, pids: Iterable[int]) -> float:
+        """Look at processes again; returns `seconds`."""
+        now = time.monotonic()
+        found = [one for one in map(_waits_and_cpu, pids) if one is not None]
+        cpu_s = sum(cpu for _, cpu in found)
+        if self._cpu_s is not None:
+            self.seconds += max(cpu_s - self._cpu_s, 0.0)
+        # Where nothing is found (gone, or a system without /proc) the wall's clock is all there is.
+        if not any(waits for waits, _ in found):
+            self.seconds += now - self._looked_s
+        self._looked_s, self._cpu_s = now, cpu_s
+        return self.seconds
+
+
+def group_members(group: int) -> list[int]:
+    """The processes of a process group."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if os.getpgid(int(folder.name)) == group:
+                    found.append(int(folder.name))
+            except (ProcessLookupError, PermissionError):
+                continue
+    return found
+
+
+def _waits_and_cpu(pid: int) -> tuple[bool, float] | None:
+    """Whether a thread of a process runs or waits for a processor (R) or a disk (D), and the processor time of all."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        own = _fields(folder / "stat")
+        states = [_fields(task / "stat")[0] for task in (folder / "task").iterdir()]
+    except (FileNotFoundError, ProcessLookupError, IndexError):
+        return None  # gone, or a thread of it at this moment; the next look tells
+    return any(state in "RD" for state in states), (int(own[11]) + int(own[12])) / TICKS_A_S
+
+
+def _fields(path: Path) -> list[str]:
+    """The fields of a `stat` file from the state on; a name with blanks or brackets stands before."""
+    return path.read_text().rsplit(")", 1)[1].split()
