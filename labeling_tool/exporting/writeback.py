@@ -41,7 +41,7 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
     ((dataset, corrections),) = by_dataset.items()
     spec = dataset_spec(dataset)
     parent = read_dataset_json(dataset)
-    parent_hash = manifest_hash(read_manifest(dataset).to_pylist())
+    parent_hash = manifest_hash(read_manifest(dataset))
     origin = {"dataset": dataset, "manifest": parent_hash}
     target = str(folder / "dataset")
     counts = {"clips": 0, "corrected_clips": 0, "corrected_buttons": 0}
