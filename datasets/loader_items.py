@@ -27,6 +27,25 @@ COMPARISONS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">
 DENSE = 0.5  # read a block in one go where at least this share of its bytes is wanted
 
 
+class Columns:
+    """What loading needs of a manifest; a row costs 10 microseconds, a tenth of what the table itself takes.
+
+    Beside the manifest's own columns there are `block_start` and `block_end`: the bytes to fetch at once.
+    """
+
+    def __init__(self, table: pa.Table):
+        self.names: dict[str, pa.Array] = {name: _joined(table[name]) for name in ("key", "shard")}
+        numbers = ("offset_bytes", "size_bytes", "sample_crc32", "block_start", "block_end")
+        self.numbers = {name: _column(table, name) for name in numbers}
+
+    def row(self, index: int) -> dict[str, Any]:
+        """A clip's row."""
+        return {
+            **{name: column[index].as_py() for name, column in self.names.items()},
+            **{name: int(column[index]) for name, column in self.numbers.items()},
+        }
+
+
 @dataclass(slots=True)
 class ClipItems:
     """All items of a loader."""
@@ -39,8 +58,8 @@ class ClipItems:
     """int64 [N]: the row of an item in the table of its dataset."""
     starts: Index
     """int64 [N]: the item's first tick, counted in its clip."""
-    tables: list[pa.Table]
-    """By dataset: the manifest's rows that passed, with `block_start` and `block_end`: the bytes to fetch at once."""
+    tables: list[Columns]
+    """By dataset: the manifest's rows that passed."""
     shards: list[dict[str, Mapping[str, Any]]]
     """By dataset: the shards of `dataset.json` by name."""
 
@@ -48,17 +67,16 @@ class ClipItems:
         """Dataset number, manifest row, first tick in the clip and number of ticks of an item."""
         number = int(self.index.dataset[item])
         ticks = int(self.index.end[item] - self.index.begin[item])
-        row = self.tables[number].slice(int(self.rows[item]), 1).to_pylist()[0]
-        return number, row, int(self.starts[item]), ticks
+        return number, self.tables[number].row(int(self.rows[item])), int(self.starts[item]), ticks
 
     def mean_size_bytes(self) -> int:
         """Mean size of a clip in its shard."""
-        sizes = np.concatenate([_column(table, "size_bytes") for table in self.tables])
+        sizes = np.concatenate([table.numbers["size_bytes"] for table in self.tables])
         return int(sizes.mean()) if len(sizes) else 0
 
     def key(self, item: int) -> str:
         """The key of an item's clip."""
-        return self.tables[int(self.index.dataset[item])]["key"][int(self.rows[item])].as_py()
+        return self.tables[int(self.index.dataset[item])].names["key"][int(self.rows[item])].as_py()
 
 
 def read_items(
@@ -89,7 +107,7 @@ def read_items(
         if order == "episodes":
             table = table.sort_by([("episode_id", "ascending"), ("start_tick", "ascending")])
             runs = _codes(table["episode_id"])
-        tables.append(table.combine_chunks())
+        tables.append(Columns(table))
         shards.append(names)
         hashes.append(manifest_hash(table))
         columns.append(_pieces(table, runs, ticks, number))
@@ -133,6 +151,10 @@ def _expression(name: str, operator: str, value: Any) -> pc.Expression:
 
 def _column(table: pa.Table, name: str) -> Index:
     return table[name].to_numpy().astype(np.int64)
+
+
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
 def _codes(names: pa.ChunkedArray) -> Index:

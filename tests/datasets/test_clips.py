@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from vidact.datasets.clips import (
     clip_key,
     clip_ranges,
+    decode_arrays,
     decode_clip,
     decode_video,
+    encode_arrays,
     encode_clip,
     encode_video,
     video_id,
@@ -141,3 +143,25 @@ def test_a_missing_member_is_named(toy_clip, toy_spec):
     del members["mp4"]
     with pytest.raises(ShardError, match="000000000001-000000000: lacks the member mp4"):
         decode_clip("000000000001-000000000", members)
+
+
+def test_arrays_are_read_from_any_npz_and_damage_is_an_error(toy_clip, toy_spec):
+    arrays = toy_clip(1, 0, 40).arrays()
+    ours = encode_arrays(arrays)
+    foreign = io.BytesIO()
+    np.savez(foreign, **arrays)
+    packed = io.BytesIO()
+    np.savez_compressed(packed, **arrays)
+    for data in (ours, foreign.getvalue(), packed.getvalue()):
+        for name, array in decode_arrays(data).items():
+            assert array.dtype == arrays[name].dtype
+            assert np.array_equal(array, arrays[name])
+    for cut in (0, 10, 40, len(ours) // 2):
+        with pytest.raises(ShardError, match="npz member cannot be read"):
+            decode_arrays(ours[:cut])
+    with pytest.raises(ShardError, match="npz member cannot be read"):
+        decode_arrays(ours, ("buttons", "reward"))
+    torn = bytearray(ours)
+    torn[60:70] = b"\xff" * 10
+    with pytest.raises(ShardError, match="npz member cannot be read"):
+        decode_arrays(bytes(torn))
