@@ -22,7 +22,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +38,16 @@ BATCH = 4
 THREADS = 2
 EPOCHS = 10
 PASSES = 5  # over the shards, which decode many times as fast as the recordings
-GRAIN = 9  # grey levels; brings the scene to about 2 Mbit/s
+GRAIN = 20  # grey levels; brings the scene to about 2 Mbit/s
+IDLE = 0.17  # of the ticks have no action: the public loader decodes and skips them
+RECORDER: dict[str, Any] = {  # what OpenAI's recorder writes into each line beside the input devices
+    "hotbar": 0,
+    "isGuiInventory": False,
+    **dict.fromkeys(("yaw", "pitch", "xpos", "ypos", "zpos"), 12.3456789),
+    **dict.fromkeys(("milli", "serverTick", "serverTickDurationMs"), 1638475637162),
+    "inventory": [{"type": f"item_{number}", "quantity": number} for number in range(12)],
+    "stats": {f"minecraft.custom:minecraft.statistic_{number}": number * 100 for number in range(20)},
+}
 MEMORY = "memory"
 
 
@@ -102,8 +110,11 @@ def make_data(data: Path, seconds: int) -> float:
         rng = np.random.default_rng(number)
         with RecordingWriter(stem, fps=FPS, size=SIZE, meta={}, encoder=encoder) as writer:
             for picture, dx, dy in scene(seconds * int(FPS), rng):
-                keys = ("key.keyboard.w",) if rng.random() < 0.6 else ()
-                writer.write(picture, DeviceState(keys=keys, buttons=(0,) if rng.random() < 0.3 else (), dx=dx, dy=dy))
+                idle = rng.random() < IDLE
+                keys = ("key.keyboard.w",) if not idle and (dx == dy == 0 or rng.random() < 0.6) else ()
+                writer.write(picture, DeviceState(keys=keys, dx=0 if idle else dx, dy=0 if idle else dy))
+        lines = stem.with_suffix(".jsonl").read_text().splitlines()
+        stem.with_suffix(".jsonl").write_text("".join(json.dumps(json.loads(x) | RECORDER) + "\n" for x in lines))
     pack(
         PackConfig(
             recordings=(str(data / "play"),),
@@ -189,21 +200,12 @@ def load_vpt_style(data: Path) -> Callable[[], int]:
 
 
 def decode_shards(data: Path) -> Callable[[], int]:
-    """Decode alone: clips that lie in memory, into one array a thread that is used again and again."""
-    from vidact.datasets.clips import CLIP_TICKS, decode_video
+    """Decode alone: videos that lie in memory, each to an array of its own, as a batch needs them."""
+    from vidact.datasets.clips import decode_video
     from vidact.datasets.samples import iter_samples
 
     videos = [m["mp4"] for path in sorted((data / "set/shards").glob("*.tar")) for _, m in iter_samples(str(path))]
-    clips = [(video, len(decode_video(video))) for video in videos]
-    own = threading.local()
-
-    def one(clip: tuple[bytes, int]) -> int:
-        if not hasattr(own, "out"):
-            own.out = np.empty((CLIP_TICKS, 128, 128, 3), np.uint8)
-        decode_video(clip[0], out=own.out[: clip[1]])
-        return clip[1]
-
-    return lambda: in_threads(one, clips * PASSES)
+    return lambda: in_threads(lambda video: len(decode_video(video)), videos * PASSES)
 
 
 def load_shards(data: Path, order: str = "clips", passes: int = PASSES, frames: bool = True) -> Callable[[], int]:
