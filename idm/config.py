@@ -18,12 +18,16 @@ class MotionConfig:
     """Largest horizontal shift looked for, pixels: half the picture. A quicker turn shows only by what vanished."""
     reach_along: int = 24
     """Largest vertical shift, pixels."""
-    band: int = 14
-    """Height of a patch for horizontal shifts, pixels."""
-    band_along: int = 16
-    """Width of a patch for vertical shifts, pixels."""
+    blur_across: int = 4
+    """Rows averaged before sideways search: a patch still matches when it also moved up or down a little."""
+    blur_along: int = 16
+    """Columns averaged before vertical search."""
+    band_across: int = 4
+    """Height of a patch in sideways search, averaged rows."""
+    band_along: int = 1
+    """Width of a patch in vertical search, averaged columns."""
     patch: int = 8
-    """The other side of a patch, along the shift, pixels."""
+    """Length of a patch along the axis of search, pixels."""
     rows_used: float = 0.875
     """Part of the height that is looked at, from the top: below it games show a status bar, which never moves."""
     fov_deg: float = 90.0
@@ -37,7 +41,7 @@ class MotionConfig:
 
     def __post_init__(self) -> None:
         _require(all(size % 2 for size in self.kernel), "kernel", "odd both ways", self.kernel)
-        for name in ("reach_across", "reach_along", "band", "band_along", "patch"):
+        for name in ("reach_across", "reach_along", "blur_across", "blur_along", "band_across", "band_along", "patch"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(0 < self.fov_deg < 180, "fov_deg", "between 0 and 180", self.fov_deg)
         _require(0 < self.rows_used <= 1, "rows_used", "above 0 and at most 1", self.rows_used)

@@ -58,9 +58,8 @@ class InputPipeline(nn.Module):
 
     def reset_constants(self) -> None:
         """Compute what is neither learned nor stored, after the module was made without memory."""
-        if self.view is not None and self.front_end is not None:
+        if self.view is not None:
             self.view.reset_constants()
-            self.front_end.reset_constants()
 
     @torch.no_grad()
     def forward(

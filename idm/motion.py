@@ -5,11 +5,12 @@ frames it learns them in minutes. This front end has no parameters and runs on t
 
 N frames, H rows, W columns, P patches along an axis, S shifts, L bands
 
-    grey ► subtract the local mean, divide by the local deviation ► cut into patches of 14 x 8 pixels
-         ► correlate each with the next frame at every shift within reach, along its row (and transposed: its column)
+    view ► average over `blur` pixels across the axis of search, so that motion across it does not matter
+         ► subtract the local mean, divide by the local deviation, along the axis ► cut into bands and patches
+         ► correlate each patch with the next frame at every shift within reach, along its band
 
-One matrix product a band gives the correlation of its patches with every position of the band in the next frame; a
-strided view then lines up equal shifts. Nothing is ever compared at full pixel-to-pixel resolution.
+For sideways motion bands are rows of the picture, for vertical motion columns. One matrix product a band gives the
+correlation of its patches with every position of the band in the next frame; a strided view lines up equal shifts.
 """
 
 from __future__ import annotations
@@ -22,11 +23,12 @@ from torch.nn import functional as F
 
 from .config import MotionConfig
 
-BOX = 9  # pixels: side of the neighbourhood that local contrast is measured over; 8 + 1, see box_sum
-NOISE_VARIANCE = 15.0  # grey levels squared: flat walls stay flat instead of showing compression noise
+NEIGHBOURHOOD = 23  # pixels along the axis that local contrast is measured over; detail much coarser does not localise
+SMOOTHING = 3  # pixels along the axis: the finest detail of game textures flickers from frame to frame
+NOISE_VARIANCE = 1.0  # grey levels squared: keeps flat walls flat
 CORRELATION_SCALE = 3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
-PEAK_SCALE = 8.0  # pixels: a moderate turn; brings peak positions to the order of one
 PROFILE_SHARPNESS = 30.0  # of the softmax over shifts: a peak of 0.1 above the rest takes most of it
+PEAK_SCALE = 8.0  # pixels: a moderate turn; brings peak positions to the order of one
 
 
 class Motion(NamedTuple):
@@ -42,89 +44,87 @@ class Motion(NamedTuple):
 
 
 class MotionFrontEnd(nn.Module):
-    """Grey frames to `Motion`.
+    """A view's frames to `Motion`.
 
     Args:
         config: sizes of patches and reach of shifts.
-        image: height and width of the frames in pixels.
+        image: height and width of the view in pixels.
     """
-
-    box_share: Tensor
 
     def __init__(self, config: MotionConfig, image: tuple[int, int]):
         super().__init__()
         self.config = config
-        height, width = image
-        self.bands_across, self.patches_across = height // config.band, width // config.patch
-        self.bands_along, self.patches_along = width // config.band_along, height // config.patch
-        self.shifts_across = 2 * config.reach_across + 1
-        self.shifts_along = 2 * config.reach_along + 1
-        self.register_buffer("box_share", torch.empty(1, height, width), persistent=False)
-        self.reset_constants()
-
-    def reset_constants(self) -> None:
-        """Compute what is not stored."""
-        self.box_share.copy_(1.0 / box_sum(torch.ones_like(self.box_share)))
+        self.image = height, width = image
+        self.across_shape = (
+            height // (config.blur_across * config.band_across),
+            width // config.patch,
+            2 * config.reach_across + 1,
+        )
+        """L, P, S."""
+        self.along_shape = (
+            width // (config.blur_along * config.band_along),
+            height // config.patch,
+            2 * config.reach_along + 1,
+        )
+        """L', P', S'."""
 
     @property
     def num_peaks(self) -> int:
         """M: along both axes position and sharpness a band and overall, the median over patches, and the profile."""
-        return 2 * (self.bands_across + 1) + 2 * (self.bands_along + 1) + 2 + self.shifts_across + self.shifts_along
-
-    @property
-    def across_shape(self) -> tuple[int, int, int]:
-        """L, P, S."""
-        return self.bands_across, self.patches_across, self.shifts_across
-
-    @property
-    def along_shape(self) -> tuple[int, int, int]:
-        """L', P', S'."""
-        return self.bands_along, self.patches_along, self.shifts_along
+        return sum(2 * (bands + 1) + 1 + shifts for bands, _, shifts in (self.across_shape, self.along_shape))
 
     @torch.no_grad()
-    def forward(self, grey: Tensor, *, dtype: torch.dtype = torch.float32) -> Motion:
+    def forward(self, view: Tensor, *, dtype: torch.dtype = torch.float32) -> Motion:
         """
         Args:
-            grey: [N + 1, H, W], 0..255: consecutive frames of one clip.
+            view: [N + 1, H, W], 0..255: consecutive frames of one clip.
             dtype: of the matrix products; bfloat16 halves the time where the machine has it.
 
         Returns the motion from each of the first N frames to its successor. A black (absent) frame correlates with
         nothing: all zeros.
         """
         config = self.config
-        frames = self.normalise(grey, dtype)
-        now, then = frames[:-1], frames[1:]  # (N, H, W)
-        across = block_correlation(now, then, config.band, config.patch, config.reach_across)
-        along = block_correlation(
-            now.transpose(1, 2), then.transpose(1, 2), config.band_along, config.patch, config.reach_along
-        )
+        across = self._search(view, config.blur_across, config.band_across, config.reach_across, dtype)
+        along = self._search(view.transpose(1, 2), config.blur_along, config.band_along, config.reach_along, dtype)
         peaks = torch.cat([_peaks(across), _peaks(along)], dim=1)  # (N, M)
         volumes = (volume.mul_(CORRELATION_SCALE).to(dtype) for volume in (across, along))
         return Motion(*volumes, peaks)
 
-    def normalise(self, grey: Tensor, dtype: torch.dtype) -> Tensor:
-        """Local contrast: [N, H, W] in 0..255 ► about zero mean and unit variance in each neighbourhood."""
-        difference = grey - box_sum(grey).mul_(self.box_share)
-        variance = box_sum(difference.square()).mul_(self.box_share)
-        return difference.mul_(torch.rsqrt_(variance.add_(NOISE_VARIANCE))).to(dtype)
+    def _search(self, view: Tensor, blur: int, band: int, reach: int, dtype: torch.dtype) -> Tensor:
+        """[N + 1, H, W] searched along W ► [N, L, P, S]."""
+        rows = view[:, : view.shape[1] // blur * blur].unflatten(1, (-1, blur))
+        averaged = sum((rows[:, :, i] for i in range(1, blur)), start=rows[:, :, 0]) / blur  # (N + 1, H/blur, W)
+        sharp = local_contrast(averaged).to(dtype)
+        return block_correlation(sharp[:-1], sharp[1:], band, self.config.patch, reach)
 
 
-def box_sum(x: Tensor) -> Tensor:
-    """Sum over the BOX x BOX pixels around each pixel of [N, H, W]; nothing lies outside the picture.
+def local_contrast(x: Tensor) -> Tensor:
+    """About zero mean and unit variance in each neighbourhood along the last axis: [N, H, W]."""
+    smooth = box_mean(x, SMOOTHING)
+    difference = smooth - box_mean(smooth, NEIGHBOURHOOD)
+    variance = box_mean(difference.square(), NEIGHBOURHOOD)
+    return difference.mul_(torch.rsqrt_(variance.add_(NOISE_VARIANCE)))
 
-    Doubling the run (1, 2, 4, 8 pixels, and one more) takes four additions an axis; pooling takes 81 a pixel.
+
+def box_mean(x: Tensor, size: int) -> Tensor:
+    """Mean over the `size` (odd) pixels around each one along the last axis; the rim's own pixel is repeated beyond it.
+
+    Sums double (1, 2, 4 … pixels), so that it takes a few additions a pixel whatever the size.
     """
-    half = BOX // 2
-    for axis in (-1, -2):
-        size = x.shape[axis]
-        padded = F.pad(x, (half, half) if axis == -1 else (0, 0, half, half))
-        run, length = padded, 1
-        while 2 * length < BOX:
-            reach = run.shape[axis] - length
-            run = run.narrow(axis, 0, reach) + run.narrow(axis, length, reach)
-            length *= 2
-        x = run.narrow(axis, 0, size) + padded.narrow(axis, BOX - 1, size)
-    return x
+    half = size // 2
+    run = F.pad(x, (half, half), mode="replicate")
+    width, length, total, done = x.shape[-1], 1, None, 0
+    while True:
+        if size & length:
+            part = run.narrow(-1, done, width)
+            total = part if total is None else total + part
+            done += length
+        if 2 * length > size:
+            break
+        reach = run.shape[-1] - length
+        run = run.narrow(-1, 0, reach) + run.narrow(-1, length, reach)
+        length *= 2
+    return (x if total is None else total) * (1.0 / size)
 
 
 def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: int) -> Tensor:

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.idm.config import MotionConfig
-from vidact.idm.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box_sum
+from vidact.idm.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box_mean, local_contrast
 
 CONFIG = MotionConfig(reach_across=20, reach_along=8)
 
 
 def texture(height: int, width: int, seed: int = 0) -> torch.Tensor:
     generator = np.random.default_rng(seed)
-    return torch.from_numpy(np.kron(generator.integers(0, 256, (height // 2, width // 2)), np.ones((2, 2)))).float()
+    return torch.from_numpy(np.kron(generator.integers(0, 256, (height // 4, width // 4)), np.ones((4, 4)))).float()
 
 
 def windows(shift_x: int, shift_y: int) -> torch.Tensor:
@@ -28,18 +28,26 @@ def windows(shift_x: int, shift_y: int) -> torch.Tensor:
 def test_sideways_shift_is_the_peak_of_every_band(shift: int, dtype: torch.dtype) -> None:
     front = MotionFrontEnd(CONFIG, (64, 128))
     motion = front(windows(shift, 0), dtype=dtype)
-    assert motion.across.shape == (1, 4, 16, 41)
-    peaks = motion.across.mean(2).argmax(-1) - CONFIG.reach_across
+    assert motion.across.shape == (1, *front.across_shape) == (1, 4, 16, 41)
+    assert motion.peaks.shape == (1, front.num_peaks)
+    peaks = motion.across.float().mean(2).argmax(-1) - CONFIG.reach_across
     assert peaks.tolist() == [[shift] * 4]
-    overall = motion.peaks[0, front.bands_across] * PEAK_SCALE
+    overall = motion.peaks[0, 4] * PEAK_SCALE
     assert abs(float(overall) - shift) < 0.5
 
 
 @pytest.mark.parametrize("shift", [-6, 0, 3])
 def test_vertical_shift_is_the_peak_of_every_column_band(shift: int) -> None:
-    motion = MotionFrontEnd(CONFIG, (64, 128))(windows(0, shift))
-    assert motion.along.shape == (1, 8, 8, 17)
+    front = MotionFrontEnd(CONFIG, (64, 128))
+    motion = front(windows(0, shift))
+    assert motion.along.shape == (1, *front.along_shape) == (1, 8, 8, 17)
     assert (motion.along.mean(2).argmax(-1) - CONFIG.reach_along).tolist() == [[shift] * 8]
+
+
+@pytest.mark.parametrize("across", [-9, 2, 15])
+def test_both_motions_are_found_together(across: int) -> None:
+    motion = MotionFrontEnd(CONFIG, (64, 128))(windows(across, -2))
+    assert int(motion.across.mean((1, 2)).argmax()) - CONFIG.reach_across == across
 
 
 def test_black_frame_correlates_with_nothing() -> None:
@@ -74,9 +82,19 @@ def test_block_correlation_is_the_plain_sum(bands: int, patches: int, reach: int
             torch.testing.assert_close(got[:, :, p, s + reach], expected / (band * patch), atol=1e-5, rtol=1e-4)
 
 
-def test_box_sum_is_the_plain_sum() -> None:
-    x = torch.randn(2, 13, 17)
-    got = box_sum(x)
-    for y, column in ((0, 0), (6, 8), (12, 16), (3, 15)):
-        part = x[:, max(0, y - 4) : y + 5, max(0, column - 4) : column + 5]
-        torch.testing.assert_close(got[:, y, column], part.sum((1, 2)), atol=1e-4, rtol=1e-4)
+@pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 23])
+def test_box_mean_is_the_plain_mean(size: int) -> None:
+    x = torch.randn(2, 3, 30)
+    got = box_mean(x, size)
+    assert got.shape == x.shape
+    for column in (0, 1, 12, 29):
+        places = torch.arange(column - size // 2, column + size // 2 + 1).clamp(0, 29)
+        torch.testing.assert_close(got[..., column], x[..., places].mean(-1), atol=1e-5, rtol=1e-4)
+
+
+def test_local_contrast_has_unit_variance() -> None:
+    x = texture(64, 128)[None]
+    contrast = local_contrast(x)
+    assert abs(float(contrast.mean())) < 0.1
+    assert 0.7 < float(contrast.square().mean()) < 1.1
+    assert not local_contrast(torch.full((1, 4, 40), 77.0)).abs().gt(1e-3).any()
