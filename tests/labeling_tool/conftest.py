@@ -177,7 +177,7 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
     numbers, arguments = {}, []
     for kind in KINDS:
         (folder / "videos" / kind).mkdir(parents=True)
-        path = awkward(folder / "videos" / kind, kind, count=260)
+        path = awkward(folder / "videos" / kind, kind)
         arguments += ["--review", make_dataset(folder / "datasets" / kind, [path], clips=2)]
         video, shown = probe(path), truth(path)
         slots = frame_slots(

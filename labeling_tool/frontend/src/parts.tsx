@@ -74,7 +74,11 @@ export function Field({ label, children, help }: FieldProps) {
 }
 
 export function Input(props: JSX.IntrinsicElements["input"]) {
-  return <input class="input" autocomplete="off" {...props} />;
+  const ref = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (props.autofocus) ref.current?.focus(); // the browser heeds the attribute only in a page that it loads
+  }, []);
+  return <input class="input" autocomplete="off" {...props} ref={ref} />;
 }
 
 export function Bar({ share, label, tone = "accent" }: { share: number; label: string; tone?: "accent" | "held" }) {
@@ -114,14 +118,14 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
         onClose?.();
       }}
     >
-      <header>
+      <div class="dialog-head">
         <h2>{title}</h2>
         {onClose ? (
           <button type="button" class="button quiet" onClick={onClose} aria-label="Close">
             <Key k="Escape" />
           </button>
         ) : null}
-      </header>
+      </div>
       {children}
     </dialog>
   );

@@ -7,7 +7,7 @@ import { closePictures } from "./bundle";
 import { commandsOf, keyName, keyOf, type Scope } from "./keys";
 import { openTask, prepareNext, type Next, type Opened } from "./loading";
 import { OperationLog } from "./oplog";
-import { Button, Dialog, Key, Link, when } from "./parts";
+import { Button, Dialog, Input, Key, Link, when } from "./parts";
 import { go, guardLeaving, isStaff, person, say, useStore } from "./session";
 
 export interface TaskState {
@@ -206,7 +206,7 @@ export function TaskHeader({ control, children }: { control: TaskControl; childr
       <Link to="/" class="brand">
         vidact
       </Link>
-      <span class="crumb">{data.project.name}</span>
+      <h1 class="crumb">{data.project.name}</h1>
       <span class="muted clip" title={data.task.source}>
         {data.task.source}
       </span>
@@ -227,7 +227,7 @@ export function TaskHeader({ control, children }: { control: TaskControl; childr
 }
 
 /** What was rendered from what: people must know when they judge a small or second-hand picture. */
-export function PictureNotice({ opened }: { opened: Opened }) {
+function PictureNotice({ opened }: { opened: Opened }) {
   const { from, why, width } = opened.pictures;
   if (from === "source") return null;
   return (
@@ -240,7 +240,17 @@ export function PictureNotice({ opened }: { opened: Opened }) {
   );
 }
 
-export function StateNotice({ control }: { control: TaskControl }) {
+/** What must be known before the work is looked at, above it. */
+export function Notices({ control }: { control: TaskControl }) {
+  return (
+    <section class="notices" aria-label="Notices">
+      <StateNotice control={control} />
+      <PictureNotice opened={control.opened} />
+    </section>
+  );
+}
+
+function StateNotice({ control }: { control: TaskControl }) {
   const { assignment, mine } = control.opened.data;
   if (assignment.state === "returned" && mine) {
     return (
@@ -350,7 +360,7 @@ function NoteDialog({ text, onDone }: { text: string; onDone: (text: string | nu
       >
         <label class="field">
           <span>Comment</span>
-          <input class="input" maxLength={2000} value={value} onInput={(e) => setValue(e.currentTarget.value)} />
+          <Input autofocus maxLength={2000} value={value} onInput={(e) => setValue(e.currentTarget.value)} />
         </label>
         <div class="row end">
           <button class="button primary" type="submit">

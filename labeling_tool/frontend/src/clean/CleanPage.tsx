@@ -4,7 +4,7 @@ import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
 import { Bar, Button, Key } from "../parts";
 import { Coach } from "../pages/Coach";
-import { PictureNotice, StateNotice, TaskHeader, useControl, Verdict, type TaskState } from "../taskframe";
+import { Notices, TaskHeader, useControl, Verdict, type TaskState } from "../taskframe";
 import type { CleanLabel } from "../types";
 import { CleanModel, LABELS, PAGE, REASONS } from "./model";
 
@@ -81,8 +81,7 @@ export function CleanPage({ state }: { state: TaskState }) {
           {model.frames - model.open} / {model.frames}
         </span>
       </TaskHeader>
-      <StateNotice control={control} />
-      <PictureNotice opened={state.opened} />
+      <Notices control={control} />
       <main class="clean-main">
         {model.grid ? <Grid model={model} /> : <Single model={model} />}
         <aside class="side" aria-label="Labels">

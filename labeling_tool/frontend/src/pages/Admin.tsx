@@ -113,7 +113,7 @@ export function People() {
             }}
           >
             <Field label="Password" help="At least 10 characters; all their sessions end">
-              <Input name="password" type="password" required minLength={10} autocomplete="new-password" />
+              <Input name="password" type="password" required autofocus minLength={10} autocomplete="new-password" />
             </Field>
             <div class="row end">
               <button class="button primary" type="submit">

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
 import { Button } from "../parts";
 import { Coach } from "../pages/Coach";
-import { PictureNotice, StateNotice, TaskHeader, useControl, Verdict, type TaskState } from "../taskframe";
+import { Notices, TaskHeader, useControl, Verdict, type TaskState } from "../taskframe";
 import { ReviewModel } from "./model";
 import { usePlayback } from "./playback";
 import { SidePanel } from "./SidePanel";
@@ -180,8 +180,7 @@ export function ReviewPage({ state }: { state: TaskState }) {
   return (
     <div class="review" data-task={data.task.id} data-assignment={data.assignment.id} data-mode={model.mode}>
       <TaskHeader control={control} />
-      <StateNotice control={control} />
-      <PictureNotice opened={state.opened} />
+      <Notices control={control} />
       <main class="review-main">
         <div class="left">
         <div class="stage" ref={stageBox}>

@@ -36,7 +36,7 @@ export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, ti
         model.lane = hit.lane;
         model.onView();
         return;
-      } else if (hit.row === "axis" && !model.readOnly && event.detail >= 1 && x > 128) {
+      } else if (hit.row === "axis" && !model.readOnly && x > 128) {
         model.seek(frame);
         drag = { kind: "bend", axis: hit.axis, values: new Map([[frame, timeline.current!.axisValue(hit.axis, hit.y)]]), last: frame };
       } else if (hit.row === "strip") {
