@@ -19,6 +19,16 @@ def _require(ok: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"{name} is {value!r}, but must be {allowed}")
 
 
+def share_of(text: str) -> float:
+    """`5%` or `0.05` as a number in [0, 1]. Raises ConfigError."""
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    _require(0 <= share <= 1, "previews", text, "a share such as 5% or 0.05")
+    return share
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayoutConfig:
     """How sources are cut into segments and segments are packed into shards. Decided once, kept in `plan.parquet`."""
@@ -179,6 +189,9 @@ class LabelConfig(EngineConfig):
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     chroma: str = "420"
     """Chroma of the clips' video: `420` (plays everywhere) or `444` (2-4 dB nearer to the source)."""
+    previews: str = "0%"
+    """Share of the clips, the least certain ones, of which larger pictures (360 lines) are kept in `previews/`, so that
+    people can correct their labels when the sources are gone."""
     strict: bool = False
     """Exit 1 when anything went to the dead letters."""
     drop_missing: bool = False
@@ -189,6 +202,7 @@ class LabelConfig(EngineConfig):
     def __post_init__(self) -> None:
         EngineConfig.__post_init__(self)  # `super()` does not work in dataclasses with slots
         _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        share_of(self.previews)
         _require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
 
 

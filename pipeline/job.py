@@ -10,9 +10,10 @@ from ..datasets.commits import commit_uri, committed_shards, read_commits
 from ..datasets.manifest import DatasetInfo, compact
 from ..errors import CheckFailed, Interrupted
 from ..progress import log
-from .config import LabelConfig
+from .config import LabelConfig, share_of
 from .execution import run_shards, sweep, verify_shards, worker_count
 from .plan import Plan, describe, licences, make_plan, plan_dead_letters
+from .previews import keep_previews
 from .runfolder import RunFolder
 from .settings import WorkerSettings, environment, identity, require_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
@@ -85,6 +86,8 @@ def run_label(config: LabelConfig) -> int:
     write_source_statistics(config.out, rows, spec)
     for line in flagged_lines(rows):
         log(line)
+    if share := share_of(config.previews):
+        keep_previews(config.out, share, config.decoder)
     if config.verify and new:
         verify_shards(config.out, new, threads=workers)
     if config.strict and content["counts"]["dead_letters"]:

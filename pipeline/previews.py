@@ -19,24 +19,13 @@ from ..datasets.actions import FrameSpec
 from ..datasets.clips import decode_clip, encode_video
 from ..datasets.manifest import dataset_spec, read_manifest
 from ..datasets.samples import read_sample
-from ..errors import ConfigError, VideoError
+from ..errors import VideoError
 from ..progress import Progress, log
 from .config import DecoderConfig
 from .decode import open_decoder
 
 LINES = 360
 WIDEST = 640
-
-
-def share_of(text: str) -> float:
-    """`5%` or `0.05` as a number in [0, 1]. Raises ConfigError."""
-    try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 1:
-        raise ConfigError(f"previews is {text!r}, but must be a share such as 5% or 0.05")
-    return share
 
 
 def preview_uri(dataset: str, key: str) -> str:

@@ -8,8 +8,8 @@ import pytest
 from vidact.datasets.clips import decode_video
 from vidact.datasets.manifest import read_manifest
 from vidact.errors import ConfigError
-from vidact.pipeline.config import DecoderConfig
-from vidact.pipeline.previews import keep_previews, least_certain, preview_frame, share_of
+from vidact.pipeline.config import DecoderConfig, LabelConfig, share_of
+from vidact.pipeline.previews import keep_previews, least_certain, preview_frame
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.datasets import make_dataset
@@ -20,6 +20,8 @@ def test_shares() -> None:
     for text in ("five", "-1", "101%", "2"):
         with pytest.raises(ConfigError, match="previews"):
             share_of(text)
+        with pytest.raises(ConfigError, match="previews"):
+            LabelConfig(sources=("film.mp4",), idm="idm", out="dataset", previews=text)
 
 
 def test_the_least_certain_share() -> None:
