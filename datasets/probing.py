@@ -172,8 +172,8 @@ def _read_packets(
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if structure.broken_at is not None and (packet.pos or 0) >= structure.broken_at:
-                break
+            if structure.broken_at is not None and (packet.pos or 0) + packet.size >= structure.broken_at:
+                break  # the picture just before the break has most likely lost its own end
             found.count += 1
             if found.orientation is None:
                 found.orientation = _orientation(packet)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
 
 import av
 import numpy as np
@@ -21,7 +21,6 @@ from .actions import FrameSpec
 from .orientation import UPRIGHT, Orientation
 
 VPT_SOURCE = (640, 360)  # width and height of VPT's recordings; other sources are brought to it first
-WEIGHT_BITS = 11  # fixed-point weights as in OpenCV's INTER_LINEAR for bytes
 
 
 class FrameResizer:
@@ -61,26 +60,56 @@ class FrameResizer:
         return _area(self._to_vpt_source, frame, width, height)
 
     def _sample(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, in its fixed-point arithmetic."""
-        left_taps, right_taps, weight_x, weight_y = _sampling(*picture.shape[:2], self.spec.height, self.spec.width)
-        pixels = np.ascontiguousarray(picture).view("V3").reshape(-1)  # (h * w,): three bytes moved at a time
-        near = pixels[left_taps].view(np.uint8)  # (2, H, W * 3): the upper and the lower row of each sample
-        shape = (self.spec.height, self.spec.width, 3)
-        if weight_x.any():
-            left = near.astype(np.int32)
-            upper, lower = (left << WEIGHT_BITS) + (pixels[right_taps].view(np.uint8) - left) * weight_x
-            upper >>= 4  # OpenCV drops 4 bits before the vertical product, to stay within 32
-            lower >>= 4
-            mixed = ((upper * ((1 << WEIGHT_BITS) - weight_y)) >> 16) + ((lower * weight_y) >> 16)
-        else:  # 640 to 128: every sample lies on a pixel, and (x << 11 >> 4) * w >> 16 is x * w >> 9
-            mixed = np.multiply(near[0], (1 << WEIGHT_BITS) - weight_y, dtype=np.int32)
-            mixed >>= 9
-            lower = np.multiply(near[1], weight_y, dtype=np.int32)
-            lower >>= 9
-            mixed += lower
-        mixed += 2
-        mixed >>= 2
-        return mixed.astype(np.uint8).reshape(shape)  # (H, W, 3)
+        """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, within one level."""
+        height, width = picture.shape[:2]
+        taps = _taps(width, height, self.spec.width, self.spec.height)
+        flat = np.ascontiguousarray(picture).reshape(-1)
+        upper, lower = flat.take(taps.upper_left), flat.take(taps.lower_left)  # (H * W * 3)
+        if taps.right is not None:
+            upper = _mix(upper, flat.take(taps.upper_left + 3), taps.right)
+            lower = _mix(lower, flat.take(taps.lower_left + 3), taps.right)
+        return _mix(upper, lower, taps.down).reshape(self.spec.height, self.spec.width, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taps:
+    """Where in a flat picture each sample reads, int64 [H * W * 3], and the shares of the far pixels in 256ths."""
+
+    upper_left: NDArray[np.int64]
+    lower_left: NDArray[np.int64]
+    down: NDArray[np.uint16]
+    right: NDArray[np.uint16] | None
+    """None where all samples fall on whole columns, as from 640 to 128."""
+
+
+@lru_cache(maxsize=32)
+def _taps(width: int, height: int, to_width: int, to_height: int) -> _Taps:
+    top, down = _axis_taps(height, to_height)
+    left, right = _axis_taps(width, to_width)
+    corner = (top[:, None] * width + left)[..., None] * 3 + np.arange(3)  # (H, W, 3)
+    shape = (to_height, to_width, 3)
+    return _Taps(
+        upper_left=corner.reshape(-1),
+        lower_left=(corner + 3 * width).reshape(-1),
+        down=np.broadcast_to(down[:, None, None], shape).reshape(-1).copy(),
+        right=np.broadcast_to(right[:, None], shape).reshape(-1).copy() if right.any() else None,
+    )
+
+
+def _axis_taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """The nearer pixel of each sample, int64 [target], and the share of the next one in 256ths, 0 to 256."""
+    centre = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
+    first = np.minimum(np.floor(centre).astype(np.int64), source - 2)  # the last pixel is the next of the one before
+    return first, np.round((centre - first) * 256).astype(np.uint16)
+
+
+def _mix(near: NDArray[np.uint8], far: NDArray[np.uint8], share: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Weighted means in 16 bits: 255 * 256 and half a level still fit."""
+    mixed = near * (256 - share)
+    mixed += far * share
+    mixed += 128
+    mixed >>= 8
+    return mixed.astype(np.uint8)
 
 
 def _area(reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
@@ -89,28 +118,6 @@ def _area(reformatter: VideoReformatter, frame: av.VideoFrame, width: int, heigh
 
 def _array(frame: av.VideoFrame) -> NDArray[np.uint8]:
     return np.asarray(frame.to_ndarray(), np.uint8)  # (height, width, 3)
-
-
-@lru_cache(maxsize=32)
-def _taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
-    """First tap, second tap and the fixed-point weight of the second, for `target` samples of `source` pixels."""
-    centre = (np.arange(target) + 0.5) * (source / target) - 0.5
-    centre = np.clip(centre, 0, source - 1)
-    first = np.floor(centre).astype(np.int64)
-    weight = np.round((centre - first) * (1 << WEIGHT_BITS)).astype(np.int32)
-    return first, np.minimum(first + 1, source - 1), weight
-
-
-@lru_cache(maxsize=32)
-def _sampling(h: int, w: int, height: int, width: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Pixel numbers of the left and right taps, int64 [2, height, width] (upper row, lower row), and their weights.
-
-    The weights fit rows of bytes: of the right tap int32 [width * 3], of the lower row int32 [height, 1].
-    """
-    top, bottom, weight_y = _taps(h, height)
-    left, right, weight_x = _taps(w, width)
-    rows = np.stack([top, bottom])[:, :, None] * w  # (2, height, 1)
-    return rows + left, rows + right, np.repeat(weight_x, 3), weight_y[:, None]
 
 
 @cache
