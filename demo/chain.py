@@ -24,6 +24,8 @@ SPEC = "doom"
 EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for the unlabelled pile
 LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
 UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
+MAZE = "my_way_home"  # the map of the task `explore_maze`
+MAZE_SHARE = 0.5  # of the pile: an agent that learns for two minutes needs much play of the world it will act in
 
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
@@ -75,18 +77,21 @@ def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
          "A little on maps of its own, on which the model’s probabilities are made honest."),
         ("heldout", amounts.heldout, "test", "Record held-out play",
          "On maps that nothing is ever trained on: what is measured here holds for video from elsewhere."),
-        ("truth", amounts.unlabelled, ",".join(UNLABELLED_MAPS), "Record the pile to be labelled",
+        ("truth/freedoom", amounts.unlabelled * (1 - MAZE_SHARE), ",".join(UNLABELLED_MAPS),
+         "Record the pile to be labelled",
          "More play, on other maps. The labelling job will get the video alone; the true actions stay hidden."),
+        ("truth/maze", amounts.unlabelled * MAZE_SHARE, MAZE, "Record more of the pile, in the world of the task",
+         "Play in a maze of rooms, where the agents will be scored. The model was never trained there."),
     ]  # fmt: skip
     made = [
         Stage(
-            name=f"record-{name}",
+            name=f"record-{name.replace('/', '-')}",
             title=title,
             story=story,
             verb="record doom",
             settings=RecordDoomConfig(
                 out=str(out / name),
-                minutes=minutes,
+                minutes=round(minutes, 3),
                 seed=1000 * seed + number,  # other play on every pile
                 maps=maps,
                 # Intervals are drawn over recordings: many short ones tell more than a few long ones.
@@ -103,7 +108,7 @@ def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         story="Only the mp4 files of the pile go to the folder that will be labelled.",
         function=lambda: hide_truth(out / "truth", out / "unlabelled"),
         settings={"from": str(out / "truth"), "to": str(out / "unlabelled")},
-        after=("record-truth",),
+        after=("record-truth-freedoom", "record-truth-maze"),
         outputs=(out / "unlabelled",),
     )
     return [*made, hide]
@@ -181,7 +186,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             "it is wrong?",
             function=lambda: write_label_quality(out / "dataset", out / "truth", quality),
             settings={"dataset": str(out / "dataset"), "truth": str(out / "truth")},
-            after=("label", "record-truth"),
+            after=("label", "record-truth-freedoom", "record-truth-maze"),
             outputs=(quality,),
             budget_s=COMPARE_S[0] + COMPARE_S[1] * amounts.unlabelled,
         ),
@@ -191,7 +196,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             story="The same video with its true actions, as shards: from them a twin of the agent will learn.",
             verb="pack",
             settings=pack,
-            after=("record-truth",),
+            after=("record-truth-freedoom", "record-truth-maze"),
             outputs=(out / "dataset_true",),
             budget_s=PACK_S[0] + PACK_S[1] * amounts.unlabelled,
         ),
@@ -283,9 +288,9 @@ def _report(config: DemoConfig) -> Stage:
 
 
 def hide_truth(recordings: Path, videos: Path) -> None:
-    """Link the mp4 files of `recordings` into `videos`, and nothing else of them."""
+    """Link the mp4 files below `recordings` into `videos`, and nothing else of them."""
     videos.mkdir(parents=True, exist_ok=True)
-    for source in sorted(recordings.glob("*.mp4")):
+    for source in sorted(recordings.rglob("*.mp4")):
         target = videos / source.name
         if not target.exists():
             try:

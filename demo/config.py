@@ -22,8 +22,8 @@ class DemoConfig:
     CPU cores, 0.02 about two."""
     seed: int = 0
     """Seed of play and training."""
-    task: str = "explore"
-    """What the agents play: explore, defend_the_center, my_way_home or health_gathering."""
+    task: str = "explore_maze"
+    """What the agents play: explore_maze, explore, defend_the_center, my_way_home or health_gathering."""
 
     def __post_init__(self) -> None:
         if not 0.005 <= self.hours <= 1000:
@@ -64,5 +64,5 @@ class Amounts:
             train_idm=round(6.0 * growth, 2),
             clone=round(1.5 * growth, 2),
             finetune=round(1.0 * growth, 2),
-            episodes=max(2, min(32, round(20 * scale))),
+            episodes=max(2, min(64, round(40 * scale))),
         )

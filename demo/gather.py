@@ -113,7 +113,7 @@ def _outcomes(out: Path) -> list[Outcome]:
 
 def _pile(folder: Path) -> dict[str, Any]:
     """Minutes, maps and number of the recordings in a folder."""
-    metas = [_read(path) for path in sorted(folder.glob("*.meta.json"))]
+    metas = [_read(path) for path in sorted(folder.rglob("*.meta.json"))]
     minutes = sum(meta["frames"] / float(meta["fps"]) for meta in metas) / 60
     return {"minutes": minutes, "recordings": len(metas), "maps": sorted({meta["map"] for meta in metas})}
 

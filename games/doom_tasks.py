@@ -19,8 +19,15 @@ if TYPE_CHECKING:
 
 SCORE_CELL = 64.0
 OPEN_GAMES = 2  # an engine takes half a second to start and 100 MB: keep the last ones
-MAPS = {"explore": VALIDATION_MAPS + TEST_MAPS, "explore_train": TRAIN_MAPS}
-SKILL = {"explore": 2, "explore_train": 2, "defend_the_center": 3, "my_way_home": 5, "health_gathering": 3}
+MAPS = {"explore": VALIDATION_MAPS + TEST_MAPS, "explore_train": TRAIN_MAPS, "explore_maze": ("my_way_home",)}
+SKILL = {
+    "explore": 2,
+    "explore_train": 2,
+    "explore_maze": 2,
+    "defend_the_center": 3,
+    "my_way_home": 5,
+    "health_gathering": 3,
+}
 
 
 class DoomEnv:

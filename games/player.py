@@ -18,10 +18,11 @@ from .keyboard import KeyboardHand
 from .mouse import MouseHand
 from .navigation import WalkGrid
 
-PLAYER_VERSION = 2
+PLAYER_VERSION = 3
 DECISION_TICS = 2
 STUCK_TICS = 24
 STUCK_UNITS = 10.0
+STRAY_NOTICED_TICS = 14
 LIKING = {2: 0.3, 3: 1.0, 4: 1.0, 5: 0.15, 6: 0.8, 7: 0.2}  # how often people take a weapon when they may choose
 _KEYS = {
     "forward": "key.keyboard.w",
@@ -78,6 +79,8 @@ class DoomPlayer:
         self._glance = _Whim(next=self._soon(2, 5))
         self._glance_at = (0.0, 0.0)
         self._rest = _Whim(next=self._soon(8, 20))
+        self._stray = _Whim(next=self._soon(3, 9))
+        self._stray_to = 0.0
         self._pitch_rest = float(rng.normal(0, 2.5))
         self._burst = _Whim()
         self._weapon_at = self._soon(4, 15)
@@ -139,7 +142,8 @@ class DoomPlayer:
             self.mode = "travel"
             self.keyboard.want("attack", False)
             self._travel(s)
-        self._watch_for_walls(s)
+        if self._stray.until <= self.tic:
+            self._watch_for_walls(s)
 
     def _travel(self, s: Situation) -> None:
         keyboard = self.keyboard
@@ -155,6 +159,8 @@ class DoomPlayer:
         if self._rest.next <= self.tic:
             self._rest.until, self._rest.next = self._soon(0.4, 1.4), self._soon(9, 25)
         error = turn_between(s.angle, bearing(s.x, s.y, way.x, way.y))
+        if self._strays(s, error):
+            return
         slope = math.degrees(math.atan2(way.floor - (s.z), max(way.remaining, 128.0)))
         cell = self.grid.index(way.x, way.y)
         self._look_along(s, error, slope, way)
@@ -168,6 +174,25 @@ class DoomPlayer:
         keyboard.want("forward", abs(error) < (release if keyboard.is_down("forward") else press))
         self._sidestep(s, error)
         self._open_doors(s, error)
+
+    def _strays(self, s: Situation, error: float) -> bool:
+        """Now and then the mind wanders: walk on in some direction, into a wall perhaps, and come to oneself again.
+
+        Nobody walks perfectly, and an agent can only learn from such play how to leave a wall that it ran into.
+        """
+        if self._stray.until <= self.tic:
+            if self._stray.next > self.tic or abs(error) > 60:
+                return False
+            self._stray.until, self._stray.next = self._soon(1.0, 2.4), self._soon(6, 14)
+            self._stray_to = s.angle + float(self.rng.choice([-1, 1]) * self.rng.uniform(10, 80))
+        self.keyboard.want("forward", True)
+        for key in ("left", "right", "use"):
+            self.keyboard.want(key, False)
+        self.mouse.aim(turn_between(s.angle, self._stray_to), 0.0, dead_zone=6.0)
+        held = self.keyboard.is_down("forward") and self.keyboard.since("forward") >= STRAY_NOTICED_TICS
+        if held and len(self._track) > 6 and math.dist(self._track[-6], self._track[-1]) < 8:
+            self._stray.until = 0  # noticed
+        return self._stray.until > self.tic
 
     def _pursue(self, to_bearing: float, identity: int, nearest_rate: float) -> None:
         """Follow a bearing that changes because somebody moves; a new thing to look at is not followed yet."""

@@ -78,6 +78,11 @@ TASKS: dict[str, Task] = {
             "a cell of 64 x 64 units that the player stood in",
         ),
         _doom_task(
+            "explore_maze",
+            "Walk through the rooms of the maze of my_way_home, from a start in one of them.",
+            "a cell of 64 x 64 units that the player stood in",
+        ),
+        _doom_task(
             "defend_the_center",
             "Monsters come from all sides; 26 bullets; the episode ends with the player's death.",
             "a monster killed",
