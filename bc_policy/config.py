@@ -38,6 +38,9 @@ class PolicyConfig:
     """Of the first convolution, in pixels."""
     dense: int = 256
     """Width between the CNN and the transformer."""
+    shared_classes: bool = False
+    """Whether joint actions that hold the same button, and camera bins that turn the same way, share parameters in the
+    head. VPT's do not; with little data it is what makes a thousand classes learnable."""
     previous_action: bool = False
     """Whether the policy is told its last action. VPT's is not: with enough data the frames tell it, without the risk
     of learning to repeat itself. With minutes of data it is what makes movement coherent."""
@@ -63,7 +66,16 @@ class PolicyConfig:
 
 PRESETS: dict[str, PolicyConfig] = {
     "tiny": PolicyConfig(
-        width=192, heads=4, blocks=2, memory=64, channels=(16, 32, 48), residual_blocks=1, pool=2, stride=2, dense=256
+        width=192,
+        heads=4,
+        blocks=2,
+        memory=64,
+        channels=(16, 32, 48),
+        residual_blocks=1,
+        pool=2,
+        stride=2,
+        dense=256,
+        previous_action=True,
     ),
     "1x": PolicyConfig(width=1024, heads=8, channels=(64, 128, 128)),
     "2x": PolicyConfig(width=2048, heads=16, channels=(128, 256, 256)),

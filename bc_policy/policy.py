@@ -160,7 +160,7 @@ class Policy(nn.Module):
         )
         self.last = normed_linear(config.width, config.width)
         self.final_norm = nn.LayerNorm(config.width)
-        self.head = JointHead(config.width, spec)
+        self.head = JointHead(config.width, spec, shared=config.shared_classes)
         self.value_head = ValueHead(config.width)
 
     def forward(
