@@ -86,3 +86,32 @@ class RecordFreedoomDemosConfig:
     def processes(self) -> int:
         """How many recordings are made at a time."""
         return self.jobs or os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordCrafterConfig:
+    """Record the scripted player in Crafter: `vidact record crafter --out runs/crafter --minutes 20`."""
+
+    out: str
+    """Folder for the recordings."""
+    minutes: float = 20.0
+    """Minutes of play in all, at 10 frames a second."""
+    seed: int = 0
+    """Seed of the worlds and of the player."""
+    chunk_minutes: float = 4.0
+    """Longest recording in minutes."""
+    jobs: Annotated[int, tyro.conf.arg(aliases=["-j"])] = 0
+    """Worker processes; 0 takes one a core."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.minutes <= 100_000:
+            raise ConfigError(f"minutes: {self.minutes} is not above 0")
+        if not 0 < self.chunk_minutes <= 60:
+            raise ConfigError(f"chunk_minutes: {self.chunk_minutes} is not between 0 and 60")
+        if self.jobs < 0:
+            raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
+
+    @property
+    def processes(self) -> int:
+        """How many recordings are made at a time."""
+        return self.jobs or os.cpu_count() or 1

@@ -60,6 +60,12 @@ def _doom(task: Task, seed: int, spec: ActionSpec) -> GameEnv:
     return DoomEnv(task, seed, spec)
 
 
+def _crafter(task: Task, seed: int, spec: ActionSpec) -> GameEnv:
+    from .crafter_tasks import CrafterEnv
+
+    return CrafterEnv(task, seed, spec)
+
+
 def _doom_task(name: str, description: str, score: str) -> Task:
     return Task(name=name, game="doom", description=description, score=score, make=_doom)
 
@@ -90,6 +96,14 @@ TASKS: dict[str, Task] = {
         _doom_task("my_way_home", "Find the vest in a maze of rooms from a random start.", "1 if it was found"),
         _doom_task(
             "health_gathering", "The floor burns; medikits keep the player alive.", "a second survived (60 at most)"
+        ),
+        Task(
+            name="crafter",
+            game="crafter",
+            description="Survive in Crafter and achieve as much as possible; the score of random play is about 4.",
+            score="one of Crafter's 22 achievements",
+            seconds=100.0,
+            make=_crafter,
         ),
     )
 }

@@ -1,0 +1,69 @@
+"""How far the scripted Crafter player comes: `python -m vidact.games.crafter_skill --episodes 50`.
+
+Prints the share of episodes with each achievement. Episodes end with death or after `--ticks`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import tyro
+
+from ..progress import Progress
+from .crafter import CrafterGame
+from .crafter_player import CrafterPlayer
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SkillConfig:
+    """Measure the scripted Crafter player."""
+
+    episodes: int = 50
+    """Worlds to play."""
+    ticks: int = 3000
+    """Longest episode in ticks of 0.1 s."""
+    seed: int = 1000
+    """Seed of the first world; the others follow."""
+    jobs: int = 1
+    """Worker processes."""
+
+
+def play_episode(seed: int, ticks: int) -> tuple[set[str], int, bool]:
+    """(achievements, ticks played, died) of one world. Nothing is drawn, which changes the night's dice but no rule."""
+    game, player = CrafterGame(seed, draw=False), CrafterPlayer(seed)
+    while not game.finished and game.steps < ticks:
+        game.step(player.act(game.view()))
+    return game.achievements, game.steps, game.finished
+
+
+def _play(item: tuple[int, int]) -> tuple[set[str], int, bool]:
+    return play_episode(*item)
+
+
+def main(config: SkillConfig) -> int:
+    """Print the table."""
+    items = [(config.seed + i, config.ticks) for i in range(config.episodes)]
+    results = []
+    with Progress("Playing Crafter", total=len(items), unit="episodes") as progress:
+        if config.jobs > 1:
+            with get_context("spawn").Pool(config.jobs) as pool:
+                for result in pool.imap(_play, items):
+                    results.append(result)
+                    progress.advance()
+        else:
+            for item in items:
+                results.append(_play(item))
+                progress.advance()
+    counts = Counter(name for achieved, _, _ in results for name in achieved)
+    print("| | share of episodes |\n|---|---|")
+    for name, count in counts.most_common():
+        print(f"| {name} | {count / len(results):.2f} |")
+    print(f"| died | {sum(died for _, _, died in results) / len(results):.2f} |")
+    print(f"| ticks played, mean | {sum(ticks for _, ticks, _ in results) / len(results):.0f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tyro.cli(SkillConfig)))
