@@ -9,30 +9,40 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 TICKS_A_S = os.sysconf("SC_CLK_TCK")
+Inspection = tuple[bool, float]
 
 
 class StallClock:
     """Counts from the last `reset`. Call `look` every second or so; what happens between two looks is guessed from what
-    is seen at the second."""
+    is seen at the second.
 
-    def __init__(self) -> None:
+    Args:
+        now: seconds on the wall.
+        inspect: of a process, whether it runs or waits for a processor or a disk, and the processor time that it used;
+            None where it is gone.
+    """
+
+    def __init__(
+        self, *, now: Callable[[], float] = time.monotonic, inspect: Callable[[int], Inspection | None] | None = None
+    ) -> None:
         self.seconds = 0.0
         """Seconds without a sign of life that cannot be put down to a busy machine."""
-        self._looked_s = time.monotonic()
+        self._now, self._inspect = now, inspect or inspect_process
+        self._looked_s = now()
         self._cpu_s: float | None = None
 
     def reset(self) -> None:
         """There was a sign of life."""
-        self.seconds, self._looked_s, self._cpu_s = 0.0, time.monotonic(), None
+        self.seconds, self._looked_s, self._cpu_s = 0.0, self._now(), None
 
     def look(self, pids: Iterable[int]) -> float:
         """Look at processes again; returns `seconds`."""
-        now = time.monotonic()
-        found = [one for one in map(_waits_and_cpu, pids) if one is not None]
+        now = self._now()
+        found = [one for one in map(self._inspect, pids) if one is not None]
         cpu_s = sum(cpu for _, cpu in found)
         if self._cpu_s is not None:
             self.seconds += max(cpu_s - self._cpu_s, 0.0)
@@ -56,7 +66,7 @@ def group_members(group: int) -> list[int]:
     return found
 
 
-def _waits_and_cpu(pid: int) -> tuple[bool, float] | None:
+def inspect_process(pid: int) -> Inspection | None:
     """Whether a thread of a process runs or waits for a processor (R) or a disk (D), and the processor time of all."""
     folder = Path(f"/proc/{pid}")
     try:

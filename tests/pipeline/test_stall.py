@@ -1,4 +1,4 @@
-"""What counts as being at nothing: sleeping and spinning do, waiting for a processor does not."""
+"""What counts as being at nothing: sleeping and spinning do, waiting for a processor or a disk does not."""
 
 from __future__ import annotations
 
@@ -6,62 +6,73 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
-from vidact.pipeline.stall import StallClock, group_members
-
-
-def _start(code: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+from vidact.pipeline.stall import Inspection, StallClock, group_members, inspect_process
 
 
-def _look_until(clock: StallClock, pids: list[int], seconds: float) -> float:
-    """Look until the clock has counted so much; returns the seconds on the wall."""
-    begun = time.monotonic()
-    while clock.look(pids) < seconds and time.monotonic() - begun < 60:
-        time.sleep(0.05)
-    return time.monotonic() - begun
+class Machine:
+    """A wall's clock and one process, both set by hand."""
+
+    def __init__(self) -> None:
+        self.wall_s = 0.0
+        self.process: Inspection | None = (False, 0.0)
+        self.clock = StallClock(now=lambda: self.wall_s, inspect=lambda pid: self.process)
+        self.clock.look([1])
+
+    def after(self, wall_s: float, process: Inspection | None) -> float:
+        self.wall_s += wall_s
+        self.process = process
+        return self.clock.look([1])
 
 
-def test_sleeping_and_spinning_count() -> None:
-    for code in ("import time; time.sleep(100)", "while True: pass"):
-        process = _start(code)
-        clock = StallClock()
-        _look_until(clock, [process.pid], 1.0)
-        assert clock.seconds >= 1.0
-        clock.reset()
-        assert clock.seconds == 0.0
-        process.kill()
-        process.wait()
+def test_sleeping_counts_by_the_wall() -> None:
+    machine = Machine()
+    assert machine.after(10, (False, 0.0)) == 10
+    assert machine.after(5, (False, 0.0)) == 15
 
 
-def test_waiting_for_a_processor_does_not_count() -> None:
-    """Three processes spin on one processor: each is at work a third of the time, and never asleep."""
-    core = min(os.sched_getaffinity(0))
-    processes = [_start(f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass") for _ in range(3)]
-    time.sleep(1.0)
-    clock = StallClock()
-    clock.look([processes[0].pid])
-    wall = _look_until(clock, [processes[0].pid], 0.5)
-    assert wall > 0.9  # half a second of work takes a second and a half
-    for process in processes:
-        process.kill()
-        process.wait()
+def test_spinning_counts_by_the_processor() -> None:
+    machine = Machine()
+    assert machine.after(10, (True, 9.5)) == 9.5
+
+
+def test_waiting_for_a_processor_or_a_disk_does_not_count() -> None:
+    machine = Machine()
+    assert machine.after(1000, (True, 0.25)) == 0.25
 
 
 def test_what_is_gone_counts_by_the_wall() -> None:
-    process = _start("pass")
-    process.wait()
-    clock = StallClock()
-    time.sleep(0.2)
-    assert clock.look([process.pid]) >= 0.2
+    machine = Machine()
+    assert machine.after(3, None) == 3
 
 
-def test_group() -> None:
-    process = _start("import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(100)'])")
-    deadline = time.monotonic() + 30
-    while len(group_members(process.pid)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert len(group_members(process.pid)) == 2
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def test_a_sign_of_life_begins_anew() -> None:
+    machine = Machine()
+    machine.after(10, (False, 0.0))
+    machine.clock.reset()
+    assert machine.clock.seconds == 0
+    assert machine.after(2, (False, 50.0)) == 2  # what was used before the first look after the sign is not known
+
+
+def test_real_processes() -> None:
+    code = "import signal, subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
+    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        assert sorted(group_members(process.pid)) == sorted([process.pid, child])
+        os.kill(process.pid, signal.SIGSTOP)
+        os.waitpid(process.pid, os.WUNTRACED)
+        found = inspect_process(process.pid)
+        assert found is not None
+        assert found[0] is False  # stopped: neither running nor waiting for anything
+        assert found[1] > 0  # starting Python took some time
+        me = inspect_process(os.getpid())
+        assert me is not None
+        assert me[0] is True  # this test runs
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+    assert inspect_process(process.pid) is None
