@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.recordings import find_recordings
+from vidact.errors import ConfigError
+from vidact.games.config import RecordCrafterConfig
+from vidact.games.crafter import KEYS, SIZE, VIEW, CrafterGame, CrafterView
+from vidact.games.crafter_memory import MapMemory
+from vidact.games.crafter_player import CrafterPlayer
+from vidact.games.crafter_skill import play_episode
+from vidact.games.record_crafter import lay_out, record_crafter
+from vidact.games.tasks import make_env
+
+
+@pytest.fixture
+def crafter() -> None:
+    if find_spec("crafter") is None:
+        pytest.skip("crafter is not installed")
+
+
+def view_of(*rows: str, things: tuple[tuple[int, int, str], ...] = ()) -> CrafterView:
+    """A view from letters: . grass, # stone, ~ water, T tree, L lava, ? hidden; the player stands in the middle."""
+    names = {".": "grass", "#": "stone", "~": "water", "T": "tree", "L": "lava", "?": "hidden"}
+    return CrafterView(
+        cells=tuple(tuple(names[c] for c in row) for row in rows),
+        things=things,
+        facing=(0, 1),
+        inventory={},
+        daylight=1.0,
+        sleeping=False,
+    )
+
+
+def test_the_memory_keeps_what_was_seen_and_what_darkness_hides() -> None:
+    memory = MapMemory()
+    memory.look(view_of(*["........."] * 3, "....T....", *["........."] * 3))
+    assert memory.materials[(0, 0)] == "tree"
+    assert memory.materials[(-4, -3)] == "grass"
+    assert len(memory.materials) == 63
+    memory.look(view_of(*["?????????"] * 7))
+    assert memory.materials[(0, 0)] == "tree"  # hidden, not forgotten
+    memory.here = (4, 0)
+    memory.look(view_of(*["........."] * 7))
+    assert memory.materials[(8, 0)] == "grass"
+
+
+def test_ways_go_round_water_and_never_through_lava() -> None:
+    memory = MapMemory()
+    memory.look(
+        view_of(
+            ".........",
+            ".....~...",
+            ".....~...",
+            ".....L...",
+            ".....L...",
+            ".....L...",
+            ".....L...",
+        )
+    )
+    route = memory.route(lambda c: c == (3, 0))
+    assert route[-1] == (3, 0)
+    assert (1, -3) in route  # the only opening
+    assert not any(memory.materials[c] in ("lava", "water") for c in route)
+    assert memory.route(lambda c: c == (0, 0)) == []  # already here
+
+
+def test_rock_is_walked_through_only_with_a_pickaxe() -> None:
+    memory = MapMemory()
+    memory.look(view_of(*[".....#..."] * 7))
+    assert memory.route(lambda c: c == (3, 0)) == []
+    assert memory.route(lambda c: c == (3, 0), mine=True) == [(1, 0), (2, 0), (3, 0)]
+
+
+@pytest.mark.usefixtures("crafter")
+def test_the_same_seed_and_keys_give_the_same_game() -> None:
+    def play(seed: int) -> list[object]:
+        game, rng = CrafterGame(seed), np.random.default_rng(0)
+        seen: list[object] = []
+        keys = list(KEYS)
+        for _ in range(120):
+            game.step([keys[int(rng.integers(len(keys)))]])
+            seen.append((game.view(), game.frame.tobytes()))
+        return seen
+
+    assert play(4) == play(4)
+    assert play(4) != play(5)
+
+
+@pytest.mark.usefixtures("crafter")
+def test_keys_move_and_the_last_of_several_counts() -> None:
+    game = CrafterGame(3)
+    assert game.frame.shape == (SIZE[1], SIZE[0], 3)
+    view = game.view()
+    assert (len(view.cells[0]), len(view.cells)) == VIEW
+    game.step(["key.keyboard.a"])
+    assert game.view().facing == (-1, 0)
+    game.step(["key.keyboard.a", "key.keyboard.w"])
+    assert game.view().facing == (0, -1)
+    game.step([])
+    assert game.view().facing == (0, -1)
+
+
+@pytest.mark.usefixtures("crafter")
+def test_the_player_knows_where_he_stands() -> None:
+    game, player = CrafterGame(11, draw=False), CrafterPlayer(11)
+    for _ in range(150):
+        game.step(player.act(game.view()))
+        if game.finished:
+            break
+    # Another look at the same place agrees with what he remembers of it, except where creatures or he changed things.
+    player.act(game.view())
+    x, y = player.memory.here
+    start = np.array(game._env._world.area) // 2
+    assert tuple(int(v) for v in game._env._player.pos - start) == (x, y)
+
+
+@pytest.mark.usefixtures("crafter")
+def test_the_player_makes_a_stone_pickaxe() -> None:
+    achieved = [play_episode(seed, 300)[0] for seed in (1000, 1001, 1002)]
+    assert sum("make_stone_pickaxe" in a for a in achieved) >= 2
+
+
+@pytest.mark.usefixtures("crafter")
+def test_recordings_have_fixed_length_and_true_keys(tmp_path: Path) -> None:
+    config = RecordCrafterConfig(out=str(tmp_path), minutes=0.2, chunk_minutes=0.1, jobs=2)
+    assert [s.frames for s in lay_out(config)] == [60, 60]
+    assert record_crafter(config) == 0
+    spec = ActionSpec.load("crafter")
+    recordings = find_recordings([str(tmp_path)])
+    assert [r.num_frames for r in recordings] == [60, 60]
+    for recording in recordings:
+        actions = recording.actions(spec)
+        assert actions.buttons.sum(axis=1).max() == 1
+        assert actions.buttons[:, :4].any()
+        assert recording.meta["spec"] == "crafter"
+    stamp = [r.stem.with_suffix(".mp4").stat().st_mtime_ns for r in recordings]
+    assert record_crafter(config) == 0
+    assert [r.stem.with_suffix(".mp4").stat().st_mtime_ns for r in recordings] == stamp
+    with pytest.raises(ConfigError, match="minutes"):
+        RecordCrafterConfig(out="x", minutes=0)
+
+
+@pytest.mark.usefixtures("crafter")
+def test_the_task_scores_achievements() -> None:
+    env = make_env("crafter", 0)
+    frame = env.reset(1)
+    assert frame.shape == (128, 128, 3)
+    player, total = CrafterPlayer(1), 0.0
+    for _ in range(60):
+        keys = player.act(env._game.view())  # type: ignore[attr-defined]
+        buttons = np.array([set(b.inputs) & set(keys) != set() for b in env.spec.buttons], np.uint8)
+        _, reward, done, info = env.step(buttons, np.zeros(0, np.float32))
+        total += reward
+    assert info["score"] == total >= 1
+    assert not done
+    env.close()
