@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .parquet_tables import group_rows, rows_where, sort_rows
+
 BONDS = {
     "source_sha256": "the same video",
     "source_uri": "the same source",
@@ -21,11 +23,10 @@ def leaks(manifest: pa.Table) -> Iterator[str]:
     reported: set[tuple[str, ...]] = set()
     for column, what in BONDS.items():
         # the first clip of each pair of bond and split
-        pairs = manifest.group_by([column, "split"]).aggregate([("key", "min")])
-        splits = pairs.group_by(column).aggregate([("split", "count")])
-        torn = splits.filter(pc.field("split_count") > 1)[column]
+        pairs = group_rows(manifest, [column, "split"], "key", "min")
+        torn = rows_where(group_rows(pairs, column, "split", "count"), "split_count", ">", 1)[column].to_pylist()
         found: dict[str, list[tuple[str, str]]] = {}
-        for pair in pairs.filter(pc.is_in(pairs[column], torn.combine_chunks())).to_pylist():
+        for pair in rows_where(pairs, column, "in", torn).to_pylist() if torn else ():
             found.setdefault(pair[column], []).append((pair["split"], pair["key_min"]))
         for value, places in sorted(found.items()):
             keys = tuple(sorted(key for _, key in places))
@@ -38,7 +39,7 @@ def leaks(manifest: pa.Table) -> Iterator[str]:
 
 def _overlaps(manifest: pa.Table) -> Iterator[str]:
     ordered = manifest.append_column("video", pc.utf8_slice_codeunits(manifest["key"], 0, 12))
-    ordered = ordered.sort_by([("video", "ascending"), ("start_tick", "ascending"), ("shard", "ascending")])
+    ordered = sort_rows(ordered, "video", "start_tick", "shard")
     start = ordered["start_tick"].to_numpy()
     end = start + ordered["frames"].to_numpy()
     video = ordered["video"].combine_chunks().dictionary_encode().indices.to_numpy()

@@ -12,18 +12,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ..errors import ConfigError, DatasetError
 from .actions import ActionSpec
 from .loader_order import Index, Items
 from .manifest import manifest_hash, read_dataset_json, read_manifest
+from .parquet_tables import rows_where, sort_rows
 
 ORDERS = ("clips", "episodes")
 COLUMNS = ["key", "shard", "offset_bytes", "size_bytes", "sample_crc32", "frames", "start_tick", "episode_id"]
 Filter = tuple[str, str, Any]
-COMPARISONS = {"==": "__eq__", "!=": "__ne__", "<": "__lt__", "<=": "__le__", ">": "__gt__", ">=": "__ge__"}
 DENSE = 0.5  # read a block in one go where at least this share of its bytes is wanted
 
 
@@ -101,11 +99,11 @@ def read_items(
                 f"{dataset}: the manifest lists shard {min(unknown)}, dataset.json does not; the job that writes the "
                 "dataset has not ended: run it again"
             )
-        table = table.sort_by([("shard", "ascending"), ("offset_bytes", "ascending")])
+        table = sort_rows(table, "shard", "offset_bytes")
         runs = _block_runs(_codes(table["shard"]), block_clips)
         table = _with_block_ranges(table, runs)
         if order == "episodes":
-            table = table.sort_by([("episode_id", "ascending"), ("start_tick", "ascending")])
+            table = sort_rows(table, "episode_id", "start_tick")
             runs = _codes(table["episode_id"])
         tables.append(Columns(table))
         shards.append(names)
@@ -133,20 +131,10 @@ def _filtered(dataset: str, table: pa.Table, split: str | None, filters: Sequenc
                 f"{', '.join(table.column_names)}"
             )
         try:
-            table = table.filter(_expression(*condition))
+            table = rows_where(table, *condition)
         except (ValueError, TypeError, pa.ArrowException) as error:
             raise ConfigError(f"filter {condition!r} does not fit the manifest of {dataset}: {error}") from error
     return table.select(COLUMNS)
-
-
-def _expression(name: str, operator: str, value: Any) -> pc.Expression:
-    """One condition; `presses.attack` reaches into the struct of presses."""
-    column, _, member = name.partition(".")
-    if not member:
-        return pq.filters_to_expression([(name, operator, value)])
-    if operator not in COMPARISONS:
-        raise ValueError(f"operator {operator!r} is none of {', '.join(COMPARISONS)}")
-    return getattr(pc.field(column, member), COMPARISONS[operator])(value)
 
 
 def _column(table: pa.Table, name: str) -> Index:

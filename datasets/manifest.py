@@ -6,13 +6,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import json
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from .. import storage
 from ..errors import DatasetError, SpecMismatchError
@@ -21,6 +19,7 @@ from .card import data_card
 from .clips import SCHEMA_VERSION
 from .commits import SPOOL_FOLDER, DeadLetter, iter_commits
 from .dataset_info import DatasetInfo, Summary
+from .parquet_tables import parquet_bytes, parse_parquet
 
 MANIFEST = "manifest.parquet"
 DEAD_LETTERS = "dead_letters.parquet"
@@ -95,8 +94,8 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
     content = summary.content(info, letters)
     manifest = pa.concat_tables(tables)
     dead = pa.Table.from_pylist([asdict(letter) for letter in letters], schema=DEAD_LETTER_SCHEMA)
-    storage.write_atomic(storage.join(dataset_uri, MANIFEST), _parquet_bytes(manifest))
-    storage.write_atomic(storage.join(dataset_uri, DEAD_LETTERS), _parquet_bytes(dead))
+    storage.write_atomic(storage.join(dataset_uri, MANIFEST), parquet_bytes(manifest))
+    storage.write_atomic(storage.join(dataset_uri, DEAD_LETTERS), parquet_bytes(dead))
     storage.write_atomic(storage.join(dataset_uri, CARD), data_card(content, info.spec).encode())
     # not sorted: the order of a spec's buttons counts
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -109,12 +108,12 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
 
 def read_manifest(dataset_uri: str) -> pa.Table:
     """The manifest. Raises DatasetError where there is none."""
-    return pq.read_table(io.BytesIO(_read_part(dataset_uri, MANIFEST)))
+    return parse_parquet(_read_part(dataset_uri, MANIFEST))
 
 
 def read_dead_letters(dataset_uri: str) -> pa.Table:
     """The dead letters. Raises DatasetError where there is no table."""
-    return pq.read_table(io.BytesIO(_read_part(dataset_uri, DEAD_LETTERS)))
+    return parse_parquet(_read_part(dataset_uri, DEAD_LETTERS))
 
 
 def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
@@ -156,9 +155,3 @@ def _read_part(dataset_uri: str, name: str) -> bytes:
 def _letter_order(letter: DeadLetter) -> tuple[str, int, str, str, str]:
     start = -1 if letter.start_tick is None else letter.start_tick
     return letter.source_uri, start, letter.stage, letter.reason, letter.detail
-
-
-def _parquet_bytes(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table.combine_chunks(), buffer, compression="zstd")
-    return buffer.getvalue()

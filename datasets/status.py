@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from .. import storage
 from ..errors import DatasetError
 from .commits import iter_commits
 from .config import StatusConfig
 from .manifest import DATASET_JSON, read_dataset_json
+from .parquet_tables import parse_parquet
 
 PLAN = "plan.parquet"
 
@@ -100,7 +98,7 @@ def _planned(dataset_uri: str) -> set[str] | None:
         data = storage.read_bytes(storage.join(dataset_uri, PLAN))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return set(pq.read_table(io.BytesIO(data), columns=["shard"])["shard"].to_pylist()) - {None, ""}
+    return set(parse_parquet(data, ["shard"])["shard"].to_pylist()) - {None, ""}
 
 
 def _tick_hz(tables: dict[str, Any] | None) -> float | None:

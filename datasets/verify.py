@@ -22,6 +22,7 @@ from .commits import CommitRecord, committed_shards, is_committed, read_commit, 
 from .config import VerifyConfig
 from .leaks import leaks
 from .manifest import read_dataset_json, read_manifest
+from .parquet_tables import group_rows, sort_rows
 from .shard_checks import shard_problems
 
 SHOWN_PROBLEMS = 100  # of a broken dataset; the count says how many there are
@@ -72,7 +73,8 @@ def verify(
     report = VerifyReport()
     tables = _Tables(content, manifest)
     chosen = [name for name in committed_shards(dataset_uri) if shards is None or name in shards]
-    ticks_of = {group["shard"]: group["frames_sum"] for group in _ticks_by_shard(manifest)}
+    groups = group_rows(manifest, "shard", "frames", "sum").to_pylist()
+    ticks_of = {group["shard"]: group["frames_sum"] for group in groups}
 
     def check(name: str) -> tuple[CommitRecord, list[str]]:
         record = read_commit(dataset_uri, name)
@@ -101,17 +103,13 @@ def verify(
     return report
 
 
-def _ticks_by_shard(manifest: pa.Table) -> list[dict[str, Any]]:
-    return manifest.group_by("shard").aggregate([("frames", "sum")]).to_pylist()
-
-
 class _Tables:
     """`dataset.json` and the manifest, to be compared with the records, which are the truth."""
 
     def __init__(self, content: Mapping[str, Any], manifest: pa.Table):
         self._spec_sha256 = content["spec_sha256"]
         self._listed = {shard["name"]: shard for shard in content["shards"]}
-        self._manifest = manifest.sort_by([("shard", "ascending")])
+        self._manifest = sort_rows(manifest, "shard")
         names = self._manifest["shard"].to_numpy(zero_copy_only=False)
         borders = np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, np.int64)
         starts = [0, *borders.tolist()] if len(names) else []
