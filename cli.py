@@ -111,6 +111,20 @@ def record_doom(words: Words) -> int | None:
     return record_doom(settings)
 
 
+@verb("record freedoom-demos", stage=PLAY, example="vidact record freedoom-demos --out runs/people")
+def record_freedoom_demos(words: Words) -> int | None:
+    """Record people's play from the demos inside Freedoom's files.
+
+    Replays them in an engine that runs the original rules, so that video and actions belong together exactly.
+    """
+    from .games.config import RecordFreedoomDemosConfig
+
+    settings = words.parse(RecordFreedoomDemosConfig)
+    from .games.freedoom_demos import record_freedoom_demos
+
+    return record_freedoom_demos(settings)
+
+
 @verb("import vpt", stage=PLAY, example="vidact import vpt all_7xx_Apr_6.json runs/vpt --limit 10")
 def import_vpt(words: Words) -> int | None:
     """Bring OpenAI's contractor recordings of Minecraft into our format.
@@ -230,6 +244,28 @@ def verify(words: Words) -> int | None:
     from .datasets.verify import run_verify
 
     return run_verify(settings)
+
+
+@verb("relabel", stage=LABEL, example="vidact relabel runs/dataset --idm runs/better-idm --out runs/dataset2")
+def relabel(words: Words) -> int | None:
+    """Label the pixels of a dataset anew with another IDM, into a new dataset."""
+    from .pipeline.config import RelabelConfig
+
+    settings = words.parse(RelabelConfig)
+    from .pipeline.relabel import run_relabel
+
+    return run_relabel(settings)
+
+
+@verb("remove", stage=LABEL, example="vidact remove runs/dataset --source 3f786850e387")
+def remove(words: Words) -> int | None:
+    """Take a source out of a dataset for good (a takedown)."""
+    from .pipeline.config import RemoveConfig
+
+    settings = words.parse(RemoveConfig)
+    from .pipeline.remove import run_remove
+
+    return run_remove(settings)
 
 
 @verb("inspect", stage=LABEL, example="vidact inspect runs/dataset")
