@@ -103,8 +103,7 @@ class ChildDecoder:
             start_tick=start_tick,
             end_tick=end_tick,
         )
-        child, request = self._child, self._request
-        assert child is not None
+        request = self._request
         ended = False
         try:
             while "slot" in message:

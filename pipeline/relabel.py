@@ -71,7 +71,7 @@ class ShardRelabeller:
         if is_committed(self.target, task.shard):
             return ShardOutcome(task.shard, "was_done")
         old = read_commit(self.source, task.shard)
-        with ShardWriter(self.target, task.shard, self.spec, spool=self.spool and str(self.spool)) as writer:
+        with ShardWriter(self.target, task.shard, self.spec, spool=str(self.spool) if self.spool else None) as writer:
             for letter in old.dead_letters:
                 writer.dead_letter(letter)
             for reason, ticks in old.drops.items():
