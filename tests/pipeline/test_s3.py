@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import random
 import threading
 import time
 from collections import Counter
@@ -28,9 +27,9 @@ moto_server = pytest.importorskip("moto.server")
 class BadLine:
     """A proxy before the S3 server that answers some requests with a fault. `faults` counts them."""
 
-    def __init__(self, port: int, seed: int = 3):
-        self.random, self.lock = random.Random(seed), threading.Lock()
-        self.share, self.faults = 0.0, Counter[str]()
+    def __init__(self, port: int):
+        self.bad, self.lock = False, threading.Lock()
+        self.requests, self.faults = Counter[bool](), Counter[str]()
         line = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -78,10 +77,16 @@ class BadLine:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def choose(self, command: str) -> str:
+        """Every third upload and every ninth other request meets a fault, one kind after the other."""
+        upload = command in ("PUT", "POST")
+        kinds, every = (["cut", "error", "slow"], 3) if upload else (["error", "slow"], 9)
         with self.lock:
-            if self.random.random() >= self.share:
+            if not self.bad:
                 return ""
-            fault = self.random.choice(["error", "slow", "cut"] if command in ("PUT", "POST") else ["error", "slow"])
+            self.requests[upload] += 1
+            if self.requests[upload] % every:
+                return ""
+            fault = kinds[self.requests[upload] // every % len(kinds)]
             self.faults[fault] += 1
             return fault
 
@@ -134,9 +139,9 @@ def test_from_bucket_to_bucket_over_a_bad_line(
     label("s3://bucket-of-videos/calm/data")
     calm = objects("s3://bucket-of-videos/calm/data")
     assert len([name for name in calm if name.endswith(".tar")]) == 5
-    line.share = 0.1
+    line.bad = True
     label("s3://bucket-of-videos/stormy/data")
-    line.share = 0.0
+    line.bad = False
     assert objects("s3://bucket-of-videos/stormy/data") == calm
     assert line.faults["error"] > 0
     assert line.faults["slow"] > 0
