@@ -64,7 +64,7 @@ class DoomPlayer:
     def __init__(self, grid: WalkGrid, seed: int):
         self.rng = rng = np.random.default_rng([seed, 7])
         self.grid = grid
-        self.mouse = MouseHand(rng, brisk=float(rng.uniform(0.85, 1.2)))
+        self.mouse = MouseHand(rng, brisk=float(rng.uniform(1.05, 1.45)))
         self.keyboard = KeyboardHand()
         self.explorer = Explorer(grid, rng)
         self.fighter = Fighter(grid, rng)
@@ -165,10 +165,10 @@ class DoomPlayer:
         cell = self.grid.index(way.x, way.y)
         self._look_along(s, error, slope, way)
         if self._glance.until <= self.tic and math.dist((s.x, s.y), (way.x, way.y)) > 60:
-            self._pursue(s.angle - error, cell, 0.6)
+            self._pursue(s.angle - error, cell, 2.2)
         # Walking on through a turn is human; only a turn back, or circling round a near point, needs a stop.
         distance = math.dist((s.x, s.y), (way.x, way.y))
-        self._open_way = distance > (90 if self._open_way else 150) and abs(error) < 70
+        self._open_way = distance > (40 if self._open_way else 80) and abs(error) < 110
         near = distance < 80
         release, press = (55, 30) if near else (95, 60)
         keyboard.want("forward", abs(error) < (release if keyboard.is_down("forward") else press))
@@ -227,7 +227,7 @@ class DoomPlayer:
             pitch_error = 0.0
         near = math.dist((s.x, s.y), (way.x, way.y))
         self.mouse.aim(
-            error, pitch_error, dead_zone=2.5 if near > 120 else 6.0, patience=0.4 if abs(error) > 15 else 1.0
+            error, pitch_error, dead_zone=4.0 if near > 120 else 8.0, patience=0.4 if abs(error) > 20 else 1.0
         )
 
     def _stand_and_look(self, s: Situation, way: Waypoint | None) -> None:
@@ -271,7 +271,7 @@ class DoomPlayer:
         keyboard = self.keyboard
         keyboard.want("use", False)
         self._glance.until = 0
-        self._open_way = aim.distance > 260
+        self._open_way = aim.distance > 150
         pitch_error = aim.pitch if abs(aim.pitch) > 2.5 + aim.half_width / 2 else 0.0
         self._pursue(s.angle - aim.yaw, -2 - aim.id, 0.0)
         close = abs(aim.yaw) < 4.0 + aim.half_width
@@ -287,8 +287,8 @@ class DoomPlayer:
             "forward", not keyboard.is_down("back") and ahead > 80 and (far or (aim.distance > 170 and self._advance()))
         )
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
-            self._begin_strafe(left, right, 0.35, 1.3)
-            self._strafe.next = self._strafe.until + round(35 * self.rng.uniform(0.2, 1.2))
+            self._begin_strafe(left, right, 0.45, 1.5)
+            self._strafe.next = self._strafe.until + round(35 * self.rng.uniform(0.1, 0.8))
         self._hold_strafe(left, right)
 
     def _advance(self) -> bool:
@@ -304,8 +304,8 @@ class DoomPlayer:
             _, _, left, right = self._room(s)
             if self._strafe.until <= self.tic:
                 if abs(error) < 20 and max(left, right) > 96:
-                    self._begin_strafe(left, right, 0.35, 1.2)
-                self._strafe.next = max(self._strafe.until, self.tic) + round(35 * self.rng.uniform(2, 7))
+                    self._begin_strafe(left, right, 0.35, 1.3)
+                self._strafe.next = max(self._strafe.until, self.tic) + round(35 * self.rng.uniform(1, 3.5))
             self._hold_strafe(left, right)
         else:
             self.keyboard.want("left", False)
@@ -332,7 +332,7 @@ class DoomPlayer:
         """Run or walk for seconds at a time, walk round corners; nobody holds the run key while standing."""
         if self._run_until <= self.tic:
             self._run = not self._run
-            self._run_until = self._soon(2.5, 8) if self._run else self._soon(1.5, 4)
+            self._run_until = self._soon(3, 9) if self._run else self._soon(1.2, 3)
         keyboard = self.keyboard
         moving = any(keyboard.is_down(k) for k in ("forward", "back", "left", "right"))
         keyboard.want("run", self._run and moving and self._open_way, now=not moving)
