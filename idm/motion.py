@@ -87,8 +87,7 @@ class MotionFrontEnd(nn.Module):
         across = self._search(view, config.blur_across, config.band_across, config.reach_across, dtype)
         along = self._search(view.transpose(1, 2), config.blur_along, config.band_along, config.reach_along, dtype)
         peaks = torch.cat([_peaks(across), _peaks(along)], dim=1)  # (N, M)
-        volumes = (volume.mul_(CORRELATION_SCALE).to(dtype) for volume in (across, along))
-        return Motion(*volumes, peaks)
+        return Motion(across.mul_(CORRELATION_SCALE).to(dtype), along.mul_(CORRELATION_SCALE).to(dtype), peaks)
 
     def _search(self, view: Tensor, blur: int, band: int, reach: int, dtype: torch.dtype) -> Tensor:
         """[N + 1, H, W] searched along W ► [N, L, P, S]."""
