@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import pytest
 import tyro
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
 from vidact.settings import from_mapping, parse_settings, read_yaml, to_plain, to_words
@@ -108,6 +108,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert from_mapping(Layout, {}, where="f").size == 4
 
 
+@settings(deadline=None)  # timing never decides a test
 @given(
     sources=st.lists(st.text("abc/.", min_size=1), min_size=1, max_size=3),
     rate=st.floats(1e-6, 1e3),
@@ -119,7 +120,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
 def test_words_of_settings_parse_to_the_same_settings(
     *, sources: list[str], rate: float, limit: int | None, strict: bool, extra: list[str], size: int
 ) -> None:
-    settings = Example(
+    example = Example(
         sources=tuple(sources),
         out="x",
         rate=rate,
@@ -128,7 +129,7 @@ def test_words_of_settings_parse_to_the_same_settings(
         extra=tuple(extra),
         layout=Layout(size=size),
     )
-    assert parse(*to_words(settings)) == settings
+    assert parse(*to_words(example)) == example
 
 
 def test_words_name_only_what_differs_from_the_defaults() -> None:
