@@ -25,6 +25,9 @@ from .frame_cache import Track
 from .inputs import InputPipeline, Inputs
 
 TRIES = 20  # draws of a start before a clip with few labels is taken as it is
+CUT_SHARE = (
+    0.25  # of clips after which the video ends, as it does at cuts: their last tick is labelled from the past alone
+)
 LABELLED_SHARE = 0.5  # of a clip's ticks that must carry a label, so that menus and deaths do not fill batches
 
 
@@ -72,7 +75,7 @@ class ClipSampler:
         seed: int,
         dtype: torch.dtype = torch.float32,
     ):
-        self.tracks = [track for track in tracks if track.valid[:-1].any()]
+        self.tracks = [track for track in tracks if track.valid.any()]
         if not self.tracks:
             raise RecordingError("no tick of the training recordings has a valid label: nothing to learn from")
         self.spec, self.pipeline = spec, pipeline
@@ -90,7 +93,10 @@ class ClipSampler:
         for _ in range(self.batch_clips):
             track, start = self._place(generator)
             one = draw(self.augment, generator, self.spec.frame.width, self.spec.frame.height)
-            frames.append(torch.from_numpy(track.frames(start - radius, start + ticks + radius)))
+            clip = track.frames(start - radius, start + ticks + radius)
+            if radius and generator.random() < CUT_SHARE:
+                clip[-radius:] = 0
+            frames.append(torch.from_numpy(clip))
             labels = _cut(track, start, start + ticks)
             mirrored = self.mirror.apply(labels[0], labels[1]) if one.mirror else labels[:2]
             buttons.append(mirrored[0])
@@ -142,18 +148,12 @@ class ClipSampler:
 
 
 def _cut(track: Track, start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Buttons, camera, valid and present of ticks [start, end) of a track that may be shorter.
-
-    The last tick's action shows in no frame: it is not learned from.
-    """
+    """Buttons, camera, valid and present of ticks [start, end) of a track that may be shorter."""
     have = min(end, track.num_ticks) - start
     missing = (0, end - start - have)
-    valid = track.valid[start:end].copy()
-    if start + have == track.num_ticks:
-        valid[have - 1] = False
     return (
         np.pad(track.buttons[start:end], (missing, (0, 0))),
         np.pad(track.camera[start:end], (missing, (0, 0))),
-        np.pad(valid, missing),
+        np.pad(track.valid[start:end], missing),
         np.pad(np.ones(have, bool), missing),
     )

@@ -4,7 +4,9 @@ B windows or clips, T ticks, N = B*T frames, H rows, W columns, D width, K butto
 
     frames ► temporal convolution ► residual CNN ┐
            ► motion front end ► convolutions     ┴► vector a frame [T, D]        (`features`)
+                              └ peaks, as they are: [T, M] behind the D
     vectors of a window ► convolutions in time ► unmasked attention ► factored head   (`forward_windows`)
+    peaks ► linear ┴► added to the axes' logits: which shift is which bin is learned in a minute
 
 A frame's vector depends on `radius` frames around it and is computed once; what depends on the window is only the
 second half, small beside the first. Frames that do not exist (before a stretch, after it) are black: a temporal
@@ -53,7 +55,9 @@ class InverseDynamicsModel(nn.Module):
             norm_first=config.trunk_norm_first,
         )
         front_end = self.inputs.front_end
-        self.motion = MotionBranch(front_end, config.width, config.dropout) if front_end is not None else None
+        self.motion: MotionBranch | None = None
+        if front_end is not None:
+            self.motion = MotionBranch(front_end, config.width, sum(spec.num_bins), config.dropout)
         self.time = nn.ModuleList(TimeBlock(config.width, dilation) for dilation in config.time_dilations)
         self.attention = TransformerStack(config.attention_blocks, config.width, config.attention_heads)
         self.dropout = nn.Dropout(config.dropout)
@@ -66,7 +70,7 @@ class InverseDynamicsModel(nn.Module):
         self.inputs.reset_constants()
 
     def features(self, frames: Tensor) -> Tensor:
-        """uint8 [B, T + 2 radius, H, W, 3] ► vectors of the T frames in the middle, [B, T, D].
+        """uint8 [B, T + 2 radius, H, W, 3] ► vectors of the T frames in the middle, [B, T, D + M].
 
         Frames that do not exist must be black.
         """
@@ -80,20 +84,25 @@ class InverseDynamicsModel(nn.Module):
         x = self.dropout(x)
         if self.motion is not None and inputs.motion is not None:
             x = x + self.motion(inputs.motion)  # (N, D)
-        return x.unflatten(0, (clips, padded - 2 * self.radius))  # (B, T, D)
+            x = torch.cat([x.float(), inputs.motion.peaks], dim=1)  # (N, D + M)
+        return x.unflatten(0, (clips, padded - 2 * self.radius))  # (B, T, D + M)
 
     def forward_windows(self, features: Tensor, present: Tensor) -> FactoredLogits:
-        """Vectors of windows [B, T, D] ► factored logits of their T ticks.
+        """Vectors of windows [B, T, D + M] ► factored logits of their T ticks.
 
         Args:
             present: bool [B, T]: ticks that exist; the others are neither seen nor to be used.
         """
-        x = features * present[..., None].to(features.dtype)
+        x, peaks = features.split([self.config.width, features.shape[-1] - self.config.width], dim=-1)
+        x = x * present[..., None].to(x.dtype)
         for block in self.time:
             x = block(x, present)
         x, _ = self.attention(x, present=present)
         x = self.final_ln(F.relu(x))
         logits = self.head(x)
+        if self.motion is not None:
+            skipped = self.motion.to_axes(peaks).split(self.head.bins, dim=-1)
+            logits = logits._replace(axes=tuple(a + b for a, b in zip(logits.axes, skipped, strict=True)))
         if self.published is not None:
             logits = logits._replace(buttons=logits.buttons - self.published.released(x))
         return logits
@@ -129,15 +138,18 @@ class TemporalConvolution(nn.Module):
 
 
 class MotionBranch(nn.Module):
-    """What the front end found ► [N, D]."""
+    """What the front end found ► [N, D]; and from its peaks straight to the axes' bins."""
 
-    def __init__(self, front_end: MotionFrontEnd, width: int, dropout: float):
+    def __init__(self, front_end: MotionFrontEnd, width: int, bins: int, dropout: float):
         super().__init__()
         config, peaks = front_end.config, front_end.num_peaks
         self.across = CorrelationNet(front_end.across_shape, config, width, dropout)
         self.along = CorrelationNet(front_end.along_shape, config, width, dropout)
         self.peaks = nn.Sequential(nn.Linear(peaks, width), nn.ReLU(), nn.Linear(width, width))
         self.peaks_skip = nn.Linear(peaks, width)
+        self.to_axes = nn.Linear(peaks, bins)
+        nn.init.zeros_(self.to_axes.weight)
+        nn.init.zeros_(self.to_axes.bias)
 
     def forward(self, motion: Motion) -> Tensor:
         x = self.peaks(motion.peaks) + self.peaks_skip(motion.peaks)

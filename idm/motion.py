@@ -27,7 +27,7 @@ NEIGHBOURHOOD = 23  # pixels along the axis that local contrast is measured over
 SMOOTHING = 3  # pixels along the axis: the finest detail of game textures flickers from frame to frame
 NOISE_VARIANCE = 1.0  # grey levels squared: keeps flat walls flat
 CORRELATION_SCALE = 3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
-PROFILE_SHARPNESS = 30.0  # of the softmax over shifts: a peak of 0.1 above the rest takes most of it
+PROFILE_LIMIT = 10.0  # deviations: a flat picture may have one peak and nothing else
 PEAK_SCALE = 8.0  # pixels: a moderate turn; brings peak positions to the order of one
 
 
@@ -40,7 +40,7 @@ class Motion(NamedTuple):
     """float [N, L', P', S']: the same down the columns; bands are vertical, shifts go down."""
     peaks: Tensor
     """float [N, M]: positions (in units of 8 pixels) and sharpness of the correlation peaks, and the whole picture's
-    correlation by shift, as a softmax."""
+    correlation by shift, in deviations from its mean."""
 
 
 class MotionFrontEnd(nn.Module):
@@ -170,8 +170,9 @@ def _peaks(correlation: Tensor) -> Tensor:
     patches = correlation.argmax(-1).flatten(1).float().median(1, keepdim=True).values  # (N, 1)
     centre = correlation.shape[-1] // 2
     shifts = (torch.cat([position, patches], dim=1) - centre) / PEAK_SCALE
-    profile = torch.softmax(profiles[:, -1] * PROFILE_SHARPNESS, dim=-1)  # (N, S)
-    return torch.cat([shifts, sharpness, profile], dim=1)
+    whole = profiles[:, -1] - profiles[:, -1].mean(1, keepdim=True)  # (N, S)
+    profile = whole / whole.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+    return torch.cat([shifts, sharpness, profile.clamp_(-PROFILE_LIMIT, PROFILE_LIMIT)], dim=1)
 
 
 def _parabola(profiles: Tensor, index: Tensor, height: Tensor) -> Tensor:
