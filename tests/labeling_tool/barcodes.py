@@ -45,7 +45,7 @@ def write(path: Path, count: int, *, rate: Fraction = Fraction(30), kind: str = 
         rng = np.random.default_rng(0)
         pts = 0 if kind != "offset" else 90_000 * 3 // 2
         for number in range(first, first + count):
-            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format="yuv420p", threads=1)
             frame.pts, frame.time_base = pts, time_base
             for packet in stream.encode(frame):
                 container.mux(packet)
