@@ -186,8 +186,8 @@ class DoomGame:
         """One tic with nothing pressed."""
         self._advance([0.0] * len(_BUTTONS))
 
-    def step(self, held: Held) -> None:
-        """Apply what is held, and the way the mouse went, for one tic."""
+    def step(self, held: Held, tics: int = 1) -> None:
+        """Apply what is held, and the way the mouse goes in one tic, for `tics` tics; only the last is drawn."""
         action = [0.0] * len(_BUTTONS)
         for key in held.keys:
             button = KEYS.get(key)
@@ -199,11 +199,11 @@ class DoomGame:
                 action[_INDEX[button]] = 1.0
         action[-2] = held.dx * DEGREES_PER_PIXEL
         action[-1] = -held.dy * DEGREES_PER_PIXEL  # the engine's delta is positive upwards
-        self._advance(action)
+        self._advance(action, tics)
 
-    def _advance(self, action: list[float]) -> None:
+    def _advance(self, action: list[float], tics: int = 1) -> None:
         if not self._game.is_episode_finished():
-            self._game.make_action(action)
+            self._game.make_action(action, tics)
         self._keep()
 
     def _keep(self) -> None:

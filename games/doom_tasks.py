@@ -59,7 +59,7 @@ class DoomEnv:
         self._score = 0.0
         self._cells: set[tuple[int, int]] = set()
         self._base_kills = game.situation().kills
-        self._advance_score()
+        self._advance_score(0)
         self._score = 0.0  # the cell of the start is no merit
         return self._observe()
 
@@ -69,17 +69,15 @@ class DoomEnv:
         whole = device_state_of(self.spec, buttons, camera_deg, previous=self._previous)
         self._previous = whole
         share = DeviceState(keys=whole.keys, buttons=whole.buttons, dx=whole.dx / self._tics, dy=whole.dy / self._tics)
-        for _ in range(self._tics):
-            game.step(share)
-            self._left -= 1
-            self._advance_score()
-            if game.finished or self._left <= 0:
-                break
+        tics = min(self._tics, self._left)
+        game.step(share, tics)
+        self._left -= tics
+        self._advance_score(tics)
         done = game.finished or self._left <= 0
         info = {"score": self._score, "map": game.map_name, "truncated": done and not game.finished}
         return self._observe(), self._score - before, done, info
 
-    def _advance_score(self) -> None:
+    def _advance_score(self, tics: int) -> None:
         game = self._playing()
         situation = game.situation()
         if self.task.name in MAPS:
@@ -92,7 +90,7 @@ class DoomEnv:
         elif self.task.name == "my_way_home":
             self._score = float(game.reward() > 0.5)
         elif not situation.dead and not game.finished:
-            self._score += float(1 / TICS_PER_SECOND)
+            self._score += float(tics / TICS_PER_SECOND)
 
     def _open(self, map_name: str) -> DoomGame:
         game = self._games.pop(map_name, None)
