@@ -34,6 +34,7 @@ def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         _confidence(dataset),
         "## What was left out",
         _left_out(dataset),
+        *_licences(dataset),
         "## Reading it",
         READING,
         "## Where it comes from",
@@ -180,6 +181,15 @@ def _left_out(dataset: Mapping[str, Any]) -> str:
     rows = [(reason, f"{ticks:,} ticks dropped") for reason, ticks in dataset["drops"].items()]
     rows += [(reason, f"{number:,} dead letters") for reason, number in dataset["dead_letter_reasons"].items()]
     return _table(("reason", "amount"), rows) if rows else "Nothing."
+
+
+def _licences(dataset: Mapping[str, Any]) -> list[str]:
+    """Under which licences the sources are; nothing where none was named."""
+    found = dataset.get("licences", {})
+    if not any(found):
+        return []
+    rows = [(name or "not named", f"{v['sources']:,}", _duration(v["hours"])) for name, v in found.items()]
+    return ["## Licences of the sources", _table(("licence", "sources", "length"), rows)]
 
 
 def _origin(dataset: Mapping[str, Any], spec: ActionSpec) -> str:

@@ -50,6 +50,7 @@ class Summary:
         self._splits: dict[str, ShardStatistics] = {}
         self._sources: dict[str, set[str]] = {}
         self._episodes: set[str] = set()
+        self._licences: dict[str, dict[str, int]] = {}  # ticks by source, by licence
         self._drops: Counter[str] = Counter()
         self._shards: list[dict[str, Any]] = []
 
@@ -59,6 +60,9 @@ class Summary:
         self._splits.setdefault(record.split, ShardStatistics(self.spec)).merge(record.statistics)
         self._sources.setdefault(record.split, set()).update(row["source_sha256"] for row in record.rows)
         self._episodes.update(row["episode_id"] for row in record.rows)
+        for row in record.rows:
+            ticks = self._licences.setdefault(row.get("licence") or "", {})
+            ticks[row["source_sha256"]] = ticks.get(row["source_sha256"], 0) + row["frames"]
         self._drops.update(record.drops)
         self._shards.append(
             {
@@ -103,6 +107,10 @@ class Summary:
                     "sources": len(self._sources[split]),
                 }
                 for split, statistics in sorted(self._splits.items())
+            },
+            "licences": {  # as the table of sources named them; empty where it named none
+                licence: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_a_tick}
+                for licence, ticks in sorted(self._licences.items())
             },
             "statistics": self._total.to_dict(),
             "drops": dict(sorted(self._drops.items())),

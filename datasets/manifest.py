@@ -54,6 +54,7 @@ def manifest_schema(spec: ActionSpec) -> pa.Schema:
             ("source_uri", pa.string()),
             ("source_sha256", pa.string()),
             ("group", pa.string()),
+            ("licence", pa.string()),
             ("split", pa.string()),
             ("mean_confidence", pa.float32()),
             ("p10_confidence", pa.float32()),

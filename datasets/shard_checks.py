@@ -90,6 +90,8 @@ def sample_problems(
     ):
         if meta.get(name) != row[name]:
             yield f"json.{name}: expected {row[name]!r} as in the manifest, got {meta.get(name)!r}"
+    if (licence := meta.get("licence") or None) != row.get("licence"):
+        yield f"json.licence: expected {row.get('licence')!r} as in the manifest, got {licence!r}"
     pts_ns = np.asarray(meta.get("pts_ns", []), np.int64)
     if len(pts_ns) != ticks:
         yield f"json.pts_ns: expected {ticks} times, got {len(pts_ns)}"
