@@ -41,13 +41,15 @@ def make_videos(folder: Path, minutes: float) -> None:
     folder.mkdir()
     seconds = 30
     for number in range(max(1, round(minutes * 60 / seconds))):
-        rng = np.random.default_rng(number)
-        texture = np.kron(rng.integers(30, 220, (72, 128, 3)).astype(np.uint8), np.ones((10, 10, 1), np.uint8))
-        turns = np.cumsum(rng.normal(0, 3, seconds * 30)).astype(int)
-        frames = np.stack(
-            [np.roll(texture, (turns[t] // 5, turns[t]), (0, 1))[:360, :640] for t in range(seconds * 30)]
-        )
-        (folder / f"{number:03d}.mp4").write_bytes(encode_video(frames, Fraction(30)))
+        (folder / f"{number:03d}.mp4").write_bytes(encode_video(gameplay(number, seconds), Fraction(30)))
+
+
+def gameplay(seed: int, seconds: int) -> np.ndarray:
+    """uint8 [seconds * 30, 360, 640, 3]: a texture that turns as if looked at by a wandering player."""
+    rng = np.random.default_rng(seed)
+    texture = np.kron(rng.integers(30, 220, (72, 128, 3)).astype(np.uint8), np.ones((10, 10, 1), np.uint8))
+    turns = np.cumsum(rng.normal(0, 3, seconds * 30)).astype(int)
+    return np.stack([np.roll(texture, (turns[t] // 5, turns[t]), (0, 1))[:360, :640] for t in range(seconds * 30)])
 
 
 def make_checkpoint(folder: Path) -> str:

@@ -1,7 +1,8 @@
 """The plan of 100,000 sources: `python benchmarks/plan_growth.py [--sources N]`.
 
 Synthetic probes (lengths of 2 to 30 minutes, 1 % exact and 1 % near duplicates), so that only the layout, the search
-for duplicates and the tables are measured. Bars: under a minute and under 1 GiB. The result goes to
+for duplicates and the tables are measured. A process of its own then reads the plan and writes it again, which must
+give the same bytes. Bars, for each of the two: under a minute of CPU time and under 1 GiB. The result goes to
 benchmarks/results/plan_growth.json.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import random
 import resource
 import sys
@@ -16,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from fractions import Fraction
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from vidact.pipeline.config import LayoutConfig
@@ -64,23 +67,45 @@ def look(records: Sequence[SourceRecord], pictures: int) -> list[str]:
     return hashes
 
 
+def read_and_write(source: str, target: str, connection: Connection) -> None:
+    """What every later command on the dataset does: read the plan. Sends CPU seconds and peak bytes."""
+    cpu = time.process_time()
+    plan = read_plan(source)
+    if plan is None:
+        raise SystemExit(f"no plan in {source}")
+    write_plan(plan, target)
+    connection.send((time.process_time() - cpu, peak_bytes()))
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=100_000)
     options = parser.parse_args()
     records = probes(options.sources, random.Random(0))
-    with tempfile.TemporaryDirectory(prefix="vidact-bench-") as out:
+    with tempfile.TemporaryDirectory(prefix="vidact-bench-") as temporary:
+        out, again = Path(temporary) / "a", Path(temporary) / "b"
         begun, cpu = time.monotonic(), time.process_time()
         plan = extend(Plan(TICK_HZ), records, LayoutConfig(), workers=2, look=look)
-        write_plan(plan, out)
+        write_plan(plan, str(out))
         seconds, cpu_s = time.monotonic() - begun, time.process_time() - cpu
-        size = sum(path.stat().st_size for path in Path(out).iterdir())
-        if read_plan(out) != plan:
+        peak = peak_bytes()
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("spawn").Process(
+            target=read_and_write, args=(str(out), str(again), theirs)
+        )
+        process.start()
+        read_cpu_s, read_peak = ours.recv()
+        process.join()
+        if any((again / path.name).read_bytes() != path.read_bytes() for path in out.iterdir()):
             raise SystemExit("the plan that was read is not the plan that was written")
+        size = sum(path.stat().st_size for path in out.iterdir())
     statuses: dict[str, int] = {}
     for record in plan.sources:
         statuses[record.status] = statuses.get(record.status, 0) + 1
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     result = {
         "sources": options.sources,
         "statuses": statuses,
@@ -89,14 +114,16 @@ def main() -> int:
         "hours": round(plan.hours),
         "wall_s": round(seconds, 2),
         "cpu_s": round(cpu_s, 2),
-        "peak_bytes_with_reading_it_again": peak,
+        "peak_bytes": peak,
+        "read_and_write_cpu_s": round(read_cpu_s, 2),
+        "read_and_write_peak_bytes": read_peak,
         "tables_bytes": size,
         "bars": {"cpu_s": SECONDS_BAR, "peak_bytes": BYTES_BAR},
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
-    ok = cpu_s < SECONDS_BAR and peak < BYTES_BAR
+    ok = max(cpu_s, read_cpu_s) < SECONDS_BAR and max(peak, read_peak) < BYTES_BAR
     print("bars held" if ok else "BARS MISSED")
     return 0 if ok else 1
 

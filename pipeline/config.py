@@ -19,6 +19,15 @@ def _require(ok: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"{name} is {value!r}, but must be {allowed}")
 
 
+def _refuse_dask(runner: str) -> None:
+    if runner.lower() == "daskrunner":
+        raise ConfigError(
+            "runner is DaskRunner, which loses data: in Beam 2.77 it drops what finish_bundle emits, mixes tagged "
+            "outputs, computes only the last branch, and reports DONE; use `local` or a portable runner "
+            "(docs/engines.md)"
+        )
+
+
 def share_of(text: str) -> float:
     """`5%` or `0.05` as a number in [0, 1]. Raises ConfigError."""
     try:
@@ -119,13 +128,18 @@ class PlanConfig:
     spec: str = "doom"
     """Action spec (name or YAML file), for its tick rate."""
     workers: int = 0
-    """Processes that probe, and that the plan will be balanced for; 0 for one a core."""
+    """How many probe at a time, and that the plan will be balanced for; 0 for one a core."""
+    runner: str = "local"
+    """Beam runner that probes: `local`, or the name of a portable one, used for more than 64 new sources."""
+    beam_options: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Options for that runner, one `--beam-options=--name=value` each."""
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
     def __post_init__(self) -> None:
         _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
         _require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
+        _refuse_dask(self.runner)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -160,12 +174,7 @@ class EngineConfig:
         _require(self.stall_s > 0, "stall_s", self.stall_s, "above 0")
         _require(self.max_restarts >= 0, "max_restarts", self.max_restarts, "0 or more")
         _require(0 <= self.metrics_port < 65536, "metrics_port", self.metrics_port, "a port, or 0")
-        if self.runner.lower() == "daskrunner":
-            raise ConfigError(
-                "runner is DaskRunner, which loses data: in Beam 2.77 it drops what finish_bundle emits, mixes tagged "
-                "outputs, computes only the last branch, and reports DONE; use `local` or a portable runner "
-                "(docs/labelling.md)"
-            )
+        _refuse_dask(self.runner)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,23 +8,21 @@ bucket failed, 1 anything else (the traceback is in the log).
 
 from __future__ import annotations
 
-import builtins
 import logging
 import os
 import re
 import signal
 import sys
 import threading
-import traceback
 from pathlib import Path
 
 from ..errors import VidactError
 from .runfolder import RunFolder
 from .settings import WorkerSettings
+from .storage_failures import full_name, is_storage_failure
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
 STORAGE_FAILED = 74  # EX_IOERR
-STORAGE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.", "pyarrow.")
 RAISED = re.compile(r"^([\w.]+)(?:: (.*))?$", re.MULTILINE)  # the last line of a traceback: `package.Error: message`
 
 
@@ -52,27 +50,16 @@ def _explain(error: Exception) -> int:
         return 2
     text = str(error) if isinstance(error, RuntimeError) else ""
     raised = [(name, message) for name, message in RAISED.findall(text) if _is_exception(name)]
-    name, message = raised[-1] if raised else (_full_name(error), str(error))
+    name, message = raised[-1] if raised else (full_name(error), str(error))
     if name.startswith("vidact.errors."):
         print(f"{USER_MISTAKE}{message}", file=sys.stderr, flush=True)
         return 2
     print(f"{name}: {message}", file=sys.stderr, flush=True)
-    return STORAGE_FAILED if _is_storage(name, error) else 1
+    return STORAGE_FAILED if is_storage_failure(name, error) else 1
 
 
 def _is_exception(name: str) -> bool:
     return name.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Interrupt", "Exit", "Failed", "Interrupted"))
-
-
-def _is_storage(name: str, error: Exception) -> bool:
-    known = getattr(builtins, name, None)
-    if isinstance(known, type):
-        return issubclass(known, OSError)
-    return isinstance(error, OSError) or name.startswith(STORAGE_PACKAGES)
-
-
-def _full_name(error: Exception) -> str:
-    return traceback.format_exception_only(type(error), error)[-1].split(":", 1)[0].strip()
 
 
 USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log

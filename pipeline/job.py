@@ -12,14 +12,16 @@ from ..errors import CheckFailed, Interrupted
 from ..progress import log
 from .config import LabelConfig, share_of
 from .execution import run_shards, sweep, verify_shards, worker_count
-from .plan import Plan, describe, licences, make_plan, plan_dead_letters
+from .plan import Plan, describe, licence_of, make_plan, plan_dead_letters
 from .previews import keep_previews
 from .runfolder import RunFolder
 from .settings import WorkerSettings, environment, identity, require_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
+from .storage_failures import interrupted_by_storage
 from .tracker import Tracker
 
 
+@interrupted_by_storage()
 def run_label(config: LabelConfig) -> int:
     """Label all sources that are not labelled yet.
 
@@ -48,6 +50,8 @@ def run_label(config: LabelConfig) -> int:
             layout=config.layout,
             workers=workers,
             decoder=config.decoder,
+            runner=config.runner,
+            beam_options=config.beam_options,
         )
         log(describe(plan))
         environments = require_identity(
@@ -69,12 +73,11 @@ def run_label(config: LabelConfig) -> int:
         finished = True
     finally:
         run.release(done=finished)
-    licence, counted = licences(plan)
     info = DatasetInfo(
         name=config.out.rstrip("/").rsplit("/", 1)[-1],
         spec=spec,
-        description=f"Gameplay video, labelled with actions by an inverse dynamics model. {counted}".rstrip(),
-        license=licence,
+        description="Gameplay video, labelled with actions by an inverse dynamics model.",
+        license=licence_of(plan),
         idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
         options=_options(config),
         environment={"environments": environments},

@@ -7,6 +7,7 @@ near-equal length. Nothing depends on file names, on the number of workers up to
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -76,12 +77,13 @@ def pack(lengths: Sequence[int], bins: int) -> list[int]:
     total = sum(lengths)
     if total <= 0:
         return [0] * len(lengths)
+    numbers: dict[int, int] = {}
     places, before = [], 0
     for length in lengths:
-        places.append((2 * before + length) * bins // (2 * total))  # where the item's middle falls
+        place = (2 * before + length) * bins // (2 * total)  # where the item's middle falls
+        places.append(numbers.setdefault(place, len(numbers)))
         before += length
-    numbers = {place: i for i, place in enumerate(dict.fromkeys(places))}
-    return [numbers[place] for place in places]
+    return places
 
 
 def lay_out(
@@ -114,18 +116,19 @@ def lay_out(
     segments: list[Segment] = []
     episodes: dict[str, str] = {}
     for split in SPLITS:
-        pieces = [
-            (source, a, b) for source in by_split.get(split, ()) for a, b in segment_bounds(source.ticks, longest)
-        ]
-        if not pieces:
+        own = by_split.get(split, ())
+        # A plan may have millions of segments, so only their lengths are held beside them.
+        lengths = array("q", (b - a for source in own for a, b in segment_bounds(source.ticks, longest)))
+        if not lengths:
             continue
-        ticks = sum(b - a for _, a, b in pieces)
+        ticks = sum(lengths)
         share = math.ceil(min_shards * ticks / total)
-        bins = min(max(math.ceil(ticks / config.shard_ticks), share), len(pieces))
+        bins = min(max(math.ceil(ticks / config.shard_ticks), share), len(lengths))
         first = (first_shard or {}).get(split, 0)
         position: dict[int, int] = {}
-        names: dict[int, str] = {}  # equal strings are one object: a plan may have millions of segments
-        for (source, start, end), place in zip(pieces, pack([b - a for _, a, b in pieces], bins), strict=True):
+        names: dict[int, str] = {}  # equal strings are one object
+        pieces = ((source, a, b) for source in own for a, b in segment_bounds(source.ticks, longest))
+        for (source, start, end), place in zip(pieces, pack(lengths, bins), strict=True):
             index = position.get(place, 0)
             position[place] = index + 1
             segments.append(

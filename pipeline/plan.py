@@ -6,16 +6,12 @@ is new is probed and laid out in new shards; no shard is ever renamed.
 
 from __future__ import annotations
 
-import io
+import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any, TypeVar
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..datasets.actions import ActionSpec
@@ -25,17 +21,19 @@ from ..progress import log
 from .config import DecoderConfig, LayoutConfig, PlanConfig
 from .layout import Planned, Segment, lay_out
 from .near_duplicates import DIGITS, find_near_duplicates
-from .probe import Prober, SourceRecord, fingerprint
+from .plan_tables import rows_from_parquet, rows_to_parquet
+from .probe import SourceRecord, fingerprint
 from .runfolder import RunFolder
 from .sources import Source, find_sources
+from .storage_failures import interrupted_by_storage
+
+if TYPE_CHECKING:
+    from .probing import Prober
 
 PLAN_FILE = "plan.parquet"
 SOURCES_FILE = "sources.parquet"
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
-
-Row = TypeVar("Row", Segment, SourceRecord)
-ARROW_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,7 @@ class Plan:
         return float(sum(segment.ticks for segment in self.segments) / self.tick_hz / 3600)
 
 
+@interrupted_by_storage()
 def run_plan(config: PlanConfig) -> int:
     """Plan and print what is to be expected."""
     spec = ActionSpec.load(config.spec)
@@ -73,6 +72,8 @@ def run_plan(config: PlanConfig) -> int:
             layout=config.layout,
             workers=config.workers or cores(),
             decoder=config.decoder,
+            runner=config.runner,
+            beam_options=config.beam_options,
         )
     finally:
         run.release(done=True)
@@ -88,8 +89,13 @@ def make_plan(
     layout: LayoutConfig,
     workers: int,
     decoder: DecoderConfig | None = None,
+    runner: str = "local",
+    beam_options: Sequence[str] = (),
 ) -> Plan:
     """Make the plan of `out`, or extend it by the sources that are new, and write it.
+
+    Args:
+        runner: Beam's runner for probing, with its `beam_options`; see `probing.py`.
 
     Raises:
         ConfigError: a source leads to nothing.
@@ -106,12 +112,25 @@ def make_plan(
     new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
     if not new_sources and old.sources:
         return old
-    with Prober(tick_hz, workers=workers, decoder=decoder or DecoderConfig()) as prober:
-        probed = prober.probe(new_sources)
-        look = prober.look if layout.near_duplicates else None
-        plan = extend(old, probed, layout, workers=workers, taken=committed_shards(out), look=look)
+    prober = _prober_class()(
+        out, tick_hz, workers=workers, decoder=decoder or DecoderConfig(), runner=runner, options=beam_options
+    )
+    probed = prober.probe(new_sources)
+    look = prober.look if layout.near_duplicates else None
+    plan = extend(old, probed, layout, workers=workers, taken=committed_shards(out), look=look)
     write_plan(plan, out)
+    prober.forget()
     return plan
+
+
+def _prober_class() -> type[Prober]:
+    """Beam is for those who plan, not for those who read a plan; what it warns of when it is imported is for nobody."""
+    logging.disable(logging.WARNING)
+    try:
+        from .probing import Prober
+    finally:
+        logging.disable(logging.NOTSET)
+    return Prober
 
 
 def _is_known(source: Source, record: SourceRecord | None) -> bool:
@@ -204,46 +223,22 @@ def _near_duplicates(
 def read_plan(out: str) -> Plan | None:
     """The plan of a dataset, or None where it has none."""
     try:
-        segments = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, PLAN_FILE))))
+        segments, metadata = rows_from_parquet(storage.read_bytes(storage.join(out, PLAN_FILE)), Segment)
     except FileNotFoundError:
         return None
-    tick_hz = Fraction((segments.schema.metadata or {})[b"tick_hz"].decode())
+    tick_hz = Fraction(metadata["tick_hz"])
     try:
-        sources = pq.read_table(io.BytesIO(storage.read_bytes(storage.join(out, SOURCES_FILE))))
+        sources, _ = rows_from_parquet(storage.read_bytes(storage.join(out, SOURCES_FILE)), SourceRecord)
     except FileNotFoundError:  # killed between the two writes: the sources are probed again
-        return Plan(tick_hz, (), _rows(segments, Segment))
-    return Plan(tick_hz, _rows(sources, SourceRecord), _rows(segments, Segment))
+        sources = ()
+    return Plan(tick_hz, sources, segments)
 
 
 def write_plan(plan: Plan, out: str) -> None:
     """Write both tables; segments first, so that a source never counts as known before it is planned."""
     metadata = {"tick_hz": str(plan.tick_hz)}
-    storage.write_atomic(storage.join(out, PLAN_FILE), _parquet(plan.segments, Segment, metadata))
-    storage.write_atomic(storage.join(out, SOURCES_FILE), _parquet(plan.sources, SourceRecord, metadata))
-
-
-def _parquet(rows: Sequence[Row], kind: type[Row], metadata: dict[str, str]) -> bytes:
-    schema = pa.schema([pa.field(f.name, ARROW_TYPES[str(f.type)]) for f in fields(kind)], metadata=metadata)
-    # Column by column: a million rows as dicts would take a gigabyte.
-    columns = [pa.array([getattr(row, field.name) for row in rows], field.type) for field in schema]
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_arrays(columns, schema=schema), sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _rows(table: pa.Table, kind: type[Row]) -> tuple[Row, ...]:
-    names = [f.name for f in fields(kind) if f.name in table.column_names]
-    columns = [_values(table.column(name)) for name in names]
-    return tuple(kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True))
-
-
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """As Python values; equal strings are one object, since a source's URI stands in each of its segments."""
-    values = column.to_pylist()
-    if not pa.types.is_string(column.type):
-        return values
-    same: dict[str, str] = {}
-    return [same.setdefault(value, value) for value in values]
+    storage.write_atomic(storage.join(out, PLAN_FILE), rows_to_parquet(plan.segments, Segment, metadata))
+    storage.write_atomic(storage.join(out, SOURCES_FILE), rows_to_parquet(plan.sources, SourceRecord, metadata))
 
 
 def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
@@ -279,14 +274,10 @@ def tombstone(sha256: str) -> DeadLetter:
     return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason="removed")
 
 
-def licences(plan: Plan) -> tuple[str, str]:
-    """The licence of the whole, `other` unless all sources have the same; and a sentence that counts them."""
-    used = {segment.source_sha256 for segment in plan.segments}
-    counts = Counter(record.licence or "unknown" for record in plan.sources if record.sha256 in used)
-    if set(counts) <= {"unknown"}:
-        return "other", ""
-    listed = ", ".join(f"{licence} ({count})" for licence, count in sorted(counts.items()))
-    return next(iter(counts)) if len(counts) == 1 else "other", f"Licences of the sources: {listed}."
+def licence_of(plan: Plan) -> str:
+    """The licence of the whole: `other` unless all sources have the same."""
+    named = {segment.licence for segment in plan.segments}
+    return (named.pop() if len(named) == 1 else "") or "other"
 
 
 def describe(plan: Plan) -> str:

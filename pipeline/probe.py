@@ -7,26 +7,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TypeVar
 
 from .. import storage
 from ..errors import VideoError
-from ..progress import Progress
-from .config import LEAST_CLIP_TICKS, DecoderConfig
-from .decode import Decoder, open_decoder
-from .near_duplicates import FRAME, picture_hashes
+from .config import LEAST_CLIP_TICKS
+from .decode import Decoder
+from .near_duplicates import picture_hashes
 from .sources import Source
 
-Item = TypeVar("Item")
-Found = TypeVar("Found")
+LEAST_FRAMES = LEAST_CLIP_TICKS // 2  # a source needs a frame in two ticks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +92,8 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
             found = decoder.probe(path, tick_hz)
             if found.ticks < LEAST_CLIP_TICKS:
                 raise VideoError("too_short", source.uri, f"{found.ticks} ticks; a clip needs {LEAST_CLIP_TICKS}")
+            if found.frames < LEAST_FRAMES:  # a header may claim that a single picture lasts for days
+                raise VideoError("too_short", source.uri, f"{found.frames} frames; a clip needs {LEAST_FRAMES}")
     except (VideoError, OSError) as error:
         reason = error.reason if isinstance(error, VideoError) else "cannot_open"
         detail = error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
@@ -141,55 +137,3 @@ def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder:
             return picture_hashes(decoder, path, record.ticks, tick_hz, pictures)
     except OSError:
         return ""
-
-
-class Prober:
-    """Looks at sources in parallel, each thread with a decoder child of its own.
-
-    Reading, demuxing and waiting for a child leave Python's lock, so threads are enough.
-    """
-
-    def __init__(self, tick_hz: Fraction, *, workers: int, decoder: DecoderConfig):
-        self.tick_hz, self.workers, self.decoder = tick_hz, max(workers, 1), decoder
-        self._own = threading.local()
-        self._opened: list[Decoder] = []
-
-    def __enter__(self) -> Prober:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for decoder in self._opened:
-            decoder.close()
-
-    def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
-        """Rows in the order of `sources`."""
-        return self._map("Probing", lambda source, decoder: probe_source(source, self.tick_hz, decoder), sources)
-
-    def look(self, records: Sequence[SourceRecord], pictures: int) -> list[str]:
-        """Hashes in the order of `records`."""
-        return self._map(
-            "Looking for re-encodes",
-            lambda record, decoder: hash_source(record, self.tick_hz, pictures, decoder),
-            records,
-        )
-
-    def _map(self, title: str, function: Callable[[Item, Decoder], Found], items: Sequence[Item]) -> list[Found]:
-        if not items:
-            return []
-        found = []
-        with (
-            ThreadPoolExecutor(max_workers=min(self.workers, len(items)), thread_name_prefix="probe") as pool,
-            Progress(title, total=len(items), unit="videos") as progress,
-        ):
-            for one in pool.map(lambda item: function(item, self._decoder()), items):
-                found.append(one)
-                progress.advance()
-        return found
-
-    def _decoder(self) -> Decoder:
-        if not hasattr(self._own, "decoder"):
-            self._own.decoder = open_decoder(self.decoder, FRAME)
-            self._opened.append(self._own.decoder)
-        return self._own.decoder

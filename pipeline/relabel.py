@@ -35,6 +35,7 @@ from .source_statistics import (
     total_degrees,
     write_source_statistics,
 )
+from .storage_failures import interrupted_by_storage
 from .tracker import Tracker
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
@@ -197,6 +198,7 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]
         yield run
 
 
+@interrupted_by_storage()
 def run_relabel(config: RelabelConfig) -> int:
     """Write the new dataset. Run again, it does only what is missing.
 

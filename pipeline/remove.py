@@ -23,13 +23,15 @@ from ..errors import ConfigError, DatasetError
 from ..progress import Progress, log
 from .config import RemoveConfig
 from .execution import sweep
-from .plan import Plan, plan_dead_letters, read_plan, removed_record, tombstone, write_plan
+from .plan import Plan, licence_of, plan_dead_letters, read_plan, removed_record, tombstone, write_plan
 from .runfolder import RunFolder
 from .source_statistics import FILE, Reference, source_statistics, write_source_statistics
+from .storage_failures import interrupted_by_storage
 
 LEAST_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 
 
+@interrupted_by_storage()
 def run_remove(config: RemoveConfig) -> int:
     """Take sources out of a dataset.
 
@@ -59,7 +61,7 @@ def run_remove(config: RemoveConfig) -> int:
             spec=spec,
             labels=content["labels"],
             description=content["description"],
-            license=content["license"],
+            license=licence_of(plan) if plan is not None and plan.segments else content["license"],
             idm=content["idm"],
             options={**content["options"], "removed": history},
             environment=content["environment"],

@@ -8,19 +8,18 @@ Legend: N sources, K buttons, A axes.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from .. import storage
 from ..datasets.actions import ActionSpec
 from ..datasets.commits import CommitRecord
+from ..datasets.parquet_tables import parquet_bytes
 
 FILE = "source_statistics.parquet"
 ODD_BUTTONS = 0.25  # bits between the shares of the buttons in a source and in the training set
@@ -123,9 +122,8 @@ def write_source_statistics(dataset: str, rows: Sequence[Mapping[str, Any]], spe
     )
     if not spec.axis_names:
         schema = schema.remove(schema.get_field_index("degrees_a_s"))
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=schema), sink, compression="zstd")
-    storage.write_atomic(storage.join(dataset, FILE), sink.getvalue())
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    storage.write_atomic(storage.join(dataset, FILE), parquet_bytes(table))
 
 
 def flagged_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

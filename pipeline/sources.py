@@ -78,14 +78,17 @@ def _absolute(uri: str) -> str:
 def _table(uri: str, suffix: str) -> list[Source]:
     data = storage.read_bytes(uri)
     rows: list[Mapping[str, object]]
-    if suffix == ".csv":
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
-        rows, columns = list(reader), list(reader.fieldnames or ())
-    else:
-        import pyarrow.parquet
+    try:
+        if suffix == ".csv":
+            reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
+            rows, columns = list(reader), list(reader.fieldnames or ())
+        else:
+            from ..datasets.parquet_tables import parse_parquet
 
-        table = pyarrow.parquet.read_table(io.BytesIO(data))
-        rows, columns = table.to_pylist(), table.column_names
+            table = parse_parquet(data)
+            rows, columns = table.to_pylist(), table.column_names
+    except (ValueError, csv.Error) as error:  # Arrow's errors and wrong UTF-8 are ValueErrors
+        raise ConfigError(f"source table {uri}: cannot be read as {suffix[1:]}: {error}") from error
     if "uri" not in columns:
         raise ConfigError(f"source table {uri}: needs a column `uri`; it has {', '.join(columns) or 'none'}")
     sources = []

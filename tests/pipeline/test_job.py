@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 from vidact.datasets.commits import committed_shards
 from vidact.datasets.manifest import read_dead_letters, read_manifest
+from vidact.datasets.verify import verify
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
-from vidact.pipeline import job
-from vidact.pipeline.config import DecoderConfig, FilterConfig, LabelConfig, LayoutConfig
+from vidact.pipeline import execution, job
+from vidact.pipeline.config import DecoderConfig, FilterConfig, LabelConfig, LayoutConfig, RemoveConfig
 from vidact.pipeline.engine import Worker, open_tasks
 from vidact.pipeline.job import run_label
+from vidact.pipeline.remove import run_remove
 from vidact.pipeline.runfolder import RunFolder
 from vidact.pipeline.settings import WorkerSettings
 
@@ -171,3 +173,67 @@ def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_
     run_label(config(videos, idm, tmp_path / "a" / "data"))
     run_label(config(videos, idm, tmp_path / "b" / "data", decoder=DecoderConfig(child=False)))
     assert contents(tmp_path / "a" / "data") == contents(tmp_path / "b" / "data")
+
+
+LETHAL_DRIVER = """
+import os, signal, sys
+from pathlib import Path
+from vidact.pipeline.engine import Worker, open_tasks
+from vidact.pipeline.label import ShardLabeller
+from vidact.pipeline.runfolder import RunFolder
+from vidact.pipeline.settings import WorkerSettings
+
+whole = ShardLabeller._clips
+
+def clips(self, segment, *rest):
+    if segment.source_uri.endswith("a.mp4") and segment.start_tick == 256:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return whole(self, segment, *rest)
+
+ShardLabeller._clips = clips
+settings = WorkerSettings.from_json(RunFolder(Path(sys.argv[1])).settings.read_text())
+worker = Worker(settings)
+for task in open_tasks(settings):
+    worker.label(task)
+worker.close()
+"""
+
+
+def test_a_segment_that_kills_its_worker_twice_is_quarantined(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lethal(run: RunFolder, *rest: object) -> list[str]:
+        return [sys.executable, "-c", LETHAL_DRIVER, str(run.path)]
+
+    monkeypatch.setattr(execution, "driver_command", lethal)
+    out = tmp_path / "data"
+    layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=1024, min_shards=1)
+    assert run_label(config(videos, idm, out, layout=layout)) == 0
+    assert capsys.readouterr().err.count("the driver was killed (SIGSEGV); starting again") == 2
+    letters = [letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "label"]
+    assert [(letter["start_tick"], letter["end_tick"], letter["reason"]) for letter in letters] == [
+        (256, 512, "killed_worker")
+    ]
+    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155 - 256
+    monkeypatch.undo()
+    monkeypatch.setattr(job, "label_shards", plain_label)
+    assert run_label(config(videos, idm, out, layout=layout)) == 0  # quarantine holds
+    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155 - 256
+    assert run_label(config(videos, idm, out, layout=layout, retry_quarantined=True)) == 0
+    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155
+
+
+def test_licences_go_from_the_table_to_manifest_and_card(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
+    table, out = tmp_path / "list.csv", tmp_path / "data"
+    table.write_text(f"uri,licence\n{videos}/a.mp4,CC-BY-4.0\n{videos}/b.mp4,\n")
+    assert run_label(config(table, idm, out)) == 0
+    found = {(Path(row["source_uri"]).name, row["licence"]) for row in read_manifest(str(out)).to_pylist()}
+    assert found == {("a.mp4", "CC-BY-4.0"), ("b.mp4", None)}
+    licences = json.loads((out / "dataset.json").read_bytes())["licences"]
+    assert {name: one["sources"] for name, one in licences.items()} == {"": 1, "CC-BY-4.0": 1}
+    assert "| CC-BY-4.0 | 1 |" in (out / "README.md").read_text()
+    assert run_remove(RemoveConfig(dataset=str(out), source=(f"{videos}/b.mp4",))) == 0
+    assert "license: CC-BY-4.0" in (out / "README.md").read_text()
+    assert verify(str(out)).problems == []

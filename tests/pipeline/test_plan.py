@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from vidact.errors import DatasetError
 from vidact.pipeline.config import LayoutConfig, PlanConfig
-from vidact.pipeline.plan import Plan, describe, licences, make_plan, plan_dead_letters, read_plan, run_plan
+from vidact.pipeline.plan import Plan, describe, licence_of, make_plan, plan_dead_letters, read_plan, run_plan
 
 from .conftest import moving_picture, write_video
 
@@ -103,14 +103,13 @@ def test_the_verb(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "0.02 hours in" in capsys.readouterr().err
 
 
-def test_licences_are_counted(videos: Path, tmp_path: Path) -> None:
-    def planned(*rows: str) -> tuple[str, str]:
+def test_licence_of_the_whole(videos: Path, tmp_path: Path) -> None:
+    def planned(*rows: str) -> str:
         table = tmp_path / "list.csv"
         table.write_text("\n".join(["uri,licence", *rows]) + "\n")
         out = tmp_path / f"data-{len(list(tmp_path.iterdir()))}"
-        return licences(make_plan([str(table)], str(out), tick_hz=HZ, layout=LAYOUT, workers=1))
+        return licence_of(make_plan([str(table)], str(out), tick_hz=HZ, layout=LAYOUT, workers=1))
 
-    assert planned(f"{videos}/a.mp4,", f"{videos}/b.mp4,") == ("other", "")
-    assert planned(f"{videos}/a.mp4,CC0-1.0") == ("CC0-1.0", "Licences of the sources: CC0-1.0 (1).")
-    mixed = planned(f"{videos}/a.mp4,CC0-1.0", f"{videos}/b.mp4,")
-    assert mixed == ("other", "Licences of the sources: CC0-1.0 (1), unknown (1).")
+    assert planned(f"{videos}/a.mp4,", f"{videos}/b.mp4,") == "other"
+    assert planned(f"{videos}/a.mp4,CC0-1.0") == "CC0-1.0"
+    assert planned(f"{videos}/a.mp4,CC0-1.0", f"{videos}/b.mp4,") == "other"

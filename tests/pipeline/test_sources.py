@@ -50,6 +50,10 @@ def test_mistakes_are_named(folder: Path, tmp_path: Path) -> None:
     (folder / "list.csv").write_text("uri,group\nb.mp4,x\n")
     with pytest.raises(ConfigError, match="named twice"):
         find_sources([f"{folder}/list.csv", f"{folder}/b.mp4"])
+    for name, content in (("list.parquet", b"no parquet"), ("latin.csv", "uri\nf\u00e4.mp4".encode("latin-1"))):
+        (folder / name).write_bytes(content)
+        with pytest.raises(ConfigError, match="cannot be read as"):
+            find_sources([f"{folder}/{name}"])
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="no video files there"):
         find_sources([str(tmp_path / "empty")])

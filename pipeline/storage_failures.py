@@ -1,0 +1,53 @@
+"""Tells failures of disks, networks and buckets, which pass, from everything else, which does not."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import Interrupted
+
+STORAGE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.", "pyarrow.")
+# What waiting does not mend, and the command line explains: a wrong path, no permission, a full disk.
+LASTING = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+    }
+)
+
+
+def full_name(error: BaseException) -> str:
+    """`package.Error`, as the last line of a traceback has it."""
+    return traceback.format_exception_only(type(error), error)[-1].split(":", 1)[0].strip()
+
+
+def is_storage_failure(name: str, error: BaseException) -> bool:
+    """Whether an error, or the one of this name that it tells of, comes from a disk, a network or a bucket."""
+    known = getattr(builtins, name, None)
+    if isinstance(known, type):
+        return issubclass(known, OSError)
+    return isinstance(error, OSError) or name.startswith(STORAGE_PACKAGES)
+
+
+@contextmanager
+def interrupted_by_storage() -> Iterator[None]:
+    """Storage that fails for now is an interruption: the same command goes on when it is back. Also a decorator."""
+    try:
+        yield
+    except Exception as error:
+        name = full_name(error)
+        lasting = isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in LASTING)
+        if lasting or not is_storage_failure(name, error):
+            raise
+        raise Interrupted(f"storage failed ({name}: {error}); run the same command again when it is back") from error

@@ -1,0 +1,83 @@
+"""Probing through Beam: the same rows as one by one, kept when it is interrupted, gone when the plan is written."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from vidact.pipeline import probing
+from vidact.pipeline.config import DecoderConfig, LayoutConfig
+from vidact.pipeline.decode import InProcessDecoder
+from vidact.pipeline.plan import make_plan
+from vidact.pipeline.probe import probe_source
+from vidact.pipeline.probing import FOLDER, Prober
+from vidact.pipeline.sources import Source, find_sources
+
+from .conftest import moving_picture, write_video
+
+HZ = Fraction(35, 2)
+
+
+def prober(out: Path, workers: int) -> Prober:
+    return Prober(str(out), HZ, workers=workers, decoder=DecoderConfig(child=False))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_rows_are_those_of_a_plain_loop(videos: Path, tmp_path: Path, workers: int) -> None:
+    sources = find_sources([str(videos)])
+    rows = prober(tmp_path, workers).probe(sources)
+    assert rows == [probe_source(source, HZ, InProcessDecoder()) for source in sources]
+    assert [row.status for row in rows] == ["planned", "planned", "planned", "unreadable"]
+
+
+def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = [write_video(tmp_path / f"{i}.mp4", moving_picture(90, seed=i)) for i in range(4)]
+    looked: list[str] = []
+    whole = probing.probe_source
+
+    def counting(source: Source, *rest: object) -> object:
+        looked.append(Path(source.uri).name)
+        if len(looked) == 3:
+            raise RuntimeError("the power went")
+        return whole(source, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(probing, "probe_source", counting)
+    out = tmp_path / "data"
+    layout = LayoutConfig(val_fraction=0.0)
+    with pytest.raises(RuntimeError, match="the power went"):
+        make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
+    kept = [row for path in (out / FOLDER).iterdir() for row in json.loads(path.read_text())]
+    assert {Path(row["uri"]).name for row in kept} == set(looked[:2])
+    videos[0].write_bytes(videos[1].read_bytes() + b"changed")  # replaced meanwhile: what is known of it is of no use
+    plan = make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
+    assert sorted(looked[3:]) == sorted(
+        path.name for path in videos if path.name not in looked[:2] or path == videos[0]
+    )
+    assert len(plan.sources) == 4
+    assert not (out / FOLDER).exists()
+
+
+def test_interrupting_ends_after_the_video_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for i in range(6):
+        write_video(tmp_path / f"{i}.mp4", moving_picture(60, seed=i))
+    begun = threading.Event()
+    looked: list[str] = []
+    whole = probing.probe_source
+
+    def slow(source: Source, *rest: object) -> object:
+        looked.append(source.uri)
+        if not begun.is_set():
+            begun.set()
+            signal.raise_signal(signal.SIGINT)  # Ctrl-C, which only the main thread hears
+            threading.Event().wait(1.0)
+        return whole(source, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(probing, "probe_source", slow)
+    with pytest.raises(KeyboardInterrupt):
+        prober(tmp_path / "data", 1).probe(find_sources([str(tmp_path)]))
+    assert len(looked) < 6
+    assert threading.active_count() < 20
