@@ -111,6 +111,21 @@ def record_doom(words: Words) -> int | None:
     return record_doom(settings)
 
 
+@verb("record crafter", stage=PLAY, example="vidact record crafter --out runs/crafter --minutes 20 --seed 0")
+def record_crafter(words: Words) -> int | None:
+    """Record a scripted player in Crafter: video with true actions.
+
+    The player sees what a person sees (nine by seven cells and the inventory) and works his way up to an iron pickaxe.
+    The recordings are of spec `crafter`: a keyboard without a mouse, 10 frames a second.
+    """
+    from .games.config import RecordCrafterConfig
+
+    settings = words.parse(RecordCrafterConfig)
+    from .games.record_crafter import record_crafter
+
+    return record_crafter(settings)
+
+
 @verb("record freedoom-demos", stage=PLAY, example="vidact record freedoom-demos --out runs/people")
 def record_freedoom_demos(words: Words) -> int | None:
     """Record people's play from the demos inside Freedoom's files.

@@ -7,10 +7,13 @@ Only the eight turns and mirrorings by right angles are honoured; anything else 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+Pixel = TypeVar("Pixel", np.uint8, np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ class Orientation:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
 
-    def apply(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The upright picture, [h, w, 3]; a view where nothing is to be done."""
+    def apply(self, picture: NDArray[Pixel]) -> NDArray[Pixel]:
+        """The upright picture, [h, w] or [h, w, 3]; a view."""
         if self.transpose:
             picture = picture.swapaxes(0, 1)
         if self.mirror_x:

@@ -11,6 +11,7 @@ import ctypes
 import sys
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from typing import Any
 
 import av
 import numpy as np
@@ -37,10 +38,10 @@ class FrameResizer:
         """A decoded frame, brought upright, as uint8 [H, W, 3] RGB of the spec's size."""
         width, height = self.spec.width, self.spec.height
         if self.spec.resize == "vpt":
-            return self._sample(orientation.apply(self._rgb_at_vpt_source(frame, orientation)))
+            return self._sample(orientation.apply(self._pixels_at_vpt_source(frame, orientation)))
         if orientation.transpose:
             width, height = height, width
-        small = _area(self._reformatter, frame, width, height)
+        small = np.asarray(_area(self._reformatter, frame, width, height, "rgb24").to_ndarray(), np.uint8)
         return small if orientation is UPRIGHT else np.ascontiguousarray(orientation.apply(small))
 
     def from_rgb(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -49,51 +50,71 @@ class FrameResizer:
             raise TypeError(f"expected an RGB picture, uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}")
         if picture.shape[:2] == (self.spec.height, self.spec.width):
             return picture.copy()
-        if self.spec.resize == "vpt" and picture.shape[:2] == VPT_SOURCE[::-1]:
-            return self._sample(picture)
         return self.from_video_frame(av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="rgb24"))
 
-    def _rgb_at_vpt_source(self, frame: av.VideoFrame, orientation: Orientation) -> NDArray[np.uint8]:
+    def _pixels_at_vpt_source(self, frame: av.VideoFrame, orientation: Orientation) -> NDArray[np.uint32]:
+        """The picture at VPT's size, one number a pixel: it converts and samples faster than three bytes do."""
         width, height = VPT_SOURCE[::-1] if orientation.transpose else VPT_SOURCE
         if (frame.width, frame.height) == (width, height):
-            return _array(self._reformatter.reformat(frame, format="rgb24", threads=1))
-        return _area(self._to_vpt_source, frame, width, height)
+            packed = self._reformatter.reformat(frame, format="rgba", threads=1)
+        else:
+            packed = _area(self._to_vpt_source, frame, width, height, "rgba")
+        plane = packed.planes[0]
+        rows: NDArray[np.uint32] = np.frombuffer(plane, np.uint32).reshape(height, -1)  # type: ignore[call-overload]
+        return rows[:, :width]
 
-    def _sample(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, within one level."""
-        height, width = picture.shape[:2]
-        taps = _taps(width, height, self.spec.width, self.spec.height)
-        flat = np.ascontiguousarray(picture).reshape(-1)
-        upper, lower = flat.take(taps.upper_left), flat.take(taps.lower_left)  # (H * W * 3)
+    def _sample(self, pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, within one level; pixels are uint32 [h, w]."""
+        width, height = self.spec.width, self.spec.height
+        taps = _taps(pixels.shape[1], pixels.shape[0], width, height)
+        samples = _channels(pixels[taps.near])  # (2 * H, W * 4)
         if taps.right is not None:
-            upper = _mix(upper, flat.take(taps.upper_left + 3), taps.right)
-            lower = _mix(lower, flat.take(taps.lower_left + 3), taps.right)
-        return _mix(upper, lower, taps.down).reshape(self.spec.height, self.spec.width, 3)
+            samples = _mix(samples, _channels(pixels[taps.next_column]), taps.right)
+        mixed = _mix(samples[::2], samples[1::2], taps.down).reshape(height, width, 4)
+        picture = np.empty((height, width, 3), np.uint8)
+        for channel in range(3):  # one by one is five times as fast as all three at once
+            picture[..., channel] = mixed[..., channel]
+        return picture
 
 
 @dataclass(frozen=True, slots=True)
 class _Taps:
-    """Where in a flat picture each sample reads, int64 [H * W * 3], and the shares of the far pixels in 256ths."""
+    """Where in a picture each sample reads, and the shares of the far pixels in 256ths, uint16."""
 
-    upper_left: NDArray[np.int64]
-    lower_left: NDArray[np.int64]
-    down: NDArray[np.uint16]
+    near: tuple[Any, Any]
+    """Index of [2 * H, W] pixels: for each row of samples the row above it and the one below."""
+    next_column: tuple[Any, Any]
+    """The same, one column to the right."""
     right: NDArray[np.uint16] | None
-    """None where all samples fall on whole columns, as from 640 to 128."""
+    """[W * 4]; None where all samples fall on whole columns, as from 640 to 128."""
+    down: NDArray[np.uint16]
+    """[H, W * 4]"""
 
 
 @lru_cache(maxsize=32)
 def _taps(width: int, height: int, to_width: int, to_height: int) -> _Taps:
     top, down = _axis_taps(height, to_height)
     left, right = _axis_taps(width, to_width)
-    corner = (top[:, None] * width + left)[..., None] * 3 + np.arange(3)  # (H, W, 3)
-    shape = (to_height, to_width, 3)
+    rows = (top[:, None] + (0, 1)).reshape(-1)  # (2 * H,)
     return _Taps(
-        upper_left=corner.reshape(-1),
-        lower_left=(corner + 3 * width).reshape(-1),
-        down=np.broadcast_to(down[:, None, None], shape).reshape(-1).copy(),
-        right=np.broadcast_to(right[:, None], shape).reshape(-1).copy() if right.any() else None,
+        near=_index(rows, left),
+        next_column=_index(rows, left + 1),
+        right=right.repeat(4) if right.any() else None,
+        down=np.broadcast_to(down[:, None], (to_height, to_width * 4)).copy(),
     )
+
+
+def _index(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[Any, Any]:
+    """What picks these rows and columns; columns at an equal distance as a slice, which is read four times as fast."""
+    steps = np.unique(np.diff(columns))
+    if len(steps) == 1 and steps[0] > 0:
+        return rows, slice(int(columns[0]), int(columns[-1]) + 1, int(steps[0]))
+    return rows[:, None], columns
+
+
+def _channels(pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """[rows, columns] pixels as bytes, [rows, columns * 4]."""
+    return np.ascontiguousarray(pixels).view(np.uint8)
 
 
 def _axis_taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
@@ -112,12 +133,10 @@ def _mix(near: NDArray[np.uint8], far: NDArray[np.uint8], share: NDArray[np.uint
     return mixed.astype(np.uint8)
 
 
-def _area(reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int) -> NDArray[np.uint8]:
-    return _array(reformatter.reformat(frame, width, height, "rgb24", interpolation=Interpolation.AREA, threads=1))
-
-
-def _array(frame: av.VideoFrame) -> NDArray[np.uint8]:
-    return np.asarray(frame.to_ndarray(), np.uint8)  # (height, width, 3)
+def _area(
+    reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixel_format: str
+) -> av.VideoFrame:
+    return reformatter.reformat(frame, width, height, pixel_format, interpolation=Interpolation.AREA, threads=1)
 
 
 @cache
