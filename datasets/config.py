@@ -15,8 +15,8 @@ class SpecCheckConfig:
 
     recordings: tyro.conf.Positional[tuple[str, ...]]
     """Recordings: folders, mp4 files or stems."""
-    spec: str = "doom"
-    """A built-in spec (doom, crafter, minecraft) or a YAML file."""
+    spec: str = ""
+    """A built-in spec (doom, crafter, minecraft) or a YAML file; if empty, the one that the recordings name."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -63,8 +63,8 @@ class PackConfig:
     """Recordings: folders, mp4 files or stems."""
     out: str
     """The dataset to write: a folder or an fsspec URL."""
-    spec: str = "doom"
-    """A built-in spec (doom, crafter, minecraft) or a YAML file."""
+    spec: str = ""
+    """A built-in spec (doom, crafter, minecraft) or a YAML file; if empty, the one that the recordings name."""
     name: str = ""
     """Title of the data card; the folder's name if empty."""
     license: str = "other"

@@ -171,6 +171,7 @@ def _import(
         "group": segment.player,
         "mended": outcome.mended,
         "label_source": "human",
+        "spec": "minecraft",
     }
     if video.frames < LEAST_FRAMES:
         raise VideoError("too_short", video.path, f"{video.frames} frames; at least {LEAST_FRAMES} are needed")

@@ -20,7 +20,7 @@ from .config import PackConfig
 from .dataset_info import DatasetInfo
 from .devices import TickActions
 from .manifest import compact
-from .recordings import Recording, find_recordings
+from .recordings import Recording, find_recordings, spec_of
 from .shards import ShardWriter
 from .splits import split_of
 from .tick_stream import TickStream
@@ -44,8 +44,8 @@ def pack(config: PackConfig) -> int:
         RecordingError: a recording cannot be read, or is slower than the spec's ticks.
         DatasetError: `out` holds a dataset of other recordings or options.
     """
-    spec = ActionSpec.load(config.spec)
     recordings = find_recordings(config.recordings)
+    spec = spec_of(recordings, config.spec)
     plan = plan_shards(recordings, spec, config)
     done = set(committed_shards(config.out))
     identity = _identities(plan, spec, config)
@@ -178,7 +178,7 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
 def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
     import av
 
-    options = asdict(config) | {"recordings": list(config.recordings)}
+    options = asdict(config) | {"recordings": list(config.recordings), "spec": config.spec or spec.name}
     folder = storage.local_path(config.out)
     name = (folder.resolve().name if folder else "") or config.out.rstrip("/").rsplit("/", 1)[-1]
     return DatasetInfo(

@@ -23,6 +23,8 @@ from .recording_writer import RecordingWriter
 from .tick_timing import NS, frame_slots, tick_times_ns
 from .video import TickFrames, VideoProbe, decode_ticks, num_ticks, probe
 
+DEFAULT_SPEC = "doom"
+
 __all__ = [
     "DeviceState",
     "Recording",
@@ -30,6 +32,7 @@ __all__ = [
     "TickActions",
     "device_state_of",
     "find_recordings",
+    "spec_of",
 ]
 
 
@@ -162,6 +165,22 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
     if not stems:
         raise RecordingError("no recordings given: name folders, mp4 files or stems")
     return [Recording.open(stem) for stem in sorted(stems)]
+
+
+def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
+    """The action spec to read recordings under: `chosen`, else the one that their meta files name, else Doom's.
+
+    Args:
+        recordings: open recordings; other tools' have no meta file, and name none.
+        chosen: a built-in name or a YAML file, or empty.
+
+    Raises:
+        RecordingError: they name different specs, so that nobody but the user can tell.
+    """
+    named = sorted({str(recording.meta["spec"]) for recording in recordings if recording.meta.get("spec")})
+    if not chosen and len(named) > 1:
+        raise RecordingError(f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec")
+    return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
 
 
 def _stem(path: Path) -> Path:

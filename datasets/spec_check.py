@@ -15,7 +15,7 @@ import numpy as np
 from .actions import ActionSpec
 from .config import SpecCheckConfig
 from .joint_actions import JointActions
-from .recordings import Recording, find_recordings
+from .recordings import Recording, find_recordings, spec_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def render(report: SpecReport) -> str:
 
 def run(config: SpecCheckConfig) -> int:
     """The verb `spec check`: print the report."""
-    spec = ActionSpec.load(config.spec)
-    report = check_spec(spec, find_recordings(config.recordings))
+    recordings = find_recordings(config.recordings)
+    report = check_spec(spec_of(recordings, config.spec), recordings)
     print(json.dumps(asdict(report), indent=1, ensure_ascii=False) if config.json else render(report))
     return 0

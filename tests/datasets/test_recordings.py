@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import DeviceState, Recording, RecordingWriter, find_recordings
+from vidact.datasets.recordings import DeviceState, Recording, RecordingWriter, find_recordings, spec_of
 from vidact.errors import ConfigError, RecordingError, VideoError
 
 from .corpus import draw_code, read_code
@@ -144,3 +144,13 @@ def test_lines_are_vpt_s(tmp_path: Path) -> None:
     assert line["keyboard"]["keys"] == ["key.keyboard.w"]
     assert line["isGuiOpen"] is False
     assert line["tick"] == 3
+
+
+def test_the_spec_is_the_one_that_the_recordings_name(tmp_path: Path) -> None:
+    crafter, doom = record(tmp_path / "c", frames=20, spec="crafter"), record(tmp_path / "d", frames=20, spec="doom")
+    nameless = record(tmp_path / "n", frames=20)
+    assert spec_of([crafter, nameless]).name == "crafter"
+    assert spec_of([nameless]).name == "doom"
+    assert spec_of([crafter, doom], "minecraft").name == "minecraft"
+    with pytest.raises(RecordingError, match=r"2 specs \(crafter, doom\): choose one with --spec"):
+        spec_of([crafter, doom])
