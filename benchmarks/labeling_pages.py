@@ -1,9 +1,11 @@
 """How fast the pages are, in a real Chromium: start to first page, a step in a loaded task, opening the next task.
 
-    python benchmarks/labeling_pages.py --steps 300
+    python benchmarks/labeling_pages.py --steps 1000
 
-Bars: the first page within 5 s from nothing; a step shows its frame and timeline within 16 ms (95 %), counted from the
-key's own time stamp; the next task opens within 300 ms.
+Bars: the first page within 5 s from nothing (from the start of the process to its form, in a browser that is open); a
+step shows its frame and timeline within 16 ms (95 %); the next task opens within 300 ms. A step is counted from the
+key's own time stamp until picture, timeline and page are redrawn; `painted` adds the wait for the next frame of the
+display (60 a second). The figures go to benchmarks/results/labeling_pages.json.
 """
 
 from __future__ import annotations
@@ -16,20 +18,33 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import ModuleType
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "labeling_tool"))
+ROOT = Path(__file__).resolve().parents[1]
+# The repository's tests lend servers and data; some packages install a top-level `tests` of their own.
+sys.modules["tests"] = ModuleType("tests")
+sys.modules["tests"].__path__ = [str(ROOT / "tests")]
+RESULT = ROOT / "benchmarks" / "results" / "labeling_pages.json"
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
+# Messages come after the handlers of the key and the renderings that they asked for.
+WATCH_STEPS = """() => {
+  const after = (start, list) => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => list.push(performance.now() - start);
+    channel.port2.postMessage(0);
+  };
+  window.drawn = [];
+  window.painted = [];
+  window.addEventListener("keydown", (event) => {
+    after(event.timeStamp, window.drawn);
+    requestAnimationFrame(() => after(event.timeStamp, window.painted));
+  }, true);
+}"""
 TIME_TO_OPEN = """async () => {
   const before = document.querySelector(".review").dataset.task;
   const begun = performance.now();
-  const press = () => window.dispatchEvent(new KeyboardEvent("keydown", { key: "f", code: "KeyF" }));
+  const key = { key: "f", code: "KeyF", bubbles: true };
+  const press = () => document.body.dispatchEvent(new KeyboardEvent("keydown", key));
   press();
   press();
   while (true) {
@@ -44,19 +59,20 @@ TIME_TO_OPEN = """async () => {
 
 def measure(steps: int, tasks: int) -> dict[str, object]:
     """The figures."""
-    import barcodes
     from playwright.sync_api import sync_playwright
-    from running import Script, Server
 
-    from datasets import make_dataset
+    from tests.labeling_tool import barcodes
+    from tests.labeling_tool.conftest import CHROMIUM_FLAGS
+    from tests.labeling_tool.datasets import make_dataset
+    from tests.labeling_tool.running import Script, Server
 
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        page = browser.new_page()
         begun = time.monotonic()
         empty = Server(folder / "empty").start()
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page()
         page.goto(empty.url)
         page.wait_for_selector("form")
         first_page_s = time.monotonic() - begun
@@ -78,9 +94,11 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
         page.locator("article").get_by_role("button").click()
         page.wait_for_selector(".review")
         page.wait_for_timeout(1500)  # the task after it is being prepared
+        page.evaluate(WATCH_STEPS)
         for i in range(steps):
             page.keyboard.press("ArrowRight" if i // 50 % 2 == 0 else "ArrowLeft")
-        durations = sorted(page.evaluate("performance.getEntriesByName('step').map((entry) => entry.duration)"))
+        page.wait_for_timeout(200)
+        drawn, painted = (sorted(page.evaluate(f"window.{name}")) for name in ("drawn", "painted"))
         opened = []
         for _ in range(tasks - 1):
             page.wait_for_timeout(1500)  # a person looks at a task for longer than that
@@ -88,31 +106,36 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
         browser.close()
         server.stop()
 
-    def percentile(share: float) -> float:
-        return round(durations[min(len(durations) - 1, int(share * len(durations)))], 2)
+    def percentile(values: list[float], share: float) -> float:
+        return round(values[min(len(values) - 1, int(share * len(values)))], 2)
 
     opened_ms = sorted(value for value in opened if value is not None)
     return {
         "first_page_s": round(first_page_s, 2),
-        "steps": len(durations),
-        "step_p50_ms": percentile(0.5),
-        "step_p95_ms": percentile(0.95),
+        "steps": len(drawn),
+        "step_p50_ms": percentile(drawn, 0.5),
+        "step_p95_ms": percentile(drawn, 0.95),
+        "painted_p50_ms": percentile(painted, 0.5),
+        "painted_p95_ms": percentile(painted, 0.95),
         "next_task_ms": [round(value) for value in opened_ms],
-        "load_average": os.getloadavg()[0],
+        "load_average": round(os.getloadavg()[0], 2),
         "bars_met": {
             "first page within 5 s": first_page_s <= 5,
-            "step within 16 ms at p95": percentile(0.95) <= 16,
-            "next task within 300 ms": bool(opened_ms) and opened_ms[-1] <= 300,
+            "step within 16 ms at p95": percentile(drawn, 0.95) <= 16,
+            "next task within 300 ms": len(opened_ms) == tasks - 1 and opened_ms[-1] <= 300,
         },
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--tasks", type=int, default=6)
     options = parser.parse_args()
-    print(json.dumps(measure(options.steps, options.tasks), indent=1))
+    text = json.dumps(measure(options.steps, options.tasks), indent=1)
+    print(text)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(text + "\n")
 
 
 if __name__ == "__main__":

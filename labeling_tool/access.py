@@ -139,10 +139,10 @@ def end_all_sessions(session: Any, user_id: int, *, but: int | None = None) -> N
 
 
 def may_see(project: Project, person: Person, members: set[int]) -> bool:
-    """Whether a person may work on a project."""
+    """Whether a project is there for a person: to label in it, or to upload to it."""
     if person.role in STAFF:
         return True
-    if person.role not in LABELLERS:
+    if person.role not in LABELLERS and project.practice:
         return False
     return bool(project.settings.get("open_to_all", True)) or person.id in members
 

@@ -29,6 +29,8 @@ PAGES = (
     "/people",
     "/audit",
     "/settings",
+    "/tour",
+    "/tour/{path:path}",
     "/help",
 )
 REFUSALS: dict[int | str, dict[str, Any]] = {

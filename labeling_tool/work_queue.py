@@ -8,9 +8,10 @@ statement, PostgreSQL gives out places twice.
 from __future__ import annotations
 
 import random
+import time
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from .database import Database
@@ -44,6 +45,20 @@ def claim(
     Returns:
         An assignment whose lease has begun, or None when nothing is left.
     """
+    draw = random.random() if chance is None else chance
+    for _ in range(TRIES):
+        assignment, left = _claim_once(database, user_id, project_id, beside=beside, draw=draw)
+        if assignment is not None or not left:
+            return assignment
+        # Every open row was in somebody's hands. Waiting for them within the transaction could end in a deadlock.
+        time.sleep(random.uniform(0.005, 0.03))
+    return None
+
+
+def _claim_once(
+    database: Database, user_id: int, project_id: int, *, beside: int | None, draw: float
+) -> tuple[Assignment | None, bool]:
+    """An assignment, or None; and whether a place seemed to be left."""
     now = now_ms()
     with database.write() as session:
         project = session.get(Project, project_id)
@@ -56,10 +71,11 @@ def claim(
         if mine is not None:
             mine.state = mine.state if mine.state == "returned" else "leased"
             mine.lease_ms = now + rules.lease_s * 1000
-            return mine
-        draw = random.random() if chance is None else chance
+            return mine, False
         served = "random" if draw < rules.random_fraction else "gain"
-        return _take(session, user_id, project_id, rules=rules, served=served, now=now)
+        found = _take(session, user_id, project_id, rules=rules, served=served, now=now)
+        left = found is None and session.scalars(_open_tasks(user_id, project_id, now).limit(1)).first() is not None
+        return found, left
 
 
 def _own(session: Session, user_id: int, project_id: int, beside: int | None, now: int) -> Assignment | None:
@@ -94,20 +110,21 @@ def renew(session: Session, assignment: Assignment, now: int) -> bool:
     return True
 
 
+def _open_tasks(user_id: int, project_id: int, now: int) -> Select[Task]:
+    """Tasks that seem to have a place for a person who has not had them."""
+    taken = select(func.count()).where(Assignment.task_id == Task.id, _holds(now)).correlate(Task).scalar_subquery()
+    mine = select(Assignment.id).where(Assignment.task_id == Task.id, Assignment.user_id == user_id).correlate(Task)
+    return select(Task).where(Task.project_id == project_id, Task.state == "open", taken < Task.needed, ~mine.exists())
+
+
 def _take(
     session: Session, user_id: int, project_id: int, *, rules: ProjectSettings, served: str, now: int
 ) -> Assignment | None:
-    taken = select(func.count()).where(Assignment.task_id == Task.id, _holds(now)).correlate(Task).scalar_subquery()
-    mine = select(Assignment.id).where(Assignment.task_id == Task.id, Assignment.user_id == user_id).correlate(Task)
     order = (Task.random_rank,) if served == "random" else (Task.gain.desc(), Task.id)
     passed: list[int] = []
     for _ in range(TRIES):
         statement = (
-            select(Task)
-            .where(Task.project_id == project_id, Task.state == "open", taken < Task.needed, ~mine.exists())
-            .order_by(*order)
-            .limit(1)
-            .with_for_update(of=Task, skip_locked=True)
+            _open_tasks(user_id, project_id, now).order_by(*order).limit(1).with_for_update(of=Task, skip_locked=True)
         )
         if passed:
             statement = statement.where(Task.id.not_in(passed))

@@ -49,6 +49,11 @@ def saved(page: Any, count: int, timeout_s: float = 60.0) -> None:
     page.wait_for_selector(f".save[data-save='saved'][data-saved='{count}']", timeout=timeout_s * 1000)
 
 
+def looked_at(page: Any) -> None:
+    """Let the time pass within which a submission is taken for the last one's second key press."""
+    page.wait_for_timeout(600)
+
+
 def frame(page: Any) -> int:
     """The frame that the page says it shows."""
     return int(page.get_attribute(".timeline", "data-frame"))

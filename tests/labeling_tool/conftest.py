@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,10 +79,12 @@ class Postgres:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+@contextmanager
+def own_postgres() -> Iterator[Postgres]:
+    """A running cluster."""
+    programs = require("postgres")
     folder = Path(tempfile.mkdtemp(prefix="vidact-pg-"))
-    cluster = Postgres(folder, require("postgres"))
+    cluster = Postgres(folder, programs)
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, cluster.owner)
@@ -90,6 +93,12 @@ def postgres() -> Iterator[Postgres]:
         cluster.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with own_postgres() as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -162,8 +171,8 @@ class Review:
         return self.server.url
 
 
-@pytest.fixture(scope="session")
-def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+@contextmanager
+def review_server(folder: Path) -> Iterator[Review]:
     """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and eve annotators."""
     from vidact.datasets.actions import ActionSpec
     from vidact.datasets.tick_timing import frame_slots, tick_times_ns
@@ -172,7 +181,6 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
     from tests.labeling_tool.datasets import TICKS, make_dataset
     from tests.labeling_tool.test_pictures import KINDS, awkward, truth
 
-    folder = tmp_path_factory.mktemp("review")
     spec = ActionSpec.load("doom")
     numbers, arguments = {}, []
     for kind in KINDS:
@@ -188,12 +196,20 @@ def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
     arguments += ["--clean", str(film), "--frame-step-s", "0.5", "--no-practice", "--random-fraction", "0"]
     server = Server(folder / "data", *arguments)
     server.start()
-    server.wait_for_import("film.mp4: 1 new tasks")
-    ada = Script(server.url).setup()
-    for name, role in (("rita", "reviewer"), ("bob", "annotator"), ("eve", "annotator"), ("carl", "contractor")):
-        ada.add_user(name, role)
-    yield Review(server, numbers, list(range(0, 330, 15)))
-    server.stop()
+    try:
+        server.wait_for_import("film.mp4: 1 new tasks")
+        ada = Script(server.url).setup()
+        for name, role in (("rita", "reviewer"), ("bob", "annotator"), ("eve", "annotator"), ("carl", "contractor")):
+            ada.add_user(name, role)
+        yield Review(server, numbers, list(range(0, 330, 15)))
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    with review_server(tmp_path_factory.mktemp("review")) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

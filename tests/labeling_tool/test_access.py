@@ -212,6 +212,20 @@ def test_members_only_projects(client: TestClient, people: dict[str, TestClient]
     assert annotator.post(f"/api/projects/{project}/claim", json={}).status_code == 200
 
 
+def test_contractors_see_what_they_may_upload_to(
+    client: TestClient, people: dict[str, TestClient], context: Context
+) -> None:
+    mine = add_tasks(context, 1, name="open")
+    closed = add_tasks(context, 1, name="closed", open_to_all=False)
+    contractor = people["contractor"]
+    assert [row["id"] for row in contractor.get("/api/projects").json()] == [mine]
+    assert contractor.post(f"/api/uploads/{closed}", content=b"x").status_code == 404
+    me = contractor.get("/api/me").json()["id"]
+    client.put(f"/api/projects/{closed}/members", json={"users": [me]}).raise_for_status()
+    assert {row["id"] for row in contractor.get("/api/projects").json()} == {mine, closed}
+    assert contractor.post(f"/api/uploads/{closed}", content=b"x").status_code == 201
+
+
 def test_body_limits_count_bytes(client: TestClient) -> None:
     declared = client.post("/api/login", content=b"x" * (BODY_LIMIT + 1), headers={"content-type": "application/json"})
     assert declared.status_code == 413

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
 import random
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.labeling_tool import barcodes
-from tests.labeling_tool.browsing import code, frame, saved, sign_in, start_work, until
+from tests.labeling_tool.browsing import code, frame, looked_at, saved, sign_in, start_work, until
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.datasets import make_dataset
 from tests.labeling_tool.running import PASSWORD, Script, Server
 from tests.labeling_tool.test_pictures import KINDS
-
-# Not yet seen to pass on a busy machine of two cores: with the long tests until they are.
-pytestmark = pytest.mark.soak
 
 
 def press(page: Any, *keys: str) -> None:
@@ -60,7 +58,7 @@ def first_tick(page: Any, url: str) -> int:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_step_and_seek_shows_its_frame(chromium: Any, review: Review, kind: str) -> None:
-    check_frames(chromium, review, kind, steps=15)
+    assert walk_through(chromium, review, kind, steps=15) == 0
 
 
 @pytest.mark.soak
@@ -68,22 +66,23 @@ def test_every_step_and_seek_shows_its_frame(chromium: Any, review: Review, kind
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hundred_and_fifty_steps_and_seeks(chromium: Any, review: Review, kind: str) -> None:
     """Seven kinds of files make 1,050 steps and seeks."""
-    check_frames(chromium, review, kind, steps=150)
+    assert walk_through(chromium, review, kind, steps=150) == 0
 
 
-def check_frames(chromium: Any, review: Review, kind: str, steps: int) -> None:
+def walk_through(chromium: Any, review: Review, kind: str, steps: int) -> int:
+    """Steps and seeks over a task of that kind of file, then played and stopped; the number of wrong frames."""
     page = sign_in(chromium, review.url)
     start_work(page, review.url, f"Review of {kind}")
     begin = first_tick(page, review.url)
     numbers = review.numbers[kind][begin : begin + 64]
-    assert walk(page, numbers, steps, seed=steps) == 0
-    # Played through and stopped: the pixels are still those of the frame it says.
+    wrong = walk(page, numbers, steps, seed=steps)
     press(page, "Home", "l", "l")
     page.wait_for_timeout(300)
     press(page, "k")
-    assert code(page) == numbers[frame(page)]
+    wrong += code(page) != numbers[frame(page)]
     assert page.problems == []
     page.context.close()
+    return wrong
 
 
 @pytest.fixture
@@ -130,12 +129,19 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     page.reload()
     page.wait_for_selector(".review")
     press(page, "Home")
-    assert page.get_attribute("[aria-label^='attack']", "aria-pressed") == "true"
+    assert page.get_attribute("[data-lane='attack']", "aria-pressed") == "true"
     press(page, "End", "Home", "PageDown", ".")
     assert "4.0°" in page.inner_text(".camera")
+    looked_at(page)
     press(page, "f", "f")
     page.wait_for_selector(f".review:not([data-task='{first_task}'])")
     assert page.locator("text=Loading frames").count() == 0  # it was ready
+    second_task = page.get_attribute(".review", "data-task")
+    press(page, "Backspace")  # submitted too soon? It is one key away
+    page.wait_for_selector(f".review[data-task='{first_task}']")
+    assert "Submitted." in page.inner_text(".notices")
+    press(page, "f")
+    page.wait_for_selector(f".review[data-task='{second_task}']")
     ada = Script(own_server.url).login("ada")
     done = [row for row in ada.get("/api/assignments") if row["state"] == "submitted"]
     assert len(done) == 1
@@ -163,8 +169,15 @@ def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> No
     page.context.close()
 
 
+def renderers(browser: Any) -> set[int]:
+    """The processes in which the browser's pages live."""
+    found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    return {process["id"] for process in found if process["type"] == "renderer"}
+
+
 def test_a_crashed_tab_loses_nothing(chromium: Any, own_server: Server) -> None:
     """Edits that never reached the server, in a tab that is gone: the next tab has them."""
+    before = renderers(chromium)
     page = sign_in(chromium, own_server.url)
     start_work(page, own_server.url, "Review of dataset")
     press(page, "Home", "6")
@@ -173,9 +186,9 @@ def test_a_crashed_tab_loses_nothing(chromium: Any, own_server: Server) -> None:
     own_server.kill()
     press(page, "ArrowRight", "6", "ArrowRight", "6")
     page.wait_for_selector(".save[data-save='offline']")
-    session = page.context.new_cdp_session(page)
-    with contextlib.suppress(Exception):  # the answer can never come
-        session.send("Page.crash", {})
+    with page.expect_event("crash"):
+        for process in renderers(chromium) - before:
+            os.kill(process, signal.SIGKILL)
     own_server.start()
     again = page.context.new_page()
     again.goto(f"{own_server.url}/work/{assignment}")
@@ -200,19 +213,24 @@ def test_two_windows_conflict_and_nothing_is_overwritten(chromium: Any, own_serv
     )
     saved(second, 2)
     press(second, "Home")
-    assert second.get_attribute("[aria-label^='attack']", "aria-pressed") == "true"
+    assert second.get_attribute("[data-lane='attack']", "aria-pressed") == "true"
     page.context.close()
 
 
 def test_keys_can_be_changed_and_switched_off(chromium: Any, own_server: Server) -> None:
     page = sign_in(chromium, own_server.url)
     page.goto(f"{own_server.url}/settings")
-    page.locator("[data-command=next]").focus()
-    press(page, "Enter", "h")
+
+    def change(command: str, key: str) -> None:
+        page.locator(f"[data-command={command}]").focus()
+        press(page, "Enter")
+        page.wait_for_selector(f"[data-command={command}]:text-is('Press a key')")
+        press(page, key)
+
+    change("next", "h")
     page.wait_for_selector("[data-command=next] kbd:text-is('H')")
     assert "means two things" in page.inner_text("main")  # h pauses, too
-    page.locator("[data-command=pause]").focus()
-    press(page, "Enter", "F7")
+    change("pause", "F7")
     page.wait_for_selector("[data-command=pause] kbd:text-is('F7')")
     assert "means two things" not in page.inner_text("main")
     start_work(page, own_server.url, "Review of dataset")
@@ -280,6 +298,7 @@ def test_a_reviewer_returns_and_the_annotator_mends(chromium: Any, review: Revie
     assert "attack is missing at frame 12" in page.inner_text(".notice")
     press(page, "6")
     saved(page, 1)
+    looked_at(page)
     press(page, "f", "f")
     until(lambda: not bob.get("/api/assignments?state=returned"))
     rita.goto(f"{review.url}/work/{assignment}/history")

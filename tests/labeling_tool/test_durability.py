@@ -17,9 +17,6 @@ from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.running import Script, Server
 from tests.labeling_tool.seeding import add_tasks
 
-# Not yet seen to pass on a busy machine of two cores: with the long tests until they are.
-pytestmark = pytest.mark.soak
-
 CLIENTS = 8
 
 

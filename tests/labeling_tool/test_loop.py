@@ -9,17 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.recordings import find_recordings
 
 from tests.labeling_tool import barcodes
-from tests.labeling_tool.browsing import saved, sign_in, start_work
+from tests.labeling_tool.browsing import looked_at, saved, sign_in, start_work
 from tests.labeling_tool.datasets import make_dataset
 from tests.labeling_tool.running import Script, Server
-
-# Not yet seen to pass on a busy machine of two cores: with the long tests until they are.
-pytestmark = pytest.mark.soak
 
 
 def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_path: Path) -> None:
@@ -37,6 +33,7 @@ def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_pat
                 page.keyboard.press(key)
             saved(page, 4)
             task = page.get_attribute(".review", "data-task")
+            looked_at(page)
             page.keyboard.press("f")
             page.wait_for_selector("article" if last else f".review:not([data-task='{task}'])")
         page.get_by_role("link", name="Review of dataset").click()

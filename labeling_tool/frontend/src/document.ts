@@ -131,7 +131,9 @@ export interface Run {
 
 const MOST_GAP = 3; // confident frames between two uncertain ones that still belong to one run: nobody wants to jump for three
 
-/** Stretches of frames below the threshold. */
+const MOST_RUN = 16; // frames: about a second, so that one key never vouches for more than an eye has seen
+
+/** Stretches of frames below the threshold, long ones cut into equal parts. */
 export function uncertainRuns(confidence: number[], threshold: number): Run[] {
   const runs: Run[] = [];
   confidence.forEach((value, t) => {
@@ -140,7 +142,11 @@ export function uncertainRuns(confidence: number[], threshold: number): Run[] {
     if (last && t - last.end <= MOST_GAP) last.end = t + 1;
     else runs.push({ start: t, end: t + 1 });
   });
-  return runs;
+  return runs.flatMap(({ start, end }) => {
+    const parts = Math.ceil((end - start) / MOST_RUN);
+    const cut = (i: number): number => start + Math.round(((end - start) * i) / parts);
+    return Array.from({ length: parts }, (_, i) => ({ start: cut(i), end: cut(i + 1) }));
+  });
 }
 
 /** Whether somebody has decided about every frame of a run. */

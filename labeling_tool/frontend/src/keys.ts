@@ -79,7 +79,8 @@ export const COMMANDS: Command[] = [
   command("Label", clean, "acceptPage", "Enter", "Rest of the page is clean, next page"),
   command("Task", both, "submit", "f", "Submit and open the next task"),
   command("Task", both, "pause", "h", "Pause: keep the task for later"),
-  command("Task", both, "skip", "Delete", "Give the task back"),
+  command("Task", both, "before", "Backspace", "Back to the task submitted before"),
+  command("Task", both, "skip", "Delete", "Give the task back (twice)"),
   command("Task", both, "note", "c", "Comment for the reviewer"),
   command("Task", both, "help", "?", "Keys"),
 ];
@@ -114,6 +115,8 @@ const NAMES: Record<string, string> = {
   PageDown: "PgDn",
   Enter: "↵",
   "-": "−",
+  Backspace: "⌫",
+  Delete: "Del",
 };
 
 export function keyName(key: string): string {

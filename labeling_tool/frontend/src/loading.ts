@@ -2,7 +2,7 @@
 
 import { get, post } from "./api";
 import { closePictures, loadPictures, type Pictures } from "./bundle";
-import type { TaskData } from "./types";
+import type { Operation, TaskData } from "./types";
 
 export interface Opened {
   data: TaskData;
@@ -24,13 +24,21 @@ export async function openTask(assignment: number, onProgress?: (share: number) 
   if (prepared) {
     try {
       const opened = await prepared;
-      // Prepared some time ago: what was saved to it in the meantime is small and fetched anew.
+      await catchUp(opened.data);
       return opened;
     } catch {
       // try again below, and show what goes wrong
     }
   }
   return open(assignment, onProgress);
+}
+
+/** A task may have been prepared minutes ago: fetch what was saved to it since, in another window say. */
+async function catchUp(data: TaskData): Promise<void> {
+  const row = data.assignment;
+  const { operations } = await get<{ operations: Operation[] }>(`/api/assignments/${row.id}/operations?after=${row.seq}`);
+  data.operations.push(...operations);
+  row.seq += operations.length;
 }
 
 export interface Next {

@@ -215,9 +215,9 @@ export class OperationLog {
   /** Take over what a tab that is gone left behind. */
   private adopt(): void {
     const known = new Set(this.saved.map((op) => op.id));
-    for (const key of storedKeys(this.user, this.assignment)) {
+    const keys = storedKeys(this.user, this.assignment);
+    for (const key of keys) {
       const stored = readStored(key);
-      localStorage.removeItem(key);
       if (!stored) continue;
       const left = stored.operations.filter((op) => !known.has(op.id));
       if (!left.length) continue;
@@ -231,8 +231,9 @@ export class OperationLog {
         this.state = "conflict";
       }
     }
+    if (this.pending.length) this.store(); // first under this window's name, then away under the old ones
+    for (const key of keys) localStorage.removeItem(key);
     if (!this.pending.length) return;
-    this.store();
     if (this.state !== "conflict") {
       this.state = "saving";
       this.schedule(0);

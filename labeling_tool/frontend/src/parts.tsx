@@ -121,9 +121,9 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
       <div class="dialog-head">
         <h2>{title}</h2>
         {onClose ? (
-          <button type="button" class="button quiet" onClick={onClose} aria-label="Close">
-            <Key k="Escape" />
-          </button>
+          <Button kind="quiet" hint="Escape" onClick={onClose}>
+            Close
+          </Button>
         ) : null}
       </div>
       {children}

@@ -5,7 +5,7 @@ import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { ApiError, post } from "./api";
 import { closePictures } from "./bundle";
 import { commandsOf, keyName, keyOf, type Scope } from "./keys";
-import { openTask, prepareNext, type Next, type Opened } from "./loading";
+import { claimFirst, openTask, prepareNext, type Next, type Opened } from "./loading";
 import { OperationLog } from "./oplog";
 import { Button, Dialog, Input, Key, Link, when } from "./parts";
 import { go, guardLeaving, isStaff, person, say, useStore } from "./session";
@@ -22,6 +22,7 @@ export interface TaskControl extends TaskState {
   submit: () => Promise<void>;
   pause: () => Promise<void>;
   release: () => Promise<void>;
+  before: () => void;
   reopen: () => Promise<void>;
   askNote: () => void;
   showHelp: () => void;
@@ -30,6 +31,10 @@ export interface TaskControl extends TaskState {
 }
 
 const BEAT_MS = 30_000;
+const UNSEEN_MS = 500; // a second press of the key that opened this task is no decision about it
+const ARMED_MS = 5000; // how long the second press counts as a yes
+
+let submittedLast: number | null = null; // in this window: where Backspace leads
 
 /** Opens an assignment; null while it loads. */
 export function useTask(assignment: number): { state: TaskState | null; share: number; error: string } {
@@ -76,6 +81,8 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
   const [leaseLost, setLeaseLost] = useState(false);
   const [note, setNote] = useState<string | null>(null);
   const [help, setHelp] = useState(false);
+  const releaseArmed = useRef(-Infinity);
+  const openedAt = useRef(performance.now());
   const nextRef = useRef<Next | null>(null);
   nextRef.current = next;
 
@@ -123,8 +130,18 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
   };
   const failing = (error: unknown): void => say(error instanceof Error ? error.message : String(error), "bad");
 
+  const goOn = async (): Promise<void> => {
+    try {
+      const following = await claimFirst(data.project.id);
+      go(following === null || following === id ? "/" : `/work/${following}`);
+    } catch (error) {
+      failing(error);
+    }
+  };
   const submit = async (): Promise<void> => {
-    if (readOnly || !data.mine) return;
+    if (!data.mine) return;
+    if (readOnly) return goOn();
+    if (performance.now() - openedAt.current < UNSEEN_MS) return;
     try {
       if (!(await log.flush())) {
         say(log.message || "Edits are still on their way; they are kept on this device.", "bad");
@@ -132,6 +149,8 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
       }
       await post(`/api/assignments/${id}/submit`, { seq: log.lastSeq });
       if (data.project.practice) return go(`/tour/${id}`);
+      submittedLast = id;
+      say(`Submitted. ${keyName(keyOf("before"))} goes back to it.`);
       proceed();
     } catch (error) {
       failing(error);
@@ -145,6 +164,19 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
     } catch (error) {
       failing(error);
     }
+  };
+
+  const release = async (): Promise<void> => {
+    if (performance.now() - releaseArmed.current > ARMED_MS) {
+      releaseArmed.current = performance.now();
+      say("Press again to give this task back to the queue; what you did stays in its history.");
+      return;
+    }
+    await act("release", proceed)();
+  };
+  const before = (): void => {
+    if (submittedLast === null || submittedLast === id) say("Nothing was submitted in this window before. Your last tasks are listed under Projects.");
+    else go(`/work/${submittedLast}`);
   };
 
   const dialogs = (
@@ -169,7 +201,8 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
     leaseLost: leaseLost || log.leaseLost,
     submit,
     pause: act("pause", () => go("/")),
-    release: act("release", proceed),
+    release,
+    before,
     reopen: act("reopen", () => location.reload()),
     askNote: () => setNote([...log.all].reverse().find((op) => op.kind === "note")?.payload.text ?? ""),
     showHelp: () => setHelp(true),
@@ -262,7 +295,10 @@ function StateNotice({ control }: { control: TaskControl }) {
   if (assignment.state === "submitted" && mine) {
     return (
       <p class="notice" role="note">
-        Submitted. <Button onClick={() => void control.reopen()}>Reopen</Button>
+        Submitted. <Button onClick={() => void control.reopen()}>Reopen</Button>{" "}
+        <Button hint={keyOf("submit")} onClick={() => void control.submit()}>
+          Go on to the next
+        </Button>
       </p>
     );
   }

@@ -1,6 +1,6 @@
 // Clean or not: one frame at a time, or a page of sixteen; one key a decision, then the next frame.
 
-import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
 import { Bar, Button, Key } from "../parts";
 import { Coach } from "../pages/Coach";
@@ -55,6 +55,7 @@ export function CleanPage({ state }: { state: TaskState }) {
       clear: () => model.clearSelection(),
       submit,
       pause: () => void control.pause(),
+      before: () => control.before(),
       skip: () => void control.release(),
       note: () => control.askNote(),
       help: () => control.showHelp(),
@@ -181,7 +182,8 @@ function spoken(model: CleanModel, frame: number): string {
 
 function Picture({ model, frame }: { model: CleanModel; frame: number }) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  useEffect(() => {
+  // Before the browser paints: drawn later, the picture would for a moment be that of another frame than the number.
+  useLayoutEffect(() => {
     const target = canvas.current!;
     target.width = model.pictures.width;
     target.height = model.pictures.height;
@@ -206,7 +208,6 @@ function Cell({ model, frame, size }: { model: CleanModel; frame: number; size: 
     <button
       type="button"
       class={`cell ${size} ${model.document.labels[frame] ?? "open"} ${inSelection(model, frame) ? "selected" : ""}`}
-      aria-label={spoken(model, frame)}
       aria-current={frame === model.frame ? "true" : undefined}
       onClick={(event) => {
         if (event.detail > 0) event.currentTarget.blur();
@@ -216,8 +217,12 @@ function Cell({ model, frame, size }: { model: CleanModel; frame: number; size: 
       tabIndex={-1}
     >
       <Picture model={model} frame={frame} />
-      <span class="number">{frame + 1}</span>
+      <span class="number">
+        <span class="hidden">Frame </span>
+        {frame + 1}
+      </span>
       <Tag model={model} frame={frame} />
+      {model.document.labels[frame] ? null : <span class="hidden">no label</span>}
     </button>
   );
 }

@@ -4,10 +4,12 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { claimFirst } from "../loading";
 import { leftOver, sendLeftOver } from "../oplog";
-import { Bar, Button, duration, Link } from "../parts";
+import { Bar, Button, duration, Link, when } from "../parts";
 import { go, isAdmin, isStaff, person, say } from "../session";
 import type { AssignmentRow, Progress, ProjectRow } from "../types";
 import { TOUR_DONE } from "./Tour";
+
+const LAST_DONE = 5; // enough to find the one that was submitted too soon
 
 type Mine = AssignmentRow & { project_id: number; project: string; kind: string };
 
@@ -68,6 +70,8 @@ export function Home() {
   if (!projects) return <main class="page" aria-busy="true" />;
   const returned = mine.filter((row) => row.state === "returned");
   const paused = mine.filter((row) => row.state === "paused");
+  const done = mine.filter((row) => row.finished && row.submitted_ms).sort((a, b) => b.submitted_ms! - a.submitted_ms!);
+  const today = done.filter((row) => new Date(row.submitted_ms!).toDateString() === new Date().toDateString()).length;
   const real = projects.filter((project) => !project.practice);
   const practice = projects.filter((project) => project.practice);
   const touring = (who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor";
@@ -136,6 +140,27 @@ export function Home() {
           <Card key={project.id} project={project} />
         ))}
       </section>
+      {done.length ? (
+        <section class="panel">
+          <h2>
+            Done by you <span class="muted">· {today} today</span>
+          </h2>
+          <ul class="list">
+            {done.slice(0, LAST_DONE).map((row) => (
+              <li key={row.id}>
+                <span>{row.project}</span>
+                <span class="muted">
+                  {when(row.submitted_ms)} · {row.seq} {row.seq === 1 ? "edit" : "edits"}
+                  {row.state === "approved" ? " · approved" : ""}
+                </span>
+                <Link to={`/work/${row.id}`} class="button">
+                  Look again
+                </Link>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ) : null}
       {isAdmin() ? (
         <p>
           <Link to="/projects/new" class="button">
@@ -167,7 +192,9 @@ function Card({ project }: { project: ProjectRow }) {
         </p>
       </div>
       {project.practice ? (
-        <p class="muted grow">Three small tasks with known answers.</p>
+        <p class="muted grow">
+          {progress.tasks === 1 ? "A small task with a known answer" : `${progress.tasks} small tasks with known answers`}: part of the tour.
+        </p>
       ) : (
         <div class="grow">
           <Bar share={share} label={`Progress of ${project.name}`} />

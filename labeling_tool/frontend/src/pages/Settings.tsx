@@ -1,6 +1,6 @@
 // What each person sets for themselves: theme, keys, password, sessions, tokens.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { del, get, post } from "../api";
 import { clashes, COMMANDS, eventKey, keyName, keyOf, type Scope } from "../keys";
 import { Button, Field, Input, Link, when } from "../parts";
@@ -38,7 +38,8 @@ export function Settings() {
 function Keys() {
   const who = useStore(person)!;
   const [waiting, setWaiting] = useState<string | null>(null);
-  useEffect(() => {
+  // In the same breath as the words "Press a key": later, a quick finger's key would be lost.
+  useLayoutEffect(() => {
     if (!waiting) return;
     const take = (event: KeyboardEvent): void => {
       if (["Shift", "Control", "Alt", "Meta", "Tab"].includes(event.key)) return;

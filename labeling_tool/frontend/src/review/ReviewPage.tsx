@@ -140,6 +140,7 @@ export function ReviewPage({ state }: { state: TaskState }) {
       },
       submit,
       pause: () => void control.pause(),
+      before: () => control.before(),
       skip: () => void control.release(),
       note: () => control.askNote(),
       help: () => control.showHelp(),
@@ -166,9 +167,6 @@ export function ReviewPage({ state }: { state: TaskState }) {
       if (model.mode === "camera" && camera[command] && !stepping) camera[command]();
       else if (command.startsWith("lane:")) model.toggleLane(Number(command.slice(5)));
       else commands[command]?.();
-      if (/^(next|previous|first|last)/.test(command)) {
-        performance.measure("step", { start: event.timeStamp, end: performance.now() });
-      }
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);

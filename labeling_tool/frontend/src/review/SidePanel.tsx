@@ -1,13 +1,18 @@
 // What is held at the frame, and the buttons for what can be done, each with its key.
 
+import { useEffect, useRef } from "preact/hooks";
 import { keyOf } from "../keys";
 import { Button, Key } from "../parts";
 import type { TaskControl } from "../taskframe";
 import type { ReviewModel } from "./model";
 
+const degrees = (value: number): string => `${(Math.abs(value) < 0.05 ? 0 : value).toFixed(1)}°`; // no minus zero
+
 export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; control: TaskControl; onSubmit: () => void }) {
   const { project } = model.data;
   const t = model.frame;
+  const list = useRef<HTMLUListElement>(null);
+  useEffect(() => list.current?.querySelector(".cursor")?.scrollIntoView({ block: "nearest" }), [model.lane]);
   const marks = [
     model.document.accepted[t] ? "accepted" : "",
     model.document.unsure[t] ? "unsure" : "",
@@ -18,7 +23,7 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
       <h2>
         At frame {t + 1} {marks.length ? <span class="badge">{marks.join(", ")}</span> : null}
       </h2>
-      <ul class="lanes">
+      <ul class="lanes" ref={list}>
         {project.buttons.map((name, lane) => {
           const held = model.document.buttons[lane][t] === 1;
           const edited = held !== (model.predicted[lane][t] === 1);
@@ -29,7 +34,7 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
                 type="button"
                 class={`lane ${held ? "held" : ""} ${edited ? "edited" : ""} ${lane === model.lane ? "cursor" : ""}`}
                 aria-pressed={held}
-                aria-label={`${name}${edited ? ", edited" : ""}, model ${Math.round(share * 100)} %`}
+                data-lane={name}
                 disabled={model.readOnly}
                 onClick={(event) => {
                   if (event.detail > 0) event.currentTarget.blur();
@@ -44,7 +49,8 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
                     <span class="meter" aria-hidden="true">
                       <i style={{ width: `${share * 100}%` }} />
                     </span>
-                    <span class="percent" aria-hidden="true">
+                    <span class="percent">
+                      <span class="hidden">model </span>
                       {Math.round(share * 100)} %
                     </span>
                   </>
@@ -62,8 +68,8 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
             const edited = Math.abs(value - said) > 0.01;
             return (
               <span>
-                {axis.name} <b class={edited ? "edited" : ""}>{value.toFixed(1)}°</b>
-                {model.showPrediction && edited ? <small> model {said.toFixed(1)}°</small> : null}
+                {axis.name} <b class={edited ? "edited" : ""}>{degrees(value)}</b>
+                {model.showPrediction && edited ? <small> model {degrees(said)}</small> : null}
               </span>
             );
           })}

@@ -1,0 +1,120 @@
+"""What must be zero, counted in full: lost or doubled saves, over-assigned tasks, wrong frames, server errors.
+
+    python benchmarks/labeling_safety.py                  all of it, about 15 minutes
+    python benchmarks/labeling_safety.py --only kills     50 kill -9 of the server under 8 clients, on both databases
+    python benchmarks/labeling_safety.py --only races     40 people claim at a barrier, 20 rounds, on both databases
+    python benchmarks/labeling_safety.py --only frames    1,050 steps and seeks in Chromium over seven kinds of files
+    python benchmarks/labeling_safety.py --only api       generated requests at every operation of the OpenAPI document
+
+`make test` runs a tenth of each and `make soak` all; this runs the same code and keeps the counts in
+benchmarks/results/labeling_safety.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+# The repository's tests lend servers and data; some packages install a top-level `tests` of their own.
+sys.modules["tests"] = ModuleType("tests")
+sys.modules["tests"].__path__ = [str(ROOT / "tests")]
+RESULT = ROOT / "benchmarks" / "results" / "labeling_safety.json"
+DATABASES = ("sqlite", "postgresql")
+
+
+def on_both(count: Callable[[Path, str | None], dict[str, Any]]) -> dict[str, Any]:
+    """Count on SQLite and on a PostgreSQL cluster of our own."""
+    from tests.labeling_tool.conftest import own_postgres
+
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, own_postgres() as cluster:
+        for name in DATABASES:
+            (Path(folder) / name).mkdir()
+            found[name] = count(Path(folder) / name, cluster.new_database() if name == "postgresql" else None)
+    return found
+
+
+def kills() -> dict[str, Any]:
+    """Acknowledged operations that were lost, doubled or left a gap when the server was killed fifty times."""
+    from tests.labeling_tool.test_durability import CLIENTS, kill_again_and_again
+
+    def count(folder: Path, database: str | None) -> dict[str, Any]:
+        return {"kills": 50, "clients": CLIENTS, **kill_again_and_again(folder, database, kills=50)}
+
+    return on_both(count)
+
+
+def races() -> dict[str, Any]:
+    """Tasks with more people than places after forty claimed at a barrier."""
+    from tests.labeling_tool.conftest import open_context
+    from tests.labeling_tool.test_work_queue import CLIENTS, race
+
+    def count(folder: Path, database: str | None) -> dict[str, Any]:
+        context = open_context(folder / "data", database)
+        try:
+            return {"clients": CLIENTS, "rounds": 20, "over_assigned": race(context, rounds=20)}
+        finally:
+            context.close()
+
+    return on_both(count)
+
+
+def api() -> dict[str, Any]:
+    """Requests that schemathesis made up, and those that ended in a server error."""
+    from tests.labeling_tool.test_api_schema import attack
+
+    with tempfile.TemporaryDirectory() as folder:
+        requests, errors = attack(Path(folder), examples=100)
+    return {"requests": requests, "server_errors": len(errors)}
+
+
+def frames() -> dict[str, Any]:
+    """Steps, jumps and seeks in a real Chromium after which the pixels or the number were those of another frame."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.labeling_tool.conftest import CHROMIUM_FLAGS, review_server
+    from tests.labeling_tool.test_browser_review import walk_through
+    from tests.labeling_tool.test_pictures import KINDS
+
+    found: dict[str, Any] = {"steps_and_seeks": 0, "wrong": 0, "kinds": {}}
+    chromium = shutil.which("chromium") or "/usr/bin/chromium"
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        with review_server(Path(folder)) as review:
+            for kind in KINDS:
+                wrong = walk_through(browser, review, kind, steps=150)
+                found["kinds"][kind] = wrong
+                found["steps_and_seeks"] += 150
+                found["wrong"] += wrong
+        browser.close()
+    return found
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {"kills": kills, "races": races, "frames": frames, "api": api}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=tuple(PARTS), help="one of the parts")
+    options = parser.parse_args()
+    results = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    for name, part in PARTS.items():
+        if options.only in (None, name):
+            begun = time.monotonic()
+            results[name] = {**part(), "took_s": round(time.monotonic() - begun)}
+            print(json.dumps({name: results[name]}, indent=1), flush=True)
+            RESULT.parent.mkdir(exist_ok=True)
+            RESULT.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
