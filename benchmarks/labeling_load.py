@@ -41,7 +41,9 @@ async def annotate(  # noqa: PLR0917 - what a person is
 
     rng = random.Random(number)
     seq = made = 0
-    async with httpx.AsyncClient(base_url=url, timeout=30, headers={"authorization": f"Bearer {token}"}) as http:
+    # Certificates are none of plain HTTP's business; loading them a hundred times would hold up everybody's clock.
+    headers = {"authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=url, timeout=30, headers=headers, verify=False) as http:
         await asyncio.sleep(rng.uniform(0, EVERY_S))
         beat = time.monotonic() + 30
         while time.monotonic() < until:

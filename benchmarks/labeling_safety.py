@@ -17,7 +17,6 @@ import json
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -31,29 +30,29 @@ RESULT = ROOT / "benchmarks" / "results" / "labeling_safety.json"
 DATABASES = ("sqlite", "postgresql")
 
 
-def on_both(count: Callable[[Path, str | None], dict[str, Any]]) -> dict[str, Any]:
-    """Count on SQLite and on a PostgreSQL cluster of our own."""
+def on_each(databases: tuple[str, ...], count: Callable[[Path, str | None], dict[str, Any]]) -> dict[str, Any]:
+    """Count on SQLite, and on a PostgreSQL cluster of our own."""
     from tests.labeling_tool.conftest import own_postgres
 
     found = {}
     with tempfile.TemporaryDirectory() as folder, own_postgres() as cluster:
-        for name in DATABASES:
+        for name in databases:
             (Path(folder) / name).mkdir()
             found[name] = count(Path(folder) / name, cluster.new_database() if name == "postgresql" else None)
     return found
 
 
-def kills() -> dict[str, Any]:
+def kills(databases: tuple[str, ...]) -> dict[str, Any]:
     """Acknowledged operations that were lost, doubled or left a gap when the server was killed fifty times."""
     from tests.labeling_tool.test_durability import CLIENTS, kill_again_and_again
 
     def count(folder: Path, database: str | None) -> dict[str, Any]:
         return {"kills": 50, "clients": CLIENTS, **kill_again_and_again(folder, database, kills=50)}
 
-    return on_both(count)
+    return on_each(databases, count)
 
 
-def races() -> dict[str, Any]:
+def races(databases: tuple[str, ...]) -> dict[str, Any]:
     """Tasks with more people than places after forty claimed at a barrier."""
     from tests.labeling_tool.conftest import open_context
     from tests.labeling_tool.test_work_queue import CLIENTS, race
@@ -65,10 +64,10 @@ def races() -> dict[str, Any]:
         finally:
             context.close()
 
-    return on_both(count)
+    return on_each(databases, count)
 
 
-def api() -> dict[str, Any]:
+def api(databases: tuple[str, ...]) -> dict[str, Any]:
     """Requests that schemathesis made up, and those that ended in a server error."""
     from tests.labeling_tool.test_api_schema import attack
 
@@ -77,7 +76,7 @@ def api() -> dict[str, Any]:
     return {"requests": requests, "server_errors": len(errors)}
 
 
-def frames() -> dict[str, Any]:
+def frames(databases: tuple[str, ...]) -> dict[str, Any]:
     """Steps, jumps and seeks in a real Chromium after which the pixels or the number were those of another frame."""
     from playwright.sync_api import sync_playwright
 
@@ -99,18 +98,24 @@ def frames() -> dict[str, Any]:
     return found
 
 
-PARTS: dict[str, Callable[[], dict[str, Any]]] = {"kills": kills, "races": races, "frames": frames, "api": api}
+PARTS: dict[str, Callable[[tuple[str, ...]], dict[str, Any]]] = {
+    "kills": kills,
+    "races": races,
+    "frames": frames,
+    "api": api,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=tuple(PARTS), help="one of the parts")
+    parser.add_argument("--database", choices=DATABASES, help="kills and races on one of the two only")
     options = parser.parse_args()
+    databases = (options.database,) if options.database else DATABASES
     results = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     for name, part in PARTS.items():
         if options.only in (None, name):
-            begun = time.monotonic()
-            results[name] = {**part(), "took_s": round(time.monotonic() - begun)}
+            results[name] = {**results.get(name, {}), **part(databases)}
             print(json.dumps({name: results[name]}, indent=1), flush=True)
             RESULT.parent.mkdir(exist_ok=True)
             RESULT.write_text(json.dumps(results, indent=1) + "\n")

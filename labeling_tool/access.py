@@ -86,7 +86,11 @@ def require_role(*roles: str) -> Callable[[Request], Person]:
     return dependency
 
 
-ContextOf = Annotated[Context, Depends(context_of)]
+async def _context(connection: HTTPConnection) -> Context:
+    return context_of(connection)  # a coroutine, so that no thread is woken for it
+
+
+ContextOf = Annotated[Context, Depends(_context)]
 Anybody = Annotated[Person, Depends(require_role(*EVERYBODY))]
 Labeller = Annotated[Person, Depends(require_role(*LABELLERS))]
 Staff = Annotated[Person, Depends(require_role(*STAFF))]

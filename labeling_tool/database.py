@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_MS = 10_000
-POOL = 8  # connections kept to PostgreSQL
-POOL_MORE = 24  # opened on top of them under load; the server's thread pool has 40 threads
+POOL = 42  # connections kept: one for each thread of the server's pool, the log's and the import's; opening one under
+# load costs more than what it is opened for
 
 
 class Database:
@@ -33,14 +33,14 @@ class Database:
         self.url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.is_sqlite = self.url.startswith("sqlite")
         if self.is_sqlite:
-            # One connection a thread at a time, but as many as there are threads: a request must never wait for one.
+            # One connection a thread at a time; a request must never wait for one.
             self.engine = create_engine(
                 self.url, connect_args={"check_same_thread": False}, pool_size=POOL, max_overflow=-1
             )
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(self.url, pool_size=POOL, max_overflow=POOL_MORE, pool_pre_ping=True)
+            self.engine = create_engine(self.url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True)
         self._writing = self.engine.execution_options(vidact_write=True)
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 

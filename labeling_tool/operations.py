@@ -87,17 +87,28 @@ class OperationLog:
     def _write(self, jobs: list[Job]) -> None:
         # Several server processes may do this at once: rows locked in one order cannot lock each other up.
         jobs.sort(key=lambda job: job.assignment_id)
-        outcomes: list[dict[str, Any] | Exception] = []
+        while jobs:
+            first: dict[int, Job] = {}  # one batch a task at a time: what the next may do depends on it
+            later: list[Job] = []
+            for job in jobs:
+                if job.assignment_id in first:
+                    later.append(job)
+                else:
+                    first[job.assignment_id] = job
+            self._write_group(list(first.values()))
+            jobs = later
+
+    def _write_group(self, jobs: list[Job]) -> None:
+        outcomes: list[dict[str, Any] | Exception]
         try:
             with self.database.write() as session:
+                outcomes = append_batches(session, jobs)
+        except IntegrityError as error:
+            if len(jobs) > 1:  # one of them brings an id of another task: the others must not suffer for it
                 for job in jobs:
-                    try:
-                        with session.begin_nested():
-                            outcomes.append(append_batch(session, job))
-                    except Problem as problem:
-                        outcomes.append(problem)
-                    except IntegrityError as error:
-                        outcomes.append(_as_problem(error))
+                    self._write_group([job])
+                return
+            outcomes = [_as_problem(error)]
         except Exception as error:  # the commit failed: nothing of this is on disk, and everybody must know
             outcomes = [error] * len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):
@@ -107,33 +118,97 @@ class OperationLog:
                 job.answer.set_result(outcome)
 
 
-def append_batch(session: Session, job: Job) -> dict[str, Any]:
-    """Append one batch within the session's transaction."""
-    found = session.execute(
-        select(Assignment, Task.frames, Project.kind, Project.spec)
-        .join(Task, Task.id == Assignment.task_id)
-        .join(Project, Project.id == Task.project_id)
-        .where(Assignment.id == job.assignment_id)
-        .with_for_update(of=Assignment)
-    ).first()
-    if found is None or not (job.is_staff or found[0].user_id == job.user_id):
+def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | Exception]:
+    """Append one batch each to different assignments within the session's transaction; an outcome for each.
+
+    However many they are, it takes the same few statements: each is a way to the database and back, and on a busy
+    machine those ways are what saving waits for.
+    """
+    found = {
+        row[0].id: row
+        for row in session.execute(
+            select(Assignment, Task.frames, Project.kind, Project.spec)
+            .join(Task, Task.id == Assignment.task_id)
+            .join(Project, Project.id == Task.project_id)
+            .where(Assignment.id.in_([job.assignment_id for job in jobs]))
+            .order_by(Assignment.id)
+            .with_for_update(of=Assignment)
+        )
+    }
+    ids = [op.id for job in jobs for op in job.batch.operations]
+    known: dict[int, set[str]] = {}
+    for op_id, assignment_id in session.execute(
+        select(Operation.id, Operation.assignment_id).where(
+            Operation.id.in_(ids), Operation.assignment_id.in_(list(found))
+        )
+    ):
+        known.setdefault(assignment_id, set()).add(op_id)
+    outcomes: list[dict[str, Any] | Exception] = []
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        try:
+            if job.assignment_id not in found:
+                raise not_found("assignment")
+            assignment, frames, kind, spec = found[job.assignment_id]
+            had = known.get(assignment.id, set())
+            made = _rows_of(session, job, assignment, frames=frames, kind=kind, spec=spec, known=had)
+        except Problem as problem:
+            outcomes.append(problem)
+            continue
+        if made:
+            assignment.seq += len(made)
+            assignment.active_ms += job.batch.active_ms
+            rows += made
+        outcomes.append(_answer(assignment, [row["id"] for row in made], sorted(had)))
+    if rows:
+        session.execute(insert(Operation), rows)
+        session.flush()
+    return outcomes
+
+
+def _rows_of(
+    session: Session,
+    job: Job,
+    assignment: Assignment,
+    *,
+    frames: int,
+    kind: str,
+    spec: dict[str, Any] | None,
+    known: set[str],
+) -> list[dict[str, Any]]:
+    """The rows that a batch adds; none where all of it is there already. Raises Problem."""
+    if not (job.is_staff or assignment.user_id == job.user_id):
         raise not_found("assignment")
-    assignment, frames, kind, spec = found
     batch = job.batch
-    ids = [op.id for op in batch.operations]
-    known = set(
-        session.scalars(
-            select(Operation.id).where(Operation.id.in_(ids), Operation.assignment_id == assignment.id)
-        ).all()
-    )
     fresh = [op for op in batch.operations if op.id not in known]
     if not fresh:
-        return _answer(assignment, [], sorted(known))
+        return []
     allowed = OWNER_WRITES if assignment.user_id == job.user_id else ()
     if job.is_staff:
         allowed = (*allowed, *REVIEWER_WRITES)
     if assignment.state not in allowed:
         raise Problem(409, "closed", "This task has been submitted. Reopen it to go on.", state=assignment.state)
+    if assignment.seq > batch.base_seq:
+        _require_seen(session, assignment, batch)
+    lanes, axes = (len(spec["buttons"]), len(spec["axes"])) if spec else (0, 0)
+    return [
+        {
+            "id": op.id,
+            "assignment_id": assignment.id,
+            "seq": number,
+            "user_id": job.user_id,
+            "client": batch.client,
+            "kind": op.kind,
+            "payload": check_payload(op.kind, op.payload, project_kind=kind, frames=frames, lanes=lanes, axes=axes),
+            "client_ms": op.client_ms,
+            "at_ms": now_ms(),
+        }
+        for number, op in enumerate(fresh, assignment.seq + 1)
+    ]
+
+
+def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> None:
+    """409 where another window has edited since; nothing is overwritten."""
     missed = session.scalars(
         select(Operation)
         .where(
@@ -149,28 +224,6 @@ def append_batch(session: Session, job: Job) -> dict[str, Any]:
             operations=[operation_json(op) for op in missed],
             seq=assignment.seq,
         )
-    lanes, axes = (len(spec["buttons"]), len(spec["axes"])) if spec else (0, 0)
-    rows = []
-    for number, op in enumerate(fresh, assignment.seq + 1):
-        payload = check_payload(op.kind, op.payload, project_kind=kind, frames=frames, lanes=lanes, axes=axes)
-        rows.append(
-            {
-                "id": op.id,
-                "assignment_id": assignment.id,
-                "seq": number,
-                "user_id": job.user_id,
-                "client": batch.client,
-                "kind": op.kind,
-                "payload": payload,
-                "client_ms": op.client_ms,
-                "at_ms": now_ms(),
-            }
-        )
-    session.execute(insert(Operation), rows)
-    assignment.seq += len(rows)
-    assignment.active_ms += batch.active_ms
-    session.flush()
-    return _answer(assignment, [row["id"] for row in rows], sorted(known))
 
 
 def operation_json(op: Operation) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int 
                 )
                 frames = np.concatenate([batch.frames for batch in batches])
                 pts_ns = np.concatenate([batch.pts_ns for batch in batches])
-                confidence = np.full(TICKS, 0.95 - 0.3 * i)
+                confidence = np.full(TICKS, max(0.2, 0.95 - 0.3 * i))
                 confidence[20:30] = 0.3
                 probability = rng.uniform(0, 0.3, (TICKS, spec.num_buttons))
                 probability[10:40, 0] = 0.9
