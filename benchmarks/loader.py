@@ -1,6 +1,6 @@
 """How fast the loaders are, side by side in one run: ours, decoding alone, and the public VPT loader's behaviour.
 
-    python benchmarks/loader.py [--rounds 3] [--seconds 30] [--out benchmarks/results/loader.json]
+    python benchmarks/loader.py [--rounds 3] [--seconds 60] [--out benchmarks/results/loader.json]
 
 Each figure is frames per CPU-second (user + system, all processes and threads) and per second, of a fresh process, the
 median over interleaved rounds. The recordings are made here: 640x360 at 20 frames/s, about 2 Mbit/s, as OpenAI's are.
@@ -54,7 +54,7 @@ MEMORY = "memory"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=30, help="length of each of four recordings")
+    parser.add_argument("--seconds", type=int, default=60, help="length of each of four recordings")
     parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "loader.json"))
     parser.add_argument("--method", help=argparse.SUPPRESS)
     parser.add_argument("--data", type=Path, help=argparse.SUPPRESS)

@@ -6,9 +6,11 @@ picture is held back until everything that was decoded before it has been shown 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
+from typing import Any
 
 import av
 import numpy as np
@@ -42,21 +44,22 @@ def decode_frames(
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     """Yield (index, picture uint8 [H, W, 3]) of each source frame in `wanted`, int64 [n] rising. Raises DamageError."""
     resizer = FrameResizer(spec_frame)
+    indices, count = plain_numbers(wanted), len(wanted)
     held: deque[tuple[int, int, NDArray[np.uint8]]] = deque()  # (index, guard, picture)
     position, shown = 0, int(wanted[0])  # of the next wanted frame; the last frame shown
     try:
         for index, guard, frame in _shown_frames(video, wanted):
             if frame.is_corrupt:
                 raise DamageError(f"the picture at {_moment(video, index)} is damaged", _first(held, wanted, position))
-            if position < len(wanted) and wanted[position] < index:
-                break  # the wanted frame was never shown
             shown = index
-            if position < len(wanted) and wanted[position] == index:
+            if position < count and (next_wanted := indices[position]) <= index:
+                if next_wanted < index:
+                    break  # the wanted frame was never shown
                 held.append((index, guard, resizer.from_video_frame(frame, video.orientation)))
                 position += 1
             while held and held[0][1] <= shown:
                 yield held[0][0], held.popleft()[2]
-            if position == len(wanted) and not held:
+            if position == count and not held:
                 return
     except (av.error.FFmpegError, _MissingPictureError) as error:
         detail = getattr(error, "strerror", None) or str(error)
@@ -68,6 +71,14 @@ def decode_frames(
     if position < len(wanted):
         lost = int(wanted[position])
         raise DamageError(f"the picture at {_moment(video, lost)} is missing", lost)
+
+
+def plain_numbers(array: NDArray[Any]) -> memoryview:
+    """The items of an array [n] one by one, without NumPy's scalars.
+
+    Between two decoded pictures the caches are cold, and what Python has to do costs ten times what it seems to.
+    """
+    return memoryview(np.ascontiguousarray(array))  # type: ignore[arg-type]
 
 
 def _first(held: deque[tuple[int, int, NDArray[np.uint8]]], wanted: NDArray[np.int64], position: int) -> int:
@@ -117,36 +128,38 @@ def _shown_by_stamp(
     container: av.container.InputContainer,
     stream: av.VideoStream,
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    needed = np.zeros(video.frames, bool)
-    needed[wanted] = True
+    flags = np.zeros(video.frames, bool)
+    flags[wanted] = True
+    needed, stamps = plain_numbers(flags), plain_numbers(video.pts)
     units, lost = NalUnits(stream), LostReferences(stream)
     decode = decoder_of(stream, strict=bool(video.key_clean[start]))
     guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
     latest = -1
     arrived = start == 0
+    key_pts = int(video.key_pts[start])
     for packet in container.demux(stream):
+        size, pts = packet.size, packet.pts
         if not arrived:
-            if packet.pts is None or packet.pts < video.key_pts[start]:
+            if pts is None or pts < key_pts:
                 continue
-            if packet.pts > video.key_pts[start]:
+            if pts > key_pts:
                 return  # the demuxer landed behind the key frame
             arrived = True
-        if packet.size and lost.before(packet):
+        if size and lost.before(packet):
             raise _MissingPictureError("a picture that the next ones lean on is not in the file")
-        if start > 0 and packet.size and packet.pts is not None and packet.pts < video.key_pts[start]:
+        if start > 0 and size and pts is not None and pts < key_pts:
             continue  # leading pictures of the key frame lean on what was not decoded; nothing later leans on them
-        if packet.size and not packet.is_discard:
-            index = _index_of(video, packet.pts)
+        if size and not packet.is_discard:
+            index = _index_of(stamps, pts)
             if (index is None or not needed[index]) and units.nobody_needs(packet):
                 continue
-            if index is not None and packet.pts is not None:
-                guards[packet.pts] = latest = max(latest, index)
+            if index is not None and pts is not None:
+                guards[pts] = latest = max(latest, index)
         for frame in decode(packet):
-            index = _index_of(video, frame.pts)
-            if index is None or frame.pts is None:
+            index = _index_of(stamps, pts := frame.pts)
+            if index is None or pts is None:
                 continue  # hidden by an edit list, or before the first key frame
-            guard = guards.pop(frame.pts, index)
-            yield index, guard, frame
+            yield index, guards.pop(pts, index), frame
 
 
 def _shown_by_number(
@@ -176,8 +189,8 @@ def _shown_by_number(
             index += 1
 
 
-def _index_of(video: VideoProbe, pts: int | None) -> int | None:
+def _index_of(stamps: memoryview, pts: int | None) -> int | None:
     if pts is None:
         return None
-    index = int(np.searchsorted(video.pts, pts))
-    return index if index < len(video.pts) and video.pts[index] == pts else None
+    index = bisect_left(stamps, pts)
+    return index if index < len(stamps) and stamps[index] == pts else None

@@ -12,6 +12,7 @@ from .nal_units import H264_IDR, H264_SLICES, NalUnits
 
 SEQUENCE_PARAMETERS = 7
 WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles, 7.3.2.1.1
+_ESCAPED, _PLAIN = b"\x00\x00\x03", b"\x00\x00"  # bytes that keep start codes out of the payload
 HEADER_BYTES = 24  # of a slice; its number lies within the first 20 even with the longest codes before it
 
 
@@ -41,12 +42,17 @@ class LostReferences:
         return missing
 
     def _follow(self, unit: bytes) -> bool:
-        reader = _Bits(unit[1:])
-        for _ in range(3):  # first macroblock, slice type, picture parameters
-            reader.exp_golomb()
-        if self._planes:
-            reader.take(2)
-        number, last = reader.take(self._bits), self._last
+        data = unit[1:].replace(_ESCAPED, _PLAIN)
+        value, left = int.from_bytes(data, "big"), 8 * len(data)
+        for _ in range(3):  # first macroblock, slice type, picture parameters: as many zeros as bits follow the one
+            left = 2 * value.bit_length() - left - 1
+            if left < 0:
+                return False
+            value &= (1 << left) - 1
+        left -= self._bits + 2 * self._planes
+        if left < 0:
+            return False
+        number, last = value >> left & ((1 << self._bits) - 1), self._last
         if unit[0] & 31 == H264_IDR:
             self._last = number
             return False
@@ -89,7 +95,7 @@ class _Bits:
     """Reads bits from the head of a unit; behind its end all are 0."""
 
     def __init__(self, data: bytes):
-        data = data.replace(b"\x00\x00\x03", b"\x00\x00")  # bytes that keep start codes out of the payload
+        data = data.replace(_ESCAPED, _PLAIN)
         self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)
 
     def take(self, count: int) -> int:

@@ -5,8 +5,6 @@ Skipping what nobody needs loses nothing, unlike the decoder's own `skip_frame`,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import av
 
 H264_SLICES = range(1, 6)  # unit types that hold picture data (H.264 table 7-1)
@@ -56,13 +54,15 @@ class NalUnits:
                     return False
         return slices
 
-    def units(self, packet: av.Packet, head: int, whole: int = -1) -> Iterator[bytes]:
+    def units(self, packet: av.Packet, head: int, whole: int = -1) -> list[bytes]:
         """The first `head` bytes of each unit, at least two; units of H.264 type `whole` come up to 1 kB long."""
         data = memoryview(packet)  # type: ignore[arg-type]
+        found = []
         for start, end in self._bounds(data):
             if end - start >= 2:
                 length = MOST_PARAMETER_BYTES if data[start] & 31 == whole else head
-                yield bytes(data[start : min(start + length, end)])
+                found.append(bytes(data[start : min(start + length, end)]))
+        return found
 
     def parameter_sets(self, stream: av.VideoStream) -> list[bytes]:
         """The H.264 sequence parameter sets of the stream's header."""
@@ -77,17 +77,18 @@ class NalUnits:
             found = [header[start:end] for start, end in self._bounds(memoryview(header))]
         return [unit for unit in found if len(unit) > 4 and unit[0] & 31 == 7]
 
-    def _bounds(self, data: memoryview) -> Iterator[tuple[int, int]]:
-        at = 0
-        if self._length_size:
-            while at + self._length_size < len(data):
-                start = at + self._length_size
+    def _bounds(self, data: memoryview) -> list[tuple[int, int]]:
+        found, at, size, length_size = [], 0, len(data), self._length_size
+        if length_size:
+            while at + length_size < size:
+                start = at + length_size
                 at = start + int.from_bytes(data[at:start], "big")
-                yield start, min(at, len(data))
-            return
+                found.append((start, min(at, size)))
+            return found
         content = bytes(data)
         start = content.find(b"\x00\x00\x01")
         while start >= 0:
             following = content.find(b"\x00\x00\x01", start + 3)
-            yield start + 3, following if following >= 0 else len(content)
+            found.append((start + 3, following if following >= 0 else size))
             start = following
+        return found

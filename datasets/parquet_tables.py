@@ -1,8 +1,9 @@
 """Parquet tables of up to some million rows, read and rearranged in this thread alone.
 
-Arrow's own threads are not used: a process that ends while Arrow starts one is aborted ("terminate called without an
-active exception"), which on a busy machine turned the exit code of every third command into 134. Tables here are small
-beside the shards, so nothing is lost.
+Arrow's own threads are not used, and never get hold of a Python object: one that lets go of such an object while the
+process ends waits for an interpreter that is gone, and aborts it ("terminate called without an active exception"),
+which on a busy machine turned the exit code of every third command into 134. Tables here are small beside the shards,
+so nothing is lost.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
     """The table in a parquet file's bytes."""
-    return pq.read_table(io.BytesIO(data), columns=columns, use_threads=False)
+    own = pa.BufferOutputStream()  # a copy in Arrow's memory
+    own.write(data)
+    with pq.ParquetFile(pa.BufferReader(own.getvalue()), pre_buffer=False) as file:
+        return file.read(columns=columns, use_threads=False)
 
 
 def sort_rows(table: pa.Table, *columns: str) -> pa.Table:

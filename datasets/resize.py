@@ -69,8 +69,8 @@ class FrameResizer:
         taps = _taps(pixels.shape[1], pixels.shape[0], width, height)
         samples = _channels(pixels[taps.near])  # (2 * H, W * 4)
         if taps.right is not None:
-            samples = _mix(samples, _channels(pixels[taps.next_column]), taps.right)
-        mixed = _mix(samples[::2], samples[1::2], taps.down).reshape(height, width, 4)
+            samples = _mix(samples, _channels(pixels[taps.next_column]), 256 - taps.right, taps.right)
+        mixed = _mix(samples[::2], samples[1::2], taps.up, taps.down).reshape(height, width, 4)
         picture = np.empty((height, width, 3), np.uint8)
         for channel in range(3):  # one by one is five times as fast as all three at once
             picture[..., channel] = mixed[..., channel]
@@ -87,6 +87,8 @@ class _Taps:
     """The same, one column to the right."""
     right: NDArray[np.uint16] | None
     """[W * 4]; None where all samples fall on whole columns, as from 640 to 128."""
+    up: NDArray[np.uint16]
+    """[H, W * 4]: of the upper rows, whose share is the rest."""
     down: NDArray[np.uint16]
     """[H, W * 4]"""
 
@@ -100,7 +102,8 @@ def _taps(width: int, height: int, to_width: int, to_height: int) -> _Taps:
         near=_index(rows, left),
         next_column=_index(rows, left + 1),
         right=right.repeat(4) if right.any() else None,
-        down=np.broadcast_to(down[:, None], (to_height, to_width * 4)).copy(),
+        up=256 - down[:, None].repeat(to_width * 4, axis=1),
+        down=down[:, None].repeat(to_width * 4, axis=1),
     )
 
 
@@ -124,10 +127,12 @@ def _axis_taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.
     return first, np.round((centre - first) * 256).astype(np.uint16)
 
 
-def _mix(near: NDArray[np.uint8], far: NDArray[np.uint8], share: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def _mix(
+    near: NDArray[np.uint8], far: NDArray[np.uint8], near_share: NDArray[np.uint16], far_share: NDArray[np.uint16]
+) -> NDArray[np.uint8]:
     """Weighted means in 16 bits: 255 * 256 and half a level still fit."""
-    mixed = near * (256 - share)
-    mixed += far * share
+    mixed = near * near_share
+    mixed += far * far_share
     mixed += 128
     mixed >>= 8
     return mixed.astype(np.uint8)
@@ -141,7 +146,10 @@ def _area(
 
 @cache
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory: mapping and unmapping a full-size RGB picture a frame costs 10 % of decoding."""
+    """Let glibc keep freed memory: mapping a full-size RGB picture anew for each frame costs 10 % of decoding.
+
+    For the whole process; what it holds then stays at the most that it ever needed.
+    """
     if not sys.platform.startswith("linux"):
         return
     try:

@@ -18,6 +18,7 @@ from ..errors import ConfigError, DatasetError
 from .actions import ActionSpec
 from .batches import Batch
 from .loader_order import EMPTY, EpochOrder
+from .resize import keep_freed_memory
 
 READ_AHEAD_STEPS = 8  # beyond those that are being decoded; hides the tenth of a second that a bucket takes to answer
 
@@ -71,6 +72,7 @@ class ResumableLoader(ABC):
         self.steps_per_epoch = steps_per_epoch
         self._frames, self._rows_in_turn = frames, rows_in_turn
         self._identity = dict(identity)
+        keep_freed_memory()  # a batch is given back as another is made; to map its pages anew costs 3 % of decoding
         self.epoch = 0
         self.step = 0
 

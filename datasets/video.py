@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import VideoError
 from .actions import FrameSpec
-from .decoding import DamageError, decode_frames
+from .decoding import DamageError, decode_frames, plain_numbers
 from .probing import VideoProbe, probe
 from .tick_timing import NS, count_ticks, frame_slots, tick_times_ns
 
@@ -97,24 +97,27 @@ def decode_ticks(
     stands = times - (video.pts_ns - video.pts_ns[0])[slots] > 2 * NS / video.fps
     awaited = np.minimum(slots + stands, video.frames - 1)  # (ticks,)
 
-    batch: list[NDArray[np.uint8]] = []
+    showing, until, count = plain_numbers(slots), plain_numbers(awaited), len(slots)  # (ticks,)
+    shape = (spec_frame.height, spec_frame.width, 3)
+    batch, filled = np.empty((min(count, BATCH_TICKS), *shape), np.uint8), 0  # (n, H, W, 3)
     shown: dict[int, NDArray[np.uint8]] = {}
-    tick, damage = start_tick, None
+    damage, done = None, 0
     try:
-        for index, picture in decode_frames(video, spec_frame, np.union1d(slots, awaited)) if len(slots) else ():
+        for index, picture in decode_frames(video, spec_frame, np.union1d(slots, awaited)) if count else ():
             shown[index] = picture
-            while tick - start_tick < len(slots) and awaited[tick - start_tick] <= index:
-                batch.append(shown[int(slots[tick - start_tick])])
-                tick += 1
-                if len(batch) == BATCH_TICKS:
-                    yield _batch(batch, tick, slots[: tick - start_tick], video)
-                    batch = []
-            if tick - start_tick < len(slots):
-                shown = {i: p for i, p in shown.items() if i >= slots[tick - start_tick]}
+            while done < count and until[done] <= index:
+                batch[filled] = shown[showing[done]]  # at once: the picture is still in the caches
+                done, filled = done + 1, filled + 1
+                if filled == len(batch):
+                    yield _batch(batch, start_tick + done, slots[:done], video)
+                    batch, filled = np.empty((min(count - done, BATCH_TICKS), *shape), np.uint8), 0
+            if done < count and next(iter(shown)) < showing[done]:
+                shown = {i: p for i, p in shown.items() if i >= showing[done]}
     except DamageError as error:
         damage = error
-    if batch:
-        yield _batch(batch, tick, slots[: tick - start_tick], video)
+    tick = start_tick + done
+    if filled:
+        yield _batch(batch[:filled].copy(), tick, slots[:done], video)
     if damage is not None:
         raise VideoError("damaged", path, str(damage), tick=tick) from damage
     if tick < end_tick or (to_the_end and video.truncated):
@@ -125,6 +128,6 @@ def _probe_file(path: str | Path) -> VideoProbe:
     return probe(path, sha256=False)
 
 
-def _batch(pictures: list[NDArray[np.uint8]], end: int, slots: NDArray[np.int64], video: VideoProbe) -> TickFrames:
+def _batch(pictures: NDArray[np.uint8], end: int, slots: NDArray[np.int64], video: VideoProbe) -> TickFrames:
     n = len(pictures)
-    return TickFrames(end - n, video.pts_ns[slots[-n:]], np.stack(pictures))  # (n, H, W, 3)
+    return TickFrames(end - n, video.pts_ns[slots[-n:]], pictures)

@@ -5,9 +5,11 @@ Prints the share of episodes with each achievement. Episodes end with death or a
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from multiprocessing import get_context
+from pathlib import Path
 
 import tyro
 
@@ -28,6 +30,8 @@ class SkillConfig:
     """Seed of the first world; the others follow."""
     jobs: int = 1
     """Worker processes."""
+    out: str = ""
+    """A JSON file for the figures, beside the table that is printed."""
 
 
 def play_episode(seed: int, ticks: int) -> tuple[set[str], int, bool]:
@@ -57,11 +61,16 @@ def main(config: SkillConfig) -> int:
                 results.append(_play(item))
                 progress.advance()
     counts = Counter(name for achieved, _, _ in results for name in achieved)
+    shares = {name: count / len(results) for name, count in counts.most_common()}
+    shares["died"] = sum(died for _, _, died in results) / len(results)
+    ticks = sum(ticks for _, ticks, _ in results) / len(results)
     print("| | share of episodes |\n|---|---|")
-    for name, count in counts.most_common():
-        print(f"| {name} | {count / len(results):.2f} |")
-    print(f"| died | {sum(died for _, _, died in results) / len(results):.2f} |")
-    print(f"| ticks played, mean | {sum(ticks for _, ticks, _ in results) / len(results):.0f} |")
+    for name, share in shares.items():
+        print(f"| {name} | {share:.2f} |")
+    print(f"| ticks played, mean | {ticks:.0f} |")
+    if config.out:
+        content = {"settings": asdict(config), "share_of_episodes": shares, "ticks_played_mean": ticks}
+        Path(config.out).write_text(json.dumps(content, indent=1) + "\n")
     return 0
 
 
