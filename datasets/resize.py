@@ -88,9 +88,9 @@ class _Taps:
     right: NDArray[np.uint16] | None
     """[W * 4]; None where all samples fall on whole columns, as from 640 to 128."""
     up: NDArray[np.uint16]
-    """[H, W * 4]: of the upper rows, whose share is the rest."""
+    """[H, 1]: of the upper rows, whose share is the rest."""
     down: NDArray[np.uint16]
-    """[H, W * 4]"""
+    """[H, 1]: of the lower rows."""
 
 
 @lru_cache(maxsize=32)
@@ -102,8 +102,8 @@ def _taps(width: int, height: int, to_width: int, to_height: int) -> _Taps:
         near=_index(rows, left),
         next_column=_index(rows, left + 1),
         right=right.repeat(4) if right.any() else None,
-        up=256 - down[:, None].repeat(to_width * 4, axis=1),
-        down=down[:, None].repeat(to_width * 4, axis=1),
+        up=256 - down[:, None],
+        down=down[:, None],
     )
 
 
