@@ -81,8 +81,12 @@ class PackConfig:
     """Clips in a shard; 256 of 128x128 pixels are about 70 MB."""
     chroma: str = "420"
     """Colour resolution of the video: 420 (decodes fastest) or 444 (keeps coloured edges)."""
+    threads: int = 0
+    """Shards written side by side; 0 takes one a core."""
 
     def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise ConfigError(f"threads must be 0 or more, got {self.threads}")
         if not self.recordings:
             raise ConfigError("recordings must name a folder, mp4 file or stem at least")
         for field in ("val_fraction", "test_fraction"):

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from threading import Event
 
 import numpy as np
 
@@ -100,23 +104,35 @@ def group_of(recording: Recording) -> str:
 def _write(
     missing: Sequence[Planned], identity: dict[str, str], spec: ActionSpec, config: PackConfig, progress: Progress
 ) -> None:
-    writer: ShardWriter | None = None
-    try:
-        for planned, clip in _clips(missing, spec):
-            if writer is None or writer.shard != planned.shard:
-                if writer is not None:
-                    writer.commit({"plan": identity[writer.shard]})
-                writer = ShardWriter(config.out, planned.shard, spec, chroma=config.chroma)
-            writer.add(clip)
-            progress.advance(clip.ticks, shard=planned.shard)
-        if writer is not None:
-            writer.commit({"plan": identity[writer.shard]})
-    finally:
-        if writer is not None:
+    """Shards side by side: what takes time (decoding, resizing, encoding) is done without Python's lock."""
+
+    def write_shard(shard: str, clips: Sequence[Planned]) -> None:
+        writer = ShardWriter(config.out, shard, spec, chroma=config.chroma)
+        try:
+            for clip in _clips(clips, spec):
+                if failed.is_set():
+                    return
+                writer.add(clip)
+                progress.advance(clip.ticks, shard=shard)
+            writer.commit({"plan": identity[shard]})
+        except BaseException:
+            failed.set()
+            raise
+        finally:
             writer.abort()
 
+    failed = Event()
+    shards = {shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)}
+    with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
+        try:
+            for job in as_completed([pool.submit(write_shard, *item) for item in shards.items()]):
+                job.result()
+        except BaseException:  # Ctrl-C too: the others end at their next clip
+            failed.set()
+            raise
 
-def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[tuple[Planned, Clip]]:
+
+def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
     """Each planned clip, with every recording decoded once from its first missing tick to its last."""
     position = 0
     while position < len(missing):
@@ -131,7 +147,7 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[tuple[Plann
             ticks = planned.end_tick - planned.start_tick
             frames = np.empty((ticks, spec.frame.height, spec.frame.width, 3), np.uint8)
             pts_ns = stream.take(planned.start_tick, frames)
-            yield planned, true_clip(planned, spec, actions, frames, pts_ns)
+            yield true_clip(planned, spec, actions, frames, pts_ns)
         position = end
 
 
@@ -179,6 +195,7 @@ def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
     import av
 
     options = asdict(config) | {"recordings": list(config.recordings), "spec": config.spec or spec.name}
+    del options["threads"]  # decides nothing about the bytes
     folder = storage.local_path(config.out)
     name = (folder.resolve().name if folder else "") or config.out.rstrip("/").rsplit("/", 1)[-1]
     return DatasetInfo(

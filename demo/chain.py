@@ -12,7 +12,9 @@ from pathlib import Path
 from .. import __version__
 from ..bc_policy.config import CloneConfig, FinetuneConfig, PlayConfig
 from ..datasets.config import PackConfig, VerifyConfig
-from ..games.config import RecordDoomConfig
+from ..errors import MissingDependencyError
+from ..games.config import RecordDoomConfig, RecordFreedoomDemosConfig
+from ..games.demo_engine import need_engine
 from ..games.doom_maps import TRAIN_MAPS
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
 from ..pipeline.config import LabelConfig
@@ -26,12 +28,15 @@ LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIF
 UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
 MAZE = "my_way_home"  # the map of the task `explore_maze`
 MAZE_SHARE = 0.5  # of the pile: an agent that learns for two minutes needs much play of the world it will act in
+MAZE_STRAYS = 6.0  # a minute: it needs to see how walls are left, too
+MIRROR = ("left:right",)  # Doom's rules are the same on both sides
 
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
 RECORD_S = (4.0, 4.0)
 TRAIN_IDM_S = (10.0, 1.5)  # decoding and calibration, beside the minutes of training themselves
 EVALUATE_S = (12.0, 2.0)
+RECORD_PEOPLE_S, EVALUATE_PEOPLE_S = 25.0, 25.0
 LABEL_S = (20.0, 2.1)
 VERIFY_S = (3.0, 0.1)
 COMPARE_S = (5.0, 0.5)
@@ -59,13 +64,14 @@ def run_demo(config: DemoConfig) -> int:
 def stages(config: DemoConfig) -> list[Stage]:
     """The steps of the demo, each with its resolved settings."""
     out, amounts, seed = Path(config.out), Amounts.of(config.hours), config.seed
-    return [
+    work = [
         *_recording(out, amounts, seed),
         *_idm(out, amounts, seed),
+        *_people(out, amounts, seed),
         *_labelling(out, amounts, seed),
         *_agent(out, amounts, config.task, seed),
-        _report(config),
     ]
+    return [*work, _report(config, tuple(step.name for step in work))]
 
 
 def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
@@ -94,6 +100,7 @@ def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
                 minutes=round(minutes, 3),
                 seed=1000 * seed + number,  # other play on every pile
                 maps=maps,
+                strays_per_minute=MAZE_STRAYS if maps == MAZE else 0.0,
                 # Intervals are drawn over recordings: many short ones tell more than a few long ones.
                 chunk_minutes=round(min(1.0, max(LEAST_MINUTES, minutes / 12)), 3),
             ),
@@ -150,13 +157,47 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     ]
 
 
+def _people(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+    """The IDM on people's play, where the engine that replays it could be compiled."""
+    try:
+        need_engine()
+    except MissingDependencyError:
+        return []
+    return [
+        Stage(
+            name="record-people",
+            title="Replay demos of people playing",
+            story="Freedoom’s files hold demos that people recorded; every key and turn of theirs is known.",
+            verb="record freedoom-demos",
+            settings=RecordFreedoomDemosConfig(out=str(out / "people"), demos=amounts.people),
+            outputs=(out / "people",),
+            budget_s=RECORD_PEOPLE_S,
+        ),
+        Stage(
+            name="eval-idm-people",
+            title="Measure it on people",
+            story="Zero-shot: the model learned from a script alone, in another engine. How much of it holds for "
+            "people?",
+            verb="eval-idm",
+            settings=EvalIDMConfig(
+                checkpoint=str(out / "idm"), recordings=(str(out / "people"),), out=str(out / "idm_people"), seed=seed
+            ),
+            after=("train-idm", "record-people"),
+            outputs=(out / "idm_people",),
+            budget_s=EVALUATE_PEOPLE_S,
+        ),
+    ]
+
+
 def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     from .label_quality import write_label_quality
 
     label = LabelConfig(
         sources=(str(out / "unlabelled"),), idm=str(out / "idm"), out=str(out / "dataset"), verify=False
     )
-    pack = PackConfig(recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC, test_fraction=0.0)
+    pack = PackConfig(
+        recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC, test_fraction=0.0, shard_clips=64
+    )
     quality = out / "label_quality.json"
     return [
         Stage(
@@ -211,7 +252,15 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
             story=story,
             verb="clone",
             settings=CloneConfig(
-                data=(str(out / dataset),), out=str(out / name), minutes=amounts.clone, steps=0, seed=seed
+                data=(str(out / dataset),),
+                out=str(out / name),
+                minutes=amounts.clone,
+                steps=0,
+                # Small batches: in so short a time many steps teach more than smooth ones.
+                batch_size=2,
+                ticks=64,
+                mirror=MIRROR,
+                seed=seed,
             ),
             after=(after,),
             outputs=(out / name,),
@@ -268,20 +317,17 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
     ]  # fmt: skip
 
 
-def _report(config: DemoConfig) -> Stage:
+def _report(config: DemoConfig, after: tuple[str, ...]) -> Stage:
     from .gather import write_report
 
     out = Path(config.out)
-    before = (
-        "eval-idm", "verify", "label-quality", "play-random", "play-clone", "play-clone-true-labels", "play-finetune",
-    )  # fmt: skip
     return Stage(
         name="report",
         title="Write the report",
         story="Every number of it was measured above.",
         function=lambda: write_report(config, out),
         settings=config,
-        after=before,
+        after=after,
         outputs=(out / "report.html", out / "report.json"),
         budget_s=25.0,
     )

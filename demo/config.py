@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError
 
-DEFAULT_HOURS = 0.8
+DEFAULT_HOURS = 0.9
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
 LEAST_MINUTES = 0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
 
@@ -45,6 +45,8 @@ class Amounts:
     finetune: float
     episodes: int
     """Episodes of each score."""
+    people: str
+    """Whose play the IDM is tried on without training: maps of Freedoom's demos, separated by commas."""
 
     @staticmethod
     def of(hours: float) -> Amounts:
@@ -63,6 +65,7 @@ class Amounts:
             validation=round(validation, 3),
             train_idm=round(6.0 * growth, 2),
             clone=round(1.5 * growth, 2),
-            finetune=round(1.0 * growth, 2),
-            episodes=max(2, min(64, round(40 * scale))),
+            finetune=round(0.75 * growth, 2),
+            episodes=max(2, min(64, round(32 * scale))),
+            people="MAP03,MAP22" if scale >= 0.5 else "MAP03",
         )

@@ -59,8 +59,11 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
             "validation": _pile(out / "validation"),
             "heldout": _pile(out / "heldout"),
             "unlabelled": _pile(out / "truth"),
+            "people": _pile(out / "people"),
         },
         "idm": _read(out / "idm_heldout" / "metrics.json"),
+        # Without a C compiler there is no engine that replays people's demos, and no such figures.
+        "idm_people": _read(people) if (people := out / "idm_people" / "metrics.json").exists() else None,
         "label_quality": _read(out / "label_quality.json"),
         # `vidact verify` ends the demo where it finds a problem, so a finished step means that there is none.
         "dataset": _dataset(dataset) | {"verified": any(outcome.name == "verify" for outcome in outcomes)},
@@ -98,7 +101,7 @@ def smaller_video(path: Path) -> bytes:
         made.height = 2 * round(shown.height * made.width / shown.width / 2)
         made.pix_fmt = "yuv420p"
         for frame in source.decode(shown):
-            small = frame.reformat(width=made.width, height=made.height)
+            small = frame.reformat(width=made.width, height=made.height, threads=1)
             small.pict_type = av.video.frame.PictureType.NONE  # else every frame keeps the type that it had
             sink.mux(made.encode(small))
         sink.mux(made.encode(None))

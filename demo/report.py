@@ -14,6 +14,7 @@ from .filmstrip import Strip
 CONTENTS = (
     ("labels", "Labels"),
     ("accuracy", "Accuracy"),
+    ("people", "People"),
     ("confidence", "Confidence"),
     ("dataset", "Dataset"),
     ("agent", "Agent"),
@@ -39,7 +40,8 @@ def render(report: sections.Figures, media: Media) -> str:
         report: the figures, as `report.json` holds them.
         media: pictures and video; they are carried inside the page, which asks for nothing from outside.
     """
-    links = "".join(f'<a href="#{identity}">{name}</a>' for identity, name in CONTENTS)
+    shown = [entry for entry in CONTENTS if entry[0] != "people" or report["idm_people"]]
+    links = "".join(f'<a href="#{identity}">{name}</a>' for identity, name in shown)
     run = report["run"]
     body = "\n".join(
         [
@@ -53,6 +55,7 @@ def render(report: sections.Figures, media: Media) -> str:
             sections.loop(report),
             sections_labels.labels(report, media.strips),
             sections_labels.accuracy(report),
+            sections_labels.people(report),
             sections_labels.confidence(report),
             sections_labels.dataset(report),
             sections_agent.agent(report, media.videos),

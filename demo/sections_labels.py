@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .charts import Bar, Dot, DotRow, Scale, Series, bars, dot_plot, legend, line_plot, number, percent, text
 from .filmstrip import Strip, strip_html
-from .sections import Figures, interval, section
+from .sections import Figures, interval, interval_words, section
 
 METRICS = (
     ("keypress_accuracy", "Keypress accuracy", "share of all key states that are right"),
@@ -125,6 +125,37 @@ def _button_table(idm: Figures) -> str:
         f"{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         '<p class="small">Means over the keys leave out those that the test recordings never press (dimmed).</p>'
         "</details>"
+    )
+
+
+def people(report: Figures) -> str:
+    """The same IDM on people's play, without training on any: how much of what it learned is the script's own."""
+    idm = report["idm_people"]
+    if not idm:
+        return ""
+    metrics = [(name, name, label) for name, label, _ in METRICS]
+    axes = [axis for axis, r2 in idm["mouse_r2"].items() if r2 is not None]  # nobody looked up: no R² of pitch
+    metrics += [(f"mouse_r2.{axis}", axis, f"Mouse R², {text(axis)}") for axis in axes]
+    rows = []
+    for path, name, label in metrics:
+        share = path == "keypress_accuracy"
+        shown = [
+            (percent if share else number)(figures["mouse_r2"].get(name) if name in axes else figures.get(name))
+            for figures in (report["idm"], idm, *(idm["baselines"][base] for base, _, _ in BASELINES))
+        ]
+        within = interval_words(interval(idm, path), 1 if share else 2, share=share)
+        cells = [shown[0], f"<b>{shown[1]}</b>", within, *shown[2:]]
+        rows.append(f"<tr><th>{label}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    heads = ("the script, held out", "people", "", *(f"{meaning}, on people" for _, meaning, _ in BASELINES))
+    play = report["play"]["people"]
+    return section(
+        "people",
+        "On people, without training on any",
+        f"{number(play['minutes'], 1)} minutes of demos that people recorded ({text(', '.join(play['maps']))}), "
+        "replayed in another engine. They turn in steps and never look up or down. What the model lost on the way "
+        "from the script to people is what a little labelled human play would win back.",
+        '<div class="scroll" tabindex="0"><table><thead><tr><th></th>'
+        f"{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>",
     )
 
 

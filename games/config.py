@@ -29,13 +29,16 @@ class RecordDoomConfig:
     jobs: Annotated[int, tyro.conf.arg(aliases=["-j"])] = 0
     """Worker processes; 0 takes one a core."""
     chunk_minutes: float = 1.0
-    """Longest recording in minutes; it is shortened (down to half a minute) where that lets every map have its turn."""
+    """Longest recording in minutes; it is shortened, down to half of one, where that gives every map its turn."""
     width: int = 320
     """Width of the frames in pixels."""
     height: int = 240
     """Height of the frames in pixels."""
     skill: int = 2
     """Doom's difficulty, 1 to 5."""
+    strays_per_minute: float = 0.0
+    """How often the player loses his way for a second or two, into a wall perhaps, and has to find back. From flawless
+    play an agent never learns how to leave a wall (DART, Laskey et al. 2017, disturbs its demonstrators likewise)."""
     immortal: bool = True
     """Damage does not kill the player, so that no time is lost lying dead; otherwise he is revived after a while."""
 
@@ -46,6 +49,8 @@ class RecordDoomConfig:
             raise ConfigError(f"chunk_minutes: {self.chunk_minutes} is not between 0 and 60")
         if self.jobs < 0:
             raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
+        if not 0 <= self.strays_per_minute <= 30:
+            raise ConfigError(f"strays_per_minute: {self.strays_per_minute} is not between 0 and 30")
         if self.skill not in range(1, 6):
             raise ConfigError(f"skill: {self.skill} is not 1 to 5")
         if (self.width, self.height) not in FRAME_SIZES:

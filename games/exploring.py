@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .navigation import CELL, CLIMB, Trigger, WalkGrid
+from .navigation import CELL, CLIMB, NEAR_WALL, Trigger, WalkGrid
 
 VISIT_RADIUS = 288.0  # a place counts as visited once it was looked into from so near: people do not sweep floors
 RAYS = 28
@@ -144,9 +144,13 @@ class Explorer:
         self.route, self.trigger = [], None
         if start is None:
             return
-        goals = ~self.visited & grid.walkable.ravel() & (grid.clearance.ravel() >= 1)
-        cost, parent = grid.search(start, goals, slack=DETOUR, extra=self._turning_cost(start, angle))
-        candidates = np.flatnonzero((cost[:-1] < 1 << 29) & goals)
+        extra = self._turning_cost(start, angle)
+        for room in (NEAR_WALL, 1):  # nooks only where nothing else is left
+            goals = ~self.visited & grid.walkable.ravel() & (grid.clearance.ravel() >= room)
+            cost, parent = grid.search(start, goals, slack=DETOUR, extra=extra)
+            candidates = np.flatnonzero((cost[:-1] < 1 << 29) & goals)
+            if len(candidates):
+                break
         best, best_score = -1, math.inf
         if len(candidates):
             pick = self.rng.permutation(candidates)[:200]

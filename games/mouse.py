@@ -83,7 +83,7 @@ class MouseHand:
             yaw = math.copysign(limit, yaw)
         seconds = (0.12 + 0.075 * math.log2(1 + size / 4)) * rng.uniform(0.85, 1.3) / self.brisk
         self.swings.append(_Swing(yaw, pitch, max(4, round(35 * seconds))))
-        self.pause = self.swings[-1].tics + max(1, round(rng.integers(4, 15) * patience))
+        self.pause = self.swings[-1].tics + max(1, round(rng.integers(2, 9) * patience))
 
     def pursue(self, yaw_rate: float) -> None:
         """Follow something that moves across the view at this rate (degrees a tic) with the hand, a little behind."""

@@ -7,6 +7,7 @@ holds, pauses and misses. What a decision reads is the situation, the things in 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,9 +19,9 @@ from .keyboard import KeyboardHand
 from .mouse import MouseHand
 from .navigation import WalkGrid
 
-PLAYER_VERSION = 3
+PLAYER_VERSION = 4
 DECISION_TICS = 2
-STUCK_TICS = 24
+STUCK_TICS = 14
 STUCK_UNITS = 10.0
 STRAY_NOTICED_TICS = 14
 LIKING = {2: 0.3, 3: 1.0, 4: 1.0, 5: 0.15, 6: 0.8, 7: 0.2}  # how often people take a weapon when they may choose
@@ -59,12 +60,13 @@ class DoomPlayer:
     Args:
         grid: the map as it can be walked.
         seed: of everything that is left to chance; same seed and same game give the same inputs.
+        strays_per_minute: how often the mind wanders (see `_strays`).
     """
 
-    def __init__(self, grid: WalkGrid, seed: int):
+    def __init__(self, grid: WalkGrid, seed: int, *, strays_per_minute: float = 0.0):
         self.rng = rng = np.random.default_rng([seed, 7])
         self.grid = grid
-        self.mouse = MouseHand(rng, brisk=float(rng.uniform(1.05, 1.45)))
+        self.mouse = MouseHand(rng, brisk=float(rng.uniform(0.85, 1.2)))
         self.keyboard = KeyboardHand()
         self.explorer = Explorer(grid, rng)
         self.fighter = Fighter(grid, rng)
@@ -79,7 +81,8 @@ class DoomPlayer:
         self._glance = _Whim(next=self._soon(2, 5))
         self._glance_at = (0.0, 0.0)
         self._rest = _Whim(next=self._soon(8, 20))
-        self._stray = _Whim(next=self._soon(3, 9))
+        self._stray_gap_s = 60 / strays_per_minute if strays_per_minute else math.inf
+        self._stray = _Whim(next=self._next_stray())
         self._stray_to = 0.0
         self._pitch_rest = float(rng.normal(0, 2.5))
         self._burst = _Whim()
@@ -95,6 +98,11 @@ class DoomPlayer:
 
     def _soon(self, low_s: float, high_s: float) -> int:
         return getattr(self, "tic", 0) + round(35 * float(self.rng.uniform(low_s, high_s)))
+
+    def _next_stray(self) -> int:
+        if math.isinf(self._stray_gap_s):
+            return sys.maxsize
+        return self._soon(0.6 * self._stray_gap_s, 1.4 * self._stray_gap_s)
 
     def act(self, s: Situation, monsters: list[Thing] | None) -> Input:
         """The input of this tic; `monsters` may be None unless `looks`."""
@@ -154,7 +162,9 @@ class DoomPlayer:
             return
         way = self.explorer.waypoint(s.x, s.y, s.angle, self.tic)
         if self._rest.until > self.tic or way is None:
-            self._stand_and_look(s, way)
+            self._stand_and_look(s)
+            if way is None and self._rest.until <= self.tic:
+                self._break_free(s)
             return
         if self._rest.next <= self.tic:
             self._rest.until, self._rest.next = self._soon(0.4, 1.4), self._soon(9, 25)
@@ -165,10 +175,10 @@ class DoomPlayer:
         cell = self.grid.index(way.x, way.y)
         self._look_along(s, error, slope, way)
         if self._glance.until <= self.tic and math.dist((s.x, s.y), (way.x, way.y)) > 60:
-            self._pursue(s.angle - error, cell, 2.2)
+            self._pursue(s.angle - error, cell, 0.6)
         # Walking on through a turn is human; only a turn back, or circling round a near point, needs a stop.
         distance = math.dist((s.x, s.y), (way.x, way.y))
-        self._open_way = distance > (40 if self._open_way else 80) and abs(error) < 110
+        self._open_way = distance > (90 if self._open_way else 150) and abs(error) < 70
         near = distance < 80
         release, press = (55, 30) if near else (95, 60)
         keyboard.want("forward", abs(error) < (release if keyboard.is_down("forward") else press))
@@ -183,7 +193,7 @@ class DoomPlayer:
         if self._stray.until <= self.tic:
             if self._stray.next > self.tic or abs(error) > 60:
                 return False
-            self._stray.until, self._stray.next = self._soon(1.0, 2.4), self._soon(6, 14)
+            self._stray.until, self._stray.next = self._soon(1.0, 2.4), self._next_stray()
             self._stray_to = s.angle + float(self.rng.choice([-1, 1]) * self.rng.uniform(10, 80))
         self.keyboard.want("forward", True)
         for key in ("left", "right", "use"):
@@ -227,10 +237,10 @@ class DoomPlayer:
             pitch_error = 0.0
         near = math.dist((s.x, s.y), (way.x, way.y))
         self.mouse.aim(
-            error, pitch_error, dead_zone=4.0 if near > 120 else 8.0, patience=0.4 if abs(error) > 20 else 1.0
+            error, pitch_error, dead_zone=2.5 if near > 120 else 6.0, patience=0.4 if abs(error) > 15 else 1.0
         )
 
-    def _stand_and_look(self, s: Situation, way: Waypoint | None) -> None:
+    def _stand_and_look(self, s: Situation) -> None:
         for key in ("forward", "left", "right", "use"):
             self.keyboard.want(key, False)
         if self._glance.until <= self.tic:
@@ -238,8 +248,6 @@ class DoomPlayer:
             self._glance_at = (s.angle + float(self.rng.normal(0, 45)), float(self.rng.normal(0, 9)))
         yaw, pitch = self._glance_at
         self.mouse.aim(turn_between(s.angle, yaw), s.pitch - pitch, dead_zone=4.0)
-        if way is None and self._rest.until <= self.tic:
-            self._break_free(s)
 
     def _press_switch(self, s: Situation, at: tuple[float, float]) -> None:
         error = turn_between(s.angle, bearing(s.x, s.y, *at))
@@ -271,7 +279,7 @@ class DoomPlayer:
         keyboard = self.keyboard
         keyboard.want("use", False)
         self._glance.until = 0
-        self._open_way = aim.distance > 150
+        self._open_way = aim.distance > 260
         pitch_error = aim.pitch if abs(aim.pitch) > 2.5 + aim.half_width / 2 else 0.0
         self._pursue(s.angle - aim.yaw, -2 - aim.id, 0.0)
         close = abs(aim.yaw) < 4.0 + aim.half_width
@@ -287,8 +295,8 @@ class DoomPlayer:
             "forward", not keyboard.is_down("back") and ahead > 80 and (far or (aim.distance > 170 and self._advance()))
         )
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
-            self._begin_strafe(left, right, 0.45, 1.5)
-            self._strafe.next = self._strafe.until + round(35 * self.rng.uniform(0.1, 0.8))
+            self._begin_strafe(left, right, 0.35, 1.3)
+            self._strafe.next = self._strafe.until + round(35 * self.rng.uniform(0.2, 1.2))
         self._hold_strafe(left, right)
 
     def _advance(self) -> bool:
@@ -304,8 +312,8 @@ class DoomPlayer:
             _, _, left, right = self._room(s)
             if self._strafe.until <= self.tic:
                 if abs(error) < 20 and max(left, right) > 96:
-                    self._begin_strafe(left, right, 0.35, 1.3)
-                self._strafe.next = max(self._strafe.until, self.tic) + round(35 * self.rng.uniform(1, 3.5))
+                    self._begin_strafe(left, right, 0.35, 1.2)
+                self._strafe.next = max(self._strafe.until, self.tic) + round(35 * self.rng.uniform(2, 7))
             self._hold_strafe(left, right)
         else:
             self.keyboard.want("left", False)
@@ -332,7 +340,7 @@ class DoomPlayer:
         """Run or walk for seconds at a time, walk round corners; nobody holds the run key while standing."""
         if self._run_until <= self.tic:
             self._run = not self._run
-            self._run_until = self._soon(3, 9) if self._run else self._soon(1.2, 3)
+            self._run_until = self._soon(2.5, 8) if self._run else self._soon(1.5, 4)
         keyboard = self.keyboard
         moving = any(keyboard.is_down(k) for k in ("forward", "back", "left", "right"))
         keyboard.want("run", self._run and moving and self._open_way, now=not moving)

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..progress import Progress, log
 from .config import RecordDoomConfig
-from .doom_maps import parse_maps, vizdoom_folder
+from .doom_maps import SCENARIOS, parse_maps, vizdoom_folder
 from .tracks import SUFFIX, write_track
 from .workers import record_in_processes
 
@@ -102,7 +102,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         RecordingWriter(out / chunk.name, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
     ):
         enter(game, grid, rng, elsewhere=chunk.number > 0, immortal=config.immortal)
-        player = DoomPlayer(grid, seed)
+        player = DoomPlayer(grid, seed, strays_per_minute=config.strays_per_minute)
         previous_keys: tuple[str, ...] = ()
         previous_buttons: tuple[int, ...] = ()
         dead_tics, unreported = 0, 0
@@ -142,14 +142,18 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
 
 
 def enter(game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere: bool, immortal: bool) -> None:
-    """Bring the player into the world with keys and some weapons: at the map's start, or `elsewhere` at random."""
+    """Bring the player into the world: at the map's start, or `elsewhere` at random.
+
+    On maps of the game with keys and some weapons; a scenario comes with what its player shall have.
+    """
     game.settle()
     if immortal:
         game.command("god")
-    game.command("give keys")
-    for weapon, chance in STARTING_GEAR.items():
-        if rng.random() < chance:
-            game.command(f"give {weapon}")
+    if game.map_name not in SCENARIOS:
+        game.command("give keys")
+        for weapon, chance in STARTING_GEAR.items():
+            if rng.random() < chance:
+                game.command(f"give {weapon}")
     game.command("give ammo")
     if elsewhere:
         s = game.situation()

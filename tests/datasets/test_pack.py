@@ -92,6 +92,14 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, recordings):
     assert read_manifest(out).equals(manifest)
 
 
+def test_threads_change_no_byte(tmp_path, recordings):
+    for threads in (1, 3):
+        pack(config(recordings, tmp_path / str(threads) / "data", shard_clips=1, threads=threads))
+    one, three = ({p.name: p.read_bytes() for p in (tmp_path / n / "data").rglob("*.tar")} for n in ("1", "3"))
+    assert len(one) == 8
+    assert one == three
+
+
 def test_other_recordings_do_not_mix_into_a_dataset(tmp_path, recordings):
     out = str(tmp_path / "data")
     pack(config(recordings / "play0", out, val_fraction=0, test_fraction=0))

@@ -21,6 +21,14 @@ def sample_figures() -> dict[str, Any]:
     button |= {"average_precision": 0.94, "transition_f1": 0.55}
     share = {name: 0.6 / (i + 1) for i, name in enumerate(KEYS)}
     grid = np.linspace(0.05, 1, 20)
+    people = {**scores, "keypress_accuracy": 0.863, "mouse_r2": {"pitch": None, "yaw": 0.61}}
+    people |= {
+        "ci95": {"mouse_r2.yaw": [0.55, 0.66]},
+        "baselines": {
+            base: {**released, "mouse_r2": {"pitch": None, "yaw": 0.0}}
+            for base in ("always_released", "rates", "frame_difference")
+        },
+    }
     return {
         "run": {
             "vidact": "0.1.0",
@@ -34,6 +42,7 @@ def sample_figures() -> dict[str, Any]:
             "labelled": {"minutes": 20.0, "recordings": 40, "maps": [f"E1M{i}" for i in range(1, 9)]},
             "validation": {"minutes": 2.0, "recordings": 4, "maps": ["E4M1"]},
             "heldout": {"minutes": 6.0, "recordings": 8, "maps": ["E2M1", "E3M3", "MAP05", "MAP16"]},
+            "people": {"minutes": 7.1, "recordings": 5, "maps": ["E4M6", "MAP03", "MAP22"]},
             "unlabelled": {"minutes": 40.0, "recordings": 60, "maps": [f"MAP{i:02d}" for i in range(17, 33)]},
         },
         "idm": {
@@ -59,6 +68,7 @@ def sample_figures() -> dict[str, Any]:
                 "mouse_r2.pitch": [0.44, 0.58],
             },
         },
+        "idm_people": people,
         "label_quality": {
             "ticks": 42000,
             "keypress_accuracy": 0.949,
