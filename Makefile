@@ -14,7 +14,7 @@ HOURS ?=
 OUT ?= runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench soak clean
+.PHONY: help setup demo test check format bench soak flink flink-down clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -59,6 +59,12 @@ bench: setup  ## every benchmark; figures go to benchmarks/results/
 
 soak: setup  ## the long runs of the tests
 	@$(BIN)/python -m pytest -m soak --timeout 7200 $(PYTEST_ARGS)
+
+flink: setup  ## build a Flink 1.19 cluster from packages (needs Java 17 and Maven; 700 MB in ~/.cache/vidact) and start it here
+	@deploy/flink/up
+
+flink-down:  ## stop that cluster
+	@deploy/flink/down
 
 clean:  ## remove caches and build products, keep .venv and runs
 	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache; find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
