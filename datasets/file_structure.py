@@ -99,8 +99,9 @@ def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
 
 def _walk_avi(file: int, size: int) -> Structure:
     """Large files are several RIFFs; the list of pictures (`movi`) and its records are entered."""
-    at = 0
+    at = last = 0
     while at + 8 <= size:
+        last = at
         head = os.pread(file, 12, at)
         name, length = head[:4], int.from_bytes(head[4:8], "little")
         if not RIFF_CHUNK.fullmatch(name):
@@ -109,7 +110,8 @@ def _walk_avi(file: int, size: int) -> Structure:
             return Structure(known=False)  # the writer never came back to fill it in
         enter = name == b"RIFF" or (name == b"LIST" and head[8:12] in (b"movi", b"rec "))
         at += 12 if enter else 8 + length + length % 2
-    return Structure(True, missing_bytes=max(at - size, 0))
+    # A length that leads beyond the end: the file is cut, or the length is damaged and all behind it has moved.
+    return Structure(True, missing_bytes=at - size, broken_at=last + 1) if at > size else Structure(True)
 
 
 def _walk_boxes(file: int, size: int) -> Structure:

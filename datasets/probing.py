@@ -24,6 +24,7 @@ from .video_file import canonical_codec, open_video
 
 FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
 COARSE_TOLERANCE_NS = 500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
+MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
 HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
 LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
 
@@ -167,12 +168,14 @@ def _read_packets(
 ) -> _Packets:
     """All packets from the first key frame on, until something cannot be read."""
     found, units = _Packets(), NalUnits(stream)
+    # Of matroska the demuxer tells where a picture's element begins, of others where its data does.
+    head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
     last_dts, highest = None, None
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if structure.broken_at is not None and (packet.pos or 0) + packet.size >= structure.broken_at:
+            if structure.broken_at is not None and _end_of(packet, head_bytes) >= structure.broken_at:
                 break  # the picture just before the break has most likely lost its own end
             found.count += 1
             if found.orientation is None:
@@ -199,7 +202,7 @@ def _read_packets(
         if not found.pts:
             raise VideoError("damaged", path, f"no packet can be read: {error.strerror or error}") from error
         found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
-    if structure.broken_at is not None and not found.broken:
+    if structure.broken_at is not None and not structure.missing_bytes and not found.broken:
         found.broken = (
             f"byte {structure.broken_at:,} and those behind it belong to no part of a {container.format.name}"
         )
@@ -208,6 +211,11 @@ def _read_packets(
             "damaged", path, f"none of its {found.count} pictures is a key frame, where decoding can start"
         )
     return found
+
+
+def _end_of(packet: av.Packet, head_bytes: int) -> int:
+    """Where a picture's data may end in the file; the first byte behind it."""
+    return (packet.pos or 0) + packet.size + head_bytes
 
 
 def _declared_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
