@@ -127,6 +127,7 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         val=(str(out / "validation"),),
         out=str(out / "idm"),
         minutes=amounts.train_idm,
+        mirror_average=True,
         seed=seed,
     )
     evaluate = EvalIDMConfig(

@@ -13,6 +13,7 @@ symmetrical even where its maps are not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from torchvision.transforms.v2 import functional as transforms
 
 from ..datasets.actions import ActionSpec
 from ..errors import ConfigError
+from ..networks.heads import FactoredLogits
 from .config import AugmentConfig
 
 
@@ -110,6 +112,16 @@ class Mirror:
                 order[names.index(one)], order[names.index(other)] = names.index(other), names.index(one)
         return cls(tuple(order), tuple(-1.0 if name in config.mirror_axes else 1.0 for name in spec.axis_names))
 
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Mirror:
+        """The inverse of `asdict`, also after JSON."""
+        return cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
+
     def apply(self, buttons: NDArray[np.uint8], camera: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
         """Buttons [..., K] and camera [..., A] of the mirrored clip."""
         return buttons[..., list(self.button_order)], camera * np.asarray(self.axis_sign, np.float32)
+
+    def apply_logits(self, logits: FactoredLogits) -> FactoredLogits:
+        """Logits of the mirrored clip; the bins of an axis lie evenly around its middle one."""
+        axes = (axis.flip(-1) if sign < 0 else axis for axis, sign in zip(logits.axes, self.axis_sign, strict=True))
+        return FactoredLogits(logits.buttons[..., list(self.button_order)], tuple(axes))

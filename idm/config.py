@@ -249,6 +249,8 @@ class TrainIDMConfig:
     """Part of the recordings held out where no `val` is given (at least one)."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Augmentation of training clips."""
+    mirror_average: bool = False
+    """Label by the mean of what the network says of the picture and of its mirror image: better, at twice the cost."""
     seed: int = 0
     """Of initial weights, clips and augmentation."""
     device: str = "auto"
@@ -277,6 +279,7 @@ class TrainIDMConfig:
         for name in ("rare_balance", "decay_from", "ema_decay"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
         _require(0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
+        _require(not self.mirror_average or self.augment.mirror > 0, "augment.mirror", "above 0 to average", 0)
         _require(self.workers >= 0 and self.threads >= 0, "workers and threads", "at least 0", self.workers)
 
     @property

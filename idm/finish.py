@@ -21,21 +21,16 @@ from .calibration import Calibration
 from .fit_calibration import LabelledWindow, fit
 from .frame_cache import Track
 from .metrics import Figures, Labelling, Sums, Truth, plain
-from .model import InverseDynamicsModel
 from .windows import STRIDE, WindowRunner
 
 BASELINE_PREFIX = "baselines."  # of the tensors in a checkpoint that are not the network's
 
 
 def calibrate(
-    model: InverseDynamicsModel,
-    spec: ActionSpec,
-    tracks: Sequence[Track],
-    positive_weights: NDArray[np.floating],
-    dtype: torch.dtype,
+    runner: WindowRunner, spec: ActionSpec, tracks: Sequence[Track], positive_weights: NDArray[np.floating]
 ) -> tuple[Calibration, dict[str, float | None]]:
     """Fit on validation play; returns the calibration and the headline figures there (slightly flattered by it)."""
-    windows = label_windows(model, tracks, dtype)
+    windows = label_windows(runner, tracks)
     calibration = fit(windows, spec, positive_weights)
     sums = []
     for track in tracks:
@@ -53,9 +48,8 @@ def calibrate(
     return calibration, {name: plain(values[0]) for name, values in figures.headline.items()}
 
 
-def label_windows(model: InverseDynamicsModel, tracks: Sequence[Track], dtype: torch.dtype) -> list[LabelledWindow]:
+def label_windows(runner: WindowRunner, tracks: Sequence[Track]) -> list[LabelledWindow]:
     """Run the network over whole recordings."""
-    runner = WindowRunner(model, dtype)
     windows = []
     with Progress(
         "Looking at validation play", total=sum(track.num_ticks for track in tracks), unit="ticks"

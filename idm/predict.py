@@ -16,6 +16,7 @@ from ..datasets.actions import ActionSpec
 from ..errors import CheckpointError
 from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
 from ..training.precision import pick_device, resolve_precision
+from .augment import Mirror
 from .calibration import Calibration
 from .config import IDMConfig
 from .finish import network_state
@@ -50,6 +51,7 @@ class Predictor:
         calibration: of its logits.
         sha256: the checkpoint's digest.
         dtype: of matrix products.
+        mirror: to average over the picture and its mirror image.
     """
 
     def __init__(
@@ -60,10 +62,11 @@ class Predictor:
         *,
         sha256: str = "",
         dtype: torch.dtype = torch.float32,
+        mirror: Mirror | None = None,
     ):
         self.model, self.spec, self.calibration, self.sha256 = model, spec, calibration, sha256
         self.radius = model.radius
-        self._runner = WindowRunner(model, dtype)
+        self._runner = WindowRunner(model, dtype, mirror=mirror)
         self.device = self._runner.device
 
     @classmethod
@@ -97,6 +100,7 @@ class Predictor:
             Calibration.from_dict(checkpoint.config["calibration"]),
             sha256=checkpoint.sha256,
             dtype=resolve_precision(precision, where),
+            mirror=Mirror.from_dict(mirror) if (mirror := checkpoint.config.get("mirror")) else None,
         )
 
     def frame_range(self, keep: Range, stretch: Range) -> Range:

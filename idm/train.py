@@ -30,12 +30,14 @@ from ..training.log import MetricsLog
 from ..training.precision import autocast, pick_device, resolve_precision
 from ..training.resume import Snapshots
 from ..training.schedule import Budget, Schedule, set_learning_rate
+from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
 from .config import TrainIDMConfig
 from .finish import calibrate, fit_baselines
 from .frame_cache import Track, open_tracks
 from .loss import FactoredLoss, LossParts, positive_weights
 from .model import InverseDynamicsModel
+from .windows import WindowRunner
 
 
 def train_idm(config: TrainIDMConfig) -> int:
@@ -53,7 +55,9 @@ def train_idm(config: TrainIDMConfig) -> int:
     trainer = Trainer(config, spec, tracks, device)
     trainer.run()
     model = trainer.averaged_model()
-    calibration, figures = calibrate(model, spec, val_tracks, trainer.positive_weights, trainer.dtype)
+    mirror = Mirror.of(config.augment, spec) if config.mirror_average else None
+    runner = WindowRunner(model, trainer.dtype, mirror=mirror)
+    calibration, figures = calibrate(runner, spec, val_tracks, trainer.positive_weights)
     tensors, settings = fit_baselines([track for track in tracks if track.phase == 0], spec)
     save_checkpoint(
         out,
@@ -72,6 +76,7 @@ def train_idm(config: TrainIDMConfig) -> int:
             },
             "metrics": {"validation": figures},
             "calibration": calibration.to_dict(),
+            "mirror": mirror and asdict(mirror),
             "baselines": settings,
         },
     )

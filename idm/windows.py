@@ -19,7 +19,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..networks.heads import FactoredLogits
 from ..training.precision import autocast
+from .augment import Mirror
 from .model import InverseDynamicsModel
 
 WINDOW = 128
@@ -69,11 +71,15 @@ class WindowRunner:
     Args:
         model: in evaluation mode, on its device.
         dtype: of matrix products.
+        mirror: what a mirrored picture means for the actions, to average over the picture and its mirror image.
     """
 
-    def __init__(self, model: InverseDynamicsModel, dtype: torch.dtype = torch.float32):
+    def __init__(
+        self, model: InverseDynamicsModel, dtype: torch.dtype = torch.float32, *, mirror: Mirror | None = None
+    ):
         self.model = model
         self.dtype = dtype
+        self.mirror = mirror
         self.device = next(model.parameters()).device
 
     def run(
@@ -100,11 +106,16 @@ class WindowRunner:
 
     @torch.inference_mode()
     def _chunk(self, chunk: int, buffer: _FrameBuffer, stretch: Range) -> Tensor | None:
-        """Vectors [1, 64, D] of a chunk of the grid, or None where it lies outside the stretch."""
+        """Vectors [1, 64, D] of a chunk of the grid, with those of its mirror image [2, 64, D] if that is wanted.
+
+        None where it lies outside the stretch.
+        """
         start, end, radius = chunk * STRIDE, (chunk + 1) * STRIDE, self.model.radius
         if end <= stretch[0] or start >= stretch[1]:
             return None
         frames = torch.from_numpy(buffer.take(start - radius, end + radius))[None]  # (1, 64 + 2r, H, W, 3)
+        if self.mirror is not None:
+            frames = torch.cat([frames, frames.flip(3)])
         with autocast(self.device, self.dtype):
             return self.model.features(frames.to(self.device)).float()
 
@@ -116,12 +127,15 @@ class WindowRunner:
         if some is None:
             raise ValueError(f"window {window} does not touch its stretch {stretch}")
         empty = torch.zeros_like(some)
-        features = torch.cat([empty if part is None else part for part in (before, after)], dim=1)  # (1, 128, D)
+        features = torch.cat([empty if part is None else part for part in (before, after)], dim=1)  # (1 or 2, 128, D)
         first_tick = window * STRIDE
         ticks = np.arange(first_tick, first_tick + WINDOW)
         present = (ticks >= stretch[0]) & (ticks < stretch[1])
         with autocast(self.device, self.dtype):
-            logits = self.model.forward_windows(features, torch.from_numpy(present)[None].to(self.device))
+            seen = torch.from_numpy(present).expand(len(features), -1)
+            logits = self.model.forward_windows(features, seen.to(self.device))
+        if self.mirror is not None:
+            logits = _mean_of_both(logits, self.mirror)
         return WindowLogits(
             first_tick=first_tick,
             keep=(max(keep[0] - first_tick, EDGE), min(keep[1] - first_tick, EDGE + STRIDE)),
@@ -129,6 +143,14 @@ class WindowRunner:
             buttons=logits.buttons[0].float().cpu().numpy(),
             axes=tuple(axis[0].float().cpu().numpy() for axis in logits.axes),
         )
+
+
+def _mean_of_both(logits: FactoredLogits, mirror: Mirror) -> FactoredLogits:
+    """[2, T, …], of a picture and its mirror image ► [1, T, …]."""
+    plain = FactoredLogits(logits.buttons[:1], tuple(axis[:1] for axis in logits.axes))
+    mirrored = mirror.apply_logits(FactoredLogits(logits.buttons[1:], tuple(axis[1:] for axis in logits.axes)))
+    axes = tuple((a.float() + b.float()) / 2 for a, b in zip(plain.axes, mirrored.axes, strict=True))
+    return FactoredLogits((plain.buttons.float() + mirrored.buttons.float()) / 2, axes)
 
 
 class _FrameBuffer:

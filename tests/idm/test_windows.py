@@ -9,7 +9,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.datasets.actions import ActionSpec
+from vidact.idm.augment import Mirror
 from vidact.idm.calibration import Calibration
+from vidact.idm.config import AugmentConfig
 from vidact.idm.model import InverseDynamicsModel
 from vidact.idm.predict import Predictor
 from vidact.idm.windows import STRIDE, WINDOW, WindowRunner, frame_range, window_of
@@ -96,6 +98,22 @@ def test_shared_vectors_equal_the_plain_computation(predictor: Predictor, toy_sp
     assert [window.first_tick for window in windows] == [64]
     np.testing.assert_allclose(windows[0].buttons, expected.buttons[0].numpy(), atol=1e-4)
     np.testing.assert_allclose(windows[0].axes[0], expected.axes[0][0].numpy(), atol=1e-4)
+
+
+def test_the_mean_over_the_mirror_image_is_the_same_for_a_mirrored_video(
+    predictor: Predictor, toy_spec: ActionSpec
+) -> None:
+    mirror = Mirror.of(AugmentConfig(mirror_buttons=(), mirror_axes=toy_spec.axis_names[:1]), toy_spec)
+    runner = WindowRunner(predictor.model, mirror=mirror)
+    frames = toy_play(150, 4)[0]
+    mirrored = np.ascontiguousarray(frames[:, :, ::-1])
+    one, other = (list(runner.run([clip], start=0, stretch=(0, 150), keep=(0, 150))) for clip in (frames, mirrored))
+    plain = list(WindowRunner(predictor.model).run([frames], start=0, stretch=(0, 150), keep=(0, 150)))
+    for here, there, alone in zip(one, other, plain, strict=True):
+        kept = slice(*here.keep)
+        assert np.allclose(here.buttons[kept], there.buttons[kept], atol=1e-4)
+        assert np.allclose(here.axes[0][kept], there.axes[0][kept, ::-1], atol=1e-4)
+        assert not np.allclose(here.axes[0][kept], alone.axes[0][kept], atol=1e-2)
 
 
 def test_missing_frames_are_an_error(predictor: Predictor) -> None:
