@@ -6,6 +6,7 @@ import { post } from "./api";
 import { CleanPage } from "./clean/CleanPage";
 import { Audit, People } from "./pages/Admin";
 import { Help } from "./pages/Help";
+import { eventKey, keyOf } from "./keys";
 import { History } from "./pages/History";
 import { Home } from "./pages/Home";
 import { Login, Setup } from "./pages/Login";
@@ -77,6 +78,14 @@ function Routed({ where }: { where: string }) {
 }
 
 function Top({ where }: { where: string }) {
+  useEffect(() => {
+    const help = (event: KeyboardEvent): void => {
+      const typing = (event.target as HTMLElement).closest?.("input, textarea, select, dialog[open], [data-command]");
+      if (!typing && eventKey(event) === keyOf("help")) go("/help");
+    };
+    window.addEventListener("keydown", help);
+    return () => window.removeEventListener("keydown", help);
+  }, []);
   const leave = async (): Promise<void> => {
     await post("/api/logout").catch(() => {});
     signIn(null);

@@ -142,3 +142,24 @@ export function when(ms: number | null): string {
   if (!ms) return "–";
   return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
+
+/** What the timeline's colours and shapes mean. */
+export function ColourKey() {
+  const entries: [string, string][] = [
+    ["ghost", "grey, as tall as it is likely: what the model thinks"],
+    ["held", "green: held, and the model said so"],
+    ["added", "orange: held, because somebody said so"],
+    ["removed", "orange outline: the model said held, somebody released it"],
+    ["doubt", "orange above the lanes: the model was unsure; green once accepted, grey once marked as not to tell"],
+    ["novalue", "struck through in red: no label here"],
+  ];
+  return (
+    <ul class="colourkey">
+      {entries.map(([kind, text]) => (
+        <li>
+          <i class={kind} aria-hidden="true" /> {text}
+        </li>
+      ))}
+    </ul>
+  );
+}

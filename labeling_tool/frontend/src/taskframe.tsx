@@ -7,7 +7,7 @@ import { closePictures } from "./bundle";
 import { commandsOf, keyName, keyOf, type Scope } from "./keys";
 import { claimFirst, openTask, prepareNext, type Next, type Opened } from "./loading";
 import { OperationLog } from "./oplog";
-import { Button, Dialog, Input, Key, Link, when } from "./parts";
+import { Button, ColourKey, Dialog, Input, Key, Link, when } from "./parts";
 import { go, guardLeaving, isStaff, person, say, useStore } from "./session";
 
 export interface TaskState {
@@ -432,6 +432,12 @@ export function KeysDialog({ scope, instructions, onClose }: { scope: Scope; ins
             </dl>
           </section>
         ))}
+        {scope === "review" ? (
+          <section>
+            <h3>Colours</h3>
+            <ColourKey />
+          </section>
+        ) : null}
         {scope === "review" ? (
           <section>
             <h3>Lanes</h3>

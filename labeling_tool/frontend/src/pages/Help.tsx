@@ -1,7 +1,7 @@
 // Every key on one page.
 
 import { commandsOf, keyName, keyOf, type Scope } from "../keys";
-import { Link } from "../parts";
+import { ColourKey, Link } from "../parts";
 
 function Table({ scope, title }: { scope: Scope; title: string }) {
   return (
@@ -46,6 +46,10 @@ export function Help() {
         <p>
           <Link to="/tour">Take the tour</Link> · <Link to="/settings">change keys</Link>
         </p>
+      </section>
+      <section class="panel">
+        <h2>Colours of action review</h2>
+        <ColourKey />
       </section>
       <Table scope="review" title="Keys of action review" />
       <Table scope="clean" title="Keys of clean or not" />
