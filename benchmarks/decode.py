@@ -128,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=30, help="length of the videos that it makes")
+    parser.add_argument("--seconds", type=int, default=60, help="length of the videos that it makes")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "decode.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Memory while a long video is probed and decoded: `python benchmarks/long_video.py [--minutes 120]`.
+"""Memory while a long video is probed and decoded: `python benchmarks/long_video.py [--minutes 60]`.
 
 The video is one minute of bar codes, copied packet by packet behind itself. Resident memory is told after the probe and
 after each tenth of the ticks; it must not grow with the length. Figures go to results/long_video.json.
@@ -25,7 +25,7 @@ BAR_MB = 32  # more than this between the first tenth and the last would be a le
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=int, default=120)
+    parser.add_argument("--minutes", type=int, default=60)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "long_video.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
