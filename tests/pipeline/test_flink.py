@@ -1,0 +1,189 @@
+"""The job on a real Flink cluster: the bytes of a plain loop, also when workers and task managers are killed.
+
+The cluster is started from what `make flink` built, on ports of its own, and stopped afterwards. Nothing is built by a
+test, unless VIDACT_REQUIRE names `java`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from vidact.datasets.commits import committed_shards
+from vidact.pipeline import job, probing
+from vidact.pipeline.config import LabelConfig, LayoutConfig
+from vidact.pipeline.engine import Worker, open_tasks
+from vidact.pipeline.job import run_label
+from vidact.pipeline.plan import Plan, make_plan
+from vidact.pipeline.runfolder import RunFolder
+from vidact.pipeline.settings import WorkerSettings
+
+from ..requirements import require
+from .conftest import moving_picture, write_video
+
+pytestmark = pytest.mark.soak  # a cluster's start and two recoveries take a minute of processor time
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "flink"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+ROOT = Path(os.environ.get("FLINK_ROOT") or CACHE / "vidact" / "flink")
+HZ = Fraction(35, 2)
+LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
+
+
+class Cluster:
+    """Two task managers and a pool of Python workers, on free ports."""
+
+    def __init__(self, run: Path):
+        self.run = run
+        with socket.socket() as a, socket.socket() as b, socket.socket() as c:
+            for one in (a, b, c):
+                one.bind(("127.0.0.1", 0))
+            ports = [str(one.getsockname()[1]) for one in (a, b, c)]
+        names = dict(zip(("FLINK_PORT", "FLINK_RPC", "WORKER_PORT"), ports, strict=True))
+        self.env = os.environ | names | {"FLINK_RUN": str(run), "FLINK_ROOT": str(ROOT), "PYTHON": sys.executable}
+        self.up()
+
+    def up(self) -> None:
+        """Start what is not running."""
+        subprocess.run([DEPLOY / "up"], env=self.env, check=True, stdout=subprocess.DEVNULL)
+
+    def down(self) -> None:
+        subprocess.run([DEPLOY / "down"], env=self.env, check=False, stdout=subprocess.DEVNULL)
+
+    def workers(self) -> list[int]:
+        """The Python workers: children of the pool."""
+        pool = int((self.run / "pids" / "workers.pid").read_text())
+        threads = Path(f"/proc/{pool}/task").iterdir()
+        return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+
+    def task_managers(self) -> list[int]:
+        pids = (self.run / "pids" / "flink-vidact-taskexecutor.pid").read_text().split()
+        return [int(pid) for pid in pids if Path(f"/proc/{pid}").exists()]
+
+    def kill(self, what: str, rng: random.Random) -> bool:
+        """Kill one of the workers or task managers; a task manager is started in its place."""
+        pids = self.workers() if what == "worker" else self.task_managers()
+        if not pids:
+            return False
+        victim = rng.choice(pids)
+        os.kill(victim, signal.SIGKILL)
+        if what == "task manager":
+            while Path(f"/proc/{victim}").exists():
+                time.sleep(0.02)
+            self.up()
+        return True
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    require("java")
+    if not (ROOT / "job-server.jar").exists() and "java" not in os.environ.get("VIDACT_REQUIRE", "").split(","):
+        require("mvn")
+        pytest.skip("Flink is not built here; `make flink` does it, or `deploy/flink/build`")
+    cluster = Cluster(tmp_path_factory.mktemp("flink"))
+    yield cluster
+    cluster.down()
+
+
+@pytest.fixture(scope="module")
+def many_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six videos, 16 shards of 256 ticks or less."""
+    folder = tmp_path_factory.mktemp("many")
+    for seed in range(6):
+        write_video(folder / f"{seed}.mp4", moving_picture(780 + 60 * seed, seed=seed))
+    (folder / "garbage.mp4").write_bytes(b"this is no video" * 1000)
+    return folder
+
+
+def start(cluster: Cluster, videos: Path, idm: str, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "vidact.cli", "label", str(videos), "--idm", idm, "--out", str(out)]
+    command += ["--device", "cpu", "--layout.val-fraction", "0", "--config", str(cluster.run / "label.yaml")]
+    command += ["--layout.segment-ticks", "256", "--layout.shard-ticks", "256"]
+    with open(out.parent / "said", "wb") as said:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+
+
+def contents(dataset: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What a plain loop over the same plan writes."""
+
+    def plain(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
+        worker = Worker(settings)
+        for task in open_tasks(settings):
+            worker.label(task)
+        worker.close()
+
+    out = tmp_path_factory.mktemp("plain") / "data"
+    config = LabelConfig(sources=(str(many_videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=LAYOUT)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "label_shards", plain)
+        assert run_label(config) == 0
+    return contents(out)
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        pytest.param(2, marks=pytest.mark.timeout(1500)),
+        pytest.param(10, marks=pytest.mark.timeout(3600)),
+    ],
+)
+def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fixtures
+    cluster: Cluster, many_videos: Path, idm: str, calm: dict[str, bytes], tmp_path: Path, count: int
+) -> None:
+    rng, kills, rounds = random.Random(count), Counter[str](), 0
+    while kills.total() < count:
+        out = tmp_path / str(rounds) / "data"
+        out.parent.mkdir()
+        process = start(cluster, many_videos, idm, out)
+        seen = 0
+        try:
+            while process.poll() is None:
+                time.sleep(0.02)
+                done = len(committed_shards(str(out)))
+                if seen < done < 16 and kills.total() < count:
+                    seen = done  # the next kill waits for work that was done after this one
+                    what = ("worker", "task manager")[kills.total() % 2]
+                    kills[what] += cluster.kill(what, rng)
+        finally:
+            process.terminate()  # where the test was stopped
+        said = (out.parent / "said").read_text()
+        assert process.returncode == 0, said
+        deadline = time.monotonic() + 60
+        while cluster.workers() and time.monotonic() < deadline:  # those of a killed task manager end by themselves
+            time.sleep(0.1)
+        assert not cluster.workers()
+        assert contents(out) == calm, f"round {rounds}, after {dict(kills)}:\n{said}"
+        rounds += 1
+    print(f"{dict(kills)} in {rounds} jobs")
+
+
+@pytest.mark.timeout(900)
+def test_probing_on_the_cluster(
+    cluster: Cluster, many_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "FEW", 0)
+    options = yaml.safe_load((cluster.run / "label.yaml").read_text())
+
+    def plan(name: str, **on: Any) -> Plan:
+        return make_plan([str(many_videos)], str(tmp_path / name), tick_hz=HZ, layout=LAYOUT, workers=2, **on)
+
+    there = plan("flink", runner=options["runner"], beam_options=options["beam_options"])
+    assert there == plan("local")
+    assert not (tmp_path / "flink" / probing.FOLDER).exists()
