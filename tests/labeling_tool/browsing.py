@@ -64,6 +64,13 @@ def code(page: Any, selector: str = "#picture") -> int:
     return int(page.evaluate(READ_CODE, selector))
 
 
+def frame_and_code(page: Any) -> tuple[int, int]:
+    """Both at the same moment: the frame that the page says it shows, and the one in the pixels."""
+    script = f"() => [Number(document.querySelector('.timeline').dataset.frame), ({READ_CODE})('#picture')]"
+    said, shown = page.evaluate(script)
+    return int(said), int(shown)
+
+
 def until(condition: Any, timeout_s: float = 30.0) -> None:
     """Wait for something that is not on the page."""
     end = time.monotonic() + timeout_s

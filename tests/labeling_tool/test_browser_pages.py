@@ -17,6 +17,11 @@ CHECK = """async () => {
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(" | ")}`);
 }"""
 
+# Parts of the page of sixteen that do not fit on the screen.
+TOO_LARGE = """() => [...document.querySelectorAll(".grid, .cell, .tag, .choice")]
+  .filter((part) => part.getBoundingClientRect().bottom > innerHeight)
+  .map((part) => part.className)"""
+
 
 def press(page: Any, *keys: str) -> None:
     for key in keys:
@@ -37,13 +42,14 @@ def axe(page: Any, where: str) -> None:
 def test_clean_or_not_by_keyboard_alone(chromium: Any, review: Review) -> None:
     """The grid and the single frame show the right frames; labels, reasons, ranges, undo, the rest of the page."""
     page = sign_in(chromium, review.url, "eve")
-    start_work(page, review.url, "Clean or not: film", ".clean")
+    start_work(page, review.url, "Clean or not: film", ".clean-page")
     codes = [code(page, f".cell:nth-child({i + 1}) canvas") for i in range(16)]
     assert codes == review.clean_numbers[:16]
     press(page, "1", "1", "q", "3", "4")
-    assert page.get_attribute(".clean", "data-frame") == "5"
+    assert page.get_attribute(".clean-page", "data-frame") == "5"
     press(page, "i", "ArrowDown", "o", "3")  # frames 5 to 9 in one
     saved(page, 6)
+    assert page.evaluate(TOO_LARGE) == []
     press(page, "z")
     saved(page, 7)
     press(page, "g")
@@ -53,11 +59,11 @@ def test_clean_or_not_by_keyboard_alone(chromium: Any, review: Review) -> None:
         assert page.get_attribute(".big", "data-frame") == str(at)
         assert code(page, ".big canvas") == review.clean_numbers[at]
     press(page, "Home", "Enter", "Enter")  # what is left of both pages is clean
-    page.wait_for_selector(".clean [aria-valuenow='100']")
+    page.wait_for_selector(".clean-page [aria-valuenow='100']")
     axe(page, "clean or not, single")
     press(page, "g")
     axe(page, "clean or not, grid")
-    assignment = page.get_attribute(".clean", "data-assignment")
+    assignment = page.get_attribute(".clean-page", "data-assignment")
     looked_at(page)
     press(page, "f")
     page.wait_for_selector("article")
@@ -199,7 +205,7 @@ def test_the_tour_is_made_of_real_tasks(chromium: Any, practice_server: Server) 
     press(page, "f", "f")
     page.wait_for_selector("#next-lesson")
     page.click("#next-lesson")
-    page.wait_for_selector(".clean")
+    page.wait_for_selector(".clean-page")
     for answer in ["1", "1", "q", "1", "w", "1", "3", "1", "q", "e", "1", "3"]:
         press(page, answer)
     step(3)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.labeling_tool import barcodes
-from tests.labeling_tool.browsing import code, frame, looked_at, saved, sign_in, start_work, until
+from tests.labeling_tool.browsing import code, frame, frame_and_code, looked_at, saved, sign_in, start_work, until
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.datasets import make_dataset
 from tests.labeling_tool.running import PASSWORD, Script, Server
@@ -27,10 +27,10 @@ def walk(page: Any, numbers: list[int], steps: int, seed: int) -> int:
     """Step, jump and seek at random; the number of frames whose pixels or number were wrong."""
     rng, at, wrong = random.Random(seed), frame(page), 0
     last = 63
+    box = page.locator("#lanes").bounding_box()
     for _ in range(steps):
         move = rng.choice(["ArrowRight", "ArrowLeft", ".", ",", "PageDown", "PageUp", "Home", "End", "click"])
         if move == "click":
-            box = page.locator("#lanes").bounding_box()
             at = rng.randrange(64)
             x = 136 + (at + 0.5) / 64 * (box["width"] - 144)
             page.mouse.click(box["x"] + x, box["y"] + 52)  # the row of uncertainty: clicking there only seeks
@@ -47,7 +47,7 @@ def walk(page: Any, numbers: list[int], steps: int, seed: int) -> int:
                 "End": 99,
             }
             at = min(last, max(0, at + step[move]))
-        wrong += frame(page) != at or code(page) != numbers[at]
+        wrong += frame_and_code(page) != (at, numbers[at])
     return wrong
 
 

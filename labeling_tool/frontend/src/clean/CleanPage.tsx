@@ -75,7 +75,7 @@ export function CleanPage({ state }: { state: TaskState }) {
 
   const { data } = state.opened;
   return (
-    <div class="clean" data-task={data.task.id} data-assignment={data.assignment.id} data-frame={model.frame}>
+    <div class="clean-page" data-task={data.task.id} data-assignment={data.assignment.id} data-frame={model.frame}>
       <TaskHeader control={control}>
         <span class="progressline">
           <Bar share={1 - model.open / model.frames} label="Frames with a label" tone="held" />
