@@ -29,7 +29,7 @@ $(STAMP): pyproject.toml constraints.txt
 	if [ ! -x $(BIN)/python ]; then echo "making $(VENV) with $$($$py --version)"; $$py -m venv $(VENV); fi
 	@$(BIN)/python -m pip install --quiet --upgrade pip
 	@echo "installing vidact[$(EXTRAS)] into $(VENV) (a few minutes the first time)"
-	@$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
 # The labelling tool's pages are bundled by node: the system's, else the one that PyPI ships.

@@ -33,16 +33,16 @@ MIRROR = ("left:right",)  # Doom's rules are the same on both sides
 
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
-RECORD_S = (4.0, 4.0)
-TRAIN_IDM_S = (10.0, 1.5)  # decoding and calibration, beside the minutes of training themselves
+RECORD_S = (4.0, 3.8)
+TRAIN_IDM_S = (12.0, 1.2)  # decoding and calibration, beside the minutes of training themselves
 EVALUATE_S = (12.0, 2.0)
-RECORD_PEOPLE_S, EVALUATE_PEOPLE_S = 25.0, 25.0
-LABEL_S = (20.0, 2.1)
+RECORD_PEOPLE_S, EVALUATE_PEOPLE_S = 15.0, 15.0
+LABEL_S = (20.0, 1.7)
 VERIFY_S = (3.0, 0.1)
-COMPARE_S = (5.0, 0.5)
-PACK_S = (5.0, 1.7)
+COMPARE_S = (3.0, 0.1)
+PACK_S = (4.0, 0.9)
 TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
-PLAY_S = (8.0, 2.0)  # so much for each episode, not minute
+PLAY_S = (8.0, 1.3)  # so much for each episode, not minute
 
 
 def run_demo(config: DemoConfig) -> int:
