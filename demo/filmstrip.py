@@ -44,6 +44,15 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Film:
+    """An episode to be watched on the page."""
+
+    mp4: bytes
+    poster: bytes = b""
+    """A JPEG that is shown until somebody plays it."""
+
+
 def strip_image(frames: np.ndarray, count: int = FRAMES_SHOWN) -> bytes:
     """JPEG of `count` frames side by side, evenly spread over `frames` (uint8 [T, H, W, 3])."""
     from PIL import Image

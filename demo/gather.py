@@ -15,6 +15,7 @@ from .. import __version__
 from ..games.tasks import TASKS
 from ..training.log import METRICS_FILE, read_metrics
 from .config import DemoConfig
+from .filmstrip import Film, strip_image
 from .report import Media, render
 from .stages import Outcome
 
@@ -85,27 +86,30 @@ def pictures(out: Path) -> Media:
     films = {name: out / "play" / name / "episode.mp4" for name in FILMED}
     return Media(
         strips=labelled_strips(out / "dataset", out / "truth", STRIPS),
-        videos={name: smaller_video(path) for name, path in films.items() if path.exists()},
+        films={name: film_of(path) for name, path in films.items() if path.exists()},
     )
 
 
-def smaller_video(path: Path) -> bytes:
-    """The video, encoded again with fewer bytes."""
+def film_of(path: Path) -> Film:
+    """The video, encoded again with fewer bytes, and its middle picture."""
     import av
 
     target = io.BytesIO()
+    poster = b""
     with av.open(str(path)) as source, av.open(target, "w", format="mp4") as sink:
         shown = source.streams.video[0]
         made = sink.add_stream("libx264", rate=shown.average_rate, options=FILM_OPTIONS)
         made.width = min(FILM_WIDTH, shown.width)
         made.height = 2 * round(shown.height * made.width / shown.width / 2)
         made.pix_fmt = "yuv420p"
-        for frame in source.decode(shown):
+        for number, frame in enumerate(source.decode(shown)):
             small = frame.reformat(width=made.width, height=made.height, threads=1)
             small.pict_type = av.video.frame.PictureType.NONE  # else every frame keeps the type that it had
             sink.mux(made.encode(small))
+            if number == shown.frames // 2:
+                poster = strip_image(small.to_ndarray(format="rgb24", threads=1)[None], 1)
         sink.mux(made.encode(None))
-    return target.getvalue()
+    return Film(mp4=target.getvalue(), poster=poster)
 
 
 def _outcomes(out: Path) -> list[Outcome]:

@@ -9,7 +9,7 @@ from string import Template
 from ..progress import duration
 from . import sections, sections_agent, sections_labels
 from .charts import text
-from .filmstrip import Strip
+from .filmstrip import Film, Strip
 
 CONTENTS = (
     ("labels", "Labels"),
@@ -29,8 +29,8 @@ class Media:
 
     strips: list[Strip] = field(default_factory=list)
     """Stretches of the labelled dataset."""
-    videos: dict[str, bytes] = field(default_factory=dict)
-    """An episode (mp4) of some agents, by their names in the report."""
+    films: dict[str, Film] = field(default_factory=dict)
+    """An episode of some agents, by their names in the report."""
 
 
 def render(report: sections.Figures, media: Media) -> str:
@@ -58,7 +58,7 @@ def render(report: sections.Figures, media: Media) -> str:
             sections_labels.people(report),
             sections_labels.confidence(report),
             sections_labels.dataset(report),
-            sections_agent.agent(report, media.videos),
+            sections_agent.agent(report, media.films),
             sections_agent.curves(report),
             sections.time(report),
             sections.environment(report),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .charts import Dot, DotRow, Scale, Series, dot_plot, line_plot, number, text
-from .filmstrip import data_uri
+from .filmstrip import Film, data_uri
 from .sections import Figures, compare, section
 
 AGENTS = (
@@ -16,8 +16,8 @@ AGENTS = (
 LABELS = {name: label for name, label, _, _ in AGENTS}
 
 
-def agent(report: Figures, videos: dict[str, bytes]) -> str:
-    """Scores of all agents on the same seeds, and videos of some of them by name."""
+def agent(report: Figures, films: dict[str, Film]) -> str:
+    """Scores of all agents on the same seeds, and films of some of them by name."""
     shown = [(report[name], label, kind, note) for name, label, kind, note in AGENTS]
     ends = [end for figures, *_ in shown for end in figures["ci95"]]
     scale = Scale.over([0.0, *ends])
@@ -37,11 +37,12 @@ def agent(report: Figures, videos: dict[str, bytes]) -> str:
         f"and the fine-tuned agent is {compare(tuned, clone)} the clone (“not clearly apart” means that the intervals "
         "overlap)."
     )
-    films = "".join(
-        f'<figure><video controls loop muted playsinline preload="metadata" src="{data_uri(video, "video/mp4")}">'
-        f"</video><figcaption>{LABELS[name]}: its first episode, score {number(report[name]['scores'][0], 1)}."
+    figures = "".join(
+        f'<figure><video controls loop muted playsinline preload="metadata" src="{data_uri(film.mp4, "video/mp4")}"'
+        f' poster="{data_uri(film.poster, "image/jpeg")}"></video>'
+        f"<figcaption>{LABELS[name]}: its first episode, score {number(report[name]['scores'][0], 1)}."
         "</figcaption></figure>"
-        for name, video in videos.items()
+        for name, film in films.items()
     )
     return section(
         "agent",
@@ -49,7 +50,7 @@ def agent(report: Figures, videos: dict[str, bytes]) -> str:
         f"Task “{text(clone['task'])}”: {text(clone['about'])} Mean score of {clone['episodes']} episodes each, on the "
         f"same seeds, with a 95&nbsp;% interval. {words}",
         dot_plot(rows, scale),
-        f'<div class="episodes">{films}</div>' if films else "",
+        f'<div class="episodes">{figures}</div>' if films else "",
     )
 
 

@@ -143,10 +143,17 @@ def people(report: Figures) -> str:
             (percent if share else number)(figures["mouse_r2"].get(name) if name in axes else figures.get(name))
             for figures in (report["idm"], idm, *(idm["baselines"][base] for base, _, _ in BASELINES))
         ]
-        within = interval_words(interval(idm, path), 1 if share else 2, share=share)
+        within = interval_words(interval(idm, path), 1 if share else 2, share=share).removeprefix("95&nbsp;% interval ")
         cells = [shown[0], f"<b>{shown[1]}</b>", within, *shown[2:]]
         rows.append(f"<tr><th>{label}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
-    heads = ("the script, held out", "people", "", *(f"{meaning}, on people" for _, meaning, _ in BASELINES))
+    heads = (
+        "the script, held out",
+        "people",
+        "95&nbsp;% interval",
+        "always released",
+        "random presses",
+        "linear model",
+    )
     play = report["play"]["people"]
     return section(
         "people",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from vidact.demo.filmstrip import Strip
+from vidact.demo.filmstrip import Film, Strip
 from vidact.demo.report import Media
 
 KEYS = ("forward", "back", "left", "right", "run", "attack", "use")
@@ -162,4 +162,4 @@ def sample_media(video: bytes = b"") -> Media:
         true_camera=camera,
         confidence=np.clip(draw.normal(0.7, 0.1, ticks), 0, 1),
     )
-    return Media(strips=[strip, strip], videos={"clone": video} if video else {})
+    return Media(strips=[strip, strip], films={"clone": Film(mp4=video, poster=b"\xff\xd8")} if video else {})
