@@ -27,6 +27,8 @@ Run = Callable[["Words"], "int | None"]
 
 EXIT_MISTAKE = ConfigError.exit_code
 EXIT_INTERRUPTED = Interrupted.exit_code
+# What a path or a disk may be guilty of: a message with the path tells more than a traceback.
+MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +368,7 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in MENDABLE:
             raise
         print(f"vidact: {error.filename or 'writing'}: {error.strerror}.", file=sys.stderr)
         return EXIT_MISTAKE

@@ -27,7 +27,7 @@ EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for
 LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
 UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
 MAZE = "my_way_home"  # the map of the task `explore_maze`
-MAZE_SHARE = 0.5  # of the pile: an agent that learns for two minutes needs much play of the world it will act in
+MAZE_SHARE = 0.8  # of the pile: an agent that learns for two minutes needs much play of the world it will act in
 MAZE_STRAYS = 6.0  # a minute: it needs to see how walls are left, too
 MIRROR = ("left:right",)  # Doom's rules are the same on both sides
 

@@ -97,7 +97,7 @@ def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Rec
             raise ConfigError(f"val: {', '.join(both[:3])} is also in data; validation must not be trained on")
         return list(found.values()), list(val.values())
     if len(found) < 2:
-        raise ConfigError("data: a single recording cannot be divided; give more of them, or others as val")
+        raise ConfigError("data: a single recording cannot be divided; give more of them, or others with --val")
     count = min(max(1, round(config.val_share * len(found))), len(found) - 1)
     held_out = set(sorted(found)[:count])  # digests are as good as drawn by lot, and stay what they are
     val_list = [recording for sha, recording in found.items() if sha in held_out]
