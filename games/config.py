@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,6 +11,18 @@ from ..errors import ConfigError
 from .doom_maps import parse_maps
 
 FRAME_SIZES = ((160, 120), (320, 240), (400, 300), (640, 400), (640, 480), (800, 600), (1280, 720))
+
+
+def _require_minutes(minutes: float, chunk_minutes: float) -> None:
+    if not 0 < minutes <= 100_000:
+        raise ConfigError(f"minutes: {minutes} is not above 0")
+    if not 0 < chunk_minutes <= 60:
+        raise ConfigError(f"chunk_minutes: {chunk_minutes} is not between 0 and 60")
+
+
+def _require_jobs(jobs: int) -> None:
+    if jobs < 0:
+        raise ConfigError(f"jobs: {jobs} is negative; 0 takes one a core")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,12 +54,8 @@ class RecordDoomConfig:
     """Damage does not kill the player, so that no time is lost lying dead; otherwise he is revived after a while."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.minutes <= 100_000:
-            raise ConfigError(f"minutes: {self.minutes} is not above 0")
-        if not 0 < self.chunk_minutes <= 60:
-            raise ConfigError(f"chunk_minutes: {self.chunk_minutes} is not between 0 and 60")
-        if self.jobs < 0:
-            raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
+        _require_minutes(self.minutes, self.chunk_minutes)
+        _require_jobs(self.jobs)
         if not 0 <= self.strays_per_minute <= 30:
             raise ConfigError(f"strays_per_minute: {self.strays_per_minute} is not between 0 and 30")
         if self.skill not in range(1, 6):
@@ -57,11 +64,6 @@ class RecordDoomConfig:
             sizes = ", ".join(f"{w}x{h}" for w, h in FRAME_SIZES)
             raise ConfigError(f"width, height: {self.width}x{self.height} is not offered; use one of {sizes}")
         parse_maps(self.maps)
-
-    @property
-    def processes(self) -> int:
-        """How many recordings are made at a time."""
-        return self.jobs or os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,13 +86,7 @@ class RecordFreedoomDemosConfig:
             raise ConfigError(
                 f"width, height: {self.width}x{self.height} is not a multiple of 320x200, such as 640x400"
             )
-        if self.jobs < 0:
-            raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
-
-    @property
-    def processes(self) -> int:
-        """How many recordings are made at a time."""
-        return self.jobs or os.cpu_count() or 1
+        _require_jobs(self.jobs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,14 +105,5 @@ class RecordCrafterConfig:
     """Worker processes; 0 takes one a core."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.minutes <= 100_000:
-            raise ConfigError(f"minutes: {self.minutes} is not above 0")
-        if not 0 < self.chunk_minutes <= 60:
-            raise ConfigError(f"chunk_minutes: {self.chunk_minutes} is not between 0 and 60")
-        if self.jobs < 0:
-            raise ConfigError(f"jobs: {self.jobs} is negative; 0 takes one a core")
-
-    @property
-    def processes(self) -> int:
-        """How many recordings are made at a time."""
-        return self.jobs or os.cpu_count() or 1
+        _require_minutes(self.minutes, self.chunk_minutes)
+        _require_jobs(self.jobs)

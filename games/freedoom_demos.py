@@ -7,20 +7,18 @@ them. Format of demos: https://doomwiki.org/wiki/Demo (vanilla 1.9).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets.devices import DeviceState
 from ..errors import RecordingError
-from ..progress import Progress, log
 from .config import RecordFreedoomDemosConfig
 from .demo_engine import DemoTic, need_engine, replay
 from .doom_maps import vizdoom_folder
-from .tracks import SUFFIX, write_track
+from .record_missing import Wanted, record_missing
+from .tracks import write_track
 from .wad import Wad
-from .workers import record_in_processes
 
 WADS = ("freedoom1.wad", "freedoom2.wad")
 HEADER_BYTES = 13
@@ -96,23 +94,17 @@ def record_freedoom_demos(config: RecordFreedoomDemosConfig) -> int:
     """Record what is missing; returns the exit code."""
     need_engine()
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    wanted = {name.strip().upper() for name in config.demos.split(",")}
-    demos = [d for d in find_demos() if config.demos == "all" or d.group.upper() in wanted or d.map_name in wanted]
+    names = {name.strip().upper() for name in config.demos.split(",")}
+    demos = [d for d in find_demos() if config.demos == "all" or d.group.upper() in names or d.map_name in names]
     if not demos:
         known = ", ".join(f"{d.group} ({d.map_name})" for d in find_demos())
         raise RecordingError(f"demos: none of {config.demos!r} is there; known are {known}")
     views = [View(demo, player) for demo in demos for player in demo.players]
-    todo = [view for view in views if not _is_done(out, view, config)]
-    if len(todo) < len(views):
-        log(f"{out}: {len(views) - len(todo)} of {len(views)} recordings are there already")
-    total = sum(view.demo.tics for view in views)
-    with Progress("Replaying people's demos", total=total, unit="frames") as progress:
-        progress.resume_at(total - sum(view.demo.tics for view in todo))
-        items = [(view, out, config) for view in sorted(todo, key=lambda v: -v.demo.tics)]
-        for n in record_in_processes(_record_item, items, config.processes, where=out):
-            progress.advance(n)
-    return 0
+    wanted = [
+        Wanted(out / view.name, view.demo.tics, view_meta(view, config), (view, out, config))
+        for view in sorted(views, key=lambda v: -v.demo.tics)
+    ]
+    return record_missing("Replaying people's demos", _record_item, wanted, out=out, jobs=config.jobs, tracks=True)
 
 
 def _record_item(item: tuple[View, Path, RecordFreedoomDemosConfig]) -> Iterator[int]:
@@ -195,15 +187,3 @@ def view_meta(view: View, config: RecordFreedoomDemosConfig) -> dict[str, object
         "spec": "doom",
         "settings": {"width": config.width, "height": config.height},
     }
-
-
-def _is_done(out: Path, view: View, config: RecordFreedoomDemosConfig) -> bool:
-    paths = [out / f"{view.name}{suffix}" for suffix in (".mp4", ".jsonl", SUFFIX, ".meta.json")]
-    if not all(path.is_file() for path in paths):
-        return False
-    try:
-        written = json.loads(paths[-1].read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    expected = view_meta(view, config)
-    return {key: written.get(key) for key in expected} == expected

@@ -81,7 +81,7 @@ class DoomPlayer:
         self._glance = _Whim(next=self._soon(2, 5))
         self._glance_at = (0.0, 0.0)
         self._rest = _Whim(next=self._soon(8, 20))
-        self._stray_gap_s = 60 / strays_per_minute if strays_per_minute else math.inf
+        self._strays_per_minute = strays_per_minute
         self._stray = _Whim(next=self._next_stray())
         self._stray_to = 0.0
         self._pitch_rest = float(rng.normal(0, 2.5))
@@ -100,9 +100,10 @@ class DoomPlayer:
         return getattr(self, "tic", 0) + round(35 * float(self.rng.uniform(low_s, high_s)))
 
     def _next_stray(self) -> int:
-        if math.isinf(self._stray_gap_s):
+        if not self._strays_per_minute:
             return sys.maxsize
-        return self._soon(0.6 * self._stray_gap_s, 1.4 * self._stray_gap_s)
+        gap_s = 60 / self._strays_per_minute
+        return self._soon(0.6 * gap_s, 1.4 * gap_s)
 
     def act(self, s: Situation, monsters: list[Thing] | None) -> Input:
         """The input of this tic; `monsters` may be None unless `looks`."""

@@ -7,8 +7,6 @@ second run of the same command makes only what is missing.
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,11 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..progress import Progress, log
 from .config import RecordDoomConfig
 from .doom_maps import SCENARIOS, parse_maps, vizdoom_folder
-from .tracks import SUFFIX, write_track
-from .workers import record_in_processes
+from .record_missing import Wanted, equal_parts, record_missing
+from .tracks import write_track
 
 if TYPE_CHECKING:
     from .doom import DoomGame
@@ -54,28 +51,16 @@ def lay_out(config: RecordDoomConfig) -> list[Chunk]:
     maps = list(parse_maps(config.maps))
     np.random.default_rng(config.seed).shuffle(maps)
     minutes = min(config.chunk_minutes, max(LEAST_CHUNK_MINUTES, config.minutes / len(maps)), config.minutes)
-    count = math.ceil(config.minutes / minutes - 1e-9)
-    total = round(config.minutes * TICS_PER_MINUTE)
-    bounds = [total * i // count for i in range(count + 1)]
-    return [Chunk(maps[i % len(maps)], i // len(maps), config.seed, bounds[i + 1] - bounds[i]) for i in range(count)]
+    parts = equal_parts(config.minutes, minutes, TICS_PER_MINUTE)
+    return [Chunk(maps[i % len(maps)], i // len(maps), config.seed, tics) for i, tics in enumerate(parts)]
 
 
 def record_doom(config: RecordDoomConfig) -> int:
     """Record what is missing of the run that `config` describes; returns the exit code."""
     vizdoom_folder()  # say at once when the engine is missing
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    chunks = lay_out(config)
-    todo = [c for c in chunks if not _is_done(out, c, config)]
-    frames = sum(c.tics for c in chunks)
-    if len(todo) < len(chunks):
-        log(f"{out}: {len(chunks) - len(todo)} of {len(chunks)} recordings are there already")
-    with Progress("Recording Doom", total=frames, unit="frames") as progress:
-        progress.resume_at(frames - sum(c.tics for c in todo))
-        items = [(chunk, out, config) for chunk in todo]
-        for n in record_in_processes(_record_item, items, config.processes, where=out):
-            progress.advance(n)
-    return 0
+    wanted = [Wanted(out / c.name, c.tics, chunk_meta(c, config), (c, out, config)) for c in lay_out(config)]
+    return record_missing("Recording Doom", _record_item, wanted, out=out, jobs=config.jobs, tracks=True)
 
 
 def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
@@ -186,15 +171,3 @@ def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
         "spec": "doom",
         "settings": settings,
     }
-
-
-def _is_done(out: Path, chunk: Chunk, config: RecordDoomConfig) -> bool:
-    paths = [out / f"{chunk.name}{suffix}" for suffix in (".mp4", ".jsonl", SUFFIX, ".meta.json")]
-    if not all(path.is_file() for path in paths):
-        return False
-    try:
-        written = json.loads(paths[-1].read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    expected = json.loads(json.dumps(chunk_meta(chunk, config)))
-    return {key: written.get(key) for key in expected} == expected

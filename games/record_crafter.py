@@ -7,8 +7,6 @@ not valid. It is decided by its seed alone.
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ..errors import MissingDependencyError
-from ..progress import Progress, log
 from .config import RecordCrafterConfig
-from .workers import record_in_processes
+from .record_missing import Wanted, equal_parts, record_missing
 
 FRAMES_PER_MINUTE = 600
 REPORT_FRAMES = 100
@@ -40,10 +37,8 @@ class Stretch:
 
 def lay_out(config: RecordCrafterConfig) -> list[Stretch]:
     """The recordings of a run: equal parts of the minutes, none longer than `chunk_minutes`."""
-    count = math.ceil(config.minutes / config.chunk_minutes - 1e-9)
-    total = round(config.minutes * FRAMES_PER_MINUTE)
-    bounds = [total * i // count for i in range(count + 1)]
-    return [Stretch(i, config.seed, bounds[i + 1] - bounds[i]) for i in range(count)]
+    parts = equal_parts(config.minutes, config.chunk_minutes, FRAMES_PER_MINUTE)
+    return [Stretch(i, config.seed, frames) for i, frames in enumerate(parts)]
 
 
 def record_crafter(config: RecordCrafterConfig) -> int:
@@ -53,17 +48,8 @@ def record_crafter(config: RecordCrafterConfig) -> int:
             "Crafter needs the package crafter, which is not installed: pip install 'vidact[games]'"
         )
     out = Path(config.out)
-    out.mkdir(parents=True, exist_ok=True)
-    stretches = lay_out(config)
-    todo = [s for s in stretches if not _is_done(out, s)]
-    if len(todo) < len(stretches):
-        log(f"{out}: {len(stretches) - len(todo)} of {len(stretches)} recordings are there already")
-    total = sum(s.frames for s in stretches)
-    with Progress("Recording Crafter", total=total, unit="frames") as progress:
-        progress.resume_at(total - sum(s.frames for s in todo))
-        for n in record_in_processes(_record_item, [(s, out) for s in todo], config.processes, where=out):
-            progress.advance(n)
-    return 0
+    wanted = [Wanted(out / s.name, s.frames, stretch_meta(s), (s, out)) for s in lay_out(config)]
+    return record_missing("Recording Crafter", _record_item, wanted, out=out, jobs=config.jobs)
 
 
 def _record_item(item: tuple[Stretch, Path]) -> Iterator[int]:
@@ -113,15 +99,3 @@ def stretch_meta(stretch: Stretch) -> dict[str, object]:
         "spec": "crafter",
         **dataclasses.asdict(stretch),
     }
-
-
-def _is_done(out: Path, stretch: Stretch) -> bool:
-    paths = [out / f"{stretch.name}{suffix}" for suffix in (".mp4", ".jsonl", ".meta.json")]
-    if not all(path.is_file() for path in paths):
-        return False
-    try:
-        written = json.loads(paths[-1].read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    expected = stretch_meta(stretch)
-    return {key: written.get(key) for key in expected} == expected
