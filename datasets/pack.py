@@ -107,19 +107,13 @@ def _write(
     """Shards side by side: what takes time (decoding, resizing, encoding) is done without Python's lock."""
 
     def write_shard(shard: str, clips: Sequence[Planned]) -> None:
-        writer = ShardWriter(config.out, shard, spec, chroma=config.chroma)
-        try:
+        with ShardWriter(config.out, shard, spec, chroma=config.chroma) as writer:
             for clip in _clips(clips, spec):
                 if failed.is_set():
                     return
                 writer.add(clip)
                 progress.advance(clip.ticks, shard=shard)
             writer.commit({"plan": identity[shard]})
-        except BaseException:
-            failed.set()
-            raise
-        finally:
-            writer.abort()
 
     failed = Event()
     shards = {shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)}

@@ -35,11 +35,16 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table in a parquet file's bytes."""
+def open_parquet(data: bytes) -> pq.ParquetFile:
+    """A parquet file's bytes, to be read with `use_threads=False`."""
     own = pa.BufferOutputStream()  # a copy in Arrow's memory
     own.write(data)
-    with pq.ParquetFile(pa.BufferReader(own.getvalue()), pre_buffer=False) as file:
+    return pq.ParquetFile(pa.BufferReader(own.getvalue()), pre_buffer=False)
+
+
+def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table in a parquet file's bytes."""
+    with open_parquet(data) as file:
         return file.read(columns=columns, use_threads=False)
 
 

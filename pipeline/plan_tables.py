@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..datasets.parquet_tables import open_parquet
 from .layout import Segment
 from .probe import SourceRecord
 
@@ -36,14 +37,14 @@ def rows_to_parquet(rows: Sequence[Row], kind: type[Row], metadata: Mapping[str,
 
 def rows_from_parquet(data: bytes, kind: type[Row]) -> tuple[tuple[Row, ...], dict[str, str]]:
     """The rows of a table, and its metadata. Columns that `kind` does not have are passed over."""
-    file = pq.ParquetFile(io.BytesIO(data))
-    names = [f.name for f in fields(kind) if f.name in file.schema_arrow.names]
     same: dict[str, str] = {}
     rows: list[Row] = []
-    for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
-        columns = [_values(batch.column(name), same) for name in names]
-        rows += [kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
-    metadata = file.schema_arrow.metadata or {}
+    with open_parquet(data) as file:
+        names = [f.name for f in fields(kind) if f.name in file.schema_arrow.names]
+        for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+            columns = [_values(batch.column(name), same) for name in names]
+            rows += [kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+        metadata = file.schema_arrow.metadata or {}
     return tuple(rows), {key.decode(): value.decode() for key, value in metadata.items()}
 
 
