@@ -143,6 +143,7 @@ class Prober:
         size = min(max(len(items) // (BATCHES_A_WORKER * self.workers), 1), LARGEST_BATCH)
         batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
         failed: list[BaseException] = []
+        ended = threading.Event()  # Thread.join, once interrupted, takes a running thread for one that has ended
 
         def run() -> None:
             try:
@@ -150,17 +151,18 @@ class Prober:
                     build(pipeline, batches, settings)
             except BaseException as error:  # told to the thread that waits
                 failed.append(error)
+            finally:
+                ended.set()
 
         thread = threading.Thread(target=run, name="probing", daemon=True)
         with Progress(title, total=len(items), unit="videos") as progress:
             thread.start()
             try:
-                while thread.is_alive():
-                    thread.join(LOOK_S)
+                while not ended.wait(LOOK_S):
                     progress.advance(self._gather())
             except BaseException:
                 _STOP.set()  # Beam's own threads do not hear of Ctrl-C
-                thread.join()
+                ended.wait()
                 _STOP.clear()
                 raise
             progress.advance(self._gather())

@@ -80,4 +80,7 @@ def test_interrupting_ends_after_the_video_at_hand(tmp_path: Path, monkeypatch: 
     with pytest.raises(KeyboardInterrupt):
         prober(tmp_path / "data", 1).probe(find_sources([str(tmp_path)]))
     assert len(looked) < 6
-    assert threading.active_count() < 20
+    for thread in threading.enumerate():
+        if thread.name == "probing":
+            thread.join(timeout=1.0)  # it has ended its work, and leaves
+            assert not thread.is_alive()
