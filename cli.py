@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 if TYPE_CHECKING:
     from types import FrameType
 
-from .errors import ConfigError, Interrupted, VidactError
+from .errors import MENDABLE_ERRNOS, ConfigError, Interrupted, VidactError
 
 Settings = TypeVar("Settings")
 Run = Callable[["Words"], "int | None"]
 
 EXIT_MISTAKE = ConfigError.exit_code
 EXIT_INTERRUPTED = Interrupted.exit_code
-# What a path or a disk may be guilty of: a message with the path tells more than a traceback.
-MENDABLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +180,21 @@ def train_idm(words: Words) -> int | None:
     from .idm.train import train_idm
 
     return train_idm(settings)
+
+
+@verb("import vpt-idm", stage=IDM, example="vidact import vpt-idm 4x_idm.model 4x_idm.weights runs/vpt-idm")
+def import_vpt_idm(words: Words) -> int | None:
+    """Bring OpenAI's published IDM for Minecraft into our format.
+
+    Nothing in the files is executed: of the pickled description only plain values are read, of the weights only
+    tensors. The result labels like any other checkpoint, with the published arithmetic.
+    """
+    from .idm.config import ImportVPTIDMConfig
+
+    settings = words.parse(ImportVPTIDMConfig)
+    from .idm.import_vpt import import_vpt_idm
+
+    return import_vpt_idm(settings)
 
 
 @verb("eval-idm", stage=IDM, example="vidact eval-idm runs/idm runs/heldout --out runs/idm/eval")
@@ -368,8 +381,8 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno not in MENDABLE:
-            raise
+        if error.errno not in MENDABLE_ERRNOS or (error.errno == errno.ENOENT and not _typed(error.filename, argv)):
+            raise  # a disk that breaks, say, or a file that we forgot to write
         print(f"vidact: {error.filename or 'writing'}: {error.strerror}.", file=sys.stderr)
         return EXIT_MISTAKE
 
@@ -429,6 +442,11 @@ def _version() -> str:
     from importlib.metadata import version
 
     return version("vidact")
+
+
+def _typed(path: object, argv: Sequence[str]) -> bool:
+    """Whether a path is one that the user typed, or lies in one."""
+    return any(str(path) == word or str(path).startswith(word.rstrip("/") + "/") for word in argv if word)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

@@ -5,6 +5,23 @@ The command line prints these without a traceback; everything else is a defect o
 
 from __future__ import annotations
 
+import errno
+
+# Failures of a path or a disk that waiting does not mend and the user can: wrong path, no permission, full disk.
+MENDABLE_ERRNOS = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.EROFS,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EISDIR,
+        errno.EEXIST,
+    }
+)
+
 
 class VidactError(Exception):
     """Something the user can mend: the message says what, where, expected against got, and what to do next."""

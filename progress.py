@@ -34,11 +34,13 @@ class Progress:
         title: what is being done, such as `"Training IDM"`.
         total: how many units there are, or None where nobody knows.
         unit: the name of one unit, plural: `"frames"`.
+        shown: False where another process shows the same.
 
     Use as a context manager and call `advance(n, loss=0.12)`; keyword values are shown beside the bar.
     """
 
-    def __init__(self, title: str, total: float | None = None, unit: str = "items"):
+    def __init__(self, title: str, total: float | None = None, unit: str = "items", *, shown: bool = True):
+        self.shown = shown
         self.title = title
         self.total = total
         self.unit = unit
@@ -51,7 +53,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self.started = self._last_line = time.monotonic()
-        if is_terminal():
+        if self.shown and is_terminal():
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as RichProgress
@@ -76,7 +78,7 @@ class Progress:
             self._bar.stop()  # type: ignore[attr-defined]
             _LIVE.remove(self._bar)
             self._bar = None
-        elif kind is None:
+        elif kind is None and self.shown:
             print(self.line(final=True), file=sys.stderr, flush=True)
 
     def resume_at(self, done: float) -> None:
@@ -89,7 +91,7 @@ class Progress:
         self.fields.update(fields)
         if self._bar is not None:
             self._update_bar()
-        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
+        elif self.shown and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
             self._last_line = time.monotonic()
             print(self.line(), file=sys.stderr, flush=True)
 

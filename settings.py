@@ -22,6 +22,9 @@ from .errors import ConfigError
 
 Settings = TypeVar("Settings")
 
+NONE_BY_DEFAULT = tyro.conf.arg(help_behavior_hint="(default: none)")
+"""For options that take several words and have none by default, of which tyro would print nothing."""
+
 
 def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str, description: str) -> Settings:
     """Settings of type `cls` from command-line words.

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..errors import ConfigError
+from ..settings import NONE_BY_DEFAULT
 
 
 def _require_positive(config: object, *names: str) -> None:
@@ -126,7 +127,7 @@ class CloneConfig:
     """Weigh each tick's loss by the confidence of its label."""
     brightness: float = 0.2
     """Augmentation: each clip's brightness and contrast are changed by up to this share. 0 is none."""
-    mirror: tuple[str, ...] = ()
+    mirror: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
     """Augmentation: pairs of buttons that change sides in a mirror, as `left:right`. Half of the clips are mirrored
     then: the picture, these buttons, and the axes that the mouse's dx moves. Empty: none, as not every game is even."""
     save_every: int = 100

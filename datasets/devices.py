@@ -7,15 +7,18 @@ and `label_source`. Shapes: N source frames, T ticks, K buttons, A axes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import RecordingError
 from .actions import ActionSpec
+
+Held = TypeVar("Held", str, int)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,22 +82,42 @@ class DeviceState:
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> DeviceState:
-        """From a parsed line; absent fields (BASALT strips many, old recorders wrote null) mean nothing was done."""
+        """From a parsed line; absent fields (BASALT strips many, old recorders wrote null) mean nothing was done.
+
+        Raises ValueError for what is no device state: any object without a word of mouse or keyboard would otherwise
+        read as "nothing was pressed".
+        """
+        if not isinstance(content, Mapping) or not {"mouse", "keyboard"} & content.keys():
+            raise ValueError("neither mouse nor keyboard in it")
         mouse, keyboard = content.get("mouse") or {}, content.get("keyboard") or {}
         return cls(
-            keys=tuple(keyboard.get("keys") or ()),
-            new_keys=tuple(keyboard.get("newKeys") or ()),
-            buttons=tuple(mouse.get("buttons") or ()),
-            new_buttons=tuple(mouse.get("newButtons") or ()),
-            dx=float(mouse.get("dx") or 0),
-            dy=float(mouse.get("dy") or 0),
-            wheel=float(mouse.get("dwheel") or 0),
-            cursor_x=float(mouse.get("x") or 0),
-            cursor_y=float(mouse.get("y") or 0),
+            keys=_held(keyboard, "keys", str),
+            new_keys=_held(keyboard, "newKeys", str),
+            buttons=_held(mouse, "buttons", int),
+            new_buttons=_held(mouse, "newButtons", int),
+            dx=_finite(mouse, "dx"),
+            dy=_finite(mouse, "dy"),
+            wheel=_finite(mouse, "dwheel"),
+            cursor_x=_finite(mouse, "x"),
+            cursor_y=_finite(mouse, "y"),
             gui_open=bool(content.get("isGuiOpen", False)),
             valid=bool(content.get("valid", True)),
             label_source=str(content.get("label_source", "human")),
         )
+
+
+def _held(device: Mapping[str, Any], field: str, kind: type[Held]) -> tuple[Held, ...]:
+    held = device.get(field) or []
+    if not isinstance(held, list) or not all(isinstance(one, kind) for one in held):
+        raise ValueError(f"{field} must be a list of {kind.__name__}, got {held!r}")
+    return tuple(held)
+
+
+def _finite(device: Mapping[str, Any], field: str) -> float:
+    value = float(device.get(field) or 0)
+    if not math.isfinite(value):
+        raise ValueError(f"{field} must be a finite number, got {value}")
+    return value
 
 
 def read_device_states(path: str) -> list[DeviceState]:

@@ -17,7 +17,7 @@ from ..games.config import RecordDoomConfig, RecordFreedoomDemosConfig
 from ..games.demo_engine import need_engine
 from ..games.doom_maps import TRAIN_MAPS
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
-from ..pipeline.config import LabelConfig
+from ..pipeline.config import LabelConfig, LayoutConfig
 from ..progress import duration, log
 from .config import LEAST_MINUTES, Amounts, DemoConfig
 from .stages import Chain, Outcome, Stage
@@ -33,16 +33,16 @@ MIRROR = ("left:right",)  # Doom's rules are the same on both sides
 
 # Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
 # processes of a step, and so much for each minute of play.
-RECORD_S = (4.0, 3.8)
+RECORD_S = (4.0, 4.2)
 TRAIN_IDM_S = (12.0, 1.2)  # decoding and calibration, beside the minutes of training themselves
 EVALUATE_S = (12.0, 2.0)
 RECORD_PEOPLE_S, EVALUATE_PEOPLE_S = 15.0, 15.0
-LABEL_S = (20.0, 1.7)
+LABEL_S = (20.0, 1.6)
 VERIFY_S = (3.0, 0.1)
 COMPARE_S = (3.0, 0.1)
 PACK_S = (4.0, 0.9)
 TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
-PLAY_S = (8.0, 1.3)  # so much for each episode, not minute
+PLAY_S = (8.0, 1.2)  # so much for each episode, not minute
 
 
 def run_demo(config: DemoConfig) -> int:
@@ -194,7 +194,11 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     from .label_quality import write_label_quality
 
     label = LabelConfig(
-        sources=(str(out / "unlabelled"),), idm=str(out / "idm"), out=str(out / "dataset"), verify=False
+        sources=(str(out / "unlabelled"),),
+        idm=str(out / "idm"),
+        out=str(out / "dataset"),
+        layout=LayoutConfig(segment_ticks=2048, min_shards=8),  # a video whole, and 4 shards for each of two workers
+        verify=False,
     )
     pack = PackConfig(
         recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC, test_fraction=0.0, shard_clips=64
@@ -275,7 +279,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
             task=task,
             out=str(out / "play" / who),
             episodes=amounts.episodes,
-            lanes=min(8, max(1, amounts.episodes // 2)),  # so that two cores have work
+            lanes=min(16, max(1, amounts.episodes // 2)),  # so that two cores have work
         )
         return Stage(
             name=f"play-{who.replace('_', '-')}",
@@ -330,7 +334,7 @@ def _report(config: DemoConfig, after: tuple[str, ...]) -> Stage:
         settings=config,
         after=after,
         outputs=(out / "report.html", out / "report.json"),
-        budget_s=25.0,
+        budget_s=15.0,
     )
 
 

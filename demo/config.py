@@ -65,7 +65,7 @@ class Amounts:
             validation=round(validation, 3),
             train_idm=round(6.0 * growth, 2),
             clone=round(1.6 * growth, 2),
-            finetune=round(0.6 * growth, 2),
+            finetune=round(0.5 * growth, 2),
             episodes=max(2, min(64, round(32 * scale))),
             people="MAP03,MAP22" if scale >= 0.5 else "MAP03",
         )

@@ -18,8 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.v2 import functional as transforms
 
 from ..datasets.actions import ActionSpec
 from ..errors import ConfigError
@@ -62,6 +60,8 @@ def draw(config: AugmentConfig, generator: np.random.Generator, width: int, heig
 
 def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
     """All of it, on [T, 3, H, W] in 0..1."""
+    from torchvision.transforms.v2 import functional as transforms  # two seconds that those who only label do without
+
     clip = transforms.adjust_brightness(clip, one.brightness)
     clip = transforms.adjust_contrast(clip, one.contrast)
     clip = transforms.adjust_saturation(clip, one.saturation)
@@ -81,6 +81,9 @@ def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:
     height, width = frame
     if not one.rotation_deg and one.scale == 1 and not any(one.shear_deg) and not any(one.shift):
         return planes
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as transforms
+
     return transforms.affine(
         planes,
         angle=one.rotation_deg,

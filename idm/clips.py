@@ -2,12 +2,13 @@
 
 B clips, T ticks, K buttons, A axes
 
-A batch is a pure function of (seed, step): a run that resumes at a step sees the same clips as one that never stopped,
-and threads may prepare batches ahead in any order.
+A batch is a pure function of (seed, number): a run that resumes at a step sees the same clips as one that never
+stopped, and threads may prepare batches ahead in any order.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -85,9 +86,9 @@ class ClipSampler:
         lengths = np.array([track.num_ticks for track in self.tracks], np.float64)
         self._share = np.cumsum(lengths / lengths.sum())
 
-    def batch(self, step: int) -> ClipBatch:
-        """The batch of a step."""
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, step]))
+    def batch(self, number: int) -> ClipBatch:
+        """The batch of a number, such as the step's."""
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, number]))
         radius, ticks = self.pipeline.radius, self.clip_ticks
         frames, buttons, camera, valid, present, draws = [], [], [], [], [], []
         for _ in range(self.batch_clips):
@@ -112,21 +113,17 @@ class ClipSampler:
             present=torch.from_numpy(np.stack(present)),
         )
 
-    def batches(self, first_step: int, workers: int) -> Generator[ClipBatch, None, None]:
-        """Batches from a step on, prepared ahead by `workers` threads (0: when asked for)."""
+    def batches(self, first: int, workers: int, *, stride: int = 1) -> Generator[ClipBatch, None, None]:
+        """Batches first, first + stride, …, prepared ahead by `workers` threads (0: when asked for)."""
+        numbers = itertools.count(first, stride)
         if workers == 0:
-            step = first_step
-            while True:
-                yield self.batch(step)
-                step += 1
+            yield from map(self.batch, numbers)
         with ThreadPoolExecutor(workers) as pool:
             ahead: deque[Future[ClipBatch]] = deque()
-            step = first_step
             try:
                 while True:
                     while len(ahead) < workers + 1:
-                        ahead.append(pool.submit(self.batch, step))
-                        step += 1
+                        ahead.append(pool.submit(self.batch, next(numbers)))
                     yield ahead.popleft().result()
             finally:
                 for job in ahead:

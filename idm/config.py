@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 
 from ..errors import ConfigError
+from ..settings import NONE_BY_DEFAULT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +83,9 @@ class IDMConfig:
     published_tensors: bool = False
     """Also holds what the published IDM has beyond this graph (a second logit a button; layers that it never uses), so
     that its weights can be imported whole."""
+    zero_padded_windows: bool = False
+    """A window's first and last frames see black beyond it, even where the video goes on: so computes the published
+    IDM. Otherwise they see their true neighbours."""
 
     def __post_init__(self) -> None:
         _require(self.temporal_kernel % 2 == 1, "temporal_kernel", "odd", self.temporal_kernel)
@@ -213,7 +217,7 @@ class TrainIDMConfig:
     """Labelled play: folders of recordings, or recordings."""
     out: str
     """The checkpoint folder that is made."""
-    val: tuple[str, ...] = ()
+    val: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
     """Recordings to tune and calibrate on; without any, some of `data` are held out."""
     spec: str = "doom"
     """Action spec: a built-in name or a YAML file."""
@@ -229,6 +233,8 @@ class TrainIDMConfig:
     """Clips a step."""
     clip_ticks: int = 64
     """Ticks a clip."""
+    accumulate: int = 1
+    """Batches whose gradients are added up before a step (in each process, where torchrun starts several)."""
     learning_rate: float = 2e-3
     """The highest learning rate."""
     warmup_steps: int = 50
@@ -265,6 +271,8 @@ class TrainIDMConfig:
     """Folder of decoded frames (49 kB a tick at 128x128); by default one inside `out`, removed at the end."""
     snapshot_minutes: float = 1.0
     """How often the run's whole state is saved; a killed run goes on from the last time."""
+    eval_minutes: float = 10.0
+    """How often the averaged weights are measured on validation play (into metrics.jsonl); 0: only at the end."""
     log_every: int = 20
     """Steps between lines of metrics.jsonl."""
 
@@ -272,7 +280,7 @@ class TrainIDMConfig:
         _require(bool(self.data), "data", "at least one folder of recordings", self.data)
         _require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}", self.preset)
         _require(self.steps > 0 or self.minutes > 0, "minutes", "above 0 (or give steps)", self.minutes)
-        for name in ("batch_clips", "clip_ticks", "log_every"):
+        for name in ("batch_clips", "clip_ticks", "accumulate", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         for name in ("learning_rate", "gradient_clip", "snapshot_minutes", "rare_limit"):
             _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
@@ -281,11 +289,28 @@ class TrainIDMConfig:
         _require(0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
         _require(not self.mirror_average or self.augment.mirror > 0, "augment.mirror", "above 0 to average", 0)
         _require(self.workers >= 0 and self.threads >= 0, "workers and threads", "at least 0", self.workers)
+        _require(self.eval_minutes >= 0, "eval_minutes", "at least 0", self.eval_minutes)
 
     @property
     def network_config(self) -> IDMConfig:
         """The network that is trained."""
         return self.network or PRESETS[self.preset]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportVPTIDMConfig:
+    """`vidact import vpt-idm`."""
+
+    model: tyro.conf.Positional[str]
+    """The description of the network: `4x_idm.model`."""
+    weights: tyro.conf.Positional[str]
+    """Its weights: `4x_idm.weights`."""
+    out: tyro.conf.Positional[str]
+    """The checkpoint folder that is made."""
+    play: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
+    """Labelled play (see `vidact import vpt`) to calibrate its probabilities on and to fit eval-idm's baselines to."""
+    device: str = "auto"
+    """cpu, cuda or auto: where it looks at that play."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

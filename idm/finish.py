@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..datasets.actions import ActionSpec
+from ..errors import CheckpointError
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress
 from .baselines import LinearModel, RatesSampler
@@ -90,7 +91,9 @@ def fit_baselines(tracks: Sequence[Track], spec: ActionSpec) -> tuple[dict[str, 
 
 
 def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampler, LinearModel]:
-    """The inverse of `fit_baselines`."""
+    """The inverse of `fit_baselines`. Raises CheckpointError where the checkpoint has none."""
+    if "baselines" not in checkpoint.config:
+        raise CheckpointError(f"{checkpoint.uri} holds no baselines to compare with: import it again with --play")
     tensors = (checkpoint.state[f"{BASELINE_PREFIX}{name}"].numpy() for name in ("weights", "thresholds"))
     return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), LinearModel(*tensors)
 

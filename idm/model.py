@@ -15,6 +15,8 @@ convolution's zero padding. The published IDM is the same graph without the moti
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,6 +28,8 @@ from ..networks.trunk import Trunk, normed_linear
 from .config import IDMConfig, MotionConfig
 from .inputs import InputPipeline, Inputs
 from .motion import Motion, MotionFrontEnd
+
+TRUNK_VALUES = 2**24  # of a layer of the residual CNN that are held at once: 64 MB in float32
 
 
 class InverseDynamicsModel(nn.Module):
@@ -80,12 +84,25 @@ class InverseDynamicsModel(nn.Module):
         """As `features`, from prepared inputs."""
         clips, padded = inputs.picture.shape[:2]
         inset = self.radius - self.config.temporal_kernel // 2
-        x = self.trunk.features(self.temporal(inputs.picture[:, inset : padded - inset]))  # (N, D)
-        x = self.dropout(x)
+        x = self.dropout(self._picture(inputs.picture[:, inset : padded - inset]))  # (N, D)
         if self.motion is not None and inputs.motion is not None:
             x = x + self.motion(inputs.motion)  # (N, D)
             x = torch.cat([x.float(), inputs.motion.peaks], dim=1)  # (N, D + M)
         return x.unflatten(0, (clips, padded - 2 * self.radius))  # (B, T, D + M)
+
+    def _picture(self, picture: Tensor) -> Tensor:
+        """[B, T + k - 1, C, H, W] ► [N, D]; without gradients a few frames at a time, so that memory stays small."""
+        clips, padded, _, *size = picture.shape
+        beyond = self.config.temporal_kernel - 1
+        frames = padded - beyond
+        widest = max(self.config.temporal_channels, self.config.trunk_channels[0])
+        fitting = max(1, TRUNK_VALUES // (clips * widest * math.prod(size)))
+        step = frames if torch.is_grad_enabled() else fitting
+        parts = [
+            self.trunk.features(self.temporal(picture[:, i : min(i + step, frames) + beyond])).unflatten(0, (clips, -1))
+            for i in range(0, frames, step)
+        ]
+        return torch.cat(parts, dim=1).flatten(0, 1)
 
     def forward_windows(self, features: Tensor, present: Tensor) -> FactoredLogits:
         """Vectors of windows [B, T, D + M] ► factored logits of their T ticks.

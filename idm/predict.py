@@ -104,13 +104,16 @@ class Predictor:
         )
 
     def frame_range(self, keep: Range, stretch: Range) -> Range:
-        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed from."""
+        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed from.
+
+        They are enough wherever cuts are found within them.
+        """
         return frame_range(keep, stretch, self.radius)
 
     def predict(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[Predictions]:
-        """Label the ticks of `keep`, in order, up to 64 at a time; memory does not grow with their number.
+        """Label the ticks of `keep`, in order, up to 128 at a time; memory does not grow with their number.
 
         Args:
             frames: batches uint8 [n, H, W, 3] of consecutive frames at the spec's size and tick rate.

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import yaml
+from torch import nn
 from torch.optim import AdamW
 
 from ..datasets.actions import ActionSpec
@@ -23,11 +26,13 @@ from ..datasets.recordings import Recording, find_recordings
 from ..errors import ConfigError
 from ..networks.checkpoints import save_checkpoint
 from ..progress import Progress, log
+from ..settings import to_plain
 from ..training.ema import EMA
 from ..training.guards import FiniteGuard, clip_gradients
 from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
-from ..training.precision import autocast, pick_device, resolve_precision
+from ..training.parallel import Group
+from ..training.precision import autocast, resolve_precision
 from ..training.resume import Snapshots
 from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
@@ -39,24 +44,33 @@ from .loss import FactoredLoss, LossParts, positive_weights
 from .model import InverseDynamicsModel
 from .windows import WindowRunner
 
+SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml` is the same run
+
 
 def train_idm(config: TrainIDMConfig) -> int:
     """Train and write the checkpoint; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
     spec = ActionSpec.load(config.spec)
     train_recordings, val_recordings = choose_recordings(config)
-    device = pick_device(config.device)
-    if device.type == "cpu":
-        cores = os.cpu_count() or 1
+    group = Group(config.device)
+    if group.device.type == "cpu":
+        cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
     cache = Path(config.cache) if config.cache else out / "cache"
-    tracks = open_tracks(train_recordings, spec, cache)
-    val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
-    trainer = Trainer(config, spec, tracks, device)
+    if group.leads:
+        log(f"{len(train_recordings)} recordings to train on, {len(val_recordings)} to tune and calibrate on")
+        out.mkdir(parents=True, exist_ok=True)
+        (out / SETTINGS_FILE).write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
+    with group.leader_first():
+        tracks = open_tracks(train_recordings, spec, cache)
+        val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
+    trainer = Trainer(config, spec, tracks, val_tracks, group)
     trainer.run()
+    group.leave()
+    if not group.leads:
+        return 0
     model = trainer.averaged_model()
-    mirror = Mirror.of(config.augment, spec) if config.mirror_average else None
-    runner = WindowRunner(model, trainer.dtype, mirror=mirror)
+    runner = trainer.runner(model)
     calibration, figures = calibrate(runner, spec, val_tracks, trainer.positive_weights)
     tensors, settings = fit_baselines([track for track in tracks if track.phase == 0], spec)
     save_checkpoint(
@@ -76,7 +90,7 @@ def train_idm(config: TrainIDMConfig) -> int:
             },
             "metrics": {"validation": figures},
             "calibration": calibration.to_dict(),
-            "mirror": mirror and asdict(mirror),
+            "mirror": trainer.mirror and asdict(trainer.mirror),
             "baselines": settings,
         },
     )
@@ -111,16 +125,27 @@ class Trainer:
         config: of the run.
         spec: of the labels.
         tracks: training play.
-        device: where the network is.
+        val_tracks: play that is only measured on.
+        group: the processes that train together.
     """
 
-    def __init__(self, config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track], device: torch.device):
+    def __init__(
+        self,
+        config: TrainIDMConfig,
+        spec: ActionSpec,
+        tracks: Sequence[Track],
+        val_tracks: Sequence[Track],
+        group: Group,
+    ):
         torch.manual_seed(config.seed)
-        self.config, self.spec, self.device = config, spec, device
-        self.dtype = resolve_precision(config.precision, device)
-        self.model = InverseDynamicsModel(config.network_config, spec).to(device)
+        self.config, self.spec, self.val_tracks = config, spec, val_tracks
+        self.group, self.device = group, group.device
+        self.dtype = resolve_precision(config.precision, self.device)
+        self.mirror = Mirror.of(config.augment, spec) if config.mirror_average else None
+        self.model = InverseDynamicsModel(config.network_config, spec).to(self.device)
         self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
-        self.loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(device)
+        loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(self.device)
+        self.learner = group.learner(Losses(self.model, loss, self.dtype))
         self.sampler = ClipSampler(
             tracks,
             spec,
@@ -139,25 +164,31 @@ class Trainer:
         )
         self.budget = Budget(steps=config.steps) if config.steps else Budget(minutes=config.minutes)
         self.step = 0
-        self.snapshots = Snapshots(Path(config.out) / "snapshots", run=_identity(config, spec, tracks))
+        run = _identity(config, spec, tracks, group.size)
+        self.snapshots = Snapshots(Path(config.out) / "snapshots", run=run)
 
     def run(self) -> None:
         """Train to the end of the budget, from the last snapshot if there is one."""
         elapsed_s = self._resume()
-        metrics = MetricsLog(self.config.out, resume_step=self.step)
-        batches = self.sampler.batches(self.step, self.config.workers)
-        frames = self.config.batch_clips * self.config.clip_ticks
+        metrics = MetricsLog(self.config.out, resume_step=self.step) if self.group.leads else None
+        batches = self.sampler.batches(
+            self.step * self.config.accumulate * self.group.size + self.group.rank,
+            self.config.workers,
+            stride=self.group.size,
+        )
+        frames = self.config.batch_clips * self.config.clip_ticks * self.config.accumulate * self.group.size
         next_snapshot_s = elapsed_s + 60 * self.config.snapshot_minutes
+        next_look_s = elapsed_s + 60 * self.config.eval_minutes
         self.model.train()
         self.budget.start(elapsed_s)
         try:
-            with Progress("Training IDM", unit="frames") as progress, StopRequest() as stop:
+            with Progress("Training IDM", unit="frames", shown=self.group.leads) as progress, StopRequest() as stop:
                 progress.resume_at(self.step * frames)
-                while self.budget.fraction(self.step) < 1:
-                    parts, learning_rate, norm = self.train_step(next(batches))
+                while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1:
+                    parts, learning_rate, norm = self.train_step(batches, fraction)
                     progress.total = self.budget.expected_steps(self.step) * frames
                     progress.advance(frames, loss=parts[0])
-                    if self.step % self.config.log_every == 0:
+                    if metrics is not None and self.step % self.config.log_every == 0:
                         metrics.write(
                             self.step,
                             loss=parts[0],
@@ -167,37 +198,56 @@ class Trainer:
                             gradient_norm=norm,
                             elapsed_s=self.budget.elapsed_s,
                         )
-                    if stop.requested or self.budget.elapsed_s >= next_snapshot_s:
+                    stopped = bool(self.group.agreed(stop.requested))
+                    if stopped or self.budget.elapsed_s >= next_snapshot_s:
                         self._save()
                         next_snapshot_s = self.budget.elapsed_s + 60 * self.config.snapshot_minutes
-                    if stop.requested:
+                    if stopped:
                         stop.leave(f"step {self.step}")
+                    if metrics is not None and self.config.eval_minutes and self.budget.elapsed_s >= next_look_s:
+                        metrics.write(self.step, **self.validate())
+                        next_look_s = self.budget.elapsed_s + 60 * self.config.eval_minutes
             self._save()
         finally:
-            metrics.close()
+            if metrics is not None:
+                metrics.close()
             batches.close()  # ends its threads
 
-    def train_step(self, batch: ClipBatch) -> tuple[tuple[float, float, float], float, float]:
+    def train_step(
+        self, batches: Iterator[ClipBatch], fraction: float
+    ) -> tuple[tuple[float, float, float], float, float]:
         """One step; returns the losses (all, buttons, camera), the learning rate, and the gradients' norm."""
-        learning_rate = self.schedule.at(self.step, self.budget.fraction(self.step))
+        learning_rate = self.schedule.at(self.step, fraction)
         set_learning_rate(self.optimizer, learning_rate)
-        torch.manual_seed(hash((self.config.seed, self.step)) & 0x7FFFFFFF)  # dropout, the same after a resume
         self.optimizer.zero_grad(set_to_none=True)
-        parts = self.losses(batch.to(self.device))
-        parts.total.backward()
+        count = self.config.accumulate
+        sums = torch.zeros(3)
+        for part in range(self.step * count, (self.step + 1) * count):
+            number = part * self.group.size + self.group.rank
+            torch.manual_seed(hash((self.config.seed, number)) & 0x7FFFFFFF)  # dropout, the same after a resume
+            with self.group.apart(self.learner) if (part + 1) % count else nullcontext():
+                losses = self.learner(next(batches).to(self.device))
+                (losses.total / count).backward()
+            sums += torch.stack([loss.detach().float().cpu() for loss in losses])
+        total, buttons, camera = self.group.mean((sums / count).tolist())
         norm = clip_gradients(self.model.parameters(), self.config.gradient_clip)
-        values = (float(parts.total.detach()), float(parts.buttons.detach()), float(parts.camera.detach()))
-        if self.guard.accepts(values[0], norm, self.step):
+        if self.guard.accepts(total, norm, self.step):
             self.optimizer.step()
             self.ema.update(self.model)
         self.step += 1
-        return values, learning_rate, norm
+        return (total, buttons, camera), learning_rate, norm
 
-    def losses(self, batch: ClipBatch) -> LossParts:
-        """Of one batch."""
-        with autocast(self.device, self.dtype):
-            logits = self.model.forward_windows(self.model.features_of(batch.inputs), batch.present)
-        return self.loss(logits, batch.buttons, batch.camera, batch.valid)
+    def validate(self) -> dict[str, float | None]:
+        """Figures of the averaged weights on validation play."""
+        with self.ema.applied(self.model):
+            self.model.eval()
+            _, figures = calibrate(self.runner(self.model), self.spec, self.val_tracks, self.positive_weights)
+        self.model.train()
+        return {f"validation {name}": value for name, value in figures.items()}
+
+    def runner(self, model: InverseDynamicsModel) -> WindowRunner:
+        """Labels as this run's checkpoint will."""
+        return WindowRunner(model, self.dtype, mirror=self.mirror)
 
     def averaged_model(self) -> InverseDynamicsModel:
         """The network with the averaged weights, for measuring; training ends here."""
@@ -205,6 +255,8 @@ class Trainer:
         return self.model.eval()
 
     def _save(self) -> None:
+        if not self.group.leads:
+            return
         self.snapshots.save(
             self.step,
             {
@@ -226,8 +278,22 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema.load_state_dict(state["ema"])
         self.guard.load_state_dict(state["guard"])
-        log(f"Going on from step {self.step:,}")
+        if self.group.leads:
+            log(f"Going on from step {self.step:,}")
         return float(state["elapsed_s"])
+
+
+class Losses(nn.Module):
+    """A batch ► its losses: network and loss as one module, which is what processes train together."""
+
+    def __init__(self, model: InverseDynamicsModel, loss: FactoredLoss, dtype: torch.dtype):
+        super().__init__()
+        self.model, self.loss, self.dtype = model, loss, dtype
+
+    def forward(self, batch: ClipBatch) -> LossParts:
+        with autocast(batch.buttons.device, self.dtype):
+            logits = self.model.forward_windows(self.model.features_of(batch.inputs), batch.present)
+        return self.loss(logits, batch.buttons, batch.camera, batch.valid)
 
 
 BETAS = (0.9, 0.98)  # a short second moment: a run of minutes has a few thousand steps
@@ -254,10 +320,11 @@ def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> np.ndarray:
     return np.maximum(deviation, finest).astype(np.float32) if finest else np.zeros(0, np.float32)
 
 
-def _identity(config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track]) -> dict[str, Any]:
+def _identity(config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track], processes: int) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
     settings = asdict(config)
-    for name in ("out", "cache", "data", "val", "snapshot_minutes", "log_every", "workers"):
+    for name in ("out", "cache", "data", "val", "snapshot_minutes", "eval_minutes", "log_every", "workers"):
         settings.pop(name)
+    settings["batches_a_step"] = settings.pop("accumulate") * processes
     recordings = sorted({track.recording for track in tracks})
     return {**settings, "spec": spec.sha256, "recordings": recordings}

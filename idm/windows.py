@@ -2,22 +2,25 @@
 
 r radius of the network, D width, K buttons
 
-Tick t is labelled by window i = floor((t - 32) / 64), which covers ticks [64 i, 64 i + 128): each window labels its
-centre 64. The part of a window outside its stretch (before a cut, past the end) is masked out; the edges of a stretch
-keep their edge ticks. Since the grid is absolute, a label never depends on how a video was cut into segments. Vectors
-of frames are computed once, in chunks of 64 ticks on the same grid, and shared by the two windows that overlap there;
-every batch has the same shape, so that the bytes do not depend on the segmentation either.
+Window i covers ticks [64 i, 64 i + 128) and labels its centre 64; the first and the last window that a stretch (what
+lies between two cuts) needs label its edges too. The part of a window outside its stretch is masked out. Since the grid
+is absolute, a label never depends on how a video was cut into segments. Vectors of frames are computed once, in chunks
+of 64 ticks on the same grid, and shared by the two windows that overlap there; every batch has the same shape, so that
+the bytes do not depend on the segmentation either. The published IDM sees nothing beyond a window: for it
+(`zero_padded_windows`) the few vectors at a window's ends are computed a second time, in the dark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from ..networks.heads import FactoredLogits
 from ..training.precision import autocast
@@ -31,13 +34,24 @@ EDGE = (WINDOW - STRIDE) // 2
 Range = tuple[int, int]
 
 
-def window_of(tick: int) -> int:
-    """The number of the window that labels a tick."""
-    return (tick - EDGE) // STRIDE
+def window_of(tick: int, stretch: Range) -> int:
+    """The number of the window that labels a tick of a stretch of ticks [s, e)."""
+    first = stretch[0] // STRIDE
+    last = max(first, -((WINDOW - stretch[1]) // STRIDE))  # the first that reaches the end
+    return min(max((tick - EDGE) // STRIDE, first), last)
+
+
+def labelled_by(window: int, stretch: Range) -> Range:
+    """The ticks of a stretch that a window labels: its centre, and at an edge of the stretch all up to there."""
+    start, end = window * STRIDE + EDGE, window * STRIDE + EDGE + STRIDE
+    return (
+        stretch[0] if window_of(start - 1, stretch) == window else start,
+        stretch[1] if window_of(end, stretch) == window else end,
+    )
 
 
 def frame_range(keep: Range, stretch: Range, radius: int) -> Range:
-    """Which frames labels for `keep` are computed from.
+    """Which frames labels for `keep` are computed from, wherever in `stretch` further cuts may be found.
 
     Args:
         keep: ticks [a, b) that are to be labelled.
@@ -45,8 +59,20 @@ def frame_range(keep: Range, stretch: Range, radius: int) -> Range:
         radius: frames around a frame that its vector depends on.
     """
     _check(keep, stretch)
-    first, last = window_of(keep[0]) * STRIDE, window_of(keep[1] - 1) * STRIDE + WINDOW
-    return max(stretch[0], first - radius), min(stretch[1], last + radius)
+    # A tick of chunk c is labelled by window c - 1 or c, which cover chunks c - 1 to c + 1.
+    first, last = keep[0] // STRIDE - 1, (keep[1] - 1) // STRIDE + 1
+    return max(stretch[0], first * STRIDE - radius), min(stretch[1], (last + 1) * STRIDE + radius)
+
+
+class Chunk(NamedTuple):
+    """Vectors of 64 frames, B = 1, or 2 with those of the mirror image; r frames at each end a second time."""
+
+    vectors: Tensor
+    """[B, 64, D]."""
+    opening: Tensor
+    """[B, r, D]: the first r, where a window begins with them and sees nothing before. Empty where that is the same."""
+    closing: Tensor
+    """[B, r, D]: the last r, where a window ends with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +123,7 @@ class WindowRunner:
         if start > needed[0]:
             raise ValueError(f"frames must begin at tick {needed[0]} or before to label {keep}, got {start}")
         buffer = _FrameBuffer(frames, start, stretch)
-        first, last = window_of(keep[0]), window_of(keep[1] - 1)
+        first, last = window_of(keep[0], stretch), window_of(keep[1] - 1, stretch)
         before = self._chunk(first, buffer, stretch)
         for window in range(first, last + 1):
             after = self._chunk(window + 1, buffer, stretch)
@@ -105,29 +131,32 @@ class WindowRunner:
             before = after
 
     @torch.inference_mode()
-    def _chunk(self, chunk: int, buffer: _FrameBuffer, stretch: Range) -> Tensor | None:
-        """Vectors [1, 64, D] of a chunk of the grid, with those of its mirror image [2, 64, D] if that is wanted.
-
-        None where it lies outside the stretch.
-        """
+    def _chunk(self, chunk: int, buffer: _FrameBuffer, stretch: Range) -> Chunk | None:
+        """A chunk of the grid, or None where it lies outside the stretch."""
         start, end, radius = chunk * STRIDE, (chunk + 1) * STRIDE, self.model.radius
         if end <= stretch[0] or start >= stretch[1]:
             return None
         frames = torch.from_numpy(buffer.take(start - radius, end + radius))[None]  # (1, 64 + 2r, H, W, 3)
         if self.mirror is not None:
             frames = torch.cat([frames, frames.flip(3)])
+        vectors = self._features(frames)  # (B, 64, D)
+        if not self.model.config.zero_padded_windows:
+            return Chunk(vectors, vectors[:, :0], vectors[:, :0])
+        opening, closing = frames[:, : 3 * radius].clone(), frames[:, -3 * radius :].clone()  # (B, 3r, H, W, 3)
+        opening[:, :radius] = 0
+        closing[:, -radius:] = 0
+        ends = self._features(torch.cat([opening, closing]))  # (2B, r, D)
+        return Chunk(vectors, *ends.chunk(2))
+
+    def _features(self, frames: Tensor) -> Tensor:
         with autocast(self.device, self.dtype):
             return self.model.features(frames.to(self.device)).float()
 
     @torch.inference_mode()
     def _window(
-        self, window: int, before: Tensor | None, after: Tensor | None, stretch: Range, keep: Range
+        self, window: int, before: Chunk | None, after: Chunk | None, stretch: Range, keep: Range
     ) -> WindowLogits:
-        some = before if before is not None else after
-        if some is None:
-            raise ValueError(f"window {window} does not touch its stretch {stretch}")
-        empty = torch.zeros_like(some)
-        features = torch.cat([empty if part is None else part for part in (before, after)], dim=1)  # (1 or 2, 128, D)
+        features = _joined(before, after)  # (1 or 2, 128, D)
         first_tick = window * STRIDE
         ticks = np.arange(first_tick, first_tick + WINDOW)
         present = (ticks >= stretch[0]) & (ticks < stretch[1])
@@ -136,13 +165,25 @@ class WindowRunner:
             logits = self.model.forward_windows(features, seen.to(self.device))
         if self.mirror is not None:
             logits = _mean_of_both(logits, self.mirror)
+        start, end = labelled_by(window, stretch)
         return WindowLogits(
             first_tick=first_tick,
-            keep=(max(keep[0] - first_tick, EDGE), min(keep[1] - first_tick, EDGE + STRIDE)),
+            keep=(max(keep[0], start) - first_tick, min(keep[1], end) - first_tick),
             present=present,
             buttons=logits.buttons[0].float().cpu().numpy(),
             axes=tuple(axis[0].float().cpu().numpy() for axis in logits.axes),
         )
+
+
+def _joined(before: Chunk | None, after: Chunk | None) -> Tensor:
+    """The vectors of a window, [B, 128, D]; nothing where a chunk lies outside the stretch."""
+    parts = []
+    if before is not None:
+        parts += [before.opening, before.vectors[:, before.opening.shape[1] :]]
+    if after is not None:
+        parts += [after.vectors[:, : STRIDE - after.closing.shape[1]], after.closing]
+    vectors = torch.cat(parts, dim=1)
+    return F.pad(vectors, (0, 0, STRIDE if before is None else 0, STRIDE if after is None else 0))
 
 
 def _mean_of_both(logits: FactoredLogits, mirror: Mirror) -> FactoredLogits:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import storage
 from ..datasets.commits import commit_uri, committed_shards, read_commits
-from ..datasets.manifest import DatasetInfo, compact
+from ..datasets.manifest import DEAD_LETTERS, DatasetInfo, compact
 from ..errors import CheckFailed, Interrupted
 from ..progress import log
 from .config import LabelConfig, share_of
@@ -85,6 +85,10 @@ def run_label(config: LabelConfig) -> int:
     )
     content = compact(config.out, info)
     log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours of labelled play.")
+    dead = content["counts"]["dead_letters"]
+    dead_reasons = ", ".join(f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items())
+    if dead:
+        log(f"{dead:,} dead letters ({dead_reasons}): {storage.join(config.out, DEAD_LETTERS)} names them.")
     rows = source_statistics(read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec))
     write_source_statistics(config.out, rows, spec)
     for line in flagged_lines(rows):
@@ -93,9 +97,8 @@ def run_label(config: LabelConfig) -> int:
         keep_previews(config.out, share, config.decoder)
     if config.verify and new:
         verify_shards(config.out, new, threads=workers)
-    if config.strict and content["counts"]["dead_letters"]:
-        reasons = ", ".join(f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items())
-        raise CheckFailed(f"{config.out}: {content['counts']['dead_letters']} dead letters ({reasons}); see its table")
+    if config.strict and dead:
+        raise CheckFailed(f"{config.out}: {dead:,} dead letters ({dead_reasons}); see its table")
     return 0
 
 

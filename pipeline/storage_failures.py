@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import builtins
-import errno
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import Interrupted
+from ..errors import MENDABLE_ERRNOS, Interrupted
 
 STORAGE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.", "pyarrow.")
-# What waiting does not mend, and the command line explains: a wrong path, no permission, a full disk.
-LASTING = frozenset(
-    {
-        errno.EACCES,
-        errno.EPERM,
-        errno.EROFS,
-        errno.ENOSPC,
-        errno.EDQUOT,
-        errno.ENOENT,
-        errno.ENOTDIR,
-        errno.EISDIR,
-        errno.EEXIST,
-    }
-)
 
 
 def full_name(error: BaseException) -> str:
@@ -47,7 +32,7 @@ def interrupted_by_storage() -> Iterator[None]:
         yield
     except Exception as error:
         name = full_name(error)
-        lasting = isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in LASTING)
+        lasting = isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in MENDABLE_ERRNOS)
         if lasting or not is_storage_failure(name, error):
             raise
         raise Interrupted(f"storage failed ({name}: {error}); run the same command again when it is back") from error

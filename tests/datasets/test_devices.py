@@ -47,6 +47,23 @@ def test_absent_and_null_mean_nothing_done() -> None:
     assert DeviceState.from_json('{"mouse": {"dx": null}, "keyboard": {"keys": null}}') == DeviceState()
 
 
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('{"hello": "world"}', "neither mouse nor keyboard"),
+        ("[1, 2]", "neither mouse nor keyboard"),
+        ('{"keyboard": {"keys": "key.keyboard.w"}}', "keys must be a list of str"),
+        ('{"keyboard": {"keys": [{}]}}', "keys must be a list of str"),
+        ('{"mouse": {"buttons": ["left"]}}', "buttons must be a list of int"),
+        ('{"mouse": {"dx": NaN}}', "dx must be a finite number"),
+    ],
+)
+def test_what_is_no_device_state_is_not_taken_for_nothing_pressed(tmp_path: Path, line: str, reason: str) -> None:
+    (tmp_path / "a.jsonl").write_text(DeviceState().to_json(0) + "\n" + line + "\n")
+    with pytest.raises(RecordingError, match=rf"a\.jsonl: line 2 is no device state: {reason}"):
+        read_device_states(str(tmp_path / "a.jsonl"))
+
+
 states = st.builds(
     DeviceState,
     keys=st.lists(st.sampled_from(["key.keyboard.w", "key.keyboard.s", "key.keyboard.é"]), max_size=3).map(tuple),

@@ -14,13 +14,19 @@ from vidact.idm.calibration import Calibration
 from vidact.idm.config import AugmentConfig
 from vidact.idm.model import InverseDynamicsModel
 from vidact.idm.predict import Predictor
-from vidact.idm.windows import STRIDE, WINDOW, WindowRunner, frame_range, window_of
+from vidact.idm.windows import STRIDE, WINDOW, WindowRunner, frame_range, labelled_by, window_of
 
 from .conftest import MICRO, SIZE, toy_play
 
 
 def test_ticks_and_their_windows() -> None:
-    assert [window_of(t) for t in (0, 31, 32, 95, 96, 159, 160)] == [-1, -1, 0, 0, 1, 1, 2]
+    far = (-1000, 1000)
+    assert [window_of(t, far) for t in (0, 31, 32, 95, 96, 159, 160)] == [-1, -1, 0, 0, 1, 1, 2]
+    # The first and the last window that a stretch needs keep its edges.
+    assert [window_of(t, (0, 300)) for t in (0, 31, 95, 96, 223, 224, 299)] == [0, 0, 0, 1, 2, 3, 3]
+    assert [window_of(t, (0, 256)) for t in (223, 224, 255)] == [2, 2, 2]
+    assert [window_of(t, (70, 90)) for t in (70, 89)] == [1, 1]
+    assert [labelled_by(w, (50, 200)) for w in (0, 1, 2)] == [(50, 96), (96, 160), (160, 200)]
 
 
 def test_frames_needed() -> None:
@@ -36,12 +42,16 @@ def test_frames_needed() -> None:
 @given(st.integers(0, 100_000), st.integers(0, 5000), st.integers(1, 5000))
 def test_every_tick_has_its_context(tick: int, before: int, after: int) -> None:
     stretch = (max(0, tick - before), tick + after)
-    first = window_of(tick) * STRIDE
-    assert first + 32 <= tick < first + 96  # in the centre of its window
-    start, end = frame_range((tick, tick + 1), stretch, 3)
-    assert start <= max(stretch[0], tick - 32)
-    assert end >= min(stretch[1], tick + 33)
-    assert end - start <= WINDOW + 2 * 3
+    window = window_of(tick, stretch)
+    first = window * STRIDE
+    start, end = labelled_by(window, stretch)
+    assert max(start, first) <= tick < min(end, first + WINDOW)
+    assert all(window_of(t, stretch) == window for t in range(max(start, first), min(end, first + WINDOW)))
+    assert first + 32 <= tick < first + 96 or first < stretch[0] + 64 or first + 64 < stretch[1] <= first + 128
+    # Whatever is found out about cuts later, what the window covers was read.
+    low, high = frame_range((tick, tick + 1), (0, 1_000_000), 3)
+    assert low <= max(0, first - 3)
+    assert high >= first + WINDOW + 3
 
 
 def batches(frames: np.ndarray, size: int) -> Iterator[np.ndarray]:

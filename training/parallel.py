@@ -1,0 +1,82 @@
+"""Training on several processes or GPUs: `torchrun --nproc-per-node 8 -m vidact.cli train-idm …`.
+
+Every process takes its share of a step's batches; the gradients are averaged, so that all hold the same weights. The
+first one leads: it decides when the run ends, writes, and measures. Without torchrun a process is its own group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from .precision import pick_device
+
+
+class Group:
+    """The processes of one training run.
+
+    Attributes:
+        rank: the number of this one. size: how many there are. device: this one's.
+    """
+
+    def __init__(self, device: str = "auto"):
+        """Join the group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK)."""
+        self.size, self.rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+        self.device = pick_device(device)
+        if self.device.type == "cuda" and self.size > 1:
+            self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(self.device)
+        if self.size > 1:
+            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that decides and writes."""
+        return self.rank == 0
+
+    def learner(self, module: nn.Module) -> nn.Module:
+        """The module, its gradients averaged over the group in each backward pass."""
+        return DistributedDataParallel(module, broadcast_buffers=False) if self.size > 1 else module
+
+    def apart(self, learner: nn.Module) -> AbstractContextManager[None]:
+        """Within the block gradients only add up: more of the step's batches are to come."""
+        return learner.no_sync() if isinstance(learner, DistributedDataParallel) else nullcontext()
+
+    def agreed(self, value: float) -> float:
+        """The leader's value, in every process."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, 0)
+        return float(shared)
+
+    def mean(self, values: Sequence[float]) -> tuple[float, ...]:
+        """The mean over the processes of each value."""
+        if self.size == 1:
+            return tuple(values)
+        shared = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.all_reduce(shared)
+        return tuple((shared / self.size).tolist())
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """The leader runs the block before the others do: what it leaves on the disk, they find."""
+        if not self.leads:
+            self._wait()
+        yield
+        if self.leads:
+            self._wait()
+
+    def leave(self) -> None:
+        """Nothing more is done together."""
+        if self.size > 1:
+            distributed.destroy_process_group()
+
+    def _wait(self) -> None:
+        if self.size > 1:
+            distributed.barrier()
