@@ -318,7 +318,7 @@ class EvalIDMConfig:
     """`vidact eval-idm`."""
 
     checkpoint: tyro.conf.Positional[str]
-    """Checkpoint folder of an IDM."""
+    """Checkpoint folder of an IDM, or `doom`, which ships."""
     recordings: tyro.conf.Positional[tuple[str, ...]]
     """Labelled play that it has not seen: folders of recordings, or recordings."""
     out: str

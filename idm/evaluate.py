@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import Recording, find_recordings
-from ..networks.checkpoints import load_checkpoint
 from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
 from .config import EvalIDMConfig
@@ -37,6 +36,7 @@ from .metrics import (
     risk_coverage,
 )
 from .predict import Predictor
+from .shipped import load_idm
 
 BASELINES = ("always_released", "rates", "frame_difference")
 ORACLE = "copy_last"
@@ -50,7 +50,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
     predictor = Predictor.load(config.checkpoint, device=config.device, threads=1)
     spec = predictor.spec
     recordings = find_recordings(config.recordings)
-    judge = _Judge(predictor, *load_baselines(load_checkpoint(config.checkpoint), spec), seed=config.seed)
+    judge = _Judge(predictor, *load_baselines(load_idm(config.checkpoint), spec), seed=config.seed)
     total = sum(recording.num_ticks(spec) for recording in recordings)
     workers = 1 if predictor.device.type != "cpu" else config.threads or os.cpu_count()
     with (

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
 from ..errors import CheckpointError
-from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
+from ..networks.checkpoints import Checkpoint, load_into
 from ..training.precision import pick_device, resolve_precision
 from .augment import Mirror
 from .calibration import Calibration
 from .config import IDMConfig
 from .finish import network_state
 from .model import InverseDynamicsModel
+from .shipped import load_idm
 from .windows import Range, WindowRunner, frame_range
 
 
@@ -76,7 +77,7 @@ class Predictor:
         """Load a checkpoint folder.
 
         Args:
-            checkpoint_uri: folder, local or any fsspec URL.
+            checkpoint_uri: folder, local or any fsspec URL, or the name of one that ships.
             device: `cpu`, `cuda` or `auto`.
             threads: of torch in this process; None leaves them as they are.
             precision: `float32`, `bfloat16` or `auto` (bfloat16 where the machine is fast at it).
@@ -85,7 +86,7 @@ class Predictor:
         """
         if threads:
             torch.set_num_threads(threads)
-        checkpoint = load_checkpoint(checkpoint_uri).require_kind("idm")
+        checkpoint = load_idm(checkpoint_uri)
         spec = _spec_of(checkpoint)
         where = pick_device(device)
         network = IDMConfig.from_dict(checkpoint.config["network"])
@@ -137,7 +138,7 @@ class Predictor:
 
 def checkpoint_spec(checkpoint_uri: str) -> ActionSpec:
     """The action spec of an IDM checkpoint. Raises CheckpointError."""
-    return _spec_of(load_checkpoint(checkpoint_uri).require_kind("idm"))
+    return _spec_of(load_idm(checkpoint_uri))
 
 
 def _spec_of(checkpoint: Checkpoint) -> ActionSpec:

@@ -190,7 +190,7 @@ class LabelConfig(EngineConfig):
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
     idm: str
-    """The inverse dynamics model: a checkpoint folder. Its action spec is the dataset's."""
+    """The inverse dynamics model: a checkpoint folder, or `doom`, which ships. Its action spec is the dataset's."""
     out: str
     """The dataset: a folder or a bucket prefix."""
     layout: LayoutConfig = field(default_factory=LayoutConfig)

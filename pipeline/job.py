@@ -33,9 +33,9 @@ def run_label(config: LabelConfig) -> int:
             there are dead letters; Interrupted (75) where something is still to be done.
     """
     from ..idm.predict import checkpoint_spec
-    from ..networks.checkpoints import load_checkpoint
+    from ..idm.shipped import load_idm
 
-    checkpoint = load_checkpoint(config.idm).require_kind("idm")
+    checkpoint = load_idm(config.idm)
     spec = checkpoint_spec(config.idm)
     run = RunFolder.of(config.out)
     settings = WorkerSettings.of(config, run.path if config.runner == "local" else None)

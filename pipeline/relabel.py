@@ -40,6 +40,7 @@ from .tracker import Tracker
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ..idm.predict import Predictor
+    from ..idm.shipped import load_idm
 
 CLIPS_AT_ONCE = 8  # of 128 ticks: what is held in memory is what a segment holds when it is labelled
 HORIZON = 1 << 40  # ticks: further than any neighbour
@@ -207,9 +208,8 @@ def run_relabel(config: RelabelConfig) -> int:
         DatasetError: the dataset is not finished, or `out` was begun otherwise.
     """
     from ..idm.predict import checkpoint_spec
-    from ..networks.checkpoints import load_checkpoint
 
-    checkpoint = load_checkpoint(config.idm).require_kind("idm")
+    checkpoint = load_idm(config.idm)
     spec = checkpoint_spec(config.idm)
     dataset_spec(config.dataset).require_same(spec, f"the checkpoint {config.idm}")
     source = read_dataset_json(config.dataset)

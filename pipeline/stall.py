@@ -54,15 +54,14 @@ class StallClock:
 
 
 def group_members(group: int) -> list[int]:
-    """The processes of a process group."""
+    """The processes of a process group; not the dead ones that nobody has buried, as in containers without an init."""
     found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                if os.getpgid(int(folder.name)) == group:
-                    found.append(int(folder.name))
-            except (ProcessLookupError, PermissionError):
-                continue
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.getpgid(int(folder.name)) == group and _fields(folder / "stat")[0] not in "ZX":
+                found.append(int(folder.name))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
     return found
 
 

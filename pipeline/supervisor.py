@@ -126,13 +126,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-    deadline = time.monotonic() + 10  # killed processes need a moment to be gone; those of others are not waited for
-    while time.monotonic() < deadline:
-        process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except (ProcessLookupError, PermissionError):
-            return
+    deadline = time.monotonic() + 10  # killed processes need a moment to be gone; a stuck disk may hold one longer
+    while time.monotonic() < deadline and (process.poll() is None or group_members(process.pid)):
         time.sleep(0.02)
 
 
