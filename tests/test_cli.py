@@ -134,6 +134,11 @@ def test_our_own_defects_keep_their_traceback(error: Exception, monkeypatch: pyt
         raising(error, monkeypatch)
 
 
+def test_a_folder_that_cannot_be_made_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["record", "crafter", "--out", "/proc/nowhere", "--minutes", "0.1"]) == 2
+    assert "vidact: /proc/nowhere: No such file or directory." in capsys.readouterr().err
+
+
 def test_a_verb_returns_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, ...]] = []
 

@@ -6,7 +6,9 @@ also tells a picture that is upside down, mirrored or mixed with another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -183,7 +185,7 @@ def make(video: Video, folder: Path, frames: int) -> Made:
 
 def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Fraction) -> None:
     width, height = video.size
-    with av.open(str(path), "w", options=video.muxer) as container:
+    with ordinary_scheduling(), av.open(str(path), "w", options=video.muxer) as container:
         sound = container.add_stream("aac", rate=48000) if video.audio_first else None
         stream = container.add_stream(video.codec, rate=Fraction(video.rate), options=dict(video.options))
         stream.width, stream.height, stream.pix_fmt = width, height, video.pix_fmt
@@ -210,6 +212,17 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
         if sound is not None:
             for packet in sound.encode(None):
                 container.mux(packet)
+
+
+@contextmanager
+def ordinary_scheduling() -> Iterator[None]:
+    """SVT-AV1 makes the thread that it encodes for a real-time one, where root runs it, and leaves it like that: whatever
+    is started afterwards, browsers with all their threads, would fight for the processors without mercy."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def _lay_down(picture: NDArray[np.uint8], video: Video) -> NDArray[np.uint8]:

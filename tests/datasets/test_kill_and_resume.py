@@ -7,19 +7,29 @@ import os
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from vidact import storage
+from vidact.datasets.devices import DeviceState
+from vidact.datasets.recordings import RecordingWriter
 
 STEPS = 40  # 7 epochs; far more than a killed trainer comes in its time
 TRAINER = """
 import hashlib, json, sys, time
 from vidact import storage
+from vidact.datasets.actions import ActionSpec
 from vidact.datasets.loader import ClipLoader
+from vidact.datasets.recording_loader import RecordingLoader
 
-dataset, order, state, log, rank, world_size, threads, steps, pause = sys.argv[1:]
-loader = ClipLoader([dataset], batch_size=4, ticks=32, order=order, seed=2, rank=int(rank),
-                    world_size=int(world_size), threads=int(threads), prefetch=int(threads))
+data, order, state, log, rank, world_size, threads, steps, pause = sys.argv[1:]
+settings = dict(batch_size=4, ticks=32, seed=2, rank=int(rank), world_size=int(world_size), threads=int(threads),
+                prefetch=int(threads))
+if order == "recordings":
+    loader = RecordingLoader([data], ActionSpec.load("doom"), **settings)
+else:
+    loader = ClipLoader([data], order=order, **settings)
 if storage.exists(state):
     loader.load_state_dict(json.loads(storage.read_bytes(state)))
 with open(log, "a") as file:
@@ -46,9 +56,22 @@ def lines(path, count=None) -> list:
     return [json.loads(line) for line in path.read_text().splitlines()[:count]]
 
 
-@pytest.mark.parametrize("order", ["clips", "episodes"])
+def record(folder) -> str:
+    for number, frames in enumerate((320, 200, 256, 480, 128, 400)):
+        with RecordingWriter(folder / f"play{number}", fps=Fraction(35), size=(64, 48), meta={}) as writer:
+            for i in range(frames):
+                picture = np.full((48, 64, 3), 20 + (i + 50 * number) % 200, np.uint8)
+                writer.write(picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 6 else (), dx=i % 5))
+    return str(folder)
+
+
+@pytest.mark.parametrize("order", ["clips", "episodes", "recordings"])
 def test_killed_and_resumed(tmp_path, toy_dataset, order):
-    dataset = toy_dataset(str(tmp_path / "data"), {"train": [160, 100, 128, 40, 64, 200]})
+    if order == "recordings":
+        dataset = record(tmp_path / "data")
+    else:
+        dataset = toy_dataset(str(tmp_path / "data"), {"train": [160, 100, 128, 40, 64, 200]})
+    files = sorted(os.listdir(tmp_path / "data"))
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(start(dataset, order, tmp_path / "none", whole, 0, 1, 1, STEPS, 0))
     process = start(dataset, order, tmp_path / "state", killed, 0, 1, 2, 1000, 0.1)
@@ -70,4 +93,4 @@ def test_killed_and_resumed(tmp_path, toy_dataset, order):
         finish(process)
     joined = [[*a[:2], a[2] + b[2], a[3] + b[3]] for a, b in zip(*map(lines, ranks), strict=True)]
     assert joined == expected[done:]
-    assert os.listdir(tmp_path / "data" / "shards")  # nothing was touched
+    assert sorted(os.listdir(tmp_path / "data")) == files  # nothing was touched
