@@ -216,8 +216,8 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
 
 @contextmanager
 def ordinary_scheduling() -> Iterator[None]:
-    """SVT-AV1 makes the thread that it encodes for a real-time one, where root runs it, and leaves it like that: whatever
-    is started afterwards, browsers with all their threads, would fight for the processors without mercy."""
+    """SVT-AV1 makes the thread that it encodes for a real-time one, where root runs it, and leaves it like that:
+    whatever is started afterwards, browsers with all their threads, would fight for the processors without mercy."""
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
