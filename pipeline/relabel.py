@@ -40,7 +40,6 @@ from .tracker import Tracker
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ..idm.predict import Predictor
-    from ..idm.shipped import load_idm
 
 CLIPS_AT_ONCE = 8  # of 128 ticks: what is held in memory is what a segment holds when it is labelled
 HORIZON = 1 << 40  # ticks: further than any neighbour
@@ -208,6 +207,7 @@ def run_relabel(config: RelabelConfig) -> int:
         DatasetError: the dataset is not finished, or `out` was begun otherwise.
     """
     from ..idm.predict import checkpoint_spec
+    from ..idm.shipped import load_idm
 
     checkpoint = load_idm(config.idm)
     spec = checkpoint_spec(config.idm)
