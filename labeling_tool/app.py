@@ -10,9 +10,10 @@ from typing import Any, cast
 import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
+from starlette.status import HTTP_200_OK, HTTP_404_NOT_FOUND
 
 from .context import STATIC, Context
 from .problems import Problem
@@ -82,7 +83,12 @@ def create_app(context: Context) -> FastAPI:
 
 def _page() -> HTMLResponse:
     """The one page of the front end; its script looks at the address."""
-    return HTMLResponse((STATIC / "index.html").read_text(encoding="utf-8"), headers={"cache-control": "no-cache"})
+    return _front_end(HTTP_200_OK)
+
+
+def _front_end(status: int) -> HTMLResponse:
+    text = (STATIC / "index.html").read_text(encoding="utf-8")
+    return HTMLResponse(text, status_code=status, headers={"cache-control": "no-cache"})
 
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
@@ -100,8 +106,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "invalid", "message": message}, status_code=status)
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> Response:
     error = cast("HTTPException", error)
+    seen_by_people = "text/html" in request.headers.get("accept", "")
+    if error.status_code == HTTP_404_NOT_FOUND and seen_by_people and not request.url.path.startswith("/api/"):
+        return _front_end(HTTP_404_NOT_FOUND)  # a mistyped address leads home
     return JSONResponse(
         {"error": "http", "message": str(error.detail)}, status_code=error.status_code, headers=error.headers
     )

@@ -340,6 +340,13 @@ def test_no_path_leads_out(client: TestClient, path: str) -> None:
     assert "root:" not in answer.text
 
 
+def test_a_mistyped_address_leads_home(client: TestClient) -> None:
+    page = client.get("/uplaod", headers={"accept": "text/html,*/*"})
+    assert (page.status_code, page.text) == (404, client.get("/").text)
+    for path, accept in (("/uplaod", "application/json"), ("/api/uplaod", "text/html")):
+        assert client.get(path, headers={"accept": accept}).json()["error"] == "http"
+
+
 def test_headers_of_every_answer(client: TestClient) -> None:
     for path in ("/api/me", "/api/nothing", "/static/icon.svg"):
         headers = client.get(path).headers
