@@ -89,7 +89,8 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
         model.load_state_dict(ours)
         runner = WindowRunner(model.to(device).eval(), resolve_precision("auto", device))
         with tempfile.TemporaryDirectory(prefix="vidact-import-") as cache:
-            tracks = open_tracks(find_recordings(config.play), spec, Path(cache), phases=False)
+            recordings = {recording.sha256: recording for recording in find_recordings(config.play)}  # each once
+            tracks = open_tracks(list(recordings.values()), spec, Path(cache), phases=False)
             calibration, figures = calibrate(runner, spec, tracks, np.ones(spec.num_buttons))
             tensors, baselines = fit_baselines(tracks, spec)
         extra = {

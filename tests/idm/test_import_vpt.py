@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pickle
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 import torch
 from vidact.cli import run
 from vidact.datasets.actions import ActionSpec
+from vidact.datasets.devices import DeviceState
+from vidact.datasets.recordings import RecordingWriter
 from vidact.errors import CheckpointError
 from vidact.idm.import_vpt import convert, read_model, read_plain_pickle, read_weights
 from vidact.idm.model import InverseDynamicsModel
@@ -95,6 +99,19 @@ def test_the_verb_makes_a_checkpoint_that_labels(
     assert sum(len(part.buttons) for part in parts) == 40
     assert run(["eval-idm", str(tmp_path / "idm"), str(tmp_path), "--out", str(tmp_path / "eval")]) == 2
     assert "no recordings" in capsys.readouterr().err
+
+
+def test_it_is_calibrated_on_labelled_play(files: tuple[Path, Path], tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        with RecordingWriter(tmp_path / "play" / name, fps=Fraction(20), size=(128, 128)) as writer:
+            for i, picture in enumerate(play(100)):
+                writer.write(picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 12 else (), dx=float(i % 7)))
+    out, recordings = str(tmp_path / "idm"), str(tmp_path / "play")
+    assert run(["import", "vpt-idm", *map(str, files), out, "--play", recordings]) == 0
+    config = json.loads((tmp_path / "idm" / "config.json").read_text())
+    assert config["metrics"]["validation"]["keypress_accuracy"] > 0.9
+    assert run(["eval-idm", out, recordings, "--out", str(tmp_path / "eval"), "--no-plots"]) == 0
+    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["keypress_accuracy"] > 0.9
 
 
 def test_what_does_not_fit_is_listed(files: tuple[Path, Path], spec: ActionSpec) -> None:
