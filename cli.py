@@ -15,6 +15,7 @@ import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -445,8 +446,9 @@ def _version() -> str:
 
 
 def _typed(path: object, argv: Sequence[str]) -> bool:
-    """Whether a path is one that the user typed, or lies in one."""
-    return any(str(path) == word or str(path).startswith(word.rstrip("/") + "/") for word in argv if word)
+    """Whether a path is one that the user typed, lies in one, or is on the way to one."""
+    found = Path(str(path))
+    return any(found.is_relative_to(word) or Path(word).is_relative_to(found) for word in argv if "/" in word)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

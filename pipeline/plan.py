@@ -112,6 +112,8 @@ def make_plan(
     new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
     if not new_sources and old.sources:
         return old
+    if (folder := storage.local_path(out)) is not None:
+        folder.mkdir(parents=True, exist_ok=True)  # where that fails, here it is one line, in Beam a traceback
     prober = _prober_class()(
         out, tick_hz, workers=workers, decoder=decoder or DecoderConfig(), runner=runner, options=beam_options
     )

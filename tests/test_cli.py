@@ -134,8 +134,15 @@ def test_our_own_defects_keep_their_traceback(error: Exception, monkeypatch: pyt
         raising(error, monkeypatch)
 
 
-def test_a_folder_that_cannot_be_made_is_the_users(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["record", "crafter", "--out", "/proc/nowhere", "--minutes", "0.1"]) == 2
+@pytest.mark.parametrize("out", ["/proc/nowhere", "/proc/nowhere/deeper"])
+def test_a_folder_that_cannot_be_made_is_the_users(out: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["record", "crafter", "--out", out, "--minutes", "0.1"]) == 2
+    assert "vidact: /proc/nowhere: No such file or directory." in capsys.readouterr().err
+
+
+def test_label_says_the_same_of_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    assert cli.run(["plan", str(tmp_path), "--out", "/proc/nowhere"]) == 2
     assert "vidact: /proc/nowhere: No such file or directory." in capsys.readouterr().err
 
 
