@@ -1,0 +1,171 @@
+"""What strangers' settings cost an IDM: `python benchmarks/idm_robustness.py IDM RECORDINGS… [--out FILE]`.
+
+The same held-out play is labelled as it was recorded, and as somebody else might have recorded it: darker, brighter,
+with a narrower view, a larger status bar, squeezed by a video site, and at 24, 25, 30 and 60 frames a second. The
+actions stay what they were. Figures go to results/idm_robustness.json.
+
+A mouse of another sensitivity is no row of its own: the model sees degrees, not counts, and a hand that turns twice as
+fast is other play, which has to be recorded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from vidact.datasets.actions import FrameSpec
+from vidact.datasets.recordings import Recording, find_recordings
+from vidact.datasets.resize import FrameResizer
+from vidact.datasets.video import decode_ticks
+from vidact.idm.evaluate import label, truth_of
+from vidact.idm.metrics import Figures, Sums
+from vidact.idm.predict import Predictor
+
+Frames = NDArray[np.uint8]  # [T, H, W, 3]
+STATUS_BAR = 32 / 240  # of Doom's picture
+HEADLINE = ("keypress_accuracy", "macro_f1", "transition_f1")
+
+
+def as_recorded(recording: Recording, predictor: Predictor) -> Frames:
+    return np.concatenate([batch.frames for batch in recording.frames(predictor.spec)])
+
+
+def changed(change: Callable[[Frames], Frames]) -> Callable[[Recording, Predictor], Frames]:
+    """The frames, changed by a function of all of them."""
+    return lambda recording, predictor: change(as_recorded(recording, predictor))
+
+
+def at_rate(fps: int) -> Callable[[Recording, Predictor], Frames]:
+    """What a recorder of `fps` frames a second would have kept: at each tick the last of its frames."""
+
+    def frames(recording: Recording, predictor: Predictor) -> Frames:
+        spec = predictor.spec
+        kept = np.concatenate(
+            [one.frames for one in decode_ticks(recording.path, spec.frame, Fraction(fps), probe=recording.video)]
+        )
+        ticks = np.arange(recording.num_ticks(spec))
+        last = (ticks * fps * spec.tick_hz.denominator) // spec.tick_hz.numerator
+        return kept[np.minimum(last, len(kept) - 1)]
+
+    return frames
+
+
+def lighter(factor: float) -> Callable[[Frames], Frames]:
+    table = np.clip(np.arange(256) * factor, 0, 255).astype(np.uint8)
+    return lambda frames: table[frames]
+
+
+def narrower(share: float) -> Callable[[Frames], Frames]:
+    """The middle of the picture, enlarged: a smaller field of view."""
+
+    def change(frames: Frames) -> Frames:
+        height, width = frames.shape[1:3]
+        y, x = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
+        resizer = FrameResizer(FrameSpec(width, height))
+        return np.stack([resizer.from_rgb(frame[y : height - y, x : width - x]) for frame in frames])
+
+    return change
+
+
+def larger_status_bar(factor: float) -> Callable[[Frames], Frames]:
+    """The bar at the bottom, enlarged over what is above it."""
+
+    def change(frames: Frames) -> Frames:
+        height, width = frames.shape[1:3]
+        rows, inset = round(height * STATUS_BAR), round(width * (1 - 1 / factor) / 2)
+        resizer = FrameResizer(FrameSpec(width, round(rows * factor)))
+        out = frames.copy()
+        for frame in out:
+            bar = resizer.from_rgb(frame[height - rows :, inset : width - inset])
+            frame[height - len(bar) :] = bar
+        return out
+
+    return change
+
+
+def compressed(crf: int) -> Callable[[Frames], Frames]:
+    """H.264 and back, at a quality that leaves blocks."""
+
+    def change(frames: Frames) -> Frames:
+        buffer = io.BytesIO()
+        with av.open(buffer, "w", format="mp4") as container:
+            stream = container.add_stream("libx264", rate=Fraction(35, 2), options={"crf": str(crf), "g": "100"})
+            stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(None))
+        with av.open(io.BytesIO(buffer.getvalue())) as container:
+            return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+    return change
+
+
+SETTINGS: dict[str, Callable[[Recording, Predictor], Frames]] = {
+    "as recorded": as_recorded,
+    "brightness x0.6": changed(lighter(0.6)),
+    "brightness x1.4": changed(lighter(1.4)),
+    "field of view x0.85": changed(narrower(0.85)),
+    "status bar x1.5": changed(larger_status_bar(1.5)),
+    "H.264 at crf 38": changed(compressed(38)),
+    "source of 24 fps": at_rate(24),
+    "source of 25 fps": at_rate(25),
+    "source of 30 fps": at_rate(30),
+    "source of 60 fps": at_rate(60),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("idm", help="a checkpoint folder, or the name of one that ships")
+    parser.add_argument("recordings", nargs="+", help="held-out play of more frames a second than 30")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "idm_robustness.json")
+    options = parser.parse_args()
+    predictor = Predictor.load(options.idm, threads=1)
+    recordings = find_recordings(options.recordings)
+    found: dict[str, Any] = {"idm": options.idm, "sha256": predictor.sha256, "recordings": len(recordings)}
+    found["settings"] = {name: measure(predictor, recordings, frames) for name, frames in SETTINGS.items()}
+    axes = predictor.spec.axis_names
+    print(f"{'':22}" + "".join(f"{name:>20}" for name in (*HEADLINE, *(f"{axis} R²" for axis in axes))))
+    for name, row in found["settings"].items():
+        print(f"{name:22}" + "".join(f"{value:20.3f}" for value in row.values()))
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def measure(
+    predictor: Predictor, recordings: list[Recording], frames: Callable[[Recording, Predictor], Frames]
+) -> dict[str, float]:
+    """Headline figures and R² by axis over all recordings."""
+    spec = predictor.spec
+
+    def batches(recording: Recording) -> Iterator[Frames]:
+        whole = frames(recording, predictor)
+        yield from (whole[i : i + 64] for i in range(0, len(whole), 64))
+
+    def judge(recording: Recording) -> Sums:
+        torch.set_num_threads(1)
+        truth = truth_of(recording, spec)
+        return Sums.of(label(predictor, batches(recording), len(truth.valid)), truth, spec)
+
+    with ThreadPoolExecutor() as pool:
+        sums = list(pool.map(judge, recordings))
+    total = Sums.stack(sums).weighted(np.ones((1, len(sums))))
+    pressed = total.confusion[0, :, [0, 2]].sum(0) > 0
+    figures = Figures.of(total, spec, pressed)
+    row = {name: round(float(figures.headline[name][0]), 4) for name in HEADLINE}
+    motion = zip(spec.axis_names, figures.motion_r2[0], strict=True)
+    return row | {f"{axis} R²": round(float(value), 4) for axis, value in motion}
+
+
+if __name__ == "__main__":
+    main()
