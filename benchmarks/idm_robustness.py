@@ -158,10 +158,7 @@ def measure(
         return Sums.of(label(predictor, batches(recording), len(truth.valid)), truth, spec)
 
     with ThreadPoolExecutor() as pool:
-        sums = list(pool.map(judge, recordings))
-    total = Sums.stack(sums).weighted(np.ones((1, len(sums))))
-    pressed = total.confusion[0, :, [0, 2]].sum(0) > 0
-    figures = Figures.of(total, spec, pressed)
+        figures = Figures.over(list(pool.map(judge, recordings)), spec)
     row = {name: round(float(figures.headline[name][0]), 4) for name in HEADLINE}
     motion = zip(spec.axis_names, figures.motion_r2[0], strict=True)
     return row | {f"{axis} R²": round(float(value), 4) for axis, value in motion}

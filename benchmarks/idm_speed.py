@@ -81,7 +81,7 @@ def measure(way: str, size: str, windows: int, threads: int) -> dict[str, float]
     torch.set_num_threads(threads)
     sizes = {"released": published.RELEASED, "small": published.SMALL}[size]
     weights = published.random_weights(sizes)
-    pictures = moving_pictures(STRIDE * (windows + 3))
+    pictures = published.moving_pictures(STRIDE * (windows + 3))
     if way.startswith("ours"):
         label = ours(weights, sizes, torch.bfloat16 if way == "ours_bf16" else torch.float32)
         del weights
@@ -110,10 +110,7 @@ def ours(
     with tempfile.NamedTemporaryFile(suffix=".model") as file:
         Path(file.name).write_bytes(pickle.dumps(published.arguments(**sizes)))
         network, temperature = read_model(file.name)
-    with torch.device("meta"):
-        model = InverseDynamicsModel(network, spec)
-    model = model.to_empty(device="cpu")
-    model.reset_constants()
+    model = InverseDynamicsModel.unfilled(network, spec)
     model.load_state_dict(convert(weights, network, spec, temperature=temperature))
     runner = WindowRunner(model.eval(), dtype)
 
@@ -127,12 +124,6 @@ def ours(
         return time.process_time() - started, frames
 
     return label
-
-
-def moving_pictures(ticks: int) -> np.ndarray:
-    """uint8 [ticks, 128, 128, 3]: noise that drifts."""
-    canvas = np.random.default_rng(0).integers(0, 256, (128 + ticks, 256, 3), dtype=np.uint8)
-    return np.stack([np.roll(canvas, 3 * t, axis=1)[t : t + 128, :128] for t in range(ticks)])
 
 
 if __name__ == "__main__":

@@ -43,9 +43,7 @@ def calibrate(
             confidence=np.concatenate([one.confidence for one in labels]),
         )
         sums.append(Sums.of(labelling, Truth(buttons=track.buttons, camera=track.camera, valid=track.valid), spec))
-    total = Sums.stack(sums).weighted(np.ones((1, len(sums))))
-    pressed = total.confusion[0, :, [0, 2]].sum(0) > 0  # (K,)
-    figures = Figures.of(total, spec, pressed)
+    figures = Figures.over(sums, spec)
     return calibration, {name: plain(values[0]) for name, values in figures.headline.items()}
 
 

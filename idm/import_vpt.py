@@ -82,10 +82,7 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     tensors: dict[str, Tensor] = {}
     if config.play:
         device = pick_device(config.device)
-        with torch.device("meta"):
-            model = InverseDynamicsModel(network, spec)
-        model = model.to_empty(device="cpu")
-        model.reset_constants()
+        model = InverseDynamicsModel.unfilled(network, spec)
         model.load_state_dict(ours)
         runner = WindowRunner(model.to(device).eval(), resolve_precision("auto", device))
         with tempfile.TemporaryDirectory(prefix="vidact-import-") as cache:

@@ -154,6 +154,12 @@ class Figures:
     """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in the surest 80 %."""
 
     @classmethod
+    def over(cls, recordings: Sequence[Sums], spec: ActionSpec) -> Figures:
+        """Of all recordings together, without resampling; means are over the buttons that they press."""
+        total = Sums.stack(recordings).weighted(np.ones((1, len(recordings))))
+        return cls.of(total, spec, total.confusion[0, :, [0, 2]].sum(0) > 0)
+
+    @classmethod
     def of(cls, sums: Sums, spec: ActionSpec, pressed: NDArray[np.bool_]) -> Figures:
         """
         Args:

@@ -69,9 +69,14 @@ class InverseDynamicsModel(nn.Module):
         self.head = FactoredHead(config.width, spec)
         self.published = PublishedTensors(config, spec.num_buttons) if config.published_tensors else None
 
-    def reset_constants(self) -> None:
-        """Compute what is neither learned nor stored, after the module was made without memory."""
-        self.inputs.reset_constants()
+    @classmethod
+    def unfilled(cls, config: IDMConfig, spec: ActionSpec) -> InverseDynamicsModel:
+        """On the CPU, to be given a `state_dict`: no time is lost on random weights; what is not stored is there."""
+        with torch.device("meta"):
+            model = cls(config, spec)
+        model = model.to_empty(device="cpu")
+        model.inputs.reset_constants()
+        return model
 
     def features(self, frames: Tensor) -> Tensor:
         """uint8 [B, T + 2 radius, H, W, 3] ► vectors of the T frames in the middle, [B, T, D + M].

@@ -90,10 +90,7 @@ class Predictor:
         spec = _spec_of(checkpoint)
         where = pick_device(device)
         network = IDMConfig.from_dict(checkpoint.config["network"])
-        with torch.device("meta"):  # no time is lost on random weights
-            model = InverseDynamicsModel(network, spec)
-        model = model.to_empty(device="cpu")
-        model.reset_constants()
+        model = InverseDynamicsModel.unfilled(network, spec)
         load_into(model, replace(checkpoint, state=network_state(checkpoint)))
         return cls(
             model.to(where).eval(),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -116,6 +117,12 @@ def random_weights(sizes: dict[str, int], seed: int = 0) -> dict[str, Tensor]:
         else:
             weights[name] = 0.1 * noise
     return weights
+
+
+def moving_pictures(ticks: int) -> np.ndarray:
+    """uint8 [ticks, 128, 128, 3]: noise that drifts."""
+    canvas = np.random.default_rng(0).integers(0, 256, (128 + ticks, 256, 3), dtype=np.uint8)
+    return np.stack([np.roll(canvas, 3 * t, axis=1)[t : t + 128, :128] for t in range(ticks)])
 
 
 @torch.no_grad()

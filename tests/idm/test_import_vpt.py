@@ -9,7 +9,6 @@ import pickle
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from vidact.cli import run
@@ -23,7 +22,7 @@ from vidact.idm.predict import Predictor
 from vidact.idm.windows import WindowRunner
 
 from . import published
-from .published import RELEASED, SMALL, arguments, random_weights, shapes
+from .published import RELEASED, SMALL, arguments, moving_pictures, random_weights, shapes
 
 
 @pytest.fixture(scope="module")
@@ -54,17 +53,10 @@ def test_all_tensors_of_the_released_size_land(tmp_path: Path, spec: ActionSpec)
     assert {n: t.shape for n, t in ours.items()} == {n: t.shape for n, t in model.state_dict().items()}
 
 
-def play(ticks: int) -> np.ndarray:
-    """Pictures that move: a pattern that drifts and flickers, uint8 [T, 128, 128, 3]."""
-    noise = np.random.default_rng(0)
-    canvas = noise.integers(0, 256, (128 + ticks, 256, 3), dtype=np.uint8)
-    return np.stack([np.roll(canvas, 3 * t, axis=1)[t : t + 128, :128] for t in range(ticks)])
-
-
 def test_overlapping_windows_equal_the_plain_computation(files: tuple[Path, Path], spec: ActionSpec) -> None:
     """Windows 0, 64 and 128 of 270 ticks, each computed whole and alone; the edges of the video keep their ticks."""
     ticks = 270
-    frames, theirs = play(ticks), random_weights(SMALL)
+    frames, theirs = moving_pictures(ticks), random_weights(SMALL)
     network, temperature = read_model(str(files[0]))
     model = InverseDynamicsModel(network, spec).eval()
     model.load_state_dict(convert(read_weights(str(files[1])), network, spec, temperature=temperature))
@@ -95,7 +87,7 @@ def test_the_verb_makes_a_checkpoint_that_labels(
     assert "100 tensors, 2,677,294 parameters" in capsys.readouterr().err
     predictor = Predictor.load(str(tmp_path / "idm"))
     assert predictor.spec.name == "minecraft"
-    parts = list(predictor.predict([play(40)], start=0, stretch=(0, 40), keep=(0, 40)))
+    parts = list(predictor.predict([moving_pictures(40)], start=0, stretch=(0, 40), keep=(0, 40)))
     assert sum(len(part.buttons) for part in parts) == 40
     assert run(["eval-idm", str(tmp_path / "idm"), str(tmp_path), "--out", str(tmp_path / "eval")]) == 2
     assert "no recordings" in capsys.readouterr().err
@@ -104,7 +96,7 @@ def test_the_verb_makes_a_checkpoint_that_labels(
 def test_it_is_calibrated_on_labelled_play(files: tuple[Path, Path], tmp_path: Path) -> None:
     for name in ("one", "two"):
         with RecordingWriter(tmp_path / "play" / name, fps=Fraction(20), size=(128, 128)) as writer:
-            for i, picture in enumerate(play(100)):
+            for i, picture in enumerate(moving_pictures(100)):
                 writer.write(picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 12 else (), dx=float(i % 7)))
     out, recordings = str(tmp_path / "idm"), str(tmp_path / "play")
     assert run(["import", "vpt-idm", *map(str, files), out, "--play", recordings]) == 0
