@@ -11,7 +11,6 @@ fast is other play, which has to be recorded.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,6 +28,7 @@ from vidact.datasets.video import decode_ticks
 from vidact.idm.evaluate import label, truth_of
 from vidact.idm.metrics import Figures, Sums
 from vidact.idm.predict import Predictor
+from vidact.idm.recorder import squeeze
 
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
 STATUS_BAR = 32 / 240  # of Doom's picture
@@ -94,20 +93,8 @@ def larger_status_bar(factor: float) -> Callable[[Frames], Frames]:
 
 
 def compressed(crf: int) -> Callable[[Frames], Frames]:
-    """H.264 and back, at a quality that leaves blocks."""
-
-    def change(frames: Frames) -> Frames:
-        buffer = io.BytesIO()
-        with av.open(buffer, "w", format="mp4") as container:
-            stream = container.add_stream("libx264", rate=Fraction(35, 2), options={"crf": str(crf), "g": "100"})
-            stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-            for frame in frames:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode(None))
-        with av.open(io.BytesIO(buffer.getvalue())) as container:
-            return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
-
-    return change
+    """H.264 and back, at a quality that leaves blocks; the encoder takes more care than the one of training does."""
+    return lambda frames: squeeze(frames, crf, preset="medium")
 
 
 SETTINGS: dict[str, Callable[[Recording, Predictor], Frames]] = {

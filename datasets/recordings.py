@@ -89,6 +89,11 @@ class Recording:
         """The mp4."""
         return Path(self.video.path)
 
+    @property
+    def group(self) -> str:
+        """What belongs together when play is divided or drawn: players of one game share it."""
+        return str(self.meta.get("group") or self.sha256)
+
     def phases(self, spec: ActionSpec) -> int:
         """How many different first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s, at least 1."""
         return max(1, int(self.fps / spec.tick_hz))

@@ -89,8 +89,7 @@ def labels_of(clips: list[Clip], recording: Recording, spec: ActionSpec) -> tupl
 def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
     weights = bootstrap_weights(len(sums.ticks), RESAMPLINGS, seed=0)
     total = sums.weighted(np.ones((1, len(sums.ticks))))
-    held = total.confusion[0, :, 0] + total.confusion[0, :, 2]
-    figures = Figures.of(sums.weighted(weights), spec, held > 0)
+    figures = Figures.of(sums.weighted(weights), spec, total.press_rates()[0])
     count, probability, right = np.moveaxis(total.confidence[0], -1, 0)  # (E,)
     some = count > 0
     kept, wrong = risk_coverage(total.ranking[0])
@@ -115,7 +114,7 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
             "ticks": count[some].astype(int).tolist(),
         },
         "risk_coverage": {"kept": shares.tolist(), "wrong": np.interp(shares, kept[sure], wrong[sure]).tolist()},
-        "true_press_share": dict(zip(spec.button_names, (held / max(total.ticks[0], 1)).tolist(), strict=True)),
+        "true_press_share": dict(zip(spec.button_names, np.nan_to_num(total.press_rates()[0]).tolist(), strict=True)),
     }
 
 

@@ -24,6 +24,7 @@ from .augment import ClipDraw, Mirror, draw
 from .config import AugmentConfig
 from .frame_cache import Track
 from .inputs import InputPipeline, Inputs
+from .recorder import Recorder, draw_recorder
 
 TRIES = 20  # draws of a start before a clip with few labels is taken as it is
 CUT_SHARE = (
@@ -91,10 +92,10 @@ class ClipSampler:
         generator = np.random.Generator(np.random.Philox(key=[self.seed, number]))
         radius, ticks = self.pipeline.radius, self.clip_ticks
         frames, buttons, camera, valid, present, draws = [], [], [], [], [], []
-        for _ in range(self.batch_clips):
+        for recorder in self._recorders(number):
             track, start = self._place(generator)
             one = draw(self.augment, generator, self.spec.frame.width, self.spec.frame.height)
-            clip = track.frames(start - radius, start + ticks + radius)
+            clip = track.frames(start - radius, start + ticks + radius, recorder)
             if radius and generator.random() < CUT_SHARE:
                 clip[-radius:] = 0
             frames.append(torch.from_numpy(clip))
@@ -128,6 +129,11 @@ class ClipSampler:
             finally:
                 for job in ahead:
                     job.cancel()
+
+    def _recorders(self, number: int) -> list[Recorder]:
+        """One a clip of this batch, from a stream of their own."""
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, 1]))
+        return [draw_recorder(self.augment, generator) for _ in range(self.batch_clips)]
 
     def _place(self, generator: np.random.Generator) -> tuple[Track, int]:
         """A track and a start. Clips may begin anywhere that leaves them whole, or fill a short track."""

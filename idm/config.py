@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -195,6 +195,12 @@ class AugmentConfig:
     """Largest shear, degrees."""
     translation_px: float = 2.0
     """Largest shift along each side, pixels of the full frame."""
+    late_frames: float = 0.0
+    """Part of the clips that are seen as a recorder of 24 to 60 frames/s shows them: its last frame may be late."""
+    compressed: float = 0.0
+    """Part of the clips that go through H.264, as hard as `crf` says."""
+    crf: tuple[int, int] = (23, 40)
+    """Range of x264's quality factor for these: 23 is hardly seen, at 40 a video is blocks and smears."""
     mirror: float = 0.5
     """Part of the clips that are mirrored, left with right."""
     mirror_buttons: tuple[tuple[str, str], ...] = (("left", "right"),)
@@ -206,7 +212,9 @@ class AugmentConfig:
         for name in ("hue", "saturation", "brightness", "contrast", "rotation_deg", "scale", "shear_deg"):
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         _require(self.hue <= 0.5, "hue", "at most 0.5", self.hue)
-        _require(0 <= self.mirror <= 1, "mirror", "within 0..1", self.mirror)
+        for name in ("mirror", "late_frames", "compressed"):
+            _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
+        _require(1 <= self.crf[0] <= self.crf[1] <= 51, "crf", "two numbers of 1..51, the lower first", self.crf)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -219,8 +227,13 @@ class TrainIDMConfig:
     """The checkpoint folder that is made."""
     val: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
     """Recordings to tune and calibrate on; without any, some of `data` are held out."""
+    data_minutes: float = 0.0
+    """Minutes of `data` to train on: whole recordings, drawn by their content, the last one cut; 0 takes all."""
     spec: str = "doom"
     """Action spec: a built-in name or a YAML file."""
+    init: str = ""
+    """A trained IDM to go on from (a checkpoint folder, or `doom`, which ships), in place of a new network of `preset`:
+    with little play of one's own this is better than starting from nothing. It must have been trained under `spec`."""
     preset: str = "tiny"
     """Size of the network: tiny (a laptop, minutes), small, base, or vpt (the published graph)."""
     network: Annotated[IDMConfig | None, tyro.conf.Suppress] = None
@@ -286,6 +299,7 @@ class TrainIDMConfig:
             _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
         for name in ("rare_balance", "decay_from", "ema_decay"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
+        _require(self.data_minutes >= 0, "data_minutes", "at least 0", self.data_minutes)
         _require(0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
         _require(not self.mirror_average or self.augment.mirror > 0, "augment.mirror", "above 0 to average", 0)
         _require(self.workers >= 0 and self.threads >= 0, "workers and threads", "at least 0", self.workers)
@@ -324,7 +338,10 @@ class EvalIDMConfig:
     out: str
     """Folder for metrics.json and plots."""
     bootstrap: int = 1000
-    """Resamplings of the recordings for the 95 % intervals."""
+    """Resamplings for the 95 % intervals."""
+    resample: Literal["recording", "group"] = "recording"
+    """What is drawn for them: recordings, or whole groups of them (players of one game, parts of one map), which is
+    stricter where there are more than a few."""
     seed: int = 0
     """Of the resampling and of the sampling baseline."""
     device: str = "auto"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import repeat
@@ -26,6 +27,7 @@ from .baselines import DifferenceStream, LinearModel, RatesSampler, always_relea
 from .config import EvalIDMConfig
 from .finish import load_baselines
 from .metrics import (
+    BUTTON_FIGURES,
     Figures,
     Labelling,
     Sums,
@@ -35,7 +37,7 @@ from .metrics import (
     plain,
     risk_coverage,
 )
-from .predict import Predictor
+from .predict import Predictor, spec_of
 from .shipped import load_idm
 
 BASELINES = ("always_released", "rates", "frame_difference")
@@ -46,24 +48,14 @@ METRICS_FILE = "metrics.json"
 def eval_idm(config: EvalIDMConfig) -> int:
     """Measure and draw; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
-    # One thread a recording: small networks gain nothing from several threads a product, and lose on a busy machine.
-    predictor = Predictor.load(config.checkpoint, device=config.device, threads=1)
-    spec = predictor.spec
     recordings = find_recordings(config.recordings)
-    judge = _Judge(predictor, *load_baselines(load_idm(config.checkpoint), spec), seed=config.seed)
-    total = sum(recording.num_ticks(spec) for recording in recordings)
-    workers = 1 if predictor.device.type != "cpu" else config.threads or os.cpu_count()
-    with (
-        Progress("Labelling held-out play", total=total, unit="ticks") as progress,
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        judged = list(pool.map(judge, range(len(recordings)), recordings, repeat(progress)))
-    play = [(recording, *one.play) for recording, one in zip(recordings, judged, strict=True)]
-    sums = {name: [one.sums[name] for one in judged] for name in judged[0].sums}
-    stacked = {name: Sums.stack(one) for name, one in sums.items()}
-    result = report(stacked, spec, config)
+    checkpoint = load_idm(config.checkpoint)
+    spec = spec_of(checkpoint)
+    judged = judge(config, recordings)
+    play = [(one.recording, *one.play) for one in judged]
+    result = report(judged, spec, config)
     result |= {
-        "checkpoint": {"uri": config.checkpoint, "sha256": predictor.sha256},
+        "checkpoint": {"uri": config.checkpoint, "sha256": checkpoint.sha256},
         "spec": {"name": spec.name, "version": spec.version, "sha256": spec.sha256},
         "recordings": {recording.name: recording.sha256 for recording in recordings},
         "settings": asdict(config),
@@ -96,15 +88,35 @@ def label(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int)
     )
 
 
-def report(stacked: dict[str, Sums], spec: ActionSpec, config: EvalIDMConfig) -> dict[str, Any]:
-    """`metrics.json` from the sums of each recording under each labelling."""
-    recordings = len(stacked["idm"].ticks)
-    weights = bootstrap_weights(recordings, config.bootstrap if recordings > 1 else 0, config.seed)
-    held = stacked["idm"].confusion[..., 0] + stacked["idm"].confusion[..., 2]  # (R, K)
-    pressed = held.sum(0) > 0
-    figures = {name: _figures(sums, weights, spec, pressed) for name, sums in stacked.items()}
+def judge(config: EvalIDMConfig, recordings: Sequence[Recording]) -> list[Judged]:
+    """Label recordings in every way and sum up how good that is."""
+    # One thread a recording: small networks gain nothing from several threads a product, and lose on a busy machine.
+    predictor = Predictor.load(config.checkpoint, device=config.device, threads=1)
+    spec = predictor.spec
+    one = _Judge(predictor, *load_baselines(load_idm(config.checkpoint), spec), seed=config.seed)
+    total = sum(recording.num_ticks(spec) for recording in recordings)
+    workers = 1 if predictor.device.type != "cpu" else config.threads or os.cpu_count()
+    with (
+        Progress("Labelling held-out play", total=total, unit="ticks") as progress,
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        return list(pool.map(one, range(len(recordings)), recordings, repeat(progress)))
+
+
+def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) -> dict[str, Any]:
+    """`metrics.json`: figures, and their intervals over resamplings of the recordings or of groups of them."""
+    groups: defaultdict[str, list[Judged]] = defaultdict(list)
+    for one in judged:
+        groups[one.recording.group if config.resample == "group" else one.recording.sha256].append(one)
+    stacked = {
+        name: Sums.stack([Sums.added([one.sums[name] for one in group]) for group in groups.values()])
+        for name in judged[0].sums
+    }
+    weights = bootstrap_weights(len(groups), config.bootstrap if len(groups) > 1 else 0, config.seed)
+    total = stacked["idm"].weighted(np.ones((1, len(groups))))
+    rates = total.press_rates()[0]
+    figures = {name: _figures(sums, weights, spec, rates) for name, sums in stacked.items()}
     idm = figures["idm"]
-    total = stacked["idm"].weighted(np.ones((1, recordings)))
     kept, wrong = risk_coverage(total.ranking[0])
     ticks, probability, right = (total.confidence[0, :, i] for i in range(3))
     some = ticks > 0
@@ -133,7 +145,7 @@ def report(stacked: dict[str, Sums], spec: ActionSpec, config: EvalIDMConfig) ->
         "button_reliability": {
             name: [[float(x) for x in row] for row in total.reliability[0, k]]
             for k, name in enumerate(spec.button_names)
-            if pressed[k]
+            if rates[k] > 0
         },
         "ticks": int(total.ticks[0]),
         "minutes": float(total.ticks[0] / float(spec.tick_hz) / 60),
@@ -143,21 +155,21 @@ def report(stacked: dict[str, Sums], spec: ActionSpec, config: EvalIDMConfig) ->
 def summary(result: dict[str, Any]) -> str:
     """The result in a few lines."""
     lines = [f"{result['minutes']:.1f} minutes of {len(result['recordings'])} recordings"]
-    names = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece")
     columns = {"IDM": result, **result["baselines"], "oracle: copy last": result["oracle"][ORACLE]}
-    lines.append(f"{'':20}" + "".join(f"{title:>19}" for title in columns))
-    for name in names:
-        lines.append(f"{name:20}" + "".join(f"{_shown(one[name]):>19}" for one in columns.values()))
+    lines.append(f"{'':22}" + "".join(f"{title:>19}" for title in columns))
+    for name in BUTTON_FIGURES:
+        lines.append(f"{name:22}" + "".join(f"{_shown(one[name]):>19}" for one in columns.values()))
     for axis in result["mouse_r2"]:
         cells = "".join(f"{_shown(one['mouse_r2'][axis]):>19}" for one in columns.values())
-        lines.append(f"{'mouse_r2 ' + axis:20}{cells}")
+        lines.append(f"{'mouse_r2 ' + axis:22}{cells}")
     return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
-class _Judged:
+class Judged:
     """One recording under all labellings."""
 
+    recording: Recording
     sums: dict[str, Sums]
     play: tuple[Truth, Labelling]
 
@@ -169,7 +181,7 @@ class _Judge:
         self._predictor, self._rates, self._linear, self._seed = predictor, rates, linear, seed
         self._lock = Lock()
 
-    def __call__(self, number: int, recording: Recording, progress: Progress) -> _Judged:
+    def __call__(self, number: int, recording: Recording, progress: Progress) -> Judged:
         torch.set_num_threads(1)  # a thread's own setting
         spec = self._predictor.spec
         truth = truth_of(recording, spec)
@@ -183,7 +195,7 @@ class _Judge:
             "frame_difference": self._linear(differences.result()),
             ORACLE: copy_last(truth),
         }
-        return _Judged({name: Sums.of(one, truth, spec) for name, one in labels.items()}, (truth, idm))
+        return Judged(recording, {name: Sums.of(one, truth, spec) for name, one in labels.items()}, (truth, idm))
 
     def _frames(
         self, recording: Recording, differences: DifferenceStream, progress: Progress
@@ -196,16 +208,15 @@ class _Judge:
             yield batch.frames
 
 
-def _figures(sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, pressed: NDArray[np.bool_]) -> Figures:
+def _figures(sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]) -> Figures:
     """In slices of the resamplings: histograms of all of them at once would be gigabytes."""
-    parts = [Figures.of(sums.weighted(weights[i : i + 50]), spec, pressed) for i in range(0, len(weights), 50)]
+    parts = [Figures.of(sums.weighted(weights[i : i + 50]), spec, press_rates) for i in range(0, len(weights), 50)]
     return Figures.concatenate(parts)
 
 
 def _figures_dict(figures: Figures, spec: ActionSpec) -> dict[str, Any]:
-    names = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece")
     return {
-        **{name: plain(figures.headline[name][0]) for name in names},
+        **{name: plain(figures.headline[name][0]) for name in BUTTON_FIGURES},
         "mouse_r2": _by_axis(figures.motion_r2[0], spec),
         "mouse_error_deg": _by_axis(figures.motion_error_deg[0], spec),
         "per_button": {

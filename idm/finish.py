@@ -6,6 +6,7 @@ All of it goes into the checkpoint, so that an evaluation needs nothing but the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from torch import Tensor
 
 from ..datasets.actions import ActionSpec
 from ..errors import CheckpointError
-from ..networks.checkpoints import Checkpoint
+from ..networks.checkpoints import Checkpoint, load_into
 from ..progress import Progress
 from .baselines import LinearModel, RatesSampler
 from .calibration import Calibration
 from .fit_calibration import LabelledWindow, fit
 from .frame_cache import Track
 from .metrics import Figures, Labelling, Sums, Truth, plain
+from .model import InverseDynamicsModel
 from .windows import STRIDE, WindowRunner
 
 BASELINE_PREFIX = "baselines."  # of the tensors in a checkpoint that are not the network's
@@ -96,9 +98,10 @@ def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampl
     return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), LinearModel(*tensors)
 
 
-def network_state(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The network's tensors of a checkpoint."""
-    return {name: tensor for name, tensor in checkpoint.state.items() if not name.startswith(BASELINE_PREFIX)}
+def load_network(model: InverseDynamicsModel, checkpoint: Checkpoint) -> None:
+    """Load the network's tensors of a checkpoint. Raises CheckpointError where they do not fit."""
+    own = {name: tensor for name, tensor in checkpoint.state.items() if not name.startswith(BASELINE_PREFIX)}
+    load_into(model, replace(checkpoint, state=own))
 
 
 def frame_batches(track: Track) -> Iterator[NDArray[np.uint8]]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from ..datasets.recordings import Recording
 from ..datasets.tick_timing import frame_slots, tick_times_ns
 from ..errors import RecordingError
 from ..progress import Progress
+from .recorder import Recorder, squeeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Track:
     """Content hash of its video."""
     name: str
     phase: int
-    path: Path
+    phases: tuple[Path, ...]
+    """Where the frames of each phase lie."""
     buttons: NDArray[np.uint8]
     """[T, K]."""
     camera: NDArray[np.float32]
@@ -40,29 +43,60 @@ class Track:
     valid: NDArray[np.bool_]
     """[T]."""
     frame_shape: tuple[int, int, int]
+    tick_hz: float
+
+    @property
+    def path(self) -> Path:
+        """Where its frames lie."""
+        return self.phases[self.phase]
 
     @property
     def num_ticks(self) -> int:
         return len(self.buttons)
 
-    def frames(self, start: int, end: int) -> NDArray[np.uint8]:
-        """Frames of ticks [start, end), uint8 [n, H, W, 3]; ticks outside the recording are black."""
+    def first(self, ticks: int) -> Track:
+        """Its beginning, as a track that ends there."""
+        part = slice(ticks)
+        return replace(self, buttons=self.buttons[part], camera=self.camera[part], valid=self.valid[part])
+
+    def frames(self, start: int, end: int, recorder: Recorder | None = None) -> NDArray[np.uint8]:
+        """Frames of ticks [start, end), uint8 [n, H, W, 3], as they are or as another recorder shows them; ticks
+        outside the recording are black."""
         out = np.zeros((end - start, *self.frame_shape), np.uint8)
         first, last = max(start, 0), min(end, self.num_ticks)
-        if first < last:
-            size = int(np.prod(self.frame_shape))
+        if first >= last:
+            return out
+        inside = out[first - start : last - start]
+        if recorder is not None and recorder.fps:
+            self._read_late(inside, first, recorder)
+        else:
             with open(self.path, "rb", buffering=0) as file:
-                file.seek(first * size)
-                view = out[first - start : last - start].reshape(-1).data
-                done = 0
-                while done < len(view):
-                    read = file.readinto(view[done:])
-                    if not read:
-                        raise RecordingError(
-                            f"{self.path}: the cached frames end early; remove this file and start again"
-                        )
-                    done += read
+                _read(file, first, inside)
+        if recorder is not None and recorder.crf:
+            inside[:] = squeeze(inside, recorder.crf)
         return out
+
+    def _read_late(self, out: NDArray[np.uint8], first: int, recorder: Recorder) -> None:
+        """The frames of ticks from `first` on; between two ticks lie those of the other phases."""
+        count = len(self.phases)
+        wanted = self.phase + count * np.arange(first, first + len(out))
+        shown = np.maximum(wanted - recorder.delays(wanted, self.tick_hz * count), 0)
+        with ExitStack() as stack:
+            files = [stack.enter_context(open(path, "rb", buffering=0)) for path in self.phases]
+            for index, frame in enumerate(shown.tolist()):
+                _read(files[frame % count], frame // count, out[index : index + 1])
+
+
+def _read(file: FileIO, first: int, out: NDArray[np.uint8]) -> None:
+    """Fill `out` with cached frames from number `first` on."""
+    file.seek(first * out[0].size)
+    view = out.reshape(-1).data
+    done = 0
+    while done < len(view):
+        read = file.readinto(view[done:])
+        if not read:
+            raise RecordingError(f"{file.name}: the cached frames end early; remove this file and start again")
+        done += read
 
 
 def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, phases: bool = True) -> list[Track]:
@@ -88,18 +122,20 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
                 progress.advance(jobs[job].num_frames)
     tracks = []
     for recording in recordings:
-        for phase, path in enumerate(_paths(recording, spec, folder, phases)):
+        paths = tuple(_paths(recording, spec, folder, phases))
+        for phase in range(len(paths)):
             actions = recording.actions(spec, phase)
             tracks.append(
                 Track(
                     recording=recording.sha256,
                     name=recording.name,
                     phase=phase,
-                    path=path,
+                    phases=paths,
                     buttons=actions.buttons,
                     camera=actions.camera,
                     valid=actions.valid,
                     frame_shape=(spec.frame.height, spec.frame.width, 3),
+                    tick_hz=float(spec.tick_hz),
                 )
             )
     return tracks

@@ -32,6 +32,16 @@ SCORE_LIMIT = 12.0  # log-odds; beyond it scores are ties
 SCORE_BINS = 1200  # S
 RELIABILITY_BINS = 15  # E
 BIN_TOLERANCE = 1
+COMMON = 0.02  # buttons held in fewer ticks are rare: a few mistakes decide their figures
+BUTTON_FIGURES = (
+    "keypress_accuracy",
+    "macro_f1",
+    "macro_f1_common",
+    "macro_ap",
+    "transition_f1",
+    "transition_f1_common",
+    "ece",
+)
 
 Array = NDArray[np.float64]
 
@@ -125,11 +135,20 @@ class Sums:
         )
 
     @classmethod
+    def added(cls, recordings: Sequence[Sums]) -> Sums:
+        """All of them as if they were one."""
+        return cls(**{f.name: sum(getattr(one, f.name) for one in recordings) for f in fields(cls)})
+
+    @classmethod
     def stack(cls, recordings: Sequence[Sums]) -> Sums:
         """With a leading axis of recordings."""
         if not recordings:
             raise RecordingError("there is no recording to measure on")
         return cls(**{f.name: np.stack([getattr(one, f.name) for one in recordings]) for f in fields(cls)})
+
+    def press_rates(self) -> Array:
+        """Share of ticks in which a button is truly held, [..., K]; NaN without ticks."""
+        return _ratio(self.confusion[..., 0] + self.confusion[..., 2], self.confusion.sum(-1))
 
     def weighted(self, weights: Array) -> Sums:
         """Sums over recordings: weights [W, R], self stacked [R, …] ► [W, …]."""
@@ -149,24 +168,26 @@ class Figures:
     motion_near: Array
     """[W, A], share of ticks in the right bin or next to it."""
     headline: dict[str, Array]
-    """By name [W]: keypress_accuracy, macro_f1, macro_ap, transition_f1, ece, mouse_r2.<axis>."""
+    """By name [W]: those of `BUTTON_FIGURES`, mouse_r2.<axis>."""
     confidence: dict[str, Array]
     """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in the surest 80 %."""
 
     @classmethod
     def over(cls, recordings: Sequence[Sums], spec: ActionSpec) -> Figures:
-        """Of all recordings together, without resampling; means are over the buttons that they press."""
+        """Of all recordings together, without resampling."""
         total = Sums.stack(recordings).weighted(np.ones((1, len(recordings))))
-        return cls.of(total, spec, total.confusion[0, :, [0, 2]].sum(0) > 0)
+        return cls.of(total, spec, total.press_rates()[0])
 
     @classmethod
-    def of(cls, sums: Sums, spec: ActionSpec, pressed: NDArray[np.bool_]) -> Figures:
+    def of(cls, sums: Sums, spec: ActionSpec, press_rates: Array) -> Figures:
         """
         Args:
             sums: [W, …].
             spec: names the axes.
-            pressed: bool [K], buttons that macro means go over.
+            press_rates: [K], share of ticks in which a button is held. Macro means go over the buttons that occur,
+                those named `common` over the ones held in at least `COMMON` of the ticks.
         """
+        pressed, common = press_rates > 0, press_rates >= COMMON
         tp, fp, fn, tn = np.moveaxis(sums.confusion, -1, 0)  # (W, K)
         found, predicted, were = np.moveaxis(sums.transitions, -1, 0)  # (W, K)
         ticks = tp + fp + fn + tn
@@ -193,8 +214,10 @@ class Figures:
             headline={
                 "keypress_accuracy": _ratio((tp + tn).sum(-1), ticks.sum(-1)),
                 "macro_f1": _mean(per_button["f1"][:, pressed]),
+                "macro_f1_common": _mean(per_button["f1"][:, common]),
                 "macro_ap": _mean(per_button["average_precision"][:, pressed]),
                 "transition_f1": _mean(per_button["transition_f1"][:, pressed]),
+                "transition_f1_common": _mean(per_button["transition_f1"][:, common]),
                 "ece": _mean(per_button["ece"][:, pressed]),
                 **r2_of,
             },

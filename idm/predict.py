@@ -6,7 +6,7 @@ n ticks, H rows, W columns, K buttons, A axes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
 from ..errors import CheckpointError
-from ..networks.checkpoints import Checkpoint, load_into
+from ..networks.checkpoints import Checkpoint
 from ..training.precision import pick_device, resolve_precision
 from .augment import Mirror
 from .calibration import Calibration
 from .config import IDMConfig
-from .finish import network_state
+from .finish import load_network
 from .model import InverseDynamicsModel
 from .shipped import load_idm
 from .windows import Range, WindowRunner, frame_range
@@ -87,11 +87,11 @@ class Predictor:
         if threads:
             torch.set_num_threads(threads)
         checkpoint = load_idm(checkpoint_uri)
-        spec = _spec_of(checkpoint)
+        spec = spec_of(checkpoint)
         where = pick_device(device)
         network = IDMConfig.from_dict(checkpoint.config["network"])
         model = InverseDynamicsModel.unfilled(network, spec)
-        load_into(model, replace(checkpoint, state=network_state(checkpoint)))
+        load_network(model, checkpoint)
         return cls(
             model.to(where).eval(),
             spec,
@@ -135,10 +135,11 @@ class Predictor:
 
 def checkpoint_spec(checkpoint_uri: str) -> ActionSpec:
     """The action spec of an IDM checkpoint. Raises CheckpointError."""
-    return _spec_of(load_idm(checkpoint_uri))
+    return spec_of(load_idm(checkpoint_uri))
 
 
-def _spec_of(checkpoint: Checkpoint) -> ActionSpec:
+def spec_of(checkpoint: Checkpoint) -> ActionSpec:
+    """The action spec of an IDM. Raises CheckpointError where it was edited."""
     spec = ActionSpec.from_dict(checkpoint.config["spec"])
     if spec.sha256 != checkpoint.config["spec_sha256"]:
         raise CheckpointError(

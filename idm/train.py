@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -24,7 +25,7 @@ from torch.optim import AdamW
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import Recording, find_recordings
 from ..errors import ConfigError
-from ..networks.checkpoints import save_checkpoint
+from ..networks.checkpoints import Checkpoint, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.ema import EMA
@@ -37,11 +38,12 @@ from ..training.resume import Snapshots
 from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
-from .config import TrainIDMConfig
-from .finish import calibrate, fit_baselines
+from .config import PRESETS, IDMConfig, TrainIDMConfig
+from .finish import calibrate, fit_baselines, load_network
 from .frame_cache import Track, open_tracks
 from .loss import FactoredLoss, LossParts, positive_weights
 from .model import InverseDynamicsModel
+from .shipped import load_idm
 from .windows import WindowRunner
 
 SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml` is the same run
@@ -51,7 +53,10 @@ def train_idm(config: TrainIDMConfig) -> int:
     """Train and write the checkpoint; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
     spec = ActionSpec.load(config.spec)
+    first = first_checkpoint(config, spec)
     train_recordings, val_recordings = choose_recordings(config)
+    limit = round(60 * config.data_minutes * spec.tick_hz) or None
+    train_recordings = enough(train_recordings, spec, limit)
     group = Group(config.device)
     if group.device.type == "cpu":
         cores = (os.cpu_count() or 1) // group.size
@@ -62,9 +67,9 @@ def train_idm(config: TrainIDMConfig) -> int:
         out.mkdir(parents=True, exist_ok=True)
         (out / SETTINGS_FILE).write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
     with group.leader_first():
-        tracks = open_tracks(train_recordings, spec, cache)
+        tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
-    trainer = Trainer(config, spec, tracks, val_tracks, group)
+    trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first)
     trainer.run()
     group.leave()
     if not group.leads:
@@ -78,8 +83,8 @@ def train_idm(config: TrainIDMConfig) -> int:
         {**model.state_dict(), **tensors},
         {
             "kind": "idm",
-            "preset": "" if config.network else config.preset,
-            "network": config.network_config.to_dict(),
+            "preset": next((name for name, preset in PRESETS.items() if preset == trainer.model.config), ""),
+            "network": trainer.model.config.to_dict(),
             "spec": spec.to_dict(),
             "spec_sha256": spec.sha256,
             "training": {**asdict(config), "steps_done": trainer.step, "seconds": round(trainer.budget.elapsed_s, 1)},
@@ -102,6 +107,16 @@ def train_idm(config: TrainIDMConfig) -> int:
     return 0
 
 
+def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | None:
+    """What training goes on from, if anything. Raises CheckpointError, ConfigError."""
+    if not config.init:
+        return None
+    first = load_idm(config.init)
+    if first.config["spec_sha256"] != spec.sha256:
+        raise ConfigError(f"init: {config.init} was trained under another action spec than {config.spec}")
+    return first
+
+
 def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Recording]]:
     """Training and validation recordings: those named, or a share held out by content hash. Raises ConfigError."""
     found = {recording.sha256: recording for recording in find_recordings(config.data)}
@@ -110,12 +125,42 @@ def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Rec
         if both := sorted(found[sha].name for sha in found.keys() & val.keys()):
             raise ConfigError(f"val: {', '.join(both[:3])} is also in data; validation must not be trained on")
         return list(found.values()), list(val.values())
-    if len(found) < 2:
+    digests: dict[str, str] = {}  # of each group, the lowest of its recordings
+    for recording in found.values():
+        digests[recording.group] = min(recording.sha256, digests.get(recording.group, recording.sha256))
+    if len(digests) < 2:
         raise ConfigError("data: a single recording cannot be divided; give more of them, or others with --val")
-    count = min(max(1, round(config.val_share * len(found))), len(found) - 1)
-    held_out = set(sorted(found)[:count])  # digests are as good as drawn by lot, and stay what they are
-    val_list = [recording for sha, recording in found.items() if sha in held_out]
-    return [recording for sha, recording in found.items() if sha not in held_out], val_list
+    count = min(max(1, round(config.val_share * len(digests))), len(digests) - 1)
+    # Digests are as good as drawn by lot, and stay what they are.
+    held_out = set(sorted(digests, key=digests.__getitem__)[:count])
+    val_list = [recording for recording in found.values() if recording.group in held_out]
+    return [recording for recording in found.values() if recording.group not in held_out], val_list
+
+
+def enough(recordings: list[Recording], spec: ActionSpec, ticks: int | None) -> list[Recording]:
+    """The recordings, by rising digest, that hold so many ticks; all of them without a limit."""
+    if ticks is None:
+        return recordings
+    chosen = []
+    for recording in sorted(recordings, key=lambda one: one.sha256):
+        if ticks <= 0:
+            break
+        chosen.append(recording)
+        ticks -= recording.num_ticks(spec)
+    return chosen
+
+
+def cut(tracks: list[Track], ticks: int | None) -> list[Track]:
+    """The first so many ticks of them, in each phase; all without a limit."""
+    if ticks is None:
+        return tracks
+    so_far: Counter[int] = Counter()
+    kept = []
+    for track in tracks:
+        count = max(ticks - so_far[track.phase], 0)
+        so_far[track.phase] += track.num_ticks
+        kept.append(track.first(count))
+    return [track for track in kept if track.num_ticks]
 
 
 class Trainer:
@@ -127,6 +172,7 @@ class Trainer:
         tracks: training play.
         val_tracks: play that is only measured on.
         group: the processes that train together.
+        first: a trained IDM to go on from, in place of a new network.
     """
 
     def __init__(
@@ -135,14 +181,20 @@ class Trainer:
         spec: ActionSpec,
         tracks: Sequence[Track],
         val_tracks: Sequence[Track],
+        *,
         group: Group,
+        first: Checkpoint | None = None,
     ):
         torch.manual_seed(config.seed)
         self.config, self.spec, self.val_tracks = config, spec, val_tracks
         self.group, self.device = group, group.device
         self.dtype = resolve_precision(config.precision, self.device)
         self.mirror = Mirror.of(config.augment, spec) if config.mirror_average else None
-        self.model = InverseDynamicsModel(config.network_config, spec).to(self.device)
+        network = config.network_config if first is None else IDMConfig.from_dict(first.config["network"])
+        self.model = InverseDynamicsModel(network, spec)
+        if first is not None:
+            load_network(self.model, first)
+        self.model.to(self.device)
         self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
         loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(self.device)
         self.learner = group.learner(Losses(self.model, loss, self.dtype))
@@ -164,7 +216,7 @@ class Trainer:
         )
         self.budget = Budget(steps=config.steps) if config.steps else Budget(minutes=config.minutes)
         self.step = 0
-        run = _identity(config, spec, tracks, group.size)
+        run = _identity(config, spec, tracks, group.size) | {"init": first.sha256 if first else ""}
         self.snapshots = Snapshots(Path(config.out) / "snapshots", run=run)
 
     def run(self) -> None:

@@ -99,7 +99,7 @@ def figures(
         buttons=np.array(true, np.uint8), camera=np.array(true_camera, np.float32)[:, None], valid=np.ones(n, bool)
     )
     sums = Sums.stack([Sums.of(labels, truth, spec)]).weighted(np.ones((1, 1)))
-    return Figures.of(sums, spec, np.array(true).any(0))
+    return Figures.of(sums, spec, sums.press_rates()[0])
 
 
 def test_whole_report_by_hand(toy_spec: ActionSpec) -> None:
@@ -125,6 +125,18 @@ def test_whole_report_by_hand(toy_spec: ActionSpec) -> None:
     assert got.motion_error_deg[0, 0] == 1.0
     assert got.per_button["ece"][0, 0] == pytest.approx((abs(2 * 0.9 - 1) + abs(2 * 0.1 - 1)) / 4)
     assert got.confidence["right"][0] == 0.5  # the first and the last: right keys, and a motion beside the true bin
+
+
+def test_rare_buttons_count_in_the_mean_but_not_in_that_over_common_ones(toy_spec: ActionSpec) -> None:
+    """In 100 ticks the first button is held in half of them, the second in two, the third in one, and never found."""
+    true = np.zeros((100, 3), np.uint8)
+    true[:50, 0], true[:2, 1], true[:1, 2] = 1, 1, 1
+    held = true.copy()
+    held[:, 2] = 0
+    got = figures(held=held, camera=[0.0] * 100, true=true, true_camera=[0.0] * 100, spec=toy_spec)
+    assert got.headline["macro_f1"][0] == pytest.approx(2 / 3)
+    assert got.headline["macro_f1_common"][0] == 1.0
+    assert got.headline["transition_f1_common"][0] == 1.0
 
 
 def test_r2_is_missing_where_the_truth_lies_still(toy_spec: ActionSpec) -> None:
@@ -163,7 +175,7 @@ def test_sums_of_recordings_add_up(toy_spec: ActionSpec) -> None:
     weights = bootstrap_weights(4, 300, seed=0)
     assert weights.shape == (301, 4)
     assert (weights.sum(1) == 4).all()
-    values = Figures.of(stacked.weighted(weights), toy_spec, np.ones(3, bool)).headline["keypress_accuracy"]
+    values = Figures.of(stacked.weighted(weights), toy_spec, np.ones(3)).headline["keypress_accuracy"]
     low, high = interval(values)  # type: ignore[misc]
     assert low < values[0] < high
     assert interval(np.array([0.5, np.nan, np.nan])) is None

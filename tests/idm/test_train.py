@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_training_learns_the_toy(trained: Path) -> None:
     assert left == {"config.json", "metrics.jsonl", "model.safetensors", "settings.yaml"}
 
 
+def test_training_goes_on_from_a_checkpoint(trained: Path, toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    losses = {}
+    for name, init in (("new", ""), ("on", str(trained))):
+        train_idm(settings(toy_folder, tmp_path / name, spec_file, steps=2, learning_rate=1e-5, init=init))
+        losses[name] = read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"]
+    assert losses["on"] < 0.6 * losses["new"]
+    with pytest.raises(ConfigError, match="another action spec"):
+        train_idm(settings(toy_folder, tmp_path / "other", "minecraft", init=str(trained)))
+
+
 def test_the_settings_file_repeats_the_run(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
     first = settings(toy_folder, tmp_path / "first", spec_file, network=None, steps=3)
     assert train_idm(first) == 0
@@ -101,6 +112,28 @@ def test_two_processes_take_the_steps_of_one(toy_folder: Path, spec_file: str, t
     measured = [row for row in read_metrics(tmp_path / "one" / "metrics.jsonl") if "loss" not in row]
     assert measured
     assert any(name.startswith("validation ") for name in measured[-1])
+
+
+def test_players_of_one_game_stay_together(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
+    """They see the same map at the same time: one of them held out from the others is not unseen."""
+    for seed in range(6):
+        record_toy(tmp_path, f"toy-{seed}", seed=seed)
+        (tmp_path / f"toy-{seed}.meta.json").write_text(json.dumps({"group": f"game-{seed // 2}"}))
+    train, val = choose_recordings(settings(tmp_path, tmp_path / "out", spec_file))
+    assert len(val) == 2
+    assert len({recording.group for recording in val}) == 1
+    assert {recording.group for recording in val}.isdisjoint(recording.group for recording in train)
+
+
+def test_some_minutes_of_play(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
+    for seed in range(3):
+        record_toy(tmp_path / "play", f"toy-{seed}", seed=seed)  # 120 ticks each, at 10 a second
+    record_toy(tmp_path / "val", "toy-9", seed=9)
+    config = settings(tmp_path / "play", tmp_path / "out", spec_file, steps=1, val=(str(tmp_path / "val"),))
+    assert train_idm(replace(config, data_minutes=0.25)) == 0
+    data = json.loads((tmp_path / "out" / "config.json").read_text())["data"]
+    assert data["ticks"] == 2 * 150  # 15 s in each of two phases
+    assert len(data["train"]) == 2
 
 
 def test_evaluation_report_and_plots(trained: Path, record_toy: Callable[..., Path], tmp_path: Path) -> None:

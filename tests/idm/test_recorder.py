@@ -1,0 +1,82 @@
+"""Play as somebody else would have recorded it: late frames come from between the ticks, squeezed ones stay put."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.recordings import find_recordings
+from vidact.errors import ConfigError
+from vidact.idm.config import AugmentConfig
+from vidact.idm.frame_cache import Track, open_tracks
+from vidact.idm.recorder import RATES, Recorder, draw_recorder, squeeze
+
+EXACT = Recorder(fps=0.0, offset=0.0, crf=0)
+
+
+@pytest.fixture(scope="module")
+def tracks(toy_folder: Path, toy_spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+    """Both phases of one recording: its even frames and its odd ones."""
+    return open_tracks(find_recordings([toy_folder])[:1], toy_spec, tmp_path_factory.mktemp("cache"))
+
+
+def test_a_recorder_has_the_last_picture_that_it_took() -> None:
+    """Counted by hand: a screen of 35 frames/s, a recorder of 24 that begins with it."""
+    delays = Recorder(fps=24.0, offset=0.0, crf=0).delays(np.arange(8), 35.0)
+    # Pictures are taken at frames 0, 1.458, 2.917, 4.375, 5.833, 7.29 of the screen and show 0, 1, 2, 4, 5, 7.
+    assert delays.tolist() == [0, 1, 1, 1, 2, 1, 1, 2]
+
+
+@pytest.mark.parametrize("fps", [24.0, 25.0, 29.97, 35.0, 60.0])
+@pytest.mark.parametrize("offset", [0.0, 0.3, 0.99])
+def test_no_picture_is_older_than_one_frame_of_each(fps: float, offset: float) -> None:
+    delays = Recorder(fps=fps, offset=offset, crf=0).delays(np.arange(10_000), 35.0)
+    assert delays.min() >= 0
+    assert delays.max() <= 35 / fps + 1
+
+
+def test_late_frames_come_from_the_other_phase(tracks: list[Track]) -> None:
+    even, odd = tracks
+    whole = np.stack([even.frames(0, 40), odd.frames(0, 40)], axis=1).reshape(80, *even.frame_shape)
+    recorder = Recorder(fps=13.0, offset=0.4, crf=0)  # the toy has 20 frames a second
+    for track in tracks:
+        wanted = np.arange(track.phase, 80, 2)
+        shown = np.maximum(wanted - recorder.delays(wanted, 2 * track.tick_hz), 0)
+        assert {1, 2} <= set(wanted - shown) <= {0, 1, 2}
+        np.testing.assert_array_equal(track.frames(0, 40, recorder), whole[shown])
+        np.testing.assert_array_equal(track.frames(7, 20, recorder), whole[shown][7:20])
+    np.testing.assert_array_equal(even.frames(-3, 43, EXACT), even.frames(-3, 43))
+    assert not even.frames(-3, 5, recorder)[:3].any()
+
+
+def test_squeezed_frames_stay_where_they_are(tracks: list[Track]) -> None:
+    frames = tracks[0].frames(-2, 30)
+    fine, coarse = (tracks[0].frames(-2, 30, Recorder(fps=0.0, offset=0.0, crf=crf)) for crf in (20, 40))
+    assert not fine[:2].any()  # ticks outside stay black
+
+    def error(one: np.ndarray, shift: int) -> float:
+        return float(np.abs(one[3:30].astype(int) - frames[3 + shift : 30 + shift]).mean())
+
+    assert 0 < error(fine, 0) < error(coarse, 0)
+    assert error(fine, 0) < min(error(fine, -1), error(fine, 1))
+    np.testing.assert_array_equal(squeeze(frames, 30), squeeze(frames, 30))  # a resumed run sees the same
+
+
+def test_draws_follow_the_settings() -> None:
+    generator = np.random.default_rng(0)
+    off = [draw_recorder(AugmentConfig(), generator) for _ in range(20)]
+    assert {(one.fps, one.crf) for one in off} == {(0.0, 0)}
+    some = [draw_recorder(AugmentConfig(late_frames=0.5, compressed=0.25), generator) for _ in range(400)]
+    rates, qualities = [one.fps for one in some if one.fps], [one.crf for one in some if one.crf]
+    assert 150 < len(rates) < 250
+    assert 60 < len(qualities) < 140
+    assert RATES[0] <= min(rates) < 26
+    assert 58 < max(rates) <= RATES[1]
+    assert (min(qualities), max(qualities)) == (23, 40)
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"late_frames must be within 0\.\.1"):
+        AugmentConfig(late_frames=1.5)
+    with pytest.raises(ConfigError, match="crf must be two numbers"):
+        AugmentConfig(crf=(40, 23))
