@@ -101,7 +101,7 @@ def peak_bytes(pid: int) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=4.0)
+    parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     times = max(round(options.minutes * 60 / SECONDS), 1)
