@@ -145,10 +145,15 @@ class Prober:
         failed: list[BaseException] = []
         ended = threading.Event()  # Thread.join, once interrupted, takes a running thread for one that has ended
 
+        pipeline = self._pipeline(len(items), min(self.workers, len(batches)))
+        build(pipeline, batches, settings)
+        # A cluster's job runs on after it was handed over, which only the main thread may do (Beam's job server wants
+        # to hear of Ctrl-C); a local one runs in whichever thread starts it.
+        job = pipeline.run() if self._on_cluster(len(items)) else None
+
         def run() -> None:
             try:
-                with self._pipeline(len(items), min(self.workers, len(batches))) as pipeline:
-                    build(pipeline, batches, settings)
+                (job or pipeline.run()).wait_until_finish()
             except BaseException as error:  # told to the thread that waits
                 failed.append(error)
             finally:
@@ -169,8 +174,11 @@ class Prober:
         if failed:
             raise failed[0]
 
+    def _on_cluster(self, items: int) -> bool:
+        return self.runner != "local" and items > FEW
+
     def _pipeline(self, items: int, workers: int) -> beam.Pipeline:
-        if self.runner != "local" and items > FEW:
+        if self._on_cluster(items):
             return beam.Pipeline(options=PipelineOptions([f"--runner={self.runner}", *self.options]))
         # Threads are enough: reading, demuxing and waiting for a decoder child leave Python's lock.
         mode = "in_memory" if workers == 1 else "multi_threading"

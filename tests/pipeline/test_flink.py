@@ -33,8 +33,6 @@ from vidact.pipeline.settings import WorkerSettings
 from ..requirements import require
 from .conftest import moving_picture, write_video
 
-pytestmark = pytest.mark.soak  # a cluster's start and two recoveries take a minute of processor time
-
 DEPLOY = Path(__file__).parents[2] / "deploy" / "flink"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 ROOT = Path(os.environ.get("FLINK_ROOT") or CACHE / "vidact" / "flink")
@@ -141,8 +139,9 @@ def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) 
     "count",
     [
         pytest.param(2, marks=pytest.mark.timeout(1500)),
-        pytest.param(10, marks=pytest.mark.timeout(3600)),
+        pytest.param(10, marks=[pytest.mark.soak, pytest.mark.timeout(3600)]),
     ],
+    ids=["two", "ten"],
 )
 def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fixtures
     cluster: Cluster, many_videos: Path, idm: str, calm: dict[str, bytes], tmp_path: Path, count: int

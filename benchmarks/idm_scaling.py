@@ -1,0 +1,238 @@
+"""How much labelled play an IDM needs: `python benchmarks/idm_scaling.py [WORK] [--steps N] [--only PATTERN]`.
+
+Trains one `tiny` IDM for each amount and kind of play, all with the same number of steps, and measures it on play that
+it has not seen:
+
+    scripted-M      M minutes of scripted play on training maps; measured on held-out maps
+    people-M        M minutes of people's play (0: all of it); measured on the demo that was left out, each in turn
+    zero-shot       `scripted-100`, measured on people's demos
+    both            `scripted-100`, then all of people's other demos with half as many steps; on the demo left out
+
+Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
+or one more demo. Intervals are over resamplings of recordings (maps) or of demos. What is done is kept in WORK and not
+done again; WORK is filled by `vidact record` where it holds no play. Figures go to results/idm_scaling.json, the plot
+to docs/images/idm_scaling.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.recordings import Recording, find_recordings
+from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
+from vidact.idm.evaluate import Judged, judge, report
+from vidact.idm.metrics import Sums
+from vidact.idm.train import train_idm
+from vidact.progress import log
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot
+
+ROOT = Path(__file__).parents[1]
+RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
+PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
+SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
+BASE = f"scripted-{SCRIPTED[-1]}"
+SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
+PLAY = {
+    "play": ("doom", "--maps", "train", "--minutes", "100", "--chunk-minutes", "0.7", "--seed", "100"),
+    "validation": ("doom", "--maps", "validation", "--minutes", "4", "--seed", "101"),
+    "heldout": ("doom", "--maps", "test", "--minutes", "8", "--chunk-minutes", "0.4", "--seed", "102"),
+    "people": ("freedoom-demos",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """Where everything lies, and how long a network is trained."""
+
+    work: Path
+    steps: int
+
+    def play(self, kind: str) -> list[Recording]:
+        folder = self.work / kind
+        if not folder.exists():
+            command = [sys.executable, "-m", "vidact.cli", "record", *PLAY[kind], "--out", str(folder)]
+            subprocess.run(command, check=True)
+        return find_recordings([str(folder)])
+
+    def train(self, name: str, data: Iterable[Recording], val: Iterable[Recording], **settings: Any) -> str:
+        """A checkpoint of this name; trained where there is none."""
+        out = self.work / "models" / name
+        if not (out / "config.json").exists():
+            log(f"== {name}")
+            config = TrainIDMConfig(
+                data=tuple(str(recording.path) for recording in data),
+                val=tuple(str(recording.path) for recording in val),
+                out=str(out),
+                cache=str(self.work / "cache"),
+                eval_minutes=0,
+                **{"steps": self.steps, **settings},
+            )
+            train_idm(config)
+        return str(out)
+
+    def judge(self, name: str, checkpoint: str, recordings: Sequence[Recording]) -> list[Judged]:
+        """Its sums on each of these recordings, kept as plain arrays."""
+        path = self.work / "judged" / f"{name}.npz"
+        if not path.exists():
+            config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
+            sums = [one.sums for one in judge(config, recordings)]
+            arrays = {
+                f"{i}/{labelling}/{field.name}": getattr(one, field.name)
+                for i, of in enumerate(sums)
+                for labelling, one in of.items()
+                for field in fields(one)
+            }
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(path.with_suffix(".tmp.npz"), **arrays)
+            path.with_suffix(".tmp.npz").rename(path)
+        with np.load(path, allow_pickle=False) as arrays:
+            labellings = sorted({key.split("/")[1] for key in arrays})
+            return [
+                Judged(
+                    recording,
+                    {
+                        labelling: Sums(**{f.name: arrays[f"{i}/{labelling}/{f.name}"] for f in fields(Sums)})
+                        for labelling in labellings
+                    },
+                    play=(None, None),  # type: ignore[arg-type] - the labels themselves are not looked at
+                )
+                for i, recording in enumerate(recordings)
+            ]
+
+
+def scripted(study: Study, minutes: int) -> list[Judged]:
+    name = f"scripted-{minutes}"
+    checkpoint = study.train(name, study.play("play"), study.play("validation"), data_minutes=minutes)
+    return study.judge(name, checkpoint, study.play("heldout"))
+
+
+def people(study: Study, minutes: int, *, init: str = "") -> list[Judged]:
+    """Every demo in turn is left out, and the one after it tuned on."""
+    recordings = study.play("people")
+    demos = sorted({recording.group for recording in recordings})
+    judged = []
+    for number, demo in enumerate(demos):
+        val = demos[(number + 1) % len(demos)]
+        name = f"{'both' if init else f'people-{minutes}'}-{demo}"
+        checkpoint = study.train(
+            name,
+            (one for one in recordings if one.group not in {demo, val}),
+            (one for one in recordings if one.group == val),
+            data_minutes=minutes,
+            init=init,
+            steps=study.steps // 2 if init else study.steps,
+        )
+        judged += study.judge(name, checkpoint, [one for one in recordings if one.group == demo])
+    return judged
+
+
+def both(study: Study) -> list[Judged]:
+    scripted(study, SCRIPTED[-1])
+    return people(study, 0, init=str(study.work / "models" / BASE))
+
+
+def zero_shot(study: Study) -> list[Judged]:
+    scripted(study, SCRIPTED[-1])
+    return study.judge("zero-shot", str(study.work / "models" / BASE), study.play("people"))
+
+
+ROWS = {
+    **{f"scripted-{m}": (lambda study, m=m: scripted(study, m)) for m in reversed(SCRIPTED)},
+    "zero-shot": zero_shot,
+    "both": both,
+    **{f"people-{m}": (lambda study, m=m: people(study, m)) for m in reversed(PEOPLE)},
+}
+
+
+def figures(judged: list[Judged], by: str) -> dict[str, Any]:
+    """The figures of one row, with intervals, and what it gains on each baseline."""
+    config = EvalIDMConfig(checkpoint="", recordings=("",), out="", resample=by)  # type: ignore[arg-type]
+    found = report(judged, ActionSpec.load("doom"), config)
+    return {
+        **{name: found[name] for name in SHOWN},
+        "mouse_r2": found["mouse_r2"],
+        "ci95": found["ci95"],
+        "gain": found["gain"],
+        "confidence": {name: found["confidence"][name] for name in ("ece", "auroc", "error", "error_at_80")},
+        "minutes": found["minutes"],
+    }
+
+
+def draw(rows: dict[str, Any]) -> None:
+    """Macro F1 and the mouse against minutes of play."""
+    total = rows.get("people_minutes", 30)
+    kinds = {
+        "scripted play, held-out maps": ("#2b7bba", [(f"scripted-{m}", m) for m in SCRIPTED]),
+        "people's play, the demo left out": (
+            "#d1495b",
+            [(f"people-{m}", m or total) for m in sorted(PEOPLE, key=bool)],
+        ),
+        "scripted, then people's": ("#3a7d44", [("both", total)]),
+        "scripted only, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
+    }
+    with pyplot.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
+        figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+        for axis, (title, name) in zip(
+            axes, (("macro F1, common buttons", "macro_f1_common"), ("yaw R²", "mouse_r2.yaw")), strict=True
+        ):
+            for label, (colour, points) in kinds.items():
+                some = sorted((minutes, rows["rows"][row]) for row, minutes in points if row in rows["rows"])
+                if not some:
+                    continue
+                x = [minutes for minutes, _ in some]
+                y = [one["mouse_r2"]["yaw"] if name == "mouse_r2.yaw" else one[name] for _, one in some]
+                low, high = zip(*(one["ci95"][name] for _, one in some), strict=True)
+                axis.errorbar(
+                    x, y, [np.subtract(y, low), np.subtract(high, y)], color=colour, label=label, marker="o", capsize=3
+                )
+            axis.set(xscale="log", title=title, xlabel="minutes of labelled play", ylim=(0, 1))
+            axis.set_xticks(SCRIPTED, [str(m) for m in SCRIPTED])
+        axes[1].legend(frameon=False, loc="lower right", fontsize=8)
+        figure.savefig(PLOT, dpi=130)
+        pyplot.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
+    parser.add_argument("--steps", type=int, default=600, help="of each training (384 ticks each)")
+    parser.add_argument("--only", default="*", help="rows to make, such as 'scripted-*'; others stay as they are")
+    options = parser.parse_args()
+    study = Study(options.work, options.steps)
+    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    rows = kept.get("rows", {}) if kept.get("steps") == options.steps else {}
+    people_minutes = sum(float(one.num_frames / one.fps) for one in study.play("people")) / 60
+    # One demo of eight is measured on and one tuned on.
+    result = {"steps": options.steps, "people_minutes": round(people_minutes * 6 / 8), "rows": rows}
+    for name, make in ROWS.items():
+        if fnmatch.fnmatch(name, options.only):
+            rows[name] = figures(make(study), "recording" if name.startswith("scripted") else "group")
+            RESULT.write_text(json.dumps(result, indent=1) + "\n")
+            draw(result)
+            one = rows[name]
+            log(
+                f"{name}: "
+                + ", ".join(f"{key} {one[key]:.3f}" for key in SHOWN)
+                + f", yaw {one['mouse_r2']['yaw']:.3f}"
+            )
+    if options.only == "*":
+        shutil.rmtree(options.work / "cache", ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
