@@ -201,6 +201,8 @@ class AugmentConfig:
     """Part of the clips that go through H.264, as hard as `crf` says."""
     crf: tuple[int, int] = (23, 40)
     """Range of x264's quality factor for these: 23 is hardly seen, at 40 a video is blocks and smears."""
+    status_bar: float = 0.0
+    """Part of the clips whose lowest rows (up to a fifth of the height) stand still, as under a larger status bar."""
     mirror: float = 0.5
     """Part of the clips that are mirrored, left with right."""
     mirror_buttons: tuple[tuple[str, str], ...] = (("left", "right"),)
@@ -212,7 +214,7 @@ class AugmentConfig:
         for name in ("hue", "saturation", "brightness", "contrast", "rotation_deg", "scale", "shear_deg"):
             _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         _require(self.hue <= 0.5, "hue", "at most 0.5", self.hue)
-        for name in ("mirror", "late_frames", "compressed"):
+        for name in ("mirror", "late_frames", "compressed", "status_bar"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
         _require(1 <= self.crf[0] <= self.crf[1] <= 51, "crf", "two numbers of 1..51, the lower first", self.crf)
 

@@ -72,6 +72,8 @@ class Track:
         else:
             with open(self.path, "rb", buffering=0) as file:
                 _read(file, first, inside)
+        if recorder is not None and (rows := round(recorder.still * self.frame_shape[0])):
+            inside[:, -rows:] = inside[0, -rows:].copy()
         if recorder is not None and recorder.crf:
             inside[:] = squeeze(inside, recorder.crf)
         return out

@@ -1,4 +1,5 @@
-"""How somebody else would have recorded the same play: frames that come late, pictures squeezed by a video site.
+"""How somebody else would have recorded the same play: frames that come late, a larger status bar, pictures squeezed by
+a video site.
 
 A recorder looks at the screen at its own rate, and at a tick the last of its pictures is what there is: it may be up to
 one of its frames old, and by another amount at the next tick. Training sees this on the recording's own frames, which
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from .config import AugmentConfig
 
 RATES = (24.0, 60.0)  # frames/s of recorders
+LARGEST_BAR = 0.2  # of the height
 KEYFRAME_EVERY = "100"  # frames
 
 
@@ -29,6 +31,8 @@ class Recorder:
     """Its rate; 0: it has each frame at its time."""
     offset: float
     """When it takes its first picture, 0..1 of one of its frames."""
+    still: float
+    """Share of the height, from below, that stands still."""
     crf: int
     """x264's quality of its video; 0: as it was."""
 
@@ -40,10 +44,11 @@ class Recorder:
 
 def draw_recorder(config: AugmentConfig, generator: np.random.Generator) -> Recorder:
     """One clip's draw. A draw takes the same numbers from the generator whatever is switched on."""
-    late, fps, offset, squeezed, crf = generator.random(5)
+    late, fps, offset, squeezed, crf, larger, bar = generator.random(7)
     return Recorder(
         fps=RATES[0] + (RATES[1] - RATES[0]) * fps if late < config.late_frames else 0.0,
         offset=offset,
+        still=LARGEST_BAR * bar if larger < config.status_bar else 0.0,
         crf=round(config.crf[0] + (config.crf[1] - config.crf[0]) * crf) if squeezed < config.compressed else 0,
     )
 
