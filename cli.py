@@ -381,7 +381,16 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
+    except Exception as error:
+        from .pipeline.storage_failures import is_remote_failure
+
+        if is_remote_failure(error):
+            print(
+                f"vidact: storage failed ({type(error).__name__}: {error}); run again when it is back", file=sys.stderr
+            )
+            return EXIT_INTERRUPTED
+        if not isinstance(error, OSError):
+            raise
         if error.errno not in MENDABLE_ERRNOS or (error.errno == errno.ENOENT and not _typed(error.filename, argv)):
             raise  # a disk that breaks, say, or a file that we forgot to write
         print(f"vidact: {error.filename or 'writing'}: {error.strerror}.", file=sys.stderr)

@@ -13,9 +13,9 @@ import shutil
 import socket
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
-from .errors import MissingDependencyError
+from .errors import ConfigError, MissingDependencyError
 
 HASH_BLOCK_BYTES = 1 << 20
 BUCKET_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"})
@@ -28,8 +28,18 @@ def local_path(uri: str | os.PathLike[str]) -> Path | None:
     if "://" not in text:
         return Path(text)
     if text.startswith("file://"):
-        return Path(unquote(urlsplit(text).path))
+        return Path(os.fsdecode(unquote_to_bytes(urlsplit(text).path)))
     return None
+
+
+def storable(path: str | os.PathLike[str]) -> str:
+    """A local path as text that every table can hold: as it is, or as a `file://` URL where it is no UTF-8."""
+    text = os.fspath(path)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "file://" + quote(os.fsencode(text))
+    return text
 
 
 def join(base: str | os.PathLike[str], *parts: str) -> str:
@@ -47,12 +57,15 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
 
     Raises:
         MissingDependencyError: the protocol's package is not installed.
+        ConfigError: there is no such protocol.
     """
     import fsspec
 
     text = os.fspath(uri)
     try:
         return fsspec.url_to_fs(text, use_listings_cache=False)
+    except ValueError as error:  # fsspec knows no such protocol
+        raise ConfigError(f"{text}: {error}") from error
     except ImportError as error:
         protocol = text.split("://", 1)[0]
         package = EXTRAS.get(protocol)

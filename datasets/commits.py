@@ -124,7 +124,10 @@ def committed_shards(dataset_uri: str) -> list[str]:
 def read_commit(dataset_uri: str, shard: str) -> CommitRecord:
     """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there is none."""
     uri = commit_uri(dataset_uri, shard)
-    return CommitRecord.from_json(storage.read_bytes(uri), uri)
+    record = CommitRecord.from_json(storage.read_bytes(uri), uri)
+    if record.shard != shard:
+        raise DatasetError(f"{uri}: is the record of {record.shard}; delete it")
+    return record
 
 
 def iter_commits(dataset_uri: str) -> Iterator[CommitRecord]:

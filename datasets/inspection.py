@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError
+from ..errors import ConfigError, DatasetError
 from .actions import ActionSpec
 from .clips import Clip, decode_clip
 from .config import InspectConfig
@@ -22,6 +22,8 @@ HELD, PROBABLE, CAMERA, CONFIDENCE = "#1f4e79", "#9ecae1", "#7a3b00", "#3a7d44" 
 
 def run_inspect(config: InspectConfig) -> int:
     """Print what is known of a clip and draw it; returns 0. Raises DatasetError where no clip fits the key."""
+    if config.out and not config.out.lower().endswith(".png"):
+        raise ConfigError(f"out must be the name of a PNG, got {config.out!r}")
     spec = dataset_spec(config.dataset)
     row = choose_clip(config.dataset, config.key)
     clip = decode_clip(row["key"], read_sample(config.dataset, row))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +26,10 @@ MANIFEST = "manifest.parquet"
 DEAD_LETTERS = "dead_letters.parquet"
 DATASET_JSON = "dataset.json"
 CARD = "README.md"
+
+DATASET_KEYS = {"name", "spec", "spec_sha256", "shards", "counts", "labels", "license", "options"}
+MANIFEST_COLUMNS = ("key", "shard", "offset_bytes", "size_bytes", "frames", "start_tick", "source_sha256", "split")
+MADE_AGAIN = "run the command again that wrote the dataset: it makes its tables from the commit records"
 
 DEAD_LETTER_SCHEMA = pa.schema(
     [
@@ -108,22 +113,31 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
 
 
 def read_manifest(dataset_uri: str) -> pa.Table:
-    """The manifest. Raises DatasetError where there is none."""
-    return parse_parquet(_read_part(dataset_uri, MANIFEST))
+    """The manifest. Raises DatasetError where there is none, or a damaged one."""
+    return _read_table(dataset_uri, MANIFEST, MANIFEST_COLUMNS)
 
 
 def read_dead_letters(dataset_uri: str) -> pa.Table:
-    """The dead letters. Raises DatasetError where there is no table."""
-    return parse_parquet(_read_part(dataset_uri, DEAD_LETTERS))
+    """The dead letters. Raises DatasetError where there is no table, or a damaged one."""
+    return _read_table(dataset_uri, DEAD_LETTERS, DEAD_LETTER_SCHEMA.names)
 
 
 def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
-    """The content of `dataset.json`. Raises DatasetError where it is missing or of another schema version."""
-    content = json.loads(_read_part(dataset_uri, DATASET_JSON))
+    """The content of `dataset.json`. Raises DatasetError where it is missing, damaged or of another schema version."""
+    try:
+        content = json.loads(_read_part(dataset_uri, DATASET_JSON))
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object, got {type(content).__name__}")
+    except ValueError as error:
+        raise DatasetError(f"{storage.join(dataset_uri, DATASET_JSON)}: is damaged ({error}); {MADE_AGAIN}") from error
     if content.get("schema_version") != SCHEMA_VERSION:
         raise DatasetError(
             f"{dataset_uri}: schema version {content.get('schema_version')}, this vidact reads {SCHEMA_VERSION}; "
             "read it with the version that wrote it"
+        )
+    if missing := DATASET_KEYS - content.keys():
+        raise DatasetError(
+            f"{storage.join(dataset_uri, DATASET_JSON)}: lacks {', '.join(sorted(missing))}; {MADE_AGAIN}"
         )
     return content
 
@@ -141,6 +155,17 @@ def manifest_hash(table: pa.Table) -> str:
     for name in ("offset_bytes", "size_bytes", "sample_crc32"):
         digest.update(table[name].to_numpy().astype("<i8").tobytes())
     return digest.hexdigest()
+
+
+def _read_table(dataset_uri: str, name: str, columns: Sequence[str]) -> pa.Table:
+    uri = storage.join(dataset_uri, name)
+    try:
+        table = parse_parquet(_read_part(dataset_uri, name))
+    except (ValueError, pa.ArrowException) as error:
+        raise DatasetError(f"{uri}: is damaged ({error}); {MADE_AGAIN}") from error
+    if missing := [column for column in columns if column not in table.column_names]:
+        raise DatasetError(f"{uri}: lacks the columns {', '.join(missing)}; {MADE_AGAIN}")
+    return table
 
 
 def _read_part(dataset_uri: str, name: str) -> bytes:

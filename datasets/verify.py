@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,14 @@ import pyarrow as pa
 from .. import storage
 from ..progress import Progress
 from .actions import ActionSpec
-from .commits import CommitRecord, committed_shards, is_committed, read_commit, shard_uri
+from .commits import CommitRecord, DeadLetter, committed_shards, is_committed, read_commit, shard_uri
 from .config import VerifyConfig
 from .leaks import leaks
-from .manifest import read_dataset_json, read_manifest
-from .parquet_tables import group_rows, sort_rows
+from .manifest import read_dataset_json, read_dead_letters, read_manifest
+from .parquet_tables import group_rows, open_parquet, sort_rows
 from .shard_checks import shard_problems
 
+LETTER_COLUMNS = [field.name for field in fields(DeadLetter)]
 SHOWN_PROBLEMS = 100  # of a broken dataset; the count says how many there are
 
 
@@ -71,7 +72,7 @@ def verify(
     spec = ActionSpec.from_dict(content["spec"])
     manifest = read_manifest(dataset_uri)
     report = VerifyReport()
-    tables = _Tables(content, manifest)
+    tables = _Tables(content, manifest, read_dead_letters(dataset_uri))
     chosen = [name for name in committed_shards(dataset_uri) if shards is None or name in shards]
     groups = group_rows(manifest, "shard", "frames", "sum").to_pylist()
     ticks_of = {group["shard"]: group["frames_sum"] for group in groups}
@@ -92,6 +93,7 @@ def verify(
             counts.update(shards=1 if record.tar else 0, clips=len(record.rows), frames=ticks)
             progress.advance(ticks, problems=len(report.problems))
     report.problems += tables.without_record(set(committed_shards(dataset_uri)))
+    report.problems += _unreadable_tables(dataset_uri)
     report.problems += leaks(manifest)
     known = {shard_uri(dataset_uri, shard["name"]) for shard in content["shards"] if shard["sha256"]}
     report.notes += [
@@ -103,12 +105,23 @@ def verify(
     return report
 
 
-class _Tables:
-    """`dataset.json` and the manifest, to be compared with the records, which are the truth."""
+def _unreadable_tables(dataset_uri: str) -> Iterator[str]:
+    """Whatever other tables lie beside the manifest can be read at least."""
+    for uri in storage.list_files(dataset_uri, ".parquet"):
+        try:
+            open_parquet(storage.read_bytes(uri)).close()
+        except (ValueError, pa.ArrowException) as error:
+            yield f"{uri}: is damaged ({error})"
 
-    def __init__(self, content: Mapping[str, Any], manifest: pa.Table):
+
+class _Tables:
+    """`dataset.json`, the manifest and the dead letters, to be compared with the records, which are the truth."""
+
+    def __init__(self, content: Mapping[str, Any], manifest: pa.Table, letters: pa.Table):
         self._spec_sha256 = content["spec_sha256"]
+        self._times_listed = Counter(shard["name"] for shard in content["shards"])
         self._listed = {shard["name"]: shard for shard in content["shards"]}
+        self._letters = {DeadLetter(**row) for row in letters.select(LETTER_COLUMNS).to_pylist()}
         self._manifest = sort_rows(manifest, "shard")
         names = self._manifest["shard"].to_numpy(zero_copy_only=False)
         borders = np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, np.int64)
@@ -123,6 +136,11 @@ class _Tables:
         if shard not in self._listed:
             yield f"{shard}: is committed, but dataset.json does not list it; run the job again to compact the tables"
             return
+        if self._times_listed[shard] > 1:
+            yield f"{shard}: dataset.json lists it {self._times_listed[shard]} times"
+        for letter in record.dead_letters:
+            if letter not in self._letters:
+                yield f"{shard}: a dead letter of its commit record ({letter.reason}) is missing in the table"
         tar = record.tar or {"sha256": None, "size_bytes": 0}
         for name in ("sha256", "size_bytes"):
             if self._listed[shard][name] != tar[name]:

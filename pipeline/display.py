@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from types import TracebackType
@@ -66,6 +67,9 @@ class Display:
 
     def _print(self) -> None:
         if self.json_lines:
-            print(json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True)
+            try:
+                print(json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True)
+            except BrokenPipeError:  # nobody reads any more; the work goes on
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             print("Labelling: " + self.state.line(), file=sys.stderr, flush=True)

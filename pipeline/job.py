@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from .. import storage
-from ..datasets.commits import commit_uri, committed_shards, read_commits
+from ..datasets.commits import commit_uri, committed_shards, read_commit, read_commits
 from ..datasets.manifest import DEAD_LETTERS, DatasetInfo, compact
 from ..errors import CheckFailed, Interrupted
 from ..progress import log
@@ -34,7 +34,10 @@ def run_label(config: LabelConfig) -> int:
     """
     from ..idm.predict import checkpoint_spec
     from ..idm.shipped import load_idm
+    from ..training.precision import pick_device
 
+    if config.runner == "local":
+        pick_device(config.device)  # now rather than in each worker
     checkpoint = load_idm(config.idm)
     spec = checkpoint_spec(config.idm)
     run = RunFolder.of(config.out)
@@ -64,6 +67,8 @@ def run_label(config: LabelConfig) -> int:
             forget_quarantined(config.out)
             run.forgive()
         sweep(config.out)
+        if lost := forget_lost(config.out):
+            log(f"{config.out}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again")
         new = missing(config.out, plan)
         if new:
             label_shards(config, settings, run, plan)
@@ -120,6 +125,16 @@ def _what_is_missing(shards: list[str], waits: dict[str, str]) -> str:
         return f"{count}; run again"
     listed = "\n".join(f"  {reason}" for reason in reasons[:20])
     return f"{count}.\n{listed}\nPut the sources back and run again, or let them go with --drop-missing."
+
+
+def forget_lost(dataset: str) -> list[str]:
+    """Take back the records of shards whose tars are gone, so that they are made again; returns their names."""
+    tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in storage.list_files(storage.join(dataset, "shards"))}
+    without = [shard for shard in committed_shards(dataset) if shard not in tars]
+    lost = [shard for shard in without if read_commit(dataset, shard).tar]
+    for shard in lost:
+        storage.remove(commit_uri(dataset, shard))
+    return lost
 
 
 def forget_quarantined(dataset: str) -> list[str]:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..datasets.actions import ActionSpec
-from ..datasets.commits import DeadLetter, committed_shards
+from ..datasets.commits import DeadLetter, committed_shards, split_of_shard
 from ..errors import DatasetError
 from ..progress import log
 from .config import DecoderConfig, LayoutConfig, PlanConfig
 from .layout import Planned, Segment, lay_out
 from .near_duplicates import DIGITS, find_near_duplicates
-from .plan_tables import rows_from_parquet, rows_to_parquet
+from .plan_tables import Row, rows_from_parquet, rows_to_parquet
 from .probe import SourceRecord, fingerprint
 from .runfolder import RunFolder
 from .sources import Source, find_sources
@@ -107,6 +107,11 @@ def make_plan(
             f"{storage.join(out, PLAN_FILE)}: planned at {old.tick_hz} ticks a second, but now asked for {tick_hz}; "
             "use the action spec of the plan, or another --out"
         )
+    if old is None and committed_shards(out):
+        raise DatasetError(
+            f"{out}: has shards, but {PLAN_FILE} is gone: what they hold would be planned and labelled again; "
+            f"put it and {SOURCES_FILE} back, or use another --out"
+        )
     old = old or Plan(tick_hz)
     known = {record.uri: record for record in old.sources}
     new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
@@ -183,8 +188,8 @@ def extend(
         known |= {record.uri: record for record in _near_duplicates(before, new, look)}
     first_shard: dict[str, int] = {}
     for shard in {segment.shard for segment in plan.segments} | set(taken):
-        split, _, number = shard.rpartition("-")
-        first_shard[split] = max(first_shard.get(split, 0), int(number) + 1)
+        split = split_of_shard(shard)
+        first_shard[split] = max(first_shard.get(split, 0), int(shard.removeprefix(f"{split}-")) + 1)
     segments = lay_out(
         [
             Planned(uri=r.uri, sha256=r.sha256, ticks=r.ticks, group=r.group, licence=r.licence)
@@ -223,17 +228,28 @@ def _near_duplicates(
 
 
 def read_plan(out: str) -> Plan | None:
-    """The plan of a dataset, or None where it has none."""
-    try:
-        segments, metadata = rows_from_parquet(storage.read_bytes(storage.join(out, PLAN_FILE)), Segment)
-    except FileNotFoundError:
+    """The plan of a dataset, or None where it has none. Raises DatasetError where a table of it is damaged."""
+    segments, metadata = _read_rows(storage.join(out, PLAN_FILE), Segment)
+    if segments is None:
         return None
-    tick_hz = Fraction(metadata["tick_hz"])
     try:
-        sources, _ = rows_from_parquet(storage.read_bytes(storage.join(out, SOURCES_FILE)), SourceRecord)
-    except FileNotFoundError:  # killed between the two writes: the sources are probed again
-        sources = ()
-    return Plan(tick_hz, sources, segments)
+        tick_hz = Fraction(metadata["tick_hz"])
+    except (KeyError, ValueError, ZeroDivisionError) as error:
+        raise DatasetError(
+            f"{storage.join(out, PLAN_FILE)}: does not say its tick rate; put back a whole one"
+        ) from error
+    sources, _ = _read_rows(storage.join(out, SOURCES_FILE), SourceRecord)
+    return Plan(tick_hz, sources or (), segments)  # killed between the two writes: the sources are probed again
+
+
+def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str]]:
+    """The rows and the metadata of a table, None where there is none."""
+    try:
+        return rows_from_parquet(storage.read_bytes(uri), kind)
+    except FileNotFoundError:
+        return None, {}
+    except (ValueError, TypeError) as error:  # Arrow's errors, and columns that are missing
+        raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one") from error
 
 
 def write_plan(plan: Plan, out: str) -> None:

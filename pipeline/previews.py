@@ -24,13 +24,14 @@ from ..progress import Progress, log
 from .config import DecoderConfig
 from .decode import open_decoder
 
+PREVIEWS = "previews"  # a folder of the dataset
 LINES = 360
 WIDEST = 640
 
 
 def preview_uri(dataset: str, key: str) -> str:
     """Where a clip's preview lies."""
-    return storage.join(dataset, "previews", f"{key}.mp4")
+    return storage.join(dataset, PREVIEWS, f"{key}.mp4")
 
 
 def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, Any]]:

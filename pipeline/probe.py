@@ -95,7 +95,10 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
             if found.frames < LEAST_FRAMES:  # a header may claim that a single picture lasts for days
                 raise VideoError("too_short", source.uri, f"{found.frames} frames; a clip needs {LEAST_FRAMES}")
     except (VideoError, OSError) as error:
-        reason = error.reason if isinstance(error, VideoError) else "cannot_open"
+        if isinstance(error, VideoError):
+            reason = error.reason
+        else:
+            reason = "not_found" if isinstance(error, FileNotFoundError) else "cannot_open"
         detail = error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
         return SourceRecord(
             uri=source.uri,

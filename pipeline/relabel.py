@@ -16,11 +16,18 @@ import numpy as np
 
 from .. import storage
 from ..datasets.clips import Clip, decode_arrays, decode_video, encode_arrays, encode_json
-from ..datasets.commits import is_committed, read_commit, read_commits
-from ..datasets.manifest import DatasetInfo, compact, dataset_spec, read_dataset_json, read_manifest
+from ..datasets.commits import DeadLetter, is_committed, read_commit, read_commits
+from ..datasets.manifest import (
+    DatasetInfo,
+    compact,
+    dataset_spec,
+    read_dataset_json,
+    read_dead_letters,
+    read_manifest,
+)
 from ..datasets.samples import read_sample
 from ..datasets.shards import ShardWriter
-from ..errors import DatasetError, Interrupted
+from ..errors import ConfigError, DatasetError, Interrupted
 from ..progress import log
 from .config import RelabelConfig
 from .execution import run_shards, sweep, verify_shards, worker_count
@@ -198,6 +205,11 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]
         yield run
 
 
+def _same_place(one: str, other: str) -> bool:
+    paths = [storage.local_path(uri) for uri in (one, other)]
+    return one.rstrip("/") == other.rstrip("/") or (None not in paths and paths[0].resolve() == paths[1].resolve())  # type: ignore[union-attr]
+
+
 @interrupted_by_storage()
 def run_relabel(config: RelabelConfig) -> int:
     """Write the new dataset. Run again, it does only what is missing.
@@ -208,7 +220,12 @@ def run_relabel(config: RelabelConfig) -> int:
     """
     from ..idm.predict import checkpoint_spec
     from ..idm.shipped import load_idm
+    from ..training.precision import pick_device
 
+    if _same_place(config.dataset, config.out):
+        raise ConfigError(f"out: {config.out} is the dataset itself; new labels go into a new folder")
+    if config.runner == "local":
+        pick_device(config.device)  # now rather than in each worker
     checkpoint = load_idm(config.idm)
     spec = checkpoint_spec(config.idm)
     dataset_spec(config.dataset).require_same(spec, f"the checkpoint {config.idm}")
@@ -260,6 +277,7 @@ def run_relabel(config: RelabelConfig) -> int:
         idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
         options={**source["options"], "relabelled_from": {"uri": config.dataset, "idm": source["idm"]}},
         environment={"environments": environments},
+        dead_letters=tuple(DeadLetter(**letter) for letter in read_dead_letters(config.dataset).to_pylist()),
     )
     content = compact(config.out, info)
     log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours with new labels.")

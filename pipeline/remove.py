@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import storage
-from ..datasets.clips import decode_clip
+from ..datasets.clips import decode_clip, video_id
 from ..datasets.commits import CommitRecord, committed_shards, read_commit, read_commits, shard_uri, write_commit
 from ..datasets.manifest import DatasetInfo, compact, dataset_spec, read_dataset_json
 from ..datasets.samples import iter_samples
@@ -24,6 +24,7 @@ from ..progress import Progress, log
 from .config import RemoveConfig
 from .execution import sweep
 from .plan import Plan, licence_of, plan_dead_letters, read_plan, removed_record, tombstone, write_plan
+from .previews import PREVIEWS
 from .runfolder import RunFolder
 from .source_statistics import FILE, Reference, source_statistics, write_source_statistics
 from .storage_failures import interrupted_by_storage
@@ -47,6 +48,9 @@ def run_remove(config: RemoveConfig) -> int:
         plan = read_plan(config.dataset)
         gone = {_find(name, _known(config.dataset, plan)) for name in config.source}
         spec = dataset_spec(config.dataset)
+        for preview in storage.list_files(storage.join(config.dataset, PREVIEWS), ".mp4"):
+            if preview.rsplit("/", 1)[1].startswith(tuple(f"{video_id(sha)}-" for sha in gone)):
+                storage.remove(preview)
         changed = 0
         with Progress("Removing", total=len(committed_shards(config.dataset)), unit="shards") as progress:
             for shard in committed_shards(config.dataset):
@@ -55,7 +59,7 @@ def run_remove(config: RemoveConfig) -> int:
         if plan is not None:
             plan = _without(plan, gone)
             write_plan(plan, config.dataset)
-        history = sorted({*content["options"].get("removed", []), *gone})
+        history = sorted({*content["options"].get("removed", []), *filter(_is_hash, gone)})
         info = DatasetInfo(
             name=content["name"],
             spec=spec,
@@ -79,11 +83,10 @@ def run_remove(config: RemoveConfig) -> int:
 
 
 def _known(dataset: str, plan: Plan | None) -> dict[str, set[str]]:
-    """URIs of each content of the dataset."""
+    """URIs of each content of the dataset; what could not be read is known by its URI."""
     known: dict[str, set[str]] = {}
     for record in plan.sources if plan else ():
-        if record.sha256:
-            known.setdefault(record.sha256, set()).add(record.uri)
+        known.setdefault(record.sha256 or record.uri, set()).add(record.uri)
     for shard in committed_shards(dataset):
         for row in read_commit(dataset, shard).rows:
             known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
@@ -91,9 +94,9 @@ def _known(dataset: str, plan: Plan | None) -> dict[str, set[str]]:
 
 
 def _find(name: str, known: Mapping[str, set[str]]) -> str:
-    """The content hash that a URI or the beginning of a hash stands for."""
+    """The content hash that a URI or the beginning of a hash stands for, or the URI of what could not be read."""
     path = storage.local_path(name)
-    names = {name, str(path.resolve()) if path is not None else name, str(Path.cwd() / name)}
+    names = {name, storage.storable(path.resolve()) if path is not None else name, storage.storable(Path.cwd() / name)}
     found = [sha for sha, uris in known.items() if names & uris]
     if not found and len(name) >= LEAST_DIGITS:
         found = [sha for sha in known if sha.startswith(name.lower())]
@@ -104,6 +107,10 @@ def _find(name: str, known: Mapping[str, set[str]]) -> str:
             "of its source_sha256"
         )
     return found[0]
+
+
+def _is_hash(gone: str) -> bool:
+    return "/" not in gone
 
 
 def _rewrite(dataset: str, shard: str, gone: set[str], spec: Any, spool: Path) -> bool:
@@ -143,9 +150,9 @@ def _samples(dataset: str, record: CommitRecord, gone: set[str]) -> Iterable[tup
 
 def _without(plan: Plan, gone: set[str]) -> Plan:
     """The plan with tombstones: of removed sources, and of their duplicates, only the hash is left."""
-    uris = {record.uri for record in plan.sources if record.sha256 in gone}
-    lost = [record for record in plan.sources if record.sha256 in gone or record.detail in uris]
-    stones = [removed_record(sha) for sha in sorted(gone | {record.sha256 for record in lost if record.sha256})]
+    uris = {record.uri for record in plan.sources if record.sha256 in gone or record.uri in gone}
+    lost = [record for record in plan.sources if record.uri in uris or record.detail in uris]
+    stones = [removed_record(sha) for sha in sorted({*filter(_is_hash, gone), *(r.sha256 for r in lost if r.sha256)})]
     kept = {record.uri: record for record in [*plan.sources, *stones]}
     for record in lost:
         del kept[record.uri]

@@ -69,7 +69,9 @@ def environment(device: str) -> dict[str, Any]:
     found = {
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
-        "processor": torch.cuda.get_device_name() if gpu else _cpu(),
+        "processor": (torch.cuda.get_device_name() if torch.cuda.is_available() else "a GPU elsewhere")
+        if gpu
+        else _cpu(),
         "threads_a_worker": 1,
     }
     return dict(sorted(found.items()))  # in the order in which it is read back
@@ -114,15 +116,17 @@ def require_identity(
     uri = storage.join(dataset, IDENTITY_FILE)
     try:
         content = json.loads(storage.read_bytes(uri))
+        known, environments = dict(content["identity"]), list(content["environments"])
     except FileNotFoundError:
-        content = {"identity": dict(wanted), "environments": []}
-    if content["identity"] != dict(wanted):
-        found, given = _first_difference(content["identity"], dict(wanted), "")
+        known, environments = dict(wanted), []
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one, or use another --out") from error
+    if known != dict(wanted):
+        found, given = _first_difference(known, dict(wanted), "")
         raise DatasetError(
             f"{uri}: this dataset was begun with {found}, now it is {given}; a dataset has one model and one set of "
             "options: use the same again, or another --out"
         )
-    environments: list[dict[str, Any]] = content["environments"]
     if dict(here) not in environments:
         if environments and not allow_other_environment:
             found, given = _first_difference(environments[-1], dict(here), "")
@@ -131,6 +135,7 @@ def require_identity(
                 "Go on where it was begun, or allow it with --allow-other-environment (it is recorded)"
             )
         environments.append(dict(here))
+        content = {"identity": known, "environments": environments}
         storage.write_atomic(uri, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
     return environments
 

@@ -41,12 +41,24 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     for name in names:
         sources = list(_expand(name))
         if not sources:
-            raise ConfigError(f"source {name}: no video files there (looked for {' '.join(sorted(VIDEO_SUFFIXES))})")
+            raise ConfigError(f"source {name}: {_why_nothing(name)}")
         for source in sources:
             known = found.setdefault(source.uri, source)
             if known != source:
                 raise ConfigError(f"source {source.uri}: named twice with different details: {known} and {source}")
     return [found[uri] for uri in sorted(found)]
+
+
+def _why_nothing(name: str) -> str:
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in TABLE_SUFFIXES:
+        return "the table has no rows"
+    if storage.local_path(name) is None and suffix in VIDEO_SUFFIXES:
+        try:
+            storage.size_bytes(name)
+        except (OSError, KeyError, TypeError) as error:
+            return f"cannot be opened: {error}"
+    return f"no video files there (looked for {' '.join(sorted(VIDEO_SUFFIXES))})"
 
 
 def _expand(name: str) -> Iterable[Source]:
@@ -72,7 +84,7 @@ def _videos(uris: Iterable[str]) -> list[Source]:
 def _absolute(uri: str) -> str:
     """Local paths are made absolute, so that lineage can be followed from anywhere; links keep their own name."""
     path = storage.local_path(uri)
-    return uri if path is None else os.path.abspath(path)
+    return uri if path is None else storage.storable(os.path.abspath(path))
 
 
 def _table(uri: str, suffix: str) -> list[Source]:
@@ -94,9 +106,14 @@ def _table(uri: str, suffix: str) -> list[Source]:
     sources = []
     for number, row in enumerate(rows, start=1):
         text = str(row["uri"] or "").strip()
-        if not text:
-            raise ConfigError(f"source table {uri}: row {number} has an empty `uri`")
+        if not text or "\0" in text:
+            raise ConfigError(f"source table {uri}: row {number} has {'a NUL byte in' if text else 'an empty'} `uri`")
         path = storage.local_path(text)
+        if path is None:
+            try:
+                storage.filesystem(text)
+            except ConfigError as error:
+                raise ConfigError(f"source table {uri}: row {number}: {error}") from error
         if path is not None and not path.is_absolute():  # beside the table, wherever the command is run
             base = storage.local_path(uri)
             text = str(base.parent / path) if base is not None else storage.join(uri.rpartition("/")[0], text)

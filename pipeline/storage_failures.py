@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from ..errors import MENDABLE_ERRNOS, Interrupted
 
-STORAGE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.", "pyarrow.")
+REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
+STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
 
 
 def full_name(error: BaseException) -> str:
@@ -23,6 +24,11 @@ def is_storage_failure(name: str, error: BaseException) -> bool:
     if isinstance(known, type):
         return issubclass(known, OSError)
     return isinstance(error, OSError) or name.startswith(STORAGE_PACKAGES)
+
+
+def is_remote_failure(error: BaseException) -> bool:
+    """Whether an error comes from a network or a bucket."""
+    return full_name(error).startswith(REMOTE_PACKAGES)
 
 
 @contextmanager

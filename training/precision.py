@@ -12,9 +12,15 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the first GPU where there is one, else the CPU."""
+    """`auto` is the first GPU where there is one, else the CPU. Raises ConfigError where there is no such device."""
     if name != "auto":
-        return torch.device(name)
+        try:
+            device = torch.device(name)
+        except RuntimeError as error:
+            raise ConfigError(f"device must be cpu, cuda, cuda:1 … or auto, got {name!r}") from error
+        if device.type == "cuda" and not torch.cuda.is_available():
+            raise ConfigError(f"device: {name} is asked for, but torch finds no GPU here")
+        return device
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

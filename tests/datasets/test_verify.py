@@ -10,11 +10,12 @@ import pyarrow as pa
 import pytest
 from vidact import storage
 from vidact.datasets.clips import encode_clip
-from vidact.datasets.commits import commit_uri, read_commit, shard_uri, write_commit
+from vidact.datasets.commits import DeadLetter, commit_uri, read_commit, shard_uri, write_commit
 from vidact.datasets.config import VerifyConfig
 from vidact.datasets.dataset_info import DatasetInfo
 from vidact.datasets.leaks import leaks
 from vidact.datasets.manifest import compact, read_dataset_json
+from vidact.datasets.parquet_tables import parquet_bytes
 from vidact.datasets.shard_checks import sample_problems
 from vidact.datasets.shards import ShardWriter
 from vidact.datasets.verify import run_verify, verify
@@ -63,6 +64,41 @@ def test_a_missing_shard_and_a_foreign_one(dataset):
     assert len(report.problems) == 1
     assert "train-00001.tar is missing" in report.problems[0]
     assert "train-00009.tar: has no commit record" in report.notes[0]
+
+
+def test_other_tables(dataset):
+    letter = DeadLetter(source_uri="a.mp4", stage="decode", reason="damaged", start_tick=0, end_tick=5)
+    record = read_commit(dataset, "train-00001")
+    write_commit(dataset, dataclasses.replace(record, dead_letters=(letter,)))
+    storage.write_atomic(storage.join(dataset, "sources.parquet"), b"x")
+    content = read_dataset_json(dataset)
+    content["shards"].append(content["shards"][0])
+    storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
+    first, second, third = verify(dataset).problems
+    assert first == "train-00000: dataset.json lists it 2 times"
+    assert second == "train-00001: a dead letter of its commit record (damaged) is missing in the table"
+    assert third.startswith(f"{dataset}/sources.parquet: is damaged")
+
+
+@pytest.mark.parametrize("name", ["manifest.parquet", "dead_letters.parquet", "dataset.json"])
+@pytest.mark.parametrize("data", [b"", b"x" * 100, b"[]", b'{"schema_version": 1}', b"PAR1"])
+def test_damaged_tables_are_named(dataset, name, data):
+    storage.write_atomic(storage.join(dataset, name), data)
+    with pytest.raises(DatasetError, match=re.escape(f"{dataset}/{name}: ")):
+        verify(dataset)
+
+
+def test_a_table_with_other_columns(dataset):
+    storage.write_atomic(storage.join(dataset, "manifest.parquet"), parquet_bytes(pa.table({"key": ["a"]})))
+    with pytest.raises(DatasetError, match=r"manifest\.parquet: lacks the columns shard, offset_bytes"):
+        verify(dataset)
+
+
+def test_a_record_under_another_name(dataset):
+    data = storage.read_bytes(commit_uri(dataset, "train-00000"))
+    storage.write_atomic(commit_uri(dataset, "train-00007"), data)
+    with pytest.raises(DatasetError, match=r"train-00007\.json: is the record of train-00000"):
+        verify(dataset)
 
 
 def test_tables_that_do_not_fit_the_records(dataset, toy_spec, toy_clip):

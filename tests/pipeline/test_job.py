@@ -132,6 +132,42 @@ def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path
     assert not [name for name in contents(out) if "host-1" in name]
 
 
+def test_a_shard_whose_tar_is_gone_is_made_again(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    out = tmp_path / "data"
+    run_label(config(videos, idm, out))
+    whole = contents(out)
+    (out / "shards" / "train-00001.tar").unlink()
+    assert run_label(config(videos, idm, out)) == 0
+    assert contents(out) == whole
+
+
+@pytest.mark.parametrize("name", ["plan.parquet", "sources.parquet", "label.json"])
+def test_what_it_goes_on_from_must_be_whole(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None, name: str
+) -> None:
+    out = tmp_path / "data"
+    run_label(config(videos, idm, out))
+    commits = committed_shards(str(out))
+    (out / name).write_bytes(b"{")
+    with pytest.raises(DatasetError, match=rf"data/{name}: is damaged"):
+        run_label(config(videos, idm, out))
+    if name == "plan.parquet":
+        (out / name).unlink()
+        with pytest.raises(DatasetError, match=r"has shards, but plan\.parquet is gone"):
+            run_label(config(videos, idm, out))
+    assert committed_shards(str(out)) == commits
+
+
+def test_a_gpu_that_is_not_there(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(ConfigError, match="torch finds no GPU here"):
+        run_label(config(videos, idm, tmp_path / "data", device="cuda"))
+    assert not (tmp_path / "data").exists()
+
+
 def test_going_on_in_another_way_is_refused(
     videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

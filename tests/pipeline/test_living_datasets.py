@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from vidact import storage
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.clips import decode_clip
 from vidact.datasets.manifest import read_dead_letters, read_manifest
@@ -16,6 +17,7 @@ from vidact.pipeline import job, relabel
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
 from vidact.pipeline.engine import Worker, open_tasks
 from vidact.pipeline.job import run_label
+from vidact.pipeline.previews import preview_uri
 from vidact.pipeline.relabel import run_relabel
 from vidact.pipeline.remove import run_remove
 from vidact.pipeline.runfolder import RunFolder
@@ -145,6 +147,37 @@ def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path
     assert {record["source_uri"] for record in read_manifest(str(out)).to_pylist()} == sources
     with pytest.raises(ConfigError, match="no source of this name"):
         run_remove(RemoveConfig(dataset=str(out), source=("c.mp4",)))
+
+
+def test_nothing_of_a_removed_source_is_left_in_previews(videos: Path, idm: str, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    label(videos, idm, out)
+    rows = read_manifest(str(out)).to_pylist()
+    for row in rows:
+        storage.write_atomic(preview_uri(str(out), row["key"]), b"a picture")
+    run_remove(RemoveConfig(dataset=str(out), source=(str(videos / "a.mp4"),)))
+    left = {path.stem for path in (out / "previews").iterdir()}
+    assert left == {row["key"] for row in rows if row["source_uri"].endswith("b.mp4")}
+
+
+def test_what_could_not_be_read_can_be_removed_too(videos: Path, idm: str, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    label(videos, idm, out)
+    assert run_remove(RemoveConfig(dataset=str(out), source=(str(videos / "garbage.mp4"),))) == 0
+    assert read_dead_letters(str(out)).num_rows == 0
+    everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
+    assert b"garbage.mp4" not in everything
+    assert verify(str(out)).problems == []
+
+
+def test_relabelling_keeps_the_dead_letters(videos: Path, idm: str, tmp_path: Path) -> None:
+    label(videos, idm, tmp_path / "data")
+    run_relabel(RelabelConfig(dataset=str(tmp_path / "data"), idm=idm, out=str(tmp_path / "new"), workers=1))
+    old, new = (read_dead_letters(str(tmp_path / name)).to_pylist() for name in ("data", "new"))
+    assert len(old) == 1
+    assert new == old
+    with pytest.raises(ConfigError, match="is the dataset itself"):
+        run_relabel(RelabelConfig(dataset=str(tmp_path / "new"), idm=idm, out=str(tmp_path / "data" / ".." / "new")))
 
 
 def test_new_sources_never_take_a_removed_shard_s_name(videos: Path, idm: str, tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from vidact import storage
 from vidact.errors import ConfigError
 from vidact.pipeline.sources import Source, find_sources
 
@@ -57,6 +61,36 @@ def test_mistakes_are_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match="no video files there"):
         find_sources([str(tmp_path / "empty")])
+
+
+def test_names_that_are_no_utf8_are_followed_as_urls(folder: Path) -> None:
+    name = os.fsdecode(b"bad\xff #1.mp4")
+    (folder / name).write_bytes(b"x")
+    for sources in (find_sources([str(folder)]), find_sources([str(folder / name)])):
+        (uri,) = [source.uri for source in sources if "bad" in source.uri]
+        assert uri == f"file://{folder}/bad%FF%20%231.mp4"
+        assert storage.read_bytes(uri) == b"x"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("nope://bucket/a.mp4", "row 1: nope://bucket/a.mp4: Protocol not known: nope"),
+        ("a\0b.mp4", "row 1 has a NUL byte"),
+        ("", "the table has no rows"),
+    ],
+)
+def test_rows_that_lead_nowhere(folder: Path, row: str, said: str) -> None:
+    pq.write_table(pa.table({"uri": pa.array([row] if row else [], pa.string())}), folder / "list.parquet")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        find_sources([f"{folder}/list.parquet"])
+
+
+def test_a_url_that_cannot_be_reached_says_why() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(ConfigError, match=r"a\.mp4: cannot be opened: "):
+            find_sources([f"http://127.0.0.1:{closed.getsockname()[1]}/a.mp4"])
 
 
 def test_memory_filesystem() -> None:
