@@ -28,7 +28,7 @@ from vidact.datasets.video import decode_ticks
 from vidact.idm.evaluate import label, truth_of
 from vidact.idm.metrics import Figures, Sums
 from vidact.idm.predict import Predictor
-from vidact.idm.recorder import squeeze
+from vidact.idm.recorder import enlarge_bar, squeeze
 
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
 STATUS_BAR = 32 / 240  # of Doom's picture
@@ -80,13 +80,8 @@ def larger_status_bar(factor: float) -> Callable[[Frames], Frames]:
     """The bar at the bottom, enlarged over what is above it."""
 
     def change(frames: Frames) -> Frames:
-        height, width = frames.shape[1:3]
-        rows, inset = round(height * STATUS_BAR), round(width * (1 - 1 / factor) / 2)
-        resizer = FrameResizer(FrameSpec(width, round(rows * factor)))
         out = frames.copy()
-        for frame in out:
-            bar = resizer.from_rgb(frame[height - rows :, inset : width - inset])
-            frame[height - len(bar) :] = bar
+        enlarge_bar(out, STATUS_BAR, factor)
         return out
 
     return change

@@ -202,7 +202,7 @@ class AugmentConfig:
     crf: tuple[int, int] = (23, 40)
     """Range of x264's quality factor for these: 23 is hardly seen, at 40 a video is blocks and smears."""
     status_bar: float = 0.0
-    """Part of the clips whose lowest rows (up to a fifth of the height) stand still, as under a larger status bar."""
+    """Part of the clips whose lowest rows, where games show a status bar, are enlarged over what is above them."""
     mirror: float = 0.5
     """Part of the clips that are mirrored, left with right."""
     mirror_buttons: tuple[tuple[str, str], ...] = (("left", "right"),)

@@ -23,7 +23,7 @@ from ..datasets.recordings import Recording
 from ..datasets.tick_timing import frame_slots, tick_times_ns
 from ..errors import RecordingError
 from ..progress import Progress
-from .recorder import Recorder, squeeze
+from .recorder import Recorder, enlarge_bar, squeeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Track:
         else:
             with open(self.path, "rb", buffering=0) as file:
                 _read(file, first, inside)
-        if recorder is not None and (rows := round(recorder.still * self.frame_shape[0])):
-            inside[:, -rows:] = inside[0, -rows:].copy()
+        if recorder is not None and recorder.bar[0]:
+            enlarge_bar(inside, *recorder.bar)
         if recorder is not None and recorder.crf:
             inside[:] = squeeze(inside, recorder.crf)
         return out

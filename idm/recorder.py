@@ -3,8 +3,8 @@ a video site.
 
 A recorder looks at the screen at its own rate, and at a tick the last of its pictures is what there is: it may be up to
 one of its frames old, and by another amount at the next tick. Training sees this on the recording's own frames, which
-lie between the ticks where it has more of them (35 frames/s at 17.5 ticks/s). Compression is real H.264, at the size of
-the network's frames.
+lie between the ticks where it has more of them (35 frames/s at 17.5 ticks/s). A status bar of another scale is the
+lowest part of the picture, enlarged. Compression is real H.264, at the size of the network's frames.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from ..datasets.actions import FrameSpec
+from ..datasets.resize import FrameResizer
 from .config import AugmentConfig
 
 RATES = (24.0, 60.0)  # frames/s of recorders
-LARGEST_BAR = 0.2  # of the height
+BARS = (0.08, 0.18)  # height of a status bar, of the frame's
+ENLARGED = (1.1, 1.6)  # times
 KEYFRAME_EVERY = "100"  # frames
 
 
@@ -31,8 +34,8 @@ class Recorder:
     """Its rate; 0: it has each frame at its time."""
     offset: float
     """When it takes its first picture, 0..1 of one of its frames."""
-    still: float
-    """Share of the height, from below, that stands still."""
+    bar: tuple[float, float]
+    """The status bar's share of the height, and how many times it is enlarged; (0, 1): it is as it was."""
     crf: int
     """x264's quality of its video; 0: as it was."""
 
@@ -44,13 +47,27 @@ class Recorder:
 
 def draw_recorder(config: AugmentConfig, generator: np.random.Generator) -> Recorder:
     """One clip's draw. A draw takes the same numbers from the generator whatever is switched on."""
-    late, fps, offset, squeezed, crf, larger, bar = generator.random(7)
+    late, fps, offset, squeezed, crf, larger, bar, times = generator.random(8)
     return Recorder(
-        fps=RATES[0] + (RATES[1] - RATES[0]) * fps if late < config.late_frames else 0.0,
+        fps=_within(RATES, fps) if late < config.late_frames else 0.0,
         offset=offset,
-        still=LARGEST_BAR * bar if larger < config.status_bar else 0.0,
-        crf=round(config.crf[0] + (config.crf[1] - config.crf[0]) * crf) if squeezed < config.compressed else 0,
+        bar=(_within(BARS, bar), _within(ENLARGED, times)) if larger < config.status_bar else (0.0, 1.0),
+        crf=round(_within(config.crf, crf)) if squeezed < config.compressed else 0,
     )
+
+
+def _within(ends: tuple[float, float], part: float) -> float:
+    return ends[0] + (ends[1] - ends[0]) * part
+
+
+def enlarge_bar(frames: NDArray[np.uint8], share: float, factor: float) -> None:
+    """Enlarge the lowest rows, in place: the middle of them, over what is above."""
+    height, width = frames.shape[1:3]
+    rows, inset = round(height * share), round(width * (1 - 1 / factor) / 2)
+    resizer = FrameResizer(FrameSpec(width, round(rows * factor)))
+    for frame in frames:
+        bar = resizer.from_rgb(frame[height - rows :, inset : width - inset])
+        frame[height - len(bar) :] = bar
 
 
 def squeeze(frames: NDArray[np.uint8], crf: int, preset: str = "ultrafast") -> NDArray[np.uint8]:
