@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -149,6 +150,7 @@ class Prober:
         build(pipeline, batches, settings)
         # A cluster's job runs on after it was handed over, which only the main thread may do (Beam's job server wants
         # to hear of Ctrl-C); a local one runs in whichever thread starts it.
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
         job = pipeline.run() if self._on_cluster(len(items)) else None
 
         def run() -> None:
@@ -170,6 +172,9 @@ class Prober:
                 ended.wait()
                 _STOP.clear()
                 raise
+            finally:
+                if job is not None:
+                    signal.signal(signal.SIGINT, on_ctrl_c)  # the job server's, which stops it, would stay
             progress.advance(self._gather())
         if failed:
             raise failed[0]

@@ -183,6 +183,8 @@ def test_probing_on_the_cluster(
     def plan(name: str, **on: Any) -> Plan:
         return make_plan([str(many_videos)], str(tmp_path / name), tick_hz=HZ, layout=LAYOUT, workers=2, **on)
 
+    on_ctrl_c = signal.getsignal(signal.SIGINT)
     there = plan("flink", runner=options["runner"], beam_options=options["beam_options"])
+    assert signal.getsignal(signal.SIGINT) == on_ctrl_c
     assert there == plan("local")
     assert not (tmp_path / "flink" / probing.FOLDER).exists()
