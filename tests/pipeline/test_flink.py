@@ -164,10 +164,6 @@ def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fix
             process.terminate()  # where the test was stopped
         said = (out.parent / "said").read_text()
         assert process.returncode == 0, said
-        deadline = time.monotonic() + 60
-        while cluster.workers() and time.monotonic() < deadline:  # those of a killed task manager end by themselves
-            time.sleep(0.1)
-        assert not cluster.workers()
         assert contents(out) == calm, f"round {rounds}, after {dict(kills)}:\n{said}"
         rounds += 1
     print(f"{dict(kills)} in {rounds} jobs")
