@@ -16,7 +16,7 @@ from .display import Display
 from .metrics import MetricsServer
 from .plan import cores
 from .runfolder import RunFolder
-from .settings import WorkerSettings
+from .settings import ONE_THREAD, WorkerSettings
 from .supervisor import driver_command, supervise
 from .tracker import Tracker
 
@@ -52,7 +52,7 @@ def run_shards(config: EngineConfig, settings: WorkerSettings, run: RunFolder, t
             stall_s=config.stall_s if local else float("inf"),  # a cluster's workers give no sign here
             max_restarts=config.max_restarts,
             watch=watch,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env=os.environ | ONE_THREAD,
         )
 
 

@@ -48,8 +48,9 @@ def run_remove(config: RemoveConfig) -> int:
         plan = read_plan(config.dataset)
         gone = {_find(name, _known(config.dataset, plan)) for name in config.source}
         spec = dataset_spec(config.dataset)
+        clips = tuple(f"{video_id(sha)}-" for sha in gone)
         for preview in storage.list_files(storage.join(config.dataset, PREVIEWS), ".mp4"):
-            if preview.rsplit("/", 1)[1].startswith(tuple(f"{video_id(sha)}-" for sha in gone)):
+            if preview.rsplit("/", 1)[1].startswith(clips):
                 storage.remove(preview)
         changed = 0
         with Progress("Removing", total=len(committed_shards(config.dataset)), unit="shards") as progress:

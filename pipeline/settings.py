@@ -14,6 +14,8 @@ from .. import storage
 from ..errors import ConfigError, DatasetError
 from .config import DecoderConfig, FilterConfig, LabelConfig
 
+# Of a worker's libraries: workers run side by side, and more threads would change the bytes.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 IDENTITY_FILE = "label.json"
 PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")  # what frames, labels and tars are made by
 

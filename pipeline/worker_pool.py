@@ -29,11 +29,12 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils import thread_pool_executor
 
+from .settings import ONE_THREAD
+
 PORT = 50000
 LOOK_S = 0.5
 HUNG_UP_S = 20.0  # a worker may finish what it is at after its task manager is gone
 MOST_STARTS = 10  # of one worker: what dies that often would die again
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 HARNESS = """
 import sys
 from apache_beam.runners.worker.sdk_worker import SdkHarness
