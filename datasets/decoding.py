@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .actions import FrameSpec
-from .h264_gaps import LostReferences
-from .nal_units import NalUnits
 from .probing import VideoProbe
 from .resize import FrameResizer
 from .tick_timing import NS
 from .video_file import decoder_of, open_video
 
 DEEPEST_REORDER = 16  # frames; the most that H.264 and HEVC allow
+
+
+LOST = "a picture that the next ones lean on is not in the file"
 
 
 class DamageError(Exception):
@@ -128,12 +129,11 @@ def _shown_by_stamp(
     container: av.container.InputContainer,
     stream: av.VideoStream,
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    flags = np.zeros(video.frames, bool)
-    flags[wanted] = True
-    needed, stamps = plain_numbers(flags), plain_numbers(video.pts)
-    units, lost = NalUnits(stream), LostReferences(stream)
+    needed = np.zeros(video.frames, bool)
+    needed[wanted] = True
+    skipped, stamps = plain_numbers(video.unneeded & ~needed), plain_numbers(video.pts)
     decode = decoder_of(stream, strict=bool(video.key_clean[start]))
-    guards: dict[int, int] = {}  # by timestamp, of the frames inside the decoder
+    inside: dict[int, tuple[int, int]] = {}  # by timestamp, of the frames inside the decoder: index and guard
     latest = -1
     arrived = start == 0
     key_pts = int(video.key_pts[start])
@@ -145,21 +145,25 @@ def _shown_by_stamp(
             if pts > key_pts:
                 return  # the demuxer landed behind the key frame
             arrived = True
-        if size and lost.before(packet):
-            raise _MissingPictureError("a picture that the next ones lean on is not in the file")
-        if start > 0 and size and pts is not None and pts < key_pts:
-            continue  # leading pictures of the key frame lean on what was not decoded; nothing later leans on them
-        if size and not packet.is_discard:
-            index = _index_of(stamps, pts)
-            if (index is None or not needed[index]) and units.nobody_needs(packet):
-                continue
-            if index is not None and pts is not None:
-                guards[pts] = latest = max(latest, index)
+        elif size and pts in video.lost_before:
+            raise _MissingPictureError(LOST)
+        if size and pts is not None:
+            if pts < key_pts and start > 0:
+                continue  # leading pictures of the key frame lean on what was not decoded; nothing later leans on them
+            index = None if packet.is_discard else _index_of(stamps, pts)
+            if index is not None:
+                if skipped[index]:
+                    continue
+                latest = max(latest, index)
+                inside[pts] = index, latest
         for frame in decode(packet):
-            index = _index_of(stamps, pts := frame.pts)
-            if index is None or pts is None:
-                continue  # hidden by an edit list, or before the first key frame
-            yield index, guards.pop(pts, index), frame
+            pts = frame.pts
+            known = inside.pop(pts, None) if pts is not None else None
+            if known is not None:
+                yield *known, frame
+            elif (index := _index_of(stamps, pts)) is not None:
+                yield index, index, frame
+            # else it is hidden by an edit list, or lies before the first key frame
 
 
 def _shown_by_number(
@@ -171,7 +175,7 @@ def _shown_by_number(
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
     """Where stamps follow the decoding order the frames are counted: a clean start shows nothing before itself."""
     index = int(np.searchsorted(video.pts, video.key_pts[start]))
-    lost, decode = LostReferences(stream), decoder_of(stream)
+    decode = decoder_of(stream)
     arrived = start == 0
     for packet in container.demux(stream):
         if not arrived:
@@ -180,8 +184,8 @@ def _shown_by_number(
             if packet.pts > video.seek_pts[start]:
                 return  # the demuxer landed behind the key frame
             arrived = True
-        if packet.size and lost.before(packet):
-            raise _MissingPictureError("a picture that the next ones lean on is not in the file")
+        elif packet.size and packet.pts in video.lost_before:
+            raise _MissingPictureError(LOST)
         for frame in decode(packet):
             if index == len(video.pts):
                 return

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import VideoError
 from .file_structure import Structure, walk
+from .h264_gaps import LostReferences
 from .nal_units import NalUnits
 from .orientation import UPRIGHT, Orientation
 from .tick_timing import NS
@@ -64,6 +65,10 @@ class VideoProbe:
     """What to tell the demuxer to find each of them."""
     key_clean: NDArray[np.bool_]
     """Whether each of them is a clean start: nothing behind it, in any order, leans on what lies before it."""
+    unneeded: NDArray[np.bool_]
+    """Whether no other picture leans on this one, so that a decoder may leave it out: bool [N]."""
+    lost_before: frozenset[int]
+    """Timestamps, as in `pts`, of packets before which a picture that they lean on is missing in the file."""
     in_decode_order: bool
     """The container stamps frames in decoding order (avi): frame i is the i-th shown, whatever its stamp."""
     truncated: str
@@ -79,6 +84,9 @@ class _Packets:
     pts: list[int] = field(default_factory=list)
     keys: list[tuple[int, int, int, bool]] = field(default_factory=list)
     """(pts, dts, number among the visible frames in decoding order, clean start)"""
+    unneeded: list[bool] = field(default_factory=list)
+    """Of each stamp in `pts`."""
+    lost_before: set[int] = field(default_factory=set)
     duration: int = 0
     count: int = 0
     rises: bool = True
@@ -144,6 +152,8 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
             key_pts=np.array([key for key, _, _ in keys], np.int64),
             seek_pts=np.array([seek for _, seek, _ in keys], np.int64),
             key_clean=np.array([clean for _, _, clean in keys], bool),
+            unneeded=~np.isin(pts, np.array(found.pts, np.int64)[~np.array(found.unneeded, bool)]),
+            lost_before=frozenset(found.lost_before),
             in_decode_order=in_decode_order,
             truncated=truncated,
             orientation=orientation,
@@ -167,7 +177,7 @@ def _read_packets(
     path: str | Path, container: av.container.InputContainer, stream: av.VideoStream, structure: Structure
 ) -> _Packets:
     """All packets from the first key frame on, until something cannot be read."""
-    found, units = _Packets(), NalUnits(stream)
+    found, units, references = _Packets(), NalUnits(stream), LostReferences(stream)
     # Of matroska the demuxer tells where a picture's element begins, of others where its data does.
     head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
     last_dts, highest = None, None
@@ -189,6 +199,8 @@ def _read_packets(
                     found.broken = f"timestamps jump back at packet {found.count - 1}"
                     break
                 last_dts = found.last_dts = packet.dts
+            if references.before(packet):
+                found.lost_before.add(packet.pts)
             if packet.is_keyframe:
                 dts = packet.dts if packet.dts is not None else packet.pts
                 found.keys.append((packet.pts, dts, len(found.pts), units.starts_cleanly(packet)))
@@ -197,6 +209,7 @@ def _read_packets(
             found.rises &= highest is None or packet.pts > highest
             highest = packet.pts if highest is None else max(highest, packet.pts)
             found.pts.append(packet.pts)
+            found.unneeded.append(units.nobody_needs(packet))
             found.duration = packet.duration or found.duration
     except av.error.FFmpegError as error:
         if not found.pts:

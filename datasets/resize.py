@@ -1,6 +1,6 @@
 """Frames to the spec's size: the one resize that recordings, strangers' video and live games share.
 
-`area` averages the footprint of each pixel (swscale's AREA). `vpt` is the bilinear sampling *without* anti-aliasing
+`area` averages the footprint of each pixel (swscale's AREA, its colours at full width). `vpt` is the bilinear sampling *without* anti-aliasing
 that OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one level.
 One resizer serves one stream: a scaling context a frame would cost as much as decoding.
 """
@@ -41,7 +41,7 @@ class FrameResizer:
             return self._sample(orientation.apply(self._pixels_at_vpt_source(frame, orientation)))
         if orientation.transpose:
             width, height = height, width
-        small = np.asarray(_area(self._reformatter, frame, width, height, "rgb24").to_ndarray(), np.uint8)
+        small = _interleaved(_area(self._reformatter, frame, width, height, "gbrp"))
         return small if orientation is UPRIGHT else np.ascontiguousarray(orientation.apply(small))
 
     def from_rgb(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -142,6 +142,19 @@ def _area(
     reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixel_format: str
 ) -> av.VideoFrame:
     return reformatter.reformat(frame, width, height, pixel_format, interpolation=Interpolation.AREA, threads=1)
+
+
+def _interleaved(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """Planes of green, blue and red as uint8 [H, W, 3], RGB.
+
+    Asked for packed RGB, swscale halves the colours' width once more and darkens by a level; for planes it does
+    neither, in less time.
+    """
+    picture = np.empty((frame.height, frame.width, 3), np.uint8)
+    for plane, channel in zip(frame.planes, (1, 2, 0), strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(frame.height, -1)  # type: ignore[call-overload]
+        picture[..., channel] = rows[:, : frame.width]
+    return picture
 
 
 @cache

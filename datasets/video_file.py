@@ -56,7 +56,7 @@ def decoder_of(stream: av.VideoStream, *, strict: bool = True) -> Callable[[av.P
     name = CAREFUL_DECODERS.get(canonical_codec(stream))
     if name is None or name not in av.codecs_available:
         stream.codec_context.options = options
-        return lambda packet: list(packet.decode())  # type: ignore[arg-type]
+        return av.Packet.decode  # type: ignore[return-value]
     context = cast(av.VideoCodecContext, av.CodecContext.create(name, "r"))
     context.extradata = stream.codec_context.extradata
     context.thread_count = 1
