@@ -1,7 +1,8 @@
 """Frames to the spec's size: the one resize that recordings, strangers' video and live games share.
 
-`area` averages the footprint of each pixel (swscale's AREA, its colours at full width). `vpt` is the bilinear sampling *without* anti-aliasing
-that OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one level.
+`area` averages the footprint of each pixel (swscale's AREA, with colours at full width). `vpt` is the bilinear sampling
+*without* anti-aliasing that OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one
+level.
 One resizer serves one stream: a scaling context a frame would cost as much as decoding.
 """
 
