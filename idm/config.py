@@ -21,15 +21,15 @@ class MotionConfig:
     """Largest vertical shift, pixels."""
     blur_across: int = 4
     """Rows averaged before sideways search: a patch still matches when it also moved up or down a little."""
-    blur_along: int = 16
+    blur_along: int = 8
     """Columns averaged before vertical search."""
     band_across: int = 4
     """Height of a patch in sideways search, averaged rows."""
-    band_along: int = 1
+    band_along: int = 2
     """Width of a patch in vertical search, averaged columns."""
     patch: int = 8
     """Length of a patch along the axis of search, pixels."""
-    rows_used: float = 0.875
+    rows_used: float = 0.86
     """Part of the height that is looked at, from the top: below it games show a status bar, which never moves."""
     fov_deg: float = 90.0
     """The game's horizontal field of view, degrees: pictures are bent to that cylinder, where turns are shifts."""

@@ -79,13 +79,7 @@ def truth_of(recording: Recording, spec: ActionSpec) -> Truth:
 def label(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int) -> Labelling:
     """Labels of a whole recording."""
     whole = (0, ticks)
-    parts = list(predictor.predict(frames, start=0, stretch=whole, keep=whole))
-    return Labelling(
-        buttons=np.concatenate([part.buttons for part in parts]),
-        buttons_prob=np.concatenate([part.buttons_prob for part in parts]),
-        camera=np.concatenate([part.camera for part in parts]),
-        confidence=np.concatenate([part.confidence for part in parts]),
-    )
+    return Labelling.joined(predictor.predict(frames, start=0, stretch=whole, keep=whole))
 
 
 def judge(config: EvalIDMConfig, recordings: Sequence[Recording]) -> list[Judged]:

@@ -37,12 +37,8 @@ def calibrate(
     calibration = fit(windows, spec, positive_weights)
     sums = []
     for track in tracks:
-        labels = [calibration.labels(w.logits, spec) for w in windows if w.recording == track.recording]
-        labelling = Labelling(
-            buttons=np.concatenate([one.buttons for one in labels]),
-            buttons_prob=np.concatenate([one.buttons_prob for one in labels]),
-            camera=np.concatenate([one.camera for one in labels]),
-            confidence=np.concatenate([one.confidence for one in labels]),
+        labelling = Labelling.joined(
+            calibration.labels(w.logits, spec) for w in windows if w.recording == track.recording
         )
         sums.append(Sums.of(labelling, Truth(buttons=track.buttons, camera=track.camera, valid=track.valid), spec))
     figures = Figures.over(sums, spec)

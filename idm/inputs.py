@@ -53,8 +53,10 @@ class InputPipeline(nn.Module):
         self.front_end: MotionFrontEnd | None = None
         if config.motion is not None:
             rows = int(frame.height * config.motion.rows_used)
-            self.view = CylinderView((frame.height, frame.width), rows, config.motion.fov_deg)
-            self.front_end = MotionFrontEnd(config.motion, (rows, frame.width))
+            band = config.motion.blur_across * config.motion.band_across
+            height = -(-rows // band) * band
+            self.view = CylinderView((frame.height, frame.width), rows, config.motion.fov_deg, height)
+            self.front_end = MotionFrontEnd(config.motion, (height, frame.width))
 
     def reset_constants(self) -> None:
         """Compute what is neither learned nor stored, after the module was made without memory."""

@@ -17,7 +17,7 @@ Macro means go over the buttons that the recordings press at all; figures whose 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -58,6 +58,12 @@ class Labelling:
     """[N, A], degrees."""
     confidence: NDArray[np.floating] | None = None
     """[N], or None where there is none."""
+
+    @classmethod
+    def joined(cls, parts: Iterable[Any]) -> Labelling:
+        """Of consecutive parts, each with these four fields."""
+        some = list(parts)
+        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in some]) for f in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

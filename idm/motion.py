@@ -9,8 +9,10 @@ N frames, H rows, W columns, P patches along an axis, S shifts, L bands
          ► subtract the local mean, divide by the local deviation, along the axis ► cut into bands and patches
          ► correlate each patch with the next frame at every shift within reach, along its band
 
-For sideways motion bands are rows of the picture, for vertical motion columns. One matrix product a band gives the
-correlation of its patches with every position of the band in the next frame; a strided view lines up equal shifts.
+For sideways motion bands are rows of the picture, for vertical motion columns; before the vertical search the next
+frame is turned back by as much as most of the picture went sideways, or a patch would no longer stand in its column.
+One matrix product a band gives the correlation of its patches with every position of the band in the next frame; a
+strided view lines up equal shifts.
 """
 
 from __future__ import annotations
@@ -28,6 +30,8 @@ SMOOTHING = 3  # pixels along the axis: the finest detail of game textures flick
 NOISE_VARIANCE = 1.0  # grey levels squared: keeps flat walls flat
 CORRELATION_SCALE = 3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
 PROFILE_LIMIT = 10.0  # deviations: a flat picture may have one peak and nothing else
+HANDS = 0.25  # part of the height, from below, where games show hands and weapons, which do not turn with the view
+AGREEMENT = 0.06  # mean correlation above which a shift of the whole picture is believed
 PEAK_SCALE = 8.0  # pixels: a moderate turn; brings peak positions to the order of one
 
 
@@ -84,17 +88,31 @@ class MotionFrontEnd(nn.Module):
         nothing: all zeros.
         """
         config = self.config
-        across = self._search(view, config.blur_across, config.band_across, config.reach_across, dtype)
-        along = self._search(view.transpose(1, 2), config.blur_along, config.band_along, config.reach_along, dtype)
+        sharp = self._contrast(view, config.blur_across, dtype)  # (N + 1, H/blur, W)
+        across = block_correlation(sharp[:-1], sharp[1:], config.band_across, config.patch, config.reach_across)
+        turned_back = shifted(view[1:], self._turn(across))
+        now, then = (self._contrast(one.transpose(1, 2), config.blur_along, dtype) for one in (view[:-1], turned_back))
+        along = block_correlation(now, then, config.band_along, config.patch, config.reach_along)
         peaks = torch.cat([_peaks(across), _peaks(along)], dim=1)  # (N, M)
         return Motion(across.mul_(CORRELATION_SCALE).to(dtype), along.mul_(CORRELATION_SCALE).to(dtype), peaks)
 
-    def _search(self, view: Tensor, blur: int, band: int, reach: int, dtype: torch.dtype) -> Tensor:
-        """[N + 1, H, W] searched along W ► [N, L, P, S]."""
+    def _contrast(self, view: Tensor, blur: int, dtype: torch.dtype) -> Tensor:
+        """[N, H, W] ► [N, H/blur, W]: rows averaged, then local contrast along them."""
         rows = view[:, : view.shape[1] // blur * blur].unflatten(1, (-1, blur))
-        averaged = sum((rows[:, :, i] for i in range(1, blur)), start=rows[:, :, 0]) / blur  # (N + 1, H/blur, W)
-        sharp = local_contrast(averaged).to(dtype)
-        return block_correlation(sharp[:-1], sharp[1:], band, self.config.patch, reach)
+        averaged = sum((rows[:, :, i] for i in range(1, blur)), start=rows[:, :, 0]) / blur
+        return local_contrast(averaged).to(dtype)
+
+    def _turn(self, across: Tensor) -> Tensor:
+        """int64 [N]: by how many pixels most of the picture went sideways, 0 where nothing in it says so."""
+        bands = across.shape[1] - int(HANDS * across.shape[1])
+        agreement, shift = across[:, :bands].mean((1, 2)).max(-1)
+        return torch.where(agreement > AGREEMENT, shift - self.config.reach_across, 0)
+
+
+def shifted(view: Tensor, pixels: Tensor) -> Tensor:
+    """[N, H, W] moved left by so many pixels each (int64 [N]); the rim's own column is repeated beyond it."""
+    columns = torch.arange(view.shape[-1], device=view.device) + pixels[:, None]  # (N, W)
+    return view.gather(2, columns.clamp_(0, view.shape[-1] - 1)[:, None].expand_as(view))
 
 
 def local_contrast(x: Tensor) -> Tensor:

@@ -30,16 +30,18 @@ class CylinderView(nn.Module):
         image: height and width of the frames in pixels.
         rows: how many rows from the top are used; the player looks at their middle.
         fov_deg: horizontal field of view of the game. Another one only makes turns a little less uniform.
+        height: of the view, by default `rows`; what it shows below and above them repeats their rim, so that nothing of
+            a status bar is seen, not even towards the sides, where a row of the view hangs down into it.
     """
 
     grid: Tensor
     coordinates: Tensor
 
-    def __init__(self, image: tuple[int, int], rows: int, fov_deg: float):
+    def __init__(self, image: tuple[int, int], rows: int, fov_deg: float, height: int | None = None):
         super().__init__()
         self.image, self.rows, self.fov_deg = image, rows, fov_deg
+        self.register_buffer("grid", torch.empty(height or rows, image[1], 2), persistent=False)
         height, width = image
-        self.register_buffer("grid", torch.empty(rows, width, 2), persistent=False)
         self.register_buffer("coordinates", torch.empty(2, height + 2 * MARGIN, width + 2 * MARGIN), persistent=False)
         self.reset_constants()
 
@@ -51,8 +53,9 @@ class CylinderView(nn.Module):
         angle = column * half
         x = torch.tan(angle) / math.tan(half)
         middle = self.rows / 2
-        row = torch.arange(self.rows) + 0.5 - middle
-        y = (row[:, None] / torch.cos(angle)[None, :] + middle) / height * 2 - 1
+        row = torch.arange(len(self.grid)) + 0.5 - middle
+        flat = (row[:, None] / torch.cos(angle)[None, :] + middle).clamp(0.5, self.rows - 0.5)
+        y = flat / height * 2 - 1
         self.grid.copy_(torch.stack([x[None, :].expand_as(y), y], dim=-1))
         x = ((torch.arange(width + 2 * MARGIN) - MARGIN) + 0.5) / width * 2 - 1
         y = ((torch.arange(height + 2 * MARGIN) - MARGIN) + 0.5) / height * 2 - 1

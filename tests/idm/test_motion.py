@@ -11,14 +11,15 @@ from vidact.idm.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box
 CONFIG = MotionConfig(reach_across=20, reach_along=8)
 
 
-def texture(height: int, width: int, seed: int = 0) -> torch.Tensor:
+def texture(height: int, width: int, tile: int = 4, seed: int = 0) -> torch.Tensor:
     generator = np.random.default_rng(seed)
-    return torch.from_numpy(np.kron(generator.integers(0, 256, (height // 4, width // 4)), np.ones((4, 4)))).float()
+    grey = generator.integers(0, 256, (height // tile, width // 4))
+    return torch.from_numpy(np.kron(grey, np.ones((tile, 4)))).float()
 
 
-def windows(shift_x: int, shift_y: int) -> torch.Tensor:
+def windows(shift_x: int, shift_y: int, tile: int = 4) -> torch.Tensor:
     """Two frames [2, 64, 128] of a texture; what was at (y, x) is at (y + shift_y, x + shift_x) in the second."""
-    big = texture(200, 300)
+    big = texture(200, 300, tile)
     first = big[60:124, 100:228]
     return torch.stack([first, big[60 - shift_y : 124 - shift_y, 100 - shift_x : 228 - shift_x]])
 
@@ -37,9 +38,10 @@ def test_sideways_shift_is_the_peak_of_every_band(shift: int, dtype: torch.dtype
 
 
 @pytest.mark.parametrize("shift", [-6, 0, 3])
-def test_vertical_shift_is_the_peak_of_every_column_band(shift: int) -> None:
+@pytest.mark.parametrize("turn", [0, 5])
+def test_vertical_shift_is_the_peak_of_every_column_band(turn: int, shift: int) -> None:
     front = MotionFrontEnd(CONFIG, (64, 128))
-    motion = front(windows(0, shift))
+    motion = front(windows(turn, shift, tile=20))
     assert motion.along.shape == (1, *front.along_shape) == (1, 8, 8, 17)
     assert (motion.along.mean(2).argmax(-1) - CONFIG.reach_along).tolist() == [[shift] * 8]
 
