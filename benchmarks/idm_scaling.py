@@ -6,6 +6,7 @@ it has not seen:
     scripted-M      M minutes of scripted play on training maps; measured on held-out maps
     people-M        M minutes of people's play (0: all of it); measured on the demo that was left out, each in turn
     zero-shot       `scripted-100`, measured on people's demos
+    cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
     both            `scripted-100`, then all of people's other demos with half as many steps; on the demo left out
 
 Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
@@ -22,19 +23,28 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+from policy_labels import PolicyRunner
+from vidact.bc_policy.clone import clone
+from vidact.bc_policy.config import PRESETS as POLICIES
+from vidact.bc_policy.config import CloneConfig
+from vidact.bc_policy.policy import load_policy
 from vidact.datasets.actions import ActionSpec
+from vidact.datasets.config import PackConfig
+from vidact.datasets.pack import pack
 from vidact.datasets.recordings import Recording, find_recordings
 from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
-from vidact.idm.evaluate import Judged, judge, report
-from vidact.idm.metrics import Sums
-from vidact.idm.train import train_idm
+from vidact.idm.evaluate import Judged, judge, report, truth_of
+from vidact.idm.finish import calibrate
+from vidact.idm.frame_cache import open_tracks
+from vidact.idm.metrics import Labelling, Sums
+from vidact.idm.train import enough, train_idm
 from vidact.progress import log
 
 matplotlib.use("Agg")
@@ -45,6 +55,7 @@ ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
+TICKS_A_STEP = 384  # of the IDM's training by default
 BASE = f"scripted-{SCRIPTED[-1]}"
 SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
 PLAY = {
@@ -86,14 +97,19 @@ class Study:
         return str(out)
 
     def judge(self, name: str, checkpoint: str, recordings: Sequence[Recording]) -> list[Judged]:
-        """Its sums on each of these recordings, kept as plain arrays."""
+        """Its sums on each of these recordings."""
+        config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
+        return self.kept(name, recordings, lambda: [one.sums for one in judge(config, recordings)])
+
+    def kept(
+        self, name: str, recordings: Sequence[Recording], make: Callable[[], list[dict[str, Sums]]]
+    ) -> list[Judged]:
+        """The sums of each recording, made once and kept as plain arrays."""
         path = self.work / "judged" / f"{name}.npz"
         if not path.exists():
-            config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
-            sums = [one.sums for one in judge(config, recordings)]
             arrays = {
                 f"{i}/{labelling}/{field.name}": getattr(one, field.name)
-                for i, of in enumerate(sums)
+                for i, of in enumerate(make())
                 for labelling, one in of.items()
                 for field in fields(one)
             }
@@ -119,6 +135,50 @@ def scripted(study: Study, minutes: int) -> list[Judged]:
     name = f"scripted-{minutes}"
     checkpoint = study.train(name, study.play("play"), study.play("validation"), data_minutes=minutes)
     return study.judge(name, checkpoint, study.play("heldout"))
+
+
+def cloning(study: Study, minutes: int) -> list[Judged]:
+    """The IDM's recordings, whole (so a policy gets up to 42 seconds more), as many ticks of training, the same maps.
+
+    Calibrated and tuned on the validation maps as the IDM is. The policy is not told its last action: what it foresees
+    would else be that people go on doing what they do.
+    """
+    beside = scripted(study, minutes)
+    return study.kept(
+        f"cloning-{minutes}",
+        [one.recording for one in beside],
+        lambda: [{**one.sums, "idm": sums} for one, sums in zip(beside, foreseen(study, minutes, beside), strict=True)],
+    )
+
+
+def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
+    spec = ActionSpec.load("doom")
+    dataset, out = study.work / "sets" / str(minutes), study.work / "models" / f"cloning-{minutes}"
+    recordings = enough(study.play("play"), spec, round(60 * minutes * spec.tick_hz))
+    names = tuple(str(recording.path) for recording in recordings)
+    pack(PackConfig(recordings=names, out=str(dataset), spec="doom", all_phases=True, val_fraction=0, test_fraction=0))
+    config = CloneConfig(
+        data=(str(dataset),),
+        out=str(out),
+        network=replace(POLICIES["tiny"], previous_action=False),
+        mirror=("left:right",),
+        batch_size=3,
+        ticks=TICKS_A_STEP // 3,
+        steps=study.steps,
+    )
+    clone(config)
+    runner: Any = PolicyRunner(load_policy(str(out))[0])
+    tracks = open_tracks(study.play("validation"), spec, study.work / "cache", phases=False)
+    calibration, _ = calibrate(runner, spec, tracks, np.ones(spec.num_buttons))
+    found = []
+    for one in beside:
+        truth = truth_of(one.recording, spec)
+        whole = (0, len(truth.valid))
+        frames = (batch.frames for batch in one.recording.frames(spec))
+        windows = runner.run(frames, start=0, stretch=whole, keep=whole)
+        labels = Labelling.joined(calibration.labels(window, spec) for window in windows)
+        found.append(Sums.of(labels, truth, spec))
+    return found
 
 
 def people(study: Study, minutes: int, *, init: str = "") -> list[Judged]:
@@ -153,6 +213,7 @@ def zero_shot(study: Study) -> list[Judged]:
 
 ROWS = {
     **{f"scripted-{m}": (lambda study, m=m: scripted(study, m)) for m in reversed(SCRIPTED)},
+    **{f"cloning-{m}": (lambda study, m=m: cloning(study, m)) for m in reversed(SCRIPTED)},
     "zero-shot": zero_shot,
     "both": both,
     **{f"people-{m}": (lambda study, m=m: people(study, m)) for m in reversed(PEOPLE)},
@@ -178,6 +239,7 @@ def draw(rows: dict[str, Any]) -> None:
     total = rows.get("people_minutes", 30)
     kinds = {
         "scripted play, held-out maps": ("#2b7bba", [(f"scripted-{m}", m) for m in SCRIPTED]),
+        "the same, to clone a policy": ("#7d7d7d", [(f"cloning-{m}", m) for m in SCRIPTED]),
         "people's play, the demo left out": (
             "#d1495b",
             [(f"people-{m}", m or total) for m in sorted(PEOPLE, key=bool)],
@@ -221,7 +283,7 @@ def main() -> None:
     result = {"steps": options.steps, "people_minutes": round(people_minutes * 6 / 8), "rows": rows}
     for name, make in ROWS.items():
         if fnmatch.fnmatch(name, options.only):
-            rows[name] = figures(make(study), "recording" if name.startswith("scripted") else "group")
+            rows[name] = figures(make(study), "recording" if name.startswith(("scripted", "cloning")) else "group")
             RESULT.write_text(json.dumps(result, indent=1) + "\n")
             draw(result)
             one = rows[name]
