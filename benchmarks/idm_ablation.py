@@ -1,0 +1,90 @@
+"""What each part of the IDM is worth: `python benchmarks/idm_ablation.py [WORK] [--steps N] [--only PATTERN]`.
+
+Every variant changes one thing of a `tiny` IDM trained on twenty minutes of scripted play, and is trained with three
+seeds; all are measured on the same held-out maps. Far from converged, so that many can be trained: what learns faster
+shows here, what generalises better after hours may not. What is done is kept in WORK (the scaling study's will do) and
+not done again. Figures go to results/idm_ablation.json, the table is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from idm_scaling import ROOT, Study, figures
+from vidact.datasets.recordings import Recording
+from vidact.idm.config import PRESETS, AugmentConfig
+
+RESULT = ROOT / "benchmarks" / "results" / "idm_ablation.json"
+SEEDS = (0, 1, 2)
+MINUTES = 20
+FEW_MAPS = 12
+UNTOUCHED = AugmentConfig(
+    hue=0, saturation=0, brightness=0, contrast=0, rotation_deg=0, scale=0, shear_deg=0, translation_px=0, mirror=0
+)
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "base": ("as it is", {}),
+    "no-motion": ("the picture alone, no motion front end", {"network": replace(PRESETS["tiny"], motion=None)}),
+    "no-augmentation": ("no augmentation, no mirror", {"augment": UNTOUCHED}),
+    "no-mirror": ("no mirror", {"augment": AugmentConfig(mirror=0)}),
+    "no-balance": ("rare keys weigh as much as any", {"rare_balance": 0.0}),
+    "strong-balance": ("rare keys weigh until both sides are even", {"rare_balance": 1.0}),
+    "few-maps": (f"the same minutes on {FEW_MAPS} maps", {}),
+}
+SHOWN = {
+    "keypress accuracy": lambda found: found["keypress_accuracy"],
+    "macro F1": lambda found: found["macro_f1"],
+    "macro F1, common": lambda found: found["macro_f1_common"],
+    "transition F1, common": lambda found: found["transition_f1_common"],
+    "yaw R²": lambda found: found["mouse_r2"]["yaw"],
+    "pitch R²": lambda found: found["mouse_r2"]["pitch"],
+}
+
+
+def play_of(study: Study, variant: str) -> list[Recording]:
+    recordings = study.play("play")
+    if variant != "few-maps":
+        return recordings
+    maps = sorted({one.group for one in recordings})[:: max(1, len({one.group for one in recordings}) // FEW_MAPS)]
+    return [one for one in recordings if one.group in maps[:FEW_MAPS]]
+
+
+def measured(study: Study, variant: str, seed: int) -> dict[str, float]:
+    name = f"ablation-{variant}-{seed}"
+    settings = {"data_minutes": MINUTES, "seed": seed, **VARIANTS[variant][1]}
+    checkpoint = study.train(name, play_of(study, variant), study.play("validation"), **settings)
+    found = figures(study.judge(name, checkpoint, study.play("heldout")), "recording")
+    return {title: value(found) for title, value in SHOWN.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
+    parser.add_argument("--steps", type=int, default=300, help="of each training (384 ticks each)")
+    parser.add_argument("--only", default="*", help="variants to run, such as 'no-*'; others stay as they are")
+    options = parser.parse_args()
+    study = Study(options.work, options.steps)
+    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    rows = kept.get("rows", {}) if kept.get("steps") == options.steps else {}
+    for seed in SEEDS:  # all variants with one seed first: a run that is stopped has compared something
+        for variant in VARIANTS:
+            if fnmatch.fnmatch(variant, options.only) and str(seed) not in rows.get(variant, {}):
+                rows.setdefault(variant, {})[str(seed)] = measured(study, variant, seed)
+                RESULT.write_text(
+                    json.dumps({"steps": options.steps, "minutes": MINUTES, "rows": rows}, indent=1) + "\n"
+                )
+    print(f"mean over seeds, and half of what lies between the highest and the lowest; {options.steps} steps on {MINUTES} minutes")
+    for variant, seeds in rows.items():
+        print(f"{variant:18}{VARIANTS[variant][0]}")
+        for title in SHOWN:
+            values = [one[title] for one in seeds.values()]
+            print(f"    {title:24}{np.mean(values):7.3f}  ±{np.ptp(values) / 2:.3f}")
+
+
+if __name__ == "__main__":
+    main()
