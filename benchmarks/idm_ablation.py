@@ -78,7 +78,9 @@ def main() -> None:
                 RESULT.write_text(
                     json.dumps({"steps": options.steps, "minutes": MINUTES, "rows": rows}, indent=1) + "\n"
                 )
-    print(f"mean over seeds, and half of what lies between the highest and the lowest; {options.steps} steps on {MINUTES} minutes")
+    print(
+        f"mean over seeds, and half of what lies between highest and lowest: {options.steps} steps, {MINUTES} minutes"
+    )
     for variant, seeds in rows.items():
         print(f"{variant:18}{VARIANTS[variant][0]}")
         for title in SHOWN:
