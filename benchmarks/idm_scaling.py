@@ -44,6 +44,7 @@ from vidact.idm.evaluate import Judged, judge, report, truth_of
 from vidact.idm.finish import calibrate
 from vidact.idm.frame_cache import open_tracks
 from vidact.idm.metrics import Labelling, Sums
+from vidact.idm.shipped import load_idm
 from vidact.idm.train import enough, train_idm
 from vidact.progress import log
 
@@ -99,7 +100,9 @@ class Study:
     def judge(self, name: str, checkpoint: str, recordings: Sequence[Recording]) -> list[Judged]:
         """Its sums on each of these recordings."""
         config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
-        return self.kept(name, recordings, lambda: [one.sums for one in judge(config, recordings)])
+        return self.kept(
+            name, recordings, lambda: [one.sums for one in judge(load_idm(checkpoint), recordings, config)]
+        )
 
     def kept(
         self, name: str, recordings: Sequence[Recording], make: Callable[[], list[dict[str, Sums]]]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import Recording, find_recordings
+from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
 from .config import EvalIDMConfig
@@ -51,7 +52,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
     recordings = find_recordings(config.recordings)
     checkpoint = load_idm(config.checkpoint)
     spec = spec_of(checkpoint)
-    judged = judge(config, recordings)
+    judged = judge(checkpoint, recordings, config)
     play = [(one.recording, *one.play) for one in judged]
     result = report(judged, spec, config)
     result |= {
@@ -82,12 +83,12 @@ def label(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int)
     return Labelling.joined(predictor.predict(frames, start=0, stretch=whole, keep=whole))
 
 
-def judge(config: EvalIDMConfig, recordings: Sequence[Recording]) -> list[Judged]:
+def judge(checkpoint: Checkpoint, recordings: Sequence[Recording], config: EvalIDMConfig) -> list[Judged]:
     """Label recordings in every way and sum up how good that is."""
     # One thread a recording: small networks gain nothing from several threads a product, and lose on a busy machine.
-    predictor = Predictor.load(config.checkpoint, device=config.device, threads=1)
+    predictor = Predictor.load(checkpoint, device=config.device, threads=1)
     spec = predictor.spec
-    one = _Judge(predictor, *load_baselines(load_idm(config.checkpoint), spec), seed=config.seed)
+    one = _Judge(predictor, *load_baselines(checkpoint, spec), seed=config.seed)
     total = sum(recording.num_ticks(spec) for recording in recordings)
     workers = 1 if predictor.device.type != "cpu" else config.threads or os.cpu_count()
     with (

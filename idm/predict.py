@@ -72,12 +72,12 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, checkpoint_uri: str, *, device: str = "auto", threads: int | None = None, precision: str = "auto"
+        cls, idm: str | Checkpoint, *, device: str = "auto", threads: int | None = None, precision: str = "auto"
     ) -> Predictor:
-        """Load a checkpoint folder.
+        """Make one from a checkpoint.
 
         Args:
-            checkpoint_uri: folder, local or any fsspec URL, or the name of one that ships.
+            idm: one that is read already, or a folder, local or any fsspec URL, or the name of one that ships.
             device: `cpu`, `cuda` or `auto`.
             threads: of torch in this process; None leaves them as they are.
             precision: `float32`, `bfloat16` or `auto` (bfloat16 where the machine is fast at it).
@@ -86,7 +86,7 @@ class Predictor:
         """
         if threads:
             torch.set_num_threads(threads)
-        checkpoint = load_idm(checkpoint_uri)
+        checkpoint = load_idm(idm) if isinstance(idm, str) else idm
         spec = spec_of(checkpoint)
         where = pick_device(device)
         network = IDMConfig.from_dict(checkpoint.config["network"])
@@ -131,11 +131,6 @@ class Predictor:
                 camera_prob=labels.camera_prob,
                 confidence=labels.confidence,
             )
-
-
-def checkpoint_spec(checkpoint_uri: str) -> ActionSpec:
-    """The action spec of an IDM checkpoint. Raises CheckpointError."""
-    return spec_of(load_idm(checkpoint_uri))
 
 
 def spec_of(checkpoint: Checkpoint) -> ActionSpec:

@@ -32,14 +32,14 @@ def run_label(config: LabelConfig) -> int:
         VidactError: the user's mistake (exit 2); CheckFailed (1) where verification fails or, with `strict`, where
             there are dead letters; Interrupted (75) where something is still to be done.
     """
-    from ..idm.predict import checkpoint_spec
+    from ..idm.predict import spec_of
     from ..idm.shipped import load_idm
     from ..training.precision import pick_device
 
     if config.runner == "local":
         pick_device(config.device)  # now rather than in each worker
     checkpoint = load_idm(config.idm)
-    spec = checkpoint_spec(config.idm)
+    spec = spec_of(checkpoint)
     run = RunFolder.of(config.out)
     settings = WorkerSettings.of(config, run.path if config.runner == "local" else None)
     workers = worker_count(config)

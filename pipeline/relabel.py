@@ -218,7 +218,7 @@ def run_relabel(config: RelabelConfig) -> int:
         SpecMismatchError: the model's action spec is not the dataset's.
         DatasetError: the dataset is not finished, or `out` was begun otherwise.
     """
-    from ..idm.predict import checkpoint_spec
+    from ..idm.predict import spec_of
     from ..idm.shipped import load_idm
     from ..training.precision import pick_device
 
@@ -227,7 +227,7 @@ def run_relabel(config: RelabelConfig) -> int:
     if config.runner == "local":
         pick_device(config.device)  # now rather than in each worker
     checkpoint = load_idm(config.idm)
-    spec = checkpoint_spec(config.idm)
+    spec = spec_of(checkpoint)
     dataset_spec(config.dataset).require_same(spec, f"the checkpoint {config.idm}")
     source = read_dataset_json(config.dataset)
     records = read_commits(config.dataset)

@@ -20,7 +20,8 @@ from vidact.datasets.recordings import find_recordings
 from vidact.errors import CheckpointError, ConfigError
 from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
 from vidact.idm.evaluate import eval_idm
-from vidact.idm.predict import Predictor, checkpoint_spec
+from vidact.idm.predict import Predictor, spec_of
+from vidact.idm.shipped import load_idm
 from vidact.idm.train import choose_recordings, train_idm
 from vidact.training.log import read_metrics
 
@@ -161,7 +162,7 @@ def test_evaluation_report_and_plots(trained: Path, record_toy: Callable[..., Pa
 
 def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
     predictor = Predictor.load(str(trained), device="cpu", threads=1)
-    spec = checkpoint_spec(str(trained))
+    spec = spec_of(load_idm(str(trained)))
     assert predictor.spec.sha256 == spec.sha256
     assert len(predictor.sha256) == 64
     recording = find_recordings([toy_folder])[0]
