@@ -50,6 +50,15 @@ def test_without_a_draw_the_middle_column_keeps_its_rows() -> None:
     np.testing.assert_allclose(view(columns)[0, 50, 4:124].numpy(), (np.tan(angles) * 64 + 63.5)[4:124], atol=0.05)
 
 
+def test_nothing_below_the_used_rows_is_seen() -> None:
+    view = CylinderView((SIZE, SIZE), 110, 90.0, height=112)
+    grey = seen(0)[None]
+    bar = grey.clone()
+    bar[:, 110:] = torch.rand(1, SIZE - 110, SIZE) * 255  # a status bar, into which the sides of the view would hang
+    assert view(grey).shape == (1, 112, SIZE)
+    assert torch.equal(view(grey), view(bar))
+
+
 def test_composed_augmentation_equals_moving_first() -> None:
     view = CylinderView((SIZE, SIZE), SIZE, 90.0)
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
