@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import av
 
-from .nal_units import H264_IDR, H264_SLICES, NalUnits
+from .nal_units import H264_IDR, H264_SLICES, SEQUENCE_PARAMETERS, NalUnits
 
-SEQUENCE_PARAMETERS = 7
 WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles, 7.3.2.1.1
 _ESCAPED, _PLAIN = b"\x00\x00\x03", b"\x00\x00"  # bytes that keep start codes out of the payload
-HEADER_BYTES = 24  # of a slice; its number lies within the first 20 even with the longest codes before it
 
 
 class LostReferences:
     """Watches the packets of one H.264 stream in decoding order; for other codecs it sees nothing."""
 
-    def __init__(self, stream: av.VideoStream):
-        self._units = NalUnits(stream)
+    def __init__(self, units: NalUnits, stream: av.VideoStream):
+        self._watching = units.codec == "h264"
         self._bits = 0  # of a frame number; 0 where nothing can be told
         self._planes = False
         self._last: int | None = None  # number of the last reference picture
-        if self._units.codec == "h264":
-            for unit in self._units.parameter_sets(stream):
+        if self._watching:
+            for unit in units.parameter_sets(stream):
                 self._read_parameters(unit)
 
-    def before(self, packet: av.Packet) -> bool:
-        """Whether a reference picture is missing just before this packet."""
-        if self._units.codec != "h264":
+    def before(self, heads: list[bytes]) -> bool:
+        """Whether a reference picture is missing just before the packet of these units."""
+        if not self._watching:
             return False
         missing = False
-        for unit in self._units.units(packet, HEADER_BYTES, SEQUENCE_PARAMETERS):
+        for unit in heads:
             kind = unit[0] & 31
             if kind == SEQUENCE_PARAMETERS:
                 self._read_parameters(unit)

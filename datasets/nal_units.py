@@ -11,11 +11,13 @@ H264_SLICES = range(1, 6)  # unit types that hold picture data (H.264 table 7-1)
 H264_IDR = 5
 HEVC_SLICES = range(0, 32)  # (H.265 table 7-1)
 HEVC_SUBLAYER_NON_REFERENCE = range(0, 15, 2)  # even types below 16 are not referred to within their own sub-layer
+SEQUENCE_PARAMETERS = 7  # unit type of H.264
+HEAD_BYTES = 24  # of a slice; its frame number lies within the first 20 even with the longest codes before it
 MOST_PARAMETER_BYTES = 1024
 
 
 class NalUnits:
-    """Reads the packets of one H.264 or HEVC stream; knows nothing of any other codec and then always answers no."""
+    """Reads the packets of one H.264 or HEVC stream; of any other codec it knows nothing, and finds no units."""
 
     def __init__(self, stream: av.VideoStream):
         context = stream.codec_context
@@ -28,20 +30,32 @@ class NalUnits:
             self._length_size = (header[21] & 3) + 1
             self._layers = header[21] >> 3 & 7  # numTemporalLayers; 0 means that nobody counted them
 
-    def starts_cleanly(self, packet: av.Packet) -> bool:
+    def heads(self, packet: av.Packet) -> list[bytes]:
+        """The first 24 bytes (at least two) of each unit of a packet; of H.264's sequence parameters up to 1 kB."""
+        if self.codec != "h264" and not self._length_size:
+            return []
+        data = memoryview(packet)  # type: ignore[arg-type]
+        found = []
+        for start, end in self._bounds(data):
+            if end - start >= 2:
+                length = MOST_PARAMETER_BYTES if data[start] & 31 == SEQUENCE_PARAMETERS else HEAD_BYTES
+                found.append(bytes(data[start : min(start + length, end)]))
+        return found
+
+    def starts_cleanly(self, heads: list[bytes]) -> bool:
         """Whether decoding can start at this key frame without a picture that leans on an earlier one.
 
         H.264 also starts at other pictures than IDR, after which some do. HEVC names those that do, and its decoder
         leaves them out; of other codecs any key frame will do.
         """
-        return self.codec != "h264" or any(unit[0] & 31 == H264_IDR for unit in self.units(packet, 2))
+        return self.codec != "h264" or any(unit[0] & 31 == H264_IDR for unit in heads)
 
-    def nobody_needs(self, packet: av.Packet) -> bool:
+    def nobody_needs(self, heads: list[bytes]) -> bool:
         """Whether no other picture can lean on this packet's."""
         if not self._length_size:
             return False  # framing by start codes would have to be searched for byte by byte
         slices = False
-        for unit in self.units(packet, 2):
+        for unit in heads:
             if self.codec == "h264":
                 if unit[0] & 31 in H264_SLICES:
                     slices = True
@@ -54,16 +68,6 @@ class NalUnits:
                     return False
         return slices
 
-    def units(self, packet: av.Packet, head: int, whole: int = -1) -> list[bytes]:
-        """The first `head` bytes of each unit, at least two; units of H.264 type `whole` come up to 1 kB long."""
-        data = memoryview(packet)  # type: ignore[arg-type]
-        found = []
-        for start, end in self._bounds(data):
-            if end - start >= 2:
-                length = MOST_PARAMETER_BYTES if data[start] & 31 == whole else head
-                found.append(bytes(data[start : min(start + length, end)]))
-        return found
-
     def parameter_sets(self, stream: av.VideoStream) -> list[bytes]:
         """The H.264 sequence parameter sets of the stream's header."""
         header = stream.codec_context.extradata or b""
@@ -75,7 +79,7 @@ class NalUnits:
                 at += 2 + size
         else:
             found = [header[start:end] for start, end in self._bounds(memoryview(header))]
-        return [unit for unit in found if len(unit) > 4 and unit[0] & 31 == 7]
+        return [unit for unit in found if len(unit) > 4 and unit[0] & 31 == SEQUENCE_PARAMETERS]
 
     def _bounds(self, data: memoryview) -> list[tuple[int, int]]:
         found, at, size, length_size = [], 0, len(data), self._length_size

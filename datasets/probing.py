@@ -177,7 +177,8 @@ def _read_packets(
     path: str | Path, container: av.container.InputContainer, stream: av.VideoStream, structure: Structure
 ) -> _Packets:
     """All packets from the first key frame on, until something cannot be read."""
-    found, units, references = _Packets(), NalUnits(stream), LostReferences(stream)
+    found, units = _Packets(), NalUnits(stream)
+    references = LostReferences(units, stream)
     # Of matroska the demuxer tells where a picture's element begins, of others where its data does.
     head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
     last_dts, highest = None, None
@@ -199,17 +200,18 @@ def _read_packets(
                     found.broken = f"timestamps jump back at packet {found.count - 1}"
                     break
                 last_dts = found.last_dts = packet.dts
-            if references.before(packet):
+            heads = units.heads(packet)
+            if references.before(heads):
                 found.lost_before.add(packet.pts)
             if packet.is_keyframe:
                 dts = packet.dts if packet.dts is not None else packet.pts
-                found.keys.append((packet.pts, dts, len(found.pts), units.starts_cleanly(packet)))
+                found.keys.append((packet.pts, dts, len(found.pts), units.starts_cleanly(heads)))
             if packet.is_discard or not found.keys:
                 continue
             found.rises &= highest is None or packet.pts > highest
             highest = packet.pts if highest is None else max(highest, packet.pts)
             found.pts.append(packet.pts)
-            found.unneeded.append(units.nobody_needs(packet))
+            found.unneeded.append(units.nobody_needs(heads))
             found.duration = packet.duration or found.duration
     except av.error.FFmpegError as error:
         if not found.pts:
