@@ -57,8 +57,11 @@ def play_of(study: Study, variant: str) -> list[Recording]:
 def measured(study: Study, variant: str, seed: int) -> dict[str, float]:
     name = f"ablation-{variant}-{seed}"
     settings = {"data_minutes": MINUTES, "seed": seed, **VARIANTS[variant][1]}
-    checkpoint = study.train(name, play_of(study, variant), study.play("validation"), **settings)
-    found = figures(study.judge(name, checkpoint, study.play("heldout")), "recording")
+
+    def train() -> str:
+        return study.train(name, play_of(study, variant), study.play("validation"), **settings)
+
+    found = figures(study.judge(name, train, study.play("heldout")), "recording")
     return {title: value(found) for title, value in SHOWN.items()}
 
 

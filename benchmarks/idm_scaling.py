@@ -57,7 +57,6 @@ RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
 TICKS_A_STEP = 384  # of the IDM's training by default
-BASE = f"scripted-{SCRIPTED[-1]}"
 SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
 PLAY = {
     "play": ("doom", "--maps", "train", "--minutes", "100", "--chunk-minutes", "0.7", "--seed", "100"),
@@ -97,12 +96,15 @@ class Study:
             train_idm(config)
         return str(out)
 
-    def judge(self, name: str, checkpoint: str, recordings: Sequence[Recording]) -> list[Judged]:
-        """Its sums on each of these recordings."""
-        config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
-        return self.kept(
-            name, recordings, lambda: [one.sums for one in judge(load_idm(checkpoint), recordings, config)]
-        )
+    def judge(self, name: str, train: Callable[[], str], recordings: Sequence[Recording]) -> list[Judged]:
+        """What its checkpoint, which is only trained where nobody has judged it yet, makes of each recording."""
+
+        def sums() -> list[dict[str, Sums]]:
+            checkpoint = train()
+            config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
+            return [one.sums for one in judge(load_idm(checkpoint), recordings, config)]
+
+        return self.kept(name, recordings, sums)
 
     def kept(
         self, name: str, recordings: Sequence[Recording], make: Callable[[], list[dict[str, Sums]]]
@@ -136,8 +138,11 @@ class Study:
 
 def scripted(study: Study, minutes: int) -> list[Judged]:
     name = f"scripted-{minutes}"
-    checkpoint = study.train(name, study.play("play"), study.play("validation"), data_minutes=minutes)
-    return study.judge(name, checkpoint, study.play("heldout"))
+    return study.judge(name, lambda: scripted_checkpoint(study, minutes), study.play("heldout"))
+
+
+def scripted_checkpoint(study: Study, minutes: int) -> str:
+    return study.train(f"scripted-{minutes}", study.play("play"), study.play("validation"), data_minutes=minutes)
 
 
 def cloning(study: Study, minutes: int) -> list[Judged]:
@@ -184,7 +189,7 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     return found
 
 
-def people(study: Study, minutes: int, *, init: str = "") -> list[Judged]:
+def people(study: Study, minutes: int, *, init: bool = False) -> list[Judged]:
     """Every demo in turn is left out, and the one after it tuned on."""
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
@@ -192,33 +197,30 @@ def people(study: Study, minutes: int, *, init: str = "") -> list[Judged]:
     for number, demo in enumerate(demos):
         val = demos[(number + 1) % len(demos)]
         name = f"{'both' if init else f'people-{minutes}'}-{demo}"
-        checkpoint = study.train(
-            name,
-            (one for one in recordings if one.group not in {demo, val}),
-            (one for one in recordings if one.group == val),
-            data_minutes=minutes,
-            init=init,
-            steps=study.steps // 2 if init else study.steps,
-        )
-        judged += study.judge(name, checkpoint, [one for one in recordings if one.group == demo])
+
+        def train(name: str = name, demo: str = demo, val: str = val) -> str:
+            return study.train(
+                name,
+                (one for one in recordings if one.group not in {demo, val}),
+                (one for one in recordings if one.group == val),
+                data_minutes=minutes,
+                init=scripted_checkpoint(study, SCRIPTED[-1]) if init else "",
+                steps=study.steps // 2 if init else study.steps,
+            )
+
+        judged += study.judge(name, train, [one for one in recordings if one.group == demo])
     return judged
 
 
-def both(study: Study) -> list[Judged]:
-    scripted(study, SCRIPTED[-1])
-    return people(study, 0, init=str(study.work / "models" / BASE))
-
-
 def zero_shot(study: Study) -> list[Judged]:
-    scripted(study, SCRIPTED[-1])
-    return study.judge("zero-shot", str(study.work / "models" / BASE), study.play("people"))
+    return study.judge("zero-shot", lambda: scripted_checkpoint(study, SCRIPTED[-1]), study.play("people"))
 
 
 ROWS = {
     **{f"scripted-{m}": (lambda study, m=m: scripted(study, m)) for m in reversed(SCRIPTED)},
     **{f"cloning-{m}": (lambda study, m=m: cloning(study, m)) for m in reversed(SCRIPTED)},
     "zero-shot": zero_shot,
-    "both": both,
+    "both": lambda study: people(study, 0, init=True),
     **{f"people-{m}": (lambda study, m=m: people(study, m)) for m in reversed(PEOPLE)},
 }
 

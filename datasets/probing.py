@@ -89,11 +89,13 @@ class _Packets:
     lost_before: set[int] = field(default_factory=set)
     duration: int = 0
     count: int = 0
-    rises: bool = True
-    """No packet is stamped before one that was decoded earlier."""
     orientation: Orientation | None = None
     last_dts: int | None = None
     broken: str = ""
+
+    def rises(self) -> bool:
+        """No packet is stamped before one that was decoded earlier."""
+        return bool(np.all(np.diff(np.array(self.pts, np.int64)) > 0))
 
 
 def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
@@ -111,7 +113,7 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
             raise VideoError("no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame")
         time_base = stream.time_base or Fraction(1, 1000)
         pts = np.unique(np.array(found.pts, np.int64))
-        in_decode_order = found.rises and context.reorder_depth > 0 and container.format.name == "avi"
+        in_decode_order = container.format.name == "avi" and context.reorder_depth > 0 and found.rises()
         keys = _keys(found, pts, container, in_decode_order)
         if not in_decode_order:
             # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
@@ -181,7 +183,7 @@ def _read_packets(
     references = LostReferences(units, stream)
     # Of matroska the demuxer tells where a picture's element begins, of others where its data does.
     head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
-    last_dts, highest = None, None
+    last_dts = None
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -191,26 +193,25 @@ def _read_packets(
             found.count += 1
             if found.orientation is None:
                 found.orientation = _orientation(packet)
-            if packet.pts is None:
+            pts, dts = packet.pts, packet.dts
+            if pts is None:
                 raise VideoError(
                     "no_timestamps", path, f"packet {found.count - 1} of the {container.format.name} stream has none"
                 )
-            if packet.dts is not None:
-                if last_dts is not None and packet.dts < last_dts:
+            if dts is not None:
+                if last_dts is not None and dts < last_dts:
                     found.broken = f"timestamps jump back at packet {found.count - 1}"
                     break
-                last_dts = found.last_dts = packet.dts
+                last_dts = found.last_dts = dts
             heads = units.heads(packet)
             if references.before(heads):
-                found.lost_before.add(packet.pts)
+                found.lost_before.add(pts)
             if packet.is_keyframe:
-                dts = packet.dts if packet.dts is not None else packet.pts
-                found.keys.append((packet.pts, dts, len(found.pts), units.starts_cleanly(heads)))
+                stamp = dts if dts is not None else pts
+                found.keys.append((pts, stamp, len(found.pts), units.starts_cleanly(heads)))
             if packet.is_discard or not found.keys:
                 continue
-            found.rises &= highest is None or packet.pts > highest
-            highest = packet.pts if highest is None else max(highest, packet.pts)
-            found.pts.append(packet.pts)
+            found.pts.append(pts)
             found.unneeded.append(units.nobody_needs(heads))
             found.duration = packet.duration or found.duration
     except av.error.FFmpegError as error:
