@@ -29,7 +29,7 @@ from statistics import median
 import numpy as np
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.plan import make_plan
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.settings import ONE_THREAD, WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "beam_overhead.json"
 CPU_BAR, SPEEDUP_BAR = 1.10, 0.95
@@ -104,14 +104,10 @@ def run_beam(settings: WorkerSettings, workers: int) -> None:
     command = [sys.executable, "-m", "vidact.pipeline.driver", str(folder), str(workers), "local"]
     with open(folder / "driver.log", "wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=one_thread()
+            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=os.environ | ONE_THREAD
         )
         if process.wait():
             raise SystemExit((folder / "driver.log").read_text()[-2000:])
-
-
-def one_thread() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def measure(name: str, config: LabelConfig, out: Path, hours: float) -> dict[str, float]:
@@ -142,7 +138,7 @@ def main() -> int:
     parser.add_argument("--idm", default="")
     options = parser.parse_args()
     names = ("pool-1", "beam-1", "pool-2", "beam-2")
-    os.environ.update(one_thread())
+    os.environ.update(ONE_THREAD)
     with tempfile.TemporaryDirectory(prefix="vidact-bench-") as temporary:
         folder = Path(temporary)
         if not options.videos:

@@ -8,15 +8,13 @@ not done again. Figures go to results/idm_ablation.json, the table is printed.
 
 from __future__ import annotations
 
-import argparse
 import fnmatch
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from idm_scaling import ROOT, Study, figures
+from idm_scaling import ROOT, Study, figures, options_of, rows_in
 from vidact.datasets.recordings import Recording
 from vidact.idm.config import PRESETS, AugmentConfig
 
@@ -50,8 +48,9 @@ def play_of(study: Study, variant: str) -> list[Recording]:
     recordings = study.play("play")
     if variant != "few-maps":
         return recordings
-    maps = sorted({one.group for one in recordings})[:: max(1, len({one.group for one in recordings}) // FEW_MAPS)]
-    return [one for one in recordings if one.group in maps[:FEW_MAPS]]
+    maps = sorted({one.group for one in recordings})
+    few = maps[:: max(1, len(maps) // FEW_MAPS)][:FEW_MAPS]
+    return [one for one in recordings if one.group in few]
 
 
 def measured(study: Study, variant: str, seed: int) -> dict[str, float]:
@@ -66,14 +65,9 @@ def measured(study: Study, variant: str, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
-    parser.add_argument("--steps", type=int, default=300, help="of each training (384 ticks each)")
-    parser.add_argument("--only", default="*", help="variants to run, such as 'no-*'; others stay as they are")
-    options = parser.parse_args()
+    options = options_of(__doc__, steps=300, example="no-*")
     study = Study(options.work, options.steps)
-    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    rows = kept.get("rows", {}) if kept.get("steps") == options.steps else {}
+    rows = rows_in(RESULT, options.steps)
     for seed in SEEDS:  # all variants with one seed first: a run that is stopped has compared something
         for variant in VARIANTS:
             if fnmatch.fnmatch(variant, options.only) and str(seed) not in rows.get(variant, {}):

@@ -41,7 +41,8 @@ from vidact.datasets.pack import pack
 from vidact.datasets.recordings import Recording, find_recordings
 from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
 from vidact.idm.evaluate import Judged, judge, report, truth_of
-from vidact.idm.finish import calibrate
+from vidact.idm.finish import label_windows
+from vidact.idm.fit_calibration import fit
 from vidact.idm.frame_cache import open_tracks
 from vidact.idm.metrics import Labelling, Sums
 from vidact.idm.shipped import load_idm
@@ -177,7 +178,7 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     clone(config)
     runner: Any = PolicyRunner(load_policy(str(out))[0])
     tracks = open_tracks(study.play("validation"), spec, study.work / "cache", phases=False)
-    calibration, _ = calibrate(runner, spec, tracks, np.ones(spec.num_buttons))
+    calibration = fit(label_windows(runner, tracks), spec, np.ones(spec.num_buttons))
     found = []
     for one in beside:
         truth = truth_of(one.recording, spec)
@@ -274,15 +275,25 @@ def draw(rows: dict[str, Any]) -> None:
         pyplot.close(figure)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options_of(about: str | None, *, steps: int, example: str) -> argparse.Namespace:
+    """WORK, --steps and --only, of this study and of those beside it."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
-    parser.add_argument("--steps", type=int, default=600, help="of each training (384 ticks each)")
-    parser.add_argument("--only", default="*", help="rows to make, such as 'scripted-*'; others stay as they are")
-    options = parser.parse_args()
+    parser.add_argument("--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)")
+    parser.add_argument("--only", default="*", help=f"rows to make, such as '{example}'; others stay as they are")
+    return parser.parse_args()
+
+
+def rows_in(result: Path, steps: int) -> dict[str, Any]:
+    """What a study has made so far with as many steps."""
+    kept = json.loads(result.read_text()) if result.exists() else {}
+    return kept.get("rows", {}) if kept.get("steps") == steps else {}
+
+
+def main() -> None:
+    options = options_of(__doc__, steps=600, example="scripted-*")
     study = Study(options.work, options.steps)
-    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
-    rows = kept.get("rows", {}) if kept.get("steps") == options.steps else {}
+    rows = rows_in(RESULT, options.steps)
     people_minutes = sum(float(one.num_frames / one.fps) for one in study.play("people")) / 60
     # One demo of eight is measured on and one tuned on.
     result = {"steps": options.steps, "people_minutes": round(people_minutes * 6 / 8), "rows": rows}

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -25,11 +26,11 @@ from pathlib import Path
 from statistics import median
 
 import av
-from beam_overhead import gameplay, make_checkpoint, one_thread
+from beam_overhead import gameplay, make_checkpoint
 from vidact.datasets.clips import encode_video
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.plan import make_plan
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.settings import ONE_THREAD, WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "label_growth.json"
 MEMORY_RESULT = RESULT.with_name("label_memory.json")
@@ -66,7 +67,12 @@ def label(folder: Path, idm: str, minutes: float) -> dict[str, float]:
         command = [sys.executable, "-m", "vidact.pipeline.driver", str(run), "1", "local"]
         with open(run / "driver.log", "wb") as log:
             process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=one_thread()
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=os.environ | ONE_THREAD,
             )
         peaks: dict[int, int] = {}
         while process.poll() is None:

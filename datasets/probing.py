@@ -93,10 +93,6 @@ class _Packets:
     last_dts: int | None = None
     broken: str = ""
 
-    def rises(self) -> bool:
-        """No packet is stamped before one that was decoded earlier."""
-        return bool(np.all(np.diff(np.array(self.pts, np.int64)) > 0))
-
 
 def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
     """Index a video file. Raises VideoError with the reason if nothing in it can be used.
@@ -112,8 +108,11 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         if not found.pts:
             raise VideoError("no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame")
         time_base = stream.time_base or Fraction(1, 1000)
-        pts = np.unique(np.array(found.pts, np.int64))
-        in_decode_order = container.format.name == "avi" and context.reorder_depth > 0 and found.rises()
+        stamps = np.array(found.pts, np.int64)  # in decoding order
+        needed = stamps[~np.array(found.unneeded, bool)]
+        pts = np.unique(stamps)
+        rises = bool(np.all(np.diff(stamps) > 0))  # no packet is stamped before one that was decoded earlier
+        in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
         keys = _keys(found, pts, container, in_decode_order)
         if not in_decode_order:
             # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
@@ -154,7 +153,7 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
             key_pts=np.array([key for key, _, _ in keys], np.int64),
             seek_pts=np.array([seek for _, seek, _ in keys], np.int64),
             key_clean=np.array([clean for _, _, clean in keys], bool),
-            unneeded=~np.isin(pts, np.array(found.pts, np.int64)[~np.array(found.unneeded, bool)]),
+            unneeded=~np.isin(pts, needed),
             lost_before=frozenset(found.lost_before),
             in_decode_order=in_decode_order,
             truncated=truncated,

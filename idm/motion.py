@@ -88,19 +88,15 @@ class MotionFrontEnd(nn.Module):
         nothing: all zeros.
         """
         config = self.config
-        sharp = self._contrast(view, config.blur_across, dtype)  # (N + 1, H/blur, W)
+        sharp = blurred_contrast(view, config.blur_across).to(dtype)  # (N + 1, H/blur, W)
         across = block_correlation(sharp[:-1], sharp[1:], config.band_across, config.patch, config.reach_across)
         turned_back = shifted(view[1:], self._turn(across))
-        now, then = (self._contrast(one.transpose(1, 2), config.blur_along, dtype) for one in (view[:-1], turned_back))
+        now, then = (
+            blurred_contrast(one.transpose(1, 2), config.blur_along).to(dtype) for one in (view[:-1], turned_back)
+        )
         along = block_correlation(now, then, config.band_along, config.patch, config.reach_along)
         peaks = torch.cat([_peaks(across), _peaks(along)], dim=1)  # (N, M)
         return Motion(across.mul_(CORRELATION_SCALE).to(dtype), along.mul_(CORRELATION_SCALE).to(dtype), peaks)
-
-    def _contrast(self, view: Tensor, blur: int, dtype: torch.dtype) -> Tensor:
-        """[N, H, W] ► [N, H/blur, W]: rows averaged, then local contrast along them."""
-        rows = view[:, : view.shape[1] // blur * blur].unflatten(1, (-1, blur))
-        averaged = sum((rows[:, :, i] for i in range(1, blur)), start=rows[:, :, 0]) / blur
-        return local_contrast(averaged).to(dtype)
 
     def _turn(self, across: Tensor) -> Tensor:
         """int64 [N]: by how many pixels most of the picture went sideways, 0 where nothing in it says so."""
@@ -113,6 +109,12 @@ def shifted(view: Tensor, pixels: Tensor) -> Tensor:
     """[N, H, W] moved left by so many pixels each (int64 [N]); the rim's own column is repeated beyond it."""
     columns = torch.arange(view.shape[-1], device=view.device) + pixels[:, None]  # (N, W)
     return view.gather(2, columns.clamp_(0, view.shape[-1] - 1)[:, None].expand_as(view))
+
+
+def blurred_contrast(view: Tensor, blur: int) -> Tensor:
+    """[N, H, W] ► [N, H/blur, W]: rows averaged, then local contrast along them."""
+    rows = view[:, : view.shape[1] // blur * blur].unflatten(1, (-1, blur))
+    return local_contrast(sum((rows[:, :, i] for i in range(1, blur)), start=rows[:, :, 0]) / blur)
 
 
 def local_contrast(x: Tensor) -> Tensor:
