@@ -53,6 +53,11 @@ class DemoTic:
     alive: bool
     in_level: bool
 
+    @property
+    def pitch(self) -> float:
+        """Degrees: nobody looked up or down in those days."""
+        return 0.0
+
 
 class _Command(ctypes.Structure):
     _fields_ = (

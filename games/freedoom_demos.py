@@ -16,6 +16,7 @@ from ..errors import RecordingError
 from .config import RecordFreedoomDemosConfig
 from .demo_engine import DemoTic, need_engine, replay
 from .doom_maps import vizdoom_folder
+from .obeyed import Obedience
 from .record_missing import Wanted, record_missing
 from .tracks import write_track
 from .wad import Wad
@@ -24,8 +25,7 @@ WADS = ("freedoom1.wad", "freedoom2.wad")
 HEADER_BYTES = 13
 COMMAND_BYTES = 4
 END = 0x80
-RECORDER_VERSION = 1
-TELEPORT_UNITS = 60.0  # a living player moves 30 units a tic at most
+RECORDER_VERSION = 2
 RUN_FORWARD, RUN_SIDE = 37, 32  # halfway between walking (25, 24) and running (50, 40)
 ATTACK, USE, CHANGE, SPECIAL = 1, 2, 4, 128
 WEAPON_KEYS = (1, 2, 3, 4, 5, 6, 7, 1)  # vanilla's weapon number: fist, pistol … BFG, chain saw (on the fist's key)
@@ -123,9 +123,10 @@ def record_view(view: View, out: Path, config: RecordFreedoomDemosConfig) -> Ite
     with RecordingWriter(out / view.name, fps=TICS_PER_SECOND, size=size, meta=view_meta(view, config)) as writer:
         tics = replay(vizdoom_folder() / demo.wad, demo.lump, view=view.player, size=size)
         before = next(tics)
+        obedience = Obedience()
         for after in tics:
             # The command of a tic shows between the picture before it and its own picture.
-            state = device_state(after, previous, valid=is_labelled(before, after))
+            state = device_state(after, previous, valid=is_labelled(before, after, obedience))
             writer.write(before.frame, state)
             track.append(_track_row(before))
             before, previous = after, state
@@ -162,16 +163,16 @@ def device_state(tic: DemoTic, previous: DeviceState, *, valid: bool) -> DeviceS
     )
 
 
-def is_labelled(before: DemoTic, after: DemoTic) -> bool:
-    """Whether the command between two pictures explains the second: both alive in the level, no gap, no teleport."""
+def is_labelled(before: DemoTic, after: DemoTic, obedience: Obedience) -> bool:
+    """Whether the command between two pictures explains the second: both alive in the level, no gap, and obeyed."""
+    obeyed = obedience.obeyed(before, after, right_deg=after.turn, up_deg=0.0)
     whole = after.tic == before.tic + 1
     living = before.alive and after.alive and before.in_level and after.in_level
-    jumped = max(abs(after.x - before.x), abs(after.y - before.y)) > TELEPORT_UNITS
-    return whole and living and not jumped
+    return whole and living and obeyed
 
 
 def _track_row(tic: DemoTic) -> tuple[float, ...]:
-    return (tic.x, tic.y, tic.z, tic.angle, 0.0, float(tic.health))
+    return (tic.x, tic.y, tic.z, tic.angle, tic.pitch, float(tic.health))
 
 
 def view_meta(view: View, config: RecordFreedoomDemosConfig) -> dict[str, object]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .config import RecordDoomConfig
 from .doom_maps import SCENARIOS, parse_maps, vizdoom_folder
+from .obeyed import Obedience
 from .record_missing import Wanted, equal_parts, record_missing
 from .tracks import write_track
 
@@ -28,6 +29,7 @@ TICS_PER_MINUTE = 35 * 60
 LEAST_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
 REPORT_TICS = 175
 REVIVE_TICS = 70
+RECORDER_VERSION = 2
 # What a person would have picked up after some levels, each with its chance.
 STARTING_GEAR = {"shotgun": 0.8, "chaingun": 0.5, "rocketlauncher": 0.2, "plasmarifle": 0.3, "supershotgun": 0.3}
 
@@ -70,7 +72,7 @@ def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
 def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[int]:
     """Make one recording; yields the number of frames written since the last yield."""
     from ..datasets.recordings import DeviceState, RecordingWriter
-    from .doom import TICS_PER_SECOND, DoomGame
+    from .doom import DEGREES_PER_PIXEL, TICS_PER_SECOND, DoomGame
     from .doom_maps import wad_of
     from .navigation import WalkGrid
     from .player import DoomPlayer
@@ -90,6 +92,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         player = DoomPlayer(grid, seed, strays_per_minute=config.strays_per_minute)
         previous_keys: tuple[str, ...] = ()
         previous_buttons: tuple[int, ...] = ()
+        obedience = Obedience()
         dead_tics, unreported = 0, 0
         track = []
         for _ in range(chunk.tics):
@@ -106,6 +109,9 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                 previous_keys, previous_buttons = (), ()
             else:
                 given = player.act(situation, game.monsters() if player.looks else None)
+                frame = game.frame
+                game.step(given)
+                turn, look = given.dx * DEGREES_PER_PIXEL, -given.dy * DEGREES_PER_PIXEL
                 state = DeviceState(
                     keys=given.keys,
                     new_keys=tuple(k for k in given.keys if k not in previous_keys),
@@ -113,10 +119,10 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                     new_buttons=tuple(b for b in given.buttons if b not in previous_buttons),
                     dx=given.dx,
                     dy=given.dy,
+                    valid=obedience.obeyed(situation, game.situation(), right_deg=turn, up_deg=look),
                     label_source="scripted",
                 )
-                writer.write(game.frame, state)
-                game.step(given)
+                writer.write(frame, state)
                 previous_keys, previous_buttons = given.keys, given.buttons
             unreported += 1
             if unreported == REPORT_TICS:
@@ -168,6 +174,7 @@ def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
         "number": chunk.number,
         "tics": chunk.tics,
         "player": f"scripted-{PLAYER_VERSION}",
+        "recorder": f"doom-{RECORDER_VERSION}",
         "spec": "doom",
         "settings": settings,
     }

@@ -16,13 +16,13 @@ import numpy as np
 from ..datasets.actions import ActionSpec
 from ..datasets.devices import read_device_states
 from ..errors import RecordingError
+from .obeyed import TELEPORT_UNITS
 from .tracks import SUFFIX, read_track
 
 TICS_PER_SECOND = 35.0
 STUCK_TICS = 12
 STUCK_UNITS = 12.0
 CELL = 64.0
-TELEPORT_UNITS = 60.0  # nobody walks so far in one tic (running straight is 17, sliding down stairs 30)
 MOVES = ("forward", "back", "left", "right")
 
 
