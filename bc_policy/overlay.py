@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..datasets.actions import ActionSpec
+from ..datasets.resize import as_video_frame
 
 STRIP_PIXELS = 96  # below the picture, for keys and mouse
 LEAST_WIDTH = 640  # smaller pictures are enlarged by whole factors, so that pixels stay sharp
@@ -113,7 +114,7 @@ class EpisodeVideo:
             self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
             self._stream.height, self._stream.width = picture.shape[:2]
             self._stream.pix_fmt = "yuv420p"
-        for packet in self._stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+        for packet in self._stream.encode(as_video_frame(picture)):
             self._container.mux(packet)
 
     def close(self) -> None:

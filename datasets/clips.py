@@ -176,6 +176,8 @@ def encode_video(frames: np.ndarray, fps: Fraction, *, chroma: str = "420") -> b
     import av
     from av.video.reformatter import Interpolation, VideoReformatter
 
+    from .resize import as_video_frame
+
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
         raise ValueError(f"frames must be uint8 [T > 0, H, W, 3], got {frames.dtype} {list(frames.shape)}")
     pix_fmt = CHROMAS[chroma]
@@ -190,7 +192,7 @@ def encode_video(frames: np.ndarray, fps: Fraction, *, chroma: str = "420") -> b
         stream.codec_context.thread_count = 1  # x264's output depends on its number of threads
         for index, image in enumerate(frames):
             frame = reformatter.reformat(
-                av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24"),
+                as_video_frame(image),
                 format=pix_fmt,
                 interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND,
                 threads=1,

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, RecordingError
 from .devices import DeviceState
+from .resize import as_video_frame
 
 # Recording shares its machine with the game: the cheapest preset encodes and decodes fastest, and crf 18 keeps the
 # pictures as good as a slower preset's at 23; size is no matter for recordings that are packed or trained on at once.
@@ -84,8 +85,7 @@ class RecordingWriter:
             )
         if self._container is None:
             raise RecordingError(f"{self.stem}: the recording is closed")
-        picture = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(frame), format="rgb24")  # no copy
-        picture = self._reformatter.reformat(picture, format="yuv420p", threads=1)
+        picture = self._reformatter.reformat(as_video_frame(frame), format="yuv420p", threads=1)
         picture.pts = self.num_frames
         picture.time_base = 1 / self.fps
         for packet in self._stream.encode(picture):

@@ -55,7 +55,7 @@ class FrameResizer:
             raise TypeError(f"expected an RGB picture, uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}")
         if picture.shape[:2] == (self.spec.height, self.spec.width):
             return picture.copy()
-        return self.from_video_frame(av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(picture), format="rgb24"))
+        return self.from_video_frame(as_video_frame(picture))
 
     def _pixels_at_vpt_source(self, frame: av.VideoFrame, orientation: Orientation) -> NDArray[np.uint32]:
         """The picture at VPT's size, one number a pixel: it converts and samples faster than three bytes do."""
@@ -80,6 +80,12 @@ class FrameResizer:
         for channel in range(3):  # one by one is five times as fast as all three at once
             picture[..., channel] = mixed[..., channel]
         return picture
+
+
+def as_video_frame(picture: NDArray[np.uint8]) -> av.VideoFrame:
+    """A picture, uint8 [h, w, 3] RGB, as a frame of its own: swscale reads a few bytes beyond the last pixel, which in
+    an array may be another page that nobody owns."""
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
 
 
 @dataclass(frozen=True, slots=True)

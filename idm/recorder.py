@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..datasets.actions import FrameSpec
-from ..datasets.resize import FrameResizer
+from ..datasets.resize import FrameResizer, as_video_frame
 from .config import AugmentConfig
 
 RATES = (24.0, 60.0)  # frames/s of recorders
@@ -80,7 +80,7 @@ def squeeze(frames: NDArray[np.uint8], crf: int, preset: str = "ultrafast") -> N
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
         stream.thread_count = 1
         for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(as_video_frame(frame)))
         container.mux(stream.encode(None))
     buffer.seek(0)
     out = np.empty_like(frames)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+
 import av
 import numpy as np
 import pytest
@@ -118,3 +121,21 @@ def test_orientation_of_display_matrices() -> None:
 def test_refuses_what_is_no_picture() -> None:
     with pytest.raises(TypeError, match="uint8"):
         FrameResizer(AREA).from_rgb(np.zeros((4, 4, 3), np.float32))  # type: ignore[arg-type]
+
+
+def at_the_end_of_a_page(height: int, width: int) -> NDArray[np.uint8]:
+    """A picture behind whose last byte no memory may be read."""
+    size = height * width * 3
+    pages = -(-size // mmap.PAGESIZE) + 1
+    memory = mmap.mmap(-1, pages * mmap.PAGESIZE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    last = ctypes.c_void_p(address + (pages - 1) * mmap.PAGESIZE)
+    assert ctypes.CDLL(None, use_errno=True).mprotect(last, mmap.PAGESIZE, 0) == 0
+    start = (pages - 1) * mmap.PAGESIZE - size
+    return np.frombuffer(memory, np.uint8, size, offset=start).reshape(height, width, 3)
+
+
+def test_nothing_is_read_beyond_a_picture() -> None:
+    # swscale reads beyond the pixels of packed RGB: an array at the end of its memory once took the process with it.
+    for height, width in ((10, 90), (240, 320), (17, 116), (23, 80)):
+        FrameResizer(AREA).from_rgb(at_the_end_of_a_page(height, width))
