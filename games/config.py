@@ -50,6 +50,8 @@ class RecordDoomConfig:
     strays_per_minute: float = 0.0
     """How often the player loses his way for a second or two, into a wall perhaps, and has to find back. From flawless
     play an agent never learns how to leave a wall (DART, Laskey et al. 2017, disturbs its demonstrators likewise)."""
+    mouse_speed: float = 1.0
+    """How many times faster the mouse turns than the script's usually does: strangers play at other sensitivities."""
     immortal: bool = True
     """Damage does not kill the player, so that no time is lost lying dead; otherwise he is revived after a while."""
 
@@ -58,6 +60,8 @@ class RecordDoomConfig:
         _require_jobs(self.jobs)
         if not 0 <= self.strays_per_minute <= 30:
             raise ConfigError(f"strays_per_minute: {self.strays_per_minute} is not between 0 and 30")
+        if not 0.25 <= self.mouse_speed <= 4:
+            raise ConfigError(f"mouse_speed: {self.mouse_speed} is not between 0.25 and 4")
         if self.skill not in range(1, 6):
             raise ConfigError(f"skill: {self.skill} is not 1 to 5")
         if (self.width, self.height) not in FRAME_SIZES:

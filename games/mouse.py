@@ -41,11 +41,13 @@ class MouseHand:
     Args:
         rng: the only source of chance.
         brisk: above 1 swings faster than the average person.
+        speed: of the mouse: how many times faster every swing is, at another sensitivity.
     """
 
-    def __init__(self, rng: np.random.Generator, brisk: float = 1.0):
+    def __init__(self, rng: np.random.Generator, brisk: float = 1.0, speed: float = 1.0):
         self.rng = rng
         self.brisk = brisk
+        self.speed = speed
         self.swings: list[_Swing] = []
         self.pause = 0
         self._pursuit = 0.0
@@ -81,7 +83,7 @@ class MouseHand:
         limit = 110.0  # one sweep over the mouse pad
         if abs(yaw) > limit:
             yaw = math.copysign(limit, yaw)
-        seconds = (0.12 + 0.075 * math.log2(1 + size / 4)) * rng.uniform(0.85, 1.3) / self.brisk
+        seconds = (0.12 + 0.075 * math.log2(1 + size / 4)) * rng.uniform(0.85, 1.3) / (self.brisk * self.speed)
         self.swings.append(_Swing(yaw, pitch, max(4, round(35 * seconds))))
         self.pause = self.swings[-1].tics + max(1, round(rng.integers(2, 9) * patience))
 
@@ -94,7 +96,8 @@ class MouseHand:
 
     def swing(self, yaw: float, pitch: float, tics: int) -> None:
         """Start a deliberate swing, such as a glance."""
-        self.swings.append(_Swing(yaw, pitch, max(4, tics)))
+        tics = max(4, round(tics / self.speed))
+        self.swings.append(_Swing(yaw, pitch, tics))
         self.pause = max(self.pause, tics)
 
     def tic(self) -> tuple[float, float]:

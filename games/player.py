@@ -61,12 +61,13 @@ class DoomPlayer:
         grid: the map as it can be walked.
         seed: of everything that is left to chance; same seed and same game give the same inputs.
         strays_per_minute: how often the mind wanders (see `_strays`).
+        mouse_speed: how many times faster the mouse turns than it usually does.
     """
 
-    def __init__(self, grid: WalkGrid, seed: int, *, strays_per_minute: float = 0.0):
+    def __init__(self, grid: WalkGrid, seed: int, *, strays_per_minute: float = 0.0, mouse_speed: float = 1.0):
         self.rng = rng = np.random.default_rng([seed, 7])
         self.grid = grid
-        self.mouse = MouseHand(rng, brisk=float(rng.uniform(0.85, 1.2)))
+        self.mouse = MouseHand(rng, brisk=float(rng.uniform(0.85, 1.2)), speed=mouse_speed)
         self.keyboard = KeyboardHand()
         self.explorer = Explorer(grid, rng)
         self.fighter = Fighter(grid, rng)

@@ -89,7 +89,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         RecordingWriter(out / chunk.name, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
     ):
         enter(game, grid, rng, elsewhere=chunk.number > 0, immortal=config.immortal)
-        player = DoomPlayer(grid, seed, strays_per_minute=config.strays_per_minute)
+        player = DoomPlayer(grid, seed, strays_per_minute=config.strays_per_minute, mouse_speed=config.mouse_speed)
         previous_keys: tuple[str, ...] = ()
         previous_buttons: tuple[int, ...] = ()
         obedience = Obedience()
