@@ -2,9 +2,9 @@
 
 The same held-out play is labelled as it was recorded, and as somebody else might have recorded it: darker, brighter,
 with a narrower view, a larger status bar, squeezed by a video site, and at 24, 25, 30 and 60 frames a second. The
-actions stay what they were. A mouse of another sensitivity is other play: the scripted player plays Doom's test maps
-again with a slower and with a faster one, for which the figures cannot be laid beside the other rows' to the last digit.
-Figures go to results/idm_robustness.json.
+actions stay what they were. A mouse of another sensitivity makes other play: the scripted player plays Doom's test maps
+again with a usual, a slower and a faster one, and these rows are to be compared with each other. Figures go to
+results/idm_robustness.json.
 """
 
 from __future__ import annotations
