@@ -77,7 +77,8 @@ class RecordFreedoomDemosConfig:
     out: str
     """Folder for the recordings, one for each player of each demo."""
     demos: str = "all"
-    """`all`, or names such as `freedoom1-DEMO2` or `MAP10`, separated by commas."""
+    """`all`, or names separated by commas: `freedoom1-DEMO1` (on E1M6), `-DEMO2` (E2M4), `-DEMO3` (E3M9), `-DEMO4`
+    (E4M6), `freedoom2-DEMO1` (MAP03), `-DEMO2` (MAP10), `-DEMO3` (MAP22), `-DEMO4` (MAP23), or those maps."""
     jobs: Annotated[int, tyro.conf.arg(aliases=["-j"])] = 0
     """Worker processes; 0 takes one a core."""
     width: int = 640
@@ -104,7 +105,7 @@ class RecordCrafterConfig:
     seed: int = 0
     """Seed of the worlds and of the player."""
     chunk_minutes: float = 4.0
-    """Longest recording in minutes."""
+    """Longest recording in minutes; it is shortened, down to half of one, until there are four recordings."""
     jobs: Annotated[int, tyro.conf.arg(aliases=["-j"])] = 0
     """Worker processes; 0 takes one a core."""
 

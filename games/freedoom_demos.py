@@ -122,6 +122,7 @@ def record_view(view: View, out: Path, config: RecordFreedoomDemosConfig) -> Ite
     previous = DeviceState()
     with RecordingWriter(out / view.name, fps=TICS_PER_SECOND, size=size, meta=view_meta(view, config)) as writer:
         tics = replay(vizdoom_folder() / demo.wad, demo.lump, view=view.player, size=size)
+        next(tics)  # before the first picture is drawn, the screen shows what lay in memory
         before = next(tics)
         obedience = Obedience()
         for after in tics:

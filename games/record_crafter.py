@@ -20,6 +20,7 @@ from .record_missing import Wanted, equal_parts, record_missing
 
 FRAMES_PER_MINUTE = 600
 REPORT_FRAMES = 100
+LEAST_CHUNKS, LEAST_CHUNK_MINUTES = 4, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,10 @@ class Stretch:
 
 
 def lay_out(config: RecordCrafterConfig) -> list[Stretch]:
-    """The recordings of a run: equal parts of the minutes, none longer than `chunk_minutes`."""
-    parts = equal_parts(config.minutes, config.chunk_minutes, FRAMES_PER_MINUTE)
+    """The recordings of a run: equal parts of the minutes, none longer than `chunk_minutes`, and four at least (one
+    cannot be divided into training and validation) unless they would be shorter than half a minute."""
+    longest = min(config.chunk_minutes, max(LEAST_CHUNK_MINUTES, config.minutes / LEAST_CHUNKS))
+    parts = equal_parts(config.minutes, longest, FRAMES_PER_MINUTE)
     return [Stretch(i, config.seed, frames) for i, frames in enumerate(parts)]
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..errors import ConfigError
 from ..progress import Progress, log
 from .tracks import SUFFIX
 from .workers import Job, record_in_processes
@@ -50,6 +51,8 @@ def record_missing(
         out: their folder.
         jobs: how many are made at a time; 0 is one a core.
         tracks: whether each has a track beside it, see `tracks.py`.
+
+    Raises ConfigError where recordings of these names lie there that were made otherwise: they are not replaced.
     """
     out.mkdir(parents=True, exist_ok=True)
     todo = [one for one in wanted if not is_recorded(one, tracks)]
@@ -64,7 +67,7 @@ def record_missing(
 
 
 def is_recorded(wanted: Wanted, tracks: bool) -> bool:
-    """Whether all its files are there, and are of the same recording."""
+    """Whether all its files are there. Raises ConfigError where they are of another recording."""
     stem = wanted.stem
     suffixes = (*PARTS, SUFFIX) if tracks else PARTS
     if not all((stem.parent / f"{stem.name}{suffix}").is_file() for suffix in suffixes):
@@ -74,4 +77,9 @@ def is_recorded(wanted: Wanted, tracks: bool) -> bool:
     except ValueError:
         return False
     expected = json.loads(json.dumps(wanted.meta))
-    return {key: written.get(key) for key in expected} == expected
+    other = [key for key in expected if not isinstance(written, dict) or written.get(key) != expected[key]]
+    if other:
+        raise ConfigError(
+            f"{stem} was recorded otherwise ({', '.join(sorted(other)[:3])}): give another --out, or remove it first"
+        )
+    return True

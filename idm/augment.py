@@ -113,6 +113,10 @@ class Mirror:
                 raise ConfigError(f"mirror_buttons: {one!r} and {other!r} must both be buttons of spec {spec.name!r}")
             if one in names:
                 order[names.index(one)], order[names.index(other)] = names.index(other), names.index(one)
+        if spec.num_axes and (unknown := sorted(set(config.mirror_axes) - set(spec.axis_names))):
+            raise ConfigError(
+                f"mirror_axes: {unknown[0]!r} is no axis of spec {spec.name!r}, which has {', '.join(spec.axis_names)}"
+            )
         return cls(tuple(order), tuple(-1.0 if name in config.mirror_axes else 1.0 for name in spec.axis_names))
 
     @classmethod

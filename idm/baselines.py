@@ -96,7 +96,7 @@ class RatesSampler:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], spec: ActionSpec) -> RatesSampler:
         """The inverse of `to_dict`."""
-        motions = np.asarray(content["motions"], np.float32).reshape(-1, spec.num_axes)
+        motions = np.asarray(content["motions"], np.float32).reshape(len(content["motions"]), spec.num_axes)
         held, released = ([np.asarray(one, np.int64) for one in content[name]] for name in ("held", "released"))
         return cls(held, released, motions)
 

@@ -102,7 +102,7 @@ class Calibration:
         log_odds = self.log_odds(window.buttons)  # (T, K)
         held = self.held(log_odds, window.present)[keep]
         log_odds = log_odds[keep]
-        camera, camera_prob, log_near = self.camera([axis[keep] for axis in window.axes], spec)
+        camera, camera_prob, log_near = self.camera([axis[keep] for axis in window.axes], spec, len(held))
         log_odds_right = self.score(decided_log_prob(log_odds, held).sum(1), log_near.sum(1))
         return WindowLabels(
             buttons=held.astype(np.uint8),
@@ -113,17 +113,16 @@ class Calibration:
         )
 
     def camera(
-        self, axes: list[NDArray[np.float32]], spec: ActionSpec
+        self, axes: list[NDArray[np.float32]], spec: ActionSpec, ticks: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], Array]:
-        """Motion, probabilities and confidence of each axis from logits [n, bins] an axis.
+        """Motion, probabilities and confidence of each axis, if any, from logits [n, bins] an axis of n = `ticks`.
 
         Returns degrees [n, A]; probabilities [n, A, most bins]; log-probability of the decided bin ± 1 [n, A].
         """
-        count = len(axes[0]) if axes else 0
         most = max(spec.num_bins, default=0)
-        degrees = np.zeros((count, spec.num_axes), np.float32)
-        probabilities = np.zeros((count, spec.num_axes, most), np.float32)
-        log_near = np.zeros((count, spec.num_axes))
+        degrees = np.zeros((ticks, spec.num_axes), np.float32)
+        probabilities = np.zeros((ticks, spec.num_axes, most), np.float32)
+        log_near = np.zeros((ticks, spec.num_axes))
         for index, logits in enumerate(axes):
             p = softmax(logits.astype(np.float64) / self.temperature[index])  # (n, bins)
             centres = spec.bin_centres(index).astype(np.float64)

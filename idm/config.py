@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -89,6 +90,8 @@ class IDMConfig:
 
     def __post_init__(self) -> None:
         _require(self.temporal_kernel % 2 == 1, "temporal_kernel", "odd", self.temporal_kernel)
+        for name in ("width", "attention_heads"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(self.width % self.attention_heads == 0, "width", f"a multiple of {self.attention_heads}", self.width)
         _require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
         for name in ("picture_pool", "temporal_channels", "trunk_blocks", "trunk_stride", "attention_blocks"):
@@ -175,6 +178,12 @@ PRESETS: dict[str, IDMConfig] = {
 """Networks by name: what a user chooses by the machine at hand."""
 
 
+AUGMENTED_MOST = {
+    **{"hue": 0.5, "saturation": 1.0, "brightness": 1.0, "contrast": 1.0},
+    **{"rotation_deg": 45.0, "scale": 0.5, "shear_deg": 45.0, "translation_px": 64.0},
+}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentConfig:
     """Augmentation in training: ranges of one draw a clip. The defaults are VPT's, and a mirror."""
@@ -211,9 +220,8 @@ class AugmentConfig:
     """Axes that a mirror turns around."""
 
     def __post_init__(self) -> None:
-        for name in ("hue", "saturation", "brightness", "contrast", "rotation_deg", "scale", "shear_deg"):
-            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
-        _require(self.hue <= 0.5, "hue", "at most 0.5", self.hue)
+        for name, most in AUGMENTED_MOST.items():
+            _require(0 <= getattr(self, name) <= most, name, f"within 0..{most:g}", getattr(self, name))
         for name in ("mirror", "late_frames", "compressed", "status_bar"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
         _require(1 <= self.crf[0] <= self.crf[1] <= 51, "crf", "two numbers of 1..51, the lower first", self.crf)
@@ -231,11 +239,12 @@ class TrainIDMConfig:
     """Recordings to tune and calibrate on; without any, some of `data` are held out."""
     data_minutes: float = 0.0
     """Minutes of `data` to train on: whole recordings, drawn by their content, the last one cut; 0 takes all."""
-    spec: str = "doom"
-    """Action spec: a built-in name or a YAML file."""
-    init: str = ""
+    spec: Annotated[str, NONE_BY_DEFAULT] = ""
+    """Action spec: a built-in name or a YAML file; by default the one that the recordings name."""
+    init: Annotated[str, NONE_BY_DEFAULT] = ""
     """A trained IDM to go on from (a checkpoint folder, or `doom`, which ships), in place of a new network of `preset`:
-    with little play of one's own this is better than starting from nothing. It must have been trained under `spec`."""
+    with little play of one's own this is better than starting from nothing. It must have been trained under `spec`.
+    What it says on `val` before is shown; augmentation is not taken over from it."""
     preset: str = "tiny"
     """Size of the network: tiny (a laptop, minutes), small, base, or vpt (the published graph)."""
     network: Annotated[IDMConfig | None, tyro.conf.Suppress] = None
@@ -250,8 +259,8 @@ class TrainIDMConfig:
     """Ticks a clip."""
     accumulate: int = 1
     """Batches whose gradients are added up before a step (in each process, where torchrun starts several)."""
-    learning_rate: float = 2e-3
-    """The highest learning rate."""
+    learning_rate: float = 0.0
+    """The highest learning rate; 0 is 2e-3 for a new network and 3e-4 for one that goes on (`init`)."""
     warmup_steps: int = 50
     """Steps to reach it."""
     decay_from: float = 0.4
@@ -271,7 +280,8 @@ class TrainIDMConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Augmentation of training clips."""
     mirror_average: bool = False
-    """Label by the mean of what the network says of the picture and of its mirror image: better, at twice the cost."""
+    """Label by the mean of what the network says of the picture and of its mirror image: better, at twice the cost. One
+    that goes on from an IDM that does so does it too."""
     seed: int = 0
     """Of initial weights, clips and augmentation."""
     device: str = "auto"
@@ -294,14 +304,21 @@ class TrainIDMConfig:
     def __post_init__(self) -> None:
         _require(bool(self.data), "data", "at least one folder of recordings", self.data)
         _require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}", self.preset)
-        _require(self.steps > 0 or self.minutes > 0, "minutes", "above 0 (or give steps)", self.minutes)
+        timed = 0 < self.minutes < math.inf
+        _require(self.steps > 0 or timed, "minutes", "above 0 (or give steps)", self.minutes)
         for name in ("batch_clips", "clip_ticks", "accumulate", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        for name in ("learning_rate", "gradient_clip", "snapshot_minutes", "rare_limit"):
-            _require(getattr(self, name) > 0, name, "above 0", getattr(self, name))
+        _require(bool(self.out.strip()), "out", "a folder", self.out)
+        for name in ("gradient_clip", "snapshot_minutes", "rare_limit"):
+            _require(0 < getattr(self, name) < math.inf, name, "above 0", getattr(self, name))
+        for name in ("learning_rate", "weight_decay"):
+            _require(0 <= getattr(self, name) < math.inf, name, "at least 0", getattr(self, name))
+        _require(self.steps >= 0 and self.warmup_steps >= 0, "steps and warmup_steps", "at least 0", self.steps)
+        _require(0 <= self.seed < 1 << 63, "seed", "within 0..2^63-1", self.seed)
         for name in ("rare_balance", "decay_from", "ema_decay"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
-        _require(self.data_minutes >= 0, "data_minutes", "at least 0", self.data_minutes)
+        fits = self.data_minutes == 0 or 0.01 <= self.data_minutes <= 1e6
+        _require(fits, "data_minutes", "0 (all) or within 0.01..1e6", self.data_minutes)
         _require(0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
         _require(not self.mirror_average or self.augment.mirror > 0, "augment.mirror", "above 0 to average", 0)
         _require(self.workers >= 0 and self.threads >= 0, "workers and threads", "at least 0", self.workers)
@@ -355,4 +372,6 @@ class EvalIDMConfig:
 
     def __post_init__(self) -> None:
         _require(bool(self.recordings), "recordings", "at least one", self.recordings)
-        _require(self.bootstrap >= 0, "bootstrap", "at least 0", self.bootstrap)
+        _require(bool(self.out.strip()), "out", "a folder", self.out)
+        for name in ("bootstrap", "seed", "threads"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import Recording, find_recordings
+from ..errors import ConfigError, RecordingError
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
@@ -49,9 +50,17 @@ METRICS_FILE = "metrics.json"
 def eval_idm(config: EvalIDMConfig) -> int:
     """Measure and draw; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
-    recordings = find_recordings(config.recordings)
+    recordings = unique(find_recordings(config.recordings))
     checkpoint = load_idm(config.checkpoint)
     spec = spec_of(checkpoint)
+    if not any(truth_of(recording, spec).valid.any() for recording in recordings):
+        raise RecordingError("no tick of these recordings has a valid label: nothing to measure by")
+    for line in doubts(checkpoint, recordings, spec):
+        log(line)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out: {out} cannot be made: {error.strerror}") from error
     judged = judge(checkpoint, recordings, config)
     play = [(one.recording, *one.play) for one in judged]
     result = report(judged, spec, config)
@@ -61,7 +70,6 @@ def eval_idm(config: EvalIDMConfig) -> int:
         "recordings": {recording.name: recording.sha256 for recording in recordings},
         "settings": asdict(config),
     }
-    out.mkdir(parents=True, exist_ok=True)
     _write_json(out / METRICS_FILE, result)
     if config.plots:
         from .plots import draw_all
@@ -69,6 +77,32 @@ def eval_idm(config: EvalIDMConfig) -> int:
         draw_all(out, result, play, spec)
     log(summary(result))
     return 0
+
+
+def unique(recordings: Sequence[Recording]) -> list[Recording]:
+    """Each play once, however many names it was given by."""
+    return list({recording.sha256: recording for recording in recordings}.values())
+
+
+def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
+    """What the user should know before he believes the figures."""
+    with checkpoint.config_read():
+        data = checkpoint.config.get("data", {})
+        seen = {*data.get("train", {}).values(), *data.get("val", {}).values()}
+    known = [recording.name for recording in recordings if recording.sha256 in seen]
+    lines = spec_doubts(recordings, spec)
+    if known:
+        lines.append(
+            f"{len(known)} of {len(recordings)} recordings ({', '.join(known[:3])} …) are what this IDM was trained or "
+            "tuned on: these figures say nothing of other play"
+        )
+    return lines
+
+
+def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
+    """Whether they were made for another spec than they are read under."""
+    others = sorted({str(one.meta["spec"]) for one in recordings if one.meta.get("spec", spec.name) != spec.name})
+    return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"] if others else []
 
 
 def truth_of(recording: Recording, spec: ActionSpec) -> Truth:

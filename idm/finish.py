@@ -90,8 +90,9 @@ def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampl
     """The inverse of `fit_baselines`. Raises CheckpointError where the checkpoint has none."""
     if "baselines" not in checkpoint.config:
         raise CheckpointError(f"{checkpoint.uri} holds no baselines to compare with: import it again with --play")
-    tensors = (checkpoint.state[f"{BASELINE_PREFIX}{name}"].numpy() for name in ("weights", "thresholds"))
-    return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), LinearModel(*tensors)
+    with checkpoint.config_read():
+        tensors = (checkpoint.state[f"{BASELINE_PREFIX}{name}"].numpy() for name in ("weights", "thresholds"))
+        return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), LinearModel(*tensors)
 
 
 def load_network(model: InverseDynamicsModel, checkpoint: Checkpoint) -> None:

@@ -175,7 +175,7 @@ def _fit_confidence(
         keep = slice(*window.logits.keep)
         log_odds = calibration.log_odds(window.logits.buttons)
         held = calibration.held(log_odds, window.logits.present)[keep]
-        degrees, _, log_near = calibration.camera([axis[keep] for axis in window.logits.axes], spec)
+        degrees, _, log_near = calibration.camera([axis[keep] for axis in window.logits.axes], spec, len(held))
         buttons.append(decided_log_prob(log_odds[keep], held).sum(1)[window.valid])
         near.append(log_near.sum(1)[window.valid])
         right.append(all_right(held, degrees, window.buttons, window.camera, spec)[window.valid])

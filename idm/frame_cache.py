@@ -23,7 +23,10 @@ from ..datasets.recordings import Recording
 from ..datasets.tick_timing import frame_slots, tick_times_ns
 from ..errors import RecordingError
 from ..progress import Progress
+from ..training.resume import remove_if_empty
 from .recorder import Recorder, enlarge_bar, squeeze
+
+SUFFIX = ".frames"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
         phases: all phases of each recording, or only the first (validation needs no second look).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [r for r in recordings if not all(path.exists() for path in _paths(r, spec, folder, phases))]
+    missing = [recording for recording in recordings if not _is_cached(recording, spec, folder, phases)]
     if missing:
         total = sum(recording.num_frames for recording in missing)
         with (
@@ -145,7 +148,22 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
 
 def _paths(recording: Recording, spec: ActionSpec, folder: Path, phases: bool) -> list[Path]:
     count = recording.phases(spec) if phases else 1
-    return [folder / f"{recording.sha256[:16]}-{spec.sha256[:16]}-{phase}.frames" for phase in range(count)]
+    return [folder / f"{recording.sha256[:16]}-{spec.sha256[:16]}-{phase}{SUFFIX}" for phase in range(count)]
+
+
+def _is_cached(recording: Recording, spec: ActionSpec, folder: Path, phases: bool) -> bool:
+    frame_bytes = spec.frame.height * spec.frame.width * 3
+    return all(
+        path.is_file() and path.stat().st_size == recording.num_ticks(spec, phase) * frame_bytes
+        for phase, path in enumerate(_paths(recording, spec, folder, phases))
+    )
+
+
+def remove_cache(folder: Path) -> None:
+    """Remove the cached frames, and the folder if nothing else is in it."""
+    for path in folder.glob(f"*{SUFFIX}"):
+        path.unlink()
+    remove_if_empty(folder)
 
 
 def _decode(recording: Recording, spec: ActionSpec, paths: list[Path]) -> None:

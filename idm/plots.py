@@ -80,9 +80,8 @@ def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling
             if not truth.valid[part].all():
                 continue
             each = changes[part].sum(0)
-            score = float(
-                np.minimum(each, 4).sum() + 2 * (each > 0).sum() + (np.abs(truth.camera[part]) > 1).mean() * 8
-            )
+            turning = (np.abs(truth.camera[part]) > 1).sum() / max(1, truth.camera[part].size)
+            score = float(np.minimum(each, 4).sum() + 2 * (each > 0).sum() + 8 * turning)
             best = max(best, (score, index, start))
     recording, truth, labels = play[best[1]]
     return recording, truth, labels, best[2]

@@ -89,16 +89,19 @@ class Predictor:
         checkpoint = load_idm(idm) if isinstance(idm, str) else idm
         spec = spec_of(checkpoint)
         where = pick_device(device)
-        network = IDMConfig.from_dict(checkpoint.config["network"])
-        model = InverseDynamicsModel.unfilled(network, spec)
+        with checkpoint.config_read():
+            network = IDMConfig.from_dict(checkpoint.config["network"])
+            calibration = Calibration.from_dict(checkpoint.config["calibration"])
+            mirror = Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
+            model = InverseDynamicsModel.unfilled(network, spec)
         load_network(model, checkpoint)
         return cls(
             model.to(where).eval(),
             spec,
-            Calibration.from_dict(checkpoint.config["calibration"]),
+            calibration,
             sha256=checkpoint.sha256,
             dtype=resolve_precision(precision, where),
-            mirror=Mirror.from_dict(mirror) if (mirror := checkpoint.config.get("mirror")) else None,
+            mirror=mirror,
         )
 
     def frame_range(self, keep: Range, stretch: Range) -> Range:
@@ -135,10 +138,11 @@ class Predictor:
 
 def spec_of(checkpoint: Checkpoint) -> ActionSpec:
     """The action spec of an IDM. Raises CheckpointError where it was edited."""
-    spec = ActionSpec.from_dict(checkpoint.config["spec"])
-    if spec.sha256 != checkpoint.config["spec_sha256"]:
+    with checkpoint.config_read():
+        spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
+    if spec.sha256 != says:
         raise CheckpointError(
-            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says "
-            f"{checkpoint.config['spec_sha256'][:12]}: the config was edited; train again under the new spec"
+            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
+            "the config was edited; train again under the new spec"
         )
     return spec

@@ -7,8 +7,9 @@ stopped or killed goes on from its last snapshot; with `steps` on the CPU, bit f
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -23,9 +24,9 @@ from torch import nn
 from torch.optim import AdamW
 
 from ..datasets.actions import ActionSpec
-from ..datasets.recordings import Recording, find_recordings
-from ..errors import ConfigError
-from ..networks.checkpoints import Checkpoint, save_checkpoint
+from ..datasets.recordings import Recording, find_recordings, spec_of
+from ..errors import ConfigError, RecordingError
+from ..networks.checkpoints import CONFIG_FILE, Checkpoint, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.ema import EMA
@@ -34,13 +35,14 @@ from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
 from ..training.parallel import Group
 from ..training.precision import autocast, resolve_precision
-from ..training.resume import Snapshots
+from ..training.resume import Snapshots, plain_run
 from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
 from .config import PRESETS, IDMConfig, TrainIDMConfig
+from .evaluate import spec_doubts
 from .finish import calibrate, fit_baselines, load_network
-from .frame_cache import Track, open_tracks
+from .frame_cache import Track, open_tracks, remove_cache
 from .loss import FactoredLoss, LossParts, positive_weights
 from .model import InverseDynamicsModel
 from .shipped import load_idm
@@ -52,9 +54,12 @@ SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml`
 def train_idm(config: TrainIDMConfig) -> int:
     """Train and write the checkpoint; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
-    spec = ActionSpec.load(config.spec)
-    first = first_checkpoint(config, spec)
     train_recordings, val_recordings = choose_recordings(config)
+    spec = spec_of([*train_recordings, *val_recordings], config.spec)
+    first = first_checkpoint(config, spec)
+    for line in spec_doubts([*train_recordings, *val_recordings], spec):
+        log(line)
+    Mirror.of(config.augment, spec)  # what is wrong with it shows before an hour of decoding
     limit = round(60 * config.data_minutes * spec.tick_hz) or None
     train_recordings = enough(train_recordings, spec, limit)
     group = Group(config.device)
@@ -65,11 +70,16 @@ def train_idm(config: TrainIDMConfig) -> int:
     if group.leads:
         log(f"{len(train_recordings)} recordings to train on, {len(val_recordings)} to tune and calibrate on")
         out.mkdir(parents=True, exist_ok=True)
-        (out / SETTINGS_FILE).write_text(yaml.safe_dump(to_plain(config), sort_keys=False), encoding="utf-8")
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
-    trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first)
+    if not any(track.valid.any() for track in val_tracks):
+        raise RecordingError("val: the validation recordings have no tick with a valid label: nothing to calibrate on")
+    run = identity(config, spec, tracks, val_tracks, group.size) | {"init": first.sha256 if first else ""}
+    if is_trained(out, run):
+        log(f"{out} is trained already: the same settings and play")
+        return 0
+    trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first, run=run)
     trainer.run()
     group.leave()
     if not group.leads:
@@ -97,11 +107,12 @@ def train_idm(config: TrainIDMConfig) -> int:
             "calibration": calibration.to_dict(),
             "mirror": trainer.mirror and asdict(trainer.mirror),
             "baselines": settings,
+            "run": run,
         },
     )
     trainer.snapshots.clear()
     if not config.cache:
-        shutil.rmtree(cache, ignore_errors=True)
+        remove_cache(cache)
     shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
     log(f"{out}: {shown} (validation)")
     return 0
@@ -112,8 +123,8 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
     if not config.init:
         return None
     first = load_idm(config.init)
-    if first.config["spec_sha256"] != spec.sha256:
-        raise ConfigError(f"init: {config.init} was trained under another action spec than {config.spec}")
+    if first.config.get("spec_sha256") != spec.sha256:
+        raise ConfigError(f"init: {config.init} was trained under another action spec than {spec.name!r} as it is here")
     return first
 
 
@@ -124,6 +135,9 @@ def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Rec
         val = {recording.sha256: recording for recording in find_recordings(config.val)}
         if both := sorted(found[sha].name for sha in found.keys() & val.keys()):
             raise ConfigError(f"val: {', '.join(both[:3])} is also in data; validation must not be trained on")
+        groups = {recording.group for recording in found.values()} & {recording.group for recording in val.values()}
+        if groups:
+            log(f"val shares {', '.join(sorted(groups)[:3])} with data (one map, one game): its figures will flatter")
         return list(found.values()), list(val.values())
     digests: dict[str, str] = {}  # of each group, the lowest of its recordings
     for recording in found.values():
@@ -173,6 +187,7 @@ class Trainer:
         val_tracks: play that is only measured on.
         group: the processes that train together.
         first: a trained IDM to go on from, in place of a new network.
+        run: what makes the run the same run, see `identity`.
     """
 
     def __init__(
@@ -184,15 +199,19 @@ class Trainer:
         *,
         group: Group,
         first: Checkpoint | None = None,
+        run: dict[str, Any],
     ):
         torch.manual_seed(config.seed)
         self.config, self.spec, self.val_tracks = config, spec, val_tracks
         self.group, self.device = group, group.device
         self.dtype = resolve_precision(config.precision, self.device)
-        self.mirror = Mirror.of(config.augment, spec) if config.mirror_average else None
-        network = config.network_config if first is None else IDMConfig.from_dict(first.config["network"])
-        self.model = InverseDynamicsModel(network, spec)
-        if first is not None:
+        mirrors = config.mirror_average or (first is not None and first.config.get("mirror"))
+        self.mirror = Mirror.of(config.augment, spec) if mirrors else None
+        if first is None:
+            self.model = InverseDynamicsModel(config.network_config, spec)
+        else:
+            with first.config_read():
+                self.model = InverseDynamicsModel(IDMConfig.from_dict(first.config["network"]), spec)
             load_network(self.model, first)
         self.model.to(self.device)
         self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
@@ -208,20 +227,25 @@ class Trainer:
             seed=config.seed,
             dtype=self.dtype,
         )
-        self.optimizer = AdamW(parameter_groups(self.model, config.weight_decay), lr=config.learning_rate, betas=BETAS)
+        peak = config.learning_rate or (LEARNING_RATE if first is None else LEARNING_RATE_GOING_ON)
+        self.optimizer = AdamW(parameter_groups(self.model, config.weight_decay), lr=peak, betas=BETAS)
         self.ema = EMA(self.model, config.ema_decay)
         self.guard = FiniteGuard()
-        self.schedule = Schedule(
-            peak=config.learning_rate, warmup_steps=config.warmup_steps, decay_from=config.decay_from
-        )
+        self.schedule = Schedule(peak=peak, warmup_steps=config.warmup_steps, decay_from=config.decay_from)
         self.budget = Budget(steps=config.steps) if config.steps else Budget(minutes=config.minutes)
         self.step = 0
-        run = _identity(config, spec, tracks, group.size) | {"init": first.sha256 if first else ""}
+        self.goes_on = first is not None
         self.snapshots = Snapshots(Path(config.out) / "snapshots", run=run)
 
     def run(self) -> None:
         """Train to the end of the budget, from the last snapshot if there is one."""
         elapsed_s = self._resume()
+        if self.group.leads:
+            settings = yaml.safe_dump(to_plain(self.config), sort_keys=False)
+            (Path(self.config.out) / SETTINGS_FILE).write_text(settings, encoding="utf-8")
+            if self.goes_on and not self.step:
+                shown = ", ".join(f"{name} {x:.3f}" for name, x in self.validate().items() if x is not None)
+                log(f"Going on from {self.config.init}: {shown}")
         metrics = MetricsLog(self.config.out, resume_step=self.step) if self.group.leads else None
         batches = self.sampler.batches(
             self.step * self.config.accumulate * self.group.size + self.group.rank,
@@ -348,6 +372,7 @@ class Losses(nn.Module):
         return self.loss(logits, batch.buttons, batch.camera, batch.valid)
 
 
+LEARNING_RATE, LEARNING_RATE_GOING_ON = 2e-3, 3e-4  # highest, of a new network and of one that knows its trade
 BETAS = (0.9, 0.98)  # a short second moment: a run of minutes has a few thousand steps
 
 
@@ -372,11 +397,41 @@ def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> np.ndarray:
     return np.maximum(deviation, finest).astype(np.float32) if finest else np.zeros(0, np.float32)
 
 
-def _identity(config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track], processes: int) -> dict[str, Any]:
+def identity(
+    config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track], val_tracks: Sequence[Track], processes: int
+) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
     settings = asdict(config)
     for name in ("out", "cache", "data", "val", "snapshot_minutes", "eval_minutes", "log_every", "workers"):
         settings.pop(name)
     settings["batches_a_step"] = settings.pop("accumulate") * processes
-    recordings = sorted({track.recording for track in tracks})
-    return {**settings, "spec": spec.sha256, "recordings": recordings}
+    play = {"recordings": _digest_of(tracks), "validation": _digest_of(val_tracks)}
+    return plain_run({**settings, "spec": spec.sha256, **play})
+
+
+def _digest_of(tracks: Sequence[Track]) -> str:
+    """Of videos and labels, whatever their order."""
+    lines = []
+    for track in tracks:
+        digest = hashlib.sha256(track.recording.encode())
+        for part in (track.buttons, track.camera, track.valid):
+            digest.update(np.ascontiguousarray(part).data)
+        lines.append(digest.hexdigest())
+    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def is_trained(out: Path, run: dict[str, Any]) -> bool:
+    """Whether this very run has ended here. Raises ConfigError where another one has."""
+    if not (out / CONFIG_FILE).exists():
+        return False
+    try:
+        other = json.loads((out / CONFIG_FILE).read_text(encoding="utf-8")).get("run", {})
+    except (ValueError, AttributeError):
+        other = {}
+    if other != run:
+        names = sorted(name for name in run if other.get(name) != run[name])
+        raise ConfigError(
+            f"out: {out} holds an IDM of other settings or play ({', '.join(names[:3])}); "
+            "give another --out, or remove it first"
+        )
+    return True

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,14 @@ class Checkpoint:
             )
         return self
 
+    @contextmanager
+    def config_read(self) -> Iterator[None]:
+        """Within the block a config that lacks something or holds something else is a CheckpointError."""
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise CheckpointError(f"{self.uri}/{CONFIG_FILE} is damaged, or of another program: {error!r}") from error
+
 
 def save_checkpoint(folder: str | Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> str:
     """Write a checkpoint folder and return its digest.
@@ -85,16 +94,16 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         config = json.loads(text)
     except ValueError as error:
         raise CheckpointError(f"{folder}/{CONFIG_FILE} is not JSON: {error}") from error
-    if not isinstance(config, dict) or config.get("version", 0) > VERSION:
+    version = config.get("version", 0) if isinstance(config, dict) else None
+    if not isinstance(version, int) or version > VERSION:
         raise CheckpointError(
-            f"{folder}/{CONFIG_FILE} is of version {config.get('version') if isinstance(config, dict) else None}; "
-            f"this program reads up to {VERSION}: use a newer one"
+            f"{folder}/{CONFIG_FILE} is of version {version!r}; this program reads up to {VERSION}: use a newer one"
         )
     expected, got = config.get("model_sha256"), hashlib.sha256(weights).hexdigest()
     if expected is not None and expected != got:
         raise CheckpointError(
             f"{folder}: {MODEL_FILE} is not the file that {CONFIG_FILE} was written for "
-            f"(sha256 {got[:12]}, expected {expected[:12]}): copy the whole folder again"
+            f"(sha256 {got[:12]}, expected {str(expected)[:12]}): copy the whole folder again"
         )
     try:
         state = load_tensors(weights)
@@ -109,16 +118,24 @@ def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     missing = sorted(own.keys() - checkpoint.state.keys())
     surplus = sorted(checkpoint.state.keys() - own.keys())
     wrong = [
-        f"{name}: {tuple(checkpoint.state[name].shape)}, expected {tuple(own[name].shape)}"
+        f"{name}: {_kind(checkpoint.state[name])}, expected {_kind(own[name])}"
         for name in sorted(own.keys() & checkpoint.state.keys())
-        if own[name].shape != checkpoint.state[name].shape
+        if _kind(own[name]) != _kind(checkpoint.state[name])
     ]
     if missing or surplus or wrong:
         raise CheckpointError(
             f"{checkpoint.uri}: the weights do not fit the network of its config: "
             f"missing {missing[:3]}, unknown {surplus[:3]}, wrong shape {wrong[:3]}"
         )
+    unfit = [name for name in sorted(own) if not bool(torch.isfinite(checkpoint.state[name]).all())]
+    if unfit:
+        raise CheckpointError(f"{checkpoint.uri}: {unfit[0]} holds numbers that are not finite: train it again")
     module.load_state_dict(checkpoint.state)
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    """Shape, and whether its numbers are whole."""
+    return f"{tuple(tensor.shape)}{'' if tensor.is_floating_point() else ' of whole numbers'}"
 
 
 def local_folder(folder: str | Path) -> Path | None:

@@ -16,6 +16,9 @@ import numpy as np
 from .config import FilterConfig
 
 BLOCKS = 8  # a side: a status bar's number or a far monster moves a block, a codec's key frames hardly do
+SMALL = 64  # pixels a side that pictures are compared at
+NEAR = 4  # pixels on each side that count as a pixel's neighbourhood
+NOISE_VARIANCE = 4.0  # levels squared: keeps flat parts flat
 LEVELS = 8  # colour histograms have 8 x 8 x 8 bins: coarse enough to forgive light and compression
 
 
@@ -84,8 +87,11 @@ class StaticFilter:
         for i in range(1, n):
             blocks = block_differences(frames[i - 1], frames[i])
             differences[i], largest[i] = blocks.mean(), blocks.max()
-            if differences[i] >= config.cut_difference:  # rare, so the dearer histograms cost nothing
-                cuts[i] = histogram_distance(frames[i - 1], frames[i]) >= config.cut_histogram
+            if differences[i] >= config.cut_difference:  # rare, so what is dearer costs nothing
+                cuts[i] = (
+                    histogram_distance(frames[i - 1], frames[i]) >= config.cut_histogram
+                    and likeness(frames[i - 1], frames[i]) <= config.cut_likeness
+                )
         frozen = _runs(largest < config.frozen_difference, config.frozen_ticks)
         reasons = np.full(n, None, dtype=object)
         reasons[frozen] = "frozen"
@@ -112,6 +118,34 @@ def _histogram(frame: np.ndarray) -> np.ndarray:
     coarse = (frame >> 5).astype(np.uint16)  # 256 levels to 8
     codes = (coarse[..., 0] * LEVELS + coarse[..., 1]) * LEVELS + coarse[..., 2]
     return np.bincount(codes.ravel(), minlength=LEVELS**3)
+
+
+def likeness(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of the local contrast of two pictures of one size, at whatever shift fits best: 1 the same.
+
+    Pictures that have nothing to do with each other have 0.15 (0.11 to 0.24 in nine of ten pairs out of Doom); through
+    a flash and a tick's motion 0.4 stay (0.2 to 0.7).
+    """
+    now, then = _contrast(a), _contrast(b)
+    return float(np.fft.irfft2(np.fft.rfft2(now).conj() * np.fft.rfft2(then), s=now.shape).max())
+
+
+def _contrast(frame: np.ndarray) -> np.ndarray:
+    """Grey, 64 pixels a side or less, less its neighbourhood's mean and over its deviation, of length one."""
+    rows, columns = (min(SMALL, side) for side in frame.shape[:2])
+    height, width = frame.shape[0] // rows, frame.shape[1] // columns
+    part = frame[: rows * height, : columns * width].reshape(rows, height, columns, width * 3)
+    small = part.mean(axis=(1, 3), dtype=np.float32)
+    detail = small - _neighbourhood(small)
+    detail /= np.sqrt(_neighbourhood(detail * detail) + NOISE_VARIANCE)
+    detail -= detail.mean()
+    return detail / max(float(np.linalg.norm(detail)), 1e-6)
+
+
+def _neighbourhood(x: np.ndarray) -> np.ndarray:
+    """Mean over the 9 x 9 pixels around each one, [H, W]."""
+    padded = np.pad(x, NEAR, mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, (2 * NEAR + 1, 2 * NEAR + 1)).mean(axis=(2, 3))
 
 
 def _is_black(frame: np.ndarray, level: int) -> bool:

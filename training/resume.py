@@ -34,6 +34,11 @@ STATE_FILE = "state.json"
 KEPT = 2
 
 
+def plain_run(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is, as it reads back from JSON."""
+    return json.loads(json.dumps(run, default=str, sort_keys=True))
+
+
 class Snapshots:
     """The snapshots of one run.
 
@@ -44,7 +49,7 @@ class Snapshots:
 
     def __init__(self, folder: str | Path, run: Mapping[str, Any]):
         self.folder = Path(folder)
-        self.run = json.loads(json.dumps(run, default=str, sort_keys=True))
+        self.run = plain_run(run)
 
     def save(self, step: int, state: Mapping[str, Any]) -> Path:
         """Write the snapshot of `step` and drop all but the last two.
@@ -82,23 +87,25 @@ class Snapshots:
             folder = self.folder / f"state-{step:09d}"
             try:
                 document = json.loads((folder / STATE_FILE).read_bytes())
+                digest, run, flat = document["sha256"], document["run"], document["tree"]
                 data = (folder / TENSORS_FILE).read_bytes()
-            except (OSError, ValueError) as error:
-                log(f"{folder} cannot be read ({error}): the snapshot before it is used")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                log(f"{folder} cannot be read ({error!r}): the snapshot before it is used")
                 continue
-            if hashlib.sha256(data).hexdigest() != document["sha256"]:
+            if hashlib.sha256(data).hexdigest() != digest:
                 log(f"{folder} is damaged (its digest differs): the snapshot before it is used")
                 continue
-            self._require_same_run(document["run"], folder)
-            tree = _unflatten(document["tree"], load_tensors(data))
+            self._require_same_run(run, folder)
+            tree = _unflatten(flat, load_tensors(data))
             set_rng_state(tree["rng"])
             return step, tree["state"]
         return None
 
     def clear(self) -> None:
-        """Remove all snapshots: the run is done."""
-        if self.folder.is_dir():
-            shutil.rmtree(self.folder)
+        """Remove all snapshots: the run is done. What others put into the folder stays."""
+        for step in self._steps():
+            shutil.rmtree(self.folder / f"state-{step:09d}")
+        remove_if_empty(self.folder)
 
     def _steps(self) -> list[int]:
         if not self.folder.is_dir():
@@ -115,6 +122,12 @@ class Snapshots:
             f"{folder} is a snapshot of a run with another '{key}': {other.get(key)!r}, now {self.run.get(key)!r}. "
             f"Use the settings of that run, another --out, or remove {self.folder} to start afresh"
         )
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove a folder of ours, unless something of somebody else's lies in it."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def rng_state() -> dict[str, Any]:

@@ -107,7 +107,7 @@ def test_a_replay_belongs_to_its_commands(tmp_path: Path) -> None:
     config = RecordFreedoomDemosConfig(out=str(tmp_path), demos="MAP03", width=320, height=200, jobs=1)
     assert record_freedoom_demos(config) == 0
     (recording,) = find_recordings([str(tmp_path)])
-    assert recording.num_frames == 2663  # the first picture is that of tic 2
+    assert recording.num_frames == 2662  # the first picture is that of tic 3
     assert recording.meta["group"] == "freedoom2-DEMO1"
     states, track = recording.states, read_track(recording.stem)
     valid = np.array([s.valid for s in states])

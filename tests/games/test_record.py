@@ -81,6 +81,12 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
     (tmp_path / "a" / "doom-E1M1-s0-00.jsonl").unlink()  # as if the run had been stopped before it was finished
     assert record("a", 1) == first
     assert kept.stat().st_mtime_ns == touched
+    with pytest.raises(ConfigError, match=r"recorded otherwise \(settings\)"):
+        record_doom(
+            RecordDoomConfig(
+                out=str(tmp_path / "a"), minutes=0.12, chunk_minutes=0.06, maps="E1M1,MAP01", width=160, height=120
+            )
+        )
     meta = json.loads((tmp_path / "a" / "doom-MAP01-s0-00.meta.json").read_text())
     assert (meta["game"], meta["spec"], meta["settings"]["skill"]) == ("doom", "doom", 2)
 

@@ -18,7 +18,7 @@ import yaml
 from vidact.cli import run
 from vidact.datasets.recordings import find_recordings
 from vidact.errors import CheckpointError, ConfigError
-from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
+from vidact.idm.config import AugmentConfig, EvalIDMConfig, TrainIDMConfig
 from vidact.idm.evaluate import eval_idm
 from vidact.idm.predict import Predictor, spec_of
 from vidact.idm.shipped import load_idm
@@ -83,6 +83,61 @@ def test_training_goes_on_from_a_checkpoint(trained: Path, toy_folder: Path, spe
     assert losses["on"] < 0.6 * losses["new"]
     with pytest.raises(ConfigError, match="another action spec"):
         train_idm(settings(toy_folder, tmp_path / "other", "minecraft", init=str(trained)))
+
+
+def test_a_run_that_has_ended_is_not_done_again(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    config = settings(toy_folder, tmp_path / "out", spec_file, steps=1)
+    (tmp_path / "out" / "cache").mkdir(parents=True)
+    (tmp_path / "out" / "snapshots").mkdir()
+    for name in ("cache", "snapshots"):
+        (tmp_path / "out" / name / "precious").write_text("somebody else's")
+    assert train_idm(config) == 0
+    made = (tmp_path / "out" / "config.json").read_bytes()
+    kept = (tmp_path / "out" / "settings.yaml").read_bytes()
+    assert train_idm(config) == 0
+    with pytest.raises(ConfigError, match="other settings or play \\(seed\\)"):
+        train_idm(replace(config, seed=1))
+    assert (tmp_path / "out" / "config.json").read_bytes() == made
+    assert (tmp_path / "out" / "settings.yaml").read_bytes() == kept
+    assert {path.name for path in (tmp_path / "out").rglob("precious")} == {"precious"}
+    assert len(list((tmp_path / "out").rglob("precious"))) == 2
+
+
+def test_other_labels_are_another_run(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
+    stems = [record_toy(tmp_path / "play", f"toy-{seed}", seed=seed) for seed in range(2)]
+    config = settings(tmp_path / "play", tmp_path / "out", spec_file, steps=1)
+    assert train_idm(config) == 0
+    lines = stems[0].with_suffix(".jsonl").read_text()
+    stems[0].with_suffix(".jsonl").write_text(lines.replace('"dx": 2.0', '"dx": 1.0').replace('"dx":2.0', '"dx":1.0'))
+    assert stems[0].with_suffix(".jsonl").read_text() != lines
+    with pytest.raises(ConfigError, match=r"recordings|validation"):
+        train_idm(config)
+
+
+def test_a_game_without_a_mouse(record_toy: Callable[..., Path], tmp_path: Path) -> None:
+    spec = tmp_path / "keys.yaml"
+    spec.write_text(yaml.safe_dump({**TOY, "name": "keys", "axes": []}, sort_keys=False))
+    for seed in range(2):
+        record_toy(tmp_path / "play", f"toy-{seed}", seed=seed)
+    assert train_idm(settings(tmp_path / "play", tmp_path / "out", str(spec), steps=2)) == 0
+    checkpoint, play = str(tmp_path / "out"), (str(tmp_path / "play"),)
+    config = EvalIDMConfig(checkpoint=checkpoint, recordings=play, out=str(tmp_path / "eval"), bootstrap=10)
+    assert eval_idm(config) == 0
+    assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["mouse_r2"] == {}
+
+
+def test_mirrored_axes_must_be_there(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="'nosuch' is no axis of spec 'toy'"):
+        train_idm(settings(toy_folder, tmp_path, spec_file, augment=AugmentConfig(mirror_axes=("nosuch",))))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("learning_rate", float("inf")), ("seed", -1), ("data_minutes", 1e-9), ("weight_decay", -1.0), ("out", " ")],
+)
+def test_settings_out_of_range(name: str, value: object, toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=name):
+        replace(settings(toy_folder, tmp_path, spec_file), **{name: value})
 
 
 def test_the_settings_file_repeats_the_run(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:

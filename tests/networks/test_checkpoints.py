@@ -62,3 +62,20 @@ def test_errors_say_what_is_missing(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({**config, "version": 99}))
     with pytest.raises(CheckpointError, match="version 99"):
         load_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("weight", "reason"),
+    [(torch.full((2, 2), torch.nan), "not finite"), (torch.ones(2, 2, dtype=torch.int64), "whole numbers")],
+)
+def test_weights_that_are_no_weights_are_refused(tmp_path, weight, reason):
+    save_checkpoint(tmp_path, {**nn.Linear(2, 2).state_dict(), "weight": weight}, {"kind": "idm"})
+    with pytest.raises(CheckpointError, match=reason):
+        load_into(nn.Linear(2, 2), load_checkpoint(tmp_path))
+
+
+def test_a_config_without_its_parts_is_damaged(tmp_path):
+    save_checkpoint(tmp_path, {}, {"kind": "idm"})
+    checkpoint = load_checkpoint(tmp_path)
+    with pytest.raises(CheckpointError, match=r"config\.json is damaged.*'network'"), checkpoint.config_read():
+        checkpoint.config["network"]
