@@ -26,6 +26,7 @@ from ..errors import ConfigError, RecordingError
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
+from .calibration import Calibration
 from .config import EvalIDMConfig
 from .finish import load_baselines
 from .metrics import (
@@ -41,9 +42,11 @@ from .metrics import (
 )
 from .predict import Predictor, spec_of
 from .shipped import load_idm
+from .windows import WindowLogits
 
 BASELINES = ("always_released", "rates", "frame_difference")
 ORACLE = "copy_last"
+UNCALIBRATED = "uncalibrated"  # the same network, its probabilities as they come
 METRICS_FILE = "metrics.json"
 
 
@@ -111,10 +114,16 @@ def truth_of(recording: Recording, spec: ActionSpec) -> Truth:
     return Truth(buttons=actions.buttons, camera=actions.camera, valid=actions.valid)
 
 
+def windows_of(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int) -> Iterator[WindowLogits]:
+    """What the network says of a whole recording."""
+    whole = (0, ticks)
+    return predictor.windows(frames, start=0, stretch=whole, keep=whole)
+
+
 def label(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int) -> Labelling:
     """Labels of a whole recording."""
-    whole = (0, ticks)
-    return Labelling.joined(predictor.predict(frames, start=0, stretch=whole, keep=whole))
+    windows = windows_of(predictor, frames, ticks)
+    return Labelling.joined(predictor.calibration.labels(window, predictor.spec) for window in windows)
 
 
 def judge(checkpoint: Checkpoint, recordings: Sequence[Recording], config: EvalIDMConfig) -> list[Judged]:
@@ -162,6 +171,10 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
             }
             for base in BASELINES
         },
+        "before_calibration": {
+            "ece": plain(figures[UNCALIBRATED].headline["ece"][0]),
+            "confidence": {name: plain(figures[UNCALIBRATED].confidence[name][0]) for name in ("ece", "auroc")},
+        },
         "confidence": {
             **{name: plain(values[0]) for name, values in idm.confidence.items()},
             "reliability": {
@@ -191,6 +204,16 @@ def summary(result: dict[str, Any]) -> str:
     for axis in result["mouse_r2"]:
         cells = "".join(f"{_shown(one['mouse_r2'][axis]):>19}" for one in columns.values())
         lines.append(f"{'mouse_r2 ' + axis:22}{cells}")
+    before, after = result["before_calibration"], result["confidence"]
+    lines.append(
+        f"wholly right (all buttons, every axis within a bin) {_shown(after['right'])}, confidence says "
+        f"{_shown(after['mean_confidence'])}; wrong {_shown(after['error'])}, of the surest 80 % "
+        f"{_shown(after['error_at_80'])}; AUROC {_shown(after['auroc'])}"
+    )
+    lines.append(
+        f"calibration error of confidence {_shown(before['confidence']['ece'])} before, {_shown(after['ece'])} after; "
+        f"of buttons (ece) {_shown(before['ece'])} before, {_shown(result['ece'])} after"
+    )
     return "\n".join(lines)
 
 
@@ -216,9 +239,14 @@ class _Judge:
         truth = truth_of(recording, spec)
         ticks = len(truth.valid)
         differences = DifferenceStream()
-        idm = label(self._predictor, self._frames(recording, differences, progress), ticks)
+        windows = list(windows_of(self._predictor, self._frames(recording, differences, progress), ticks))
+        idm, raw = (
+            Labelling.joined(calibration.labels(window, spec) for window in windows)
+            for calibration in (self._predictor.calibration, Calibration.neutral(spec))
+        )
         labels = {
             "idm": idm,
+            UNCALIBRATED: raw,
             "always_released": always_released(ticks, spec),
             "rates": self._rates(ticks, np.random.default_rng([self._seed, number])),
             "frame_difference": self._linear(differences.result()),

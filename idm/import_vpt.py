@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import find_recordings
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..networks.checkpoints import save_checkpoint
 from ..progress import log
 from ..training.precision import pick_device, resolve_precision
@@ -65,6 +65,7 @@ RENAMED = {
     "net.final_ln.": "final_ln.",
 }
 EMPTY_BIAS = "r.orc_block.b_nd"  # of a relative attention that reaches no frame: [10, 0]
+LARGEST_SIZE = 1 << 14  # channels or blocks: beyond it the file is a joke, and building the network would never end
 BUTTONS, CAMERA = "pi_head.buttons.linear_layer.", "pi_head.camera.linear_layer."
 
 
@@ -146,10 +147,12 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
             zero_padded_windows=True,
         )
         temperature = float(head["temperature"])
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, ConfigError) as error:
         raise CheckpointError(f"{path} does not describe VPT's inverse dynamics model: {error!r}") from error
     if differing:
         raise CheckpointError(f"{path} describes another graph than 4x_idm: {', '.join(differing)}")
+    if max(network.width, network.attention_blocks, *network.trunk_channels) > LARGEST_SIZE:
+        raise CheckpointError(f"{path}: a network of such a size is none that was published: {network}")
     if not temperature > 0:
         raise CheckpointError(f"{path}: the head's temperature must be above 0, got {temperature}")
     return network, temperature
@@ -222,11 +225,11 @@ def convert(
             problems.append(f"{name}: {_shape(bias)}, expected (10, 0)")
     for part in ("weight", "bias"):
         buttons, camera = left.pop(BUTTONS + part, None), left.pop(CAMERA + part, None)
-        if buttons is None or len(buttons) != 2 * spec.num_buttons:
+        if buttons is None or not buttons.dim() or len(buttons) != 2 * spec.num_buttons:
             problems.append(f"{BUTTONS}{part}: {_shape(buttons)}, expected {2 * spec.num_buttons} rows")
         else:  # rows alternate: released, held
             ours[f"published.released.{part}"], ours[f"head.buttons.{part}"] = buttons[0::2], buttons[1::2]
-        if camera is None or len(camera) != sum(spec.num_bins):
+        if camera is None or not camera.dim() or len(camera) != sum(spec.num_bins):
             problems.append(f"{CAMERA}{part}: {_shape(camera)}, expected {sum(spec.num_bins)} rows")
         else:
             for axis, rows in enumerate(camera.split(list(spec.num_bins))):

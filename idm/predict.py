@@ -22,7 +22,7 @@ from .config import IDMConfig
 from .finish import load_network
 from .model import InverseDynamicsModel
 from .shipped import load_idm
-from .windows import Range, WindowRunner, frame_range
+from .windows import Range, WindowLogits, WindowRunner, frame_range
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,12 @@ class Predictor:
         """
         return frame_range(keep, stretch, self.radius)
 
+    def windows(
+        self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
+    ) -> Iterator[WindowLogits]:
+        """What the network itself says, window by window; arguments and errors are those of `predict`."""
+        return self._runner.run(frames, start=start, stretch=stretch, keep=keep)
+
     def predict(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[Predictions]:
@@ -124,7 +130,7 @@ class Predictor:
 
         The same ticks get the same bytes however they are cut into calls. Raises ValueError where frames are missing.
         """
-        for window in self._runner.run(frames, start=start, stretch=stretch, keep=keep):
+        for window in self.windows(frames, start=start, stretch=stretch, keep=keep):
             labels = self.calibration.labels(window, self.spec)
             yield Predictions(
                 start=window.first_tick + window.keep[0],
