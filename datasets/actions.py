@@ -129,8 +129,10 @@ class ActionSpec:
             raise SpecError(f"no action spec {str(name)!r}: give one of {known}, or a YAML file")
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise SpecError(f"{path}: not YAML: {error}") from error
+        except OSError as error:
+            raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
         if not isinstance(content, Mapping):
             raise SpecError(f"{path}: expected a mapping with name, version, buttons …; see {SPEC_FOLDER}/doom.yaml")
         return cls.from_dict(content)

@@ -36,29 +36,11 @@ def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         _left_out(dataset),
         *_licences(dataset),
         "## Reading it",
-        READING,
+        _reading(dataset),
         "## Where it comes from",
         _origin(dataset, spec),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
-
-
-READING = """\
-Any WebDataset reader works, and so does `tar` with NumPy; `vidact` adds an order that can be resumed exactly.
-
-```python
-from vidact.datasets.loader import ClipLoader           # batches of NumPy arrays
-for batch in ClipLoader(["PATH"], batch_size=8): ...
-
-import webdataset                                       # samples as bytes
-for sample in webdataset.WebDataset("PATH/shards/train-00000.tar", shardshuffle=False): ...
-
-from datasets import load_dataset                       # Hugging Face, streaming
-for sample in load_dataset("webdataset", data_files="PATH/shards/train-*.tar", split="train", streaming=True): ...
-```
-
-`manifest.parquet` has a row a clip (where it lies, its source, confidence, presses a button), `dead_letters.parquet`
-what could not be labelled and why, `dataset.json` everything on this page as numbers."""
 
 
 def histogram(labels: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> str:
@@ -138,7 +120,7 @@ def _meaning(name: str) -> str:
         "buttons_prob": "calibrated probability of being held",
         "camera": "degrees turned in the tick",
         "camera_prob": "distribution over the bins of each axis",
-        "confidence": "probability that the whole action is right",
+        "confidence": "probability that all buttons are right and every axis is in the true bin or next to it",
         "valid": "false: no label at this tick",
     }[name]
 
@@ -190,6 +172,29 @@ def _licences(dataset: Mapping[str, Any]) -> list[str]:
         return []
     rows = [(name or "not named", f"{v['sources']:,}", _duration(v["hours"])) for name, v in found.items()]
     return ["## Licences of the sources", _table(("licence", "sources", "length"), rows)]
+
+
+def _reading(dataset: Mapping[str, Any]) -> str:
+    """How to read it, by the example of a split that has clips."""
+    split = next((name for name in HUB_SPLITS if dataset["splits"].get(name, {}).get("clips")), "train")
+    tars = f"PATH/shards/{split}-*.tar"
+    return f"""\
+Any WebDataset reader works, and so does `tar` with NumPy; `vidact` adds an order that can be resumed exactly.
+
+```python
+from vidact.datasets.loader import ClipLoader           # batches of NumPy arrays
+for batch in ClipLoader(["PATH"], batch_size=8, split="{split}"): ...
+
+import glob, webdataset                                 # samples as bytes
+shards = sorted(glob.glob("{tars}"))
+for sample in webdataset.WebDataset(shards, shardshuffle=False, empty_check=False): ...
+
+from datasets import load_dataset                       # Hugging Face, streaming
+for sample in load_dataset("webdataset", data_files="{tars}", split="train", streaming=True): ...
+```
+
+`manifest.parquet` has a row a clip (where it lies, its source, confidence, presses a button), `dead_letters.parquet`
+what could not be labelled and why, `dataset.json` everything on this page as numbers."""
 
 
 def _origin(dataset: Mapping[str, Any], spec: ActionSpec) -> str:

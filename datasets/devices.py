@@ -7,7 +7,6 @@ and `label_source`. Shapes: N source frames, T ticks, K buttons, A axes.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from ..errors import RecordingError
 from .actions import ActionSpec
 
 Held = TypeVar("Held", str, int)
+LARGEST = 1e6  # pixels: a mouse that turns the view 400 times around within a frame is damage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class DeviceState:
     @classmethod
     def from_json(cls, line: str | bytes) -> DeviceState:
         """From one line of a jsonl file."""
-        return cls.from_content(json.loads(line))
+        return cls.from_content(parse_line(line))
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> DeviceState:
@@ -95,13 +95,13 @@ class DeviceState:
             new_keys=_held(keyboard, "newKeys", str),
             buttons=_held(mouse, "buttons", int),
             new_buttons=_held(mouse, "newButtons", int),
-            dx=_finite(mouse, "dx"),
-            dy=_finite(mouse, "dy"),
-            wheel=_finite(mouse, "dwheel"),
-            cursor_x=_finite(mouse, "x"),
-            cursor_y=_finite(mouse, "y"),
-            gui_open=bool(content.get("isGuiOpen", False)),
-            valid=bool(content.get("valid", True)),
+            dx=_number(mouse, "dx"),
+            dy=_number(mouse, "dy"),
+            wheel=_number(mouse, "dwheel"),
+            cursor_x=_number(mouse, "x"),
+            cursor_y=_number(mouse, "y"),
+            gui_open=_flag(content, "isGuiOpen", False),
+            valid=_flag(content, "valid", True),
             label_source=str(content.get("label_source", "human")),
         )
 
@@ -113,11 +113,30 @@ def _held(device: Mapping[str, Any], field: str, kind: type[Held]) -> tuple[Held
     return tuple(held)
 
 
-def _finite(device: Mapping[str, Any], field: str) -> float:
-    value = float(device.get(field) or 0)
-    if not math.isfinite(value):
-        raise ValueError(f"{field} must be a finite number, got {value}")
+def _number(device: Mapping[str, Any], field: str) -> float:
+    value = device.get(field)
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise ValueError(f"{field} must be a number from {-LARGEST:,.0f} to {LARGEST:,.0f}, got {value!r:.40}")
+    return float(value)
+
+
+def _flag(content: Mapping[str, Any], field: str, default: bool) -> bool:
+    value = content.get(field, default)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise ValueError(f"{field} must be true or false, got {value!r:.40}")
     return value
+
+
+def parse_line(line: str | bytes) -> Any:
+    """The JSON of a line. Raises ValueError, also for what is nested too deeply to be read."""
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def read_device_states(path: str) -> list[DeviceState]:

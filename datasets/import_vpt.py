@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -29,10 +29,10 @@ from .actions import FrameSpec
 from .config import ImportVPTConfig
 from .cursor import draw_cursor
 from .decoding import DamageError, decode_frames
-from .devices import DeviceState
+from .devices import DeviceState, parse_line
 from .recording_writer import RecordingWriter, copy_recording
 from .video import VideoProbe, probe
-from .vpt_lines import mend_lines
+from .vpt_lines import hotbar_slot, mend_lines
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
 LEAST_FRAMES = 64  # 3 s; less teaches nothing
@@ -90,15 +90,30 @@ def list_segments(source: str, basedir: str = "") -> list[Segment]:
         return [_segment(str(path), str(stem), path.name) for stem in stems]
     try:
         index = json.loads(storage.read_bytes(source))
-        relpaths, own = [str(p) for p in index["relpaths"]], str(index["basedir"])
+        relpaths, own = index["relpaths"], index["basedir"]
     except FileNotFoundError as error:
         raise ConfigError(f"{source}: no such index or folder") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(f"{source}: no index: expected JSON with basedir and relpaths ({error})") from error
+    if not isinstance(relpaths, list) or not relpaths or not all(isinstance(p, str) for p in relpaths):
+        raise ConfigError(f"{source}: relpaths must be a list of one path at least, got {relpaths!r:.80}")
+    if not isinstance(own, str):
+        raise ConfigError(f"{source}: basedir must be a folder or an address, got {own!r:.80}")
     base = basedir or own
     if path is not None and "://" not in base and not os.path.isabs(base):
         base = str(path.parent / base)
     return [_segment(base, relpath.removesuffix(".mp4"), "") for relpath in sorted(set(relpaths))]
+
+
+def _require_apart(config: ImportVPTConfig, segments: Sequence[Segment]) -> None:
+    """Raises ConfigError where what is imported would be taken for the source, or the source for what is imported."""
+    source, out = storage.local_path(config.source), Path(config.out).resolve()
+    if source is not None and source.is_dir() and out.is_relative_to(source.resolve()):
+        raise ConfigError(f"out {config.out} lies in the source {config.source}; choose a folder outside of it")
+    for segment in segments:
+        path = storage.local_path(segment.base)
+        if path is not None and path.resolve() == out / segment.name:
+            raise ConfigError(f"out {config.out} is where the index has {segment.base}; choose a folder of its own")
 
 
 def _segment(base: str, stem: str, folder: str) -> Segment:
@@ -227,8 +242,9 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
             if not line.strip():
                 continue
             try:
-                content = json.loads(line)
+                content = parse_line(line)
                 DeviceState.from_content(content)
+                hotbar_slot(content)
             except (ValueError, TypeError, AttributeError) as error:
                 raise RecordingError(f"{path.name}: line {number} is no device state: {error}") from error
             lines.append(content)
@@ -241,6 +257,7 @@ def run(config: ImportVPTConfig) -> int:
     """The verb `import vpt`: import all segments, print what happened, write OUT/import_report.json."""
     segments = list_segments(config.source, config.basedir)
     segments = segments[: config.limit] if config.limit else segments
+    _require_apart(config, segments)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []

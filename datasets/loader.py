@@ -12,6 +12,8 @@ change.
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -65,7 +67,7 @@ class ClipLoader(ResumableLoader):
 
     def __init__(
         self,
-        datasets: Sequence[str],
+        datasets: Sequence[str | os.PathLike[str]],
         *,
         batch_size: int,
         ticks: int = CLIP_TICKS,
@@ -87,7 +89,7 @@ class ClipLoader(ResumableLoader):
     ):
         check_loader_settings(locals(), CLIP_TICKS)
         _check_choices(datasets, order, weights)
-        self.datasets, self.order, self.seed = list(datasets), order, seed
+        self.datasets, self.order, self.seed = [os.fspath(dataset) for dataset in datasets], order, seed
         self._drop_last = drop_last
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
         self._items: ClipItems = read_items(
@@ -200,10 +202,10 @@ class ClipLoader(ResumableLoader):
         batch.confidence[row][~batch.valid[row]] = 0
 
 
-def _check_choices(datasets: Sequence[str], order: str, weights: Sequence[float] | None) -> None:
-    if not datasets or isinstance(datasets, str):
+def _check_choices(datasets: Sequence[str | os.PathLike[str]], order: str, weights: Sequence[float] | None) -> None:
+    if isinstance(datasets, str | os.PathLike) or not datasets:
         raise ConfigError(f"datasets must be a list of one dataset at least, got {datasets!r}")
     if order not in ORDERS:
         raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {order!r}")
-    if weights is not None and (len(weights) != len(datasets) or min(weights) <= 0):
+    if weights is not None and (len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights)):
         raise ConfigError(f"weights must be one positive number for each of {len(datasets)} datasets, got {weights}")

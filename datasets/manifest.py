@@ -7,14 +7,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
 from .. import storage
-from ..errors import DatasetError, SpecMismatchError
+from ..errors import DatasetError, SpecError, SpecMismatchError
 from .actions import ActionSpec
 from .card import data_card
 from .clips import SCHEMA_VERSION
@@ -28,6 +28,7 @@ DATASET_JSON = "dataset.json"
 CARD = "README.md"
 
 DATASET_KEYS = {"name", "spec", "spec_sha256", "shards", "counts", "labels", "license", "options"}
+SHARD_KEYS = ("name", "size_bytes", "sha256")
 MANIFEST_COLUMNS = ("key", "shard", "offset_bytes", "size_bytes", "frames", "start_tick", "source_sha256", "split")
 MADE_AGAIN = "run the command again that wrote the dataset: it makes its tables from the commit records"
 
@@ -128,7 +129,7 @@ def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
         content = json.loads(_read_part(dataset_uri, DATASET_JSON))
         if not isinstance(content, dict):
             raise ValueError(f"expected an object, got {type(content).__name__}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(f"{storage.join(dataset_uri, DATASET_JSON)}: is damaged ({error}); {MADE_AGAIN}") from error
     if content.get("schema_version") != SCHEMA_VERSION:
         raise DatasetError(
@@ -139,7 +140,32 @@ def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
         raise DatasetError(
             f"{storage.join(dataset_uri, DATASET_JSON)}: lacks {', '.join(sorted(missing))}; {MADE_AGAIN}"
         )
+    if problem := _content_problem(content):
+        raise DatasetError(f"{storage.join(dataset_uri, DATASET_JSON)}: {problem}; {MADE_AGAIN}")
     return content
+
+
+def _content_problem(content: Mapping[str, Any]) -> str | None:
+    """What of a `dataset.json` nobody could read on with."""
+    for name in ("spec", "counts", "options"):
+        if not isinstance(content[name], Mapping):
+            return f"{name} must be an object, got {content[name]!r:.40}"
+    try:
+        ActionSpec.from_dict(content["spec"])
+    except SpecError as error:
+        return str(error)
+    if not isinstance(content["shards"], list):
+        return f"shards must be a list, got {content['shards']!r:.40}"
+    for number, shard in enumerate(content["shards"]):
+        if not isinstance(shard, Mapping):
+            return f"shards[{number}] must be an object, got {shard!r:.40}"
+        if missing := [name for name in SHARD_KEYS if name not in shard]:
+            return f"shards[{number}] lacks {', '.join(missing)}"
+        if not isinstance(shard["name"], str):
+            return f"shards[{number}].name must be a string, got {shard['name']!r:.40}"
+        if not isinstance(shard["size_bytes"], int):
+            return f"shards[{number}].size_bytes must be a whole number, got {shard['size_bytes']!r:.40}"
+    return None
 
 
 def dataset_spec(dataset_uri: str) -> ActionSpec:

@@ -86,7 +86,7 @@ def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackC
     for recording in recordings:
         if (twin := seen.setdefault(recording.sha256, recording)) is not recording:
             raise RecordingError(f"{recording.stem} and {twin.stem} are the same video; give one of them")
-        clips = splits.setdefault(split_of(group_of(recording), config.split_seed, fractions), [])
+        clips = splits.setdefault(split_of(recording.group, config.split_seed, fractions), [])
         for phase in range(recording.phases(spec) if config.all_phases else 1):
             clips += [(recording, phase, a, b) for a, b in clip_ranges(0, recording.num_ticks(spec, phase))]
     return [
@@ -94,11 +94,6 @@ def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackC
         for split, clips in sorted(splits.items())
         for number, clip in enumerate(clips)
     ]
-
-
-def group_of(recording: Recording) -> str:
-    """What must stay in one split: `meta["group"]` where there is one, else the recording by itself."""
-    return str(recording.meta.get("group") or recording.sha256)
 
 
 def _write(
@@ -162,14 +157,14 @@ def true_clip(planned: Planned, spec: ActionSpec, actions: TickActions, frames: 
         confidence=valid.astype(np.float16),
         valid=valid,
         meta=clip_meta(
-            source_uri=str(recording.path),
+            source_uri=_storable(recording.path),
             source_sha256=source,
             episode_id=video_id(source, planned.phase),
             start_tick=start,
             pts_ns=pts_ns,
             spec_sha256=spec.sha256,
             split=planned.shard.rpartition("-")[0],
-            group=group_of(recording),
+            group=recording.group,
             label_source=recording.states[0].label_source,
             phase=planned.phase,
         ),
@@ -177,10 +172,12 @@ def true_clip(planned: Planned, spec: ActionSpec, actions: TickActions, frames: 
 
 
 def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -> dict[str, str]:
-    """By shard: a hash of everything that decides its bytes."""
+    """By shard: a hash of everything that decides its bytes, but for where the recordings lie."""
     content: dict[str, list[object]] = {}
     for planned in plan:
-        entry = (planned.recording.sha256, planned.phase, planned.start_tick, planned.end_tick)
+        recording = planned.recording
+        source = (recording.sha256, recording.labels_sha256, recording.group)
+        entry = (*source, planned.phase, planned.start_tick, planned.end_tick)
         content.setdefault(planned.shard, [spec.sha256, config.chroma]).append(entry)
     return {shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest() for shard, entries in content.items()}
 
@@ -188,12 +185,16 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
 def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
     import av
 
-    options = asdict(config) | {"recordings": list(config.recordings), "spec": config.spec or spec.name}
+    options = asdict(config) | {
+        "recordings": [_storable(path) for path in config.recordings],
+        "out": _storable(config.out),
+        "spec": _storable(config.spec) if config.spec else spec.name,
+    }
     del options["threads"]  # decides nothing about the bytes
     folder = storage.local_path(config.out)
     name = (folder.resolve().name if folder else "") or config.out.rstrip("/").rsplit("/", 1)[-1]
     return DatasetInfo(
-        name=config.name or name,
+        name=config.name or os.fsencode(name).decode(errors="replace"),
         spec=spec,
         labels="true",
         description="Recorded play with the actions of the player.",
@@ -206,3 +207,9 @@ def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
             "machine": platform.machine(),
         },
     )
+
+
+def _storable(path: str | os.PathLike[str]) -> str:
+    """A path as it was given, or as an absolute `file://` URL where it is no UTF-8."""
+    text = os.fspath(path)
+    return text if storage.storable(text) == text else storage.storable(os.path.abspath(text))

@@ -9,9 +9,11 @@ its end, at the speed of the decoder. For shuffled clips, or for many passes, `v
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -49,7 +51,7 @@ class RecordingLoader(ResumableLoader):
 
     def __init__(
         self,
-        recordings: Sequence[str | Recording],
+        recordings: Sequence[str | os.PathLike[str] | Recording],
         spec: ActionSpec,
         *,
         batch_size: int,
@@ -64,7 +66,7 @@ class RecordingLoader(ResumableLoader):
     ):
         check_loader_settings(locals(), MOST_TICKS)
         self.seed, self._drop_last = seed, drop_last
-        paths = [recording for recording in recordings if isinstance(recording, str)]
+        paths = [Path(recording) for recording in recordings if not isinstance(recording, Recording)]
         opened = [recording for recording in recordings if isinstance(recording, Recording)]
         self.recordings = opened + (find_recordings(paths) if paths or not opened else [])
         self._runs = [
@@ -87,7 +89,9 @@ class RecordingLoader(ResumableLoader):
                 f"{len(self.recordings)} recordings hold {len(rows)} stretches of {ticks} ticks, fewer than batch_size "
                 f"{batch_size}; take a smaller batch or drop_last=False"
             )
-        identity = "\n".join(f"{r.sha256}:{phase}:{r.num_ticks(spec, phase)}" for r, phase in self._runs)
+        identity = "\n".join(
+            f"{r.sha256}:{r.labels_sha256}:{phase}:{r.num_ticks(spec, phase)}" for r, phase in self._runs
+        )
         self._manifest = hashlib.sha256(identity.encode()).hexdigest()
         super().__init__(
             f"{len(self.recordings)} recordings",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import storage
 from ..errors import RecordingError
 from .actions import ActionSpec
 from .devices import DeviceState, TickActions, actions_of, device_state_of, read_device_states
@@ -67,9 +68,7 @@ class Recording:
                 f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; line i must hold "
                 "what was done after frame i (`vidact import vpt` mends OpenAI's recordings)"
             )
-        meta_path = _beside(stem, ".meta.json")
-        meta = json.loads(meta_path.read_text(encoding="utf-8")) if meta_path.is_file() else {}
-        return cls(stem, video, states, meta)
+        return cls(stem, video, states, _read_meta(_beside(stem, ".meta.json")))
 
     @property
     def num_frames(self) -> int:
@@ -83,6 +82,15 @@ class Recording:
     def sha256(self) -> str:
         """Hex digest of the mp4."""
         return self.video.sha256
+
+    @cached_property
+    def labels_sha256(self) -> str:
+        """Hex digest of the jsonl: what was done, where `sha256` says what was shown. Raises RecordingError."""
+        path = _beside(self.stem, ".jsonl")
+        try:
+            return storage.sha256_file(path)
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
 
     @property
     def path(self) -> Path:
@@ -186,6 +194,23 @@ def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
     if not chosen and len(named) > 1:
         raise RecordingError(f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec")
     return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    """The content of a `<stem>.meta.json`, empty where there is none. Raises RecordingError."""
+    try:
+        meta = json.loads(path.read_bytes())
+        if not isinstance(meta, dict):
+            raise ValueError(f"expected an object, got a {type(meta).__name__}")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(
+            f"{path}: is damaged ({error}); mend it, or delete it: without it, spec and group are not known"
+        ) from error
+    return meta
 
 
 def _stem(path: Path) -> Path:

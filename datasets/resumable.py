@@ -6,12 +6,14 @@ this process decode: PyAV frees the GIL, and nothing is pickled across processes
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 from ..errors import ConfigError, DatasetError
@@ -92,15 +94,36 @@ class ResumableLoader(ABC):
         return {"epoch": self.epoch, "step": self.step, "identity": dict(self._identity)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go to where `state` was taken. Raises DatasetError where the order is not the same any more."""
-        for field, expected in state["identity"].items():
-            if self._identity.get(field) != expected:
-                what = "its content or the filters changed" if field == "manifest" else f"{field} differs"
-                raise DatasetError(
-                    f"{self.name}: cannot go on where the last run stopped: {what} (expected {expected!r}, got "
-                    f"{self._identity.get(field)!r}); restore it, or start a new run"
-                )
+        """Go to where `state` was taken.
+
+        Raises DatasetError where the order is not the same any more, or `state` is none that `state_dict` gave.
+        """
+        if problem := self._state_problem(state):
+            raise DatasetError(
+                f"{self.name}: cannot go on where the last run stopped: {problem}; restore it, or start a new run"
+            )
         self.epoch, self.step = int(state["epoch"]), int(state["step"])
+
+    def _state_problem(self, state: object) -> str | None:
+        if not isinstance(state, Mapping):
+            return f"the loader's state must be a mapping, got a {type(state).__name__}"
+        if missing := [name for name in ("epoch", "step", "identity") if name not in state]:
+            return f"the loader's state lacks {', '.join(missing)}"
+        identity = state["identity"]
+        if not isinstance(identity, Mapping):
+            return f"the state's identity must be a mapping, got {identity!r:.40}"
+        if missing := sorted(self._identity.keys() - identity.keys()):
+            return f"the state's identity lacks {', '.join(missing)}"
+        for field, expected in identity.items():
+            if (got := self._identity.get(field)) != expected:
+                what = "its content or the filters changed" if field == "manifest" else f"{field} differs"
+                return f"{what} (expected {expected!r}, got {got!r})"
+        steps = self.steps_per_epoch
+        for name, end, allowed in (("epoch", math.inf, "from 0 on"), ("step", steps, f"from 0 to {steps - 1}")):
+            value = state[name]
+            if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= int(value) < end:
+                return f"the state's {name} must be a whole number {allowed}, got {value!r:.40}"
+        return None
 
     def batches(self) -> Iterator[Batch]:
         """Batches without end, epoch after epoch."""

@@ -7,18 +7,19 @@ lineage against the manifest, and every frame. Then the manifest alone tells whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .. import storage
 from ..progress import Progress
 from .actions import ActionSpec
-from .commits import CommitRecord, DeadLetter, committed_shards, is_committed, read_commit, shard_uri
+from .commits import CommitRecord, DeadLetter, committed_shards, read_commit
 from .config import VerifyConfig
 from .leaks import leaks
 from .manifest import read_dataset_json, read_dead_letters, read_manifest
@@ -34,8 +35,6 @@ class VerifyReport:
     """What was found."""
 
     problems: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    """What is odd but does no harm: tars without a record."""
     counts: dict[str, int] = field(default_factory=dict)
     """`shards`, `clips` and `frames` that were checked."""
 
@@ -43,8 +42,6 @@ class VerifyReport:
 def run_verify(config: VerifyConfig) -> int:
     """Print what is wrong with a dataset; 0 where nothing is, else 1."""
     report = verify(config.dataset, decode=config.decode, threads=config.threads)
-    for line in report.notes:
-        print(f"note: {line}")
     for line in report.problems[:SHOWN_PROBLEMS]:
         print(line)
     if len(report.problems) > SHOWN_PROBLEMS:
@@ -92,17 +89,25 @@ def verify(
             ticks = sum(row["frames"] for row in record.rows)
             counts.update(shards=1 if record.tar else 0, clips=len(record.rows), frames=ticks)
             progress.advance(ticks, problems=len(report.problems))
-    report.problems += tables.without_record(set(committed_shards(dataset_uri)))
+    report.problems += tables.counts()
+    tars = storage.list_files(storage.join(dataset_uri, "shards"), ".tar")  # before the records, which come after
+    committed = set(committed_shards(dataset_uri))
+    report.problems += tables.without_record(committed)
     report.problems += _unreadable_tables(dataset_uri)
     report.problems += leaks(manifest)
-    known = {shard_uri(dataset_uri, shard["name"]) for shard in content["shards"] if shard["sha256"]}
-    report.notes += [
-        f"{uri}: has no commit record, so it is not part of the dataset; its job has not ended, or it may be deleted"
-        for uri in storage.list_files(storage.join(dataset_uri, "shards"), ".tar")
-        if uri not in known and not is_committed(dataset_uri, uri.rsplit("/", 1)[1].removesuffix(".tar"))
-    ]
+    report.problems += _stray_tars(tars, tables.owners(committed))
     report.counts = dict(counts)
     return report
+
+
+def _stray_tars(tars: Sequence[str], owners: Collection[str]) -> Iterator[str]:
+    """Tars that are no shard of the dataset, and that whoever reads `shards/*.tar` would take for one."""
+    for uri in tars:
+        if uri.rsplit("/", 1)[1].removesuffix(".tar") not in owners:
+            yield (
+                f"{uri}: no commit record tells of it, so it is not part of the dataset, but other readers would take "
+                "it for a shard; run the job again where it has not ended, else delete the file"
+            )
 
 
 def _unreadable_tables(dataset_uri: str) -> Iterator[str]:
@@ -121,6 +126,8 @@ class _Tables:
         self._spec_sha256 = content["spec_sha256"]
         self._times_listed = Counter(shard["name"] for shard in content["shards"])
         self._listed = {shard["name"]: shard for shard in content["shards"]}
+        self._counts = content["counts"]
+        self._num_letters = len(letters)
         self._letters = {DeadLetter(**row) for row in letters.select(LETTER_COLUMNS).to_pylist()}
         self._manifest = sort_rows(manifest, "shard")
         names = self._manifest["shard"].to_numpy(zero_copy_only=False)
@@ -159,6 +166,24 @@ class _Tables:
                 yield from _row_differences(shard, row, own[row["key"]])
         for key in sorted(own.keys() - {row["key"] for row in record.rows}):
             yield f"{shard} / {key}: is in the manifest, but not in the commit record"
+
+    def counts(self) -> Iterator[str]:
+        """Where the counts of `dataset.json` are not those of its list of shards and the tables."""
+        expected = {
+            "shards": len(self._listed),
+            "clips": len(self._manifest),
+            "ticks": pc.sum(self._manifest["frames"]).as_py() or 0,
+            "sources": len(self._manifest["source_sha256"].unique()),
+            "dead_letters": self._num_letters,
+            "size_bytes": sum(shard["size_bytes"] for shard in self._listed.values()),
+        }
+        for name, number in expected.items():
+            if (got := self._counts.get(name)) != number:
+                yield f"dataset.json: counts.{name}: expected {number} as in the tables, got {got!r}"
+
+    def owners(self, committed: Set[str]) -> set[str]:
+        """The shards that have a tar, as far as is known: those that are not listed yet may have one."""
+        return {name for name, shard in self._listed.items() if shard["sha256"]} | set(committed - self._listed.keys())
 
     def without_record(self, committed: Collection[str]) -> Iterator[str]:
         """Shards that the tables list, but that do not exist."""

@@ -45,8 +45,16 @@ def mend_lines(lines: Sequence[Mapping[str, Any]], version: str = "") -> MendedL
     states = [_scale_gui_motion(state, GUI_SCALE.get(version, 1.0), mended) for state in states]
     states = [_escape_is_inventory(state, mended) for state in states]
     states = [_no_jumps(state, mended) for state in states]
-    states = _hotbar_keys(states, [line.get("hotbar") for line in lines], mended)
+    states = _hotbar_keys(states, [hotbar_slot(line) for line in lines], mended)
     return MendedLines(states, dict(sorted(mended.items())))
+
+
+def hotbar_slot(line: Mapping[str, Any]) -> int | None:
+    """The slot that a line says is selected, None where it says nothing. Raises ValueError for what is no slot."""
+    slot = line.get("hotbar")
+    if slot is not None and (isinstance(slot, bool) or not isinstance(slot, int)):
+        raise ValueError(f"hotbar must be a whole number, got {slot!r:.40}")
+    return slot
 
 
 def _without_strange_buttons(state: DeviceState, mended: Counter[str]) -> DeviceState:

@@ -119,3 +119,9 @@ def test_json_that_sorts_keys_keeps_the_order_of_buttons():
     for name in ("doom", "crafter", "minecraft"):
         spec = ActionSpec.load(name)
         assert ActionSpec.from_dict(json.loads(json.dumps(spec.to_dict(), sort_keys=True))) == spec
+
+
+def test_a_spec_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("name: é\n".encode("latin-1"))
+    with pytest.raises(SpecError, match=r"latin\.yaml: not YAML: 'utf-8' codec"):
+        ActionSpec.load(tmp_path / "latin.yaml")

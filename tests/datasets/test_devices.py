@@ -45,6 +45,7 @@ def test_a_line_of_vpt_s_recorder() -> None:
 def test_absent_and_null_mean_nothing_done() -> None:
     assert DeviceState.from_json('{"mouse": null, "tick": 3}') == DeviceState()
     assert DeviceState.from_json('{"mouse": {"dx": null}, "keyboard": {"keys": null}}') == DeviceState()
+    assert DeviceState.from_json('{"mouse": {"dx": -1e6}, "isGuiOpen": null}') == DeviceState(dx=-1e6)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,15 @@ def test_absent_and_null_mean_nothing_done() -> None:
         ('{"keyboard": {"keys": "key.keyboard.w"}}', "keys must be a list of str"),
         ('{"keyboard": {"keys": [{}]}}', "keys must be a list of str"),
         ('{"mouse": {"buttons": ["left"]}}', "buttons must be a list of int"),
-        ('{"mouse": {"dx": NaN}}', "dx must be a finite number"),
+        ('{"mouse": {"dx": NaN}}', "dx must be a number from -1,000,000 to 1,000,000, got nan"),
+        ('{"mouse": {"dx": 1' + "0" * 400 + "}}", "dx must be a number from -1,000,000 to 1,000,000, got 1000"),
+        ('{"mouse": {"dy": -1e300}}', "dy must be a number from -1,000,000 to 1,000,000, got -1e"),
+        ('{"mouse": {"dx": 1e15}}', "dx must be a number from"),
+        ('{"mouse": {"x": 1e300}}', "x must be a number from"),
+        ('{"mouse": {"dx": "3"}}', "dx must be a number from .*, got '3'"),
+        ('{"mouse": {}, "valid": "false"}', "valid must be true or false, got 'false'"),
+        ('{"mouse": {}, "isGuiOpen": 1}', "isGuiOpen must be true or false, got 1"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_device_state_is_not_taken_for_nothing_pressed(tmp_path: Path, line: str, reason: str) -> None:

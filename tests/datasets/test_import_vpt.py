@@ -220,6 +220,38 @@ def test_broken_segments_are_left_out_with_their_reason(tmp_path: Path, break_it
     assert outcome_of(tmp_path)["left_out_by_reason"] == {reason: 1}
 
 
+@pytest.mark.parametrize("hotbar", ["3", [1], 2.5])
+def test_one_bad_line_leaves_out_one_recording(tmp_path: Path, hotbar: object) -> None:
+    lines = [full_line(i) for i in range(FRAMES)]
+    segment(tmp_path / "in", "good", lines)
+    lines[40] |= {"hotbar": hotbar}
+    segment(tmp_path / "in", "bad", lines)
+    report = outcome_of(tmp_path)
+    assert report["recordings"] == {"left_out": 1, "imported": 1}
+    (left_out,) = report["left_out"]
+    assert (left_out["name"], left_out["reason"]) == ("bad", "bad_lines")
+    assert "bad.jsonl: line 41 is no device state: hotbar must be a whole number" in left_out["detail"]
+
+
+def test_out_in_the_source_is_refused(tmp_path: Path) -> None:
+    segment(tmp_path / "in", "s", [full_line(i) for i in range(FRAMES)])
+    before = sorted(tmp_path.rglob("*"))
+    for out in ("in", "in/out", "in/../in/deep/out"):
+        with pytest.raises(ConfigError, match=r"lies in the source .*; choose a folder outside of it"):
+            run(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / out)))
+    (tmp_path / "index.json").write_text(json.dumps({"basedir": "in", "relpaths": ["s.mp4"]}))
+    with pytest.raises(ConfigError, match=r"is where the index has .*/in/s; choose a folder of its own"):
+        run(ImportVPTConfig(source=str(tmp_path / "index.json"), out=str(tmp_path / "in")))
+    assert sorted(path for path in tmp_path.rglob("*") if path.name != "index.json") == before
+
+
+@pytest.mark.parametrize("relpaths", ["7.6/a.mp4", [], [5], {"a": 1}])
+def test_an_index_without_a_list_of_paths(tmp_path: Path, relpaths: object) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"basedir": ".", "relpaths": relpaths}))
+    with pytest.raises(ConfigError, match=r"index\.json: relpaths must be a list of one path at least, got"):
+        list_segments(str(tmp_path / "index.json"))
+
+
 def test_another_rate_is_not_minecraft_s(tmp_path: Path) -> None:
     segment(tmp_path / "in", "s", [full_line(i) for i in range(FRAMES)], rate="30")
     assert outcome_of(tmp_path)["left_out_by_reason"] == {"wrong_rate": 1}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -202,6 +203,35 @@ def test_state_of_another_order_is_refused(dataset):
     ClipLoader([dataset], batch_size=2, threads=5).load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state: state.pop("step"), "the loader's state lacks step"),
+        (dict.clear, "the loader's state lacks epoch, step, identity"),
+        (lambda state: state.update(step=-1), "step must be a whole number from 0 to 3, got -1"),
+        (lambda state: state.update(step=4), "step must be a whole number from 0 to 3, got 4"),
+        (lambda state: state.update(step=1.5), "step must be a whole number from 0 to 3, got 1.5"),
+        (lambda state: state.update(epoch=-2), "epoch must be a whole number from 0 on, got -2"),
+        (lambda state: state.update(epoch=None), "epoch must be a whole number from 0 on, got None"),
+        (lambda state: state.update(identity={}), "identity lacks batch_size, draws, drop_last, manifest, order, seed"),
+        (lambda state: state.update(identity=[]), r"identity must be a mapping, got \[\]"),
+    ],
+)
+def test_a_state_that_is_none_is_refused(dataset, change, message):
+    loader = ClipLoader([dataset], batch_size=2)
+    state = loader.state_dict()
+    change(state)
+    with pytest.raises(DatasetError, match=f"cannot go on where the last run stopped: .*{message}.*start a new run"):
+        loader.load_state_dict(state)
+    assert (loader.epoch, loader.step) == (0, 0)
+
+
+def test_datasets_may_be_paths(dataset):
+    assert ClipLoader([Path(dataset)], batch_size=2).epoch_keys(0) == ClipLoader([dataset], batch_size=2).epoch_keys(0)
+    with pytest.raises(ConfigError, match="must be a list"):
+        ClipLoader(Path(dataset), batch_size=2)
+
+
 def test_a_shard_that_changes_under_the_loader_is_an_error(tmp_path, toy_dataset):
     dataset = toy_dataset(str(tmp_path / "data"), {"train": [64, 64]})
     uri = shard_uri(dataset, "train-00000")
@@ -225,6 +255,8 @@ def test_a_shard_that_changes_under_the_loader_is_an_error(tmp_path, toy_dataset
         ({"rank": 1}, "rank must be from 0 to 0, got 1"),
         ({"ticks": 129}, "ticks must be at most 128"),
         ({"weights": [1, 2]}, "one positive number for each of 1 datasets"),
+        ({"weights": [float("nan")]}, "one positive number for each of 1 datasets"),
+        ({"weights": [float("inf")]}, "one positive number for each of 1 datasets"),
     ],
 )
 def test_settings_are_checked(dataset, options, message):

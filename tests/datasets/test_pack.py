@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +108,45 @@ def test_other_recordings_do_not_mix_into_a_dataset(tmp_path, recordings):
     pack(config(recordings / "play0", out, val_fraction=0, test_fraction=0))
     with pytest.raises(DatasetError, match="made from other recordings or options; choose another --out"):
         pack(config(recordings, out, val_fraction=0, test_fraction=0))
+
+
+@pytest.mark.parametrize("change", ["label", "group"])
+def test_other_labels_of_the_same_videos_do_not_mix_into_a_dataset(tmp_path, recordings, change):
+    shutil.copytree(recordings, tmp_path / "play")
+    settings = config(tmp_path / "play", tmp_path / "data", val_fraction=0, test_fraction=0)
+    pack(settings)
+    assert pack(settings) == 0
+    path = tmp_path / "play" / ("play0.jsonl" if change == "label" else "play0.meta.json")
+    text = path.read_text()
+    path.write_text(text.replace('"key.keyboard.w"', '"key.keyboard.s"') if change == "label" else '{"group": "other"}')
+    with pytest.raises(DatasetError, match="made from other recordings or options; choose another --out"):
+        pack(settings)
+    path.write_text(text)
+    assert pack(settings) == 0
+
+
+def test_what_of_the_meta_file_decides_nothing_may_change(tmp_path, recordings):
+    shutil.copytree(recordings, tmp_path / "play")
+    settings = config(tmp_path / "play", tmp_path / "data")
+    pack(settings)
+    (tmp_path / "play" / "play0.meta.json").write_text('{"player": "renamed"}')
+    assert pack(settings) == 0
+
+
+def test_folders_whose_names_are_no_text(tmp_path, recordings):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/nonutf\xff\xfe"))
+    try:
+        shutil.copytree(recordings, folder)
+    except OSError:
+        pytest.skip("this disk takes no such names")
+    for out in (tmp_path / "data", folder, folder / "data"):
+        assert pack(config(folder, out)) == 0
+        assert verify(str(out)).problems == []
+        uri = read_manifest(str(out))["source_uri"][0].as_py()
+        assert uri.startswith(f"file://{tmp_path}/nonutf%FF%FE/play")
+        assert storage.local_path(uri).is_file()
+        assert read_dataset_json(str(out))["options"]["recordings"] == [f"file://{tmp_path}/nonutf%FF%FE"]
+    assert read_dataset_json(str(folder))["name"] == "nonutf\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
 
 
 def test_both_phases(tmp_path, recordings):

@@ -95,6 +95,21 @@ def test_the_loaders_recipe(dataset, tmp_path):
     )
 
 
+def test_the_cards_webdataset_lines_read_a_dataset_without_a_first_shard(toy_dataset, toy_spec, toy_clip, tmp_path):
+    out = str(tmp_path / "data")
+    with ShardWriter(out, "val-00000", toy_spec) as writer:
+        writer.drop("menu", 90)
+        writer.commit()
+    with ShardWriter(out, "val-00001", toy_spec) as writer:
+        writer.add(toy_clip(1, 0, 64, split="val"))
+        writer.commit()
+    compact(out, DatasetInfo(name="Toy", spec=toy_spec))
+    card = (tmp_path / "data" / "README.md").read_text(encoding="utf-8").replace("PATH", out)
+    (snippet,) = re.findall(r"^import glob, webdataset.*?\.\.\.$", card, re.DOTALL | re.MULTILINE)
+    assert run(snippet.replace("...", 'print(sample["__key__"])'), tmp_path).split() == ["000000000001-000000000"]
+    assert 'batch_size=8, split="val"' in card
+
+
 @pytest.fixture
 def no_axes(tmp_path):
     """A dataset of Crafter, whose arrays of the camera have no columns."""

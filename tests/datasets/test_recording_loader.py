@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +102,21 @@ def test_a_stream_hands_out_rising_ticks_once(folder, spec):
         stream.take(90, out)
     with pytest.raises(RecordingError, match="ends at tick 150"):
         stream.take(95, out)
+
+
+def test_paths_and_open_recordings(folder, spec):
+    loader = RecordingLoader([Path(folder) / "play1", Recording.open(f"{folder}/play3")], spec, batch_size=1)
+    assert sorted(recording.name for recording in loader.recordings) == ["play1", "play3"]
+
+
+def test_state_of_other_labels_is_refused(folder, spec, tmp_path):
+    for suffix in (".mp4", ".jsonl"):
+        shutil.copy(f"{folder}/play3{suffix}", tmp_path)
+    state = RecordingLoader([str(tmp_path)], spec, batch_size=1, ticks=32).state_dict()
+    lines = (tmp_path / "play3.jsonl").read_text()
+    (tmp_path / "play3.jsonl").write_text(lines.replace("key.keyboard.w", "key.keyboard.s"))
+    with pytest.raises(DatasetError, match="its content or the filters changed"):
+        RecordingLoader([str(tmp_path)], spec, batch_size=1, ticks=32).load_state_dict(state)
 
 
 def test_mistakes(folder, spec):

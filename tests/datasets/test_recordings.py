@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -127,6 +128,26 @@ def test_frames_and_lines_must_match(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text("\n".join(lines[:-1]) + "\n")
     with pytest.raises(RecordingError, match="20 frames in the mp4 but 19 lines"):
         Recording.open(tmp_path / "r")
+
+
+@pytest.mark.parametrize("content", [b"{nope", b"", b"\xff\xfe\x00", b"[1, 2]", b"[" * 100_000])
+def test_a_damaged_meta_file(tmp_path: Path, content: bytes) -> None:
+    record(tmp_path / "r", frames=20)
+    (tmp_path / "r.meta.json").write_bytes(content)
+    with pytest.raises(RecordingError, match=r"r\.meta\.json: is damaged \(.*\); mend it, or delete it"):
+        Recording.open(tmp_path / "r")
+    (tmp_path / "r.meta.json").unlink()
+    assert Recording.open(tmp_path / "r").meta == {}
+
+
+def test_labels_have_a_hash_of_their_own(tmp_path: Path) -> None:
+    before = record(tmp_path / "r", frames=20)
+    lines = (tmp_path / "r.jsonl").read_text()
+    assert before.labels_sha256 == hashlib.sha256(lines.encode()).hexdigest()
+    (tmp_path / "r.jsonl").write_text(lines.replace('"dx":3', '"dx":4'))
+    after = Recording.open(tmp_path / "r")
+    assert after.sha256 == before.sha256
+    assert after.labels_sha256 != before.labels_sha256
 
 
 def test_a_file_cut_short_is_no_recording(tmp_path: Path) -> None:

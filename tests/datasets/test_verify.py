@@ -14,6 +14,7 @@ from vidact.datasets.commits import DeadLetter, commit_uri, read_commit, shard_u
 from vidact.datasets.config import VerifyConfig
 from vidact.datasets.dataset_info import DatasetInfo
 from vidact.datasets.leaks import leaks
+from vidact.datasets.loader import ClipLoader
 from vidact.datasets.manifest import compact, read_dataset_json
 from vidact.datasets.parquet_tables import parquet_bytes
 from vidact.datasets.shard_checks import sample_problems
@@ -29,7 +30,7 @@ def dataset(tmp_path, toy_dataset):
 
 def test_a_whole_dataset_passes(dataset, capsys):
     report = verify(dataset)
-    assert (report.problems, report.notes) == ([], [])
+    assert report.problems == []
     assert report.counts == {"shards": 3, "clips": 6, "frames": 298}
     assert run_verify(VerifyConfig(dataset=dataset)) == 0
     assert "checked 3 shards, 6 clips, 298 frames: 0 problems" in capsys.readouterr().out
@@ -61,9 +62,51 @@ def test_a_missing_shard_and_a_foreign_one(dataset):
     storage.write_atomic(shard_uri(dataset, "train-00009"), storage.read_bytes(shard_uri(dataset, "train-00001")))
     storage.remove(shard_uri(dataset, "train-00001"))
     report = verify(dataset)
-    assert len(report.problems) == 1
-    assert "train-00001.tar is missing" in report.problems[0]
-    assert "train-00009.tar: has no commit record" in report.notes[0]
+    missing, foreign = report.problems
+    assert "train-00001.tar is missing" in missing
+    assert re.search("train-00009.tar: no commit record tells of it.*other readers would take it for a shard", foreign)
+
+
+def test_a_tar_of_a_shard_in_which_nothing_was_kept(dataset, toy_spec):
+    with ShardWriter(dataset, "train-00002", toy_spec) as writer:
+        writer.drop("menu", 90)
+        writer.commit()
+    compact(dataset, DatasetInfo(name="Toy", spec=toy_spec))
+    assert verify(dataset).problems == []
+    storage.write_atomic(shard_uri(dataset, "train-00002"), storage.read_bytes(shard_uri(dataset, "train-00001")))
+    (problem,) = verify(dataset).problems
+    assert "train-00002.tar: no commit record tells of it" in problem
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("shards", 3), ("clips", 6), ("ticks", 298), ("sources", 4), ("dead_letters", 0)]
+)
+def test_wrong_counts(dataset, name, expected):
+    content = read_dataset_json(dataset)
+    content["counts"][name] = 77
+    storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
+    assert verify(dataset, shards=()).problems == [
+        f"dataset.json: counts.{name}: expected {expected} as in the tables, got 77"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"shards": 5}, "shards must be a list, got 5"),
+        ({"shards": [{}]}, r"shards\[0\] lacks name, size_bytes, sha256"),
+        ({"shards": [7]}, r"shards\[0\] must be an object, got 7"),
+        ({"spec": 5}, "spec must be an object, got 5"),
+        ({"spec": {}}, r"action spec '\?' is malformed"),
+        ({"counts": []}, r"counts must be an object, got \[\]"),
+    ],
+)
+def test_a_dataset_json_of_other_types(dataset, part, message):
+    content = read_dataset_json(dataset) | part
+    storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
+    for read in (verify, lambda uri: ClipLoader([uri], batch_size=1)):
+        with pytest.raises(DatasetError, match=rf"{re.escape(dataset)}/dataset\.json: {message}"):
+            read(dataset)
 
 
 def test_other_tables(dataset):
