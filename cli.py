@@ -7,6 +7,7 @@ loads neither torch nor Beam. The order of the functions here is the order of th
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
 import signal
@@ -367,6 +368,8 @@ def run(argv: list[str]) -> int:
     """Run the verb in `argv`; the exit code. What a user can cause is printed without a traceback."""
     _quieten_libraries()
     signal.signal(signal.SIGTERM, _terminate)  # a scheduler's polite stop is an interruption like Ctrl-C
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     if "--plain" in argv:
         argv = [word for word in argv if word != "--plain"]
         os.environ["VIDACT_PLAIN"] = "1"  # read by `progress`, here and in the processes that a verb starts

@@ -26,6 +26,7 @@ from .metrics import Labelling, Truth
 
 STRETCH_TICKS = 140  # 8 seconds at 17.5 Hz: single presses are still to be seen
 STRIP_FRAMES = 10
+ENOUGH_TICKS = 20  # fewer say nothing about a share
 TRUE, SAID, WRONG = "#22313f", "#2b7bba", "#d1495b"
 BASELINE_COLOURS = {"always_released": "#c9c9c9", "rates": "#e3b76f", "frame_difference": "#9a8fc0"}
 BASELINE_NAMES = {
@@ -158,14 +159,17 @@ def reliability(result: dict[str, Any]) -> Figure:
     for ax in (whole, single):
         ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=1, ls="--")
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    share = np.asarray(curve["ticks"]) / max(sum(curve["ticks"]), 1)
-    whole.plot(curve["confidence"], curve["right"], color=SAID, lw=1.5)
-    whole.scatter(curve["confidence"], curve["right"], s=12 + 500 * share, color=SAID, alpha=0.6, lw=0)
-    whole.set(title="Whole label of a tick", xlabel="confidence", ylabel="share that is right")
-    whole.text(0.03, 0.93, f"ECE {_text(confidence['ece'])}, AUROC {_text(confidence['auroc'])}")
+    said, right, ticks = (np.asarray(curve[name], float) for name in ("confidence", "right", "ticks"))
+    some = ticks >= ENOUGH_TICKS
+    whole.plot(said[some], right[some], color=SAID, lw=1.5)
+    whole.scatter(said[some], right[some], s=12 + 500 * ticks[some] / ticks.sum(), color=SAID, alpha=0.6, lw=0)
+    whole.set(title="Whole label of a tick", xlabel="confidence (large dots: many ticks)", ylabel="share that is right")
+    before = result["before_calibration"]["confidence"]["ece"]
+    whole.text(0.03, 0.93, f"ECE {_text(confidence['ece'])} ({_text(before)} uncalibrated)")
+    whole.text(0.03, 0.87, f"AUROC {_text(confidence['auroc'])}")
     for name, rows in result["button_reliability"].items():
         count, probability, so = np.asarray(rows).T
-        some = count >= 20  # fewer ticks say nothing about a share
+        some = count >= ENOUGH_TICKS
         single.plot(probability[some] / count[some], so[some] / count[some], marker="o", ms=3, lw=1, label=name)
     single.set(title="Each button", xlabel="probability that it is held", ylabel="share that is held")
     single.legend(fontsize=8, frameon=False, loc="upper left")
@@ -173,7 +177,7 @@ def reliability(result: dict[str, Any]) -> Figure:
     risk.plot(curve["kept"], curve["wrong"], color=SAID, lw=1.8, label="surest first")
     if confidence["error"] is not None:
         risk.axhline(confidence["error"], color="#bbbbbb", ls="--", lw=1, label="in random order")
-    risk.set(xlim=(0, 1), title="What is left of the errors", xlabel="share of ticks kept")
+    risk.set(xlim=(0, 1), title="Errors among the surest ticks", xlabel="share of ticks kept, the surest ones")
     risk.set_ylim(bottom=0)
     risk.set_ylabel("share of them with any error")
     risk.legend(frameon=False)
