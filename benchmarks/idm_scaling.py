@@ -102,7 +102,7 @@ class Study:
 
         def sums() -> list[dict[str, Sums]]:
             checkpoint = train()
-            config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out="")
+            config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out=str(self.work))
             return [one.sums for one in judge(load_idm(checkpoint), recordings, config)]
 
         return self.kept(name, recordings, sums)
@@ -228,7 +228,7 @@ ROWS = {
 
 def figures(judged: list[Judged], by: str) -> dict[str, Any]:
     """The figures of one row, with intervals, and what it gains on each baseline."""
-    config = EvalIDMConfig(checkpoint="", recordings=("",), out="", resample=by)  # type: ignore[arg-type]
+    config = EvalIDMConfig(checkpoint="", recordings=("",), out=".", resample=by)  # type: ignore[arg-type]
     found = report(judged, ActionSpec.load("doom"), config)
     return {
         **{name: found[name] for name in SHOWN},
