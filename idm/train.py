@@ -59,13 +59,23 @@ def train_idm(config: TrainIDMConfig) -> int:
     first = first_checkpoint(config, spec)
     for line in spec_doubts([*train_recordings, *val_recordings], spec):
         log(line)
-    Mirror.of(config.augment, spec)  # what is wrong with it shows before an hour of decoding
+    # What is wrong shows before an hour of decoding.
+    Mirror.of(config.augment, spec)
+    if not any(recording.actions(spec).valid.any() for recording in val_recordings):
+        raise RecordingError("val: the validation recordings have no tick with a valid label: nothing to calibrate on")
     limit = round(60 * config.data_minutes * spec.tick_hz) or None
     train_recordings = enough(train_recordings, spec, limit)
     group = Group(config.device)
     if group.device.type == "cpu":
         cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
+    run = identity(config, spec, train_recordings, val_recordings, group.size)
+    run["init"] = first.sha256 if first else ""
+    if is_trained(out, run):
+        if group.leads:
+            log(f"{out} is trained already: the same settings and play")
+        group.leave()
+        return 0
     cache = Path(config.cache) if config.cache else out / "cache"
     if group.leads:
         log(f"{len(train_recordings)} recordings to train on, {len(val_recordings)} to tune and calibrate on")
@@ -73,12 +83,6 @@ def train_idm(config: TrainIDMConfig) -> int:
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
-    if not any(track.valid.any() for track in val_tracks):
-        raise RecordingError("val: the validation recordings have no tick with a valid label: nothing to calibrate on")
-    run = identity(config, spec, tracks, val_tracks, group.size) | {"init": first.sha256 if first else ""}
-    if is_trained(out, run):
-        log(f"{out} is trained already: the same settings and play")
-        return 0
     trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first, run=run)
     trainer.run()
     group.leave()
@@ -398,26 +402,20 @@ def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> np.ndarray:
 
 
 def identity(
-    config: TrainIDMConfig, spec: ActionSpec, tracks: Sequence[Track], val_tracks: Sequence[Track], processes: int
+    config: TrainIDMConfig, spec: ActionSpec, data: Sequence[Recording], val: Sequence[Recording], processes: int
 ) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
     settings = asdict(config)
     for name in ("out", "cache", "data", "val", "snapshot_minutes", "eval_minutes", "log_every", "workers"):
         settings.pop(name)
     settings["batches_a_step"] = settings.pop("accumulate") * processes
-    play = {"recordings": _digest_of(tracks), "validation": _digest_of(val_tracks)}
-    return plain_run({**settings, "spec": spec.sha256, **play})
+    return plain_run({**settings, "spec": spec.sha256, "recordings": _digest_of(data), "validation": _digest_of(val)})
 
 
-def _digest_of(tracks: Sequence[Track]) -> str:
+def _digest_of(recordings: Sequence[Recording]) -> str:
     """Of videos and labels, whatever their order."""
-    lines = []
-    for track in tracks:
-        digest = hashlib.sha256(track.recording.encode())
-        for part in (track.buttons, track.camera, track.valid):
-            digest.update(np.ascontiguousarray(part).data)
-        lines.append(digest.hexdigest())
-    return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+    each = sorted(f"{recording.sha256} {recording.labels_sha256}" for recording in recordings)
+    return hashlib.sha256("\n".join(each).encode()).hexdigest()
 
 
 def is_trained(out: Path, run: dict[str, Any]) -> bool:
