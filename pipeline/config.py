@@ -78,9 +78,10 @@ class FilterConfig:
     cut_histogram: float = 0.6
     """Least distance of the two colour histograms (0 the same, 1 nothing in common) at a scene cut: a fast turn changes
     every pixel but keeps most of the colours."""
-    cut_likeness: float = 0.2
-    """Largest correlation of the two pictures' local contrast, at whatever shift fits best, at a scene cut: a flash of
-    colour over the whole screen keeps what is to be seen there. All three must hold."""
+    cut_likeness: float = 5.5
+    """Largest likeness of the two pictures at a scene cut: how far the correlation of their local contrast stands out at
+    the shift that fits best, in standard deviations over all shifts. A flash of colour over the whole screen keeps what
+    is to be seen there. All three must hold."""
     frozen_difference: float = 4.0
     """Two neighbouring ticks show the same picture when no block (8 x 8 of them) differs by this mean (levels of 255).
     It forgives what a codec's key frames change, but not a moving number in a status bar."""
@@ -92,7 +93,7 @@ class FilterConfig:
     def __post_init__(self) -> None:
         _require(0 <= self.cut_difference <= 255, "filter.cut_difference", self.cut_difference, "within 0..255")
         _require(0 <= self.cut_histogram <= 1, "filter.cut_histogram", self.cut_histogram, "within 0..1")
-        _require(0 <= self.cut_likeness <= 1, "filter.cut_likeness", self.cut_likeness, "within 0..1")
+        _require(0 <= self.cut_likeness <= 100, "filter.cut_likeness", self.cut_likeness, "within 0..100")
         _require(0 <= self.frozen_difference <= 255, "filter.frozen_difference", self.frozen_difference, "0..255")
         _require(2 <= self.frozen_ticks <= 1024, "filter.frozen_ticks", self.frozen_ticks, "within 2..1024")
         _require(0 <= self.black_level <= 255, "filter.black_level", self.black_level, "within 0..255")
