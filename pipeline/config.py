@@ -79,9 +79,9 @@ class FilterConfig:
     """Least distance of the two colour histograms (0 the same, 1 nothing in common) at a scene cut: a fast turn changes
     every pixel but keeps most of the colours."""
     cut_likeness: float = 5.5
-    """Largest likeness of the two pictures at a scene cut: how far the correlation of their local contrast stands out at
-    the shift that fits best, in standard deviations over all shifts. A flash of colour over the whole screen keeps what
-    is to be seen there. All three must hold."""
+    """Largest likeness of the two pictures at a scene cut: how far the correlation of their local contrast stands out
+    at the shift that fits best, in standard deviations over all shifts. A flash of colour over the whole screen keeps
+    what is to be seen there. All three must hold."""
     frozen_difference: float = 4.0
     """Two neighbouring ticks show the same picture when no block (8 x 8 of them) differs by this mean (levels of 255).
     It forgives what a codec's key frames change, but not a moving number in a status bar."""
