@@ -180,6 +180,11 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
     return [Recording.open(stem) for stem in sorted(stems)]
 
 
+def unique(recordings: Sequence[Recording]) -> list[Recording]:
+    """Each play once, however many names it was given by."""
+    return list({recording.sha256: recording for recording in recordings}.values())
+
+
 def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
     """The action spec to read recordings under: `chosen`, else the one that their meta files name, else Doom's.
 
@@ -194,6 +199,12 @@ def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
     if not chosen and len(named) > 1:
         raise RecordingError(f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec")
     return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
+
+
+def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
+    """Whether they were made for another spec than they are read under."""
+    others = sorted({str(one.meta["spec"]) for one in recordings if one.meta.get("spec", spec.name) != spec.name})
+    return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"] if others else []
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

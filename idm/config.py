@@ -179,8 +179,14 @@ PRESETS: dict[str, IDMConfig] = {
 
 
 AUGMENTED_MOST = {
-    **{"hue": 0.5, "saturation": 1.0, "brightness": 1.0, "contrast": 1.0},
-    **{"rotation_deg": 45.0, "scale": 0.5, "shear_deg": 45.0, "translation_px": 64.0},
+    "hue": 0.5,
+    "saturation": 1.0,
+    "brightness": 1.0,
+    "contrast": 1.0,
+    "rotation_deg": 45.0,
+    "scale": 0.5,
+    "shear_deg": 45.0,
+    "translation_px": 64.0,
 }
 
 
@@ -313,7 +319,8 @@ class TrainIDMConfig:
             _require(0 < getattr(self, name) < math.inf, name, "above 0", getattr(self, name))
         for name in ("learning_rate", "weight_decay"):
             _require(0 <= getattr(self, name) < math.inf, name, "at least 0", getattr(self, name))
-        _require(self.steps >= 0 and self.warmup_steps >= 0, "steps and warmup_steps", "at least 0", self.steps)
+        for name in ("steps", "warmup_steps"):
+            _require(getattr(self, name) >= 0, name, "at least 0", getattr(self, name))
         _require(0 <= self.seed < 1 << 63, "seed", "within 0..2^63-1", self.seed)
         for name in ("rare_balance", "decay_from", "ema_decay"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))

@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
-from ..datasets.recordings import Recording, find_recordings
-from ..errors import ConfigError, RecordingError
+from ..datasets.recordings import Recording, find_recordings, spec_doubts, unique
+from ..errors import RecordingError
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
@@ -60,10 +60,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
         raise RecordingError("no tick of these recordings has a valid label: nothing to measure by")
     for line in doubts(checkpoint, recordings, spec):
         log(line)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out: {out} cannot be made: {error.strerror}") from error
+    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made shows before the labelling
     judged = judge(checkpoint, recordings, config)
     play = [(one.recording, *one.play) for one in judged]
     result = report(judged, spec, config)
@@ -82,11 +79,6 @@ def eval_idm(config: EvalIDMConfig) -> int:
     return 0
 
 
-def unique(recordings: Sequence[Recording]) -> list[Recording]:
-    """Each play once, however many names it was given by."""
-    return list({recording.sha256: recording for recording in recordings}.values())
-
-
 def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
     """What the user should know before he believes the figures."""
     with checkpoint.config_read():
@@ -100,12 +92,6 @@ def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: Action
             "tuned on: these figures say nothing of other play"
         )
     return lines
-
-
-def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
-    """Whether they were made for another spec than they are read under."""
-    others = sorted({str(one.meta["spec"]) for one in recordings if one.meta.get("spec", spec.name) != spec.name})
-    return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"] if others else []
 
 
 def truth_of(recording: Recording, spec: ActionSpec) -> Truth:

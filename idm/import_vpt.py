@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from ..datasets.actions import ActionSpec
-from ..datasets.recordings import find_recordings
+from ..datasets.recordings import find_recordings, unique
 from ..errors import CheckpointError, ConfigError
 from ..networks.checkpoints import save_checkpoint
 from ..progress import log
@@ -87,8 +87,7 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
         model.load_state_dict(ours)
         runner = WindowRunner(model.to(device).eval(), resolve_precision("auto", device))
         with tempfile.TemporaryDirectory(prefix="vidact-import-") as cache:
-            recordings = {recording.sha256: recording for recording in find_recordings(config.play)}  # each once
-            tracks = open_tracks(list(recordings.values()), spec, Path(cache), phases=False)
+            tracks = open_tracks(unique(find_recordings(config.play)), spec, Path(cache), phases=False)
             calibration, figures = calibrate(runner, spec, tracks, np.ones(spec.num_buttons))
             tensors, baselines = fit_baselines(tracks, spec)
         extra = {

@@ -24,7 +24,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from ..datasets.actions import ActionSpec
-from ..datasets.recordings import Recording, find_recordings, spec_of
+from ..datasets.recordings import Recording, find_recordings, spec_doubts, spec_of
 from ..errors import ConfigError, RecordingError
 from ..networks.checkpoints import CONFIG_FILE, Checkpoint, save_checkpoint
 from ..progress import Progress, log
@@ -35,12 +35,11 @@ from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
 from ..training.parallel import Group
 from ..training.precision import autocast, resolve_precision
-from ..training.resume import Snapshots, plain_run
+from ..training.resume import Snapshots, differing, plain_run
 from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
 from .config import PRESETS, IDMConfig, TrainIDMConfig
-from .evaluate import spec_doubts
 from .finish import calibrate, fit_baselines, load_network
 from .frame_cache import Track, open_tracks, remove_cache
 from .loss import FactoredLoss, LossParts, positive_weights
@@ -69,8 +68,7 @@ def train_idm(config: TrainIDMConfig) -> int:
     if group.device.type == "cpu":
         cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
-    run = identity(config, spec, train_recordings, val_recordings, group.size)
-    run["init"] = first.sha256 if first else ""
+    run = identity(config, spec, train_recordings, val_recordings, first=first, processes=group.size)
     if is_trained(out, run):
         if group.leads:
             log(f"{out} is trained already: the same settings and play")
@@ -238,7 +236,6 @@ class Trainer:
         self.schedule = Schedule(peak=peak, warmup_steps=config.warmup_steps, decay_from=config.decay_from)
         self.budget = Budget(steps=config.steps) if config.steps else Budget(minutes=config.minutes)
         self.step = 0
-        self.goes_on = first is not None
         self.snapshots = Snapshots(Path(config.out) / "snapshots", run=run)
 
     def run(self) -> None:
@@ -247,7 +244,7 @@ class Trainer:
         if self.group.leads:
             settings = yaml.safe_dump(to_plain(self.config), sort_keys=False)
             (Path(self.config.out) / SETTINGS_FILE).write_text(settings, encoding="utf-8")
-            if self.goes_on and not self.step:
+            if self.config.init and not self.step:
                 shown = ", ".join(f"{name} {x:.3f}" for name, x in self.validate().items() if x is not None)
                 log(f"Going on from {self.config.init}: {shown}")
         metrics = MetricsLog(self.config.out, resume_step=self.step) if self.group.leads else None
@@ -402,14 +399,21 @@ def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> np.ndarray:
 
 
 def identity(
-    config: TrainIDMConfig, spec: ActionSpec, data: Sequence[Recording], val: Sequence[Recording], processes: int
+    config: TrainIDMConfig,
+    spec: ActionSpec,
+    data: Sequence[Recording],
+    val: Sequence[Recording],
+    *,
+    first: Checkpoint | None,
+    processes: int,
 ) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
     settings = asdict(config)
     for name in ("out", "cache", "data", "val", "snapshot_minutes", "eval_minutes", "log_every", "workers"):
         settings.pop(name)
     settings["batches_a_step"] = settings.pop("accumulate") * processes
-    return plain_run({**settings, "spec": spec.sha256, "recordings": _digest_of(data), "validation": _digest_of(val)})
+    settings |= {"spec": spec.sha256, "init": first.sha256 if first else ""}
+    return plain_run({**settings, "recordings": _digest_of(data), "validation": _digest_of(val)})
 
 
 def _digest_of(recordings: Sequence[Recording]) -> str:
@@ -427,9 +431,8 @@ def is_trained(out: Path, run: dict[str, Any]) -> bool:
     except (ValueError, AttributeError):
         other = {}
     if other != run:
-        names = sorted(name for name in run if other.get(name) != run[name])
         raise ConfigError(
-            f"out: {out} holds an IDM of other settings or play ({', '.join(names[:3])}); "
+            f"out: {out} holds an IDM of other settings or play ({', '.join(differing(other, run)[:3])}); "
             "give another --out, or remove it first"
         )
     return True

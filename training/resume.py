@@ -39,6 +39,11 @@ def plain_run(run: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(run, default=str, sort_keys=True))
 
 
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """What two runs differ in, by name."""
+    return sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+
+
 class Snapshots:
     """The snapshots of one run.
 
@@ -116,8 +121,7 @@ class Snapshots:
     def _require_same_run(self, other: Mapping[str, Any], folder: Path) -> None:
         if other == self.run:
             return
-        keys = sorted(key for key in other.keys() | self.run.keys() if other.get(key) != self.run.get(key))
-        key = keys[0]
+        key = differing(other, self.run)[0]
         raise CheckpointError(
             f"{folder} is a snapshot of a run with another '{key}': {other.get(key)!r}, now {self.run.get(key)!r}. "
             f"Use the settings of that run, another --out, or remove {self.folder} to start afresh"
