@@ -8,6 +8,7 @@ it runs in a thread of a worker process and hands its tics over one by one. Layo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -136,17 +137,21 @@ def replay(wad: Path, demo: str, *, view: int, size: tuple[int, int]) -> Iterato
         ]
         (Path(folder) / "engine.cfg").write_text(_CONFIG, encoding="ascii")
         engine = threading.Thread(target=_run, args=(arguments, view, size, tics, log), daemon=True)
-        engine.start()
-        while True:
+
+        def following() -> DemoTic | str:
             try:
-                item = tics.get(timeout=_SILENCE_S)
+                return tics.get(timeout=_SILENCE_S)
             except queue.Empty:
                 raise RecordingError(f"{wad.name} {demo}: the engine is silent; its log ends: {_tail(log)}") from None
-            if isinstance(item, str):
-                if item:
-                    raise RecordingError(f"{wad.name} {demo}: {item}; the engine's log ends: {_tail(log)}")
-                return
+
+        with contextlib.chdir(folder):  # as it starts, the engine makes a folder for saved games where it stands
+            engine.start()
+            item = following()
+        while not isinstance(item, str):
             yield item
+            item = following()
+        if item:
+            raise RecordingError(f"{wad.name} {demo}: {item}; the engine's log ends: {_tail(log)}")
 
 
 def _tail(log: Path) -> str:

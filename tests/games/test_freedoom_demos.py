@@ -100,13 +100,15 @@ def test_a_missing_engine_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 @pytest.mark.soak
-def test_a_replay_belongs_to_its_commands(tmp_path: Path) -> None:
+def test_a_replay_belongs_to_its_commands(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     need_vizdoom()
     if find_spec("cydoomgeneric") is None:
         pytest.skip("cydoomgeneric is not installed")
-    config = RecordFreedoomDemosConfig(out=str(tmp_path), demos="MAP03", width=320, height=200, jobs=1)
+    monkeypatch.chdir(tmp_path)
+    config = RecordFreedoomDemosConfig(out="people", demos="MAP03", width=320, height=200, jobs=1)
     assert record_freedoom_demos(config) == 0
-    (recording,) = find_recordings([str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["people"]  # the engine leaves nothing beside
+    (recording,) = find_recordings(["people"])
     assert recording.num_frames == 2662  # the first picture is that of tic 3
     assert recording.meta["group"] == "freedoom2-DEMO1"
     states, track = recording.states, read_track(recording.stem)
