@@ -58,6 +58,7 @@ RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
 TICKS_A_STEP = 384  # of the IDM's training by default
+SIDESTEP = 1.04  # in the plot, so that points of the same minutes do not hide each other
 SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
 PLAY = {
     "play": ("doom", "--maps", "train", "--minutes", "100", "--chunk-minutes", "0.7", "--seed", "100"),
@@ -258,11 +259,11 @@ def draw(rows: dict[str, Any]) -> None:
         for axis, (title, name) in zip(
             axes, (("macro F1, common buttons", "macro_f1_common"), ("yaw R²", "mouse_r2.yaw")), strict=True
         ):
-            for label, (colour, points) in kinds.items():
+            for number, (label, (colour, points)) in enumerate(kinds.items()):
                 some = sorted((minutes, rows["rows"][row]) for row, minutes in points if row in rows["rows"])
                 if not some:
                     continue
-                x = [minutes for minutes, _ in some]
+                x = [minutes * SIDESTEP ** (number - len(kinds) // 2) for minutes, _ in some]
                 y = [one["mouse_r2"]["yaw"] if name == "mouse_r2.yaw" else one[name] for _, one in some]
                 low, high = zip(*(one["ci95"][name] for _, one in some), strict=True)
                 axis.errorbar(

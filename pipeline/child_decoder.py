@@ -25,6 +25,7 @@ from ..errors import VideoError
 from .config import DecoderConfig
 from .decode import VideoFacts
 from .decoder_child import SLOTS
+from .settings import ONE_THREAD
 from .stall import StallClock
 
 ENTRY = (sys.executable, "-m", "vidact.pipeline.decoder_child")
@@ -159,7 +160,7 @@ class _Child:
                     stdout=subprocess.DEVNULL,
                     stderr=self._errors,
                     pass_fds=fds,
-                    env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                    env=os.environ | ONE_THREAD,
                 )
             finally:
                 os.close(reply_end)

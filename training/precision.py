@@ -18,8 +18,10 @@ def pick_device(name: str = "auto") -> torch.device:
             device = torch.device(name)
         except RuntimeError as error:
             raise ConfigError(f"device must be cpu, cuda, cuda:1 … or auto, got {name!r}") from error
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise ConfigError(f"device: {name} is asked for, but torch finds no GPU here")
+        try:
+            torch.zeros(1, device=device).item()  # torch also has names for devices that hold no numbers
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise ConfigError(f"device: {name} is asked for, but torch finds none here to compute on") from error
         return device
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

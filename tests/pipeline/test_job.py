@@ -163,7 +163,7 @@ def test_a_gpu_that_is_not_there(videos: Path, idm: str, tmp_path: Path, plain_l
 
     if torch.cuda.is_available():
         pytest.skip("there is one")
-    with pytest.raises(ConfigError, match="torch finds no GPU here"):
+    with pytest.raises(ConfigError, match="torch finds none here"):
         run_label(config(videos, idm, tmp_path / "data", device="cuda"))
     assert not (tmp_path / "data").exists()
 

@@ -6,10 +6,11 @@ import math
 import pytest
 import torch
 from torch import nn
+from vidact.errors import ConfigError
 from vidact.training.ema import EMA
 from vidact.training.guards import DivergedError, FiniteGuard, clip_gradients
 from vidact.training.log import MetricsLog, read_metrics
-from vidact.training.precision import resolve_precision
+from vidact.training.precision import pick_device, resolve_precision
 
 
 def test_average_by_hand():
@@ -73,3 +74,9 @@ def test_precision_can_be_forced():
     cpu = torch.device("cpu")
     assert resolve_precision("float32", cpu) == torch.float32
     assert resolve_precision("bfloat16", cpu) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("name", "reason"), [("nonsense", "device must be"), ("meta", "finds none here")])
+def test_a_device_that_cannot_compute_is_refused(name: str, reason: str):
+    with pytest.raises(ConfigError, match=reason):
+        pick_device(name)
