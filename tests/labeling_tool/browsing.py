@@ -42,6 +42,12 @@ def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None
     page.goto(url)
     page.locator("article", has_text=project).get_by_role("button").click()
     page.wait_for_selector(kind)
+    listening(page)
+
+
+def listening(page: Any) -> None:
+    """Wait until the screen that is shown takes keys: its handlers are set after it has been painted."""
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
 
 def saved(page: Any, count: int, timeout_s: float = 60.0) -> None:
