@@ -41,12 +41,12 @@ def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None
     """Press the project's button and wait for its screen."""
     page.goto(url)
     page.locator("article", has_text=project).get_by_role("button").click()
-    page.wait_for_selector(kind)
-    listening(page)
+    listening(page, kind)
 
 
-def listening(page: Any) -> None:
-    """Wait until the screen that is shown takes keys: its handlers are set after it has been painted."""
+def listening(page: Any, screen: str = ".review") -> None:
+    """Wait for a screen until it takes keys: its handlers are set after it has been painted."""
+    page.wait_for_selector(screen)
     page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
 
 

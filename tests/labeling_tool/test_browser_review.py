@@ -11,7 +11,17 @@ from typing import Any
 import pytest
 
 from tests.labeling_tool import barcodes
-from tests.labeling_tool.browsing import code, frame, frame_and_code, looked_at, saved, sign_in, start_work, until
+from tests.labeling_tool.browsing import (
+    code,
+    frame,
+    frame_and_code,
+    listening,
+    looked_at,
+    saved,
+    sign_in,
+    start_work,
+    until,
+)
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.datasets import make_dataset
 from tests.labeling_tool.running import PASSWORD, Script, Server
@@ -114,7 +124,7 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
         if page.evaluate("document.activeElement.textContent") == "Start":
             break
     press(page, "Enter")
-    page.wait_for_selector(".review")
+    listening(page)
     first_task = page.get_attribute(".review", "data-task")
     press(page, "Home", "6", "ArrowRight", "6")  # attack in frames 0 and 1
     press(page, "i", "PageDown", "o", "3")  # left in frames 1 to 11
@@ -127,21 +137,21 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     press(page, "Enter")
     saved(page, 8)
     page.reload()
-    page.wait_for_selector(".review")
+    listening(page)
     press(page, "Home")
     assert page.get_attribute("[data-lane='attack']", "aria-pressed") == "true"
     press(page, "End", "Home", "PageDown", ".")
     assert "4.0°" in page.inner_text(".camera")
     looked_at(page)
     press(page, "f", "f")
-    page.wait_for_selector(f".review:not([data-task='{first_task}'])")
+    listening(page, f".review:not([data-task='{first_task}'])")
     assert page.locator("text=Loading frames").count() == 0  # it was ready
     second_task = page.get_attribute(".review", "data-task")
     press(page, "Backspace")  # submitted too soon? It is one key away
-    page.wait_for_selector(f".review[data-task='{first_task}']")
+    listening(page, f".review[data-task='{first_task}']")
     assert "Submitted." in page.inner_text(".notices")
     press(page, "f")
-    page.wait_for_selector(f".review[data-task='{second_task}']")
+    listening(page, f".review[data-task='{second_task}']")
     ada = Script(own_server.url).login("ada")
     done = [row for row in ada.get("/api/assignments") if row["state"] == "submitted"]
     assert len(done) == 1
@@ -192,7 +202,7 @@ def test_a_crashed_tab_loses_nothing(chromium: Any, own_server: Server) -> None:
     own_server.start()
     again = page.context.new_page()
     again.goto(f"{own_server.url}/work/{assignment}")
-    again.wait_for_selector(".review")
+    listening(again)
     saved(again, 3)
     page.context.close()
 
@@ -202,7 +212,7 @@ def test_two_windows_conflict_and_nothing_is_overwritten(chromium: Any, own_serv
     start_work(page, own_server.url, "Review of dataset")
     second = page.context.new_page()
     second.goto(page.url)
-    second.wait_for_selector(".review")
+    listening(second)
     press(page, "Home", "6")
     saved(page, 1)
     press(second, "End", "3")
@@ -238,7 +248,7 @@ def test_keys_can_be_changed_and_switched_off(chromium: Any, own_server: Server)
     assert frame(page) == 2
     Script(own_server.url).login("ada").patch("/api/me/settings", {"single_keys": False})
     page.reload()
-    page.wait_for_selector(".review")
+    listening(page)
     press(page, "Home", "h", "6", "PageDown")
     assert frame(page) == 10
     assert page.get_attribute(".save", "data-saved") == "0"
@@ -297,7 +307,7 @@ def test_a_reviewer_returns_and_the_annotator_mends(chromium: Any, review: Revie
     page.goto(review.url)
     assert "attack is missing at frame 12" in page.inner_text("section.warn")
     page.get_by_role("link", name="Fix").click()
-    page.wait_for_selector(".review")
+    listening(page)
     assert "attack is missing at frame 12" in page.inner_text(".notice")
     press(page, "6")
     saved(page, 1)
