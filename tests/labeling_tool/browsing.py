@@ -41,13 +41,7 @@ def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None
     """Press the project's button and wait for its screen."""
     page.goto(url)
     page.locator("article", has_text=project).get_by_role("button").click()
-    listening(page, kind)
-
-
-def listening(page: Any, screen: str = ".review") -> None:
-    """Wait for a screen until it takes keys: its handlers are set after it has been painted."""
-    page.wait_for_selector(screen)
-    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
+    page.wait_for_selector(kind)
 
 
 def saved(page: Any, count: int, timeout_s: float = 60.0) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.labeling_tool.browsing import code, listening, looked_at, saved, sign_in, start_work
+from tests.labeling_tool.browsing import code, looked_at, saved, sign_in, start_work
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.running import PASSWORD, Script, Server
 
@@ -147,7 +147,7 @@ def test_the_tour_is_made_of_real_tasks(chromium: Any, practice_server: Server) 
     page = sign_in(chromium, practice_server.url, "newbie", tour_done=False)
     page.goto(f"{practice_server.url}/tour")
     page.click("#start-tour")
-    listening(page)
+    page.wait_for_selector(".review")
 
     def step(number: int) -> None:
         page.wait_for_selector(f".coach[data-step='{number}']")
@@ -182,7 +182,7 @@ def test_the_tour_is_made_of_real_tasks(chromium: Any, practice_server: Server) 
     axe(page, "result of a lesson")
     press(page, "Tab")
     page.click("#next-lesson")
-    listening(page)
+    page.wait_for_selector(".review")
     press(page, "Home", *["ArrowRight"] * 12, "i", *["ArrowRight"] * 7, "o")
     step(1)
     press(page, "m")
@@ -205,7 +205,7 @@ def test_the_tour_is_made_of_real_tasks(chromium: Any, practice_server: Server) 
     press(page, "f", "f")
     page.wait_for_selector("#next-lesson")
     page.click("#next-lesson")
-    listening(page, ".clean-page")
+    page.wait_for_selector(".clean-page")
     for answer in ["1", "1", "q", "1", "w", "1", "3", "1", "q", "e", "1", "3"]:
         press(page, answer)
     step(3)

@@ -15,7 +15,6 @@ from tests.labeling_tool.browsing import (
     code,
     frame,
     frame_and_code,
-    listening,
     looked_at,
     saved,
     sign_in,
@@ -124,7 +123,7 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
         if page.evaluate("document.activeElement.textContent") == "Start":
             break
     press(page, "Enter")
-    listening(page)
+    page.wait_for_selector(".review")
     first_task = page.get_attribute(".review", "data-task")
     press(page, "Home", "6", "ArrowRight", "6")  # attack in frames 0 and 1
     press(page, "i", "PageDown", "o", "3")  # left in frames 1 to 11
@@ -137,21 +136,21 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     press(page, "Enter")
     saved(page, 8)
     page.reload()
-    listening(page)
+    page.wait_for_selector(".review")
     press(page, "Home")
     assert page.get_attribute("[data-lane='attack']", "aria-pressed") == "true"
     press(page, "End", "Home", "PageDown", ".")
     assert "4.0°" in page.inner_text(".camera")
     looked_at(page)
     press(page, "f", "f")
-    listening(page, f".review:not([data-task='{first_task}'])")
+    page.wait_for_selector(f".review:not([data-task='{first_task}'])")
     assert page.locator("text=Loading frames").count() == 0  # it was ready
     second_task = page.get_attribute(".review", "data-task")
     press(page, "Backspace")  # submitted too soon? It is one key away
-    listening(page, f".review[data-task='{first_task}']")
+    page.wait_for_selector(f".review[data-task='{first_task}']")
     assert "Submitted." in page.inner_text(".notices")
     press(page, "f")
-    listening(page, f".review[data-task='{second_task}']")
+    page.wait_for_selector(f".review[data-task='{second_task}']")
     ada = Script(own_server.url).login("ada")
     done = [row for row in ada.get("/api/assignments") if row["state"] == "submitted"]
     assert len(done) == 1
@@ -202,7 +201,7 @@ def test_a_crashed_tab_loses_nothing(chromium: Any, own_server: Server) -> None:
     own_server.start()
     again = page.context.new_page()
     again.goto(f"{own_server.url}/work/{assignment}")
-    listening(again)
+    again.wait_for_selector(".review")
     saved(again, 3)
     page.context.close()
 
@@ -212,7 +211,7 @@ def test_two_windows_conflict_and_nothing_is_overwritten(chromium: Any, own_serv
     start_work(page, own_server.url, "Review of dataset")
     second = page.context.new_page()
     second.goto(page.url)
-    listening(second)
+    second.wait_for_selector(".review")
     press(page, "Home", "6")
     saved(page, 1)
     press(second, "End", "3")
@@ -248,7 +247,7 @@ def test_keys_can_be_changed_and_switched_off(chromium: Any, own_server: Server)
     assert frame(page) == 2
     Script(own_server.url).login("ada").patch("/api/me/settings", {"single_keys": False})
     page.reload()
-    listening(page)
+    page.wait_for_selector(".review")
     press(page, "Home", "h", "6", "PageDown")
     assert frame(page) == 10
     assert page.get_attribute(".save", "data-saved") == "0"
@@ -307,7 +306,7 @@ def test_a_reviewer_returns_and_the_annotator_mends(chromium: Any, review: Revie
     page.goto(review.url)
     assert "attack is missing at frame 12" in page.inner_text("section.warn")
     page.get_by_role("link", name="Fix").click()
-    listening(page)
+    page.wait_for_selector(".review")
     assert "attack is missing at frame 12" in page.inner_text(".notice")
     press(page, "6")
     saved(page, 1)

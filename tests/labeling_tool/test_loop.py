@@ -13,7 +13,7 @@ from vidact.datasets.actions import ActionSpec
 from vidact.datasets.recordings import find_recordings
 
 from tests.labeling_tool import barcodes
-from tests.labeling_tool.browsing import listening, looked_at, saved, sign_in, start_work
+from tests.labeling_tool.browsing import looked_at, saved, sign_in, start_work
 from tests.labeling_tool.datasets import make_dataset
 from tests.labeling_tool.running import Script, Server
 
@@ -35,7 +35,7 @@ def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_pat
             task = page.get_attribute(".review", "data-task")
             looked_at(page)
             page.keyboard.press("f")
-            listening(page, "article" if last else f".review:not([data-task='{task}'])")
+            page.wait_for_selector("article" if last else f".review:not([data-task='{task}'])")
         page.get_by_role("link", name="Review of dataset").click()
         page.select_option("#export-format", "recordings")
         page.click("#export")

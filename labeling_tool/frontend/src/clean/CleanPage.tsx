@@ -1,6 +1,6 @@
 // Clean or not: one frame at a time, or a page of sixteen; one key a decision, then the next frame.
 
-import { useEffect, useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
 import { Bar, Button, Key } from "../parts";
 import { Coach } from "../pages/Coach";
@@ -24,7 +24,8 @@ export function CleanPage({ state }: { state: TaskState }) {
     void control.submit();
   };
 
-  useEffect(() => {
+  // Before the first paint: whoever sees a frame may press a key.
+  useLayoutEffect(() => {
     const label = (name: CleanLabel | null) => () => model.label(name);
     const commands: Record<string, () => void> = {
       next: () => model.seek(model.frame + 1),

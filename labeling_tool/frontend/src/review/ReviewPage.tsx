@@ -1,6 +1,6 @@
 // Action review: the frame, what was held at it, and the piano roll of the whole task.
 
-import { useEffect, useMemo, useReducer, useRef } from "preact/hooks";
+import { useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
 import { Button } from "../parts";
 import { Coach } from "../pages/Coach";
@@ -28,7 +28,8 @@ export function ReviewPage({ state }: { state: TaskState }) {
   const lanes = useRef<HTMLCanvasElement>(null);
   const overLanes = useRef<HTMLCanvasElement>(null);
 
-  useEffect(() => {
+  // Before the first paint, as the keys below: whoever sees a frame may press a key.
+  useLayoutEffect(() => {
     const theStage = (stage.current = new Stage(picture.current!, overPicture.current!, model));
     const theTimeline = (timeline.current = new Timeline(lanes.current!, overLanes.current!, model));
     model.onFrame = () => {
@@ -80,7 +81,7 @@ export function ReviewPage({ state }: { state: TaskState }) {
     void control.submit();
   };
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const commands: Record<string, () => void> = {
       play: () => {
         model.playing = model.playing ? 0 : 1;
