@@ -107,6 +107,22 @@ def own_server(tmp_path: Path) -> Any:
     server.stop()
 
 
+PRESS_AT_ONCE = """new MutationObserver((_, observer) => {
+  if (!document.querySelector(".review")) return;
+  observer.disconnect();
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "End", bubbles: true }));
+}).observe(document, { childList: true, subtree: true });"""
+
+
+def test_a_key_counts_from_the_moment_the_screen_is_there(chromium: Any, own_server: Server) -> None:
+    page = sign_in(chromium, own_server.url)
+    page.add_init_script(PRESS_AT_ONCE)
+    start_work(page, own_server.url, "Review of dataset")
+    page.wait_for_selector(".timeline[data-frame='63']")
+    assert page.problems == []
+    page.context.close()
+
+
 def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     """From the login to the next task without the mouse: edits, ranges, undo, redo, reload, comment, submission."""
     page = sign_in(chromium, own_server.url)
