@@ -8,9 +8,15 @@ import numpy as np
 import pytest
 from vidact.cli import run
 from vidact.datasets.manifest import read_manifest
+from vidact.datasets.recordings import find_recordings
 from vidact.errors import CheckpointError
+from vidact.games.config import RecordDoomConfig
+from vidact.games.record import record_doom
+from vidact.idm.metrics import Labelling
+from vidact.idm.predict import Predictor
 from vidact.idm.shipped import FOLDER, load_idm, shipped
 
+from ..games.conftest import need_vizdoom
 from ..pipeline.conftest import moving_picture, write_video
 
 
@@ -42,3 +48,23 @@ def test_label_with_it(tmp_path: Path) -> None:
     rows = read_manifest(str(tmp_path / "data")).to_pylist()
     assert sum(row["frames"] for row in rows) >= 64
     assert all(np.isfinite(row["mean_confidence"]) for row in rows)
+
+
+def test_bfloat16_decides_as_float32_does(tmp_path: Path) -> None:
+    """In at least 99.5 % of the ticks: all buttons, and each axis within a bin."""
+    need_vizdoom()
+    record_doom(RecordDoomConfig(out=str(tmp_path), minutes=1.0, maps="MAP05", seed=7))
+    (recording,) = find_recordings([str(tmp_path)])
+
+    def labels(precision: str) -> tuple[np.ndarray, np.ndarray]:
+        idm = Predictor.load("doom", precision=precision)
+        frames = [batch.frames for batch in recording.frames(idm.spec)]
+        whole = (0, sum(map(len, frames)))
+        found = Labelling.joined(idm.predict(frames, start=0, stretch=whole, keep=whole))
+        return found.buttons, idm.spec.quantise(found.camera.astype(np.float64))
+
+    (buttons, bins), (exact_buttons, exact_bins) = labels("bfloat16"), labels("float32")
+    assert len(buttons) == 1050
+    assert exact_buttons.any()
+    assert (buttons == exact_buttons).all(1).mean() >= 0.995
+    assert (np.abs(bins - exact_bins) <= 1).all(1).mean() >= 0.995
