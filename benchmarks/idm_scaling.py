@@ -5,9 +5,9 @@ it has not seen:
 
     scripted-M      M minutes of scripted play on training maps; measured on held-out maps
     people-M        M minutes of people's play (0: all of it); measured on the demo that was left out, each in turn
-    zero-shot       `scripted-100`, measured on people's demos
+    zero-shot       a hundred minutes of scripted play for five times as many steps, measured on people's demos
     cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
-    both            `scripted-100`, then all of people's other demos with half as many steps; on the demo left out
+    both            `zero-shot`, then all of people's other demos with half as many steps; on the demo left out
 
 Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
 or one more demo. Intervals are over resamplings of recordings (maps) or of demos. What is done is kept in WORK and not
@@ -57,6 +57,7 @@ ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
+LONGER = 5  # times as many steps of scripted play, where people's play comes after it
 TICKS_A_STEP = 384  # of the IDM's training by default
 SIDESTEP = 1.04  # in the plot, so that points of the same minutes do not hide each other
 SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
@@ -143,8 +144,11 @@ def scripted(study: Study, minutes: int) -> list[Judged]:
     return study.judge(name, lambda: scripted_checkpoint(study, minutes), study.play("heldout"))
 
 
-def scripted_checkpoint(study: Study, minutes: int) -> str:
-    return study.train(f"scripted-{minutes}", study.play("play"), study.play("validation"), data_minutes=minutes)
+def scripted_checkpoint(study: Study, minutes: int, times: int = 1) -> str:
+    """Trained for `times` as many steps as the study's others."""
+    name = f"scripted-{minutes}" + (f"-x{times}" if times > 1 else "")
+    steps = times * study.steps
+    return study.train(name, study.play("play"), study.play("validation"), data_minutes=minutes, steps=steps)
 
 
 def cloning(study: Study, minutes: int) -> list[Judged]:
@@ -191,14 +195,14 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     return found
 
 
-def people(study: Study, minutes: int, *, init: bool = False) -> list[Judged]:
+def people(study: Study, minutes: int, *, scripted_first: bool = False) -> list[Judged]:
     """Every demo in turn is left out, and the one after it tuned on."""
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
     judged = []
     for number, demo in enumerate(demos):
         val = demos[(number + 1) % len(demos)]
-        name = f"{'both' if init else f'people-{minutes}'}-{demo}"
+        name = f"{'both' if scripted_first else f'people-{minutes}'}-{demo}"
 
         def train(name: str = name, demo: str = demo, val: str = val) -> str:
             return study.train(
@@ -206,8 +210,8 @@ def people(study: Study, minutes: int, *, init: bool = False) -> list[Judged]:
                 (one for one in recordings if one.group not in {demo, val}),
                 (one for one in recordings if one.group == val),
                 data_minutes=minutes,
-                init=scripted_checkpoint(study, SCRIPTED[-1]) if init else "",
-                steps=study.steps // 2 if init else study.steps,
+                init=scripted_checkpoint(study, SCRIPTED[-1], LONGER) if scripted_first else "",
+                steps=study.steps // 2 if scripted_first else study.steps,
             )
 
         judged += study.judge(name, train, [one for one in recordings if one.group == demo])
@@ -215,14 +219,14 @@ def people(study: Study, minutes: int, *, init: bool = False) -> list[Judged]:
 
 
 def zero_shot(study: Study) -> list[Judged]:
-    return study.judge("zero-shot", lambda: scripted_checkpoint(study, SCRIPTED[-1]), study.play("people"))
+    return study.judge("zero-shot", lambda: scripted_checkpoint(study, SCRIPTED[-1], LONGER), study.play("people"))
 
 
 ROWS = {
     **{f"scripted-{m}": (lambda study, m=m: scripted(study, m)) for m in reversed(SCRIPTED)},
     **{f"cloning-{m}": (lambda study, m=m: cloning(study, m)) for m in reversed(SCRIPTED)},
     "zero-shot": zero_shot,
-    "both": lambda study: people(study, 0, init=True),
+    "both": lambda study: people(study, 0, scripted_first=True),
     **{f"people-{m}": (lambda study, m=m: people(study, m)) for m in reversed(PEOPLE)},
 }
 
@@ -251,8 +255,8 @@ def draw(rows: dict[str, Any]) -> None:
             "#d1495b",
             [(f"people-{m}", m or total) for m in sorted(PEOPLE, key=bool)],
         ),
-        "scripted, then people's": ("#3a7d44", [("both", total)]),
-        "scripted only, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
+        "scripted for long, then people's": ("#3a7d44", [("both", total)]),
+        "scripted for long, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
     }
     with pyplot.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
         figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
