@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -19,14 +20,14 @@ from ..errors import DatasetError, RecordingError
 from ..progress import Progress, log
 from .actions import ActionSpec
 from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .commits import committed_shards, read_commit
+from .commits import committed_shards, read_commit, split_of_shard
 from .config import PackConfig
 from .dataset_info import DatasetInfo
 from .devices import TickActions
 from .manifest import compact
 from .recordings import Recording, find_recordings, spec_of
 from .shards import ShardWriter
-from .splits import split_of
+from .splits import SPLITS, fractions_of, split_of
 from .tick_stream import TickStream
 
 
@@ -68,6 +69,7 @@ def pack(config: PackConfig) -> int:
         f"{config.out}: {counts['clips']:,} clips of {counts['sources']:,} recordings in {counts['shards']} shards, "
         f"{content['hours']:.2f} hours"
     )
+    log(_divided(plan, config))
     return 0
 
 
@@ -76,11 +78,7 @@ def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackC
 
     Recordings whose `meta` names the same `group` (two views of one game, say) share their split.
     """
-    fractions = {
-        "train": 1 - config.val_fraction - config.test_fraction,
-        "val": config.val_fraction,
-        "test": config.test_fraction,
-    }
+    fractions = fractions_of(config.val_fraction, config.test_fraction)
     seen: dict[str, Recording] = {}
     splits: dict[str, list[tuple[Recording, int, int, int]]] = {}
     for recording in recordings:
@@ -94,6 +92,16 @@ def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackC
         for split, clips in sorted(splits.items())
         for number, clip in enumerate(clips)
     ]
+
+
+def _divided(plan: Sequence[Planned], config: PackConfig) -> str:
+    """How the recordings fell: each by its own hash, so of a few some splits may well get none."""
+    split_by_recording = {planned.recording.sha256: split_of_shard(planned.shard) for planned in plan}
+    counts = Counter(split_by_recording.values())
+    line = f"Recordings: {', '.join(f'{split} {counts[split]}' for split in SPLITS)}"
+    fractions = fractions_of(config.val_fraction, config.test_fraction)
+    empty = [split for split in SPLITS if fractions[split] > 1e-6 and not counts[split]]
+    return line + (f" ({' and '.join(empty)} drew none: try another --split-seed, or a larger share)" if empty else "")
 
 
 def _write(

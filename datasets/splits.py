@@ -14,6 +14,11 @@ SPLITS = ("train", "val", "test")
 DEFAULT_FRACTIONS = {"train": 0.9, "val": 0.05, "test": 0.05}
 
 
+def fractions_of(val: float, test: float) -> dict[str, float]:
+    """Shares of the three splits; what is left is `train`."""
+    return {"train": 1 - val - test, "val": val, "test": test}
+
+
 def split_of(group: str, seed: int = 0, fractions: Mapping[str, float] | None = None) -> str:
     """The split of `group`, by hash: the same on every machine and for any order or number of groups.
 

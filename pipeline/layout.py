@@ -11,10 +11,9 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ..datasets.splits import split_of
+from ..datasets.splits import SPLITS, fractions_of, split_of
 from .config import CLIP_TICKS, LayoutConfig
 
-SPLITS = ("train", "val", "test")
 LEAST_SEGMENT_TICKS = 256  # below this the halo of 64 ticks on each side costs more than half of the work
 
 
@@ -104,11 +103,7 @@ def lay_out(
     min_shards = max(config.min_shards, 4 * workers)
     wanted = total // min_shards // CLIP_TICKS * CLIP_TICKS
     longest = max(min(config.segment_ticks, wanted), LEAST_SEGMENT_TICKS)
-    fractions = {
-        "train": 1 - config.val_fraction - config.test_fraction,
-        "val": config.val_fraction,
-        "test": config.test_fraction,
-    }
+    fractions = fractions_of(config.val_fraction, config.test_fraction)
     by_split: dict[str, list[Planned]] = {}
     for source in ordered:
         split = split_of(source.group or source.sha256, config.seed, fractions)

@@ -78,6 +78,19 @@ def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
         assert clips[0].meta["pts_ns"][:2] == [0, 57142857]
 
 
+@pytest.mark.parametrize(
+    ("fractions", "line"),
+    [
+        ((1.0, 0.0), "Recordings: train 0, val 4, test 0\n"),
+        ((1e-5, 1e-5), "Recordings: train 4, val 0, test 0 (val and test drew none: try another --split-seed"),
+    ],
+)
+def test_it_says_how_the_recordings_fell(tmp_path, recordings, capsys, fractions, line):
+    val, test = fractions
+    pack(config(recordings, tmp_path / "data", val_fraction=val, test_fraction=test))
+    assert line in capsys.readouterr().err
+
+
 def test_a_second_run_does_only_what_is_missing(tmp_path, recordings):
     out = str(tmp_path / "data")
     settings = config(recordings, out, shard_clips=2)
