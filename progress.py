@@ -19,7 +19,15 @@ def log(message: str) -> None:
     if _LIVE:
         _LIVE[-1].console.print(message, highlight=False, markup=False)
     else:
-        print(message, file=sys.stderr, flush=True)
+        _say(message)
+
+
+def _say(line: str) -> None:
+    """To stderr; work goes on where nobody reads it any more (`2>&1 | head`)."""
+    try:
+        print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def is_terminal() -> bool:
@@ -79,7 +87,7 @@ class Progress:
             _LIVE.remove(self._bar)
             self._bar = None
         elif kind is None and self.shown:
-            print(self.line(final=True), file=sys.stderr, flush=True)
+            _say(self.line(final=True))
 
     def resume_at(self, done: float) -> None:
         """Start from work that an earlier run did: it counts as done, but not for the rate."""
@@ -93,7 +101,7 @@ class Progress:
             self._update_bar()
         elif self.shown and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
             self._last_line = time.monotonic()
-            print(self.line(), file=sys.stderr, flush=True)
+            _say(self.line())
 
     @property
     def rate(self) -> float:

@@ -58,6 +58,7 @@ RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
 LONGER = 5  # times as many steps of scripted play, where people's play comes after it
+LEARNING_RATE_AFTER = 1e-3  # of people's play then: better than 3e-4 on the validation demo of the first fold
 TICKS_A_STEP = 384  # of the IDM's training by default
 SIDESTEP = 1.04  # in the plot, so that points of the same minutes do not hide each other
 SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
@@ -212,6 +213,7 @@ def people(study: Study, minutes: int, *, scripted_first: bool = False) -> list[
                 data_minutes=minutes,
                 init=scripted_checkpoint(study, SCRIPTED[-1], LONGER) if scripted_first else "",
                 steps=study.steps // 2 if scripted_first else study.steps,
+                learning_rate=LEARNING_RATE_AFTER if scripted_first else 0,
             )
 
         judged += study.judge(name, train, [one for one in recordings if one.group == demo])

@@ -104,7 +104,7 @@ class Recording:
 
     def phases(self, spec: ActionSpec) -> int:
         """How many different first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s, at least 1."""
-        return max(1, int(self.fps / spec.tick_hz))
+        return max(1, min(int(self.fps / spec.tick_hz), self.num_frames))
 
     def num_ticks(self, spec: ActionSpec, phase: int = 0) -> int:
         """Ticks that `actions` and `frames` give."""
@@ -174,15 +174,27 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
                 raise RecordingError(f"{path}: no recordings (pairs of .mp4 and .jsonl) in this folder")
             stems |= found
         else:
-            stems.add(_stem(path))
+            stem = _stem(path)
+            if not any(_beside(stem, ending).exists() for ending in (".mp4", ".jsonl")):
+                raise RecordingError(
+                    f"{path}: there is no folder and no recording of this name (seen from {Path.cwd()})"
+                )
+            stems.add(stem)
     if not stems:
         raise RecordingError("no recordings given: name folders, mp4 files or stems")
     return [Recording.open(stem) for stem in sorted(stems)]
 
 
 def unique(recordings: Sequence[Recording]) -> list[Recording]:
-    """Each play once, however many names it was given by."""
-    return list({recording.sha256: recording for recording in recordings}.values())
+    """Each play once, however many names it was given by. Raises RecordingError where its labels differ."""
+    found: dict[str, Recording] = {}
+    for recording in recordings:
+        twin = found.setdefault(recording.sha256, recording)
+        if twin.labels_sha256 != recording.labels_sha256:
+            raise RecordingError(
+                f"{twin.stem} and {recording.stem} are the same video with other labels: give only the ones that count"
+            )
+    return list(found.values())
 
 
 def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:

@@ -105,11 +105,17 @@ class Mirror:
 
     @classmethod
     def of(cls, config: AugmentConfig, spec: ActionSpec) -> Mirror:
-        """The mirror of a spec. Pairs of buttons that the spec does not have are left out; half a pair is an error."""
+        """The mirror of a spec; where nothing is mirrored it changes nothing.
+
+        The default pair of buttons is left out where a spec has neither. Raises ConfigError for other names that it has
+        not.
+        """
+        if not config.mirror:
+            return cls(tuple(range(spec.num_buttons)), (1.0,) * spec.num_axes)
         order = list(range(spec.num_buttons))
         names = spec.button_names
         for one, other in config.mirror_buttons:
-            if (one in names) != (other in names):
+            if (one in names) != (other in names) or (one not in names and (one, other) != ("left", "right")):
                 raise ConfigError(f"mirror_buttons: {one!r} and {other!r} must both be buttons of spec {spec.name!r}")
             if one in names:
                 order[names.index(one)], order[names.index(other)] = names.index(other), names.index(one)
@@ -118,6 +124,11 @@ class Mirror:
                 f"mirror_axes: {unknown[0]!r} is no axis of spec {spec.name!r}, which has {', '.join(spec.axis_names)}"
             )
         return cls(tuple(order), tuple(-1.0 if name in config.mirror_axes else 1.0 for name in spec.axis_names))
+
+    @property
+    def swaps(self) -> bool:
+        """Whether any buttons change places."""
+        return self.button_order != tuple(range(len(self.button_order)))
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Mirror:

@@ -22,6 +22,7 @@ from .metrics import Labelling, Truth
 GRID = 12  # cells a side of the grey pictures that the linear model sees
 RIDGE = 1e-3  # of the mean feature's square; keeps the solution finite, and decides nothing
 HOLDS_KEPT = 500  # hold lengths of a button that are remembered, spread evenly over their sorted list
+THRESHOLD_TICKS = 20_000  # most ticks, 577 numbers each, that the linear model's thresholds are chosen on
 MOTIONS_KEPT = 5000  # ticks of mouse motion that are remembered
 
 Array = NDArray[np.float64]
@@ -98,6 +99,10 @@ class RatesSampler:
         """The inverse of `to_dict`."""
         motions = np.asarray(content["motions"], np.float32).reshape(len(content["motions"]), spec.num_axes)
         held, released = ([np.asarray(one, np.int64) for one in content[name]] for name in ("held", "released"))
+        if not len(held) == len(released) == spec.num_buttons or any((one < 1).any() for one in held + released):
+            raise ValueError("rates: lengths of at least a tick for each button")
+        if not len(motions) or not np.isfinite(motions).all():
+            raise ValueError("rates: some motions, all of them finite")
         return cls(held, released, motions)
 
 
@@ -113,6 +118,14 @@ class LinearModel:
         self.weights, self.thresholds = weights, thresholds
 
     @classmethod
+    def of(cls, weights: Array, thresholds: Array, spec: ActionSpec) -> LinearModel:
+        """From stored arrays. Raises ValueError where they are not a model of this spec."""
+        expected = (1 + 4 * GRID * GRID, spec.num_buttons + spec.num_axes)
+        if weights.shape != expected or not np.isfinite(weights).all() or thresholds.shape != (spec.num_buttons,):
+            raise ValueError(f"baselines: weights {expected}, finite, and {spec.num_buttons} thresholds are needed")
+        return cls(weights, thresholds)
+
+    @classmethod
     def fit(cls, play: Iterable[tuple[Iterable[NDArray[np.uint8]], Truth]]) -> LinearModel:
         """Least squares over training play.
 
@@ -121,7 +134,8 @@ class LinearModel:
         """
         products: Array | None = None
         targets: Array | None = None
-        seen: list[tuple[Array, NDArray[np.uint8]]] = []
+        seen: list[tuple[Array, NDArray[np.uint8]]] = []  # some ticks, evenly spread, to choose thresholds on
+        stride = 1
         for frames, truth in play:
             x = difference_features(frames)[: len(truth.valid)]
             valid = truth.valid[: len(x)]
@@ -129,7 +143,10 @@ class LinearModel:
             y = np.column_stack([truth.buttons[: len(valid)][valid], truth.camera[: len(valid)][valid]]).astype(float)
             products = x.T @ x if products is None else products + x.T @ x
             targets = x.T @ y if targets is None else targets + x.T @ y
-            seen.append((x[:: max(1, len(x) // 2000)], truth.buttons[: len(valid)][valid][:: max(1, len(x) // 2000)]))
+            seen.append((x[::stride].copy(), truth.buttons[: len(valid)][valid][::stride].copy()))
+            while sum(len(part) for part, _ in seen) > THRESHOLD_TICKS:
+                seen = [(part[::2].copy(), held[::2].copy()) for part, held in seen]
+                stride *= 2
         if products is None or targets is None:
             raise ValueError("the linear baseline needs at least one training recording")
         ridge = RIDGE * np.trace(products) / len(products)

@@ -81,12 +81,16 @@ class Calibration:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Calibration:
-        """The inverse of `to_dict`. Raises CheckpointError."""
+    def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Calibration:
+        """The inverse of `to_dict`. Raises CheckpointError where it is none of this spec."""
         try:
-            return cls(**{key: tuple(value) for key, value in content.items()})
+            found = cls(**{key: tuple(value) for key, value in content.items()})
+            finite = np.isfinite([number for value in asdict(found).values() for number in value]).all()
         except TypeError as error:
             raise CheckpointError(f"the checkpoint's calibration cannot be read: {error}") from error
+        if not finite or (len(found.slope), len(found.reach)) != (spec.num_buttons, spec.num_axes):
+            raise CheckpointError("the checkpoint's calibration does not have one finite entry a button and axis")
+        return found
 
     def log_odds(self, logits: NDArray[np.float32]) -> Array:
         """Calibrated log-odds of [..., K] logits."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -49,6 +49,21 @@ class MotionConfig:
         _require(0 < self.rows_used <= 1, "rows_used", "above 0 and at most 1", self.rows_used)
 
 
+WIDEST, DEEPEST = 1 << 14, 256  # beyond it a config is a joke, and building its network would never end
+NETWORK_MOST = {
+    "width": WIDEST,
+    "picture_pool": 11,  # pixels a side whose sum fits 16 bits
+    "temporal_kernel": DEEPEST,
+    "temporal_channels": WIDEST,
+    "trunk_blocks": DEEPEST,
+    "trunk_stride": 16,
+    "trunk_dense": WIDEST,
+    "attention_blocks": DEEPEST,
+    "attention_heads": WIDEST,
+}
+"""The largest of each size, at least 1."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IDMConfig:
     """The network: picture (and motion) ► vector a frame ► temporal convolutions ► attention ► factored head."""
@@ -90,12 +105,14 @@ class IDMConfig:
 
     def __post_init__(self) -> None:
         _require(self.temporal_kernel % 2 == 1, "temporal_kernel", "odd", self.temporal_kernel)
-        for name in ("width", "attention_heads"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        for name, most in NETWORK_MOST.items():
+            _require(1 <= getattr(self, name) <= most, name, f"within 1..{most}", getattr(self, name))
+        for name in ("trunk_channels", "time_dilations"):
+            sizes = getattr(self, name)
+            fits = all(1 <= size <= WIDEST for size in sizes) and len(sizes) <= DEEPEST
+            _require(fits and (name != "trunk_channels" or bool(sizes)), name, f"some of 1..{WIDEST}", sizes)
         _require(self.width % self.attention_heads == 0, "width", f"a multiple of {self.attention_heads}", self.width)
         _require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
-        for name in ("picture_pool", "temporal_channels", "trunk_blocks", "trunk_stride", "attention_blocks"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
 
     @property
     def radius(self) -> int:
@@ -308,6 +325,8 @@ class TrainIDMConfig:
     """Steps between lines of metrics.jsonl."""
 
     def __post_init__(self) -> None:
+        if self.network is not None:
+            replace(self.network)  # checked again: a YAML file's may not have been
         _require(bool(self.data), "data", "at least one folder of recordings", self.data)
         _require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}", self.preset)
         timed = 0 < self.minutes < math.inf

@@ -83,7 +83,7 @@ def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: Action
     """What the user should know before he believes the figures."""
     with checkpoint.config_read():
         data = checkpoint.config.get("data", {})
-        seen = {*data.get("train", {}).values(), *data.get("val", {}).values()}
+        seen = {sha256 for part in ("before", "train", "val") for sha256 in data.get(part, {}).values()}
     known = [recording.name for recording in recordings if recording.sha256 in seen]
     lines = spec_doubts(recordings, spec)
     if known:

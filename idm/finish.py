@@ -16,10 +16,11 @@ from torch import Tensor
 
 from ..datasets.actions import ActionSpec
 from ..errors import CheckpointError
-from ..networks.checkpoints import Checkpoint, load_into
+from ..networks.checkpoints import Checkpoint, load_into, require_fit
 from ..progress import Progress
 from .baselines import LinearModel, RatesSampler
 from .calibration import Calibration
+from .config import IDMConfig
 from .fit_calibration import LabelledWindow, fit
 from .frame_cache import Track
 from .metrics import Figures, Labelling, Sums, Truth, plain
@@ -91,14 +92,21 @@ def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampl
     if "baselines" not in checkpoint.config:
         raise CheckpointError(f"{checkpoint.uri} holds no baselines to compare with: import it again with --play")
     with checkpoint.config_read():
-        tensors = (checkpoint.state[f"{BASELINE_PREFIX}{name}"].numpy() for name in ("weights", "thresholds"))
-        return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), LinearModel(*tensors)
+        weights, thresholds = (checkpoint.state[f"{BASELINE_PREFIX}{name}"] for name in ("weights", "thresholds"))
+        linear = LinearModel.of(weights.double().numpy(), thresholds.double().numpy(), spec)
+        return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), linear
 
 
-def load_network(model: InverseDynamicsModel, checkpoint: Checkpoint) -> None:
-    """Load the network's tensors of a checkpoint. Raises CheckpointError where they do not fit."""
+def load_network(checkpoint: Checkpoint, spec: ActionSpec) -> InverseDynamicsModel:
+    """The network of a checkpoint, on the CPU. Raises CheckpointError where its config and its tensors do not fit."""
     own = {name: tensor for name, tensor in checkpoint.state.items() if not name.startswith(BASELINE_PREFIX)}
+    with checkpoint.config_read():
+        config = IDMConfig.from_dict(checkpoint.config["network"])
+        with torch.device("meta"):  # what a config asks for costs no memory until it is what the weights are
+            require_fit(InverseDynamicsModel(config, spec), replace(checkpoint, state=own))
+    model = InverseDynamicsModel.unfilled(config, spec)
     load_into(model, replace(checkpoint, state=own))
+    return model
 
 
 def frame_batches(track: Track) -> Iterator[NDArray[np.uint8]]:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,18 +115,7 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
         phases: all phases of each recording, or only the first (validation needs no second look).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [recording for recording in recordings if not _is_cached(recording, spec, folder, phases)]
-    if missing:
-        total = sum(recording.num_frames for recording in missing)
-        with (
-            Progress("Decoding recordings", total=total, unit="frames") as progress,
-            ThreadPoolExecutor(os.cpu_count()) as pool,
-        ):
-            jobs = {pool.submit(_decode, r, spec, _paths(r, spec, folder, phases)): r for r in missing}
-            for job in as_completed(jobs):
-                job.result()
-                progress.advance(jobs[job].num_frames)
-    tracks = []
+    tracks = []  # their labels first: what is wrong with a recording shows before an hour of decoding
     for recording in recordings:
         paths = tuple(_paths(recording, spec, folder, phases))
         for phase in range(len(paths)):
@@ -143,7 +133,28 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
                     tick_hz=float(spec.tick_hz),
                 )
             )
+    missing = [recording for recording in recordings if not _is_cached(recording, spec, folder, phases)]
+    if missing:
+        _decode_all(missing, spec, folder, phases)
     return tracks
+
+
+def _decode_all(missing: list[Recording], spec: ActionSpec, folder: Path, phases: bool) -> None:
+    stop = Event()
+    total = sum(recording.num_frames for recording in missing)
+    with (
+        Progress("Decoding recordings", total=total, unit="frames") as progress,
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+    ):
+        jobs = {pool.submit(_decode, r, spec, _paths(r, spec, folder, phases), stop): r for r in missing}
+        try:
+            for job in as_completed(jobs):
+                job.result()
+                progress.advance(jobs[job].num_frames)
+        except BaseException:  # Ctrl-C too: what runs ends at its next frame, what waits does not begin
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _paths(recording: Recording, spec: ActionSpec, folder: Path, phases: bool) -> list[Path]:
@@ -160,14 +171,14 @@ def _is_cached(recording: Recording, spec: ActionSpec, folder: Path, phases: boo
 
 
 def remove_cache(folder: Path) -> None:
-    """Remove the cached frames, and the folder if nothing else is in it."""
-    for path in folder.glob(f"*{SUFFIX}"):
+    """Remove the cached frames, also those that a killed run left half, and the folder if nothing else is in it."""
+    for path in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f".*{SUFFIX}.*.tmp")):
         path.unlink()
     remove_if_empty(folder)
 
 
-def _decode(recording: Recording, spec: ActionSpec, paths: list[Path]) -> None:
-    """One pass over the video; each phase's frames go to its file."""
+def _decode(recording: Recording, spec: ActionSpec, paths: list[Path], stop: Event) -> None:
+    """One pass over the video; each phase's frames go to its file, whole or not at all."""
     video = recording.video
     since_first = video.pts_ns - video.pts_ns[0]
     slots = []
@@ -180,9 +191,11 @@ def _decode(recording: Recording, spec: ActionSpec, paths: list[Path]) -> None:
         with ExitStack() as stack:
             files = [stack.enter_context(open(path, "wb")) for path in temporary]
             for index, picture in decode_frames(video, spec.frame, np.unique(np.concatenate(slots))):
+                if stop.is_set():
+                    return
                 for phase, wanted in enumerate(slots):
                     while written[phase] < len(wanted) and wanted[written[phase]] == index:
-                        files[phase].write(picture.data)
+                        files[phase].write(np.ascontiguousarray(picture).data)
                         written[phase] += 1
         for phase, wanted in enumerate(slots):
             if written[phase] != len(wanted):

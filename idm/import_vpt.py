@@ -10,11 +10,13 @@ K buttons, A axes, G bins of an axis, D width
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import pickletools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as short  # of a stranger's values, which may be as long as he likes
 from typing import Any, NoReturn
 
 import numpy as np
@@ -24,7 +26,7 @@ from torch import Tensor
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import find_recordings, unique
 from ..errors import CheckpointError, ConfigError
-from ..networks.checkpoints import save_checkpoint
+from ..networks.checkpoints import CONFIG_FILE, local_folder, save_checkpoint
 from ..progress import log
 from ..training.precision import pick_device, resolve_precision
 from .calibration import Calibration
@@ -65,7 +67,6 @@ RENAMED = {
     "net.final_ln.": "final_ln.",
 }
 EMPTY_BIAS = "r.orc_block.b_nd"  # of a relative attention that reaches no frame: [10, 0]
-LARGEST_SIZE = 1 << 14  # channels or blocks: beyond it the file is a joke, and building the network would never end
 BUTTONS, CAMERA = "pi_head.buttons.linear_layer.", "pi_head.camera.linear_layer."
 
 
@@ -75,9 +76,14 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     Raises CheckpointError where either file is not what it should be.
     """
     spec = ActionSpec.load(SPEC)
+    folder = local_folder(config.out)
+    if folder is not None and (folder / CONFIG_FILE).exists():
+        raise ConfigError(f"out: {config.out} holds a checkpoint already; give another folder, or remove it first")
     network, temperature = read_model(config.model)
     theirs = read_weights(config.weights)
     ours = convert(theirs, network, spec, temperature=temperature, where=config.weights)
+    if unfit := [name for name, tensor in ours.items() if not bool(torch.isfinite(tensor).all())]:
+        raise CheckpointError(f"{config.weights}: {unfit[0]} holds numbers that are not finite")
     calibration = Calibration.neutral(spec)
     extra: dict[str, Any] = {}
     tensors: dict[str, Tensor] = {}
@@ -123,16 +129,16 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
         arguments = content["model"]["args"]
         net, head = arguments["net"]["args"], arguments["pi_head_opts"]
         convolution, norm_groups = net["conv3d_params"], net["impala_kwargs"]["post_pool_groups"]
-        differing = [f"{name} {net.get(name)!r}" for name, value in FIXED.items() if net.get(name) != value]
+        differing = [f"{name} {short(net.get(name))}" for name, value in FIXED.items() if net.get(name) != value]
         kernel, padding = list(convolution["kernel_size"]), list(convolution["padding"])
         if kernel[1:] != [1, 1] or padding != [kernel[0] // 2, 0, 0] or convolution["inchan"] != 3:
-            differing.append(f"conv3d_params {convolution!r}")
+            differing.append(f"conv3d_params {short(convolution)}")
         if norm_groups != 1:
-            differing.append(f"post_pool_groups {norm_groups!r}")
+            differing.append(f"post_pool_groups {short(norm_groups)}")
         if net["attention_memory_size"] != net["timesteps"]:
-            differing.append(f"attention_memory_size {net['attention_memory_size']!r}")
+            differing.append(f"attention_memory_size {short(net['attention_memory_size'])}")
         if list(net["img_shape"])[:2] != [128, 128]:
-            differing.append(f"img_shape {net['img_shape']!r}")
+            differing.append(f"img_shape {short(net['img_shape'])}")
         network = IDMConfig(
             width=int(net["hidsize"]),
             temporal_kernel=int(kernel[0]),
@@ -147,12 +153,10 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
         )
         temperature = float(head["temperature"])
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, ConfigError) as error:
-        raise CheckpointError(f"{path} does not describe VPT's inverse dynamics model: {error!r}") from error
+        raise CheckpointError(f"{path} does not describe VPT's inverse dynamics model: {short(error)}") from error
     if differing:
         raise CheckpointError(f"{path} describes another graph than 4x_idm: {', '.join(differing)}")
-    if max(network.width, network.attention_blocks, *network.trunk_channels) > LARGEST_SIZE:
-        raise CheckpointError(f"{path}: a network of such a size is none that was published: {network}")
-    if not temperature > 0:
+    if not 0 < temperature < math.inf:
         raise CheckpointError(f"{path}: the head's temperature must be above 0, got {temperature}")
     return network, temperature
 
@@ -233,11 +237,11 @@ def convert(
         else:
             for axis, rows in enumerate(camera.split(list(spec.num_bins))):
                 ours[f"head.axes.{axis}.{part}"] = rows
-    ours = {name: tensor.float() / temperature for name, tensor in ours.items()}
+    head = set(ours)
     for name in list(left):
         old = next((old for old in prefixes if name.startswith(old)), None)
         if old is not None:
-            ours[prefixes[old] + name.removeprefix(old)] = left.pop(name).float()
+            ours[prefixes[old] + name.removeprefix(old)] = left.pop(name)
     with torch.device("meta"):
         expected = InverseDynamicsModel(network, spec).state_dict()
     problems += [f"{name}: unknown" for name in left]
@@ -248,10 +252,16 @@ def convert(
         for name in sorted(expected.keys() & ours.keys())
         if ours[name].shape != expected[name].shape
     ]
+    problems += [
+        f"{name}: {tensor.dtype}, {tensor.layout}, expected plain floating point"
+        for name, tensor in ours.items()
+        if not tensor.is_floating_point() or tensor.layout != torch.strided
+    ]
     if problems:
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise CheckpointError(f"{where} does not fit the network of its .model file:\n{listed}")
-    return ours
+    # Shapes first: what a file says of a tensor's size costs nothing until it is computed with.
+    return {name: tensor.float() / (temperature if name in head else 1.0) for name, tensor in ours.items()}
 
 
 def _shape(tensor: Tensor | None) -> str:

@@ -172,6 +172,7 @@ class MotionBranch(nn.Module):
         self.to_axes = nn.Linear(peaks, bins)
         nn.init.zeros_(self.to_axes.weight)
         nn.init.zeros_(self.to_axes.bias)
+        self.to_axes.requires_grad_(bins > 0)  # a game without a mouse gives it no gradient, which DDP would wait for
 
     def forward(self, motion: Motion) -> Tensor:
         x = self.peaks(motion.peaks) + self.peaks_skip(motion.peaks)

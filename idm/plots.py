@@ -27,6 +27,7 @@ from .metrics import Labelling, Truth
 STRETCH_TICKS = 140  # 8 seconds at 17.5 Hz: single presses are still to be seen
 STRIP_FRAMES = 10
 ENOUGH_TICKS = 20  # fewer say nothing about a share
+LONG_NAME = 9  # letters; longer names of buttons are written aslant
 TRUE, SAID, WRONG = "#22313f", "#2b7bba", "#d1495b"
 BASELINE_COLOURS = {"always_released": "#c9c9c9", "rates": "#e3b76f", "frame_difference": "#9a8fc0"}
 BASELINE_NAMES = {
@@ -56,7 +57,7 @@ def draw_all(folder: Path, result: dict[str, Any], play: Play, spec: ActionSpec)
         frames = [batch.frames for batch in recording.frames(spec, start_tick=start, end_tick=end)]
         drawn = {
             "stretch.png": stretch(
-                np.concatenate(frames), truth, labels, start=start, end=end, spec=spec, title=recording.name
+                np.concatenate(frames), truth, labels, start=start, end=end, spec=spec, title=plain_text(recording.name)
             ),
             "buttons.png": buttons(result),
             "reliability.png": reliability(result),
@@ -69,6 +70,11 @@ def draw_all(folder: Path, result: dict[str, Any], play: Play, spec: ActionSpec)
             pyplot.close(figure)
             paths.append(folder / name)
         return paths
+
+
+def plain_text(name: str) -> str:
+    """A name as it is: what stands between two dollars would be set as mathematics."""
+    return name.replace("$", r"\$")
 
 
 def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling, int]:
@@ -146,7 +152,8 @@ def buttons(result: dict[str, Any]) -> Figure:
         ax.set_axisbelow(True)
     axes[0].legend(ncols=4, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
     labels = [f"{name}\n{100 * result['per_button'][name]['pressed']:.3g} %" for name in names]
-    axes[-1].set_xticks(range(len(names)), labels)
+    long = max(map(len, names), default=0) > LONG_NAME
+    axes[-1].set_xticks(range(len(names)), labels, **({"rotation": 35, "ha": "right"} if long else {}))
     axes[-1].set_xlabel("button, and the share of ticks in which it is held")
     return figure
 
@@ -167,12 +174,18 @@ def reliability(result: dict[str, Any]) -> Figure:
     before = result["before_calibration"]["confidence"]["ece"]
     whole.text(0.03, 0.93, f"ECE {_text(confidence['ece'])} ({_text(before)} uncalibrated)")
     whole.text(0.03, 0.87, f"AUROC {_text(confidence['auroc'])}")
-    for name, rows in result["button_reliability"].items():
+    colours = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    for number, (name, rows) in enumerate(result["button_reliability"].items()):
         count, probability, so = np.asarray(rows).T
         some = count >= ENOUGH_TICKS
-        single.plot(probability[some] / count[some], so[some] / count[some], marker="o", ms=3, lw=1, label=name)
-    single.set(title="Each button", xlabel="probability that it is held", ylabel="share that is held")
-    single.legend(fontsize=8, frameon=False, loc="upper left")
+        if some.sum() < 2:  # pressed too seldom for a curve
+            continue
+        x, y, colour = probability[some] / count[some], so[some] / count[some], colours[number % len(colours)]
+        single.plot(x, y, lw=1, color=colour, label=name)
+        single.scatter(x, y, s=4 + 2 * np.sqrt(count[some]), color=colour, alpha=0.6, lw=0)
+    single.set(title="Each button", xlabel="probability (large dots: many ticks)", ylabel="share that is held")
+    if single.get_legend_handles_labels()[0]:
+        single.legend(fontsize=7, frameon=False, loc="lower right")
     curve = confidence["risk_coverage"]
     risk.plot(curve["kept"], curve["wrong"], color=SAID, lw=1.8, label="surest first")
     if confidence["error"] is not None:

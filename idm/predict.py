@@ -18,7 +18,6 @@ from ..networks.checkpoints import Checkpoint
 from ..training.precision import pick_device, resolve_precision
 from .augment import Mirror
 from .calibration import Calibration
-from .config import IDMConfig
 from .finish import load_network
 from .model import InverseDynamicsModel
 from .shipped import load_idm
@@ -90,11 +89,9 @@ class Predictor:
         spec = spec_of(checkpoint)
         where = pick_device(device)
         with checkpoint.config_read():
-            network = IDMConfig.from_dict(checkpoint.config["network"])
-            calibration = Calibration.from_dict(checkpoint.config["calibration"])
+            calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
             mirror = Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
-            model = InverseDynamicsModel.unfilled(network, spec)
-        load_network(model, checkpoint)
+        model = load_network(checkpoint, spec)
         return cls(
             model.to(where).eval(),
             spec,

@@ -12,7 +12,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from torch import nn
 from torch.optim import AdamW
 
 from ..datasets.actions import ActionSpec
-from ..datasets.recordings import Recording, find_recordings, spec_doubts, spec_of
+from ..datasets.recordings import Recording, find_recordings, spec_doubts, spec_of, unique
 from ..errors import ConfigError, RecordingError
-from ..networks.checkpoints import CONFIG_FILE, Checkpoint, save_checkpoint
+from ..networks.checkpoints import CONFIG_FILE, MODEL_FILE, Checkpoint, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.ema import EMA
@@ -39,7 +39,7 @@ from ..training.resume import Snapshots, differing, plain_run
 from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
-from .config import PRESETS, IDMConfig, TrainIDMConfig
+from .config import PRESETS, TrainIDMConfig
 from .finish import calibrate, fit_baselines, load_network
 from .frame_cache import Track, open_tracks, remove_cache
 from .loss import FactoredLoss, LossParts, positive_weights
@@ -58,25 +58,38 @@ def train_idm(config: TrainIDMConfig) -> int:
     first = first_checkpoint(config, spec)
     for line in spec_doubts([*train_recordings, *val_recordings], spec):
         log(line)
+    known = set(seen_before(first).values()) & {recording.sha256 for recording in val_recordings}
+    if known:
+        log(f"{len(known)} of {len(val_recordings)} recordings of val are known to {config.init}: figures will flatter")
     # What is wrong shows before an hour of decoding.
-    Mirror.of(config.augment, spec)
+    if not spec.num_buttons:
+        raise ConfigError(f"spec: {spec.name!r} has no buttons; an IDM needs one at least")
+    if config.augment.mirror and not Mirror.of(config.augment, spec).swaps:
+        log(
+            f"Clips are mirrored, and no buttons of spec {spec.name!r} change places then: name those that mean left "
+            "and right (--augment.mirror-buttons A B), or say --augment.mirror 0"
+        )
     if not any(recording.actions(spec).valid.any() for recording in val_recordings):
         raise RecordingError("val: the validation recordings have no tick with a valid label: nothing to calibrate on")
-    limit = round(60 * config.data_minutes * spec.tick_hz) or None
+    limit = max(1, round(60 * config.data_minutes * spec.tick_hz)) if config.data_minutes else None
     train_recordings = enough(train_recordings, spec, limit)
     group = Group(config.device)
     if group.device.type == "cpu":
         cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
     run = identity(config, spec, train_recordings, val_recordings, first=first, processes=group.size)
+    cache = Path(config.cache) if config.cache else out / "cache"
     if is_trained(out, run):
         if group.leads:
             log(f"{out} is trained already: the same settings and play")
+            clear_away(config, run)
         group.leave()
         return 0
-    cache = Path(config.cache) if config.cache else out / "cache"
     if group.leads:
-        log(f"{len(train_recordings)} recordings to train on, {len(val_recordings)} to tune and calibrate on")
+        log(
+            f"{len(train_recordings)} recordings to train on ({_minutes(train_recordings, spec, limit)}), "
+            f"{len(val_recordings)} to tune and calibrate on ({_minutes(val_recordings, spec)})"
+        )
         out.mkdir(parents=True, exist_ok=True)
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
@@ -103,6 +116,7 @@ def train_idm(config: TrainIDMConfig) -> int:
             "data": {
                 "train": {recording.name: recording.sha256 for recording in train_recordings},
                 "val": {recording.name: recording.sha256 for recording in val_recordings},
+                "before": seen_before(first),
                 "ticks": sum(track.num_ticks for track in tracks),
             },
             "metrics": {"validation": figures},
@@ -112,9 +126,9 @@ def train_idm(config: TrainIDMConfig) -> int:
             "run": run,
         },
     )
-    trainer.snapshots.clear()
-    if not config.cache:
-        remove_cache(cache)
+    with closing(MetricsLog(out, resume_step=trainer.step)) as metrics:
+        metrics.write(trainer.step, **of_validation(figures))
+    clear_away(config, run)
     shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
     log(f"{out}: {shown} (validation)")
     return 0
@@ -126,15 +140,39 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
         return None
     first = load_idm(config.init)
     if first.config.get("spec_sha256") != spec.sha256:
-        raise ConfigError(f"init: {config.init} was trained under another action spec than {spec.name!r} as it is here")
+        raise ConfigError(
+            f"init: {config.init} was trained under another action spec than {spec.name!r} as it is here; buttons, axes"
+            f" and tick rate must be the same, by name too (try --spec {first.config.get('spec', {}).get('name')})"
+        )
     return first
+
+
+def seen_before(first: Checkpoint | None) -> dict[str, str]:
+    """The recordings that an IDM was trained or tuned on, and those before it that it went on from: names ► digests."""
+    if first is None:
+        return {}
+    with first.config_read():
+        data = first.config.get("data", {})
+        return {**data.get("before", {}), **data.get("train", {}), **data.get("val", {})}
+
+
+def clear_away(config: TrainIDMConfig, run: dict[str, Any]) -> None:
+    """Remove what only a run that goes on needs."""
+    Snapshots(Path(config.out) / "snapshots", run=run).clear()
+    if not config.cache:
+        remove_cache(Path(config.out) / "cache")
+
+
+def of_validation(figures: dict[str, float | None]) -> dict[str, float | None]:
+    """Figures by the names that they have beside those of training."""
+    return {f"validation {name}": value for name, value in figures.items()}
 
 
 def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Recording]]:
     """Training and validation recordings: those named, or a share held out by content hash. Raises ConfigError."""
-    found = {recording.sha256: recording for recording in find_recordings(config.data)}
+    found = {recording.sha256: recording for recording in unique(find_recordings(config.data))}
     if config.val:
-        val = {recording.sha256: recording for recording in find_recordings(config.val)}
+        val = {recording.sha256: recording for recording in unique(find_recordings(config.val))}
         if both := sorted(found[sha].name for sha in found.keys() & val.keys()):
             raise ConfigError(f"val: {', '.join(both[:3])} is also in data; validation must not be trained on")
         groups = {recording.group for recording in found.values()} & {recording.group for recording in val.values()}
@@ -164,6 +202,11 @@ def enough(recordings: list[Recording], spec: ActionSpec, ticks: int | None) -> 
         chosen.append(recording)
         ticks -= recording.num_ticks(spec)
     return chosen
+
+
+def _minutes(recordings: Sequence[Recording], spec: ActionSpec, limit: int | None = None) -> str:
+    ticks = sum(recording.num_ticks(spec) for recording in recordings)
+    return f"{min(ticks, limit or ticks) / float(spec.tick_hz) / 60:.1f} minutes"
 
 
 def cut(tracks: list[Track], ticks: int | None) -> list[Track]:
@@ -212,9 +255,7 @@ class Trainer:
         if first is None:
             self.model = InverseDynamicsModel(config.network_config, spec)
         else:
-            with first.config_read():
-                self.model = InverseDynamicsModel(IDMConfig.from_dict(first.config["network"]), spec)
-            load_network(self.model, first)
+            self.model = load_network(first, spec)
         self.model.to(self.device)
         self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
         loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(self.device)
@@ -276,7 +317,8 @@ class Trainer:
                             elapsed_s=self.budget.elapsed_s,
                         )
                     stopped = bool(self.group.agreed(stop.requested))
-                    if stopped or self.budget.elapsed_s >= next_snapshot_s:
+                    # A run that diverges must not push good snapshots out.
+                    if (stopped or self.budget.elapsed_s >= next_snapshot_s) and not self.guard.in_a_row:
                         self._save()
                         next_snapshot_s = self.budget.elapsed_s + 60 * self.config.snapshot_minutes
                     if stopped:
@@ -284,6 +326,7 @@ class Trainer:
                     if metrics is not None and self.config.eval_minutes and self.budget.elapsed_s >= next_look_s:
                         metrics.write(self.step, **self.validate())
                         next_look_s = self.budget.elapsed_s + 60 * self.config.eval_minutes
+            self.guard.require_accepted()
             self._save()
         finally:
             if metrics is not None:
@@ -320,7 +363,7 @@ class Trainer:
             self.model.eval()
             _, figures = calibrate(self.runner(self.model), self.spec, self.val_tracks, self.positive_weights)
         self.model.train()
-        return {f"validation {name}": value for name, value in figures.items()}
+        return of_validation(figures)
 
     def runner(self, model: InverseDynamicsModel) -> WindowRunner:
         """Labels as this run's checkpoint will."""
@@ -424,11 +467,11 @@ def _digest_of(recordings: Sequence[Recording]) -> str:
 
 def is_trained(out: Path, run: dict[str, Any]) -> bool:
     """Whether this very run has ended here. Raises ConfigError where another one has."""
-    if not (out / CONFIG_FILE).exists():
+    if not ((out / CONFIG_FILE).exists() and (out / MODEL_FILE).exists()):
         return False
     try:
-        other = json.loads((out / CONFIG_FILE).read_text(encoding="utf-8")).get("run", {})
-    except (ValueError, AttributeError):
+        other = json.loads((out / CONFIG_FILE).read_text(encoding="utf-8"))["run"] or {}
+    except (ValueError, KeyError, TypeError):
         other = {}
     if other != run:
         raise ConfigError(

@@ -26,6 +26,8 @@ MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 VERSION = 1  # of the layout of config.json; raised when an old reader would misread a new checkpoint
 KINDS = ("idm", "policy", "filter")
+# What reading a config that somebody altered may raise, up to a network that cannot be built.
+UNFIT = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +56,7 @@ class Checkpoint:
         """Within the block a config that lacks something or holds something else is a CheckpointError."""
         try:
             yield
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        except UNFIT as error:
             raise CheckpointError(f"{self.uri}/{CONFIG_FILE} is damaged, or of another program: {error!r}") from error
 
 
@@ -92,7 +94,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     text, weights = _read(folder, CONFIG_FILE), _read(folder, MODEL_FILE)
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{folder}/{CONFIG_FILE} is not JSON: {error}") from error
     version = config.get("version", 0) if isinstance(config, dict) else None
     if not isinstance(version, int) or version > VERSION:
@@ -114,6 +116,15 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
 def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights into `module`; CheckpointError names the first tensors that do not fit."""
+    require_fit(module, checkpoint)
+    unfit = [name for name in sorted(checkpoint.state) if not bool(torch.isfinite(checkpoint.state[name]).all())]
+    if unfit:
+        raise CheckpointError(f"{checkpoint.uri}: {unfit[0]} holds numbers that are not finite: train it again")
+    module.load_state_dict(checkpoint.state)
+
+
+def require_fit(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
+    """Raise CheckpointError where the weights are not those of `module`, which may be one without memory (`meta`)."""
     own = module.state_dict()
     missing = sorted(own.keys() - checkpoint.state.keys())
     surplus = sorted(checkpoint.state.keys() - own.keys())
@@ -127,10 +138,6 @@ def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
             f"{checkpoint.uri}: the weights do not fit the network of its config: "
             f"missing {missing[:3]}, unknown {surplus[:3]}, wrong shape {wrong[:3]}"
         )
-    unfit = [name for name in sorted(own) if not bool(torch.isfinite(checkpoint.state[name]).all())]
-    if unfit:
-        raise CheckpointError(f"{checkpoint.uri}: {unfit[0]} holds numbers that are not finite: train it again")
-    module.load_state_dict(checkpoint.state)
 
 
 def _kind(tensor: torch.Tensor) -> str:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
 
 import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from .precision import pick_device
+
+LONGEST_WAIT = timedelta(hours=24)  # for each other: the leader decodes all play before the others go on
 
 
 class Group:
@@ -26,13 +29,16 @@ class Group:
 
     def __init__(self, device: str = "auto"):
         """Join the group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK)."""
-        self.size, self.rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
+        started = {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()  # by torchrun; one alone is a leftover
+        self.size = int(os.environ["WORLD_SIZE"]) if started else 1
+        self.rank = int(os.environ["RANK"]) if started else 0
         self.device = pick_device(device)
         if self.device.type == "cuda" and self.size > 1:
             self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
             torch.cuda.set_device(self.device)
         if self.size > 1:
-            distributed.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            backend = "nccl" if self.device.type == "cuda" else "gloo"
+            distributed.init_process_group(backend, timeout=LONGEST_WAIT)
 
     @property
     def leads(self) -> bool:

@@ -71,14 +71,17 @@ class Snapshots:
         final = self.folder / f"state-{step:09d}"
         fresh = self.folder / f".state-{step:09d}.{os.getpid()}.tmp"
         fresh.mkdir(parents=True, exist_ok=True)
-        for name, content in ((TENSORS_FILE, data), (STATE_FILE, text.encode())):
-            with open(fresh / name, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        if final.exists():
-            shutil.rmtree(final)
-        os.rename(fresh, final)
+        try:
+            for name, content in ((TENSORS_FILE, data), (STATE_FILE, text.encode())):
+                with open(fresh / name, "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+            if final.exists():
+                shutil.rmtree(final)
+            os.rename(fresh, final)
+        finally:  # a full disk must not stay full of it
+            shutil.rmtree(fresh, ignore_errors=True)
         for old in self._steps()[:-KEPT]:
             shutil.rmtree(self.folder / f"state-{old:09d}")
         return final
@@ -86,8 +89,11 @@ class Snapshots:
     def load_last(self) -> tuple[int, dict[str, Any]] | None:
         """(step, state) of the newest good snapshot, or None where there is none. The random generators are restored.
 
+        Damaged ones that are newer are removed: the run is going to pass these steps again.
+
         Raises CheckpointError where the folder belongs to a run with other settings.
         """
+        damaged: list[Path] = []
         for step in reversed(self._steps()):
             folder = self.folder / f"state-{step:09d}"
             try:
@@ -96,12 +102,16 @@ class Snapshots:
                 data = (folder / TENSORS_FILE).read_bytes()
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log(f"{folder} cannot be read ({error!r}): the snapshot before it is used")
+                damaged.append(folder)
                 continue
             if hashlib.sha256(data).hexdigest() != digest:
                 log(f"{folder} is damaged (its digest differs): the snapshot before it is used")
+                damaged.append(folder)
                 continue
             self._require_same_run(run, folder)
             tree = _unflatten(flat, load_tensors(data))
+            for other in damaged:
+                shutil.rmtree(other)
             set_rng_state(tree["rng"])
             return step, tree["state"]
         return None
@@ -110,6 +120,8 @@ class Snapshots:
         """Remove all snapshots: the run is done. What others put into the folder stays."""
         for step in self._steps():
             shutil.rmtree(self.folder / f"state-{step:09d}")
+        for half in self.folder.glob(".state-*.tmp"):  # of a process that was killed while it wrote
+            shutil.rmtree(half)
         remove_if_empty(self.folder)
 
     def _steps(self) -> list[int]:

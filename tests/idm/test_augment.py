@@ -1,5 +1,7 @@
 """One draw a clip, VPT's ranges, and a mirror that keeps labels true."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,17 @@ def test_mirror_swaps_buttons_and_turns_yaw(toy_spec: ActionSpec) -> None:
 def test_half_a_pair_is_refused(toy_spec: ActionSpec) -> None:
     with pytest.raises(ConfigError, match="'left' and 'starboard'"):
         Mirror.of(AugmentConfig(mirror_buttons=(("left", "starboard"),)), toy_spec)
-    assert Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), toy_spec).button_order == (0, 1, 2)
+    with pytest.raises(ConfigError, match="'port' and 'starboard'"):  # both are no buttons: it would swap nothing
+        Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), toy_spec)
+
+
+def test_a_spec_without_left_and_right_swaps_nothing(toy_spec: ActionSpec) -> None:
+    assert Mirror.of(AugmentConfig(), toy_spec).swaps
+    renamed = json.dumps(toy_spec.to_dict()).replace('"left"', '"port"').replace('"right"', '"starboard"')
+    spec = ActionSpec.from_dict(json.loads(renamed))
+    assert not Mirror.of(AugmentConfig(), spec).swaps
+    assert Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), spec).button_order == (0, 2, 1)
+    assert Mirror.of(AugmentConfig(mirror=0, mirror_axes=("heading",)), spec).axis_sign == (1.0,)
 
 
 def _values(one: ClipDraw) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pytest
 from vidact.datasets.actions import ActionSpec
 from vidact.idm.baselines import LinearModel, RatesSampler, always_released, copy_last, difference_features
 from vidact.idm.metrics import Truth
@@ -26,11 +27,15 @@ def test_sampler_has_the_rates_and_holds_of_training(toy_spec: ActionSpec) -> No
     assert set(np.unique(drawn.camera)) == {0.0, 4.0}
 
 
-def test_linear_model_learns_what_is_linear(toy_spec: ActionSpec) -> None:
+def test_linear_model_learns_what_is_linear(toy_spec: ActionSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     pictures, lamp, dx = toy_play(400, 0)
     buttons = np.stack([lamp, np.zeros(400), np.zeros(400)], axis=1).astype(np.uint8)
     truth = Truth(buttons=buttons, camera=dx[:, None].astype(np.float32), valid=np.ones(400, bool))
     model = LinearModel.fit([([pictures[:150], pictures[150:]], truth)])
+    monkeypatch.setattr("vidact.idm.baselines.THRESHOLD_TICKS", 150)
+    some = LinearModel.fit([([pictures], truth)])  # thresholds chosen on every fourth tick
+    assert np.allclose(some.weights, model.weights)
+    assert abs(some.thresholds[0] - model.thresholds[0]) < 0.2
     assert model.thresholds[1] == np.inf
     labels = model(difference_features([pictures]))
     changes = np.flatnonzero(np.diff(lamp.astype(int)) != 0)

@@ -101,8 +101,12 @@ def test_logistic_regression_recovers_weights() -> None:
 
 def test_round_trip_and_refusals(toy_spec: ActionSpec) -> None:
     calibration = fit(toy_windows(toy_spec, 6), toy_spec, np.ones(3))
-    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), toy_spec) == calibration
     with pytest.raises(CheckpointError, match="calibration"):
-        Calibration.from_dict({**calibration.to_dict(), "slope": [1.0]})
+        Calibration.from_dict({**calibration.to_dict(), "slope": [1.0]}, toy_spec)
+    one_for_all = {name: [1.0] for name in ("slope", "offset", "threshold", "switch_cost")}
+    for altered in (one_for_all, {"slope": [float("nan")] * 3}, {"slope": ["x"] * 3}):
+        with pytest.raises(CheckpointError, match="calibration"):
+            Calibration.from_dict({**calibration.to_dict(), **altered}, toy_spec)
     with pytest.raises(RecordingError, match="no tick with a valid label"):
         fit([replace(w, valid=np.zeros(STRIDE, bool)) for w in toy_windows(toy_spec, 1)], toy_spec, np.ones(3))

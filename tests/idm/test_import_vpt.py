@@ -85,6 +85,12 @@ def test_the_verb_makes_a_checkpoint_that_labels(
 ) -> None:
     assert run(["import", "vpt-idm", *map(str, files), str(tmp_path / "idm")]) == 0
     assert "100 tensors, 2,677,294 parameters" in capsys.readouterr().err
+    assert run(["import", "vpt-idm", *map(str, files), str(tmp_path / "idm")]) == 2
+    assert "holds a checkpoint already" in capsys.readouterr().err
+    endless = {name: tensor / 0 for name, tensor in read_weights(str(files[1])).items()}
+    torch.save(endless, tmp_path / "endless.weights")
+    assert run(["import", "vpt-idm", str(files[0]), str(tmp_path / "endless.weights"), str(tmp_path / "other")]) == 2
+    assert "not finite" in capsys.readouterr().err
     predictor = Predictor.load(str(tmp_path / "idm"))
     assert predictor.spec.name == "minecraft"
     parts = list(predictor.predict([moving_pictures(40)], start=0, stretch=(0, 40), keep=(0, 40)))
@@ -124,6 +130,16 @@ def test_what_does_not_fit_is_listed(files: tuple[Path, Path], spec: ActionSpec)
         "pi_head.camera.linear_layer.bias: (21,), expected 22 rows",
     ):
         assert line in message
+    weights = random_weights(SMALL)
+    name = "net.lastlayer.layer.weight"
+    for value, reason in (
+        (torch.zeros((), dtype=torch.float16).expand(10**6, 10**7), "expected (128, 128)"),  # 40 TB in float32
+        (weights[name] * 1j, "torch.complex64"),
+        (weights[name].to_sparse(), "torch.sparse_coo"),
+    ):
+        with pytest.raises(CheckpointError) as caught:
+            convert({**weights, name: value}, network, spec, temperature=1.0)
+        assert reason in str(caught.value)
 
 
 def test_another_graph_is_refused(tmp_path: Path) -> None:

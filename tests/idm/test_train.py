@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +18,14 @@ import pytest
 import yaml
 from vidact.cli import run
 from vidact.datasets.recordings import find_recordings
-from vidact.errors import CheckpointError, ConfigError
+from vidact.errors import CheckpointError, ConfigError, RecordingError
 from vidact.idm.config import AugmentConfig, EvalIDMConfig, TrainIDMConfig
 from vidact.idm.evaluate import eval_idm
 from vidact.idm.predict import Predictor, spec_of
 from vidact.idm.shipped import load_idm
 from vidact.idm.train import choose_recordings, train_idm
+from vidact.settings import to_plain
+from vidact.training.guards import DivergedError
 from vidact.training.log import read_metrics
 
 from .conftest import MICRO, TOY
@@ -62,8 +65,14 @@ def trained(toy_folder: Path, spec_file: str, tmp_path_factory: pytest.TempPathF
     return out
 
 
+def losses_of(run: Path) -> list[float]:
+    """Of the steps; other rows have figures on validation play."""
+    return [row["loss"] for row in read_metrics(run / "metrics.jsonl") if "loss" in row]
+
+
 def test_training_learns_the_toy(trained: Path) -> None:
-    losses = [row["loss"] for row in read_metrics(trained / "metrics.jsonl")]
+    losses, last = losses_of(trained), read_metrics(trained / "metrics.jsonl")[-1]
+    assert last["validation macro_f1"] > 0.9
     assert len(losses) == 120
     assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:3])
     config = json.loads((trained / "config.json").read_text())
@@ -81,6 +90,8 @@ def test_training_goes_on_from_a_checkpoint(trained: Path, toy_folder: Path, spe
         train_idm(settings(toy_folder, tmp_path / name, spec_file, steps=2, learning_rate=1e-5, init=init))
         losses[name] = read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"]
     assert losses["on"] < 0.6 * losses["new"]
+    config, first = (json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "on", trained))
+    assert config["data"]["before"] == {**first["data"]["train"], **first["data"]["val"]}
     with pytest.raises(ConfigError, match="another action spec"):
         train_idm(settings(toy_folder, tmp_path / "other", "minecraft", init=str(trained)))
 
@@ -114,6 +125,70 @@ def test_other_labels_are_another_run(record_toy: Callable[..., Path], spec_file
         train_idm(config)
 
 
+def test_the_same_video_with_other_labels_is_refused(
+    record_toy: Callable[..., Path], spec_file: str, tmp_path: Path
+) -> None:
+    for folder in ("play", "corrected"):
+        stem = record_toy(tmp_path / folder, "toy", seed=0)
+    lines = stem.with_suffix(".jsonl").read_text()
+    stem.with_suffix(".jsonl").write_text(lines.replace("key.keyboard.w", "key.keyboard.a"))
+    play = (str(tmp_path / "play"), str(tmp_path / "corrected"))
+    with pytest.raises(RecordingError, match="the same video with other labels"):
+        train_idm(settings(tmp_path, tmp_path / "out", spec_file, data=play))
+    with pytest.raises(RecordingError, match="no folder and no recording of this name"):
+        train_idm(settings(tmp_path / "nowhere", tmp_path / "out", spec_file))
+
+
+def test_frames_whose_rows_have_no_round_number_of_bytes(toy_folder: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "small.yaml"
+    frame = {"width": 84, "height": 84, "resize": "area"}
+    spec.write_text(yaml.safe_dump({**TOY, "name": "small", "frame": frame}, sort_keys=False))
+    assert train_idm(settings(toy_folder, tmp_path / "out", str(spec), steps=1)) == 0
+
+
+def test_a_spec_without_buttons_is_refused(toy_folder: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "mouse.yaml"
+    spec.write_text(yaml.safe_dump({**TOY, "name": "mouse", "buttons": {}, "groups": []}, sort_keys=False))
+    with pytest.raises(ConfigError, match="has no buttons"):
+        train_idm(settings(toy_folder, tmp_path / "out", str(spec)))
+
+
+def test_a_run_that_diverges_keeps_its_good_snapshots(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    config = settings(
+        toy_folder, tmp_path / "out", spec_file, steps=6, warmup_steps=0, learning_rate=1e30, snapshot_minutes=1e-6
+    )
+    for _ in range(2):  # the second goes on from a snapshot, and says the same
+        with pytest.raises(DivergedError, match="steps in a row were not finite"):
+            train_idm(config)
+    steps = sorted((tmp_path / "out" / "snapshots").glob("state-*"))
+    assert [path.name for path in steps] == ["state-000000001"]
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("network", "attention_blocks", 10_000_000),
+        ("network", "width", 16_384),  # more memory than there is, were it built
+        ("network", "time_dilations", [0]),
+        ("calibration", "slope", [1.0]),
+        ("calibration", "temperature", [float("nan")]),
+        ("baselines", "rates", {"held": [[0], [0], [0]], "released": [[0], [0], [0]], "motions": [[0.0]]}),
+    ],
+)
+def test_altered_checkpoints_are_refused(
+    change: tuple[str, str, object], trained: Path, toy_folder: Path, tmp_path: Path
+) -> None:
+    part, name, value = change
+    config = json.loads((trained / "config.json").read_text())
+    config[part][name] = value
+    shutil.copy(trained / "model.safetensors", tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    words = EvalIDMConfig(checkpoint=str(tmp_path), recordings=(str(toy_folder),), out=str(tmp_path / "eval"))
+    with pytest.raises((CheckpointError, ConfigError), match=r"damaged|do not fit|calibration|must be"):
+        eval_idm(words)
+
+
 def test_a_game_without_a_mouse(record_toy: Callable[..., Path], tmp_path: Path) -> None:
     spec = tmp_path / "keys.yaml"
     spec.write_text(yaml.safe_dump({**TOY, "name": "keys", "axes": []}, sort_keys=False))
@@ -124,6 +199,8 @@ def test_a_game_without_a_mouse(record_toy: Callable[..., Path], tmp_path: Path)
     config = EvalIDMConfig(checkpoint=checkpoint, recordings=play, out=str(tmp_path / "eval"), bootstrap=10)
     assert eval_idm(config) == 0
     assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["mouse_r2"] == {}
+    done = in_two_processes("--config", str(tmp_path / "out" / "settings.yaml"), "--out", str(tmp_path / "two"))
+    assert done.returncode == 0, done.stderr
 
 
 def test_mirrored_axes_must_be_there(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
@@ -150,21 +227,24 @@ def test_the_settings_file_repeats_the_run(toy_folder: Path, spec_file: str, tmp
     ).read_bytes()
 
 
+def in_two_processes(*words: str) -> subprocess.CompletedProcess[str]:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    return subprocess.run(
+        [*launch, "-m", "vidact.cli", "train-idm", *words], capture_output=True, text=True, check=False
+    )
+
+
 def test_two_processes_take_the_steps_of_one(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
     """Two batches a step, added up in one process or shared out to two: the same losses."""
     one = settings(toy_folder, tmp_path / "one", spec_file, network=None, accumulate=2, eval_minutes=0.0001)
     assert train_idm(one) == 0
-    words = ["train-idm", "--config", str(tmp_path / "one" / "settings.yaml"), "--accumulate", "1"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    command = [*launch, "-m", "vidact.cli", *words, "--out", str(tmp_path / "two")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    written = str(tmp_path / "one" / "settings.yaml")
+    done = in_two_processes("--config", written, "--accumulate", "1", "--out", str(tmp_path / "two"))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("Training IDM") == 1  # one of them speaks
-    alone, together = (
-        [row for row in read_metrics(tmp_path / name / "metrics.jsonl") if "loss" in row] for name in ("one", "two")
-    )
+    alone, together = (losses_of(tmp_path / name) for name in ("one", "two"))
     assert len(alone) == len(together) == 8
-    assert [row["loss"] for row in alone] == pytest.approx([row["loss"] for row in together], rel=1e-4)
+    assert alone == pytest.approx(together, rel=1e-4)
     measured = [row for row in read_metrics(tmp_path / "one" / "metrics.jsonl") if "loss" not in row]
     assert measured
     assert any(name.startswith("validation ") for name in measured[-1])
@@ -258,7 +338,7 @@ def test_killed_run_goes_on_to_the_last_bit(toy_folder: Path, spec_file: str, tm
     process.wait()
     assert 5 <= len(read_metrics(log)) < 12
     train_idm(broken)
-    one, other = ([row["loss"] for row in read_metrics(tmp_path / n / "metrics.jsonl")] for n in ("whole", "broken"))
+    one, other = (losses_of(tmp_path / name) for name in ("whole", "broken"))
     assert len(one) == 12
     assert one == other
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "broken")]
@@ -280,7 +360,24 @@ def test_recordings_are_divided_whole_and_for_good(
         choose_recordings(settings(tmp_path / "one", tmp_path, spec_file))
 
 
+def test_work_goes_on_where_nobody_reads_what_it_says(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    written = tmp_path / "settings.yaml"
+    config = settings(toy_folder, tmp_path / "out", spec_file, steps=2)
+    written.write_text(yaml.safe_dump(to_plain(config)))
+    train = subprocess.Popen(
+        [sys.executable, "-m", "vidact.cli", "train-idm", "--config", str(written)], stderr=subprocess.PIPE
+    )
+    assert train.stderr is not None
+    train.stderr.close()
+    assert train.wait() == 0
+    assert (tmp_path / "out" / "config.json").exists()
+
+
 def test_bad_settings_and_checkpoints_say_what_is_wrong(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"time_dilations must be some of 1\.\."):
+        replace(MICRO, time_dilations=(0,))
+    with pytest.raises(ConfigError, match=r"picture_pool must be within 1\.\.11"):
+        replace(MICRO, picture_pool=12)
     with pytest.raises(ConfigError, match="preset must be one of tiny, small, base, vpt, got 'huge'"):
         TrainIDMConfig(data=("x",), out="y", preset="huge")
     with pytest.raises(ConfigError, match="minutes must be above 0"):

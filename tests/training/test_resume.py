@@ -95,7 +95,10 @@ def test_the_last_two_are_kept_and_a_damaged_one_is_passed_over(tmp_path):
     tensors = tmp_path / "state-000000003" / "tensors.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-1] + b"?")
     assert snapshots.load_last()[0] == 2
+    assert snapshots.save(1, {}).exists()  # the damaged one is gone: it does not push out what is made on the way there
+    (tmp_path / ".state-000000009.1.tmp").mkdir()
     snapshots.clear()
+    assert not any(tmp_path.glob(".*"))
     assert snapshots.load_last() is None
 
 
