@@ -49,7 +49,7 @@ class ClipLoader(ResumableLoader):
         threads: that decode.
         prefetch: steps that are decoded ahead.
         weights: share of each dataset in an epoch, in any unit; by their size where None.
-        filters: conditions on manifest columns, all of which must hold: `("mean_confidence", ">=", 0.8)`,
+        filters: conditions on manifest columns, all of which must hold: `("mean_confidence", ">=", 0.5)`,
             `("source_uri", "not in", [...])`.
         drop_last: leave out the clips that do not fill a step (others in each epoch); False gives a last step with
             empty rows instead, so that every clip is seen once.

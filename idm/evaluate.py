@@ -37,6 +37,7 @@ from .metrics import (
     Truth,
     bootstrap_weights,
     interval,
+    lowest_kept,
     plain,
     risk_coverage,
 )
@@ -193,8 +194,8 @@ def summary(result: dict[str, Any]) -> str:
     before, after = result["before_calibration"], result["confidence"]
     lines.append(
         f"wholly right (all buttons, every axis within a bin) {_shown(after['right'])}, confidence says "
-        f"{_shown(after['mean_confidence'])}; wrong {_shown(after['error'])}, of the surest 80 % "
-        f"{_shown(after['error_at_80'])}; AUROC {_shown(after['auroc'])}"
+        f"{_shown(after['mean_confidence'])}; wrong {_shown(after['error'])}, of the surest 80 % (confidence from "
+        f"{_shown(after['confidence_at_80'])} on) {_shown(after['error_at_80'])}; AUROC {_shown(after['auroc'])}"
     )
     lines.append(
         f"calibration error of confidence {_shown(before['confidence']['ece'])} before, {_shown(after['ece'])} after; "
@@ -282,12 +283,13 @@ def _by_axis(values: NDArray[np.float64], spec: ActionSpec) -> dict[str, float |
 
 
 def _thinned(kept: NDArray[np.float64], wrong: NDArray[np.float64]) -> dict[str, list[float]]:
-    """A curve at 50 shares of ticks kept."""
+    """A curve at 50 shares of ticks kept, and the confidence that they have at least."""
     if not np.isfinite(kept).all():
-        return {"kept": [], "wrong": []}
+        return {"kept": [], "wrong": [], "confidence": []}
     some = np.isfinite(wrong)
     grid = np.linspace(0.02, 1.0, 50)
-    return {"kept": grid.tolist(), "wrong": np.interp(grid, kept[some], wrong[some]).tolist()}
+    curves = {"wrong": wrong[some], "confidence": lowest_kept()[some]}
+    return {"kept": grid.tolist(), **{name: np.interp(grid, kept[some], of).tolist() for name, of in curves.items()}}
 
 
 def _shown(value: float | None) -> str:

@@ -176,7 +176,8 @@ class Figures:
     headline: dict[str, Array]
     """By name [W]: those of `BUTTON_FIGURES`, mouse_r2.<axis>."""
     confidence: dict[str, Array]
-    """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in the surest 80 %."""
+    """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in the surest 80 %, and
+    the confidence that these have at least."""
 
     @classmethod
     def over(cls, recordings: Sequence[Sums], spec: ActionSpec) -> Figures:
@@ -311,13 +312,21 @@ def risk_coverage(ranking: Array) -> tuple[Array, Array]:
     return _ratio(kept, kept[-1]), _ratio(wrong, kept)
 
 
+def lowest_kept() -> Array:
+    """The confidence that the last tick kept has at each place of `risk_coverage`, [S]."""
+    edges = np.linspace(SCORE_LIMIT, -SCORE_LIMIT, SCORE_BINS + 1)[1:]
+    return 1 / (1 + np.exp(-edges))
+
+
 def _confidence(sums: Sums) -> dict[str, Array]:
     count, probability, right = np.moveaxis(sums.confidence.sum(-2), -1, 0)  # (W,)
     error = 1 - _ratio(right, count)
-    at_80 = []
+    at_80, cut_80 = [], []
     for ranking in sums.ranking:
         kept, wrong = risk_coverage(ranking)
-        at_80.append(float(np.interp(0.8, kept, wrong)) if np.isfinite(kept).all() else np.nan)
+        some = bool(np.isfinite(kept).all())
+        at_80.append(float(np.interp(0.8, kept, wrong)) if some else np.nan)
+        cut_80.append(float(np.interp(0.8, kept, lowest_kept())) if some else np.nan)
     return {
         "mean_confidence": _ratio(probability, count),
         "right": _ratio(right, count),
@@ -325,6 +334,7 @@ def _confidence(sums: Sums) -> dict[str, Array]:
         "auroc": auroc(sums.ranking),
         "error": error,
         "error_at_80": np.array(at_80),
+        "confidence_at_80": np.array(cut_80),
     }
 
 

@@ -125,3 +125,11 @@ def test_a_spec_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("name: é\n".encode("latin-1"))
     with pytest.raises(SpecError, match=r"latin\.yaml: not YAML: 'utf-8' codec"):
         ActionSpec.load(tmp_path / "latin.yaml")
+
+
+def test_the_spec_in_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "specs.md").read_text()
+    path = tmp_path / "mygame.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0])
+    spec = ActionSpec.load(path)
+    assert (spec.num_buttons, spec.axis_names) == (6, ("pitch", "yaw"))

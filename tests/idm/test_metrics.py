@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.datasets.actions import ActionSpec
 from vidact.idm.metrics import (
+    SCORE_BINS,
+    SCORE_LIMIT,
     Figures,
     Labelling,
     Sums,
@@ -14,6 +16,7 @@ from vidact.idm.metrics import (
     average_precision,
     bootstrap_weights,
     interval,
+    lowest_kept,
     risk_coverage,
     transition_counts,
 )
@@ -179,3 +182,13 @@ def test_sums_of_recordings_add_up(toy_spec: ActionSpec) -> None:
     low, high = interval(values)  # type: ignore[misc]
     assert low < values[0] < high
     assert interval(np.array([0.5, np.nan, np.nan])) is None
+
+
+def test_the_confidence_that_the_surest_have_at_least() -> None:
+    ranking = np.zeros((SCORE_BINS, 2))
+    for probability, ticks in ((0.9, 8), (0.3, 2)):
+        log_odds = np.log(probability / (1 - probability))
+        ranking[int((log_odds + SCORE_LIMIT) * SCORE_BINS / (2 * SCORE_LIMIT)), 1] = ticks
+    kept, _ = risk_coverage(ranking)
+    for share, least in ((0.8, 0.9), (1.0, 0.3)):
+        assert lowest_kept()[np.searchsorted(kept, share - 1e-9)] == pytest.approx(least, abs=0.005)
