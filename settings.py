@@ -26,6 +26,11 @@ NONE_BY_DEFAULT = tyro.conf.arg(help_behavior_hint="(default: none)")
 """For options that take several words and have none by default, of which tyro would print nothing."""
 
 
+def several(name: str) -> Any:
+    """For positional words of which at least one must be given; tyro would call them optional, and by their type."""
+    return tyro.conf.arg(metavar=f"{name} …", help_behavior_hint="(required)")
+
+
 def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str, description: str) -> Settings:
     """Settings of type `cls` from command-line words.
 

@@ -163,7 +163,7 @@ class CloneConfig:
 class PlayConfig:
     """Episodes of a task, played by a policy or at random."""
 
-    checkpoint: Annotated[str, tyro.conf.Positional] = ""
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT]")] = ""
     """The policy's checkpoint; none with --random."""
     task: str
     """What to play: explore, defend_the_center, my_way_home, health_gathering."""
@@ -246,7 +246,7 @@ class PPOConfig:
 class FinetuneConfig:
     """Fine-tuning a policy by play."""
 
-    checkpoint: Annotated[str, tyro.conf.Positional]
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """The policy to start from; frozen, it is the prior too."""
     task: str
     """What to play."""

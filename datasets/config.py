@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import tyro
 
 from ..errors import ConfigError
+from ..settings import several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpecCheckConfig:
     """What an action spec loses on recorded play."""
 
-    recordings: tyro.conf.Positional[tuple[str, ...]]
+    recordings: Annotated[tuple[str, ...], tyro.conf.Positional, several("RECORDINGS")]
     """Recordings: folders, mp4 files or stems."""
     spec: str = ""
     """A built-in spec (doom, crafter, minecraft) or a YAML file; if empty, the one that the recordings name."""
@@ -29,9 +31,9 @@ class SpecCheckConfig:
 class ImportVPTConfig:
     """OpenAI's contractor and BASALT recordings, mended and brought to our format."""
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An index (`all_7xx_Apr_6.json`: basedir and relpaths), or a folder of mp4 and jsonl files."""
-    out: tyro.conf.Positional[str]
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """The folder to write recordings to."""
     limit: int = 0
     """Import at most this many recordings; 0 for all."""
@@ -59,7 +61,7 @@ class ImportVPTConfig:
 class PackConfig:
     """Recordings with their true actions, as a dataset."""
 
-    recordings: tyro.conf.Positional[tuple[str, ...]]
+    recordings: Annotated[tuple[str, ...], tyro.conf.Positional, several("RECORDINGS")]
     """Recordings: folders, mp4 files or stems."""
     out: str
     """The dataset to write: a folder or an fsspec URL."""
@@ -104,7 +106,7 @@ class PackConfig:
 class VerifyConfig:
     """Check a dataset against itself: hashes, labels, frames, splits."""
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """The dataset: a folder or an fsspec URL."""
     decode: bool = True
     """Decode every frame; without it, videos are only checked by their checksum."""
@@ -120,7 +122,7 @@ class VerifyConfig:
 class StatusConfig:
     """What a dataset holds, and what is still to be done."""
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """The dataset: a folder or an fsspec URL."""
     json: bool = False
     """Print it as JSON."""
@@ -130,9 +132,9 @@ class StatusConfig:
 class InspectConfig:
     """A clip as a picture: its frames over the lanes of its labels."""
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """The dataset: a folder or an fsspec URL."""
-    key: tyro.conf.Positional[str] = ""
+    key: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[KEY]")] = ""
     """Key of a clip, or the beginning of one; if empty, the clip in which most different buttons are pressed."""
     out: str = ""
     """The PNG to write; KEY.png in the working directory if empty."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ..errors import ConfigError
-from ..settings import NONE_BY_DEFAULT
+from ..settings import NONE_BY_DEFAULT, several
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -360,11 +360,11 @@ class TrainIDMConfig:
 class ImportVPTIDMConfig:
     """`vidact import vpt-idm`."""
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """The description of the network: `4x_idm.model`."""
-    weights: tyro.conf.Positional[str]
+    weights: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WEIGHTS")]
     """Its weights: `4x_idm.weights`."""
-    out: tyro.conf.Positional[str]
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """The checkpoint folder that is made."""
     play: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
     """Labelled play (see `vidact import vpt`) to calibrate its probabilities on and to fit eval-idm's baselines to."""
@@ -376,9 +376,9 @@ class ImportVPTIDMConfig:
 class EvalIDMConfig:
     """`vidact eval-idm`."""
 
-    checkpoint: tyro.conf.Positional[str]
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
     """Checkpoint folder of an IDM, or `doom`, which ships."""
-    recordings: tyro.conf.Positional[tuple[str, ...]]
+    recordings: Annotated[tuple[str, ...], tyro.conf.Positional, several("RECORDINGS")]
     """Labelled play that it has not seen: folders of recordings, or recordings."""
     out: str
     """Folder for metrics.json and plots."""

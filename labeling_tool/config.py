@@ -20,7 +20,7 @@ class ServeConfig:
         vidact serve runs/labels --review runs/dataset
     """
 
-    data: tyro.conf.Positional[str]
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
     """Folder of the tool: its database, pictures, uploads and exports. Made where it is missing."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 for everybody in the network."""

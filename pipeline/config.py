@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from ..errors import ConfigError
+from ..settings import several
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
 CLIP_TICKS = 128  # ticks of a full clip; segments are multiples of it, so that only a stretch's last clip is short
@@ -126,7 +127,7 @@ class PlanConfig:
         vidact plan videos/ s3://bucket/more/*.mp4 --spec doom --out dataset
     """
 
-    sources: tyro.conf.Positional[tuple[str, ...]]
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional, several("SOURCES")]
     """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
     out: str
     """The dataset: a folder or a bucket prefix. An existing plan is extended; no shard is renamed."""
@@ -192,7 +193,7 @@ class LabelConfig(EngineConfig):
         vidact label videos/ --idm runs/idm --out dataset --workers 2
     """
 
-    sources: tyro.conf.Positional[tuple[str, ...]]
+    sources: Annotated[tuple[str, ...], tyro.conf.Positional, several("SOURCES")]
     """Files, folders, globs, fsspec URLs, or tables (csv, parquet) with a `uri` column."""
     idm: str
     """The inverse dynamics model: a checkpoint folder, or `doom`, which ships. Its action spec is the dataset's."""
@@ -228,7 +229,7 @@ class RelabelConfig(EngineConfig):
         vidact relabel dataset --idm runs/better-idm --out dataset2
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """A finished dataset."""
     idm: str
     """The model that labels; its action spec must be the dataset's."""
@@ -247,7 +248,7 @@ class RemoveConfig:
         vidact remove dataset --source 3f786850e387
     """
 
-    dataset: tyro.conf.Positional[str]
+    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
     """The dataset: a folder or a bucket prefix."""
     source: Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
     """URI of a source, its content hash, or the beginning of one (8 digits at least); several by repeating it."""
