@@ -35,7 +35,7 @@ from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
 from ..training.parallel import Group
 from ..training.precision import autocast, resolve_precision
-from ..training.resume import Snapshots, differing, plain_run
+from ..training.resume import LOCK_FILE, Snapshots, claim, differing, plain_run
 from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
@@ -90,7 +90,7 @@ def train_idm(config: TrainIDMConfig) -> int:
             f"{len(train_recordings)} recordings to train on ({_minutes(train_recordings, spec, limit)}), "
             f"{len(val_recordings)} to tune and calibrate on ({_minutes(val_recordings, spec)})"
         )
-        out.mkdir(parents=True, exist_ok=True)
+        claimed = claim(out)
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
@@ -129,6 +129,8 @@ def train_idm(config: TrainIDMConfig) -> int:
     with closing(MetricsLog(out, resume_step=trainer.step)) as metrics:
         metrics.write(trainer.step, **of_validation(figures))
     clear_away(config, run)
+    (out / LOCK_FILE).unlink()
+    claimed.close()
     shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
     log(f"{out}: {shown} (validation)")
     return 0

@@ -10,6 +10,7 @@ two are kept: should the newest be damaged (a full disk, a dying machine), the o
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -26,11 +27,12 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..progress import log
 
 TENSORS_FILE = "tensors.safetensors"
 STATE_FILE = "state.json"
+LOCK_FILE = ".lock"
 KEPT = 2
 
 
@@ -138,6 +140,20 @@ class Snapshots:
             f"{folder} is a snapshot of a run with another '{key}': {other.get(key)!r}, now {self.run.get(key)!r}. "
             f"Use the settings of that run, another --out, or remove {self.folder} to start afresh"
         )
+
+
+def claim(folder: Path) -> IO[str]:
+    """The folder is this process's until the returned file is closed. Raises ConfigError where another has it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = open(folder / LOCK_FILE, "w")  # noqa: SIM115 - open for the whole run
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        handle.close()
+        raise ConfigError(f"out: another run is at work in {folder}; wait, or give another folder") from error
+    except OSError:
+        pass  # a file system without locks
+    return handle
 
 
 def remove_if_empty(folder: Path) -> None:

@@ -27,6 +27,7 @@ from vidact.idm.train import choose_recordings, train_idm
 from vidact.settings import to_plain
 from vidact.training.guards import DivergedError
 from vidact.training.log import read_metrics
+from vidact.training.resume import claim
 
 from .conftest import MICRO, TOY
 
@@ -112,6 +113,13 @@ def test_a_run_that_has_ended_is_not_done_again(toy_folder: Path, spec_file: str
     assert (tmp_path / "out" / "settings.yaml").read_bytes() == kept
     assert {path.name for path in (tmp_path / "out").rglob("precious")} == {"precious"}
     assert len(list((tmp_path / "out").rglob("precious"))) == 2
+
+
+def test_two_runs_do_not_share_a_folder(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    config = settings(toy_folder, tmp_path / "out", spec_file, steps=1)
+    with claim(tmp_path / "out"), pytest.raises(ConfigError, match="another run is at work"):
+        train_idm(config)
+    assert train_idm(config) == 0
 
 
 def test_other_labels_are_another_run(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
