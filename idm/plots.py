@@ -174,7 +174,8 @@ def reliability(result: dict[str, Any]) -> Figure:
     before = result["before_calibration"]["confidence"]["ece"]
     whole.text(0.03, 0.93, f"ECE {_text(confidence['ece'])} ({_text(before)} uncalibrated)")
     whole.text(0.03, 0.87, f"AUROC {_text(confidence['auroc'])}")
-    colours = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    pairs = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined]
+    colours = (*pairs[::2], *pairs[1::2])  # the pale ones last
     for number, (name, rows) in enumerate(result["button_reliability"].items()):
         count, probability, so = np.asarray(rows).T
         some = count >= ENOUGH_TICKS
