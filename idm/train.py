@@ -307,7 +307,7 @@ class Trainer:
                 while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1:
                     parts, learning_rate, norm = self.train_step(batches, fraction)
                     progress.total = self.budget.expected_steps(self.step) * frames
-                    progress.advance(frames, loss=parts[0])
+                    progress.advance(frames, step=self.step, loss=parts[0])
                     if metrics is not None and self.step % self.config.log_every == 0:
                         metrics.write(
                             self.step,
