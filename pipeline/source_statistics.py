@@ -41,16 +41,18 @@ class Reference:
 
     @classmethod
     def of_checkpoint(cls, config: Mapping[str, Any], spec: ActionSpec) -> Reference:
-        """From the lengths of holds and pauses in a checkpoint's training set."""
+        """From the lengths of holds and pauses in a checkpoint's training set.
+
+        A checkpoint keeps a part of the lengths of each button, as many of rare ones as of frequent ones at most: what
+        they say is how often that button is pressed in the time that they cover.
+        """
         rates = config.get("baselines", {}).get("rates", {})
         held, released = rates.get("held"), rates.get("released")
         if not held or not released or len(held) != spec.num_buttons:
             return cls()
-        presses = np.array([len(lengths) for lengths in held], np.float64)
-        ticks = sum(map(sum, (*held, *released))) / spec.num_buttons
-        if not presses.sum() or not ticks:
-            return cls()
-        return cls(_shares(presses), float(presses.sum() / ticks))
+        covered = np.array([sum(h) + sum(r) for h, r in zip(held, released, strict=True)], np.float64)
+        a_tick = np.array([len(lengths) for lengths in held]) / np.maximum(covered, 1)
+        return cls(_shares(a_tick * covered.max()), float(a_tick.sum())) if a_tick.any() else cls()
 
 
 def source_statistics(records: Sequence[CommitRecord], spec: ActionSpec, reference: Reference) -> list[dict[str, Any]]:

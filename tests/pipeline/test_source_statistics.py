@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+import pytest
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.commits import CommitRecord
 from vidact.pipeline.source_statistics import (
@@ -78,6 +79,12 @@ def test_the_training_set_is_the_measure_where_it_is_known() -> None:
     assert abs(reference.presses_a_tick - 0.01) < 1e-6
     assert reference.shares is not None
     assert len(reference.shares) == k
+    use = spec.button_names.index("use")
+    held[use], released[use] = [5] * 100, [9_995] * 100  # as many lengths are kept of a rare button
+    with_use = Reference.of_checkpoint({"baselines": {"rates": {"held": held, "released": released}}}, spec)
+    assert with_use.presses_a_tick == pytest.approx(0.01 + 0.0001)
+    assert with_use.shares is not None
+    assert with_use.shares[use] == pytest.approx(0.01, rel=0.05)
     rows = [_row(spec, "a", {"attack": 630}), _row(spec, "b", {"attack": 630})]
     found = source_statistics([_record(rows, {})], spec, reference)
     assert all(row["flags"] == ["odd_buttons"] for row in found)  # the same rate, but all sources press another button
