@@ -62,7 +62,9 @@ def main() -> None:
     base = found["overlapped"]["frames_per_cpu_s"]
     found["times_overlapped"] = {way: round(found[way]["frames_per_cpu_s"] / base, 3) for way in WAYS}
     found["settings"] = {"size": options.size, "windows": options.windows, "threads": options.threads}
-    found["settings"] |= {"rounds": options.rounds, "torch": torch.__version__, "cpu": torch.cpu.get_capabilities()}
+    cpu = torch.cpu.get_capabilities()
+    found["settings"] |= {"rounds": options.rounds, "torch": torch.__version__, "cpu": cpu["cpu_name"]}
+    found["settings"] |= {name: cpu.get(name, False) for name in ("avx512_bf16", "amx_bf16")}
     print(json.dumps(found, indent=1, default=str))
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1, default=str) + "\n")

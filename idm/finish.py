@@ -35,7 +35,7 @@ def calibrate(
 ) -> tuple[Calibration, dict[str, float | None]]:
     """Fit on validation play; returns the calibration and the headline figures there (slightly flattered by it)."""
     windows = label_windows(runner, tracks)
-    calibration = fit(windows, spec, positive_weights)
+    calibration = fit(windows, spec, positive_weights, runner.mirror.button_order if runner.mirror else None)
     sums = []
     for track in tracks:
         labelling = Labelling.joined(
