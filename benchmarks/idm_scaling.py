@@ -275,7 +275,7 @@ def draw(rows: dict[str, Any]) -> None:
                 axis.errorbar(
                     x, y, [np.subtract(y, low), np.subtract(high, y)], color=colour, label=label, marker="o", capsize=3
                 )
-            axis.set(xscale="log", title=title, xlabel="minutes of labelled play", ylim=(0, 1))
+            axis.set(xscale="log", title=title, xlabel="minutes of labelled play", ylim=(-0.03, 1))
             axis.set_xticks(SCRIPTED, [str(m) for m in SCRIPTED])
         axes[1].legend(frameon=False, loc="lower right", fontsize=8)
         figure.savefig(PLOT, dpi=130)
