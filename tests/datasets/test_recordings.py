@@ -118,7 +118,7 @@ def test_finding(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecordingError, match="no recordings"):
         find_recordings([tmp_path / "empty"])
-    with pytest.raises(VideoError, match="not found"):
+    with pytest.raises(RecordingError, match="no folder and no recording of this name"):
         find_recordings([tmp_path / "nothing"])
 
 

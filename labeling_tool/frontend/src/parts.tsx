@@ -1,7 +1,7 @@
 // Small parts that every page uses.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { keyName } from "./keys";
 import { go } from "./session";
 
@@ -75,7 +75,8 @@ export function Field({ label, children, help }: FieldProps) {
 
 export function Input(props: JSX.IntrinsicElements["input"]) {
   const ref = useRef<HTMLInputElement>(null);
-  useEffect(() => {
+  // At once, as the dialog below: what is typed right after the key that opened it belongs into it.
+  useLayoutEffect(() => {
     if (props.autofocus) ref.current?.focus(); // the browser heeds the attribute only in a page that it loads
   }, []);
   return <input class="input" autocomplete="off" {...props} ref={ref} />;
@@ -99,7 +100,7 @@ interface DialogProps {
 
 export function Dialog({ title, onClose, children, wide }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const dialog = ref.current!;
     const before = document.activeElement as HTMLElement | null;
     if (!dialog.open) dialog.showModal();
