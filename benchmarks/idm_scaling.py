@@ -277,7 +277,7 @@ def draw(rows: dict[str, Any]) -> None:
                 )
             axis.set(xscale="log", title=title, xlabel="minutes of labelled play", ylim=(-0.03, 1))
             axis.set_xticks(SCRIPTED, [str(m) for m in SCRIPTED])
-        axes[1].legend(frameon=False, loc="lower right", fontsize=8)
+        axes[1].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.05), fontsize=8)
         figure.savefig(PLOT, dpi=130)
         pyplot.close(figure)
 
