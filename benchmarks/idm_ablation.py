@@ -90,7 +90,7 @@ def main() -> None:
         f"mean over seeds, and half of what lies between highest and lowest: {options.steps} steps, {MINUTES} minutes"
     )
     for variant, seeds in rows.items():
-        print(f"{variant:18}{VARIANTS[variant][0]}")
+        print(f"{variant:21}{VARIANTS[variant][0]}")
         for title in SHOWN:
             values = [one[title] for one in seeds.values()]
             print(f"    {title:24}{np.mean(values):7.3f}  ±{np.ptp(values) / 2:.3f}")
