@@ -16,30 +16,25 @@ from typing import Any
 import numpy as np
 from idm_scaling import ROOT, Study, figures, options_of, rows_in
 from vidact.datasets.recordings import Recording
-from vidact.idm.config import PRESETS, AugmentConfig
+from vidact.idm.config import AUGMENTED_MOST, PRESETS, AugmentConfig
 
 RESULT = ROOT / "benchmarks" / "results" / "idm_ablation.json"
 SEEDS = (0, 1, 2)
 MINUTES = 20
 FEW_MAPS = 12
-UNTOUCHED = AugmentConfig(
-    hue=0, saturation=0, brightness=0, contrast=0, rotation_deg=0, scale=0, shear_deg=0, translation_px=0, mirror=0
-)
-TWICE = AugmentConfig(
-    hue=0.4,
-    saturation=0.4,
-    brightness=0.4,
-    contrast=0.4,
-    rotation_deg=4,
-    scale=0.04,
-    shear_deg=4,
-    translation_px=4,
-)
+
+
+def augmented(times: float, **others: Any) -> AugmentConfig:
+    """Augmentation whose ranges are so many times the defaults'."""
+    usual = AugmentConfig()
+    return AugmentConfig(**{name: times * getattr(usual, name) for name in AUGMENTED_MOST}, **others)
+
+
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "base": ("as it is", {}),
     "no-motion": ("the picture alone, no motion front end", {"network": replace(PRESETS["tiny"], motion=None)}),
-    "no-augmentation": ("no augmentation, no mirror", {"augment": UNTOUCHED}),
-    "strong-augmentation": ("augmentation twice as strong", {"augment": TWICE}),
+    "no-augmentation": ("no augmentation, no mirror", {"augment": augmented(0, mirror=0)}),
+    "strong-augmentation": ("augmentation twice as strong", {"augment": augmented(2)}),
     "no-mirror": ("no mirror", {"augment": AugmentConfig(mirror=0)}),
     "no-balance": ("rare keys weigh as much as any", {"rare_balance": 0.0}),
     "strong-balance": ("rare keys weigh until both sides are even", {"rare_balance": 1.0}),

@@ -112,7 +112,7 @@ def ours(
     with tempfile.NamedTemporaryFile(suffix=".model") as file:
         Path(file.name).write_bytes(pickle.dumps(published.arguments(**sizes)))
         network, temperature = read_model(file.name)
-    model = InverseDynamicsModel.unfilled(network, spec)
+    model = InverseDynamicsModel.without_memory(network, spec).allocate()
     model.load_state_dict(convert(weights, network, spec, temperature=temperature))
     runner = WindowRunner(model.eval(), dtype)
     return lambda pictures, windows: steady(runner, pictures, windows)

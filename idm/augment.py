@@ -22,7 +22,7 @@ from torch import Tensor
 from ..datasets.actions import ActionSpec
 from ..errors import ConfigError
 from ..networks.heads import FactoredLogits
-from .config import AugmentConfig
+from .config import LEFT_RIGHT, AugmentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Mirror:
         order = list(range(spec.num_buttons))
         names = spec.button_names
         for one, other in config.mirror_buttons:
-            if (one in names) != (other in names) or (one not in names and (one, other) != ("left", "right")):
+            if (one in names) != (other in names) or (one not in names and (one, other) != LEFT_RIGHT):
                 raise ConfigError(f"mirror_buttons: {one!r} and {other!r} must both be buttons of spec {spec.name!r}")
             if one in names:
                 order[names.index(one)], order[names.index(other)] = names.index(other), names.index(one)

@@ -207,6 +207,9 @@ AUGMENTED_MOST = {
 }
 
 
+LEFT_RIGHT = ("left", "right")  # what a mirror swaps by default, where a spec has them
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AugmentConfig:
     """Augmentation in training: ranges of one draw a clip. The defaults are VPT's, and a mirror."""
@@ -237,7 +240,7 @@ class AugmentConfig:
     """Part of the clips whose lowest rows, where games show a status bar, are enlarged over what is above them."""
     mirror: float = 0.5
     """Part of the clips that are mirrored, left with right."""
-    mirror_buttons: tuple[tuple[str, str], ...] = (("left", "right"),)
+    mirror_buttons: tuple[tuple[str, str], ...] = (LEFT_RIGHT,)
     """Pairs of buttons that a mirror swaps."""
     mirror_axes: tuple[str, ...] = ("yaw",)
     """Axes that a mirror turns around."""

@@ -28,7 +28,7 @@ from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
 from .calibration import Calibration
 from .config import EvalIDMConfig
-from .finish import load_baselines
+from .finish import load_baselines, play_seen
 from .metrics import (
     BUTTON_FIGURES,
     Figures,
@@ -82,9 +82,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
 
 def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
     """What the user should know before he believes the figures."""
-    with checkpoint.config_read():
-        data = checkpoint.config.get("data", {})
-        seen = {sha256 for part in ("before", "train", "val") for sha256 in data.get(part, {}).values()}
+    seen = {sha256 for _, sha256 in play_seen(checkpoint)}
     known = [recording.name for recording in recordings if recording.sha256 in seen]
     lines = spec_doubts(recordings, spec)
     if known:

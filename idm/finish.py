@@ -101,12 +101,19 @@ def load_network(checkpoint: Checkpoint, spec: ActionSpec) -> InverseDynamicsMod
     """The network of a checkpoint, on the CPU. Raises CheckpointError where its config and its tensors do not fit."""
     own = {name: tensor for name, tensor in checkpoint.state.items() if not name.startswith(BASELINE_PREFIX)}
     with checkpoint.config_read():
-        config = IDMConfig.from_dict(checkpoint.config["network"])
-        with torch.device("meta"):  # what a config asks for costs no memory until it is what the weights are
-            require_fit(InverseDynamicsModel(config, spec), replace(checkpoint, state=own))
-    model = InverseDynamicsModel.unfilled(config, spec)
+        model = InverseDynamicsModel.without_memory(IDMConfig.from_dict(checkpoint.config["network"]), spec)
+    # What a config asks for costs no memory until it is what the weights are.
+    require_fit(model, replace(checkpoint, state=own))
+    model.allocate()
     load_into(model, replace(checkpoint, state=own))
     return model
+
+
+def play_seen(checkpoint: Checkpoint) -> list[tuple[str, str]]:
+    """Names and digests of the recordings that an IDM, or one that it went on from, was trained or tuned on."""
+    with checkpoint.config_read():
+        data = checkpoint.config.get("data", {})
+        return [seen for part in ("before", "train", "val") for seen in data.get(part, {}).items()]
 
 
 def frame_batches(track: Track) -> Iterator[NDArray[np.uint8]]:

@@ -26,7 +26,7 @@ from torch import Tensor
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import find_recordings, unique
 from ..errors import CheckpointError, ConfigError
-from ..networks.checkpoints import CONFIG_FILE, local_folder, save_checkpoint
+from ..networks.checkpoints import CONFIG_FILE, first_not_finite, local_folder, save_checkpoint
 from ..progress import log
 from ..training.precision import pick_device, resolve_precision
 from .calibration import Calibration
@@ -82,14 +82,14 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     network, temperature = read_model(config.model)
     theirs = read_weights(config.weights)
     ours = convert(theirs, network, spec, temperature=temperature, where=config.weights)
-    if unfit := [name for name, tensor in ours.items() if not bool(torch.isfinite(tensor).all())]:
-        raise CheckpointError(f"{config.weights}: {unfit[0]} holds numbers that are not finite")
+    if unfit := first_not_finite(ours):
+        raise CheckpointError(f"{config.weights}: {unfit} holds numbers that are not finite")
     calibration = Calibration.neutral(spec)
     extra: dict[str, Any] = {}
     tensors: dict[str, Tensor] = {}
     if config.play:
         device = pick_device(config.device)
-        model = InverseDynamicsModel.unfilled(network, spec)
+        model = InverseDynamicsModel.without_memory(network, spec).allocate()
         model.load_state_dict(ours)
         runner = WindowRunner(model.to(device).eval(), resolve_precision("auto", device))
         with tempfile.TemporaryDirectory(prefix="vidact-import-") as cache:
@@ -242,8 +242,7 @@ def convert(
         old = next((old for old in prefixes if name.startswith(old)), None)
         if old is not None:
             ours[prefixes[old] + name.removeprefix(old)] = left.pop(name)
-    with torch.device("meta"):
-        expected = InverseDynamicsModel(network, spec).state_dict()
+    expected = InverseDynamicsModel.without_memory(network, spec).state_dict()
     problems += [f"{name}: unknown" for name in left]
     problems += [f"{name}: missing" for name in sorted(expected.keys() - ours.keys())]
     problems += [f"{name}: unknown" for name in sorted(ours.keys() - expected.keys())]

@@ -70,13 +70,16 @@ class InverseDynamicsModel(nn.Module):
         self.published = PublishedTensors(config, spec.num_buttons) if config.published_tensors else None
 
     @classmethod
-    def unfilled(cls, config: IDMConfig, spec: ActionSpec) -> InverseDynamicsModel:
-        """On the CPU, to be given a `state_dict`: no time is lost on random weights; what is not stored is there."""
+    def without_memory(cls, config: IDMConfig, spec: ActionSpec) -> InverseDynamicsModel:
+        """Names and shapes alone: no time is lost on random weights."""
         with torch.device("meta"):
-            model = cls(config, spec)
-        model = model.to_empty(device="cpu")
-        model.inputs.reset_constants()
-        return model
+            return cls(config, spec)
+
+    def allocate(self) -> InverseDynamicsModel:
+        """On the CPU, to be given a `state_dict`; what is not stored in one is there."""
+        self.to_empty(device="cpu")
+        self.inputs.reset_constants()
+        return self
 
     def features(self, frames: Tensor) -> Tensor:
         """uint8 [B, T + 2 radius, H, W, 3] ► vectors of the T frames in the middle, [B, T, D + M].

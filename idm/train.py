@@ -40,7 +40,7 @@ from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
 from .config import PRESETS, TrainIDMConfig
-from .finish import calibrate, fit_baselines, load_network
+from .finish import calibrate, fit_baselines, load_network, play_seen
 from .frame_cache import Track, open_tracks, remove_cache
 from .loss import FactoredLoss, LossParts, positive_weights
 from .model import InverseDynamicsModel
@@ -58,7 +58,8 @@ def train_idm(config: TrainIDMConfig) -> int:
     first = first_checkpoint(config, spec)
     for line in spec_doubts([*train_recordings, *val_recordings], spec):
         log(line)
-    known = set(seen_before(first).values()) & {recording.sha256 for recording in val_recordings}
+    before = play_seen(first) if first else []
+    known = {sha256 for _, sha256 in before} & {recording.sha256 for recording in val_recordings}
     if known:
         log(f"{len(known)} of {len(val_recordings)} recordings of val are known to {config.init}: figures will flatter")
     # What is wrong shows before an hour of decoding.
@@ -78,7 +79,6 @@ def train_idm(config: TrainIDMConfig) -> int:
         cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
     run = identity(config, spec, train_recordings, val_recordings, first=first, processes=group.size)
-    cache = Path(config.cache) if config.cache else out / "cache"
     if is_trained(out, run):
         if group.leads:
             log(f"{out} is trained already: the same settings and play")
@@ -91,6 +91,7 @@ def train_idm(config: TrainIDMConfig) -> int:
             f"{len(val_recordings)} to tune and calibrate on ({_minutes(val_recordings, spec)})"
         )
         claimed = claim(out)
+    cache = Path(config.cache) if config.cache else out / "cache"
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
@@ -116,7 +117,7 @@ def train_idm(config: TrainIDMConfig) -> int:
             "data": {
                 "train": {recording.name: recording.sha256 for recording in train_recordings},
                 "val": {recording.name: recording.sha256 for recording in val_recordings},
-                "before": seen_before(first),
+                "before": dict(before),
                 "ticks": sum(track.num_ticks for track in tracks),
             },
             "metrics": {"validation": figures},
@@ -147,15 +148,6 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
             f" and tick rate must be the same, by name too (try --spec {first.config.get('spec', {}).get('name')})"
         )
     return first
-
-
-def seen_before(first: Checkpoint | None) -> dict[str, str]:
-    """The recordings that an IDM was trained or tuned on, and those before it that it went on from: names ► digests."""
-    if first is None:
-        return {}
-    with first.config_read():
-        data = first.config.get("data", {})
-        return {**data.get("before", {}), **data.get("train", {}), **data.get("val", {})}
 
 
 def clear_away(config: TrainIDMConfig, run: dict[str, Any]) -> None:

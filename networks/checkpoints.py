@@ -117,10 +117,14 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights into `module`; CheckpointError names the first tensors that do not fit."""
     require_fit(module, checkpoint)
-    unfit = [name for name in sorted(checkpoint.state) if not bool(torch.isfinite(checkpoint.state[name]).all())]
-    if unfit:
-        raise CheckpointError(f"{checkpoint.uri}: {unfit[0]} holds numbers that are not finite: train it again")
+    if unfit := first_not_finite(checkpoint.state):
+        raise CheckpointError(f"{checkpoint.uri}: {unfit} holds numbers that are not finite: train it again")
     module.load_state_dict(checkpoint.state)
+
+
+def first_not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
+    """The name of a tensor with infinite or undefined numbers, if there is one."""
+    return next((name for name in sorted(state) if not bool(torch.isfinite(state[name]).all())), None)
 
 
 def require_fit(module: torch.nn.Module, checkpoint: Checkpoint) -> None:

@@ -95,7 +95,6 @@ class Snapshots:
 
         Raises CheckpointError where the folder belongs to a run with other settings.
         """
-        damaged: list[Path] = []
         for step in reversed(self._steps()):
             folder = self.folder / f"state-{step:09d}"
             try:
@@ -104,16 +103,14 @@ class Snapshots:
                 data = (folder / TENSORS_FILE).read_bytes()
             except (OSError, ValueError, KeyError, TypeError) as error:
                 log(f"{folder} cannot be read ({error!r}): the snapshot before it is used")
-                damaged.append(folder)
                 continue
             if hashlib.sha256(data).hexdigest() != digest:
                 log(f"{folder} is damaged (its digest differs): the snapshot before it is used")
-                damaged.append(folder)
                 continue
             self._require_same_run(run, folder)
             tree = _unflatten(flat, load_tensors(data))
-            for other in damaged:
-                shutil.rmtree(other)
+            for newer in (one for one in self._steps() if one > step):
+                shutil.rmtree(self.folder / f"state-{newer:09d}")
             set_rng_state(tree["rng"])
             return step, tree["state"]
         return None
