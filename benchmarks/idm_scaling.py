@@ -8,6 +8,7 @@ it has not seen:
     zero-shot       a hundred minutes of scripted play for five times as many steps, measured on people's demos
     cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
     both            `zero-shot`, then all of people's other demos with half as many steps; on the demo left out
+    people-long     all of people's other demos alone, with three times as many steps
 
 Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
 or one more demo. Intervals are over resamplings of recordings (maps) or of demos. What is done is kept in WORK and not
@@ -196,14 +197,16 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     return found
 
 
-def people(study: Study, minutes: int, *, scripted_first: bool = False) -> list[Judged]:
+def people(study: Study, minutes: int, *, scripted_first: bool = False, long: bool = False) -> list[Judged]:
     """Every demo in turn is left out, and the one after it tuned on."""
+    row = "both" if scripted_first else "people-long" if long else f"people-{minutes}"
+    steps = study.steps // 2 if scripted_first else 3 * study.steps if long else study.steps
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
     judged = []
     for number, demo in enumerate(demos):
         val = demos[(number + 1) % len(demos)]
-        name = f"{'both' if scripted_first else f'people-{minutes}'}-{demo}"
+        name = f"{row}-{demo}"
 
         def train(name: str = name, demo: str = demo, val: str = val) -> str:
             return study.train(
@@ -212,7 +215,7 @@ def people(study: Study, minutes: int, *, scripted_first: bool = False) -> list[
                 (one for one in recordings if one.group == val),
                 data_minutes=minutes,
                 init=scripted_checkpoint(study, SCRIPTED[-1], LONGER) if scripted_first else "",
-                steps=study.steps // 2 if scripted_first else study.steps,
+                steps=steps,
                 learning_rate=LEARNING_RATE_AFTER if scripted_first else 0,
             )
 
@@ -230,6 +233,7 @@ ROWS = {
     "zero-shot": zero_shot,
     "both": lambda study: people(study, 0, scripted_first=True),
     **{f"people-{m}": (lambda study, m=m: people(study, m)) for m in reversed(PEOPLE)},
+    "people-long": lambda study: people(study, 0, long=True),
 }
 
 
@@ -257,6 +261,7 @@ def draw(rows: dict[str, Any]) -> None:
             "#d1495b",
             [(f"people-{m}", m or total) for m in sorted(PEOPLE, key=bool)],
         ),
+        "people's play for three times as long": ("#8e5572", [("people-long", total)]),
         "scripted for long, then people's": ("#3a7d44", [("both", total)]),
         "scripted for long, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
     }
