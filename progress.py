@@ -8,14 +8,22 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from types import TracebackType
 
 PLAIN_INTERVAL_S = 10.0  # often enough to see life, rare enough that a day's log stays readable
 
 
+def hush() -> None:
+    """Say nothing from now on: another process says the same."""
+    _HUSHED.set()
+
+
 def log(message: str) -> None:
     """Print one line to stderr, above a live bar if there is one."""
+    if _HUSHED.is_set():
+        return
     if _LIVE:
         _LIVE[-1].console.print(message, highlight=False, markup=False)
     else:
@@ -42,13 +50,11 @@ class Progress:
         title: what is being done, such as `"Training IDM"`.
         total: how many units there are, or None where nobody knows.
         unit: the name of one unit, plural: `"frames"`.
-        shown: False where another process shows the same.
 
     Use as a context manager and call `advance(n, loss=0.12)`; keyword values are shown beside the bar.
     """
 
-    def __init__(self, title: str, total: float | None = None, unit: str = "items", *, shown: bool = True):
-        self.shown = shown
+    def __init__(self, title: str, total: float | None = None, unit: str = "items"):
         self.title = title
         self.total = total
         self.unit = unit
@@ -61,7 +67,7 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self.started = self._last_line = time.monotonic()
-        if self.shown and is_terminal():
+        if is_terminal() and not _HUSHED.is_set():
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn
             from rich.progress import Progress as RichProgress
@@ -86,7 +92,7 @@ class Progress:
             self._bar.stop()  # type: ignore[attr-defined]
             _LIVE.remove(self._bar)
             self._bar = None
-        elif kind is None and self.shown:
+        elif kind is None and not _HUSHED.is_set():
             _say(self.line(final=True))
 
     def resume_at(self, done: float) -> None:
@@ -99,7 +105,7 @@ class Progress:
         self.fields.update(fields)
         if self._bar is not None:
             self._update_bar()
-        elif self.shown and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
+        elif not _HUSHED.is_set() and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
             self._last_line = time.monotonic()
             _say(self.line())
 
@@ -130,6 +136,7 @@ class Progress:
 
 
 _LIVE: list = []  # the live bars, innermost last
+_HUSHED = threading.Event()
 
 
 def _number(value: float) -> str:

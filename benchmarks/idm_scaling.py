@@ -9,6 +9,7 @@ it has not seen:
     cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
     both            `zero-shot`, then all of people's other demos with half as many steps; on the demo left out
     people-long     all of people's other demos alone, with three times as many steps
+    both-long       `zero-shot`, then as many steps on people's play as `people-long` has
 
 Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
 or one more demo. Intervals are over resamplings of recordings (maps) or of demos. What is done is kept in WORK and not
@@ -197,10 +198,8 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     return found
 
 
-def people(study: Study, minutes: int, *, scripted_first: bool = False, long: bool = False) -> list[Judged]:
-    """Every demo in turn is left out, and the one after it tuned on."""
-    row = "both" if scripted_first else "people-long" if long else f"people-{minutes}"
-    steps = study.steps // 2 if scripted_first else 3 * study.steps if long else study.steps
+def people(study: Study, row: str, *, minutes: int = 0, times: float = 1, scripted_first: bool = False) -> list[Judged]:
+    """Every demo in turn is left out, and the one after it tuned on; `times` as many steps as the study's others."""
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
     judged = []
@@ -215,7 +214,7 @@ def people(study: Study, minutes: int, *, scripted_first: bool = False, long: bo
                 (one for one in recordings if one.group == val),
                 data_minutes=minutes,
                 init=scripted_checkpoint(study, SCRIPTED[-1], LONGER) if scripted_first else "",
-                steps=steps,
+                steps=round(times * study.steps),
                 learning_rate=LEARNING_RATE_AFTER if scripted_first else 0,
             )
 
@@ -231,9 +230,10 @@ ROWS = {
     **{f"scripted-{m}": (lambda study, m=m: scripted(study, m)) for m in reversed(SCRIPTED)},
     **{f"cloning-{m}": (lambda study, m=m: cloning(study, m)) for m in reversed(SCRIPTED)},
     "zero-shot": zero_shot,
-    "both": lambda study: people(study, 0, scripted_first=True),
-    **{f"people-{m}": (lambda study, m=m: people(study, m)) for m in reversed(PEOPLE)},
-    "people-long": lambda study: people(study, 0, long=True),
+    "both": lambda study: people(study, "both", times=0.5, scripted_first=True),
+    **{f"people-{m}": (lambda study, m=m: people(study, f"people-{m}", minutes=m)) for m in reversed(PEOPLE)},
+    "people-long": lambda study: people(study, "people-long", times=3),
+    "both-long": lambda study: people(study, "both-long", times=3, scripted_first=True),
 }
 
 
@@ -263,6 +263,7 @@ def draw(rows: dict[str, Any]) -> None:
         ),
         "people's play for three times as long": ("#8e5572", [("people-long", total)]),
         "scripted for long, then people's": ("#3a7d44", [("both", total)]),
+        "the same, people's for three times as long": ("#9ccb86", [("both-long", total)]),
         "scripted for long, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
     }
     with pyplot.rc_context({"axes.spines.top": False, "axes.spines.right": False}):

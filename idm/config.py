@@ -332,8 +332,8 @@ class TrainIDMConfig:
             replace(self.network)  # checked again: a YAML file's may not have been
         _require(bool(self.data), "data", "at least one folder of recordings", self.data)
         _require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}", self.preset)
-        timed = 0 < self.minutes < math.inf
-        _require(self.steps > 0 or timed, "minutes", "above 0 (or give steps)", self.minutes)
+        timed = 0.01 <= self.minutes <= 1e6
+        _require(self.steps > 0 or timed, "minutes", "within 0.01..1e6 (or give steps)", self.minutes)
         for name in ("batch_clips", "clip_ticks", "accumulate", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(bool(self.out.strip()), "out", "a folder", self.out)

@@ -30,6 +30,7 @@ F1_WEIGHT, TRANSITION_WEIGHT, ACCURACY_WEIGHT = 4.0, 1.0, 4.0
 TRANSITION_TOLERANCE = 2  # ticks
 PRIOR_STRENGTH = 1.0  # of "the logits are right already", beside the ticks' likelihoods
 NEWTON_STEPS = 25
+SIDE_BY_SIDE = 32  # windows that all settings are tried on at once: more are not faster, and need the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +129,20 @@ def _fit_decisions(
     true = np.concatenate([window.buttons for window in windows])  # (N, K)
     valid = np.concatenate([window.valid for window in windows])  # (N,)
     segments = _segments(windows)
+    chunks = [range(w, min(w + SIDE_BY_SIDE, len(windows))) for w in range(0, len(windows), SIDE_BY_SIDE)]
     grid_threshold, grid_cost = (g.ravel() for g in np.meshgrid(THRESHOLDS, SWITCH_COSTS, indexing="ij"))  # (G,)
+
+    def paths_of(some: range, k: int) -> NDArray[np.bool_]:
+        """What every setting decides in these windows, [their ticks, G]."""
+        evidence = log_odds[:, some.start : some.stop, k, None] + grid_threshold
+        paths = smooth(evidence, grid_cost, present[:, some.start : some.stop, None])  # (T, some, G)
+        return np.concatenate([paths[slice(*windows[w].logits.keep), i] for i, w in enumerate(some)])
 
     def scores(k: int) -> Array:
         """Of each setting [G]; zeros for a button that is held too seldom to tell."""
         if true[valid, k].sum() < LEAST_PRESSES:
             return np.zeros(len(grid_cost))
-        paths = smooth(log_odds[:, :, k, None] + grid_threshold, grid_cost, present[:, :, None])  # (T, W, G)
-        kept = np.concatenate([paths[slice(*window.logits.keep), w] for w, window in enumerate(windows)])  # (N, G)
+        kept = np.concatenate([paths_of(some, k) for some in chunks])  # (N, G)
         each = [_score(kept[:, g], true[:, k].astype(bool), valid, segments) for g in range(len(grid_cost))]
         return np.array(each) - 1e-3 * np.abs(grid_threshold)
 

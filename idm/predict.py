@@ -86,11 +86,8 @@ class Predictor:
         if threads:
             torch.set_num_threads(threads)
         checkpoint = load_idm(idm) if isinstance(idm, str) else idm
-        spec = spec_of(checkpoint)
+        spec, calibration, mirror = settings_of(checkpoint)
         where = pick_device(device)
-        with checkpoint.config_read():
-            calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
-            mirror = Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
         model = load_network(checkpoint, spec)
         return cls(
             model.to(where).eval(),
@@ -140,7 +137,12 @@ class Predictor:
 
 
 def spec_of(checkpoint: Checkpoint) -> ActionSpec:
-    """The action spec of an IDM. Raises CheckpointError where it was edited."""
+    """The action spec of an IDM. Raises CheckpointError where that, or what else makes labels, was edited."""
+    return settings_of(checkpoint)[0]
+
+
+def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror | None]:
+    """What turns the network's logits into labels. Raises CheckpointError where it was edited."""
     with checkpoint.config_read():
         spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
     if spec.sha256 != says:
@@ -148,4 +150,7 @@ def spec_of(checkpoint: Checkpoint) -> ActionSpec:
             f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
             "the config was edited; train again under the new spec"
         )
-    return spec
+    with checkpoint.config_read():
+        calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
+        mirror = Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
+    return spec, calibration, mirror

@@ -53,6 +53,7 @@ SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml`
 def train_idm(config: TrainIDMConfig) -> int:
     """Train and write the checkpoint; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
+    group = Group(config.device)
     train_recordings, val_recordings = choose_recordings(config)
     spec = spec_of([*train_recordings, *val_recordings], config.spec)
     first = first_checkpoint(config, spec)
@@ -74,22 +75,21 @@ def train_idm(config: TrainIDMConfig) -> int:
         raise RecordingError("val: the validation recordings have no tick with a valid label: nothing to calibrate on")
     limit = max(1, round(60 * config.data_minutes * spec.tick_hz)) if config.data_minutes else None
     train_recordings = enough(train_recordings, spec, limit)
-    group = Group(config.device)
     if group.device.type == "cpu":
         cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
     run = identity(config, spec, train_recordings, val_recordings, first=first, processes=group.size)
     if is_trained(out, run):
+        log(f"{out} is trained already: the same settings and play")
         if group.leads:
-            log(f"{out} is trained already: the same settings and play")
             clear_away(config, run)
         group.leave()
         return 0
+    log(
+        f"{len(train_recordings)} recordings to train on ({_minutes(train_recordings, spec, limit)}), "
+        f"{len(val_recordings)} to tune and calibrate on ({_minutes(val_recordings, spec)})"
+    )
     if group.leads:
-        log(
-            f"{len(train_recordings)} recordings to train on ({_minutes(train_recordings, spec, limit)}), "
-            f"{len(val_recordings)} to tune and calibrate on ({_minutes(val_recordings, spec)})"
-        )
         claimed = claim(out)
     cache = Path(config.cache) if config.cache else out / "cache"
     with group.leader_first():
@@ -294,7 +294,7 @@ class Trainer:
         self.model.train()
         self.budget.start(elapsed_s)
         try:
-            with Progress("Training IDM", unit="frames", shown=self.group.leads) as progress, StopRequest() as stop:
+            with Progress("Training IDM", unit="frames") as progress, StopRequest() as stop:
                 progress.resume_at(self.step * frames)
                 while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1:
                     parts, learning_rate, norm = self.train_step(batches, fraction)
@@ -392,8 +392,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.ema.load_state_dict(state["ema"])
         self.guard.load_state_dict(state["guard"])
-        if self.group.leads:
-            log(f"Going on from step {self.step:,}")
+        log(f"Going on from step {self.step:,}")
         return float(state["elapsed_s"])
 
 

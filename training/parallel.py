@@ -1,7 +1,8 @@
 """Training on several processes or GPUs: `torchrun --nproc-per-node 8 -m vidact.cli train-idm …`.
 
 Every process takes its share of a step's batches; the gradients are averaged, so that all hold the same weights. The
-first one leads: it decides when the run ends, writes, and measures. Without torchrun a process is its own group.
+first one leads: it decides when the run ends, writes, measures, and speaks. Without torchrun a process is its own
+group.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..progress import hush
 from .precision import pick_device
 
 LONGEST_WAIT = timedelta(hours=24)  # for each other: the leader decodes all play before the others go on
@@ -39,6 +41,8 @@ class Group:
         if self.size > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
             distributed.init_process_group(backend, timeout=LONGEST_WAIT)
+        if not self.leads:
+            hush()
 
     @property
     def leads(self) -> bool:
