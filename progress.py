@@ -22,8 +22,6 @@ def hush() -> None:
 
 def log(message: str) -> None:
     """Print one line to stderr, above a live bar if there is one."""
-    if _HUSHED.is_set():
-        return
     if _LIVE:
         _LIVE[-1].console.print(message, highlight=False, markup=False)
     else:
@@ -32,6 +30,8 @@ def log(message: str) -> None:
 
 def _say(line: str) -> None:
     """To stderr; work goes on where nobody reads it any more (`2>&1 | head`)."""
+    if _HUSHED.is_set():
+        return
     try:
         print(line, file=sys.stderr, flush=True)
     except BrokenPipeError:
@@ -92,7 +92,7 @@ class Progress:
             self._bar.stop()  # type: ignore[attr-defined]
             _LIVE.remove(self._bar)
             self._bar = None
-        elif kind is None and not _HUSHED.is_set():
+        elif kind is None:
             _say(self.line(final=True))
 
     def resume_at(self, done: float) -> None:
@@ -105,7 +105,7 @@ class Progress:
         self.fields.update(fields)
         if self._bar is not None:
             self._update_bar()
-        elif not _HUSHED.is_set() and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
+        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
             self._last_line = time.monotonic()
             _say(self.line())
 

@@ -60,6 +60,7 @@ RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
 LONGER = 5  # times as many steps of scripted play, where people's play comes after it
+PEOPLE_LONGER = 3  # times as many steps of people's play, in the rows `-long`
 LEARNING_RATE_AFTER = 1e-3  # of people's play then: better than 3e-4 on the validation demo of the first fold
 TICKS_A_STEP = 384  # of the IDM's training by default
 SIDESTEP = 1.04  # in the plot, so that points of the same minutes do not hide each other
@@ -232,8 +233,8 @@ ROWS = {
     "zero-shot": zero_shot,
     "both": lambda study: people(study, "both", times=0.5, scripted_first=True),
     **{f"people-{m}": (lambda study, m=m: people(study, f"people-{m}", minutes=m)) for m in reversed(PEOPLE)},
-    "people-long": lambda study: people(study, "people-long", times=3),
-    "both-long": lambda study: people(study, "both-long", times=3, scripted_first=True),
+    "people-long": lambda study: people(study, "people-long", times=PEOPLE_LONGER),
+    "both-long": lambda study: people(study, "both-long", times=PEOPLE_LONGER, scripted_first=True),
 }
 
 

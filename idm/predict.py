@@ -145,12 +145,11 @@ def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror
     """What turns the network's logits into labels. Raises CheckpointError where it was edited."""
     with checkpoint.config_read():
         spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
-    if spec.sha256 != says:
-        raise CheckpointError(
-            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
-            "the config was edited; train again under the new spec"
-        )
-    with checkpoint.config_read():
+        if spec.sha256 != says:
+            raise CheckpointError(
+                f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
+                "the config was edited; train again under the new spec"
+            )
         calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
         mirror = Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
     return spec, calibration, mirror
