@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import ConfigError, DatasetError
 from .actions import ActionSpec
 from .loader_order import Index, Items
 from .manifest import manifest_hash, read_dataset_json, read_manifest
-from .parquet_tables import rows_where, sort_rows
+from .parquet_tables import column_of, rows_where, sort_rows
 
 ORDERS = ("clips", "episodes")
 COLUMNS = ["key", "shard", "offset_bytes", "size_bytes", "sample_crc32", "frames", "start_tick", "episode_id"]
 Filter = tuple[str, str, Any]
+FEW = 5  # values of a column that an error lists
 DENSE = 0.5  # read a block in one go where at least this share of its bytes is wanted
 
 
@@ -123,8 +125,7 @@ def read_items(
 
 def _filtered(dataset: str, table: pa.Table, split: str | None, filters: Sequence[Filter]) -> pa.Table:
     """The manifest's rows that pass, in the columns that loading needs."""
-    conditions = [*filters, *([("split", "==", split)] if split is not None else [])]
-    for condition in conditions:
+    for condition in _conditions(split, filters):
         if len(condition) != 3 or str(condition[0]).split(".")[0] not in table.column_names:
             raise ConfigError(
                 f"filter {condition!r}: expected (column, operator, value) with a column of the manifest: "
@@ -135,6 +136,31 @@ def _filtered(dataset: str, table: pa.Table, split: str | None, filters: Sequenc
         except (ValueError, TypeError, pa.ArrowException) as error:
             raise ConfigError(f"filter {condition!r} does not fit the manifest of {dataset}: {error}") from error
     return table.select(COLUMNS)
+
+
+def _conditions(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
+    return [*([("split", "==", split)] if split is not None else []), *filters]
+
+
+def emptied_by(dataset: str, split: str | None, filters: Sequence[Filter]) -> str:
+    """For an error: the first of the conditions that leaves no clip, and what the manifest has there; else nothing."""
+    table = read_manifest(dataset)
+    for column, comparison, value in _conditions(split, filters):
+        left = rows_where(table, column, comparison, value)
+        if len(table) and not len(left):
+            return f"; no clip of {dataset} has {column} {comparison} {value!r}: there it is {_spread(table, column)}"
+        table = left
+    return ""
+
+
+def _spread(table: pa.Table, column: str) -> str:
+    """What a column holds, for people: its values where they are few, else from where to where they go."""
+    values = column_of(table, column)
+    distinct = pc.unique(values)
+    if len(distinct) <= FEW:
+        return " or ".join(map(repr, distinct.sort().to_pylist()))
+    ends = pc.min_max(values).as_py()
+    return f"from {ends['min']!r} to {ends['max']!r}"
 
 
 def _column(table: pa.Table, name: str) -> Index:

@@ -67,9 +67,13 @@ def rows_where(table: pa.Table, column: str, comparison: str, value: Any) -> pa.
     """
     if comparison not in OPERATORS:
         raise ValueError(f"operator {comparison!r} is none of {', '.join(OPERATORS)}")
+    return table.filter(pc.fill_null(OPERATORS[comparison](column_of(table, column), value), False))
+
+
+def column_of(table: pa.Table, column: str) -> pa.ChunkedArray:
+    """The values of a column, or of `struct.member`."""
     name, _, member = column.partition(".")
-    values = pc.struct_field(table[name], member) if member else table[name]
-    return table.filter(pc.fill_null(OPERATORS[comparison](values, value), False))
+    return pc.struct_field(table[name], member) if member else table[name]
 
 
 def group_rows(table: pa.Table, by: str | Sequence[str], column: str, function: str) -> pa.Table:

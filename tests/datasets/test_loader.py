@@ -163,8 +163,14 @@ def test_splits_and_filters(dataset):
         keys(filters=[("confidence", ">", 0.5)])
     with pytest.raises(ConfigError, match="does not fit the manifest"):
         keys(filters=[("frames", "about", 60)])
-    with pytest.raises(DatasetError, match="0 clips of split 'train' pass the filters"):
+    with pytest.raises(DatasetError, match=r"0 clips of split 'train' pass .* has mean_confidence > 1.5: there it is "):
         keys(filters=[("mean_confidence", ">", 1.5)])
+    with pytest.raises(DatasetError, match=r"has frames > 1000: there it is 32 or 36 or 40 or 64$"):
+        keys(filters=[("start_tick", ">=", 0), ("frames", ">", 1000)])
+    with pytest.raises(DatasetError, match=r"has offset_bytes > 1000000000: there it is from 0 to \d+$"):
+        keys(filters=[("offset_bytes", ">", 10**9)])
+    with pytest.raises(DatasetError, match="has split == 'tran': there it is 'test' or 'train' or 'val'"):
+        keys(split="tran")
 
 
 def test_mixing_by_weight(tmp_path, toy_dataset, dataset):

@@ -69,6 +69,17 @@ def test_what_is_odd(tmp_path: Any) -> None:
     assert pq.read_table(tmp_path / "source_statistics.parquet").to_pylist() == found
 
 
+def test_a_short_source_is_no_measure_of_how_often_a_button_is_pressed() -> None:
+    spec = ActionSpec.load("doom")
+    rows = [_row(spec, f"usual-{i}", {"forward": 1000}) for i in range(3)]
+    still = {"presses": dict.fromkeys(spec.button_names, 0), "null_fraction": 0.99}
+    rows += [{**_row(spec, f"{seconds}-seconds", {}), **still, "frames": int(17.5 * seconds)} for seconds in (30, 90)]
+    degrees = {row["source_sha256"]: [7200.0, 36000.0] for row in rows[:3]}
+    flags = {row["source_uri"]: row["flags"] for row in source_statistics([_record(rows, degrees)], spec, Reference())}
+    assert flags["30-seconds.mp4"] == ["inactive"]
+    assert flags["90-seconds.mp4"] == ["too_few_presses", "odd_turns", "inactive"]
+
+
 def test_the_training_set_is_the_measure_where_it_is_known() -> None:
     spec = ActionSpec.load("doom")
     k = spec.num_buttons
