@@ -27,6 +27,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -227,15 +228,31 @@ def zero_shot(study: Study) -> list[Judged]:
     return study.judge("zero-shot", lambda: scripted_checkpoint(study, SCRIPTED[-1], LONGER), study.play("people"))
 
 
-ROWS = {
-    **{f"scripted-{m}": (lambda study, m=m: scripted(study, m)) for m in reversed(SCRIPTED)},
-    **{f"cloning-{m}": (lambda study, m=m: cloning(study, m)) for m in reversed(SCRIPTED)},
-    "zero-shot": zero_shot,
-    "both": lambda study: people(study, "both", times=0.5, scripted_first=True),
-    **{f"people-{m}": (lambda study, m=m: people(study, f"people-{m}", minutes=m)) for m in reversed(PEOPLE)},
-    "people-long": lambda study: people(study, "people-long", times=PEOPLE_LONGER),
-    "both-long": lambda study: people(study, "both-long", times=PEOPLE_LONGER, scripted_first=True),
+PEOPLES_ROWS: dict[str, dict[str, Any]] = {
+    "both": {"times": 0.5, "scripted_first": True},
+    **{f"people-{m}": {"minutes": m} for m in reversed(PEOPLE)},
+    "people-long": {"times": PEOPLE_LONGER},
+    "both-long": {"times": PEOPLE_LONGER, "scripted_first": True},
 }
+ROWS: dict[str, Callable[[Study], list[Judged]]] = {
+    **{f"scripted-{m}": partial(scripted, minutes=m) for m in reversed(SCRIPTED)},
+    **{f"cloning-{m}": partial(cloning, minutes=m) for m in reversed(SCRIPTED)},
+    "zero-shot": zero_shot,
+    **{row: partial(people, row=row, **how) for row, how in PEOPLES_ROWS.items()},
+}
+BESIDE = {"both": "people-0", "both-long": "people-long"}  # rows whose gain on another is of interest
+
+
+def rivals(study: Study, row: str) -> list[Judged]:
+    """What a row makes of each recording, with what the row beside it makes of the same."""
+    judged = ROWS[row](study)
+    if row not in BESIDE:
+        return judged
+    others = ROWS[BESIDE[row]](study)
+    return [
+        replace(one, sums={**one.sums, BESIDE[row]: other.sums["idm"]})
+        for one, other in zip(judged, others, strict=True)
+    ]
 
 
 def figures(judged: list[Judged], by: str) -> dict[str, Any]:
@@ -311,9 +328,11 @@ def main() -> None:
     people_minutes = sum(float(one.num_frames / one.fps) for one in study.play("people")) / 60
     # One demo of eight is measured on and one tuned on.
     result = {"steps": options.steps, "people_minutes": round(people_minutes * 6 / 8), "rows": rows}
-    for name, make in ROWS.items():
+    for name in ROWS:
         if fnmatch.fnmatch(name, options.only):
-            rows[name] = figures(make(study), "recording" if name.startswith(("scripted", "cloning")) else "group")
+            rows[name] = figures(
+                rivals(study, name), "recording" if name.startswith(("scripted", "cloning")) else "group"
+            )
             RESULT.write_text(json.dumps(result, indent=1) + "\n")
             draw(result)
             one = rows[name]

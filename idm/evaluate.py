@@ -127,7 +127,10 @@ def judge(checkpoint: Checkpoint, recordings: Sequence[Recording], config: EvalI
 
 
 def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) -> dict[str, Any]:
-    """`metrics.json`: figures, and their intervals over resamplings of the recordings or of groups of them."""
+    """`metrics.json`: figures, and their intervals over resamplings of the recordings or of groups of them.
+
+    `gain` is over the baselines, and over any other labelling that each of `judged` has sums of.
+    """
     groups: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
         groups[one.recording.group if config.resample == "group" else one.recording.sha256].append(one)
@@ -154,7 +157,8 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
                 name: {"value": plain(values[0]), "ci95": interval(values)}
                 for name, values in _differences(idm, figures[base]).items()
             }
-            for base in BASELINES
+            for base in figures
+            if base not in ("idm", ORACLE, UNCALIBRATED)
         },
         "before_calibration": {
             "ece": plain(figures[UNCALIBRATED].headline["ece"][0]),
