@@ -15,12 +15,11 @@ from ..datasets.manifest import read_dataset_json, read_manifest
 from ..datasets.recordings import Recording, find_recordings
 from ..datasets.samples import read_sample
 from ..errors import DatasetError
-from ..idm.metrics import Figures, Labelling, Sums, Truth, bootstrap_weights, interval, plain, risk_coverage
+from ..idm.metrics import Figures, Labelling, Sums, Truth, bootstrap_weights, confidence_curves, interval, plain
 from ..progress import Progress
 from .filmstrip import Strip
 
 RESAMPLINGS = 1000
-RISK_POINTS = 40  # of the curve of errors against the share of ticks kept
 LEAST_BUTTONS = 4  # pressed in a clip that is shown
 SHOWN_BUTTONS = 7  # lanes on the page: more make it hard to read
 NAMES = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1")
@@ -90,11 +89,6 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
     weights = bootstrap_weights(len(sums.ticks), RESAMPLINGS, seed=0)
     total = sums.weighted(np.ones((1, len(sums.ticks))))
     figures = Figures.of(sums.weighted(weights), spec, total.press_rates()[0])
-    count, probability, right = np.moveaxis(total.confidence[0], -1, 0)  # (E,)
-    some = count > 0
-    kept, wrong = risk_coverage(total.ranking[0])
-    shares = np.linspace(1 / RISK_POINTS, 1, RISK_POINTS)
-    sure = np.isfinite(kept) & np.isfinite(wrong)
     names = [*NAMES, *(f"mouse_r2.{axis}" for axis in spec.axis_names)]
     return {
         "ticks": int(total.ticks[0]),
@@ -108,12 +102,7 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
         "confidence_ece": plain(figures.confidence["ece"][0]),
         "confidence_auroc": plain(figures.confidence["auroc"][0]),
         "error_at_80": plain(figures.confidence["error_at_80"][0]),
-        "reliability": {
-            "confidence": (probability[some] / count[some]).tolist(),
-            "right": (right[some] / count[some]).tolist(),
-            "ticks": count[some].astype(int).tolist(),
-        },
-        "risk_coverage": {"kept": shares.tolist(), "wrong": np.interp(shares, kept[sure], wrong[sure]).tolist()},
+        **confidence_curves(total),
         "true_press_share": dict(zip(spec.button_names, np.nan_to_num(total.press_rates()[0]).tolist(), strict=True)),
     }
 

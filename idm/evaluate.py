@@ -36,10 +36,9 @@ from .metrics import (
     Sums,
     Truth,
     bootstrap_weights,
+    confidence_curves,
     interval,
-    lowest_kept,
     plain,
-    risk_coverage,
 )
 from .predict import Predictor, spec_of
 from .shipped import load_idm
@@ -143,9 +142,6 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
     rates = total.press_rates()[0]
     figures = {name: _figures(sums, weights, spec, rates) for name, sums in stacked.items()}
     idm = figures["idm"]
-    kept, wrong = risk_coverage(total.ranking[0])
-    ticks, probability, right = (total.confidence[0, :, i] for i in range(3))
-    some = ticks > 0
     return {
         **_figures_dict(idm, spec),
         "mouse_within_one_bin": _by_axis(idm.motion_near[0], spec),
@@ -166,12 +162,7 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
         },
         "confidence": {
             **{name: plain(values[0]) for name, values in idm.confidence.items()},
-            "reliability": {
-                "confidence": (probability[some] / ticks[some]).tolist(),
-                "right": (right[some] / ticks[some]).tolist(),
-                "ticks": ticks[some].tolist(),
-            },
-            "risk_coverage": _thinned(kept, wrong),
+            **confidence_curves(total),
         },
         "button_reliability": {
             name: [[float(x) for x in row] for row in total.reliability[0, k]]
@@ -282,16 +273,6 @@ def _differences(one: Figures, other: Figures) -> dict[str, NDArray[np.float64]]
 
 def _by_axis(values: NDArray[np.float64], spec: ActionSpec) -> dict[str, float | None]:
     return {name: plain(value) for name, value in zip(spec.axis_names, values, strict=True)}
-
-
-def _thinned(kept: NDArray[np.float64], wrong: NDArray[np.float64]) -> dict[str, list[float]]:
-    """A curve at 50 shares of ticks kept, and the confidence that they have at least."""
-    if not np.isfinite(kept).all():
-        return {"kept": [], "wrong": [], "confidence": []}
-    some = np.isfinite(wrong)
-    grid = np.linspace(0.02, 1.0, 50)
-    curves = {"wrong": wrong[some], "confidence": lowest_kept()[some]}
-    return {"kept": grid.tolist(), **{name: np.interp(grid, kept[some], of).tolist() for name, of in curves.items()}}
 
 
 def _shown(value: float | None) -> str:

@@ -318,6 +318,30 @@ def lowest_kept() -> Array:
     return 1 / (1 + np.exp(-edges))
 
 
+def confidence_curves(sums: Sums) -> dict[str, dict[str, list[float]]]:
+    """What plots of `confidence` draw, of the first weighting in `sums`.
+
+    `reliability`: by bin of confidence that has ticks, its mean, the share of them that are right, and how many they
+    are. `risk_coverage`: at 50 shares of ticks kept, surest first, the share of wrong ones among them and the
+    confidence that they have at least.
+    """
+    count, probability, right = np.moveaxis(sums.confidence[0], -1, 0)  # (E,)
+    some = count > 0
+    reliability = {
+        "confidence": (probability[some] / count[some]).tolist(),
+        "right": (right[some] / count[some]).tolist(),
+        "ticks": count[some].astype(int).tolist(),
+    }
+    kept, wrong = risk_coverage(sums.ranking[0])
+    sure = np.isfinite(kept) & np.isfinite(wrong)
+    curves: dict[str, list[float]] = {"kept": [], "wrong": [], "confidence": []}
+    if sure.any():
+        grid = np.linspace(0.02, 1.0, 50)
+        at_grid = (np.interp(grid, kept[sure], of[sure]) for of in (wrong, lowest_kept()))
+        curves = {name: of.tolist() for name, of in zip(curves, (grid, *at_grid), strict=True)}
+    return {"reliability": reliability, "risk_coverage": curves}
+
+
 def _confidence(sums: Sums) -> dict[str, Array]:
     count, probability, right = np.moveaxis(sums.confidence.sum(-2), -1, 0)  # (W,)
     error = 1 - _ratio(right, count)

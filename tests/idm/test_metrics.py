@@ -15,6 +15,7 @@ from vidact.idm.metrics import (
     auroc,
     average_precision,
     bootstrap_weights,
+    confidence_curves,
     interval,
     lowest_kept,
     risk_coverage,
@@ -192,3 +193,27 @@ def test_the_confidence_that_the_surest_have_at_least() -> None:
     kept, _ = risk_coverage(ranking)
     for share, least in ((0.8, 0.9), (1.0, 0.3)):
         assert lowest_kept()[np.searchsorted(kept, share - 1e-9)] == pytest.approx(least, abs=0.005)
+
+
+def test_curves_of_confidence(toy_spec: ActionSpec) -> None:
+    held = np.zeros((10, toy_spec.num_buttons), np.uint8)
+    said = held.copy()
+    said[8:, 0] = 1  # wrong, and not sure of it
+    still = np.zeros((10, toy_spec.num_axes), np.float32)
+    labels = Labelling(
+        buttons=said, buttons_prob=said * 0.5, camera=still, confidence=np.repeat([0.9, 0.3], [8, 2]).astype(np.float32)
+    )
+    for valid in (True, False):
+        truth = Truth(buttons=held, camera=still, valid=np.full(10, valid))
+        sums = Sums.stack([Sums.of(labels, truth, toy_spec)]).weighted(np.ones((1, 1)))
+        curves = confidence_curves(sums)
+        risk, reliability = curves["risk_coverage"], curves["reliability"]
+        if not valid:  # nothing to draw
+            assert all(points == [] for curve in curves.values() for points in curve.values())
+            continue
+        assert reliability["ticks"] == [2, 8]
+        assert reliability["right"] == [0, 1]
+        np.testing.assert_allclose(reliability["confidence"], [0.3, 0.9], atol=1e-6)
+        at_80, at_all = int(np.argmin(np.abs(np.array(risk["kept"]) - 0.8))), -1
+        assert (risk["wrong"][at_80], risk["wrong"][at_all]) == pytest.approx((0, 0.2), abs=1e-6)
+        assert risk["confidence"][at_all] < 0.31
