@@ -26,7 +26,7 @@ from torch import Tensor
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import find_recordings, unique
 from ..errors import CheckpointError, ConfigError
-from ..networks.checkpoints import CONFIG_FILE, first_not_finite, local_folder, save_checkpoint
+from ..networks.checkpoints import CONFIG_FILE, UNFIT, first_not_finite, local_folder, save_checkpoint
 from ..progress import log
 from ..training.precision import pick_device, resolve_precision
 from .calibration import Calibration
@@ -152,7 +152,7 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
             zero_padded_windows=True,
         )
         temperature = float(head["temperature"])
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError, ConfigError) as error:
+    except (*UNFIT, ConfigError) as error:
         raise CheckpointError(f"{path} does not describe VPT's inverse dynamics model: {short(error)}") from error
     if differing:
         raise CheckpointError(f"{path} describes another graph than 4x_idm: {', '.join(differing)}")
