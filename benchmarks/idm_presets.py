@@ -9,7 +9,6 @@ results/idm_presets.json and made anew by name. Play and checkpoints lie in WORK
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import json
 import os
 import time
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from idm_scaling import ROOT, TICKS_A_STEP, Study, figures
+from idm_scaling import ROOT, TICKS_A_STEP, Study, chosen, figures
 from idm_speed import STRIDE, steady
 from vidact.datasets.actions import ActionSpec
 from vidact.idm.clips import ClipSampler
@@ -108,15 +107,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
     parser.add_argument("--minutes", type=float, default=10.0, help="of each training")
-    parser.add_argument("--only", default="*", help="presets to measure, such as 'tiny'; others stay as they are")
+    parser.add_argument(
+        "--only", nargs="+", default=["*"], help="presets to measure, such as 'tiny'; others stay as they are"
+    )
     options = parser.parse_args()
     study = Study(options.work, 0)
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else {}
-    for name in PRESETS:
-        if fnmatch.fnmatch(name, options.only):
-            rows[name] = measured(study, name, options.minutes)
-            RESULT.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
-            print(name, json.dumps(rows[name]), flush=True)
+    for name in chosen(PRESETS, options.only):
+        rows[name] = measured(study, name, options.minutes)
+        RESULT.write_text(json.dumps({"cores": os.cpu_count(), "rows": rows}, indent=1) + "\n")
+        print(name, json.dumps(rows[name]), flush=True)
 
 
 if __name__ == "__main__":

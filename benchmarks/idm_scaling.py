@@ -1,4 +1,4 @@
-"""How much labelled play an IDM needs: `python benchmarks/idm_scaling.py [WORK] [--steps N] [--only PATTERN]`.
+"""How much labelled play an IDM needs: `python benchmarks/idm_scaling.py [WORK] [--steps N] [--only PATTERN …]`.
 
 Trains one `tiny` IDM for each amount and kind of play, all with the same number of steps, and measures it on play that
 it has not seen:
@@ -311,37 +311,32 @@ def options_of(about: str | None, *, steps: int, example: str) -> argparse.Names
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
     parser.add_argument("--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)")
-    parser.add_argument("--only", default="*", help=f"rows to make, such as '{example}'; others stay as they are")
+    parser.add_argument(
+        "--only", nargs="+", default=["*"], help=f"rows to make, such as '{example}'; others stay as they are"
+    )
     return parser.parse_args()
 
 
-def rows_in(result: Path, steps: int) -> dict[str, Any]:
-    """What a study has made so far with as many steps."""
-    kept = json.loads(result.read_text()) if result.exists() else {}
-    return kept.get("rows", {}) if kept.get("steps") == steps else {}
+def chosen(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
+    """The rows that `--only` asks for."""
+    return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
 
 
 def main() -> None:
     options = options_of(__doc__, steps=600, example="scripted-*")
     study = Study(options.work, options.steps)
-    rows = rows_in(RESULT, options.steps)
+    kept = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    rows = kept["rows"] if kept.get("steps") == options.steps else {}
     people_minutes = sum(float(one.num_frames / one.fps) for one in study.play("people")) / 60
     # One demo of eight is measured on and one tuned on.
     result = {"steps": options.steps, "people_minutes": round(people_minutes * 6 / 8), "rows": rows}
-    for name in ROWS:
-        if fnmatch.fnmatch(name, options.only):
-            rows[name] = figures(
-                rivals(study, name), "recording" if name.startswith(("scripted", "cloning")) else "group"
-            )
-            RESULT.write_text(json.dumps(result, indent=1) + "\n")
-            draw(result)
-            one = rows[name]
-            log(
-                f"{name}: "
-                + ", ".join(f"{key} {one[key]:.3f}" for key in SHOWN)
-                + f", yaw {one['mouse_r2']['yaw']:.3f}"
-            )
-    if options.only == "*":
+    for name in chosen(ROWS, options.only):
+        by = "recording" if name.startswith(("scripted", "cloning")) else "group"
+        one = rows[name] = figures(rivals(study, name), by)
+        RESULT.write_text(json.dumps(result, indent=1) + "\n")
+        draw(result)
+        log(f"{name}: " + ", ".join(f"{key} {one[key]:.3f}" for key in SHOWN) + f", yaw {one['mouse_r2']['yaw']:.3f}")
+    if options.only == ["*"]:
         shutil.rmtree(options.work / "cache", ignore_errors=True)
 
 

@@ -142,6 +142,7 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
     rates = total.press_rates()[0]
     figures = {name: _figures(sums, weights, spec, rates) for name, sums in stacked.items()}
     idm = figures["idm"]
+    others = [name for name in figures if name not in ("idm", UNCALIBRATED, *BASELINES, ORACLE)]
     return {
         **_figures_dict(idm, spec),
         "mouse_within_one_bin": _by_axis(idm.motion_near[0], spec),
@@ -153,8 +154,7 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
                 name: {"value": plain(values[0]), "ci95": interval(values)}
                 for name, values in _differences(idm, figures[base]).items()
             }
-            for base in figures
-            if base not in ("idm", ORACLE, UNCALIBRATED)
+            for base in (*BASELINES, *others)
         },
         "before_calibration": {
             "ece": plain(figures[UNCALIBRATED].headline["ece"][0]),
