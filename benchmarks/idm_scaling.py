@@ -9,6 +9,7 @@ it has not seen:
     cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
     both            `zero-shot`, then all of people's other demos with half as many steps; on the demo left out
     people-long     all of people's other demos alone, with three times as many steps
+    people-longest  the same with as many steps as `both-long` has in all; six of the demos, half an hour each
     both-long       `zero-shot`, then as many steps on people's play as `people-long` has
 
 Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
@@ -200,12 +201,20 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     return found
 
 
-def people(study: Study, row: str, *, minutes: int = 0, times: float = 1, scripted_first: bool = False) -> list[Judged]:
-    """Every demo in turn is left out, and the one after it tuned on; `times` as many steps as the study's others."""
+def people(
+    study: Study,
+    row: str,
+    *,
+    minutes: int = 0,
+    times: float = 1,
+    scripted_first: bool = False,
+    first: int | None = None,
+) -> list[Judged]:
+    """Every demo in turn (or of the first few) is left out, the one after it tuned on; `times` the study's steps."""
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
     judged = []
-    for number, demo in enumerate(demos):
+    for number, demo in enumerate(demos[:first]):
         val = demos[(number + 1) % len(demos)]
         name = f"{row}-{demo}"
 
@@ -232,6 +241,7 @@ PEOPLES_ROWS: dict[str, dict[str, Any]] = {
     "both": {"times": 0.5, "scripted_first": True},
     **{f"people-{m}": {"minutes": m} for m in reversed(PEOPLE)},
     "people-long": {"times": PEOPLE_LONGER},
+    "people-longest": {"times": LONGER + PEOPLE_LONGER, "first": 6},
     "both-long": {"times": PEOPLE_LONGER, "scripted_first": True},
 }
 ROWS: dict[str, Callable[[Study], list[Judged]]] = {
@@ -240,19 +250,23 @@ ROWS: dict[str, Callable[[Study], list[Judged]]] = {
     "zero-shot": zero_shot,
     **{row: partial(people, row=row, **how) for row, how in PEOPLES_ROWS.items()},
 }
-BESIDE = {"both": "people-0", "both-long": "people-long"}  # rows whose gain on another is of interest
+BESIDE = {"both": ["people-0"], "both-long": ["people-long", "people-longest"]}  # rows whose gain on others is shown
 
 
-def rivals(study: Study, row: str) -> list[Judged]:
-    """What a row makes of each recording, with what the row beside it makes of the same."""
+def measured(study: Study, row: str) -> dict[str, Any]:
+    """The figures of a row, and its gain on the rows beside it, over the recordings that both have."""
+    by = "recording" if row.startswith(("scripted", "cloning")) else "group"
     judged = ROWS[row](study)
-    if row not in BESIDE:
-        return judged
-    others = ROWS[BESIDE[row]](study)
-    return [
-        replace(one, sums={**one.sums, BESIDE[row]: other.sums["idm"]})
-        for one, other in zip(judged, others, strict=True)
-    ]
+    found = figures(judged, by)
+    for rival in BESIDE.get(row, []):
+        others = {one.recording.sha256: one.sums["idm"] for one in ROWS[rival](study)}
+        both = [
+            replace(one, sums={**one.sums, rival: others[one.recording.sha256]})
+            for one in judged
+            if one.recording.sha256 in others
+        ]
+        found["gain"][rival] = figures(both, by)["gain"][rival]
+    return found
 
 
 def figures(judged: list[Judged], by: str) -> dict[str, Any]:
@@ -280,6 +294,7 @@ def draw(rows: dict[str, Any]) -> None:
             [(f"people-{m}", m or total) for m in sorted(PEOPLE, key=bool)],
         ),
         "people's play for three times as long": ("#8e5572", [("people-long", total)]),
+        "people's play for eight times as long": ("#c9a0b4", [("people-longest", total)]),
         "scripted for long, then people's": ("#3a7d44", [("both", total)]),
         "the same, people's for three times as long": ("#9ccb86", [("both-long", total)]),
         "scripted for long, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
@@ -331,8 +346,7 @@ def main() -> None:
     # One demo of eight is measured on and one tuned on.
     result = {"steps": options.steps, "people_minutes": round(people_minutes * 6 / 8), "rows": rows}
     for name in chosen(ROWS, options.only):
-        by = "recording" if name.startswith(("scripted", "cloning")) else "group"
-        one = rows[name] = figures(rivals(study, name), by)
+        one = rows[name] = measured(study, name)
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
         draw(result)
         log(f"{name}: " + ", ".join(f"{key} {one[key]:.3f}" for key in SHOWN) + f", yaw {one['mouse_r2']['yaw']:.3f}")
