@@ -253,7 +253,7 @@ class Trainer:
         self.model.to(self.device)
         self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
         loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(self.device)
-        self.learner = group.learner(Losses(self.model, loss, self.dtype))
+        self.losses = Losses(self.model, loss, self.dtype)
         self.sampler = ClipSampler(
             tracks,
             spec,
@@ -276,6 +276,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the end of the budget, from the last snapshot if there is one."""
         elapsed_s = self._resume()
+        learner = self.group.learner(self.losses)
         if self.group.leads:
             settings = yaml.safe_dump(to_plain(self.config), sort_keys=False)
             (Path(self.config.out) / SETTINGS_FILE).write_text(settings, encoding="utf-8")
@@ -297,7 +298,7 @@ class Trainer:
             with Progress("Training IDM", unit="frames") as progress, StopRequest() as stop:
                 progress.resume_at(self.step * frames)
                 while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1:
-                    parts, learning_rate, norm = self.train_step(batches, fraction)
+                    parts, learning_rate, norm = self.train_step(learner, batches, fraction)
                     progress.total = self.budget.expected_steps(self.step) * frames
                     progress.advance(frames, step=self.step, loss=parts[0])
                     if metrics is not None and self.step % self.config.log_every == 0:
@@ -328,7 +329,7 @@ class Trainer:
             batches.close()  # ends its threads
 
     def train_step(
-        self, batches: Iterator[ClipBatch], fraction: float
+        self, learner: nn.Module, batches: Iterator[ClipBatch], fraction: float
     ) -> tuple[tuple[float, float, float], float, float]:
         """One step; returns the losses (all, buttons, camera), the learning rate, and the gradients' norm."""
         learning_rate = self.schedule.at(self.step, fraction)
@@ -339,8 +340,8 @@ class Trainer:
         for part in range(self.step * count, (self.step + 1) * count):
             number = part * self.group.size + self.group.rank
             torch.manual_seed(hash((self.config.seed, number)) & 0x7FFFFFFF)  # dropout, the same after a resume
-            with self.group.apart(self.learner) if (part + 1) % count else nullcontext():
-                losses = self.learner(next(batches).to(self.device))
+            with self.group.apart(learner) if (part + 1) % count else nullcontext():
+                losses = learner(next(batches).to(self.device))
                 (losses.total / count).backward()
             sums += torch.stack([loss.detach().float().cpu() for loss in losses])
         total, buttons, camera = self.group.mean((sums / count).tolist())

@@ -7,12 +7,14 @@ group.
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 
 import torch
+import torch.distributed.nn.functional  # read once a group is there, its functions keep that as their default
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -83,8 +85,13 @@ class Group:
             self._wait()
 
     def leave(self) -> None:
-        """Nothing more is done together."""
+        """Nothing more is done together, and no learner is in use any more.
+
+        The threads that carry values between the processes end here. One that lets go of Python's tensor only while the
+        interpreter ends aborts the process: "terminate called without an active exception".
+        """
         if self.size > 1:
+            gc.collect()  # a learner refers to itself, and to the group
             distributed.destroy_process_group()
 
     def _wait(self) -> None:

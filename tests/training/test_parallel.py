@@ -1,0 +1,39 @@
+"""Several processes that train together, as torchrun starts them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+LEARNING = """
+import os
+import torch
+from vidact.training.parallel import Group
+
+def threads():
+    names = {thread: open(f"/proc/self/task/{thread}/comm").read() for thread in os.listdir("/proc/self/task")}
+    return {thread for thread, name in names.items() if "gloo" in name}
+
+group = Group("cpu")
+group.agreed(1.0)
+own = threads()
+assert own
+model = torch.nn.Linear(2, 1)
+learner = group.learner(model)
+learner(torch.full((1, 2), group.rank + 1.0)).sum().backward()
+assert model.weight.grad.tolist() == [[1.5, 1.5]]
+assert group.agreed(group.rank) == 0
+assert group.mean([group.rank, 4]) == (0.5, 4)
+del learner
+group.leave()
+assert not own & threads(), "they may still hold Python's tensors when the interpreter ends, and abort it"
+"""
+
+
+def test_learning_together_and_leaving(tmp_path: Path) -> None:
+    script = tmp_path / "learning.py"
+    script.write_text(LEARNING)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(launch, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
