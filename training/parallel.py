@@ -53,7 +53,7 @@ class Group:
 
     def learner(self, module: nn.Module) -> nn.Module:
         """The module, its gradients averaged over the group in each backward pass."""
-        return DistributedDataParallel(module, broadcast_buffers=False) if self.size > 1 else module
+        return DistributedDataParallel(module) if self.size > 1 else module
 
     def apart(self, learner: nn.Module) -> AbstractContextManager[None]:
         """Within the block gradients only add up: more of the step's batches are to come."""

@@ -251,6 +251,7 @@ def test_two_processes_take_the_steps_of_one(toy_folder: Path, spec_file: str, t
     assert done.returncode == 0, done.stderr
     for line in ("recordings to train on", "Training IDM"):
         assert done.stderr.count(line) == 1, line  # one of them speaks
+    assert "Warning" not in done.stderr
     alone, together = (losses_of(tmp_path / name) for name in ("one", "two"))
     assert len(alone) == len(together) == 8
     assert alone == pytest.approx(together, rel=1e-4)
