@@ -9,7 +9,7 @@ it has not seen:
     cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
     both            `zero-shot`, then all of people's other demos with half as many steps; on the demo left out
     people-long     all of people's other demos alone, with three times as many steps
-    people-longest  the same with as many steps as `both-long` has in all; six of the demos, half an hour each
+    people-longest  the same with as many steps as `both-long` has in all; four of the demos, a quarter of an hour each
     both-long       `zero-shot`, then as many steps on people's play as `people-long` has
 
 Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
@@ -208,14 +208,14 @@ def people(
     minutes: int = 0,
     times: float = 1,
     scripted_first: bool = False,
-    first: int | None = None,
+    left_out: Sequence[str] = ("*",),
 ) -> list[Judged]:
-    """Every demo in turn (or of the first few) is left out, the one after it tuned on; `times` the study's steps."""
+    """Every demo of these in turn is left out, and the one after it tuned on; `times` as many steps as the others'."""
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
     judged = []
-    for number, demo in enumerate(demos[:first]):
-        val = demos[(number + 1) % len(demos)]
+    for demo in chosen(demos, left_out):
+        val = demos[(demos.index(demo) + 1) % len(demos)]
         name = f"{row}-{demo}"
 
         def train(name: str = name, demo: str = demo, val: str = val) -> str:
@@ -241,7 +241,7 @@ PEOPLES_ROWS: dict[str, dict[str, Any]] = {
     "both": {"times": 0.5, "scripted_first": True},
     **{f"people-{m}": {"minutes": m} for m in reversed(PEOPLE)},
     "people-long": {"times": PEOPLE_LONGER},
-    "people-longest": {"times": LONGER + PEOPLE_LONGER, "first": 6},
+    "people-longest": {"times": LONGER + PEOPLE_LONGER, "left_out": ("*DEMO1", "*DEMO2")},
     "both-long": {"times": PEOPLE_LONGER, "scripted_first": True},
 }
 ROWS: dict[str, Callable[[Study], list[Judged]]] = {
