@@ -294,7 +294,6 @@ def draw(rows: dict[str, Any]) -> None:
             [(f"people-{m}", m or total) for m in sorted(PEOPLE, key=bool)],
         ),
         "people's play for three times as long": ("#8e5572", [("people-long", total)]),
-        "people's play for eight times as long": ("#c9a0b4", [("people-longest", total)]),
         "scripted for long, then people's": ("#3a7d44", [("both", total)]),
         "the same, people's for three times as long": ("#9ccb86", [("both-long", total)]),
         "scripted for long, on people's demos": ("#e3b76f", [("zero-shot", SCRIPTED[-1])]),
