@@ -77,8 +77,7 @@ def main() -> None:
     for seed in SEEDS:  # all variants with one seed first: a run that is stopped has compared something
         for variant in chosen(VARIANTS, options.only):
             if str(seed) not in rows.get(variant, {}):
-                found = measured(study, variant, seed)
-                rows.setdefault(variant, {})[str(seed)] = found
+                rows.setdefault(variant, {})[str(seed)] = measured(study, variant, seed)
                 RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(
         f"mean over seeds, and half of what lies between highest and lowest: {options.steps} steps, {MINUTES} minutes"

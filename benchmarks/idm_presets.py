@@ -8,16 +8,14 @@ results/idm_presets.json and made anew by name. Play and checkpoints lie in WORK
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from idm_scaling import ROOT, TICKS_A_STEP, Study, chosen, figures
+from idm_scaling import ROOT, TICKS_A_STEP, Study, chosen, figures, options_of
 from idm_speed import STRIDE, steady
 from vidact.datasets.actions import ActionSpec
 from vidact.idm.clips import ClipSampler
@@ -104,13 +102,7 @@ def measured(study: Study, name: str, minutes: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each training")
-    parser.add_argument(
-        "--only", nargs="+", default=["*"], help="presets to measure, such as 'tiny'; others stay as they are"
-    )
-    options = parser.parse_args()
+    options = options_of(__doc__, minutes=10.0, example="tiny")
     study = Study(options.work, 0)
     rows = json.loads(RESULT.read_text())["rows"] if RESULT.exists() else {}
     for name in chosen(PRESETS, options.only):

@@ -320,11 +320,14 @@ def draw(rows: dict[str, Any]) -> None:
         pyplot.close(figure)
 
 
-def options_of(about: str | None, *, steps: int, example: str) -> argparse.Namespace:
-    """WORK, --steps and --only, of this study and of those beside it."""
+def options_of(about: str | None, *, steps: int = 0, minutes: float = 0, example: str) -> argparse.Namespace:
+    """WORK, --only, and how long a training is, in steps or in minutes; of this study and of those beside it."""
     parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
-    parser.add_argument("--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)")
+    if steps:
+        parser.add_argument("--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)")
+    if minutes:
+        parser.add_argument("--minutes", type=float, default=minutes, help="of each training")
     parser.add_argument(
         "--only", nargs="+", default=["*"], help=f"rows to make, such as '{example}'; others stay as they are"
     )

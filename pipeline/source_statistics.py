@@ -77,17 +77,17 @@ def source_statistics(records: Sequence[CommitRecord], spec: ActionSpec, referen
     spread = max(1.4826 * float(np.median(np.abs(confidence - middle))), LEAST_SPREAD)
     turns = {axis: float(np.median([row["degrees_a_s"][axis] for row in rows])) for axis in spec.axis_names}
     for row, own in zip(rows, presses, strict=True):
-        long_enough = row["hours"] * 3600 >= LEAST_SECONDS
         row["button_distance"] = round(_divergence(_shares(own), usual_shares), 4)
         flags = []
         if own.sum() >= LEAST_PRESSES and row["button_distance"] > ODD_BUTTONS:
             flags.append("odd_buttons")
-        if long_enough and row["presses_a_minute"] > ODD_RATIO * usual_rate:
-            flags.append("too_many_presses")
-        if long_enough and row["presses_a_minute"] < usual_rate / ODD_RATIO:
-            flags.append("too_few_presses")
-        if long_enough and any(_is_far(row["degrees_a_s"][axis], usual) for axis, usual in turns.items()):
-            flags.append("odd_turns")
+        if row["hours"] * 3600 >= LEAST_SECONDS:
+            if row["presses_a_minute"] > ODD_RATIO * usual_rate:
+                flags.append("too_many_presses")
+            if row["presses_a_minute"] < usual_rate / ODD_RATIO:
+                flags.append("too_few_presses")
+            if any(_is_far(row["degrees_a_s"][axis], usual) for axis, usual in turns.items()):
+                flags.append("odd_turns")
         if row["mean_confidence"] < middle - ODD_CONFIDENCE * spread:
             flags.append("low_confidence")
         if row["null_fraction"] > INACTIVE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
@@ -53,7 +54,12 @@ class Group:
 
     def learner(self, module: nn.Module) -> nn.Module:
         """The module, its gradients averaged over the group in each backward pass."""
-        return DistributedDataParallel(module) if self.size > 1 else module
+        if self.size == 1:
+            return module
+        with warnings.catch_warnings():
+            # Buffers never change: none are sent. The successor of this option is not whole yet, says the warning.
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
+            return DistributedDataParallel(module, broadcast_buffers=False)
 
     def apart(self, learner: nn.Module) -> AbstractContextManager[None]:
         """Within the block gradients only add up: more of the step's batches are to come."""
