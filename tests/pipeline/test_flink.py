@@ -40,6 +40,14 @@ HZ = Fraction(35, 2)
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
 
+def command_of(pid: str) -> bytes:
+    """The command line of a process, nothing where it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 class Cluster:
     """Two task managers and a pool of Python workers, on free ports."""
 
@@ -67,8 +75,9 @@ class Cluster:
         return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
 
     def task_managers(self) -> list[int]:
+        """Those that run, of all that were ever started; another process may have got the number of a dead one."""
         pids = (self.run / "pids" / "flink-vidact-taskexecutor.pid").read_text().split()
-        return [int(pid) for pid in pids if Path(f"/proc/{pid}").exists()]
+        return [int(pid) for pid in pids if b"taskmanager.resource-id" in command_of(pid)]
 
     def kill(self, what: str, rng: random.Random) -> bool:
         """Kill one of the workers or task managers; a task manager is started in its place."""
