@@ -6,15 +6,19 @@ test, unless VIDACT_REQUIRE names `java`.
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -38,14 +42,6 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 ROOT = Path(os.environ.get("FLINK_ROOT") or CACHE / "vidact" / "flink")
 HZ = Fraction(35, 2)
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
-
-
-def command_of(pid: str) -> bytes:
-    """The command line of a process, nothing where it is gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 class Cluster:
@@ -74,14 +70,23 @@ class Cluster:
         threads = Path(f"/proc/{pool}/task").iterdir()
         return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
 
-    def task_managers(self) -> list[int]:
-        """Those that run, of all that were ever started; another process may have got the number of a dead one."""
-        pids = (self.run / "pids" / "flink-vidact-taskexecutor.pid").read_text().split()
-        return [int(pid) for pid in pids if b"taskmanager.resource-id" in command_of(pid)]
+    def task_managers(self) -> dict[str, int]:
+        """Those that run, by name; another process may have got the number of a dead one."""
+        found = {}
+        for pid in (self.run / "pids" / "flink-vidact-taskexecutor.pid").read_text().split():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+                found |= dict.fromkeys(re.findall(r"taskmanager\.resource-id=([\w-]+)", command), int(pid))
+        return found
+
+    def counted(self) -> set[str]:
+        """The names of the task managers that the job manager counts."""
+        with urllib.request.urlopen(f"http://localhost:{self.env['FLINK_PORT']}/taskmanagers", timeout=10) as answer:
+            return {manager["id"] for manager in json.load(answer)["taskmanagers"]}
 
     def kill(self, what: str, rng: random.Random) -> bool:
         """Kill one of the workers or task managers; a task manager is started in its place."""
-        pids = self.workers() if what == "worker" else self.task_managers()
+        pids = self.workers() if what == "worker" else list(self.task_managers().values())
         if not pids:
             return False
         victim = rng.choice(pids)
@@ -142,6 +147,17 @@ def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) 
         patch.setattr(job, "label_shards", plain)
         assert run_label(config) == 0
     return contents(out)
+
+
+@pytest.mark.timeout(300)
+def test_up_waits_for_a_task_manager_in_the_place_of_a_killed_one(cluster: Cluster) -> None:
+    before = cluster.counted()
+    assert len(before) == 2
+    assert cluster.kill("task manager", random.Random(0))
+    running = cluster.task_managers().keys()
+    assert len(running) == 2
+    assert len(running & before) == 1
+    assert running <= cluster.counted()  # which counts the dead one too, for some seconds
 
 
 @pytest.mark.parametrize(
