@@ -22,7 +22,7 @@ from .. import storage
 from ..errors import ConfigError, DatasetError, ShardError
 from .batches import Batch
 from .clips import CLIP_TICKS, decode_arrays, decode_video
-from .loader_items import ORDERS, ClipItems, Filter, emptied_by, read_items
+from .loader_items import ORDERS, ClipItems, Filter, conditions_of, emptied_by, read_items
 from .loader_order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
 from .resumable import ResumableLoader, Session, check_loader_settings
 from .sample_reader import SampleReader, open_reader
@@ -92,15 +92,16 @@ class ClipLoader(ResumableLoader):
         self.datasets, self.order, self.seed = [os.fspath(dataset) for dataset in datasets], order, seed
         self._drop_last = drop_last
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
+        conditions = conditions_of(split, filters)
         self._items: ClipItems = read_items(
-            self.datasets, split=split, filters=filters, ticks=ticks, order=order, block_clips=block_clips
+            self.datasets, conditions, ticks=ticks, order=order, block_clips=block_clips
         )
         counts = [int((self._items.index.dataset == number).sum()) for number in range(len(self.datasets))]
         if weights is not None and 0 in counts:
             empty = self.datasets[counts.index(0)]
             raise DatasetError(
                 f"{empty}: no clip passes split {split!r} and the filters, so it cannot have a weight"
-                + emptied_by(empty, split, filters)
+                + emptied_by(empty, conditions)
             )
         self._draws = draws_per_epoch(counts, weights)
         total = sum(self._draws)
@@ -110,7 +111,7 @@ class ClipLoader(ResumableLoader):
             raise DatasetError(
                 f"{name}: {total} clips of split {split!r} pass the filters, fewer than batch_size {batch_size}; take "
                 "a smaller batch, a weaker filter, or drop_last=False"
-                + "".join(emptied_by(dataset, split, filters) for dataset in self.datasets)
+                + "".join(emptied_by(dataset, conditions) for dataset in self.datasets)
             )
         # Blocks that are open at a time: those of the present shuffle window and of the next one, on this rank.
         open_clips = 2 * self._window_steps * (batch_size // world_size)

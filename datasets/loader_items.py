@@ -6,9 +6,10 @@ Kept as columns (about 150 bytes a clip), since a thousand hours are half a mill
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -80,7 +81,7 @@ class ClipItems:
 
 
 def read_items(
-    datasets: Sequence[str], *, split: str | None, filters: Sequence[Filter], ticks: int, order: str, block_clips: int
+    datasets: Sequence[str], conditions: Sequence[Filter], *, ticks: int, order: str, block_clips: int
 ) -> ClipItems:
     """Read the manifests and lay out items.
 
@@ -95,7 +96,7 @@ def read_items(
         specs.append(ActionSpec.from_dict(content["spec"]))
         specs[0].require_same(specs[-1], f"dataset {dataset}")
         names = {shard["name"]: shard for shard in content["shards"]}
-        table = _filtered(dataset, read_manifest(dataset), split, filters)
+        table = _filtered(dataset, read_manifest(dataset), conditions)
         if unknown := set(table["shard"].unique().to_pylist()) - set(names):
             raise DatasetError(
                 f"{dataset}: the manifest lists shard {min(unknown)}, dataset.json does not; the job that writes the "
@@ -123,9 +124,9 @@ def read_items(
     )
 
 
-def _filtered(dataset: str, table: pa.Table, split: str | None, filters: Sequence[Filter]) -> pa.Table:
+def _filtered(dataset: str, table: pa.Table, conditions: Sequence[Filter]) -> pa.Table:
     """The manifest's rows that pass, in the columns that loading needs."""
-    for condition in _conditions(split, filters):
+    for condition in conditions:
         if len(condition) != 3 or str(condition[0]).split(".")[0] not in table.column_names:
             raise ConfigError(
                 f"filter {condition!r}: expected (column, operator, value) with a column of the manifest: "
@@ -138,17 +139,23 @@ def _filtered(dataset: str, table: pa.Table, split: str | None, filters: Sequenc
     return table.select(COLUMNS)
 
 
-def _conditions(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
-    return [*([("split", "==", split)] if split is not None else []), *filters]
+def conditions_of(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
+    """What clips must meet. Values that can be gone through only once are kept for all datasets."""
+    conditions: list[Filter] = [("split", "==", split)] if split is not None else []
+    for condition in filters:
+        kept = (list(part) if isinstance(part, Iterator) else part for part in condition)
+        conditions.append(cast(Filter, tuple(kept)))  # as long as it came: what is wrong with it is said later
+    return conditions
 
 
-def emptied_by(dataset: str, split: str | None, filters: Sequence[Filter]) -> str:
+def emptied_by(dataset: str, conditions: Sequence[Filter]) -> str:
     """For an error: the first of the conditions that leaves no clip, and what the manifest has there; else nothing."""
     table = read_manifest(dataset)
-    for column, comparison, value in _conditions(split, filters):
+    for column, comparison, value in conditions:
         left = rows_where(table, column, comparison, value)
         if len(table) and not len(left):
-            return f"; no clip of {dataset} has {column} {comparison} {value!r}: there it is {_spread(table, column)}"
+            wanted = f"{column} {comparison} {reprlib.repr(value)}"
+            return f"; no clip of {dataset} has {wanted}: there it is {_spread(table, column)}"
         table = left
     return ""
 

@@ -58,7 +58,7 @@ def permutation(n: int, *seed: object) -> Index:
 
 
 def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> list[int]:
-    """How many items of each dataset an epoch has: each once, or as many in all, divided by `weights`."""
+    """How many items of each dataset an epoch has: each once, or as many in all, divided by `weights`, one at least."""
     if weights is None:
         return list(counts)
     total = sum(counts)
@@ -66,6 +66,9 @@ def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> l
     draws = np.floor(shares).astype(np.int64)
     for number in np.argsort(draws - shares, kind="stable")[: total - int(draws.sum())]:  # largest remainders
         draws[number] += 1
+    for number in np.flatnonzero(draws == 0):  # however small its weight, none is left out for ever
+        draws[draws.argmax()] -= 1
+        draws[number] = 1
     return draws.tolist()
 
 

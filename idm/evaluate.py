@@ -28,7 +28,7 @@ from ..progress import Progress, log
 from .baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
 from .calibration import Calibration
 from .config import EvalIDMConfig
-from .finish import load_baselines, play_seen
+from .finish import digests_by_name, load_baselines, play_seen
 from .metrics import (
     BUTTON_FIGURES,
     Figures,
@@ -67,7 +67,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
     result |= {
         "checkpoint": {"uri": config.checkpoint, "sha256": checkpoint.sha256},
         "spec": {"name": spec.name, "version": spec.version, "sha256": spec.sha256},
-        "recordings": {recording.name: recording.sha256 for recording in recordings},
+        "recordings": digests_by_name((one.name, one.sha256) for one in recordings),
         "settings": asdict(config),
     }
     _write_json(out / METRICS_FILE, result)

@@ -5,7 +5,8 @@ All of it goes into the checkpoint, so that an evaluation needs nothing but the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,6 +115,13 @@ def play_seen(checkpoint: Checkpoint) -> list[tuple[str, str]]:
     with checkpoint.config_read():
         data = checkpoint.config.get("data", {})
         return [seen for part in ("before", "train", "val") for seen in data.get(part, {}).items()]
+
+
+def digests_by_name(recordings: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Names and digests for a record of what was used; namesakes are told apart by the beginning of their digest."""
+    names = {sha256: name for name, sha256 in recordings}
+    counts = Counter(names.values())
+    return {name if counts[name] == 1 else f"{name} ({sha256[:12]})": sha256 for sha256, name in names.items()}
 
 
 def frame_batches(track: Track) -> Iterator[NDArray[np.uint8]]:

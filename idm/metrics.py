@@ -318,6 +318,19 @@ def lowest_kept() -> Array:
     return 1 / (1 + np.exp(-edges))
 
 
+def surest(ranking: Array, kept: Array) -> Array:
+    """Of the surest ticks, shares `kept` [K] of all: the share of wrong ones, and the confidence that all of them have.
+
+    Returns two rows, [2, K]; NaN where there are no ticks.
+    """
+    shares, wrong = risk_coverage(ranking)
+    places = np.flatnonzero(np.isfinite(shares) & np.isfinite(wrong))
+    if not len(places):
+        return np.full((2, len(kept)), np.nan)
+    places = places[np.unique(shares[places], return_index=True)[1]]  # the first of those that keep no more
+    return np.stack([np.interp(kept, shares[places], of[places]) for of in (wrong, lowest_kept())])
+
+
 def confidence_curves(sums: Sums) -> dict[str, dict[str, list[float]]]:
     """What plots of `confidence` draw, of the first weighting in `sums`.
 
@@ -332,33 +345,25 @@ def confidence_curves(sums: Sums) -> dict[str, dict[str, list[float]]]:
         "right": (right[some] / count[some]).tolist(),
         "ticks": count[some].astype(int).tolist(),
     }
-    kept, wrong = risk_coverage(sums.ranking[0])
-    sure = np.isfinite(kept) & np.isfinite(wrong)
-    curves: dict[str, list[float]] = {"kept": [], "wrong": [], "confidence": []}
-    if sure.any():
-        grid = np.linspace(0.02, 1.0, 50)
-        at_grid = (np.interp(grid, kept[sure], of[sure]) for of in (wrong, lowest_kept()))
-        curves = {name: of.tolist() for name, of in zip(curves, (grid, *at_grid), strict=True)}
+    grid = np.linspace(0.02, 1.0, 50)
+    drawn = np.vstack([grid, surest(sums.ranking[0], grid)])
+    drawn = drawn[:, np.isfinite(drawn).all(0)]
+    curves = dict(zip(("kept", "wrong", "confidence"), drawn.tolist(), strict=True))
     return {"reliability": reliability, "risk_coverage": curves}
 
 
 def _confidence(sums: Sums) -> dict[str, Array]:
     count, probability, right = np.moveaxis(sums.confidence.sum(-2), -1, 0)  # (W,)
     error = 1 - _ratio(right, count)
-    at_80, cut_80 = [], []
-    for ranking in sums.ranking:
-        kept, wrong = risk_coverage(ranking)
-        some = bool(np.isfinite(kept).all())
-        at_80.append(float(np.interp(0.8, kept, wrong)) if some else np.nan)
-        cut_80.append(float(np.interp(0.8, kept, lowest_kept())) if some else np.nan)
+    at_80, cut_80 = np.stack([surest(ranking, np.array([0.8]))[:, 0] for ranking in sums.ranking], axis=-1)
     return {
         "mean_confidence": _ratio(probability, count),
         "right": _ratio(right, count),
         "ece": expected_calibration_error(sums.confidence),
         "auroc": auroc(sums.ranking),
         "error": error,
-        "error_at_80": np.array(at_80),
-        "confidence_at_80": np.array(cut_80),
+        "error_at_80": at_80,
+        "confidence_at_80": cut_80,
     }
 
 

@@ -151,5 +151,10 @@ def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror
                 "the config was edited; train again under the new spec"
             )
         calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
-        mirror = Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
-    return spec, calibration, mirror
+    return spec, calibration, mirror_of(checkpoint)
+
+
+def mirror_of(checkpoint: Checkpoint) -> Mirror | None:
+    """The mirror image that an IDM's labels are averaged with. Raises CheckpointError where that was edited."""
+    with checkpoint.config_read():
+        return Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None

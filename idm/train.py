@@ -25,7 +25,7 @@ from torch.optim import AdamW
 
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import Recording, find_recordings, spec_doubts, spec_of, unique
-from ..errors import ConfigError, RecordingError
+from ..errors import CheckpointError, ConfigError, RecordingError
 from ..networks.checkpoints import CONFIG_FILE, MODEL_FILE, Checkpoint, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
@@ -40,10 +40,11 @@ from ..training.schedule import Budget, Schedule, set_learning_rate
 from .augment import Mirror
 from .clips import ClipBatch, ClipSampler
 from .config import PRESETS, TrainIDMConfig
-from .finish import calibrate, fit_baselines, load_network, play_seen
+from .finish import calibrate, digests_by_name, fit_baselines, load_network, play_seen
 from .frame_cache import Track, open_tracks, remove_cache
 from .loss import FactoredLoss, LossParts, positive_weights
 from .model import InverseDynamicsModel
+from .predict import mirror_of
 from .shipped import load_idm
 from .windows import WindowRunner
 
@@ -59,6 +60,7 @@ def train_idm(config: TrainIDMConfig) -> int:
     first = first_checkpoint(config, spec)
     for line in spec_doubts([*train_recordings, *val_recordings], spec):
         log(line)
+    mirror = averaging_mirror(config, spec, first)
     before = play_seen(first) if first else []
     known = {sha256 for _, sha256 in before} & {recording.sha256 for recording in val_recordings}
     if known:
@@ -95,7 +97,7 @@ def train_idm(config: TrainIDMConfig) -> int:
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
-    trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first, run=run)
+    trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first, mirror=mirror, run=run)
     trainer.run()
     group.leave()
     if not group.leads:
@@ -115,9 +117,9 @@ def train_idm(config: TrainIDMConfig) -> int:
             "spec_sha256": spec.sha256,
             "training": {**asdict(config), "steps_done": trainer.step, "seconds": round(trainer.budget.elapsed_s, 1)},
             "data": {
-                "train": {recording.name: recording.sha256 for recording in train_recordings},
-                "val": {recording.name: recording.sha256 for recording in val_recordings},
-                "before": dict(before),
+                "train": digests_by_name((one.name, one.sha256) for one in train_recordings),
+                "val": digests_by_name((one.name, one.sha256) for one in val_recordings),
+                "before": digests_by_name(before),
                 "ticks": sum(track.num_ticks for track in tracks),
             },
             "metrics": {"validation": figures},
@@ -148,6 +150,23 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
             f" and tick rate must be the same, by name too (try --spec {first.config.get('spec', {}).get('name')})"
         )
     return first
+
+
+def averaging_mirror(config: TrainIDMConfig, spec: ActionSpec, first: Checkpoint | None) -> Mirror | None:
+    """The mirror image that labels are averaged with: as set, or as what training goes on from has it; else None.
+
+    Raises ConfigError where clips are mirrored in another way than that.
+    """
+    own = Mirror.of(config.augment, spec)
+    inherited = mirror_of(first) if first else None
+    if inherited is None:
+        return own if config.mirror_average else None
+    if config.augment.mirror and own != inherited:
+        raise ConfigError(
+            f"augment: {config.init} labels by the mean with its mirror image, in which other buttons or axes change; "
+            "give its --augment.mirror-buttons and --augment.mirror-axes, or --augment.mirror 0"
+        )
+    return inherited
 
 
 def clear_away(config: TrainIDMConfig, run: dict[str, Any]) -> None:
@@ -226,6 +245,7 @@ class Trainer:
         val_tracks: play that is only measured on.
         group: the processes that train together.
         first: a trained IDM to go on from, in place of a new network.
+        mirror: the mirror image that labels are averaged with, if any.
         run: what makes the run the same run, see `identity`.
     """
 
@@ -238,14 +258,14 @@ class Trainer:
         *,
         group: Group,
         first: Checkpoint | None = None,
+        mirror: Mirror | None = None,
         run: dict[str, Any],
     ):
         torch.manual_seed(config.seed)
         self.config, self.spec, self.val_tracks = config, spec, val_tracks
         self.group, self.device = group, group.device
         self.dtype = resolve_precision(config.precision, self.device)
-        mirrors = config.mirror_average or (first is not None and first.config.get("mirror"))
-        self.mirror = Mirror.of(config.augment, spec) if mirrors else None
+        self.mirror = mirror
         if first is None:
             self.model = InverseDynamicsModel(config.network_config, spec)
         else:
@@ -297,7 +317,8 @@ class Trainer:
         try:
             with Progress("Training IDM", unit="frames") as progress, StopRequest() as stop:
                 progress.resume_at(self.step * frames)
-                while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1:
+                # A skipped step neither ends a run nor is saved: one that diverges must not push good snapshots out.
+                while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1 or self.guard.in_a_row:
                     parts, learning_rate, norm = self.train_step(learner, batches, fraction)
                     progress.total = self.budget.expected_steps(self.step) * frames
                     progress.advance(frames, step=self.step, loss=parts[0])
@@ -311,9 +332,8 @@ class Trainer:
                             gradient_norm=norm,
                             elapsed_s=self.budget.elapsed_s,
                         )
-                    stopped = bool(self.group.agreed(stop.requested))
-                    # A run that diverges must not push good snapshots out.
-                    if (stopped or self.budget.elapsed_s >= next_snapshot_s) and not self.guard.in_a_row:
+                    stopped = self.group.agreed(stop.requested) and not self.guard.in_a_row
+                    if stopped or (self.budget.elapsed_s >= next_snapshot_s and not self.guard.in_a_row):
                         self._save()
                         next_snapshot_s = self.budget.elapsed_s + 60 * self.config.snapshot_minutes
                     if stopped:
@@ -321,7 +341,6 @@ class Trainer:
                     if metrics is not None and self.config.eval_minutes and self.budget.elapsed_s >= next_look_s:
                         metrics.write(self.step, **self.validate())
                         next_look_s = self.budget.elapsed_s + 60 * self.config.eval_minutes
-            self.guard.require_accepted()
             self._save()
         finally:
             if metrics is not None:
@@ -386,6 +405,12 @@ class Trainer:
     def _resume(self) -> float:
         """Load the last snapshot, if there is one; returns the seconds trained so far."""
         found = self.snapshots.load_last()
+        step = found[0] if found else 0
+        if (leads_from := self.group.agreed(step)) != step:
+            raise CheckpointError(
+                f"{self.snapshots.folder}: this process finds step {step:,}, the first one {leads_from:,.0f}: all "
+                "processes must see the same folder"
+            )
         if found is None:
             return 0.0
         self.step, state = found

@@ -24,7 +24,6 @@ class FiniteGuard:
         self.patience = patience
         self.in_a_row = 0
         self.skipped = 0
-        self.last = ""
 
     def accepts(self, loss: float, gradient_norm: float, step: int) -> bool:
         """Whether the optimizer may take this step. Raises DivergedError when patience is at its end."""
@@ -33,18 +32,13 @@ class FiniteGuard:
             return True
         self.in_a_row += 1
         self.skipped += 1
-        self.last = f"step {step}: loss {loss}, gradient norm {gradient_norm}"
         if self.in_a_row >= self.patience:
-            self.require_accepted()
-        return False
-
-    def require_accepted(self) -> None:
-        """Raise DivergedError where the last steps were not accepted: the network may be none any more."""
-        if self.in_a_row:
             raise DivergedError(
-                f"{self.last}; {self.in_a_row} steps in a row were not finite. Lower the learning rate, or look at the "
-                "data of these steps; the last snapshot is from before them"
+                f"step {step}: loss {loss}, gradient norm {gradient_norm}; {self.in_a_row} steps in a row were not "
+                "finite. Lower the learning rate, or look at the data of these steps; the last snapshot is from before "
+                "them"
             )
+        return False
 
     def state_dict(self) -> dict[str, int]:
         return {"in_a_row": self.in_a_row, "skipped": self.skipped}

@@ -19,6 +19,7 @@ import torch.distributed.nn.functional  # read once a group is there, its functi
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from ..errors import ConfigError
 from ..progress import hush
 from .precision import pick_device
 
@@ -39,7 +40,10 @@ class Group:
         self.rank = int(os.environ["RANK"]) if started else 0
         self.device = pick_device(device)
         if self.device.type == "cuda" and self.size > 1:
-            self.device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            here = int(os.environ.get("LOCAL_RANK", "0"))
+            if here >= torch.cuda.device_count():
+                raise ConfigError(f"device: {torch.cuda.device_count()} GPUs here, and more processes on this machine")
+            self.device = torch.device("cuda", here)
             torch.cuda.set_device(self.device)
         if self.size > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"

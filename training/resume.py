@@ -110,7 +110,7 @@ class Snapshots:
             self._require_same_run(run, folder)
             tree = _unflatten(flat, load_tensors(data))
             for newer in (one for one in self._steps() if one > step):
-                shutil.rmtree(self.folder / f"state-{newer:09d}")
+                shutil.rmtree(self.folder / f"state-{newer:09d}", ignore_errors=True)  # another process may do it, too
             set_rng_state(tree["rng"])
             return step, tree["state"]
         return None

@@ -159,6 +159,8 @@ def test_splits_and_filters(dataset):
     }
     assert len(keys(filters=[("source_uri", "not in", ["video1.mp4"]), ("frames", ">=", 60)])) == 4
     assert len(keys(filters=[("presses.go", ">=", 32)])) == 6
+    both = ClipLoader([dataset, dataset], batch_size=1, filters=[("source_uri", "in", iter(["video4.mp4"]))])
+    assert len(both.epoch_keys(0)) == 2
     with pytest.raises(ConfigError, match="column of the manifest: key, shard"):
         keys(filters=[("confidence", ">", 0.5)])
     with pytest.raises(ConfigError, match="does not fit the manifest"):
@@ -167,6 +169,8 @@ def test_splits_and_filters(dataset):
         keys(filters=[("mean_confidence", ">", 1.5)])
     with pytest.raises(DatasetError, match=r"has frames > 1000: there it is 32 or 36 or 40 or 64$"):
         keys(filters=[("start_tick", ">=", 0), ("frames", ">", 1000)])
+    with pytest.raises(DatasetError, match=r"has frames in \[0, 1, 2, 3, 4, 5, \.\.\.\]: there"):
+        keys(filters=[("frames", "in", list(range(30)))])
     with pytest.raises(DatasetError, match=r"has offset_bytes > 1000000000: there it is from 0 to \d+$"):
         keys(filters=[("offset_bytes", ">", 10**9)])
     with pytest.raises(DatasetError, match="has split == 'tran': there it is 'test' or 'train' or 'val'"):

@@ -38,7 +38,13 @@ def test_permutation_is_the_same_for_ever():
 
 @pytest.mark.parametrize(
     ("counts", "weights", "expected"),
-    [([5, 7], None, [5, 7]), ([10, 30], [1, 1], [20, 20]), ([1, 1, 1], [1, 1, 2], [1, 1, 1]), ([9, 1], [1, 2], [3, 7])],
+    [
+        ([5, 7], None, [5, 7]),
+        ([10, 30], [1, 1], [20, 20]),
+        ([1, 1, 1], [1, 1, 2], [1, 1, 1]),
+        ([9, 1], [1, 2], [3, 7]),
+        ([50, 50, 1], [1000, 1, 1], [99, 1, 1]),
+    ],
 )
 def test_draws_per_epoch(counts, weights, expected):
     assert draws_per_epoch(counts, weights) == expected

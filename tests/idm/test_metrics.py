@@ -19,6 +19,7 @@ from vidact.idm.metrics import (
     interval,
     lowest_kept,
     risk_coverage,
+    surest,
     transition_counts,
 )
 
@@ -193,6 +194,15 @@ def test_the_confidence_that_the_surest_have_at_least() -> None:
     kept, _ = risk_coverage(ranking)
     for share, least in ((0.8, 0.9), (1.0, 0.3)):
         assert lowest_kept()[np.searchsorted(kept, share - 1e-9)] == pytest.approx(least, abs=0.005)
+
+
+def test_of_the_surest_where_most_are_as_sure_as_can_be() -> None:
+    ranking = np.zeros((SCORE_BINS, 2))
+    ranking[-1], ranking[0] = (90, 810), (60, 40)
+    wrong, least = surest(ranking, np.array([0.5, 0.9, 1.0]))
+    assert wrong.tolist() == pytest.approx([0.1, 0.1, 0.15])
+    assert least[0] == least[1] > 0.99
+    assert np.isnan(surest(np.zeros((SCORE_BINS, 2)), np.array([0.8]))).all()
 
 
 def test_curves_of_confidence(toy_spec: ActionSpec) -> None:

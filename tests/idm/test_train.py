@@ -10,22 +10,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from vidact.cli import run
+from vidact.datasets.actions import ActionSpec
 from vidact.datasets.recordings import find_recordings
-from vidact.errors import CheckpointError, ConfigError, RecordingError
+from vidact.errors import CheckpointError, ConfigError, Interrupted, RecordingError
+from vidact.idm import train
+from vidact.idm.augment import Mirror
 from vidact.idm.config import AugmentConfig, EvalIDMConfig, TrainIDMConfig
 from vidact.idm.evaluate import eval_idm
+from vidact.idm.finish import digests_by_name
 from vidact.idm.predict import Predictor, spec_of
 from vidact.idm.shipped import load_idm
-from vidact.idm.train import choose_recordings, train_idm
+from vidact.idm.train import averaging_mirror, choose_recordings, train_idm
+from vidact.networks.checkpoints import Checkpoint
 from vidact.settings import to_plain
-from vidact.training.guards import DivergedError
+from vidact.training.guards import DivergedError, clip_gradients
 from vidact.training.log import read_metrics
 from vidact.training.resume import claim
 
@@ -171,6 +177,48 @@ def test_a_run_that_diverges_keeps_its_good_snapshots(toy_folder: Path, spec_fil
     steps = sorted((tmp_path / "out" / "snapshots").glob("state-*"))
     assert [path.name for path in steps] == ["state-000000001"]
     assert not (tmp_path / "out" / "config.json").exists()
+
+
+@pytest.mark.parametrize("interrupt", [False, True])
+def test_a_skipped_step_neither_ends_a_run_nor_is_saved(
+    interrupt: bool, toy_folder: Path, spec_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    norms = iter([None, np.inf, None])
+
+    def clip(*args: Any) -> float:
+        norm = next(norms)
+        if norm is not None and interrupt:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return clip_gradients(*args) if norm is None else norm
+
+    monkeypatch.setattr(train, "clip_gradients", clip)
+    config = settings(toy_folder, tmp_path / "out", spec_file, steps=9 if interrupt else 2)
+    if interrupt:
+        with pytest.raises(Interrupted, match="stopped at step 3; everything is saved"):
+            train_idm(config)
+        assert [path.name for path in (tmp_path / "out" / "snapshots").iterdir()] == ["state-000000003"]
+    else:
+        train_idm(config)
+        assert json.loads((tmp_path / "out" / "config.json").read_text())["training"]["steps_done"] == 3
+
+
+def test_labels_are_averaged_with_the_mirror_that_was_trained(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+    spec = ActionSpec.load(spec_file)
+    plain = settings(toy_folder, tmp_path, spec_file, init="first")
+    usual = Mirror.of(AugmentConfig(), spec)
+    first = Checkpoint(state={}, config={"mirror": asdict(usual)}, sha256="", uri="first")
+    assert usual != Mirror.of(AugmentConfig(mirror=0), spec)
+    assert averaging_mirror(plain, spec, first) == usual
+    assert averaging_mirror(replace(plain, augment=AugmentConfig(mirror=0)), spec, first) == usual
+    assert averaging_mirror(plain, spec, replace(first, config={})) is None
+    assert averaging_mirror(replace(plain, mirror_average=True), spec, None) == usual
+    with pytest.raises(ConfigError, match="in which other buttons or axes change"):
+        averaging_mirror(replace(plain, augment=AugmentConfig(mirror_axes=())), spec, first)
+
+
+def test_namesakes_are_all_remembered() -> None:
+    pairs = [("a", "1" * 64), ("b", "2" * 64), ("a", "3" * 64), ("b", "2" * 64)]
+    assert digests_by_name(pairs) == {"a (111111111111)": "1" * 64, "b": "2" * 64, "a (333333333333)": "3" * 64}
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class Cluster:
             ports = [str(one.getsockname()[1]) for one in (a, b, c)]
         names = dict(zip(("FLINK_PORT", "FLINK_RPC", "WORKER_PORT"), ports, strict=True))
         self.env = os.environ | names | {"FLINK_RUN": str(run), "FLINK_ROOT": str(ROOT), "PYTHON": sys.executable}
-        self.up()
+        self.env["COLUMNS"] = "80"  # as some shells and containers have it: `ps` would cut commands there
 
     def up(self) -> None:
         """Start what is not running."""
@@ -67,8 +67,11 @@ class Cluster:
     def workers(self) -> list[int]:
         """The Python workers: children of the pool."""
         pool = int((self.run / "pids" / "workers.pid").read_text())
-        threads = Path(f"/proc/{pool}/task").iterdir()
-        return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+        found: list[int] = []
+        for thread in Path(f"/proc/{pool}/task").iterdir():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found += map(int, (thread / "children").read_text().split())
+        return found
 
     def task_managers(self) -> dict[str, int]:
         """Those that run, by name; another process may have got the number of a dead one."""
@@ -81,7 +84,8 @@ class Cluster:
 
     def counted(self) -> set[str]:
         """The names of the task managers that the job manager counts."""
-        with urllib.request.urlopen(f"http://localhost:{self.env['FLINK_PORT']}/taskmanagers", timeout=10) as answer:
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(f"http://localhost:{self.env['FLINK_PORT']}/taskmanagers", timeout=10) as answer:
             return {manager["id"] for manager in json.load(answer)["taskmanagers"]}
 
     def kill(self, what: str, rng: random.Random) -> bool:
@@ -90,7 +94,10 @@ class Cluster:
         if not pids:
             return False
         victim = rng.choice(pids)
-        os.kill(victim, signal.SIGKILL)
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:  # a worker that had done its work
+            return False
         if what == "task manager":
             while Path(f"/proc/{victim}").exists():
                 time.sleep(0.02)
@@ -105,8 +112,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         require("mvn")
         pytest.skip("Flink is not built here; `make flink` does it, or `deploy/flink/build`")
     cluster = Cluster(tmp_path_factory.mktemp("flink"))
-    yield cluster
-    cluster.down()
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
 
 
 @pytest.fixture(scope="module")
@@ -151,13 +161,29 @@ def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.timeout(300)
 def test_up_waits_for_a_task_manager_in_the_place_of_a_killed_one(cluster: Cluster) -> None:
-    before = cluster.counted()
+    before = cluster.task_managers().keys()
     assert len(before) == 2
     assert cluster.kill("task manager", random.Random(0))
     running = cluster.task_managers().keys()
     assert len(running) == 2
     assert len(running & before) == 1
-    assert running <= cluster.counted()  # which counts the dead one too, for some seconds
+    assert running <= cluster.counted()  # which has the dead one too, for some seconds
+
+
+def test_down_stops_nothing_that_is_not_the_clusters(tmp_path: Path) -> None:
+    require("java")
+    if not (ROOT / "flink-1.19.3").exists():
+        pytest.skip("Flink is not built here")
+    (tmp_path / "pids").mkdir()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as other:
+        for name in ("workers", "flink-vidact-taskexecutor", "flink-vidact-standalonesession"):
+            (tmp_path / "pids" / f"{name}.pid").write_text(f"{other.pid}\n")
+        env = os.environ | {"FLINK_RUN": str(tmp_path), "FLINK_ROOT": str(ROOT)}
+        said = subprocess.run([DEPLOY / "down"], env=env, check=True, capture_output=True, text=True, timeout=60)
+        assert other.poll() is None
+        other.kill()
+    assert (said.stdout, said.stderr) == ("flink: stopped\n", "")
+    assert not list((tmp_path / "pids").iterdir())
 
 
 @pytest.mark.parametrize(
