@@ -385,8 +385,11 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from .pipeline.storage_failures import is_remote_failure
+        from .pipeline.storage_failures import NO_CREDENTIALS, full_name, is_remote_failure, no_credentials
 
+        if full_name(error) in NO_CREDENTIALS:
+            print(f"vidact: {no_credentials(error)}", file=sys.stderr)
+            return EXIT_MISTAKE
         if is_remote_failure(error):
             print(
                 f"vidact: storage failed ({type(error).__name__}: {error}); run again when it is back", file=sys.stderr
@@ -396,7 +399,9 @@ def run(argv: list[str]) -> int:
             raise
         if error.errno not in MENDABLE_ERRNOS or (error.errno == errno.ENOENT and not _typed(error.filename, argv)):
             raise  # a disk that breaks, say, or a file that we forgot to write
-        print(f"vidact: {error.filename or 'writing'}: {error.strerror}.", file=sys.stderr)
+        a_file = error.errno in (errno.ENOTDIR, errno.EEXIST)
+        why = f"{error.strerror}{': a folder is needed here' if a_file else ''}"
+        print(f"vidact: {error.filename or 'writing'}: {why}.", file=sys.stderr)
         return EXIT_MISTAKE
 
 

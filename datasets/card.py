@@ -162,6 +162,7 @@ def _confidence(dataset: Mapping[str, Any]) -> str:
 def _left_out(dataset: Mapping[str, Any]) -> str:
     rows = [(reason, f"{ticks:,} ticks dropped") for reason, ticks in dataset["drops"].items()]
     rows += [(reason, f"{number:,} dead letters") for reason, number in dataset["dead_letter_reasons"].items()]
+    rows += [(kind, f"{number:,} sources, one like each is kept") for kind, number in dataset["duplicates"].items()]
     return _table(("reason", "amount"), rows) if rows else "Nothing."
 
 

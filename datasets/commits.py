@@ -13,11 +13,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import storage
-from ..errors import DatasetError
+from ..errors import ConfigError, DatasetError
 from .clips import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
 SPOOL_FOLDER = "_spool"  # of a local dataset: shards that are being written
+BEGUN = ("_", "plan.parquet", "label.json", "dataset.json")  # how a name begins that is there from early on
 READERS = 16  # records are small and buckets slow to answer
 
 
@@ -36,6 +37,11 @@ class DeadLetter:
     reason: str
     """A short word for counters: `truncated`, `no_video_stream` …"""
     detail: str = ""
+
+
+def tombstone(sha256: str) -> DeadLetter:
+    """The dead letter of a source that was taken out of the dataset."""
+    return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason="removed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +119,17 @@ def write_commit(dataset_uri: str, record: CommitRecord) -> None:
 def is_committed(dataset_uri: str, shard: str) -> bool:
     """Whether a shard has its record."""
     return storage.exists(commit_uri(dataset_uri, shard))
+
+
+def require_own_folder(dataset: str) -> None:
+    """Raise ConfigError where a local folder holds other things than a dataset: its files would lie among them."""
+    folder = storage.local_path(dataset)
+    if folder is None or not folder.is_dir():
+        return
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    if names and not any(name.startswith(BEGUN) for name in names):
+        shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
+        raise ConfigError(f"out: {dataset} holds other things ({shown}); a dataset needs a folder of its own")
 
 
 def committed_shards(dataset_uri: str) -> list[str]:

@@ -35,6 +35,8 @@ class DatasetInfo:
     """Versions, kind of processor, threads a worker: what decides the bytes beside input and options."""
     dead_letters: tuple[DeadLetter, ...] = ()
     """Of sources that never came as far as a shard."""
+    duplicates: dict[str, int] = field(default_factory=dict)
+    """Sources left out because another has the same bytes (`duplicate`) or the same pictures (`near_duplicate`)."""
 
 
 class Summary:
@@ -116,6 +118,7 @@ class Summary:
             "drops": dict(sorted(self._drops.items())),
             "dead_letter_reasons": dict(sorted(Counter(letter.reason for letter in letters).items())),
             "shards": self._shards,
+            "duplicates": info.duplicates,
             "options": info.options,
             "environment": info.environment,
         }

@@ -31,6 +31,8 @@ class Structure:
     """How much the last element declares beyond the end of the file."""
     broken_at: int | None = None
     """The first byte that belongs to no element."""
+    no_index: bool = False
+    """An mp4 without the box that says where its pictures lie; writers add it last."""
 
     @property
     def whole(self) -> bool:
@@ -124,9 +126,9 @@ def _walk_boxes(file: int, size: int) -> Structure:
         if not BOX_TYPE.fullmatch(name) or 1 < length < 8:
             # Behind a whole mp4 some programs leave padding; between fragments it is damage.
             padding = {b"moov", b"mdat"} <= seen and b"moof" not in seen
-            return Structure(True) if padding else Structure(True, broken_at=at)
+            return Structure(True) if padding else Structure(True, broken_at=at, no_index=b"moov" not in seen)
         seen.add(name)
         if length == 0:  # up to the end, whatever that is
-            return Structure(known=False)
+            return Structure(known=False, no_index=b"moov" not in seen)
         at += int.from_bytes(head[8:16], "big") if length == 1 else length
-    return Structure(True, missing_bytes=max(at - size, 0))
+    return Structure(True, missing_bytes=max(at - size, 0), no_index=b"moov" not in seen)

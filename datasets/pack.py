@@ -20,15 +20,18 @@ from ..errors import DatasetError, RecordingError
 from ..progress import Progress, log
 from .actions import ActionSpec
 from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .commits import committed_shards, read_commit, split_of_shard
+from .commits import committed_shards, read_commit, require_own_folder, split_of_shard, tombstone
 from .config import PackConfig
 from .dataset_info import DatasetInfo
 from .devices import TickActions
-from .manifest import compact
+from .manifest import DATASET_JSON, compact, read_dataset_json
 from .recordings import Recording, find_recordings, spec_of
 from .shards import ShardWriter
+from .spec_check import unmapped_inputs
 from .splits import SPLITS, fractions_of, split_of
 from .tick_stream import TickStream
+
+SHOWN_INPUTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ def pack(config: PackConfig) -> int:
     recordings = find_recordings(config.recordings)
     spec = spec_of(recordings, config.spec)
     plan = plan_shards(recordings, spec, config)
+    require_own_folder(config.out)
     done = set(committed_shards(config.out))
     identity = _identities(plan, spec, config)
     for shard in done:
@@ -63,13 +67,18 @@ def pack(config: PackConfig) -> int:
     missing = [planned for planned in plan if planned.shard not in done]
     with Progress("Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks") as progress:
         _write(missing, identity, spec, config, progress)
-    content = compact(config.out, _info(config, spec))
+    known = storage.exists(storage.join(config.out, DATASET_JSON))
+    removed = read_dataset_json(config.out)["options"].get("removed", []) if known else []
+    content = compact(config.out, _info(config, spec, removed))
     counts = content["counts"]
     log(
         f"{config.out}: {counts['clips']:,} clips of {counts['sources']:,} recordings in {counts['shards']} shards, "
         f"{content['hours']:.2f} hours"
     )
     log(_divided(plan, config))
+    if unmapped := unmapped_inputs(recordings, spec):
+        inputs = ", ".join(f"{name} ({frames:,} frames)" for name, frames in unmapped.most_common(SHOWN_INPUTS))
+        log(f"Held, but no button of spec {spec.name!r}: {inputs}{' …' if len(unmapped) > SHOWN_INPUTS else ''}")
     return 0
 
 
@@ -190,7 +199,8 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
     return {shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest() for shard, entries in content.items()}
 
 
-def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
+def _info(config: PackConfig, spec: ActionSpec, removed: Sequence[str]) -> DatasetInfo:
+    """`removed`: digests of what `vidact remove` took out earlier."""
     import av
 
     options = asdict(config) | {
@@ -199,6 +209,8 @@ def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
         "spec": _storable(config.spec) if config.spec else spec.name,
     }
     del options["threads"]  # decides nothing about the bytes
+    if removed:
+        options["removed"] = list(removed)
     folder = storage.local_path(config.out)
     name = (folder.resolve().name if folder else "") or config.out.rstrip("/").rsplit("/", 1)[-1]
     return DatasetInfo(
@@ -208,6 +220,7 @@ def _info(config: PackConfig, spec: ActionSpec) -> DatasetInfo:
         description="Recorded play with the actions of the player.",
         license=config.license,
         options=options,
+        dead_letters=tuple(map(tombstone, removed)),
         environment={
             "av": av.__version__,
             "numpy": np.__version__,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from .. import storage
 from ..errors import RecordingError
+from ..progress import log
 from .actions import ActionSpec
 from .devices import DeviceState, TickActions, actions_of, device_state_of, read_device_states
 from .recording_writer import RecordingWriter
@@ -210,6 +211,8 @@ def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
     named = sorted({str(recording.meta["spec"]) for recording in recordings if recording.meta.get("spec")})
     if not chosen and len(named) > 1:
         raise RecordingError(f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec")
+    if not chosen and not named:
+        log(f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; --spec names another")
     return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
 
 

@@ -51,15 +51,12 @@ class SpecReport:
 
 def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
     """Measure what `spec` loses on `recordings` (their first phase)."""
-    buttons, camera, invalid, unmapped = [], [], 0, Counter[str]()
-    known = {name for button in spec.buttons for name in button.inputs}
+    buttons, camera, invalid = [], [], 0
     for recording in recordings:
         actions = recording.actions(spec)
         buttons.append(actions.buttons[actions.valid])
         camera.append(actions.camera[actions.valid])
         invalid += int((~actions.valid).sum())
-        for state in recording.states:
-            unmapped.update(state.inputs() - known)
     all_buttons, all_camera = np.concatenate(buttons), np.concatenate(camera)  # (ticks, K), (ticks, A)
     joint_actions = JointActions(spec)
     joint, camera_class = joint_actions.encode(all_buttons, spec.quantise(all_camera))
@@ -72,8 +69,14 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
         invalid_ticks=invalid,
         axes={name: _axis_report(spec, a, all_camera[:, a]) for a, name in enumerate(spec.axis_names)},
         conflicts={n: float(share) for n, share in zip(spec.button_names, lost, strict=True) if share},
-        unmapped_inputs=dict(unmapped.most_common()),
+        unmapped_inputs=dict(unmapped_inputs(recordings, spec).most_common()),
     )
+
+
+def unmapped_inputs(recordings: Sequence[Recording], spec: ActionSpec) -> Counter[str]:
+    """Frames in which an input was held that no button names, by input."""
+    known = {name for button in spec.buttons for name in button.inputs}
+    return Counter(name for recording in recordings for state in recording.states for name in state.inputs() - known)
 
 
 def _axis_report(spec: ActionSpec, axis: int, degrees: np.ndarray) -> AxisReport:

@@ -64,6 +64,7 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
         "splits": {split: dict(counts) for split, counts in sorted(splits.items())},
         "dropped_ticks": dict(sorted(dropped.items())),
         "dead_letters": dict(sorted((tables["dead_letter_reasons"] if tables else letters).items())),
+        "duplicates": tables.get("duplicates", {}) if tables else {},
     }
 
 
@@ -84,6 +85,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     ]
     lines += [f"  dropped        {ticks:,} ticks: {reason}" for reason, ticks in status["dropped_ticks"].items()]
     lines += [f"  dead letters   {number:,}: {reason}" for reason, number in status["dead_letters"].items()]
+    lines += [f"  left out       {number:,}: {kind}" for kind, number in status["duplicates"].items()]
     if status["missing_shards"]:
         shown = ", ".join(status["missing_shards"][:5]) + (" …" if len(status["missing_shards"]) > 5 else "")
         lines.append(f"  to do          {len(status['missing_shards']):,} shards: {shown}")

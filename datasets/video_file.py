@@ -12,6 +12,7 @@ from typing import cast
 import av
 
 from ..errors import VideoError
+from .file_structure import walk
 
 # Only demuxers that read the file they are given: playlists (hls, concat, dash) name other files and addresses,
 # and "videos" of text or single pictures (tty, image2, *_pipe) hold no play.
@@ -35,6 +36,10 @@ def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, 
         # `file:` keeps FFmpeg from reading a name with a colon as an address
         container = av.open("file:" + os.path.abspath(path), options=options)
     except av.error.FFmpegError as error:
+        if walk(path).no_index:
+            raise VideoError(
+                "truncated", path, "an mp4 without its index: cut short, or still being written"
+            ) from error
         raise VideoError("not_a_video", path, f"no known container: {error.strerror or error}") from error
     with container:
         stream = _play_stream(path, container)

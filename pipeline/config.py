@@ -17,7 +17,7 @@ LEAST_CLIP_TICKS = 32  # ticks: anything shorter is too short to train on and is
 
 def _require(ok: bool, name: str, value: object, allowed: str) -> None:
     if not ok:
-        raise ConfigError(f"{name} is {value!r}, but must be {allowed}")
+        raise ConfigError(f"{name} is {value!r}, but must be {allowed}" if value != () else f"{name}: give {allowed}")
 
 
 def _refuse_dask(runner: str) -> None:

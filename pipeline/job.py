@@ -12,13 +12,15 @@ from ..errors import CheckFailed, Interrupted
 from ..progress import log
 from .config import LabelConfig, share_of
 from .execution import run_shards, sweep, verify_shards, worker_count
-from .plan import Plan, describe, licence_of, make_plan, plan_dead_letters
+from .plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_letters
 from .previews import keep_previews
 from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, identity, require_identity
+from .settings import WorkerSettings, environment, identity, require_identity, write_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
 from .storage_failures import interrupted_by_storage
 from .tracker import Tracker
+
+SHOWN_UNREADABLE = 5
 
 
 @interrupted_by_storage()
@@ -46,6 +48,13 @@ def run_label(config: LabelConfig) -> int:
     run.lock()
     finished = False
     try:
+        ours = identity(settings, idm_sha256=checkpoint.sha256, spec_sha256=spec.sha256)
+        environments = require_identity(
+            config.out,
+            ours,
+            environment(config.device),
+            allow_other_environment=config.allow_other_environment,
+        )
         plan = make_plan(
             config.sources,
             config.out,
@@ -57,12 +66,7 @@ def run_label(config: LabelConfig) -> int:
             beam_options=config.beam_options,
         )
         log(describe(plan))
-        environments = require_identity(
-            config.out,
-            identity(settings, idm_sha256=checkpoint.sha256, spec_sha256=spec.sha256),
-            environment(config.device),
-            allow_other_environment=config.allow_other_environment,
-        )
+        write_identity(config.out, ours, environments)
         if config.retry_quarantined:
             forget_quarantined(config.out)
             run.forgive()
@@ -87,13 +91,19 @@ def run_label(config: LabelConfig) -> int:
         options=_options(config),
         environment={"environments": environments},
         dead_letters=plan_dead_letters(plan),
+        duplicates=duplicates(plan),
     )
     content = compact(config.out, info)
     log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours of labelled play.")
+    unreadable = [letter for letter in plan_dead_letters(plan) if letter.start_tick is None and letter.source_uri]
     dead = content["counts"]["dead_letters"]
     dead_reasons = ", ".join(f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items())
     if dead:
         log(f"{dead:,} dead letters ({dead_reasons}): {storage.join(config.out, DEAD_LETTERS)} names them.")
+        for letter in unreadable[:SHOWN_UNREADABLE]:
+            log(f"  {letter.source_uri}: {letter.reason}: {letter.detail}")
+        if len(unreadable) > SHOWN_UNREADABLE:
+            log(f"  … and {len(unreadable) - SHOWN_UNREADABLE:,} more sources")
     rows = source_statistics(read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec))
     write_source_statistics(config.out, rows, spec)
     for line in flagged_lines(rows):

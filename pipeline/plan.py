@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..datasets.actions import ActionSpec
-from ..datasets.commits import DeadLetter, committed_shards, split_of_shard
+from ..datasets.commits import DeadLetter, committed_shards, require_own_folder, split_of_shard, tombstone
 from ..errors import DatasetError
 from ..progress import log
 from .config import DecoderConfig, LayoutConfig, PlanConfig
@@ -112,6 +113,7 @@ def make_plan(
             f"{out}: has shards, but {PLAN_FILE} is gone: what they hold would be planned and labelled again; "
             f"put it and {SOURCES_FILE} back, or use another --out"
         )
+    require_own_folder(out)
     old = old or Plan(tick_hz)
     known = {record.uri: record for record in old.sources}
     new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
@@ -282,14 +284,15 @@ def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
     return tuple(letters)
 
 
+def duplicates(plan: Plan) -> dict[str, int]:
+    """How many sources are left out because another is the same, by kind."""
+    statuses = sorted(record.status for record in plan.sources if record.status in ("duplicate", "near_duplicate"))
+    return dict(Counter(statuses))
+
+
 def removed_record(sha256: str) -> SourceRecord:
     """The row of a source that was taken out of the dataset: only the hash of its content is left."""
     return SourceRecord(uri=f"removed:{sha256}", status="removed", sha256=sha256)
-
-
-def tombstone(sha256: str) -> DeadLetter:
-    """The dead letter of a source that was taken out of the dataset."""
-    return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason="removed")
 
 
 def licence_of(plan: Plan) -> str:
@@ -306,13 +309,21 @@ def describe(plan: Plan) -> str:
         counts[key] = counts.get(key, 0) + 1
     used = [record for record in plan.sources if record.status == "planned"]
     pixels = sum(record.frames * record.width * record.height for record in used)
-    ticks = sum(segment.ticks for segment in plan.segments)
+    megabytes = sum(segment.ticks for segment in plan.segments) * BYTES_PER_TICK / 1e6
     sources = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none"
     return (
         f"Sources: {sources}.\n"
-        f"Plan: {plan.hours:.2f} hours in {len(plan.segments):,} segments and {len(plan.shards):,} shards; about "
-        f"{ticks * BYTES_PER_TICK / 1e9:.2f} GB, and {pixels / PIXELS_PER_CORE_S / 3600:.2f} core-hours of decoding."
+        f"Plan: {_duration(plan.hours)} in {len(plan.segments):,} segments and {len(plan.shards):,} shards; about "
+        f"{megabytes:,.0f} MB, and {_duration(pixels / PIXELS_PER_CORE_S / 3600)} of a core for decoding."
     )
+
+
+def _duration(hours: float) -> str:
+    """In the unit that suits it."""
+    for unit, most in (("seconds", 1 / 60), ("minutes", 1)):
+        if hours < most:
+            return f"{60 * hours / most:.1f} {unit}"
+    return f"{hours:,.1f} hours"
 
 
 def cores() -> int:

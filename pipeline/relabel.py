@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import storage
 from ..datasets.clips import Clip, decode_arrays, decode_video, encode_arrays, encode_json
-from ..datasets.commits import DeadLetter, is_committed, read_commit, read_commits
+from ..datasets.commits import DeadLetter, is_committed, read_commit, read_commits, require_own_folder
 from ..datasets.manifest import (
     DatasetInfo,
     compact,
@@ -34,7 +34,7 @@ from .execution import run_shards, sweep, verify_shards, worker_count
 from .label import BATCH_TICKS, COMMITTING, ShardOutcome, ShardTask
 from .plan import PLAN_FILE, SOURCES_FILE
 from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, require_identity
+from .settings import WorkerSettings, environment, require_identity, write_identity
 from .source_statistics import (
     Reference,
     degrees_for_record,
@@ -244,16 +244,19 @@ def run_relabel(config: RelabelConfig) -> int:
     run.lock()
     finished = False
     try:
+        require_own_folder(config.out)
+        identity = {
+            "idm_sha256": checkpoint.sha256,
+            "spec_sha256": spec.sha256,
+            "relabelled": {shard["name"]: shard["sha256"] for shard in source["shards"]},
+        }
         environments = require_identity(
             config.out,
-            {
-                "idm_sha256": checkpoint.sha256,
-                "spec_sha256": spec.sha256,
-                "relabelled": {shard["name"]: shard["sha256"] for shard in source["shards"]},
-            },
+            identity,
             environment(config.device),
             allow_other_environment=config.allow_other_environment,
         )
+        write_identity(config.out, identity, environments)
         ticks = {record.shard: int(record.statistics["ticks"]) for record in records}
         tracker = Tracker(config.out, ticks, spec.tick_hz)
         sweep(config.out)
@@ -278,6 +281,7 @@ def run_relabel(config: RelabelConfig) -> int:
         options={**source["options"], "relabelled_from": {"uri": config.dataset, "idm": source["idm"]}},
         environment={"environments": environments},
         dead_letters=tuple(DeadLetter(**letter) for letter in read_dead_letters(config.dataset).to_pylist()),
+        duplicates=source.get("duplicates", {}),
     )
     content = compact(config.out, info)
     log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours with new labels.")

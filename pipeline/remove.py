@@ -15,7 +15,15 @@ from typing import Any
 
 from .. import storage
 from ..datasets.clips import decode_clip, video_id
-from ..datasets.commits import CommitRecord, committed_shards, read_commit, read_commits, shard_uri, write_commit
+from ..datasets.commits import (
+    CommitRecord,
+    committed_shards,
+    read_commit,
+    read_commits,
+    shard_uri,
+    tombstone,
+    write_commit,
+)
 from ..datasets.manifest import DatasetInfo, compact, dataset_spec, read_dataset_json
 from ..datasets.samples import iter_samples
 from ..datasets.shards import ShardWriter
@@ -23,7 +31,7 @@ from ..errors import ConfigError, DatasetError
 from ..progress import Progress, log
 from .config import RemoveConfig
 from .execution import sweep
-from .plan import Plan, licence_of, plan_dead_letters, read_plan, removed_record, tombstone, write_plan
+from .plan import Plan, duplicates, licence_of, plan_dead_letters, read_plan, removed_record, write_plan
 from .previews import PREVIEWS
 from .runfolder import RunFolder
 from .source_statistics import FILE, Reference, source_statistics, write_source_statistics
@@ -57,10 +65,12 @@ def run_remove(config: RemoveConfig) -> int:
             for shard in committed_shards(config.dataset):
                 changed += _rewrite(config.dataset, shard, gone, spec, run.spool)
                 progress.advance()
+        before = set(content["options"].get("removed", []))
         if plan is not None:
+            before |= {record.sha256 for record in plan.sources if record.status == "removed"}
             plan = _without(plan, gone)
             write_plan(plan, config.dataset)
-        history = sorted({*content["options"].get("removed", []), *filter(_is_hash, gone)})
+        history = sorted({*before, *filter(_is_hash, gone)})
         info = DatasetInfo(
             name=content["name"],
             spec=spec,
@@ -71,6 +81,7 @@ def run_remove(config: RemoveConfig) -> int:
             options={**content["options"], "removed": history},
             environment=content["environment"],
             dead_letters=(*(plan_dead_letters(plan) if plan else ()), *map(tombstone, history)),
+            duplicates=duplicates(plan) if plan is not None else {},
         )
         compact(config.dataset, info)
         if storage.exists(storage.join(config.dataset, FILE)):
@@ -79,7 +90,9 @@ def run_remove(config: RemoveConfig) -> int:
         sweep(config.dataset)
     finally:
         run.release(done=True)
-    log(f"{config.dataset}: {len(gone)} sources removed, {changed} shards rewritten")
+    log(f"{config.dataset}: {len(gone - before)} sources removed, {changed} shards rewritten")
+    if again := sorted(sha[:12] for sha in gone & before):
+        log(f"{', '.join(again)}: removed before")
     return 0
 
 
@@ -151,8 +164,9 @@ def _samples(dataset: str, record: CommitRecord, gone: set[str]) -> Iterable[tup
 
 def _without(plan: Plan, gone: set[str]) -> Plan:
     """The plan with tombstones: of removed sources, and of their duplicates, only the hash is left."""
-    uris = {record.uri for record in plan.sources if record.sha256 in gone or record.uri in gone}
-    lost = [record for record in plan.sources if record.uri in uris or record.detail in uris]
+    there = [record for record in plan.sources if record.status != "removed"]
+    uris = {record.uri for record in there if record.sha256 in gone or record.uri in gone}
+    lost = [record for record in there if record.uri in uris or record.detail in uris]
     stones = [removed_record(sha) for sha in sorted({*filter(_is_hash, gone), *(r.sha256 for r in lost if r.sha256)})]
     kept = {record.uri: record for record in [*plan.sources, *stones]}
     for record in lost:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from .. import storage
+from ..datasets.commits import committed_shards
 from ..errors import ConfigError, DatasetError
 from .config import DecoderConfig, FilterConfig, LabelConfig
 
@@ -102,7 +103,7 @@ def identity(settings: WorkerSettings, *, idm_sha256: str, spec_sha256: str) -> 
 def require_identity(
     dataset: str, wanted: Mapping[str, Any], here: Mapping[str, Any], *, allow_other_environment: bool
 ) -> list[dict[str, Any]]:
-    """Begin a dataset, or make sure that going on with it gives what an undisturbed run would have given.
+    """Make sure that going on with a dataset gives what an undisturbed run would have given. Writes nothing.
 
     Args:
         wanted: what `identity` says of this run.
@@ -112,7 +113,7 @@ def require_identity(
         All environments that the dataset was made in, this one included.
 
     Raises:
-        DatasetError: it was begun with another model or other options.
+        DatasetError: it was begun with another model or other options, or by another verb.
         ConfigError: it was begun in another environment, and that is not allowed.
     """
     uri = storage.join(dataset, IDENTITY_FILE)
@@ -120,9 +121,17 @@ def require_identity(
         content = json.loads(storage.read_bytes(uri))
         known, environments = dict(content["identity"]), list(content["environments"])
     except FileNotFoundError:
+        if committed_shards(dataset):
+            raise DatasetError(
+                f"{dataset}: has shards, but no {IDENTITY_FILE} that says with which model they were labelled (`pack` "
+                "makes such datasets); use another --out"
+            ) from None
         known, environments = dict(wanted), []
     except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one, or use another --out") from error
+    if ("relabelled" in known) != ("relabelled" in wanted):
+        verb = "relabel" if "relabelled" in known else "label"
+        raise DatasetError(f"{uri}: this dataset was made by `vidact {verb}`, and only that goes on; use another --out")
     if known != dict(wanted):
         found, given = _first_difference(known, dict(wanted), "")
         raise DatasetError(
@@ -137,9 +146,14 @@ def require_identity(
                 "Go on where it was begun, or allow it with --allow-other-environment (it is recorded)"
             )
         environments.append(dict(here))
-        content = {"identity": known, "environments": environments}
-        storage.write_atomic(uri, json.dumps(content, indent=1, sort_keys=True).encode() + b"\n")
     return environments
+
+
+def write_identity(dataset: str, identity: Mapping[str, Any], environments: Sequence[Mapping[str, Any]]) -> None:
+    """Begin a dataset, or note the environments in which it goes on; see `require_identity`."""
+    content = {"identity": dict(identity), "environments": list(environments)}
+    data = json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
+    storage.write_atomic(storage.join(dataset, IDENTITY_FILE), data)
 
 
 def _first_difference(a: Any, b: Any, name: str) -> tuple[str, str]:
@@ -147,4 +161,9 @@ def _first_difference(a: Any, b: Any, name: str) -> tuple[str, str]:
         for key in sorted({*a, *b}):
             if a.get(key) != b.get(key):
                 return _first_difference(a.get(key), b.get(key), f"{name}.{key}" if name else key)
-    return f"{name} {a!r}", f"{b!r}"
+    return f"{name} {_shown(a)}", _shown(b)
+
+
+def _shown(value: Any) -> str:
+    """Of a digest, as much as tells it from others."""
+    return value[:12] if isinstance(value, str) and len(value) == 64 else repr(value)

@@ -7,10 +7,18 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import MENDABLE_ERRNOS, Interrupted
+from ..errors import MENDABLE_ERRNOS, ConfigError, Interrupted
 
 REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
 STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
+
+
+NO_CREDENTIALS = ("botocore.exceptions.NoCredentialsError", "botocore.exceptions.PartialCredentialsError")
+
+
+def no_credentials(error: BaseException) -> str:
+    """For people who have not said who they are."""
+    return f"the bucket needs credentials ({error}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in"
 
 
 def full_name(error: BaseException) -> str:
@@ -38,6 +46,8 @@ def interrupted_by_storage() -> Iterator[None]:
         yield
     except Exception as error:
         name = full_name(error)
+        if name in NO_CREDENTIALS:
+            raise ConfigError(no_credentials(error)) from error
         lasting = isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in MENDABLE_ERRNOS)
         if lasting or not is_storage_failure(name, error):
             raise

@@ -27,8 +27,10 @@ PAUSE_S = 0.5  # before going on after a disk or bucket failed; doubled each tim
 LONGEST_PAUSE_S = 60.0
 
 
-class JobFailedError(Exception):
-    """The driver fails again and again for a reason that is not the user's."""
+class JobFailedError(VidactError):
+    """The driver fails again and again for a reason that it does not know to be the user's."""
+
+    exit_code = 1
 
 
 def supervise(
@@ -67,7 +69,7 @@ def supervise(
         last_done = now
         error = tail[-1] if code == 1 and tail else ""
         if error and error == last_error and restarts > 1:
-            raise JobFailedError("\n".join(tail))
+            raise JobFailedError(f"the job fails again and again; the end of {run.log}:\n" + "\n".join(tail))
         last_error = error
         if restarts > max_restarts:
             raise Interrupted(

@@ -146,6 +146,12 @@ def test_label_says_the_same_of_its_folder(tmp_path: Path, capsys: pytest.Captur
     assert "vidact: /proc/nowhere: No such file or directory." in capsys.readouterr().err
 
 
+def test_a_file_in_the_place_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert cli.run(["record", "crafter", "--out", str(tmp_path / "file"), "--minutes", "0.1"]) == 2
+    assert f"vidact: {tmp_path / 'file'}: File exists: a folder is needed here." in capsys.readouterr().err
+
+
 def test_a_verb_returns_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, ...]] = []
 

@@ -245,6 +245,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "garbage.mp4": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(50_000)), "not_a_video"),
     "zeros.mkv": (lambda path: path.write_bytes(bytes(50_000)), "not_a_video"),
     "sound.mp4": (sound, "no_video_stream"),
+    "no_index.mp4": (words("\0\0\0\x10ftypisom" + "\0\0\0\0" + "\0\0\x7f\x7fmdat" + "\0" * 30_000), "truncated"),
     "text.mp4": (words("This is no video.\n" * 1000), "not_a_video"),
     "text.txt": (words("\x1b[31mEven this has been taken for one.\n" * 1000), "not_a_video"),
     "playlist.m3u8": (words("#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"), "not_a_video"),

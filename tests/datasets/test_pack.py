@@ -108,6 +108,34 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, recordings):
     assert read_manifest(out).equals(manifest)
 
 
+def test_it_says_what_no_button_means_and_which_spec_it_took(tmp_path, capsys):
+    with RecordingWriter(tmp_path / "play" / "own", fps=Fraction(35), size=(64, 48)) as writer:
+        for i in range(200):
+            keys = ("key.keyboard.i", "key.keyboard.w") if i < 70 else ()
+            writer.write(np.full((48, 64, 3), i, np.uint8), DeviceState(keys=keys, label_source="human"))
+    (tmp_path / "play" / "own.meta.json").unlink(missing_ok=True)
+    pack(config(tmp_path / "play", tmp_path / "data"))
+    said = capsys.readouterr().err
+    assert "No recording names its action spec" in said
+    assert "Held, but no button of spec 'doom': key.keyboard.i (70 frames)" in said
+
+
+def test_what_was_removed_is_remembered(tmp_path, recordings):
+    from vidact.pipeline.config import RemoveConfig
+    from vidact.pipeline.remove import run_remove
+
+    out, settings = str(tmp_path / "data"), config(recordings, tmp_path / "data", shard_clips=2)
+    pack(settings)
+    sha = read_manifest(out)["source_sha256"][0].as_py()
+    run_remove(RemoveConfig(dataset=out, source=(sha,)))
+    after = read_dataset_json(out)
+    pack(settings)
+    again = read_dataset_json(out)
+    assert again["options"]["removed"] == after["options"]["removed"] == [sha]
+    assert again["dead_letter_reasons"] == after["dead_letter_reasons"] == {"removed": 1}
+    assert sha not in read_manifest(out)["source_sha256"].to_pylist()
+
+
 def test_threads_change_no_byte(tmp_path, recordings):
     for threads in (1, 3):
         pack(config(recordings, tmp_path / str(threads) / "data", shard_clips=1, threads=threads))
@@ -152,14 +180,15 @@ def test_folders_whose_names_are_no_text(tmp_path, recordings):
         shutil.copytree(recordings, folder)
     except OSError:
         pytest.skip("this disk takes no such names")
-    for out in (tmp_path / "data", folder, folder / "data"):
+    strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/data\xff\xfe"))
+    for out in (tmp_path / "data", strange, folder / "data"):
         assert pack(config(folder, out)) == 0
         assert verify(str(out)).problems == []
         uri = read_manifest(str(out))["source_uri"][0].as_py()
         assert uri.startswith(f"file://{tmp_path}/nonutf%FF%FE/play")
         assert storage.local_path(uri).is_file()
         assert read_dataset_json(str(out))["options"]["recordings"] == [f"file://{tmp_path}/nonutf%FF%FE"]
-    assert read_dataset_json(str(folder))["name"] == "nonutf\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+    assert read_dataset_json(str(strange))["name"] == "data\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
 
 
 def test_both_phases(tmp_path, recordings):

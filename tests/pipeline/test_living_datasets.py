@@ -12,7 +12,7 @@ from vidact.datasets.actions import ActionSpec
 from vidact.datasets.clips import decode_clip
 from vidact.datasets.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
-from vidact.errors import ConfigError, SpecMismatchError
+from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import job, relabel
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
 from vidact.pipeline.engine import Worker, open_tasks
@@ -142,6 +142,7 @@ def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path
     assert sources == {str(videos / "b.mp4")}
     stones = [letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "remove"]
     assert [(stone["source_sha256"], stone["source_uri"]) for stone in stones] == [(sha, "")]
+    assert run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0  # once more: nothing is left to do
     label(videos, idm, out)  # a.mp4 is still in the folder, and so is its copy
     assert members(out) == kept
     assert {record["source_uri"] for record in read_manifest(str(out)).to_pylist()} == sources
@@ -178,6 +179,40 @@ def test_relabelling_keeps_the_dead_letters(videos: Path, idm: str, tmp_path: Pa
     assert new == old
     with pytest.raises(ConfigError, match="is the dataset itself"):
         run_relabel(RelabelConfig(dataset=str(tmp_path / "new"), idm=idm, out=str(tmp_path / "data" / ".." / "new")))
+
+
+def test_datasets_of_other_verbs_are_left_as_they_are(videos: Path, idm: str, tmp_path: Path) -> None:
+    old, other, recordings = tmp_path / "old", tmp_path / "other", tmp_path / "recordings"
+    label(videos, idm, old)
+    label(videos, idm, other)
+    before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
+    with pytest.raises(DatasetError, match="was made by `vidact label`"):
+        run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(other)))
+    (other / "label.json").unlink()  # as `pack` leaves it
+    with pytest.raises(DatasetError, match=r"but no label\.json"):
+        run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(other)))
+    del before[other / "label.json"]
+    assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
+    recordings.mkdir()
+    (recordings / "play.mp4").write_bytes(b"")
+    with pytest.raises(ConfigError, match=r"holds other things \(play\.mp4\); a dataset needs a folder of its own"):
+        run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(recordings)))
+    with pytest.raises(ConfigError, match="a folder of its own"):
+        label(videos, idm, recordings)
+
+
+def test_what_another_model_was_to_label_is_not_planned(
+    videos: Path, idm: str, spec: ActionSpec, tmp_path: Path
+) -> None:
+    out, sources = tmp_path / "data", tmp_path / "videos"
+    sources.mkdir()
+    (sources / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
+    label(sources, idm, out)
+    plan = (out / "plan.parquet").read_bytes()
+    (sources / "b.mp4").write_bytes((videos / "b.mp4").read_bytes())
+    with pytest.raises(DatasetError, match=r"was begun with idm_sha256 [0-9a-f]{12}, now it is [0-9a-f]{12};"):
+        label(sources, checkpoint(spec, tmp_path / "idm", 8), out)
+    assert (out / "plan.parquet").read_bytes() == plan
 
 
 def test_new_sources_never_take_a_removed_shard_s_name(videos: Path, idm: str, tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def test_another_tick_rate_is_refused(videos: Path, tmp_path: Path) -> None:
 
 def test_the_verb(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_plan(PlanConfig(sources=(str(videos),), out=str(tmp_path / "data"))) == 0
-    assert "0.02 hours in" in capsys.readouterr().err
+    assert "Plan: 1.1 minutes in 5 segments and 5 shards; about 2 MB, and " in capsys.readouterr().err
 
 
 def test_licence_of_the_whole(videos: Path, tmp_path: Path) -> None:

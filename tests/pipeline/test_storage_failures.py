@@ -23,6 +23,12 @@ def test_a_bucket_that_does_not_answer() -> None:
         raise exceptions.EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
 
 
+def test_a_bucket_that_asks_who_this_is() -> None:
+    exceptions = pytest.importorskip("botocore.exceptions")
+    with pytest.raises(ConfigError, match="set AWS_ACCESS_KEY_ID"), interrupted_by_storage():
+        raise exceptions.NoCredentialsError
+
+
 @pytest.mark.parametrize(
     "error",
     [PermissionError(errno.EACCES, "no"), OSError(errno.ENOSPC, "full"), ConfigError("x"), ValueError(), KeyError()],
