@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import storage
 from ..errors import ConfigError, DatasetError
+from ..progress import log
 from .clips import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
@@ -119,6 +120,22 @@ def write_commit(dataset_uri: str, record: CommitRecord) -> None:
 def is_committed(dataset_uri: str, shard: str) -> bool:
     """Whether a shard has its record."""
     return storage.exists(commit_uri(dataset_uri, shard))
+
+
+def lost_shards(dataset: str) -> list[str]:
+    """Shards whose records tell of a tar that is gone."""
+    tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in storage.list_files(storage.join(dataset, "shards"))}
+    without = [shard for shard in committed_shards(dataset) if shard not in tars]
+    return [shard for shard in without if read_commit(dataset, shard).tar]
+
+
+def forget_lost(dataset: str) -> None:
+    """Take back the records of shards whose tars are gone, so that they are made again."""
+    lost = lost_shards(dataset)
+    for shard in lost:
+        storage.remove(commit_uri(dataset, shard))
+    if lost:
+        log(f"{dataset}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again")
 
 
 def require_own_folder(dataset: str) -> None:

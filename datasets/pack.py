@@ -20,7 +20,7 @@ from ..errors import DatasetError, RecordingError
 from ..progress import Progress, log
 from .actions import ActionSpec
 from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .commits import committed_shards, read_commit, require_own_folder, split_of_shard, tombstone
+from .commits import committed_shards, forget_lost, read_commit, require_own_folder, split_of_shard, tombstone
 from .config import PackConfig
 from .dataset_info import DatasetInfo
 from .devices import TickActions
@@ -56,6 +56,7 @@ def pack(config: PackConfig) -> int:
     spec = spec_of(recordings, config.spec)
     plan = plan_shards(recordings, spec, config)
     require_own_folder(config.out)
+    forget_lost(config.out)
     done = set(committed_shards(config.out))
     identity = _identities(plan, spec, config)
     for shard in done:
@@ -64,11 +65,11 @@ def pack(config: PackConfig) -> int:
                 f"{config.out}: shard {shard} is there already, made from other recordings or options; choose another "
                 "--out, or delete it"
             )
-    missing = [planned for planned in plan if planned.shard not in done]
-    with Progress("Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks") as progress:
-        _write(missing, identity, spec, config, progress)
     known = storage.exists(storage.join(config.out, DATASET_JSON))
     removed = read_dataset_json(config.out)["options"].get("removed", []) if known else []
+    missing = [one for one in plan if one.shard not in done and one.recording.sha256 not in removed]
+    with Progress("Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks") as progress:
+        _write(missing, identity, spec, config, progress)
     content = compact(config.out, _info(config, spec, removed))
     counts = content["counts"]
     log(

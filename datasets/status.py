@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import storage
 from ..errors import DatasetError
-from .commits import iter_commits
+from .commits import iter_commits, lost_shards
 from .config import StatusConfig
 from .manifest import DATASET_JSON, read_dataset_json
 from .parquet_tables import parse_parquet
@@ -56,6 +56,7 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
         "committed_shards": len(committed),
         "planned_shards": None if planned is None else len(planned | committed),
         "missing_shards": sorted((planned or set()) - committed),
+        "lost_shards": lost_shards(dataset_uri) if committed else [],
         "compacted": tables is not None and listed == committed,
         "clips": sum(split["clips"] for split in splits.values()),
         "ticks": sum(split["ticks"] for split in splits.values()),
@@ -89,6 +90,11 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if status["missing_shards"]:
         shown = ", ".join(status["missing_shards"][:5]) + (" …" if len(status["missing_shards"]) > 5 else "")
         lines.append(f"  to do          {len(status['missing_shards']):,} shards: {shown}")
+    if status["lost_shards"]:
+        shown = ", ".join(status["lost_shards"][:5]) + (" …" if len(status["lost_shards"]) > 5 else "")
+        lines.append(
+            f"  lost           {len(status['lost_shards']):,} shards whose tars are gone: {shown}; run the job again"
+        )
     if not status["compacted"]:
         lines.append("  tables         not up to date: the job has not ended; run it again to go on")
     return lines

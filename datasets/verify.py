@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from .. import storage
 from ..progress import Progress
 from .actions import ActionSpec
-from .commits import CommitRecord, DeadLetter, committed_shards, read_commit
+from .commits import CommitRecord, DeadLetter, committed_shards, read_commit, shard_uri
 from .config import VerifyConfig
 from .leaks import leaks
 from .manifest import read_dataset_json, read_dead_letters, read_manifest
@@ -37,6 +37,8 @@ class VerifyReport:
     problems: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """`shards`, `clips` and `frames` that were checked."""
+    damaged: list[str] = field(default_factory=list)
+    """Shards whose tars are not what their records say."""
 
 
 def run_verify(config: VerifyConfig) -> int:
@@ -48,6 +50,10 @@ def run_verify(config: VerifyConfig) -> int:
         print(f"… and {len(report.problems) - SHOWN_PROBLEMS:,} more")
     counts = ", ".join(f"{number:,} {name}" for name, number in report.counts.items())
     print(f"{config.dataset}: checked {counts}: {len(report.problems):,} problems")
+    if report.damaged:
+        tars = " ".join(shard_uri(config.dataset, shard) for shard in report.damaged[:3])
+        more = " …" if len(report.damaged) > 3 else ""
+        print(f"To have damaged shards made again, delete their tars ({tars}{more}) and run the job that made them.")
     return 1 if report.problems else 0
 
 
@@ -74,18 +80,17 @@ def verify(
     groups = group_rows(manifest, "shard", "frames", "sum").to_pylist()
     ticks_of = {group["shard"]: group["frames_sum"] for group in groups}
 
-    def check(name: str) -> tuple[CommitRecord, list[str]]:
+    def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
         record = read_commit(dataset_uri, name)
-        problems = list(tables.problems(record))
-        if record.tar:
-            problems += shard_problems(dataset_uri, record, spec, decode=decode)
-        return record, problems
+        of_tar = list(shard_problems(dataset_uri, record, spec, decode=decode)) if record.tar else []
+        return record, list(tables.problems(record)), of_tar
 
     counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
     total = sum(ticks_of.get(name, 0) for name in chosen)
     with Progress("Verifying", total=total, unit="ticks") as progress, ThreadPoolExecutor(threads) as pool:
-        for record, problems in pool.map(check, chosen):
-            report.problems += problems
+        for record, of_tables, of_tar in pool.map(check, chosen):
+            report.problems += of_tables + of_tar
+            report.damaged += [record.shard] if of_tar else []
             ticks = sum(row["frames"] for row in record.rows)
             counts.update(shards=1 if record.tar else 0, clips=len(record.rows), frames=ticks)
             progress.advance(ticks, problems=len(report.problems))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from .. import storage
-from ..datasets.commits import commit_uri, committed_shards, read_commit, read_commits
-from ..datasets.manifest import DEAD_LETTERS, DatasetInfo, compact
+from ..datasets.commits import commit_uri, committed_shards, forget_lost, read_commits
+from ..datasets.manifest import DEAD_LETTERS, DatasetInfo, compact, read_dead_letters
 from ..errors import CheckFailed, Interrupted
 from ..progress import log
 from .config import LabelConfig, share_of
 from .execution import run_shards, sweep, verify_shards, worker_count
 from .plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_letters
 from .previews import keep_previews
+from .probe import SourceRecord
 from .runfolder import RunFolder
 from .settings import WorkerSettings, environment, identity, require_identity, write_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
@@ -71,8 +73,7 @@ def run_label(config: LabelConfig) -> int:
             forget_quarantined(config.out)
             run.forgive()
         sweep(config.out)
-        if lost := forget_lost(config.out):
-            log(f"{config.out}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again")
+        forget_lost(config.out)
         new = missing(config.out, plan)
         if new:
             label_shards(config, settings, run, plan)
@@ -104,6 +105,8 @@ def run_label(config: LabelConfig) -> int:
             log(f"  {letter.source_uri}: {letter.reason}: {letter.detail}")
         if len(unreadable) > SHOWN_UNREADABLE:
             log(f"  … and {len(unreadable) - SHOWN_UNREADABLE:,} more sources")
+    for twin in twins_of_damaged(plan, read_dead_letters(config.out).to_pylist()):
+        log(f"{twin.detail} is damaged; {twin.uri} looks the same and was left out: it may be whole")
     rows = source_statistics(read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec))
     write_source_statistics(config.out, rows, spec)
     for line in flagged_lines(rows):
@@ -137,14 +140,10 @@ def _what_is_missing(shards: list[str], waits: dict[str, str]) -> str:
     return f"{count}.\n{listed}\nPut the sources back and run again, or let them go with --drop-missing."
 
 
-def forget_lost(dataset: str) -> list[str]:
-    """Take back the records of shards whose tars are gone, so that they are made again; returns their names."""
-    tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in storage.list_files(storage.join(dataset, "shards"))}
-    without = [shard for shard in committed_shards(dataset) if shard not in tars]
-    lost = [shard for shard in without if read_commit(dataset, shard).tar]
-    for shard in lost:
-        storage.remove(commit_uri(dataset, shard))
-    return lost
+def twins_of_damaged(plan: Plan, dead_letters: Sequence[Mapping[str, Any]]) -> list[SourceRecord]:
+    """Sources that were left out because they look like one of which a part turned out to be lost."""
+    damaged = {letter["source_uri"] for letter in dead_letters if letter["start_tick"] is not None}
+    return [record for record in plan.sources if record.status == "near_duplicate" and record.detail in damaged]
 
 
 def forget_quarantined(dataset: str) -> list[str]:

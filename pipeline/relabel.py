@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import storage
 from ..datasets.clips import Clip, decode_arrays, decode_video, encode_arrays, encode_json
-from ..datasets.commits import DeadLetter, is_committed, read_commit, read_commits, require_own_folder
+from ..datasets.commits import DeadLetter, forget_lost, is_committed, read_commit, read_commits, require_own_folder
 from ..datasets.manifest import (
     DatasetInfo,
     compact,
@@ -260,6 +260,7 @@ def run_relabel(config: RelabelConfig) -> int:
         ticks = {record.shard: int(record.statistics["ticks"]) for record in records}
         tracker = Tracker(config.out, ticks, spec.tick_hz)
         sweep(config.out)
+        forget_lost(config.out)
         new = tracker.missing()
         if new:
             run_shards(config, settings, run, tracker)

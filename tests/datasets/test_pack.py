@@ -19,6 +19,7 @@ from vidact.datasets.manifest import read_dataset_json, read_manifest
 from vidact.datasets.pack import pack
 from vidact.datasets.recordings import Recording, RecordingWriter
 from vidact.datasets.samples import read_sample
+from vidact.datasets.status import dataset_status
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, DatasetError, RecordingError
 
@@ -101,10 +102,13 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, recordings):
     manifest = read_manifest(out)
     storage.remove(commit_uri(out, shards[1]))
     storage.remove(shard_uri(out, shards[1]))
-    storage.remove(shard_uri(out, shards[0]))  # a committed shard is not written again
+    storage.remove(shard_uri(out, shards[0]))
+    last = Path(shard_uri(out, shards[2]))
+    written = last.stat().st_mtime_ns
+    assert dataset_status(out)["lost_shards"] == [shards[0]]
     pack(settings)
-    assert storage.read_bytes(shard_uri(out, shards[1])) == before[shards[1]]
-    assert not storage.exists(shard_uri(out, shards[0]))
+    assert {shard: storage.read_bytes(shard_uri(out, shard)) for shard in shards} == before
+    assert last.stat().st_mtime_ns == written  # a committed shard is not written again
     assert read_manifest(out).equals(manifest)
 
 
@@ -129,6 +133,7 @@ def test_what_was_removed_is_remembered(tmp_path, recordings):
     sha = read_manifest(out)["source_sha256"][0].as_py()
     run_remove(RemoveConfig(dataset=out, source=(sha,)))
     after = read_dataset_json(out)
+    storage.remove(shard_uri(out, next(shard["name"] for shard in after["shards"] if shard["path"])))
     pack(settings)
     again = read_dataset_json(out)
     assert again["options"]["removed"] == after["options"]["removed"] == [sha]

@@ -10,7 +10,7 @@ import pytest
 from vidact import storage
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.clips import decode_clip
-from vidact.datasets.manifest import read_dead_letters, read_manifest
+from vidact.datasets.manifest import read_dataset_json, read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import job, relabel
@@ -22,6 +22,8 @@ from vidact.pipeline.relabel import run_relabel
 from vidact.pipeline.remove import run_remove
 from vidact.pipeline.runfolder import RunFolder
 from vidact.pipeline.settings import WorkerSettings
+
+from .conftest import moving_picture, write_video
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
@@ -213,6 +215,22 @@ def test_what_another_model_was_to_label_is_not_planned(
     with pytest.raises(DatasetError, match=r"was begun with idm_sha256 [0-9a-f]{12}, now it is [0-9a-f]{12};"):
         label(sources, checkpoint(spec, tmp_path / "idm", 8), out)
     assert (out / "plan.parquet").read_bytes() == plan
+
+
+def test_the_whole_copy_of_a_damaged_video_is_named(
+    idm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play = moving_picture(900, seed=5)
+    damaged = write_video(tmp_path / "videos" / "large.mp4", play.repeat(2, axis=1).repeat(2, axis=2))
+    whole = write_video(tmp_path / "videos" / "small.mp4", play)
+    data = bytearray(damaged.read_bytes())
+    at = len(data) * 98 // 100  # behind the last picture that is looked at
+    data[at : at + 1000] = bytes(1000)
+    damaged.write_bytes(data)
+    label(tmp_path / "videos", idm, tmp_path / "data")
+    assert f"{damaged} is damaged; {whole} looks the same and was left out: it may be whole" in capsys.readouterr().err
+    assert read_dataset_json(str(tmp_path / "data"))["duplicates"] == {"near_duplicate": 1}
+    assert "1 sources, one like each is kept" in (tmp_path / "data" / "README.md").read_text()
 
 
 def test_new_sources_never_take_a_removed_shard_s_name(videos: Path, idm: str, tmp_path: Path) -> None:
