@@ -18,7 +18,7 @@ class SpecCheckConfig:
     recordings: Annotated[tuple[str, ...], tyro.conf.Positional, several("RECORDINGS")]
     """Recordings: folders, mp4 files or stems."""
     spec: str = ""
-    """A built-in spec (doom, crafter, minecraft) or a YAML file; if empty, the one that the recordings name."""
+    """A built-in spec (doom, crafter, minecraft) or a YAML file; by default the one that recordings name, else doom."""
     json: bool = False
     """Print the report as JSON."""
 
@@ -66,7 +66,7 @@ class PackConfig:
     out: str
     """The dataset to write: a folder or an fsspec URL."""
     spec: str = ""
-    """A built-in spec (doom, crafter, minecraft) or a YAML file; if empty, the one that the recordings name."""
+    """A built-in spec (doom, crafter, minecraft) or a YAML file; by default the one that recordings name, else doom."""
     name: str = ""
     """Title of the data card; the folder's name if empty."""
     license: str = "other"

@@ -266,7 +266,7 @@ class TrainIDMConfig:
     data_minutes: float = 0.0
     """Minutes of `data` to train on: whole recordings, drawn by their content, the last one cut; 0 takes all."""
     spec: Annotated[str, NONE_BY_DEFAULT] = ""
-    """Action spec: a built-in name or a YAML file; by default the one that the recordings name."""
+    """Action spec: a built-in name or a YAML file; by default the one that the recordings name, else doom."""
     init: Annotated[str, NONE_BY_DEFAULT] = ""
     """A trained IDM to go on from (a checkpoint folder, or `doom`, which ships), in place of a new network of `preset`:
     with little play of one's own this is better than starting from nothing. It must have been trained under `spec`.
