@@ -19,7 +19,9 @@ from .clips import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
 SPOOL_FOLDER = "_spool"  # of a local dataset: shards that are being written
-BEGUN = ("_", "plan.parquet", "label.json", "dataset.json")  # how a name begins that is there from early on
+PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
+# One of these is there from early on.
+SIGNS = {"_commits", SPOOL_FOLDER, "_probes", "plan.parquet", "label.json", "dataset.json"}
 READERS = 16  # records are small and buckets slow to answer
 
 
@@ -130,12 +132,23 @@ def lost_shards(dataset: str) -> list[str]:
 
 
 def forget_lost(dataset: str) -> None:
-    """Take back the records of shards whose tars are gone, so that they are made again."""
+    """Take back the records of shards whose tars are gone, so that they are made again.
+
+    Raises DatasetError where that is all of several, or their folder is: a disk that is not there comes back.
+    """
     lost = lost_shards(dataset)
+    if not lost:
+        return
+    folder = storage.local_path(storage.join(dataset, "shards"))
+    whole = [shard for shard in committed_shards(dataset) if shard not in lost and read_commit(dataset, shard).tar]
+    if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
+        raise DatasetError(
+            f"{dataset}: none of its {len(lost)} tars is in shards/: is that folder where it was, and its disk there? "
+            "To have them all made again, delete _commits/ too"
+        )
     for shard in lost:
         storage.remove(commit_uri(dataset, shard))
-    if lost:
-        log(f"{dataset}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again")
+    log(f"{dataset}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again")
 
 
 def require_own_folder(dataset: str) -> None:
@@ -144,7 +157,7 @@ def require_own_folder(dataset: str) -> None:
     if folder is None or not folder.is_dir():
         return
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    if names and not any(name.startswith(BEGUN) for name in names):
+    if names and not names & SIGNS:
         shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
         raise ConfigError(f"out: {dataset} holds other things ({shown}); a dataset needs a folder of its own")
 

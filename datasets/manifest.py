@@ -104,9 +104,7 @@ def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
     storage.write_atomic(storage.join(dataset_uri, MANIFEST), parquet_bytes(manifest))
     storage.write_atomic(storage.join(dataset_uri, DEAD_LETTERS), parquet_bytes(dead))
     storage.write_atomic(storage.join(dataset_uri, CARD), data_card(content, info.spec).encode())
-    # not sorted: the order of a spec's buttons counts
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    storage.write_atomic(storage.join(dataset_uri, DATASET_JSON), text.encode())
+    _write_dataset_json(dataset_uri, content)
     if local := storage.local_path(dataset_uri):
         with contextlib.suppress(OSError):  # there is none, or a worker still writes in it
             (local / SPOOL_FOLDER).rmdir()
@@ -173,6 +171,25 @@ def dataset_spec(dataset_uri: str) -> ActionSpec:
     return ActionSpec.from_dict(read_dataset_json(dataset_uri)["spec"])
 
 
+def _write_dataset_json(dataset_uri: str, content: Mapping[str, Any]) -> None:
+    # not sorted: the order of a spec's buttons counts
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    storage.write_atomic(storage.join(dataset_uri, DATASET_JSON), text.encode())
+
+
+def note_removed(dataset_uri: str, removed: Sequence[str]) -> None:
+    """Say in `dataset.json` what is being removed: an interrupted removal is not forgotten."""
+    content = read_dataset_json(dataset_uri)
+    _write_dataset_json(dataset_uri, content | {"options": {**content["options"], "removed": list(removed)}})
+
+
+def removed_sources(dataset_uri: str) -> list[str]:
+    """Digests of what `vidact remove` took out of a dataset; none where there is no dataset yet."""
+    if not storage.exists(storage.join(dataset_uri, DATASET_JSON)):
+        return []
+    return list(read_dataset_json(dataset_uri)["options"].get("removed", []))
+
+
 def manifest_hash(table: pa.Table) -> str:
     """Hex SHA-256 of which clips there are and what lies in them, whatever wrote the parquet file."""
     digest = hashlib.sha256()
@@ -204,6 +221,6 @@ def _read_part(dataset_uri: str, name: str) -> bytes:
         ) from error
 
 
-def _letter_order(letter: DeadLetter) -> tuple[str, int, str, str, str]:
-    start = -1 if letter.start_tick is None else letter.start_tick
-    return letter.source_uri, start, letter.stage, letter.reason, letter.detail
+def _letter_order(letter: DeadLetter) -> tuple[str | int, ...]:
+    start, end = (-1 if tick is None else tick for tick in (letter.start_tick, letter.end_tick))
+    return letter.source_uri, start, letter.stage, letter.reason, letter.detail, letter.source_sha256 or "", end

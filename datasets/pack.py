@@ -20,11 +20,11 @@ from ..errors import DatasetError, RecordingError
 from ..progress import Progress, log
 from .actions import ActionSpec
 from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .commits import committed_shards, forget_lost, read_commit, require_own_folder, split_of_shard, tombstone
+from .commits import PACKED, committed_shards, forget_lost, read_commit, require_own_folder, split_of_shard, tombstone
 from .config import PackConfig
 from .dataset_info import DatasetInfo
 from .devices import TickActions
-from .manifest import DATASET_JSON, compact, read_dataset_json
+from .manifest import compact, removed_sources
 from .recordings import Recording, find_recordings, spec_of
 from .shards import ShardWriter
 from .spec_check import unmapped_inputs
@@ -32,6 +32,7 @@ from .splits import SPLITS, fractions_of, split_of
 from .tick_stream import TickStream
 
 SHOWN_INPUTS = 8
+LABELLED = ("label.json", "plan.parquet")  # of a dataset that `label` or `relabel` makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +57,18 @@ def pack(config: PackConfig) -> int:
     spec = spec_of(recordings, config.spec)
     plan = plan_shards(recordings, spec, config)
     require_own_folder(config.out)
-    forget_lost(config.out)
-    done = set(committed_shards(config.out))
+    if begun := [name for name in LABELLED if storage.exists(storage.join(config.out, name))]:
+        raise DatasetError(f"{config.out}: {begun[0]} says that a labelling job writes here; choose another --out")
     identity = _identities(plan, spec, config)
-    for shard in done:
-        if read_commit(config.out, shard).extra.get("plan") != identity.get(shard):
+    for shard in committed_shards(config.out):
+        if read_commit(config.out, shard).extra.get(PACKED) != identity.get(shard):
             raise DatasetError(
                 f"{config.out}: shard {shard} is there already, made from other recordings or options; choose another "
                 "--out, or delete it"
             )
-    known = storage.exists(storage.join(config.out, DATASET_JSON))
-    removed = read_dataset_json(config.out)["options"].get("removed", []) if known else []
+    forget_lost(config.out)
+    done = set(committed_shards(config.out))
+    removed = removed_sources(config.out)
     missing = [one for one in plan if one.shard not in done and one.recording.sha256 not in removed]
     with Progress("Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks") as progress:
         _write(missing, identity, spec, config, progress)
@@ -126,7 +128,7 @@ def _write(
                     return
                 writer.add(clip)
                 progress.advance(clip.ticks, shard=shard)
-            writer.commit({"plan": identity[shard]})
+            writer.commit({PACKED: identity[shard]})
 
     failed = Event()
     shards = {shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)}

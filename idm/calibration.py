@@ -90,6 +90,12 @@ class Calibration:
             raise CheckpointError(f"the checkpoint's calibration cannot be read: {error}") from error
         if not finite or (len(found.slope), len(found.reach)) != (spec.num_buttons, spec.num_axes):
             raise CheckpointError("the checkpoint's calibration does not have one finite entry a button and axis")
+        whole = all(isinstance(reach, int) and reach >= 0 for reach in found.reach)
+        if min(found.temperature, default=1) <= 0 or min(found.switch_cost) < 0 or not whole:
+            raise CheckpointError(
+                "the checkpoint's calibration must have temperatures above 0, costs from 0 and whole reaches from 0: "
+                f"temperature {found.temperature}, switch_cost {found.switch_cost}, reach {found.reach}"
+            )
         return found
 
     def log_odds(self, logits: NDArray[np.float32]) -> Array:

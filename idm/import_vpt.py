@@ -199,7 +199,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
         with file:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever strangers' bytes set off
-        raise CheckpointError(f"{path} is refused: {str(error).splitlines()[0]}") from error
+        raise CheckpointError(f"{path} is refused: {(str(error).splitlines() or [repr(error)])[0]}") from error
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):

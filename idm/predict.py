@@ -157,4 +157,11 @@ def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror
 def mirror_of(checkpoint: Checkpoint) -> Mirror | None:
     """The mirror image that an IDM's labels are averaged with. Raises CheckpointError where that was edited."""
     with checkpoint.config_read():
-        return Mirror.from_dict(found) if (found := checkpoint.config.get("mirror")) else None
+        if not (found := checkpoint.config.get("mirror")):
+            return None
+        mirror, spec = Mirror.from_dict(found), ActionSpec.from_dict(checkpoint.config["spec"])
+        if sorted(mirror.button_order) != list(range(spec.num_buttons)) or len(mirror.axis_sign) != spec.num_axes:
+            raise ValueError(f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}")
+        if not all(sign in (-1, 1) for sign in mirror.axis_sign):
+            raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")
+    return mirror

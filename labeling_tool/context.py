@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import OperationalError
+
+from ..errors import ConfigError
 from .config import MIB, ServeConfig
 from .database import Database, sqlite_engine_url
 from .operations import OperationLog
@@ -41,7 +44,10 @@ class Context:
             (folder / part).mkdir(parents=True, exist_ok=True)
         os.chmod(folder, 0o700)  # it holds the database of password hashes
         database = Database(config.database or sqlite_engine_url(folder))
-        database.migrate()
+        try:
+            database.migrate()
+        except OperationalError as error:
+            raise ConfigError(f"database {database}: {str(error.orig).strip()}") from error
         loopback = config.host in ("127.0.0.1", "localhost", "::1")
         return cls(
             config=config,

@@ -44,6 +44,10 @@ class Database:
         self._writing = self.engine.execution_options(vidact_write=True)
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 
+    def __str__(self) -> str:
+        """The address, without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database and changes nothing."""

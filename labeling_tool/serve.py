@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from typing import TYPE_CHECKING
 
+from .. import storage
+from ..datasets.actions import ActionSpec
+from ..datasets.manifest import DATASET_JSON
 from ..errors import ConfigError, MissingDependencyError, VidactError
 from ..progress import log
 from .config import ServeConfig
@@ -31,6 +33,7 @@ def run_serve(config: ServeConfig) -> int:
         raise ConfigError(
             f"{STATIC}: the front end has not been bundled; run `make setup` in the repository (wheels bring it)"
         )
+    _require_inputs(config)
     listening = _listen(config)
     context = ServerContext.open(config)
     try:
@@ -57,6 +60,18 @@ def run_serve(config: ServeConfig) -> int:
     return 0
 
 
+def _require_inputs(config: ServeConfig) -> None:
+    """Raise what can be told before anybody waits: mistyped paths and specs, a dataset as the tool's folder."""
+    if storage.exists(storage.join(config.data, DATASET_JSON)):
+        raise ConfigError(f"data: {config.data} is a dataset: it is given by --review, and the tool has its own folder")
+    for option in ("review", "clean"):
+        for uri in getattr(config, option):
+            if (path := storage.local_path(uri)) is not None and not path.exists():
+                raise ConfigError(f"{option}: {uri} is not there")
+    if config.recordings:
+        ActionSpec.load(config.spec)
+
+
 def _listen(config: ServeConfig) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
@@ -65,8 +80,8 @@ def _listen(config: ServeConfig) -> socket.socket:
         listening.bind((config.host, config.port))
     except OSError as error:
         raise ConfigError(
-            f"host {config.host} and port {config.port} cannot be listened on: {os.strerror(error.errno or 0)}; "
-            "choose another with --port"
+            f"host {config.host} and port {config.port} cannot be listened on: {error.strerror or error}; "
+            "choose others with --host and --port"
         ) from error
     return listening
 

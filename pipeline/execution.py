@@ -15,6 +15,7 @@ from .config import EngineConfig
 from .display import Display
 from .metrics import MetricsServer
 from .plan import cores
+from .previews import PREVIEWS
 from .runfolder import RunFolder
 from .settings import ONE_THREAD, WorkerSettings
 from .supervisor import driver_command, supervise
@@ -74,7 +75,7 @@ def sweep(dataset: str) -> None:
     if root is None:
         _sweep_remote(dataset)
         return
-    for folder in (root / SPOOL_FOLDER, root, root / "shards", root / "_commits"):
+    for folder in (root / SPOOL_FOLDER, root, root / "shards", root / "_commits", root / PREVIEWS):
         if folder.is_dir():
             for path in folder.iterdir():
                 if path.is_file() and (folder.name == SPOOL_FOLDER or _is_temporary(path.name)):
@@ -87,7 +88,7 @@ def _sweep_remote(dataset: str) -> None:
     """Filesystems with a rename, such as hdfs; buckets show no half-written objects."""
     if dataset.split("://", 1)[0] in storage.BUCKET_PROTOCOLS:
         return
-    for folder in ("", "shards", "_commits"):
+    for folder in ("", "shards", "_commits", PREVIEWS):
         fs, inner = storage.filesystem(storage.join(dataset, folder) if folder else dataset)
         if fs.exists(inner):
             for name in fs.ls(inner, detail=False):

@@ -17,7 +17,7 @@ from .plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_l
 from .previews import keep_previews
 from .probe import SourceRecord
 from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, identity, require_identity, write_identity
+from .settings import WorkerSettings, environment, identity, is_begun, require_identity, write_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
 from .storage_failures import interrupted_by_storage
 from .tracker import Tracker
@@ -68,6 +68,8 @@ def run_label(config: LabelConfig) -> int:
             beam_options=config.beam_options,
         )
         log(describe(plan))
+        if not is_begun(config.out):
+            run.forgive()  # strikes of another dataset that lay here
         write_identity(config.out, ours, environments)
         if config.retry_quarantined:
             forget_quarantined(config.out)
@@ -83,13 +85,14 @@ def run_label(config: LabelConfig) -> int:
         finished = True
     finally:
         run.release(done=finished)
+    removed = sorted(record.sha256 for record in plan.sources if record.status == "removed")
     info = DatasetInfo(
         name=config.out.rstrip("/").rsplit("/", 1)[-1],
         spec=spec,
         description="Gameplay video, labelled with actions by an inverse dynamics model.",
         license=licence_of(plan),
         idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
-        options=_options(config),
+        options=_options(config) | ({"removed": removed} if removed else {}),
         environment={"environments": environments},
         dead_letters=plan_dead_letters(plan),
         duplicates=duplicates(plan),

@@ -161,7 +161,7 @@ class ShardLabeller:
                     writer.add(clip)
                     turned += total_degrees(clip.camera)
                     self.alive(segment.segment)
-            if not self.options.drop_missing and _gone(first.source_uri, mark):
+            if _gone(first.source_uri, mark):
                 raise SourceMissingError(f"{first.source_uri} changed while it was read")
         return turned
 

@@ -27,6 +27,8 @@ class Planned:
     group: str = ""
     """Sources of one group share a split (a channel, a player); empty for the content itself."""
     licence: str = ""
+    split: str = ""
+    """Where its group, or what it was before it changed, lies already; empty for what has no place yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +108,7 @@ def lay_out(
     fractions = fractions_of(config.val_fraction, config.test_fraction)
     by_split: dict[str, list[Planned]] = {}
     for source in ordered:
-        split = split_of(source.group or source.sha256, config.seed, fractions)
+        split = source.split or split_of(source.group or source.sha256, config.seed, fractions)
         by_split.setdefault(split, []).append(source)
     segments: list[Segment] = []
     episodes: dict[str, str] = {}

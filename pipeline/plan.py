@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .. import storage
 from ..datasets.actions import ActionSpec
 from ..datasets.commits import DeadLetter, committed_shards, require_own_folder, split_of_shard, tombstone
+from ..datasets.manifest import removed_sources
 from ..errors import DatasetError
 from ..progress import log
 from .config import DecoderConfig, LayoutConfig, PlanConfig
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 PLAN_FILE = "plan.parquet"
 SOURCES_FILE = "sources.parquet"
+# Why a source could not be read, where that may have changed though its bytes have not: rights, limits, disks.
+PASSING = {"no_permission", "not_found", "cannot_open", "too_large", "memory_limit", "decoder_hung", "decoder_crashed"}
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
 
@@ -115,6 +118,9 @@ def make_plan(
         )
     require_own_folder(out)
     old = old or Plan(tick_hz)
+    stones = {record.sha256 for record in old.sources if record.status == "removed"}
+    lost = map(removed_record, sorted(set(removed_sources(out)) - stones))  # the table of sources may be gone
+    old = replace(old, sources=(*old.sources, *lost))
     known = {record.uri: record for record in old.sources}
     new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
     if not new_sources and old.sources:
@@ -127,6 +133,10 @@ def make_plan(
     probed = prober.probe(new_sources)
     look = prober.look if layout.near_duplicates else None
     plan = extend(old, probed, layout, workers=workers, taken=committed_shards(out), look=look)
+    before = {(segment.source_uri, segment.source_sha256) for segment in old.segments}
+    laid_out = {(segment.source_uri, segment.source_sha256) for segment in plan.segments}
+    for uri in sorted({uri for uri, _ in before} & {uri for uri, _ in laid_out - before}):
+        log(f"{uri} has changed since it was labelled: what it was stays beside what it is now, in the same split")
     write_plan(plan, out)
     prober.forget()
     return plan
@@ -143,8 +153,8 @@ def _prober_class() -> type[Prober]:
 
 
 def _is_known(source: Source, record: SourceRecord | None) -> bool:
-    """Whether the source was probed before and has not changed since."""
-    if record is None:
+    """Whether the source was probed before and has not changed since, nor what kept it from being read."""
+    if record is None or record.reason in PASSING:
         return False
     try:
         return fingerprint(source.uri)[0] == record.fingerprint
@@ -184,17 +194,27 @@ def extend(
             known[record.uri] = replace(record, status="duplicate", reason="same_content", detail=first)
         elif record.sha256 not in old:
             new.append(record)
-    before = [r for r in plan.sources if r.status == "planned" and r.sha256 in old]
+    again = {record.uri for record in probed}  # what lies there now is not what was planned
+    before = [r for r in plan.sources if r.status == "planned" and r.sha256 in old and r.uri not in again]
     new.sort(key=lambda r: (-r.frames * r.width * r.height, r.sha256))  # the best of several re-encodes is kept
     if look is not None:
         known |= {record.uri: record for record in _near_duplicates(before, new, look)}
+    split_by_group = {segment.group: segment.split for segment in plan.segments if segment.group}
+    split_by_uri = {segment.source_uri: segment.split for segment in plan.segments}
     first_shard: dict[str, int] = {}
     for shard in {segment.shard for segment in plan.segments} | set(taken):
         split = split_of_shard(shard)
         first_shard[split] = max(first_shard.get(split, 0), int(shard.removeprefix(f"{split}-")) + 1)
     segments = lay_out(
         [
-            Planned(uri=r.uri, sha256=r.sha256, ticks=r.ticks, group=r.group, licence=r.licence)
+            Planned(
+                uri=r.uri,
+                sha256=r.sha256,
+                ticks=r.ticks,
+                group=r.group,
+                licence=r.licence,
+                split=split_by_group.get(r.group) or split_by_uri.get(r.uri, ""),
+            )
             for r in new
             if known[r.uri].status == "planned"
         ],

@@ -43,13 +43,13 @@ def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, An
 def keep_previews(dataset: str, share: float, decoder: DecoderConfig | None = None) -> int:
     """Write the previews that are missing; returns how many. A source that cannot be decoded is told and left out."""
     config = decoder or DecoderConfig()
-    wanted: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in least_certain(read_manifest(dataset).to_pylist(), share):
         if not storage.exists(preview_uri(dataset, row["key"])):
-            wanted[row["source_uri"]].append(row)
+            wanted[row["source_uri"], row["source_sha256"]].append(row)
     made = 0
     with Progress("Keeping previews", total=sum(map(len, wanted.values())), unit="clips") as progress:
-        for uri, rows in sorted(wanted.items()):
+        for (uri, _), rows in sorted(wanted.items()):
             try:
                 made += _of_source(dataset, uri, rows, config)
             except (VideoError, OSError) as error:
@@ -72,6 +72,8 @@ def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: Decod
             facts = probing.probe(path, spec.tick_hz)
         finally:
             probing.close()
+        if facts.sha256 != rows[0]["source_sha256"]:
+            raise VideoError("other_file", uri, "it is not the file that was labelled")
         frame = preview_frame(facts.width, facts.height, facts.rotation)
         reading = open_decoder(config, frame)
         made = 0

@@ -48,6 +48,11 @@ class LookSettings:
     pictures: int = 0
     """0: probe; else hash this many pictures of what was probed."""
 
+    @property
+    def suffix(self) -> str:
+        """How the names of rows end: ticks are counted at one rate."""
+        return f".{self.tick_hz.numerator}-{self.tick_hz.denominator}hz.json"
+
 
 Item = Source | SourceRecord
 
@@ -69,7 +74,7 @@ class LookAtSources(beam.DoFn):
             rows.append(self._look(item))
         data = json.dumps([asdict(row) for row in rows]).encode()
         name = hashlib.sha256(data).hexdigest()[:32]
-        storage.write_atomic(storage.join(self.settings.dataset, FOLDER, f"{name}.json"), data)
+        storage.write_atomic(storage.join(self.settings.dataset, FOLDER, f"{name}{self.settings.suffix}"), data)
         yield len(rows)
 
     def teardown(self) -> None:
@@ -192,7 +197,7 @@ class Prober:
 
     def _gather(self) -> int:
         """Read what was written since the last time; returns the number of rows."""
-        names = storage.list_files(storage.join(self.settings.dataset, FOLDER), ".json")
+        names = storage.list_files(storage.join(self.settings.dataset, FOLDER), self.settings.suffix)
         new = [name for name in names if name not in self._read]
         self._read.update(new)
         count = 0

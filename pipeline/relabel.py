@@ -16,7 +16,15 @@ import numpy as np
 
 from .. import storage
 from ..datasets.clips import Clip, decode_arrays, decode_video, encode_arrays, encode_json
-from ..datasets.commits import DeadLetter, forget_lost, is_committed, read_commit, read_commits, require_own_folder
+from ..datasets.commits import (
+    PACKED,
+    DeadLetter,
+    forget_lost,
+    is_committed,
+    read_commit,
+    read_commits,
+    require_own_folder,
+)
 from ..datasets.manifest import (
     DatasetInfo,
     compact,
@@ -24,6 +32,7 @@ from ..datasets.manifest import (
     read_dataset_json,
     read_dead_letters,
     read_manifest,
+    removed_sources,
 )
 from ..datasets.samples import read_sample
 from ..datasets.shards import ShardWriter
@@ -34,7 +43,7 @@ from .execution import run_shards, sweep, verify_shards, worker_count
 from .label import BATCH_TICKS, COMMITTING, ShardOutcome, ShardTask
 from .plan import PLAN_FILE, SOURCES_FILE
 from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, require_identity, write_identity
+from .settings import WorkerSettings, environment, is_begun, require_identity, write_identity
 from .source_statistics import (
     Reference,
     degrees_for_record,
@@ -91,7 +100,8 @@ class ShardRelabeller:
                     sha256 = clip.meta["source_sha256"]
                     turned[sha256] = turned.get(sha256, 0) + total_degrees(clip.camera)
             self.alive(COMMITTING)
-            record = writer.commit({**old.extra, "degrees": degrees_for_record(turned)})
+            kept = {name: value for name, value in old.extra.items() if name != PACKED}  # `pack` stays out of it
+            record = writer.commit({**kept, "degrees": degrees_for_record(turned)})
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
     def _relabel(self, rows: Sequence[Mapping[str, Any]], writer: ShardWriter) -> Iterator[Clip]:
@@ -233,6 +243,11 @@ def run_relabel(config: RelabelConfig) -> int:
     records = read_commits(config.dataset)
     if {record.shard for record in records} != {shard["name"] for shard in source["shards"]}:
         raise DatasetError(f"{config.dataset}: its tables are older than its shards; run the job that makes it again")
+    if gone := sorted(set(removed_sources(config.out)) - set(removed_sources(config.dataset))):
+        raise DatasetError(
+            f"{config.out}: {', '.join(sha[:12] for sha in gone)} was removed from it, and {config.dataset} still has "
+            "it: remove it there too, and relabel into another --out"
+        )
     run = RunFolder.of(config.out)
     settings = WorkerSettings(
         dataset=config.out,
@@ -256,8 +271,11 @@ def run_relabel(config: RelabelConfig) -> int:
             environment(config.device),
             allow_other_environment=config.allow_other_environment,
         )
+        begun = is_begun(config.out)
         write_identity(config.out, identity, environments)
         ticks = {record.shard: int(record.statistics["ticks"]) for record in records}
+        if not begun:
+            run.forgive()
         tracker = Tracker(config.out, ticks, spec.tick_hz)
         sweep(config.out)
         forget_lost(config.out)

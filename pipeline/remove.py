@@ -24,7 +24,7 @@ from ..datasets.commits import (
     tombstone,
     write_commit,
 )
-from ..datasets.manifest import DatasetInfo, compact, dataset_spec, read_dataset_json
+from ..datasets.manifest import DatasetInfo, compact, dataset_spec, note_removed, read_dataset_json, read_manifest
 from ..datasets.samples import iter_samples
 from ..datasets.shards import ShardWriter
 from ..errors import ConfigError, DatasetError
@@ -54,7 +54,11 @@ def run_remove(config: RemoveConfig) -> int:
     try:
         sweep(config.dataset)
         plan = read_plan(config.dataset)
-        gone = {_find(name, _known(config.dataset, plan)) for name in config.source}
+        before = set(content["options"].get("removed", []))
+        before |= {record.sha256 for record in plan.sources if record.status == "removed"} if plan else set()
+        gone = {_find(name, {sha: set() for sha in before} | _known(config.dataset, plan)) for name in config.source}
+        history = sorted({*before, *filter(_is_hash, gone)})
+        note_removed(config.dataset, history)
         spec = dataset_spec(config.dataset)
         clips = tuple(f"{video_id(sha)}-" for sha in gone)
         for preview in storage.list_files(storage.join(config.dataset, PREVIEWS), ".mp4"):
@@ -65,12 +69,9 @@ def run_remove(config: RemoveConfig) -> int:
             for shard in committed_shards(config.dataset):
                 changed += _rewrite(config.dataset, shard, gone, spec, run.spool)
                 progress.advance()
-        before = set(content["options"].get("removed", []))
         if plan is not None:
-            before |= {record.sha256 for record in plan.sources if record.status == "removed"}
             plan = _without(plan, gone)
             write_plan(plan, config.dataset)
-        history = sorted({*before, *filter(_is_hash, gone)})
         info = DatasetInfo(
             name=content["name"],
             spec=spec,
@@ -104,6 +105,8 @@ def _known(dataset: str, plan: Plan | None) -> dict[str, set[str]]:
     for shard in committed_shards(dataset):
         for row in read_commit(dataset, shard).rows:
             known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
+    for row in read_manifest(dataset).select(["source_sha256", "source_uri"]).to_pylist():
+        known.setdefault(row["source_sha256"], set()).add(row["source_uri"])  # of a removal that was interrupted
     return known
 
 
@@ -165,8 +168,12 @@ def _samples(dataset: str, record: CommitRecord, gone: set[str]) -> Iterable[tup
 def _without(plan: Plan, gone: set[str]) -> Plan:
     """The plan with tombstones: of removed sources, and of their duplicates, only the hash is left."""
     there = [record for record in plan.sources if record.status != "removed"]
-    uris = {record.uri for record in there if record.sha256 in gone or record.uri in gone}
-    lost = [record for record in there if record.uri in uris or record.detail in uris]
+    uris: set[str] = set()
+    lost = [record for record in there if record.sha256 in gone or record.uri in gone]
+    while len(lost) > len(uris):  # duplicates of duplicates too
+        uris |= {record.uri for record in lost}
+        shas = {record.sha256 for record in lost if record.sha256}
+        lost = [record for record in there if record.uri in uris or record.detail in uris or record.sha256 in shas]
     stones = [removed_record(sha) for sha in sorted({*filter(_is_hash, gone), *(r.sha256 for r in lost if r.sha256)})]
     kept = {record.uri: record for record in [*plan.sources, *stones]}
     for record in lost:

@@ -100,6 +100,11 @@ def identity(settings: WorkerSettings, *, idm_sha256: str, spec_sha256: str) -> 
     }
 
 
+def is_begun(dataset: str) -> bool:
+    """Whether a labelling job wrote into this dataset before."""
+    return storage.exists(storage.join(dataset, IDENTITY_FILE))
+
+
 def require_identity(
     dataset: str, wanted: Mapping[str, Any], here: Mapping[str, Any], *, allow_other_environment: bool
 ) -> list[dict[str, Any]]:

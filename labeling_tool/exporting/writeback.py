@@ -15,7 +15,7 @@ import numpy as np
 
 from ...datasets.actions import ActionSpec
 from ...datasets.clips import Clip, decode_clip, encode_arrays, encode_json
-from ...datasets.commits import read_commits
+from ...datasets.commits import PACKED, read_commits
 from ...datasets.dataset_info import DatasetInfo
 from ...datasets.manifest import compact, dataset_spec, manifest_hash, read_dataset_json, read_manifest
 from ...datasets.samples import read_sample
@@ -66,7 +66,8 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
                 writer.dead_letter(letter)
             for reason, ticks in record.drops.items():
                 writer.drop(reason, ticks)
-            writer.commit({**record.extra, "parent": origin})
+            kept = {name: value for name, value in record.extra.items() if name != PACKED}  # `pack` stays out of it
+            writer.commit({**kept, "parent": origin})
     if corrections:
         raise DatasetError(
             f"{dataset}: no longer holds {len(corrections)} of the corrected clips, such as {min(corrections)}; "

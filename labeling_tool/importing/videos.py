@@ -21,13 +21,19 @@ SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".m4v", ".mp
 
 
 def find_videos(paths: Sequence[str]) -> list[Path]:
-    """Video files under folders (at any depth) and at paths, sorted. Raises ConfigError where a path has none."""
+    """Video files under folders (at any depth) and at paths, sorted. Raises ConfigError where a path has none.
+
+    Links that lead nowhere are among them: they are told of where they are opened.
+    """
     found: set[Path] = set()
     for path in map(Path, paths):
-        inside = {p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES} if path.is_dir() else {path}
-        if not inside or not all(p.is_file() for p in inside):
+        if path.is_dir():
+            found_here = {p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir()}
+        else:
+            found_here = {path} if path.is_file() else set()
+        if not found_here:
             raise ConfigError(f"{path}: no videos there ({', '.join(sorted(SUFFIXES))})")
-        found |= inside
+        found |= found_here
     return sorted(found)
 
 

@@ -109,7 +109,7 @@ def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]
 
 @router.patch("/{project_id}")
 def change_project(project_id: Id, body: ProjectChange, person: Admin, context: ContextOf) -> dict[str, Any]:
-    """Rename, pause, open, or change the rules. A new overlap holds for tasks that are not done yet."""
+    """Rename, pause, open, or change the rules that are given. A new overlap holds for tasks that are not done yet."""
     with context.database.write() as session:
         row = session.get(Project, project_id, with_for_update=True)
         if row is None:
@@ -120,12 +120,12 @@ def change_project(project_id: Id, body: ProjectChange, person: Admin, context: 
             row.name = body.name
         row.state = body.state or row.state
         if body.settings is not None:
-            row.settings = body.settings.model_dump()
+            row.settings = settings_of(row.settings).model_dump() | body.settings.model_dump(exclude_unset=True)
             if not row.practice:
                 session.execute(
                     update(Task)
                     .where(Task.project_id == project_id, Task.state == "open")
-                    .values(needed=body.settings.overlap)
+                    .values(needed=row.settings["overlap"])
                 )
         note(session, person.id, "project changed", row.name, address=person.address,
              changed=body.model_dump(exclude_none=True))  # fmt: skip

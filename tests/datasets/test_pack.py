@@ -141,6 +141,16 @@ def test_what_was_removed_is_remembered(tmp_path, recordings):
     assert sha not in read_manifest(out)["source_sha256"].to_pylist()
 
 
+def test_folders_of_other_things_are_refused(tmp_path, recordings):
+    (tmp_path / "labelled" / "_commits").mkdir(parents=True)
+    (tmp_path / "labelled" / "label.json").write_text("{}")
+    with pytest.raises(DatasetError, match=r"label\.json says that a labelling job writes here"):
+        pack(config(recordings, tmp_path / "labelled"))
+    (tmp_path / "code" / "__pycache__").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"holds other things \(__pycache__\)"):
+        pack(config(recordings, tmp_path / "code"))
+
+
 def test_threads_change_no_byte(tmp_path, recordings):
     for threads in (1, 3):
         pack(config(recordings, tmp_path / str(threads) / "data", shard_clips=1, threads=threads))

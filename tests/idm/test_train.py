@@ -26,7 +26,7 @@ from vidact.idm.augment import Mirror
 from vidact.idm.config import AugmentConfig, EvalIDMConfig, TrainIDMConfig
 from vidact.idm.evaluate import eval_idm
 from vidact.idm.finish import digests_by_name
-from vidact.idm.predict import Predictor, spec_of
+from vidact.idm.predict import Predictor, mirror_of, spec_of
 from vidact.idm.shipped import load_idm
 from vidact.idm.train import averaging_mirror, choose_recordings, train_idm
 from vidact.networks.checkpoints import Checkpoint
@@ -206,14 +206,23 @@ def test_labels_are_averaged_with_the_mirror_that_was_trained(toy_folder: Path, 
     spec = ActionSpec.load(spec_file)
     plain = settings(toy_folder, tmp_path, spec_file, init="first")
     usual = Mirror.of(AugmentConfig(), spec)
-    first = Checkpoint(state={}, config={"mirror": asdict(usual)}, sha256="", uri="first")
+    first = Checkpoint(state={}, config={"mirror": asdict(usual), "spec": spec.to_dict()}, sha256="", uri="first")
     assert usual != Mirror.of(AugmentConfig(mirror=0), spec)
     assert averaging_mirror(plain, spec, first) == usual
     assert averaging_mirror(replace(plain, augment=AugmentConfig(mirror=0)), spec, first) == usual
-    assert averaging_mirror(plain, spec, replace(first, config={})) is None
+    assert averaging_mirror(plain, spec, replace(first, config={"mirror": None})) is None
     assert averaging_mirror(replace(plain, mirror_average=True), spec, None) == usual
     with pytest.raises(ConfigError, match="in which other buttons or axes change"):
         averaging_mirror(replace(plain, augment=AugmentConfig(mirror_axes=())), spec, first)
+
+
+@pytest.mark.parametrize(("order", "sign"), [([99, 0, 1], [-1]), ([0, 1], [-1]), ([0, 1, 2], []), ([0, 1, 2], [0.5])])
+def test_mirrors_that_do_not_fit_are_refused(order: list[int], sign: list[float], spec_file: str) -> None:
+    spec = ActionSpec.load(spec_file)
+    config = {"mirror": {"button_order": order, "axis_sign": sign}, "spec": spec.to_dict()}
+    assert (spec.num_buttons, spec.num_axes) == (3, 1)
+    with pytest.raises(CheckpointError, match="mirror"):
+        mirror_of(Checkpoint(state={}, config=config, sha256="", uri="altered"))
 
 
 def test_namesakes_are_all_remembered() -> None:
@@ -229,6 +238,9 @@ def test_namesakes_are_all_remembered() -> None:
         ("network", "time_dilations", [0]),
         ("calibration", "slope", [1.0]),
         ("calibration", "temperature", [float("nan")]),
+        ("calibration", "temperature", [0.0]),
+        ("calibration", "reach", [-1]),
+        ("calibration", "switch_cost", [-5.0, 0.0, 0.0]),
         ("baselines", "rates", {"held": [[0], [0], [0]], "released": [[0], [0], [0]], "motions": [[0.0]]}),
     ],
 )

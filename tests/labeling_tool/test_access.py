@@ -201,6 +201,16 @@ def test_one_cannot_touch_another_s_work(client: TestClient, people: dict[str, T
     assert people["reviewer"].get(f"/api/assignments/{work.id}").status_code == 200
 
 
+def test_a_rule_that_is_changed_leaves_the_others(client: TestClient) -> None:
+    body = {"name": "rules", "kind": "clean", "settings": {"instructions": "look well", "threshold": 0.8}}
+    made = client.post("/api/projects", json=body)
+    made.raise_for_status()
+    answer = client.patch(f"/api/projects/{made.json()['id']}", json={"settings": {"overlap": 3}})
+    answer.raise_for_status()
+    rules = answer.json()["settings"]
+    assert (rules["overlap"], rules["threshold"], rules["instructions"]) == (3, 0.8, "look well")
+
+
 def test_members_only_projects(client: TestClient, people: dict[str, TestClient], context: Context) -> None:
     project = add_tasks(context, 2, open_to_all=False)
     annotator = people["annotator"]

@@ -11,10 +11,13 @@ from fastapi.testclient import TestClient
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.devices import device_state_of
 from vidact.datasets.recordings import RecordingWriter
-from vidact.errors import VideoError
+from vidact.errors import ConfigError, VidactError, VideoError
 from vidact.labeling_tool import limited
 from vidact.labeling_tool.app import create_app
+from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
+from vidact.labeling_tool.importing.videos import find_videos
+from vidact.labeling_tool.serve import run_serve
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.conftest import open_context
@@ -88,6 +91,29 @@ def test_what_is_no_video_is_refused_and_deleted(
     assert str(context.folder) not in answer.text  # nobody learns where things lie
     assert reason
     assert stored(context) == []
+
+
+def test_links_that_lead_nowhere_keep_no_video_out(tmp_path: Path) -> None:
+    (tmp_path / "good.mp4").write_bytes(b"video")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (tmp_path / "folder.mp4").mkdir()
+    assert [path.name for path in find_videos([str(tmp_path)])] == ["gone.mp4", "good.mp4"]
+    with pytest.raises(ConfigError, match="no videos there"):
+        find_videos([str(tmp_path / "gone.mp4")])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"review": ("nowhere",)}, "review: nowhere is not there"),
+        ({"clean": ("nowhere",)}, "clean: nowhere is not there"),
+        ({"recordings": ("nowhere",), "spec": "nospec"}, "nospec"),
+        ({"database": "postgresql://u:secret@127.0.0.1:1/x"}, r"u:\*\*\*@127.0.0.1:1/x: .*refused"),
+    ],
+)
+def test_what_serve_cannot_use_is_told_at_once(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(VidactError, match=message):
+        run_serve(ServeConfig(data=str(tmp_path / "labels"), port=0, **options))
 
 
 def test_uploads_are_limited_to_the_byte(tmp_path: Path) -> None:

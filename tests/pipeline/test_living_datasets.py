@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -13,15 +14,19 @@ from vidact.datasets.clips import decode_clip
 from vidact.datasets.manifest import read_dataset_json, read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
-from vidact.pipeline import job, relabel
+from vidact.pipeline import job, probing, relabel, remove
+from vidact.pipeline import plan as plan_module
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
 from vidact.pipeline.engine import Worker, open_tasks
 from vidact.pipeline.job import run_label
+from vidact.pipeline.plan import Plan, make_plan
 from vidact.pipeline.previews import preview_uri
+from vidact.pipeline.probe import SourceRecord, fingerprint
 from vidact.pipeline.relabel import run_relabel
 from vidact.pipeline.remove import run_remove
 from vidact.pipeline.runfolder import RunFolder
 from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.sources import Source
 
 from .conftest import moving_picture, write_video
 
@@ -265,3 +270,119 @@ def test_an_interrupted_removal_goes_on(
     assert run_remove(RemoveConfig(dataset=str(out), source=(sha,))) == 0
     assert verify(str(out)).problems == []
     assert sha not in {row["source_sha256"] for row in read_manifest(str(out)).to_pylist()}
+
+
+def test_a_disk_that_is_away_loses_no_record(videos: Path, idm: str, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    label(videos, idm, out)
+    records = sorted(path.name for path in (out / "_commits").iterdir())
+    (out / "shards").rename(tmp_path / "away")
+    with pytest.raises(DatasetError, match=r"none of its \d+ tars is in shards/"):
+        label(videos, idm, out)
+    (out / "shards").mkdir()  # an empty place to mount it
+    with pytest.raises(DatasetError, match=r"none of its \d+ tars is in shards/"):
+        label(videos, idm, out)
+    (out / "shards").rmdir()
+    (tmp_path / "away").rename(out / "shards")
+    assert sorted(path.name for path in (out / "_commits").iterdir()) == records
+    label(videos, idm, out)
+    assert verify(str(out)).problems == []
+
+
+def test_what_could_not_be_read_is_tried_again(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, sources = tmp_path / "data", tmp_path / "videos"
+    sources.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (sources / name).write_bytes((videos / name).read_bytes())
+    whole = probing.probe_source
+
+    def no_right(source: Source, *args: object) -> SourceRecord:
+        if source.uri.endswith("b.mp4"):
+            mark, _ = fingerprint(source.uri)
+            return SourceRecord(uri=source.uri, status="unreadable", reason="no_permission", fingerprint=mark)
+        return whole(source, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(probing, "probe_source", no_right)
+    label(sources, idm, out)
+    assert read_dataset_json(str(out))["dead_letter_reasons"] == {"no_permission": 1}
+    monkeypatch.setattr(probing, "probe_source", whole)
+    label(sources, idm, out)
+    assert read_dataset_json(str(out))["dead_letter_reasons"] == {}
+    assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {
+        str(sources / name) for name in ("a.mp4", "b.mp4")
+    }
+
+
+def test_a_video_that_has_changed_stays_in_its_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, video = str(tmp_path / "data"), tmp_path / "videos" / "growing.mp4"
+    splits = set()
+    for seed in range(8):
+        write_video(video, moving_picture(300, seed=seed))
+        layout = LayoutConfig(val_fraction=0.5)
+        plan = make_plan([str(video)], out, tick_hz=Fraction(10), layout=layout, workers=1)
+        splits = {segment.split for segment in plan.segments}
+    assert len({segment.source_sha256 for segment in plan.segments}) == 8
+    assert len(splits) == 1
+    assert f"{video} has changed since it was labelled" in capsys.readouterr().err
+
+
+def test_rows_of_another_tick_rate_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = write_video(tmp_path / "videos" / "v.mp4", moving_picture(300, seed=3))
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(plan_module, "write_plan", stop)
+        with pytest.raises(KeyboardInterrupt):
+            make_plan([str(video)], str(tmp_path / "data"), tick_hz=Fraction(10), layout=LAYOUT, workers=1)
+    plan = make_plan([str(video)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1)
+    assert plan.sources[0].ticks == 200
+    assert not (tmp_path / "data" / "_probes").exists()
+
+
+def test_a_removal_that_was_interrupted_late_goes_on(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    label(videos, idm, out)
+    uri = str(videos / "a.mp4")
+
+    def stop(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remove, "compact", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run_remove(RemoveConfig(dataset=str(out), source=(uri,)))
+    assert run_remove(RemoveConfig(dataset=str(out), source=(uri,))) == 0
+    assert verify(str(out)).problems == []
+    (out / "sources.parquet").unlink()  # what was removed is known without it
+    label(videos, idm, out)
+    assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {str(videos / "b.mp4")}
+
+
+def test_relabelling_brings_nothing_back(videos: Path, idm: str, tmp_path: Path) -> None:
+    old, new = str(tmp_path / "old"), str(tmp_path / "new")
+    label(videos, idm, tmp_path / "old")
+    run_relabel(RelabelConfig(dataset=old, idm=idm, out=new, workers=1))
+    run_remove(RemoveConfig(dataset=new, source=(str(videos / "a.mp4"),)))
+    with pytest.raises(DatasetError, match="was removed from it"):
+        run_relabel(RelabelConfig(dataset=old, idm=idm, out=new, workers=1))
+    assert {row["source_uri"] for row in read_manifest(new).to_pylist()} == {str(videos / "b.mp4")}
+
+
+def test_copies_of_copies_are_removed_too() -> None:
+    def source(name: str, sha: str, status: str = "planned", like: str = "") -> SourceRecord:
+        return SourceRecord(uri=name, status=status, sha256=sha, detail=like)
+
+    sources = (
+        source("c", "c" * 64),
+        source("a", "a" * 64, "near_duplicate", "c"),
+        source("b", "a" * 64, "duplicate", "a"),
+        source("other", "d" * 64),
+    )
+    left = remove._without(Plan(Fraction(10), sources), {"c" * 64})
+    assert {record.uri for record in left.sources} == {"other", f"removed:{'a' * 64}", f"removed:{'c' * 64}"}
