@@ -61,6 +61,16 @@ def test_random_play_needs_no_checkpoint(tmp_path):
     assert not (tmp_path / "episode.mp4").exists()
 
 
+def test_crafter_is_scored_with_its_achievements(tmp_path):
+    pytest.importorskip("crafter")
+    settings = {"task": "crafter", "spec": "crafter", "random": True, "episodes": 1, "lanes": 1, "video": False}
+    assert play(PlayConfig(out=str(tmp_path), **settings)) == 0
+    result = json.loads((tmp_path / "score.json").read_text())
+    achieved = result["infos"][0]["achievements"]
+    assert achieved == sorted(achieved)
+    assert [len(achieved)] == result["scores"]
+
+
 def test_mistakes_are_named(tmp_path):
     with pytest.raises(ConfigError, match="either a checkpoint or --random"):
         PlayConfig(task="explore", out="x")
