@@ -21,7 +21,7 @@ from ..training.schedule import Schedule, set_learning_rate
 from .augment import Augmentation
 from .config import PRESETS, CloneConfig
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
-from .policy import Policy, parameter_groups, previous_actions
+from .policy import Policy, parameter_groups, previous_actions, spec_of
 
 
 class Cloner:
@@ -35,10 +35,12 @@ class Cloner:
         torch.manual_seed(config.seed)
         self.loader = open_loader(config, "train")
         self.batches = self.loader.batches()
+        init = load_checkpoint(config.init).require_kind("policy") if config.init else None
+        if init is not None:  # a head of the same shape may still mean other actions
+            self.loader.spec.require_same(spec_of(init), f"checkpoint {config.init}")
         self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
-        if config.init:
-            checkpoint = load_checkpoint(config.init).require_kind("policy")
-            load_into(self.policy, checkpoint)
+        if init is not None:
+            load_into(self.policy, init)
         self.policy.to(self.device).train()
         self.optimizer = torch.optim.AdamW(parameter_groups(self.policy, config.weight_decay), betas=(0.9, 0.98))
         self.ema = EMA(self.policy, config.ema_decay)

@@ -207,8 +207,8 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
         spec: raises SpecMismatchError where the checkpoint was made under another one.
     """
     checkpoint = load_checkpoint(uri).require_kind("policy")
+    own = spec_of(checkpoint)
     try:
-        own = ActionSpec.from_dict(checkpoint.config["spec"])
         config = PolicyConfig.from_dict(checkpoint.config["network"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"{uri}: config.json lacks what a policy needs: {error!r}") from error
@@ -217,6 +217,18 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
     policy = Policy(own, config)
     load_into(policy, checkpoint)
     return policy.eval(), checkpoint
+
+
+def spec_of(checkpoint: Checkpoint) -> ActionSpec:
+    """The action spec of a policy. Raises CheckpointError where it was edited."""
+    with checkpoint.config_read():
+        spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
+    if spec.sha256 != says:
+        raise CheckpointError(
+            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
+            "the config was edited; train again under the new spec"
+        )
+    return spec
 
 
 def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:

@@ -17,8 +17,10 @@ from vidact.bc_policy.clone import clone
 from vidact.bc_policy.cloner import Cloner
 from vidact.bc_policy.config import CloneConfig, PolicyConfig
 from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss
-from vidact.bc_policy.policy import load_policy
-from vidact.errors import ConfigError, DatasetError
+from vidact.bc_policy.policy import Policy, load_policy, policy_checkpoint_config
+from vidact.datasets.actions import ActionSpec
+from vidact.errors import ConfigError, DatasetError, SpecMismatchError
+from vidact.networks.checkpoints import save_checkpoint
 from vidact.networks.heads import JointHead, JointLogits
 
 from .toy_data import DATA_SPEC, RIGHT, lights, lights_dataset
@@ -176,6 +178,15 @@ def test_minutes_bound_a_run(tmp_path, data):
     assert len(rows) > 2  # it went by the clock, not by `steps`
     assert rows[-2]["learning_rate"] < 1e-2 * 0.9
     assert time.monotonic() - started >= 1.2
+
+
+def test_a_start_of_another_spec_is_refused(tmp_path, data):
+    turned = DATA_SPEC.to_dict()
+    turned["axes"][0]["degrees_per_pixel"] = 0.25  # the same shapes, other actions
+    policy = Policy(ActionSpec.from_dict(turned), NETWORK)
+    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    with pytest.raises(SpecMismatchError, match=r"degrees_per_pixel differs: expected 0\.5"):
+        Cloner(settings(data, "x", init=str(tmp_path)))
 
 
 def test_mistakes_are_named(tmp_path, data):

@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.config import PRESETS
+from vidact.bc_policy.config import PRESETS, PlayConfig
+from vidact.bc_policy.play import play
 from vidact.bc_policy.policy import (
     Policy,
     PreviousAction,
@@ -16,7 +17,7 @@ from vidact.bc_policy.policy import (
 )
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.joint_actions import JointActions
-from vidact.errors import SpecMismatchError
+from vidact.errors import CheckpointError, SpecMismatchError
 from vidact.networks.checkpoints import save_checkpoint
 
 from .toy_env import TOY_NETWORK, TOY_SPEC
@@ -54,6 +55,17 @@ def test_checkpoint_round_trip_and_spec_check(tmp_path):
     assert checkpoint.config["spec_sha256"] == TOY_SPEC.sha256
     with pytest.raises(SpecMismatchError):
         load_policy(str(tmp_path), spec=ActionSpec.load("doom"))
+
+
+def test_a_spec_that_was_edited_is_refused(tmp_path):
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    config = policy_checkpoint_config(policy, preset="custom")
+    config["spec"]["tick_hz"] = "20"
+    save_checkpoint(tmp_path, policy.state_dict(), config)
+    with pytest.raises(CheckpointError, match="the config was edited"):
+        load_policy(str(tmp_path))
+    with pytest.raises(CheckpointError, match="the config was edited"):
+        play(PlayConfig(task="explore", out=str(tmp_path / "out"), checkpoint=str(tmp_path)))
 
 
 def test_value_statistics_and_rescaling():
