@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.clone import clone
+from vidact.bc_policy.clone import clone, is_finished, run_identity
 from vidact.bc_policy.cloner import Cloner
 from vidact.bc_policy.config import CloneConfig, PolicyConfig
 from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss
@@ -187,6 +187,22 @@ def test_a_start_of_another_spec_is_refused(tmp_path, data):
     save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
     with pytest.raises(SpecMismatchError, match=r"degrees_per_pixel differs: expected 0\.5"):
         Cloner(settings(data, "x", init=str(tmp_path)))
+
+
+def test_an_overwritten_start_makes_another_run(tmp_path, data):
+    def save(seed):
+        torch.manual_seed(seed)
+        policy = Policy(DATA_SPEC, NETWORK)
+        save_checkpoint(tmp_path / "init", policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+
+    config = settings(data, tmp_path / "out", init=str(tmp_path / "init"), steps=1)
+    save(1)
+    run = run_identity(config)
+    assert run == run_identity(config)
+    assert clone(config) == 0
+    assert is_finished(config.out, run)
+    save(2)
+    assert not is_finished(config.out, run_identity(config))
 
 
 def test_mistakes_are_named(tmp_path, data):
