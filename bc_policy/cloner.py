@@ -21,7 +21,7 @@ from ..training.schedule import Schedule, set_learning_rate
 from .augment import Augmentation
 from .config import PRESETS, CloneConfig
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
-from .policy import Policy, parameter_groups, previous_actions, spec_of
+from .policy import Policy, last_actions, parameter_groups, previous_actions, spec_of
 
 
 class Cloner:
@@ -124,11 +124,14 @@ class Cloner:
         targets = self.make_targets(batch).to(self.device)
         first = torch.from_numpy(batch.first).to(self.device)
         previous = previous_actions(targets.joint, targets.camera, first, self.last_actions)  # (B, T, 2)
+        ticks = torch.from_numpy(batch.ticks).to(self.device)  # (B,)
+        present = torch.arange(first.shape[1], device=self.device) < ticks[:, None]  # (B, T)
         with autocast(self.device, self.dtype):
-            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous)
+            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous, present)
         if self.config.order == "episodes":
             self.memory = out.memory
-            self.last_actions = torch.stack([targets.joint[:, -1], targets.camera[:, -1]], dim=-1)
+            actions = torch.stack([targets.joint, targets.camera], dim=-1)  # (B, T, 2)
+            self.last_actions = last_actions(actions, ticks, self.last_actions)
         return imitation_loss(self.policy.head, out.logits, targets)
 
 

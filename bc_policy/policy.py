@@ -135,6 +135,20 @@ def previous_actions(joint: Tensor, camera: Tensor, first: Tensor, before: Tenso
     return torch.cat([before[:, None], actions[:, :-1]], dim=1).masked_fill(first[..., None], -1)
 
 
+def last_actions(actions: Tensor, ticks: Tensor, before: Tensor | None = None) -> Tensor:
+    """What was done last in each row.
+
+    Args:
+        actions: int64 [B, T, 2]. ticks: int64 [B], how many of them exist; 0 leaves what was done before.
+        before: int64 [B, 2], what was done in the tick before the first one; none by default.
+
+    Returns int64 [B, 2], -1 where nothing was done.
+    """
+    if before is None:
+        before = torch.full_like(actions[:, 0], -1)
+    return torch.cat([before[:, None], actions], dim=1)[torch.arange(len(actions), device=actions.device), ticks]
+
+
 class Policy(nn.Module):
     """See the module's head.
 
@@ -169,6 +183,7 @@ class Policy(nn.Module):
         first: Tensor | None = None,
         memory: list[Memory] | None = None,
         previous: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> PolicyOutput:
         """
         Args:
@@ -177,11 +192,13 @@ class Policy(nn.Module):
             memory: what the previous chunk of these B episodes returned; None at the start.
             previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where there was none;
                 only looked at by networks with `previous_action`.
+            present: bool [B, T], frames that exist, the first ones of each row; all by default. The memory ends with
+                the last of them.
         """
         x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
         if self.previous is not None and previous is not None:
             x = x + self.previous(previous)
-        x, memory = self.blocks(x, first=first, memory=memory)
+        x, memory = self.blocks(x, first=first, memory=memory, present=present)
         x = self.final_norm(self.last(F.relu(x)))
         return PolicyOutput(self.head(x), self.value_head(x), memory)
 

@@ -19,6 +19,7 @@ from vidact.bc_policy.config import CloneConfig, PolicyConfig
 from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss
 from vidact.bc_policy.policy import Policy, load_policy, policy_checkpoint_config
 from vidact.datasets.actions import ActionSpec
+from vidact.datasets.batches import Batch
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.networks.checkpoints import save_checkpoint
 from vidact.networks.heads import JointHead, JointLogits
@@ -116,6 +117,33 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, data, order):
     fresh.load_state_dict(state)
     assert [fresh.step(step, step / 12) for step in range(5, 12)] == first[5:]
     assert (fresh.memory is not None) == (order == "episodes")
+
+
+def test_the_memory_follows_an_episode_through_padded_clips(tmp_path):
+    data = lights_dataset(str(tmp_path), sources=2, ticks=20)  # 16 and 4 ticks a clip, two clips an episode
+    network = dataclasses.replace(NETWORK, previous_action=True)
+    cloner = Cloner(settings(data, "x", order="episodes", batch_size=1, network=network, precision="float32"))
+    batches = [next(cloner.batches) for _ in range(4)]
+    assert [batch.ticks.tolist() for batch in batches] == [[16], [4], [16], [4]]
+    assert [bool(batch.first[0, 0]) for batch in batches] == [True, False, False, False]
+    with torch.no_grad():
+        losses = [cloner._loss(batch) for batch in batches]
+        memory, last = cloner.memory, cloner.last_actions
+        cloner.memory = cloner.last_actions = None
+
+        def joined(name):
+            return np.concatenate([getattr(batch, name)[:, : batch.ticks[0]] for batch in batches], axis=1)
+
+        names = ("frames", "buttons", "camera", "confidence", "valid", "first")
+        whole = Batch(**{name: joined(name) for name in names}, ticks=np.array([40]), keys=["whole"])
+        expected = cloner._loss(whole)
+    assert torch.equal(last, cloner.last_actions)
+    for got, unbroken in zip(memory, cloner.memory, strict=True):
+        assert torch.equal(got.alive, unbroken.alive)
+        torch.testing.assert_close(got.keys, unbroken.keys, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(got.values, unbroken.values, rtol=1e-5, atol=1e-5)
+    total = sum(loss.total * loss.weight for loss in losses) / sum(loss.weight for loss in losses)
+    torch.testing.assert_close(total, expected.total, rtol=1e-5, atol=1e-5)
 
 
 RUN = """

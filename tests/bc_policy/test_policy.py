@@ -11,6 +11,7 @@ from vidact.bc_policy.policy import (
     Policy,
     PreviousAction,
     ValueHead,
+    last_actions,
     load_policy,
     policy_checkpoint_config,
     previous_actions,
@@ -91,6 +92,13 @@ def test_previous_actions_by_hand():
     got = previous_actions(joint, camera, first, torch.tensor([[9, 0]]))
     assert got.tolist() == [[[9, 0], [1, 5], [-1, -1], [3, 7]]]
     assert previous_actions(joint, camera, first)[0, 0].tolist() == [-1, -1]
+
+
+def test_last_actions_by_hand():
+    actions = torch.arange(12).reshape(3, 2, 2)
+    ticks = torch.tensor([2, 1, 0])
+    assert last_actions(actions, ticks).tolist() == [[2, 3], [4, 5], [-1, -1]]
+    assert last_actions(actions, ticks, torch.full((3, 2), 7)).tolist() == [[2, 3], [4, 5], [7, 7]]
 
 
 def test_a_network_that_is_told_its_last_action_agrees_in_chunks_and_steps():
