@@ -48,7 +48,11 @@ class Cloner:
         self.make_targets = TargetMaker(self.policy.spec, config)
         self.schedule = Schedule(peak=config.learning_rate, warmup_steps=config.warmup_steps)
         self.augmentation = Augmentation(
-            self.policy.spec, brightness=config.brightness, mirror=config.mirror, seed=config.seed
+            self.policy.spec,
+            brightness=config.brightness,
+            mirror=config.mirror,
+            seed=config.seed,
+            keep=config.order == "episodes",
         )
         self.memory: list[Memory] | None = None
         self.last_actions: Tensor | None = (
