@@ -17,6 +17,21 @@ def _require_positive(config: object, *names: str) -> None:
             raise ConfigError(f"{name} must be above 0, got {getattr(config, name)}")
 
 
+WIDEST = 1 << 14  # beyond these a config is a joke, and building its network would never end
+NETWORK_MOST = {
+    "width": WIDEST,
+    "heads": WIDEST,
+    "blocks": 256,
+    "memory": 1 << 16,  # frames: an hour at 20 Hz
+    "residual_blocks": 64,
+    "pool": 256,
+    "stride": 16,
+    "dense": WIDEST,
+}
+"""The largest of each size, at least 1."""
+MOST_STACKS = 16  # each halves the picture: 65,536 pixels are one by then
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyConfig:
     """Sizes of a policy network."""
@@ -48,11 +63,16 @@ class PolicyConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
-        _require_positive(self, "width", "heads", "blocks", "memory", "residual_blocks", "pool", "stride", "dense")
+        for name, most in NETWORK_MOST.items():
+            if not _is_size(getattr(self, name), most):
+                raise ConfigError(f"{name} must be a whole number of 1..{most}, got {getattr(self, name)!r}")
         if self.width % self.heads:
             raise ConfigError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        if not self.channels or min(self.channels) < 1:
-            raise ConfigError(f"channels must be positive widths, at least one, got {self.channels}")
+        if not 1 <= len(self.channels) <= MOST_STACKS or not all(_is_size(size, WIDEST) for size in self.channels):
+            raise ConfigError(f"channels must be 1 to {MOST_STACKS} widths of 1..{WIDEST}, got {self.channels}")
+        for name in ("shared_classes", "previous_action"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}")
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "channels": list(self.channels)}
@@ -63,6 +83,10 @@ class PolicyConfig:
         if surplus := sorted(content.keys() - known):
             raise ConfigError(f"unknown fields of a policy network: {surplus}; known: {sorted(known)}")
         return cls(**content)
+
+
+def _is_size(value: object, most: int) -> bool:
+    return type(value) is int and 1 <= value <= most  # a config that was read may hold anything, True and 4.0 too
 
 
 PRESETS: dict[str, PolicyConfig] = {

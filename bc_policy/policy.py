@@ -21,7 +21,7 @@ from ..datasets.actions import ActionSpec
 from ..datasets.joint_actions import JointActions
 from ..errors import CheckpointError
 from ..networks.attention import Memory, TransformerStack
-from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
+from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
 from ..networks.heads import JointHead, JointLogits
 from ..networks.trunk import Trunk, normed_linear
 from .config import PolicyConfig
@@ -107,8 +107,10 @@ class PreviousAction(nn.Module):
         # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled to -1..1.
         half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
         camera = actions.camera_bins_table / half - 1 if spec.axes else np.zeros((1, 0))
-        self.register_buffer("table", torch.tensor(buttons, dtype=torch.float32), persistent=False)
-        self.register_buffer("camera_table", torch.tensor(camera, dtype=torch.float32), persistent=False)
+        # On the CPU even where the module is made without memory: constants have their values always.
+        for name, constant in (("table", buttons), ("camera_table", camera)):
+            tensor = torch.tensor(constant, dtype=torch.float32, device="cpu")
+            self.register_buffer(name, tensor, persistent=False)
         self.linear = nn.Linear(buttons.shape[1] + camera.shape[1], width)
 
     def forward(self, previous: Tensor) -> Tensor:
@@ -177,6 +179,23 @@ class Policy(nn.Module):
         self.head = JointHead(config.width, spec, shared=config.shared_classes)
         self.value_head = ValueHead(config.width)
 
+    @classmethod
+    def without_memory(cls, spec: ActionSpec, config: PolicyConfig) -> Policy:
+        """Names and shapes alone (`meta`): no time is lost on random weights."""
+        with torch.device("meta"):
+            return cls(spec, config)
+
+    def allocate(self) -> Policy:
+        """On the CPU, to be given a `state_dict`; the constants, which are in none, keep their values."""
+        constants = dict(self.named_buffers())
+        for name in self.state_dict():
+            constants.pop(name, None)
+        self.to_empty(device="cpu")
+        for name, buffer in self.named_buffers():
+            if name in constants:
+                buffer.copy_(constants[name])
+        return self
+
     def forward(
         self,
         frames: Tensor,
@@ -222,17 +241,18 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
 
     Args:
         spec: raises SpecMismatchError where the checkpoint was made under another one.
+
+    Raises CheckpointError where its config and its tensors do not fit, and ConfigError for sizes that no network has.
     """
     checkpoint = load_checkpoint(uri).require_kind("policy")
     own = spec_of(checkpoint)
-    try:
-        config = PolicyConfig.from_dict(checkpoint.config["network"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{uri}: config.json lacks what a policy needs: {error!r}") from error
     if spec is not None:
         spec.require_same(own, f"checkpoint {uri}")
-    policy = Policy(own, config)
-    load_into(policy, checkpoint)
+    with checkpoint.config_read():
+        policy = Policy.without_memory(own, PolicyConfig.from_dict(checkpoint.config["network"]))
+    # What a config asks for costs no memory until it is what the weights are.
+    require_fit(policy, checkpoint)
+    load_into(policy.allocate(), checkpoint)
     return policy.eval(), checkpoint
 
 

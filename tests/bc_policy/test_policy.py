@@ -18,7 +18,7 @@ from vidact.bc_policy.policy import (
 )
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.joint_actions import JointActions
-from vidact.errors import CheckpointError, SpecMismatchError
+from vidact.errors import CheckpointError, SpecMismatchError, VidactError
 from vidact.networks.checkpoints import save_checkpoint
 
 from .toy_env import TOY_NETWORK, TOY_SPEC
@@ -67,6 +67,54 @@ def test_a_spec_that_was_edited_is_refused(tmp_path):
         load_policy(str(tmp_path))
     with pytest.raises(CheckpointError, match="the config was edited"):
         play(PlayConfig(task="explore", out=str(tmp_path / "out"), checkpoint=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("network", {"width": 4 << 20}, "width must be a whole number of 1..16384, got 4194304"),
+        ("network", {"memory": 10**12}, "memory must be"),
+        ("network", {"memory": 1 << 16}, "wrong shape .'blocks.blocks.0.attention.b_nd"),
+        ("network", {"blocks": 10**9}, "blocks must be"),
+        ("network", {"blocks": 200}, "missing"),
+        ("network", {"pool": 0.5}, "pool must be"),
+        ("network", {"heads": 4.0}, "heads must be"),
+        ("network", {"channels": "ab"}, "channels must be"),
+        ("network", {"channels": 4}, "is damaged"),
+        ("network", {"colour": 1}, "unknown fields"),
+        ("network", [], "is damaged"),
+        ("spec", [], "is damaged"),
+        ("spec", {"frame": {"width": 1 << 40, "height": 8, "resize": "area"}}, "wrong shape"),
+        ("spec", {"frame": {"width": 1 << 80, "height": 8, "resize": "area"}}, "is damaged"),
+    ],
+)
+def test_altered_configs_are_refused_before_memory_is_taken(tmp_path, part, changes, message):
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    config = policy_checkpoint_config(policy, preset="custom")
+    config[part] = {**config[part], **changes} if isinstance(changes, dict) else changes
+    if config["spec"]:
+        config["spec_sha256"] = ActionSpec.from_dict(config["spec"]).sha256
+    save_checkpoint(tmp_path, policy.state_dict(), config)
+    with pytest.raises(VidactError, match=message):
+        load_policy(str(tmp_path))
+    if not config["spec"]:
+        with pytest.raises(CheckpointError):
+            play(PlayConfig(task="explore", out=str(tmp_path / "out"), checkpoint=str(tmp_path)))
+
+
+def test_a_loaded_network_has_its_constants(tmp_path):
+    spec = ActionSpec.load("doom")
+    network = dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True, shared_classes=True)
+    policy = Policy(spec, network).eval()
+    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    loaded, _ = load_policy(str(tmp_path))
+    own = dict(policy.named_buffers())
+    assert {"head.camera_on", "head.joint.traits", "previous.table", "previous.camera_table"} < own.keys()
+    assert all(torch.equal(buffer, own[name]) for name, buffer in loaded.named_buffers())
+    stored, fresh = loaded.state_dict(), policy.state_dict()
+    assert all(stored[name].stride() == fresh[name].stride() for name in fresh)  # channels_last, as it was
+    frames, previous = torch.zeros(1, 2, 128, 128, 3, dtype=torch.uint8), torch.tensor([[[-1, -1], [5, 7]]])
+    assert torch.equal(loaded(frames, previous=previous).logits.joint, policy(frames, previous=previous).logits.joint)
 
 
 def test_value_statistics_and_rescaling():
