@@ -10,7 +10,7 @@ from vidact.bc_policy.config import PlayConfig, PolicyConfig
 from vidact.bc_policy.overlay import ActionOverlay
 from vidact.bc_policy.play import play, play_worker
 from vidact.bc_policy.policy import Policy, policy_checkpoint_config
-from vidact.bc_policy.scores import mean_interval
+from vidact.bc_policy.scores import interval_words, mean_interval
 from vidact.bc_policy.workers import Worker, WorkerError, working
 from vidact.datasets.actions import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
@@ -69,6 +69,7 @@ def test_crafter_is_scored_with_its_achievements(tmp_path):
     achieved = result["infos"][0]["achievements"]
     assert achieved == sorted(achieved)
     assert [len(achieved)] == result["scores"]
+    assert result["ci95"] is None
 
 
 def test_mistakes_are_named(tmp_path):
@@ -89,6 +90,9 @@ def test_interval_of_the_mean():
     # The standard error is 28.87 / 10; 1.96 of it to each side of 49.5.
     assert (low, high) == (pytest.approx(49.5 - 5.66, abs=0.3), pytest.approx(49.5 + 5.66, abs=0.3))
     assert mean_interval([1.0, 5.0]) == mean_interval([1.0, 5.0])
+    assert mean_interval([7.0]) is None  # an interval without width would claim to be sure
+    assert interval_words(None) == "no interval of one episode"
+    assert interval_words((1.0, 2.25)) == "1.0 to 2.2"
 
 
 def test_overlay_lights_the_pressed_keys_and_points_where_the_mouse_goes():
