@@ -1,14 +1,17 @@
 """Augmentation of batches for cloning: one draw a clip, so that motion stays motion.
 
+Where a policy carries its memory on from clip to clip, the draw goes on too, as long as the row does.
+
 B clips, T ticks, H, W pixels, K buttons, A axes
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,16 +23,19 @@ FRAMES_AT_ONCE = 8  # what stays in the cache between reading and writing
 
 
 class Augmentation:
-    """Changes batches at random; its state is that of its generator.
+    """Changes batches at random; its state is that of its generator, and the draws that are kept.
 
     Args:
         spec: of the batches.
         brightness: brightness and contrast of a clip change by up to this share.
         mirror: pairs of buttons that change sides in a mirror (`left:right`); none: nothing is mirrored.
+        keep: a row's draw is kept until a clip of it begins something new (`batch.first`); otherwise each clip has its
+            own.
     """
 
-    def __init__(self, spec: ActionSpec, *, brightness: float, mirror: Sequence[str], seed: int):
-        self._brightness = brightness
+    def __init__(self, spec: ActionSpec, *, brightness: float, mirror: Sequence[str], seed: int, keep: bool = False):
+        self._brightness, self._keep = brightness, keep
+        self._kept: np.ndarray | None = None  # the draws of the batch before
         self._generator = np.random.default_rng(seed)
         self._sides = np.arange(spec.num_buttons)  # which button a mirrored one is
         for pair in mirror:
@@ -46,10 +52,10 @@ class Augmentation:
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch, changed; its frames are changed in place."""
-        clips = len(batch.frames)
-        mirrored = self._generator.random(clips) < (0.5 if self._mirrors else 0.0)
-        contrast = 1 + self._brightness * self._generator.uniform(-1, 1, size=clips)
-        brightness = 128 * self._brightness * self._generator.uniform(-1, 1, size=clips)
+        side, contrast, brightness = self._draws(batch)
+        mirrored = side < (0.5 if self._mirrors else 0.0)
+        contrast = 1 + self._brightness * contrast
+        brightness = 128 * self._brightness * brightness
         # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic on floats.
         levels = (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
         tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
@@ -62,11 +68,23 @@ class Augmentation:
             camera=np.where(one, batch.camera * self._axis_signs, batch.camera),
         )
 
-    def state_dict(self) -> dict[str, object]:
-        return {"generator": self._generator.bit_generator.state}
+    def _draws(self, batch: Batch) -> np.ndarray:
+        """Of each clip its side in 0..1, and contrast and brightness in -1..1: float64 [3, B]."""
+        clips = len(batch.frames)
+        drawn = np.stack([self._generator.random(clips), *self._generator.uniform(-1, 1, size=(2, clips))])  # (3, B)
+        if self._keep:
+            if self._kept is not None:
+                drawn = np.where(batch.first[:, 0], drawn, self._kept)
+            self._kept = drawn
+        return drawn
 
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        self._generator.bit_generator.state = state["generator"]  # type: ignore[assignment]
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self._generator.bit_generator.state, "kept": self._kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._generator.bit_generator.state = state["generator"]
+        kept = state.get("kept")  # none in snapshots of the time before draws were kept
+        self._kept = None if kept is None else np.array(kept)
 
 
 def change_clip(frames: np.ndarray, table: np.ndarray, mirrored: bool) -> None:

@@ -97,8 +97,11 @@ def clone(config: CloneConfig) -> int:
 
 
 def run_identity(config: CloneConfig) -> dict[str, Any]:
-    """What makes two runs the same: the settings that decide what is learnt, and the data's own digests."""
+    """What makes two runs the same: the settings that decide what is learnt, the digest of the policy that they start
+    from, and the data's own digests."""
     settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
+    if config.init:
+        settings["init_sha256"] = load_checkpoint(config.init).require_kind("policy").sha256
     data = [
         {"uri": uri, "manifest_sha256": hashlib.sha256(read_bytes(join(uri, "manifest.parquet"))).hexdigest()}
         for uri in config.data

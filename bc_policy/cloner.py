@@ -21,7 +21,7 @@ from ..training.schedule import Schedule, set_learning_rate
 from .augment import Augmentation
 from .config import PRESETS, CloneConfig
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
-from .policy import Policy, parameter_groups, previous_actions
+from .policy import Policy, last_actions, parameter_groups, previous_actions, spec_of
 
 
 class Cloner:
@@ -35,10 +35,12 @@ class Cloner:
         torch.manual_seed(config.seed)
         self.loader = open_loader(config, "train")
         self.batches = self.loader.batches()
+        init = load_checkpoint(config.init).require_kind("policy") if config.init else None
+        if init is not None:  # a head of the same shape may still mean other actions
+            self.loader.spec.require_same(spec_of(init), f"checkpoint {config.init}")
         self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
-        if config.init:
-            checkpoint = load_checkpoint(config.init).require_kind("policy")
-            load_into(self.policy, checkpoint)
+        if init is not None:
+            load_into(self.policy, init)
         self.policy.to(self.device).train()
         self.optimizer = torch.optim.AdamW(parameter_groups(self.policy, config.weight_decay), betas=(0.9, 0.98))
         self.ema = EMA(self.policy, config.ema_decay)
@@ -46,7 +48,11 @@ class Cloner:
         self.make_targets = TargetMaker(self.policy.spec, config)
         self.schedule = Schedule(peak=config.learning_rate, warmup_steps=config.warmup_steps)
         self.augmentation = Augmentation(
-            self.policy.spec, brightness=config.brightness, mirror=config.mirror, seed=config.seed
+            self.policy.spec,
+            brightness=config.brightness,
+            mirror=config.mirror,
+            seed=config.seed,
+            keep=config.order == "episodes",
         )
         self.memory: list[Memory] | None = None
         self.last_actions: Tensor | None = (
@@ -122,11 +128,14 @@ class Cloner:
         targets = self.make_targets(batch).to(self.device)
         first = torch.from_numpy(batch.first).to(self.device)
         previous = previous_actions(targets.joint, targets.camera, first, self.last_actions)  # (B, T, 2)
+        ticks = torch.from_numpy(batch.ticks).to(self.device)  # (B,)
+        present = torch.arange(first.shape[1], device=self.device) < ticks[:, None]  # (B, T)
         with autocast(self.device, self.dtype):
-            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous)
+            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous, present)
         if self.config.order == "episodes":
             self.memory = out.memory
-            self.last_actions = torch.stack([targets.joint[:, -1], targets.camera[:, -1]], dim=-1)
+            actions = torch.stack([targets.joint, targets.camera], dim=-1)  # (B, T, 2)
+            self.last_actions = last_actions(actions, ticks, self.last_actions)
         return imitation_loss(self.policy.head, out.logits, targets)
 
 

@@ -17,6 +17,27 @@ def _require_positive(config: object, *names: str) -> None:
             raise ConfigError(f"{name} must be above 0, got {getattr(config, name)}")
 
 
+def _require_not_negative(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 0:
+            raise ConfigError(f"{name} must not be negative, got {getattr(config, name)}")
+
+
+WIDEST = 1 << 14  # beyond these a config is a joke, and building its network would never end
+NETWORK_MOST = {
+    "width": WIDEST,
+    "heads": WIDEST,
+    "blocks": 256,
+    "memory": 1 << 16,  # frames: an hour at 20 Hz
+    "residual_blocks": 64,
+    "pool": 256,
+    "stride": 16,
+    "dense": WIDEST,
+}
+"""The largest of each size, at least 1."""
+MOST_STACKS = 16  # each halves the picture: 65,536 pixels are one by then
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PolicyConfig:
     """Sizes of a policy network."""
@@ -48,11 +69,16 @@ class PolicyConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "channels", tuple(self.channels))
-        _require_positive(self, "width", "heads", "blocks", "memory", "residual_blocks", "pool", "stride", "dense")
+        for name, most in NETWORK_MOST.items():
+            if not _is_size(getattr(self, name), most):
+                raise ConfigError(f"{name} must be a whole number of 1..{most}, got {getattr(self, name)!r}")
         if self.width % self.heads:
             raise ConfigError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        if not self.channels or min(self.channels) < 1:
-            raise ConfigError(f"channels must be positive widths, at least one, got {self.channels}")
+        if not 1 <= len(self.channels) <= MOST_STACKS or not all(_is_size(size, WIDEST) for size in self.channels):
+            raise ConfigError(f"channels must be 1 to {MOST_STACKS} widths of 1..{WIDEST}, got {self.channels}")
+        for name in ("shared_classes", "previous_action"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}")
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "channels": list(self.channels)}
@@ -63,6 +89,10 @@ class PolicyConfig:
         if surplus := sorted(content.keys() - known):
             raise ConfigError(f"unknown fields of a policy network: {surplus}; known: {sorted(known)}")
         return cls(**content)
+
+
+def _is_size(value: object, most: int) -> bool:
+    return type(value) is int and 1 <= value <= most  # a config that was read may hold anything, True and 4.0 too
 
 
 PRESETS: dict[str, PolicyConfig] = {
@@ -154,6 +184,7 @@ class CloneConfig:
         if wrong := [pair for pair in self.mirror if pair.count(":") != 1]:
             raise ConfigError(f"mirror must name pairs of buttons, as left:right, got {wrong[0]!r}")
         _require_positive(self, "batch_size", "ticks", "learning_rate", "clip_norm", "save_every", "eval_batches")
+        _require_not_negative(self, "minutes", "warmup_steps", "weight_decay", "eval_every", "threads", "seed")
         for name in ("ema_decay", "min_confidence", "brightness"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in 0..1 (without 1), got {getattr(self, name)}")
@@ -193,8 +224,7 @@ class PlayConfig:
         if bool(self.checkpoint) == self.random:
             raise ConfigError("give either a checkpoint or --random")
         _require_positive(self, "episodes", "lanes")
-        if self.temperature < 0 or self.workers < 0:
-            raise ConfigError(f"temperature and workers must not be negative: {self.temperature}, {self.workers}")
+        _require_not_negative(self, "temperature", "seed", "workers")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,7 +253,7 @@ class PPOConfig:
     learning_rate: float = 2e-4
     """Constant after the warm-up."""
     warmup_steps: int = 10
-    """Steps of linear warm-up, over which Adam finds its scale."""
+    """Steps of linear warm-up, over which Adam finds its scale; 0 is none."""
     clip_norm: float = 1.0
     """Largest norm of all gradients together."""
     normalise_advantages: bool = True
@@ -238,8 +268,7 @@ class PPOConfig:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name} must be in 0..1, got {getattr(self, name)}")
         _require_positive(self, "clip", "epochs", "minibatches", "learning_rate", "clip_norm")
-        if self.kl < 0 or self.value_weight < 0:
-            raise ConfigError(f"kl and value_weight must not be negative, got {self.kl} and {self.value_weight}")
+        _require_not_negative(self, "kl", "value_weight", "warmup_steps", "value_warmup")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -279,6 +308,9 @@ class FinetuneConfig:
         if self.iterations <= 0 and self.minutes <= 0:
             raise ConfigError(f"iterations or minutes must be above 0, got {self.iterations} and {self.minutes}")
         _require_positive(self, "actors", "lanes", "ticks", "save_every")
+        _require_not_negative(self, "minutes", "threads", "seed")
+        if self.actors * self.lanes * self.ticks < 2:  # advantages and returns of one tick have no deviation
+            raise ConfigError(f"ticks must be 2 or more where one game is played, got {self.ticks}")
         if self.actors * self.lanes % self.ppo.minibatches:
             raise ConfigError(
                 f"actors times lanes ({self.actors * self.lanes}) must be a multiple of ppo.minibatches "

@@ -24,7 +24,8 @@ from ..storage import write_atomic
 from ..training.interrupts import StopRequest
 from .config import PlayConfig
 from .overlay import EpisodeVideo
-from .scores import mean_interval
+from .policy import load_policy, spec_of
+from .scores import interval_words, mean_interval
 from .workers import Worker, ready, working
 
 SCORE_FILE = "score.json"
@@ -52,7 +53,7 @@ def play(config: PlayConfig) -> int:
     if config.task not in TASKS:
         make_env(config.task, 0)  # raises the error that lists the tasks
     checkpoint = None if config.random else load_checkpoint(config.checkpoint).require_kind("policy")
-    spec = ActionSpec.load(config.spec) if checkpoint is None else ActionSpec.from_dict(checkpoint.config["spec"])
+    spec = ActionSpec.load(config.spec) if checkpoint is None else spec_of(checkpoint)
     groups = [
         list(range(start, min(start + config.lanes, config.episodes)))
         for start in range(0, config.episodes, config.lanes)
@@ -61,7 +62,7 @@ def play(config: PlayConfig) -> int:
     started = time.monotonic()
     episodes = play_groups(config, spec, groups, workers)
     scores = [episode.score for episode in episodes]
-    low, high = mean_interval(scores)
+    ci95 = mean_interval(scores)
     result = {
         "task": config.task,
         "player": f"random ({config.random_style})" if config.random else "policy",
@@ -69,7 +70,7 @@ def play(config: PlayConfig) -> int:
         "checkpoint_sha256": None if checkpoint is None else checkpoint.sha256,
         "episodes": len(episodes),
         "mean": float(np.mean(scores)),
-        "ci95": [low, high],
+        "ci95": None if ci95 is None else list(ci95),
         "median": float(np.median(scores)),
         "scores": scores,
         "seeds": [episode.seed for episode in episodes],
@@ -81,7 +82,7 @@ def play(config: PlayConfig) -> int:
     }
     write_atomic(str(Path(config.out) / SCORE_FILE), (json.dumps(result, indent=1) + "\n").encode())
     log(
-        f"{config.task}: {result['mean']:.1f} ({low:.1f} to {high:.1f}) over {len(episodes)} episodes; "
+        f"{config.task}: {result['mean']:.1f} ({interval_words(ci95)}) over {len(episodes)} episodes; "
         f"one point is {TASKS[config.task].score}"
     )
     return 0
@@ -122,7 +123,6 @@ def play_worker(connection: Connection, config: PlayConfig, spec_content: dict[s
 
     torch.set_num_threads(1)
     from .agent import Agent, Player, RandomPlayer
-    from .policy import load_policy
 
     player: Player
     if config.random:

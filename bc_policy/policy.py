@@ -21,7 +21,7 @@ from ..datasets.actions import ActionSpec
 from ..datasets.joint_actions import JointActions
 from ..errors import CheckpointError
 from ..networks.attention import Memory, TransformerStack
-from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into
+from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
 from ..networks.heads import JointHead, JointLogits
 from ..networks.trunk import Trunk, normed_linear
 from .config import PolicyConfig
@@ -107,8 +107,10 @@ class PreviousAction(nn.Module):
         # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled to -1..1.
         half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
         camera = actions.camera_bins_table / half - 1 if spec.axes else np.zeros((1, 0))
-        self.register_buffer("table", torch.tensor(buttons, dtype=torch.float32), persistent=False)
-        self.register_buffer("camera_table", torch.tensor(camera, dtype=torch.float32), persistent=False)
+        # On the CPU even where the module is made without memory: constants have their values always.
+        for name, constant in (("table", buttons), ("camera_table", camera)):
+            tensor = torch.tensor(constant, dtype=torch.float32, device="cpu")
+            self.register_buffer(name, tensor, persistent=False)
         self.linear = nn.Linear(buttons.shape[1] + camera.shape[1], width)
 
     def forward(self, previous: Tensor) -> Tensor:
@@ -133,6 +135,20 @@ def previous_actions(joint: Tensor, camera: Tensor, first: Tensor, before: Tenso
     if before is None:
         before = torch.full_like(actions[:, 0], -1)
     return torch.cat([before[:, None], actions[:, :-1]], dim=1).masked_fill(first[..., None], -1)
+
+
+def last_actions(actions: Tensor, ticks: Tensor, before: Tensor | None = None) -> Tensor:
+    """What was done last in each row.
+
+    Args:
+        actions: int64 [B, T, 2]. ticks: int64 [B], how many of them exist; 0 leaves what was done before.
+        before: int64 [B, 2], what was done in the tick before the first one; none by default.
+
+    Returns int64 [B, 2], -1 where nothing was done.
+    """
+    if before is None:
+        before = torch.full_like(actions[:, 0], -1)
+    return torch.cat([before[:, None], actions], dim=1)[torch.arange(len(actions), device=actions.device), ticks]
 
 
 class Policy(nn.Module):
@@ -163,12 +179,30 @@ class Policy(nn.Module):
         self.head = JointHead(config.width, spec, shared=config.shared_classes)
         self.value_head = ValueHead(config.width)
 
+    @classmethod
+    def without_memory(cls, spec: ActionSpec, config: PolicyConfig) -> Policy:
+        """Names and shapes alone (`meta`): no time is lost on random weights."""
+        with torch.device("meta"):
+            return cls(spec, config)
+
+    def allocate(self) -> Policy:
+        """On the CPU, to be given a `state_dict`; the constants, which are in none, keep their values."""
+        constants = dict(self.named_buffers())
+        for name in self.state_dict():
+            constants.pop(name, None)
+        self.to_empty(device="cpu")
+        for name, buffer in self.named_buffers():
+            if name in constants:
+                buffer.copy_(constants[name])
+        return self
+
     def forward(
         self,
         frames: Tensor,
         first: Tensor | None = None,
         memory: list[Memory] | None = None,
         previous: Tensor | None = None,
+        present: Tensor | None = None,
     ) -> PolicyOutput:
         """
         Args:
@@ -177,11 +211,13 @@ class Policy(nn.Module):
             memory: what the previous chunk of these B episodes returned; None at the start.
             previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where there was none;
                 only looked at by networks with `previous_action`.
+            present: bool [B, T], frames that exist, the first ones of each row; all by default. The memory ends with
+                the last of them.
         """
         x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
         if self.previous is not None and previous is not None:
             x = x + self.previous(previous)
-        x, memory = self.blocks(x, first=first, memory=memory)
+        x, memory = self.blocks(x, first=first, memory=memory, present=present)
         x = self.final_norm(self.last(F.relu(x)))
         return PolicyOutput(self.head(x), self.value_head(x), memory)
 
@@ -205,18 +241,31 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
 
     Args:
         spec: raises SpecMismatchError where the checkpoint was made under another one.
+
+    Raises CheckpointError where its config and its tensors do not fit, and ConfigError for sizes that no network has.
     """
     checkpoint = load_checkpoint(uri).require_kind("policy")
-    try:
-        own = ActionSpec.from_dict(checkpoint.config["spec"])
-        config = PolicyConfig.from_dict(checkpoint.config["network"])
-    except (KeyError, TypeError) as error:
-        raise CheckpointError(f"{uri}: config.json lacks what a policy needs: {error!r}") from error
+    own = spec_of(checkpoint)
     if spec is not None:
         spec.require_same(own, f"checkpoint {uri}")
-    policy = Policy(own, config)
-    load_into(policy, checkpoint)
+    with checkpoint.config_read():
+        policy = Policy.without_memory(own, PolicyConfig.from_dict(checkpoint.config["network"]))
+    # What a config asks for costs no memory until it is what the weights are.
+    require_fit(policy, checkpoint)
+    load_into(policy.allocate(), checkpoint)
     return policy.eval(), checkpoint
+
+
+def spec_of(checkpoint: Checkpoint) -> ActionSpec:
+    """The action spec of a policy. Raises CheckpointError where it was edited."""
+    with checkpoint.config_read():
+        spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
+    if spec.sha256 != says:
+        raise CheckpointError(
+            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
+            "the config was edited; train again under the new spec"
+        )
+    return spec
 
 
 def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:

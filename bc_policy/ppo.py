@@ -148,7 +148,8 @@ class PPO:
         loss = config.value_weight * value_loss
         if not warming:  # at first only the value head learns: its advantages would be noise
             loss = loss - gain + self.kl_weight * divergence
-        set_learning_rate(self.optimizer, config.learning_rate * min(1.0, (self.steps + 1) / config.warmup_steps))
+        warmed = min(1.0, (self.steps + 1) / max(config.warmup_steps, 1))
+        set_learning_rate(self.optimizer, config.learning_rate * warmed)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         trained = self.policy.value_head.parameters() if warming else self.policy.parameters()

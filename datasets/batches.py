@@ -26,6 +26,8 @@ class Batch:
     """bool [B, T]: whether the tick exists and has a label."""
     first: NDArray[np.bool_]
     """bool [B, T]: where a memory must be empty: the start of an episode, or a gap in it."""
+    ticks: NDArray[np.int64]
+    """int64 [B]: how many ticks of the row exist, from its start on; 0 for a row that has no clip."""
     keys: list[str]
     """The clip of each row; empty for a row that has none."""
 
@@ -40,5 +42,6 @@ class Batch:
             confidence=np.zeros((rows, ticks), np.float32),
             valid=np.zeros((rows, ticks), bool),
             first=np.zeros((rows, ticks), bool),
+            ticks=np.zeros(rows, np.int64),
             keys=[""] * rows,
         )

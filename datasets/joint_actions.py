@@ -18,6 +18,7 @@ from ..errors import SpecError
 from .actions import ActionSpec
 
 MAX_JOINT = 1_000_000  # a head of more classes could not be trained; such a spec needs larger groups
+MAX_TABLE = 1 << 26  # numbers in a table of classes; half a gigabyte in float64
 
 
 class JointActions:
@@ -47,10 +48,15 @@ class JointActions:
                 f"action spec {spec.name!r} has {self.num_joint:,} joint actions, at most {MAX_JOINT:,} are supported: "
                 "put buttons that are not used together into one group"
             )
+        self.num_camera = math.prod(spec.num_bins) if spec.axes else 0
+        if max(self.num_joint * spec.num_buttons, self.num_camera * sum(spec.num_bins)) > MAX_TABLE:
+            raise SpecError(
+                f"action spec {spec.name!r} has {self.num_joint:,} joint actions of {spec.num_buttons} buttons and "
+                f"{self.num_camera:,} camera classes of {sum(spec.num_bins)} bins: more than fit in memory; take fewer"
+            )
         self._strides = [math.prod(digits[i + 1 :]) for i in range(len(digits))]
         self._product = product
         self.null = 0
-        self.num_camera = int(np.prod(spec.num_bins)) if spec.axes else 0
         self._null_bins = np.array([axis.quantiser.null_bin for axis in spec.axes], np.int64)
         self.null_camera = int(np.ravel_multi_index(tuple(self._null_bins), spec.num_bins)) if spec.axes else 0
         self.buttons_table, self.camera_on_table = self._tables(digits)

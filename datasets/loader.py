@@ -194,7 +194,7 @@ class ClipLoader(ResumableLoader):
             return
         number, manifest_row, start, ticks = self._items.locate(item)
         members = readers[number].read(manifest_row)
-        batch.keys[row] = manifest_row["key"]
+        batch.keys[row], batch.ticks[row] = manifest_row["key"], ticks
         try:
             for name, array in decode_arrays(members["npz"], LABELS).items():
                 getattr(batch, name)[row, :ticks] = array[start : start + ticks]

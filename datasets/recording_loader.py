@@ -141,7 +141,7 @@ class RecordingLoader(ResumableLoader):
             if stream is None or playing != run or stream.tick != begin:
                 stream = TickStream(recording, self.spec, phase, begin)
                 lanes[row] = (run, stream)
-            ticks = end - begin
+            batch.ticks[row] = ticks = end - begin
             stream.take(begin, batch.frames[row, :ticks])
             batch.frames[row, ticks:] = 0
             actions = self._actions_of(run)

@@ -29,12 +29,18 @@ def interval_words(ends: tuple[float | None, float | None], digits: int, *, shar
     return f"95&nbsp;% interval {number(low * factor, digits)} to {number(high * factor, digits)}"
 
 
+def score_interval(score: Figures) -> tuple[float | None, float | None]:
+    """The 95 % interval of a player's score; None where one episode was played."""
+    low, high = score["ci95"] or (None, None)
+    return low, high
+
+
 def compare(ours: Figures, theirs: Figures) -> str:
-    """How two scores with intervals stand to each other: `above`, `below`, or neither for sure."""
-    (low, high), (other_low, other_high) = ours["ci95"], theirs["ci95"]
-    if low > other_high:
+    """How two scores stand to each other by their intervals: `above`, `below`, or neither for sure."""
+    (low, high), (other_low, other_high) = score_interval(ours), score_interval(theirs)
+    if low is not None and other_high is not None and low > other_high:
         return "above"
-    if high < other_low:
+    if high is not None and other_low is not None and high < other_low:
         return "below"
     return "not clearly apart from"
 
@@ -74,7 +80,7 @@ def headline(report: Figures) -> str:
             number(clone["score"], 1),
             f"score of the agent cloned from those labels, task “{text(clone['task'])}”",
             f"Random play scores {number(random['score'], 1)}",
-            interval_words(clone["ci95"], 1),
+            interval_words(score_interval(clone), 1) or "no interval of one episode",
         ),
     ]
     return (

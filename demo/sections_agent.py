@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .charts import Dot, DotRow, Scale, Series, dot_plot, line_plot, number, text
 from .filmstrip import Film, data_uri
-from .sections import Figures, compare, section
+from .sections import Figures, compare, score_interval, section
 
 AGENTS = (
     ("random", "Random play", "base", "presses keys at random"),
@@ -19,23 +19,18 @@ LABELS = {name: label for name, label, _, _ in AGENTS}
 def agent(report: Figures, films: dict[str, Film]) -> str:
     """Scores of all agents on the same seeds, and films of some of them by name."""
     shown = [(report[name], label, kind, note) for name, label, kind, note in AGENTS]
-    ends = [end for figures, *_ in shown for end in figures["ci95"]]
-    scale = Scale.over([0.0, *ends])
-    rows = [
-        DotRow(
-            label=label,
-            note=note,
-            dots=[Dot(value=figures["score"], low=figures["ci95"][0], high=figures["ci95"][1], kind=kind, title=label)],
-            figure=number(figures["score"], 1),
-        )
-        for figures, label, kind, note in shown
-    ]
+    scale = Scale.over([0.0, *(end for figures, *_ in shown for end in figures["ci95"] or [figures["score"]])])
+    rows = []
+    for figures, label, kind, note in shown:
+        low, high = score_interval(figures)
+        dot = Dot(value=figures["score"], low=low, high=high, kind=kind, title=label)
+        rows.append(DotRow(label=label, note=note, dots=[dot], figure=number(figures["score"], 1)))
     clone, random, true = report["clone"], report["random"], report["clone_true_labels"]
     tuned = report["finetune"]
     words = (
         f"The clone is {compare(clone, random)} random play; it is {compare(clone, true)} the clone of true labels, "
         f"and the fine-tuned agent is {compare(tuned, clone)} the clone (“not clearly apart” means that the intervals "
-        "overlap)."
+        "overlap, or that one episode has none)."
     )
     figures = "".join(
         f'<figure><video controls loop muted playsinline preload="metadata" src="{data_uri(film.mp4, "video/mp4")}"'

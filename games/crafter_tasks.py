@@ -45,9 +45,10 @@ class CrafterEnv:
         before = self._score
         game.step(device_state_of(self.spec, buttons, camera_deg).keys)
         self._left -= 1
-        self._score = float(len(game.achievements))
+        achieved = sorted(game.achievements)  # a list: what is told of an episode goes into JSON
+        self._score = float(len(achieved))
         done = game.finished or self._left <= 0
-        info = {"score": self._score, "truncated": done and not game.finished, "achievements": game.achievements}
+        info = {"score": self._score, "truncated": done and not game.finished, "achievements": achieved}
         return self._resize.from_rgb(game.frame), self._score - before, done, info
 
     def render(self) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 B batch, T frames, D width, G heads, E = D/G width of a head, M memory, S = M + T keys
 
-- `mask="none"` (the IDM): every frame of a window sees every other; a padding mask hides frames that do not exist.
+- `mask="none"` (the IDM): every frame of a window sees every other; `present` hides frames that do not exist.
 - `mask="clipped_causal"` (policies): every frame sees itself and the M - 1 frames before it, whatever the lengths of
   the chunks in which they come. Keys and values of the last M frames are carried from chunk to chunk, without gradient.
-  A frame that starts an episode (`first`) hides everything before it.
+  A frame that starts an episode (`first`) hides everything before it. Frames behind a row's last one that exists
+  (`present`) do not come into the memory.
 
 VPT's arithmetic, needed to load its weights: the residual of the attention starts from LN(x), not from x; logits are
 scaled by 1/E, not 1/sqrt(E); queries have a bias, keys and values none.
@@ -85,9 +86,11 @@ class Attention(nn.Module):
             x: [B, T, D].
             first: bool [B, T], starts of episodes; only with `clipped_causal`.
             memory: what the previous chunk returned, or None at the start; only with `clipped_causal`.
-            present: bool [B, T], frames that exist; only with mask `none`.
+            present: bool [B, T], frames that exist, all of them by default; with `clipped_causal` they are the first
+                ones of each row (or none).
 
-        Returns [B, T, D] and the new memory (None with mask `none`).
+        Returns [B, T, D] and the new memory (None with mask `none`). What it returns for absent frames is finite and
+        means nothing.
         """
         query, key, value = self.q_layer(x), self.k_layer(x), self.v_layer(x)  # (B, T, D)
         if self.mask == "none":
@@ -99,13 +102,21 @@ class Attention(nn.Module):
             memory = empty_memory(x.shape[0], self.memory, self.width, key.device, key.dtype)
         keys = torch.cat([memory.keys.to(key.dtype), key], dim=1)  # (B, S, D)
         values = torch.cat([memory.values.to(value.dtype), value], dim=1)  # (B, S, D)
+        if first is not None and present is not None:
+            first = first & present  # an absent frame begins nothing
         visible, alive = causal_visibility(memory.alive, first, x.shape[1])  # (B, T, S), (B, S)
         bias = visible[:, None]  # (B, 1, T, S)
         if self.relative:
             bias = self._relative_bias(x, keys.shape[1]).masked_fill(~bias, float("-inf"))  # (B, G, T, S)
         out = x + self._attend(query, keys, values, bias)
-        carried = Memory(keys[:, -self.memory :], values[:, -self.memory :], alive[:, -self.memory :])
-        return out, carried.detached()
+        return out, Memory(*(self._carried(part, present) for part in (keys, values, alive))).detached()
+
+    def _carried(self, part: Tensor, present: Tensor | None) -> Tensor:
+        """The M entries up to the last frame that exists: [B, S, …] ► [B, M, …]."""
+        if present is None:
+            return part[:, -self.memory :]
+        last = present.sum(1, keepdim=True) + torch.arange(self.memory, device=part.device)  # (B, M)
+        return part[torch.arange(len(part), device=part.device)[:, None], last]
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         query, key, value = (self._split(part) for part in (query, key, value))  # (B, G, T or S, E)

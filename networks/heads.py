@@ -148,7 +148,9 @@ class SharedLinear(nn.Module):
 
     def __init__(self, width: int, traits: np.ndarray):
         super().__init__()
-        self.register_buffer("traits", torch.tensor(traits, dtype=torch.float32), persistent=False)
+        # Constants are on the CPU even where the module is made without memory (`meta`).
+        constant = torch.tensor(traits, dtype=torch.float32, device="cpu")
+        self.register_buffer("traits", constant, persistent=False)
         self.own = _small_linear(width, traits.shape[0])
         self.common = _small_linear(width, traits.shape[1])
 

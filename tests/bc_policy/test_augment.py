@@ -55,6 +55,25 @@ def test_nothing_changes_without_augmentation_and_states_go_on():
     assert np.array_equal(other(grey()).frames, one(grey()).frames)
 
 
+def test_the_draw_goes_on_with_the_row():
+    def augmented(augmentation, first):
+        made = batch(3)
+        made.first[:, 0] = first
+        out = augmentation(made)
+        return [out.frames[row, 0, 0].tobytes() for row in range(3)]
+
+    kept, other = (Augmentation(SPEC, brightness=0.3, mirror=("left:right",), seed=0, keep=True) for _ in range(2))
+    start = augmented(kept, [True, True, True])
+    assert augmented(kept, [False, False, False]) == start
+    changed = augmented(kept, [False, True, False])
+    assert [a == b for a, b in zip(start, changed, strict=True)] == [True, False, True]
+    other.load_state_dict(kept.state_dict())
+    assert augmented(other, [False, False, True]) == augmented(kept, [False, False, True])
+    anew = Augmentation(SPEC, brightness=0.3, mirror=("left:right",), seed=0)
+    assert augmented(anew, [True, True, True]) == start
+    assert not set(augmented(anew, [False, False, False])) & set(start)
+
+
 def test_unknown_buttons_are_named():
     with pytest.raises(ConfigError, match="no button 'up'"):
         Augmentation(SPEC, brightness=0.0, mirror=("left:up",), seed=0)

@@ -13,12 +13,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.clone import clone
+from vidact.bc_policy.clone import clone, is_finished, run_identity
 from vidact.bc_policy.cloner import Cloner
 from vidact.bc_policy.config import CloneConfig, PolicyConfig
 from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss
-from vidact.bc_policy.policy import load_policy
-from vidact.errors import ConfigError, DatasetError
+from vidact.bc_policy.policy import Policy, load_policy, policy_checkpoint_config
+from vidact.datasets.actions import ActionSpec
+from vidact.datasets.batches import Batch
+from vidact.errors import ConfigError, DatasetError, SpecMismatchError
+from vidact.networks.checkpoints import save_checkpoint
 from vidact.networks.heads import JointHead, JointLogits
 
 from .toy_data import DATA_SPEC, RIGHT, lights, lights_dataset
@@ -116,6 +119,33 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, data, order):
     assert (fresh.memory is not None) == (order == "episodes")
 
 
+def test_the_memory_follows_an_episode_through_padded_clips(tmp_path):
+    data = lights_dataset(str(tmp_path), sources=2, ticks=20)  # 16 and 4 ticks a clip, two clips an episode
+    network = dataclasses.replace(NETWORK, previous_action=True)
+    cloner = Cloner(settings(data, "x", order="episodes", batch_size=1, network=network, precision="float32"))
+    batches = [next(cloner.batches) for _ in range(4)]
+    assert [batch.ticks.tolist() for batch in batches] == [[16], [4], [16], [4]]
+    assert [bool(batch.first[0, 0]) for batch in batches] == [True, False, False, False]
+    with torch.no_grad():
+        losses = [cloner._loss(batch) for batch in batches]
+        memory, last = cloner.memory, cloner.last_actions
+        cloner.memory = cloner.last_actions = None
+
+        def joined(name):
+            return np.concatenate([getattr(batch, name)[:, : batch.ticks[0]] for batch in batches], axis=1)
+
+        names = ("frames", "buttons", "camera", "confidence", "valid", "first")
+        whole = Batch(**{name: joined(name) for name in names}, ticks=np.array([40]), keys=["whole"])
+        expected = cloner._loss(whole)
+    assert torch.equal(last, cloner.last_actions)
+    for got, unbroken in zip(memory, cloner.memory, strict=True):
+        assert torch.equal(got.alive, unbroken.alive)
+        torch.testing.assert_close(got.keys, unbroken.keys, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(got.values, unbroken.values, rtol=1e-5, atol=1e-5)
+    total = sum(loss.total * loss.weight for loss in losses) / sum(loss.weight for loss in losses)
+    torch.testing.assert_close(total, expected.total, rtol=1e-5, atol=1e-5)
+
+
 RUN = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -178,10 +208,38 @@ def test_minutes_bound_a_run(tmp_path, data):
     assert time.monotonic() - started >= 1.2
 
 
+def test_a_start_of_another_spec_is_refused(tmp_path, data):
+    turned = DATA_SPEC.to_dict()
+    turned["axes"][0]["degrees_per_pixel"] = 0.25  # the same shapes, other actions
+    policy = Policy(ActionSpec.from_dict(turned), NETWORK)
+    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    with pytest.raises(SpecMismatchError, match=r"degrees_per_pixel differs: expected 0\.5"):
+        Cloner(settings(data, "x", init=str(tmp_path)))
+
+
+def test_an_overwritten_start_makes_another_run(tmp_path, data):
+    def save(seed):
+        torch.manual_seed(seed)
+        policy = Policy(DATA_SPEC, NETWORK)
+        save_checkpoint(tmp_path / "init", policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+
+    config = settings(data, tmp_path / "out", init=str(tmp_path / "init"), steps=1)
+    save(1)
+    run = run_identity(config)
+    assert run == run_identity(config)
+    assert clone(config) == 0
+    assert is_finished(config.out, run)
+    save(2)
+    assert not is_finished(config.out, run_identity(config))
+
+
 def test_mistakes_are_named(tmp_path, data):
     with pytest.raises(ConfigError, match="preset must be one of"):
         settings(data, "x", preset="huge")
     with pytest.raises(ConfigError, match="steps or minutes"):
         settings(data, "x", steps=0)
+    for name in ("seed", "threads", "weight_decay", "warmup_steps", "minutes", "eval_every"):
+        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+            settings(data, "x", **{name: -1})
     with pytest.raises(DatasetError):
         clone(settings(str(tmp_path / "nowhere"), tmp_path / "out"))

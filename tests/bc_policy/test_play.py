@@ -10,7 +10,7 @@ from vidact.bc_policy.config import PlayConfig, PolicyConfig
 from vidact.bc_policy.overlay import ActionOverlay
 from vidact.bc_policy.play import play, play_worker
 from vidact.bc_policy.policy import Policy, policy_checkpoint_config
-from vidact.bc_policy.scores import mean_interval
+from vidact.bc_policy.scores import interval_words, mean_interval
 from vidact.bc_policy.workers import Worker, WorkerError, working
 from vidact.datasets.actions import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
@@ -61,9 +61,23 @@ def test_random_play_needs_no_checkpoint(tmp_path):
     assert not (tmp_path / "episode.mp4").exists()
 
 
+def test_crafter_is_scored_with_its_achievements(tmp_path):
+    pytest.importorskip("crafter")
+    settings = {"task": "crafter", "spec": "crafter", "random": True, "episodes": 1, "lanes": 1, "video": False}
+    assert play(PlayConfig(out=str(tmp_path), **settings)) == 0
+    result = json.loads((tmp_path / "score.json").read_text())
+    achieved = result["infos"][0]["achievements"]
+    assert achieved == sorted(achieved)
+    assert [len(achieved)] == result["scores"]
+    assert result["ci95"] is None
+
+
 def test_mistakes_are_named(tmp_path):
     with pytest.raises(ConfigError, match="either a checkpoint or --random"):
         PlayConfig(task="explore", out="x")
+    for name in ("seed", "workers", "temperature"):
+        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+            PlayConfig(task="explore", out="x", random=True, **{name: -1})
     with pytest.raises(ConfigError, match="there is no task 'chess'"):
         play(PlayConfig(task="chess", out=str(tmp_path), random=True))
     with pytest.raises(CheckpointError, match="no checkpoint"):
@@ -76,6 +90,9 @@ def test_interval_of_the_mean():
     # The standard error is 28.87 / 10; 1.96 of it to each side of 49.5.
     assert (low, high) == (pytest.approx(49.5 - 5.66, abs=0.3), pytest.approx(49.5 + 5.66, abs=0.3))
     assert mean_interval([1.0, 5.0]) == mean_interval([1.0, 5.0])
+    assert mean_interval([7.0]) is None  # an interval without width would claim to be sure
+    assert interval_words(None) == "no interval of one episode"
+    assert interval_words((1.0, 2.25)) == "1.0 to 2.2"
 
 
 def test_overlay_lights_the_pressed_keys_and_points_where_the_mouse_goes():

@@ -5,18 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.config import PRESETS
+from vidact.bc_policy.config import PRESETS, PlayConfig
+from vidact.bc_policy.play import play
 from vidact.bc_policy.policy import (
     Policy,
     PreviousAction,
     ValueHead,
+    last_actions,
     load_policy,
     policy_checkpoint_config,
     previous_actions,
 )
 from vidact.datasets.actions import ActionSpec
 from vidact.datasets.joint_actions import JointActions
-from vidact.errors import SpecMismatchError
+from vidact.errors import CheckpointError, SpecMismatchError, VidactError
 from vidact.networks.checkpoints import save_checkpoint
 
 from .toy_env import TOY_NETWORK, TOY_SPEC
@@ -56,6 +58,65 @@ def test_checkpoint_round_trip_and_spec_check(tmp_path):
         load_policy(str(tmp_path), spec=ActionSpec.load("doom"))
 
 
+def test_a_spec_that_was_edited_is_refused(tmp_path):
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    config = policy_checkpoint_config(policy, preset="custom")
+    config["spec"]["tick_hz"] = "20"
+    save_checkpoint(tmp_path, policy.state_dict(), config)
+    with pytest.raises(CheckpointError, match="the config was edited"):
+        load_policy(str(tmp_path))
+    with pytest.raises(CheckpointError, match="the config was edited"):
+        play(PlayConfig(task="explore", out=str(tmp_path / "out"), checkpoint=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "message"),
+    [
+        ("network", {"width": 4 << 20}, "width must be a whole number of 1..16384, got 4194304"),
+        ("network", {"memory": 10**12}, "memory must be"),
+        ("network", {"memory": 1 << 16}, "wrong shape .'blocks.blocks.0.attention.b_nd"),
+        ("network", {"blocks": 10**9}, "blocks must be"),
+        ("network", {"blocks": 200}, "missing"),
+        ("network", {"pool": 0.5}, "pool must be"),
+        ("network", {"heads": 4.0}, "heads must be"),
+        ("network", {"channels": "ab"}, "channels must be"),
+        ("network", {"channels": 4}, "is damaged"),
+        ("network", {"colour": 1}, "unknown fields"),
+        ("network", [], "is damaged"),
+        ("spec", [], "is damaged"),
+        ("spec", {"frame": {"width": 1 << 40, "height": 8, "resize": "area"}}, "wrong shape"),
+        ("spec", {"frame": {"width": 1 << 80, "height": 8, "resize": "area"}}, "is damaged"),
+    ],
+)
+def test_altered_configs_are_refused_before_memory_is_taken(tmp_path, part, changes, message):
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    config = policy_checkpoint_config(policy, preset="custom")
+    config[part] = {**config[part], **changes} if isinstance(changes, dict) else changes
+    if config["spec"]:
+        config["spec_sha256"] = ActionSpec.from_dict(config["spec"]).sha256
+    save_checkpoint(tmp_path, policy.state_dict(), config)
+    with pytest.raises(VidactError, match=message):
+        load_policy(str(tmp_path))
+    if not config["spec"]:
+        with pytest.raises(CheckpointError):
+            play(PlayConfig(task="explore", out=str(tmp_path / "out"), checkpoint=str(tmp_path)))
+
+
+def test_a_loaded_network_has_its_constants(tmp_path):
+    spec = ActionSpec.load("doom")
+    network = dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True, shared_classes=True)
+    policy = Policy(spec, network).eval()
+    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    loaded, _ = load_policy(str(tmp_path))
+    own = dict(policy.named_buffers())
+    assert {"head.camera_on", "head.joint.traits", "previous.table", "previous.camera_table"} < own.keys()
+    assert all(torch.equal(buffer, own[name]) for name, buffer in loaded.named_buffers())
+    stored, fresh = loaded.state_dict(), policy.state_dict()
+    assert all(stored[name].stride() == fresh[name].stride() for name in fresh)  # channels_last, as it was
+    frames, previous = torch.zeros(1, 2, 128, 128, 3, dtype=torch.uint8), torch.tensor([[[-1, -1], [5, 7]]])
+    assert torch.equal(loaded(frames, previous=previous).logits.joint, policy(frames, previous=previous).logits.joint)
+
+
 def test_value_statistics_and_rescaling():
     head = ValueHead(3)
     assert [x.item() for x in head.statistics()] == [0.0, 1.0]
@@ -79,6 +140,13 @@ def test_previous_actions_by_hand():
     got = previous_actions(joint, camera, first, torch.tensor([[9, 0]]))
     assert got.tolist() == [[[9, 0], [1, 5], [-1, -1], [3, 7]]]
     assert previous_actions(joint, camera, first)[0, 0].tolist() == [-1, -1]
+
+
+def test_last_actions_by_hand():
+    actions = torch.arange(12).reshape(3, 2, 2)
+    ticks = torch.tensor([2, 1, 0])
+    assert last_actions(actions, ticks).tolist() == [[2, 3], [4, 5], [-1, -1]]
+    assert last_actions(actions, ticks, torch.full((3, 2), 7)).tolist() == [[2, 3], [4, 5], [7, 7]]
 
 
 def test_a_network_that_is_told_its_last_action_agrees_in_chunks_and_steps():

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 from vidact.bc_policy.actors import LocalActors
-from vidact.bc_policy.config import PPOConfig
+from vidact.bc_policy.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.policy import Policy
 from vidact.bc_policy.ppo import PPO, generalised_advantages
 from vidact.bc_policy.rollout import Actor
+from vidact.errors import ConfigError
 
 from .toy_env import TOY_NETWORK, TOY_SPEC, Bandit, Endless, Recall
 
@@ -140,3 +141,24 @@ def test_metrics_say_what_they_should_before_anything_is_learnt():
     assert metrics["clip_fraction"] == 0
     assert metrics["kl_to_prior"] == pytest.approx(0, abs=1e-6)
     assert metrics["entropy"] == pytest.approx(np.log(4), abs=0.1)
+
+
+def test_without_warm_up_the_first_step_has_the_whole_learning_rate():
+    policy = new_policy()
+    learner = PPO(policy, PPOConfig(warmup_steps=0, learning_rate=3e-3, epochs=1))
+    learner.learn(LocalActors([Actor(copy.deepcopy(policy), Bandit, lanes=4, seed=1)]).collect(policy.state_dict(), 2))
+    assert learner.optimizer.param_groups[0]["lr"] == 3e-3
+
+
+def test_mistakes_are_named():
+    common = {"checkpoint": "x", "task": "explore", "out": "y"}
+    for name in ("seed", "threads", "minutes"):
+        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+            FinetuneConfig(**common, **{name: -1})
+    for name in ("warmup_steps", "value_warmup", "kl"):
+        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+            PPOConfig(**{name: -1})
+    one = {"actors": 1, "lanes": 1, "ppo": PPOConfig(minibatches=1)}
+    FinetuneConfig(**common, **one, ticks=2)
+    with pytest.raises(ConfigError, match="ticks must be 2 or more where one game is played, got 1"):
+        FinetuneConfig(**common, **one, ticks=1)

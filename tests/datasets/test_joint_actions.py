@@ -118,3 +118,10 @@ def test_refuses_a_product_nobody_could_train() -> None:
     )
     with pytest.raises(SpecError, match="16,777,216 joint actions"):
         JointActions(spec)
+
+
+def test_tables_that_do_not_fit_in_memory_are_refused():
+    content = ActionSpec.load("doom").to_dict()
+    content["axes"][0]["quantiser"]["bins"] = 10**9 + 1
+    with pytest.raises(SpecError, match="more than fit in memory"):
+        JointActions(ActionSpec.from_dict(content))

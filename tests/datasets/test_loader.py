@@ -23,7 +23,7 @@ def dataset(tmp_path_factory, toy_dataset):
 def same(a, b):
     return a.keys == b.keys and all(
         np.array_equal(getattr(a, name), getattr(b, name))
-        for name in ("frames", "buttons", "camera", "confidence", "valid", "first")
+        for name in ("frames", "buttons", "camera", "confidence", "valid", "first", "ticks")
     )
 
 
@@ -47,6 +47,7 @@ def test_a_batch_holds_what_the_clips_hold(dataset, toy_spec, toy_clip):
         for b, key in enumerate(batch.keys):
             source, start = int(key[:12], 16), int(key[13:])
             ticks = int(batch.valid[b].sum())
+            assert batch.ticks[b] == ticks
             clip = toy_clip(source, start, start + ticks)
             assert batch.valid[b, :ticks].all()
             assert np.array_equal(batch.buttons[b, :ticks], clip.buttons)
@@ -128,6 +129,7 @@ def test_the_last_step_may_have_empty_rows(dataset):
     assert len(batches) == 3
     assert batches[-1].keys[1:] == ["", "", ""]
     assert not batches[-1].valid[1:].any()
+    assert batches[-1].ticks[1:].tolist() == [0, 0, 0]
     assert not batches[-1].frames[1:].any()
     assert sorted(key for batch in batches for key in batch.keys if key) == sorted(
         key for step in loader.epoch_keys(0) for key in step if key

@@ -42,12 +42,14 @@ def test_rows_are_the_recordings_own_ticks(folder, spec):
         for row, key in enumerate(batch.keys):
             if not key:
                 assert not batch.valid[row].any()
+                assert batch.ticks[row] == 0
                 continue
             name, _, begin = key.split(":")
             recording = Recording.open(f"{folder}/{name}")
             actions = recording.actions(spec)
             ticks = slice(int(begin), min(int(begin) + 32, len(actions.valid)))
             count = ticks.stop - ticks.start
+            assert batch.ticks[row] == count
             frames = np.concatenate([t.frames for t in recording.frames(spec)])
             assert np.array_equal(batch.frames[row, :count], frames[ticks])
             assert not batch.frames[row, count:].any()

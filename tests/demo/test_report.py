@@ -87,6 +87,15 @@ def test_what_is_said_of_two_scores_follows_from_their_intervals() -> None:
     assert "the fine-tuned agent is above the clone" in words
 
 
+def test_a_score_of_one_episode_has_no_interval() -> None:
+    figures = sample_figures()
+    for name in ("random", "clone", "clone_true_labels", "finetune"):
+        figures[name] |= {"ci95": None, "episodes": 1}
+    words = outline(figures).text
+    assert "The clone is not clearly apart from random play" in words
+    assert "no interval of one episode" in words
+
+
 def test_a_gain_whose_interval_reaches_zero_is_not_claimed() -> None:
     figures = sample_figures()
     assert "On these four the model is above every baseline" in outline(figures).text

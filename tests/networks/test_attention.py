@@ -45,6 +45,46 @@ def test_chunks_agree_with_the_whole_sequence(cuts, starts, memory):
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-4, atol=1e-5)
 
 
+def test_padding_does_not_come_into_the_memory():
+    model = stack(memory=5)
+    x = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(1))
+    first = torch.zeros(3, 12, dtype=torch.bool)
+    first[1, 6] = True
+    whole, end = model(x, first=first)
+    # Row 0 comes in chunks of 4, 3 and 5 frames, row 1 of 4, 4 and 4; row 2 has nothing in the second chunk.
+    cuts = [[0, 4, 7, 12], [0, 4, 8, 12], [0, 8, 8, 12]]
+    state, parts = None, [[], [], []]
+    for chunk in range(3):
+        begin, until = ([cut[chunk + i] for cut in cuts] for i in range(2))
+        ticks = [b - a for a, b in zip(begin, until, strict=True)]
+        padded, starts = torch.full((3, 8, 16), 9.0), torch.ones(3, 8, dtype=torch.bool)  # of what must not matter
+        for row in range(3):
+            padded[row, : ticks[row]] = x[row, begin[row] : until[row]]
+            starts[row, : ticks[row]] = first[row, begin[row] : until[row]]
+        present = torch.arange(8) < torch.tensor(ticks)[:, None]
+        out, state = model(padded, first=starts, memory=state, present=present)
+        assert torch.isfinite(out).all()
+        for row in range(3):
+            parts[row].append(out[row, : ticks[row]])
+    for row in range(3):
+        torch.testing.assert_close(torch.cat(parts[row]), whole[row], rtol=1e-5, atol=1e-5)
+    for got, expected in zip(state, end, strict=True):
+        assert torch.equal(got.alive, expected.alive)
+        torch.testing.assert_close(got.keys, expected.keys, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(got.values, expected.values, rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_without_frames_leaves_the_memory_as_it_is():
+    model, nothing = stack(memory=3), torch.zeros(2, 4, dtype=torch.bool)
+    x = torch.randn(2, 4, 16)
+    out, empty = model(x, present=nothing)
+    assert torch.isfinite(out).all()
+    assert not any(block.alive.any() for block in empty)
+    _, before = model(x)
+    _, after = model(torch.randn(2, 4, 16), memory=before, present=nothing)
+    assert all(torch.equal(a, b) for old, new in zip(before, after, strict=True) for a, b in zip(old, new, strict=True))
+
+
 def test_a_frame_reaches_exactly_m_frames_in_one_block():
     model = stack(blocks=1, memory=4)
     x = torch.randn(1, 10, 16)
