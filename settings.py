@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union
@@ -274,3 +274,12 @@ def _describe(hint: Any) -> str:
         return "a mapping"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
     return names.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def first_difference(one: Any, other: Any, name: str = "") -> tuple[str, Any, Any]:
+    """The first place, by name, at which two nested dicts differ, and what each has there: `("ppo.kl", 0.1, 0.2)`."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for key in sorted(one.keys() | other.keys()):
+            if one.get(key) != other.get(key):
+                return first_difference(one.get(key), other.get(key), f"{name}.{key}" if name else str(key))
+    return name, one, other

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..datasets.manifest import read_manifest
 from ..errors import CheckpointError, DatasetError
-from ..networks.checkpoints import load_checkpoint, save_checkpoint
+from ..networks.checkpoints import load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..storage import join, read_bytes
@@ -37,6 +37,7 @@ def clone(config: CloneConfig) -> int:
     Raises Interrupted after Ctrl-C or SIGTERM (everything is saved), DivergedError where the loss stays no number,
     SpecMismatchError where the datasets are of different specs.
     """
+    require_place(config.out, "policy")
     split = held_out_split(config.data)
     run = run_identity(config)
     if is_finished(config.out, run):

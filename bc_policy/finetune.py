@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..games.tasks import TASKS, make_env
-from ..networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from ..networks.checkpoints import Checkpoint, load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.interrupts import StopRequest
@@ -41,12 +41,15 @@ def finetune(config: FinetuneConfig) -> int:
 
     Raises Interrupted after Ctrl-C or SIGTERM (everything is saved), DivergedError where the loss stays no number.
     """
+    require_place(config.out, "policy")
     task = training_task(config.task)
     policy, checkpoint = load_policy(config.checkpoint)
     run = run_identity(config, checkpoint, task)
     if is_finished(config.out, run):
         log(f"{config.out} is the policy of these settings already: nothing to do")
         return 0
+    if Path(config.out).resolve() == Path(config.checkpoint).resolve():
+        raise ConfigError(f"out: {config.out} is the policy that is to be fine-tuned; use another --out")
     with ActorProcesses(
         task, policy.spec, policy.config, actors=config.actors, lanes=config.lanes, seed=config.seed
     ) as actors:

@@ -59,6 +59,7 @@ def play(config: PlayConfig) -> int:
         for start in range(0, config.episodes, config.lanes)
     ]
     workers = min(len(groups), config.workers or os.cpu_count() or 1)
+    Path(config.out).mkdir(parents=True, exist_ok=True)  # what cannot be written is told before the play
     started = time.monotonic()
     episodes = play_groups(config, spec, groups, workers)
     scores = [episode.score for episode in episodes]

@@ -110,7 +110,7 @@ class ClipLoader(ResumableLoader):
         if not steps:
             raise DatasetError(
                 f"{name}: {total} clips of split {split!r} pass the filters, fewer than batch_size {batch_size}; take "
-                "a smaller batch, a weaker filter, or drop_last=False"
+                "a smaller batch, fewer ticks a piece, a weaker filter, or drop_last=False"
                 + "".join(emptied_by(dataset, conditions) for dataset in self.datasets)
             )
         # Blocks that are open at a time: those of the present shuffle window and of the next one, on this rank.

@@ -217,7 +217,7 @@ def _read_part(dataset_uri: str, name: str) -> bytes:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DatasetError(
             f"{dataset_uri}: no {name}; a dataset is what `vidact label` or `vidact pack` wrote with --out, and it has "
-            "its tables when that command has ended (run it again to go on)"
+            "its tables when that command has ended (run it again to go on); recordings become one by `vidact pack`"
         ) from error
 
 

@@ -25,6 +25,8 @@ class CrafterEnv:
             raise ConfigError(
                 f"task {task.name!r}: the action spec {spec.name!r} presses none of Crafter's keys; use `crafter`"
             )
+        if spec.axes:
+            raise ConfigError(f"task {task.name!r}: the action spec {spec.name!r} moves a mouse, and Crafter has none")
         self.task, self.spec = task, spec
         self._seed = seed
         self._resize = FrameResizer(spec.frame)

@@ -26,7 +26,7 @@ from torch.optim import AdamW
 from ..datasets.actions import ActionSpec
 from ..datasets.recordings import Recording, find_recordings, spec_doubts, spec_of, unique
 from ..errors import CheckpointError, ConfigError, RecordingError
-from ..networks.checkpoints import CONFIG_FILE, MODEL_FILE, Checkpoint, save_checkpoint
+from ..networks.checkpoints import CONFIG_FILE, MODEL_FILE, Checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.ema import EMA
@@ -54,6 +54,7 @@ SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml`
 def train_idm(config: TrainIDMConfig) -> int:
     """Train and write the checkpoint; returns the exit code. Raises what the user can mend as VidactError."""
     out = Path(config.out)
+    require_place(out, "idm")
     group = Group(config.device)
     train_recordings, val_recordings = choose_recordings(config)
     spec = spec_of([*train_recordings, *val_recordings], config.spec)

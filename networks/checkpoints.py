@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -58,6 +58,23 @@ class Checkpoint:
             yield
         except UNFIT as error:
             raise CheckpointError(f"{self.uri}/{CONFIG_FILE} is damaged, or of another program: {error!r}") from error
+
+
+def require_place(out: str | Path, kind: str) -> None:
+    """Raise ConfigError where a folder holds what a checkpoint of this kind must not replace, or lie among."""
+    from ..storage import exists, join, read_bytes
+
+    if exists(join(str(out), "dataset.json")):
+        raise ConfigError(f"out: {out} holds a dataset; a checkpoint needs a folder of its own")
+    config = join(str(out), CONFIG_FILE)
+    if not exists(config):
+        return
+    try:
+        other = str(json.loads(read_bytes(config))["kind"])
+    except (ValueError, KeyError, TypeError):
+        other = "something else"
+    if other != kind:
+        raise ConfigError(f"out: {config} is of {other!r}; that of {kind!r} would replace it: use another --out")
 
 
 def save_checkpoint(folder: str | Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from .. import storage
 from ..datasets.commits import committed_shards
 from ..errors import ConfigError, DatasetError
+from ..settings import first_difference
 from .config import DecoderConfig, FilterConfig, LabelConfig
 
 # Of a worker's libraries: workers run side by side, and more threads would change the bytes.
@@ -138,17 +139,17 @@ def require_identity(
         verb = "relabel" if "relabelled" in known else "label"
         raise DatasetError(f"{uri}: this dataset was made by `vidact {verb}`, and only that goes on; use another --out")
     if known != dict(wanted):
-        found, given = _first_difference(known, dict(wanted), "")
+        name, found, given = first_difference(known, dict(wanted))
         raise DatasetError(
-            f"{uri}: this dataset was begun with {found}, now it is {given}; a dataset has one model and one set of "
-            "options: use the same again, or another --out"
+            f"{uri}: this dataset was begun with {name} {_shown(found)}, now it is {_shown(given)}; a dataset has one "
+            "model and one set of options: use the same again, or another --out"
         )
     if dict(here) not in environments:
         if environments and not allow_other_environment:
-            found, given = _first_difference(environments[-1], dict(here), "")
+            name, found, given = first_difference(environments[-1], dict(here))
             raise ConfigError(
-                f"{uri}: this dataset was begun with {found}, here it is {given}; the bytes of the rest may differ. "
-                "Go on where it was begun, or allow it with --allow-other-environment (it is recorded)"
+                f"{uri}: this dataset was begun with {name} {_shown(found)}, here it is {_shown(given)}; the bytes of "
+                "the rest may differ. Go on where it was begun, or allow it with --allow-other-environment (it is recorded)"
             )
         environments.append(dict(here))
     return environments
@@ -159,14 +160,6 @@ def write_identity(dataset: str, identity: Mapping[str, Any], environments: Sequ
     content = {"identity": dict(identity), "environments": list(environments)}
     data = json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
     storage.write_atomic(storage.join(dataset, IDENTITY_FILE), data)
-
-
-def _first_difference(a: Any, b: Any, name: str) -> tuple[str, str]:
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted({*a, *b}):
-            if a.get(key) != b.get(key):
-                return _first_difference(a.get(key), b.get(key), f"{name}.{key}" if name else key)
-    return f"{name} {_shown(a)}", _shown(b)
 
 
 def _shown(value: Any) -> str:

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from ..errors import CheckpointError, ConfigError
 from ..progress import log
+from ..settings import first_difference
 
 TENSORS_FILE = "tensors.safetensors"
 STATE_FILE = "state.json"
@@ -132,9 +133,9 @@ class Snapshots:
     def _require_same_run(self, other: Mapping[str, Any], folder: Path) -> None:
         if other == self.run:
             return
-        key = differing(other, self.run)[0]
+        name, before, now = first_difference(other, self.run)
         raise CheckpointError(
-            f"{folder} is a snapshot of a run with another '{key}': {other.get(key)!r}, now {self.run.get(key)!r}. "
+            f"{folder} is a snapshot of a run with another '{name}': {before!r}, now {now!r}. "
             f"Use the settings of that run, another --out, or remove {self.folder} to start afresh"
         )
 

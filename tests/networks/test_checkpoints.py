@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 from torch import nn
-from vidact.errors import CheckpointError
-from vidact.networks.checkpoints import load_checkpoint, load_into, save_checkpoint
+from vidact.errors import CheckpointError, ConfigError
+from vidact.networks.checkpoints import load_checkpoint, load_into, require_place, save_checkpoint
 
 
 def test_round_trip_keeps_weights_config_and_digest(tmp_path):
@@ -79,3 +79,15 @@ def test_a_config_without_its_parts_is_damaged(tmp_path):
     checkpoint = load_checkpoint(tmp_path)
     with pytest.raises(CheckpointError, match=r"config\.json is damaged.*'network'"), checkpoint.config_read():
         checkpoint.config["network"]
+
+
+def test_a_checkpoint_replaces_nothing_else(tmp_path):
+    require_place(tmp_path / "new", "policy")
+    save_checkpoint(tmp_path / "idm", {"a": torch.zeros(1)}, {"kind": "idm"})
+    require_place(tmp_path / "idm", "idm")
+    with pytest.raises(ConfigError, match="is of 'idm'; that of 'policy' would replace it"):
+        require_place(tmp_path / "idm", "policy")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "dataset.json").write_text("{}")
+    with pytest.raises(ConfigError, match="holds a dataset"):
+        require_place(tmp_path / "data", "policy")

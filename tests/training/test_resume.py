@@ -106,6 +106,9 @@ def test_a_run_with_other_settings_is_refused(tmp_path):
     Snapshots(tmp_path, {"batch": 4, "out": tmp_path}).save(1, {})
     with pytest.raises(CheckpointError, match="another 'batch': 4, now 8"):
         Snapshots(tmp_path, {"batch": 8, "out": tmp_path}).load_last()
+    Snapshots(tmp_path / "deep", {"settings": {"lr": 1, "steps": 200}}).save(1, {})
+    with pytest.raises(CheckpointError, match=r"another 'settings\.steps': 200, now 8\."):
+        Snapshots(tmp_path / "deep", {"settings": {"lr": 1, "steps": 8}}).load_last()
 
 
 def test_random_generators_are_restored():
