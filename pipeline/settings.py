@@ -149,7 +149,8 @@ def require_identity(
             name, found, given = first_difference(environments[-1], dict(here))
             raise ConfigError(
                 f"{uri}: this dataset was begun with {name} {_shown(found)}, here it is {_shown(given)}; the bytes of "
-                "the rest may differ. Go on where it was begun, or allow it with --allow-other-environment (it is recorded)"
+                "the rest may differ. Go on where it was begun, or allow it with --allow-other-environment (it is "
+                "recorded)"
             )
         environments.append(dict(here))
     return environments
