@@ -15,9 +15,16 @@ import numpy as np
 
 from ...datasets.actions import ActionSpec
 from ...datasets.clips import Clip, decode_clip, encode_arrays, encode_json
-from ...datasets.commits import PACKED, read_commits
+from ...datasets.commits import PACKED, DeadLetter, read_commits
 from ...datasets.dataset_info import DatasetInfo
-from ...datasets.manifest import compact, dataset_spec, manifest_hash, read_dataset_json, read_manifest
+from ...datasets.manifest import (
+    compact,
+    dataset_spec,
+    manifest_hash,
+    read_dataset_json,
+    read_dead_letters,
+    read_manifest,
+)
 from ...datasets.samples import read_sample
 from ...datasets.shards import ShardWriter
 from ...errors import DatasetError
@@ -84,6 +91,8 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             idm=parent["idm"],
             options={**parent["options"], "corrected": {"project": project.name, "parent": dataset, **counts}},
             environment=parent["environment"],
+            dead_letters=tuple(DeadLetter(**letter) for letter in read_dead_letters(dataset).to_pylist()),
+            duplicates=parent.get("duplicates", {}),
         ),
     )
     return {**counts, "parent": dataset, "parent_manifest": parent_hash}
