@@ -19,9 +19,10 @@ from .clips import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
 SPOOL_FOLDER = "_spool"  # of a local dataset: shards that are being written
+PROBES_FOLDER = "_probes"  # what was found out of sources until the plan is written
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
 # One of these is there from early on.
-SIGNS = {"_commits", SPOOL_FOLDER, "_probes", "plan.parquet", "label.json", "dataset.json"}
+SIGNS = {"_commits", SPOOL_FOLDER, PROBES_FOLDER, "plan.parquet", "label.json", "dataset.json"}
 READERS = 16  # records are small and buckets slow to answer
 
 

@@ -21,6 +21,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 from .. import storage
+from ..datasets.commits import PROBES_FOLDER
 from ..progress import Progress
 from .config import DecoderConfig
 from .decode import open_decoder
@@ -28,7 +29,6 @@ from .near_duplicates import DIGITS, FRAME
 from .probe import SourceRecord, fingerprint, hash_source, probe_source
 from .sources import Source
 
-FOLDER = "_probes"
 LARGEST_BATCH = 32  # sources: what an interruption costs each worker
 BATCHES_A_WORKER = 8  # at least, so that one with long videos does not hold up the others for long
 FEW = 64  # sources: fewer are probed on this machine, since a job on a cluster takes 20 s to start
@@ -74,7 +74,7 @@ class LookAtSources(beam.DoFn):
             rows.append(self._look(item))
         data = json.dumps([asdict(row) for row in rows]).encode()
         name = hashlib.sha256(data).hexdigest()[:32]
-        storage.write_atomic(storage.join(self.settings.dataset, FOLDER, f"{name}{self.settings.suffix}"), data)
+        storage.write_atomic(storage.join(self.settings.dataset, PROBES_FOLDER, f"{name}{self.settings.suffix}"), data)
         yield len(rows)
 
     def teardown(self) -> None:
@@ -134,7 +134,7 @@ class Prober:
 
     def forget(self) -> None:
         """Remove the rows: the plan has them."""
-        folder = storage.join(self.settings.dataset, FOLDER)
+        folder = storage.join(self.settings.dataset, PROBES_FOLDER)
         for name in storage.list_files(folder, ".json"):
             storage.remove(name)
         local = storage.local_path(folder)
@@ -197,7 +197,7 @@ class Prober:
 
     def _gather(self) -> int:
         """Read what was written since the last time; returns the number of rows."""
-        names = storage.list_files(storage.join(self.settings.dataset, FOLDER), self.settings.suffix)
+        names = storage.list_files(storage.join(self.settings.dataset, PROBES_FOLDER), self.settings.suffix)
         new = [name for name in names if name not in self._read]
         self._read.update(new)
         count = 0

@@ -16,6 +16,7 @@ from typing import Any
 from .. import storage
 from ..datasets.clips import decode_clip, video_id
 from ..datasets.commits import (
+    PROBES_FOLDER,
     CommitRecord,
     committed_shards,
     read_commit,
@@ -64,6 +65,8 @@ def run_remove(config: RemoveConfig) -> int:
         for preview in storage.list_files(storage.join(config.dataset, PREVIEWS), ".mp4"):
             if preview.rsplit("/", 1)[1].startswith(clips):
                 storage.remove(preview)
+        for probed in storage.list_files(storage.join(config.dataset, PROBES_FOLDER), ".json"):
+            storage.remove(probed)  # of a plan that was interrupted: found out again, without what is gone
         changed = 0
         with Progress("Removing", total=len(committed_shards(config.dataset)), unit="shards") as progress:
             for shard in committed_shards(config.dataset):

@@ -25,7 +25,7 @@ from typing import Any
 
 import pytest
 import yaml
-from vidact.datasets.commits import committed_shards
+from vidact.datasets.commits import PROBES_FOLDER, committed_shards
 from vidact.pipeline import job, probing
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.engine import Worker, open_tasks
@@ -234,4 +234,4 @@ def test_probing_on_the_cluster(
     there = plan("flink", runner=options["runner"], beam_options=options["beam_options"])
     assert signal.getsignal(signal.SIGINT) == on_ctrl_c
     assert there == plan("local")
-    assert not (tmp_path / "flink" / probing.FOLDER).exists()
+    assert not (tmp_path / "flink" / PROBES_FOLDER).exists()

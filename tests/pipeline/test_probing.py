@@ -9,12 +9,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from vidact.datasets.commits import PROBES_FOLDER
 from vidact.pipeline import probing
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
 from vidact.pipeline.decode import InProcessDecoder
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.probe import probe_source
-from vidact.pipeline.probing import FOLDER, Prober
+from vidact.pipeline.probing import Prober
 from vidact.pipeline.sources import Source, find_sources
 
 from .conftest import moving_picture, write_video
@@ -50,7 +51,7 @@ def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest
     layout = LayoutConfig(val_fraction=0.0)
     with pytest.raises(RuntimeError, match="the power went"):
         make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
-    kept = [row for path in (out / FOLDER).iterdir() for row in json.loads(path.read_text())]
+    kept = [row for path in (out / PROBES_FOLDER).iterdir() for row in json.loads(path.read_text())]
     assert {Path(row["uri"]).name for row in kept} == set(looked[:2])
     videos[0].write_bytes(videos[1].read_bytes() + b"changed")  # replaced meanwhile: what is known of it is of no use
     plan = make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
@@ -58,7 +59,7 @@ def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest
         path.name for path in videos if path.name not in looked[:2] or path == videos[0]
     )
     assert len(plan.sources) == 4
-    assert not (out / FOLDER).exists()
+    assert not (out / PROBES_FOLDER).exists()
 
 
 def test_interrupting_ends_after_the_video_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
