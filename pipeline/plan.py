@@ -136,7 +136,7 @@ def make_plan(
     before = {(segment.source_uri, segment.source_sha256) for segment in old.segments}
     laid_out = {(segment.source_uri, segment.source_sha256) for segment in plan.segments}
     for uri in sorted({uri for uri, _ in before} & {uri for uri, _ in laid_out - before}):
-        log(f"{uri} has changed since it was labelled: what it was stays beside what it is now, in the same split")
+        log(f"{uri} has changed since it was planned: what it was stays beside what it is now, in the same split")
     write_plan(plan, out)
     prober.forget()
     return plan

@@ -325,7 +325,7 @@ def test_a_video_that_has_changed_stays_in_its_split(tmp_path: Path, capsys: pyt
         splits = {segment.split for segment in plan.segments}
     assert len({segment.source_sha256 for segment in plan.segments}) == 8
     assert len(splits) == 1
-    assert f"{video} has changed since it was labelled" in capsys.readouterr().err
+    assert f"{video} has changed since it was planned" in capsys.readouterr().err
 
 
 def test_rows_of_another_tick_rate_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
