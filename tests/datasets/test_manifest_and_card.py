@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from vidact.datasets.card import bar, histogram
-from vidact.datasets.commits import DeadLetter
+from vidact.datasets.commits import DeadLetter, tombstone
 from vidact.datasets.config import InspectConfig, StatusConfig
 from vidact.datasets.dataset_info import DatasetInfo
 from vidact.datasets.inspection import choose_clip, run_inspect
@@ -98,6 +98,13 @@ def test_tables_are_the_same_bytes_every_time(dataset, tmp_path, toy_spec):
     compact(dataset, info)
     assert tables() == first
     assert set(first) == {"manifest.parquet", "dead_letters.parquet", "dataset.json", "README.md"}
+
+
+def test_dead_letters_have_one_order(dataset, toy_spec):
+    digests = [f"{number:x}" * 64 for number in range(16)]
+    compact(dataset, DatasetInfo(name="toy", spec=toy_spec, dead_letters=tuple(map(tombstone, digests))))
+    letters = read_dead_letters(dataset).to_pylist()
+    assert [one["source_sha256"] for one in letters if one["stage"] == "remove"] == sorted(digests)
 
 
 def test_the_card_is_read_by_programs_and_people(dataset, tmp_path):

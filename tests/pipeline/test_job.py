@@ -16,11 +16,12 @@ from vidact.datasets.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
 from vidact.pipeline import execution, job
+from vidact.pipeline import label as label_module
 from vidact.pipeline.config import DecoderConfig, FilterConfig, LabelConfig, LayoutConfig, RemoveConfig
 from vidact.pipeline.engine import Worker, open_tasks
 from vidact.pipeline.job import run_label
 from vidact.pipeline.remove import run_remove
-from vidact.pipeline.runfolder import RunFolder
+from vidact.pipeline.runfolder import Marker, RunFolder
 from vidact.pipeline.settings import WorkerSettings
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
@@ -203,6 +204,29 @@ def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: P
     (tmp_path / "away.mp4").rename(sources / "a.mp4")
     assert run_label(config(sources, idm, out)) == 0
     assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155
+
+
+def test_a_source_that_changes_while_it_is_read_waits(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    with monkeypatch.context() as patch:
+        patch.setattr(label_module, "_gone", lambda uri, mark: True)
+        with pytest.raises(Interrupted, match="changed while it was read"):
+            run_label(config(videos / "b.mp4", idm, out, drop_missing=True))
+    assert run_label(config(videos / "b.mp4", idm, out, drop_missing=True)) == 0
+    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 455
+
+
+def test_strikes_end_with_their_dataset(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+    out = tmp_path / "data"
+    run = RunFolder.of(str(out))
+    run.lock()
+    for _ in range(2):  # a worker died twice in the first segment of what lay here before
+        run.strike(Marker("train-00000", 1, 0, 0.0))
+    run.release(done=False)
+    assert run_label(config(videos / "b.mp4", idm, out)) == 0
+    assert read_dead_letters(str(out)).num_rows == 0
 
 
 def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:

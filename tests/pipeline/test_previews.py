@@ -50,5 +50,7 @@ def test_previews_show_the_labelled_frames(tmp_path: Path) -> None:
     assert frames.shape == (64, 240, 320, 3)
     assert [barcodes.read(frame) for frame in frames] == [int(t * 30 / 17.5 + 1e-6) for t in range(64, 128)]
     assert keep_previews(dataset, 0.5, DecoderConfig(child=False)) == 0
+    barcodes.write(film, 261, kind="b-frames")  # another film of the same rate: its times are the same
+    assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0
     film.unlink()
     assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0
