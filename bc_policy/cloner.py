@@ -21,7 +21,7 @@ from ..training.schedule import Schedule, set_learning_rate
 from .augment import Augmentation
 from .config import PRESETS, CloneConfig
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
-from .policy import Policy, last_actions, parameter_groups, previous_actions, spec_of
+from .policy import Policy, last_actions, parameter_groups, previous_actions
 
 
 class Cloner:
@@ -37,7 +37,7 @@ class Cloner:
         self.batches = self.loader.batches()
         init = load_checkpoint(config.init).require_kind("policy") if config.init else None
         if init is not None:  # a head of the same shape may still mean other actions
-            self.loader.spec.require_same(spec_of(init), f"checkpoint {config.init}")
+            self.loader.spec.require_same(init.spec(), f"checkpoint {config.init}")
         self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
         if init is not None:
             load_into(self.policy, init)

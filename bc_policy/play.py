@@ -24,7 +24,7 @@ from ..storage import write_atomic
 from ..training.interrupts import StopRequest
 from .config import PlayConfig
 from .overlay import EpisodeVideo
-from .policy import load_policy, spec_of
+from .policy import load_policy
 from .scores import interval_words, mean_interval
 from .workers import Worker, ready, working
 
@@ -53,7 +53,7 @@ def play(config: PlayConfig) -> int:
     if config.task not in TASKS:
         make_env(config.task, 0)  # raises the error that lists the tasks
     checkpoint = None if config.random else load_checkpoint(config.checkpoint).require_kind("policy")
-    spec = ActionSpec.load(config.spec) if checkpoint is None else spec_of(checkpoint)
+    spec = ActionSpec.load(config.spec) if checkpoint is None else checkpoint.spec()
     groups = [
         list(range(start, min(start + config.lanes, config.episodes)))
         for start in range(0, config.episodes, config.lanes)

@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from ..datasets.actions import ActionSpec
 from ..datasets.joint_actions import JointActions
-from ..errors import CheckpointError
 from ..networks.attention import Memory, TransformerStack
 from ..networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
 from ..networks.heads import JointHead, JointLogits
@@ -245,7 +244,7 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
     Raises CheckpointError where its config and its tensors do not fit, and ConfigError for sizes that no network has.
     """
     checkpoint = load_checkpoint(uri).require_kind("policy")
-    own = spec_of(checkpoint)
+    own = checkpoint.spec()
     if spec is not None:
         spec.require_same(own, f"checkpoint {uri}")
     with checkpoint.config_read():
@@ -254,18 +253,6 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
     require_fit(policy, checkpoint)
     load_into(policy.allocate(), checkpoint)
     return policy.eval(), checkpoint
-
-
-def spec_of(checkpoint: Checkpoint) -> ActionSpec:
-    """The action spec of a policy. Raises CheckpointError where it was edited."""
-    with checkpoint.config_read():
-        spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
-    if spec.sha256 != says:
-        raise CheckpointError(
-            f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
-            "the config was edited; train again under the new spec"
-        )
-    return spec
 
 
 def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:

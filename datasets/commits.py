@@ -21,8 +21,11 @@ SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
 SPOOL_FOLDER = "_spool"  # of a local dataset: shards that are being written
 PROBES_FOLDER = "_probes"  # what was found out of sources until the plan is written
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
+PLAN_FILE = "plan.parquet"  # which part of which source goes into which shard
+IDENTITY_FILE = "label.json"  # which model and options label it
+DATASET_JSON = "dataset.json"
 # One of these is there from early on.
-SIGNS = {"_commits", SPOOL_FOLDER, PROBES_FOLDER, "plan.parquet", "label.json", "dataset.json"}
+SIGNS = {"_commits", SPOOL_FOLDER, PROBES_FOLDER, PLAN_FILE, IDENTITY_FILE, DATASET_JSON}
 READERS = 16  # records are small and buckets slow to answer
 
 
@@ -72,6 +75,11 @@ class CommitRecord:
     @property
     def split(self) -> str:
         return split_of_shard(self.shard)
+
+    @property
+    def inherited(self) -> dict[str, Any]:
+        """What of `extra` another dataset takes over with the clips: all but what says that `pack` may go on there."""
+        return {name: value for name, value in self.extra.items() if name != PACKED}
 
     def to_json(self) -> bytes:
         """The record's bytes; the same record gives the same bytes."""

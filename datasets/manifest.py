@@ -18,13 +18,12 @@ from ..errors import DatasetError, SpecError, SpecMismatchError
 from .actions import ActionSpec
 from .card import data_card
 from .clips import SCHEMA_VERSION
-from .commits import SPOOL_FOLDER, DeadLetter, iter_commits
+from .commits import DATASET_JSON, SPOOL_FOLDER, DeadLetter, iter_commits
 from .dataset_info import DatasetInfo, Summary
 from .parquet_tables import parquet_bytes, parse_parquet
 
 MANIFEST = "manifest.parquet"
 DEAD_LETTERS = "dead_letters.parquet"
-DATASET_JSON = "dataset.json"
 CARD = "README.md"
 
 DATASET_KEYS = {"name", "spec", "spec_sha256", "shards", "counts", "labels", "license", "options"}

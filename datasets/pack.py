@@ -20,7 +20,17 @@ from ..errors import DatasetError, RecordingError
 from ..progress import Progress, log
 from .actions import ActionSpec
 from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .commits import PACKED, committed_shards, forget_lost, read_commit, require_own_folder, split_of_shard, tombstone
+from .commits import (
+    IDENTITY_FILE,
+    PACKED,
+    PLAN_FILE,
+    committed_shards,
+    forget_lost,
+    read_commit,
+    require_own_folder,
+    split_of_shard,
+    tombstone,
+)
 from .config import PackConfig
 from .dataset_info import DatasetInfo
 from .devices import TickActions
@@ -32,7 +42,7 @@ from .splits import SPLITS, fractions_of, split_of
 from .tick_stream import TickStream
 
 SHOWN_INPUTS = 8
-LABELLED = ("label.json", "plan.parquet")  # of a dataset that `label` or `relabel` makes
+LABELLED = (IDENTITY_FILE, PLAN_FILE)  # of a dataset that `label` or `relabel` makes
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,10 @@ from typing import Any
 
 from .. import storage
 from ..errors import DatasetError
-from .commits import iter_commits, lost_shards
+from .commits import DATASET_JSON, PLAN_FILE, iter_commits, lost_shards
 from .config import StatusConfig
-from .manifest import DATASET_JSON, read_dataset_json
+from .manifest import read_dataset_json
 from .parquet_tables import parse_parquet
-
-PLAN = "plan.parquet"
 
 
 def run_status(config: StatusConfig) -> int:
@@ -47,7 +45,9 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
         committed.add(record.shard)
         size_bytes += record.tar["size_bytes"] if record.tar else 0
     if not committed and planned is None:
-        raise DatasetError(f"{dataset_uri}: no dataset here: neither {PLAN} nor a commit record; is the path right?")
+        raise DatasetError(
+            f"{dataset_uri}: no dataset here: neither {PLAN_FILE} nor a commit record; is the path right?"
+        )
     tables = read_dataset_json(dataset_uri) if storage.exists(storage.join(dataset_uri, DATASET_JSON)) else None
     listed = {shard["name"] for shard in tables["shards"]} if tables else set()
     tick_hz = _tick_hz(tables)
@@ -103,7 +103,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
 def _planned(dataset_uri: str) -> set[str] | None:
     """The shards of the plan; None where there is none."""
     try:
-        data = storage.read_bytes(storage.join(dataset_uri, PLAN))
+        data = storage.read_bytes(storage.join(dataset_uri, PLAN_FILE))
     except (FileNotFoundError, NotADirectoryError):
         return None
     return set(parse_parquet(data, ["shard"])["shard"].to_pylist()) - {None, ""}

@@ -131,9 +131,14 @@ class Mirror:
         return self.button_order != tuple(range(len(self.button_order)))
 
     @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> Mirror:
-        """The inverse of `asdict`, also after JSON."""
-        return cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
+    def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
+        """The inverse of `asdict`, also after JSON. Raises ValueError where it is none of this spec."""
+        mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
+        if sorted(mirror.button_order) != list(range(spec.num_buttons)) or len(mirror.axis_sign) != spec.num_axes:
+            raise ValueError(f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}")
+        if not all(sign in (-1, 1) for sign in mirror.axis_sign):
+            raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")
+        return mirror
 
     def apply(self, buttons: NDArray[np.uint8], camera: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
         """Buttons [..., K] and camera [..., A] of the mirrored clip."""

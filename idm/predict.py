@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 
 from ..datasets.actions import ActionSpec
-from ..errors import CheckpointError
 from ..networks.checkpoints import Checkpoint
 from ..training.precision import pick_device, resolve_precision
 from .augment import Mirror
@@ -143,25 +142,13 @@ def spec_of(checkpoint: Checkpoint) -> ActionSpec:
 
 def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror | None]:
     """What turns the network's logits into labels. Raises CheckpointError where it was edited."""
+    spec = checkpoint.spec()
     with checkpoint.config_read():
-        spec, says = ActionSpec.from_dict(checkpoint.config["spec"]), str(checkpoint.config["spec_sha256"])
-        if spec.sha256 != says:
-            raise CheckpointError(
-                f"{checkpoint.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
-                "the config was edited; train again under the new spec"
-            )
         calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
-    return spec, calibration, mirror_of(checkpoint)
+    return spec, calibration, mirror_of(checkpoint, spec)
 
 
-def mirror_of(checkpoint: Checkpoint) -> Mirror | None:
+def mirror_of(checkpoint: Checkpoint, spec: ActionSpec) -> Mirror | None:
     """The mirror image that an IDM's labels are averaged with. Raises CheckpointError where that was edited."""
     with checkpoint.config_read():
-        if not (found := checkpoint.config.get("mirror")):
-            return None
-        mirror, spec = Mirror.from_dict(found), ActionSpec.from_dict(checkpoint.config["spec"])
-        if sorted(mirror.button_order) != list(range(spec.num_buttons)) or len(mirror.axis_sign) != spec.num_axes:
-            raise ValueError(f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}")
-        if not all(sign in (-1, 1) for sign in mirror.axis_sign):
-            raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")
-    return mirror
+        return Mirror.from_dict(found, spec) if (found := checkpoint.config.get("mirror")) else None

@@ -159,7 +159,7 @@ def averaging_mirror(config: TrainIDMConfig, spec: ActionSpec, first: Checkpoint
     Raises ConfigError where clips are mirrored in another way than that.
     """
     own = Mirror.of(config.augment, spec)
-    inherited = mirror_of(first) if first else None
+    inherited = mirror_of(first, spec) if first else None
     if inherited is None:
         return own if config.mirror_average else None
     if config.augment.mirror and own != inherited:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import storage
 from ..datasets.actions import ActionSpec
-from ..datasets.manifest import DATASET_JSON
+from ..datasets.commits import DATASET_JSON
 from ..errors import ConfigError, MissingDependencyError, VidactError
 from ..progress import log
 from .config import ServeConfig

@@ -20,6 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from ..datasets.actions import ActionSpec
+from ..datasets.commits import DATASET_JSON
 from ..errors import CheckpointError, ConfigError
 
 MODEL_FILE = "model.safetensors"
@@ -59,12 +61,23 @@ class Checkpoint:
         except UNFIT as error:
             raise CheckpointError(f"{self.uri}/{CONFIG_FILE} is damaged, or of another program: {error!r}") from error
 
+    def spec(self) -> ActionSpec:
+        """The action spec that the model was made under. Raises CheckpointError where it was edited."""
+        with self.config_read():
+            spec, says = ActionSpec.from_dict(self.config["spec"]), str(self.config["spec_sha256"])
+        if spec.sha256 != says:
+            raise CheckpointError(
+                f"{self.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
+                "the config was edited; train again under the new spec"
+            )
+        return spec
+
 
 def require_place(out: str | Path, kind: str) -> None:
     """Raise ConfigError where a folder holds what a checkpoint of this kind must not replace, or lie among."""
     from ..storage import exists, join, read_bytes
 
-    if exists(join(str(out), "dataset.json")):
+    if exists(join(str(out), DATASET_JSON)):
         raise ConfigError(f"out: {out} holds a dataset; a checkpoint needs a folder of its own")
     config = join(str(out), CONFIG_FILE)
     if not exists(config):

@@ -17,7 +17,7 @@ from .plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_l
 from .previews import keep_previews
 from .probe import SourceRecord
 from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, identity, is_begun, require_identity, write_identity
+from .settings import WorkerSettings, environment, identity, require_identity, write_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
 from .storage_failures import interrupted_by_storage
 from .tracker import Tracker
@@ -68,9 +68,7 @@ def run_label(config: LabelConfig) -> int:
             beam_options=config.beam_options,
         )
         log(describe(plan))
-        if not is_begun(config.out):
-            run.forgive()  # strikes of another dataset that lay here
-        write_identity(config.out, ours, environments)
+        write_identity(config.out, run, ours, environments)
         if config.retry_quarantined:
             forget_quarantined(config.out)
             run.forgive()

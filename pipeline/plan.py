@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import storage
 from ..datasets.actions import ActionSpec
-from ..datasets.commits import DeadLetter, committed_shards, require_own_folder, split_of_shard, tombstone
+from ..datasets.commits import PLAN_FILE, DeadLetter, committed_shards, require_own_folder, split_of_shard, tombstone
 from ..datasets.manifest import removed_sources
 from ..errors import DatasetError
 from ..progress import log
@@ -32,7 +32,6 @@ from .storage_failures import interrupted_by_storage
 if TYPE_CHECKING:
     from .probing import Prober
 
-PLAN_FILE = "plan.parquet"
 SOURCES_FILE = "sources.parquet"
 # Why a source could not be read, where that may have changed though its bytes have not: rights, limits, disks.
 PASSING = {"no_permission", "not_found", "cannot_open", "too_large", "memory_limit", "decoder_hung", "decoder_crashed"}

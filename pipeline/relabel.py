@@ -17,7 +17,7 @@ import numpy as np
 from .. import storage
 from ..datasets.clips import Clip, decode_arrays, decode_video, encode_arrays, encode_json
 from ..datasets.commits import (
-    PACKED,
+    PLAN_FILE,
     DeadLetter,
     forget_lost,
     is_committed,
@@ -41,9 +41,9 @@ from ..progress import log
 from .config import RelabelConfig
 from .execution import run_shards, sweep, verify_shards, worker_count
 from .label import BATCH_TICKS, COMMITTING, ShardOutcome, ShardTask
-from .plan import PLAN_FILE, SOURCES_FILE
+from .plan import SOURCES_FILE
 from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, is_begun, require_identity, write_identity
+from .settings import WorkerSettings, environment, require_identity, write_identity
 from .source_statistics import (
     Reference,
     degrees_for_record,
@@ -100,8 +100,7 @@ class ShardRelabeller:
                     sha256 = clip.meta["source_sha256"]
                     turned[sha256] = turned.get(sha256, 0) + total_degrees(clip.camera)
             self.alive(COMMITTING)
-            kept = {name: value for name, value in old.extra.items() if name != PACKED}  # `pack` stays out of it
-            record = writer.commit({**kept, "degrees": degrees_for_record(turned)})
+            record = writer.commit({**old.inherited, "degrees": degrees_for_record(turned)})
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
     def _relabel(self, rows: Sequence[Mapping[str, Any]], writer: ShardWriter) -> Iterator[Clip]:
@@ -271,11 +270,8 @@ def run_relabel(config: RelabelConfig) -> int:
             environment(config.device),
             allow_other_environment=config.allow_other_environment,
         )
-        begun = is_begun(config.out)
-        write_identity(config.out, identity, environments)
+        write_identity(config.out, run, identity, environments)
         ticks = {record.shard: int(record.statistics["ticks"]) for record in records}
-        if not begun:
-            run.forgive()
         tracker = Tracker(config.out, ticks, spec.tick_hz)
         sweep(config.out)
         forget_lost(config.out)

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from .. import storage
-from ..datasets.commits import committed_shards
+from ..datasets.commits import IDENTITY_FILE, committed_shards
 from ..errors import ConfigError, DatasetError
 from ..settings import first_difference
 from .config import DecoderConfig, FilterConfig, LabelConfig
+from .runfolder import RunFolder
 
 # Of a worker's libraries: workers run side by side, and more threads would change the bytes.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-IDENTITY_FILE = "label.json"
 PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")  # what frames, labels and tars are made by
 
 
@@ -101,11 +101,6 @@ def identity(settings: WorkerSettings, *, idm_sha256: str, spec_sha256: str) -> 
     }
 
 
-def is_begun(dataset: str) -> bool:
-    """Whether a labelling job wrote into this dataset before."""
-    return storage.exists(storage.join(dataset, IDENTITY_FILE))
-
-
 def require_identity(
     dataset: str, wanted: Mapping[str, Any], here: Mapping[str, Any], *, allow_other_environment: bool
 ) -> list[dict[str, Any]]:
@@ -156,11 +151,16 @@ def require_identity(
     return environments
 
 
-def write_identity(dataset: str, identity: Mapping[str, Any], environments: Sequence[Mapping[str, Any]]) -> None:
+def write_identity(
+    dataset: str, run: RunFolder, identity: Mapping[str, Any], environments: Sequence[Mapping[str, Any]]
+) -> None:
     """Begin a dataset, or note the environments in which it goes on; see `require_identity`."""
+    uri = storage.join(dataset, IDENTITY_FILE)
+    if not storage.exists(uri):
+        run.forgive()  # strikes of another dataset that lay here
     content = {"identity": dict(identity), "environments": list(environments)}
     data = json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
-    storage.write_atomic(storage.join(dataset, IDENTITY_FILE), data)
+    storage.write_atomic(uri, data)
 
 
 def _shown(value: Any) -> str:

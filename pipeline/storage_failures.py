@@ -11,8 +11,6 @@ from ..errors import MENDABLE_ERRNOS, ConfigError, Interrupted
 
 REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
 STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
-
-
 NO_CREDENTIALS = ("botocore.exceptions.NoCredentialsError", "botocore.exceptions.PartialCredentialsError")
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...datasets.actions import ActionSpec
 from ...datasets.clips import Clip, decode_clip, encode_arrays, encode_json
-from ...datasets.commits import PACKED, DeadLetter, read_commits
+from ...datasets.commits import DeadLetter, read_commits
 from ...datasets.dataset_info import DatasetInfo
 from ...datasets.manifest import (
     compact,
@@ -73,8 +73,7 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
                 writer.dead_letter(letter)
             for reason, ticks in record.drops.items():
                 writer.drop(reason, ticks)
-            kept = {name: value for name, value in record.extra.items() if name != PACKED}  # `pack` stays out of it
-            writer.commit({**kept, "parent": origin})
+            writer.commit({**record.inherited, "parent": origin})
     if corrections:
         raise DatasetError(
             f"{dataset}: no longer holds {len(corrections)} of the corrected clips, such as {min(corrections)}; "

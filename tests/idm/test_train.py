@@ -222,7 +222,7 @@ def test_mirrors_that_do_not_fit_are_refused(order: list[int], sign: list[float]
     config = {"mirror": {"button_order": order, "axis_sign": sign}, "spec": spec.to_dict()}
     assert (spec.num_buttons, spec.num_axes) == (3, 1)
     with pytest.raises(CheckpointError, match="mirror"):
-        mirror_of(Checkpoint(state={}, config=config, sha256="", uri="altered"))
+        mirror_of(Checkpoint(state={}, config=config, sha256="", uri="altered"), spec)
 
 
 def test_namesakes_are_all_remembered() -> None:
