@@ -385,7 +385,7 @@ def run(argv: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        from .pipeline.storage_failures import NO_CREDENTIALS, full_name, is_remote_failure, no_credentials
+        from .storage_failures import NO_CREDENTIALS, full_name, is_remote_failure, no_credentials
 
         if full_name(error) in NO_CREDENTIALS:
             print(f"vidact: {no_credentials(error)}", file=sys.stderr)

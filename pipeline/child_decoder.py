@@ -26,7 +26,7 @@ from .config import DecoderConfig
 from .decode import VideoFacts
 from .decoder_child import SLOTS
 from .settings import ONE_THREAD
-from .stall import StallClock
+from ..stall import StallClock
 
 ENTRY = (sys.executable, "-m", "vidact.pipeline.decoder_child")
 LOOK_S = 0.5  # how often a silent child is looked at

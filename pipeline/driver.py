@@ -19,7 +19,7 @@ from pathlib import Path
 from ..errors import VidactError
 from .runfolder import RunFolder
 from .settings import WorkerSettings
-from .storage_failures import full_name, is_storage_failure
+from ..storage_failures import full_name, is_storage_failure
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
 STORAGE_FAILED = 74  # EX_IOERR

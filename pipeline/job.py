@@ -19,7 +19,7 @@ from .probe import SourceRecord
 from .runfolder import RunFolder
 from .settings import WorkerSettings, environment, identity, require_identity, write_identity
 from .source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
-from .storage_failures import interrupted_by_storage
+from ..storage_failures import interrupted_by_storage
 from .tracker import Tracker
 
 SHOWN_UNREADABLE = 5

@@ -27,7 +27,7 @@ from .plan_tables import Row, rows_from_parquet, rows_to_parquet
 from .probe import SourceRecord, fingerprint
 from .runfolder import RunFolder
 from .sources import Source, find_sources
-from .storage_failures import interrupted_by_storage
+from ..storage_failures import interrupted_by_storage
 
 if TYPE_CHECKING:
     from .probing import Prober

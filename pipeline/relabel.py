@@ -51,7 +51,7 @@ from .source_statistics import (
     total_degrees,
     write_source_statistics,
 )
-from .storage_failures import interrupted_by_storage
+from ..storage_failures import interrupted_by_storage
 from .tracker import Tracker
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without

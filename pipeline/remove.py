@@ -36,7 +36,7 @@ from .plan import Plan, duplicates, licence_of, plan_dead_letters, read_plan, re
 from .previews import PREVIEWS
 from .runfolder import RunFolder
 from .source_statistics import FILE, Reference, source_statistics, write_source_statistics
-from .storage_failures import interrupted_by_storage
+from ..storage_failures import interrupted_by_storage
 
 LEAST_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 

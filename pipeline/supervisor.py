@@ -18,7 +18,7 @@ from ..errors import Interrupted, VidactError
 from ..progress import log
 from .driver import STORAGE_FAILED, USER_MISTAKE, WORKER_DIED
 from .runfolder import RunFolder
-from .stall import StallClock, group_members
+from ..stall import StallClock, group_members
 
 POLL_S = 0.2
 LOOK_S = 1.0  # how often the workers' processor time is looked at

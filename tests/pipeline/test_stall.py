@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from vidact.pipeline.stall import Inspection, StallClock, group_members, inspect_process
+from vidact.stall import Inspection, StallClock, group_members, inspect_process
 
 
 class Machine:

@@ -6,7 +6,7 @@ import errno
 
 import pytest
 from vidact.errors import ConfigError, Interrupted
-from vidact.pipeline.storage_failures import interrupted_by_storage
+from vidact.storage_failures import interrupted_by_storage
 
 
 @pytest.mark.parametrize(

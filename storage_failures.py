@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import MENDABLE_ERRNOS, ConfigError, Interrupted
+from .errors import MENDABLE_ERRNOS, ConfigError, Interrupted
 
 REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
 STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
