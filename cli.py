@@ -93,7 +93,7 @@ def demo(words: Words) -> int | None:
     from .demo.config import DemoConfig
 
     settings = words.parse(DemoConfig)
-    from .demo.chain import run_demo
+    from .demo.demo import run_demo
 
     return run_demo(settings)
 
@@ -108,7 +108,7 @@ def record_doom(words: Words) -> int | None:
     from .games.config import RecordDoomConfig
 
     settings = words.parse(RecordDoomConfig)
-    from .games.record import record_doom
+    from .games.record_doom import record_doom
 
     return record_doom(settings)
 
@@ -137,7 +137,7 @@ def record_freedoom_demos(words: Words) -> int | None:
     from .games.config import RecordFreedoomDemosConfig
 
     settings = words.parse(RecordFreedoomDemosConfig)
-    from .games.freedoom_demos import record_freedoom_demos
+    from .games.record_freedoom_demos import record_freedoom_demos
 
     return record_freedoom_demos(settings)
 
@@ -179,7 +179,7 @@ def train_idm(words: Words) -> int | None:
     from .idm.config import TrainIDMConfig
 
     settings = words.parse(TrainIDMConfig)
-    from .idm.train import train_idm
+    from .idm.train_idm import train_idm
 
     return train_idm(settings)
 
@@ -194,7 +194,7 @@ def import_vpt_idm(words: Words) -> int | None:
     from .idm.config import ImportVPTIDMConfig
 
     settings = words.parse(ImportVPTIDMConfig)
-    from .idm.import_vpt import import_vpt_idm
+    from .idm.import_vpt_idm import import_vpt_idm
 
     return import_vpt_idm(settings)
 
@@ -208,7 +208,7 @@ def eval_idm(words: Words) -> int | None:
     from .idm.config import EvalIDMConfig
 
     settings = words.parse(EvalIDMConfig)
-    from .idm.evaluate import eval_idm
+    from .idm.eval_idm import eval_idm
 
     return eval_idm(settings)
 
@@ -222,7 +222,7 @@ def plan(words: Words) -> int | None:
     from .pipeline.config import PlanConfig
 
     settings = words.parse(PlanConfig)
-    from .pipeline.plan import run_plan
+    from .pipeline.planning.plan import run_plan
 
     return run_plan(settings)
 
@@ -237,7 +237,7 @@ def label(words: Words) -> int | None:
     from .pipeline.config import LabelConfig
 
     settings = words.parse(LabelConfig)
-    from .pipeline.job import run_label
+    from .pipeline.label import run_label
 
     return run_label(settings)
 
@@ -306,7 +306,7 @@ def inspect(words: Words) -> int | None:
     from .datasets.config import InspectConfig
 
     settings = words.parse(InspectConfig)
-    from .datasets.inspection import run_inspect
+    from .datasets.inspect import run_inspect
 
     return run_inspect(settings)
 

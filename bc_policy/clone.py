@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..datasets.manifest import read_manifest
+from ..datasets.shards.manifest import read_manifest
 from ..errors import CheckpointError, DatasetError
 from ..networks.checkpoints import load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
@@ -21,9 +21,9 @@ from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
 from ..training.resume import Snapshots
 from ..training.schedule import Budget
-from .cloner import Cloner
+from .cloning.cloner import Cloner
 from .config import CloneConfig
-from .policy import policy_checkpoint_config
+from .policy.policy import policy_checkpoint_config
 
 SNAPSHOTS = "snapshots"  # a folder beside the checkpoint, while the run goes
 HELD_OUT_SPLITS = ("val", "test")  # the first that the data have is measured

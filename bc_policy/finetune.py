@@ -25,10 +25,10 @@ from ..training.log import MetricsLog
 from ..training.precision import pick_device, resolve_precision
 from ..training.resume import Snapshots
 from ..training.schedule import Budget
-from .actors import ActorProcesses, Actors
 from .config import FinetuneConfig
-from .policy import Policy, load_policy, policy_checkpoint_config
-from .ppo import PPO
+from .policy.policy import Policy, load_policy, policy_checkpoint_config
+from .rl.actors import ActorProcesses, Actors
+from .rl.ppo import PPO
 
 SNAPSHOTS = "snapshots"  # a folder beside the checkpoint, while the run goes
 RECENT_EPISODES = 50  # whose mean score is shown

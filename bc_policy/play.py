@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.actions import ActionSpec
+from ..datasets.actions.spec import ActionSpec
 from ..games.tasks import TASKS, GameEnv, make_env
 from ..networks.checkpoints import load_checkpoint
 from ..progress import Progress, log
@@ -23,10 +23,10 @@ from ..settings import to_plain
 from ..storage import write_atomic
 from ..training.interrupts import StopRequest
 from .config import PlayConfig
-from .overlay import EpisodeVideo
-from .policy import load_policy
-from .scores import interval_words, mean_interval
-from .workers import Worker, ready, working
+from .policy.policy import load_policy
+from .rl.workers import Worker, ready, working
+from .scoring.overlay import EpisodeVideo
+from .scoring.scores import interval_words, mean_interval
 
 SCORE_FILE = "score.json"
 VIDEO_FILE = "episode.mp4"
@@ -123,7 +123,7 @@ def play_worker(connection: Connection, config: PlayConfig, spec_content: dict[s
     import torch
 
     torch.set_num_threads(1)
-    from .agent import Agent, Player, RandomPlayer
+    from .scoring.players import Agent, Player, RandomPlayer
 
     player: Player
     if config.random:

@@ -27,16 +27,17 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.plan import make_plan
-from vidact.pipeline.settings import ONE_THREAD, WorkerSettings
+from vidact.pipeline.planning.plan import make_plan
+from vidact.pipeline.running.identity import WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "beam_overhead.json"
 CPU_BAR, SPEEDUP_BAR = 1.10, 0.95
 
 
 def make_videos(folder: Path, minutes: float) -> None:
-    from vidact.datasets.clips import encode_video
+    from vidact.datasets.shards.clip import encode_video
 
     folder.mkdir()
     seconds = 30
@@ -54,10 +55,10 @@ def gameplay(seed: int, seconds: int) -> np.ndarray:
 
 def make_checkpoint(folder: Path) -> str:
     import torch
-    from vidact.datasets.actions import ActionSpec
-    from vidact.idm.calibration import Calibration
+    from vidact.datasets.actions.spec import ActionSpec
     from vidact.idm.config import PRESETS
-    from vidact.idm.model import InverseDynamicsModel
+    from vidact.idm.labels.calibration import Calibration
+    from vidact.idm.network.model import InverseDynamicsModel
     from vidact.networks.checkpoints import save_checkpoint
 
     spec, network = ActionSpec.load("doom"), PRESETS["tiny"]
@@ -75,7 +76,7 @@ def make_checkpoint(folder: Path) -> str:
 
 def label_some(settings_json: str, share: int, shares: int) -> None:
     """What a worker of the plain loop or of the pool does: every `shares`-th shard."""
-    from vidact.pipeline.engine import Worker, open_tasks
+    from vidact.pipeline.running.beam import Worker, open_tasks
 
     settings = WorkerSettings.from_json(settings_json)
     worker = Worker(settings)
@@ -101,7 +102,7 @@ def run_beam(settings: WorkerSettings, workers: int) -> None:
     folder = Path(settings.run_folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "settings.json").write_text(settings.to_json())
-    command = [sys.executable, "-m", "vidact.pipeline.driver", str(folder), str(workers), "local"]
+    command = [sys.executable, "-m", "vidact.pipeline.running.driver", str(folder), str(workers), "local"]
     with open(folder / "driver.log", "wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=os.environ | ONE_THREAD

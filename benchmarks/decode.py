@@ -19,8 +19,8 @@ from statistics import median
 import av
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
-from vidact.datasets.actions import FrameSpec
-from vidact.datasets.video import decode_ticks
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.video.ticks import decode_ticks
 
 TICK_HZ = Fraction(20)
 BAR = 0.9

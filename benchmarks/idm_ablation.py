@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from idm_scaling import ROOT, Study, chosen, figures, options_of
-from vidact.datasets.recordings import Recording
+from vidact.datasets.recordings.recording import Recording
 from vidact.idm.config import AUGMENTED_MOST, PRESETS, AugmentConfig
 
 RESULT = ROOT / "benchmarks" / "results" / "idm_ablation.json"

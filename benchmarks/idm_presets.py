@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from idm_scaling import ROOT, TICKS_A_STEP, Study, chosen, figures, options_of
 from idm_speed import STRIDE, steady
-from vidact.datasets.actions import ActionSpec
-from vidact.idm.clips import ClipSampler
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.config import PRESETS, AugmentConfig
-from vidact.idm.frame_cache import open_tracks
-from vidact.idm.loss import FactoredLoss
-from vidact.idm.model import InverseDynamicsModel
-from vidact.idm.train import Losses
-from vidact.idm.windows import WindowRunner
+from vidact.idm.fitting.loss import FactoredLoss
+from vidact.idm.labels.windows import WindowRunner
+from vidact.idm.network.model import InverseDynamicsModel
+from vidact.idm.play.clips import ClipSampler
+from vidact.idm.play.frame_cache import open_tracks
+from vidact.idm.train_idm import Losses
 from vidact.training.precision import resolve_precision
 
 RESULT = ROOT / "benchmarks" / "results" / "idm_presets.json"

@@ -21,16 +21,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vidact.datasets.actions import FrameSpec
-from vidact.datasets.recordings import Recording, find_recordings
-from vidact.datasets.resize import FrameResizer
-from vidact.datasets.video import decode_ticks
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.recordings.recording import Recording, find_recordings
+from vidact.datasets.video.resize import FrameResizer
+from vidact.datasets.video.ticks import decode_ticks
 from vidact.games.config import RecordDoomConfig
-from vidact.games.record import record_doom
-from vidact.idm.evaluate import label, truth_of
-from vidact.idm.metrics import Figures, Sums
-from vidact.idm.predict import Predictor
-from vidact.idm.recorder import enlarge_bar, squeeze
+from vidact.games.record_doom import record_doom
+from vidact.idm.eval_idm import label, truth_of
+from vidact.idm.labels.predict import Predictor
+from vidact.idm.play.capture import enlarge_bar, squeeze
+from vidact.idm.scores.metrics import Figures, Sums
 
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
 STATUS_BAR = 32 / 240  # of Doom's picture

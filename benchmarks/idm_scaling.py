@@ -38,19 +38,19 @@ from policy_labels import PolicyRunner
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.config import PRESETS as POLICIES
 from vidact.bc_policy.config import CloneConfig
-from vidact.bc_policy.policy import load_policy
-from vidact.datasets.actions import ActionSpec
+from vidact.bc_policy.policy.policy import load_policy
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
-from vidact.datasets.recordings import Recording, find_recordings
+from vidact.datasets.recordings.recording import Recording, find_recordings
 from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
-from vidact.idm.evaluate import Judged, judge, report, truth_of
-from vidact.idm.finish import label_windows
-from vidact.idm.fit_calibration import fit
-from vidact.idm.frame_cache import open_tracks
-from vidact.idm.metrics import Labelling, Sums
-from vidact.idm.shipped import load_idm
-from vidact.idm.train import enough, train_idm
+from vidact.idm.eval_idm import Judged, judge, report, truth_of
+from vidact.idm.fitting.finish import label_windows
+from vidact.idm.fitting.fit_calibration import fit
+from vidact.idm.labels.shipped import load_idm
+from vidact.idm.play.frame_cache import open_tracks
+from vidact.idm.scores.metrics import Labelling, Sums
+from vidact.idm.train_idm import enough, train_idm
 from vidact.progress import log
 
 matplotlib.use("Agg")

@@ -32,7 +32,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from vidact.idm.windows import WindowRunner
+from vidact.idm.labels.windows import WindowRunner
 
 WINDOW, STRIDE = 128, 64
 WAYS = ("disjoint", "overlapped", "ours", "ours_bf16")
@@ -103,9 +103,9 @@ def ours(
     weights: dict[str, torch.Tensor], sizes: dict[str, int], dtype: torch.dtype
 ) -> Callable[[np.ndarray, int], tuple[float, int]]:
     """The imported network behind the product's window runner."""
-    from vidact.datasets.actions import ActionSpec
-    from vidact.idm.import_vpt import convert, read_model
-    from vidact.idm.model import InverseDynamicsModel
+    from vidact.datasets.actions.spec import ActionSpec
+    from vidact.idm.import_vpt_idm import convert, read_model
+    from vidact.idm.network.model import InverseDynamicsModel
     from vidact.tests.idm import published
 
     spec = ActionSpec.load("minecraft")

@@ -27,10 +27,11 @@ from statistics import median
 
 import av
 from beam_overhead import gameplay, make_checkpoint
-from vidact.datasets.clips import encode_video
+from vidact.datasets.shards.clip import encode_video
+from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.plan import make_plan
-from vidact.pipeline.settings import ONE_THREAD, WorkerSettings
+from vidact.pipeline.planning.plan import make_plan
+from vidact.pipeline.running.identity import WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "label_growth.json"
 MEMORY_RESULT = RESULT.with_name("label_memory.json")
@@ -64,7 +65,7 @@ def label(folder: Path, idm: str, minutes: float) -> dict[str, float]:
         run.mkdir()
         (run / "settings.json").write_text(WorkerSettings.of(config, run).to_json())
         before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-        command = [sys.executable, "-m", "vidact.pipeline.driver", str(run), "1", "local"]
+        command = [sys.executable, "-m", "vidact.pipeline.running.driver", str(run), "1", "local"]
         with open(run / "driver.log", "wb") as log:
             process = subprocess.Popen(
                 command,

@@ -92,8 +92,8 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
     import httpx
     from vidact.labeling_tool.config import ServeConfig
     from vidact.labeling_tool.context import Context
-    from vidact.labeling_tool.models import ApiToken, User
-    from vidact.labeling_tool.passwords import new_token, token_hash
+    from vidact.labeling_tool.people.passwords import new_token, token_hash
+    from vidact.labeling_tool.store.models import ApiToken, User
 
     from tests.labeling_tool.running import Server
 

@@ -100,10 +100,10 @@ def run_apart(name: str, data: Path) -> Any:
 
 def make_data(data: Path, seconds: int) -> float:
     """Four recordings and the dataset packed from them; returns the recordings' rate in Mbit/s."""
+    from vidact.datasets.actions.devices import DeviceState
     from vidact.datasets.config import PackConfig
-    from vidact.datasets.devices import DeviceState
     from vidact.datasets.pack import pack
-    from vidact.datasets.recordings import RecordingWriter
+    from vidact.datasets.recordings.recording import RecordingWriter
 
     encoder = {"preset": "medium", "crf": "23", "g": "250"}
     for number in range(RECORDINGS):
@@ -167,8 +167,8 @@ def decode_recordings(data: Path) -> Callable[[], int]:
 
 def resize_recordings(data: Path) -> Callable[[], int]:
     """Decode and resize to 128x128, by the decoder that all of vidact uses; no labels, no batches."""
-    from vidact.datasets.actions import ActionSpec
-    from vidact.datasets.video import decode_ticks
+    from vidact.datasets.actions.spec import ActionSpec
+    from vidact.datasets.video.ticks import decode_ticks
 
     spec = ActionSpec.load("minecraft")
 
@@ -179,8 +179,8 @@ def resize_recordings(data: Path) -> Callable[[], int]:
 
 
 def recording_loader(data: Path) -> Any:
-    from vidact.datasets.actions import ActionSpec
-    from vidact.datasets.recording_loader import RecordingLoader
+    from vidact.datasets.actions.spec import ActionSpec
+    from vidact.datasets.loading.recordings import RecordingLoader
 
     spec = ActionSpec.load("minecraft")
     return RecordingLoader([str(data / "play")], spec, batch_size=BATCH, threads=THREADS, drop_last=False)
@@ -188,7 +188,7 @@ def recording_loader(data: Path) -> Any:
 
 def load_recordings(data: Path) -> Callable[[], int]:
     """Our loader straight from recordings; opening and probing them counts."""
-    import vidact.datasets.recording_loader  # noqa: F401 - before the clock starts
+    import vidact.datasets.loading.recordings  # noqa: F401 - before the clock starts
 
     return lambda: sum(frames_of(batch) for batch in recording_loader(data))
 
@@ -203,8 +203,8 @@ def load_vpt_style(data: Path) -> Callable[[], int]:
 
 def decode_shards(data: Path) -> Callable[[], int]:
     """Decode alone: videos that lie in memory, each to an array of its own, as a batch needs them."""
-    from vidact.datasets.clips import decode_video
-    from vidact.datasets.samples import iter_samples
+    from vidact.datasets.shards.clip import decode_video
+    from vidact.datasets.shards.samples import iter_samples
 
     videos = [m["mp4"] for path in sorted((data / "set/shards").glob("*.tar")) for _, m in iter_samples(str(path))]
     return lambda: in_threads(lambda video: len(decode_video(video)), videos * PASSES)
@@ -213,7 +213,7 @@ def decode_shards(data: Path) -> Callable[[], int]:
 def load_shards(data: Path, order: str = "clips", passes: int = PASSES, frames: bool = True) -> Callable[[], int]:
     """Our loader from shards; the manifest is read before, as once in a training run."""
     import av  # noqa: F401 - the loader imports it when it decodes its first clip
-    from vidact.datasets.loader import ClipLoader
+    from vidact.datasets.loading.clips import ClipLoader
 
     loader = ClipLoader(
         [str(data / "set")], batch_size=BATCH, threads=THREADS, order=order, frames=frames, drop_last=False
@@ -232,7 +232,7 @@ def load_labels(data: Path) -> Callable[[], int]:
 
 
 def clip_loader(data: Path) -> Any:
-    from vidact.datasets.loader import ClipLoader
+    from vidact.datasets.loading.clips import ClipLoader
 
     return ClipLoader([str(data / "set")], batch_size=BATCH, threads=THREADS)
 

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vidact.bc_policy.policy import Policy
-from vidact.datasets.joint_actions import JointActions
-from vidact.idm.windows import WINDOW, Range, WindowLogits
+from vidact.bc_policy.policy.policy import Policy
+from vidact.datasets.actions.joint import JointActions
+from vidact.idm.labels.windows import WINDOW, Range, WindowLogits
 
 RAREST = 1e-6  # keeps the logarithms of what never happens finite
 

@@ -11,6 +11,30 @@ from ..errors import ConfigError
 from ..settings import several
 
 
+def require(ok: bool, name: str, value: object, allowed: str) -> None:
+    if not ok:
+        raise ConfigError(f"{name} is {value!r}, but must be {allowed}" if value != () else f"{name}: give {allowed}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderConfig:
+    """Limits of the child process that decodes strangers' bytes."""
+
+    child: bool = True
+    """Decode in a child process of the worker, so that a crash, a hang or bloat costs one segment."""
+    memory_gib: float = 4.0
+    """Address space of the child, GiB (the libraries alone map about 1)."""
+    max_pixels: int = 7680 * 4320
+    """Largest picture that is decoded, pixels."""
+    stall_s: float = 30.0
+    """Seconds without a new batch of frames after which the child is killed."""
+
+    def __post_init__(self) -> None:
+        require(self.memory_gib >= 1, "decoder.memory_gib", self.memory_gib, "at least 1")
+        require(self.max_pixels >= 1, "decoder.max_pixels", self.max_pixels, "at least 1")
+        require(self.stall_s > 0, "decoder.stall_s", self.stall_s, "above 0")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpecCheckConfig:
     """What an action spec loses on recorded play."""

@@ -25,14 +25,14 @@ import numpy as np
 from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
 from ..progress import Progress, log
-from .actions import FrameSpec
+from .actions.devices import DeviceState, parse_line
+from .actions.spec import FrameSpec
 from .config import ImportVPTConfig
-from .cursor import draw_cursor
-from .decoding import DamageError, decode_frames
-from .devices import DeviceState, parse_line
-from .recording_writer import RecordingWriter, copy_recording
-from .video import VideoProbe, probe
-from .vpt_lines import hotbar_slot, mend_lines
+from .recordings.cursor import draw_cursor
+from .recordings.vpt_lines import hotbar_slot, mend_lines
+from .recordings.writer import RecordingWriter, copy_recording
+from .video.frames import DamageError, decode_frames
+from .video.ticks import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
 LEAST_FRAMES = 64  # 3 s; less teaches nothing

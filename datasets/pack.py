@@ -18,9 +18,13 @@ import numpy as np
 from .. import storage
 from ..errors import DatasetError, RecordingError
 from ..progress import Progress, log
-from .actions import ActionSpec
-from .clips import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .commits import (
+from .actions.devices import TickActions
+from .actions.spec import ActionSpec
+from .config import PackConfig
+from .recordings.recording import Recording, find_recordings, spec_of
+from .recordings.stream import TickStream
+from .shards.clip import Clip, clip_key, clip_meta, clip_ranges, video_id
+from .shards.commits import (
     IDENTITY_FILE,
     PACKED,
     PLAN_FILE,
@@ -31,15 +35,11 @@ from .commits import (
     split_of_shard,
     tombstone,
 )
-from .config import PackConfig
-from .dataset_info import DatasetInfo
-from .devices import TickActions
-from .manifest import compact, removed_sources
-from .recordings import Recording, find_recordings, spec_of
-from .shards import ShardWriter
+from .shards.info import DatasetInfo
+from .shards.manifest import compact, removed_sources
+from .shards.splits import SPLITS, fractions_of, split_of
+from .shards.writer import ShardWriter
 from .spec_check import unmapped_inputs
-from .splits import SPLITS, fractions_of, split_of
-from .tick_stream import TickStream
 
 SHOWN_INPUTS = 8
 LABELLED = (IDENTITY_FILE, PLAN_FILE)  # of a dataset that `label` or `relabel` makes

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from .actions import ActionSpec
+from .actions.joint import JointActions
+from .actions.spec import ActionSpec
 from .config import SpecCheckConfig
-from .joint_actions import JointActions
-from .recordings import Recording, find_recordings, spec_of
+from .recordings.recording import Recording, find_recordings, spec_of
 
 
 @dataclass(frozen=True, slots=True)

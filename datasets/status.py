@@ -8,10 +8,10 @@ from typing import Any
 
 from .. import storage
 from ..errors import DatasetError
-from .commits import DATASET_JSON, PLAN_FILE, iter_commits, lost_shards
 from .config import StatusConfig
-from .manifest import read_dataset_json
-from .parquet_tables import parse_parquet
+from .shards.commits import DATASET_JSON, PLAN_FILE, iter_commits, lost_shards
+from .shards.manifest import read_dataset_json
+from .shards.parquet import parse_parquet
 
 
 def run_status(config: StatusConfig) -> int:
@@ -110,6 +110,6 @@ def _planned(dataset_uri: str) -> set[str] | None:
 
 
 def _tick_hz(tables: dict[str, Any] | None) -> float | None:
-    from .actions import ActionSpec
+    from .actions.spec import ActionSpec
 
     return float(ActionSpec.from_dict(tables["spec"]).tick_hz) if tables else None

@@ -18,13 +18,13 @@ import pyarrow.compute as pc
 
 from .. import storage
 from ..progress import Progress
-from .actions import ActionSpec
-from .commits import CommitRecord, DeadLetter, committed_shards, read_commit, shard_uri
+from .actions.spec import ActionSpec
 from .config import VerifyConfig
-from .leaks import leaks
-from .manifest import read_dataset_json, read_dead_letters, read_manifest
-from .parquet_tables import group_rows, open_parquet, sort_rows
-from .shard_checks import shard_problems
+from .shards.commits import CommitRecord, DeadLetter, committed_shards, read_commit, shard_uri
+from .shards.leaks import leaks
+from .shards.manifest import read_dataset_json, read_dead_letters, read_manifest
+from .shards.parquet import group_rows, open_parquet, sort_rows
+from .shards.shard_checks import shard_problems
 
 LETTER_COLUMNS = [field.name for field in fields(DeadLetter)]
 SHOWN_PROBLEMS = 100  # of a broken dataset; the count says how many there are

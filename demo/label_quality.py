@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets.actions import ActionSpec
-from ..datasets.clips import Clip, decode_clip
-from ..datasets.manifest import read_dataset_json, read_manifest
-from ..datasets.recordings import Recording, find_recordings
-from ..datasets.samples import read_sample
+from ..datasets.actions.spec import ActionSpec
+from ..datasets.recordings.recording import Recording, find_recordings
+from ..datasets.shards.clip import Clip, decode_clip
+from ..datasets.shards.manifest import read_dataset_json, read_manifest
+from ..datasets.shards.samples import read_sample
 from ..errors import DatasetError
-from ..idm.metrics import Figures, Labelling, Sums, Truth, bootstrap_weights, confidence_curves, interval, plain
+from ..idm.scores.metrics import Figures, Labelling, Sums, Truth, bootstrap_weights, confidence_curves, interval, plain
 from ..progress import Progress
 from .filmstrip import Strip
 

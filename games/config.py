@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from ..errors import ConfigError
-from .doom_maps import parse_maps
+from .doom.maps import parse_maps
 
 FRAME_SIZES = ((160, 120), (320, 240), (400, 300), (640, 400), (640, 480), (800, 600), (1280, 720))
 

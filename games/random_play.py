@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..datasets.actions import ActionSpec
-from ..datasets.joint_actions import JointActions
+from ..datasets.actions.joint import JointActions
+from ..datasets.actions.spec import ActionSpec
 from ..errors import ConfigError
 
 STYLES = ("human", "uniform")

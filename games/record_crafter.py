@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import MissingDependencyError
 from .config import RecordCrafterConfig
-from .record_missing import Wanted, equal_parts, record_missing
+from .recorder import Wanted, equal_parts, record_missing
 
 FRAMES_PER_MINUTE = 600
 REPORT_FRAMES = 100
@@ -61,9 +61,9 @@ def _record_item(item: tuple[Stretch, Path]) -> Iterator[int]:
 
 def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
     """Make one recording; yields the number of frames written since the last yield."""
-    from ..datasets.recordings import DeviceState, RecordingWriter
-    from .crafter import SIZE, TICKS_PER_SECOND, CrafterGame
-    from .crafter_player import CrafterPlayer
+    from ..datasets.recordings.recording import DeviceState, RecordingWriter
+    from .crafter.game import SIZE, TICKS_PER_SECOND, CrafterGame
+    from .crafter.player import CrafterPlayer
 
     world = zlib.crc32(f"crafter/{stretch.seed}/{stretch.number}".encode())
     game, player = CrafterGame(world), CrafterPlayer(world)
@@ -93,7 +93,7 @@ def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
 
 def stretch_meta(stretch: Stretch) -> dict[str, object]:
     """What a recording says about itself."""
-    from .crafter_player import PLAYER_VERSION
+    from .crafter.player import PLAYER_VERSION
 
     return {
         "game": "crafter",

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..datasets.actions import ActionSpec
+from ..datasets.actions.spec import ActionSpec
 from ..errors import ConfigError
 
 GAME_SECONDS = 60.0
@@ -55,13 +55,13 @@ class Task:
 
 
 def _doom(task: Task, seed: int, spec: ActionSpec) -> GameEnv:
-    from .doom_tasks import DoomEnv
+    from .doom.task import DoomEnv
 
     return DoomEnv(task, seed, spec)
 
 
 def _crafter(task: Task, seed: int, spec: ActionSpec) -> GameEnv:
-    from .crafter_tasks import CrafterEnv
+    from .crafter.task import CrafterEnv
 
     return CrafterEnv(task, seed, spec)
 

@@ -16,8 +16,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.status import HTTP_200_OK, HTTP_404_NOT_FOUND
 
 from .context import STATIC, Context
+from .people.protection import Protection
 from .problems import Problem
-from .protection import Protection
 from .routes import auth, exports, live, projects, uploads, users, work
 
 THREADS = 40  # requests worked on at once; saving waits for the disk, not for the processor

@@ -13,11 +13,11 @@ from sqlalchemy.exc import OperationalError
 
 from ..errors import ConfigError
 from .config import MIB, ServeConfig
-from .database import Database, sqlite_engine_url
-from .operations import OperationLog
+from .store.database import Database, sqlite_engine_url
+from .work.operations import OperationLog
 
 if TYPE_CHECKING:
-    from .bundles import BundleStore
+    from .store.bundles import BundleStore
 
 STATIC = Path(__file__).parent / "static"
 
@@ -37,7 +37,7 @@ class Context:
     @classmethod
     def open(cls, config: ServeConfig) -> Context:
         """Make the folder, open and migrate the database."""
-        from .bundles import BundleStore
+        from .store.bundles import BundleStore
 
         folder = Path(config.data).resolve()
         for part in ("pictures", "uploads", "exports"):

@@ -7,8 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from .. import storage
-from ..datasets.actions import ActionSpec
-from ..datasets.commits import DATASET_JSON
+from ..datasets.actions.spec import ActionSpec
+from ..datasets.shards.commits import DATASET_JSON
 from ..errors import ConfigError, MissingDependencyError, VidactError
 from ..progress import log
 from .config import ServeConfig
@@ -89,7 +89,7 @@ def _listen(config: ServeConfig) -> socket.socket:
 def _is_new(context: Context) -> bool:
     from sqlalchemy import func, select
 
-    from .models import User
+    from .store.models import User
 
     with context.database.read() as session:
         return session.execute(select(func.count()).select_from(User)).scalar_one() == 0

@@ -20,8 +20,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from ..datasets.actions import ActionSpec
-from ..datasets.commits import DATASET_JSON
+from ..datasets.actions.spec import ActionSpec
+from ..datasets.shards.commits import DATASET_JSON
 from ..errors import CheckpointError, ConfigError
 
 MODEL_FILE = "model.safetensors"

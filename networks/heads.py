@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..datasets.actions import ActionSpec
-from ..datasets.joint_actions import JointActions
+from ..datasets.actions.joint import JointActions
+from ..datasets.actions.spec import ActionSpec
 from .trunk import scale_rows_
 
 

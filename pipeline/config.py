@@ -7,17 +7,13 @@ from typing import Annotated
 
 import tyro
 
+from ..datasets.config import DecoderConfig, require
 from ..errors import ConfigError
 from ..settings import several
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
 CLIP_TICKS = 128  # ticks of a full clip; segments are multiples of it, so that only a stretch's last clip is short
 LEAST_CLIP_TICKS = 32  # ticks: anything shorter is too short to train on and is dropped, counted as `short`
-
-
-def _require(ok: bool, name: str, value: object, allowed: str) -> None:
-    if not ok:
-        raise ConfigError(f"{name} is {value!r}, but must be {allowed}" if value != () else f"{name}: give {allowed}")
 
 
 def _refuse_dask(runner: str) -> None:
@@ -35,7 +31,7 @@ def share_of(text: str) -> float:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         share = -1.0
-    _require(0 <= share <= 1, "previews", text, "a share such as 5% or 0.05")
+    require(0 <= share <= 1, "previews", text, "a share such as 5% or 0.05")
     return share
 
 
@@ -61,13 +57,13 @@ class LayoutConfig:
 
     def __post_init__(self) -> None:
         ok = self.segment_ticks >= 256 and self.segment_ticks % CLIP_TICKS == 0
-        _require(ok, "layout.segment_ticks", self.segment_ticks, f"a multiple of {CLIP_TICKS}, at least 256")
-        _require(self.shard_ticks >= self.segment_ticks, "layout.shard_ticks", self.shard_ticks, ">= segment_ticks")
-        _require(self.min_shards >= 1, "layout.min_shards", self.min_shards, "at least 1")
+        require(ok, "layout.segment_ticks", self.segment_ticks, f"a multiple of {CLIP_TICKS}, at least 256")
+        require(self.shard_ticks >= self.segment_ticks, "layout.shard_ticks", self.shard_ticks, ">= segment_ticks")
+        require(self.min_shards >= 1, "layout.min_shards", self.min_shards, "at least 1")
         for name in ("val_fraction", "test_fraction"):
-            _require(0 <= getattr(self, name) <= 1, f"layout.{name}", getattr(self, name), "within 0..1")
+            require(0 <= getattr(self, name) <= 1, f"layout.{name}", getattr(self, name), "within 0..1")
         both = self.val_fraction + self.test_fraction
-        _require(both <= 1, "layout.val_fraction + layout.test_fraction", both, "at most 1")
+        require(both <= 1, "layout.val_fraction + layout.test_fraction", both, "at most 1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,31 +88,12 @@ class FilterConfig:
     """A tick is black when 99 % of its values are below this level of 255."""
 
     def __post_init__(self) -> None:
-        _require(0 <= self.cut_difference <= 255, "filter.cut_difference", self.cut_difference, "within 0..255")
-        _require(0 <= self.cut_histogram <= 1, "filter.cut_histogram", self.cut_histogram, "within 0..1")
-        _require(0 <= self.cut_likeness <= 100, "filter.cut_likeness", self.cut_likeness, "within 0..100")
-        _require(0 <= self.frozen_difference <= 255, "filter.frozen_difference", self.frozen_difference, "0..255")
-        _require(2 <= self.frozen_ticks <= 1024, "filter.frozen_ticks", self.frozen_ticks, "within 2..1024")
-        _require(0 <= self.black_level <= 255, "filter.black_level", self.black_level, "within 0..255")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecoderConfig:
-    """Limits of the child process that decodes strangers' bytes."""
-
-    child: bool = True
-    """Decode in a child process of the worker, so that a crash, a hang or bloat costs one segment."""
-    memory_gib: float = 4.0
-    """Address space of the child, GiB (the libraries alone map about 1)."""
-    max_pixels: int = 7680 * 4320
-    """Largest picture that is decoded, pixels."""
-    stall_s: float = 30.0
-    """Seconds without a new batch of frames after which the child is killed."""
-
-    def __post_init__(self) -> None:
-        _require(self.memory_gib >= 1, "decoder.memory_gib", self.memory_gib, "at least 1")
-        _require(self.max_pixels >= 1, "decoder.max_pixels", self.max_pixels, "at least 1")
-        _require(self.stall_s > 0, "decoder.stall_s", self.stall_s, "above 0")
+        require(0 <= self.cut_difference <= 255, "filter.cut_difference", self.cut_difference, "within 0..255")
+        require(0 <= self.cut_histogram <= 1, "filter.cut_histogram", self.cut_histogram, "within 0..1")
+        require(0 <= self.cut_likeness <= 100, "filter.cut_likeness", self.cut_likeness, "within 0..100")
+        require(0 <= self.frozen_difference <= 255, "filter.frozen_difference", self.frozen_difference, "0..255")
+        require(2 <= self.frozen_ticks <= 1024, "filter.frozen_ticks", self.frozen_ticks, "within 2..1024")
+        require(0 <= self.black_level <= 255, "filter.black_level", self.black_level, "within 0..255")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,8 +120,8 @@ class PlanConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
     def __post_init__(self) -> None:
-        _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
-        _require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
+        require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
         _refuse_dask(self.runner)
 
 
@@ -176,10 +153,10 @@ class EngineConfig:
     """Verify what is new at the end."""
 
     def __post_init__(self) -> None:
-        _require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
-        _require(self.stall_s > 0, "stall_s", self.stall_s, "above 0")
-        _require(self.max_restarts >= 0, "max_restarts", self.max_restarts, "0 or more")
-        _require(0 <= self.metrics_port < 65536, "metrics_port", self.metrics_port, "a port, or 0")
+        require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
+        require(self.stall_s > 0, "stall_s", self.stall_s, "above 0")
+        require(self.max_restarts >= 0, "max_restarts", self.max_restarts, "0 or more")
+        require(0 <= self.metrics_port < 65536, "metrics_port", self.metrics_port, "a port, or 0")
         _refuse_dask(self.runner)
 
 
@@ -216,9 +193,9 @@ class LabelConfig(EngineConfig):
 
     def __post_init__(self) -> None:
         EngineConfig.__post_init__(self)  # `super()` does not work in dataclasses with slots
-        _require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
         share_of(self.previews)
-        _require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
+        require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,4 +231,4 @@ class RemoveConfig:
     """URI of a source, its content hash, or the beginning of one (8 digits at least); several by repeating it."""
 
     def __post_init__(self) -> None:
-        _require(len(self.source) > 0, "source", self.source, "at least one URI or content hash")
+        require(len(self.source) > 0, "source", self.source, "at least one URI or content hash")

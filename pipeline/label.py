@@ -1,285 +1,163 @@
-"""Label one shard: decode ► filter ► predict ► write ► commit.
-
-The same shard gives the same bytes wherever and however often it is labelled. A worker holds one segment's frames,
-the model, and the encoder, never a video.
-"""
+"""`vidact label`: plan what is new, label it under a supervisor, compact the tables, verify."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-import numpy as np
+from .. import storage
+from ..datasets.shards.commits import commit_uri, committed_shards, forget_lost, read_commits
+from ..datasets.shards.manifest import DEAD_LETTERS, DatasetInfo, compact, read_dead_letters
+from ..errors import CheckFailed, Interrupted
+from ..progress import log
+from ..storage_failures import interrupted_by_storage
+from .config import LabelConfig, share_of
+from .labelling.previews import keep_previews
+from .labelling.source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
+from .planning.plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_letters
+from .planning.probe import SourceRecord
+from .run_folder import RunFolder
+from .running.identity import WorkerSettings, environment, identity, require_identity, write_identity
+from .running.job import run_shards, sweep, verify_shards, worker_count
+from .running.tracker import Tracker
 
-from ..datasets.actions import ActionSpec
-from ..datasets.clips import Clip, clip_key, clip_meta, clip_ranges
-from ..datasets.commits import DeadLetter, is_committed
-from ..datasets.shards import ShardWriter
-from ..errors import VideoError
-from .config import FilterConfig
-from .decode import CHILD_LOST, Decoder, TickReader
-from .filter import StaticFilter, Verdicts
-from .layout import Segment
-from .probe import fingerprint, local_copy
-from .source_statistics import degrees_for_record, total_degrees
-
-if TYPE_CHECKING:  # torch is for workers; the driver does without
-    from ..idm.predict import Predictor
-
-BATCH_TICKS = 64  # frames handed to the model at a time: one stride of its windows
-COMMITTING = -1  # instead of a segment's position
+SHOWN_UNREADABLE = 5
 
 
-class SourceMissingError(Exception):
-    """A planned source is gone or has other content now: its shard waits, and the job goes on with the others."""
+@interrupted_by_storage()
+def run_label(config: LabelConfig) -> int:
+    """Label all sources that are not labelled yet.
 
+    Returns:
+        0 when every shard of the plan has its record; dead letters are no failure.
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardTask:
-    """A shard to be labelled."""
-
-    shard: str
-    split: str
-    segments: tuple[Segment, ...] = ()
-    quarantined: tuple[int, ...] = ()
-    """Segments that killed their worker twice: they go to the dead letters unread."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardOptions:
-    """What the bytes of a shard depend on, besides the video and the model."""
-
-    dataset: str
-    filter: FilterConfig = field(default_factory=FilterConfig)
-    chroma: str = "420"
-    drop_missing: bool = False
-
-
-@dataclass(slots=True)
-class ShardOutcome:
-    """What came of a shard."""
-
-    shard: str
-    status: str
-    """`labelled`, `was_done` (it had its record) or `waiting` (a source is missing)."""
-    detail: str = ""
-    ticks: int = 0
-
-
-class ShardLabeller:
-    """Labels shards, one after another, with one model and one decoder.
-
-    Args:
-        alive: called with the segment's position whenever work has gone on; a watchdog looks at it.
-        spool: a local folder for unfinished shards; None for beside the dataset, which must be local.
-        downloads: a local folder for sources that lie elsewhere.
+    Raises:
+        VidactError: the user's mistake (exit 2); CheckFailed (1) where verification fails or, with `strict`, where
+            there are dead letters; Interrupted (75) where something is still to be done.
     """
+    from ..idm.labels.predict import spec_of
+    from ..idm.labels.shipped import load_idm
+    from ..training.precision import pick_device
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        decoder: Decoder,
-        options: ShardOptions,
-        *,
-        spool: Path | None = None,
-        downloads: Path | None = None,
-        alive: Callable[[int], None] = lambda segment: None,
-    ):
-        self.predictor, self.decoder, self.options = predictor, decoder, options
-        self.spec: ActionSpec = predictor.spec
-        self.filter = StaticFilter(options.filter)
-        self.spool, self.downloads, self.alive = spool, downloads, alive
-
-    def label(self, task: ShardTask) -> ShardOutcome:
-        """Label and commit a shard, unless it has its record already."""
-        if is_committed(self.options.dataset, task.shard):
-            return ShardOutcome(task.shard, "was_done")
-        spool = None if self.spool is None else str(self.spool)
-        with ShardWriter(
-            self.options.dataset, task.shard, self.spec, chroma=self.options.chroma, spool=spool
-        ) as writer:
-            turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
-            try:
-                for segments in _by_source(task.segments):
-                    turned[segments[0].source_sha256] = self._label_source(segments, task, writer)
-            except SourceMissingError as error:
-                return ShardOutcome(task.shard, "waiting", str(error))
-            self.alive(COMMITTING)
-            record = writer.commit(
-                {
-                    "planned_ticks": sum(segment.ticks for segment in task.segments),
-                    "degrees": degrees_for_record(turned),
-                }
-            )
-        return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
-
-    def _label_source(self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter) -> np.ndarray:
-        first = segments[0]
-        todo = []
-        for segment in segments:
-            if segment.segment in task.quarantined or COMMITTING in task.quarantined:
-                _dead(writer, segment, "label", "killed_worker", "its worker died twice in this segment")
-            else:
-                todo.append(segment)
-        turned = np.zeros(self.spec.num_axes)
-        if not todo:
-            return turned
-        with ExitStack() as stack:
-            try:
-                mark, _ = fingerprint(first.source_uri)
-                path = stack.enter_context(local_copy(first.source_uri, self.downloads))
-                self.alive(todo[0].segment)
-                found = self.decoder.probe(path, self.spec.tick_hz)
-                if found.sha256 != first.source_sha256:
-                    raise SourceMissingError(f"{first.source_uri} has changed since it was planned")
-            except (FileNotFoundError, SourceMissingError, VideoError) as error:
-                # It could be read when it was planned, so whatever it is now, it is not the file that was planned.
-                if isinstance(error, VideoError) and error.reason in CHILD_LOST:
-                    for segment in todo:
-                        _dead(writer, segment, "decode", error.reason, error.detail)
-                    return turned
-                if not self.options.drop_missing:
-                    raise SourceMissingError(f"{first.source_uri}: {error}") from error
-                reason = "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
-                for segment in todo:
-                    _dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
-                return turned
-            reader = TickReader(
-                self.decoder,
-                path,
-                frame=self.spec.frame,
-                tick_hz=self.spec.tick_hz,
-                end_tick=first.source_ticks,
-            )
-            stack.callback(reader.close)
-            for segment in todo:
-                self.alive(segment.segment)
-                for clip in self._clips(segment, reader, writer):
-                    writer.add(clip)
-                    turned += total_degrees(clip.camera)
-                    self.alive(segment.segment)
-            if _gone(first.source_uri, mark):
-                raise SourceMissingError(f"{first.source_uri} changed while it was read")
-        return turned
-
-    def _clips(self, segment: Segment, reader: TickReader, writer: ShardWriter) -> Iterator[Clip]:
-        keep = (segment.start_tick, segment.end_tick)
-        whole = (0, segment.source_ticks)
-        low, high = self.predictor.frame_range(keep, whole)
-        low, high = max(0, low - self.filter.context), min(segment.source_ticks, high + self.filter.context)
-        frames, pts_ns, error = reader.read(low, high)
-        if error is not None and low + len(frames) <= keep[0] and low < keep[0]:
-            low = keep[0]  # the damage lies before this segment: do without the halo there
-            frames, pts_ns, error = reader.read(low, high)
-        good_end = low + len(frames)
-        if error is not None and good_end < keep[1]:
-            damaged = max(good_end, keep[0])
-            _dead(writer, segment, "decode", error.reason, error.detail, start_tick=damaged)
-            keep = (keep[0], damaged)
-        if keep[0] >= keep[1]:
-            return
-        verdicts = self.filter.judge(frames, low)
-        for reason, count in verdicts.drops(*keep).items():
-            writer.drop(reason, count)
-        ticks = SegmentTicks(start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts)
-        for stretch in verdicts.stretches():
-            kept = max(keep[0], stretch.start), min(keep[1], stretch.end)
-            if kept[0] >= kept[1]:
-                continue
-            ranges = clip_ranges(*kept)
-            if not ranges:
-                writer.drop("short", kept[1] - kept[0])
-                continue
-            labels = self._predict(ticks, (stretch.start, stretch.end), kept)
-            for start, end in ranges:
-                own = {name: values[start - kept[0] : end - kept[0]] for name, values in labels.items()}
-                yield self._clip(segment, start, end, ticks, own)
-
-    def _predict(self, ticks: SegmentTicks, stretch: tuple[int, int], keep: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Labels of the ticks `keep`, by name; each array has one row a tick."""
-        start, end = self.predictor.frame_range(keep, stretch)
-        batches = (ticks.frames[ticks.at(a, min(a + BATCH_TICKS, end))] for a in range(start, end, BATCH_TICKS))
-        parts = list(self.predictor.predict(batches, start=start, stretch=stretch, keep=keep))
-        names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
-        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-
-    def _clip(self, segment: Segment, start: int, end: int, ticks: SegmentTicks, labels: dict[str, np.ndarray]) -> Clip:
-        shown = ticks.at(start, end)
-        return Clip(
-            key=clip_key(segment.source_sha256, start),
-            frames=ticks.frames[shown],
-            buttons=labels["buttons"].astype(np.uint8),
-            buttons_prob=labels["buttons_prob"].astype(np.float16),
-            camera=labels["camera"].astype(np.float32),
-            camera_prob=labels["camera_prob"].astype(np.float16),
-            confidence=labels["confidence"].astype(np.float16),
-            valid=np.ones(end - start, bool),
-            meta=clip_meta(
-                source_uri=segment.source_uri,
-                source_sha256=segment.source_sha256,
-                episode_id=segment.episode_id,
-                start_tick=start,
-                pts_ns=ticks.pts_ns[shown],
-                spec_sha256=self.spec.sha256,
-                split=segment.split,
-                idm_sha256=self.predictor.sha256,
-                group=segment.group or None,
-                licence=segment.licence,
-                begins_scene=start == 0 or bool(ticks.verdicts.cuts[shown.start]),
-                mean_change=round(float(ticks.verdicts.differences[shown].mean()), 4),
-            ),
-        )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SegmentTicks:
-    """The decoded ticks of a segment and its halo, as far as they are good."""
-
-    start: int
-    frames: np.ndarray
-    """uint8 [n, H, W, 3]: tick `start` first."""
-    pts_ns: np.ndarray
-    """int64 [n]."""
-    verdicts: Verdicts
-
-    def at(self, start: int, end: int) -> slice:
-        """Where ticks `[start, end)` lie in the arrays."""
-        return slice(start - self.start, end - self.start)
-
-
-def _dead(
-    writer: ShardWriter, segment: Segment, stage: str, reason: str, detail: str, *, start_tick: int | None = None
-) -> None:
-    """Note that a segment, from `start_tick` on, gave no labels."""
-    writer.dead_letter(
-        DeadLetter(
-            source_uri=segment.source_uri,
-            source_sha256=segment.source_sha256,
-            start_tick=segment.start_tick if start_tick is None else start_tick,
-            end_tick=segment.end_tick,
-            stage=stage,
-            reason=reason,
-            detail=detail,
-        )
-    )
-
-
-def _by_source(segments: tuple[Segment, ...]) -> Iterator[tuple[Segment, ...]]:
-    group: list[Segment] = []
-    for segment in segments:
-        if group and group[0].source_sha256 != segment.source_sha256:
-            yield tuple(group)
-            group = []
-        group.append(segment)
-    if group:
-        yield tuple(group)
-
-
-def _gone(uri: str, mark: str) -> bool:
+    if config.runner == "local":
+        pick_device(config.device)  # now rather than in each worker
+    checkpoint = load_idm(config.idm)
+    spec = spec_of(checkpoint)
+    run = RunFolder.of(config.out)
+    settings = WorkerSettings.of(config, run.path if config.runner == "local" else None)
+    workers = worker_count(config)
+    run.lock()
+    finished = False
     try:
-        return fingerprint(uri)[0] != mark
-    except OSError:
-        return True
+        ours = identity(settings, idm_sha256=checkpoint.sha256, spec_sha256=spec.sha256)
+        environments = require_identity(
+            config.out,
+            ours,
+            environment(config.device),
+            allow_other_environment=config.allow_other_environment,
+        )
+        plan = make_plan(
+            config.sources,
+            config.out,
+            tick_hz=spec.tick_hz,
+            layout=config.layout,
+            workers=workers,
+            decoder=config.decoder,
+            runner=config.runner,
+            beam_options=config.beam_options,
+        )
+        log(describe(plan))
+        write_identity(config.out, run, ours, environments)
+        if config.retry_quarantined:
+            forget_quarantined(config.out)
+            run.forgive()
+        sweep(config.out)
+        forget_lost(config.out)
+        new = missing(config.out, plan)
+        if new:
+            label_shards(config, settings, run, plan)
+        sweep(config.out)
+        if left := missing(config.out, plan):
+            raise Interrupted(_what_is_missing(left, run.waits()))
+        finished = True
+    finally:
+        run.release(done=finished)
+    removed = sorted(record.sha256 for record in plan.sources if record.status == "removed")
+    info = DatasetInfo(
+        name=config.out.rstrip("/").rsplit("/", 1)[-1],
+        spec=spec,
+        description="Gameplay video, labelled with actions by an inverse dynamics model.",
+        license=licence_of(plan),
+        idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
+        options=_options(config) | ({"removed": removed} if removed else {}),
+        environment={"environments": environments},
+        dead_letters=plan_dead_letters(plan),
+        duplicates=duplicates(plan),
+    )
+    content = compact(config.out, info)
+    log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours of labelled play.")
+    unreadable = [letter for letter in plan_dead_letters(plan) if letter.start_tick is None and letter.source_uri]
+    dead = content["counts"]["dead_letters"]
+    dead_reasons = ", ".join(f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items())
+    if dead:
+        log(f"{dead:,} dead letters ({dead_reasons}): {storage.join(config.out, DEAD_LETTERS)} names them.")
+        for letter in unreadable[:SHOWN_UNREADABLE]:
+            log(f"  {letter.source_uri}: {letter.reason}: {letter.detail}")
+        if len(unreadable) > SHOWN_UNREADABLE:
+            log(f"  … and {len(unreadable) - SHOWN_UNREADABLE:,} more sources")
+    for twin in twins_of_damaged(plan, read_dead_letters(config.out).to_pylist()):
+        log(f"{twin.detail} is damaged; {twin.uri} looks the same and was left out: it may be whole")
+    rows = source_statistics(read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec))
+    write_source_statistics(config.out, rows, spec)
+    for line in flagged_lines(rows):
+        log(line)
+    if share := share_of(config.previews):
+        keep_previews(config.out, share, config.decoder)
+    if config.verify and new:
+        verify_shards(config.out, new, threads=workers)
+    if config.strict and dead:
+        raise CheckFailed(f"{config.out}: {dead:,} dead letters ({dead_reasons}); see its table")
+    return 0
+
+
+def label_shards(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: Plan) -> None:
+    """Label the shards of a plan that have no record yet."""
+    run_shards(config, settings, run, Tracker.of_plan(config.out, plan))
+
+
+def missing(dataset: str, plan: Plan) -> list[str]:
+    """The shards of the plan that have no record."""
+    done = set(committed_shards(dataset))
+    return [shard for shard in plan.shards if shard not in done]
+
+
+def _what_is_missing(shards: list[str], waits: dict[str, str]) -> str:
+    reasons = sorted({waits[shard] for shard in shards if shard in waits})
+    count = f"{len(shards)} shards are still to be done ({', '.join(shards[:5])}{' …' if len(shards) > 5 else ''})"
+    if not reasons:
+        return f"{count}; run again"
+    listed = "\n".join(f"  {reason}" for reason in reasons[:20])
+    return f"{count}.\n{listed}\nPut the sources back and run again, or let them go with --drop-missing."
+
+
+def twins_of_damaged(plan: Plan, dead_letters: Sequence[Mapping[str, Any]]) -> list[SourceRecord]:
+    """Sources that were left out because they look like one of which a part turned out to be lost."""
+    damaged = {letter["source_uri"] for letter in dead_letters if letter["start_tick"] is not None}
+    return [record for record in plan.sources if record.status == "near_duplicate" and record.detail in damaged]
+
+
+def forget_quarantined(dataset: str) -> list[str]:
+    """Take back the records of shards with quarantined segments, so that they are tried again; returns their names."""
+    forgotten = []
+    for record in read_commits(dataset):
+        if any(letter.reason == "killed_worker" for letter in record.dead_letters):
+            storage.remove(commit_uri(dataset, record.shard))
+            forgotten.append(record.shard)
+    return forgotten
+
+
+def _options(config: LabelConfig) -> dict[str, Any]:
+    """The settings for dataset.json: those that say how it was made, not how this run went."""
+    names = ("layout", "filter", "chroma", "drop_missing")
+    return {name: value for name, value in asdict(config).items() if name in names}

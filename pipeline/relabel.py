@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import storage
-from ..datasets.clips import Clip, decode_arrays, decode_video, encode_arrays, encode_json
-from ..datasets.commits import (
+from ..datasets.shards.clip import Clip, decode_arrays, decode_video, encode_arrays, encode_json
+from ..datasets.shards.commits import (
     PLAN_FILE,
     DeadLetter,
     forget_lost,
@@ -25,7 +25,7 @@ from ..datasets.commits import (
     read_commits,
     require_own_folder,
 )
-from ..datasets.manifest import (
+from ..datasets.shards.manifest import (
     DatasetInfo,
     compact,
     dataset_spec,
@@ -34,28 +34,28 @@ from ..datasets.manifest import (
     read_manifest,
     removed_sources,
 )
-from ..datasets.samples import read_sample
-from ..datasets.shards import ShardWriter
+from ..datasets.shards.samples import read_sample
+from ..datasets.shards.writer import ShardWriter
 from ..errors import ConfigError, DatasetError, Interrupted
 from ..progress import log
+from ..storage_failures import interrupted_by_storage
 from .config import RelabelConfig
-from .execution import run_shards, sweep, verify_shards, worker_count
-from .label import BATCH_TICKS, COMMITTING, ShardOutcome, ShardTask
-from .plan import SOURCES_FILE
-from .runfolder import RunFolder
-from .settings import WorkerSettings, environment, require_identity, write_identity
-from .source_statistics import (
+from .labelling.labeller import BATCH_TICKS, COMMITTING, ShardOutcome, ShardTask
+from .labelling.source_statistics import (
     Reference,
     degrees_for_record,
     source_statistics,
     total_degrees,
     write_source_statistics,
 )
-from ..storage_failures import interrupted_by_storage
-from .tracker import Tracker
+from .planning.plan import SOURCES_FILE
+from .run_folder import RunFolder
+from .running.identity import WorkerSettings, environment, require_identity, write_identity
+from .running.job import run_shards, sweep, verify_shards, worker_count
+from .running.tracker import Tracker
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
-    from ..idm.predict import Predictor
+    from ..idm.labels.predict import Predictor
 
 CLIPS_AT_ONCE = 8  # of 128 ticks: what is held in memory is what a segment holds when it is labelled
 HORIZON = 1 << 40  # ticks: further than any neighbour
@@ -227,8 +227,8 @@ def run_relabel(config: RelabelConfig) -> int:
         SpecMismatchError: the model's action spec is not the dataset's.
         DatasetError: the dataset is not finished, or `out` was begun otherwise.
     """
-    from ..idm.predict import spec_of
-    from ..idm.shipped import load_idm
+    from ..idm.labels.predict import spec_of
+    from ..idm.labels.shipped import load_idm
     from ..training.precision import pick_device
 
     if _same_place(config.dataset, config.out):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import storage
-from ..datasets.clips import decode_clip, video_id
-from ..datasets.commits import (
+from ..datasets.shards.clip import decode_clip, video_id
+from ..datasets.shards.commits import (
     PROBES_FOLDER,
     CommitRecord,
     committed_shards,
@@ -25,18 +25,25 @@ from ..datasets.commits import (
     tombstone,
     write_commit,
 )
-from ..datasets.manifest import DatasetInfo, compact, dataset_spec, note_removed, read_dataset_json, read_manifest
-from ..datasets.samples import iter_samples
-from ..datasets.shards import ShardWriter
+from ..datasets.shards.manifest import (
+    DatasetInfo,
+    compact,
+    dataset_spec,
+    note_removed,
+    read_dataset_json,
+    read_manifest,
+)
+from ..datasets.shards.samples import iter_samples
+from ..datasets.shards.writer import ShardWriter
 from ..errors import ConfigError, DatasetError
 from ..progress import Progress, log
-from .config import RemoveConfig
-from .execution import sweep
-from .plan import Plan, duplicates, licence_of, plan_dead_letters, read_plan, removed_record, write_plan
-from .previews import PREVIEWS
-from .runfolder import RunFolder
-from .source_statistics import FILE, Reference, source_statistics, write_source_statistics
 from ..storage_failures import interrupted_by_storage
+from .config import RemoveConfig
+from .labelling.previews import PREVIEWS
+from .labelling.source_statistics import FILE, Reference, source_statistics, write_source_statistics
+from .planning.plan import Plan, duplicates, licence_of, plan_dead_letters, read_plan, removed_record, write_plan
+from .run_folder import RunFolder
+from .running.job import sweep
 
 LEAST_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 

@@ -84,7 +84,7 @@ def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path
     subprocess.run(command, check=True, capture_output=True)
     code = (
         "import sys, vidact, vidact.cli\n"
-        "from vidact.datasets.actions import ActionSpec\n"
+        "from vidact.datasets.actions.spec import ActionSpec\n"
         "print(vidact.__file__, *(ActionSpec.load(name).name for name in ('doom', 'crafter', 'minecraft')))\n"
         "sys.argv = ['vidact', '--help']\n"
         "vidact.cli.main()\n"

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.actions import ActionSpec
-from ...datasets.devices import DeviceState, device_state_of
-from ...datasets.recordings import RecordingWriter
+from ...datasets.actions.devices import DeviceState, device_state_of
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.recordings.recording import RecordingWriter
 from ..context import Context
-from ..models import Project
-from ..rendering import frames_of, recipe_of
+from ..pictures.rendering import frames_of, recipe_of
+from ..store.models import Project
 from .submissions import Submission
 
 

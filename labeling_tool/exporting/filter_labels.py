@@ -13,10 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ..bundles import unpack
 from ..context import Context
-from ..models import Project
-from ..rendering import recipe_of, render
+from ..pictures.rendering import recipe_of, render
+from ..store.bundles import unpack
+from ..store.models import Project
 from .submissions import Submission
 
 SCHEMA = pa.schema(

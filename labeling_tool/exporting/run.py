@@ -13,8 +13,8 @@ from typing import Any
 from ...errors import VidactError
 from ...progress import log
 from ..context import Context
-from ..models import Export, Project
 from ..problems import Problem
+from ..store.models import Export, Project
 from .contractor import export_recordings
 from .filter_labels import export_filter_labels
 from .submissions import submissions

@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
 from ..context import Context
-from ..documents import ActionDocument, CleanDocument, replay_actions, replay_clean
-from ..models import Assignment, Operation, Source, Task, User
-from ..operations import operations_of
-from ..predictions import Predictions
+from ..store.models import Assignment, Operation, Source, Task, User
+from ..work.documents import ActionDocument, CleanDocument, replay_actions, replay_clean
+from ..work.operations import operations_of
+from ..work.predictions import Predictions
 
 
 @dataclass(slots=True)

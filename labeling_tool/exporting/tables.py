@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ...datasets.actions import ActionSpec
-from ..models import Project
-from ..operations import operation_json
+from ...datasets.actions.spec import ActionSpec
+from ..store.models import Project
+from ..work.operations import operation_json
 from .submissions import Submission
 
 LINEAGE = [

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ...datasets.actions import ActionSpec
-from ...datasets.clips import Clip, decode_clip, encode_arrays, encode_json
-from ...datasets.commits import DeadLetter, read_commits
-from ...datasets.dataset_info import DatasetInfo
-from ...datasets.manifest import (
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.shards.clip import Clip, decode_clip, encode_arrays, encode_json
+from ...datasets.shards.commits import DeadLetter, read_commits
+from ...datasets.shards.info import DatasetInfo
+from ...datasets.shards.manifest import (
     compact,
     dataset_spec,
     manifest_hash,
@@ -25,11 +25,11 @@ from ...datasets.manifest import (
     read_dead_letters,
     read_manifest,
 )
-from ...datasets.samples import read_sample
-from ...datasets.shards import ShardWriter
+from ...datasets.shards.samples import read_sample
+from ...datasets.shards.writer import ShardWriter
 from ...errors import DatasetError
-from ..documents import ActionDocument
-from ..models import Project
+from ..store.models import Project
+from ..work.documents import ActionDocument
 from .submissions import Submission
 
 

@@ -9,14 +9,14 @@ import numpy as np
 from sqlalchemy import select
 
 from ... import storage
-from ...datasets.clips import decode_clip
-from ...datasets.manifest import dataset_spec, read_manifest
-from ...datasets.samples import read_sample
+from ...datasets.shards.clip import decode_clip
+from ...datasets.shards.manifest import dataset_spec, read_manifest
+from ...datasets.shards.samples import read_sample
 from ...errors import DatasetError
 from ...progress import Progress
 from ..context import Context
-from ..models import Task
-from ..predictions import Predictions
+from ..store.models import Task
+from ..work.predictions import Predictions
 from .task_rows import add_task, get_project, get_source
 
 ROW = ("key", "shard", "offset_bytes", "size_bytes", "sample_crc32")  # what finds a clip again

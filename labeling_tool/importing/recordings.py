@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ...datasets.actions import ActionSpec
-from ...datasets.clips import clip_ranges
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.shards.clip import clip_ranges
 from ...errors import ConfigError, RecordingError, VideoError
 from ...progress import Progress, log
 from ..context import Context
-from ..limited import read_recording_limited
-from ..models import Project
-from ..predictions import Predictions
+from ..pictures.sandbox import read_recording_limited
+from ..store.models import Project
+from ..work.predictions import Predictions
 from .task_rows import add_task, get_project, get_source
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..models import Project, Source, Task
-from ..project_settings import settings_of
+from ..store.models import Project, Source, Task
+from ..work.project_settings import settings_of
 
 PRACTICE_PLACES = 1_000_000  # everybody gets every practice task
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from ...errors import ConfigError, VideoError
 from ...progress import Progress, log
 from ..context import Context
-from ..limited import probe_limited
-from ..models import Project
+from ..pictures.sandbox import probe_limited
+from ..store.models import Project
 from .task_rows import add_task, get_project, get_source
 
 BATCH_FRAMES = 64  # four pages of the 4x4 grid

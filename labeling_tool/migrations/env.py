@@ -1,7 +1,7 @@
 """Alembic's entry: runs on the connection that `database.py` hands over."""
 
 from alembic import context
-from vidact.labeling_tool.models import Base
+from vidact.labeling_tool.store.models import Base
 
 connection = context.config.attributes["connection"]
 # SQLite cannot alter tables in place; batches copy them.

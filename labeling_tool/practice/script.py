@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.actions import ActionSpec
-from ..predictions import Predictions
+from ...datasets.actions.spec import ActionSpec
+from ..work.predictions import Predictions
 from .maze import HEIGHT, WIDTH, Camera, draw
 
 WALK = 0.055  # cells a tick

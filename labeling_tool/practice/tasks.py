@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from ...datasets.actions import ActionSpec
-from ...datasets.devices import DeviceState, device_state_of
-from ...datasets.recordings import RecordingWriter
-from ...datasets.video import probe
+from ...datasets.actions.devices import DeviceState, device_state_of
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.recordings.recording import RecordingWriter
+from ...datasets.video.ticks import probe
 from ...storage import sha256_file
 from ..context import Context
-from ..documents import ActionDocument, CleanDocument
 from ..importing.task_rows import PRACTICE_PLACES, add_task, get_project, get_source
 from ..importing.videos import add_video
-from ..models import Project, Task
+from ..store.models import Project, Task
+from ..work.documents import ActionDocument, CleanDocument
 from .maze import HEIGHT, WIDTH
 from .script import action_lesson, clean_lesson
 

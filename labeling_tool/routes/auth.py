@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from sqlalchemy import func, select
 
-from ..access import COOKIE, Anybody, ContextOf, address_of, end_all_sessions, end_session, start_session
-from ..audit import note
 from ..context import Context
-from ..models import User, WebSession, now_ms
-from ..operation_kinds import Strict
-from ..passwords import LEAST_LENGTH, MOST_LENGTH, hash_password, verify_password
+from ..people.access import COOKIE, Anybody, ContextOf, address_of, end_all_sessions, end_session, start_session
+from ..people.passwords import LEAST_LENGTH, MOST_LENGTH, hash_password, verify_password
+from ..people.throttle import forgive, note_failure, require_not_throttled
 from ..problems import Problem
-from ..throttle import forgive, note_failure, require_not_throttled
+from ..store.audit import note
+from ..store.models import User, WebSession, now_ms
+from ..work.operation_kinds import Strict
 
 router = APIRouter(prefix="/api", tags=["people"])
 
@@ -59,7 +59,7 @@ def state(request: Request, context: ContextOf) -> dict[str, Any]:
         empty = session.execute(select(func.count()).select_from(User)).scalar_one() == 0
     if empty:
         return {"setup": True, "code_needed": bool(context.setup_code), "person": None}
-    from ..access import identify
+    from ..people.access import identify
 
     try:
         person = identify(request)

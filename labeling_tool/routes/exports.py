@@ -9,12 +9,12 @@ from fastapi import APIRouter, Path
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
-from ..access import ContextOf, Staff
-from ..audit import note
 from ..exporting.run import archive, folder_of, start_export
-from ..models import Export, Project
-from ..operation_kinds import Strict
+from ..people.access import ContextOf, Staff
 from ..problems import Problem, not_found
+from ..store.audit import note
+from ..store.models import Export, Project
+from ..work.operation_kinds import Strict
 
 router = APIRouter(prefix="/api", tags=["export"])
 

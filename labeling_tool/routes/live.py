@@ -9,11 +9,11 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
-from ..access import Person, context_of, identify, may_see
 from ..context import Context
-from ..models import Member, Project
+from ..people.access import Person, context_of, identify, may_see
 from ..problems import Problem
-from ..progress_numbers import progress_of
+from ..store.models import Member, Project
+from ..work.progress import progress_of
 
 router = APIRouter()
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Path, Query
 from pydantic import Field
 from sqlalchemy import delete, func, select, update
 
-from ...datasets.actions import ActionSpec
+from ...datasets.actions.spec import ActionSpec
 from ...errors import SpecError
-from ..access import Admin, Anybody, ContextOf, Staff, may_see
-from ..audit import note
-from ..models import FINISHED, Assignment, Member, Project, Source, Task, User
-from ..operation_kinds import Strict
+from ..people.access import Admin, Anybody, ContextOf, Staff, may_see
 from ..problems import Problem, not_found
-from ..progress_numbers import people_of, progress_of
-from ..project_settings import ProjectSettings, settings_of
+from ..store.audit import note
+from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..work.operation_kinds import Strict
+from ..work.progress import people_of, progress_of
+from ..work.project_settings import ProjectSettings, settings_of
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 

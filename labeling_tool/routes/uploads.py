@@ -19,15 +19,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from ...errors import RecordingError, VideoError
-from ..access import STAFF, ContextOf, Person, require_role
-from ..audit import note
 from ..context import Context
 from ..importing.recordings import add_recording
 from ..importing.videos import add_video
-from ..models import Member, Project
-from ..operation_kinds import Strict
+from ..people.access import STAFF, ContextOf, Person, require_role
 from ..problems import Problem, not_found
-from ..project_settings import settings_of
+from ..store.audit import note
+from ..store.models import Member, Project
+from ..work.operation_kinds import Strict
+from ..work.project_settings import settings_of
 
 router = APIRouter(prefix="/api", tags=["import"])
 

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Path
 from pydantic import Field
 from sqlalchemy import func, select
 
-from ..access import Admin, Anybody, ContextOf, end_all_sessions
-from ..audit import note
-from ..models import ApiToken, AuditEntry, User, now_ms
-from ..operation_kinds import Strict
-from ..passwords import hash_password, new_token, token_hash
+from ..people.access import Admin, Anybody, ContextOf, end_all_sessions
+from ..people.passwords import hash_password, new_token, token_hash
 from ..problems import Problem, not_found
+from ..store.audit import note
+from ..store.models import ApiToken, AuditEntry, User, now_ms
+from ..work.operation_kinds import Strict
 from .auth import Name, Password, clean_name
 
 router = APIRouter(prefix="/api", tags=["people"])

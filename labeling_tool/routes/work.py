@@ -10,21 +10,22 @@ from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
 
-from ...datasets.actions import ActionSpec
+from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
-from .. import rendering, work_queue
-from ..access import STAFF, ContextOf, Labeller, Person, Staff, may_see
-from ..audit import note
-from ..bundles import BundleStore
 from ..context import Context
-from ..documents import replay_actions, replay_clean
-from ..models import FINISHED, Assignment, Member, Project, Source, Task, User
-from ..operation_kinds import Batch, Strict
-from ..operations import operation_json, operations_of
+from ..people.access import STAFF, ContextOf, Labeller, Person, Staff, may_see
+from ..pictures import rendering
 from ..practice.tasks import score_actions, score_clean
-from ..predictions import Predictions
 from ..problems import Problem, not_found
-from ..project_settings import settings_of
+from ..store.audit import note
+from ..store.bundles import BundleStore
+from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..work import queue as work_queue
+from ..work.documents import replay_actions, replay_clean
+from ..work.operation_kinds import Batch, Strict
+from ..work.operations import operation_json, operations_of
+from ..work.predictions import Predictions
+from ..work.project_settings import settings_of
 
 router = APIRouter(prefix="/api", tags=["work"])
 

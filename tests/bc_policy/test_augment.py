@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from vidact.bc_policy.augment import Augmentation
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.batches import Batch
+from vidact.bc_policy.cloning.augment import Augmentation
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.loading.batch import Batch
 from vidact.errors import ConfigError
 
 SPEC = ActionSpec.load("doom")

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import torch
 from vidact.bc_policy.clone import clone, is_finished, run_identity
-from vidact.bc_policy.cloner import Cloner
+from vidact.bc_policy.cloning.cloner import Cloner
+from vidact.bc_policy.cloning.imitation import TargetMaker, Targets, imitation_loss
 from vidact.bc_policy.config import CloneConfig, PolicyConfig
-from vidact.bc_policy.imitation import TargetMaker, Targets, imitation_loss
-from vidact.bc_policy.policy import Policy, load_policy, policy_checkpoint_config
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.batches import Batch
+from vidact.bc_policy.policy.policy import Policy, load_policy, policy_checkpoint_config
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.loading.batch import Batch
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.networks.checkpoints import save_checkpoint
 from vidact.networks.heads import JointHead, JointLogits

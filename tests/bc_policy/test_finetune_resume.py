@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.actors import ActorProcesses
 from vidact.bc_policy.config import PolicyConfig
-from vidact.bc_policy.policy import Policy
-from vidact.bc_policy.rollout import Actor, joined
-from vidact.datasets.actions import ActionSpec
+from vidact.bc_policy.policy.policy import Policy
+from vidact.bc_policy.rl.actors import ActorProcesses
+from vidact.bc_policy.rl.rollout import Actor, joined
+from vidact.datasets.actions.spec import ActionSpec
 
 from .toy_env import TOY_NETWORK, TOY_SPEC, Recall
 
@@ -22,11 +22,11 @@ import json, os, signal, sys
 import torch
 sys.path.insert(0, sys.argv[1])
 from toy_env import TOY_NETWORK, TOY_SPEC, Recall
-from vidact.bc_policy.actors import LocalActors
+from vidact.bc_policy.rl.actors import LocalActors
 from vidact.bc_policy.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.finetune import run_finetuning
-from vidact.bc_policy.policy import Policy
-from vidact.bc_policy.rollout import Actor
+from vidact.bc_policy.policy.policy import Policy
+from vidact.bc_policy.rl.rollout import Actor
 
 class Killed(LocalActors):
     def collect(self, weights, ticks):

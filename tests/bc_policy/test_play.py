@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from vidact.bc_policy.config import PlayConfig, PolicyConfig
-from vidact.bc_policy.overlay import ActionOverlay
 from vidact.bc_policy.play import play, play_worker
-from vidact.bc_policy.policy import Policy, policy_checkpoint_config
-from vidact.bc_policy.scores import interval_words, mean_interval
-from vidact.bc_policy.workers import Worker, WorkerError, working
-from vidact.datasets.actions import ActionSpec
+from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
+from vidact.bc_policy.rl.workers import Worker, WorkerError, working
+from vidact.bc_policy.scoring.overlay import ActionOverlay
+from vidact.bc_policy.scoring.scores import interval_words, mean_interval
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
 from vidact.networks.checkpoints import save_checkpoint
 

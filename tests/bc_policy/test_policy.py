@@ -7,7 +7,7 @@ import pytest
 import torch
 from vidact.bc_policy.config import PRESETS, PlayConfig
 from vidact.bc_policy.play import play
-from vidact.bc_policy.policy import (
+from vidact.bc_policy.policy.policy import (
     Policy,
     PreviousAction,
     ValueHead,
@@ -16,8 +16,8 @@ from vidact.bc_policy.policy import (
     policy_checkpoint_config,
     previous_actions,
 )
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.joint_actions import JointActions
+from vidact.datasets.actions.joint import JointActions
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, SpecMismatchError, VidactError
 from vidact.networks.checkpoints import save_checkpoint
 

@@ -5,11 +5,11 @@ import copy
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.actors import LocalActors
 from vidact.bc_policy.config import FinetuneConfig, PPOConfig
-from vidact.bc_policy.policy import Policy
-from vidact.bc_policy.ppo import PPO, generalised_advantages
-from vidact.bc_policy.rollout import Actor
+from vidact.bc_policy.policy.policy import Policy
+from vidact.bc_policy.rl.actors import LocalActors
+from vidact.bc_policy.rl.ppo import PPO, generalised_advantages
+from vidact.bc_policy.rl.rollout import Actor
 from vidact.errors import ConfigError
 
 from .toy_env import TOY_NETWORK, TOY_SPEC, Bandit, Endless, Recall

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import Clip, clip_key, clip_meta
-from vidact.datasets.dataset_info import DatasetInfo
-from vidact.datasets.manifest import compact
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.manifest import compact
+from vidact.datasets.shards.writer import ShardWriter
 
 DATA_SPEC = ActionSpec.from_dict(
     {

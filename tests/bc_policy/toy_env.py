@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from vidact.bc_policy.config import PolicyConfig
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 
 TOY_SPEC = ActionSpec.from_dict(
     {

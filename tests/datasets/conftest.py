@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import Clip, clip_key, clip_meta, clip_ranges
-from vidact.datasets.dataset_info import DatasetInfo
-from vidact.datasets.manifest import compact
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.manifest import compact
+from vidact.datasets.shards.writer import ShardWriter
 
 TOY_SPEC = {
     "name": "toy",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import SpecError, SpecMismatchError
 
 TOY: dict[str, Any] = {

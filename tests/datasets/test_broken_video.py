@@ -13,8 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from vidact.datasets.actions import FrameSpec
-from vidact.datasets.video import TickFrames, decode_ticks, num_ticks, probe
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.video.ticks import TickFrames, decode_ticks, num_ticks, probe
 from vidact.errors import VideoError
 
 from .corpus import Video, draw_code, make, read_code

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact import storage
-from vidact.datasets.commits import committed_shards, shard_uri
-from vidact.datasets.loader import ClipLoader
-from vidact.datasets.manifest import read_dataset_json, read_manifest
-from vidact.datasets.sample_reader import BlockReader
-from vidact.datasets.shard_cache import ShardCache
-from vidact.datasets.shared_store import Shared
+from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.loading.reader import BlockReader
+from vidact.datasets.loading.shard_cache import ShardCache
+from vidact.datasets.loading.shared_store import Shared
+from vidact.datasets.shards.commits import committed_shards, shard_uri
+from vidact.datasets.shards.manifest import read_dataset_json, read_manifest
 from vidact.datasets.status import dataset_status
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, ShardError

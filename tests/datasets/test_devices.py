@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.devices import DeviceState, actions_of, device_state_of, read_device_states
+from vidact.datasets.actions.devices import DeviceState, actions_of, device_state_of, read_device_states
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import RecordingError
 
 DOOM = ActionSpec.load("doom")

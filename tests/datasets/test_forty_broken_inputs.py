@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.video import probe
+from vidact.datasets.video.ticks import probe
 from vidact.errors import VideoError
 
 from .corpus import Video, make
@@ -20,7 +20,7 @@ CUT_REASONS = ("empty", "not_a_video", "no_frames", "no_video_stream", "damaged"
 NAMES = {"spaces": "a b  c.mp4", "quotes": 'it\'s "x".mp4', "Unicode": "späße 游戏 🎮.mp4", "newline": "a\nb.mp4"}
 WHOLE = Result(FRAMES, [], "", None)
 NOT_AS_ROOT = (
-    "import os, sys; from vidact.datasets.video import probe; from vidact.errors import VideoError\n"
+    "import os, sys; from vidact.datasets.video.ticks import probe; from vidact.errors import VideoError\n"
     "os.chdir(sys.argv[1]); os.setuid(65534)\n"
     "try: probe('locked.mp4')\n"
     "except VideoError as error: print(error.reason)"

@@ -10,12 +10,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec, FrameSpec
+from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.config import ImportVPTConfig
-from vidact.datasets.cursor import draw_cursor
 from vidact.datasets.import_vpt import list_segments, run
-from vidact.datasets.recordings import find_recordings
-from vidact.datasets.resize import FrameResizer
+from vidact.datasets.recordings.cursor import draw_cursor
+from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.video.resize import FrameResizer
 from vidact.errors import ConfigError
 
 from .corpus import Video, constant, make, read_code

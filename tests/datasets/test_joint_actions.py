@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.joint_actions import JointActions
+from vidact.datasets.actions.joint import JointActions
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import SpecError
 
 MINECRAFT = JointActions(ActionSpec.load("minecraft"))

@@ -12,16 +12,16 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from vidact import storage
-from vidact.datasets.devices import DeviceState
-from vidact.datasets.recordings import RecordingWriter
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.recordings.recording import RecordingWriter
 
 STEPS = 40  # 7 epochs; far more than a killed trainer comes in its time
 TRAINER = """
 import hashlib, json, sys, time
 from vidact import storage
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.loader import ClipLoader
-from vidact.datasets.recording_loader import RecordingLoader
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.loading.recordings import RecordingLoader
 
 data, order, state, log, rank, world_size, threads, steps, pause = sys.argv[1:]
 settings = dict(batch_size=4, ticks=32, seed=2, rank=int(rank), world_size=int(world_size), threads=int(threads),

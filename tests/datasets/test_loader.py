@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact import storage
-from vidact.datasets.commits import shard_uri
-from vidact.datasets.loader import ClipLoader
+from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.shards.commits import shard_uri
 from vidact.errors import ConfigError, DatasetError, ShardError, SpecMismatchError
 
 
@@ -190,10 +190,10 @@ def test_mixing_by_weight(tmp_path, toy_dataset, dataset):
 
 
 def test_specs_must_agree(tmp_path, dataset, toy_spec, toy_clip):
-    from vidact.datasets.actions import ActionSpec
-    from vidact.datasets.dataset_info import DatasetInfo
-    from vidact.datasets.manifest import compact
-    from vidact.datasets.shards import ShardWriter
+    from vidact.datasets.actions.spec import ActionSpec
+    from vidact.datasets.shards.info import DatasetInfo
+    from vidact.datasets.shards.manifest import compact
+    from vidact.datasets.shards.writer import ShardWriter
 
     spec = ActionSpec.from_dict(toy_spec.to_dict() | {"tick_hz": "10"})
     clip = toy_clip(1, 0, 64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.datasets.loader_order import (
+from vidact.datasets.loading.order import (
     EMPTY,
     Items,
     clips_order,

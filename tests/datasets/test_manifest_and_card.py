@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from vidact.datasets.card import bar, histogram
-from vidact.datasets.commits import DeadLetter, tombstone
 from vidact.datasets.config import InspectConfig, StatusConfig
-from vidact.datasets.dataset_info import DatasetInfo
-from vidact.datasets.inspection import choose_clip, run_inspect
-from vidact.datasets.manifest import compact, dataset_spec, read_dataset_json, read_dead_letters, read_manifest
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.inspect import choose_clip, run_inspect
+from vidact.datasets.shards.card import bar, histogram
+from vidact.datasets.shards.commits import DeadLetter, tombstone
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.manifest import compact, dataset_spec, read_dataset_json, read_dead_letters, read_manifest
+from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.status import dataset_status, run_status
 from vidact.errors import DatasetError, SpecMismatchError
 

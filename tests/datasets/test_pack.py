@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact import storage
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import decode_clip
-from vidact.datasets.commits import commit_uri, committed_shards, shard_uri
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import PackConfig
-from vidact.datasets.devices import DeviceState
-from vidact.datasets.manifest import read_dataset_json, read_manifest
 from vidact.datasets.pack import pack
-from vidact.datasets.recordings import Recording, RecordingWriter
-from vidact.datasets.samples import read_sample
+from vidact.datasets.recordings.recording import Recording, RecordingWriter
+from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.commits import commit_uri, committed_shards, shard_uri
+from vidact.datasets.shards.manifest import read_dataset_json, read_manifest
+from vidact.datasets.shards.samples import read_sample
 from vidact.datasets.status import dataset_status
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, DatasetError, RecordingError

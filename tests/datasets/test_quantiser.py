@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.datasets.quantiser import MuLaw
+from vidact.datasets.actions.quantiser import MuLaw
 from vidact.errors import SpecError
 
 VPT = MuLaw(max_deg=10, bins=11, mu=10)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import Clip, clip_key, clip_meta
-from vidact.datasets.dataset_info import DatasetInfo
-from vidact.datasets.loader import ClipLoader
-from vidact.datasets.manifest import compact
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.manifest import compact
+from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.verify import verify
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "dataset.md"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.devices import DeviceState
-from vidact.datasets.recording_loader import RecordingLoader
-from vidact.datasets.recordings import Recording, RecordingWriter
-from vidact.datasets.tick_stream import TickStream
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.loading.recordings import RecordingLoader
+from vidact.datasets.recordings.recording import Recording, RecordingWriter
+from vidact.datasets.recordings.stream import TickStream
 from vidact.errors import ConfigError, DatasetError, RecordingError
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import DeviceState, Recording, RecordingWriter, find_recordings, spec_of
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import DeviceState, Recording, RecordingWriter, find_recordings, spec_of
 from vidact.errors import ConfigError, RecordingError, VideoError
 
 from .corpus import draw_code, read_code

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from vidact.datasets.actions import FrameSpec
-from vidact.datasets.orientation import Orientation
-from vidact.datasets.resize import FrameResizer
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.video.orientation import Orientation
+from vidact.datasets.video.resize import FrameResizer
 
 VPT, AREA = FrameSpec(128, 128, "vpt"), FrameSpec(128, 128, "area")
 

@@ -8,8 +8,8 @@ import tarfile
 import numpy as np
 import pytest
 from vidact import storage
-from vidact.datasets.clips import decode_clip, encode_clip
-from vidact.datasets.commits import (
+from vidact.datasets.shards.clip import decode_clip, encode_clip
+from vidact.datasets.shards.commits import (
     CommitRecord,
     DeadLetter,
     committed_shards,
@@ -17,8 +17,8 @@ from vidact.datasets.commits import (
     read_commit,
     shard_uri,
 )
-from vidact.datasets.samples import iter_samples, read_sample
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.shards.samples import iter_samples, read_sample
+from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import DatasetError, ShardError
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import SpecCheckConfig
-from vidact.datasets.recordings import DeviceState, Recording, RecordingWriter
+from vidact.datasets.recordings.recording import DeviceState, Recording, RecordingWriter
 from vidact.datasets.spec_check import check_spec, render, run
 from vidact.errors import ConfigError
 

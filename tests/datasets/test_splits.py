@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from vidact.datasets.splits import split_of
+from vidact.datasets.shards.splits import split_of
 from vidact.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.datasets.tick_timing import NS, count_ticks, frame_slots, tick_times_ns
+from vidact.datasets.video.timing import NS, count_ticks, frame_slots, tick_times_ns
 
 rates = st.builds(Fraction, st.integers(1, 240_000), st.sampled_from([1, 2, 1000, 1001]))
 

@@ -9,16 +9,16 @@ import re
 import pyarrow as pa
 import pytest
 from vidact import storage
-from vidact.datasets.clips import encode_clip
-from vidact.datasets.commits import DeadLetter, commit_uri, read_commit, shard_uri, write_commit
 from vidact.datasets.config import VerifyConfig
-from vidact.datasets.dataset_info import DatasetInfo
-from vidact.datasets.leaks import leaks
-from vidact.datasets.loader import ClipLoader
-from vidact.datasets.manifest import compact, read_dataset_json
-from vidact.datasets.parquet_tables import parquet_bytes
-from vidact.datasets.shard_checks import sample_problems
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.shards.clip import encode_clip
+from vidact.datasets.shards.commits import DeadLetter, commit_uri, read_commit, shard_uri, write_commit
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.leaks import leaks
+from vidact.datasets.shards.manifest import compact, read_dataset_json
+from vidact.datasets.shards.parquet import parquet_bytes
+from vidact.datasets.shards.shard_checks import sample_problems
+from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.verify import run_verify, verify
 from vidact.errors import DatasetError
 

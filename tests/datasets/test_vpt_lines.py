@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.devices import actions_of
-from vidact.datasets.vpt_lines import mend_lines
+from vidact.datasets.actions.devices import actions_of
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.vpt_lines import mend_lines
 
 SPEC = ActionSpec.load("minecraft")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
-from vidact.datasets.recordings import DeviceState, RecordingWriter
-from vidact.demo.chain import LABELLED_MAPS, UNLABELLED_MAPS, hide_truth
+from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
+from vidact.demo.demo import LABELLED_MAPS, UNLABELLED_MAPS, hide_truth
 from vidact.demo.label_quality import label_quality, labelled_strips
 from vidact.errors import DatasetError
-from vidact.games.doom_maps import TEST_MAPS, VALIDATION_MAPS
+from vidact.games.doom.maps import TEST_MAPS, VALIDATION_MAPS
 
 FRAMES = 160  # at 35 frames/s: 80 ticks
 DOOM = "doom"

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError
 from vidact.games.config import RecordCrafterConfig
-from vidact.games.crafter import KEYS, SIZE, VIEW, CrafterGame, CrafterView
-from vidact.games.crafter_memory import MapMemory
-from vidact.games.crafter_player import CrafterPlayer
-from vidact.games.crafter_skill import play_episode
+from vidact.games.crafter.game import KEYS, SIZE, VIEW, CrafterGame, CrafterView
+from vidact.games.crafter.memory import MapMemory
+from vidact.games.crafter.player import CrafterPlayer
+from vidact.games.crafter.skill import play_episode
 from vidact.games.record_crafter import lay_out, record_crafter
 from vidact.games.tasks import make_env
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.devices import DeviceState
+from vidact.datasets.actions.devices import DeviceState
 from vidact.errors import ConfigError
-from vidact.games.doom import DEGREES_PER_PIXEL, DoomGame
-from vidact.games.doom_maps import ALL_MAPS, TEST_MAPS, TRAIN_MAPS, VALIDATION_MAPS, parse_maps, wad_of
-from vidact.games.exploring import turn_between
-from vidact.games.navigation import WalkGrid
-from vidact.games.player import DoomPlayer
-from vidact.games.wad import Wad
+from vidact.games.doom.exploring import turn_between
+from vidact.games.doom.game import DEGREES_PER_PIXEL, DoomGame
+from vidact.games.doom.maps import ALL_MAPS, TEST_MAPS, TRAIN_MAPS, VALIDATION_MAPS, parse_maps, wad_of
+from vidact.games.doom.navigation import WalkGrid
+from vidact.games.doom.player import DoomPlayer
+from vidact.games.doom.wad import Wad
 
 from .conftest import need_vizdoom
 
@@ -80,8 +80,9 @@ def test_the_engine_leaves_no_settings_behind(tmp_path: Path, monkeypatch: pytes
 def test_the_engine_dies_with_a_killed_process() -> None:
     if shutil.which("setpriv") is None:
         pytest.skip("setpriv (util-linux) is not installed")
-    code = "from vidact.games.doom import DoomGame; import time; g = DoomGame('E1M1', 7654321); print('up', flush=True)"
-    process = subprocess.Popen([sys.executable, "-c", code + "; time.sleep(60)"], stdout=subprocess.PIPE, text=True)
+    code = "import time; from vidact.games.doom.game import DoomGame; g = DoomGame('E1M1', 7654321)"
+    code += "; print('up', flush=True); time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "up\n"
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.devices import DeviceState
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError, MissingDependencyError, RecordingError
-from vidact.games import demo_engine
 from vidact.games.config import RecordFreedoomDemosConfig
-from vidact.games.demo_engine import DemoTic
-from vidact.games.freedoom_demos import device_state, find_demos, is_labelled, read_demo, record_freedoom_demos
-from vidact.games.obeyed import Obedience
-from vidact.games.tracks import read_track
+from vidact.games.doom import demo_engine
+from vidact.games.doom.demo_engine import DemoTic
+from vidact.games.doom.obeyed import Obedience
+from vidact.games.doom.tracks import read_track
+from vidact.games.record_freedoom_demos import device_state, find_demos, is_labelled, read_demo, record_freedoom_demos
 
 from .conftest import need_vizdoom
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.games.doom import DEGREES_PER_PIXEL
-from vidact.games.keyboard import HOLD, KeyboardHand
-from vidact.games.mouse import MouseHand
+from vidact.games.doom.game import DEGREES_PER_PIXEL
+from vidact.games.doom.keyboard import HOLD, KeyboardHand
+from vidact.games.doom.mouse import MouseHand
 
 
 def run_out(hand: MouseHand, tics: int = 120) -> np.ndarray:

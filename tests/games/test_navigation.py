@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.games.navigation import CELL, WalkGrid
-from vidact.games.wad import Wad
+from vidact.games.doom.navigation import CELL, WalkGrid
+from vidact.games.doom.wad import Wad
 
 from .conftest import map_lumps, write_wad
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vidact.games.obeyed import REACTION_TICS, Obedience
+from vidact.games.doom.obeyed import REACTION_TICS, Obedience
 
 
 class Pose(NamedTuple):

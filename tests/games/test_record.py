@@ -8,12 +8,12 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError, RecordingError
 from vidact.games.config import RecordDoomConfig
-from vidact.games.record import lay_out, record_doom
-from vidact.games.tracks import read_track
+from vidact.games.doom.tracks import read_track
+from vidact.games.record_doom import lay_out, record_doom
 from vidact.games.workers import record_in_processes
 
 from .conftest import need_vizdoom

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
-from vidact.games.doom_maps import TEST_MAPS, VALIDATION_MAPS
+from vidact.games.doom.maps import TEST_MAPS, VALIDATION_MAPS
 from vidact.games.random_play import DOOM_HABITS, RandomPlay
 from vidact.games.tasks import TASKS, make_env
 

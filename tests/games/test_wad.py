@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.games.wad import Wad, WadError
+from vidact.games.doom.wad import Wad, WadError
 
 from .conftest import map_lumps, write_wad
 

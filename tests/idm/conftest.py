@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import DeviceState, RecordingWriter
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
 from vidact.idm.config import IDMConfig, MotionConfig
 
 SIZE = 64

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
-from vidact.idm.augment import ClipDraw, Mirror, augment_picture, draw
 from vidact.idm.config import AugmentConfig
-from vidact.idm.motion import MotionFrontEnd
-from vidact.idm.view import CylinderView
+from vidact.idm.network.augment import ClipDraw, Mirror, augment_picture, draw
+from vidact.idm.network.motion import MotionFrontEnd
+from vidact.idm.network.view import CylinderView
 
 from .conftest import MICRO, SIZE, wall
 

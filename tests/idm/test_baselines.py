@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.idm.baselines import LinearModel, RatesSampler, always_released, copy_last, difference_features
-from vidact.idm.metrics import Truth
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.idm.scores.baselines import LinearModel, RatesSampler, always_released, copy_last, difference_features
+from vidact.idm.scores.metrics import Truth
 
 from .conftest import toy_play
 
@@ -32,7 +32,7 @@ def test_linear_model_learns_what_is_linear(toy_spec: ActionSpec, monkeypatch: p
     buttons = np.stack([lamp, np.zeros(400), np.zeros(400)], axis=1).astype(np.uint8)
     truth = Truth(buttons=buttons, camera=dx[:, None].astype(np.float32), valid=np.ones(400, bool))
     model = LinearModel.fit([([pictures[:150], pictures[150:]], truth)])
-    monkeypatch.setattr("vidact.idm.baselines.THRESHOLD_TICKS", 150)
+    monkeypatch.setattr("vidact.idm.scores.baselines.THRESHOLD_TICKS", 150)
     some = LinearModel.fit([([pictures], truth)])  # thresholds chosen on every fourth tick
     assert np.allclose(some.weights, model.weights)
     assert abs(some.thresholds[0] - model.thresholds[0]) < 0.2

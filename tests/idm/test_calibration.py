@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, RecordingError
-from vidact.idm.calibration import Calibration, local_mean, sigmoid, softmax
-from vidact.idm.fit_calibration import LabelledWindow, fit, fit_logistic
-from vidact.idm.windows import EDGE, STRIDE, WINDOW, WindowLogits
+from vidact.idm.fitting.fit_calibration import LabelledWindow, fit, fit_logistic
+from vidact.idm.labels.calibration import Calibration, local_mean, sigmoid, softmax
+from vidact.idm.labels.windows import EDGE, STRIDE, WINDOW, WindowLogits
 
 
 def toy_windows(spec: ActionSpec, count: int = 40, seed: int = 0) -> list[LabelledWindow]:
@@ -52,7 +52,7 @@ def test_fit_undoes_a_known_distortion(toy_spec: ActionSpec) -> None:
 
 
 def test_confidence_comes_true_on_other_play(toy_spec: ActionSpec) -> None:
-    from vidact.idm.fit_calibration import all_right
+    from vidact.idm.fitting.fit_calibration import all_right
 
     calibration = fit(toy_windows(toy_spec), toy_spec, np.ones(3))
     confidence, right = [], []

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import RecordingError
-from vidact.idm.augment import Mirror
-from vidact.idm.clips import ClipBatch, ClipSampler
 from vidact.idm.config import AugmentConfig
-from vidact.idm.frame_cache import Track, open_tracks
-from vidact.idm.inputs import InputPipeline, pooled_pictures
+from vidact.idm.network.augment import Mirror
+from vidact.idm.network.inputs import InputPipeline, pooled_pictures
+from vidact.idm.play.clips import ClipBatch, ClipSampler
+from vidact.idm.play.frame_cache import Track, open_tracks
 
 from .conftest import MICRO, SIZE
 
@@ -62,7 +62,7 @@ def test_second_opening_decodes_nothing(
     def refuse(*_: object) -> None:
         raise AssertionError("decoded again")
 
-    monkeypatch.setattr("vidact.idm.frame_cache.decode_frames", refuse)
+    monkeypatch.setattr("vidact.idm.play.frame_cache.decode_frames", refuse)
     again = open_tracks(recordings, toy_spec, tmp_path)
     assert [track.path for track in first] == [track.path for track in again]
 

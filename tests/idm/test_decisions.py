@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.idm.decisions import smooth
+from vidact.idm.labels.decisions import smooth
 
 
 def value(path: tuple[int, ...], log_odds: np.ndarray, cost: float) -> float:

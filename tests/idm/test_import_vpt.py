@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 import torch
 from vidact.cli import run
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.devices import DeviceState
-from vidact.datasets.recordings import RecordingWriter
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import RecordingWriter
 from vidact.errors import CheckpointError
-from vidact.idm.import_vpt import convert, read_model, read_plain_pickle, read_weights
-from vidact.idm.model import InverseDynamicsModel
-from vidact.idm.predict import Predictor
-from vidact.idm.windows import WindowRunner
+from vidact.idm.import_vpt_idm import convert, read_model, read_plain_pickle, read_weights
+from vidact.idm.labels.predict import Predictor
+from vidact.idm.labels.windows import WindowRunner
+from vidact.idm.network.model import InverseDynamicsModel
 
 from . import published
 from .published import RELEASED, SMALL, arguments, moving_pictures, random_weights, shapes

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.datasets.actions import ActionSpec
-from vidact.idm.loss import FactoredLoss, positive_weights, two_hot
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.idm.fitting.loss import FactoredLoss, positive_weights, two_hot
 from vidact.networks.heads import FactoredLogits
 
 CENTRES = torch.tensor([-4.0, -1.0, 0.0, 1.0, 4.0])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.datasets.actions import ActionSpec
-from vidact.idm.metrics import (
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.idm.scores.metrics import (
     SCORE_BINS,
     SCORE_LIMIT,
     Figures,

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
 from vidact.idm.config import PRESETS, IDMConfig
-from vidact.idm.model import InverseDynamicsModel, TemporalConvolution
+from vidact.idm.network.model import InverseDynamicsModel, TemporalConvolution
 
 from .conftest import MICRO, SIZE
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.idm.config import MotionConfig
-from vidact.idm.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box_mean, local_contrast
+from vidact.idm.network.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box_mean, local_contrast
 
 CONFIG = MotionConfig(reach_across=20, reach_along=8)
 

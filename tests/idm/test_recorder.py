@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError
 from vidact.idm.config import AugmentConfig
-from vidact.idm.frame_cache import Track, open_tracks
-from vidact.idm.recorder import RATES, Recorder, draw_recorder, squeeze
+from vidact.idm.play.capture import RATES, Recorder, draw_recorder, squeeze
+from vidact.idm.play.frame_cache import Track, open_tracks
 
 EXACT = Recorder(fps=0.0, offset=0.0, bar=(0.0, 1.0), crf=0)
 

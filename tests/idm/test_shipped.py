@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.cli import run
-from vidact.datasets.manifest import read_manifest
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.shards.manifest import read_manifest
 from vidact.errors import CheckpointError
 from vidact.games.config import RecordDoomConfig
-from vidact.games.record import record_doom
-from vidact.idm.metrics import Labelling
-from vidact.idm.predict import Predictor
-from vidact.idm.shipped import FOLDER, load_idm, shipped
+from vidact.games.record_doom import record_doom
+from vidact.idm.labels.predict import Predictor
+from vidact.idm.labels.shipped import FOLDER, load_idm, shipped
+from vidact.idm.scores.metrics import Labelling
 
 from ..games.conftest import need_vizdoom
 from ..pipeline.conftest import moving_picture, write_video

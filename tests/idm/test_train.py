@@ -18,17 +18,17 @@ import numpy as np
 import pytest
 import yaml
 from vidact.cli import run
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import CheckpointError, ConfigError, Interrupted, RecordingError
-from vidact.idm import train
-from vidact.idm.augment import Mirror
+from vidact.idm import train_idm as train
 from vidact.idm.config import AugmentConfig, EvalIDMConfig, TrainIDMConfig
-from vidact.idm.evaluate import eval_idm
-from vidact.idm.finish import digests_by_name
-from vidact.idm.predict import Predictor, mirror_of, spec_of
-from vidact.idm.shipped import load_idm
-from vidact.idm.train import averaging_mirror, choose_recordings, train_idm
+from vidact.idm.eval_idm import eval_idm
+from vidact.idm.fitting.finish import digests_by_name
+from vidact.idm.labels.predict import Predictor, mirror_of, spec_of
+from vidact.idm.labels.shipped import load_idm
+from vidact.idm.network.augment import Mirror
+from vidact.idm.train_idm import averaging_mirror, choose_recordings, train_idm
 from vidact.networks.checkpoints import Checkpoint
 from vidact.settings import to_plain
 from vidact.training.guards import DivergedError, clip_gradients
@@ -384,7 +384,7 @@ def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
 
 RUN = """
 import sys
-from vidact.idm.train import train_idm
+from vidact.idm.train_idm import train_idm
 from vidact.idm.config import IDMConfig, TrainIDMConfig
 import json
 values = json.loads(sys.argv[1])

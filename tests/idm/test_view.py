@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import torch
-from vidact.idm.augment import draw, moved
 from vidact.idm.config import AugmentConfig, MotionConfig
-from vidact.idm.motion import MotionFrontEnd
-from vidact.idm.view import CylinderView
+from vidact.idm.network.augment import draw, moved
+from vidact.idm.network.motion import MotionFrontEnd
+from vidact.idm.network.view import CylinderView
 
 SIZE, FOCAL = 128, 64.0  # a field of view of 90 degrees
 

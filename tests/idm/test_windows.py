@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.datasets.actions import ActionSpec
-from vidact.idm.augment import Mirror
-from vidact.idm.calibration import Calibration
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.config import AugmentConfig
-from vidact.idm.model import InverseDynamicsModel
-from vidact.idm.predict import Predictor
-from vidact.idm.windows import STRIDE, WINDOW, WindowRunner, frame_range, labelled_by, window_of
+from vidact.idm.labels.calibration import Calibration
+from vidact.idm.labels.predict import Predictor
+from vidact.idm.labels.windows import STRIDE, WINDOW, WindowRunner, frame_range, labelled_by, window_of
+from vidact.idm.network.augment import Mirror
+from vidact.idm.network.model import InverseDynamicsModel
 
 from .conftest import MICRO, SIZE, toy_play
 

@@ -40,7 +40,7 @@ CHROMIUM_FLAGS = [
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cheap argon2 within the test's own process: its real cost is tested once, and paid by real servers."""
     from argon2 import PasswordHasher
-    from vidact.labeling_tool import passwords
+    from vidact.labeling_tool.people import passwords
 
     monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
 
@@ -174,9 +174,9 @@ class Review:
 @contextmanager
 def review_server(folder: Path) -> Iterator[Review]:
     """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and eve annotators."""
-    from vidact.datasets.actions import ActionSpec
-    from vidact.datasets.tick_timing import frame_slots, tick_times_ns
-    from vidact.datasets.video import probe
+    from vidact.datasets.actions.spec import ActionSpec
+    from vidact.datasets.video.ticks import probe
+    from vidact.datasets.video.timing import frame_slots, tick_times_ns
 
     from tests.labeling_tool.datasets import TICKS, make_dataset
     from tests.labeling_tool.test_pictures import KINDS, awkward, truth

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import Clip, clip_key, clip_meta
-from vidact.datasets.dataset_info import DatasetInfo
-from vidact.datasets.manifest import compact
-from vidact.datasets.shards import ShardWriter
-from vidact.datasets.video import decode_ticks, probe
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.manifest import compact
+from vidact.datasets.shards.writer import ShardWriter
+from vidact.datasets.video.ticks import decode_ticks, probe
 
 TICKS = 64
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from vidact.datasets.actions import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.task_rows import add_task, get_project, get_source
-from vidact.labeling_tool.models import User
-from vidact.labeling_tool.predictions import Predictions
+from vidact.labeling_tool.store.models import User
+from vidact.labeling_tool.work.predictions import Predictions
 
 
 def add_people(context: Context, count: int, role: str = "annotator") -> list[int]:

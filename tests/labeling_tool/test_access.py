@@ -8,12 +8,13 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import select
 from starlette.websockets import WebSocketDisconnect
-from vidact.labeling_tool import throttle, work_queue
 from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.context import Context
-from vidact.labeling_tool.models import AuditEntry, User, WebSession
-from vidact.labeling_tool.passwords import hash_password
-from vidact.labeling_tool.protection import BODY_LIMIT
+from vidact.labeling_tool.people import throttle
+from vidact.labeling_tool.people.passwords import hash_password
+from vidact.labeling_tool.people.protection import BODY_LIMIT
+from vidact.labeling_tool.store.models import AuditEntry, User, WebSession
+from vidact.labeling_tool.work import queue as work_queue
 
 from tests.labeling_tool.running import PASSWORD
 from tests.labeling_tool.seeding import add_people, add_tasks

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
-from vidact.labeling_tool import work_queue
 from vidact.labeling_tool.app import create_app
+from vidact.labeling_tool.work import queue as work_queue
 
 from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.running import PASSWORD

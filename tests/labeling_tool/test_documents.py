@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.labeling_tool.documents import effective, replay_actions, replay_clean
-from vidact.labeling_tool.predictions import Predictions
+from vidact.labeling_tool.work.documents import effective, replay_actions, replay_clean
+from vidact.labeling_tool.work.predictions import Predictions
 
 from tests.requirements import require
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import func, select
-from vidact.labeling_tool.models import Operation
+from vidact.labeling_tool.store.models import Operation
 
 from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.running import Script, Server

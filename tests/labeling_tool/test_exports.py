@@ -12,21 +12,21 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import decode_clip
-from vidact.datasets.manifest import read_dataset_json, read_manifest
-from vidact.datasets.recordings import find_recordings
-from vidact.datasets.samples import read_sample
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.manifest import read_dataset_json, read_manifest
+from vidact.datasets.shards.samples import read_sample
 from vidact.datasets.verify import verify
 from vidact.errors import DatasetError
-from vidact.labeling_tool import work_queue
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.exporting.run import archive, write_export
 from vidact.labeling_tool.importing.datasets import import_dataset
 from vidact.labeling_tool.importing.recordings import import_recordings
 from vidact.labeling_tool.importing.videos import import_videos
-from vidact.labeling_tool.models import Project
-from vidact.labeling_tool.operation_kinds import Batch
+from vidact.labeling_tool.store.models import Project
+from vidact.labeling_tool.work import queue as work_queue
+from vidact.labeling_tool.work.operation_kinds import Batch
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.datasets import TICKS, make_dataset

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.recordings import find_recordings
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import find_recordings
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.browsing import looked_at, saved, sign_in, start_work

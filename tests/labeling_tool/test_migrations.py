@@ -6,8 +6,8 @@ from pathlib import Path
 
 from alembic import command
 from sqlalchemy import inspect
-from vidact.labeling_tool.database import Database, alembic_config
-from vidact.labeling_tool.models import Base
+from vidact.labeling_tool.store.database import Database, alembic_config
+from vidact.labeling_tool.store.models import Base
 
 
 def test_up_check_down_up(tmp_path: Path, database_url: str | None) -> None:

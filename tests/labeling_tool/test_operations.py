@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import select
-from vidact.labeling_tool import work_queue
 from vidact.labeling_tool.context import Context
-from vidact.labeling_tool.models import Operation
-from vidact.labeling_tool.operation_kinds import Batch
 from vidact.labeling_tool.problems import Problem
+from vidact.labeling_tool.store.models import Operation
+from vidact.labeling_tool.work import queue as work_queue
+from vidact.labeling_tool.work.operation_kinds import Batch
 
 from tests.labeling_tool.seeding import add_people, add_tasks
 

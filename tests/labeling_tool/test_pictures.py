@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 from sqlalchemy import select
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.tick_timing import frame_slots, tick_times_ns
-from vidact.datasets.video import probe
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.video.ticks import probe
+from vidact.datasets.video.timing import frame_slots, tick_times_ns
 from vidact.errors import VideoError
-from vidact.labeling_tool import rendering
-from vidact.labeling_tool.bundles import BundleStore, pack, unpack
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.datasets import choose, import_dataset
 from vidact.labeling_tool.importing.videos import evenly, import_videos
-from vidact.labeling_tool.models import Source, Task
+from vidact.labeling_tool.pictures import rendering
+from vidact.labeling_tool.store.bundles import BundleStore, pack, unpack
+from vidact.labeling_tool.store.models import Source, Task
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.datasets import TICKS, make_dataset

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.devices import device_state_of
-from vidact.datasets.recordings import RecordingWriter
+from vidact.datasets.actions.devices import device_state_of
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import RecordingWriter
 from vidact.errors import ConfigError, VidactError, VideoError
-from vidact.labeling_tool import limited
 from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.videos import find_videos
+from vidact.labeling_tool.pictures import sandbox as limited
 from vidact.labeling_tool.serve import run_serve
 
 from tests.labeling_tool import barcodes

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import func, select, update
-from vidact.labeling_tool import work_queue
 from vidact.labeling_tool.context import Context
-from vidact.labeling_tool.models import Assignment, Project, Task, now_ms
 from vidact.labeling_tool.problems import Problem
+from vidact.labeling_tool.store.models import Assignment, Project, Task, now_ms
+from vidact.labeling_tool.work import queue as work_queue
 
 from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.seeding import add_people, add_tasks

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.joint_actions import JointActions
+from vidact.datasets.actions.joint import JointActions
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.networks.heads import FactoredHead, JointHead, JointLogits, SharedLinear
 
 TINY_SPEC = ActionSpec.from_dict(

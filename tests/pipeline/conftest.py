@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import encode_video
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.clip import encode_video
 
 
 def moving_picture(frames: int, *, seed: int = 0, size: int = 96) -> np.ndarray:
@@ -54,9 +54,9 @@ def spec() -> ActionSpec:
 def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A checkpoint of the smallest network with random weights, whose labels depend on the whole window."""
     import torch
-    from vidact.idm.calibration import Calibration
     from vidact.idm.config import IDMConfig
-    from vidact.idm.model import InverseDynamicsModel
+    from vidact.idm.labels.calibration import Calibration
+    from vidact.idm.network.model import InverseDynamicsModel
     from vidact.networks.checkpoints import save_checkpoint
 
     network = IDMConfig(width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2)

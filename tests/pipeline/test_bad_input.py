@@ -15,17 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.clips import encode_video
-from vidact.datasets.commits import read_commits
-from vidact.datasets.manifest import read_dead_letters, read_manifest
+from vidact.datasets.shards.clip import encode_video
+from vidact.datasets.shards.commits import read_commits
+from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
-from vidact.pipeline import job
+from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import DecoderConfig, LabelConfig, LayoutConfig
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.job import run_label
-from vidact.pipeline.plan import read_plan
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.label import run_label
+from vidact.pipeline.planning.plan import read_plan
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.identity import WorkerSettings
 
 from .conftest import moving_picture
 
@@ -147,7 +147,7 @@ def test_every_tick_is_accounted_for(idm: str, tmp_path: Path, monkeypatch: pyte
             worker.label(task)
         worker.close()
 
-    monkeypatch.setattr(job, "label_shards", loop)
+    monkeypatch.setattr(label_verb, "label_shards", loop)
     videos, out = tmp_path / "videos", tmp_path / "data"
     write_mutants(videos, count, seed=count)
     config = LabelConfig(

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.actions import FrameSpec
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.video.decoder import InProcessDecoder, TickReader
+from vidact.datasets.video.sandbox import ChildDecoder
 from vidact.errors import VideoError
-from vidact.pipeline.child_decoder import ChildDecoder
 from vidact.pipeline.config import DecoderConfig
-from vidact.pipeline.decode import InProcessDecoder, TickReader
 
 HZ = Fraction(35, 2)
 FRAME = FrameSpec(width=64, height=64)
@@ -25,7 +25,7 @@ FRAME = FrameSpec(width=64, height=64)
 TRAPPED_CHILD = """
 import ctypes, sys
 from vidact.pipeline import decoder_child
-from vidact.pipeline.decode import InProcessDecoder
+from vidact.datasets.video.decoder import InProcessDecoder
 
 ACTION, TICK = sys.argv[1], int(sys.argv[2])
 
@@ -148,8 +148,8 @@ def test_a_hung_child_dies_with_its_worker(videos: Path, tmp_path: Path) -> None
             import sys
             from fractions import Fraction
             from pathlib import Path
-            from vidact.datasets.actions import FrameSpec
-            from vidact.pipeline.child_decoder import ChildDecoder
+            from vidact.datasets.actions.spec import FrameSpec
+            from vidact.datasets.video.sandbox import ChildDecoder
             from vidact.pipeline.config import DecoderConfig
             entry = (sys.executable, {str(script)!r}, "hang", "0")
             decoder = ChildDecoder(DecoderConfig(), FrameSpec(64, 64), entry=entry)

@@ -9,16 +9,16 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.commits import DeadLetter
-from vidact.datasets.shards import ShardWriter
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.commits import DeadLetter
+from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import ConfigError
-from vidact.pipeline.display import Display
-from vidact.pipeline.layout import Segment
-from vidact.pipeline.metrics import MetricsServer, exposition
-from vidact.pipeline.plan import Plan
-from vidact.pipeline.probe import SourceRecord
-from vidact.pipeline.tracker import Tracker
+from vidact.pipeline.planning.layout import Segment
+from vidact.pipeline.planning.plan import Plan
+from vidact.pipeline.planning.probe import SourceRecord
+from vidact.pipeline.running.display import Display
+from vidact.pipeline.running.prometheus import MetricsServer, exposition
+from vidact.pipeline.running.tracker import Tracker
 
 HOUR = 63_000  # ticks at 17.5 Hz
 

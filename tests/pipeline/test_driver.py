@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from vidact.errors import ShardError
-from vidact.pipeline.driver import STORAGE_FAILED, _explain
+from vidact.pipeline.running.driver import STORAGE_FAILED, _explain
 
 FROM_A_WORKER = """Traceback (most recent call last):
   File "apache_beam/runners/common.py", line 1500, in process

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vidact.pipeline import job
+from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.job import run_label
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.label import run_label
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.identity import WorkerSettings
 
 from .conftest import moving_picture, write_video
 
@@ -205,11 +205,11 @@ def test_faults_leave_no_trace(
     def undisturbed(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
         label_rest(settings)
 
-    monkeypatch.setattr(job, "label_shards", undisturbed)
+    monkeypatch.setattr(label_verb, "label_shards", undisturbed)
     assert run_label(config(many_videos, idm, tmp_path / "calm" / "data")) == 0
     calm = contents(tmp_path / "calm" / "data")
     faults = Faults(seed=20 + count, count=count, videos=many_videos)
-    monkeypatch.setattr(job, "label_shards", faults.run_job)
+    monkeypatch.setattr(label_verb, "label_shards", faults.run_job)
     rounds = 0
     while faults.counts.total() < count:  # a job is over after some faults; then the next one
         out = tmp_path / "stormy" / str(rounds) / "data"

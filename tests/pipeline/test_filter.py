@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from vidact.pipeline.config import FilterConfig
-from vidact.pipeline.filter import StaticFilter, histogram_distance, likeness
+from vidact.pipeline.labelling.filter import StaticFilter, histogram_distance, likeness
 
 
 def scene(seed: int, colour: tuple[int, int, int], size: int = 128) -> np.ndarray:

@@ -25,14 +25,15 @@ from typing import Any
 
 import pytest
 import yaml
-from vidact.datasets.commits import PROBES_FOLDER, committed_shards
-from vidact.pipeline import job, probing
+from vidact.datasets.shards.commits import PROBES_FOLDER, committed_shards
+from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.job import run_label
-from vidact.pipeline.plan import Plan, make_plan
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.label import run_label
+from vidact.pipeline.planning import prober
+from vidact.pipeline.planning.plan import Plan, make_plan
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.identity import WorkerSettings
 
 from ..requirements import require
 from .conftest import moving_picture, write_video
@@ -154,7 +155,7 @@ def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) 
     out = tmp_path_factory.mktemp("plain") / "data"
     config = LabelConfig(sources=(str(many_videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=LAYOUT)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "label_shards", plain)
+        patch.setattr(label_verb, "label_shards", plain)
         assert run_label(config) == 0
     return contents(out)
 
@@ -224,7 +225,7 @@ def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fix
 def test_probing_on_the_cluster(
     cluster: Cluster, many_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probing, "FEW", 0)
+    monkeypatch.setattr(prober, "FEW", 0)
     options = yaml.safe_load((cluster.run / "label.yaml").read_text())
 
     def plan(name: str, **on: Any) -> Plan:

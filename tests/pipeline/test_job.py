@@ -11,18 +11,19 @@ import time
 from pathlib import Path
 
 import pytest
-from vidact.datasets.commits import committed_shards
-from vidact.datasets.manifest import read_dead_letters, read_manifest
+from vidact.datasets.shards.commits import committed_shards
+from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
-from vidact.pipeline import execution, job
-from vidact.pipeline import label as label_module
+from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import DecoderConfig, FilterConfig, LabelConfig, LayoutConfig, RemoveConfig
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.job import run_label
+from vidact.pipeline.label import run_label
+from vidact.pipeline.labelling import labeller
 from vidact.pipeline.remove import run_remove
-from vidact.pipeline.runfolder import Marker, RunFolder
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.run_folder import Marker, RunFolder
+from vidact.pipeline.running import job
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.identity import WorkerSettings
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
@@ -42,7 +43,7 @@ def plain_label(config: LabelConfig, settings: WorkerSettings, run: RunFolder, p
 
 @pytest.fixture
 def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "label_shards", plain_label)
+    monkeypatch.setattr(label_verb, "label_shards", plain_label)
 
 
 def contents(dataset: Path) -> dict[str, bytes]:
@@ -178,7 +179,7 @@ def test_going_on_in_another_way_is_refused(
         run_label(config(videos, idm, out, filter=FilterConfig(frozen_ticks=32)))
     with pytest.raises(DatasetError, match="begun with chroma '420', now it is '444'"):
         run_label(config(videos, idm, out, chroma="444"))
-    monkeypatch.setattr(job, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1})
+    monkeypatch.setattr(label_verb, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1})
     with pytest.raises(ConfigError, match="--allow-other-environment"):
         run_label(config(videos, idm, out))
     assert run_label(config(videos, idm, out, allow_other_environment=True)) == 0
@@ -192,7 +193,7 @@ def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: P
     sources.mkdir()
     for name in ("a.mp4", "b.mp4"):
         (sources / name).write_bytes((videos / name).read_bytes())
-    from vidact.pipeline.plan import make_plan, read_plan
+    from vidact.pipeline.planning.plan import make_plan, read_plan
 
     assert run_label(config(sources / "b.mp4", idm, out)) == 0
     plan = read_plan(str(out))
@@ -211,7 +212,7 @@ def test_a_source_that_changes_while_it_is_read_waits(
 ) -> None:
     out = tmp_path / "data"
     with monkeypatch.context() as patch:
-        patch.setattr(label_module, "_gone", lambda uri, mark: True)
+        patch.setattr(labeller, "_gone", lambda uri, mark: True)
         with pytest.raises(Interrupted, match="changed while it was read"):
             run_label(config(videos / "b.mp4", idm, out, drop_missing=True))
     assert run_label(config(videos / "b.mp4", idm, out, drop_missing=True)) == 0
@@ -238,10 +239,10 @@ def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_
 LETHAL_DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.label import ShardLabeller
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.labelling.labeller import ShardLabeller
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.identity import WorkerSettings
 
 whole = ShardLabeller._clips
 
@@ -265,7 +266,7 @@ def test_a_segment_that_kills_its_worker_twice_is_quarantined(
     def lethal(run: RunFolder, *rest: object) -> list[str]:
         return [sys.executable, "-c", LETHAL_DRIVER, str(run.path)]
 
-    monkeypatch.setattr(execution, "driver_command", lethal)
+    monkeypatch.setattr(job, "driver_command", lethal)
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=1024, min_shards=1)
     assert run_label(config(videos, idm, out, layout=layout)) == 0
@@ -276,7 +277,7 @@ def test_a_segment_that_kills_its_worker_twice_is_quarantined(
     ]
     assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155 - 256
     monkeypatch.undo()
-    monkeypatch.setattr(job, "label_shards", plain_label)
+    monkeypatch.setattr(label_verb, "label_shards", plain_label)
     assert run_label(config(videos, idm, out, layout=layout)) == 0  # quarantine holds
     assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155 - 256
     assert run_label(config(videos, idm, out, layout=layout, retry_quarantined=True)) == 0

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.clips import Clip, decode_clip
-from vidact.datasets.commits import CommitRecord, read_commit, shard_uri
+from vidact.datasets.shards.clip import Clip, decode_clip
+from vidact.datasets.shards.commits import CommitRecord, read_commit, shard_uri
+from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.errors import VideoError
-from vidact.idm.predict import Predictor
-from vidact.pipeline.decode import InProcessDecoder
-from vidact.pipeline.label import COMMITTING, ShardLabeller, ShardOptions, ShardTask
-from vidact.pipeline.layout import Segment
+from vidact.idm.labels.predict import Predictor
+from vidact.pipeline.labelling.labeller import COMMITTING, ShardLabeller, ShardOptions, ShardTask
+from vidact.pipeline.planning.layout import Segment
 
 from .conftest import moving_picture, write_video
 

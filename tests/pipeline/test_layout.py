@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.layout import Planned, lay_out, pack, segment_bounds
+from vidact.pipeline.planning.layout import Planned, lay_out, pack, segment_bounds
 
 
 def test_segment_bounds_written_out() -> None:

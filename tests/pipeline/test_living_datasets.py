@@ -9,24 +9,26 @@ from pathlib import Path
 
 import pytest
 from vidact import storage
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.clips import decode_clip
-from vidact.datasets.manifest import read_dataset_json, read_dead_letters, read_manifest
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.manifest import read_dataset_json, read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
-from vidact.pipeline import job, probing, relabel, remove
-from vidact.pipeline import plan as plan_module
+from vidact.pipeline import label as label_verb
+from vidact.pipeline import relabel, remove
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.job import run_label
-from vidact.pipeline.plan import Plan, make_plan
-from vidact.pipeline.previews import preview_uri
-from vidact.pipeline.probe import SourceRecord, fingerprint
+from vidact.pipeline.label import run_label
+from vidact.pipeline.labelling.previews import preview_uri
+from vidact.pipeline.planning import plan as plan_module
+from vidact.pipeline.planning import prober
+from vidact.pipeline.planning.plan import Plan, make_plan
+from vidact.pipeline.planning.probe import SourceRecord, fingerprint
+from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.relabel import run_relabel
 from vidact.pipeline.remove import run_remove
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.settings import WorkerSettings
-from vidact.pipeline.sources import Source
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.identity import WorkerSettings
 
 from .conftest import moving_picture, write_video
 
@@ -43,7 +45,7 @@ def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
             worker.label(task)
         worker.close()
 
-    monkeypatch.setattr(job, "label_shards", loop)
+    monkeypatch.setattr(label_verb, "label_shards", loop)
     monkeypatch.setattr(relabel, "run_shards", loop)
 
 
@@ -68,9 +70,9 @@ def members(dataset: Path) -> dict[str, bytes]:
 
 def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
     import torch
-    from vidact.idm.calibration import Calibration
     from vidact.idm.config import IDMConfig
-    from vidact.idm.model import InverseDynamicsModel
+    from vidact.idm.labels.calibration import Calibration
+    from vidact.idm.network.model import InverseDynamicsModel
     from vidact.networks.checkpoints import save_checkpoint
 
     network = IDMConfig(width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2)
@@ -256,17 +258,17 @@ def test_an_interrupted_removal_goes_on(
     out = tmp_path / "data"
     label(videos, idm, out)
     sha = read_manifest(str(out)).to_pylist()[0]["source_sha256"]
-    from vidact.datasets import shards
+    from vidact.datasets.shards import writer
 
-    whole = shards.write_commit
+    whole = writer.write_commit
 
     def stop(*args: object) -> None:
         raise KeyboardInterrupt  # the tar is in its place, the record is not
 
-    monkeypatch.setattr(shards, "write_commit", stop)
+    monkeypatch.setattr(writer, "write_commit", stop)
     with pytest.raises(KeyboardInterrupt):
         run_remove(RemoveConfig(dataset=str(out), source=(sha,)))
-    monkeypatch.setattr(shards, "write_commit", whole)
+    monkeypatch.setattr(writer, "write_commit", whole)
     assert run_remove(RemoveConfig(dataset=str(out), source=(sha,))) == 0
     assert verify(str(out)).problems == []
     assert sha not in {row["source_sha256"] for row in read_manifest(str(out)).to_pylist()}
@@ -296,7 +298,7 @@ def test_what_could_not_be_read_is_tried_again(
     sources.mkdir()
     for name in ("a.mp4", "b.mp4"):
         (sources / name).write_bytes((videos / name).read_bytes())
-    whole = probing.probe_source
+    whole = prober.probe_source
 
     def no_right(source: Source, *args: object) -> SourceRecord:
         if source.uri.endswith("b.mp4"):
@@ -304,10 +306,10 @@ def test_what_could_not_be_read_is_tried_again(
             return SourceRecord(uri=source.uri, status="unreadable", reason="no_permission", fingerprint=mark)
         return whole(source, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(probing, "probe_source", no_right)
+    monkeypatch.setattr(prober, "probe_source", no_right)
     label(sources, idm, out)
     assert read_dataset_json(str(out))["dead_letter_reasons"] == {"no_permission": 1}
-    monkeypatch.setattr(probing, "probe_source", whole)
+    monkeypatch.setattr(prober, "probe_source", whole)
     label(sources, idm, out)
     assert read_dataset_json(str(out))["dead_letter_reasons"] == {}
     assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {

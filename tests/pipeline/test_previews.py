@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vidact.datasets.clips import decode_video
-from vidact.datasets.manifest import read_manifest
+from vidact.datasets.shards.clip import decode_video
+from vidact.datasets.shards.manifest import read_manifest
 from vidact.errors import ConfigError
 from vidact.pipeline.config import DecoderConfig, LabelConfig, share_of
-from vidact.pipeline.previews import keep_previews, least_certain, preview_frame
+from vidact.pipeline.labelling.previews import keep_previews, least_certain, preview_frame
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.datasets import make_dataset

@@ -9,14 +9,14 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from vidact.datasets.commits import PROBES_FOLDER
-from vidact.pipeline import probing
+from vidact.datasets.shards.commits import PROBES_FOLDER
+from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
-from vidact.pipeline.decode import InProcessDecoder
-from vidact.pipeline.plan import make_plan
-from vidact.pipeline.probe import probe_source
-from vidact.pipeline.probing import Prober
-from vidact.pipeline.sources import Source, find_sources
+from vidact.pipeline.planning import prober as prober_module
+from vidact.pipeline.planning.plan import make_plan
+from vidact.pipeline.planning.probe import probe_source
+from vidact.pipeline.planning.prober import Prober
+from vidact.pipeline.planning.sources import Source, find_sources
 
 from .conftest import moving_picture, write_video
 
@@ -38,7 +38,7 @@ def test_rows_are_those_of_a_plain_loop(videos: Path, tmp_path: Path, workers: i
 def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     videos = [write_video(tmp_path / f"{i}.mp4", moving_picture(90, seed=i)) for i in range(4)]
     looked: list[str] = []
-    whole = probing.probe_source
+    whole = prober_module.probe_source
 
     def counting(source: Source, *rest: object) -> object:
         looked.append(Path(source.uri).name)
@@ -46,7 +46,7 @@ def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest
             raise RuntimeError("the power went")
         return whole(source, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(probing, "probe_source", counting)
+    monkeypatch.setattr(prober_module, "probe_source", counting)
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0)
     with pytest.raises(RuntimeError, match="the power went"):
@@ -67,7 +67,7 @@ def test_interrupting_ends_after_the_video_at_hand(tmp_path: Path, monkeypatch: 
         write_video(tmp_path / f"{i}.mp4", moving_picture(60, seed=i))
     begun = threading.Event()
     looked: list[str] = []
-    whole = probing.probe_source
+    whole = prober_module.probe_source
 
     def slow(source: Source, *rest: object) -> object:
         looked.append(source.uri)
@@ -77,7 +77,7 @@ def test_interrupting_ends_after_the_video_at_hand(tmp_path: Path, monkeypatch: 
             threading.Event().wait(1.0)
         return whole(source, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(probing, "probe_source", slow)
+    monkeypatch.setattr(prober_module, "probe_source", slow)
     with pytest.raises(KeyboardInterrupt):
         prober(tmp_path / "data", 1).probe(find_sources([str(tmp_path)]))
     assert len(looked) < 6

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from vidact import storage
 from vidact.datasets.verify import verify
-from vidact.pipeline import job
+from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.engine import Worker, open_tasks
-from vidact.pipeline.job import run_label
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.settings import WorkerSettings
+from vidact.pipeline.label import run_label
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.identity import WorkerSettings
 
 pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
@@ -131,7 +131,7 @@ def objects(uri: str) -> dict[str, bytes]:
 def test_from_bucket_to_bucket_over_a_bad_line(
     line: BadLine, videos: Path, idm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "label_shards", plain_loop)
+    monkeypatch.setattr(label_verb, "label_shards", plain_loop)
     fs, _ = storage.filesystem("s3://bucket-of-videos/")
     fs.mkdir("bucket-of-videos")
     for name in ("a.mp4", "b.mp4", "garbage.mp4"):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from vidact.datasets.actions import ActionSpec
-from vidact.datasets.commits import CommitRecord
-from vidact.pipeline.source_statistics import (
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.commits import CommitRecord
+from vidact.pipeline.labelling.source_statistics import (
     Reference,
     flagged_lines,
     source_statistics,

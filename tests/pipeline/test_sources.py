@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from vidact import storage
 from vidact.errors import ConfigError
-from vidact.pipeline.sources import Source, find_sources
+from vidact.pipeline.planning.sources import Source, find_sources
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from vidact.errors import DatasetError, Interrupted, VidactError
-from vidact.pipeline.runfolder import RunFolder
-from vidact.pipeline.supervisor import JobFailedError, supervise
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.supervisor import JobFailedError, supervise
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def drive(
     head = f"""
         import os, signal, subprocess, sys, time
         from pathlib import Path
-        from vidact.pipeline.runfolder import RunFolder
+        from vidact.pipeline.run_folder import RunFolder
         run = RunFolder(Path({str(run.path)!r}))
         count = Path({str(count)!r})
         attempt = int(count.read_text()) + 1 if count.exists() else 1

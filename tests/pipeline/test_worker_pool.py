@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
-from vidact.pipeline import worker_pool
-from vidact.pipeline.worker_pool import MOST_STARTS, WorkerPool, serve
+from vidact.pipeline.running import worker_pool
+from vidact.pipeline.running.worker_pool import MOST_STARTS, WorkerPool, serve
 
 
 class Asked:

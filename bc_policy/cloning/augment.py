@@ -1,0 +1,94 @@
+"""Augmentation of batches for cloning: one draw a clip, so that motion stays motion.
+
+Where a policy carries its memory on from clip to clip, the draw goes on too, as long as the row does.
+
+B clips, T ticks, H, W pixels, K buttons, A axes
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.loading.batch import Batch
+from ...errors import ConfigError
+
+FRAMES_AT_ONCE = 8  # what stays in the cache between reading and writing
+
+
+class Augmentation:
+    """Changes batches at random; its state is that of its generator, and the draws that are kept.
+
+    Args:
+        spec: of the batches.
+        brightness: brightness and contrast of a clip change by up to this share.
+        mirror: pairs of buttons that change sides in a mirror (`left:right`); none: nothing is mirrored.
+        keep: a row's draw is kept until a clip of it begins something new (`batch.first`); otherwise each clip has its
+            own.
+    """
+
+    def __init__(self, spec: ActionSpec, *, brightness: float, mirror: Sequence[str], seed: int, keep: bool = False):
+        self._brightness, self._keep = brightness, keep
+        self._kept: np.ndarray | None = None  # the draws of the batch before
+        self._generator = np.random.default_rng(seed)
+        self._sides = np.arange(spec.num_buttons)  # which button a mirrored one is
+        for pair in mirror:
+            for name in pair.split(":"):
+                if name not in spec.button_names:
+                    raise ConfigError(
+                        f"mirror: the spec {spec.name!r} has no button {name!r}, only {spec.button_names}"
+                    )
+            a, b = (spec.button_names.index(name) for name in pair.split(":"))
+            self._sides[[a, b]] = b, a
+        self._mirrors = bool(mirror)
+        self._threads = ThreadPoolExecutor(os.cpu_count())  # looking up frees the GIL
+        self._axis_signs = np.array([-1 if axis.input == "dx" else 1 for axis in spec.axes], dtype=np.float32)
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The batch, changed; its frames are changed in place."""
+        side, contrast, brightness = self._draws(batch)
+        mirrored = side < (0.5 if self._mirrors else 0.0)
+        contrast = 1 + self._brightness * contrast
+        brightness = 128 * self._brightness * brightness
+        # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic on floats.
+        levels = (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
+        tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        if self._brightness > 0 or mirrored.any():
+            list(self._threads.map(change_clip, batch.frames, tables, mirrored))
+        one = mirrored[:, None, None]
+        return replace(
+            batch,
+            buttons=np.where(one, batch.buttons[..., self._sides], batch.buttons),
+            camera=np.where(one, batch.camera * self._axis_signs, batch.camera),
+        )
+
+    def _draws(self, batch: Batch) -> np.ndarray:
+        """Of each clip its side in 0..1, and contrast and brightness in -1..1: float64 [3, B]."""
+        clips = len(batch.frames)
+        drawn = np.stack([self._generator.random(clips), *self._generator.uniform(-1, 1, size=(2, clips))])  # (3, B)
+        if self._keep:
+            if self._kept is not None:
+                drawn = np.where(batch.first[:, 0], drawn, self._kept)
+            self._kept = drawn
+        return drawn
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"generator": self._generator.bit_generator.state, "kept": self._kept}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._generator.bit_generator.state = state["generator"]
+        kept = state.get("kept")  # none in snapshots of the time before draws were kept
+        self._kept = None if kept is None else np.array(kept)
+
+
+def change_clip(frames: np.ndarray, table: np.ndarray, mirrored: bool) -> None:
+    """Look each level of a clip (uint8 [T, H, W, 3]) up in `table` (uint8 [256]), and mirror it, in place."""
+    for start in range(0, len(frames), FRAMES_AT_ONCE):
+        part = frames[start : start + FRAMES_AT_ONCE]
+        part[:] = table[part[:, :, ::-1] if mirrored else part]

@@ -1,0 +1,152 @@
+"""A policy in training by imitation: everything that one step reads and writes."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...datasets.loading.batch import Batch
+from ...datasets.loading.clips import ClipLoader
+from ...networks.attention import Memory
+from ...networks.checkpoints import load_checkpoint, load_into
+from ...training.ema import EMA
+from ...training.guards import FiniteGuard, clip_gradients
+from ...training.precision import autocast, pick_device, resolve_precision
+from ...training.schedule import Schedule, set_learning_rate
+from ..config import PRESETS, CloneConfig
+from ..policy.policy import Policy, last_actions, parameter_groups, previous_actions
+from .augment import Augmentation
+from .imitation import ImitationLoss, TargetMaker, imitation_loss
+
+
+class Cloner:
+    """The state of a cloning run; `state_dict` holds all of it."""
+
+    def __init__(self, config: CloneConfig):
+        self.config = config
+        self.device = pick_device(config.device)
+        self.dtype = resolve_precision(config.precision, self.device)
+        torch.set_num_threads(config.threads or os.cpu_count() or 1)
+        torch.manual_seed(config.seed)
+        self.loader = open_loader(config, "train")
+        self.batches = self.loader.batches()
+        init = load_checkpoint(config.init).require_kind("policy") if config.init else None
+        if init is not None:  # a head of the same shape may still mean other actions
+            self.loader.spec.require_same(init.spec(), f"checkpoint {config.init}")
+        self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
+        if init is not None:
+            load_into(self.policy, init)
+        self.policy.to(self.device).train()
+        self.optimizer = torch.optim.AdamW(parameter_groups(self.policy, config.weight_decay), betas=(0.9, 0.98))
+        self.ema = EMA(self.policy, config.ema_decay)
+        self.guard = FiniteGuard()
+        self.make_targets = TargetMaker(self.policy.spec, config)
+        self.schedule = Schedule(peak=config.learning_rate, warmup_steps=config.warmup_steps)
+        self.augmentation = Augmentation(
+            self.policy.spec,
+            brightness=config.brightness,
+            mirror=config.mirror,
+            seed=config.seed,
+            keep=config.order == "episodes",
+        )
+        self.memory: list[Memory] | None = None
+        self.last_actions: Tensor | None = (
+            None  # int64 [B, 2], of the batch before: what the next one's first ticks see
+        )
+
+    def step(self, step: int, fraction: float) -> dict[str, float]:
+        """Learn from the next batch; `fraction` is how much of the run is done. Returns what was measured."""
+        learning_rate = self.schedule.at(step, fraction)
+        set_learning_rate(self.optimizer, learning_rate)
+        batch = self.augmentation(next(self.batches))
+        loss = self._loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.total.backward()
+        norm = clip_gradients(self.policy.parameters(), self.config.clip_norm)
+        if self.guard.accepts(loss.total.item(), norm, step):
+            self.optimizer.step()
+            self.ema.update(self.policy)
+        return {
+            "loss": loss.total.item(),
+            "loss_buttons": loss.buttons.item(),
+            "loss_camera": loss.camera.item(),
+            "accuracy": loss.accuracy.item(),
+            "learning_rate": learning_rate,
+            "gradient_norm": norm,
+            "frames": float(batch.valid.sum()),
+        }
+
+    @torch.no_grad()
+    def held_out(self, split: str) -> dict[str, float]:
+        """Loss and accuracy of the averaged weights on the first batches of another split."""
+        kept = (self.memory, self.last_actions)
+        self.memory = self.last_actions = None
+        sums, total = np.zeros(3), 0.0
+        loader = open_loader(self.config, split, drop_last=False)
+        self.policy.eval()
+        with self.ema.applied(self.policy):
+            for batch in islice(loader, self.config.eval_batches):
+                loss = self._loss(batch)
+                weight = loss.weight.item()
+                sums += weight * np.array([loss.total.item(), loss.buttons.item(), loss.accuracy.item()])
+                total += weight
+        self.policy.train()
+        self.memory, self.last_actions = kept
+        mean = sums / max(total, 1e-6)
+        return {f"{split}_loss": mean[0], f"{split}_loss_buttons": mean[1], f"{split}_accuracy": mean[2]}
+
+    def averaged_state(self) -> dict[str, Tensor]:
+        """The averaged weights: what is saved as the policy."""
+        return dict(self.ema.average)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "ema": self.ema.state_dict(),
+            "guard": self.guard.state_dict(),
+            "loader": self.loader.state_dict(),
+            "augmentation": self.augmentation.state_dict(),
+            "memory": self.memory,
+            "last_actions": self.last_actions,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name in ("policy", "optimizer", "ema", "guard", "loader", "augmentation"):
+            getattr(self, name).load_state_dict(state[name])
+        self.batches = self.loader.batches()
+        self.last_actions = None if state["last_actions"] is None else state["last_actions"].to(self.device)
+        self.memory = state["memory"] and [Memory(*(part.to(self.device) for part in m)) for m in state["memory"]]
+
+    def _loss(self, batch: Batch) -> ImitationLoss:
+        """The loss of a batch; in the order `episodes` it carries the memory on."""
+        targets = self.make_targets(batch).to(self.device)
+        first = torch.from_numpy(batch.first).to(self.device)
+        previous = previous_actions(targets.joint, targets.camera, first, self.last_actions)  # (B, T, 2)
+        ticks = torch.from_numpy(batch.ticks).to(self.device)  # (B,)
+        present = torch.arange(first.shape[1], device=self.device) < ticks[:, None]  # (B, T)
+        with autocast(self.device, self.dtype):
+            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous, present)
+        if self.config.order == "episodes":
+            self.memory = out.memory
+            actions = torch.stack([targets.joint, targets.camera], dim=-1)  # (B, T, 2)
+            self.last_actions = last_actions(actions, ticks, self.last_actions)
+        return imitation_loss(self.policy.head, out.logits, targets)
+
+
+def open_loader(config: CloneConfig, split: str, *, drop_last: bool = True) -> ClipLoader:
+    """The loader of a split, as the configuration wants it."""
+    return ClipLoader(
+        config.data,
+        batch_size=config.batch_size,
+        ticks=config.ticks,
+        order=config.order,
+        split=split,
+        seed=config.seed,
+        drop_last=drop_last,
+    )

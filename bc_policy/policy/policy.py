@@ -1,0 +1,267 @@
+"""The policy: a causal transformer over the shared trunk, with the joint action head and a value head.
+
+B batch, T frames, H, W pixels, D width, M memory, J joint actions, C joint camera bins
+
+    frames ► trunk ► causal blocks ► ReLU ► last layer ► LayerNorm ► joint head (actions), value head (return)
+
+The graph is VPT's: the presets 1x, 2x and 3x have its parameters one for one. `tiny` makes the same shape small
+enough for two CPU cores: it looks at averaged pixels, strides in its first convolution, and has fewer, narrower blocks.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...datasets.actions.joint import JointActions
+from ...datasets.actions.spec import ActionSpec
+from ...networks.attention import Memory, TransformerStack
+from ...networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
+from ...networks.heads import JointHead, JointLogits
+from ...networks.trunk import Trunk, normed_linear
+from ..config import PolicyConfig
+
+NORMALISER_BETA = 0.99999  # of VPT's value normaliser
+
+
+class PolicyOutput(NamedTuple):
+    """What the policy says of a chunk of frames."""
+
+    logits: JointLogits
+    """Action logits [B, T, J] and [B, T, C]."""
+    value: Tensor
+    """float [B, T]: the expected return, in units of the value normaliser."""
+    memory: list[Memory]
+    """To be given with the next chunk."""
+
+
+class ValueHead(nn.Module):
+    """A linear value over a running normalisation of its targets; starts at zero, so that at first it says nothing."""
+
+    mean: Tensor
+    mean_square: Tensor
+    weight: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.linear = nn.Linear(width, 1)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        # Sums of exponentially weighted targets, and of the weights themselves: their quotient starts without bias.
+        self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("mean_square", torch.zeros(1))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x)[..., 0]
+
+    @torch.no_grad()
+    def update(self, returns: Tensor, beta: float = NORMALISER_BETA) -> None:
+        """Take in returns [...] in the reward's own units. `beta` is the share of the old average kept.
+
+        What the head says in the reward's units stays the same: its layer is rescaled to the new statistics.
+        """
+        known, (mean, deviation) = bool(self.weight > 0), self.statistics()
+        self.mean.mul_(beta).add_(returns.mean() * (1 - beta))
+        self.mean_square.mul_(beta).add_(returns.square().mean() * (1 - beta))
+        self.weight.mul_(beta).add_(1 - beta)
+        if known:
+            new_mean, new_deviation = self.statistics()
+            self.linear.weight.mul_(deviation / new_deviation)
+            self.linear.bias.mul_(deviation).add_(mean - new_mean).div_(new_deviation)
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of the returns; (0, 1) before the first update."""
+        if self.weight == 0:
+            return torch.zeros_like(self.mean), torch.ones_like(self.mean)
+        mean = self.mean / self.weight
+        variance = (self.mean_square / self.weight - mean.square()).clamp_min(1e-4)
+        return mean, variance.sqrt()
+
+    def normalised(self, returns: Tensor) -> Tensor:
+        mean, deviation = self.statistics()
+        return (returns - mean) / deviation
+
+    def denormalised(self, value: Tensor) -> Tensor:
+        mean, deviation = self.statistics()
+        return value * deviation + mean
+
+
+class PreviousAction(nn.Module):
+    """The last action as a vector of the width of the transformer: buttons, mouse, and that there was one."""
+
+    table: Tensor
+    camera_table: Tensor
+
+    def __init__(self, width: int, spec: ActionSpec):
+        super().__init__()
+        actions = JointActions(spec)
+        buttons = np.concatenate(
+            [actions.buttons_table, actions.camera_on_table[:, None], np.ones((actions.num_joint, 1))], 1
+        )
+        # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled to -1..1.
+        half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
+        camera = actions.camera_bins_table / half - 1 if spec.axes else np.zeros((1, 0))
+        # On the CPU even where the module is made without memory: constants have their values always.
+        for name, constant in (("table", buttons), ("camera_table", camera)):
+            tensor = torch.tensor(constant, dtype=torch.float32, device="cpu")
+            self.register_buffer(name, tensor, persistent=False)
+        self.linear = nn.Linear(buttons.shape[1] + camera.shape[1], width)
+
+    def forward(self, previous: Tensor) -> Tensor:
+        """int64 [B, T, 2] ► float [B, T, D]."""
+        joint, camera = previous[..., 0], previous[..., 1]
+        known = (joint >= 0)[..., None]
+        buttons = self.table[joint.clamp_min(0)]  # (B, T, K + 2)
+        moved = self.camera_table[camera.clamp_min(0)] * buttons[..., -2:-1]  # (B, T, A)
+        return self.linear(torch.cat([buttons, moved], dim=-1) * known)
+
+
+def previous_actions(joint: Tensor, camera: Tensor, first: Tensor, before: Tensor | None = None) -> Tensor:
+    """Each tick's last action.
+
+    Args:
+        joint, camera: int64 [B, T], what is done at each tick. first: bool [B, T], starts of episodes.
+        before: int64 [B, 2], what was done in the tick before the first one; none by default.
+
+    Returns int64 [B, T, 2], -1 at the start of an episode.
+    """
+    actions = torch.stack([joint, camera], dim=-1)  # (B, T, 2)
+    if before is None:
+        before = torch.full_like(actions[:, 0], -1)
+    return torch.cat([before[:, None], actions[:, :-1]], dim=1).masked_fill(first[..., None], -1)
+
+
+def last_actions(actions: Tensor, ticks: Tensor, before: Tensor | None = None) -> Tensor:
+    """What was done last in each row.
+
+    Args:
+        actions: int64 [B, T, 2]. ticks: int64 [B], how many of them exist; 0 leaves what was done before.
+        before: int64 [B, 2], what was done in the tick before the first one; none by default.
+
+    Returns int64 [B, 2], -1 where nothing was done.
+    """
+    if before is None:
+        before = torch.full_like(actions[:, 0], -1)
+    return torch.cat([before[:, None], actions], dim=1)[torch.arange(len(actions), device=actions.device), ticks]
+
+
+class Policy(nn.Module):
+    """See the module's head.
+
+    Args:
+        spec: the game's actions and frame size. config: the network's sizes.
+    """
+
+    def __init__(self, spec: ActionSpec, config: PolicyConfig):
+        super().__init__()
+        self.spec, self.config = spec, config
+        self.trunk = Trunk(
+            config.width,
+            (spec.frame.height, spec.frame.width),
+            channels=config.channels,
+            blocks=config.residual_blocks,
+            pool=config.pool,
+            stride=config.stride,
+            dense=config.dense,
+        )
+        self.previous = PreviousAction(config.width, spec) if config.previous_action else None
+        self.blocks = TransformerStack(
+            config.blocks, config.width, config.heads, mask="clipped_causal", memory=config.memory
+        )
+        self.last = normed_linear(config.width, config.width)
+        self.final_norm = nn.LayerNorm(config.width)
+        self.head = JointHead(config.width, spec, shared=config.shared_classes)
+        self.value_head = ValueHead(config.width)
+
+    @classmethod
+    def without_memory(cls, spec: ActionSpec, config: PolicyConfig) -> Policy:
+        """Names and shapes alone (`meta`): no time is lost on random weights."""
+        with torch.device("meta"):
+            return cls(spec, config)
+
+    def allocate(self) -> Policy:
+        """On the CPU, to be given a `state_dict`; the constants, which are in none, keep their values."""
+        constants = dict(self.named_buffers())
+        for name in self.state_dict():
+            constants.pop(name, None)
+        self.to_empty(device="cpu")
+        for name, buffer in self.named_buffers():
+            if name in constants:
+                buffer.copy_(constants[name])
+        return self
+
+    def forward(
+        self,
+        frames: Tensor,
+        first: Tensor | None = None,
+        memory: list[Memory] | None = None,
+        previous: Tensor | None = None,
+        present: Tensor | None = None,
+    ) -> PolicyOutput:
+        """
+        Args:
+            frames: uint8 [B, T, H, W, 3].
+            first: bool [B, T], frames that begin an episode: they see nothing that came before.
+            memory: what the previous chunk of these B episodes returned; None at the start.
+            previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where there was none;
+                only looked at by networks with `previous_action`.
+            present: bool [B, T], frames that exist, the first ones of each row; all by default. The memory ends with
+                the last of them.
+        """
+        x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
+        if self.previous is not None and previous is not None:
+            x = x + self.previous(previous)
+        x, memory = self.blocks(x, first=first, memory=memory, present=present)
+        x = self.final_norm(self.last(F.relu(x)))
+        return PolicyOutput(self.head(x), self.value_head(x), memory)
+
+    @property
+    def num_parameters(self) -> int:
+        """Trained numbers, and the three of the value normaliser (VPT's published counts include them)."""
+        return sum(p.numel() for p in self.parameters()) + sum(b.numel() for b in self.value_head.buffers())
+
+
+def parameter_groups(policy: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """For AdamW: matrices and kernels decay, biases, norms and the value head's statistics do not."""
+    trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Checkpoint]:
+    """The policy of a checkpoint, in evaluation mode on the CPU.
+
+    Args:
+        spec: raises SpecMismatchError where the checkpoint was made under another one.
+
+    Raises CheckpointError where its config and its tensors do not fit, and ConfigError for sizes that no network has.
+    """
+    checkpoint = load_checkpoint(uri).require_kind("policy")
+    own = checkpoint.spec()
+    if spec is not None:
+        spec.require_same(own, f"checkpoint {uri}")
+    with checkpoint.config_read():
+        policy = Policy.without_memory(own, PolicyConfig.from_dict(checkpoint.config["network"]))
+    # What a config asks for costs no memory until it is what the weights are.
+    require_fit(policy, checkpoint)
+    load_into(policy.allocate(), checkpoint)
+    return policy.eval(), checkpoint
+
+
+def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:
+    """The `config.json` of a policy's checkpoint: network and spec, and what the caller knows of its making."""
+    return {
+        "kind": "policy",
+        "preset": preset,
+        "network": policy.config.to_dict(),
+        "spec": policy.spec.to_dict(),
+        "spec_sha256": policy.spec.sha256,
+        **parts,
+    }

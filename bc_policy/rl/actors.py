@@ -1,0 +1,142 @@
+"""Actors side by side: in processes of their own for real games, or in this one for tests and debugging."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ...datasets.actions.spec import ActionSpec
+from ...networks.attention import Memory
+from ..config import PolicyConfig
+from ..policy.policy import Policy
+from .rollout import Actor, Rollout, joined
+from .workers import Worker
+
+
+class Actors(Protocol):
+    """What plays for a learner."""
+
+    def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
+        """Play `ticks` ticks in every game with these weights."""
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        """Of each actor."""
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None: ...
+
+
+class LocalActors:
+    """Actors in this process, one after the other."""
+
+    def __init__(self, actors: Sequence[Actor]):
+        self._actors = actors
+
+    def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
+        return joined([actor.collect(weights, ticks) for actor in self._actors])
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [actor.state_dict() for actor in self._actors]
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        for actor, state in zip(self._actors, states, strict=True):
+            actor.load_state_dict(state)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ActorPlan:
+    """What an actor's process is started with."""
+
+    task: str
+    spec: dict[str, Any]
+    network: dict[str, Any]
+    lanes: int
+    seed: int
+    index: int
+    actors: int
+
+
+class ActorProcesses:
+    """One process an actor, each with one CPU thread; they play at the same time.
+
+    Args:
+        task: a name in `games.tasks`. spec, network: of the policy.
+        actors: how many. lanes: games of each. seed: of the run.
+    """
+
+    def __init__(self, task: str, spec: ActionSpec, network: PolicyConfig, *, actors: int, lanes: int, seed: int):
+        plan = ActorPlan(
+            task=task, spec=spec.to_dict(), network=network.to_dict(), lanes=lanes, seed=seed, index=0, actors=actors
+        )
+        self._workers = [Worker(actor_worker, replace(plan, index=index)) for index in range(actors)]
+
+    def __enter__(self) -> ActorProcesses:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            worker.close()
+
+    def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
+        # Arrays instead of tensors: torch would pass those through shared memory, a file descriptor each.
+        plain = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
+        for worker in self._workers:
+            worker.send(("collect", plain, ticks))
+        rollouts: list[Rollout] = [worker.receive() for worker in self._workers]
+        return joined([replace(rollout, memory=_memory_tensors(rollout.memory)) for rollout in rollouts])
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        for worker in self._workers:
+            worker.send(("state",))
+        return [worker.receive() for worker in self._workers]
+
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        for worker, state in zip(self._workers, states, strict=True):
+            worker.send(("load", {**state, "memory": _memory_arrays(state["memory"])}))
+        for worker in self._workers:
+            worker.receive()
+
+
+def actor_worker(connection: Connection, plan: ActorPlan) -> None:
+    """In the child: an actor that does what comes through the pipe, until None comes."""
+    from ...games.tasks import make_env
+
+    torch.set_num_threads(1)
+    spec = ActionSpec.from_dict(plan.spec)
+    actor = Actor(
+        Policy(spec, PolicyConfig.from_dict(plan.network)),
+        lambda: make_env(plan.task, plan.seed, spec),
+        lanes=plan.lanes,
+        seed=plan.seed,
+        index=plan.index,
+        actors=plan.actors,
+    )
+    try:
+        while (message := connection.recv()) is not None:
+            if message[0] == "collect":
+                weights = {name: torch.from_numpy(array) for name, array in message[1].items()}
+                rollout = actor.collect(weights, message[2])
+                connection.send(replace(rollout, memory=_memory_arrays(rollout.memory)))
+            elif message[0] == "state":
+                state = actor.state_dict()
+                connection.send({**state, "memory": _memory_arrays(state["memory"])})
+            else:
+                actor.load_state_dict({**message[1], "memory": _memory_tensors(message[1]["memory"])})
+                connection.send("loaded")
+    finally:
+        actor.close()
+
+
+def _memory_arrays(memory: Sequence[Any]) -> list[Any]:
+    return [tuple(part.numpy() if isinstance(part, Tensor) else part for part in block) for block in memory]
+
+
+def _memory_tensors(memory: Sequence[Any]) -> list[Memory]:
+    return [Memory(*(torch.as_tensor(part) for part in block)) for block in memory]

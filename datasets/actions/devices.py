@@ -1,0 +1,230 @@
+"""Device states (what keyboard and mouse did in one frame) and their conversion to a game's actions and back.
+
+A line of a recording's jsonl is one device state in VPT's contractor format, with two optional fields of ours: `valid`
+and `label_source`. Shapes: N source frames, T ticks, K buttons, A axes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import RecordingError
+from .spec import ActionSpec
+
+Held = TypeVar("Held", str, int)
+LARGEST = 1e6  # pixels: a mouse that turns the view 400 times around within a frame is damage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceState:
+    """Keyboard and mouse between one frame and the next. Names are GLFW's, as Minecraft writes them."""
+
+    keys: tuple[str, ...] = ()
+    """Keys held, such as `key.keyboard.w`."""
+    new_keys: tuple[str, ...] = ()
+    """Keys that went down in this frame, even if they went up again."""
+    buttons: tuple[int, ...] = ()
+    """Mouse buttons held: 0 left, 1 right, 2 middle."""
+    new_buttons: tuple[int, ...] = ()
+    dx: float = 0.0
+    """Mouse motion in pixels, right is positive; may be a fraction."""
+    dy: float = 0.0
+    """Mouse motion in pixels, down is positive."""
+    wheel: float = 0.0
+    cursor_x: float = 0.0
+    """Cursor in pixels of the game's window; only drawn while a GUI is open."""
+    cursor_y: float = 0.0
+    gui_open: bool = False
+    valid: bool = True
+    """False where nothing is labelled (dead player, menu): training and scores leave it out."""
+    label_source: str = "human"
+    """Who says so: `human`, `scripted`, `idm` or `corrected`."""
+
+    def inputs(self) -> frozenset[str]:
+        """Everything held or newly pressed, mouse buttons as `mouse.0`: a tap shorter than a frame counts."""
+        mouse = [f"mouse.{b}" for b in (*self.buttons, *self.new_buttons)]
+        return frozenset((*self.keys, *self.new_keys, *mouse))
+
+    def to_json(self, tick: int, further: Mapping[str, Any] | None = None) -> str:
+        """One line of a jsonl file, with any `further` fields that a recorder gave."""
+        more = dict(further or {})
+        line: dict[str, Any] = more | {
+            "mouse": dict(more.get("mouse") or {})
+            | {
+                "x": self.cursor_x,
+                "y": self.cursor_y,
+                "dx": self.dx,
+                "dy": self.dy,
+                "dwheel": self.wheel,
+                "buttons": list(self.buttons),
+                "newButtons": list(self.new_buttons),
+            },
+            "keyboard": {"chars": ""}
+            | dict(more.get("keyboard") or {})
+            | {"keys": list(self.keys), "newKeys": list(self.new_keys)},
+            "isGuiOpen": self.gui_open,
+            "tick": tick,
+            "valid": self.valid,
+            "label_source": self.label_source,
+        }
+        return json.dumps(line, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str | bytes) -> DeviceState:
+        """From one line of a jsonl file."""
+        return cls.from_content(parse_line(line))
+
+    @classmethod
+    def from_content(cls, content: Mapping[str, Any]) -> DeviceState:
+        """From a parsed line; absent fields (BASALT strips many, old recorders wrote null) mean nothing was done.
+
+        Raises ValueError for what is no device state: any object without a word of mouse or keyboard would otherwise
+        read as "nothing was pressed".
+        """
+        if not isinstance(content, Mapping) or not {"mouse", "keyboard"} & content.keys():
+            raise ValueError("neither mouse nor keyboard in it")
+        mouse, keyboard = content.get("mouse") or {}, content.get("keyboard") or {}
+        return cls(
+            keys=_held(keyboard, "keys", str),
+            new_keys=_held(keyboard, "newKeys", str),
+            buttons=_held(mouse, "buttons", int),
+            new_buttons=_held(mouse, "newButtons", int),
+            dx=_number(mouse, "dx"),
+            dy=_number(mouse, "dy"),
+            wheel=_number(mouse, "dwheel"),
+            cursor_x=_number(mouse, "x"),
+            cursor_y=_number(mouse, "y"),
+            gui_open=_flag(content, "isGuiOpen", False),
+            valid=_flag(content, "valid", True),
+            label_source=str(content.get("label_source", "human")),
+        )
+
+
+def _held(device: Mapping[str, Any], field: str, kind: type[Held]) -> tuple[Held, ...]:
+    held = device.get(field) or []
+    if not isinstance(held, list) or not all(isinstance(one, kind) for one in held):
+        raise ValueError(f"{field} must be a list of {kind.__name__}, got {held!r}")
+    return tuple(held)
+
+
+def _number(device: Mapping[str, Any], field: str) -> float:
+    value = device.get(field)
+    if value is None:
+        return 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+        raise ValueError(f"{field} must be a number from {-LARGEST:,.0f} to {LARGEST:,.0f}, got {value!r:.40}")
+    return float(value)
+
+
+def _flag(content: Mapping[str, Any], field: str, default: bool) -> bool:
+    value = content.get(field, default)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise ValueError(f"{field} must be true or false, got {value!r:.40}")
+    return value
+
+
+def parse_line(line: str | bytes) -> Any:
+    """The JSON of a line. Raises ValueError, also for what is nested too deeply to be read."""
+    try:
+        return json.loads(line)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def read_device_states(path: str) -> list[DeviceState]:
+    """All lines of a jsonl file. Raises RecordingError naming file and line."""
+    states = []
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    states.append(DeviceState.from_json(line))
+                except (ValueError, TypeError, AttributeError) as error:
+                    raise RecordingError(f"{path}: line {number} is no device state: {error}") from error
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    return states
+
+
+@dataclass(frozen=True, slots=True)
+class TickActions:
+    """Actions of T ticks: `buttons` uint8 [T, K], `camera` float32 [T, A] in degrees, `valid` bool [T]."""
+
+    buttons: NDArray[np.uint8]
+    camera: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+
+
+def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLike) -> TickActions:
+    """Sum up the states of each tick.
+
+    Args:
+        spec: names the buttons and axes.
+        states: one a source frame, N of them.
+        starts: the first source frame of each tick and, at the end, one past the last frame of the last tick:
+            int [T + 1], rising. Tick k covers the states [starts[k], starts[k + 1]).
+
+    Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick is valid only if all
+    of them are.
+    """
+    edges = np.asarray(starts, np.int64)
+    if len(edges) and (np.any(np.diff(edges) < 1) or edges[0] < 0 or edges[-1] > len(states)):
+        raise ValueError(f"ticks must cover one of the {len(states)} states or more each, got starts {edges}")
+    ticks = max(len(edges) - 1, 0)
+    if not ticks:
+        return TickActions(
+            np.zeros((0, spec.num_buttons), np.uint8), np.zeros((0, spec.num_axes), np.float32), np.zeros(0, bool)
+        )
+    button_of = {name: k for k, button in enumerate(spec.buttons) for name in button.inputs}
+    first, last = int(edges[0]), int(edges[-1])
+    held = np.zeros((last - first, spec.num_buttons), np.uint8)
+    motion = np.zeros((last - first, spec.num_axes), np.float64)
+    valid = np.zeros(last - first, bool)
+    for i, state in enumerate(states[first:last]):
+        for name in state.inputs():
+            if (k := button_of.get(name)) is not None:
+                held[i, k] = 1
+        for a, axis in enumerate(spec.axes):
+            motion[i, a] = (state.dx if axis.input == "dx" else state.dy) * axis.degrees_per_pixel
+        valid[i] = state.valid
+    at = edges[:-1] - first
+    return TickActions(
+        np.maximum.reduceat(held, at) if spec.num_buttons else np.zeros((ticks, 0), np.uint8),
+        np.add.reduceat(motion, at).astype(np.float32) if spec.num_axes else np.zeros((ticks, 0), np.float32),
+        np.logical_and.reduceat(valid, at),
+    )
+
+
+def device_state_of(
+    spec: ActionSpec, buttons: ArrayLike, camera_deg: ArrayLike, *, previous: DeviceState | None = None
+) -> DeviceState:
+    """The device state that does one action: buttons [K] (0 or 1) and camera [A] in degrees.
+
+    A button is pressed by the first of its inputs; it is newly pressed unless `previous` held it.
+    """
+    before = previous or DeviceState()
+    inputs = [spec.buttons[k].inputs[0] for k in np.flatnonzero(np.asarray(buttons)) if spec.buttons[k].inputs]
+    keys = tuple(name for name in inputs if not name.startswith("mouse."))
+    mouse = tuple(int(name.removeprefix("mouse.")) for name in inputs if name.startswith("mouse."))
+    camera = np.asarray(camera_deg, np.float64)
+    moved = {"dx": 0.0, "dy": 0.0}
+    for a, axis in enumerate(spec.axes):
+        moved[axis.input] += float(camera[a]) / axis.degrees_per_pixel
+    return DeviceState(
+        keys=keys,
+        new_keys=tuple(k for k in keys if k not in before.keys),
+        buttons=mouse,
+        new_buttons=tuple(b for b in mouse if b not in before.buttons),
+        dx=moved["dx"],
+        dy=moved["dy"],
+    )

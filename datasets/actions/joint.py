@@ -1,0 +1,124 @@
+"""The policy's action space: one categorical over all sensible button combinations, one over camera bins.
+
+Joint action = mixed-radix number of the groups' states (0 = none held, i = the i-th member), in the spec's order, its
+last digit the camera meta-action (1 where the camera moves at all); behind the product come the solo buttons.
+Camera = mixed-radix number of the axes' bins. With VPT's Minecraft spec these are its 8,641 and 121 classes
+(`lib/action_mapping.py` of the published code), index for index.
+Shapes: K buttons, A axes, J joint actions, C camera classes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import SpecError
+from .spec import ActionSpec
+
+MAX_JOINT = 1_000_000  # a head of more classes could not be trained; such a spec needs larger groups
+MAX_TABLE = 1 << 26  # numbers in a table of classes; half a gigabyte in float64
+
+
+class JointActions:
+    """Conversions between factored and joint actions, vectorised, and the tables behind them.
+
+    Attributes:
+        num_joint: J.
+        num_camera: C; 0 where the spec has no axes.
+        null: the joint action that does nothing.
+        null_camera: the camera class of no motion (0 where there is none).
+        buttons_table: uint8 [J, K], the buttons of each joint action.
+        camera_on_table: bool [J], whether the camera's class counts under each joint action.
+        camera_bins_table: int64 [C, A], the bins of each camera class.
+    """
+
+    def __init__(self, spec: ActionSpec):
+        self.spec = spec
+        index = {name: k for k, name in enumerate(spec.button_names)}
+        self._groups = [np.array([index[m] for m in group.members]) for group in spec.groups]
+        self._keeps_last = [group.conflict == "last" for group in spec.groups]
+        self._solo = np.array([index[name] for name in spec.solo], np.int64)
+        digits = [len(group) + 1 for group in self._groups] + ([2] if spec.axes else [])
+        product = math.prod(digits)
+        self.num_joint = product + len(self._solo)
+        if self.num_joint > MAX_JOINT:
+            raise SpecError(
+                f"action spec {spec.name!r} has {self.num_joint:,} joint actions, at most {MAX_JOINT:,} are supported: "
+                "put buttons that are not used together into one group"
+            )
+        self.num_camera = math.prod(spec.num_bins) if spec.axes else 0
+        if max(self.num_joint * spec.num_buttons, self.num_camera * sum(spec.num_bins)) > MAX_TABLE:
+            raise SpecError(
+                f"action spec {spec.name!r} has {self.num_joint:,} joint actions of {spec.num_buttons} buttons and "
+                f"{self.num_camera:,} camera classes of {sum(spec.num_bins)} bins: more than fit in memory; take fewer"
+            )
+        self._strides = [math.prod(digits[i + 1 :]) for i in range(len(digits))]
+        self._product = product
+        self.null = 0
+        self._null_bins = np.array([axis.quantiser.null_bin for axis in spec.axes], np.int64)
+        self.null_camera = int(np.ravel_multi_index(tuple(self._null_bins), spec.num_bins)) if spec.axes else 0
+        self.buttons_table, self.camera_on_table = self._tables(digits)
+        self.camera_bins_table = (
+            np.stack(np.unravel_index(np.arange(self.num_camera), spec.num_bins), -1).astype(np.int64)
+            if spec.axes
+            else np.zeros((0, 0), np.int64)
+        )
+
+    def _tables(self, digits: list[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        buttons = np.zeros((self.num_joint, self.spec.num_buttons), np.uint8)
+        camera_on = np.zeros(self.num_joint, bool)
+        joint = np.arange(self._product)
+        for members, stride, digit in zip(self._groups, self._strides, digits, strict=False):
+            state = joint // stride % digit
+            held = np.nonzero(state)[0]
+            buttons[held, members[state[held] - 1]] = 1
+        if self.spec.axes:
+            camera_on[: self._product] = joint % 2 == 1
+        buttons[self._product + np.arange(len(self._solo)), self._solo] = 1
+        return buttons, camera_on
+
+    def encode(self, buttons: ArrayLike, camera_bins: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Buttons [..., K] (0 or 1) and bins [..., A] to (joint, camera), both int64 [...].
+
+        What excludes each other is resolved by the groups' rules; a solo button silences everything else, the first one
+        listed wins. Camera is `null_camera` wherever the camera does not move.
+        """
+        held = np.asarray(buttons) > 0
+        shape = held.shape[:-1]
+        joint = np.zeros(shape, np.int64)
+        for members, last, stride in zip(self._groups, self._keeps_last, self._strides, strict=False):
+            pressed = held[..., members]  # (..., members)
+            state = (pressed * np.arange(1, len(members) + 1)).max(-1)
+            if not last:
+                state = np.where(pressed.sum(-1) > 1, 0, state)
+            joint += state * stride
+        camera = np.full(shape, self.null_camera, np.int64)
+        if self.spec.axes:
+            camera = np.asarray(
+                np.ravel_multi_index(tuple(np.moveaxis(np.asarray(camera_bins), -1, 0)), self.spec.num_bins)
+            )
+            joint += camera != self.null_camera  # the meta-action is the last digit, its stride 1
+        for i in reversed(range(len(self._solo))):
+            alone = held[..., self._solo[i]]
+            joint = np.where(alone, self._product + i, joint)
+        if self.spec.axes:
+            camera = np.where(self.camera_on_table[joint], camera, self.null_camera)
+        return joint, camera.astype(np.int64)
+
+    def decode(self, joint: ArrayLike, camera: ArrayLike | None = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """(joint, camera), both [...], to buttons uint8 [..., K] and bins int64 [..., A].
+
+        Where the camera meta-action is off the bins are those of no motion, whatever `camera` says.
+        """
+        index = np.asarray(joint, np.int64)
+        buttons = self.buttons_table[index]
+        if not self.spec.axes:
+            return buttons, np.zeros((*index.shape, 0), np.int64)
+        bins = self.camera_bins_table[np.asarray(camera, np.int64)]
+        return buttons, np.where(self.camera_on_table[index][..., None], bins, self._null_bins)
+
+    def camera_on(self, joint: ArrayLike) -> NDArray[np.bool_]:
+        """Whether the camera's class counts (its loss, its sample) under each joint action, bool [...]."""
+        return self.camera_on_table[np.asarray(joint, np.int64)]

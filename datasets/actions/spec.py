@@ -1,0 +1,284 @@
+"""Action specs: which buttons and axes a game has, how device inputs press them, and how camera motion is binned.
+
+From one spec come the IDM's factored head, the policy's joint head (`joint_actions.py`) and every conversion. A spec
+has a name, a version and a content hash; whatever is labelled or trained under it carries them.
+Shapes: K buttons, A axes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import ArrayLike, NDArray
+
+from ...errors import SpecError, SpecMismatchError
+from .quantiser import MuLaw
+
+SPEC_FOLDER = Path(__file__).parents[1] / "specs"
+CONFLICTS = ("none", "last")
+RESIZES = ("area", "vpt")
+AXIS_INPUTS = ("dx", "dy")
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A button of the game and the device inputs that press it, such as `key.keyboard.w` or `mouse.0`."""
+
+    name: str
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Buttons that exclude each other, a single one included: one digit of the joint action.
+
+    `conflict` says what several members held at once mean: `none` of them (forward with back), or the `last` listed.
+    """
+
+    members: tuple[str, ...]
+    conflict: str = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A relative axis of the camera: pixels of mouse motion times `degrees_per_pixel` is its motion in degrees."""
+
+    name: str
+    input: str
+    degrees_per_pixel: float
+    quantiser: MuLaw
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSpec:
+    """The size of a tick's picture in pixels, and how it is resized (`resize.py`)."""
+
+    width: int
+    height: int
+    resize: str = "area"
+
+
+@dataclass(frozen=True)
+class ActionSpec:
+    """The actions of a game; see the module's head. Equal specs have equal `sha256`."""
+
+    name: str
+    version: int
+    buttons: tuple[Button, ...]
+    groups: tuple[Group, ...]
+    """In product order of the joint space: the first one changes slowest."""
+    solo: tuple[str, ...]
+    """Buttons that exclude everything else, the camera included (minecraft's `inventory`)."""
+    axes: tuple[Axis, ...]
+    tick_hz: Fraction
+    frame: FrameSpec
+
+    def __post_init__(self) -> None:
+        where = f"action spec {self.name!r}"
+        if not self.buttons and not self.axes:
+            raise SpecError(f"{where} has neither buttons nor axes")
+        for what, names in (("button", self.button_names), ("axis", self.axis_names)):
+            if twice := sorted({n for n in names if names.count(n) > 1}):
+                raise SpecError(f"{where}: {what} {', '.join(twice)} is named twice")
+        grouped = [m for group in self.groups for m in group.members] + list(self.solo)
+        for name in self.button_names:
+            if grouped.count(name) != 1:
+                raise SpecError(
+                    f"{where}: button {name!r} must be in exactly one group or in solo, "
+                    f"found it {grouped.count(name)} times"
+                )
+        if unknown := sorted(set(grouped) - set(self.button_names)):
+            raise SpecError(f"{where}: groups name unknown buttons {', '.join(unknown)}; known: {self.button_names}")
+        for group in self.groups:
+            if group.conflict not in CONFLICTS:
+                raise SpecError(f"{where}: conflict must be one of {CONFLICTS}, got {group.conflict!r}")
+        for axis in self.axes:
+            if axis.input not in AXIS_INPUTS:
+                raise SpecError(
+                    f"{where}: input of axis {axis.name!r} must be one of {AXIS_INPUTS}, got {axis.input!r}"
+                )
+            if not axis.degrees_per_pixel > 0:
+                raise SpecError(f"{where}: degrees_per_pixel of {axis.name!r} must be above 0")
+        if self.tick_hz <= 0:
+            raise SpecError(f"{where}: tick_hz must be above 0, got {self.tick_hz}")
+        if self.frame.width < 8 or self.frame.height < 8 or self.frame.width % 2 or self.frame.height % 2:
+            raise SpecError(
+                f"{where}: frame must be even and at least 8 pixels a side, got {self.frame.width}x{self.frame.height}"
+            )
+        if self.frame.resize not in RESIZES:
+            raise SpecError(f"{where}: resize must be one of {RESIZES}, got {self.frame.resize!r}")
+
+    # ---- reading and writing
+
+    @classmethod
+    def load(cls, name: str | Path) -> ActionSpec:
+        """The built-in spec of that name, or the one in that YAML file. Raises SpecError."""
+        built_in = SPEC_FOLDER / f"{name}.yaml"
+        path = built_in if "/" not in str(name) and built_in.is_file() else Path(name)
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in SPEC_FOLDER.glob("*.yaml")))
+            raise SpecError(f"no action spec {str(name)!r}: give one of {known}, or a YAML file")
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SpecError(f"{path}: not YAML: {error}") from error
+        except OSError as error:
+            raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
+        if not isinstance(content, Mapping):
+            raise SpecError(f"{path}: expected a mapping with name, version, buttons …; see {SPEC_FOLDER}/doom.yaml")
+        return cls.from_dict(content)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> ActionSpec:
+        """The spec that `to_dict` or a YAML file describes. Raises SpecError naming the field."""
+        name = content.get("name", "?")
+        allowed = {"name", "version", "tick_hz", "frame", "buttons", "groups", "solo", "axes"}
+        if unknown := sorted(set(content) - allowed):
+            raise SpecError(f"action spec {name!r}: unknown fields {', '.join(unknown)}; allowed: {sorted(allowed)}")
+        try:
+            return cls(
+                name=str(content["name"]),
+                version=int(content["version"]),
+                buttons=tuple(
+                    Button(str(button), (inputs,) if isinstance(inputs, str) else tuple(map(str, inputs)))
+                    for button, inputs in _button_pairs(content["buttons"])
+                ),
+                groups=tuple(Group(tuple(g["members"]), str(g.get("conflict", "last"))) for g in content["groups"]),
+                solo=tuple(content.get("solo", ())),
+                axes=tuple(_axis(name, axis) for axis in content.get("axes", ())),
+                tick_hz=Fraction(str(content["tick_hz"])),
+                frame=FrameSpec(**content["frame"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise SpecError(f"action spec {name!r} is malformed: {type(error).__name__}: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, which `from_dict` reads back; buttons are a list, for JSON with sorted keys must keep their
+        order."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "tick_hz": str(self.tick_hz),
+            "frame": {"width": self.frame.width, "height": self.frame.height, "resize": self.frame.resize},
+            "buttons": [{"name": button.name, "inputs": list(button.inputs)} for button in self.buttons],
+            "groups": [{"members": list(group.members), "conflict": group.conflict} for group in self.groups],
+            "solo": list(self.solo),
+            "axes": [
+                {
+                    "name": axis.name,
+                    "kind": "relative",
+                    "input": axis.input,
+                    "degrees_per_pixel": axis.degrees_per_pixel,
+                    "quantiser": {
+                        "max_deg": axis.quantiser.max_deg,
+                        "bins": axis.quantiser.bins,
+                        "mu": axis.quantiser.mu,
+                    },
+                }
+                for axis in self.axes
+            ],
+        }
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the canonical JSON of `to_dict`; the buttons' order counts."""
+        content = self.to_dict() | {"buttons": [(button.name, button.inputs) for button in self.buttons]}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    def require_same(self, other: ActionSpec, what: str) -> None:
+        """Raise SpecMismatchError, naming the first field that differs, unless `other` (of `what`) is this spec."""
+        if self.sha256 == other.sha256:
+            return
+        field, here, there = _first_difference(self.to_dict(), other.to_dict(), "")
+        raise SpecMismatchError(
+            f"{what} was made under action spec {other.name!r} v{other.version}, here it is {self.name!r} "
+            f"v{self.version}: {field} differs: expected {here!r}, got {there!r}; use one spec for both, or label again"
+        )
+
+    # ---- shapes
+
+    @cached_property
+    def button_names(self) -> tuple[str, ...]:
+        return tuple(button.name for button in self.buttons)
+
+    @cached_property
+    def axis_names(self) -> tuple[str, ...]:
+        return tuple(axis.name for axis in self.axes)
+
+    @property
+    def num_buttons(self) -> int:
+        return len(self.buttons)
+
+    @property
+    def num_axes(self) -> int:
+        return len(self.axes)
+
+    @cached_property
+    def num_bins(self) -> tuple[int, ...]:
+        """Bins of each axis."""
+        return tuple(axis.quantiser.bins for axis in self.axes)
+
+    # ---- camera conversions
+
+    def quantise(self, camera_deg: ArrayLike) -> NDArray[np.int64]:
+        """Camera motion in degrees [..., A] to bins, int64 [..., A]."""
+        camera = np.asarray(camera_deg)
+        bins = np.zeros(camera.shape, np.int64)
+        for a, axis in enumerate(self.axes):
+            bins[..., a] = axis.quantiser.quantise(camera[..., a])
+        return bins
+
+    def dequantise(self, bins: ArrayLike) -> NDArray[np.float32]:
+        """Bins [..., A] to the degrees of their centres, float32 [..., A]."""
+        index = np.asarray(bins)
+        camera = np.zeros(index.shape, np.float32)
+        for a, axis in enumerate(self.axes):
+            camera[..., a] = axis.quantiser.dequantise(index[..., a])
+        return camera
+
+    def bin_centres(self, axis: int) -> NDArray[np.float32]:
+        """Degrees of the bins of axis number `axis`, float32 [bins]."""
+        return self.axes[axis].quantiser.centres()
+
+
+def _button_pairs(content: Any) -> list[tuple[Any, Any]]:
+    """Name and inputs of each button: the mapping of a YAML file, or the list of `to_dict`."""
+    if isinstance(content, Mapping):
+        return list(content.items())
+    return [(button["name"], button["inputs"]) for button in content]
+
+
+def _axis(spec: str, content: Mapping[str, Any]) -> Axis:
+    kind = content.get("kind", "relative")
+    if kind != "relative":
+        raise SpecError(
+            f"action spec {spec!r}: axis {content.get('name')!r} is of kind {kind!r}; only `relative` is supported"
+        )
+    return Axis(
+        name=str(content["name"]),
+        input=str(content["input"]),
+        degrees_per_pixel=float(content["degrees_per_pixel"]),
+        quantiser=MuLaw(**content["quantiser"]),
+    )
+
+
+def _first_difference(here: Any, there: Any, field: str) -> tuple[str, Any, Any]:
+    """The dotted name and both values of the first leaf that differs."""
+    if isinstance(here, Mapping) and isinstance(there, Mapping):
+        if list(here) != list(there):
+            return field or "fields", list(here), list(there)
+        pairs = [(f"{field}.{key}" if field else str(key), here[key], there[key]) for key in here]
+    elif isinstance(here, list) and isinstance(there, list) and len(here) == len(there):
+        pairs = [(f"{field}[{i}]", a, b) for i, (a, b) in enumerate(zip(here, there, strict=True))]
+    else:
+        return field, here, there
+    return next((_first_difference(a, b, name) for name, a, b in pairs if a != b), (field, here, there))

@@ -1,0 +1,164 @@
+"""Fetching samples for the loader: from local shards, from a bucket in long reads, or through a cache of shards.
+
+Every sample is compared with its manifest row on the way, whatever the path. All readers may be used from many threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+from ... import storage
+from ...errors import ShardError
+from ..shards.commits import shard_uri
+from ..shards.samples import check_sample
+from .shard_cache import ShardCache
+from .shared_store import Shared
+
+OPEN_FILES = 128  # of shards; well below the usual limit of 1,024 a process
+OPEN_CACHED = 16  # a deleted shard keeps its disk space while it is open, so few are
+FETCHERS = 8  # threads that wait for a bucket; they use next to no processor
+ATTEMPTS = 3  # another process may take a cached shard away between finding and opening it
+
+
+class SampleReader(Protocol):
+    """Reads the members of the clip of a manifest row."""
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        """This row will be read soon: begin to fetch what is slow to come, without waiting for it."""
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
+        """The members; raises ShardError where the shard is not the one that the manifest describes."""
+
+    def close(self) -> None:
+        """Let go of files and memory."""
+
+
+def open_reader(
+    dataset_uri: str,
+    shards: Mapping[str, Mapping[str, Any]],
+    cache: ShardCache | None,
+    block_bytes: int,
+) -> SampleReader:
+    """The reader that fits where a dataset lies.
+
+    Args:
+        dataset_uri: the dataset.
+        shards: of `dataset.json`, by name: size and hash.
+        cache: where to keep whole remote shards, if anywhere.
+        block_bytes: memory for blocks of neighbouring clips, where they are read from a bucket without a cache.
+    """
+    if storage.local_path(dataset_uri) is not None:
+        return LocalReader(dataset_uri)
+    if cache is not None:
+        return CachedReader(dataset_uri, shards, cache)
+    return BlockReader(dataset_uri, block_bytes)
+
+
+class LocalReader:
+    """Reads from local files, a system call a sample."""
+
+    def __init__(self, dataset_uri: str, open_files: int = OPEN_FILES):
+        self._dataset_uri = dataset_uri
+        self._files = Shared[str, int](open_files, lambda _: 1, os.close)
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        """Local disks need no warning."""
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
+        with self._files.lend(row["shard"], self._open) as handle:
+            data = os.pread(handle, row["size_bytes"], row["offset_bytes"])
+        return check_sample(data, row, shard_uri(self._dataset_uri, row["shard"]))
+
+    def close(self) -> None:
+        self._files.close()
+
+    def _open(self, shard: str) -> int:
+        for _ in range(ATTEMPTS):
+            try:
+                return os.open(self._find(shard), os.O_RDONLY)
+            except FileNotFoundError:
+                continue
+        raise _missing(shard_uri(self._dataset_uri, shard))
+
+    def _find(self, shard: str) -> Path:
+        return storage.local_path(shard_uri(self._dataset_uri, shard)) or Path()
+
+
+class CachedReader(LocalReader):
+    """Reads remote shards through a folder of whole local copies."""
+
+    def __init__(self, dataset_uri: str, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache):
+        super().__init__(dataset_uri, OPEN_CACHED)
+        self._shards, self._cache = shards, cache
+        self._fetcher = _Fetcher()
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        self._fetcher.begin(row["shard"], lambda: self._find(row["shard"]))
+
+    def close(self) -> None:
+        self._fetcher.close()
+        super().close()
+
+    def _find(self, shard: str) -> Path:
+        return self._cache.fetch(shard_uri(self._dataset_uri, shard), self._shards[shard])
+
+
+class BlockReader:
+    """Reads from a bucket: one range request fetches a block of neighbouring clips, which are wanted soon."""
+
+    def __init__(self, dataset_uri: str, budget_bytes: int):
+        self._dataset_uri = dataset_uri
+        self._fetcher = _Fetcher()
+        self._data = Shared[tuple[str, int, int], bytes](budget_bytes, len, lambda _: None)
+
+    def announce(self, row: Mapping[str, Any]) -> None:
+        block = (row["shard"], row["block_start"], row["block_end"])
+        self._fetcher.begin(block, lambda: self._prefetch(block))
+
+    def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
+        start = row["block_start"]
+        with self._data.lend((row["shard"], start, row["block_end"]), self._fetch) as block:
+            at = row["offset_bytes"] - start
+            data = memoryview(block)[at : at + row["size_bytes"]]
+            return check_sample(data, row, shard_uri(self._dataset_uri, row["shard"]))
+
+    def close(self) -> None:
+        self._fetcher.close()
+        self._data.close()
+
+    def _prefetch(self, block: tuple[str, int, int]) -> None:
+        with self._data.lend(block, self._fetch):
+            return
+
+    def _fetch(self, block: tuple[str, int, int]) -> bytes:
+        shard, start, end = block
+        uri = shard_uri(self._dataset_uri, shard)
+        try:
+            return storage.read_range(uri, start, end)
+        except FileNotFoundError as error:
+            raise _missing(uri) from error
+
+
+class _Fetcher:
+    """Threads that fetch what was announced, each thing once at a time. Errors are left to whoever reads it."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="vidact-fetch")
+        self._begun: dict[Hashable, Future[object]] = {}
+
+    def begin(self, key: Hashable, fetch: Callable[[], object]) -> None:
+        """Called from one thread."""
+        if key not in self._begun:
+            self._begun = {k: future for k, future in self._begun.items() if not future.done()}
+            self._begun[key] = self._pool.submit(fetch)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _missing(uri: str) -> ShardError:
+    return ShardError(f"{uri}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset")

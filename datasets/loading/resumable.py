@@ -1,0 +1,199 @@
+"""What every loader does the same way: steps, ranks, decoding ahead in threads, and a state of two numbers.
+
+A loader knows its order (`loader_order.py`) and how to fill one row of a batch; this module does the rest. Threads of
+this process decode: PyAV frees the GIL, and nothing is pickled across processes.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+from ...errors import ConfigError, DatasetError
+from ..actions.spec import ActionSpec
+from ..video.resize import keep_freed_memory
+from .batch import Batch
+from .order import EMPTY, EpochOrder
+
+READ_AHEAD_STEPS = 8  # beyond those that are being decoded; hides the tenth of a second that a bucket takes to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What an epoch needs while it runs."""
+
+    fill: Callable[[Batch, int, int], None]
+    """`fill(batch, row, item)` fills a row of a batch with an item; called in the decoding threads."""
+    announce: Callable[[int], None] = lambda item: None
+    """`announce(item)` says that an item will be wanted soon; must return at once."""
+
+
+class ResumableLoader(ABC):
+    """Base of `ClipLoader` and `RecordingLoader`.
+
+    Args:
+        name: of the data, for errors.
+        spec: the action spec of the batches.
+        batch_size: rows over all ranks.
+        ticks: T.
+        rank, world_size: which of how many processes this is.
+        threads: that decode.
+        prefetch: steps that are decoded ahead.
+        frames: whether batches have pixels.
+        rows_in_turn: a row's steps must be filled one after the other.
+        steps_per_epoch: of every rank.
+        identity: everything beside the epoch that the order depends on.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        spec: ActionSpec,
+        batch_size: int,
+        ticks: int,
+        rank: int,
+        world_size: int,
+        threads: int,
+        prefetch: int,
+        frames: bool,
+        rows_in_turn: bool,
+        steps_per_epoch: int,
+        identity: Mapping[str, Any],
+    ):
+        self.name, self.spec = name, spec
+        self.batch_size, self.ticks = batch_size, ticks
+        self.rank, self.world_size, self.threads, self.prefetch = rank, world_size, threads, prefetch
+        self.steps_per_epoch = steps_per_epoch
+        self._frames, self._rows_in_turn = frames, rows_in_turn
+        self._identity = dict(identity)
+        keep_freed_memory()  # a batch is given back as another is made; to map its pages anew costs 3 % of decoding
+        self.epoch = 0
+        self.step = 0
+
+    @abstractmethod
+    def epoch_order(self, epoch: int) -> EpochOrder:
+        """What each step of an epoch loads, over all ranks; no file is read."""
+
+    @abstractmethod
+    def _open(self) -> AbstractContextManager[Session]:
+        """Open what an epoch needs."""
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loader is: after the last batch that it gave. Plain values; valid for any ranks and threads."""
+        return {"epoch": self.epoch, "step": self.step, "identity": dict(self._identity)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was taken.
+
+        Raises DatasetError where the order is not the same any more, or `state` is none that `state_dict` gave.
+        """
+        if problem := self._state_problem(state):
+            raise DatasetError(
+                f"{self.name}: cannot go on where the last run stopped: {problem}; restore it, or start a new run"
+            )
+        self.epoch, self.step = int(state["epoch"]), int(state["step"])
+
+    def _state_problem(self, state: object) -> str | None:
+        if not isinstance(state, Mapping):
+            return f"the loader's state must be a mapping, got a {type(state).__name__}"
+        if missing := [name for name in ("epoch", "step", "identity") if name not in state]:
+            return f"the loader's state lacks {', '.join(missing)}"
+        identity = state["identity"]
+        if not isinstance(identity, Mapping):
+            return f"the state's identity must be a mapping, got {identity!r:.40}"
+        if missing := sorted(self._identity.keys() - identity.keys()):
+            return f"the state's identity lacks {', '.join(missing)}"
+        for field, expected in identity.items():
+            if (got := self._identity.get(field)) != expected:
+                what = "its content or the filters changed" if field == "manifest" else f"{field} differs"
+                return f"{what} (expected {expected!r}, got {got!r})"
+        steps = self.steps_per_epoch
+        for name, end, allowed in (("epoch", math.inf, "from 0 on"), ("step", steps, f"from 0 to {steps - 1}")):
+            value = state[name]
+            if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= int(value) < end:
+                return f"the state's {name} must be a whole number {allowed}, got {value!r:.40}"
+        return None
+
+    def batches(self) -> Iterator[Batch]:
+        """Batches without end, epoch after epoch."""
+        while True:
+            yield from self
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of this rank from the present step to the end of the epoch."""
+        order = self.epoch_order(self.epoch)
+        rows = self.batch_size // self.world_size
+        mine = slice(self.rank * rows, (self.rank + 1) * rows)
+        ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
+        last: list[Future[None] | None] = [None] * rows
+        submitted = announced = self.step
+        with self._open() as session, _Pool(self.threads) as pool:
+            while self.step < self.steps_per_epoch:
+                while announced < min(submitted + self.prefetch + READ_AHEAD_STEPS, self.steps_per_epoch):
+                    for item in order.items[announced, mine].tolist():
+                        if item != EMPTY:
+                            session.announce(item)
+                    announced += 1
+                while submitted < self.steps_per_epoch and len(ahead) <= self.prefetch:
+                    batch = Batch.empty(self.spec, rows, self.ticks, frames=self._frames)
+                    batch.first[:, 0] = order.first[submitted, mine]
+                    for row, item in enumerate(order.items[submitted, mine].tolist()):
+                        before = last[row] if self._rows_in_turn else None
+                        last[row] = pool.submit(_after, before, session, batch, row, item)
+                    ahead.append((batch, [future for future in last if future is not None]))
+                    submitted += 1
+                batch, filled = ahead.popleft()
+                for future in filled:
+                    future.result()
+                self.step += 1
+                if self.step == self.steps_per_epoch:
+                    self.epoch, self.step = self.epoch + 1, 0
+                    yield batch
+                    return
+                yield batch
+
+
+def _after(before: Future[None] | None, session: Session, batch: Batch, row: int, item: int) -> None:
+    """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is running or done."""
+    if before is not None:
+        before.result()
+    session.fill(batch, row, item)
+
+
+class _Pool(ThreadPoolExecutor):
+    """Threads that drop what is still waiting when their work is broken off."""
+
+    def __init__(self, threads: int):
+        super().__init__(threads, thread_name_prefix="vidact-loader")
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(wait=True, cancel_futures=True)
+
+
+def check_loader_settings(given: Mapping[str, Any], most_ticks: int) -> None:
+    """Raises ConfigError, naming the setting and what is allowed."""
+    for name in ("batch_size", "ticks", "world_size", "threads", "block_clips", "shuffle_clips"):
+        if given.get(name, 1) < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {given[name]}")
+    if given["ticks"] > most_ticks:
+        raise ConfigError(f"ticks must be at most {most_ticks}, the longest a clip can be, got {given['ticks']}")
+    if given["prefetch"] < 0:
+        raise ConfigError(f"prefetch must be 0 or more steps, got {given['prefetch']}")
+    if given["batch_size"] % given["world_size"]:
+        raise ConfigError(
+            f"batch_size counts rows over all ranks and must divide by world_size {given['world_size']}, "
+            f"got {given['batch_size']}"
+        )
+    if not 0 <= given["rank"] < given["world_size"]:
+        raise ConfigError(f"rank must be from 0 to {given['world_size'] - 1}, got {given['rank']}")

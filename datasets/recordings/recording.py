@@ -1,0 +1,251 @@
+"""Labelled play at rest: a video, one device state a frame, and their reading at the tick rate of a spec.
+
+The format is VPT's contractor format (`<stem>.mp4`, `<stem>.jsonl`): line i holds what was done *after* frame i was
+shown. Tick k shows the frame on screen at its moment and sums up the lines until the next tick's frame.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import storage
+from ...errors import RecordingError
+from ...progress import log
+from ..actions.devices import DeviceState, TickActions, actions_of, device_state_of, read_device_states
+from ..actions.spec import ActionSpec
+from ..video.ticks import TickFrames, VideoProbe, decode_ticks, num_ticks, probe
+from ..video.timing import NS, frame_slots, tick_times_ns
+from .writer import RecordingWriter
+
+DEFAULT_SPEC = "doom"
+
+__all__ = [
+    "DeviceState",
+    "Recording",
+    "RecordingWriter",
+    "TickActions",
+    "device_state_of",
+    "find_recordings",
+    "spec_of",
+]
+
+
+class Recording:
+    """One recording on disk. Open it with `Recording.open`.
+
+    Attributes:
+        stem: path without suffix.
+        name: its last part.
+        video: the probed mp4.
+        states: one device state a frame.
+        meta: `<stem>.meta.json`, or empty.
+    """
+
+    def __init__(self, stem: Path, video: VideoProbe, states: list[DeviceState], meta: dict[str, Any]):
+        self.stem = stem
+        self.name = stem.name
+        self.video = video
+        self.states = states
+        self.meta = meta
+
+    @classmethod
+    def open(cls, path: str | Path) -> Recording:
+        """Open by stem or by the mp4's path. Raises VideoError, or RecordingError where frames and lines differ."""
+        stem = _stem(Path(path))
+        video = probe(_beside(stem, ".mp4"))
+        if video.truncated:
+            raise RecordingError(f"{stem}.mp4 is cut short: {video.truncated}; record or fetch it again")
+        states = read_device_states(str(_beside(stem, ".jsonl")))
+        if len(states) != video.frames:
+            raise RecordingError(
+                f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; line i must hold "
+                "what was done after frame i (`vidact import vpt` mends OpenAI's recordings)"
+            )
+        return cls(stem, video, states, _read_meta(_beside(stem, ".meta.json")))
+
+    @property
+    def num_frames(self) -> int:
+        return self.video.frames
+
+    @property
+    def fps(self) -> Fraction:
+        return self.video.fps
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex digest of the mp4."""
+        return self.video.sha256
+
+    @cached_property
+    def labels_sha256(self) -> str:
+        """Hex digest of the jsonl: what was done, where `sha256` says what was shown. Raises RecordingError."""
+        path = _beside(self.stem, ".jsonl")
+        try:
+            return storage.sha256_file(path)
+        except OSError as error:
+            raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+
+    @property
+    def path(self) -> Path:
+        """The mp4."""
+        return Path(self.video.path)
+
+    @property
+    def group(self) -> str:
+        """What belongs together when play is divided or drawn: players of one game share it."""
+        return str(self.meta.get("group") or self.sha256)
+
+    def phases(self, spec: ActionSpec) -> int:
+        """How many different first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s, at least 1."""
+        return max(1, min(int(self.fps / spec.tick_hz), self.num_frames))
+
+    def num_ticks(self, spec: ActionSpec, phase: int = 0) -> int:
+        """Ticks that `actions` and `frames` give."""
+        return num_ticks(self.video, spec.tick_hz, self._phase_s(phase))
+
+    def actions(self, spec: ActionSpec, phase: int = 0) -> TickActions:
+        """Actions of all ticks from source frame `phase` on.
+
+        The last tick is not valid if the recording ends within it. Raises RecordingError for a recording slower than
+        the ticks: what was done in half a frame is not known.
+        """
+        if self.fps < spec.tick_hz * Fraction(999, 1000):
+            raise RecordingError(
+                f"{self.stem}: {float(self.fps):g} frames/s is slower than the {float(spec.tick_hz):g} ticks/s of spec "
+                f"{spec.name!r}; use a spec with a lower tick_hz"
+            )
+        starts = self._slots(spec, phase)
+        complete = tick_times_ns(len(starts), len(starts) + 1, spec.tick_hz, round(self._phase_s(phase) * NS))[0]
+        # Where ticks share a frame (timestamps that jitter around an equal rate) only the last of them has its line.
+        own = np.flatnonzero(np.diff(starts, append=self.num_frames) > 0)
+        summed = actions_of(spec, self.states, np.append(starts[own], self.num_frames))
+        buttons = np.zeros((len(starts), spec.num_buttons), np.uint8)
+        camera = np.zeros((len(starts), spec.num_axes), np.float32)
+        valid = np.zeros(len(starts), bool)
+        buttons[own], camera[own], valid[own] = summed.buttons, summed.camera, summed.valid
+        recorded_ns = self.video.end_ns - int(self.video.pts_ns[0]) + self.video.tolerance_ns
+        if len(starts) and complete > recorded_ns:
+            valid[-1] = False
+        return TickActions(buttons, camera, valid)
+
+    def frames(
+        self, spec: ActionSpec, phase: int = 0, *, start_tick: int = 0, end_tick: int | None = None
+    ) -> Iterator[TickFrames]:
+        """Frames of the same ticks, in batches of up to 64. Raises VideoError on damage."""
+        return decode_ticks(
+            self.video.path,
+            spec.frame,
+            spec.tick_hz,
+            start_tick=start_tick,
+            end_tick=end_tick,
+            phase_s=self._phase_s(phase),
+            probe=self.video,
+        )
+
+    def _slots(self, spec: ActionSpec, phase: int) -> NDArray[np.int64]:
+        """The source frame of each tick, int64 [T]."""
+        times = tick_times_ns(0, self.num_ticks(spec, phase), spec.tick_hz, round(self._phase_s(phase) * NS))
+        return frame_slots(self.video.pts_ns - self.video.pts_ns[0], times, self.video.tolerance_ns)
+
+    def _phase_s(self, phase: int) -> float:
+        if not 0 <= phase < self.num_frames:
+            raise RecordingError(f"{self.stem}: phase must be a frame number below {self.num_frames}, got {phase}")
+        return int(self.video.pts_ns[phase] - self.video.pts_ns[0]) / NS
+
+
+def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
+    """Open all recordings under folders (at any depth) and at files or stems, sorted by path. Raises RecordingError."""
+    stems: set[Path] = set()
+    for path in map(Path, paths):
+        if path.is_dir():
+            found = {
+                _stem(p)
+                for p in path.rglob("*.jsonl")
+                if not p.name.startswith(".") and _beside(_stem(p), ".mp4").is_file()
+            }
+            if not found:
+                raise RecordingError(f"{path}: no recordings (pairs of .mp4 and .jsonl) in this folder")
+            stems |= found
+        else:
+            stem = _stem(path)
+            if not any(_beside(stem, ending).exists() for ending in (".mp4", ".jsonl")):
+                raise RecordingError(
+                    f"{path}: there is no folder and no recording of this name (seen from {Path.cwd()})"
+                )
+            stems.add(stem)
+    if not stems:
+        raise RecordingError("no recordings given: name folders, mp4 files or stems")
+    return [Recording.open(stem) for stem in sorted(stems)]
+
+
+def unique(recordings: Sequence[Recording]) -> list[Recording]:
+    """Each play once, however many names it was given by. Raises RecordingError where its labels differ."""
+    found: dict[str, Recording] = {}
+    for recording in recordings:
+        twin = found.setdefault(recording.sha256, recording)
+        if twin.labels_sha256 != recording.labels_sha256:
+            raise RecordingError(
+                f"{twin.stem} and {recording.stem} are the same video with other labels: give only the ones that count"
+            )
+    return list(found.values())
+
+
+def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
+    """The action spec to read recordings under: `chosen`, else the one that their meta files name, else Doom's.
+
+    Args:
+        recordings: open recordings; other tools' have no meta file, and name none.
+        chosen: a built-in name or a YAML file, or empty.
+
+    Raises:
+        RecordingError: they name different specs, so that nobody but the user can tell.
+    """
+    named = sorted({str(recording.meta["spec"]) for recording in recordings if recording.meta.get("spec")})
+    if not chosen and len(named) > 1:
+        raise RecordingError(f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec")
+    if not chosen and not named:
+        log(f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; --spec names another")
+    return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
+
+
+def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
+    """Whether they were made for another spec than they are read under."""
+    others = sorted({str(one.meta["spec"]) for one in recordings if one.meta.get("spec", spec.name) != spec.name})
+    return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"] if others else []
+
+
+def _read_meta(path: Path) -> dict[str, Any]:
+    """The content of a `<stem>.meta.json`, empty where there is none. Raises RecordingError."""
+    try:
+        meta = json.loads(path.read_bytes())
+        if not isinstance(meta, dict):
+            raise ValueError(f"expected an object, got a {type(meta).__name__}")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(
+            f"{path}: is damaged ({error}); mend it, or delete it: without it, spec and group are not known"
+        ) from error
+    return meta
+
+
+def _stem(path: Path) -> Path:
+    """Names may hold dots (`8.0/x-20220315`), so only the known suffixes are taken off."""
+    for suffix in (".meta.json", ".mp4", ".jsonl"):
+        if path.name.endswith(suffix):
+            return path.parent / path.name.removesuffix(suffix)
+    return path
+
+
+def _beside(stem: Path, suffix: str) -> Path:
+    return stem.parent / (stem.name + suffix)

@@ -1,0 +1,170 @@
+"""Writes labelled play as it happens: `<stem>.mp4`, `<stem>.jsonl` and `<stem>.meta.json`.
+
+All three are written under temporary names and renamed at the end, the jsonl last, so that a recording either exists
+whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from ...errors import ConfigError, RecordingError
+from ..actions.devices import DeviceState
+from ..video.resize import as_video_frame
+
+# Recording shares its machine with the game: the cheapest preset encodes and decodes fastest, and crf 18 keeps the
+# pictures as good as a slower preset's at 23; size is no matter for recordings that are packed or trained on at once.
+SUFFIXES = (".meta.json", ".mp4", ".jsonl")  # in the order in which they are put in place
+ENCODER = {"preset": "ultrafast", "crf": "18", "g": "120"}
+
+
+class RecordingWriter:
+    """Write frames and device states one by one, then `close`; an exception inside a `with` block discards everything.
+
+    Args:
+        stem: path without suffix; its folder is made.
+        fps: exact rate of the frames, such as `Fraction(35)`.
+        size: width and height in pixels, both even (H.264 with halved chroma).
+        meta: plain values for `<stem>.meta.json` (game, map, seed, player …); rate and size are added.
+        encoder: options of libx264, where size matters more than speed.
+    """
+
+    def __init__(
+        self,
+        stem: Path | str,
+        *,
+        fps: Fraction,
+        size: tuple[int, int],
+        meta: Mapping[str, Any] | None = None,
+        encoder: Mapping[str, str] = ENCODER,
+    ):
+        self.stem = Path(stem)
+        self.fps = Fraction(fps)
+        self.size = size
+        self.num_frames = 0
+        if self.fps <= 0:
+            raise ConfigError(f"fps must be above 0, got {fps}")
+        if size[0] % 2 or size[1] % 2 or min(size) < 16:
+            raise ConfigError(f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}")
+        self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
+        self._temporary = _temporary_files(self.stem)
+        self._lines = open(self._temporary[".jsonl"], "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
+        self._container: av.container.OutputContainer | None = av.open(
+            os.fspath(self._temporary[".mp4"].absolute()), "w", format="mp4"
+        )
+        self._stream = self._container.add_stream("libx264", rate=self.fps, options=dict(encoder))
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.time_base = 1 / self.fps
+        self._reformatter = VideoReformatter()
+
+    def write(self, frame: NDArray[np.uint8], state: DeviceState, further: Mapping[str, Any] | None = None) -> None:
+        """Add a frame, uint8 [h, w, 3] RGB, and what the devices did after it was shown.
+
+        `further` fields go into the frame's line as they are.
+        """
+        if frame.shape != (self.size[1], self.size[0], 3) or frame.dtype != np.uint8:
+            raise RecordingError(
+                f"{self.stem}: frame {self.num_frames}: expected uint8 [{self.size[1]}, {self.size[0]}, 3], "
+                f"got {frame.dtype} {list(frame.shape)}"
+            )
+        if self._container is None:
+            raise RecordingError(f"{self.stem}: the recording is closed")
+        picture = self._reformatter.reformat(as_video_frame(frame), format="yuv420p", threads=1)
+        picture.pts = self.num_frames
+        picture.time_base = 1 / self.fps
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+        self._lines.write(state.to_json(self.num_frames, further) + "\n")
+        self.num_frames += 1
+
+    def close(self) -> None:
+        """Finish the files and put them in place. Raises RecordingError if nothing was written."""
+        if self._container is None:
+            return
+        if not self.num_frames:
+            self.discard()
+            raise RecordingError(f"{self.stem}: no frames were written")
+        for packet in self._stream.encode(None):
+            self._container.mux(packet)
+        self._container.close()
+        self._container = None
+        self._lines.close()
+        self.meta["frames"] = self.num_frames
+        _finish(self.stem, self._temporary, self.meta)
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+        if self._container is not None:
+            with contextlib.suppress(av.error.FFmpegError):
+                self._container.close()
+            self._container = None
+        self._lines.close()
+        for path in self._temporary.values():
+            path.unlink(missing_ok=True)
+
+    def __enter__(self) -> RecordingWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+
+def copy_recording(
+    video: Path,
+    stem: Path | str,
+    states: Sequence[DeviceState],
+    further: Sequence[Mapping[str, Any]],
+    meta: Mapping[str, Any],
+) -> None:
+    """A recording whose video exists already: its file is copied as it is, states and meta are written beside it.
+
+    Args:
+        video: an mp4 with as many frames as there are `states`.
+        stem: path of the new recording without suffix.
+        states: one a frame.
+        further: fields for the line of each frame.
+        meta: plain values for `<stem>.meta.json`.
+    """
+    target = Path(stem)
+    temporary = _temporary_files(target)
+    try:
+        shutil.copyfile(video, temporary[".mp4"])
+        with open(temporary[".jsonl"], "w", encoding="utf-8") as lines:
+            for i, (state, more) in enumerate(zip(states, further, strict=True)):
+                lines.write(state.to_json(i, more) + "\n")
+        _finish(target, temporary, dict(meta) | {"frames": len(states)})
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+
+
+def _temporary_files(stem: Path) -> dict[str, Path]:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    return {suffix: stem.parent / f".{stem.name}.{os.getpid()}.partial{suffix}" for suffix in SUFFIXES}
+
+
+def _finish(stem: Path, temporary: Mapping[str, Path], meta: Mapping[str, Any]) -> None:
+    temporary[".meta.json"].write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    for suffix in SUFFIXES:
+        os.replace(temporary[suffix], stem.parent / (stem.name + suffix))

@@ -1,0 +1,138 @@
+"""What a dataset says about itself as a whole: the content of `dataset.json`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..actions.spec import ActionSpec
+from .clip import ARRAY_DTYPES, SCHEMA_VERSION
+from .commits import CommitRecord, DeadLetter
+from .label_checks import array_shapes
+from .statistics import ShardStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    """What the commit records do not know of a dataset."""
+
+    name: str
+    """Its title, for people."""
+    spec: ActionSpec
+    labels: str = "inferred"
+    """`inferred` by an IDM, or `true` actions."""
+    description: str = ""
+    """A sentence or two for the data card."""
+    license: str = "other"
+    """An SPDX name, or `other`: it depends on the sources, which only the user knows."""
+    idm: dict[str, Any] | None = None
+    """Of the checkpoint that labelled: `uri`, `sha256` and its measured `metrics`."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """The resolved settings that made the dataset."""
+    environment: dict[str, Any] = field(default_factory=dict)
+    """Versions, kind of processor, threads a worker: what decides the bytes beside input and options."""
+    dead_letters: tuple[DeadLetter, ...] = ()
+    """Of sources that never came as far as a shard."""
+    duplicates: dict[str, int] = field(default_factory=dict)
+    """Sources left out because another has the same bytes (`duplicate`) or the same pictures (`near_duplicate`)."""
+
+
+class Summary:
+    """Adds up commit records one by one; what it keeps grows with sources and shards, not with clips.
+
+    Args:
+        spec: of the dataset.
+    """
+
+    def __init__(self, spec: ActionSpec):
+        self.spec = spec
+        self._total = ShardStatistics(spec)
+        self._splits: dict[str, ShardStatistics] = {}
+        self._sources: dict[str, set[str]] = {}
+        self._episodes: set[str] = set()
+        self._licences: dict[str, dict[str, int]] = {}  # ticks by source, by licence
+        self._drops: Counter[str] = Counter()
+        self._shards: list[dict[str, Any]] = []
+
+    def add(self, record: CommitRecord) -> None:
+        """Count a shard."""
+        self._total.merge(record.statistics)
+        self._splits.setdefault(record.split, ShardStatistics(self.spec)).merge(record.statistics)
+        self._sources.setdefault(record.split, set()).update(row["source_sha256"] for row in record.rows)
+        self._episodes.update(row["episode_id"] for row in record.rows)
+        for row in record.rows:
+            ticks = self._licences.setdefault(row.get("licence") or "", {})
+            ticks[row["source_sha256"]] = ticks.get(row["source_sha256"], 0) + row["frames"]
+        self._drops.update(record.drops)
+        self._shards.append(
+            {
+                "name": record.shard,
+                "path": f"shards/{record.shard}.tar" if record.tar else None,
+                "split": record.split,
+                "samples": len(record.rows),
+                "size_bytes": record.tar["size_bytes"] if record.tar else 0,
+                "sha256": record.tar["sha256"] if record.tar else None,
+            }
+        )
+
+    def content(self, info: DatasetInfo, letters: Sequence[DeadLetter]) -> dict[str, Any]:
+        """The content of `dataset.json`."""
+        hours_a_tick = float(1 / self.spec.tick_hz) / 3600
+        counts = self._total.counts
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "name": info.name,
+            "description": info.description,
+            "license": info.license,
+            "labels": info.labels,
+            "idm": info.idm,
+            "spec": self.spec.to_dict(),
+            "spec_sha256": self.spec.sha256,
+            "features": _features(self.spec),
+            "counts": {
+                "shards": len(self._shards),
+                "clips": counts["clips"],
+                "ticks": counts["ticks"],
+                "valid_ticks": counts["valid_ticks"],
+                "sources": len(set().union(*self._sources.values())),
+                "episodes": len(self._episodes),
+                "dead_letters": len(letters),
+                "size_bytes": sum(shard["size_bytes"] for shard in self._shards),
+            },
+            "hours": counts["ticks"] * hours_a_tick,
+            "splits": {
+                split: {
+                    "clips": statistics.counts["clips"],
+                    "hours": statistics.counts["ticks"] * hours_a_tick,
+                    "sources": len(self._sources[split]),
+                }
+                for split, statistics in sorted(self._splits.items())
+            },
+            "licences": {  # as the table of sources named them; empty where it named none
+                licence: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_a_tick}
+                for licence, ticks in sorted(self._licences.items())
+            },
+            "statistics": self._total.to_dict(),
+            "drops": dict(sorted(self._drops.items())),
+            "dead_letter_reasons": dict(sorted(Counter(letter.reason for letter in letters).items())),
+            "shards": self._shards,
+            "duplicates": info.duplicates,
+            "options": info.options,
+            "environment": info.environment,
+        }
+
+
+def _features(spec: ActionSpec) -> dict[str, Any]:
+    """Name, member, dtype and shape of everything in a sample; T is the clip's number of ticks."""
+    names: dict[str, Any] = {"buttons": list(spec.button_names), "camera": list(spec.axis_names)}
+    features: dict[str, Any] = {
+        "frames": {"member": "mp4", "dtype": "uint8", "shape": ["T", spec.frame.height, spec.frame.width, 3]}
+    }
+    for name, shape in array_shapes(spec, 0).items():
+        features[name] = {"member": "npz", "dtype": ARRAY_DTYPES[name].name, "shape": ["T", *shape[1:]]}
+        if named := names.get(name.removesuffix("_prob")):
+            features[name]["names"] = named
+    features["camera"]["unit"] = "degrees"
+    return features

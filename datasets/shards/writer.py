@@ -1,0 +1,173 @@
+"""Writing shards: WebDataset tars of clips, whole or not at all.
+
+The order of a commit is tar, then record. Until the record is there, nothing has happened, and a second attempt writes
+the same bytes over the first one's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from ... import storage
+from ...errors import ShardError
+from ...machine import is_alive
+from ..actions.spec import ActionSpec
+from .clip import Clip, encode_clip
+from .commits import SPOOL_FOLDER, CommitRecord, DeadLetter, shard_uri, split_of_shard, write_commit
+from .label_checks import label_problems
+from .samples import members_crc32
+from .statistics import ShardStatistics, clip_row
+
+KEY_NAME = re.compile(r"[0-9a-f]{12}-\d{9}")
+
+
+class ShardWriter:
+    """Writes one shard: `add` clips, then `commit`; leaving the `with` block without a commit aborts.
+
+    Args:
+        dataset_uri: the dataset's folder or bucket prefix.
+        shard: `<split>-<nnnnn>`; every clip must be of this split.
+        spec: the action spec of all labels.
+        chroma: "420" or "444", see `clips.encode_video`.
+        spool: a local folder to write into before the upload; a local dataset spools beside its shards.
+    """
+
+    def __init__(
+        self, dataset_uri: str, shard: str, spec: ActionSpec, *, chroma: str = "420", spool: str | None = None
+    ):
+        from webdataset import TarWriter
+
+        self.dataset_uri = dataset_uri
+        self.shard = shard
+        self.split = split_of_shard(shard)
+        self.spec = spec
+        self.chroma = chroma
+        self.statistics = ShardStatistics(spec)
+        self.dead_letters: list[DeadLetter] = []
+        self.drops: dict[str, int] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._keys: set[str] = set()
+        self._path = _spool_path(dataset_uri, shard, spool)
+        self._file: IO[bytes] | None = open(self._path, "wb")  # noqa: SIM115 - closed by commit or abort
+        self._tar = TarWriter(self._file, mtime=0, encoder=False, user="", group="")
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of samples so far."""
+        return self._tar.tarstream.offset
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, clip: Clip) -> None:
+        """Encode a clip and append it. Raises ShardError where its labels do not fit the spec."""
+        clip = self._check(clip)
+        self._append(clip, encode_clip(clip, self.spec.tick_hz, chroma=self.chroma))
+
+    def add_encoded(self, clip: Clip, members: Mapping[str, bytes]) -> None:
+        """Append members that are encoded already; `clip` needs no frames. So relabelling keeps pixels bit by bit."""
+        self._append(self._check(clip), members)
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Note a part of a source that failed."""
+        self.dead_letters.append(letter)
+
+    def drop(self, reason: str, ticks: int) -> None:
+        """Count ticks that are left out on purpose."""
+        self.drops[reason] = self.drops.get(reason, 0) + int(ticks)
+
+    def commit(self, extra: Mapping[str, Any] | None = None) -> CommitRecord:
+        """Put the tar in its place, then its record. Returns the record."""
+        if self._file is None:
+            raise ValueError(f"shard {self.shard} was committed or aborted before")
+        self._tar.close()
+        self._file.close()
+        self._file = None
+        tar = None
+        if self._rows:
+            tar = {"sha256": storage.sha256_file(self._path), "size_bytes": self._path.stat().st_size}
+            storage.put_atomic(self._path, shard_uri(self.dataset_uri, self.shard), consume=True)
+        else:
+            self._path.unlink()
+            storage.remove(shard_uri(self.dataset_uri, self.shard))  # what an attempt with other options left
+        record = CommitRecord(
+            shard=self.shard,
+            spec={"name": self.spec.name, "version": self.spec.version, "sha256": self.spec.sha256},
+            tar=tar,
+            rows=tuple(self._rows),
+            statistics=self.statistics.to_dict(),
+            dead_letters=tuple(self.dead_letters),
+            drops=dict(sorted(self.drops.items())),
+            extra=dict(extra or {}),
+        )
+        write_commit(self.dataset_uri, record)
+        return record
+
+    def abort(self) -> None:
+        """Forget everything; nothing is left behind. Harmless after a commit."""
+        if self._file is not None:
+            self._tar.close()  # before the file: its buffer is written out when it is collected
+            self._file.close()
+            self._file = None
+            self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
+
+    def _check(self, clip: Clip) -> Clip:
+        """The clip with its arrays as they will lie in the shard, so that what is counted is what is stored."""
+        where = f"shard {self.shard}, clip {clip.key}"
+        if not KEY_NAME.fullmatch(clip.key):
+            raise ShardError(f"{where}: expected a key <12 hex digits>-<9 digits>, got {clip.key!r}")
+        if clip.key in self._keys:
+            raise ShardError(f"{where}: the shard has a clip of this key already; two sources with the same content?")
+        for name, expected in (("split", self.split), ("spec_sha256", self.spec.sha256)):
+            if clip.meta.get(name) != expected:
+                raise ShardError(f"{where}: meta.{name}: expected {expected!r}, got {clip.meta.get(name)!r}")
+        if len(clip.meta["pts_ns"]) != clip.ticks:
+            raise ShardError(f"{where}: meta.pts_ns: expected {clip.ticks} times, got {len(clip.meta['pts_ns'])}")
+        inferred = clip.meta.get("idm_sha256") is not None
+        arrays: dict[str, Any] = clip.arrays()
+        if problems := label_problems(arrays, self.spec, inferred=inferred):
+            raise ShardError(f"{where}: " + "; ".join(problems))
+        return replace(clip, **arrays)
+
+    def _append(self, clip: Clip, members: Mapping[str, bytes]) -> None:
+        start = self._tar.tarstream.offset
+        self._tar.write({"__key__": clip.key, **members})
+        row = clip_row(clip, self.spec, self.shard, self.split)
+        row |= {
+            "offset_bytes": start,
+            "size_bytes": self._tar.tarstream.offset - start,
+            "sample_crc32": members_crc32(members),
+        }
+        self._rows.append(row)
+        self._keys.add(clip.key)
+        self.statistics.add(clip)
+
+
+def _spool_path(dataset_uri: str, shard: str, spool: str | None) -> Path:
+    """A file of this attempt alone; what dead attempts of this machine left behind for the shard is removed."""
+    local = storage.local_path(dataset_uri)
+    folder = Path(spool) if spool else local / SPOOL_FOLDER if local else Path(tempfile.gettempdir())
+    folder.mkdir(parents=True, exist_ok=True)
+    host = re.sub(r"\W", "_", socket.gethostname())
+    if local:
+        for left in folder.glob(f"{shard}.{host}.*.tar"):
+            process = left.name.split(".")[2]
+            if process.isdigit() and not is_alive(int(process)):
+                left.unlink(missing_ok=True)
+    return folder / f"{shard}.{host}.{os.getpid()}.{os.urandom(4).hex()}.tar"

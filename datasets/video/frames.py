@@ -1,0 +1,200 @@
+"""Wanted frames of one video, decoded exactly: from the right key frame, without what nobody needs, never past damage.
+
+A damaged picture is only told when it is *shown*, and pictures that lean on it may have been shown before: so each
+picture is held back until everything that was decoded before it has been shown whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ..actions.spec import FrameSpec
+from .file import decoder_of, open_video
+from .probe import VideoProbe
+from .resize import FrameResizer
+from .timing import NS
+
+DEEPEST_REORDER = 16  # frames; the most that H.264 and HEVC allow
+
+
+LOST = "a picture that the next ones lean on is not in the file"
+
+
+class DamageError(Exception):
+    """Decoding cannot go on; source frames from index `frame` on are lost."""
+
+    def __init__(self, detail: str, frame: int):
+        super().__init__(detail)
+        self.frame = frame
+
+
+class _MissingPictureError(Exception):
+    """A packet leans on one that is not in the file."""
+
+
+def decode_frames(
+    video: VideoProbe, spec_frame: FrameSpec, wanted: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield (index, picture uint8 [H, W, 3]) of each source frame in `wanted`, int64 [n] rising. Raises DamageError."""
+    resizer = FrameResizer(spec_frame)
+    indices, count = plain_numbers(wanted), len(wanted)
+    held: deque[tuple[int, int, NDArray[np.uint8]]] = deque()  # (index, guard, picture)
+    position, shown = 0, int(wanted[0])  # of the next wanted frame; the last frame shown
+    try:
+        for index, guard, frame in _shown_frames(video, wanted):
+            if frame.is_corrupt:
+                raise DamageError(f"the picture at {_moment(video, index)} is damaged", _first(held, wanted, position))
+            shown = index
+            if position < count and (next_wanted := indices[position]) <= index:
+                if next_wanted < index:
+                    break  # the wanted frame was never shown
+                held.append((index, guard, resizer.from_video_frame(frame, video.orientation)))
+                position += 1
+            while held and held[0][1] <= shown:
+                yield held[0][0], held.popleft()[2]
+            if position == count and not held:
+                return
+    except (av.error.FFmpegError, _MissingPictureError) as error:
+        detail = getattr(error, "strerror", None) or str(error)
+        raise DamageError(
+            f"decoding fails after {_moment(video, shown)}: {detail}", _first(held, wanted, position)
+        ) from error
+    for index, _, picture in held:  # the stream ended: nothing is left inside the decoder
+        yield index, picture
+    if position < len(wanted):
+        lost = int(wanted[position])
+        raise DamageError(f"the picture at {_moment(video, lost)} is missing", lost)
+
+
+def plain_numbers(array: NDArray[Any]) -> memoryview:
+    """The items of an array [n] one by one, without NumPy's scalars.
+
+    Between two decoded pictures the caches are cold, and what Python has to do costs ten times what it seems to.
+    """
+    return memoryview(np.ascontiguousarray(array))  # type: ignore[arg-type]
+
+
+def _first(held: deque[tuple[int, int, NDArray[np.uint8]]], wanted: NDArray[np.int64], position: int) -> int:
+    """The first wanted frame that has not been given out."""
+    return held[0][0] if held else int(wanted[min(position, len(wanted) - 1)])
+
+
+def _moment(video: VideoProbe, index: int) -> str:
+    return f"{(video.pts_ns[index] - video.pts_ns[0]) / NS:.3f} s"
+
+
+def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    """Yield (index, guard, frame) in presentation order, from the key frame before the first wanted one.
+
+    `guard` is the last frame, by presentation, among those decoded no later than this one.
+    """
+    key = int(np.searchsorted(video.key_pts, video.pts[wanted[0]], side="right")) - 1
+    # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and at last from the start.
+    for start in dict.fromkeys((max(key, 0), max(key - 1, 0), 0)):
+        with closing(_from_key_frame(video, wanted, start)) as frames:
+            try:
+                first = next(frames, None)
+            except (av.error.FFmpegError, _MissingPictureError):
+                if start == 0:
+                    raise
+                continue
+            if first is not None and (start == 0 or first[0] <= wanted[0]):
+                yield first
+                yield from frames
+                return
+
+
+def _from_key_frame(
+    video: VideoProbe, wanted: NDArray[np.int64], start: int
+) -> Generator[tuple[int, int, av.VideoFrame], None, None]:
+    with open_video(video.path) as (container, stream):
+        if start > 0:
+            container.seek(int(video.seek_pts[start]), stream=stream)
+        shown = _shown_by_number if video.in_decode_order else _shown_by_stamp
+        yield from shown(video, wanted, start, container, stream)
+
+
+def _shown_by_stamp(
+    video: VideoProbe,
+    wanted: NDArray[np.int64],
+    start: int,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    needed = np.zeros(video.frames, bool)
+    needed[wanted] = True
+    skipped, stamps = plain_numbers(video.unneeded & ~needed), plain_numbers(video.pts)
+    decode = decoder_of(stream, strict=bool(video.key_clean[start]))
+    inside: dict[int, tuple[int, int]] = {}  # by timestamp, of the frames inside the decoder: index and guard
+    latest = -1
+    arrived = start == 0
+    key_pts = int(video.key_pts[start])
+    for packet in container.demux(stream):
+        size, pts = packet.size, packet.pts
+        if not arrived:
+            if pts is None or pts < key_pts:
+                continue
+            if pts > key_pts:
+                return  # the demuxer landed behind the key frame
+            arrived = True
+        elif size and pts in video.lost_before:
+            raise _MissingPictureError(LOST)
+        if size and pts is not None:
+            if pts < key_pts and start > 0:
+                continue  # leading pictures of the key frame lean on what was not decoded; nothing later leans on them
+            index = None if packet.is_discard else _index_of(stamps, pts)
+            if index is not None:
+                if skipped[index]:
+                    continue
+                latest = max(latest, index)
+                inside[pts] = index, latest
+        for frame in decode(packet):
+            pts = frame.pts
+            known = inside.pop(pts, None) if pts is not None else None
+            if known is not None:
+                yield *known, frame
+            elif (index := _index_of(stamps, pts)) is not None:
+                yield index, index, frame
+            # else it is hidden by an edit list, or lies before the first key frame
+
+
+def _shown_by_number(
+    video: VideoProbe,
+    wanted: NDArray[np.int64],
+    start: int,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
+    """Where stamps follow the decoding order the frames are counted: a clean start shows nothing before itself."""
+    index = int(np.searchsorted(video.pts, video.key_pts[start]))
+    decode = decoder_of(stream)
+    arrived = start == 0
+    for packet in container.demux(stream):
+        if not arrived:
+            if packet.pts is None or packet.pts < video.seek_pts[start]:
+                continue
+            if packet.pts > video.seek_pts[start]:
+                return  # the demuxer landed behind the key frame
+            arrived = True
+        elif packet.size and packet.pts in video.lost_before:
+            raise _MissingPictureError(LOST)
+        for frame in decode(packet):
+            if index == len(video.pts):
+                return
+            yield index, index + DEEPEST_REORDER, frame
+            index += 1
+
+
+def _index_of(stamps: memoryview, pts: int | None) -> int | None:
+    if pts is None:
+        return None
+    index = bisect_left(stamps, pts)
+    return index if index < len(stamps) and stamps[index] == pts else None

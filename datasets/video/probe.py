@@ -1,0 +1,327 @@
+"""What is in a video file: one pass over its packets, without decoding them.
+
+The pass keeps a timestamp a frame, so a day of video probes in some tens of MB. The timestamps are the index by which
+ticks are laid out and seeks are made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import VideoError
+from .file import canonical_codec, open_video
+from .h264_gaps import LostReferences
+from .nal_units import NalUnits
+from .orientation import UPRIGHT, Orientation
+from .structure import Structure, walk
+from .timing import NS
+
+FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
+COARSE_TOLERANCE_NS = 500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
+MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
+HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
+LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VideoProbe:
+    """A probed video. N visible frames (an edit list hides the others), in presentation order."""
+
+    path: str
+    codec: str
+    """FFmpeg's name of the format, such as `h264`, `hevc`, `av1`."""
+    container: str
+    width: int
+    """Of the coded picture, before it is turned upright."""
+    height: int
+    rotation: int
+    """Clockwise degrees by which players turn the picture: 0, 90, 180, 270."""
+    frames: int
+    """Visible frames that the file really holds."""
+    duration_s: float
+    """From the first visible frame to the end of the last one; with the missing part where a file is cut short."""
+    fps: Fraction
+    """Mean rate."""
+    pts_ns: NDArray[np.int64]
+    """Timestamps of the visible frames, int64 [N], rising."""
+    sha256: str
+    """Hex digest of the file."""
+    end_ns: int
+    """When the last frame that the file really holds ends, on the same clock as `pts_ns`."""
+    tolerance_ns: int
+    """How far a timestamp may lie after the true time."""
+    pts: NDArray[np.int64]
+    """As `pts_ns`, in units of the stream's time base."""
+    key_pts: NDArray[np.int64]
+    """Timestamps of the key frames where decoding can start, hidden ones included; rising."""
+    seek_pts: NDArray[np.int64]
+    """What to tell the demuxer to find each of them."""
+    key_clean: NDArray[np.bool_]
+    """Whether each of them is a clean start: nothing behind it, in any order, leans on what lies before it."""
+    unneeded: NDArray[np.bool_]
+    """Whether no other picture leans on this one, so that a decoder may leave it out: bool [N]."""
+    lost_before: frozenset[int]
+    """Timestamps, as in `pts`, of packets before which a picture that they lean on is missing in the file."""
+    in_decode_order: bool
+    """The container stamps frames in decoding order (avi): frame i is the i-th shown, whatever its stamp."""
+    truncated: str
+    """Empty, or what of the file cannot be used after its last frame."""
+    orientation: Orientation
+    """How to bring a picture upright."""
+
+
+@dataclass(slots=True)
+class _Packets:
+    """What the pass over the packets collects."""
+
+    pts: list[int] = field(default_factory=list)
+    keys: list[tuple[int, int, int, bool]] = field(default_factory=list)
+    """(pts, dts, number among the visible frames in decoding order, clean start)"""
+    unneeded: list[bool] = field(default_factory=list)
+    """Of each stamp in `pts`."""
+    lost_before: set[int] = field(default_factory=set)
+    duration: int = 0
+    count: int = 0
+    orientation: Orientation | None = None
+    last_dts: int | None = None
+    broken: str = ""
+
+
+def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
+    """Index a video file. Raises VideoError with the reason if nothing in it can be used.
+
+    Args:
+        path: a local file.
+        sha256: also hash the file (a second reading); else the field stays empty.
+    """
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        structure = walk(path)
+        found = _read_packets(path, container, stream, structure)
+        if not found.pts:
+            raise VideoError("no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame")
+        time_base = stream.time_base or Fraction(1, 1000)
+        stamps = np.array(found.pts, np.int64)  # in decoding order
+        needed = stamps[~np.array(found.unneeded, bool)]
+        pts = np.unique(stamps)
+        rises = bool(np.all(np.diff(stamps) > 0))  # no packet is stamped before one that was decoded earlier
+        in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
+        keys = _keys(found, pts, container, in_decode_order)
+        if not in_decode_order:
+            # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
+            pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
+        interval = _interval(pts, stream, time_base, found.duration)
+        declared = _declared_packets(container, stream)
+        truncated = found.broken
+        if not truncated and structure.missing_bytes:
+            truncated = f"the file ends {structure.missing_bytes:,} bytes too early"
+        if not truncated and declared > found.count:
+            truncated = f"the header declares {declared} frames, {found.count} are there"
+        if not in_decode_order and (truncated or not structure.known):
+            pts, incomplete = _without_incomplete_tail(pts, found.last_dts, interval, cut_short=bool(truncated))
+            truncated = truncated or incomplete
+        pts, too_far = _cut_at_gap(pts, time_base)
+        truncated = too_far or truncated
+        orientation = found.orientation or UPRIGHT
+        pts_ns = _to_ns(pts, time_base)
+        end_ns = int(pts_ns[-1] + round(interval * float(time_base) * NS))
+        duration_ns = end_ns - int(pts_ns[0])
+        if truncated:
+            duration_ns += _missing_ns(container, declared - found.count, duration_ns, interval * float(time_base))
+        return VideoProbe(
+            path=str(path),
+            codec=canonical_codec(stream),
+            container=container.format.name,
+            width=context.width,
+            height=context.height,
+            rotation=orientation.degrees,
+            frames=len(pts),
+            duration_s=duration_ns / NS,
+            fps=_mean_rate(pts, time_base, interval, stream.average_rate, short=bool(truncated)),
+            pts_ns=pts_ns,
+            sha256=_sha256(path) if sha256 else "",
+            end_ns=end_ns,
+            tolerance_ns=_tolerance_ns(time_base, interval),
+            pts=pts,
+            key_pts=np.array([key for key, _, _ in keys], np.int64),
+            seek_pts=np.array([seek for _, seek, _ in keys], np.int64),
+            key_clean=np.array([clean for _, _, clean in keys], bool),
+            unneeded=~np.isin(pts, needed),
+            lost_before=frozenset(found.lost_before),
+            in_decode_order=in_decode_order,
+            truncated=truncated,
+            orientation=orientation,
+        )
+
+
+def _keys(
+    found: _Packets, pts: NDArray[np.int64], container: av.container.InputContainer, in_decode_order: bool
+) -> list[tuple[int, int, bool]]:
+    """(timestamp, what to tell the demuxer, clean start) of each key frame where decoding can start, rising."""
+    if in_decode_order:  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
+        return [
+            (int(pts[number]), stamp, True) for stamp, _, number, clean in found.keys if clean and number < len(pts)
+        ]
+    # Programme and transport streams find their place by the time of decoding, all others by that of showing.
+    by_dts = container.format.name in ("mpegts", "mpeg")
+    return sorted((key_pts, dts if by_dts else key_pts, clean) for key_pts, dts, _, clean in found.keys)
+
+
+def _read_packets(
+    path: str | Path, container: av.container.InputContainer, stream: av.VideoStream, structure: Structure
+) -> _Packets:
+    """All packets from the first key frame on, until something cannot be read."""
+    found, units = _Packets(), NalUnits(stream)
+    references = LostReferences(units, stream)
+    # Of matroska the demuxer tells where a picture's element begins, of others where its data does.
+    head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
+    last_dts = None
+    try:
+        for packet in container.demux(stream):
+            if not packet.size:
+                continue
+            if structure.broken_at is not None and _end_of(packet, head_bytes) >= structure.broken_at:
+                break  # the picture just before the break has most likely lost its own end
+            found.count += 1
+            if found.orientation is None:
+                found.orientation = _orientation(packet)
+            pts, dts = packet.pts, packet.dts
+            if pts is None:
+                raise VideoError(
+                    "no_timestamps", path, f"packet {found.count - 1} of the {container.format.name} stream has none"
+                )
+            if dts is not None:
+                if last_dts is not None and dts < last_dts:
+                    found.broken = f"timestamps jump back at packet {found.count - 1}"
+                    break
+                last_dts = found.last_dts = dts
+            heads = units.heads(packet)
+            if references.before(heads):
+                found.lost_before.add(pts)
+            if packet.is_keyframe:
+                stamp = dts if dts is not None else pts
+                found.keys.append((pts, stamp, len(found.pts), units.starts_cleanly(heads)))
+            if packet.is_discard or not found.keys:
+                continue
+            found.pts.append(pts)
+            found.unneeded.append(units.nobody_needs(heads))
+            found.duration = packet.duration or found.duration
+    except av.error.FFmpegError as error:
+        if not found.pts:
+            raise VideoError("damaged", path, f"no packet can be read: {error.strerror or error}") from error
+        found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
+    if structure.broken_at is not None and not structure.missing_bytes and not found.broken:
+        found.broken = (
+            f"byte {structure.broken_at:,} and those behind it belong to no part of a {container.format.name}"
+        )
+    if found.count and not found.keys:
+        raise VideoError(
+            "damaged", path, f"none of its {found.count} pictures is a key frame, where decoding can start"
+        )
+    return found
+
+
+def _end_of(packet: av.Packet, head_bytes: int) -> int:
+    """Where a picture's data may end in the file; the first byte behind it."""
+    return (packet.pos or 0) + packet.size + head_bytes
+
+
+def _declared_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
+    """How many packets a whole file would have had; 0 where the container does not say. Call it after the pass.
+
+    Of mp4 the index counts, which grows with the fragments and leaves out what the demuxer drops before an edit list;
+    `stream.frames` knows of neither.
+    """
+    return len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames
+
+
+def _orientation(packet: av.Packet) -> Orientation | None:
+    """From the first frame that comes out; None as long as none does. What cannot be decoded is upright."""
+    try:
+        frame = next(iter(packet.decode()), None)
+    except av.error.FFmpegError:
+        return UPRIGHT
+    return None if frame is None else Orientation.of_frame(frame)
+
+
+def _without_incomplete_tail(
+    pts: NDArray[np.int64], last_dts: int | None, interval: float, *, cut_short: bool
+) -> tuple[NDArray[np.int64], str]:
+    """The stamps without those at the end between which pictures may be missing, and what is wrong with them.
+
+    A picture that was decoded ahead of its turn is there, while those to be shown before it came after the cut. What is
+    missing has a decoding time after the last one, and a picture is never shown before it is decoded.
+    """
+    if last_dts is None:
+        return (pts[:1] if cut_short else pts), ""
+    sure = max(int(np.searchsorted(pts, last_dts + interval / 2, side="right")), 1)
+    if cut_short:
+        return pts[:sure], ""
+    holes = np.flatnonzero(np.diff(pts[sure - 1 :]) > 1.5 * interval)
+    if not len(holes):
+        return pts, ""
+    kept = sure + int(holes[0])
+    return pts[:kept], f"of the pictures after frame {kept - 1} some are missing"
+
+
+def _cut_at_gap(pts: NDArray[np.int64], time_base: Fraction) -> tuple[NDArray[np.int64], str]:
+    """The stamps up to the first gap that no play has, and what is wrong there."""
+    gaps = np.diff(pts) * float(time_base)
+    far = np.flatnonzero(gaps > LONGEST_GAP_S)
+    if not len(far):
+        return pts, ""
+    return pts[: far[0] + 1], f"after frame {far[0]} no picture follows for {gaps[far[0]]:,.0f} s"
+
+
+def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
+    """Exact to the nanosecond; whole seconds apart, since pts * NS passes 2**63 within a day of a fine time base."""
+    whole, rest = np.divmod(pts * time_base.numerator, time_base.denominator)
+    return whole * NS + (rest * NS + time_base.denominator // 2) // time_base.denominator
+
+
+def _interval(pts: NDArray[np.int64], stream: av.VideoStream, time_base: Fraction, duration: int) -> float:
+    """How long a frame lasts, in units of the time base."""
+    declared = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 0.0
+    if len(pts) > 8:
+        return float(np.median(np.diff(pts)))
+    if len(pts) > 1:  # of so few, lost ones among them could make up the median
+        return min(float(np.median(np.diff(pts))), declared or float("inf"))
+    return float(duration) or declared or 1.0
+
+
+def _missing_ns(container: av.container.InputContainer, packets: int, held_ns: int, interval_s: float) -> int:
+    """How much of a file cut short is not there: by its index, else by the duration in its header."""
+    if packets > 0:
+        return round(packets * interval_s * NS)
+    if container.format.name in HEADER_DURATION and container.duration:
+        return max(container.duration * 1000 - held_ns, 0)  # microseconds
+    return 0
+
+
+def _tolerance_ns(time_base: Fraction, interval: float) -> int:
+    """A time base that is no fine fraction of the frame interval rounds; one that *is* the interval (avi) is exact."""
+    if interval <= 2:
+        return FINE_TOLERANCE_NS
+    return min(round(float(time_base) * NS / 2), COARSE_TOLERANCE_NS) + FINE_TOLERANCE_NS
+
+
+def _mean_rate(
+    pts: NDArray[np.int64], time_base: Fraction, interval: float, declared: Fraction | None, *, short: bool
+) -> Fraction:
+    """The declared rate where the timestamps bear it out, or where too few are left to tell; else theirs."""
+    measured = len(pts) / (float(pts[-1] - pts[0] + interval) * float(time_base))
+    if declared and (abs(float(declared) / measured - 1) < 1e-3 or (short and len(pts) < 8)):
+        return Fraction(declared)
+    return Fraction(measured).limit_denominator(1001)
+
+
+def _sha256(path: str | Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,171 @@
+"""Frames to the spec's size: the one resize that recordings, strangers' video and live games share.
+
+`area` averages the footprint of each pixel (swscale's AREA, with colours at full width). `vpt` is the bilinear sampling
+*without* anti-aliasing that OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one
+level.
+One resizer serves one stream: a scaling context a frame would cost as much as decoding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from ..actions.spec import FrameSpec
+from .orientation import UPRIGHT, Orientation
+
+VPT_SOURCE = (640, 360)  # width and height of VPT's recordings; other sources are brought to it first
+
+
+class FrameResizer:
+    """Resizes the frames of one stream to `frame_spec`. Not thread-safe: make one a stream."""
+
+    def __init__(self, frame_spec: FrameSpec):
+        self.spec = frame_spec
+        self._reformatter = VideoReformatter()
+        # Contexts of their own, or they would evict each other every frame.
+        self._interleaver, self._to_vpt_source = VideoReformatter(), VideoReformatter()
+        if frame_spec.resize == "vpt":
+            keep_freed_memory()
+
+    def from_video_frame(self, frame: av.VideoFrame, orientation: Orientation = UPRIGHT) -> NDArray[np.uint8]:
+        """A decoded frame, brought upright, as uint8 [H, W, 3] RGB of the spec's size."""
+        width, height = self.spec.width, self.spec.height
+        if self.spec.resize == "vpt":
+            return self._sample(orientation.apply(self._pixels_at_vpt_source(frame, orientation)))
+        if orientation.transpose:
+            width, height = height, width
+        # Asked for packed RGB, swscale would halve the colours' width once more and darken by a level; for planes it
+        # does neither, in less time.
+        planes = _area(self._reformatter, frame, width, height, "gbrp")
+        small = np.asarray(self._interleaver.reformat(planes, format="rgb24", threads=1).to_ndarray(), np.uint8)
+        return small if orientation is UPRIGHT else np.ascontiguousarray(orientation.apply(small))
+
+    def from_rgb(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A raw RGB picture, uint8 [h, w, 3], as uint8 [H, W, 3] of the spec's size."""
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
+            raise TypeError(f"expected an RGB picture, uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}")
+        if picture.shape[:2] == (self.spec.height, self.spec.width):
+            return picture.copy()
+        return self.from_video_frame(as_video_frame(picture))
+
+    def _pixels_at_vpt_source(self, frame: av.VideoFrame, orientation: Orientation) -> NDArray[np.uint32]:
+        """The picture at VPT's size, one number a pixel: it converts and samples faster than three bytes do."""
+        width, height = VPT_SOURCE[::-1] if orientation.transpose else VPT_SOURCE
+        if (frame.width, frame.height) == (width, height):
+            packed = self._reformatter.reformat(frame, format="rgba", threads=1)
+        else:
+            packed = _area(self._to_vpt_source, frame, width, height, "rgba")
+        plane = packed.planes[0]
+        rows: NDArray[np.uint32] = np.frombuffer(plane, np.uint32).reshape(height, -1)  # type: ignore[call-overload]
+        return rows[:, :width]
+
+    def _sample(self, pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
+        """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, within one level; pixels are uint32 [h, w]."""
+        width, height = self.spec.width, self.spec.height
+        taps = _taps(pixels.shape[1], pixels.shape[0], width, height)
+        samples = _channels(pixels[taps.near])  # (2 * H, W * 4)
+        if taps.right is not None:
+            samples = _mix(samples, _channels(pixels[taps.next_column]), 256 - taps.right, taps.right)
+        mixed = _mix(samples[::2], samples[1::2], taps.up, taps.down).reshape(height, width, 4)
+        picture = np.empty((height, width, 3), np.uint8)
+        for channel in range(3):  # one by one is five times as fast as all three at once
+            picture[..., channel] = mixed[..., channel]
+        return picture
+
+
+def as_video_frame(picture: NDArray[np.uint8]) -> av.VideoFrame:
+    """A picture, uint8 [h, w, 3] RGB, as a frame of its own: swscale reads a few bytes beyond the last pixel, which in
+    an array may be another page that nobody owns."""
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+
+
+@dataclass(frozen=True, slots=True)
+class _Taps:
+    """Where in a picture each sample reads, and the shares of the far pixels in 256ths, uint16."""
+
+    near: tuple[Any, Any]
+    """Index of [2 * H, W] pixels: for each row of samples the row above it and the one below."""
+    next_column: tuple[Any, Any]
+    """The same, one column to the right."""
+    right: NDArray[np.uint16] | None
+    """[W * 4]; None where all samples fall on whole columns, as from 640 to 128."""
+    up: NDArray[np.uint16]
+    """[H, 1]: of the upper rows, whose share is the rest."""
+    down: NDArray[np.uint16]
+    """[H, 1]: of the lower rows."""
+
+
+@lru_cache(maxsize=32)
+def _taps(width: int, height: int, to_width: int, to_height: int) -> _Taps:
+    top, down = _axis_taps(height, to_height)
+    left, right = _axis_taps(width, to_width)
+    rows = (top[:, None] + (0, 1)).reshape(-1)  # (2 * H,)
+    return _Taps(
+        near=_index(rows, left),
+        next_column=_index(rows, left + 1),
+        right=right.repeat(4) if right.any() else None,
+        up=256 - down[:, None],
+        down=down[:, None],
+    )
+
+
+def _index(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[Any, Any]:
+    """What picks these rows and columns; columns at an equal distance as a slice, which is read four times as fast."""
+    steps = np.unique(np.diff(columns))
+    if len(steps) == 1 and steps[0] > 0:
+        return rows, slice(int(columns[0]), int(columns[-1]) + 1, int(steps[0]))
+    return rows[:, None], columns
+
+
+def _channels(pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
+    """[rows, columns] pixels as bytes, [rows, columns * 4]."""
+    return np.ascontiguousarray(pixels).view(np.uint8)
+
+
+def _axis_taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
+    """The nearer pixel of each sample, int64 [target], and the share of the next one in 256ths, 0 to 256."""
+    centre = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
+    first = np.minimum(np.floor(centre).astype(np.int64), source - 2)  # the last pixel is the next of the one before
+    return first, np.round((centre - first) * 256).astype(np.uint16)
+
+
+def _mix(
+    near: NDArray[np.uint8], far: NDArray[np.uint8], near_share: NDArray[np.uint16], far_share: NDArray[np.uint16]
+) -> NDArray[np.uint8]:
+    """Weighted means in 16 bits: 255 * 256 and half a level still fit."""
+    mixed = near * near_share
+    mixed += far * far_share
+    mixed += 128
+    mixed >>= 8
+    return mixed.astype(np.uint8)
+
+
+def _area(
+    reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixel_format: str
+) -> av.VideoFrame:
+    return reformatter.reformat(frame, width, height, pixel_format, interpolation=Interpolation.AREA, threads=1)
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory: mapping a full-size RGB picture anew for each frame costs 10 % of decoding.
+
+    For the whole process; what it holds then stays at the most that it ever needed.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD: do not give the top of the heap back
+        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: big blocks from the heap
+    except (OSError, AttributeError):
+        return  # another libc (musl): slower, not wrong

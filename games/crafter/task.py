@@ -1,0 +1,65 @@
+"""The Crafter tasks, played by keyboard through an action spec."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...datasets.actions.devices import device_state_of
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.video.resize import FrameResizer
+from ...errors import ConfigError
+from .game import KEYS, TICKS_PER_SECOND, CrafterGame
+
+if TYPE_CHECKING:
+    from ..tasks import Task
+
+
+class CrafterEnv:
+    """Crafter with a point for each of its 22 achievements. See `GameEnv` for the methods."""
+
+    def __init__(self, task: Task, seed: int, spec: ActionSpec):
+        if not set(KEYS) & {name for button in spec.buttons for name in button.inputs}:
+            raise ConfigError(
+                f"task {task.name!r}: the action spec {spec.name!r} presses none of Crafter's keys; use `crafter`"
+            )
+        if spec.axes:
+            raise ConfigError(f"task {task.name!r}: the action spec {spec.name!r} moves a mouse, and Crafter has none")
+        self.task, self.spec = task, spec
+        self._seed = seed
+        self._resize = FrameResizer(spec.frame)
+        self._game: CrafterGame | None = None
+
+    def reset(self, seed: int) -> np.ndarray:
+        world = zlib.crc32(f"{self._seed}/{seed}".encode())
+        if self._game is None:
+            self._game = CrafterGame(world)
+        else:
+            self._game.reset(world)
+        self._left = round(self.task.seconds * TICKS_PER_SECOND)
+        self._score = 0.0
+        return self._resize.from_rgb(self._game.frame)
+
+    def step(self, buttons: np.ndarray, camera_deg: np.ndarray) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
+        game = self._playing()
+        before = self._score
+        game.step(device_state_of(self.spec, buttons, camera_deg).keys)
+        self._left -= 1
+        achieved = sorted(game.achievements)  # a list: what is told of an episode goes into JSON
+        self._score = float(len(achieved))
+        done = game.finished or self._left <= 0
+        info = {"score": self._score, "truncated": done and not game.finished, "achievements": achieved}
+        return self._resize.from_rgb(game.frame), self._score - before, done, info
+
+    def render(self) -> np.ndarray:
+        return self._playing().frame
+
+    def close(self) -> None:
+        self._game = None
+
+    def _playing(self) -> CrafterGame:
+        if self._game is None:
+            raise ConfigError(f"task {self.task.name!r}: call reset(seed) before step")
+        return self._game

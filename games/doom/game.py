@@ -1,0 +1,292 @@
+"""ViZDoom as a game that is played with a keyboard and a mouse, one step a tic (35 a second).
+
+The bindings are those of a person's set-up: WASD, Shift to run, left button to fire, E to use, 1 to 7 for weapons, and
+a mouse of 0.15 degrees a pixel (to the right and down are positive).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+import shutil
+import tempfile
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ...errors import ConfigError, MissingDependencyError
+from ..config import FRAME_SIZES
+from .maps import vizdoom_folder, wad_of
+
+if TYPE_CHECKING:
+    import vizdoom
+
+TICS_PER_SECOND = Fraction(35)
+DEGREES_PER_PIXEL = 0.15
+SETTLE_TICS = 12  # the engine ignores turns in the first 7 tics of an episode, while the player comes into the world
+
+KEYS = {
+    "key.keyboard.w": "MOVE_FORWARD",
+    "key.keyboard.s": "MOVE_BACKWARD",
+    "key.keyboard.a": "MOVE_LEFT",
+    "key.keyboard.d": "MOVE_RIGHT",
+    "key.keyboard.left.shift": "SPEED",
+    "key.keyboard.e": "USE",
+    **{f"key.keyboard.{n}": f"SELECT_WEAPON{n}" for n in range(1, 8)},
+}
+MOUSE_BUTTONS = {0: "ATTACK"}
+
+
+class Held(Protocol):
+    """What the game needs of a device state: what is held, and how far the mouse went (pixels)."""
+
+    @property
+    def keys(self) -> tuple[str, ...]: ...
+
+    @property
+    def buttons(self) -> tuple[int, ...]: ...
+
+    @property
+    def dx(self) -> float: ...
+
+    @property
+    def dy(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something in the world: `category` is ViZDoom's (`Monster`, `Weapon`, `Health` …)."""
+
+    id: int
+    name: str
+    category: str
+    x: float
+    y: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the game tells about the player, in Doom units and degrees.
+
+    `angle` counts from +x leftwards, `pitch` is positive when looking up; `weapon` is the slot in hand, `owned[n]` and
+    `ammo[n]` belong to slot n (0 is unused).
+    """
+
+    x: float
+    y: float
+    z: float
+    angle: float
+    pitch: float
+    health: float
+    weapon: int
+    owned: tuple[bool, ...]
+    ammo: tuple[int, ...]
+    kills: int
+    dead: bool
+
+
+class DoomGame:
+    """One game on one map.
+
+    Args:
+        map_name: `E1M1` … `E4M9`, `MAP01` … `MAP32` (Freedoom), or a scenario such as `my_way_home`.
+        seed: of the engine; same seed and same inputs give the same game.
+        size: width and height of the frames in pixels, one of FRAME_SIZES.
+        skill: 1 (easy) to 5.
+        hud: draw the status bar and the weapon, as a person sees them.
+        things: make `monsters()` work (costs 5 % of the engine's speed).
+        timeout_tics: end an episode after so many tics; 0 means never.
+
+    Raises:
+        ConfigError: unknown map or size.
+        MissingDependencyError: ViZDoom is not installed.
+    """
+
+    def __init__(
+        self,
+        map_name: str,
+        seed: int,
+        *,
+        size: tuple[int, int] = (320, 240),
+        skill: int = 2,
+        hud: bool = True,
+        things: bool = False,
+        timeout_tics: int = 0,
+    ):
+        try:
+            import vizdoom
+        except ImportError as error:
+            raise MissingDependencyError(
+                "Doom needs the package vizdoom, which is not installed: pip install 'vidact[games]'"
+            ) from error
+        if size not in FRAME_SIZES:
+            raise ConfigError(
+                f"size: {size[0]}x{size[1]} is not offered; use {', '.join(f'{w}x{h}' for w, h in FRAME_SIZES)}"
+            )
+        self.map_name, self.size = map_name, size
+        self._engine_seed = seed % (1 << 31)
+        self._folder = tempfile.TemporaryDirectory(prefix="vidact-doom-")
+        game_file, scenario, inner_map = wad_of(map_name)
+        game = vizdoom.DoomGame()
+        game.set_vizdoom_path(str(_launcher(Path(self._folder.name))))
+        game.set_doom_game_path(str(game_file))
+        if scenario is not None:
+            game.set_doom_scenario_path(str(scenario))
+        game.set_doom_map(inner_map)
+        game.set_doom_skill(skill)
+        # The engine writes its settings at close and reads them at the next start: keep them out of the working folder.
+        game.set_doom_config_path(str(Path(self._folder.name) / "engine.ini"))
+        game.set_window_visible(False)
+        game.set_sound_enabled(False)
+        game.set_screen_resolution(getattr(vizdoom.ScreenResolution, f"RES_{size[0]}X{size[1]}"))
+        game.set_screen_format(vizdoom.ScreenFormat.RGB24)
+        game.set_render_hud(hud)
+        game.set_render_weapon(True)
+        game.set_render_crosshair(False)
+        game.set_objects_info_enabled(things)
+        game.set_mode(vizdoom.Mode.PLAYER)
+        game.set_ticrate(35)
+        game.set_episode_timeout(timeout_tics)
+        game.set_available_buttons([getattr(vizdoom.Button, name) for name in _BUTTONS])
+        game.set_available_game_variables([getattr(vizdoom.GameVariable, name) for name in _VARIABLES])
+        game.set_seed(self._engine_seed)
+        game.init()
+        self._game: vizdoom.DoomGame = game
+        self._keep()
+
+    def __enter__(self) -> DoomGame:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the engine."""
+        self._game.close()
+        self._folder.cleanup()
+
+    def reset(self, seed: int | None = None) -> None:
+        """A new episode on the same map, played in by SETTLE_TICS idle tics."""
+        if seed is not None:
+            self._game.set_seed(seed % (1 << 31))
+        self._game.new_episode()
+        self.settle()
+
+    def settle(self) -> None:
+        """Let the player come into the world: turns are ignored before."""
+        for _ in range(SETTLE_TICS):
+            self.idle()
+
+    def idle(self) -> None:
+        """One tic with nothing pressed."""
+        self._advance([0.0] * len(_BUTTONS))
+
+    def step(self, held: Held, tics: int = 1) -> None:
+        """Apply what is held, and the way the mouse goes in one tic, for `tics` tics; only the last is drawn."""
+        action = [0.0] * len(_BUTTONS)
+        for key in held.keys:
+            button = KEYS.get(key)
+            if button is not None:
+                action[_INDEX[button]] = 1.0
+        for number in held.buttons:
+            button = MOUSE_BUTTONS.get(number)
+            if button is not None:
+                action[_INDEX[button]] = 1.0
+        action[-2] = held.dx * DEGREES_PER_PIXEL
+        action[-1] = -held.dy * DEGREES_PER_PIXEL  # the engine's delta is positive upwards
+        self._advance(action, tics)
+
+    def _advance(self, action: list[float], tics: int = 1) -> None:
+        if not self._game.is_episode_finished():
+            self._game.make_action(action, tics)
+        self._keep()
+
+    def _keep(self) -> None:
+        state = self._game.get_state()
+        if state is not None:  # None once the episode is over: the last picture stays
+            self._state = state
+            self._values = np.asarray(state.game_variables)
+
+    @property
+    def finished(self) -> bool:
+        """The level was left, the time is up, or the player is dead."""
+        return self._game.is_episode_finished()
+
+    @property
+    def frame(self) -> np.ndarray:
+        """uint8 [height, width, 3], RGB: what the player sees now."""
+        return self._state.screen_buffer
+
+    @property
+    def tic(self) -> int:
+        """Tics since the start of the episode."""
+        return self._game.get_episode_time()
+
+    def situation(self) -> Situation:
+        """Where the player is and what he has."""
+        v = self._values
+        return Situation(
+            x=float(v[0]),
+            y=float(v[1]),
+            z=float(v[2]),
+            angle=float(v[3]),
+            pitch=-math.remainder(float(v[4]), 360.0),  # the engine counts downwards
+            health=float(v[5]),
+            weapon=int(v[6]),
+            kills=int(v[7]),
+            dead=bool(v[8]),
+            owned=(False, *(bool(x > 0) for x in v[9:16])),
+            ammo=(0, *(int(x) for x in v[16:23])),
+        )
+
+    def monsters(self) -> list[Thing]:
+        """Everything alive but the player, wherever it is; needs `things=True`."""
+        return [
+            Thing(o.id, o.name, o.category, o.position_x, o.position_y, o.position_z)
+            for o in self._state.objects
+            if o.category == "Monster"
+        ]
+
+    def reward(self) -> float:
+        """What the scenario's script has paid since the start of the episode."""
+        return self._game.get_total_reward()
+
+    def variable(self, name: str) -> float:
+        """One of ViZDoom's game variables by name, such as `KILLCOUNT`."""
+        import vizdoom
+
+        return self._game.get_game_variable(getattr(vizdoom.GameVariable, name))
+
+    def command(self, text: str) -> None:
+        """A console command, such as `god`, `give shotgun` or `warp 0 64`; shows its effect with the next tic."""
+        self._game.send_game_command(text)
+
+
+def _launcher(folder: Path) -> Path:
+    """A script that starts the engine inside `folder`, where it may leave its folders, and bound to our life.
+
+    The engine is a process of its own: when ours is killed it would wait for orders for ever.
+    """
+    engine = vizdoom_folder() / "vizdoom"
+    die_with_us = f"{shlex.quote(setpriv)} --pdeathsig KILL " if (setpriv := shutil.which("setpriv")) else ""
+    script = folder / "engine.sh"
+    start = f'cd {shlex.quote(str(folder))} && exec {die_with_us}{shlex.quote(str(engine))} "$@"'
+    script.write_text(f"#!/bin/sh\n{start}\n")
+    script.chmod(0o700)
+    if not os.access(script, os.X_OK):  # a temporary folder in which nothing may be executed
+        return engine
+    return script
+
+
+_BUTTONS = (*KEYS.values(), *MOUSE_BUTTONS.values(), "TURN_LEFT_RIGHT_DELTA", "LOOK_UP_DOWN_DELTA")
+_INDEX = {name: i for i, name in enumerate(_BUTTONS)}
+_VARIABLES = (
+    *("POSITION_X", "POSITION_Y", "POSITION_Z", "ANGLE", "PITCH", "HEALTH", "SELECTED_WEAPON", "KILLCOUNT", "DEAD"),
+    *(f"WEAPON{n}" for n in range(1, 8)),
+    *(f"AMMO{n}" for n in range(1, 8)),
+)

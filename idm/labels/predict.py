@@ -1,0 +1,154 @@
+"""Labels for any stretch of video from an IDM checkpoint: what the labelling job and the evaluation call.
+
+n ticks, H rows, W columns, K buttons, A axes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...datasets.actions.spec import ActionSpec
+from ...networks.checkpoints import Checkpoint
+from ...training.precision import pick_device, resolve_precision
+from ..fitting.finish import load_network
+from ..network.augment import Mirror
+from ..network.model import InverseDynamicsModel
+from .calibration import Calibration
+from .shipped import load_idm
+from .windows import Range, WindowLogits, WindowRunner, frame_range
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """Labels of consecutive ticks."""
+
+    start: int
+    """The first tick."""
+    buttons: NDArray[np.uint8]
+    """[n, K]: held (1) or released."""
+    buttons_prob: NDArray[np.float32]
+    """[n, K]: calibrated probability that a button is held."""
+    camera: NDArray[np.float32]
+    """[n, A]: motion in degrees."""
+    camera_prob: NDArray[np.float32]
+    """[n, A, most bins of any axis]: calibrated; bins that an axis does not have are 0."""
+    confidence: NDArray[np.float32]
+    """[n]: probability that all buttons are right and each axis is in the true bin or next to it."""
+
+
+class Predictor:
+    """An IDM ready to label. Make it with `Predictor.load`.
+
+    Args:
+        model: in evaluation mode, on its device.
+        spec: the action spec it was trained under.
+        calibration: of its logits.
+        sha256: the checkpoint's digest.
+        dtype: of matrix products.
+        mirror: to average over the picture and its mirror image.
+    """
+
+    def __init__(
+        self,
+        model: InverseDynamicsModel,
+        spec: ActionSpec,
+        calibration: Calibration,
+        *,
+        sha256: str = "",
+        dtype: torch.dtype = torch.float32,
+        mirror: Mirror | None = None,
+    ):
+        self.model, self.spec, self.calibration, self.sha256 = model, spec, calibration, sha256
+        self.radius = model.radius
+        self._runner = WindowRunner(model, dtype, mirror=mirror)
+        self.device = self._runner.device
+
+    @classmethod
+    def load(
+        cls, idm: str | Checkpoint, *, device: str = "auto", threads: int | None = None, precision: str = "auto"
+    ) -> Predictor:
+        """Make one from a checkpoint.
+
+        Args:
+            idm: one that is read already, or a folder, local or any fsspec URL, or the name of one that ships.
+            device: `cpu`, `cuda` or `auto`.
+            threads: of torch in this process; None leaves them as they are.
+            precision: `float32`, `bfloat16` or `auto` (bfloat16 where the machine is fast at it).
+
+        Raises CheckpointError.
+        """
+        if threads:
+            torch.set_num_threads(threads)
+        checkpoint = load_idm(idm) if isinstance(idm, str) else idm
+        spec, calibration, mirror = settings_of(checkpoint)
+        where = pick_device(device)
+        model = load_network(checkpoint, spec)
+        return cls(
+            model.to(where).eval(),
+            spec,
+            calibration,
+            sha256=checkpoint.sha256,
+            dtype=resolve_precision(precision, where),
+            mirror=mirror,
+        )
+
+    def frame_range(self, keep: Range, stretch: Range) -> Range:
+        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed from.
+
+        They are enough wherever cuts are found within them.
+        """
+        return frame_range(keep, stretch, self.radius)
+
+    def windows(
+        self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
+    ) -> Iterator[WindowLogits]:
+        """What the network itself says, window by window; arguments and errors are those of `predict`."""
+        return self._runner.run(frames, start=start, stretch=stretch, keep=keep)
+
+    def predict(
+        self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
+    ) -> Iterator[Predictions]:
+        """Label the ticks of `keep`, in order, up to 128 at a time; memory does not grow with their number.
+
+        Args:
+            frames: batches uint8 [n, H, W, 3] of consecutive frames at the spec's size and tick rate.
+            start: the tick of the first frame. All of `frame_range(keep, stretch)` must come; more does no harm.
+            stretch: ticks [s, e) that belong together: nothing outside them is looked at.
+            keep: ticks [a, b) within it.
+
+        The same ticks get the same bytes however they are cut into calls. Raises ValueError where frames are missing.
+        """
+        for window in self.windows(frames, start=start, stretch=stretch, keep=keep):
+            labels = self.calibration.labels(window, self.spec)
+            yield Predictions(
+                start=window.first_tick + window.keep[0],
+                buttons=labels.buttons,
+                buttons_prob=labels.buttons_prob,
+                camera=labels.camera,
+                camera_prob=labels.camera_prob,
+                confidence=labels.confidence,
+            )
+
+
+def spec_of(checkpoint: Checkpoint) -> ActionSpec:
+    """The action spec of an IDM. Raises CheckpointError where that, or what else makes labels, was edited."""
+    return settings_of(checkpoint)[0]
+
+
+def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror | None]:
+    """What turns the network's logits into labels. Raises CheckpointError where it was edited."""
+    spec = checkpoint.spec()
+    with checkpoint.config_read():
+        calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
+    return spec, calibration, mirror_of(checkpoint, spec)
+
+
+def mirror_of(checkpoint: Checkpoint, spec: ActionSpec) -> Mirror | None:
+    """The mirror image that an IDM's labels are averaged with. Raises CheckpointError where that was edited."""
+    with checkpoint.config_read():
+        return Mirror.from_dict(found, spec) if (found := checkpoint.config.get("mirror")) else None

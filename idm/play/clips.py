@@ -1,0 +1,162 @@
+"""Random clips of labelled play, augmented, as batches for the network.
+
+B clips, T ticks, K buttons, A axes
+
+A batch is a pure function of (seed, number): a run that resumes at a step sees the same clips as one that never
+stopped, and threads may prepare batches ahead in any order.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...datasets.actions.spec import ActionSpec
+from ...errors import RecordingError
+from ..config import AugmentConfig
+from ..network.augment import ClipDraw, Mirror, draw
+from ..network.inputs import InputPipeline, Inputs
+from .capture import Recorder, draw_recorder
+from .frame_cache import Track
+
+TRIES = 20  # draws of a start before a clip with few labels is taken as it is
+CUT_SHARE = (
+    0.25  # of clips after which the video ends, as it does at cuts: their last tick is labelled from the past alone
+)
+LABELLED_SHARE = 0.5  # of a clip's ticks that must carry a label, so that menus and deaths do not fill batches
+
+
+@dataclass(frozen=True, slots=True)
+class ClipBatch:
+    """What one step trains on."""
+
+    inputs: Inputs
+    buttons: Tensor
+    """float [B, T, K], 0 or 1."""
+    camera: Tensor
+    """float [B, T, A], degrees."""
+    valid: Tensor
+    """bool [B, T]: ticks whose labels count."""
+    present: Tensor
+    """bool [B, T]: ticks that exist."""
+
+    def to(self, device: torch.device) -> ClipBatch:
+        rest = (part.to(device) for part in (self.buttons, self.camera, self.valid, self.present))
+        return ClipBatch(self.inputs.to(device), *rest)
+
+
+class ClipSampler:
+    """Draws batches.
+
+    Args:
+        tracks: labelled play; each is drawn from in proportion to its length.
+        spec: of the labels.
+        pipeline: makes the network's inputs; its radius is how many frames around a clip are read.
+        batch_clips: B. clip_ticks: T.
+        augment: ranges of the augmentation.
+        seed: of all draws.
+        dtype: of the motion front end's products.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[Track],
+        spec: ActionSpec,
+        pipeline: InputPipeline,
+        *,
+        batch_clips: int,
+        clip_ticks: int,
+        augment: AugmentConfig,
+        seed: int,
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.tracks = [track for track in tracks if track.valid.any()]
+        if not self.tracks:
+            raise RecordingError("no tick of the training recordings has a valid label: nothing to learn from")
+        self.spec, self.pipeline = spec, pipeline
+        self.batch_clips, self.clip_ticks = batch_clips, clip_ticks
+        self.augment, self.mirror = augment, Mirror.of(augment, spec)
+        self.seed, self.dtype = seed, dtype
+        lengths = np.array([track.num_ticks for track in self.tracks], np.float64)
+        self._share = np.cumsum(lengths / lengths.sum())
+
+    def batch(self, number: int) -> ClipBatch:
+        """The batch of a number, such as the step's."""
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        radius, ticks = self.pipeline.radius, self.clip_ticks
+        frames, buttons, camera, valid, present, draws = [], [], [], [], [], []
+        for recorder in self._recorders(number):
+            track, start = self._place(generator)
+            one = draw(self.augment, generator, self.spec.frame.width, self.spec.frame.height)
+            clip = track.frames(start - radius, start + ticks + radius, recorder)
+            if radius and generator.random() < CUT_SHARE:
+                clip[-radius:] = 0
+            frames.append(torch.from_numpy(clip))
+            labels = _cut(track, start, start + ticks)
+            mirrored = self.mirror.apply(labels[0], labels[1]) if one.mirror else labels[:2]
+            buttons.append(mirrored[0])
+            camera.append(mirrored[1])
+            valid.append(labels[2])
+            present.append(labels[3])
+            draws.append(one)
+        return ClipBatch(
+            inputs=self._inputs(frames, draws),
+            buttons=torch.from_numpy(np.stack(buttons).astype(np.float32)),
+            camera=torch.from_numpy(np.stack(camera).astype(np.float32)),
+            valid=torch.from_numpy(np.stack(valid)),
+            present=torch.from_numpy(np.stack(present)),
+        )
+
+    def batches(self, first: int, workers: int, *, stride: int = 1) -> Generator[ClipBatch, None, None]:
+        """Batches first, first + stride, …, prepared ahead by `workers` threads (0: when asked for)."""
+        numbers = itertools.count(first, stride)
+        if workers == 0:
+            yield from map(self.batch, numbers)
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Future[ClipBatch]] = deque()
+            try:
+                while True:
+                    while len(ahead) < workers + 1:
+                        ahead.append(pool.submit(self.batch, next(numbers)))
+                    yield ahead.popleft().result()
+            finally:
+                for job in ahead:
+                    job.cancel()
+
+    def _recorders(self, number: int) -> list[Recorder]:
+        """One a clip of this batch, from a stream of their own."""
+        generator = np.random.Generator(np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, 1]))
+        return [draw_recorder(self.augment, generator) for _ in range(self.batch_clips)]
+
+    def _place(self, generator: np.random.Generator) -> tuple[Track, int]:
+        """A track and a start. Clips may begin anywhere that leaves them whole, or fill a short track."""
+        track, start = self.tracks[0], 0
+        for _ in range(TRIES):
+            index = int(np.searchsorted(self._share, generator.random(), side="right"))
+            track = self.tracks[min(index, len(self.tracks) - 1)]
+            start = int(generator.integers(0, max(1, track.num_ticks - self.clip_ticks + 1)))
+            if track.valid[start : start + self.clip_ticks].mean() >= LABELLED_SHARE:
+                break
+        return track, start
+
+    def _inputs(self, frames: list[Tensor], draws: list[ClipDraw]) -> Inputs:
+        return self.pipeline(torch.stack(frames), draws=draws, dtype=self.dtype)
+
+
+def _cut(track: Track, start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Buttons, camera, valid and present of ticks [start, end) of a track that may be shorter."""
+    have = min(end, track.num_ticks) - start
+    missing = (0, end - start - have)
+    return (
+        np.pad(track.buttons[start:end], (missing, (0, 0))),
+        np.pad(track.camera[start:end], (missing, (0, 0))),
+        np.pad(track.valid[start:end], missing),
+        np.pad(np.ones(have, bool), missing),
+    )

@@ -1,0 +1,59 @@
+"""Frames of a source by their times, for people's eyes: larger than the spec's, and exact.
+
+A frame is addressed by its presentation time in the source (`pts_ns`), as the lineage of a clip keeps it; never by
+number times rate.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...datasets.actions.spec import FrameSpec
+from ...datasets.video.frames import DamageError, decode_frames
+from ...datasets.video.probe import VideoProbe
+from ...errors import VideoError
+from .sandbox import fit
+
+
+def frames_at(video: VideoProbe, pts_ns: NDArray[np.int64], box: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames shown at these times, uint8 [h, w, 3] within the box, in the order of `pts_ns` (not falling).
+
+    Raises:
+        VideoError: `other_file` where the source has no frame at one of these times (within a microsecond); what
+            decoding raises.
+    """
+    slots = np.searchsorted(video.pts_ns, pts_ns)
+    slots = np.clip(slots, 0, len(video.pts_ns) - 1)
+    before = np.maximum(slots - 1, 0)
+    nearer = np.abs(video.pts_ns[before] - pts_ns) < np.abs(video.pts_ns[slots] - pts_ns)
+    slots = np.where(nearer, before, slots)
+    off = np.abs(video.pts_ns[slots] - pts_ns)
+    if off.max(initial=0) > 1000:
+        worst = int(off.argmax())
+        raise VideoError(
+            "other_file", video.path, f"no frame at {int(pts_ns[worst])} ns; the file is not the one that was labelled"
+        )
+    width, height = (video.height, video.width) if video.rotation in (90, 270) else (video.width, video.height)
+    size = fit(width, height, box)
+    spec = FrameSpec(width=size[0], height=size[1], resize="area")
+    position = 0
+    try:
+        for index, picture in decode_frames(video, spec, np.unique(slots)):
+            while position < len(slots) and slots[position] == index:
+                yield picture
+                position += 1
+    except DamageError as error:
+        raise VideoError("damaged", video.path, str(error)) from error
+
+
+def jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
+    """An RGB picture, uint8 [h, w, 3], as a JPEG."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()

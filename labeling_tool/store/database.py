@@ -1,0 +1,112 @@
+"""The database: SQLite beside the data or PostgreSQL by URL, behind the same sessions.
+
+SQLite takes one writer at a time. A deferred transaction that reads and then writes fails at once when another one
+wrote in between, whatever the busy timeout says; so writers take the lock when they begin, and wait in this process
+rather than in SQLite, whose waiting is unfair.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.orm import Session
+
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
+BUSY_TIMEOUT_MS = 10_000
+POOL = 42  # connections kept: one for each thread of the server's pool, the log's and the import's; opening one under
+# load costs more than what it is opened for
+
+
+class Database:
+    """Sessions for reading and for writing.
+
+    Args:
+        url: `sqlite:///PATH`, or `postgresql://…`.
+    """
+
+    def __init__(self, url: str):
+        self.url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        self.is_sqlite = self.url.startswith("sqlite")
+        if self.is_sqlite:
+            # One connection a thread at a time; a request must never wait for one.
+            self.engine = create_engine(
+                self.url, connect_args={"check_same_thread": False}, pool_size=POOL, max_overflow=-1
+            )
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            self.engine = create_engine(self.url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True)
+        self._writing = self.engine.execution_options(vidact_write=True)
+        self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
+
+    def __str__(self) -> str:
+        """The address, without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session that sees one state of the database and changes nothing."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that is committed at the end of the block, or rolled back by an exception."""
+        with self._turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Bring the schema to this version."""
+        from alembic import command
+
+        with self._turn, self._writing.begin() as connection:
+            command.upgrade(alembic_config(connection), "head")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def alembic_config(connection: Any) -> Any:
+    """Alembic's settings for work on an open connection."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def sqlite_engine_url(folder: Path) -> str:
+    """The database beside the data."""
+    return f"sqlite:///{folder / 'labels.sqlite'}"
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:
+    connection.isolation_level = None  # the driver begins no transactions of its own: `_begin_sqlite` does
+    for pragma in (
+        "journal_mode=WAL",  # readers do not wait for the writer
+        "synchronous=FULL",  # a label that was acknowledged survives a power cut
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+        "foreign_keys=ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    write = connection.get_execution_options().get("vidact_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def is_unique_violation(error: Exception) -> bool:
+    """Whether an IntegrityError says that a row of this key is there already."""
+    text = str(getattr(error, "orig", error)).lower()
+    return "unique" in text or "duplicate" in text
+
+
+__all__ = ["Database", "Engine", "alembic_config", "is_unique_violation", "sqlite_engine_url"]

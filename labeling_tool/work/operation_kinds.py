@@ -1,0 +1,159 @@
+"""The operations: what an annotator can do to a task, and what each must say.
+
+Frames are counted from 0 within the task and ranges are half-open. An operation never says what was there before: the
+replay knows, and undoing means leaving it out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from ..problems import Problem
+
+CLEAN_LABELS = ("clean", "artifacts", "none", "unsure")
+REASONS = ("webcam", "watermark", "overlay", "menu", "other_game", "other")
+MOST_FRAMES = 100_000
+
+Frame = Annotated[int, Field(ge=0, lt=MOST_FRAMES)]
+OperationId = Annotated[str, Field(min_length=8, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class Strict(BaseModel):
+    """What comes from outside: unknown fields are errors."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+class Range(Strict):
+    """Frames [start, end)."""
+
+    start: Frame
+    end: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Range:
+        if self.end <= self.start:
+            raise ValueError("end must be after start")
+        return self
+
+
+class Paint(Range):
+    """Hold or release one button."""
+
+    lane: Annotated[int, Field(ge=0, lt=512)]
+    value: Literal[0, 1]
+
+
+class Camera(Range):
+    """Set the motion of an axis, degrees a frame: one value for all frames, or one for each."""
+
+    axis: Annotated[int, Field(ge=0, lt=16)]
+    values: Annotated[list[Annotated[float, Field(ge=-360, le=360)]], Field(min_length=1, max_length=4096)]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Camera:
+        if len(self.values) not in (1, self.end - self.start):
+            raise ValueError("values must hold one number, or one for each frame")
+        return self
+
+
+class Release(Range):
+    """Release every button and stop the camera."""
+
+
+class Reset(Range):
+    """Back to the predictions, marks included."""
+
+
+class Mark(Range):
+    """Accept, mark unsure, or mark as carrying no label."""
+
+    value: bool = True
+
+
+class Label(Range):
+    """Clean or not. None takes the label away."""
+
+    label: Literal["clean", "artifacts", "none", "unsure"] | None
+    reasons: Annotated[
+        list[Literal["webcam", "watermark", "overlay", "menu", "other_game", "other"]], Field(max_length=6)
+    ] = []
+
+
+class Target(Strict):
+    """Undo or redo an operation."""
+
+    op: OperationId
+
+
+class Note(Strict):
+    """A remark for the reviewer; the last one stands."""
+
+    text: Annotated[str, Field(max_length=2000)]
+
+
+PAYLOADS: dict[str, type[Strict]] = {
+    "paint": Paint,
+    "camera": Camera,
+    "release": Release,
+    "reset": Reset,
+    "accept": Mark,
+    "unsure": Mark,
+    "invalid": Mark,
+    "label": Label,
+    "undo": Target,
+    "redo": Target,
+    "note": Note,
+}
+BOTH = ("undo", "redo", "note")
+ALLOWED = {
+    "actions": ("paint", "camera", "release", "reset", "accept", "unsure", "invalid", *BOTH),
+    "clean": ("label", *BOTH),
+}
+Kind = Literal["paint", "camera", "release", "reset", "accept", "unsure", "invalid", "label", "undo", "redo", "note"]
+
+
+class OperationIn(Strict):
+    """An operation as the client sends it."""
+
+    id: OperationId
+    kind: Kind
+    payload: dict[str, Any] = {}
+    client_ms: Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class Batch(Strict):
+    """Operations of one window on one assignment, in order."""
+
+    client: Annotated[str, Field(min_length=4, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
+    base_seq: Annotated[int, Field(ge=0, lt=2**31)]
+    """The last `seq` that this window has seen of others: what came later is a conflict."""
+    operations: Annotated[list[OperationIn], Field(min_length=1, max_length=500)]
+    active_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    """Time worked since the last batch."""
+
+
+_ADAPTERS = {kind: TypeAdapter(model) for kind, model in PAYLOADS.items()}
+
+
+def check_payload(
+    kind: str, payload: dict[str, Any], *, project_kind: str, frames: int, lanes: int, axes: int
+) -> dict[str, Any]:
+    """The payload, checked against its kind and its task. Raises 422 saying what is wrong."""
+    if kind not in ALLOWED[project_kind]:
+        raise Problem(422, "bad_operation", f"`{kind}` is no operation of this kind of project.")
+    try:
+        checked = _ADAPTERS[kind].validate_python(payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "payload"
+        raise Problem(422, "bad_operation", f"`{kind}`: {where}: {first['msg']}.") from error
+    if isinstance(checked, Range) and checked.end > frames:
+        raise Problem(422, "bad_operation", f"`{kind}`: frames end at {frames}, got {checked.end}.")
+    if isinstance(checked, Paint) and checked.lane >= lanes:
+        raise Problem(422, "bad_operation", f"`{kind}`: there are {lanes} lanes, got number {checked.lane}.")
+    if isinstance(checked, Camera) and checked.axis >= axes:
+        raise Problem(422, "bad_operation", f"`{kind}`: there are {axes} axes, got number {checked.axis}.")
+    return checked.model_dump()

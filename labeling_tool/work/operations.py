@@ -1,0 +1,260 @@
+"""The append-only log: batches of operations in, acknowledged once they are on disk.
+
+Many annotators save at once, and each commit waits for the disk. One thread therefore takes whatever has gathered,
+writes it in one transaction, and answers everybody after the one commit. A batch that is refused touches nothing of
+the others.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ..problems import Problem, not_found
+from ..store.database import Database
+from ..store.models import Assignment, Operation, Project, Task, now_ms
+from .operation_kinds import Batch, check_payload
+
+MOST_IN_A_COMMIT = 64  # batches: far more than gather in one disk write
+OWNER_WRITES = ("leased", "paused", "returned", "expired", "released")
+REVIEWER_WRITES = ("submitted", "approved")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A batch on its way."""
+
+    assignment_id: int
+    user_id: int
+    is_staff: bool
+    batch: Batch
+    answer: Future[dict[str, Any]]
+
+
+class OperationLog:
+    """Appends batches. One for each server process; `close` when it ends."""
+
+    def __init__(self, database: Database):
+        self.database = database
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="operation log", daemon=True)
+        self._thread.start()
+
+    def append(self, assignment_id: int, user_id: int, *, is_staff: bool, batch: Batch) -> dict[str, Any]:
+        """Append a batch; returns when it is on disk.
+
+        Returns `seq` (of the last operation), `accepted` (ids written now), `known` (ids that were there already).
+
+        Raises:
+            Problem: 404 for a foreign assignment, 409 `conflict` with the operations that this window has not seen,
+                409 `closed` after the submission, 422 for an operation that the task does not allow.
+        """
+        job = Job(assignment_id, user_id, is_staff, batch, Future())
+        self._jobs.put(job)
+        return job.answer.result()
+
+    def close(self) -> None:
+        """Finish what has been asked for, then stop."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            first = self._jobs.get()
+            if first is None:
+                return
+            jobs, stop = [first], False
+            while len(jobs) < MOST_IN_A_COMMIT:
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    stop = True
+                    break
+                jobs.append(job)
+            self._write(jobs)
+            if stop:
+                return
+
+    def _write(self, jobs: list[Job]) -> None:
+        # Several server processes may do this at once: rows locked in one order cannot lock each other up.
+        jobs.sort(key=lambda job: job.assignment_id)
+        while jobs:
+            first: dict[int, Job] = {}  # one batch a task at a time: what the next may do depends on it
+            later: list[Job] = []
+            for job in jobs:
+                if job.assignment_id in first:
+                    later.append(job)
+                else:
+                    first[job.assignment_id] = job
+            self._write_group(list(first.values()))
+            jobs = later
+
+    def _write_group(self, jobs: list[Job]) -> None:
+        outcomes: list[dict[str, Any] | Exception]
+        try:
+            with self.database.write() as session:
+                outcomes = append_batches(session, jobs)
+        except IntegrityError as error:
+            if len(jobs) > 1:  # one of them brings an id of another task: the others must not suffer for it
+                for job in jobs:
+                    self._write_group([job])
+                return
+            outcomes = [_as_problem(error)]
+        except Exception as error:  # the commit failed: nothing of this is on disk, and everybody must know
+            outcomes = [error] * len(jobs)
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                job.answer.set_exception(outcome)
+            else:
+                job.answer.set_result(outcome)
+
+
+def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | Exception]:
+    """Append one batch each to different assignments within the session's transaction; an outcome for each.
+
+    However many they are, it takes the same few statements: each is a way to the database and back, and on a busy
+    machine those ways are what saving waits for.
+    """
+    found = {
+        row[0].id: row
+        for row in session.execute(
+            select(Assignment, Task.frames, Project.kind, Project.spec)
+            .join(Task, Task.id == Assignment.task_id)
+            .join(Project, Project.id == Task.project_id)
+            .where(Assignment.id.in_([job.assignment_id for job in jobs]))
+            .order_by(Assignment.id)
+            .with_for_update(of=Assignment)
+        )
+    }
+    ids = [op.id for job in jobs for op in job.batch.operations]
+    known: dict[int, set[str]] = {}
+    for op_id, assignment_id in session.execute(
+        select(Operation.id, Operation.assignment_id).where(
+            Operation.id.in_(ids), Operation.assignment_id.in_(list(found))
+        )
+    ):
+        known.setdefault(assignment_id, set()).add(op_id)
+    outcomes: list[dict[str, Any] | Exception] = []
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        try:
+            if job.assignment_id not in found:
+                raise not_found("assignment")
+            assignment, frames, kind, spec = found[job.assignment_id]
+            had = known.get(assignment.id, set())
+            made = _rows_of(session, job, assignment, frames=frames, kind=kind, spec=spec, known=had)
+        except Problem as problem:
+            outcomes.append(problem)
+            continue
+        if made:
+            assignment.seq += len(made)
+            assignment.active_ms += job.batch.active_ms
+            rows += made
+        outcomes.append(_answer(assignment, [row["id"] for row in made], sorted(had)))
+    if rows:
+        session.execute(insert(Operation), rows)
+        session.flush()
+    return outcomes
+
+
+def _rows_of(
+    session: Session,
+    job: Job,
+    assignment: Assignment,
+    *,
+    frames: int,
+    kind: str,
+    spec: dict[str, Any] | None,
+    known: set[str],
+) -> list[dict[str, Any]]:
+    """The rows that a batch adds; none where all of it is there already. Raises Problem."""
+    if not (job.is_staff or assignment.user_id == job.user_id):
+        raise not_found("assignment")
+    batch = job.batch
+    fresh = [op for op in batch.operations if op.id not in known]
+    if not fresh:
+        return []
+    allowed = OWNER_WRITES if assignment.user_id == job.user_id else ()
+    if job.is_staff:
+        allowed = (*allowed, *REVIEWER_WRITES)
+    if assignment.state not in allowed:
+        raise Problem(409, "closed", "This task has been submitted. Reopen it to go on.", state=assignment.state)
+    if assignment.seq > batch.base_seq:
+        _require_seen(session, assignment, batch)
+    lanes, axes = (len(spec["buttons"]), len(spec["axes"])) if spec else (0, 0)
+    return [
+        {
+            "id": op.id,
+            "assignment_id": assignment.id,
+            "seq": number,
+            "user_id": job.user_id,
+            "client": batch.client,
+            "kind": op.kind,
+            "payload": check_payload(op.kind, op.payload, project_kind=kind, frames=frames, lanes=lanes, axes=axes),
+            "client_ms": op.client_ms,
+            "at_ms": now_ms(),
+        }
+        for number, op in enumerate(fresh, assignment.seq + 1)
+    ]
+
+
+def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> None:
+    """409 where another window has edited since; nothing is overwritten."""
+    missed = session.scalars(
+        select(Operation)
+        .where(
+            Operation.assignment_id == assignment.id, Operation.seq > batch.base_seq, Operation.client != batch.client
+        )
+        .order_by(Operation.seq)
+    ).all()
+    if missed:
+        raise Problem(
+            409,
+            "conflict",
+            "This task was edited in another window since. Nothing was overwritten; choose how to go on.",
+            operations=[operation_json(op) for op in missed],
+            seq=assignment.seq,
+        )
+
+
+def operation_json(op: Operation) -> dict[str, Any]:
+    """An operation as the front end reads it."""
+    return {
+        "id": op.id,
+        "seq": op.seq,
+        "user_id": op.user_id,
+        "client": op.client,
+        "kind": op.kind,
+        "payload": op.payload,
+        "client_ms": op.client_ms,
+        "at_ms": op.at_ms,
+    }
+
+
+def operations_of(session: Session, assignment_id: int, after: int = 0) -> list[Operation]:
+    """An assignment's operations after number `after`, in order."""
+    return list(
+        session.scalars(
+            select(Operation)
+            .where(Operation.assignment_id == assignment_id, Operation.seq > after)
+            .order_by(Operation.seq)
+        )
+    )
+
+
+def _answer(assignment: Assignment, accepted: list[str], known: list[str]) -> dict[str, Any]:
+    lost = assignment.state in ("expired", "released")
+    return {"seq": assignment.seq, "accepted": accepted, "known": known, "lease": "lost" if lost else "held"}
+
+
+def _as_problem(error: IntegrityError) -> Problem:
+    return Problem(409, "id_taken", "An operation of this id belongs to another task. Reload the page.")

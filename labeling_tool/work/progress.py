@@ -1,0 +1,98 @@
+"""How far a project is: counts, time, and when it will be done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from ..store.models import FINISHED, Assignment, Project, Task, User, now_ms
+
+RECENT_MS = 24 * 3600_000
+
+
+def progress_of(session: Session, project: Project) -> dict[str, Any]:
+    """Counts of tasks and places, frames, hours worked, and seconds to go at the present pace (null: unknown)."""
+    tasks = dict(
+        session.execute(select(Task.state, func.count()).where(Task.project_id == project.id).group_by(Task.state))
+        .tuples()
+        .all()
+    )
+    frames, done_frames = session.execute(
+        select(
+            func.coalesce(func.sum(Task.frames), 0),
+            func.coalesce(func.sum(Task.frames).filter(Task.state == "done"), 0),
+        ).where(Task.project_id == project.id)
+    ).one()
+    states = dict(
+        session.execute(
+            select(Assignment.state, func.count())
+            .join(Task, Task.id == Assignment.task_id)
+            .where(Task.project_id == project.id)
+            .group_by(Assignment.state)
+        )
+        .tuples()
+        .all()
+    )
+    recent = session.execute(
+        select(func.count(), func.min(Assignment.submitted_ms))
+        .join(Task, Task.id == Assignment.task_id)
+        .where(
+            Task.project_id == project.id,
+            Assignment.state.in_(FINISHED),
+            Assignment.submitted_ms > now_ms() - RECENT_MS,
+        )
+    ).one()
+    worked_ms = session.execute(
+        select(func.coalesce(func.sum(Assignment.active_ms), 0))
+        .join(Task, Task.id == Assignment.task_id)
+        .where(Task.project_id == project.id)
+    ).scalar_one()
+    total, done = sum(tasks.values()), tasks.get("done", 0)
+    finished = sum(states.get(state, 0) for state in FINISHED)
+    to_go_s = None
+    if recent[0] >= 3 and total > done and not project.practice:
+        pace = recent[0] / max(60_000, now_ms() - (recent[1] or 0))  # submissions a millisecond
+        to_go_s = round((total - done) / pace / 1000)
+    return {
+        "tasks": total,
+        "done": done,
+        "frames": int(frames),
+        "done_frames": int(done_frames),
+        "submitted": finished,
+        "approved": states.get("approved", 0),
+        "returned": states.get("returned", 0),
+        "in_work": states.get("leased", 0) + states.get("paused", 0),
+        "worked_s": round(int(worked_ms) / 1000),
+        "to_go_s": to_go_s,
+    }
+
+
+def people_of(session: Session, project_id: int) -> list[dict[str, Any]]:
+    """What each person has done in a project."""
+    rows = session.execute(
+        select(
+            User.name,
+            func.count().filter(Assignment.state.in_(FINISHED)),
+            func.count().filter(Assignment.state == "returned"),
+            func.sum(Assignment.active_ms),
+            func.sum(Assignment.seq),
+        )
+        .select_from(Assignment)
+        .join(Task, Task.id == Assignment.task_id)
+        .join(User, User.id == Assignment.user_id)
+        .where(Task.project_id == project_id)
+        .group_by(User.name)
+        .order_by(User.name)
+    )
+    return [
+        {
+            "name": name,
+            "submitted": submitted,
+            "returned": returned,
+            "worked_s": round(int(worked_ms) / 1000),
+            "operations": int(count),
+        }
+        for name, submitted, returned, worked_ms, count in rows
+    ]

@@ -1,0 +1,103 @@
+"""Previews: larger pictures of the least certain clips, for people, kept for when a source vanishes.
+
+A clip of 128 pixels cannot be read by a person; the labelling tool renders frames from the source, and where that is
+gone from `previews/<key>.mp4`: one frame a tick, 360 lines at most.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import storage
+from ...datasets.actions.spec import FrameSpec
+from ...datasets.config import DecoderConfig
+from ...datasets.shards.clip import decode_clip, encode_video
+from ...datasets.shards.manifest import dataset_spec, read_manifest
+from ...datasets.shards.samples import read_sample
+from ...datasets.video.decoder import open_decoder
+from ...errors import VideoError
+from ...progress import Progress, log
+
+PREVIEWS = "previews"  # a folder of the dataset
+LINES = 360
+WIDEST = 640
+
+
+def preview_uri(dataset: str, key: str) -> str:
+    """Where a clip's preview lies."""
+    return storage.join(dataset, PREVIEWS, f"{key}.mp4")
+
+
+def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, Any]]:
+    """The share of the clips with the lowest mean confidence, at least one where the share is above 0."""
+    count = min(len(rows), max(1, round(share * len(rows)))) if share > 0 else 0
+    return sorted(rows, key=lambda row: (row["mean_confidence"], row["key"]))[:count]
+
+
+def keep_previews(dataset: str, share: float, decoder: DecoderConfig | None = None) -> int:
+    """Write the previews that are missing; returns how many. A source that cannot be decoded is told and left out."""
+    config = decoder or DecoderConfig()
+    wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in least_certain(read_manifest(dataset).to_pylist(), share):
+        if not storage.exists(preview_uri(dataset, row["key"])):
+            wanted[row["source_uri"], row["source_sha256"]].append(row)
+    made = 0
+    with Progress("Keeping previews", total=sum(map(len, wanted.values())), unit="clips") as progress:
+        for (uri, _), rows in sorted(wanted.items()):
+            try:
+                made += _of_source(dataset, uri, rows, config)
+            except (VideoError, OSError) as error:
+                log(f"no previews of {uri}: {error}")
+            progress.advance(len(rows))
+    return made
+
+
+def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: DecoderConfig) -> int:
+    spec = dataset_spec(dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        path = storage.local_path(uri)
+        if path is None:
+            path = Path(folder) / f"source{os.path.splitext(uri.split('?', maxsplit=1)[0])[1][:8]}"
+            with storage.open_uri(uri, "rb") as origin, open(path, "wb") as target:
+                while block := origin.read(1 << 20):
+                    target.write(block)
+        probing = open_decoder(config, FrameSpec(16, 16))
+        try:
+            facts = probing.probe(path, spec.tick_hz)
+        finally:
+            probing.close()
+        if facts.sha256 != rows[0]["source_sha256"]:
+            raise VideoError("other_file", uri, "it is not the file that was labelled")
+        frame = preview_frame(facts.width, facts.height, facts.rotation)
+        reading = open_decoder(config, frame)
+        made = 0
+        try:
+            for row in sorted(rows, key=lambda row: row["start_tick"]):
+                lineage = decode_clip(row["key"], read_sample(dataset, row), frames=False).meta
+                start, end = row["start_tick"], row["start_tick"] + row["frames"]
+                frames, times = [], []
+                for batch in reading.ticks(path, frame, spec.tick_hz, start_tick=start, end_tick=end):
+                    frames.append(batch.frames.copy())  # a batch is overwritten by the next
+                    times.append(batch.pts_ns.copy())
+                if np.concatenate(times).tolist() != lineage["pts_ns"]:
+                    raise VideoError("other_file", uri, "its frames are not those that were labelled")
+                video = encode_video(np.concatenate(frames), spec.tick_hz)
+                storage.write_atomic(preview_uri(dataset, row["key"]), video)
+                made += 1
+        finally:
+            reading.close()
+    return made
+
+
+def preview_frame(width: int, height: int, rotation: int = 0) -> FrameSpec:
+    """The even size of a preview: the picture's own shape, 360 lines and 640 columns at most, never enlarged."""
+    if rotation in (90, 270):
+        width, height = height, width
+    scale = min(1.0, LINES / height, WIDEST / width)
+    return FrameSpec(max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))

@@ -1,0 +1,142 @@
+"""What is known of each source: probed once, kept in `sources.parquet`.
+
+A source that cannot be read is a row too, with its reason; so is one whose content was planned under another name.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ... import storage
+from ...datasets.video.decoder import Decoder
+from ...errors import VideoError
+from ..config import LEAST_CLIP_TICKS
+from .near_duplicates import picture_hashes
+from .sources import Source
+
+LEAST_FRAMES = LEAST_CLIP_TICKS // 2  # a source needs a frame in two ticks
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRecord:
+    """A row of `sources.parquet`."""
+
+    uri: str
+    status: str
+    """`planned`, `duplicate` or `near_duplicate` (of `detail`'s URI), or `unreadable`."""
+    reason: str = ""
+    """Why it is unreadable: a word for counters."""
+    detail: str = ""
+    sha256: str = ""
+    """Of the whole file; empty where it could not be read."""
+    size_bytes: int = 0
+    fingerprint: str = ""
+    """Size and modification time (local) or entity tag (buckets): unchanged means that no new probe is needed."""
+    codec: str = ""
+    container: str = ""
+    width: int = 0
+    height: int = 0
+    rotation: int = 0
+    frames: int = 0
+    duration_s: float = 0.0
+    fps: float = 0.0
+    ticks: int = 0
+    """Length at the spec's tick rate, of what the file holds."""
+    lost_ticks: int = 0
+    """Ticks after those that its header declares but the file, cut short, lacks."""
+    group: str = ""
+    licence: str = ""
+    picture_hashes: str = ""
+    """What 2 or 16 of its pictures look like, where another video is as long; see `near_duplicates.py`."""
+
+
+def fingerprint(uri: str) -> tuple[str, int]:
+    """A cheap sign that changes with the file, and its size in bytes. Raises FileNotFoundError."""
+    path = storage.local_path(uri)
+    if path is not None:
+        stat = path.stat()
+        return f"{stat.st_size}-{stat.st_mtime_ns}", stat.st_size
+    fs, inner = storage.filesystem(uri)
+    info = fs.info(inner)
+    size = int(info["size"])
+    mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if info.get(key)), "")
+    return f"{size}-{str(mark).strip(chr(34))}", size
+
+
+@contextmanager
+def local_copy(uri: str, folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """A local file with the content of `uri`: itself where it is local, else a download that is deleted afterwards."""
+    path = storage.local_path(uri)
+    if path is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="vidact-source-", dir=folder) as temporary:
+        target = Path(temporary) / ("source" + Path(uri).suffix)
+        fs, inner = storage.filesystem(uri)
+        fs.get_file(inner, str(target))
+        yield target
+
+
+def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
+    """Probe one source; what cannot be read becomes a row with its reason."""
+    mark, size = "", 0
+    try:
+        mark, size = fingerprint(source.uri)
+        with local_copy(source.uri) as path:
+            found = decoder.probe(path, tick_hz)
+            if found.ticks < LEAST_CLIP_TICKS:
+                raise VideoError("too_short", source.uri, f"{found.ticks} ticks; a clip needs {LEAST_CLIP_TICKS}")
+            if found.frames < LEAST_FRAMES:  # a header may claim that a single picture lasts for days
+                raise VideoError("too_short", source.uri, f"{found.frames} frames; a clip needs {LEAST_FRAMES}")
+    except (VideoError, OSError) as error:
+        if isinstance(error, VideoError):
+            reason = error.reason
+        else:
+            reason = "not_found" if isinstance(error, FileNotFoundError) else "cannot_open"
+        detail = error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
+        return SourceRecord(
+            uri=source.uri,
+            status="unreadable",
+            reason=reason,
+            detail=detail,
+            size_bytes=size,
+            fingerprint=mark,
+            group=source.group,
+            licence=source.licence,
+        )
+    return SourceRecord(
+        uri=source.uri,
+        status="planned",
+        reason="truncated" if found.lost_ticks else "",
+        detail=found.truncated if found.lost_ticks else "",
+        sha256=found.sha256,
+        size_bytes=size,
+        fingerprint=mark,
+        codec=found.codec,
+        container=found.container,
+        width=found.width,
+        height=found.height,
+        rotation=found.rotation,
+        frames=found.frames,
+        duration_s=found.duration_s,
+        fps=found.fps,
+        ticks=found.ticks,
+        lost_ticks=found.lost_ticks,
+        group=source.group,
+        licence=source.licence,
+    )
+
+
+def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder: Decoder) -> str:
+    """What the first pictures of a probed source look like; empty where it cannot be read (any more)."""
+    try:
+        with local_copy(record.uri) as path:
+            return picture_hashes(decoder, path, record.ticks, tick_hz, pictures)
+    except OSError:
+        return ""

@@ -1,0 +1,240 @@
+"""Probing through Beam: `Create ► Reshuffle ► LookAtSources`; what comes out are rows of `sources.parquet`.
+
+Sources travel in small batches. A worker puts the rows of a batch into `_probes/` of the dataset before it takes the
+next one, so a plan of thousands of hours that is interrupted goes on where it was, and the machine that plans reads
+what others probed. The folder is gone when the plan is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from fractions import Fraction
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import fn_runner
+
+from ... import storage
+from ...datasets.config import DecoderConfig
+from ...datasets.shards.commits import PROBES_FOLDER
+from ...datasets.video.decoder import open_decoder
+from ...progress import Progress
+from .near_duplicates import DIGITS, FRAME
+from .probe import SourceRecord, fingerprint, hash_source, probe_source
+from .sources import Source
+
+LARGEST_BATCH = 32  # sources: what an interruption costs each worker
+BATCHES_A_WORKER = 8  # at least, so that one with long videos does not hold up the others for long
+FEW = 64  # sources: fewer are probed on this machine, since a job on a cluster takes 20 s to start
+LOOK_S = 0.5
+READERS = 16  # rows are small and buckets slow to answer
+
+_STOP = threading.Event()  # of probing in this process: it was interrupted
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LookSettings:
+    """What a worker needs to look at sources."""
+
+    dataset: str
+    tick_hz: Fraction
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    pictures: int = 0
+    """0: probe; else hash this many pictures of what was probed."""
+
+    @property
+    def suffix(self) -> str:
+        """How the names of rows end: ticks are counted at one rate."""
+        return f".{self.tick_hz.numerator}-{self.tick_hz.denominator}hz.json"
+
+
+Item = Source | SourceRecord
+
+
+class LookAtSources(beam.DoFn):
+    """Probes the sources of a batch, or hashes pictures of them, and writes their rows."""
+
+    def __init__(self, settings: LookSettings):
+        self.settings = settings
+
+    def setup(self) -> None:
+        self.decoder = open_decoder(self.settings.decoder, FRAME)
+
+    def process(self, batch: tuple[Item, ...]) -> Iterator[int]:
+        rows = []
+        for item in batch:
+            if _STOP.is_set():
+                raise InterruptedError("probing was interrupted")
+            rows.append(self._look(item))
+        data = json.dumps([asdict(row) for row in rows]).encode()
+        name = hashlib.sha256(data).hexdigest()[:32]
+        storage.write_atomic(storage.join(self.settings.dataset, PROBES_FOLDER, f"{name}{self.settings.suffix}"), data)
+        yield len(rows)
+
+    def teardown(self) -> None:
+        if hasattr(self, "decoder"):
+            self.decoder.close()
+
+    def _look(self, item: Item) -> SourceRecord:
+        if isinstance(item, Source):
+            return probe_source(item, self.settings.tick_hz, self.decoder)
+        hashes = hash_source(item, self.settings.tick_hz, self.settings.pictures, self.decoder)
+        return replace(item, picture_hashes=hashes)
+
+
+class Prober:
+    """Looks at sources in parallel.
+
+    Args:
+        dataset: where rows are kept until the plan is written.
+        workers: on this machine.
+        runner: `local`, or the name of a portable runner, which is used for more than `FEW` sources.
+        options: of that runner.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        tick_hz: Fraction,
+        *,
+        workers: int,
+        decoder: DecoderConfig,
+        runner: str = "local",
+        options: Sequence[str] = (),
+    ):
+        self.settings = LookSettings(dataset=dataset, tick_hz=tick_hz, decoder=decoder)
+        self.workers, self.runner, self.options = max(workers, 1), runner, tuple(options)
+        self._read: set[str] = set()
+        self._rows: dict[str, dict[str, SourceRecord]] = {}  # by URI, then by fingerprint
+
+    def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
+        """Rows in the order of `sources`."""
+        self._gather()
+        marks = {source.uri: self._mark(source) for source in sources if source.uri in self._rows}
+        new = [source for source in sources if not self._row(source, marks.get(source.uri))]
+        self._run("Probing", self.settings, new)
+        rows = []
+        for source in sources:
+            row = self._row(source, marks.get(source.uri)) or next(reversed(self._rows[source.uri].values()))
+            rows.append(replace(row, group=source.group, licence=source.licence, picture_hashes=""))
+        return rows
+
+    def look(self, records: Sequence[SourceRecord], pictures: int) -> list[str]:
+        """Hashes in the order of `records`; empty where a video cannot be read (any more)."""
+        self._gather()
+        new = [record for record in records if len(self._hashes(record)) < pictures * DIGITS]
+        self._run("Looking for re-encodes", replace(self.settings, pictures=pictures), new)
+        return [self._hashes(record)[: pictures * DIGITS] for record in records]
+
+    def forget(self) -> None:
+        """Remove the rows: the plan has them."""
+        folder = storage.join(self.settings.dataset, PROBES_FOLDER)
+        for name in storage.list_files(folder, ".json"):
+            storage.remove(name)
+        local = storage.local_path(folder)
+        if local is not None and local.is_dir():
+            for left in local.glob(".*.tmp"):  # of workers that were killed
+                left.unlink(missing_ok=True)
+            local.rmdir()
+
+    def _run(self, title: str, settings: LookSettings, items: Sequence[Item]) -> None:
+        if not items:
+            return
+        size = min(max(len(items) // (BATCHES_A_WORKER * self.workers), 1), LARGEST_BATCH)
+        batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
+        failed: list[BaseException] = []
+        ended = threading.Event()  # Thread.join, once interrupted, takes a running thread for one that has ended
+
+        pipeline = self._pipeline(len(items), min(self.workers, len(batches)))
+        build(pipeline, batches, settings)
+        # A cluster's job runs on after it was handed over, which only the main thread may do (Beam's job server wants
+        # to hear of Ctrl-C); a local one runs in whichever thread starts it.
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
+        job = pipeline.run() if self._on_cluster(len(items)) else None
+
+        def run() -> None:
+            try:
+                (job or pipeline.run()).wait_until_finish()
+            except BaseException as error:  # told to the thread that waits
+                failed.append(error)
+            finally:
+                ended.set()
+
+        thread = threading.Thread(target=run, name="probing", daemon=True)
+        with Progress(title, total=len(items), unit="videos") as progress:
+            thread.start()
+            try:
+                while not ended.wait(LOOK_S):
+                    progress.advance(self._gather())
+            except BaseException:
+                _STOP.set()  # Beam's own threads do not hear of Ctrl-C
+                ended.wait()
+                _STOP.clear()
+                raise
+            finally:
+                if job is not None:
+                    signal.signal(signal.SIGINT, on_ctrl_c)  # the job server's, which stops it, would stay
+            progress.advance(self._gather())
+        if failed:
+            raise failed[0]
+
+    def _on_cluster(self, items: int) -> bool:
+        return self.runner != "local" and items > FEW
+
+    def _pipeline(self, items: int, workers: int) -> beam.Pipeline:
+        if self._on_cluster(items):
+            return beam.Pipeline(options=PipelineOptions([f"--runner={self.runner}", *self.options]))
+        # Threads are enough: reading, demuxing and waiting for a decoder child leave Python's lock.
+        mode = "in_memory" if workers == 1 else "multi_threading"
+        options = PipelineOptions([f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"])
+        return beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
+
+    def _gather(self) -> int:
+        """Read what was written since the last time; returns the number of rows."""
+        names = storage.list_files(storage.join(self.settings.dataset, PROBES_FOLDER), self.settings.suffix)
+        new = [name for name in names if name not in self._read]
+        self._read.update(new)
+        count = 0
+        with ThreadPoolExecutor(READERS) as pool:
+            for data in pool.map(storage.read_bytes, new):
+                for row in json.loads(data):
+                    self._keep(SourceRecord(**row))
+                    count += 1
+        return count
+
+    def _keep(self, row: SourceRecord) -> None:
+        known = self._rows.setdefault(row.uri, {})
+        before = known.get(row.fingerprint)
+        if before is None or len(before.picture_hashes) <= len(row.picture_hashes):
+            known[row.fingerprint] = row
+
+    def _row(self, source: Source, mark: str | None) -> SourceRecord | None:
+        """What was found of the file as it is now."""
+        return self._rows.get(source.uri, {}).get(mark) if mark else None
+
+    def _hashes(self, record: SourceRecord) -> str:
+        row = self._rows.get(record.uri, {}).get(record.fingerprint)
+        return max(record.picture_hashes, "" if row is None else row.picture_hashes, key=len)
+
+    @staticmethod
+    def _mark(source: Source) -> str | None:
+        try:
+            return fingerprint(source.uri)[0]
+        except OSError:
+            return None
+
+
+def build(pipeline: beam.Pipeline, batches: Sequence[tuple[Item, ...]], settings: LookSettings) -> beam.PCollection:
+    """Append the looking at sources to a pipeline; gives the number of rows of each batch."""
+    return (
+        pipeline
+        | "Sources" >> beam.Create(batches)
+        | "Reshuffle" >> beam.Reshuffle()
+        | "LookAtSources" >> beam.ParDo(LookAtSources(settings))
+    )

@@ -1,0 +1,75 @@
+"""Shows a job's progress: a live line on a terminal, plain lines in a log, JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from types import TracebackType
+
+from ...progress import PLAIN_INTERVAL_S, is_terminal
+from .tracker import JobState, Tracker
+
+LIVE_INTERVAL_S = 1.0
+REMOTE_INTERVAL_S = 5.0  # a listing of a bucket is a request that costs money
+
+
+class Display:
+    """Refreshes at its own pace however often `update` is called.
+
+    Args:
+        json_lines: print the state as JSON lines on stdout instead of lines on stderr.
+        remote: the dataset lies in a bucket.
+    """
+
+    def __init__(self, tracker: Tracker, *, json_lines: bool = False, remote: bool = False):
+        self.tracker, self.json_lines = tracker, json_lines
+        self.live = is_terminal() and not json_lines
+        self.look_s = REMOTE_INTERVAL_S if remote else LIVE_INTERVAL_S
+        self.state: JobState = tracker.state()
+        self._looked_s = self._printed_s = time.monotonic()
+        self._status: object | None = None
+
+    def __enter__(self) -> Display:
+        if self.live:
+            from rich.console import Console
+            from rich.status import Status
+
+            self._status = status = Status(self._text(), console=Console(stderr=True), spinner="line")
+            status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()  # type: ignore[attr-defined]
+            self._status = None
+        self.state = self.tracker.state()
+        self._print()
+
+    def update(self, workers: int | None = None) -> None:
+        """Look and show, where it is time to."""
+        now = time.monotonic()
+        if now - self._looked_s < self.look_s:
+            return
+        self._looked_s = now
+        self.state = self.tracker.state(workers)
+        if self._status is not None:
+            self._status.update(self._text())  # type: ignore[attr-defined]
+        elif now - self._printed_s >= PLAIN_INTERVAL_S:
+            self._printed_s = now
+            self._print()
+
+    def _text(self) -> str:
+        return "Labelling: " + self.state.line().replace("[", r"\[")
+
+    def _print(self) -> None:
+        if self.json_lines:
+            try:
+                print(json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True)
+            except BrokenPipeError:  # nobody reads any more; the work goes on
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        else:
+            print("Labelling: " + self.state.line(), file=sys.stderr, flush=True)

@@ -1,0 +1,140 @@
+"""The process that runs the Beam pipeline; the supervisor starts it, watches it, and starts it again.
+
+    python -m vidact.pipeline.running.driver RUN_FOLDER WORKERS RUNNER [--beam-option ...]
+
+Exit codes: 0 the pipeline is done, 2 the user's mistake (the message is the last line), 70 a worker died, 74 a disk or
+bucket failed, 1 anything else (the traceback is in the log).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from ...errors import VidactError
+from ...storage_failures import full_name, is_storage_failure
+from ..run_folder import RunFolder
+from .identity import WorkerSettings
+
+WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
+STORAGE_FAILED = 74  # EX_IOERR
+RAISED = re.compile(r"^([\w.]+)(?:: (.*))?$", re.MULTILINE)  # the last line of a traceback: `package.Error: message`
+
+
+def main(argv: list[str]) -> int:
+    """Run the pipeline once."""
+    run, workers, runner, options = RunFolder(Path(argv[0])), int(argv[1]), argv[2], argv[3:]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s")
+    _die_with_supervisor()
+    settings = WorkerSettings.from_json(run.settings.read_text())
+    try:
+        if runner == "local":
+            _run_local(settings, run, workers)
+        else:
+            _run_portable(settings, runner, options)
+    except Exception as error:
+        logging.getLogger(__name__).exception("the pipeline failed")
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    """The exit code for what a pipeline raised. Beam passes on what a worker process raised as the text of its own."""
+    if isinstance(error, VidactError):
+        print(f"{USER_MISTAKE}{error}", file=sys.stderr, flush=True)
+        return 2
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    raised = [(name, message) for name, message in RAISED.findall(text) if _is_exception(name)]
+    name, message = raised[-1] if raised else (full_name(error), str(error))
+    if name.startswith("vidact.errors."):
+        print(f"{USER_MISTAKE}{message}", file=sys.stderr, flush=True)
+        return 2
+    print(f"{name}: {message}", file=sys.stderr, flush=True)
+    return STORAGE_FAILED if is_storage_failure(name, error) else 1
+
+
+def _is_exception(name: str) -> bool:
+    return name.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Interrupt", "Exit", "Failed", "Interrupted"))
+
+
+USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log
+
+
+def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
+    """On this machine: in this process for one worker, else in worker processes of Beam's local runner."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+    from apache_beam.portability.api import beam_provision_api_pb2
+    from apache_beam.runners.portability.fn_api_runner import fn_runner
+    from apache_beam.runners.portability.portable_runner import JobServiceHandle
+
+    from .beam import build
+
+    mode = "in_memory" if workers == 1 else "multi_processing"
+    options = PipelineOptions([f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"])
+    options.view_as(DirectOptions)
+    # The runner by name would first look for another one (Prism) on the network; made here it also hands the options
+    # on to the worker processes, which it does not when it is chosen by name.
+    encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
+    info = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
+    threading.excepthook = _exit_when_worker_dies(run)
+    with beam.Pipeline(runner=fn_runner.FnApiRunner(provision_info=info), options=options) as pipeline:
+        build(pipeline, settings)
+
+
+def _run_portable(settings: WorkerSettings, runner: str, options: list[str]) -> None:
+    """On a cluster, by whatever options the runner takes."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from .beam import build
+
+    with beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options])) as pipeline:
+        build(pipeline, settings)
+
+
+def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]
+    """A hook for exceptions in threads. Beam's thread that waits for a worker process raises when that process dies,
+    and nothing else happens: the pipeline would wait for ever. So the driver ends instead, noting who died where."""
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        threading.__excepthook__(args)
+        if args.thread is not None and args.thread.name == "run_worker":
+            for marker in run.markers():
+                if not _alive(marker.pid):
+                    print(f"worker {marker.pid} died at {marker.shard}, segment {marker.segment}", file=sys.stderr)
+                    run.strike(marker)
+            sys.stderr.flush()
+            os._exit(WORKER_DIED)
+
+    return hook
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _die_with_supervisor() -> None:
+    """The supervisor holds the other end of our standard input: when it is gone, so are we and all our workers."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="watch_supervisor", daemon=True).start()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,163 @@
+"""Keeps a driver running until the job is done: a dead or stuck worker or driver becomes a restart that goes on.
+
+The driver and its workers are one process group of their own. Whatever ends the driver, the whole group is gone before
+the next one starts, so no old worker writes beside a new one.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...errors import Interrupted, VidactError
+from ...progress import log
+from ...stall import StallClock, group_members
+from ..run_folder import RunFolder
+from .driver import STORAGE_FAILED, USER_MISTAKE, WORKER_DIED
+
+POLL_S = 0.2
+LOOK_S = 1.0  # how often the workers' processor time is looked at
+LOG_TAIL_LINES = 25
+PAUSE_S = 0.5  # before going on after a disk or bucket failed; doubled each time
+LONGEST_PAUSE_S = 60.0
+
+
+class JobFailedError(VidactError):
+    """The driver fails again and again for a reason that it does not know to be the user's."""
+
+    exit_code = 1
+
+
+def supervise(
+    run: RunFolder,
+    command: Sequence[str],
+    *,
+    done: Callable[[], int],
+    stall_s: float,
+    max_restarts: int,
+    watch: Callable[[], None] = lambda: None,
+    env: dict[str, str] | None = None,
+) -> None:
+    """Run `command` until it ends well.
+
+    Args:
+        done: counts the shards that are committed; as long as it grows, restarts are free.
+        stall_s: seconds without a sign of life, those of a busy machine not counted, after which the group is killed.
+        max_restarts: restarts in a row without a new shard before giving up.
+        watch: called every 0.2 s, for displays.
+
+    Raises:
+        VidactError: the driver says that the user made a mistake.
+        Interrupted: given up, after restarts that brought nothing.
+        JobFailedError: the same error twice in a row, without a new shard.
+    """
+    restarts, last_done, last_error = 0, done(), ""
+    while True:
+        code = _run_once(run, command, stall_s=stall_s, watch=watch, env=env)
+        if code == 0:
+            return
+        tail = log_tail(run.log)
+        if code == 2 and (message := _mistake(tail)):
+            raise VidactError(message)
+        now = done()
+        restarts = 0 if now > last_done else restarts + 1
+        last_done = now
+        error = tail[-1] if code == 1 and tail else ""
+        if error and error == last_error and restarts > 1:
+            raise JobFailedError(f"the job fails again and again; the end of {run.log}:\n" + "\n".join(tail))
+        last_error = error
+        if restarts > max_restarts:
+            raise Interrupted(
+                f"gave up after {max_restarts} restarts without a new shard; the end of {run.log}:\n" + "\n".join(tail)
+            )
+        log(f"{_why(code, tail)}; starting again ({now} shards are done)")
+        time.sleep(min(PAUSE_S * 2**restarts, LONGEST_PAUSE_S) if code == STORAGE_FAILED else 0)
+
+
+def _run_once(
+    run: RunFolder,
+    command: Sequence[str],
+    *,
+    stall_s: float,
+    watch: Callable[[], None],
+    env: dict[str, str] | None,
+) -> int:
+    """Start the driver and see it through; returns its exit code (negative: the signal that ended it)."""
+    run.clear()
+    with open(run.log, "ab") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, env=env
+        )
+    clock, last_sign_s, looked_s = StallClock(), 0.0, time.monotonic()
+    try:
+        while (code := process.poll()) is None:
+            time.sleep(POLL_S)
+            watch()
+            if (sign_s := run.last_sign_s()) > last_sign_s:
+                last_sign_s = sign_s
+                clock.reset()
+            if time.monotonic() - looked_s < LOOK_S:
+                continue
+            looked_s = time.monotonic()
+            if clock.look(group_members(process.pid)) > stall_s:
+                for marker in run.markers():
+                    run.strike(marker)
+                log(f"no sign of life for {stall_s:.0f} s: killing the workers")
+                _kill_group(process)
+                return process.wait()
+        if code < 0:  # killed; a driver that labels by itself died at the shard it was at
+            for marker in run.markers():
+                if marker.pid == process.pid:
+                    run.strike(marker)
+        return code
+    finally:
+        _kill_group(process)
+        process.wait()
+        if process.stdin is not None:
+            process.stdin.close()
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """Kill the driver and everything it started, also where the driver itself is gone already."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+    deadline = time.monotonic() + 10  # killed processes need a moment to be gone; a stuck disk may hold one longer
+    while time.monotonic() < deadline and (process.poll() is None or group_members(process.pid)):
+        time.sleep(0.02)
+
+
+def log_tail(path: Path) -> list[str]:
+    """The last lines of the driver's log."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, path.stat().st_size - 16384))
+            return file.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+    except FileNotFoundError:
+        return []
+
+
+def _mistake(tail: Sequence[str]) -> str:
+    found = [line for line in tail if line.startswith(USER_MISTAKE)]
+    return found[-1].removeprefix(USER_MISTAKE) if found else ""
+
+
+def _why(code: int, tail: Sequence[str]) -> str:
+    if code == STORAGE_FAILED:
+        return f"storage failed ({tail[-1] if tail else ''})"
+    if code == WORKER_DIED:
+        return "a worker process died"
+    if code < 0:
+        return f"the driver was killed ({signal.Signals(-code).name})"
+    return f"the driver failed (exit {code})"
+
+
+def driver_command(run: RunFolder, workers: int, runner: str, options: Sequence[str]) -> list[str]:
+    """The command line of a driver."""
+    return [sys.executable, "-m", "vidact.pipeline.running.driver", str(run.path), str(workers), runner, *options]

@@ -1,0 +1,139 @@
+"""How far a job is, read from its plan and its commit records: by any machine that sees the dataset.
+
+Rates and the time left come from when records were written (on this machine: seen), so that they hold after restarts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from ...datasets.shards.commits import committed_shards, read_commit
+from ...progress import duration
+from ..planning.plan import Plan
+
+
+@dataclass(slots=True)
+class JobState:
+    """The numbers that every display shows."""
+
+    hours_total: float = 0.0
+    """Hours of video in the plan."""
+    hours_done: float = 0.0
+    """Of it, in shards that are committed."""
+    hours_kept: float = 0.0
+    """Hours in clips."""
+    shards_total: int = 0
+    shards_done: int = 0
+    clips: int = 0
+    video_hours_per_hour: float | None = None
+    """Of this run; None before its first shard."""
+    eta_s: float | None = None
+    drops_hours: dict[str, float] = field(default_factory=dict)
+    """Hours left out on purpose, by reason."""
+    dead_letters: dict[str, int] = field(default_factory=dict)
+    """Failed parts of sources, by reason."""
+    workers: int | None = None
+    """Processes at work now; None where that cannot be seen."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON lines."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def line(self) -> str:
+        """For people and logs."""
+        parts = [
+            f"{self.hours_done:.2f}/{self.hours_total:.2f} h of video",
+            f"{self.shards_done}/{self.shards_total} shards",
+            f"{self.clips:,} clips",
+        ]
+        if self.video_hours_per_hour is not None:
+            parts.append(f"{self.video_hours_per_hour:.1f} video-h/h")
+        if self.eta_s is not None:
+            parts.append(f"{duration(self.eta_s)} left")
+        if self.workers is not None:
+            parts.append(f"{self.workers} working")
+        parts += [f"{reason} {hours:.2f} h" for reason, hours in sorted(self.drops_hours.items())]
+        parts += [f"{reason} x{count}" for reason, count in sorted(self.dead_letters.items())]
+        return ", ".join(parts)
+
+
+class Tracker:
+    """Follows a job. Each commit record is read once.
+
+    Args:
+        ticks: length of the video in each shard of the job.
+        tick_hz: ticks a second.
+        dead_letters: those that are known before any shard, by reason.
+    """
+
+    def __init__(
+        self, dataset: str, ticks: Mapping[str, int], tick_hz: Fraction, dead_letters: Mapping[str, int] | None = None
+    ):
+        self.dataset, self.tick_hz = dataset, tick_hz
+        self._ticks = dict(ticks)
+        self._seen: dict[str, int] = {}
+        self._clips = self._kept = 0
+        self._drops: Counter[str] = Counter()
+        self._dead: Counter[str] = Counter(dead_letters or {})
+        self._refresh()
+        self._started_s, self._started_ticks = time.monotonic(), sum(self._seen.values())
+        self._last_commit_s = self._started_s
+
+    @classmethod
+    def of_plan(cls, dataset: str, plan: Plan) -> Tracker:
+        """Follows the labelling of a plan."""
+        dead = Counter(record.reason for record in plan.sources if record.status == "unreadable")
+        dead.update("truncated" for record in plan.sources if record.lost_ticks and record.status == "planned")
+        ticks = {shard: sum(s.ticks for s in segments) for shard, segments in plan.shards.items()}
+        return cls(dataset, ticks, plan.tick_hz, dead)
+
+    def missing(self) -> list[str]:
+        """The shards that have no record yet, in order."""
+        done = set(committed_shards(self.dataset))
+        return [shard for shard in self._ticks if shard not in done]
+
+    @property
+    def done(self) -> int:
+        """Committed shards of the plan."""
+        return len(self._seen)
+
+    def state(self, workers: int | None = None) -> JobState:
+        """Look again."""
+        self._refresh()
+        hour = float(self.tick_hz) * 3600
+        done, total = sum(self._seen.values()), sum(self._ticks.values())
+        elapsed = self._last_commit_s - self._started_s
+        rate = (done - self._started_ticks) / elapsed if done > self._started_ticks and elapsed > 0 else None
+        left = None
+        if rate:
+            left = max((total - done) / rate - (time.monotonic() - self._last_commit_s), 0.0)
+        return JobState(
+            hours_total=total / hour,
+            hours_done=done / hour,
+            hours_kept=self._kept / hour,
+            shards_total=len(self._ticks),
+            shards_done=len(self._seen),
+            clips=self._clips,
+            video_hours_per_hour=None if rate is None else rate / float(self.tick_hz),
+            eta_s=left,
+            drops_hours={reason: ticks / hour for reason, ticks in self._drops.items()},
+            dead_letters=dict(self._dead),
+            workers=workers,
+        )
+
+    def _refresh(self) -> None:
+        for shard in committed_shards(self.dataset):
+            if shard in self._seen or shard not in self._ticks:
+                continue
+            record = read_commit(self.dataset, shard)
+            self._seen[shard] = self._ticks[shard]
+            self._clips += int(record.statistics["clips"])
+            self._kept += int(record.statistics["ticks"])
+            self._drops.update(record.drops)
+            self._dead.update(letter.reason for letter in record.dead_letters)
+            self._last_commit_s = time.monotonic()
