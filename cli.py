@@ -54,8 +54,12 @@ class Words:
         """The settings of type `cls`; prints help or what is wrong and exits where the words ask for it."""
         from .settings import parse_settings
 
-        description = f"{self.verb.description}\n\nExample:\n{textwrap.indent(self.verb.example, '  ')}"
-        return parse_settings(cls, self.words, prog=f"vidact {self.verb.name}", description=description)
+        description = (
+            f"{self.verb.description}\n\nExample:\n{textwrap.indent(self.verb.example, '  ')}"
+        )
+        return parse_settings(
+            cls, self.words, prog=f"vidact {self.verb.name}", description=description
+        )
 
 
 VERBS: dict[str, Verb] = {}
@@ -113,7 +117,11 @@ def record_doom(words: Words) -> int | None:
     return record_doom(settings)
 
 
-@verb("record crafter", stage=PLAY, example="vidact record crafter --out runs/crafter --minutes 20 --seed 0")
+@verb(
+    "record crafter",
+    stage=PLAY,
+    example="vidact record crafter --out runs/crafter --minutes 20 --seed 0",
+)
 def record_crafter(words: Words) -> int | None:
     """Record a scripted player in Crafter: video with true actions.
 
@@ -170,7 +178,9 @@ def spec_check(words: Words) -> int | None:
     return check(settings)
 
 
-@verb("train-idm", stage=IDM, example="vidact train-idm --data runs/play --out runs/idm --preset tiny")
+@verb(
+    "train-idm", stage=IDM, example="vidact train-idm --data runs/play --out runs/idm --preset tiny"
+)
 def train_idm(words: Words) -> int | None:
     """Train an IDM on recordings.
 
@@ -184,7 +194,11 @@ def train_idm(words: Words) -> int | None:
     return train_idm(settings)
 
 
-@verb("import vpt-idm", stage=IDM, example="vidact import vpt-idm 4x_idm.model 4x_idm.weights runs/vpt-idm")
+@verb(
+    "import vpt-idm",
+    stage=IDM,
+    example="vidact import vpt-idm 4x_idm.model 4x_idm.weights runs/vpt-idm",
+)
 def import_vpt_idm(words: Words) -> int | None:
     """Bring OpenAI's published IDM for Minecraft into our format.
 
@@ -278,7 +292,11 @@ def verify(words: Words) -> int | None:
     return run_verify(settings)
 
 
-@verb("relabel", stage=LABEL, example="vidact relabel runs/dataset --idm runs/better-idm --out runs/dataset2")
+@verb(
+    "relabel",
+    stage=LABEL,
+    example="vidact relabel runs/dataset --idm runs/better-idm --out runs/dataset2",
+)
 def relabel(words: Words) -> int | None:
     """Label the pixels of a dataset anew with another IDM, into a new dataset."""
     from .pipeline.config import RelabelConfig
@@ -311,7 +329,9 @@ def inspect(words: Words) -> int | None:
     return run_inspect(settings)
 
 
-@verb("clone", stage=AGENT, example="vidact clone --data runs/dataset --out runs/clone --preset tiny")
+@verb(
+    "clone", stage=AGENT, example="vidact clone --data runs/dataset --out runs/clone --preset tiny"
+)
 def clone(words: Words) -> int | None:
     """Train a policy to imitate the labelled play (behavioural cloning)."""
     from .bc_policy.config import CloneConfig
@@ -322,7 +342,11 @@ def clone(words: Words) -> int | None:
     return clone(settings)
 
 
-@verb("play", stage=AGENT, example="vidact play runs/clone --task explore --episodes 20 --out runs/clone/play")
+@verb(
+    "play",
+    stage=AGENT,
+    example="vidact play runs/clone --task explore --episodes 20 --out runs/clone/play",
+)
 def play(words: Words) -> int | None:
     """Let an agent play a task: score with a 95 % interval, and a video."""
     from .bc_policy.config import PlayConfig
@@ -333,7 +357,11 @@ def play(words: Words) -> int | None:
     return play(settings)
 
 
-@verb("finetune", stage=AGENT, example="vidact finetune runs/clone --task explore --out runs/finetuned")
+@verb(
+    "finetune",
+    stage=AGENT,
+    example="vidact finetune runs/clone --task explore --out runs/finetuned",
+)
 def finetune(words: Words) -> int | None:
     """Improve a cloned policy by playing: PPO with a KL to the clone."""
     from .bc_policy.config import FinetuneConfig
@@ -367,12 +395,16 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def run(argv: list[str]) -> int:
     """Run the verb in `argv`; the exit code. What a user can cause is printed without a traceback."""
     _quieten_libraries()
-    signal.signal(signal.SIGTERM, _terminate)  # a scheduler's polite stop is an interruption like Ctrl-C
+    signal.signal(
+        signal.SIGTERM, _terminate
+    )  # a scheduler's polite stop is an interruption like Ctrl-C
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files need not be text
     if "--plain" in argv:
         argv = [word for word in argv if word != "--plain"]
-        os.environ["VIDACT_PLAIN"] = "1"  # read by `progress`, here and in the processes that a verb starts
+        os.environ["VIDACT_PLAIN"] = (
+            "1"  # read by `progress`, here and in the processes that a verb starts
+        )
     try:
         return _dispatch(argv)
     except VidactError as error:
@@ -392,12 +424,15 @@ def run(argv: list[str]) -> int:
             return EXIT_MISTAKE
         if is_remote_failure(error):
             print(
-                f"vidact: storage failed ({type(error).__name__}: {error}); run again when it is back", file=sys.stderr
+                f"vidact: storage failed ({type(error).__name__}: {error}); run again when it is back",
+                file=sys.stderr,
             )
             return EXIT_INTERRUPTED
         if not isinstance(error, OSError):
             raise
-        if error.errno not in MENDABLE_ERRNOS or (error.errno == errno.ENOENT and not _typed(error.filename, argv)):
+        if error.errno not in MENDABLE_ERRNOS or (
+            error.errno == errno.ENOENT and not _typed(error.filename, argv)
+        ):
             raise  # a disk that breaks, say, or a file that we forgot to write
         a_file = error.errno in (errno.ENOTDIR, errno.EEXIST)
         why = f"{error.strerror}{': a folder is needed here' if a_file else ''}"
@@ -424,7 +459,9 @@ def _dispatch(argv: list[str]) -> int:
     from .settings import closest
 
     typed = " ".join(argv[: 2 if family else 1])
-    raise ConfigError(f"unknown verb `{typed}`{closest(typed, family or list(VERBS))} `vidact --help` lists them all.")
+    raise ConfigError(
+        f"unknown verb `{typed}`{closest(typed, family or list(VERBS))} `vidact --help` lists them all."
+    )
 
 
 def overview(names: Sequence[str] = ()) -> str:
@@ -465,7 +502,11 @@ def _version() -> str:
 def _typed(path: object, argv: Sequence[str]) -> bool:
     """Whether a path is one that the user typed, lies in one, or is on the way to one."""
     found = Path(str(path))
-    return any(found.is_relative_to(word) or Path(word).is_relative_to(found) for word in argv if "/" in word)
+    return any(
+        found.is_relative_to(word) or Path(word).is_relative_to(found)
+        for word in argv
+        if "/" in word
+    )
 
 
 def _terminate(signum: int, frame: FrameType | None) -> NoReturn:

@@ -62,7 +62,9 @@ class VideoError(VidactError):
         self.detail = detail
         self.tick = tick
 
-    def __reduce__(self) -> tuple[object, ...]:  # exceptions with extra arguments do not survive pickling by default
+    def __reduce__(
+        self,
+    ) -> tuple[object, ...]:  # exceptions with extra arguments do not survive pickling by default
         return (_rebuild_video_error, (self.reason, self.path, self.detail, self.tick))
 
 

@@ -85,7 +85,10 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
             self._update_bar()
@@ -119,7 +122,9 @@ class Progress:
         return f"{self.title}: {self._status(final=final)}"
 
     def _status(self, *, final: bool = False) -> str:
-        amount = f"{self.done:,.0f}" + (f"/{self.total:,.0f}" if self.total else "") + f" {self.unit}"
+        amount = (
+            f"{self.done:,.0f}" + (f"/{self.total:,.0f}" if self.total else "") + f" {self.unit}"
+        )
         parts = [amount, f"{_number(self.rate)} {self.unit}/s"]
         if final:
             parts.append(f"took {duration(time.monotonic() - self.started)}")

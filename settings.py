@@ -31,7 +31,9 @@ def several(name: str) -> Any:
     return tyro.conf.arg(metavar=f"{name} …", help_behavior_hint="(required)")
 
 
-def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str, description: str) -> Settings:
+def parse_settings(
+    cls: type[Settings], args: Sequence[str], *, prog: str, description: str
+) -> Settings:
     """Settings of type `cls` from command-line words.
 
     Args:
@@ -45,7 +47,9 @@ def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str, descr
         SystemExit: code 2 after tyro has printed what is wrong on the command line; code 0 after `--help`.
     """
     rest, config_file = _take_config_option(args, prog)
-    default = from_mapping(cls, read_yaml(config_file) if config_file else {}, where=config_file or "")
+    default = from_mapping(
+        cls, read_yaml(config_file) if config_file else {}, where=config_file or ""
+    )
     wrapper = dataclasses.make_dataclass(
         "Options",
         [
@@ -58,7 +62,9 @@ def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str, descr
                 "config",
                 Annotated[
                     str | None,
-                    tyro.conf.arg(metavar="FILE", help="A YAML file that sets any of these options by name."),
+                    tyro.conf.arg(
+                        metavar="FILE", help="A YAML file that sets any of these options by name."
+                    ),
                 ],
                 dataclasses.field(default=None),
             ),
@@ -74,7 +80,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     try:
         loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"--config {path}: cannot read the file: {error.strerror or error}.") from error
+        raise ConfigError(
+            f"--config {path}: cannot read the file: {error.strerror or error}."
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"--config {path}: not valid YAML: {error}") from error
     if loaded is None:
@@ -86,7 +94,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return loaded
 
 
-def from_mapping(cls: type[Settings], values: dict[str, Any], *, where: str | Path, prefix: str = "") -> Settings:
+def from_mapping(
+    cls: type[Settings], values: dict[str, Any], *, where: str | Path, prefix: str = ""
+) -> Settings:
     """An instance of the dataclass `cls` in which unset required fields are `tyro.MISSING`.
 
     It is only a set of defaults for tyro, so its `__post_init__` has not run: tyro builds the real instance, with
@@ -98,12 +108,16 @@ def from_mapping(cls: type[Settings], values: dict[str, Any], *, where: str | Pa
         prefix: the dotted path of `cls` inside the outermost settings, for errors.
     """
     fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)  # without extras: Positional[...] and Annotated[...] fall away
+    hints = typing.get_type_hints(
+        cls
+    )  # without extras: Positional[...] and Annotated[...] fall away
     given: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
         if name not in fields:
-            raise ConfigError(f"{where}: unknown option `{prefix}{key}`{closest(name, list(fields))}")
+            raise ConfigError(
+                f"{where}: unknown option `{prefix}{key}`{closest(name, list(fields))}"
+            )
         given[name] = _convert(value, hints[name], where=where, name=prefix + name)
     instance = object.__new__(cls)
     for name, field in fields.items():
@@ -128,11 +142,16 @@ def closest(word: str, allowed: Sequence[str]) -> str:
 def to_plain(value: Any) -> Any:
     """Settings as JSON can hold them, to hash or to write beside what a run makes."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [to_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+        return [
+            to_plain(item)
+            for item in (sorted(value) if isinstance(value, set | frozenset) else value)
+        ]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
@@ -148,7 +167,11 @@ def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
     hints = typing.get_type_hints(type(settings), include_extras=True)
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        default = field.default_factory() if field.default_factory is not dataclasses.MISSING else field.default
+        default = (
+            field.default_factory()
+            if field.default_factory is not dataclasses.MISSING
+            else field.default
+        )
         if value == default:
             continue
         option = "--" + (_prefix + field.name).replace("_", "-")
@@ -211,7 +234,9 @@ def _convert(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
         raise wrong()
     if origin is Literal:
         if value not in arguments:
-            near = closest(str(value), [str(a) for a in arguments]) if isinstance(value, str) else "."
+            near = (
+                closest(str(value), [str(a) for a in arguments]) if isinstance(value, str) else "."
+            )
             raise ConfigError(f"{where}: `{name}` must be {_describe(hint)}, got {value!r}{near}")
         return value
     if dataclasses.is_dataclass(hint):
@@ -230,7 +255,10 @@ def _convert(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
         if origin is tuple and Ellipsis not in arguments and len(items) != len(element):
             raise wrong()
         kinds = element * len(items) if len(element) == 1 else element
-        made = [_convert(item, kind, where=where, name=name) for item, kind in zip(items, kinds, strict=True)]
+        made = [
+            _convert(item, kind, where=where, name=name)
+            for item, kind in zip(items, kinds, strict=True)
+        ]
         return made if origin is list or hint is list else tuple(made)
     return _convert_scalar(value, hint, wrong)
 
@@ -272,7 +300,13 @@ def _describe(hint: Any) -> str:
         return "a list" + (f" of {_describe(element[0])}" if len(set(element)) == 1 else "")
     if dataclasses.is_dataclass(hint) or origin is dict or hint is dict:
         return "a mapping"
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false", Path: "a path"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        Path: "a path",
+    }
     return names.get(hint, getattr(hint, "__name__", str(hint)))
 
 
@@ -281,5 +315,7 @@ def first_difference(one: Any, other: Any, name: str = "") -> tuple[str, Any, An
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in sorted(one.keys() | other.keys()):
             if one.get(key) != other.get(key):
-                return first_difference(one.get(key), other.get(key), f"{name}.{key}" if name else str(key))
+                return first_difference(
+                    one.get(key), other.get(key), f"{name}.{key}" if name else str(key)
+                )
     return name, one, other

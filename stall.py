@@ -27,7 +27,10 @@ class StallClock:
     """
 
     def __init__(
-        self, *, now: Callable[[], float] = time.monotonic, inspect: Callable[[int], Inspection | None] | None = None
+        self,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        inspect: Callable[[int], Inspection | None] | None = None,
     ) -> None:
         self.seconds = 0.0
         """Seconds without a sign of life that cannot be put down to a busy machine."""

@@ -18,7 +18,9 @@ from urllib.parse import quote, unquote_to_bytes, urlsplit
 from .errors import ConfigError, MissingDependencyError
 
 HASH_BLOCK_BYTES = 1 << 20
-BUCKET_PROTOCOLS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"})
+BUCKET_PROTOCOLS = frozenset(
+    {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
+)
 EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
@@ -69,8 +71,14 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
     except ImportError as error:
         protocol = text.split("://", 1)[0]
         package = EXTRAS.get(protocol)
-        advice = f"install it with `pip install 'vidact[cloud]'` (or `{package}`)" if package else str(error)
-        raise MissingDependencyError(f"{text}: no filesystem for {protocol}:// is installed; {advice}") from error
+        advice = (
+            f"install it with `pip install 'vidact[cloud]'` (or `{package}`)"
+            if package
+            else str(error)
+        )
+        raise MissingDependencyError(
+            f"{text}: no filesystem for {protocol}:// is installed; {advice}"
+        ) from error
 
 
 def open_uri(uri: str | os.PathLike[str], mode: str = "rb") -> IO[Any]:
@@ -120,7 +128,9 @@ def size_bytes(uri: str | os.PathLike[str]) -> int:
     return int(fs.info(inner)["size"])
 
 
-def list_files(uri: str | os.PathLike[str], suffix: str = "", *, recursive: bool = False) -> list[str]:
+def list_files(
+    uri: str | os.PathLike[str], suffix: str = "", *, recursive: bool = False
+) -> list[str]:
     """The files of a folder whose names end in `suffix`, sorted; none where there is no such folder.
 
     Hidden names (a leading dot) are left out: files that are being written have such names.
@@ -138,7 +148,11 @@ def list_files(uri: str | os.PathLike[str], suffix: str = "", *, recursive: bool
         except FileNotFoundError:
             return []
         found = [join(uri, name[len(inner.rstrip("/")) :]) for name in listing]
-    return sorted(name for name in found if name.endswith(suffix) and not os.path.basename(name).startswith("."))
+    return sorted(
+        name
+        for name in found
+        if name.endswith(suffix) and not os.path.basename(name).startswith(".")
+    )
 
 
 def glob_uris(pattern: str) -> list[str]:
@@ -167,14 +181,18 @@ def write_atomic(uri: str | os.PathLike[str], data: bytes) -> None:
         return
     fs, inner = filesystem(uri)
     if _is_bucket(uri):
-        fs.pipe_file(inner, data)  # one upload: an object store shows an object only when it is whole
+        fs.pipe_file(
+            inner, data
+        )  # one upload: an object store shows an object only when it is whole
         return
     temporary_inner = _temporary_inner(fs, inner)
     fs.pipe_file(temporary_inner, data)
     _rename_remote(fs, temporary_inner, inner)
 
 
-def put_atomic(local: str | os.PathLike[str], uri: str | os.PathLike[str], *, consume: bool = False) -> None:
+def put_atomic(
+    local: str | os.PathLike[str], uri: str | os.PathLike[str], *, consume: bool = False
+) -> None:
     """Put a finished local file in its place: locally and on hdfs under a name of its own, synced, then renamed;
     into a bucket by one upload to the final key.
 

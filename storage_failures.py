@@ -11,7 +11,10 @@ from .errors import MENDABLE_ERRNOS, ConfigError, Interrupted
 
 REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
 STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
-NO_CREDENTIALS = ("botocore.exceptions.NoCredentialsError", "botocore.exceptions.PartialCredentialsError")
+NO_CREDENTIALS = (
+    "botocore.exceptions.NoCredentialsError",
+    "botocore.exceptions.PartialCredentialsError",
+)
 
 
 def no_credentials(error: BaseException) -> str:
@@ -46,7 +49,11 @@ def interrupted_by_storage() -> Iterator[None]:
         name = full_name(error)
         if name in NO_CREDENTIALS:
             raise ConfigError(no_credentials(error)) from error
-        lasting = isinstance(error, ValueError) or (isinstance(error, OSError) and error.errno in MENDABLE_ERRNOS)
+        lasting = isinstance(error, ValueError) or (
+            isinstance(error, OSError) and error.errno in MENDABLE_ERRNOS
+        )
         if lasting or not is_storage_failure(name, error):
             raise
-        raise Interrupted(f"storage failed ({name}: {error}); run the same command again when it is back") from error
+        raise Interrupted(
+            f"storage failed ({name}: {error}); run the same command again when it is back"
+        ) from error

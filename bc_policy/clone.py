@@ -56,7 +56,9 @@ def clone(config: CloneConfig) -> int:
     else:
         budget.start()
     metrics = MetricsLog(config.out, resume_step=step or None)
-    log(f"{cloner.policy.num_parameters:,} parameters, {cloner.loader.steps_per_epoch} steps an epoch, {cloner.dtype}")
+    log(
+        f"{cloner.policy.num_parameters:,} parameters, {cloner.loader.steps_per_epoch} steps an epoch, {cloner.dtype}"
+    )
 
     with StopRequest() as stop, Progress("Cloning", unit="frames") as progress:
         progress.resume_at(frames)
@@ -64,12 +66,21 @@ def clone(config: CloneConfig) -> int:
             measured = cloner.step(step, fraction)
             step, frames = step + 1, frames + measured["frames"]
             progress.total = frames / step * budget.expected_steps(step)
-            progress.advance(measured["frames"], loss=measured["loss"], accuracy=measured["accuracy"])
+            progress.advance(
+                measured["frames"], loss=measured["loss"], accuracy=measured["accuracy"]
+            )
             metrics.write(step, **measured, frames_per_s=progress.rate, elapsed_s=budget.elapsed_s)
             if config.eval_every and split and step % config.eval_every == 0:
                 metrics.write(step, **cloner.held_out(split))
             if stop.requested or step % config.save_every == 0:
-                snapshots.save(step, {"cloner": cloner.state_dict(), "frames": frames, "elapsed_s": budget.elapsed_s})
+                snapshots.save(
+                    step,
+                    {
+                        "cloner": cloner.state_dict(),
+                        "frames": frames,
+                        "elapsed_s": budget.elapsed_s,
+                    },
+                )
             if stop.requested:
                 stop.leave(f"step {step}")
 
@@ -93,7 +104,10 @@ def clone(config: CloneConfig) -> int:
         ),
     )
     snapshots.clear()
-    log(f"Wrote {config.out}: " + ", ".join(f"{name} {value:.4g}" for name, value in results.items()))
+    log(
+        f"Wrote {config.out}: "
+        + ", ".join(f"{name} {value:.4g}" for name, value in results.items())
+    )
     return 0
 
 
@@ -104,7 +118,12 @@ def run_identity(config: CloneConfig) -> dict[str, Any]:
     if config.init:
         settings["init_sha256"] = load_checkpoint(config.init).require_kind("policy").sha256
     data = [
-        {"uri": uri, "manifest_sha256": hashlib.sha256(read_bytes(join(uri, "manifest.parquet"))).hexdigest()}
+        {
+            "uri": uri,
+            "manifest_sha256": hashlib.sha256(
+                read_bytes(join(uri, "manifest.parquet"))
+            ).hexdigest(),
+        }
         for uri in config.data
     ]
     return {"settings": settings, "data": data}
@@ -123,5 +142,7 @@ def held_out_split(data: tuple[str, ...]) -> str | None:
     """The split that losses are measured on, or None where the data have but one."""
     splits = {split for uri in data for split in read_manifest(uri).column("split").to_pylist()}
     if "train" not in splits:
-        raise DatasetError(f"{', '.join(data)}: no clips of split 'train' (found: {sorted(splits) or 'no clips'})")
+        raise DatasetError(
+            f"{', '.join(data)}: no clips of split 'train' (found: {sorted(splits) or 'no clips'})"
+        )
     return next((split for split in HELD_OUT_SPLITS if split in splits), None)

@@ -35,7 +35,7 @@ NETWORK_MOST = {
     "dense": WIDEST,
 }
 """The largest of each size, at least 1."""
-MOST_STACKS = 16  # each halves the picture: 65,536 pixels are one by then
+MAX_STACKS = 16  # each halves the picture: 65,536 pixels are one by then
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,11 +71,17 @@ class PolicyConfig:
         object.__setattr__(self, "channels", tuple(self.channels))
         for name, most in NETWORK_MOST.items():
             if not _is_size(getattr(self, name), most):
-                raise ConfigError(f"{name} must be a whole number of 1..{most}, got {getattr(self, name)!r}")
+                raise ConfigError(
+                    f"{name} must be a whole number of 1..{most}, got {getattr(self, name)!r}"
+                )
         if self.width % self.heads:
             raise ConfigError(f"width ({self.width}) must be a multiple of heads ({self.heads})")
-        if not 1 <= len(self.channels) <= MOST_STACKS or not all(_is_size(size, WIDEST) for size in self.channels):
-            raise ConfigError(f"channels must be 1 to {MOST_STACKS} widths of 1..{WIDEST}, got {self.channels}")
+        if not 1 <= len(self.channels) <= MAX_STACKS or not all(
+            _is_size(size, WIDEST) for size in self.channels
+        ):
+            raise ConfigError(
+                f"channels must be 1 to {MAX_STACKS} widths of 1..{WIDEST}, got {self.channels}"
+            )
         for name in ("shared_classes", "previous_action"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}")
@@ -87,12 +93,16 @@ class PolicyConfig:
     def from_dict(cls, content: dict[str, Any]) -> PolicyConfig:
         known = {field.name for field in fields(cls)}
         if surplus := sorted(content.keys() - known):
-            raise ConfigError(f"unknown fields of a policy network: {surplus}; known: {sorted(known)}")
+            raise ConfigError(
+                f"unknown fields of a policy network: {surplus}; known: {sorted(known)}"
+            )
         return cls(**content)
 
 
 def _is_size(value: object, most: int) -> bool:
-    return type(value) is int and 1 <= value <= most  # a config that was read may hold anything, True and 4.0 too
+    return (
+        type(value) is int and 1 <= value <= most
+    )  # a config that was read may hold anything, True and 4.0 too
 
 
 PRESETS: dict[str, PolicyConfig] = {
@@ -180,11 +190,17 @@ class CloneConfig:
             raise ConfigError("data: name at least one dataset")
         require_preset(self.preset)
         if self.steps <= 0 and self.minutes <= 0:
-            raise ConfigError(f"steps or minutes must be above 0, got {self.steps} and {self.minutes}")
+            raise ConfigError(
+                f"steps or minutes must be above 0, got {self.steps} and {self.minutes}"
+            )
         if wrong := [pair for pair in self.mirror if pair.count(":") != 1]:
             raise ConfigError(f"mirror must name pairs of buttons, as left:right, got {wrong[0]!r}")
-        _require_positive(self, "batch_size", "ticks", "learning_rate", "clip_norm", "save_every", "eval_batches")
-        _require_not_negative(self, "minutes", "warmup_steps", "weight_decay", "eval_every", "threads", "seed")
+        _require_positive(
+            self, "batch_size", "ticks", "learning_rate", "clip_norm", "save_every", "eval_batches"
+        )
+        _require_not_negative(
+            self, "minutes", "warmup_steps", "weight_decay", "eval_every", "threads", "seed"
+        )
         for name in ("ema_decay", "min_confidence", "brightness"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in 0..1 (without 1), got {getattr(self, name)}")
@@ -306,10 +322,14 @@ class FinetuneConfig:
 
     def __post_init__(self) -> None:
         if self.iterations <= 0 and self.minutes <= 0:
-            raise ConfigError(f"iterations or minutes must be above 0, got {self.iterations} and {self.minutes}")
+            raise ConfigError(
+                f"iterations or minutes must be above 0, got {self.iterations} and {self.minutes}"
+            )
         _require_positive(self, "actors", "lanes", "ticks", "save_every")
         _require_not_negative(self, "minutes", "threads", "seed")
-        if self.actors * self.lanes * self.ticks < 2:  # advantages and returns of one tick have no deviation
+        if (
+            self.actors * self.lanes * self.ticks < 2
+        ):  # advantages and returns of one tick have no deviation
             raise ConfigError(f"ticks must be 2 or more where one game is played, got {self.ticks}")
         if self.actors * self.lanes % self.ppo.minibatches:
             raise ConfigError(

@@ -49,7 +49,9 @@ def finetune(config: FinetuneConfig) -> int:
         log(f"{config.out} is the policy of these settings already: nothing to do")
         return 0
     if Path(config.out).resolve() == Path(config.checkpoint).resolve():
-        raise ConfigError(f"out: {config.out} is the policy that is to be fine-tuned; use another --out")
+        raise ConfigError(
+            f"out: {config.out} is the policy that is to be fine-tuned; use another --out"
+        )
     with ActorProcesses(
         task, policy.spec, policy.config, actors=config.actors, lanes=config.lanes, seed=config.seed
     ) as actors:
@@ -57,11 +59,18 @@ def finetune(config: FinetuneConfig) -> int:
     return 0
 
 
-def run_finetuning(config: FinetuneConfig, policy: Policy, preset: str, run: dict[str, Any], actors: Actors) -> None:
+def run_finetuning(
+    config: FinetuneConfig, policy: Policy, preset: str, run: dict[str, Any], actors: Actors
+) -> None:
     """The loop. `policy` is trained in place."""
     device = pick_device(config.device)
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    learner = PPO(policy.to(device), config.ppo, dtype=resolve_precision(config.precision, device), seed=config.seed)
+    learner = PPO(
+        policy.to(device),
+        config.ppo,
+        dtype=resolve_precision(config.precision, device),
+        seed=config.seed,
+    )
     budget = Budget(steps=0 if config.minutes else config.iterations, minutes=config.minutes)
     snapshots = Snapshots(Path(config.out) / SNAPSHOTS, run)
     iteration, ticks = 0, 0
@@ -94,12 +103,23 @@ def run_finetuning(config: FinetuneConfig, policy: Policy, preset: str, run: dic
                 ticks_per_s=progress.rate, elapsed_s=budget.elapsed_s,
             )  # fmt: skip
             if stop.requested or iteration % config.save_every == 0:
-                state = {"learner": learner.state_dict(), "actors": actors.state_dict(), "ticks": ticks}
-                snapshots.save(iteration, {**state, "recent": list(recent), "elapsed_s": budget.elapsed_s})
+                state = {
+                    "learner": learner.state_dict(),
+                    "actors": actors.state_dict(),
+                    "ticks": ticks,
+                }
+                snapshots.save(
+                    iteration, {**state, "recent": list(recent), "elapsed_s": budget.elapsed_s}
+                )
             if stop.requested:
                 stop.leave(f"iteration {iteration}")
     metrics.close()
-    results = {"iterations": iteration, "ticks": ticks, "seconds": budget.elapsed_s, "training_score": score_of(recent)}
+    results = {
+        "iterations": iteration,
+        "ticks": ticks,
+        "seconds": budget.elapsed_s,
+        "training_score": score_of(recent),
+    }
     save_checkpoint(
         config.out,
         policy.state_dict(),

@@ -52,14 +52,18 @@ def play(config: PlayConfig) -> int:
     """
     if config.task not in TASKS:
         make_env(config.task, 0)  # raises the error that lists the tasks
-    checkpoint = None if config.random else load_checkpoint(config.checkpoint).require_kind("policy")
+    checkpoint = (
+        None if config.random else load_checkpoint(config.checkpoint).require_kind("policy")
+    )
     spec = ActionSpec.load(config.spec) if checkpoint is None else checkpoint.spec()
     groups = [
         list(range(start, min(start + config.lanes, config.episodes)))
         for start in range(0, config.episodes, config.lanes)
     ]
     workers = min(len(groups), config.workers or os.cpu_count() or 1)
-    Path(config.out).mkdir(parents=True, exist_ok=True)  # what cannot be written is told before the play
+    Path(config.out).mkdir(
+        parents=True, exist_ok=True
+    )  # what cannot be written is told before the play
     started = time.monotonic()
     episodes = play_groups(config, spec, groups, workers)
     scores = [episode.score for episode in episodes]
@@ -89,11 +93,15 @@ def play(config: PlayConfig) -> int:
     return 0
 
 
-def play_groups(config: PlayConfig, spec: ActionSpec, groups: list[list[int]], workers: int) -> list[Episode]:
+def play_groups(
+    config: PlayConfig, spec: ActionSpec, groups: list[list[int]], workers: int
+) -> list[Episode]:
     """Deal the groups out to worker processes; returns the episodes in order."""
     episodes: list[Episode] = []
     waiting = list(groups)
-    most = sum(len(group) for group in groups) * round(TASKS[config.task].seconds * float(spec.tick_hz))
+    most = sum(len(group) for group in groups) * round(
+        TASKS[config.task].seconds * float(spec.tick_hz)
+    )
     with (
         StopRequest() as stop,
         working([Worker(play_worker, config, spec.to_dict()) for _ in range(workers)]) as pool,
@@ -109,8 +117,12 @@ def play_groups(config: PlayConfig, spec: ActionSpec, groups: list[list[int]], w
                     continue
                 episodes += message
                 # Episodes that ended early leave ticks that nobody will play.
-                progress.total = (progress.total or 0) - sum(most // config.episodes - e.ticks for e in message)
-                progress.advance(0, episodes=len(episodes), score=float(np.mean([e.score for e in episodes])))
+                progress.total = (progress.total or 0) - sum(
+                    most // config.episodes - e.ticks for e in message
+                )
+                progress.advance(
+                    0, episodes=len(episodes), score=float(np.mean([e.score for e in episodes]))
+                )
                 if waiting:
                     worker.send(waiting.pop(0))
             if stop.requested:
@@ -152,7 +164,11 @@ def play_lanes(
     for lane, seed in enumerate(seeds):
         frames[lane] = envs[lane].reset(seed)
         player.start(lane, seed)
-    video = EpisodeVideo(Path(config.out) / VIDEO_FILE, spec) if config.video and group[0] == 0 else None
+    video = (
+        EpisodeVideo(Path(config.out) / VIDEO_FILE, spec)
+        if config.video and group[0] == 0
+        else None
+    )
     score = unreported = 0
     while len(done) < len(group):
         buttons, camera_deg = player.act(frames)
@@ -160,7 +176,9 @@ def play_lanes(
             if lane in done:
                 continue
             if video is not None and lane == 0:
-                caption = f"{config.task}   {ticks[0] / float(spec.tick_hz):5.1f} s   score {score:g}"
+                caption = (
+                    f"{config.task}   {ticks[0] / float(spec.tick_hz):5.1f} s   score {score:g}"
+                )
                 video.write(envs[0].render(), buttons[0], camera_deg[0], caption)
             frames[lane], reward, over, info = envs[lane].step(buttons[lane], camera_deg[lane])
             rewards[lane] += reward
@@ -171,7 +189,12 @@ def play_lanes(
             if over:
                 rest = {key: value for key, value in info.items() if key != "score"}
                 done[lane] = Episode(
-                    index, seeds[lane], float(info["score"]), float(rewards[lane]), int(ticks[lane]), rest
+                    index,
+                    seeds[lane],
+                    float(info["score"]),
+                    float(rewards[lane]),
+                    int(ticks[lane]),
+                    rest,
                 )
                 frames[lane] = 0
                 if video is not None and lane == 0:

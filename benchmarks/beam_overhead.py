@@ -42,15 +42,24 @@ def make_videos(folder: Path, minutes: float) -> None:
     folder.mkdir()
     seconds = 30
     for number in range(max(1, round(minutes * 60 / seconds))):
-        (folder / f"{number:03d}.mp4").write_bytes(encode_video(gameplay(number, seconds), Fraction(30)))
+        (folder / f"{number:03d}.mp4").write_bytes(
+            encode_video(gameplay(number, seconds), Fraction(30))
+        )
 
 
 def gameplay(seed: int, seconds: int) -> np.ndarray:
     """uint8 [seconds * 30, 360, 640, 3]: a texture that turns as if looked at by a wandering player."""
     rng = np.random.default_rng(seed)
-    texture = np.kron(rng.integers(30, 220, (72, 128, 3)).astype(np.uint8), np.ones((10, 10, 1), np.uint8))
+    texture = np.kron(
+        rng.integers(30, 220, (72, 128, 3)).astype(np.uint8), np.ones((10, 10, 1), np.uint8)
+    )
     turns = np.cumsum(rng.normal(0, 3, seconds * 30)).astype(int)
-    return np.stack([np.roll(texture, (turns[t] // 5, turns[t]), (0, 1))[:360, :640] for t in range(seconds * 30)])
+    return np.stack(
+        [
+            np.roll(texture, (turns[t] // 5, turns[t]), (0, 1))[:360, :640]
+            for t in range(seconds * 30)
+        ]
+    )
 
 
 def make_checkpoint(folder: Path) -> str:
@@ -89,7 +98,9 @@ def label_some(settings_json: str, share: int, shares: int) -> None:
 def run_pool(settings: WorkerSettings, workers: int) -> None:
     text = settings.to_json()
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=label_some, args=(text, i, workers)) for i in range(workers)]
+    processes = [
+        context.Process(target=label_some, args=(text, i, workers)) for i in range(workers)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -102,10 +113,22 @@ def run_beam(settings: WorkerSettings, workers: int) -> None:
     folder = Path(settings.run_folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "settings.json").write_text(settings.to_json())
-    command = [sys.executable, "-m", "vidact.pipeline.running.driver", str(folder), str(workers), "local"]
+    command = [
+        sys.executable,
+        "-m",
+        "vidact.pipeline.running.driver",
+        str(folder),
+        str(workers),
+        "local",
+    ]
     with open(folder / "driver.log", "wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=os.environ | ONE_THREAD
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | ONE_THREAD,
         )
         if process.wait():
             raise SystemExit((folder / "driver.log").read_text()[-2000:])
@@ -132,7 +155,9 @@ def measure(name: str, config: LabelConfig, out: Path, hours: float) -> dict[str
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("videos", nargs="*")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
@@ -149,16 +174,25 @@ def main() -> int:
         for size in ("short", "whole"):
             sources = tuple(options.videos) or (str(folder / "videos"),)
             if size == "short":
-                one = sorted((folder / "videos").glob("*.mp4"))[0] if not options.videos else options.videos[0]
+                one = (
+                    sorted((folder / "videos").glob("*.mp4"))[0]
+                    if not options.videos
+                    else options.videos[0]
+                )
                 sources = (str(one),)
             layout = LayoutConfig(val_fraction=0.0, min_shards=2 if size == "short" else 32)
-            config = LabelConfig(sources=sources, idm=idm, out=str(folder / size), device="cpu", layout=layout)
+            config = LabelConfig(
+                sources=sources, idm=idm, out=str(folder / size), device="cpu", layout=layout
+            )
             plan = make_plan(sources, config.out, tick_hz=Fraction(35, 2), layout=layout, workers=2)
             for round_number in range(options.rounds):
                 for name in names:
                     found = measure(name, config, folder / size, plan.hours)
                     figures.setdefault(f"{name}-{size}", []).append(found)
-                    print(f"round {round_number + 1}, {name}, {size} ({plan.hours * 60:.1f} min): {found}", flush=True)
+                    print(
+                        f"round {round_number + 1}, {name}, {size} ({plan.hours * 60:.1f} min): {found}",
+                        flush=True,
+                    )
     return report(figures, names)
 
 
@@ -167,7 +201,9 @@ def report(figures: dict[str, list[dict[str, float]]], names: tuple[str, ...]) -
 
     def work(name: str, what: str) -> float:
         """Seconds for the hours by which the long job exceeds the short one: the start is in both."""
-        return median(f[what] for f in figures[f"{name}-whole"]) - median(f[what] for f in figures[f"{name}-short"])
+        return median(f[what] for f in figures[f"{name}-whole"]) - median(
+            f[what] for f in figures[f"{name}-short"]
+        )
 
     cpu = {name: work(name, "cpu_s") / hours for name in names}
     wall = {name: work(name, "wall_s") / hours for name in names}

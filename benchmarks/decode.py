@@ -43,7 +43,9 @@ def plain_loop(path: Path) -> Iterator[None]:
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         for frame in container.decode(stream):
-            reformatter.reformat(frame, 128, 128, "rgb24", interpolation=Interpolation.AREA, threads=1).to_ndarray()
+            reformatter.reformat(
+                frame, 128, 128, "rgb24", interpolation=Interpolation.AREA, threads=1
+            ).to_ndarray()
             yield None
 
 
@@ -70,18 +72,29 @@ def gameplay(path: Path, fps: int, seconds: int) -> None:
     """
     rng = np.random.default_rng(0)
     ground = rng.integers(0, 255, (90, 400, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-    ground = (ground.astype(np.uint16) + np.roll(ground, 3, 0) + np.roll(ground, 3, 1) + np.roll(ground, 2, 0)) // 4
+    ground = (
+        ground.astype(np.uint16)
+        + np.roll(ground, 3, 0)
+        + np.roll(ground, 3, 1)
+        + np.roll(ground, 2, 0)
+    ) // 4
     texture = ground.astype(np.uint8)
     heading = np.cumsum(rng.normal(0, 180 / fps, fps * seconds) * (rng.random(fps * seconds) < 0.7))
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=fps, options={"preset": "medium", "crf": "20", "g": "250"})
+        stream = container.add_stream(
+            "libx264", rate=fps, options={"preset": "medium", "crf": "20", "g": "250"}
+        )
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
         for i in range(fps * seconds):
             x, y = int(heading[i]) % 2400, int(i * 60 / fps) % 300
             picture = texture[y : y + 360, x : x + 640].copy()
-            for _ in range(6):  # monsters, shots and pick-ups: what motion compensation cannot foresee
+            for _ in range(
+                6
+            ):  # monsters, shots and pick-ups: what motion compensation cannot foresee
                 left, top = int(rng.integers(0, 600)), int(rng.integers(0, 200))
-                picture[top : top + 24, left : left + 24] = rng.integers(0, 255, (8, 8, 3)).repeat(3, 0).repeat(3, 1)
+                picture[top : top + 24, left : left + 24] = (
+                    rng.integers(0, 255, (8, 8, 3)).repeat(3, 0).repeat(3, 1)
+                )
             picture[320:] = 80
             picture[230:320, 270:370] = 120
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
@@ -111,9 +124,17 @@ def measure(path: Path, rounds: int) -> dict[str, object]:
     alone = median(rates["decode only"])
     for name, values in rates.items():
         rate = median(values)
-        verdict = "" if not name.startswith("decode_ticks") else "  ok" if rate / alone >= BAR else f"  below {BAR}"
+        verdict = (
+            ""
+            if not name.startswith("decode_ticks")
+            else "  ok"
+            if rate / alone >= BAR
+            else f"  below {BAR}"
+        )
         spread = f"{min(values):,.0f}-{max(values):,.0f}"
-        print(f"  {name:<20} {rate:>8,.0f} frames/CPU-s ({spread})  {rate / alone:.2f} of decode only{verdict}")
+        print(
+            f"  {name:<20} {rate:>8,.0f} frames/CPU-s ({spread})  {rate / alone:.2f} of decode only{verdict}"
+        )
     return {
         "frames": frames,
         "fps": fps,
@@ -125,11 +146,17 @@ def measure(path: Path, rounds: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("videos", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=60, help="length of the videos that it makes")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "decode.json")
+    parser.add_argument(
+        "--seconds", type=int, default=60, help="length of the videos that it makes"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "decode.json"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         videos = list(options.videos)

@@ -26,12 +26,17 @@ FEW_MAPS = 12
 def augmented(times: float, **others: Any) -> AugmentConfig:
     """Augmentation whose ranges are so many times the defaults'."""
     usual = AugmentConfig()
-    return AugmentConfig(**{name: times * getattr(usual, name) for name in AUGMENTED_MOST}, **others)
+    return AugmentConfig(
+        **{name: times * getattr(usual, name) for name in AUGMENTED_MOST}, **others
+    )
 
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "base": ("as it is", {}),
-    "no-motion": ("the picture alone, no motion front end", {"network": replace(PRESETS["tiny"], motion=None)}),
+    "no-motion": (
+        "the picture alone, no motion front end",
+        {"network": replace(PRESETS["tiny"], motion=None)},
+    ),
     "no-augmentation": ("no augmentation, no mirror", {"augment": augmented(0, mirror=0)}),
     "strong-augmentation": ("augmentation twice as strong", {"augment": augmented(2)}),
     "no-mirror": ("no mirror", {"augment": AugmentConfig(mirror=0)}),
@@ -72,9 +77,13 @@ def measured(study: Study, variant: str, seed: int) -> dict[str, float]:
 def main() -> None:
     options = options_of(__doc__, steps=300, example="no-*")
     study = Study(options.work, options.steps)
-    result = json.loads(RESULT.read_text()) if RESULT.exists() else {"minutes": MINUTES, "steps": {}}
+    result = (
+        json.loads(RESULT.read_text()) if RESULT.exists() else {"minutes": MINUTES, "steps": {}}
+    )
     rows = result["steps"].setdefault(str(options.steps), {})
-    for seed in SEEDS:  # all variants with one seed first: a run that is stopped has compared something
+    for (
+        seed
+    ) in SEEDS:  # all variants with one seed first: a run that is stopped has compared something
         for variant in chosen(VARIANTS, options.only):
             if str(seed) not in rows.get(variant, {}):
                 rows.setdefault(variant, {})[str(seed)] = measured(study, variant, seed)

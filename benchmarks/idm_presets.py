@@ -38,7 +38,9 @@ def labelled_a_second(model: InverseDynamicsModel, pictures: np.ndarray, windows
     torch.set_num_threads(1)
     runner = WindowRunner(model.eval(), resolve_precision("auto", torch.device("cpu")))
     needed = STRIDE * (windows + 3)
-    seconds, ticks = steady(runner, np.concatenate([pictures] * (needed // len(pictures) + 1))[:needed], windows)
+    seconds, ticks = steady(
+        runner, np.concatenate([pictures] * (needed // len(pictures) + 1))[:needed], windows
+    )
     return ticks / seconds
 
 
@@ -47,10 +49,19 @@ def seconds_a_step(study: Study, model: InverseDynamicsModel, spec: ActionSpec) 
     dtype = resolve_precision("auto", torch.device("cpu"))
     tracks = open_tracks(study.play("validation"), spec, study.work / "cache", phases=False)
     sampler = ClipSampler(
-        tracks, spec, model.inputs, batch_clips=6, clip_ticks=64, augment=AugmentConfig(), seed=0, dtype=dtype
+        tracks,
+        spec,
+        model.inputs,
+        batch_clips=6,
+        clip_ticks=64,
+        augment=AugmentConfig(),
+        seed=0,
+        dtype=dtype,
     )
     ones = np.ones(max(spec.num_buttons, spec.num_axes), np.float32)
-    learner = Losses(model.train(), FactoredLoss(spec, ones[: spec.num_buttons], ones[: spec.num_axes]), dtype)
+    learner = Losses(
+        model.train(), FactoredLoss(spec, ones[: spec.num_buttons], ones[: spec.num_axes]), dtype
+    )
     torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
     batch = sampler.batch(0)
     learner(batch).total.backward()
@@ -73,7 +84,9 @@ def measured(study: Study, name: str, minutes: float) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "labelled_ticks_a_core_second": round(labelled_a_second(model, pictures, WINDOWS[name]), 2),
     }
-    if PRESETS[name].published_tensors:  # 482 million parameters, their gradients and moments: 8 GB and no use here
+    if (
+        PRESETS[name].published_tensors
+    ):  # 482 million parameters, their gradients and moments: 8 GB and no use here
         return row
     step_s = seconds_a_step(study, model, spec)
     row["trained_ticks_a_second"] = round(TICKS_A_STEP / step_s, 1)
@@ -85,7 +98,12 @@ def measured(study: Study, name: str, minutes: float) -> dict[str, Any]:
         study.judge(
             run,
             lambda: study.train(
-                run, study.play("play"), study.play("validation"), preset=name, steps=0, minutes=minutes
+                run,
+                study.play("play"),
+                study.play("validation"),
+                preset=name,
+                steps=0,
+                minutes=minutes,
             ),
             recordings,
         ),
@@ -95,7 +113,10 @@ def measured(study: Study, name: str, minutes: float) -> dict[str, Any]:
     return row | {
         "training_minutes": minutes,
         "steps": config["training"]["steps_done"],
-        **{title: found[title] for title in ("keypress_accuracy", "macro_f1_common", "transition_f1_common")},
+        **{
+            title: found[title]
+            for title in ("keypress_accuracy", "macro_f1_common", "transition_f1_common")
+        },
         "mouse_r2": found["mouse_r2"],
         "ci95": {title: found["ci95"][title] for title in ("macro_f1_common", "mouse_r2.yaw")},
     }

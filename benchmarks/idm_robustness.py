@@ -54,7 +54,12 @@ def at_rate(fps: int) -> Callable[[Recording, Predictor], Frames]:
     def frames(recording: Recording, predictor: Predictor) -> Frames:
         spec = predictor.spec
         kept = np.concatenate(
-            [one.frames for one in decode_ticks(recording.path, spec.frame, Fraction(fps), probe=recording.video)]
+            [
+                one.frames
+                for one in decode_ticks(
+                    recording.path, spec.frame, Fraction(fps), probe=recording.video
+                )
+            ]
         )
         ticks = np.arange(recording.num_ticks(spec))
         last = (ticks * fps * spec.tick_hz.denominator) // spec.tick_hz.numerator
@@ -75,7 +80,9 @@ def narrower(share: float) -> Callable[[Frames], Frames]:
         height, width = frames.shape[1:3]
         y, x = round(height * (1 - share) / 2), round(width * (1 - share) / 2)
         resizer = FrameResizer(FrameSpec(width, height))
-        return np.stack([resizer.from_rgb(frame[y : height - y, x : width - x]) for frame in frames])
+        return np.stack(
+            [resizer.from_rgb(frame[y : height - y, x : width - x]) for frame in frames]
+        )
 
     return change
 
@@ -99,7 +106,12 @@ def compressed(crf: int) -> Callable[[Frames], Frames]:
 def with_mouse(speed: float, folder: Path) -> list[Recording]:
     """Eight minutes on Doom's test maps, whose player's mouse is so many times faster."""
     config = RecordDoomConfig(
-        out=str(folder), maps="test", minutes=8, chunk_minutes=0.4, seed=MOUSE_SEED, mouse_speed=speed
+        out=str(folder),
+        maps="test",
+        minutes=8,
+        chunk_minutes=0.4,
+        seed=MOUSE_SEED,
+        mouse_speed=speed,
     )
     record_doom(config)
     return find_recordings([str(folder)])
@@ -120,21 +132,38 @@ SETTINGS: dict[str, Callable[[Recording, Predictor], Frames]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("idm", help="a checkpoint folder, or the name of one that ships")
-    parser.add_argument("recordings", nargs="+", help="held-out play of more frames a second than 30")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "idm_robustness.json")
+    parser.add_argument(
+        "recordings", nargs="+", help="held-out play of more frames a second than 30"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "idm_robustness.json"
+    )
     options = parser.parse_args()
     predictor = Predictor.load(options.idm, threads=1)
     recordings = find_recordings(options.recordings)
-    found: dict[str, Any] = {"idm": options.idm, "sha256": predictor.sha256, "recordings": len(recordings)}
-    found["settings"] = {name: measure(predictor, recordings, frames) for name, frames in SETTINGS.items()}
+    found: dict[str, Any] = {
+        "idm": options.idm,
+        "sha256": predictor.sha256,
+        "recordings": len(recordings),
+    }
+    found["settings"] = {
+        name: measure(predictor, recordings, frames) for name, frames in SETTINGS.items()
+    }
     if predictor.spec.name == "doom":
         for name, speed in MICE.items():
             with tempfile.TemporaryDirectory() as folder:
-                found["settings"][name] = measure(predictor, with_mouse(speed, Path(folder)), as_recorded)
+                found["settings"][name] = measure(
+                    predictor, with_mouse(speed, Path(folder)), as_recorded
+                )
     axes = predictor.spec.axis_names
-    print(f"{'':22}" + "".join(f"{name:>20}" for name in (*HEADLINE, *(f"{axis} R²" for axis in axes))))
+    print(
+        f"{'':22}"
+        + "".join(f"{name:>20}" for name in (*HEADLINE, *(f"{axis} R²" for axis in axes)))
+    )
     for name, row in found["settings"].items():
         print(f"{name:22}" + "".join(f"{value:20.3f}" for value in row.values()))
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +171,9 @@ def main() -> None:
 
 
 def measure(
-    predictor: Predictor, recordings: list[Recording], frames: Callable[[Recording, Predictor], Frames]
+    predictor: Predictor,
+    recordings: list[Recording],
+    frames: Callable[[Recording, Predictor], Frames],
 ) -> dict[str, float]:
     """Headline figures and R² by axis over all recordings."""
     spec = predictor.spec

@@ -63,14 +63,44 @@ PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
 LONGER = 5  # times as many steps of scripted play, where people's play comes after it
 PEOPLE_LONGER = 3  # times as many steps of people's play, in the rows `-long`
-LEARNING_RATE_AFTER = 1e-3  # of people's play then: better than 3e-4 on the validation demo of the first fold
+LEARNING_RATE_AFTER = (
+    1e-3  # of people's play then: better than 3e-4 on the validation demo of the first fold
+)
 TICKS_A_STEP = 384  # of the IDM's training by default
 SIDESTEP = 1.04  # in the plot, so that points of the same minutes do not hide each other
-SHOWN = ("keypress_accuracy", "macro_f1", "macro_f1_common", "macro_ap", "transition_f1", "transition_f1_common", "ece")
+SHOWN = (
+    "keypress_accuracy",
+    "macro_f1",
+    "macro_f1_common",
+    "macro_ap",
+    "transition_f1",
+    "transition_f1_common",
+    "ece",
+)
 PLAY = {
-    "play": ("doom", "--maps", "train", "--minutes", "100", "--chunk-minutes", "0.7", "--seed", "100"),
+    "play": (
+        "doom",
+        "--maps",
+        "train",
+        "--minutes",
+        "100",
+        "--chunk-minutes",
+        "0.7",
+        "--seed",
+        "100",
+    ),
     "validation": ("doom", "--maps", "validation", "--minutes", "4", "--seed", "101"),
-    "heldout": ("doom", "--maps", "test", "--minutes", "8", "--chunk-minutes", "0.4", "--seed", "102"),
+    "heldout": (
+        "doom",
+        "--maps",
+        "test",
+        "--minutes",
+        "8",
+        "--chunk-minutes",
+        "0.4",
+        "--seed",
+        "102",
+    ),
     "people": ("freedoom-demos",),
 }
 
@@ -85,11 +115,21 @@ class Study:
     def play(self, kind: str) -> list[Recording]:
         folder = self.work / kind
         if not folder.exists():
-            command = [sys.executable, "-m", "vidact.cli", "record", *PLAY[kind], "--out", str(folder)]
+            command = [
+                sys.executable,
+                "-m",
+                "vidact.cli",
+                "record",
+                *PLAY[kind],
+                "--out",
+                str(folder),
+            ]
             subprocess.run(command, check=True)
         return find_recordings([str(folder)])
 
-    def train(self, name: str, data: Iterable[Recording], val: Iterable[Recording], **settings: Any) -> str:
+    def train(
+        self, name: str, data: Iterable[Recording], val: Iterable[Recording], **settings: Any
+    ) -> str:
         """A checkpoint of this name; trained where there is none."""
         out = self.work / "models" / name
         if not (out / "config.json").exists():
@@ -105,12 +145,16 @@ class Study:
             train_idm(config)
         return str(out)
 
-    def judge(self, name: str, train: Callable[[], str], recordings: Sequence[Recording]) -> list[Judged]:
+    def judge(
+        self, name: str, train: Callable[[], str], recordings: Sequence[Recording]
+    ) -> list[Judged]:
         """What its checkpoint, which is only trained where nobody has judged it yet, makes of each recording."""
 
         def sums() -> list[dict[str, Sums]]:
             checkpoint = train()
-            config = EvalIDMConfig(checkpoint=checkpoint, recordings=(str(self.work),), out=str(self.work))
+            config = EvalIDMConfig(
+                checkpoint=checkpoint, recordings=(str(self.work),), out=str(self.work)
+            )
             return [one.sums for one in judge(load_idm(checkpoint), recordings, config)]
 
         return self.kept(name, recordings, sums)
@@ -136,7 +180,9 @@ class Study:
                 Judged(
                     recording,
                     {
-                        labelling: Sums(**{f.name: arrays[f"{i}/{labelling}/{f.name}"] for f in fields(Sums)})
+                        labelling: Sums(
+                            **{f.name: arrays[f"{i}/{labelling}/{f.name}"] for f in fields(Sums)}
+                        )
                         for labelling in labellings
                     },
                     play=(None, None),  # type: ignore[arg-type] - the labels themselves are not looked at
@@ -154,7 +200,9 @@ def scripted_checkpoint(study: Study, minutes: int, times: int = 1) -> str:
     """Trained for `times` as many steps as the study's others."""
     name = f"scripted-{minutes}" + (f"-x{times}" if times > 1 else "")
     steps = times * study.steps
-    return study.train(name, study.play("play"), study.play("validation"), data_minutes=minutes, steps=steps)
+    return study.train(
+        name, study.play("play"), study.play("validation"), data_minutes=minutes, steps=steps
+    )
 
 
 def cloning(study: Study, minutes: int) -> list[Judged]:
@@ -167,7 +215,10 @@ def cloning(study: Study, minutes: int) -> list[Judged]:
     return study.kept(
         f"cloning-{minutes}",
         [one.recording for one in beside],
-        lambda: [{**one.sums, "idm": sums} for one, sums in zip(beside, foreseen(study, minutes, beside), strict=True)],
+        lambda: [
+            {**one.sums, "idm": sums}
+            for one, sums in zip(beside, foreseen(study, minutes, beside), strict=True)
+        ],
     )
 
 
@@ -176,7 +227,16 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     dataset, out = study.work / "sets" / str(minutes), study.work / "models" / f"cloning-{minutes}"
     recordings = enough(study.play("play"), spec, round(60 * minutes * spec.tick_hz))
     names = tuple(str(recording.path) for recording in recordings)
-    pack(PackConfig(recordings=names, out=str(dataset), spec="doom", all_phases=True, val_fraction=0, test_fraction=0))
+    pack(
+        PackConfig(
+            recordings=names,
+            out=str(dataset),
+            spec="doom",
+            all_phases=True,
+            val_fraction=0,
+            test_fraction=0,
+        )
+    )
     config = CloneConfig(
         data=(str(dataset),),
         out=str(out),
@@ -234,7 +294,9 @@ def people(
 
 
 def zero_shot(study: Study) -> list[Judged]:
-    return study.judge("zero-shot", lambda: scripted_checkpoint(study, SCRIPTED[-1], LONGER), study.play("people"))
+    return study.judge(
+        "zero-shot", lambda: scripted_checkpoint(study, SCRIPTED[-1], LONGER), study.play("people")
+    )
 
 
 PEOPLES_ROWS: dict[str, dict[str, Any]] = {
@@ -250,7 +312,10 @@ ROWS: dict[str, Callable[[Study], list[Judged]]] = {
     "zero-shot": zero_shot,
     **{row: partial(people, row=row, **how) for row, how in PEOPLES_ROWS.items()},
 }
-BESIDE = {"both": ["people-0"], "both-long": ["people-long", "people-longest"]}  # rows whose gain on others is shown
+BESIDE = {
+    "both": ["people-0"],
+    "both-long": ["people-long", "people-longest"],
+}  # rows whose gain on others is shown
 
 
 def measured(study: Study, row: str) -> dict[str, Any]:
@@ -278,7 +343,9 @@ def figures(judged: list[Judged], by: str) -> dict[str, Any]:
         "mouse_r2": found["mouse_r2"],
         "ci95": found["ci95"],
         "gain": found["gain"],
-        "confidence": {name: found["confidence"][name] for name in ("ece", "auroc", "error", "error_at_80")},
+        "confidence": {
+            name: found["confidence"][name] for name in ("ece", "auroc", "error", "error_at_80")
+        },
         "minutes": found["minutes"],
     }
 
@@ -301,17 +368,30 @@ def draw(rows: dict[str, Any]) -> None:
     with pyplot.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
         figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")
         for axis, (title, name) in zip(
-            axes, (("macro F1, common buttons", "macro_f1_common"), ("yaw R²", "mouse_r2.yaw")), strict=True
+            axes,
+            (("macro F1, common buttons", "macro_f1_common"), ("yaw R²", "mouse_r2.yaw")),
+            strict=True,
         ):
             for number, (label, (colour, points)) in enumerate(kinds.items()):
-                some = sorted((minutes, rows["rows"][row]) for row, minutes in points if row in rows["rows"])
+                some = sorted(
+                    (minutes, rows["rows"][row]) for row, minutes in points if row in rows["rows"]
+                )
                 if not some:
                     continue
                 x = [minutes * SIDESTEP ** (number - len(kinds) // 2) for minutes, _ in some]
-                y = [one["mouse_r2"]["yaw"] if name == "mouse_r2.yaw" else one[name] for _, one in some]
+                y = [
+                    one["mouse_r2"]["yaw"] if name == "mouse_r2.yaw" else one[name]
+                    for _, one in some
+                ]
                 low, high = zip(*(one["ci95"][name] for _, one in some), strict=True)
                 axis.errorbar(
-                    x, y, [np.subtract(y, low), np.subtract(high, y)], color=colour, label=label, marker="o", capsize=3
+                    x,
+                    y,
+                    [np.subtract(y, low), np.subtract(high, y)],
+                    color=colour,
+                    label=label,
+                    marker="o",
+                    capsize=3,
                 )
             axis.set(xscale="log", title=title, xlabel="minutes of labelled play", ylim=(-0.03, 1))
             axis.set_xticks(SCRIPTED, [str(m) for m in SCRIPTED])
@@ -320,16 +400,25 @@ def draw(rows: dict[str, Any]) -> None:
         pyplot.close(figure)
 
 
-def options_of(about: str | None, *, steps: int = 0, minutes: float = 0, example: str) -> argparse.Namespace:
+def options_of(
+    about: str | None, *, steps: int = 0, minutes: float = 0, example: str
+) -> argparse.Namespace:
     """WORK, --only, and how long a training is, in steps or in minutes; of this study and of those beside it."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
     if steps:
-        parser.add_argument("--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)")
+        parser.add_argument(
+            "--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)"
+        )
     if minutes:
         parser.add_argument("--minutes", type=float, default=minutes, help="of each training")
     parser.add_argument(
-        "--only", nargs="+", default=["*"], help=f"rows to make, such as '{example}'; others stay as they are"
+        "--only",
+        nargs="+",
+        default=["*"],
+        help=f"rows to make, such as '{example}'; others stay as they are",
     )
     return parser.parse_args()
 
@@ -351,7 +440,11 @@ def main() -> None:
         one = rows[name] = measured(study, name)
         RESULT.write_text(json.dumps(result, indent=1) + "\n")
         draw(result)
-        log(f"{name}: " + ", ".join(f"{key} {one[key]:.3f}" for key in SHOWN) + f", yaw {one['mouse_r2']['yaw']:.3f}")
+        log(
+            f"{name}: "
+            + ", ".join(f"{key} {one[key]:.3f}" for key in SHOWN)
+            + f", yaw {one['mouse_r2']['yaw']:.3f}"
+        )
     if options.only == ["*"]:
         shutil.rmtree(options.work / "cache", ignore_errors=True)
 

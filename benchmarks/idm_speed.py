@@ -39,12 +39,18 @@ WAYS = ("disjoint", "overlapped", "ours", "ours_bf16")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--windows", type=int, default=2, help="windows that are timed in each process")
+    parser.add_argument(
+        "--windows", type=int, default=2, help="windows that are timed in each process"
+    )
     parser.add_argument("--size", choices=("released", "small"), default="released")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "idm_speed.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "idm_speed.json"
+    )
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
@@ -60,10 +66,20 @@ def main() -> None:
         for way, measured in rounds.items()
     }
     base = found["overlapped"]["frames_per_cpu_s"]
-    found["times_overlapped"] = {way: round(found[way]["frames_per_cpu_s"] / base, 3) for way in WAYS}
-    found["settings"] = {"size": options.size, "windows": options.windows, "threads": options.threads}
+    found["times_overlapped"] = {
+        way: round(found[way]["frames_per_cpu_s"] / base, 3) for way in WAYS
+    }
+    found["settings"] = {
+        "size": options.size,
+        "windows": options.windows,
+        "threads": options.threads,
+    }
     cpu = torch.cpu.get_capabilities()
-    found["settings"] |= {"rounds": options.rounds, "torch": torch.__version__, "cpu": cpu["cpu_name"]}
+    found["settings"] |= {
+        "rounds": options.rounds,
+        "torch": torch.__version__,
+        "cpu": cpu["cpu_name"],
+    }
     found["settings"] |= {name: cpu.get(name, False) for name in ("avx512_bf16", "amx_bf16")}
     print(json.dumps(found, indent=1, default=str))
     options.out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +90,9 @@ def in_a_process(way: str, options: argparse.Namespace) -> dict[str, float]:
     """One measurement, in a process of its own."""
     command = [sys.executable, __file__, "--way", way, "--size", options.size]
     command += ["--windows", str(options.windows), "--threads", str(options.threads)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    return json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
 
 
 def measure(way: str, size: str, windows: int, threads: int) -> dict[str, float]:
@@ -94,7 +112,10 @@ def measure(way: str, size: str, windows: int, threads: int) -> dict[str, float]
         for window in range(windows):
             frames_of_it = torch.from_numpy(pictures[window * STRIDE : window * STRIDE + WINDOW])
             published.logits(weights, frames_of_it, heads=sizes["heads"], temperature=4.0)
-        seconds, frames = time.process_time() - started, windows * (WINDOW if way == "disjoint" else STRIDE)
+        seconds, frames = (
+            time.process_time() - started,
+            windows * (WINDOW if way == "disjoint" else STRIDE),
+        )
     peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"frames_per_cpu_s": round(frames / seconds, 4), "peak_gb": round(peak_kb / 1e6, 2)}
 
@@ -121,7 +142,10 @@ def ours(
 def steady(runner: WindowRunner, pictures: np.ndarray, windows: int) -> tuple[float, int]:
     """CPU-seconds of labelling so many windows in the middle of a video, of windows + 3 strides, and their ticks."""
     whole = (0, len(pictures))
-    keep = (STRIDE // 2, STRIDE // 2 + STRIDE * (windows + 1))  # the first window pays for two chunks: not timed
+    keep = (
+        STRIDE // 2,
+        STRIDE // 2 + STRIDE * (windows + 1),
+    )  # the first window pays for two chunks: not timed
     found = runner.run([pictures], start=0, stretch=whole, keep=keep)
     next(found)
     started = time.process_time()

@@ -46,12 +46,18 @@ def repeat(piece: bytes, times: int, path: Path) -> None:
     path.parent.mkdir(parents=True)
     with av.open(io.BytesIO(piece)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
-        packets = [packet for packet in source.demux(source.streams.video[0]) if packet.dts is not None]
+        packets = [
+            packet for packet in source.demux(source.streams.video[0]) if packet.dts is not None
+        ]
         length = sum(packet.duration or 0 for packet in packets)
         starts = [(packet.pts, packet.dts) for packet in packets]
         for number in range(times):
             for packet, (pts, dts) in zip(packets, starts, strict=True):
-                packet.pts, packet.dts, packet.stream = pts + number * length, dts + number * length, stream
+                packet.pts, packet.dts, packet.stream = (
+                    pts + number * length,
+                    dts + number * length,
+                    stream,
+                )
                 target.mux(packet)
 
 
@@ -59,8 +65,12 @@ def label(folder: Path, idm: str, minutes: float) -> dict[str, float]:
     """Label what lies in a folder, by the driver of the job; CPU seconds, and peak bytes of a worker."""
     layout = LayoutConfig(val_fraction=0.0, min_shards=1)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="out-") as out:
-        config = LabelConfig(sources=(str(folder),), idm=idm, out=f"{out}/data", device="cpu", layout=layout)
-        plan = make_plan(config.sources, config.out, tick_hz=Fraction(35, 2), layout=layout, workers=1)
+        config = LabelConfig(
+            sources=(str(folder),), idm=idm, out=f"{out}/data", device="cpu", layout=layout
+        )
+        plan = make_plan(
+            config.sources, config.out, tick_hz=Fraction(35, 2), layout=layout, workers=1
+        )
         run = Path(out) / "run"
         run.mkdir()
         (run / "settings.json").write_text(WorkerSettings.of(config, run).to_json())
@@ -113,10 +123,14 @@ def peak_bytes(pid: int) -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=float, default=12.0)
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--memory", action="store_true", help="three minutes against three hours, memory only")
+    parser.add_argument(
+        "--memory", action="store_true", help="three minutes against three hours, memory only"
+    )
     options = parser.parse_args()
     times = max(round(options.minutes * 60 / SECONDS), 1)
     sizes = {"start": max(times // 4, 1), "once": times, "ten times": 10 * times}
@@ -143,7 +157,10 @@ def middle(figures: Figures, size: str, what: str) -> float:
 
 def memory_of(figures: Figures) -> dict[str, float]:
     """Bytes of a worker and its decoder child at each size."""
-    return {size: sum(middle(figures, size, f"{who}_peak_bytes") for who in ("worker", "decoder")) for size in figures}
+    return {
+        size: sum(middle(figures, size, f"{who}_peak_bytes") for who in ("worker", "decoder"))
+        for size in figures
+    }
 
 
 def report_memory(figures: Figures) -> int:
@@ -151,7 +168,9 @@ def report_memory(figures: Figures) -> int:
     growth = memory["three hours"] / memory["three minutes"]
     result = {"memory_bytes": memory, "memory_growth": growth, "bar": MEMORY_BAR, "rounds": figures}
     MEMORY_RESULT.write_text(json.dumps(result, indent=1) + "\n")
-    print(f"{growth:.3f} times the memory (bar {MEMORY_BAR}): {'held' if growth <= MEMORY_BAR else 'MISSED'}")
+    print(
+        f"{growth:.3f} times the memory (bar {MEMORY_BAR}): {'held' if growth <= MEMORY_BAR else 'MISSED'}"
+    )
     return 0 if growth <= MEMORY_BAR else 1
 
 
@@ -162,7 +181,10 @@ def report(figures: Figures) -> int:
     start -= a_tick * start_ticks  # the video in it
     memory = memory_of(figures)
     result = {
-        "minutes": {"once": figures["once"][0]["minutes"], "ten times": figures["ten times"][0]["minutes"]},
+        "minutes": {
+            "once": figures["once"][0]["minutes"],
+            "ten times": figures["ten times"][0]["minutes"],
+        },
         "start_cpu_s": start,
         "cpu_s": {"once": once, "ten times": ten},
         "cpu_s_a_video_hour": a_tick * 17.5 * 3600,
@@ -170,7 +192,10 @@ def report(figures: Figures) -> int:
         "memory_bytes": memory,
         "memory_growth": memory["ten times"] / memory["once"],
         "rounds": figures,
-        "bars": {"growth": [10 * (1 - GROWTH_BAR), 10 * (1 + GROWTH_BAR)], "memory_growth": MEMORY_BAR},
+        "bars": {
+            "growth": [10 * (1 - GROWTH_BAR), 10 * (1 + GROWTH_BAR)],
+            "memory_growth": MEMORY_BAR,
+        },
     }
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(result, indent=1) + "\n")

@@ -34,7 +34,13 @@ BAR_MS = 500.0
 
 
 async def annotate(  # noqa: PLR0917 - what a person is
-    url: str, token: str, assignment: int, number: int, until: float, times: list[float], errors: list[str]
+    url: str,
+    token: str,
+    assignment: int,
+    number: int,
+    until: float,
+    times: list[float],
+    errors: list[str],
 ) -> None:
     """One person: a batch of one to six operations every two seconds, a heartbeat every thirty."""
     import httpx
@@ -53,13 +59,23 @@ async def annotate(  # noqa: PLR0917 - what a person is
                 {
                     "id": f"p{number:04d}-{made + i:08d}",
                     "kind": "paint",
-                    "payload": {"lane": rng.randrange(14), "start": 3, "end": 9, "value": rng.randrange(2)},
+                    "payload": {
+                        "lane": rng.randrange(14),
+                        "start": 3,
+                        "end": 9,
+                        "value": rng.randrange(2),
+                    },
                     "client_ms": 1,
                 }
                 for i in range(count)
             ]
             made += count
-            batch = {"client": f"window{number}", "base_seq": seq, "operations": operations, "active_ms": 1900}
+            batch = {
+                "client": f"window{number}",
+                "base_seq": seq,
+                "operations": operations,
+                "active_ms": 1900,
+            }
             try:
                 answer = await http.post(f"/api/assignments/{assignment}/operations", json=batch)
                 times.append((time.monotonic() - begun) * 1000)
@@ -69,7 +85,9 @@ async def annotate(  # noqa: PLR0917 - what a person is
                     errors.append(f"{answer.status_code} {answer.text[:200]}")
                 if time.monotonic() > beat:
                     beat += 30
-                    (await http.post("/api/heartbeat", json={"assignments": [assignment]})).raise_for_status()
+                    (
+                        await http.post("/api/heartbeat", json={"assignments": [assignment]})
+                    ).raise_for_status()
             except httpx.HTTPError as error:
                 errors.append(repr(error))
             await asyncio.sleep(max(0.0, EVERY_S - (time.monotonic() - begun)))
@@ -103,7 +121,10 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
         project = _seed(context, people)
         tokens = [f"vat_{new_token()}" for _ in range(people)]
         with context.database.write() as session:
-            users = [User(name=f"load{i}-{os.getpid()}", password_hash="-", role="annotator") for i in range(people)]
+            users = [
+                User(name=f"load{i}-{os.getpid()}", password_hash="-", role="annotator")
+                for i in range(people)
+            ]
             session.add_all(users)
             session.flush()
             session.add_all(
@@ -125,7 +146,11 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
             assert server.process is not None
             times: list[float] = []
             errors: list[str] = []
-            server_cpu, own_cpu, begun = cpu_s(server.process.pid), time.process_time(), time.monotonic()
+            server_cpu, own_cpu, begun = (
+                cpu_s(server.process.pid),
+                time.process_time(),
+                time.monotonic(),
+            )
             all_cpu = machine_busy_s()
 
             async def all_people() -> None:
@@ -140,7 +165,10 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
             asyncio.run(all_people())
             took = time.monotonic() - begun
             all_cpu = machine_busy_s() - all_cpu
-            server_cpu, own_cpu = cpu_s(server.process.pid) - server_cpu, time.process_time() - own_cpu
+            server_cpu, own_cpu = (
+                cpu_s(server.process.pid) - server_cpu,
+                time.process_time() - own_cpu,
+            )
         finally:
             server.stop()
     times.sort()
@@ -174,10 +202,14 @@ def _seed(context, people: int) -> int:  # type: ignore[no-untyped-def]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--people", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--postgres", help="URL of a PostgreSQL database; a cluster of its own without it")
+    parser.add_argument(
+        "--postgres", help="URL of a PostgreSQL database; a cluster of its own without it"
+    )
     parser.add_argument("--only", choices=("sqlite", "postgresql"), help="one of the two databases")
     options = parser.parse_args()
     figures: list[dict[str, object]] = []

@@ -93,7 +93,13 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
         ada.patch("/api/me/settings", {"tour": 1000})
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         context.add_cookies(
-            [{"name": "vidact_session", "value": ada.http.cookies["vidact_session"], "url": server.url}]
+            [
+                {
+                    "name": "vidact_session",
+                    "value": ada.http.cookies["vidact_session"],
+                    "url": server.url,
+                }
+            ]
         )
         page = context.new_page()
         page.goto(server.url)
@@ -135,7 +141,9 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--tasks", type=int, default=6)
     options = parser.parse_args()

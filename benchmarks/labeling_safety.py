@@ -30,7 +30,9 @@ RESULT = ROOT / "benchmarks" / "results" / "labeling_safety.json"
 DATABASES = ("sqlite", "postgresql")
 
 
-def on_each(databases: tuple[str, ...], count: Callable[[Path, str | None], dict[str, Any]]) -> dict[str, Any]:
+def on_each(
+    databases: tuple[str, ...], count: Callable[[Path, str | None], dict[str, Any]]
+) -> dict[str, Any]:
     """Count on SQLite, and on a PostgreSQL cluster of our own."""
     from tests.labeling_tool.conftest import own_postgres
 
@@ -38,7 +40,9 @@ def on_each(databases: tuple[str, ...], count: Callable[[Path, str | None], dict
     with tempfile.TemporaryDirectory() as folder, own_postgres() as cluster:
         for name in databases:
             (Path(folder) / name).mkdir()
-            found[name] = count(Path(folder) / name, cluster.new_database() if name == "postgresql" else None)
+            found[name] = count(
+                Path(folder) / name, cluster.new_database() if name == "postgresql" else None
+            )
     return found
 
 
@@ -107,9 +111,13 @@ PARTS: dict[str, Callable[[tuple[str, ...]], dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", choices=tuple(PARTS), help="one of the parts")
-    parser.add_argument("--database", choices=DATABASES, help="kills and races on one of the two only")
+    parser.add_argument(
+        "--database", choices=DATABASES, help="kills and races on one of the two only"
+    )
     options = parser.parse_args()
     databases = (options.database,) if options.database else DATABASES
     results = json.loads(RESULT.read_text()) if RESULT.is_file() else {}

@@ -40,18 +40,24 @@ EPOCHS = 10
 PASSES = 5  # over the shards, which decode many times as fast as the recordings
 GRAIN = 20  # grey levels; brings the scene to about 2 Mbit/s
 IDLE = 0.17  # of the ticks have no action: the public loader decodes and skips them
-RECORDER: dict[str, Any] = {  # what OpenAI's recorder writes into each line beside the input devices
+RECORDER: dict[
+    str, Any
+] = {  # what OpenAI's recorder writes into each line beside the input devices
     "hotbar": 0,
     "isGuiInventory": False,
     **dict.fromkeys(("yaw", "pitch", "xpos", "ypos", "zpos"), 12.3456789),
     **dict.fromkeys(("milli", "serverTick", "serverTickDurationMs"), 1638475637162),
     "inventory": [{"type": f"item_{number}", "quantity": number} for number in range(12)],
-    "stats": {f"minecraft.custom:minecraft.statistic_{number}": number * 100 for number in range(20)},
+    "stats": {
+        f"minecraft.custom:minecraft.statistic_{number}": number * 100 for number in range(20)
+    },
 }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=60, help="length of each of four recordings")
     parser.add_argument("--out", default=str(Path(__file__).parent / "results" / "loader.json"))
@@ -93,7 +99,10 @@ def cpu_s() -> float:
 
 def run_apart(name: str, data: Path) -> Any:
     done = subprocess.run(
-        [sys.executable, __file__, "--method", name, "--data", str(data)], check=True, capture_output=True, text=True
+        [sys.executable, __file__, "--method", name, "--data", str(data)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -112,10 +121,18 @@ def make_data(data: Path, seconds: int) -> float:
         with RecordingWriter(stem, fps=FPS, size=SIZE, meta={}, encoder=encoder) as writer:
             for picture, dx, dy in scene(seconds * int(FPS), rng):
                 idle = rng.random() < IDLE
-                keys = ("key.keyboard.w",) if not idle and (dx == dy == 0 or rng.random() < 0.6) else ()
-                writer.write(picture, DeviceState(keys=keys, dx=0 if idle else dx, dy=0 if idle else dy))
+                keys = (
+                    ("key.keyboard.w",)
+                    if not idle and (dx == dy == 0 or rng.random() < 0.6)
+                    else ()
+                )
+                writer.write(
+                    picture, DeviceState(keys=keys, dx=0 if idle else dx, dy=0 if idle else dy)
+                )
         lines = stem.with_suffix(".jsonl").read_text().splitlines()
-        stem.with_suffix(".jsonl").write_text("".join(json.dumps(json.loads(x) | RECORDER) + "\n" for x in lines))
+        stem.with_suffix(".jsonl").write_text(
+            "".join(json.dumps(json.loads(x) | RECORDER) + "\n" for x in lines)
+        )
     pack(
         PackConfig(
             recordings=(str(data / "play"),),
@@ -133,7 +150,8 @@ def scene(frames: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, f
     """A view that pans over a textured world in the jerky way of a mouse, with some grain as of moving leaves."""
     height, width = SIZE[1], SIZE[0]
     world = sum(
-        np.kron(rng.normal(size=(1024 // cell, 2048 // cell, 3)), np.ones((cell, cell, 1))) * cell**0.6
+        np.kron(rng.normal(size=(1024 // cell, 2048 // cell, 3)), np.ones((cell, cell, 1)))
+        * cell**0.6
         for cell in (4, 16, 64)
     )
     world = np.clip(128 + world * 14, 0, 255).astype(np.uint8)
@@ -144,7 +162,9 @@ def scene(frames: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, f
         vx, vy = vx * 0.9, vy * 0.9
         x, y = np.clip(x + vx, 0, 2048 - width - 1), np.clip(y + vy, 0, 1024 - height - 1)
         view = world[int(y) : int(y) + height, int(x) : int(x) + width].astype(np.int16)
-        grain = np.kron(rng.integers(-GRAIN, GRAIN + 1, (height // 4, width // 4, 1)), np.ones((4, 4, 1), int))
+        grain = np.kron(
+            rng.integers(-GRAIN, GRAIN + 1, (height // 4, width // 4, 1)), np.ones((4, 4, 1), int)
+        )
         yield np.clip(view + grain, 0, 255).astype(np.uint8), round(vx * 3), round(vy * 3)
 
 
@@ -183,7 +203,9 @@ def recording_loader(data: Path) -> Any:
     from vidact.datasets.loading.recordings import RecordingLoader
 
     spec = ActionSpec.load("minecraft")
-    return RecordingLoader([str(data / "play")], spec, batch_size=BATCH, threads=THREADS, drop_last=False)
+    return RecordingLoader(
+        [str(data / "play")], spec, batch_size=BATCH, threads=THREADS, drop_last=False
+    )
 
 
 def load_recordings(data: Path) -> Callable[[], int]:
@@ -198,7 +220,9 @@ def load_vpt_style(data: Path) -> Callable[[], int]:
     import cv2  # noqa: F401 - workers are forked, so they find it imported
     from vpt_style_loader import vpt_style_batches
 
-    return lambda: sum(len(batch[0]) for batch in vpt_style_batches(stems(data), workers=THREADS, batch_size=8))
+    return lambda: sum(
+        len(batch[0]) for batch in vpt_style_batches(stems(data), workers=THREADS, batch_size=8)
+    )
 
 
 def decode_shards(data: Path) -> Callable[[], int]:
@@ -206,19 +230,32 @@ def decode_shards(data: Path) -> Callable[[], int]:
     from vidact.datasets.shards.clip import decode_video
     from vidact.datasets.shards.samples import iter_samples
 
-    videos = [m["mp4"] for path in sorted((data / "set/shards").glob("*.tar")) for _, m in iter_samples(str(path))]
+    videos = [
+        m["mp4"]
+        for path in sorted((data / "set/shards").glob("*.tar"))
+        for _, m in iter_samples(str(path))
+    ]
     return lambda: in_threads(lambda video: len(decode_video(video)), videos * PASSES)
 
 
-def load_shards(data: Path, order: str = "clips", passes: int = PASSES, frames: bool = True) -> Callable[[], int]:
+def load_shards(
+    data: Path, order: str = "clips", passes: int = PASSES, frames: bool = True
+) -> Callable[[], int]:
     """Our loader from shards; the manifest is read before, as once in a training run."""
     import av  # noqa: F401 - the loader imports it when it decodes its first clip
     from vidact.datasets.loading.clips import ClipLoader
 
     loader = ClipLoader(
-        [str(data / "set")], batch_size=BATCH, threads=THREADS, order=order, frames=frames, drop_last=False
+        [str(data / "set")],
+        batch_size=BATCH,
+        threads=THREADS,
+        order=order,
+        frames=frames,
+        drop_last=False,
     )
-    return lambda: sum(frames_of(batch) for batch in itertools.islice(loader.batches(), passes * len(loader)))
+    return lambda: sum(
+        frames_of(batch) for batch in itertools.islice(loader.batches(), passes * len(loader))
+    )
 
 
 def load_episodes(data: Path) -> Callable[[], int]:
@@ -279,28 +316,42 @@ BARS = (
 
 
 def report(
-    rounds: dict[str, list[dict[str, float]]], resident: dict[str, list[float]], mbit_s: float, out: Path
+    rounds: dict[str, list[dict[str, float]]],
+    resident: dict[str, list[float]],
+    mbit_s: float,
+    out: Path,
 ) -> None:
     """Print the table and write it as JSON."""
     figures = {
-        name: {key: statistics.median(one[key] for one in runs) for key in runs[0]} for name, runs in rounds.items()
+        name: {key: statistics.median(one[key] for one in runs) for key in runs[0]}
+        for name, runs in rounds.items()
     }
     print(
         f"recordings of {mbit_s:.2f} Mbit/s, {THREADS} threads or workers, median of {len(next(iter(rounds.values())))}"
     )
     print(f"{'':38}{'frames/CPU-s':>14}{'frames/s':>12}{'frames':>10}")
     for name, figure in figures.items():
-        print(f"{name:38}{figure['frames_per_cpu_s']:14,.0f}{figure['frames_per_s']:12,.0f}{figure['frames']:10,.0f}")
+        print(
+            f"{name:38}{figure['frames_per_cpu_s']:14,.0f}{figure['frames_per_s']:12,.0f}{figure['frames']:10,.0f}"
+        )
     ratios = {}
     for ours, other, bar in BARS:
         if other in figures:
             ratio = figures[ours]["frames_per_cpu_s"] / figures[other]["frames_per_cpu_s"]
             ratios[f"{ours} / {other}"] = {"ratio": ratio, "bar": bar}
-            print(f"{ours} is {ratio:.2f} of {other} (bar {bar}): {'met' if ratio >= bar else 'MISSED'}")
+            print(
+                f"{ours} is {ratio:.2f} of {other} (bar {bar}): {'met' if ratio >= bar else 'MISSED'}"
+            )
     for name, found in resident.items():
         print(f"{name} after each epoch:", ", ".join(f"{mb:.0f}" for mb in found))
     out.parent.mkdir(parents=True, exist_ok=True)
-    content = {"mbit_s": mbit_s, "figures": figures, "rounds": rounds, "ratios": ratios, "resident_mb": resident}
+    content = {
+        "mbit_s": mbit_s,
+        "figures": figures,
+        "rounds": rounds,
+        "ratios": ratios,
+        "resident_mb": resident,
+    }
     out.write_text(json.dumps(content, indent=1) + "\n")
 
 

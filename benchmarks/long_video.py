@@ -24,9 +24,13 @@ BAR_MB = 32  # more than this between the first tenth and the last would be a le
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--minutes", type=int, default=60)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "long_video.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "long_video.json"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         minute, path = Path(folder) / "minute.mp4", Path(folder) / "long.mp4"
@@ -36,7 +40,12 @@ def main() -> None:
         started = time.process_time()
         video = probe(path)
         probed_s = time.process_time() - started
-        found = {"minutes": options.minutes, "frames": video.frames, "probe_cpu_s": probed_s, "before_mb": before}
+        found = {
+            "minutes": options.minutes,
+            "frames": video.frames,
+            "probe_cpu_s": probed_s,
+            "before_mb": before,
+        }
         found["probed_mb"] = resident_mb()
         total, marks = num_ticks(video, TICK_HZ), []
         for batch in decode_ticks(path, FrameSpec(128, 128), TICK_HZ, probe=video):
@@ -53,13 +62,17 @@ def main() -> None:
 def make_minute(path: Path) -> None:
     """A minute of stripes that move."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "veryfast", "g": "150"})
+        stream = container.add_stream(
+            "libx264", rate=FPS, options={"preset": "veryfast", "g": "150"}
+        )
         stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
         columns = np.arange(SIZE[0])
         for number in range(60 * FPS):
             row = ((columns + number) // 16 % 2 * 150 + 50).astype(np.uint8)
             picture = np.broadcast_to(row[None, :, None], (SIZE[1], SIZE[0], 3))
-            for packet in stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")):
+            for packet in stream.encode(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            ):
                 container.mux(packet)
         for packet in stream.encode(None):
             container.mux(packet)
@@ -77,7 +90,11 @@ def repeat(minute: Path, path: Path, times: int) -> None:
                 for packet in source.demux(stream):
                     if packet.pts is None or packet.dts is None:
                         continue
-                    packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, copy
+                    packet.pts, packet.dts, packet.stream = (
+                        packet.pts + shift,
+                        packet.dts + shift,
+                        copy,
+                    )
                     target.mux(packet)
 
 

@@ -34,7 +34,9 @@ TICK_HZ = Fraction(35, 2)
 def probes(count: int, rng: random.Random) -> list[SourceRecord]:
     records = []
     for i in range(count):
-        number = i - 1 if i % 100 == 1 else i  # every hundredth is the one before it under another name
+        number = (
+            i - 1 if i % 100 == 1 else i
+        )  # every hundredth is the one before it under another name
         seconds = random.Random(number // 50).uniform(120, 1800)  # many are equally long
         records.append(
             SourceRecord(
@@ -82,7 +84,9 @@ def peak_bytes() -> int:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--sources", type=int, default=100_000)
     options = parser.parse_args()
     records = probes(options.sources, random.Random(0))

@@ -30,7 +30,8 @@ class PolicyRunner:
         self._moves = torch.tensor(actions.camera_on_table, dtype=torch.float32)  # (J,)
         bins = torch.from_numpy(actions.camera_bins_table)  # (C, A)
         self._bins = [
-            torch.nn.functional.one_hot(bins[:, axis], count).float() for axis, count in enumerate(policy.spec.num_bins)
+            torch.nn.functional.one_hot(bins[:, axis], count).float()
+            for axis, count in enumerate(policy.spec.num_bins)
         ]
         self._null = [axis.quantiser.null_bin for axis in policy.spec.axes]
 

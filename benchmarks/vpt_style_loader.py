@@ -33,7 +33,9 @@ KEYS = {
 }
 
 
-def vpt_style_batches(stems: Sequence[Path], workers: int, batch_size: int) -> Iterator[tuple[list, list, list]]:
+def vpt_style_batches(
+    stems: Sequence[Path], workers: int, batch_size: int
+) -> Iterator[tuple[list, list, list]]:
     """Batches of (frames, actions, episodes) of `batch_size` single frames, until the first worker runs dry."""
     context = multiprocessing.get_context("fork")
     tasks = context.Queue()
@@ -42,7 +44,9 @@ def vpt_style_batches(stems: Sequence[Path], workers: int, batch_size: int) -> I
     queues = [context.Queue(QUEUE_SIZE) for _ in range(workers)]
     for _ in queues:
         tasks.put(None)
-    processes = [context.Process(target=_work, args=(tasks, queue), daemon=True) for queue in queues]
+    processes = [
+        context.Process(target=_work, args=(tasks, queue), daemon=True) for queue in queues
+    ]
     for process in processes:
         process.start()
     turn, live = 0, list(queues)

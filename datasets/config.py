@@ -13,7 +13,11 @@ from ..settings import several
 
 def require(ok: bool, name: str, value: object, allowed: str) -> None:
     if not ok:
-        raise ConfigError(f"{name} is {value!r}, but must be {allowed}" if value != () else f"{name}: give {allowed}")
+        raise ConfigError(
+            f"{name} is {value!r}, but must be {allowed}"
+            if value != ()
+            else f"{name}: give {allowed}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,7 +35,7 @@ from .video.frames import DamageError, decode_frames
 from .video.ticks import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
-LEAST_FRAMES = 64  # 3 s; less teaches nothing
+MIN_FRAMES = 64  # 3 s; less teaches nothing
 # Frames with a cursor are encoded again: close to the eye's limit, at about the size of OpenAI's own files.
 ENCODER = {"preset": "veryfast", "crf": "17", "g": "120"}
 REPORT = "import_report.json"
@@ -84,7 +84,11 @@ def list_segments(source: str, basedir: str = "") -> list[Segment]:
     """
     path = storage.local_path(source)
     if path is not None and path.is_dir():
-        stems = sorted(p.relative_to(path).with_suffix("") for p in path.rglob("*.jsonl") if not p.name.startswith("."))
+        stems = sorted(
+            p.relative_to(path).with_suffix("")
+            for p in path.rglob("*.jsonl")
+            if not p.name.startswith(".")
+        )
         if not stems:
             raise ConfigError(f"{source}: no jsonl files in this folder")
         return [_segment(str(path), str(stem), path.name) for stem in stems]
@@ -94,9 +98,17 @@ def list_segments(source: str, basedir: str = "") -> list[Segment]:
     except FileNotFoundError as error:
         raise ConfigError(f"{source}: no such index or folder") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigError(f"{source}: no index: expected JSON with basedir and relpaths ({error})") from error
-    if not isinstance(relpaths, list) or not relpaths or not all(isinstance(p, str) for p in relpaths):
-        raise ConfigError(f"{source}: relpaths must be a list of one path at least, got {relpaths!r:.80}")
+        raise ConfigError(
+            f"{source}: no index: expected JSON with basedir and relpaths ({error})"
+        ) from error
+    if (
+        not isinstance(relpaths, list)
+        or not relpaths
+        or not all(isinstance(p, str) for p in relpaths)
+    ):
+        raise ConfigError(
+            f"{source}: relpaths must be a list of one path at least, got {relpaths!r:.80}"
+        )
     if not isinstance(own, str):
         raise ConfigError(f"{source}: basedir must be a folder or an address, got {own!r:.80}")
     base = basedir or own
@@ -109,11 +121,15 @@ def _require_apart(config: ImportVPTConfig, segments: Sequence[Segment]) -> None
     """Raises ConfigError where what is imported would be taken for the source, or the source for what is imported."""
     source, out = storage.local_path(config.source), Path(config.out).resolve()
     if source is not None and source.is_dir() and out.is_relative_to(source.resolve()):
-        raise ConfigError(f"out {config.out} lies in the source {config.source}; choose a folder outside of it")
+        raise ConfigError(
+            f"out {config.out} lies in the source {config.source}; choose a folder outside of it"
+        )
     for segment in segments:
         path = storage.local_path(segment.base)
         if path is not None and path.resolve() == out / segment.name:
-            raise ConfigError(f"out {config.out} is where the index has {segment.base}; choose a folder of its own")
+            raise ConfigError(
+                f"out {config.out} is where the index has {segment.base}; choose a folder of its own"
+            )
 
 
 def _segment(base: str, stem: str, folder: str) -> Segment:
@@ -124,7 +140,9 @@ def _segment(base: str, stem: str, folder: str) -> Segment:
     return Segment(storage.join(base, stem), name, version)
 
 
-def import_segment(segment: Segment, out: Path, *, cursor: bool = True, most_mismatch: int = 20) -> Outcome:
+def import_segment(
+    segment: Segment, out: Path, *, cursor: bool = True, most_mismatch: int = 20
+) -> Outcome:
     """Import one segment below `out`; what cannot be is told in the outcome, never raised.
 
     Args:
@@ -143,7 +161,9 @@ def import_segment(segment: Segment, out: Path, *, cursor: bool = True, most_mis
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vidact-import-"))
             lines = _read_lines(_local(segment.base + ".jsonl", folder))
             video = probe(_local(segment.base + ".mp4", folder))
-            _import(segment, lines, video, stem, outcome, cursor=cursor, most_mismatch=most_mismatch)
+            _import(
+                segment, lines, video, stem, outcome, cursor=cursor, most_mismatch=most_mismatch
+            )
         except VideoError as error:
             outcome.status, outcome.reason, outcome.detail = "left_out", error.reason, error.detail
         except RecordingError as error:
@@ -166,16 +186,24 @@ def _import(
     most_mismatch: int,
 ) -> None:
     if abs(float(video.fps / FPS) - 1) > 0.02:
-        raise VideoError("wrong_rate", video.path, f"{float(video.fps):.2f} frames/s; Minecraft is recorded at 20")
+        raise VideoError(
+            "wrong_rate",
+            video.path,
+            f"{float(video.fps):.2f} frames/s; Minecraft is recorded at 20",
+        )
     mismatch = len(lines) - video.frames
     if abs(mismatch) > most_mismatch and not (video.truncated and mismatch > 0):
         raise VideoError(
-            "length_mismatch", video.path, f"{video.frames} frames but {len(lines)} lines: they cannot be matched"
+            "length_mismatch",
+            video.path,
+            f"{video.frames} frames but {len(lines)} lines: they cannot be matched",
         )
     mended = mend_lines(lines, segment.version)
     outcome.mended = dict(mended.mended)
     if mismatch:
-        outcome.mended["lines_without_frame" if mismatch > 0 else "frames_without_line"] = abs(mismatch)
+        outcome.mended["lines_without_frame" if mismatch > 0 else "frames_without_line"] = abs(
+            mismatch
+        )
     states = mended.states[: video.frames]
     states += [DeviceState(valid=False)] * (video.frames - len(states))
     further: list[Mapping[str, Any]] = [*lines[: video.frames], *[{}] * max(-mismatch, 0)]
@@ -188,10 +216,18 @@ def _import(
         "label_source": "human",
         "spec": "minecraft",
     }
-    if video.frames < LEAST_FRAMES:
-        raise VideoError("too_short", video.path, f"{video.frames} frames; at least {LEAST_FRAMES} are needed")
-    if (cursor and any(state.gui_open for state in states)) or video.truncated or video.container[:3] != "mov":
-        outcome.frames = _encode_again(video, stem, states, further, meta=meta, outcome=outcome, cursor=cursor)
+    if video.frames < MIN_FRAMES:
+        raise VideoError(
+            "too_short", video.path, f"{video.frames} frames; at least {MIN_FRAMES} are needed"
+        )
+    if (
+        (cursor and any(state.gui_open for state in states))
+        or video.truncated
+        or video.container[:3] != "mov"
+    ):
+        outcome.frames = _encode_again(
+            video, stem, states, further, meta=meta, outcome=outcome, cursor=cursor
+        )
     else:
         copy_recording(Path(video.path), stem, states, further, meta)
         outcome.frames = video.frames
@@ -217,7 +253,7 @@ def _encode_again(
                     draw_cursor(frame, states[index].cursor_x, states[index].cursor_y)
                 writer.write(frame, states[index], further[index])
         except DamageError as error:
-            if writer.num_frames < LEAST_FRAMES:
+            if writer.num_frames < MIN_FRAMES:
                 raise VideoError("damaged", video.path, str(error)) from error
             outcome.mended["frames_lost_to_damage"] = video.frames - writer.num_frames
         writer.meta["mended"] = outcome.mended
@@ -246,7 +282,9 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
                 DeviceState.from_content(content)
                 hotbar_slot(content)
             except (ValueError, TypeError, AttributeError) as error:
-                raise RecordingError(f"{path.name}: line {number} is no device state: {error}") from error
+                raise RecordingError(
+                    f"{path.name}: line {number} is no device state: {error}"
+                ) from error
             lines.append(content)
     if not lines:
         raise RecordingError(f"{path.name}: no lines")
@@ -266,12 +304,17 @@ def run(config: ImportVPTConfig) -> int:
         Progress("Importing", total=len(segments), unit="recordings") as progress,
     ):
         for outcome in pool.map(
-            lambda s: import_segment(s, out, cursor=config.draw_cursor, most_mismatch=config.most_mismatch), segments
+            lambda s: import_segment(
+                s, out, cursor=config.draw_cursor, most_mismatch=config.most_mismatch
+            ),
+            segments,
         ):
             outcomes.append(outcome)
             progress.advance(1)
     report = summarise(outcomes)
-    storage.write_atomic(out / REPORT, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode())
+    storage.write_atomic(
+        out / REPORT, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
+    )
     for line in _render(report):
         log(line)
     return 1 if config.strict and report["left_out"] else 0
@@ -293,10 +336,14 @@ def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
 
 
 def _render(report: Mapping[str, Any]) -> Iterator[str]:
-    counts = ", ".join(f"{count} {status.replace('_', ' ')}" for status, count in report["recordings"].items())
+    counts = ", ".join(
+        f"{count} {status.replace('_', ' ')}" for status, count in report["recordings"].items()
+    )
     yield f"Recordings: {counts}; {report['frames']:,} new frames."
     if report["mended_lines"]:
-        yield "Mended lines: " + ", ".join(f"{k.replace('_', ' ')} {n:,}" for k, n in report["mended_lines"].items())
+        yield "Mended lines: " + ", ".join(
+            f"{k.replace('_', ' ')} {n:,}" for k, n in report["mended_lines"].items()
+        )
     for reason, count in report["left_out_by_reason"].items():
         first = next(entry for entry in report["left_out"] if entry["reason"] == reason)
         yield f"Left out, {reason.replace('_', ' ')}: {count}, such as {first['name']} ({first['detail']})"

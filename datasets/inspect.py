@@ -17,7 +17,12 @@ from .shards.samples import read_sample
 
 WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
 CHOICES = 5  # keys that an ambiguous beginning lists
-HELD, PROBABLE, CAMERA, CONFIDENCE = "#1f4e79", "#9ecae1", "#7a3b00", "#3a7d44"  # told apart in grey as well
+HELD, PROBABLE, CAMERA, CONFIDENCE = (
+    "#1f4e79",
+    "#9ecae1",
+    "#7a3b00",
+    "#3a7d44",
+)  # told apart in grey as well
 
 
 def run_inspect(config: InspectConfig) -> int:
@@ -38,14 +43,24 @@ def choose_clip(dataset_uri: str, key: str) -> dict[str, Any]:
     """The manifest's row of the clip whose key begins with `key`; of the liveliest one where `key` is empty."""
     rows = read_manifest(dataset_uri).to_pylist()
     if not rows:
-        raise DatasetError(f"{dataset_uri}: has no clips; `vidact status` says what became of the sources")
+        raise DatasetError(
+            f"{dataset_uri}: has no clips; `vidact status` says what became of the sources"
+        )
     if not key:
-        return max(rows, key=lambda row: (sum(n > 0 for n in row["presses"].values()), sum(row["presses"].values())))
+        return max(
+            rows,
+            key=lambda row: (
+                sum(n > 0 for n in row["presses"].values()),
+                sum(row["presses"].values()),
+            ),
+        )
     found = [row for row in rows if row["key"].startswith(key)]
     exact = [row for row in found if row["key"] == key]
     if len(exact or found) != 1:
         listed = ", ".join(row["key"] for row in (found or rows)[:CHOICES])
-        what = f"{len(found):,} clips begin with {key!r}" if found else f"no clip begins with {key!r}"
+        what = (
+            f"{len(found):,} clips begin with {key!r}" if found else f"no clip begins with {key!r}"
+        )
         raise DatasetError(f"{dataset_uri}: {what}; such as {listed}")
     return (exact or found)[0]
 
@@ -62,7 +77,9 @@ def describe_clip(clip: Clip, row: Mapping[str, Any], spec: ActionSpec) -> list[
     ]
     for a, name in enumerate(spec.axis_names):
         turned = clip.camera[clip.valid, a]
-        lines.append(f"camera {name}: {turned.sum():+.1f} degrees in all, {np.abs(turned).sum():.1f} there and back")
+        lines.append(
+            f"camera {name}: {turned.sum():+.1f} degrees in all, {np.abs(turned).sum():.1f} there and back"
+        )
     lineage = {name: value for name, value in clip.meta.items() if name != "pts_ns"}
     return [*lines, "lineage: " + json.dumps(lineage, ensure_ascii=False)]
 
@@ -82,12 +99,18 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.8), layout="constrained")
     FigureCanvasAgg(figure)  # no display is needed, and pyplot's global state is left alone
     axes = list(
-        figure.subplots(len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False)[:, 0]
+        figure.subplots(
+            len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False
+        )[:, 0]
     )
     film = axes.pop(0)
-    film.imshow(strip, extent=(-0.5, clip.ticks - 0.5, 0, 1), aspect="auto", interpolation="nearest")
+    film.imshow(
+        strip, extent=(-0.5, clip.ticks - 0.5, 0, 1), aspect="auto", interpolation="nearest"
+    )
     film.set_yticks([])
-    film.set_title(f"{clip.key}   {clip.meta['source_uri']}   {clip.meta['label_source']} labels", fontsize=9)
+    film.set_title(
+        f"{clip.key}   {clip.meta['source_uri']}   {clip.meta['label_source']} labels", fontsize=9
+    )
     ticks = np.arange(clip.ticks)
     if lanes:
         _draw_buttons(axes.pop(0), clip, spec)
@@ -97,15 +120,21 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
         lane.step(ticks, clip.camera[:, a], where="mid", color=CAMERA, linewidth=1.2)
         lane.set_ylabel(f"{name}\n°/tick", fontsize=8, rotation=0, ha="right", va="center")
     lane = axes.pop(0)
-    lane.step(ticks, clip.confidence.astype(np.float32), where="mid", color=CONFIDENCE, linewidth=1.2)
+    lane.step(
+        ticks, clip.confidence.astype(np.float32), where="mid", color=CONFIDENCE, linewidth=1.2
+    )
     lane.set_ylim(-0.05, 1.05)
     lane.set_ylabel("confidence", fontsize=8, rotation=0, ha="right", va="center")
-    lane.set_xlabel(f"tick of the clip ({float(spec.tick_hz):g} a second); hatched: no label", fontsize=8)
+    lane.set_xlabel(
+        f"tick of the clip ({float(spec.tick_hz):g} a second); hatched: no label", fontsize=8
+    )
     lane.set_xlim(-0.5, clip.ticks - 0.5)
     for axis in figure.axes[1:]:
         axis.tick_params(labelsize=7)
         for start, end in _runs(~clip.valid):
-            axis.axvspan(start - 0.5, end - 0.5, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0)
+            axis.axvspan(
+                start - 0.5, end - 0.5, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0
+            )
     figure.savefig(out, dpi=90)
 
 
@@ -114,7 +143,13 @@ def _draw_buttons(lane: Any, clip: Clip, spec: ActionSpec) -> None:
     for k in range(spec.num_buttons):
         base = spec.num_buttons - 1 - k
         ticks = np.arange(clip.ticks)
-        lane.bar(ticks, 0.85 * clip.buttons_prob[:, k].astype(np.float32), 1.0, bottom=base, color=PROBABLE)
+        lane.bar(
+            ticks,
+            0.85 * clip.buttons_prob[:, k].astype(np.float32),
+            1.0,
+            bottom=base,
+            color=PROBABLE,
+        )
         held = clip.buttons[:, k] > 0
         lane.bar(ticks[held], 0.85, 1.0, bottom=base, color=HELD)
         lane.axhline(base, color="0.85", linewidth=0.6)

@@ -68,7 +68,9 @@ def pack(config: PackConfig) -> int:
     plan = plan_shards(recordings, spec, config)
     require_own_folder(config.out)
     if begun := [name for name in LABELLED if storage.exists(storage.join(config.out, name))]:
-        raise DatasetError(f"{config.out}: {begun[0]} says that a labelling job writes here; choose another --out")
+        raise DatasetError(
+            f"{config.out}: {begun[0]} says that a labelling job writes here; choose another --out"
+        )
     identity = _identities(plan, spec, config)
     for shard in committed_shards(config.out):
         if read_commit(config.out, shard).extra.get(PACKED) != identity.get(shard):
@@ -80,7 +82,9 @@ def pack(config: PackConfig) -> int:
     done = set(committed_shards(config.out))
     removed = removed_sources(config.out)
     missing = [one for one in plan if one.shard not in done and one.recording.sha256 not in removed]
-    with Progress("Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks") as progress:
+    with Progress(
+        "Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks"
+    ) as progress:
         _write(missing, identity, spec, config, progress)
     content = compact(config.out, _info(config, spec, removed))
     counts = content["counts"]
@@ -90,12 +94,18 @@ def pack(config: PackConfig) -> int:
     )
     log(_divided(plan, config))
     if unmapped := unmapped_inputs(recordings, spec):
-        inputs = ", ".join(f"{name} ({frames:,} frames)" for name, frames in unmapped.most_common(SHOWN_INPUTS))
-        log(f"Held, but no button of spec {spec.name!r}: {inputs}{' …' if len(unmapped) > SHOWN_INPUTS else ''}")
+        inputs = ", ".join(
+            f"{name} ({frames:,} frames)" for name, frames in unmapped.most_common(SHOWN_INPUTS)
+        )
+        log(
+            f"Held, but no button of spec {spec.name!r}: {inputs}{' …' if len(unmapped) > SHOWN_INPUTS else ''}"
+        )
     return 0
 
 
-def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig) -> list[Planned]:
+def plan_shards(
+    recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig
+) -> list[Planned]:
     """Cut all recordings into clips and clips into shards, split by split; depends on nothing but the arguments.
 
     Recordings whose `meta` names the same `group` (two views of one game, say) share their split.
@@ -105,10 +115,15 @@ def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackC
     splits: dict[str, list[tuple[Recording, int, int, int]]] = {}
     for recording in recordings:
         if (twin := seen.setdefault(recording.sha256, recording)) is not recording:
-            raise RecordingError(f"{recording.stem} and {twin.stem} are the same video; give one of them")
+            raise RecordingError(
+                f"{recording.stem} and {twin.stem} are the same video; give one of them"
+            )
         clips = splits.setdefault(split_of(recording.group, config.split_seed, fractions), [])
         for phase in range(recording.phases(spec) if config.all_phases else 1):
-            clips += [(recording, phase, a, b) for a, b in clip_ranges(0, recording.num_ticks(spec, phase))]
+            clips += [
+                (recording, phase, a, b)
+                for a, b in clip_ranges(0, recording.num_ticks(spec, phase))
+            ]
     return [
         Planned(f"{split}-{number // config.shard_clips:05d}", *clip)
         for split, clips in sorted(splits.items())
@@ -118,16 +133,26 @@ def plan_shards(recordings: Sequence[Recording], spec: ActionSpec, config: PackC
 
 def _divided(plan: Sequence[Planned], config: PackConfig) -> str:
     """How the recordings fell: each by its own hash, so of a few some splits may well get none."""
-    split_by_recording = {planned.recording.sha256: split_of_shard(planned.shard) for planned in plan}
+    split_by_recording = {
+        planned.recording.sha256: split_of_shard(planned.shard) for planned in plan
+    }
     counts = Counter(split_by_recording.values())
     line = f"Recordings: {', '.join(f'{split} {counts[split]}' for split in SPLITS)}"
     fractions = fractions_of(config.val_fraction, config.test_fraction)
     empty = [split for split in SPLITS if fractions[split] > 1e-6 and not counts[split]]
-    return line + (f" ({' and '.join(empty)} drew none: try another --split-seed, or a larger share)" if empty else "")
+    return line + (
+        f" ({' and '.join(empty)} drew none: try another --split-seed, or a larger share)"
+        if empty
+        else ""
+    )
 
 
 def _write(
-    missing: Sequence[Planned], identity: dict[str, str], spec: ActionSpec, config: PackConfig, progress: Progress
+    missing: Sequence[Planned],
+    identity: dict[str, str],
+    spec: ActionSpec,
+    config: PackConfig,
+    progress: Progress,
 ) -> None:
     """Shards side by side: what takes time (decoding, resizing, encoding) is done without Python's lock."""
 
@@ -141,7 +166,9 @@ def _write(
             writer.commit({PACKED: identity[shard]})
 
     failed = Event()
-    shards = {shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)}
+    shards = {
+        shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)
+    }
     with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
         try:
             for job in as_completed([pool.submit(write_shard, *item) for item in shards.items()]):
@@ -157,11 +184,16 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
     while position < len(missing):
         first = missing[position]
         end = position
-        while end < len(missing) and (missing[end].recording, missing[end].phase) == (first.recording, first.phase):
+        while end < len(missing) and (missing[end].recording, missing[end].phase) == (
+            first.recording,
+            first.phase,
+        ):
             end += 1
         group = missing[position:end]
         actions = first.recording.actions(spec, first.phase)
-        stream = TickStream(first.recording, spec, first.phase, first.start_tick, group[-1].end_tick)
+        stream = TickStream(
+            first.recording, spec, first.phase, first.start_tick, group[-1].end_tick
+        )
         for planned in group:
             ticks = planned.end_tick - planned.start_tick
             frames = np.empty((ticks, spec.frame.height, spec.frame.width, 3), np.uint8)
@@ -170,10 +202,14 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
         position = end
 
 
-def true_clip(planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray) -> Clip:
+def true_clip(
+    planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray
+) -> Clip:
     """A clip whose probabilities are 0 and 1 and whose confidence is 1, or 0 where there is no label."""
     recording, start, end = planned.recording, planned.start_tick, planned.end_tick
-    buttons, camera, valid = (array[start:end] for array in (actions.buttons, actions.camera, actions.valid))
+    buttons, camera, valid = (
+        array[start:end] for array in (actions.buttons, actions.camera, actions.valid)
+    )
     bins = spec.quantise(camera)  # (T, A)
     camera_prob = np.arange(max(spec.num_bins, default=0)) == bins[..., None]  # (T, A, Q)
     source = recording.sha256
@@ -209,7 +245,10 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
         source = (recording.sha256, recording.labels_sha256, recording.group)
         entry = (*source, planned.phase, planned.start_tick, planned.end_tick)
         content.setdefault(planned.shard, [spec.sha256, config.chroma]).append(entry)
-    return {shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest() for shard, entries in content.items()}
+    return {
+        shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest()
+        for shard, entries in content.items()
+    }
 
 
 def _info(config: PackConfig, spec: ActionSpec, removed: Sequence[str]) -> DatasetInfo:

@@ -57,7 +57,10 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
         buttons.append(actions.buttons[actions.valid])
         camera.append(actions.camera[actions.valid])
         invalid += int((~actions.valid).sum())
-    all_buttons, all_camera = np.concatenate(buttons), np.concatenate(camera)  # (ticks, K), (ticks, A)
+    all_buttons, all_camera = (
+        np.concatenate(buttons),
+        np.concatenate(camera),
+    )  # (ticks, K), (ticks, A)
     joint_actions = JointActions(spec)
     joint, camera_class = joint_actions.encode(all_buttons, spec.quantise(all_camera))
     kept, _ = joint_actions.decode(joint, camera_class)
@@ -67,8 +70,12 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
         recordings=len(recordings),
         ticks=len(all_buttons),
         invalid_ticks=invalid,
-        axes={name: _axis_report(spec, a, all_camera[:, a]) for a, name in enumerate(spec.axis_names)},
-        conflicts={n: float(share) for n, share in zip(spec.button_names, lost, strict=True) if share},
+        axes={
+            name: _axis_report(spec, a, all_camera[:, a]) for a, name in enumerate(spec.axis_names)
+        },
+        conflicts={
+            n: float(share) for n, share in zip(spec.button_names, lost, strict=True) if share
+        },
         unmapped_inputs=dict(unmapped_inputs(recordings, spec).most_common()),
     )
 
@@ -76,7 +83,12 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
 def unmapped_inputs(recordings: Sequence[Recording], spec: ActionSpec) -> Counter[str]:
     """Frames in which an input was held that no button names, by input."""
     known = {name for button in spec.buttons for name in button.inputs}
-    return Counter(name for recording in recordings for state in recording.states for name in state.inputs() - known)
+    return Counter(
+        name
+        for recording in recordings
+        for state in recording.states
+        for name in state.inputs() - known
+    )
 
 
 def _axis_report(spec: ActionSpec, axis: int, degrees: np.ndarray) -> AxisReport:
@@ -117,7 +129,9 @@ def render(report: SpecReport) -> str:
         shares = ", ".join(f"{name} {share:.2%}" for name, share in report.conflicts.items())
         lines.append(f"  held but not kept by the joint actions (share of ticks): {shares}")
     if report.unmapped_inputs:
-        inputs = ", ".join(f"{name} ({frames:,} frames)" for name, frames in report.unmapped_inputs.items())
+        inputs = ", ".join(
+            f"{name} ({frames:,} frames)" for name, frames in report.unmapped_inputs.items()
+        )
         lines.append(f"  inputs that no button names: {inputs}")
     return "\n".join(lines)
 
@@ -126,5 +140,7 @@ def run(config: SpecCheckConfig) -> int:
     """The verb `spec check`: print the report."""
     recordings = find_recordings(config.recordings)
     report = check_spec(spec_of(recordings, config.spec), recordings)
-    print(json.dumps(asdict(report), indent=1, ensure_ascii=False) if config.json else render(report))
+    print(
+        json.dumps(asdict(report), indent=1, ensure_ascii=False) if config.json else render(report)
+    )
     return 0

@@ -48,7 +48,11 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
         raise DatasetError(
             f"{dataset_uri}: no dataset here: neither {PLAN_FILE} nor a commit record; is the path right?"
         )
-    tables = read_dataset_json(dataset_uri) if storage.exists(storage.join(dataset_uri, DATASET_JSON)) else None
+    tables = (
+        read_dataset_json(dataset_uri)
+        if storage.exists(storage.join(dataset_uri, DATASET_JSON))
+        else None
+    )
     listed = {shard["name"] for shard in tables["shards"]} if tables else set()
     tick_hz = _tick_hz(tables)
     return {
@@ -60,11 +64,15 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
         "compacted": tables is not None and listed == committed,
         "clips": sum(split["clips"] for split in splits.values()),
         "ticks": sum(split["ticks"] for split in splits.values()),
-        "hours": sum(split["ticks"] for split in splits.values()) / tick_hz / 3600 if tick_hz else None,
+        "hours": sum(split["ticks"] for split in splits.values()) / tick_hz / 3600
+        if tick_hz
+        else None,
         "size_bytes": size_bytes,
         "splits": {split: dict(counts) for split, counts in sorted(splits.items())},
         "dropped_ticks": dict(sorted(dropped.items())),
-        "dead_letters": dict(sorted((tables["dead_letter_reasons"] if tables else letters).items())),
+        "dead_letters": dict(
+            sorted((tables["dead_letter_reasons"] if tables else letters).items())
+        ),
         "duplicates": tables.get("duplicates", {}) if tables else {},
     }
 
@@ -72,7 +80,11 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
 def status_lines(status: dict[str, Any]) -> list[str]:
     """The status for people."""
     planned = status["planned_shards"]
-    of = "" if planned is None else f" of {planned:,} ({status['committed_shards'] / max(planned, 1):.0%})"
+    of = (
+        ""
+        if planned is None
+        else f" of {planned:,} ({status['committed_shards'] / max(planned, 1):.0%})"
+    )
     hours = "" if status["hours"] is None else f", {status['hours']:.2f} hours"
     size_mb = status["size_bytes"] / 1e6
     lines = [
@@ -84,19 +96,33 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         f"  split {split:<8} {counts['clips']:,} clips in {counts['shards']:,} shards"
         for split, counts in status["splits"].items()
     ]
-    lines += [f"  dropped        {ticks:,} ticks: {reason}" for reason, ticks in status["dropped_ticks"].items()]
-    lines += [f"  dead letters   {number:,}: {reason}" for reason, number in status["dead_letters"].items()]
-    lines += [f"  left out       {number:,}: {kind}" for kind, number in status["duplicates"].items()]
+    lines += [
+        f"  dropped        {ticks:,} ticks: {reason}"
+        for reason, ticks in status["dropped_ticks"].items()
+    ]
+    lines += [
+        f"  dead letters   {number:,}: {reason}"
+        for reason, number in status["dead_letters"].items()
+    ]
+    lines += [
+        f"  left out       {number:,}: {kind}" for kind, number in status["duplicates"].items()
+    ]
     if status["missing_shards"]:
-        shown = ", ".join(status["missing_shards"][:5]) + (" …" if len(status["missing_shards"]) > 5 else "")
+        shown = ", ".join(status["missing_shards"][:5]) + (
+            " …" if len(status["missing_shards"]) > 5 else ""
+        )
         lines.append(f"  to do          {len(status['missing_shards']):,} shards: {shown}")
     if status["lost_shards"]:
-        shown = ", ".join(status["lost_shards"][:5]) + (" …" if len(status["lost_shards"]) > 5 else "")
+        shown = ", ".join(status["lost_shards"][:5]) + (
+            " …" if len(status["lost_shards"]) > 5 else ""
+        )
         lines.append(
             f"  lost           {len(status['lost_shards']):,} shards whose tars are gone: {shown}; run the job again"
         )
     if not status["compacted"]:
-        lines.append("  tables         not up to date: the job has not ended; run it again to go on")
+        lines.append(
+            "  tables         not up to date: the job has not ended; run it again to go on"
+        )
     return lines
 
 

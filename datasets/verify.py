@@ -53,12 +53,18 @@ def run_verify(config: VerifyConfig) -> int:
     if report.damaged:
         tars = " ".join(shard_uri(config.dataset, shard) for shard in report.damaged[:3])
         more = " …" if len(report.damaged) > 3 else ""
-        print(f"To have damaged shards made again, delete their tars ({tars}{more}) and run the job that made them.")
+        print(
+            f"To have damaged shards made again, delete their tars ({tars}{more}) and run the job that made them."
+        )
     return 1 if report.problems else 0
 
 
 def verify(
-    dataset_uri: str, *, decode: bool = True, threads: int = 2, shards: Collection[str] | None = None
+    dataset_uri: str,
+    *,
+    decode: bool = True,
+    threads: int = 2,
+    shards: Collection[str] | None = None,
 ) -> VerifyReport:
     """Check a dataset.
 
@@ -82,12 +88,17 @@ def verify(
 
     def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
         record = read_commit(dataset_uri, name)
-        of_tar = list(shard_problems(dataset_uri, record, spec, decode=decode)) if record.tar else []
+        of_tar = (
+            list(shard_problems(dataset_uri, record, spec, decode=decode)) if record.tar else []
+        )
         return record, list(tables.problems(record)), of_tar
 
     counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
     total = sum(ticks_of.get(name, 0) for name in chosen)
-    with Progress("Verifying", total=total, unit="ticks") as progress, ThreadPoolExecutor(threads) as pool:
+    with (
+        Progress("Verifying", total=total, unit="ticks") as progress,
+        ThreadPoolExecutor(threads) as pool,
+    ):
         for record, of_tables, of_tar in pool.map(check, chosen):
             report.problems += of_tables + of_tar
             report.damaged += [record.shard] if of_tar else []
@@ -95,7 +106,9 @@ def verify(
             counts.update(shards=1 if record.tar else 0, clips=len(record.rows), frames=ticks)
             progress.advance(ticks, problems=len(report.problems))
     report.problems += tables.counts()
-    tars = storage.list_files(storage.join(dataset_uri, "shards"), ".tar")  # before the records, which come after
+    tars = storage.list_files(
+        storage.join(dataset_uri, "shards"), ".tar"
+    )  # before the records, which come after
     committed = set(committed_shards(dataset_uri))
     report.problems += tables.without_record(committed)
     report.problems += _unreadable_tables(dataset_uri)
@@ -136,10 +149,13 @@ class _Tables:
         self._letters = {DeadLetter(**row) for row in letters.select(LETTER_COLUMNS).to_pylist()}
         self._manifest = sort_rows(manifest, "shard")
         names = self._manifest["shard"].to_numpy(zero_copy_only=False)
-        borders = np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, np.int64)
+        borders = (
+            np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, np.int64)
+        )
         starts = [0, *borders.tolist()] if len(names) else []
         self._rows = {
-            names[a]: (a, b - a) for a, b in zip(starts, [*borders.tolist(), len(names)][: len(starts)], strict=True)
+            names[a]: (a, b - a)
+            for a, b in zip(starts, [*borders.tolist(), len(names)][: len(starts)], strict=True)
         }
 
     def problems(self, record: CommitRecord) -> Iterator[str]:
@@ -188,7 +204,9 @@ class _Tables:
 
     def owners(self, committed: Set[str]) -> set[str]:
         """The shards that have a tar, as far as is known: those that are not listed yet may have one."""
-        return {name for name, shard in self._listed.items() if shard["sha256"]} | set(committed - self._listed.keys())
+        return {name for name, shard in self._listed.items() if shard["sha256"]} | set(
+            committed - self._listed.keys()
+        )
 
     def without_record(self, committed: Collection[str]) -> Iterator[str]:
         """Shards that the tables list, but that do not exist."""
@@ -198,7 +216,9 @@ class _Tables:
             yield f"{name}: the manifest lists {self._rows[name][1]} clips of it, but it has no commit record"
 
 
-def _row_differences(shard: str, expected: Mapping[str, Any], got: Mapping[str, Any]) -> Iterator[str]:
+def _row_differences(
+    shard: str, expected: Mapping[str, Any], got: Mapping[str, Any]
+) -> Iterator[str]:
     for name, a in expected.items():
         b = got.get(name)
         same = abs(a - b) <= 1e-5 if isinstance(a, float) and isinstance(b, float) else a == b

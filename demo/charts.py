@@ -39,7 +39,9 @@ class Scale:
     ticks: tuple[float, ...] = ()
 
     @staticmethod
-    def over(values: Sequence[float], *, least: Number = None, most: Number = None, count: int = 4) -> Scale:
+    def over(
+        values: Sequence[float], *, least: Number = None, most: Number = None, count: int = 4
+    ) -> Scale:
         """An axis that holds all finite `values`, its ends at round numbers unless given."""
         finite = [v for v in values if v is not None and math.isfinite(v)] or [0.0, 1.0]
         low = min(finite) if least is None else least
@@ -96,7 +98,9 @@ def dot_plot(rows: Sequence[DotRow], scale: Scale, *, digits: int = 2, unit: str
     parts = ['<div class="dots" role="list">']
     for row in rows:
         axis = row.scale or scale
-        marks = "".join(f'<i class="tick" style="left:{axis.share(t):.2%}"></i>' for t in axis.ticks)
+        marks = "".join(
+            f'<i class="tick" style="left:{axis.share(t):.2%}"></i>' for t in axis.ticks
+        )
         for dot in row.dots:
             if dot.value is None or not math.isfinite(dot.value):
                 continue
@@ -118,7 +122,8 @@ def dot_plot(rows: Sequence[DotRow], scale: Scale, *, digits: int = 2, unit: str
         )
     if any(row.scale is None for row in rows):
         labels = "".join(
-            f'<i style="left:{scale.share(t):.2%}">{number(t, _digits(scale.ticks))}</i>' for t in scale.ticks
+            f'<i style="left:{scale.share(t):.2%}">{number(t, _digits(scale.ticks))}</i>'
+            for t in scale.ticks
         )
         parts.append(
             f'<div class="dot-row axis" aria-hidden="true"><span class="name"></span>'
@@ -130,7 +135,9 @@ def dot_plot(rows: Sequence[DotRow], scale: Scale, *, digits: int = 2, unit: str
 
 def legend(entries: Sequence[tuple[str, str]]) -> str:
     """A key to marks: (CSS class, meaning)."""
-    items = "".join(f'<li><i class="key {kind}"></i>{text(meaning)}</li>' for kind, meaning in entries)
+    items = "".join(
+        f'<li><i class="key {kind}"></i>{text(meaning)}</li>' for kind, meaning in entries
+    )
     return f'<ul class="legend">{items}</ul>'
 
 
@@ -151,7 +158,9 @@ def bars(rows: Sequence[Bar]) -> str:
     most = max([row.value for row in rows] + [row.mark or 0.0 for row in rows] + [1e-9])
     parts = ['<div class="bars" role="list">']
     for row in rows:
-        mark = "" if row.mark is None else f'<i class="mark" style="left:{row.mark / most:.2%}"></i>'
+        mark = (
+            "" if row.mark is None else f'<i class="mark" style="left:{row.mark / most:.2%}"></i>'
+        )
         length = max(row.value, 0) / most
         parts.append(
             f'<div class="bar-row" role="listitem"><span class="name">{row.label}</span>'
@@ -195,29 +204,39 @@ def line_plot(
     def place(x: float, y: float) -> str:
         return f"{x_axis.share(x) * 1000:.1f} {(1 - y_axis.share(y)) * 1000:.1f}"
 
-    shapes = "".join(f'<path class="grid" d="M0 {(1 - y_axis.share(t)) * 1000:.1f}H1000"/>' for t in y_axis.ticks)
+    shapes = "".join(
+        f'<path class="grid" d="M0 {(1 - y_axis.share(t)) * 1000:.1f}H1000"/>' for t in y_axis.ticks
+    )
     if diagonal:
         shapes += f'<path class="line dashed" d="M{place(x_axis.low, x_axis.low)}L{place(x_axis.high, x_axis.high)}"/>'
     dots = ""
     for line in series:
-        pairs = [(x, y) for x, y in zip(line.x, line.y, strict=True) if y is not None and math.isfinite(y)]
+        pairs = [
+            (x, y)
+            for x, y in zip(line.x, line.y, strict=True)
+            if y is not None and math.isfinite(y)
+        ]
         if line.shade is not None:
             low, high = line.shade
             edge = [place(x, y) for x, y in zip(line.x, high, strict=True)]
             edge += [place(x, y) for x, y in reversed(list(zip(line.x, low, strict=True)))]
             shapes += f'<path class="area {line.kind}" d="M{"L".join(edge)}Z"/>'
         if pairs:
-            shapes += f'<path class="line {line.kind}" d="M{"L".join(place(x, y) for x, y in pairs)}"/>'
+            shapes += (
+                f'<path class="line {line.kind}" d="M{"L".join(place(x, y) for x, y in pairs)}"/>'
+            )
         if line.points:
             dots += "".join(
                 f'<i class="dot {line.kind}" style="left:{x_axis.share(x):.2%};top:{1 - y_axis.share(y):.2%}"></i>'
                 for x, y in pairs
             )
     y_ticks = "".join(
-        f'<i style="top:{1 - y_axis.share(t):.2%}">{number(t, _digits(y_axis.ticks))}</i>' for t in y_axis.ticks
+        f'<i style="top:{1 - y_axis.share(t):.2%}">{number(t, _digits(y_axis.ticks))}</i>'
+        for t in y_axis.ticks
     )
     x_ticks = "".join(
-        f'<i style="left:{x_axis.share(t):.2%}">{number(t, _digits(x_axis.ticks))}</i>' for t in x_axis.ticks
+        f'<i style="left:{x_axis.share(t):.2%}">{number(t, _digits(x_axis.ticks))}</i>'
+        for t in x_axis.ticks
     )
     key = legend([(line.kind, line.name) for line in series]) if len(series) > 1 else ""
     head = f"<h4>{text(title)}</h4>" if title else ""

@@ -8,7 +8,9 @@ from ..errors import ConfigError
 
 DEFAULT_HOURS = 0.9
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
-LEAST_MINUTES = 0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
+MIN_MINUTES = (
+    0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,8 +57,10 @@ class Amounts:
         Training grows a little slower than play: 20 minutes of play were learnt in 6, 80 in 20 (on two CPU cores).
         """
         scale = hours / DEFAULT_HOURS
-        heldout, validation = max(4.0 * scale, 4 * LEAST_MINUTES), max(2.0 * scale, 2 * LEAST_MINUTES)
-        labelled = max(hours * 60 - heldout - validation, 4 * LEAST_MINUTES) / (1 + UNLABELLED_PER_LABELLED)
+        heldout, validation = max(4.0 * scale, 4 * MIN_MINUTES), max(2.0 * scale, 2 * MIN_MINUTES)
+        labelled = max(hours * 60 - heldout - validation, 4 * MIN_MINUTES) / (
+            1 + UNLABELLED_PER_LABELLED
+        )
         growth = scale**0.85
         return Amounts(
             labelled=round(labelled, 3),

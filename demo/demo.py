@@ -19,7 +19,7 @@ from ..games.doom.maps import TRAIN_MAPS
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
 from ..pipeline.config import LabelConfig, LayoutConfig
 from ..progress import duration, log
-from .config import LEAST_MINUTES, Amounts, DemoConfig
+from .config import MIN_MINUTES, Amounts, DemoConfig
 from .stages import Chain, Outcome, Stage
 
 SPEC = "doom"
@@ -108,7 +108,7 @@ def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
                 maps=maps,
                 strays_per_minute=MAZE_STRAYS if maps == MAZE else 0.0,
                 # Intervals are drawn over recordings: many short ones tell more than a few long ones.
-                chunk_minutes=round(min(1.0, max(LEAST_MINUTES, minutes / 12)), 3),
+                chunk_minutes=round(min(1.0, max(MIN_MINUTES, minutes / 12)), 3),
             ),
             outputs=(out / name,),
             budget_s=_seconds(RECORD_MAZE_S if maps == MAZE else RECORD_S, minutes),
@@ -137,7 +137,10 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         seed=seed,
     )
     evaluate = EvalIDMConfig(
-        checkpoint=str(out / "idm"), recordings=(str(out / "heldout"),), out=str(out / "idm_heldout"), seed=seed
+        checkpoint=str(out / "idm"),
+        recordings=(str(out / "heldout"),),
+        out=str(out / "idm_heldout"),
+        seed=seed,
     )
     return [
         Stage(
@@ -187,7 +190,10 @@ def _people(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             "people?",
             verb="eval-idm",
             settings=EvalIDMConfig(
-                checkpoint=str(out / "idm"), recordings=(str(out / "people"),), out=str(out / "idm_people"), seed=seed
+                checkpoint=str(out / "idm"),
+                recordings=(str(out / "people"),),
+                out=str(out / "idm_people"),
+                seed=seed,
             ),
             after=("train-idm", "record-people"),
             outputs=(out / "idm_people",),
@@ -203,11 +209,17 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         sources=(str(out / "unlabelled"),),
         idm=str(out / "idm"),
         out=str(out / "dataset"),
-        layout=LayoutConfig(segment_ticks=2048, min_shards=8),  # a video whole, and 4 shards for each of two workers
+        layout=LayoutConfig(
+            segment_ticks=2048, min_shards=8
+        ),  # a video whole, and 4 shards for each of two workers
         verify=False,
     )
     pack = PackConfig(
-        recordings=(str(out / "truth"),), out=str(out / "dataset_true"), spec=SPEC, test_fraction=0.0, shard_clips=64
+        recordings=(str(out / "truth"),),
+        out=str(out / "dataset_true"),
+        spec=SPEC,
+        test_fraction=0.0,
+        shard_clips=64,
     )
     quality = out / "label_quality.json"
     return [
@@ -368,5 +380,7 @@ def time_table(steps: list[Stage], outcomes: dict[str, Outcome]) -> str:
     total = sum(outcome.seconds for outcome in outcomes.values())
     most = max(outcome.peak_memory_bytes for outcome in outcomes.values())
     expected = sum(step.budget_s for step in steps)
-    rows.append(f"| **all** | **{duration(expected)}** | **{duration(total)}** | **{most / 2**30:.1f} GiB** |")
+    rows.append(
+        f"| **all** | **{duration(expected)}** | **{duration(total)}** | **{most / 2**30:.1f} GiB** |"
+    )
     return "\n".join(rows)

@@ -74,16 +74,28 @@ def strip_html(strip: Strip) -> str:
     """The strip with a lane a button, a lane an axis, and a lane of confidence."""
     ticks = len(strip.frames)
     uri = data_uri(strip_image(strip.frames), "image/jpeg")
-    lanes = [_lane(name, _button_lane(strip, k), ticks, "button") for k, name in enumerate(strip.button_names)]
+    lanes = [
+        _lane(name, _button_lane(strip, k), ticks, "button")
+        for k, name in enumerate(strip.button_names)
+    ]
     for a, name in enumerate(strip.axis_names):
-        lines = [strip.camera[:, a]] + ([] if strip.true_camera is None else [strip.true_camera[:, a]])
+        lines = [strip.camera[:, a]] + (
+            [] if strip.true_camera is None else [strip.true_camera[:, a]]
+        )
         reach = max(1.0, *(float(np.abs(line).max()) for line in lines))
-        lanes.append(_lane(name, _axis_lane(strip, a, reach), ticks, "axis", f"±{number(reach, 0)}°"))
+        lanes.append(
+            _lane(name, _axis_lane(strip, a, reach), ticks, "axis", f"±{number(reach, 0)}°")
+        )
     area = _area(strip.confidence.astype(float))
-    lanes.append(_lane("confidence", f'<path class="area confidence" d="{area}"/>', ticks, "confidence", "0–1"))
+    lanes.append(
+        _lane(
+            "confidence", f'<path class="area confidence" d="{area}"/>', ticks, "confidence", "0–1"
+        )
+    )
     seconds = ticks / strip.tick_hz
     marks = "".join(
-        f'<i style="left:{s / seconds:.2%}">{s} s</i>' for s in range(0, int(seconds) + 1, 1 if seconds < 10 else 5)
+        f'<i style="left:{s / seconds:.2%}">{s} s</i>'
+        for s in range(0, int(seconds) + 1, 1 if seconds < 10 else 5)
     )
     return (
         f'<figure class="strip"><div class="scroll" tabindex="0"><div class="strip-body">'
@@ -108,7 +120,9 @@ def _button_lane(strip: Strip, k: int) -> str:
     shapes = f'<path class="area prob" d="{_area(strip.prob[:, k].astype(float))}"/>'
     shapes += "".join(_bar(a, b, 12, 34, "label") for a, b in runs(strip.buttons[:, k] > 0))
     if strip.true_buttons is not None:
-        shapes += "".join(_bar(a, b, 58, 30, "truth") for a, b in runs(strip.true_buttons[:, k] > 0))
+        shapes += "".join(
+            _bar(a, b, 58, 30, "truth") for a, b in runs(strip.true_buttons[:, k] > 0)
+        )
     return shapes
 
 
@@ -125,7 +139,9 @@ def _bar(start: int, end: int, top: float, height: float, kind: str) -> str:
 
 
 def _polyline(degrees: np.ndarray, reach: float) -> str:
-    points: Sequence[str] = [f"{t + 0.5:g} {50 - 46 * float(v) / reach:.1f}" for t, v in enumerate(degrees)]
+    points: Sequence[str] = [
+        f"{t + 0.5:g} {50 - 46 * float(v) / reach:.1f}" for t, v in enumerate(degrees)
+    ]
     return "M" + "L".join(points)
 
 

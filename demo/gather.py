@@ -32,7 +32,9 @@ CURVE_POINTS = 120  # of a learning curve: more cannot be told apart on the page
 def write_report(config: DemoConfig, out: Path) -> None:
     """Write `report.json` and `report.html` into the demo's folder `out`."""
     figures = gather(config, out)
-    (out / "report.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (out / "report.json").write_text(
+        json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     page = render(figures, pictures(out))
     temporary = out / "report.html.tmp"
     temporary.write_text(page, encoding="utf-8")
@@ -64,10 +66,13 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
         },
         "idm": _read(out / "idm_heldout" / "metrics.json"),
         # Without a C compiler there is no engine that replays people's demos, and no such figures.
-        "idm_people": _read(people) if (people := out / "idm_people" / "metrics.json").exists() else None,
+        "idm_people": _read(people)
+        if (people := out / "idm_people" / "metrics.json").exists()
+        else None,
         "label_quality": _read(out / "label_quality.json"),
         # `vidact verify` ends the demo where it finds a problem, so a finished step means that there is none.
-        "dataset": _dataset(dataset) | {"verified": any(outcome.name == "verify" for outcome in outcomes)},
+        "dataset": _dataset(dataset)
+        | {"verified": any(outcome.name == "verify" for outcome in outcomes)},
         **agents,
         "curves": _curves(out),
         "titles": {outcome.name: outcome.title for outcome in outcomes},
@@ -104,7 +109,9 @@ def film_of(path: Path) -> Film:
         made.pix_fmt = "yuv420p"
         for number, frame in enumerate(source.decode(shown)):
             small = frame.reformat(width=made.width, height=made.height, threads=1)
-            small.pict_type = av.video.frame.PictureType.NONE  # else every frame keeps the type that it had
+            small.pict_type = (
+                av.video.frame.PictureType.NONE
+            )  # else every frame keeps the type that it had
             sink.mux(made.encode(small))
             if number == shown.frames // 2:
                 poster = strip_image(small.to_ndarray(format="rgb24", threads=1)[None], 1)
@@ -115,14 +122,22 @@ def film_of(path: Path) -> Film:
 def _outcomes(out: Path) -> list[Outcome]:
     """How the steps went, in the order in which they are done."""
     markers = sorted((out / "stages").glob("*.json"), key=lambda path: path.stat().st_mtime)
-    return [outcome for outcome in (Outcome(**_read(path)) for path in markers) if outcome.state == "done"]
+    return [
+        outcome
+        for outcome in (Outcome(**_read(path)) for path in markers)
+        if outcome.state == "done"
+    ]
 
 
 def _pile(folder: Path) -> dict[str, Any]:
     """Minutes, maps and number of the recordings in a folder."""
     metas = [_read(path) for path in sorted(folder.rglob("*.meta.json"))]
     minutes = sum(meta["frames"] / float(meta["fps"]) for meta in metas) / 60
-    return {"minutes": minutes, "recordings": len(metas), "maps": sorted({meta["map"] for meta in metas})}
+    return {
+        "minutes": minutes,
+        "recordings": len(metas),
+        "maps": sorted({meta["map"] for meta in metas}),
+    }
 
 
 def _score(path: Path) -> dict[str, Any]:
@@ -156,13 +171,31 @@ def _curves(out: Path) -> list[dict[str, Any]]:
         ("idm", "Inverse dynamics model", "training loss", losses),
         ("clone", "Cloning the labels", "training loss", losses),
         ("clone_true_labels", "Cloning the true labels", "training loss", losses),
-        ("finetune", "Fine-tuning", "mean reward a tick", (("reward_per_tick", "tuned", "reward"),)),
+        (
+            "finetune",
+            "Fine-tuning",
+            "mean reward a tick",
+            (("reward_per_tick", "tuned", "reward"),),
+        ),
     ):
-        rows = read_metrics(out / folder / METRICS_FILE) if (out / folder / METRICS_FILE).exists() else []
+        rows = (
+            read_metrics(out / folder / METRICS_FILE)
+            if (out / folder / METRICS_FILE).exists()
+            else []
+        )
         lines = []
         for key, kind, name in wanted:
-            points = _thinned([(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)])
-            lines.append({"name": name, "kind": kind, "x": [x for x, _ in points], "y": [y for _, y in points]})
+            points = _thinned(
+                [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
+            )
+            lines.append(
+                {
+                    "name": name,
+                    "kind": kind,
+                    "x": [x for x, _ in points],
+                    "y": [y for _, y in points],
+                }
+            )
         x_label = "iterations of play and learning" if folder == "finetune" else "steps"
         curves.append({"title": title, "x_label": x_label, "y_label": y_label, "lines": lines})
     return curves
@@ -172,7 +205,10 @@ def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """At most CURVE_POINTS points, each the mean of its neighbours."""
     size = -(-len(points) // CURVE_POINTS) or 1
     groups = [points[i : i + size] for i in range(0, len(points), size)]
-    return [(sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group)) for group in groups]
+    return [
+        (sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group))
+        for group in groups
+    ]
 
 
 def _environment() -> dict[str, str]:

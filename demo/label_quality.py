@@ -15,12 +15,21 @@ from ..datasets.shards.clip import Clip, decode_clip
 from ..datasets.shards.manifest import read_dataset_json, read_manifest
 from ..datasets.shards.samples import read_sample
 from ..errors import DatasetError
-from ..idm.scores.metrics import Figures, Labelling, Sums, Truth, bootstrap_weights, confidence_curves, interval, plain
+from ..idm.scores.metrics import (
+    Figures,
+    Labelling,
+    Sums,
+    Truth,
+    bootstrap_weights,
+    confidence_curves,
+    interval,
+    plain,
+)
 from ..progress import Progress
 from .filmstrip import Strip
 
 RESAMPLINGS = 1000
-LEAST_BUTTONS = 4  # pressed in a clip that is shown
+MIN_BUTTONS = 4  # pressed in a clip that is shown
 SHOWN_BUTTONS = 7  # lanes on the page: more make it hard to read
 NAMES = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1")
 
@@ -52,7 +61,9 @@ def label_quality(dataset: Path, truth: Path) -> dict[str, Any]:
     return _figures(Sums.stack(sums), spec)
 
 
-def clips_by_recording(dataset: Path, recordings: list[Recording]) -> Iterator[tuple[Recording, list[Clip]]]:
+def clips_by_recording(
+    dataset: Path, recordings: list[Recording]
+) -> Iterator[tuple[Recording, list[Clip]]]:
     """The clips of each recording, without their frames, in the order of time."""
     rows = read_manifest(str(dataset)).to_pylist()
     by_source: dict[str, list[dict[str, Any]]] = {}
@@ -60,11 +71,19 @@ def clips_by_recording(dataset: Path, recordings: list[Recording]) -> Iterator[t
         by_source.setdefault(row["source_sha256"], []).append(row)
     if strange := by_source.keys() - {recording.sha256 for recording in recordings}:
         uri = by_source[min(strange)][0]["source_uri"]
-        raise DatasetError(f"{dataset}: there is no true recording of {uri}, so its labels cannot be measured")
+        raise DatasetError(
+            f"{dataset}: there is no true recording of {uri}, so its labels cannot be measured"
+        )
     for recording in recordings:
         own = sorted(by_source.get(recording.sha256, []), key=lambda row: row["start_tick"])
         if own:
-            yield recording, [decode_clip(row["key"], read_sample(str(dataset), row), frames=False) for row in own]
+            yield (
+                recording,
+                [
+                    decode_clip(row["key"], read_sample(str(dataset), row), frames=False)
+                    for row in own
+                ],
+            )
 
 
 def labels_of(clips: list[Clip], recording: Recording, spec: ActionSpec) -> tuple[Labelling, Truth]:
@@ -94,8 +113,12 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
         "ticks": int(total.ticks[0]),
         "recordings": len(sums.ticks),
         **{name: plain(figures.headline[name][0]) for name in NAMES},
-        "mouse_r2": {axis: plain(figures.motion_r2[0, a]) for a, axis in enumerate(spec.axis_names)},
-        "mouse_error_deg": {axis: plain(figures.motion_error_deg[0, a]) for a, axis in enumerate(spec.axis_names)},
+        "mouse_r2": {
+            axis: plain(figures.motion_r2[0, a]) for a, axis in enumerate(spec.axis_names)
+        },
+        "mouse_error_deg": {
+            axis: plain(figures.motion_error_deg[0, a]) for a, axis in enumerate(spec.axis_names)
+        },
         "ci95": {name: interval(figures.headline[name]) for name in names},
         "tick_error": plain(figures.confidence["error"][0]),
         "mean_confidence": plain(figures.confidence["mean_confidence"][0]),
@@ -103,7 +126,9 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
         "confidence_auroc": plain(figures.confidence["auroc"][0]),
         "error_at_80": plain(figures.confidence["error_at_80"][0]),
         **confidence_curves(total),
-        "true_press_share": dict(zip(spec.button_names, np.nan_to_num(total.press_rates()[0]).tolist(), strict=True)),
+        "true_press_share": dict(
+            zip(spec.button_names, np.nan_to_num(total.press_rates()[0]).tolist(), strict=True)
+        ),
     }
 
 
@@ -119,7 +144,9 @@ def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
     longest = max(row["valid_frames"] for row in rows)
     whole = [row for row in rows if row["valid_frames"] == longest]
     median = float(np.median([row["mean_confidence"] for row in rows]))
-    busy = [row for row in whole if sum(n > 0 for n in row["presses"].values()) >= LEAST_BUTTONS] or whole
+    busy = [
+        row for row in whole if sum(n > 0 for n in row["presses"].values()) >= MIN_BUTTONS
+    ] or whole
     chosen: dict[str, dict[str, Any]] = {}
     for row in sorted(busy, key=lambda row: (abs(row["mean_confidence"] - median), row["key"])):
         recording = recordings[row["source_sha256"]]
@@ -139,7 +166,9 @@ def _strip(clip: Clip, recording: Recording, spec: ActionSpec) -> Strip:
     start = clip.meta["start_tick"]
     true = recording.actions(spec)
     true_buttons = true.buttons[start : start + clip.ticks]
-    used = np.argsort(-(clip.buttons.sum(0).astype(int) + true_buttons.sum(0)), kind="stable")[:SHOWN_BUTTONS]
+    used = np.argsort(-(clip.buttons.sum(0).astype(int) + true_buttons.sum(0)), kind="stable")[
+        :SHOWN_BUTTONS
+    ]
     shown = sorted(used.tolist())
     seconds = start / float(spec.tick_hz)
     return Strip(

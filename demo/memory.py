@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 INTERVAL_S = 1.0
-LEAST_PAUSES = 100  # a sample's own time is at most one part in so many: counting shared pages takes 10 ms a gigabyte
+MIN_PAUSES = 100  # a sample's own time is at most one part in so many: counting shared pages takes 10 ms a gigabyte
 
 
 class MemoryWatch:
@@ -29,7 +29,10 @@ class MemoryWatch:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.stop()
 
@@ -44,7 +47,7 @@ class MemoryWatch:
         while True:
             begun = time.thread_time()
             self.peak_bytes = max(self.peak_bytes, sum(map(memory_bytes, family(os.getpid()))))
-            if self._stopped.wait(max(INTERVAL_S, LEAST_PAUSES * (time.thread_time() - begun))):
+            if self._stopped.wait(max(INTERVAL_S, MIN_PAUSES * (time.thread_time() - begun))):
                 return
 
 
@@ -56,7 +59,9 @@ def family(root: int) -> list[int]:
             text = entry.read_text()
         except OSError:  # it ended meanwhile
             continue
-        parent = int(text.rpartition(")")[2].split()[1])  # the name before it may hold spaces and brackets
+        parent = int(
+            text.rpartition(")")[2].split()[1]
+        )  # the name before it may hold spaces and brackets
         children.setdefault(parent, []).append(int(entry.parent.name))
     found, todo = [], [root]
     while todo:

@@ -20,7 +20,9 @@ def interval(figures: Figures, name: str) -> tuple[float | None, float | None]:
     return low, high
 
 
-def interval_words(ends: tuple[float | None, float | None], digits: int, *, share: bool = False) -> str:
+def interval_words(
+    ends: tuple[float | None, float | None], digits: int, *, share: bool = False
+) -> str:
     """An interval in words: `95 % interval 94.1 to 95.8`."""
     low, high = ends
     if low is None or high is None:
@@ -102,17 +104,42 @@ def loop(report: Figures) -> str:
 
     play, data, idm = report["play"], report["dataset"], report["idm"]
     steps = [
-        ("source", "Labelled play", minutes(play["labelled"]), "video with the keys and mouse that made it"),
-        ("made", "Inverse dynamics model", percent(idm["keypress_accuracy"]), "says which action lies between frames"),
-        ("source", "Unlabelled video", minutes(play["unlabelled"]), "mp4 files and nothing else, other maps"),
+        (
+            "source",
+            "Labelled play",
+            minutes(play["labelled"]),
+            "video with the keys and mouse that made it",
+        ),
+        (
+            "made",
+            "Inverse dynamics model",
+            percent(idm["keypress_accuracy"]),
+            "says which action lies between frames",
+        ),
+        (
+            "source",
+            "Unlabelled video",
+            minutes(play["unlabelled"]),
+            "mp4 files and nothing else, other maps",
+        ),
         (
             "made",
             "Action-labelled shards",
             f"{number(data['clips'], 0)} clips",
             "by one Beam job: decode, label, commit",
         ),
-        ("made", "Cloned agent", number(report["clone"]["score"], 1), "learns to act from past frames alone"),
-        ("made", "Fine-tuned agent", number(report["finetune"]["score"], 1), "goes on learning by playing"),
+        (
+            "made",
+            "Cloned agent",
+            number(report["clone"]["score"], 1),
+            "learns to act from past frames alone",
+        ),
+        (
+            "made",
+            "Fine-tuned agent",
+            number(report["finetune"]["score"], 1),
+            "goes on learning by playing",
+        ),
     ]
     return (
         '<ol class="loop">'
@@ -150,7 +177,9 @@ def time(report: Figures) -> str:
 
 def environment(report: Figures) -> str:
     """What it ran on."""
-    items = "".join(f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in report["environment"].items())
+    items = "".join(
+        f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in report["environment"].items()
+    )
     return section(
         "environment",
         "Made with",

@@ -9,8 +9,18 @@ from .sections import Figures, compare, score_interval, section
 AGENTS = (
     ("random", "Random play", "base", "presses keys at random"),
     ("clone", "Clone", "model", "imitates the IDM's labels"),
-    ("clone_true_labels", "Clone of true labels", "truth", "the same network and clips with the hidden true actions"),
-    ("finetune", "Fine-tuned clone", "tuned", "the clone after playing itself: PPO with a KL to the clone"),
+    (
+        "clone_true_labels",
+        "Clone of true labels",
+        "truth",
+        "the same network and clips with the hidden true actions",
+    ),
+    (
+        "finetune",
+        "Fine-tuned clone",
+        "tuned",
+        "the clone after playing itself: PPO with a KL to the clone",
+    ),
 )
 
 LABELS = {name: label for name, label, _, _ in AGENTS}
@@ -19,7 +29,9 @@ LABELS = {name: label for name, label, _, _ in AGENTS}
 def agent(report: Figures, films: dict[str, Film]) -> str:
     """Scores of all agents on the same seeds, and films of some of them by name."""
     shown = [(report[name], label, kind, note) for name, label, kind, note in AGENTS]
-    scale = Scale.over([0.0, *(end for figures, *_ in shown for end in figures["ci95"] or [figures["score"]])])
+    scale = Scale.over(
+        [0.0, *(end for figures, *_ in shown for end in figures["ci95"] or [figures["score"]])]
+    )
     rows = []
     for figures, label, kind, note in shown:
         low, high = score_interval(figures)
@@ -53,10 +65,18 @@ def curves(report: Figures) -> str:
     """How training went, for each model."""
     plots = []
     for figures in report["curves"]:
-        lines = [Series(line["name"], line["x"], line["y"], kind=line["kind"]) for line in figures["lines"]]
+        lines = [
+            Series(line["name"], line["x"], line["y"], kind=line["kind"])
+            for line in figures["lines"]
+        ]
         if any(line.x for line in lines):
             plots.append(
-                line_plot(lines, title=figures["title"], x_label=figures["x_label"], y_label=figures["y_label"])
+                line_plot(
+                    lines,
+                    title=figures["title"],
+                    x_label=figures["x_label"],
+                    y_label=figures["y_label"],
+                )
             )
     return section(
         "training",

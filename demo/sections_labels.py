@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from .charts import Bar, Dot, DotRow, Scale, Series, bars, dot_plot, legend, line_plot, number, percent, text
+from .charts import (
+    Bar,
+    Dot,
+    DotRow,
+    Scale,
+    Series,
+    bars,
+    dot_plot,
+    legend,
+    line_plot,
+    number,
+    percent,
+    text,
+)
 from .filmstrip import Strip, strip_html
 from .sections import Figures, interval, interval_words, section
 
 METRICS = (
     ("keypress_accuracy", "Keypress accuracy", "share of all key states that are right"),
-    ("macro_f1", "Macro F1", "mean over the keys of F1, so that rare keys count as much as common ones"),
-    ("macro_ap", "Macro AP", "mean over the keys of average precision: does probability rank presses above the rest?"),
+    (
+        "macro_f1",
+        "Macro F1",
+        "mean over the keys of F1, so that rare keys count as much as common ones",
+    ),
+    (
+        "macro_ap",
+        "Macro AP",
+        "mean over the keys of average precision: does probability rank presses above the rest?",
+    ),
     ("transition_f1", "Transition F1", "presses and releases found within ±2 ticks"),
 )
 BASELINES = (
@@ -19,14 +40,18 @@ BASELINES = (
 )
 
 
-LEAST_SHARE = 0.0005  # of ticks in which a key is down, to be shown: less would print as 0.0 %
-LEAST_TICKS = 50  # behind a point of the reliability plot: fewer say nothing
+MIN_SHARE = 0.0005  # of ticks in which a key is down, to be shown: less would print as 0.0 %
+MIN_TICKS = 50  # behind a point of the reliability plot: fewer say nothing
 
 
 def labels(report: Figures, strips: list[Strip]) -> str:
     """Stretches of the labelled dataset: lanes under frames."""
     key = legend(
-        [("label", "label of the IDM"), ("prob", "its probability"), ("truth", "hidden truth, never shown to it")]
+        [
+            ("label", "label of the IDM"),
+            ("prob", "its probability"),
+            ("truth", "hidden truth, never shown to it"),
+        ]
     )
     return section(
         "labels",
@@ -45,11 +70,14 @@ def accuracy(report: Figures) -> str:
     rows = []
     for name, label, note in METRICS:
         low, high = interval(idm, name)
-        shares = [figures[name] for figures in idm["baselines"].values() if figures.get(name) is not None]
+        shares = [
+            figures[name] for figures in idm["baselines"].values() if figures.get(name) is not None
+        ]
         # Keys are released most of the time, so that all accuracies lie near 1: on an axis from 0 they look alike.
         close = Scale.over(shares, most=1.0) if name == "keypress_accuracy" and shares else None
         dots = [
-            Dot(value=idm["baselines"][base].get(name), kind=kind, title=meaning) for base, meaning, kind in BASELINES
+            Dot(value=idm["baselines"][base].get(name), kind=kind, title=meaning)
+            for base, meaning, kind in BASELINES
         ]
         rows.append(
             DotRow(
@@ -63,7 +91,11 @@ def accuracy(report: Figures) -> str:
     for axis, value in idm["mouse_r2"].items():
         low, high = interval(idm, f"mouse_r2.{axis}")
         dots = [
-            Dot(value=(idm["baselines"][base].get("mouse_r2") or {}).get(axis), kind=kind, title=meaning)
+            Dot(
+                value=(idm["baselines"][base].get("mouse_r2") or {}).get(axis),
+                kind=kind,
+                title=meaning,
+            )
             for base, meaning, kind in BASELINES
         ]
         error = idm["mouse_error_deg"].get(axis)
@@ -75,7 +107,12 @@ def accuracy(report: Figures) -> str:
                 figure=number(value),
             )
         )
-    key = legend([("model", "this run’s IDM, with its 95 % interval"), *((kind, name) for _, name, kind in BASELINES)])
+    key = legend(
+        [
+            ("model", "this run’s IDM, with its 95 % interval"),
+            *((kind, name) for _, name, kind in BASELINES),
+        ]
+    )
     minutes, maps = report["play"]["heldout"]["minutes"], report["play"]["heldout"]["maps"]
     return section(
         "accuracy",
@@ -97,9 +134,7 @@ def _gains(idm: Figures) -> str:
             if not (gain.get("ci95") and gain["ci95"][0] > 0):
                 unsure.append(f"{label} ({meaning})")
     if not unsure:
-        return (
-            "On these four the model is above every baseline: the 95&nbsp;% interval of each difference lies above 0."
-        )
+        return "On these four the model is above every baseline: the 95&nbsp;% interval of each difference lies above 0."
     return f"Not above for sure, since the 95&nbsp;% interval of the difference reaches 0: {', '.join(unsure)}."
 
 
@@ -134,16 +169,26 @@ def people(report: Figures) -> str:
     if not idm:
         return ""
     metrics = [(name, name, label) for name, label, _ in METRICS]
-    axes = [axis for axis, r2 in idm["mouse_r2"].items() if r2 is not None]  # nobody looked up: no R² of pitch
+    axes = [
+        axis for axis, r2 in idm["mouse_r2"].items() if r2 is not None
+    ]  # nobody looked up: no R² of pitch
     metrics += [(f"mouse_r2.{axis}", axis, f"Mouse R², {text(axis)}") for axis in axes]
     rows = []
     for path, name, label in metrics:
         share = path == "keypress_accuracy"
         shown = [
-            (percent if share else number)(figures["mouse_r2"].get(name) if name in axes else figures.get(name))
-            for figures in (report["idm"], idm, *(idm["baselines"][base] for base, _, _ in BASELINES))
+            (percent if share else number)(
+                figures["mouse_r2"].get(name) if name in axes else figures.get(name)
+            )
+            for figures in (
+                report["idm"],
+                idm,
+                *(idm["baselines"][base] for base, _, _ in BASELINES),
+            )
         ]
-        within = interval_words(interval(idm, path), 1 if share else 2, share=share).removeprefix("95&nbsp;% interval ")
+        within = interval_words(interval(idm, path), 1 if share else 2, share=share).removeprefix(
+            "95&nbsp;% interval "
+        )
         cells = [shown[0], f"<b>{shown[1]}</b>", within, *shown[2:]]
         rows.append(f"<tr><th>{label}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
     heads = (
@@ -170,8 +215,11 @@ def confidence(report: Figures) -> str:
     """Whether the model knows when it is wrong: reliability, and error against the share of ticks kept."""
     quality = report["label_quality"]
     reliability, risk = quality["reliability"], quality["risk_coverage"]
-    enough = [i for i, ticks in enumerate(reliability["ticks"]) if ticks >= LEAST_TICKS]
-    points = [reliability["confidence"][i] for i in enough], [reliability["right"][i] for i in enough]
+    enough = [i for i, ticks in enumerate(reliability["ticks"]) if ticks >= MIN_TICKS]
+    points = (
+        [reliability["confidence"][i] for i in enough],
+        [reliability["right"][i] for i in enough],
+    )
     unit = Scale.over([0, 1], least=0.0, most=1.0)
     left = line_plot(
         [Series("labels", *points, points=True)],
@@ -215,7 +263,10 @@ def dataset(report: Figures) -> str:
         ("Size", f"{number(data['size_bytes'] / 1e6, 1)} MB"),
         ("Sources", number(data["sources"], 0)),
         ("Dead letters", number(data["dead_letters"], 0)),
-        ("Dropped ticks", ", ".join(f"{number(n, 0)} {text(r)}" for r, n in data["drops"].items()) or "none"),
+        (
+            "Dropped ticks",
+            ", ".join(f"{number(n, 0)} {text(r)}" for r, n in data["drops"].items()) or "none",
+        ),
         ("Null actions", percent(data["null_fraction"])),
         ("Verified", "every clip, no problem" if data["verified"] else "not yet"),
     ]
@@ -228,7 +279,7 @@ def dataset(report: Figures) -> str:
             mark=quality["true_press_share"].get(name),
         )
         for name, share in sorted(data["press_share"].items(), key=lambda item: -item[1])
-        if max(share, quality["true_press_share"].get(name, 0.0)) >= LEAST_SHARE
+        if max(share, quality["true_press_share"].get(name, 0.0)) >= MIN_SHARE
     ]
     rows = []
     for name, label, _ in METRICS:
@@ -249,7 +300,11 @@ def dataset(report: Figures) -> str:
             DotRow(
                 label=f"Mouse R², {text(axis)}",
                 dots=[
-                    Dot(value=report["idm"]["mouse_r2"].get(axis), kind="base hollow", title="held-out recordings"),
+                    Dot(
+                        value=report["idm"]["mouse_r2"].get(axis),
+                        kind="base hollow",
+                        title="held-out recordings",
+                    ),
                     _pile_dot(quality, f"mouse_r2.{axis}", value),
                 ],
                 figure=number(value, 3),
@@ -263,7 +318,12 @@ def dataset(report: Figures) -> str:
         f'<dl class="card">{card}</dl>',
         "<h3>Labels against the hidden truth, on the whole pile</h3>",
         dot_plot(rows, Scale.over([0, 1], least=0.0, most=1.0)),
-        legend([("model", "the labelled pile"), ("base hollow", "the held-out recordings, for comparison")]),
+        legend(
+            [
+                ("model", "the labelled pile"),
+                ("base hollow", "the held-out recordings, for comparison"),
+            ]
+        ),
         "<h3>How often each key is down</h3>",
         bars(press),
         legend([("bar model", "in the labels"), ("mark", "in truth")]),

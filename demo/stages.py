@@ -60,7 +60,11 @@ class Stage:
     @property
     def command(self) -> str:
         """The command line of a verb's step, or an empty string."""
-        return shlex.join(["vidact", *self.verb.split(), *to_words(self.settings)]) if self.verb else ""
+        return (
+            shlex.join(["vidact", *self.verb.split(), *to_words(self.settings)])
+            if self.verb
+            else ""
+        )
 
 
 @dataclass(slots=True)
@@ -126,7 +130,12 @@ class Chain:
         outcome = self._read(stage.name)
         same = outcome is not None and outcome.key == key
         where = f"[{self.count}/{self.total}] {stage.title}"
-        if outcome and same and outcome.state == "done" and all(path.exists() for path in stage.outputs):
+        if (
+            outcome
+            and same
+            and outcome.state == "done"
+            and all(path.exists() for path in stage.outputs)
+        ):
             log(f"{where}: done before, in {duration(outcome.seconds)}.")
             outcome.reused = True
             return outcome
@@ -162,7 +171,9 @@ class Chain:
         """Remove what an earlier run of the stage left; never anything that the demo did not make."""
         for path in stage.outputs:
             if path.exists() and not self._marker(stage.name).exists():
-                raise ConfigError(f"{path} is in the way and was not made by the demo. Choose another --out.")
+                raise ConfigError(
+                    f"{path} is in the way and was not made by the demo. Choose another --out."
+                )
             _remove(path)
 
     def _work(self, stage: Stage) -> None:
@@ -179,7 +190,9 @@ class Chain:
                 f"Stopped in step `{stage.name}`. Run the same command again to go on from there."
             ) from None
         if code == Interrupted.exit_code or code in (-signal.SIGINT, -signal.SIGTERM):
-            raise Interrupted(f"Step `{stage.name}` was stopped. Run the same command again to go on from there.")
+            raise Interrupted(
+                f"Step `{stage.name}` was stopped. Run the same command again to go on from there."
+            )
         if code:
             kind = CheckFailed if code == CheckFailed.exit_code else VidactError
             raise kind(
@@ -193,14 +206,22 @@ class Chain:
     def _read(self, name: str) -> Outcome | None:
         try:
             return Outcome(**json.loads(self._marker(name).read_text()))
-        except (OSError, ValueError, TypeError):  # absent, cut short by a crash, or of another version: run the step
+        except (
+            OSError,
+            ValueError,
+            TypeError,
+        ):  # absent, cut short by a crash, or of another version: run the step
             return None
 
     def _write(self, outcome: Outcome) -> None:
         marker = self._marker(outcome.name)
         marker.parent.mkdir(parents=True, exist_ok=True)
         temporary = marker.with_suffix(".tmp")
-        content = {name: getattr(outcome, name) for name in Outcome.__dataclass_fields__ if name != "reused"}
+        content = {
+            name: getattr(outcome, name)
+            for name in Outcome.__dataclass_fields__
+            if name != "reused"
+        }
         temporary.write_text(json.dumps(content, indent=1))
         os.replace(temporary, marker)
 

@@ -59,14 +59,18 @@ class RecordDoomConfig:
         _require_minutes(self.minutes, self.chunk_minutes)
         _require_jobs(self.jobs)
         if not 0 <= self.strays_per_minute <= 30:
-            raise ConfigError(f"strays_per_minute: {self.strays_per_minute} is not between 0 and 30")
+            raise ConfigError(
+                f"strays_per_minute: {self.strays_per_minute} is not between 0 and 30"
+            )
         if not 0.25 <= self.mouse_speed <= 4:
             raise ConfigError(f"mouse_speed: {self.mouse_speed} is not between 0.25 and 4")
         if self.skill not in range(1, 6):
             raise ConfigError(f"skill: {self.skill} is not 1 to 5")
         if (self.width, self.height) not in FRAME_SIZES:
             sizes = ", ".join(f"{w}x{h}" for w, h in FRAME_SIZES)
-            raise ConfigError(f"width, height: {self.width}x{self.height} is not offered; use one of {sizes}")
+            raise ConfigError(
+                f"width, height: {self.width}x{self.height} is not offered; use one of {sizes}"
+            )
         parse_maps(self.maps)
 
 
@@ -87,7 +91,12 @@ class RecordFreedoomDemosConfig:
     """Height of the frames in pixels, the same multiple of 200."""
 
     def __post_init__(self) -> None:
-        if self.width % 320 or self.height % 200 or self.width // 320 != self.height // 200 or self.width < 320:
+        if (
+            self.width % 320
+            or self.height % 200
+            or self.width // 320 != self.height // 200
+            or self.width < 320
+        ):
             raise ConfigError(
                 f"width, height: {self.width}x{self.height} is not a multiple of 320x200, such as 640x400"
             )

@@ -62,6 +62,8 @@ class RandomPlay:
         elif self.rng.random() < FLICK_CHANCE:
             self._flick_left = FLICK_TICKS
             spread = np.array([FLICK_DEG.get(name, 10.0) for name in self.spec.axis_names])
-            self._velocity = (self.rng.normal(0, 1, len(spread)) * spread / FLICK_TICKS).astype(np.float32)
+            self._velocity = (self.rng.normal(0, 1, len(spread)) * spread / FLICK_TICKS).astype(
+                np.float32
+            )
         camera_deg = self._velocity if self._flick_left else np.zeros_like(self._velocity)
         return self._down.astype(np.uint8), camera_deg.astype(np.float32)

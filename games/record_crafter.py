@@ -20,7 +20,7 @@ from .recorder import Wanted, equal_parts, record_missing
 
 FRAMES_PER_MINUTE = 600
 REPORT_FRAMES = 100
-LEAST_CHUNKS, LEAST_CHUNK_MINUTES = 4, 0.5
+MIN_CHUNKS, MIN_CHUNK_MINUTES = 4, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Stretch:
 def lay_out(config: RecordCrafterConfig) -> list[Stretch]:
     """The recordings of a run: equal parts of the minutes, none longer than `chunk_minutes`, and four at least (one
     cannot be divided into training and validation) unless they would be shorter than half a minute."""
-    longest = min(config.chunk_minutes, max(LEAST_CHUNK_MINUTES, config.minutes / LEAST_CHUNKS))
+    longest = min(config.chunk_minutes, max(MIN_CHUNK_MINUTES, config.minutes / MIN_CHUNKS))
     parts = equal_parts(config.minutes, longest, FRAMES_PER_MINUTE)
     return [Stretch(i, config.seed, frames) for i, frames in enumerate(parts)]
 
@@ -81,7 +81,9 @@ def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
             else:
                 keys = player.act(game.view())
                 new = tuple(k for k in keys if k not in previous)
-                writer.write(game.frame, DeviceState(keys=keys, new_keys=new, label_source="scripted"))
+                writer.write(
+                    game.frame, DeviceState(keys=keys, new_keys=new, label_source="scripted")
+                )
                 game.step(keys)
                 previous = keys
             unreported += 1

@@ -26,12 +26,18 @@ if TYPE_CHECKING:
     from .doom.navigation import WalkGrid
 
 TICS_PER_MINUTE = 35 * 60
-LEAST_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
+MIN_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
 REPORT_TICS = 175
 REVIVE_TICS = 70
 RECORDER_VERSION = 2
 # What a person would have picked up after some levels, each with its chance.
-STARTING_GEAR = {"shotgun": 0.8, "chaingun": 0.5, "rocketlauncher": 0.2, "plasmarifle": 0.3, "supershotgun": 0.3}
+STARTING_GEAR = {
+    "shotgun": 0.8,
+    "chaingun": 0.5,
+    "rocketlauncher": 0.2,
+    "plasmarifle": 0.3,
+    "supershotgun": 0.3,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +58,27 @@ def lay_out(config: RecordDoomConfig) -> list[Chunk]:
     """Which recordings a run consists of: the minutes are dealt out over the maps in an order drawn from the seed."""
     maps = list(parse_maps(config.maps))
     np.random.default_rng(config.seed).shuffle(maps)
-    minutes = min(config.chunk_minutes, max(LEAST_CHUNK_MINUTES, config.minutes / len(maps)), config.minutes)
+    minutes = min(
+        config.chunk_minutes, max(MIN_CHUNK_MINUTES, config.minutes / len(maps)), config.minutes
+    )
     parts = equal_parts(config.minutes, minutes, TICS_PER_MINUTE)
-    return [Chunk(maps[i % len(maps)], i // len(maps), config.seed, tics) for i, tics in enumerate(parts)]
+    return [
+        Chunk(maps[i % len(maps)], i // len(maps), config.seed, tics)
+        for i, tics in enumerate(parts)
+    ]
 
 
 def record_doom(config: RecordDoomConfig) -> int:
     """Record what is missing of the run that `config` describes; returns the exit code."""
     vizdoom_folder()  # say at once when the engine is missing
     out = Path(config.out)
-    wanted = [Wanted(out / c.name, c.tics, chunk_meta(c, config), (c, out, config)) for c in lay_out(config)]
-    return record_missing("Recording Doom", _record_item, wanted, out=out, jobs=config.jobs, tracks=True)
+    wanted = [
+        Wanted(out / c.name, c.tics, chunk_meta(c, config), (c, out, config))
+        for c in lay_out(config)
+    ]
+    return record_missing(
+        "Recording Doom", _record_item, wanted, out=out, jobs=config.jobs, tracks=True
+    )
 
 
 def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
@@ -89,7 +105,9 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         RecordingWriter(out / chunk.name, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
     ):
         enter(game, grid, rng, elsewhere=chunk.number > 0, immortal=config.immortal)
-        player = DoomPlayer(grid, seed, strays_per_minute=config.strays_per_minute, mouse_speed=config.mouse_speed)
+        player = DoomPlayer(
+            grid, seed, strays_per_minute=config.strays_per_minute, mouse_speed=config.mouse_speed
+        )
         previous_keys: tuple[str, ...] = ()
         previous_buttons: tuple[int, ...] = ()
         obedience = Obedience()
@@ -119,7 +137,9 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                     new_buttons=tuple(b for b in given.buttons if b not in previous_buttons),
                     dx=given.dx,
                     dy=given.dy,
-                    valid=obedience.obeyed(situation, game.situation(), right_deg=turn, up_deg=look),
+                    valid=obedience.obeyed(
+                        situation, game.situation(), right_deg=turn, up_deg=look
+                    ),
                     label_source="scripted",
                 )
                 writer.write(frame, state)
@@ -128,11 +148,15 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
             if unreported == REPORT_TICS:
                 yield unreported
                 unreported = 0
-        write_track(out / chunk.name, track)  # before the rest, whose last rename makes the recording exist
+        write_track(
+            out / chunk.name, track
+        )  # before the rest, whose last rename makes the recording exist
         yield unreported
 
 
-def enter(game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere: bool, immortal: bool) -> None:
+def enter(
+    game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere: bool, immortal: bool
+) -> None:
     """Bring the player into the world: at the map's start, or `elsewhere` at random.
 
     On maps of the game with keys and some weapons; a scenario comes with what its player shall have.
@@ -164,7 +188,14 @@ def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
     from .doom.player import PLAYER_VERSION
 
     settings = dataclasses.asdict(config)
-    for name in ("out", "minutes", "maps", "jobs", "chunk_minutes", "seed"):  # they do not change the recording
+    for name in (
+        "out",
+        "minutes",
+        "maps",
+        "jobs",
+        "chunk_minutes",
+        "seed",
+    ):  # they do not change the recording
         del settings[name]
     return {
         "game": "doom",

@@ -28,7 +28,16 @@ END = 0x80
 RECORDER_VERSION = 2
 RUN_FORWARD, RUN_SIDE = 37, 32  # halfway between walking (25, 24) and running (50, 40)
 ATTACK, USE, CHANGE, SPECIAL = 1, 2, 4, 128
-WEAPON_KEYS = (1, 2, 3, 4, 5, 6, 7, 1)  # vanilla's weapon number: fist, pistol … BFG, chain saw (on the fist's key)
+WEAPON_KEYS = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    1,
+)  # vanilla's weapon number: fist, pistol … BFG, chain saw (on the fist's key)
 DEGREES_PER_PIXEL = 0.15  # the same mouse as in ViZDoom
 
 
@@ -63,7 +72,9 @@ class View:
 def read_demo(wad: str, lump: str, data: bytes) -> Demo:
     """The head and the length of a demo lump. Raises RecordingError unless it is a vanilla 1.9 demo."""
     if len(data) < HEADER_BYTES or data[0] != 109:
-        raise RecordingError(f"{wad} {lump}: not a demo of Doom 1.9 (first byte {data[:1]!r}, expected 109)")
+        raise RecordingError(
+            f"{wad} {lump}: not a demo of Doom 1.9 (first byte {data[:1]!r}, expected 109)"
+        )
     skill, episode, level = data[1], data[2], data[3]
     players = tuple(i for i in range(4) if data[9 + i])
     at = HEADER_BYTES  # the end mark counts only where a command would start
@@ -95,7 +106,11 @@ def record_freedoom_demos(config: RecordFreedoomDemosConfig) -> int:
     need_engine()
     out = Path(config.out)
     names = {name.strip().upper() for name in config.demos.split(",")}
-    demos = [d for d in find_demos() if config.demos == "all" or d.group.upper() in names or d.map_name in names]
+    demos = [
+        d
+        for d in find_demos()
+        if config.demos == "all" or d.group.upper() in names or d.map_name in names
+    ]
     if not demos:
         known = ", ".join(f"{d.group} ({d.map_name})" for d in find_demos())
         raise RecordingError(f"demos: none of {config.demos!r} is there; known are {known}")
@@ -104,7 +119,9 @@ def record_freedoom_demos(config: RecordFreedoomDemosConfig) -> int:
         Wanted(out / view.name, view.demo.tics, view_meta(view, config), (view, out, config))
         for view in sorted(views, key=lambda v: -v.demo.tics)
     ]
-    return record_missing("Replaying people's demos", _record_item, wanted, out=out, jobs=config.jobs, tracks=True)
+    return record_missing(
+        "Replaying people's demos", _record_item, wanted, out=out, jobs=config.jobs, tracks=True
+    )
 
 
 def _record_item(item: tuple[View, Path, RecordFreedoomDemosConfig]) -> Iterator[int]:
@@ -120,7 +137,9 @@ def record_view(view: View, out: Path, config: RecordFreedoomDemosConfig) -> Ite
     size = (config.width, config.height)
     track = []
     previous = DeviceState()
-    with RecordingWriter(out / view.name, fps=TICS_PER_SECOND, size=size, meta=view_meta(view, config)) as writer:
+    with RecordingWriter(
+        out / view.name, fps=TICS_PER_SECOND, size=size, meta=view_meta(view, config)
+    ) as writer:
         tics = replay(vizdoom_folder() / demo.wad, demo.lump, view=view.player, size=size)
         next(tics)  # before the first picture is drawn, the screen shows what lay in memory
         before = next(tics)
@@ -147,7 +166,9 @@ def device_state(tic: DemoTic, previous: DeviceState, *, valid: bool) -> DeviceS
         keys.append("key.keyboard.d" if tic.side > 0 else "key.keyboard.a")
     if abs(tic.forward) >= RUN_FORWARD or abs(tic.side) >= RUN_SIDE:
         keys.append("key.keyboard.left.shift")
-    buttons = 0 if tic.buttons & SPECIAL else tic.buttons  # a pause or a saved game is no command to the player
+    buttons = (
+        0 if tic.buttons & SPECIAL else tic.buttons
+    )  # a pause or a saved game is no command to the player
     if buttons & USE:
         keys.append("key.keyboard.e")
     if buttons & CHANGE:

@@ -61,7 +61,9 @@ def record_missing(
     total = sum(one.frames for one in wanted)
     with Progress(title, total=total, unit="frames") as progress:
         progress.resume_at(total - sum(one.frames for one in todo))
-        for n in record_in_processes(job, [one.item for one in todo], jobs or os.cpu_count() or 1, where=out):
+        for n in record_in_processes(
+            job, [one.item for one in todo], jobs or os.cpu_count() or 1, where=out
+        ):
             progress.advance(n)
     return 0
 
@@ -77,7 +79,11 @@ def is_recorded(wanted: Wanted, tracks: bool) -> bool:
     except ValueError:
         return False
     expected = json.loads(json.dumps(wanted.meta))
-    other = [key for key in expected if not isinstance(written, dict) or written.get(key) != expected[key]]
+    other = [
+        key
+        for key in expected
+        if not isinstance(written, dict) or written.get(key) != expected[key]
+    ]
     if other:
         raise ConfigError(
             f"{stem} was recorded otherwise ({', '.join(sorted(other)[:3])}): give another --out, or remove it first"

@@ -26,7 +26,9 @@ class GameEnv(Protocol):
     def reset(self, seed: int) -> np.ndarray:
         """Start an episode; returns the frame uint8 [H, W, 3] at the spec's size. Same seed, same episode."""
 
-    def step(self, buttons: np.ndarray, camera_deg: np.ndarray) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
+    def step(
+        self, buttons: np.ndarray, camera_deg: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
         """One tick with buttons uint8 [K] and camera float32 [A] in degrees: (frame, reward, done, info).
 
         `info["score"]` is the episode's score so far; rewards add up to it unless the task says otherwise.
@@ -93,9 +95,15 @@ TASKS: dict[str, Task] = {
             "Monsters come from all sides; 26 bullets; the episode ends with the player's death.",
             "a monster killed",
         ),
-        _doom_task("my_way_home", "Find the vest in a maze of rooms from a random start.", "1 if it was found"),
         _doom_task(
-            "health_gathering", "The floor burns; medikits keep the player alive.", "a second survived (60 at most)"
+            "my_way_home",
+            "Find the vest in a maze of rooms from a random start.",
+            "1 if it was found",
+        ),
+        _doom_task(
+            "health_gathering",
+            "The floor burns; medikits keep the player alive.",
+            "a second survived (60 at most)",
         ),
         Task(
             name="crafter",

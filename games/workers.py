@@ -24,7 +24,9 @@ Job = Callable[[Any], Iterator[int]]
 """Makes one recording from one item, yielding the number of frames done since it last did."""
 
 
-def record_in_processes(job: Job, items: Sequence[Any], processes: int, *, where: object) -> Iterator[int]:
+def record_in_processes(
+    job: Job, items: Sequence[Any], processes: int, *, where: object
+) -> Iterator[int]:
     """Run `job(item)` for every item; yields numbers of frames as they get done.
 
     Args:
@@ -45,7 +47,9 @@ def record_in_processes(job: Job, items: Sequence[Any], processes: int, *, where
         while waiting or working:
             while waiting and len(working) < processes:
                 item = waiting.pop()
-                process = context.Process(target=_work, args=(job, item, reports, os.getpid()), daemon=True)
+                process = context.Process(
+                    target=_work, args=(job, item, reports, os.getpid()), daemon=True
+                )
                 process.start()
                 working[process] = item
             yield from _drain(reports, where)
@@ -60,7 +64,9 @@ def record_in_processes(job: Job, items: Sequence[Any], processes: int, *, where
                     )
         yield from _drain(reports, where)
     except KeyboardInterrupt:
-        raise Interrupted(f"{where}: recording stopped; the same command goes on from there") from None
+        raise Interrupted(
+            f"{where}: recording stopped; the same command goes on from there"
+        ) from None
     finally:
         for process in working:
             process.terminate()
@@ -84,8 +90,12 @@ def _drain(reports: Queue[tuple[str, Any]], where: object) -> Iterator[int]:
 
 
 def _work(job: Job, item: Any, reports: Queue[tuple[str, Any]], parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops us, so that one Ctrl-C prints one message
-    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(1)))  # so that `with` blocks clean up
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the parent stops us, so that one Ctrl-C prints one message
+    signal.signal(
+        signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(1))
+    )  # so that `with` blocks clean up
     try:
         for frames in job(item):
             if frames:

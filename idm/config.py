@@ -43,13 +43,24 @@ class MotionConfig:
 
     def __post_init__(self) -> None:
         _require(all(size % 2 for size in self.kernel), "kernel", "odd both ways", self.kernel)
-        for name in ("reach_across", "reach_along", "blur_across", "blur_along", "band_across", "band_along", "patch"):
+        for name in (
+            "reach_across",
+            "reach_along",
+            "blur_across",
+            "blur_along",
+            "band_across",
+            "band_along",
+            "patch",
+        ):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(0 < self.fov_deg < 180, "fov_deg", "between 0 and 180", self.fov_deg)
         _require(0 < self.rows_used <= 1, "rows_used", "above 0 and at most 1", self.rows_used)
 
 
-WIDEST, DEEPEST = 1 << 14, 256  # beyond it a config is a joke, and building its network would never end
+WIDEST, DEEPEST = (
+    1 << 14,
+    256,
+)  # beyond it a config is a joke, and building its network would never end
 NETWORK_MOST = {
     "width": WIDEST,
     "picture_pool": 11,  # pixels a side whose sum fits 16 bits
@@ -106,12 +117,24 @@ class IDMConfig:
     def __post_init__(self) -> None:
         _require(self.temporal_kernel % 2 == 1, "temporal_kernel", "odd", self.temporal_kernel)
         for name, most in NETWORK_MOST.items():
-            _require(1 <= getattr(self, name) <= most, name, f"within 1..{most}", getattr(self, name))
+            _require(
+                1 <= getattr(self, name) <= most, name, f"within 1..{most}", getattr(self, name)
+            )
         for name in ("trunk_channels", "time_dilations"):
             sizes = getattr(self, name)
             fits = all(1 <= size <= WIDEST for size in sizes) and len(sizes) <= DEEPEST
-            _require(fits and (name != "trunk_channels" or bool(sizes)), name, f"some of 1..{WIDEST}", sizes)
-        _require(self.width % self.attention_heads == 0, "width", f"a multiple of {self.attention_heads}", self.width)
+            _require(
+                fits and (name != "trunk_channels" or bool(sizes)),
+                name,
+                f"some of 1..{WIDEST}",
+                sizes,
+            )
+        _require(
+            self.width % self.attention_heads == 0,
+            "width",
+            f"a multiple of {self.attention_heads}",
+            self.width,
+        )
         _require(0 <= self.dropout < 1, "dropout", "at least 0 and below 1", self.dropout)
 
     @property
@@ -134,7 +157,9 @@ class IDMConfig:
 
 def _with_tuples(content: dict[str, Any]) -> dict[str, Any]:
     """JSON has lists where the settings have tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in content.items()
+    }
 
 
 def _require(condition: bool, field: str, allowed: str, got: object) -> None:
@@ -247,10 +272,17 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         for name, most in AUGMENTED_MOST.items():
-            _require(0 <= getattr(self, name) <= most, name, f"within 0..{most:g}", getattr(self, name))
+            _require(
+                0 <= getattr(self, name) <= most, name, f"within 0..{most:g}", getattr(self, name)
+            )
         for name in ("mirror", "late_frames", "compressed", "status_bar"):
             _require(0 <= getattr(self, name) <= 1, name, "within 0..1", getattr(self, name))
-        _require(1 <= self.crf[0] <= self.crf[1] <= 51, "crf", "two numbers of 1..51, the lower first", self.crf)
+        _require(
+            1 <= self.crf[0] <= self.crf[1] <= 51,
+            "crf",
+            "two numbers of 1..51, the lower first",
+            self.crf,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -333,7 +365,9 @@ class TrainIDMConfig:
         _require(bool(self.data), "data", "at least one folder of recordings", self.data)
         _require(self.preset in PRESETS, "preset", f"one of {', '.join(PRESETS)}", self.preset)
         timed = 0.01 <= self.minutes <= 1e6
-        _require(self.steps > 0 or timed, "minutes", "within 0.01..1e6 (or give steps)", self.minutes)
+        _require(
+            self.steps > 0 or timed, "minutes", "within 0.01..1e6 (or give steps)", self.minutes
+        )
         for name in ("batch_clips", "clip_ticks", "accumulate", "log_every"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         _require(bool(self.out.strip()), "out", "a folder", self.out)
@@ -349,8 +383,18 @@ class TrainIDMConfig:
         fits = self.data_minutes == 0 or 0.01 <= self.data_minutes <= 1e6
         _require(fits, "data_minutes", "0 (all) or within 0.01..1e6", self.data_minutes)
         _require(0 < self.val_share < 1, "val_share", "between 0 and 1", self.val_share)
-        _require(not self.mirror_average or self.augment.mirror > 0, "augment.mirror", "above 0 to average", 0)
-        _require(self.workers >= 0 and self.threads >= 0, "workers and threads", "at least 0", self.workers)
+        _require(
+            not self.mirror_average or self.augment.mirror > 0,
+            "augment.mirror",
+            "above 0 to average",
+            0,
+        )
+        _require(
+            self.workers >= 0 and self.threads >= 0,
+            "workers and threads",
+            "at least 0",
+            self.workers,
+        )
         _require(self.eval_minutes >= 0, "eval_minutes", "at least 0", self.eval_minutes)
 
     @property

@@ -31,7 +31,13 @@ from .labels.calibration import Calibration
 from .labels.predict import Predictor, spec_of
 from .labels.shipped import load_idm
 from .labels.windows import WindowLogits
-from .scores.baselines import DifferenceStream, LinearModel, RatesSampler, always_released, copy_last
+from .scores.baselines import (
+    DifferenceStream,
+    LinearModel,
+    RatesSampler,
+    always_released,
+    copy_last,
+)
 from .scores.metrics import (
     BUTTON_FIGURES,
     Figures,
@@ -60,7 +66,9 @@ def eval_idm(config: EvalIDMConfig) -> int:
         raise RecordingError("no tick of these recordings has a valid label: nothing to measure by")
     for line in doubts(checkpoint, recordings, spec):
         log(line)
-    out.mkdir(parents=True, exist_ok=True)  # a folder that cannot be made shows before the labelling
+    out.mkdir(
+        parents=True, exist_ok=True
+    )  # a folder that cannot be made shows before the labelling
     judged = judge(checkpoint, recordings, config)
     play = [(one.recording, *one.play) for one in judged]
     result = report(judged, spec, config)
@@ -98,7 +106,9 @@ def truth_of(recording: Recording, spec: ActionSpec) -> Truth:
     return Truth(buttons=actions.buttons, camera=actions.camera, valid=actions.valid)
 
 
-def windows_of(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int) -> Iterator[WindowLogits]:
+def windows_of(
+    predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int
+) -> Iterator[WindowLogits]:
     """What the network says of a whole recording."""
     whole = (0, ticks)
     return predictor.windows(frames, start=0, stretch=whole, keep=whole)
@@ -107,10 +117,14 @@ def windows_of(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks:
 def label(predictor: Predictor, frames: Iterator[NDArray[np.uint8]], ticks: int) -> Labelling:
     """Labels of a whole recording."""
     windows = windows_of(predictor, frames, ticks)
-    return Labelling.joined(predictor.calibration.labels(window, predictor.spec) for window in windows)
+    return Labelling.joined(
+        predictor.calibration.labels(window, predictor.spec) for window in windows
+    )
 
 
-def judge(checkpoint: Checkpoint, recordings: Sequence[Recording], config: EvalIDMConfig) -> list[Judged]:
+def judge(
+    checkpoint: Checkpoint, recordings: Sequence[Recording], config: EvalIDMConfig
+) -> list[Judged]:
     """Label recordings in every way and sum up how good that is."""
     # One thread a recording: small networks gain nothing from several threads a product, and lose on a busy machine.
     predictor = Predictor.load(checkpoint, device=config.device, threads=1)
@@ -132,12 +146,18 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
     """
     groups: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
-        groups[one.recording.group if config.resample == "group" else one.recording.sha256].append(one)
+        groups[one.recording.group if config.resample == "group" else one.recording.sha256].append(
+            one
+        )
     stacked = {
-        name: Sums.stack([Sums.added([one.sums[name] for one in group]) for group in groups.values()])
+        name: Sums.stack(
+            [Sums.added([one.sums[name] for one in group]) for group in groups.values()]
+        )
         for name in judged[0].sums
     }
-    weights = bootstrap_weights(len(groups), config.bootstrap if len(groups) > 1 else 0, config.seed)
+    weights = bootstrap_weights(
+        len(groups), config.bootstrap if len(groups) > 1 else 0, config.seed
+    )
     total = stacked["idm"].weighted(np.ones((1, len(groups))))
     rates = total.press_rates()[0]
     figures = {name: _figures(sums, weights, spec, rates) for name, sums in stacked.items()}
@@ -158,7 +178,9 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
         },
         "before_calibration": {
             "ece": plain(figures[UNCALIBRATED].headline["ece"][0]),
-            "confidence": {name: plain(figures[UNCALIBRATED].confidence[name][0]) for name in ("ece", "auroc")},
+            "confidence": {
+                name: plain(figures[UNCALIBRATED].confidence[name][0]) for name in ("ece", "auroc")
+            },
         },
         "confidence": {
             **{name: plain(values[0]) for name, values in idm.confidence.items()},
@@ -209,7 +231,9 @@ class Judged:
 class _Judge:
     """Labels a recording in every way and sums up how good that is; safe to call from several threads."""
 
-    def __init__(self, predictor: Predictor, rates: RatesSampler, linear: LinearModel, *, seed: int):
+    def __init__(
+        self, predictor: Predictor, rates: RatesSampler, linear: LinearModel, *, seed: int
+    ):
         self._predictor, self._rates, self._linear, self._seed = predictor, rates, linear, seed
         self._lock = Lock()
 
@@ -219,7 +243,9 @@ class _Judge:
         truth = truth_of(recording, spec)
         ticks = len(truth.valid)
         differences = DifferenceStream()
-        windows = list(windows_of(self._predictor, self._frames(recording, differences, progress), ticks))
+        windows = list(
+            windows_of(self._predictor, self._frames(recording, differences, progress), ticks)
+        )
         idm, raw = (
             Labelling.joined(calibration.labels(window, spec) for window in windows)
             for calibration in (self._predictor.calibration, Calibration.neutral(spec))
@@ -232,7 +258,11 @@ class _Judge:
             "frame_difference": self._linear(differences.result()),
             ORACLE: copy_last(truth),
         }
-        return Judged(recording, {name: Sums.of(one, truth, spec) for name, one in labels.items()}, (truth, idm))
+        return Judged(
+            recording,
+            {name: Sums.of(one, truth, spec) for name, one in labels.items()},
+            (truth, idm),
+        )
 
     def _frames(
         self, recording: Recording, differences: DifferenceStream, progress: Progress
@@ -245,9 +275,14 @@ class _Judge:
             yield batch.frames
 
 
-def _figures(sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]) -> Figures:
+def _figures(
+    sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]
+) -> Figures:
     """In slices of the resamplings: histograms of all of them at once would be gigabytes."""
-    parts = [Figures.of(sums.weighted(weights[i : i + 50]), spec, press_rates) for i in range(0, len(weights), 50)]
+    parts = [
+        Figures.of(sums.weighted(weights[i : i + 50]), spec, press_rates)
+        for i in range(0, len(weights), 50)
+    ]
     return Figures.concatenate(parts)
 
 

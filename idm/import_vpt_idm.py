@@ -26,7 +26,13 @@ from torch import Tensor
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import find_recordings, unique
 from ..errors import CheckpointError, ConfigError
-from ..networks.checkpoints import CONFIG_FILE, UNFIT, first_not_finite, local_folder, save_checkpoint
+from ..networks.checkpoints import (
+    CONFIG_FILE,
+    UNFIT,
+    first_not_finite,
+    local_folder,
+    save_checkpoint,
+)
 from ..progress import log
 from ..training.precision import pick_device, resolve_precision
 from .config import IDMConfig, ImportVPTIDMConfig
@@ -78,7 +84,9 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     spec = ActionSpec.load(SPEC)
     folder = local_folder(config.out)
     if folder is not None and (folder / CONFIG_FILE).exists():
-        raise ConfigError(f"out: {config.out} holds a checkpoint already; give another folder, or remove it first")
+        raise ConfigError(
+            f"out: {config.out} holds a checkpoint already; give another folder, or remove it first"
+        )
     network, temperature = read_model(config.model)
     theirs = read_weights(config.weights)
     ours = convert(theirs, network, spec, temperature=temperature, where=config.weights)
@@ -93,7 +101,9 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
         model.load_state_dict(ours)
         runner = WindowRunner(model.to(device).eval(), resolve_precision("auto", device))
         with tempfile.TemporaryDirectory(prefix="vidact-import-") as cache:
-            tracks = open_tracks(unique(find_recordings(config.play)), spec, Path(cache), phases=False)
+            tracks = open_tracks(
+                unique(find_recordings(config.play)), spec, Path(cache), phases=False
+            )
             calibration, figures = calibrate(runner, spec, tracks, np.ones(spec.num_buttons))
             tensors, baselines = fit_baselines(tracks, spec)
         extra = {
@@ -110,7 +120,11 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
             "network": network.to_dict(),
             "spec": spec.to_dict(),
             "spec_sha256": spec.sha256,
-            "imported": {"model": config.model, "weights": config.weights, "temperature": temperature},
+            "imported": {
+                "model": config.model,
+                "weights": config.weights,
+                "temperature": temperature,
+            },
             "calibration": calibration.to_dict(),
             **extra,
         },
@@ -118,7 +132,9 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     parameters = sum(tensor.numel() for tensor in ours.values())
     log(f"{config.out}: {len(theirs)} tensors, {parameters:,} parameters, checkpoint {digest[:12]}")
     if not config.play:
-        log("Its probabilities are the network's own; with --play RECORDINGS they are calibrated on labelled play.")
+        log(
+            "Its probabilities are the network's own; with --play RECORDINGS they are calibrated on labelled play."
+        )
     return 0
 
 
@@ -129,7 +145,11 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
         arguments = content["model"]["args"]
         net, head = arguments["net"]["args"], arguments["pi_head_opts"]
         convolution, norm_groups = net["conv3d_params"], net["impala_kwargs"]["post_pool_groups"]
-        differing = [f"{name} {short(net.get(name))}" for name, value in FIXED.items() if net.get(name) != value]
+        differing = [
+            f"{name} {short(net.get(name))}"
+            for name, value in FIXED.items()
+            if net.get(name) != value
+        ]
         kernel, padding = list(convolution["kernel_size"]), list(convolution["padding"])
         if kernel[1:] != [1, 1] or padding != [kernel[0] // 2, 0, 0] or convolution["inchan"] != 3:
             differing.append(f"conv3d_params {short(convolution)}")
@@ -143,7 +163,9 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
             width=int(net["hidsize"]),
             temporal_kernel=int(kernel[0]),
             temporal_channels=int(convolution["outchan"]),
-            trunk_channels=tuple(channels * int(net["impala_width"]) for channels in IMPALA_CHANNELS),
+            trunk_channels=tuple(
+                channels * int(net["impala_width"]) for channels in IMPALA_CHANNELS
+            ),
             trunk_blocks=2,
             trunk_norm_first=True,
             attention_blocks=int(net["n_recurrence_layers"]),
@@ -153,7 +175,9 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
         )
         temperature = float(head["temperature"])
     except (*UNFIT, ConfigError) as error:
-        raise CheckpointError(f"{path} does not describe VPT's inverse dynamics model: {short(error)}") from error
+        raise CheckpointError(
+            f"{path} does not describe VPT's inverse dynamics model: {short(error)}"
+        ) from error
     if differing:
         raise CheckpointError(f"{path} describes another graph than 4x_idm: {', '.join(differing)}")
     if not 0 < temperature < math.inf:
@@ -165,7 +189,9 @@ class _PlainUnpickler(pickle.Unpickler):
     """Numbers, strings, lists and mappings; whatever else a pickle asks for is refused."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, and nothing but plain values is read")
+        raise pickle.UnpicklingError(
+            f"it asks for {module}.{name}, and nothing but plain values is read"
+        )
 
     def persistent_load(self, pid: Any) -> NoReturn:
         raise pickle.UnpicklingError("it refers to something outside itself")
@@ -179,11 +205,15 @@ def read_plain_pickle(path: str) -> Any:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
     if len(data) > LARGEST_MODEL_FILE:
-        raise CheckpointError(f"{path} is larger than {LARGEST_MODEL_FILE:,} bytes: no description of a network")
+        raise CheckpointError(
+            f"{path} is larger than {LARGEST_MODEL_FILE:,} bytes: no description of a network"
+        )
     try:
         for operation, argument, _ in pickletools.genops(data):  # looks without doing
             if "PUT" in operation.name and isinstance(argument, int) and argument > len(data):
-                raise pickle.UnpicklingError("it would fill the memory")  # with an empty table of that size
+                raise pickle.UnpicklingError(
+                    "it would fill the memory"
+                )  # with an empty table of that size
         return _PlainUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # whatever strangers' bytes set off
         raise CheckpointError(f"{path} is refused: {error}") from error
@@ -199,7 +229,9 @@ def read_weights(path: str) -> dict[str, Tensor]:
         with file:
             content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # whatever strangers' bytes set off
-        raise CheckpointError(f"{path} is refused: {(str(error).splitlines() or [repr(error)])[0]}") from error
+        raise CheckpointError(
+            f"{path} is refused: {(str(error).splitlines() or [repr(error)])[0]}"
+        ) from error
     if not isinstance(content, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
     ):
@@ -208,7 +240,12 @@ def read_weights(path: str) -> dict[str, Tensor]:
 
 
 def convert(
-    theirs: Mapping[str, Tensor], network: IDMConfig, spec: ActionSpec, *, temperature: float, where: str = "weights"
+    theirs: Mapping[str, Tensor],
+    network: IDMConfig,
+    spec: ActionSpec,
+    *,
+    temperature: float,
+    where: str = "weights",
 ) -> dict[str, Tensor]:
     """Their `state_dict` ► the `state_dict` of `InverseDynamicsModel(network, spec)`, in float32.
 
@@ -220,7 +257,9 @@ def convert(
     ours: dict[str, Tensor] = {}
     problems: list[str] = []
     blocks = range(network.attention_blocks)
-    prefixes = {old.format(block): new.format(block) for block in blocks for old, new in RENAMED.items()}
+    prefixes = {
+        old.format(block): new.format(block) for block in blocks for old, new in RENAMED.items()
+    }
     for block in blocks:
         name = BLOCK.format(block) + EMPTY_BIAS
         bias = left.pop(name, None)
@@ -229,9 +268,14 @@ def convert(
     for part in ("weight", "bias"):
         buttons, camera = left.pop(BUTTONS + part, None), left.pop(CAMERA + part, None)
         if buttons is None or not buttons.dim() or len(buttons) != 2 * spec.num_buttons:
-            problems.append(f"{BUTTONS}{part}: {_shape(buttons)}, expected {2 * spec.num_buttons} rows")
+            problems.append(
+                f"{BUTTONS}{part}: {_shape(buttons)}, expected {2 * spec.num_buttons} rows"
+            )
         else:  # rows alternate: released, held
-            ours[f"published.released.{part}"], ours[f"head.buttons.{part}"] = buttons[0::2], buttons[1::2]
+            ours[f"published.released.{part}"], ours[f"head.buttons.{part}"] = (
+                buttons[0::2],
+                buttons[1::2],
+            )
         if camera is None or not camera.dim() or len(camera) != sum(spec.num_bins):
             problems.append(f"{CAMERA}{part}: {_shape(camera)}, expected {sum(spec.num_bins)} rows")
         else:
@@ -260,7 +304,10 @@ def convert(
         listed = "\n".join(f"  {problem}" for problem in problems)
         raise CheckpointError(f"{where} does not fit the network of its .model file:\n{listed}")
     # Shapes first: what a file says of a tensor's size costs nothing until it is computed with.
-    return {name: tensor.float() / (temperature if name in head else 1.0) for name, tensor in ours.items()}
+    return {
+        name: tensor.float() / (temperature if name in head else 1.0)
+        for name, tensor in ours.items()
+    }
 
 
 def _shape(tensor: Tensor | None) -> str:

@@ -26,7 +26,13 @@ from torch.optim import AdamW
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import Recording, find_recordings, spec_doubts, spec_of, unique
 from ..errors import CheckpointError, ConfigError, RecordingError
-from ..networks.checkpoints import CONFIG_FILE, MODEL_FILE, Checkpoint, require_place, save_checkpoint
+from ..networks.checkpoints import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    Checkpoint,
+    require_place,
+    save_checkpoint,
+)
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.ema import EMA
@@ -65,7 +71,9 @@ def train_idm(config: TrainIDMConfig) -> int:
     before = play_seen(first) if first else []
     known = {sha256 for _, sha256 in before} & {recording.sha256 for recording in val_recordings}
     if known:
-        log(f"{len(known)} of {len(val_recordings)} recordings of val are known to {config.init}: figures will flatter")
+        log(
+            f"{len(known)} of {len(val_recordings)} recordings of val are known to {config.init}: figures will flatter"
+        )
     # What is wrong shows before an hour of decoding.
     if not spec.num_buttons:
         raise ConfigError(f"spec: {spec.name!r} has no buttons; an IDM needs one at least")
@@ -75,13 +83,17 @@ def train_idm(config: TrainIDMConfig) -> int:
             "and right (--augment.mirror-buttons A B), or say --augment.mirror 0"
         )
     if not any(recording.actions(spec).valid.any() for recording in val_recordings):
-        raise RecordingError("val: the validation recordings have no tick with a valid label: nothing to calibrate on")
+        raise RecordingError(
+            "val: the validation recordings have no tick with a valid label: nothing to calibrate on"
+        )
     limit = max(1, round(60 * config.data_minutes * spec.tick_hz)) if config.data_minutes else None
     train_recordings = enough(train_recordings, spec, limit)
     if group.device.type == "cpu":
         cores = (os.cpu_count() or 1) // group.size
         torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
-    run = identity(config, spec, train_recordings, val_recordings, first=first, processes=group.size)
+    run = identity(
+        config, spec, train_recordings, val_recordings, first=first, processes=group.size
+    )
     if is_trained(out, run):
         log(f"{out} is trained already: the same settings and play")
         if group.leads:
@@ -98,7 +110,9 @@ def train_idm(config: TrainIDMConfig) -> int:
     with group.leader_first():
         tracks = cut(open_tracks(train_recordings, spec, cache), limit)
         val_tracks = open_tracks(val_recordings, spec, cache, phases=False)
-    trainer = Trainer(config, spec, tracks, val_tracks, group=group, first=first, mirror=mirror, run=run)
+    trainer = Trainer(
+        config, spec, tracks, val_tracks, group=group, first=first, mirror=mirror, run=run
+    )
     trainer.run()
     group.leave()
     if not group.leads:
@@ -112,11 +126,17 @@ def train_idm(config: TrainIDMConfig) -> int:
         {**model.state_dict(), **tensors},
         {
             "kind": "idm",
-            "preset": next((name for name, preset in PRESETS.items() if preset == trainer.model.config), ""),
+            "preset": next(
+                (name for name, preset in PRESETS.items() if preset == trainer.model.config), ""
+            ),
             "network": trainer.model.config.to_dict(),
             "spec": spec.to_dict(),
             "spec_sha256": spec.sha256,
-            "training": {**asdict(config), "steps_done": trainer.step, "seconds": round(trainer.budget.elapsed_s, 1)},
+            "training": {
+                **asdict(config),
+                "steps_done": trainer.step,
+                "seconds": round(trainer.budget.elapsed_s, 1),
+            },
             "data": {
                 "train": digests_by_name((one.name, one.sha256) for one in train_recordings),
                 "val": digests_by_name((one.name, one.sha256) for one in val_recordings),
@@ -153,7 +173,9 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
     return first
 
 
-def averaging_mirror(config: TrainIDMConfig, spec: ActionSpec, first: Checkpoint | None) -> Mirror | None:
+def averaging_mirror(
+    config: TrainIDMConfig, spec: ActionSpec, first: Checkpoint | None
+) -> Mirror | None:
     """The mirror image that labels are averaged with: as set, or as what training goes on from has it; else None.
 
     Raises ConfigError where clips are mirrored in another way than that.
@@ -188,16 +210,26 @@ def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Rec
     if config.val:
         val = {recording.sha256: recording for recording in unique(find_recordings(config.val))}
         if both := sorted(found[sha].name for sha in found.keys() & val.keys()):
-            raise ConfigError(f"val: {', '.join(both[:3])} is also in data; validation must not be trained on")
-        groups = {recording.group for recording in found.values()} & {recording.group for recording in val.values()}
+            raise ConfigError(
+                f"val: {', '.join(both[:3])} is also in data; validation must not be trained on"
+            )
+        groups = {recording.group for recording in found.values()} & {
+            recording.group for recording in val.values()
+        }
         if groups:
-            log(f"val shares {', '.join(sorted(groups)[:3])} with data (one map, one game): its figures will flatter")
+            log(
+                f"val shares {', '.join(sorted(groups)[:3])} with data (one map, one game): its figures will flatter"
+            )
         return list(found.values()), list(val.values())
     digests: dict[str, str] = {}  # of each group, the lowest of its recordings
     for recording in found.values():
-        digests[recording.group] = min(recording.sha256, digests.get(recording.group, recording.sha256))
+        digests[recording.group] = min(
+            recording.sha256, digests.get(recording.group, recording.sha256)
+        )
     if len(digests) < 2:
-        raise ConfigError("data: a single recording cannot be divided; give more of them, or others with --val")
+        raise ConfigError(
+            "data: a single recording cannot be divided; give more of them, or others with --val"
+        )
     count = min(max(1, round(config.val_share * len(digests))), len(digests) - 1)
     # Digests are as good as drawn by lot, and stay what they are.
     held_out = set(sorted(digests, key=digests.__getitem__)[:count])
@@ -272,7 +304,9 @@ class Trainer:
         else:
             self.model = load_network(first, spec)
         self.model.to(self.device)
-        self.positive_weights = positive_weights(press_rates(tracks), config.rare_balance, config.rare_limit)
+        self.positive_weights = positive_weights(
+            press_rates(tracks), config.rare_balance, config.rare_limit
+        )
         loss = FactoredLoss(spec, self.positive_weights, camera_scale(tracks, spec)).to(self.device)
         self.losses = Losses(self.model, loss, self.dtype)
         self.sampler = ClipSampler(
@@ -286,10 +320,14 @@ class Trainer:
             dtype=self.dtype,
         )
         peak = config.learning_rate or (LEARNING_RATE if first is None else LEARNING_RATE_GOING_ON)
-        self.optimizer = AdamW(parameter_groups(self.model, config.weight_decay), lr=peak, betas=BETAS)
+        self.optimizer = AdamW(
+            parameter_groups(self.model, config.weight_decay), lr=peak, betas=BETAS
+        )
         self.ema = EMA(self.model, config.ema_decay)
         self.guard = FiniteGuard()
-        self.schedule = Schedule(peak=peak, warmup_steps=config.warmup_steps, decay_from=config.decay_from)
+        self.schedule = Schedule(
+            peak=peak, warmup_steps=config.warmup_steps, decay_from=config.decay_from
+        )
         self.budget = Budget(steps=config.steps) if config.steps else Budget(minutes=config.minutes)
         self.step = 0
         self.snapshots = Snapshots(Path(config.out) / "snapshots", run=run)
@@ -302,7 +340,9 @@ class Trainer:
             settings = yaml.safe_dump(to_plain(self.config), sort_keys=False)
             (Path(self.config.out) / SETTINGS_FILE).write_text(settings, encoding="utf-8")
             if self.config.init and not self.step:
-                shown = ", ".join(f"{name} {x:.3f}" for name, x in self.validate().items() if x is not None)
+                shown = ", ".join(
+                    f"{name} {x:.3f}" for name, x in self.validate().items() if x is not None
+                )
                 log(f"Going on from {self.config.init}: {shown}")
         metrics = MetricsLog(self.config.out, resume_step=self.step) if self.group.leads else None
         batches = self.sampler.batches(
@@ -310,7 +350,12 @@ class Trainer:
             self.config.workers,
             stride=self.group.size,
         )
-        frames = self.config.batch_clips * self.config.clip_ticks * self.config.accumulate * self.group.size
+        frames = (
+            self.config.batch_clips
+            * self.config.clip_ticks
+            * self.config.accumulate
+            * self.group.size
+        )
         next_snapshot_s = elapsed_s + 60 * self.config.snapshot_minutes
         next_look_s = elapsed_s + 60 * self.config.eval_minutes
         self.model.train()
@@ -319,7 +364,9 @@ class Trainer:
             with Progress("Training IDM", unit="frames") as progress, StopRequest() as stop:
                 progress.resume_at(self.step * frames)
                 # A skipped step neither ends a run nor is saved: one that diverges must not push good snapshots out.
-                while (fraction := self.group.agreed(self.budget.fraction(self.step))) < 1 or self.guard.in_a_row:
+                while (
+                    fraction := self.group.agreed(self.budget.fraction(self.step))
+                ) < 1 or self.guard.in_a_row:
                     parts, learning_rate, norm = self.train_step(learner, batches, fraction)
                     progress.total = self.budget.expected_steps(self.step) * frames
                     progress.advance(frames, step=self.step, loss=parts[0])
@@ -334,12 +381,18 @@ class Trainer:
                             elapsed_s=self.budget.elapsed_s,
                         )
                     stopped = self.group.agreed(stop.requested) and not self.guard.in_a_row
-                    if stopped or (self.budget.elapsed_s >= next_snapshot_s and not self.guard.in_a_row):
+                    if stopped or (
+                        self.budget.elapsed_s >= next_snapshot_s and not self.guard.in_a_row
+                    ):
                         self._save()
                         next_snapshot_s = self.budget.elapsed_s + 60 * self.config.snapshot_minutes
                     if stopped:
                         stop.leave(f"step {self.step}")
-                    if metrics is not None and self.config.eval_minutes and self.budget.elapsed_s >= next_look_s:
+                    if (
+                        metrics is not None
+                        and self.config.eval_minutes
+                        and self.budget.elapsed_s >= next_look_s
+                    ):
                         metrics.write(self.step, **self.validate())
                         next_look_s = self.budget.elapsed_s + 60 * self.config.eval_minutes
             self._save()
@@ -359,7 +412,9 @@ class Trainer:
         sums = torch.zeros(3)
         for part in range(self.step * count, (self.step + 1) * count):
             number = part * self.group.size + self.group.rank
-            torch.manual_seed(hash((self.config.seed, number)) & 0x7FFFFFFF)  # dropout, the same after a resume
+            torch.manual_seed(
+                hash((self.config.seed, number)) & 0x7FFFFFFF
+            )  # dropout, the same after a resume
             with self.group.apart(learner) if (part + 1) % count else nullcontext():
                 losses = learner(next(batches).to(self.device))
                 (losses.total / count).backward()
@@ -376,7 +431,9 @@ class Trainer:
         """Figures of the averaged weights on validation play."""
         with self.ema.applied(self.model):
             self.model.eval()
-            _, figures = calibrate(self.runner(self.model), self.spec, self.val_tracks, self.positive_weights)
+            _, figures = calibrate(
+                self.runner(self.model), self.spec, self.val_tracks, self.positive_weights
+            )
         self.model.train()
         return of_validation(figures)
 
@@ -436,7 +493,10 @@ class Losses(nn.Module):
         return self.loss(logits, batch.buttons, batch.camera, batch.valid)
 
 
-LEARNING_RATE, LEARNING_RATE_GOING_ON = 2e-3, 3e-4  # highest, of a new network and of one that knows its trade
+LEARNING_RATE, LEARNING_RATE_GOING_ON = (
+    2e-3,
+    3e-4,
+)  # highest, of a new network and of one that knows its trade
 BETAS = (0.9, 0.98)  # a short second moment: a run of minutes has a few thousand steps
 
 
@@ -451,12 +511,16 @@ def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[s
 
 def press_rates(tracks: Sequence[Track]) -> np.ndarray:
     """Share of valid ticks in which each button is held, [K]."""
-    return np.concatenate([track.buttons[track.valid] for track in tracks]).mean(0, dtype=np.float64)
+    return np.concatenate([track.buttons[track.valid] for track in tracks]).mean(
+        0, dtype=np.float64
+    )
 
 
 def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> np.ndarray:
     """Deviation of each axis over valid ticks in degrees, [A]; at least half the finest bin."""
-    deviation = np.concatenate([track.camera[track.valid] for track in tracks]).std(0, dtype=np.float64)
+    deviation = np.concatenate([track.camera[track.valid] for track in tracks]).std(
+        0, dtype=np.float64
+    )
     finest = [np.diff(spec.bin_centres(axis)).min() / 2 for axis in range(spec.num_axes)]
     return np.maximum(deviation, finest).astype(np.float32) if finest else np.zeros(0, np.float32)
 
@@ -472,7 +536,16 @@ def identity(
 ) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
     settings = asdict(config)
-    for name in ("out", "cache", "data", "val", "snapshot_minutes", "eval_minutes", "log_every", "workers"):
+    for name in (
+        "out",
+        "cache",
+        "data",
+        "val",
+        "snapshot_minutes",
+        "eval_minutes",
+        "log_every",
+        "workers",
+    ):
         settings.pop(name)
     settings["batches_a_step"] = settings.pop("accumulate") * processes
     settings |= {"spec": spec.sha256, "init": first.sha256 if first else ""}

@@ -77,7 +77,9 @@ def create_app(context: Context) -> FastAPI:
     )
     app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
     for page in PAGES:
-        app.add_api_route(page, _page, methods=["GET"], include_in_schema=False, response_class=HTMLResponse)
+        app.add_api_route(
+            page, _page, methods=["GET"], include_in_schema=False, response_class=HTMLResponse
+        )
     return app
 
 
@@ -93,7 +95,9 @@ def _front_end(status: int) -> HTMLResponse:
 
 async def _problem(request: Request, error: Exception) -> JSONResponse:
     error = cast("Problem", error)  # what it is registered for
-    headers = {"retry-after": str(error.more["retry_after_s"])} if "retry_after_s" in error.more else None
+    headers = (
+        {"retry-after": str(error.more["retry_after_s"])} if "retry_after_s" in error.more else None
+    )
     return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
 
@@ -109,10 +113,16 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> Response:
     error = cast("HTTPException", error)
     seen_by_people = "text/html" in request.headers.get("accept", "")
-    if error.status_code == HTTP_404_NOT_FOUND and seen_by_people and not request.url.path.startswith("/api/"):
+    if (
+        error.status_code == HTTP_404_NOT_FOUND
+        and seen_by_people
+        and not request.url.path.startswith("/api/")
+    ):
         return _front_end(HTTP_404_NOT_FOUND)  # a mistyped address leads home
     return JSONResponse(
-        {"error": "http", "message": str(error.detail)}, status_code=error.status_code, headers=error.headers
+        {"error": "http", "message": str(error.detail)},
+        status_code=error.status_code,
+        headers=error.headers,
     )
 
 

@@ -55,15 +55,21 @@ class ServeConfig:
         _require(bool(self.data), "data", self.data, "a folder")
         _require(0 <= self.port < 65536, "port", self.port, "a port, or 0")
         _require(self.clips >= 1, "clips", self.clips, "at least 1")
-        _require(0 <= self.random_fraction <= 1, "random_fraction", self.random_fraction, "within 0..1")
+        _require(
+            0 <= self.random_fraction <= 1, "random_fraction", self.random_fraction, "within 0..1"
+        )
         _require(self.frame_step_s > 0, "frame_step_s", self.frame_step_s, "above 0")
         _require(self.upload_mib >= 1, "upload_mib", self.upload_mib, "at least 1")
         if self.public_url is not None:
             ok = self.public_url.startswith(("http://", "https://"))
-            _require(ok, "public_url", self.public_url, "an address that begins with http:// or https://")
+            _require(
+                ok, "public_url", self.public_url, "an address that begins with http:// or https://"
+            )
         if self.database is not None:
             ok = self.database.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///"))
-            _require(ok, "database", self.database.split("@")[-1], "a postgresql:// or sqlite:/// URL")
+            _require(
+                ok, "database", self.database.split("@")[-1], "a postgresql:// or sqlite:/// URL"
+            )
 
 
 def _require(ok: bool, name: str, value: object, allowed: str) -> None:

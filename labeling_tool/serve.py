@@ -42,7 +42,9 @@ def run_serve(config: ServeConfig) -> int:
         log(f"vidact serve: {config.public_url or f'http://{host}:{port}'}")
         if context.setup_code and _is_new(context):
             log(f"The first-run page asks for this code: {context.setup_code}")
-        threading.Thread(target=_import_all, args=(context, config), name="import", daemon=True).start()
+        threading.Thread(
+            target=_import_all, args=(context, config), name="import", daemon=True
+        ).start()
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(context),
@@ -63,7 +65,9 @@ def run_serve(config: ServeConfig) -> int:
 def _require_inputs(config: ServeConfig) -> None:
     """Raise what can be told before anybody waits: mistyped paths and specs, a dataset as the tool's folder."""
     if storage.exists(storage.join(config.data, DATASET_JSON)):
-        raise ConfigError(f"data: {config.data} is a dataset: it is given by --review, and the tool has its own folder")
+        raise ConfigError(
+            f"data: {config.data} is a dataset: it is given by --review, and the tool has its own folder"
+        )
     for option in ("review", "clean"):
         for uri in getattr(config, option):
             if (path := storage.local_path(uri)) is not None and not path.exists():
@@ -105,15 +109,30 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     jobs = [
         *([("practice", lambda: import_practice(context))] if config.practice else []),
         *(
-            (dataset, lambda d=dataset: import_dataset(context, d, clips=config.clips, random_fraction=share))
+            (
+                dataset,
+                lambda d=dataset: import_dataset(
+                    context, d, clips=config.clips, random_fraction=share
+                ),
+            )
             for dataset in config.review
         ),
         *(
-            (path, lambda p=path: import_recordings(context, [p], spec_name=config.spec, random_fraction=share))
+            (
+                path,
+                lambda p=path: import_recordings(
+                    context, [p], spec_name=config.spec, random_fraction=share
+                ),
+            )
             for path in config.recordings
         ),
         *(
-            (path, lambda p=path: import_videos(context, [p], frame_step_s=config.frame_step_s, random_fraction=share))
+            (
+                path,
+                lambda p=path: import_videos(
+                    context, [p], frame_step_s=config.frame_step_s, random_fraction=share
+                ),
+            )
             for path in config.clean
         ),
     ]

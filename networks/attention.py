@@ -49,14 +49,18 @@ class Attention(nn.Module):
         relative: adds VPT's learned bias by distance in time (only with `clipped_causal`).
     """
 
-    def __init__(self, width: int, heads: int, *, mask: str = "none", memory: int = 0, relative: bool = True):
+    def __init__(
+        self, width: int, heads: int, *, mask: str = "none", memory: int = 0, relative: bool = True
+    ):
         super().__init__()
         if mask not in MASKS:
             raise ConfigError(f"mask must be one of {MASKS}, got {mask!r}")
         if width % heads:
             raise ConfigError(f"width ({width}) must be a multiple of heads ({heads})")
         if (mask == "clipped_causal") != (memory > 0):
-            raise ConfigError(f"memory must be positive with clipped_causal and 0 with none, got {memory} with {mask}")
+            raise ConfigError(
+                f"memory must be positive with clipped_causal and 0 with none, got {memory} with {mask}"
+            )
         self.width, self.heads, self.mask, self.memory = width, heads, mask, memory
         self.q_layer = nn.Linear(width, width)
         self.k_layer = nn.Linear(width, width, bias=False)
@@ -94,7 +98,9 @@ class Attention(nn.Module):
         """
         query, key, value = self.q_layer(x), self.k_layer(x), self.v_layer(x)  # (B, T, D)
         if self.mask == "none":
-            if present is not None:  # a window of padding only sees itself: a softmax over nothing is no number
+            if (
+                present is not None
+            ):  # a window of padding only sees itself: a softmax over nothing is no number
                 present = present | ~present.any(1, keepdim=True)  # (B, T)
             bias = None if present is None else present[:, None, None, :]  # (B, 1, 1, T)
             return x + self._attend(query, key, value, bias), None
@@ -107,22 +113,30 @@ class Attention(nn.Module):
         visible, alive = causal_visibility(memory.alive, first, x.shape[1])  # (B, T, S), (B, S)
         bias = visible[:, None]  # (B, 1, T, S)
         if self.relative:
-            bias = self._relative_bias(x, keys.shape[1]).masked_fill(~bias, float("-inf"))  # (B, G, T, S)
+            bias = self._relative_bias(x, keys.shape[1]).masked_fill(
+                ~bias, float("-inf")
+            )  # (B, G, T, S)
         out = x + self._attend(query, keys, values, bias)
-        return out, Memory(*(self._carried(part, present) for part in (keys, values, alive))).detached()
+        return out, Memory(
+            *(self._carried(part, present) for part in (keys, values, alive))
+        ).detached()
 
     def _carried(self, part: Tensor, present: Tensor | None) -> Tensor:
         """The M entries up to the last frame that exists: [B, S, …] ► [B, M, …]."""
         if present is None:
             return part[:, -self.memory :]
-        last = present.sum(1, keepdim=True) + torch.arange(self.memory, device=part.device)  # (B, M)
+        last = present.sum(1, keepdim=True) + torch.arange(
+            self.memory, device=part.device
+        )  # (B, M)
         return part[torch.arange(len(part), device=part.device)[:, None], last]
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         query, key, value = (self._split(part) for part in (query, key, value))  # (B, G, T or S, E)
         if bias is not None and bias.dtype != torch.bool:
             bias = bias.to(query.dtype)
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0 / query.shape[-1])
+        out = F.scaled_dot_product_attention(
+            query, key, value, attn_mask=bias, scale=1.0 / query.shape[-1]
+        )
         return self.proj_layer(out.transpose(1, 2).flatten(2))  # (B, T, D)
 
     def _split(self, x: Tensor) -> Tensor:
@@ -131,7 +145,9 @@ class Attention(nn.Module):
     def _relative_bias(self, x: Tensor, keys: int) -> Tensor:
         """A learned function of the distance in time, scaled by what the frame asks for: [B, G, T, S]."""
         frames = x.shape[1]
-        wanted = self.r_layer(x).unflatten(-1, (self.heads, RELATIVE_BASIS)).transpose(1, 2)  # (B, G, T, basis)
+        wanted = (
+            self.r_layer(x).unflatten(-1, (self.heads, RELATIVE_BASIS)).transpose(1, 2)
+        )  # (B, G, T, basis)
         by_distance = wanted.float() @ self.b_nd.float()  # (B, G, T, M): the bias at each distance
         distance = _distance(frames, keys, x.device).clamp(0, self.memory - 1)  # (T, S)
         return by_distance.gather(-1, distance.expand(*by_distance.shape[:2], frames, keys))
@@ -181,11 +197,22 @@ class TransformerBlock(nn.Module):
 class TransformerStack(nn.Module):
     """Blocks one after the other; the memory is a list, one entry a block."""
 
-    def __init__(self, blocks: int, width: int, heads: int, *, mask: str = "none", memory: int = 0, ratio: int = 4):
+    def __init__(
+        self,
+        blocks: int,
+        width: int,
+        heads: int,
+        *,
+        mask: str = "none",
+        memory: int = 0,
+        ratio: int = 4,
+    ):
         super().__init__()
         self.width, self.memory = width, memory
         self.blocks = nn.ModuleList(
-            TransformerBlock(width, heads, mask=mask, memory=memory, ratio=ratio, depth_scale=blocks**-0.5)
+            TransformerBlock(
+                width, heads, mask=mask, memory=memory, ratio=ratio, depth_scale=blocks**-0.5
+            )
             for _ in range(blocks)
         )
 
@@ -200,23 +227,32 @@ class TransformerStack(nn.Module):
         """[B, T, D] ► [B, T, D] and the new memories (an empty list with mask `none`)."""
         carried: list[Memory] = []
         for index, block in enumerate(self.blocks):
-            x, new = block(x, first=first, memory=memory[index] if memory else None, present=present)
+            x, new = block(
+                x, first=first, memory=memory[index] if memory else None, present=present
+            )
             if new is not None:
                 carried.append(new)
         return x, carried
 
     def initial_memory(self, batch: int, like: Tensor) -> list[Memory]:
         """Memories with nothing in them, of the device and dtype of `like`."""
-        return [empty_memory(batch, self.memory, self.width, like.device, like.dtype) for _ in self.blocks]
+        return [
+            empty_memory(batch, self.memory, self.width, like.device, like.dtype)
+            for _ in self.blocks
+        ]
 
 
-def empty_memory(batch: int, memory: int, width: int, device: torch.device, dtype: torch.dtype) -> Memory:
+def empty_memory(
+    batch: int, memory: int, width: int, device: torch.device, dtype: torch.dtype
+) -> Memory:
     """A memory with nothing in it."""
     empty = torch.zeros(batch, memory, width, device=device, dtype=dtype)
     return Memory(empty, empty, torch.zeros(batch, memory, dtype=torch.bool, device=device))
 
 
-def causal_visibility(remembered: Tensor, first: Tensor | None, frames: int) -> tuple[Tensor, Tensor]:
+def causal_visibility(
+    remembered: Tensor, first: Tensor | None, frames: int
+) -> tuple[Tensor, Tensor]:
     """Which frame sees which.
 
     Args:
@@ -228,7 +264,11 @@ def causal_visibility(remembered: Tensor, first: Tensor | None, frames: int) -> 
     """
     batch, memory = remembered.shape
     device = remembered.device
-    started = torch.zeros(batch, frames, dtype=torch.long, device=device) if first is None else first.long()
+    started = (
+        torch.zeros(batch, frames, dtype=torch.long, device=device)
+        if first is None
+        else first.long()
+    )
     episode = started.cumsum(1)  # (B, T): 0 for the episode that the memory belongs to
     key_episode = torch.cat([torch.where(remembered, 0, -1), episode], dim=1)  # (B, S)
     distance = _distance(frames, memory + frames, device)  # (T, S)

@@ -26,10 +26,20 @@ from ..errors import CheckpointError, ConfigError
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-VERSION = 1  # of the layout of config.json; raised when an old reader would misread a new checkpoint
+VERSION = (
+    1  # of the layout of config.json; raised when an old reader would misread a new checkpoint
+)
 KINDS = ("idm", "policy", "filter")
 # What reading a config that somebody altered may raise, up to a network that cannot be built.
-UNFIT = (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RuntimeError, MemoryError)
+UNFIT = (
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +69,9 @@ class Checkpoint:
         try:
             yield
         except UNFIT as error:
-            raise CheckpointError(f"{self.uri}/{CONFIG_FILE} is damaged, or of another program: {error!r}") from error
+            raise CheckpointError(
+                f"{self.uri}/{CONFIG_FILE} is damaged, or of another program: {error!r}"
+            ) from error
 
     def spec(self) -> ActionSpec:
         """The action spec that the model was made under. Raises CheckpointError where it was edited."""
@@ -87,10 +99,14 @@ def require_place(out: str | Path, kind: str) -> None:
     except (ValueError, KeyError, TypeError):
         other = "something else"
     if other != kind:
-        raise ConfigError(f"out: {config} is of {other!r}; that of {kind!r} would replace it: use another --out")
+        raise ConfigError(
+            f"out: {config} is of {other!r}; that of {kind!r} would replace it: use another --out"
+        )
 
 
-def save_checkpoint(folder: str | Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]) -> str:
+def save_checkpoint(
+    folder: str | Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]
+) -> str:
     """Write a checkpoint folder and return its digest.
 
     Args:
@@ -101,8 +117,12 @@ def save_checkpoint(folder: str | Path, state: Mapping[str, torch.Tensor], confi
         config: JSON-able; must name its `kind`: `idm`, `policy` or `filter`.
     """
     if config.get("kind") not in KINDS:
-        raise CheckpointError(f"a checkpoint's config must have a 'kind' out of {KINDS}, got {config.get('kind')!r}")
-    weights = save_tensors({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()})
+        raise CheckpointError(
+            f"a checkpoint's config must have a 'kind' out of {KINDS}, got {config.get('kind')!r}"
+        )
+    weights = save_tensors(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    )
     complete = {**config, "version": VERSION, "model_sha256": hashlib.sha256(weights).hexdigest()}
     text = (json.dumps(complete, indent=1, sort_keys=True, default=_plain) + "\n").encode()
     local = local_folder(folder)
@@ -148,13 +168,17 @@ def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights into `module`; CheckpointError names the first tensors that do not fit."""
     require_fit(module, checkpoint)
     if unfit := first_not_finite(checkpoint.state):
-        raise CheckpointError(f"{checkpoint.uri}: {unfit} holds numbers that are not finite: train it again")
+        raise CheckpointError(
+            f"{checkpoint.uri}: {unfit} holds numbers that are not finite: train it again"
+        )
     module.load_state_dict(checkpoint.state)
 
 
 def first_not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
     """The name of a tensor with infinite or undefined numbers, if there is one."""
-    return next((name for name in sorted(state) if not bool(torch.isfinite(state[name]).all())), None)
+    return next(
+        (name for name in sorted(state) if not bool(torch.isfinite(state[name]).all())), None
+    )
 
 
 def require_fit(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
@@ -219,7 +243,9 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _digest(weights: bytes, config: bytes) -> str:
-    return hashlib.sha256(hashlib.sha256(weights).digest() + hashlib.sha256(config).digest()).hexdigest()
+    return hashlib.sha256(
+        hashlib.sha256(weights).digest() + hashlib.sha256(config).digest()
+    ).hexdigest()
 
 
 def _plain(value: object) -> object:

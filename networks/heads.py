@@ -71,7 +71,9 @@ class JointHead(nn.Module):
         actions = JointActions(spec)
         self.num_joint, self.num_camera = int(actions.num_joint), int(actions.num_camera)
         self.joint: nn.Module = _small_linear(width, self.num_joint)
-        self.camera: nn.Module | None = _small_linear(width, self.num_camera) if self.num_camera else None
+        self.camera: nn.Module | None = (
+            _small_linear(width, self.num_camera) if self.num_camera else None
+        )
         if shared:
             self.joint = SharedLinear(width, button_traits(actions))
             self.camera = SharedLinear(width, camera_traits(actions)) if self.num_camera else None
@@ -92,7 +94,9 @@ class JointHead(nn.Module):
             if camera is None:
                 raise ValueError("this spec has axes: log_prob needs the camera bins too")
             of_camera = _log_softmax(logits.camera).gather(-1, camera[..., None])[..., 0]
-            result = result + torch.where(self.camera_on[joint], of_camera, torch.zeros_like(of_camera))
+            result = result + torch.where(
+                self.camera_on[joint], of_camera, torch.zeros_like(of_camera)
+            )
         return result
 
     def sample(
@@ -106,7 +110,9 @@ class JointHead(nn.Module):
                 by default torch's own.
         """
         if uniforms is None:
-            uniforms = torch.rand(*logits.joint.shape[:-1], 2, dtype=torch.float64, device=logits.joint.device)
+            uniforms = torch.rand(
+                *logits.joint.shape[:-1], 2, dtype=torch.float64, device=logits.joint.device
+            )
         joint = _draw(logits.joint, temperature, uniforms[..., 0])
         if logits.camera is None:
             return joint, torch.zeros_like(joint)
@@ -118,7 +124,9 @@ class JointHead(nn.Module):
         result = -(log_joint.exp() * log_joint).sum(-1)
         if logits.camera is not None:
             log_camera = _log_softmax(logits.camera)
-            result = result - self.camera_probability(logits) * (log_camera.exp() * log_camera).sum(-1)
+            result = result - self.camera_probability(logits) * (log_camera.exp() * log_camera).sum(
+                -1
+            )
         return result
 
     def kl(self, p: JointLogits, q: JointLogits) -> Tensor:
@@ -160,7 +168,9 @@ class SharedLinear(nn.Module):
 
 def button_traits(actions: JointActions) -> np.ndarray:
     """Which buttons each joint action holds, and whether it moves the camera: float32 [J, K + 1]."""
-    return np.concatenate([actions.buttons_table, actions.camera_on_table[:, None]], axis=1).astype(np.float32)
+    return np.concatenate([actions.buttons_table, actions.camera_on_table[:, None]], axis=1).astype(
+        np.float32
+    )
 
 
 def camera_traits(actions: JointActions) -> np.ndarray:
@@ -168,8 +178,15 @@ def camera_traits(actions: JointActions) -> np.ndarray:
     traits = []
     for axis, bins in enumerate(actions.spec.num_bins):
         bin_of = actions.camera_bins_table[:, axis]
-        place = bin_of / ((bins - 1) / 2) - 1  # -1..1; the quantiser's curve makes steps near rest fine
-        traits += [np.eye(bins)[bin_of], np.sign(place)[:, None], place[:, None], np.abs(place)[:, None]]
+        place = (
+            bin_of / ((bins - 1) / 2) - 1
+        )  # -1..1; the quantiser's curve makes steps near rest fine
+        traits += [
+            np.eye(bins)[bin_of],
+            np.sign(place)[:, None],
+            place[:, None],
+            np.abs(place)[:, None],
+        ]
     return np.concatenate(traits, axis=1).astype(np.float32)
 
 

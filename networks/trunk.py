@@ -28,7 +28,14 @@ class NormedLayer(nn.Module):
         norm: its norm, or None (then the layer keeps a bias).
     """
 
-    def __init__(self, layer: nn.Module, norm: nn.Module | None, *, init_scale: float = 1.0, relu: bool = True):
+    def __init__(
+        self,
+        layer: nn.Module,
+        norm: nn.Module | None,
+        *,
+        init_scale: float = 1.0,
+        relu: bool = True,
+    ):
         super().__init__()
         self.norm = norm
         self.layer = layer
@@ -61,12 +68,21 @@ class DownStack(nn.Module):
     """conv ► max-pool 3x3, stride 2 ► norm ► residual blocks: half the size, new width."""
 
     def __init__(
-        self, channels_in: int, channels_out: int, blocks: int, *, init_scale: float, first: bool, stride: int = 1
+        self,
+        channels_in: int,
+        channels_out: int,
+        blocks: int,
+        *,
+        init_scale: float,
+        first: bool,
+        stride: int = 1,
     ):
         super().__init__()
         self.firstconv = normed_conv(channels_in, channels_out, norm=not first, stride=stride)
         self.n = nn.GroupNorm(1, channels_out)
-        self.blocks = nn.ModuleList(ResidualBlock(channels_out, init_scale / blocks**0.5) for _ in range(blocks))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(channels_out, init_scale / blocks**0.5) for _ in range(blocks)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.max_pool2d(self.firstconv(x), kernel_size=3, stride=2, padding=1)  # (N, C, H/2, W/2)
@@ -133,7 +149,9 @@ class Trunk(nn.Module):
         flat = previous * height * pixels_wide
         self.dense = normed_linear(flat, dense, init_scale=1.4)
         self.linear = normed_linear(dense, width, init_scale=1.4)
-        self.to(memory_format=torch.channels_last)  # twice as fast as NCHW on the CPU, and free on tensor cores
+        self.to(
+            memory_format=torch.channels_last
+        )  # twice as fast as NCHW on the CPU, and free on tensor cores
 
     def forward(self, frames: Tensor) -> Tensor:
         x = frames.permute(0, 3, 1, 2)  # (N, C, H, W), channels_last without a copy
@@ -164,11 +182,15 @@ def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
     if pool == 1:
         return x.to(dtype) / 255
     if x.requires_grad or height % pool or width % pool:
-        return F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False).to(dtype) / 255
+        return (
+            F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False).to(dtype) / 255
+        )
     # Whole rows are added, then neighbours in them, for a few pictures at a time, which stay in the cache: several
     # times as fast on a CPU as avg_pool2d, which would cost as much here as all convolutions after it.
     out = x.new_empty((len(x), height // pool, width // pool, x.shape[1]), dtype=dtype)
-    for part, place in zip(x.permute(0, 2, 3, 1).split(POOLED_AT_ONCE), out.split(POOLED_AT_ONCE), strict=True):
+    for part, place in zip(
+        x.permute(0, 2, 3, 1).split(POOLED_AT_ONCE), out.split(POOLED_AT_ONCE), strict=True
+    ):
         place.copy_(_group_sum(_group_sum(part, 1, pool), 2, pool).mul_(1 / (255 * pool**2)))
     return out.permute(0, 3, 1, 2)
 
@@ -183,11 +205,20 @@ def _group_sum(x: Tensor, dim: int, size: int) -> Tensor:
 
 
 def normed_conv(
-    channels_in: int, channels_out: int, *, norm: bool = True, stride: int = 1, init_scale: float = 1.0
+    channels_in: int,
+    channels_out: int,
+    *,
+    norm: bool = True,
+    stride: int = 1,
+    init_scale: float = 1.0,
 ) -> NormedLayer:
     """A 3x3 convolution behind a GroupNorm of one group (all of a frame), with ReLU."""
-    kernel = 3 if stride == 1 else 2 * stride + 1  # a strided kernel must still overlap its neighbours
-    layer = nn.Conv2d(channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=not norm)
+    kernel = (
+        3 if stride == 1 else 2 * stride + 1
+    )  # a strided kernel must still overlap its neighbours
+    layer = nn.Conv2d(
+        channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=not norm
+    )
     return NormedLayer(layer, nn.GroupNorm(1, channels_in) if norm else None, init_scale=init_scale)
 
 
@@ -196,7 +227,9 @@ def normed_linear(
 ) -> NormedLayer:
     """A linear layer behind a LayerNorm, with ReLU."""
     layer = nn.Linear(width_in, width_out, bias=not norm)
-    return NormedLayer(layer, nn.LayerNorm(width_in) if norm else None, init_scale=init_scale, relu=relu)
+    return NormedLayer(
+        layer, nn.LayerNorm(width_in) if norm else None, init_scale=init_scale, relu=relu
+    )
 
 
 @torch.no_grad()

@@ -13,7 +13,9 @@ from ..settings import several
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
 CLIP_TICKS = 128  # ticks of a full clip; segments are multiples of it, so that only a stretch's last clip is short
-LEAST_CLIP_TICKS = 32  # ticks: anything shorter is too short to train on and is dropped, counted as `short`
+MIN_CLIP_TICKS = (
+    32  # ticks: anything shorter is too short to train on and is dropped, counted as `short`
+)
 
 
 def _refuse_dask(runner: str) -> None:
@@ -57,11 +59,23 @@ class LayoutConfig:
 
     def __post_init__(self) -> None:
         ok = self.segment_ticks >= 256 and self.segment_ticks % CLIP_TICKS == 0
-        require(ok, "layout.segment_ticks", self.segment_ticks, f"a multiple of {CLIP_TICKS}, at least 256")
-        require(self.shard_ticks >= self.segment_ticks, "layout.shard_ticks", self.shard_ticks, ">= segment_ticks")
+        require(
+            ok,
+            "layout.segment_ticks",
+            self.segment_ticks,
+            f"a multiple of {CLIP_TICKS}, at least 256",
+        )
+        require(
+            self.shard_ticks >= self.segment_ticks,
+            "layout.shard_ticks",
+            self.shard_ticks,
+            ">= segment_ticks",
+        )
         require(self.min_shards >= 1, "layout.min_shards", self.min_shards, "at least 1")
         for name in ("val_fraction", "test_fraction"):
-            require(0 <= getattr(self, name) <= 1, f"layout.{name}", getattr(self, name), "within 0..1")
+            require(
+                0 <= getattr(self, name) <= 1, f"layout.{name}", getattr(self, name), "within 0..1"
+            )
         both = self.val_fraction + self.test_fraction
         require(both <= 1, "layout.val_fraction + layout.test_fraction", both, "at most 1")
 
@@ -88,12 +102,33 @@ class FilterConfig:
     """A tick is black when 99 % of its values are below this level of 255."""
 
     def __post_init__(self) -> None:
-        require(0 <= self.cut_difference <= 255, "filter.cut_difference", self.cut_difference, "within 0..255")
-        require(0 <= self.cut_histogram <= 1, "filter.cut_histogram", self.cut_histogram, "within 0..1")
-        require(0 <= self.cut_likeness <= 100, "filter.cut_likeness", self.cut_likeness, "within 0..100")
-        require(0 <= self.frozen_difference <= 255, "filter.frozen_difference", self.frozen_difference, "0..255")
-        require(2 <= self.frozen_ticks <= 1024, "filter.frozen_ticks", self.frozen_ticks, "within 2..1024")
-        require(0 <= self.black_level <= 255, "filter.black_level", self.black_level, "within 0..255")
+        require(
+            0 <= self.cut_difference <= 255,
+            "filter.cut_difference",
+            self.cut_difference,
+            "within 0..255",
+        )
+        require(
+            0 <= self.cut_histogram <= 1, "filter.cut_histogram", self.cut_histogram, "within 0..1"
+        )
+        require(
+            0 <= self.cut_likeness <= 100, "filter.cut_likeness", self.cut_likeness, "within 0..100"
+        )
+        require(
+            0 <= self.frozen_difference <= 255,
+            "filter.frozen_difference",
+            self.frozen_difference,
+            "0..255",
+        )
+        require(
+            2 <= self.frozen_ticks <= 1024,
+            "filter.frozen_ticks",
+            self.frozen_ticks,
+            "within 2..1024",
+        )
+        require(
+            0 <= self.black_level <= 255, "filter.black_level", self.black_level, "within 0..255"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +155,12 @@ class PlanConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
 
     def __post_init__(self) -> None:
-        require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        require(
+            len(self.sources) > 0,
+            "sources",
+            self.sources,
+            "at least one file, folder, glob, URL or table",
+        )
         require(self.workers >= 0, "workers", self.workers, "0 (one a core) or more")
         _refuse_dask(self.runner)
 
@@ -193,7 +233,12 @@ class LabelConfig(EngineConfig):
 
     def __post_init__(self) -> None:
         EngineConfig.__post_init__(self)  # `super()` does not work in dataclasses with slots
-        require(len(self.sources) > 0, "sources", self.sources, "at least one file, folder, glob, URL or table")
+        require(
+            len(self.sources) > 0,
+            "sources",
+            self.sources,
+            "at least one file, folder, glob, URL or table",
+        )
         share_of(self.previews)
         require(self.chroma in ("420", "444"), "chroma", self.chroma, "420 or 444")
 

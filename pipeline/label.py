@@ -14,11 +14,22 @@ from ..progress import log
 from ..storage_failures import interrupted_by_storage
 from .config import LabelConfig, share_of
 from .labelling.previews import keep_previews
-from .labelling.source_statistics import Reference, flagged_lines, source_statistics, write_source_statistics
+from .labelling.source_statistics import (
+    Reference,
+    flagged_lines,
+    source_statistics,
+    write_source_statistics,
+)
 from .planning.plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_letters
 from .planning.probe import SourceRecord
 from .run_folder import RunFolder
-from .running.identity import WorkerSettings, environment, identity, require_identity, write_identity
+from .running.identity import (
+    WorkerSettings,
+    environment,
+    identity,
+    require_identity,
+    write_identity,
+)
 from .running.job import run_shards, sweep, verify_shards, worker_count
 from .running.tracker import Tracker
 
@@ -89,26 +100,44 @@ def run_label(config: LabelConfig) -> int:
         spec=spec,
         description="Gameplay video, labelled with actions by an inverse dynamics model.",
         license=licence_of(plan),
-        idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
+        idm={
+            "uri": config.idm,
+            "sha256": checkpoint.sha256,
+            "metrics": checkpoint.config.get("metrics"),
+        },
         options=_options(config) | ({"removed": removed} if removed else {}),
         environment={"environments": environments},
         dead_letters=plan_dead_letters(plan),
         duplicates=duplicates(plan),
     )
     content = compact(config.out, info)
-    log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours of labelled play.")
-    unreadable = [letter for letter in plan_dead_letters(plan) if letter.start_tick is None and letter.source_uri]
+    log(
+        f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours of labelled play."
+    )
+    unreadable = [
+        letter
+        for letter in plan_dead_letters(plan)
+        if letter.start_tick is None and letter.source_uri
+    ]
     dead = content["counts"]["dead_letters"]
-    dead_reasons = ", ".join(f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items())
+    dead_reasons = ", ".join(
+        f"{reason} x{count}" for reason, count in content["dead_letter_reasons"].items()
+    )
     if dead:
-        log(f"{dead:,} dead letters ({dead_reasons}): {storage.join(config.out, DEAD_LETTERS)} names them.")
+        log(
+            f"{dead:,} dead letters ({dead_reasons}): {storage.join(config.out, DEAD_LETTERS)} names them."
+        )
         for letter in unreadable[:SHOWN_UNREADABLE]:
             log(f"  {letter.source_uri}: {letter.reason}: {letter.detail}")
         if len(unreadable) > SHOWN_UNREADABLE:
             log(f"  … and {len(unreadable) - SHOWN_UNREADABLE:,} more sources")
     for twin in twins_of_damaged(plan, read_dead_letters(config.out).to_pylist()):
-        log(f"{twin.detail} is damaged; {twin.uri} looks the same and was left out: it may be whole")
-    rows = source_statistics(read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec))
+        log(
+            f"{twin.detail} is damaged; {twin.uri} looks the same and was left out: it may be whole"
+        )
+    rows = source_statistics(
+        read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec)
+    )
     write_source_statistics(config.out, rows, spec)
     for line in flagged_lines(rows):
         log(line)
@@ -144,7 +173,11 @@ def _what_is_missing(shards: list[str], waits: dict[str, str]) -> str:
 def twins_of_damaged(plan: Plan, dead_letters: Sequence[Mapping[str, Any]]) -> list[SourceRecord]:
     """Sources that were left out because they look like one of which a part turned out to be lost."""
     damaged = {letter["source_uri"] for letter in dead_letters if letter["start_tick"] is not None}
-    return [record for record in plan.sources if record.status == "near_duplicate" and record.detail in damaged]
+    return [
+        record
+        for record in plan.sources
+        if record.status == "near_duplicate" and record.detail in damaged
+    ]
 
 
 def forget_quarantined(dataset: str) -> list[str]:

@@ -57,7 +57,9 @@ from .running.tracker import Tracker
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ..idm.labels.predict import Predictor
 
-CLIPS_AT_ONCE = 8  # of 128 ticks: what is held in memory is what a segment holds when it is labelled
+CLIPS_AT_ONCE = (
+    8  # of 128 ticks: what is held in memory is what a segment holds when it is labelled
+)
 HORIZON = 1 << 40  # ticks: further than any neighbour
 
 
@@ -88,7 +90,9 @@ class ShardRelabeller:
         if is_committed(self.target, task.shard):
             return ShardOutcome(task.shard, "was_done")
         old = read_commit(self.source, task.shard)
-        with ShardWriter(self.target, task.shard, self.spec, spool=str(self.spool) if self.spool else None) as writer:
+        with ShardWriter(
+            self.target, task.shard, self.spec, spool=str(self.spool) if self.spool else None
+        ) as writer:
             for letter in old.dead_letters:
                 writer.dead_letter(letter)
             for reason, ticks in old.drops.items():
@@ -110,7 +114,9 @@ class ShardRelabeller:
         first = 0
         for i in range(1, len(rows) + 1):
             if i == len(rows) or metas[i].get("begins_scene"):
-                yield from self._relabel_scene(rows[first:i], members[first:i], metas[first:i], writer)
+                yield from self._relabel_scene(
+                    rows[first:i], members[first:i], metas[first:i], writer
+                )
                 first = i
 
     def _relabel_scene(
@@ -129,7 +135,10 @@ class ShardRelabeller:
         frames = np.concatenate(parts)
         labels = self._predict(frames, stretch, keep)
         for row, one, meta in zip(rows, members, metas, strict=True):
-            own = slice(int(row["start_tick"]) - keep[0], int(row["start_tick"]) - keep[0] + int(row["frames"]))
+            own = slice(
+                int(row["start_tick"]) - keep[0],
+                int(row["start_tick"]) - keep[0] + int(row["frames"]),
+            )
             clip = Clip(
                 key=row["key"],
                 frames=None,
@@ -141,11 +150,17 @@ class ShardRelabeller:
                 valid=decode_arrays(one["npz"], ("valid",))["valid"],
                 meta={**meta, "idm_sha256": self.predictor.sha256, "label_source": "idm"},
             )
-            encoded = {"json": encode_json(clip.meta), "mp4": one["mp4"], "npz": encode_arrays(clip.arrays())}
+            encoded = {
+                "json": encode_json(clip.meta),
+                "mp4": one["mp4"],
+                "npz": encode_arrays(clip.arrays()),
+            }
             writer.add_encoded(clip, encoded)
             yield clip
 
-    def _predict(self, frames: np.ndarray, stretch: tuple[int, int], keep: tuple[int, int]) -> dict[str, np.ndarray]:
+    def _predict(
+        self, frames: np.ndarray, stretch: tuple[int, int], keep: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
         batches = (frames[i : i + BATCH_TICKS] for i in range(0, len(frames), BATCH_TICKS))
         parts = list(self.predictor.predict(batches, start=stretch[0], stretch=stretch, keep=keep))
         names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
@@ -168,7 +183,9 @@ class Neighbours:
         rows, at = self._place(row)
         found: list[np.ndarray] = []
         start = row["start_tick"]
-        while start > low and at > 0 and rows[at - 1]["start_tick"] + rows[at - 1]["frames"] == start:
+        while (
+            start > low and at > 0 and rows[at - 1]["start_tick"] + rows[at - 1]["frames"] == start
+        ):
             at -= 1
             members = read_sample(self.dataset, rows[at])
             found.insert(0, decode_video(members["mp4"]))
@@ -193,7 +210,9 @@ class Neighbours:
 
     def _place(self, row: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
         rows = self._rows[row["key"].rsplit("-", 1)[0]]
-        return rows, bisect.bisect_left(rows, row["start_tick"], key=lambda other: other["start_tick"])
+        return rows, bisect.bisect_left(
+            rows, row["start_tick"], key=lambda other: other["start_tick"]
+        )
 
 
 def _runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
@@ -216,7 +235,9 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]
 
 def _same_place(one: str, other: str) -> bool:
     paths = [storage.local_path(uri) for uri in (one, other)]
-    return one.rstrip("/") == other.rstrip("/") or (None not in paths and paths[0].resolve() == paths[1].resolve())  # type: ignore[union-attr]
+    return one.rstrip("/") == other.rstrip("/") or (
+        None not in paths and paths[0].resolve() == paths[1].resolve()
+    )  # type: ignore[union-attr]
 
 
 @interrupted_by_storage()
@@ -232,7 +253,9 @@ def run_relabel(config: RelabelConfig) -> int:
     from ..training.precision import pick_device
 
     if _same_place(config.dataset, config.out):
-        raise ConfigError(f"out: {config.out} is the dataset itself; new labels go into a new folder")
+        raise ConfigError(
+            f"out: {config.out} is the dataset itself; new labels go into a new folder"
+        )
     if config.runner == "local":
         pick_device(config.device)  # now rather than in each worker
     checkpoint = load_idm(config.idm)
@@ -241,7 +264,9 @@ def run_relabel(config: RelabelConfig) -> int:
     source = read_dataset_json(config.dataset)
     records = read_commits(config.dataset)
     if {record.shard for record in records} != {shard["name"] for shard in source["shards"]}:
-        raise DatasetError(f"{config.dataset}: its tables are older than its shards; run the job that makes it again")
+        raise DatasetError(
+            f"{config.dataset}: its tables are older than its shards; run the job that makes it again"
+        )
     if gone := sorted(set(removed_sources(config.out)) - set(removed_sources(config.dataset))):
         raise DatasetError(
             f"{config.out}: {', '.join(sha[:12] for sha in gone)} was removed from it, and {config.dataset} still has "
@@ -286,21 +311,37 @@ def run_relabel(config: RelabelConfig) -> int:
         run.release(done=finished)
     for name in (PLAN_FILE, SOURCES_FILE):
         if storage.exists(storage.join(config.dataset, name)):
-            storage.write_atomic(storage.join(config.out, name), storage.read_bytes(storage.join(config.dataset, name)))
+            storage.write_atomic(
+                storage.join(config.out, name),
+                storage.read_bytes(storage.join(config.dataset, name)),
+            )
     info = DatasetInfo(
         name=config.out.rstrip("/").rsplit("/", 1)[-1],
         spec=spec,
         description=f"The pixels of {source['name']} with the labels of another inverse dynamics model.",
         license=source["license"],
-        idm={"uri": config.idm, "sha256": checkpoint.sha256, "metrics": checkpoint.config.get("metrics")},
-        options={**source["options"], "relabelled_from": {"uri": config.dataset, "idm": source["idm"]}},
+        idm={
+            "uri": config.idm,
+            "sha256": checkpoint.sha256,
+            "metrics": checkpoint.config.get("metrics"),
+        },
+        options={
+            **source["options"],
+            "relabelled_from": {"uri": config.dataset, "idm": source["idm"]},
+        },
         environment={"environments": environments},
-        dead_letters=tuple(DeadLetter(**letter) for letter in read_dead_letters(config.dataset).to_pylist()),
+        dead_letters=tuple(
+            DeadLetter(**letter) for letter in read_dead_letters(config.dataset).to_pylist()
+        ),
         duplicates=source.get("duplicates", {}),
     )
     content = compact(config.out, info)
-    log(f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours with new labels.")
-    rows = source_statistics(read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec))
+    log(
+        f"{config.out}: {content['counts']['clips']:,} clips, {content['hours']:.2f} hours with new labels."
+    )
+    rows = source_statistics(
+        read_commits(config.out), spec, Reference.of_checkpoint(checkpoint.config, spec)
+    )
     write_source_statistics(config.out, rows, spec)
     if config.verify and new:
         verify_shards(config.out, new, threads=worker_count(config))

@@ -41,11 +41,19 @@ from ..storage_failures import interrupted_by_storage
 from .config import RemoveConfig
 from .labelling.previews import PREVIEWS
 from .labelling.source_statistics import FILE, Reference, source_statistics, write_source_statistics
-from .planning.plan import Plan, duplicates, licence_of, plan_dead_letters, read_plan, removed_record, write_plan
+from .planning.plan import (
+    Plan,
+    duplicates,
+    licence_of,
+    plan_dead_letters,
+    read_plan,
+    removed_record,
+    write_plan,
+)
 from .run_folder import RunFolder
 from .running.job import sweep
 
-LEAST_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
+MIN_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 
 
 @interrupted_by_storage()
@@ -63,8 +71,15 @@ def run_remove(config: RemoveConfig) -> int:
         sweep(config.dataset)
         plan = read_plan(config.dataset)
         before = set(content["options"].get("removed", []))
-        before |= {record.sha256 for record in plan.sources if record.status == "removed"} if plan else set()
-        gone = {_find(name, {sha: set() for sha in before} | _known(config.dataset, plan)) for name in config.source}
+        before |= (
+            {record.sha256 for record in plan.sources if record.status == "removed"}
+            if plan
+            else set()
+        )
+        gone = {
+            _find(name, {sha: set() for sha in before} | _known(config.dataset, plan))
+            for name in config.source
+        }
         history = sorted({*before, *filter(_is_hash, gone)})
         note_removed(config.dataset, history)
         spec = dataset_spec(config.dataset)
@@ -73,9 +88,13 @@ def run_remove(config: RemoveConfig) -> int:
             if preview.rsplit("/", 1)[1].startswith(clips):
                 storage.remove(preview)
         for probed in storage.list_files(storage.join(config.dataset, PROBES_FOLDER), ".json"):
-            storage.remove(probed)  # of a plan that was interrupted: found out again, without what is gone
+            storage.remove(
+                probed
+            )  # of a plan that was interrupted: found out again, without what is gone
         changed = 0
-        with Progress("Removing", total=len(committed_shards(config.dataset)), unit="shards") as progress:
+        with Progress(
+            "Removing", total=len(committed_shards(config.dataset)), unit="shards"
+        ) as progress:
             for shard in committed_shards(config.dataset):
                 changed += _rewrite(config.dataset, shard, gone, spec, run.spool)
                 progress.advance()
@@ -116,21 +135,27 @@ def _known(dataset: str, plan: Plan | None) -> dict[str, set[str]]:
         for row in read_commit(dataset, shard).rows:
             known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
     for row in read_manifest(dataset).select(["source_sha256", "source_uri"]).to_pylist():
-        known.setdefault(row["source_sha256"], set()).add(row["source_uri"])  # of a removal that was interrupted
+        known.setdefault(row["source_sha256"], set()).add(
+            row["source_uri"]
+        )  # of a removal that was interrupted
     return known
 
 
 def _find(name: str, known: Mapping[str, set[str]]) -> str:
     """The content hash that a URI or the beginning of a hash stands for, or the URI of what could not be read."""
     path = storage.local_path(name)
-    names = {name, storage.storable(path.resolve()) if path is not None else name, storage.storable(Path.cwd() / name)}
+    names = {
+        name,
+        storage.storable(path.resolve()) if path is not None else name,
+        storage.storable(Path.cwd() / name),
+    }
     found = [sha for sha, uris in known.items() if names & uris]
-    if not found and len(name) >= LEAST_DIGITS:
+    if not found and len(name) >= MIN_DIGITS:
         found = [sha for sha in known if sha.startswith(name.lower())]
     if len(found) != 1:
         what = "no source" if not found else f"{len(found)} sources"
         raise ConfigError(
-            f"source {name}: {what} of this name; give its URI as in the manifest, or {LEAST_DIGITS} or more digits "
+            f"source {name}: {what} of this name; give its URI as in the manifest, or {MIN_DIGITS} or more digits "
             "of its source_sha256"
         )
     return found[0]
@@ -161,12 +186,18 @@ def _rewrite(dataset: str, shard: str, gone: set[str], spec: Any, spool: Path) -
         for key, members in _samples(dataset, record, gone):
             if json.loads(members["json"])["source_sha256"] not in gone:
                 writer.add_encoded(decode_clip(key, members, frames=False), members)
-        degrees = {sha: value for sha, value in record.extra.get("degrees", {}).items() if sha not in gone}
-        writer.commit({**record.extra, "degrees": degrees} if "degrees" in record.extra else record.extra)
+        degrees = {
+            sha: value for sha, value in record.extra.get("degrees", {}).items() if sha not in gone
+        }
+        writer.commit(
+            {**record.extra, "degrees": degrees} if "degrees" in record.extra else record.extra
+        )
     return True
 
 
-def _samples(dataset: str, record: CommitRecord, gone: set[str]) -> Iterable[tuple[str, dict[str, bytes]]]:
+def _samples(
+    dataset: str, record: CommitRecord, gone: set[str]
+) -> Iterable[tuple[str, dict[str, bytes]]]:
     uri = shard_uri(dataset, record.shard)
     if not storage.exists(uri):
         if all(row["source_sha256"] in gone for row in record.rows):
@@ -183,8 +214,15 @@ def _without(plan: Plan, gone: set[str]) -> Plan:
     while len(lost) > len(uris):  # duplicates of duplicates too
         uris |= {record.uri for record in lost}
         shas = {record.sha256 for record in lost if record.sha256}
-        lost = [record for record in there if record.uri in uris or record.detail in uris or record.sha256 in shas]
-    stones = [removed_record(sha) for sha in sorted({*filter(_is_hash, gone), *(r.sha256 for r in lost if r.sha256)})]
+        lost = [
+            record
+            for record in there
+            if record.uri in uris or record.detail in uris or record.sha256 in shas
+        ]
+    stones = [
+        removed_record(sha)
+        for sha in sorted({*filter(_is_hash, gone), *(r.sha256 for r in lost if r.sha256)})
+    ]
     kept = {record.uri: record for record in [*plan.sources, *stones]}
     for record in lost:
         del kept[record.uri]

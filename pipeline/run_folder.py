@@ -114,7 +114,9 @@ class RunFolder:
     def claim(self, count: int) -> int:
         """A number below `count` that no other process of the job has, as long as this one lives; else any."""
         for number in range(count):
-            handle = os.open(self.path / f"gpu-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(
+                self.path / f"gpu-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -164,7 +166,9 @@ class RunFolder:
     def quarantined(self) -> dict[str, tuple[int, ...]]:
         """Per shard, the segments at which workers died twice."""
         found = {
-            shard: tuple(sorted({segment for segment in deaths if deaths.count(segment) >= STRIKES}))
+            shard: tuple(
+                sorted({segment for segment in deaths if deaths.count(segment) >= STRIKES})
+            )
             for shard, deaths in self.strikes().items()
         }
         return {shard: segments for shard, segments in found.items() if segments}

@@ -31,5 +31,9 @@ def _find(name: str) -> str | None:
         folders = [Path(on_path).parent] if on_path else POSTGRES_FOLDERS
         return next((str(folder) for folder in folders if (folder / "initdb").exists()), None)
     if name == "chromium":
-        return shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        return (
+            shutil.which("chromium")
+            or shutil.which("chromium-browser")
+            or shutil.which("google-chrome")
+        )
     return shutil.which(name)

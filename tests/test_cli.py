@@ -53,7 +53,11 @@ def test_help_of_a_verb_has_a_description_an_example_and_documented_options(name
         "print('LOADED', sorted({'torch', 'apache_beam'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": "400"}
+        [sys.executable, "-c", check],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"COLUMNS": "400"},
     )
     assert "LOADED []" in done.stdout
     verb = cli.VERBS[name]
@@ -62,9 +66,13 @@ def test_help_of_a_verb_has_a_description_an_example_and_documented_options(name
     lines = [line.strip("│ ") for line in done.stdout.splitlines()]
     options = [i for i, line in enumerate(lines) if line.startswith("--")]
     assert options
-    for i in options:  # the words of help stand behind the option, or on the next line where the option is long
+    for i in (
+        options
+    ):  # the words of help stand behind the option, or on the next line where the option is long
         _, _, words = lines[i].partition("  ")
-        assert (words.strip() or lines[i + 1]).strip()[:1] not in ("", "(", "-", "─"), f"{name}: no help for {lines[i]}"
+        assert (words.strip() or lines[i + 1]).strip()[:1] not in ("", "(", "-", "─"), (
+            f"{name}: no help for {lines[i]}"
+        )
 
 
 def test_version() -> None:
@@ -122,34 +130,49 @@ def raising(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> int:
     ],
 )
 def test_exit_codes(
-    error: BaseException, code: int, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: BaseException,
+    code: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert raising(error, monkeypatch) == code
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), FileNotFoundError(2, "gone", "x")])
-def test_our_own_defects_keep_their_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_defects_keep_their_traceback(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(type(error)):
         raising(error, monkeypatch)
 
 
 @pytest.mark.parametrize("out", ["/proc/nowhere", "/proc/nowhere/deeper"])
-def test_a_folder_that_cannot_be_made_is_the_users(out: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_cannot_be_made_is_the_users(
+    out: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert cli.run(["record", "crafter", "--out", out, "--minutes", "0.1"]) == 2
     assert "vidact: /proc/nowhere: No such file or directory." in capsys.readouterr().err
 
 
-def test_label_says_the_same_of_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_label_says_the_same_of_its_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no video")
     assert cli.run(["plan", str(tmp_path), "--out", "/proc/nowhere"]) == 2
     assert "vidact: /proc/nowhere: No such file or directory." in capsys.readouterr().err
 
 
-def test_a_file_in_the_place_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_in_the_place_of_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "file").write_bytes(b"")
     assert cli.run(["record", "crafter", "--out", str(tmp_path / "file"), "--minutes", "0.1"]) == 2
-    assert f"vidact: {tmp_path / 'file'}: File exists: a folder is needed here." in capsys.readouterr().err
+    assert (
+        f"vidact: {tmp_path / 'file'}: File exists: a folder is needed here."
+        in capsys.readouterr().err
+    )
 
 
 def test_a_verb_returns_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = "labeling_tool/static"
-SOURCE_SUFFIXES = {".py", ".yaml", ".css", ".html", ".js", ".svg", ".safetensors", ".json", ".mako", ".png"}
+SOURCE_SUFFIXES = {
+    ".py",
+    ".yaml",
+    ".css",
+    ".html",
+    ".js",
+    ".svg",
+    ".safetensors",
+    ".json",
+    ".mako",
+    ".png",
+}
 
 
 def packages() -> list[str]:
@@ -27,7 +38,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of what git knows, so that build products of the checkout cannot help it."""
     source = tmp_path_factory.mktemp("source")
     tracked = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, check=True, capture_output=True
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
     ).stdout
     for name in filter(None, tracked.decode().split("\0")):
         target = source / name
@@ -55,9 +69,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_top_level_package_is_declared() -> None:
     found = {
-        "vidact" if path.parent == ROOT else "vidact." + ".".join(path.parent.relative_to(ROOT).parts)
+        "vidact"
+        if path.parent == ROOT
+        else "vidact." + ".".join(path.parent.relative_to(ROOT).parts)
         for path in ROOT.rglob("__init__.py")
-        if not {"tests", "benchmarks", "node_modules", "build", "runs"} & set(path.relative_to(ROOT).parts)
+        if not {"tests", "benchmarks", "node_modules", "build", "runs"}
+        & set(path.relative_to(ROOT).parts)
         and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
     }
     assert found == set(packages())
@@ -75,12 +92,24 @@ def test_wheel_holds_every_source_and_asset(wheel: Path) -> None:
                 if "/frontend/" in inside or "__pycache__" in inside:
                     continue
                 assert f"vidact/{inside}" in held
-    assert not [name for name in held if name.startswith(("tests/", "vidact/tests", "vidact/benchmarks"))]
+    assert not [
+        name for name in held if name.startswith(("tests/", "vidact/tests", "vidact/benchmarks"))
+    ]
 
 
 def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     code = (
         "import sys, vidact, vidact.cli\n"
@@ -102,5 +131,7 @@ def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path
 
 
 def test_installation_is_consistent() -> None:
-    run = subprocess.run([sys.executable, "-m", "pip", "check"], check=False, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "pip", "check"], check=False, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout

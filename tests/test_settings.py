@@ -64,7 +64,9 @@ def test_the_command_line_alone_fills_the_settings() -> None:
 
 
 def test_a_file_sets_any_field_and_the_command_line_overrides_it(tmp_path: Path) -> None:
-    file = yaml_file(tmp_path, "sources: [a]\nout: x\nrate: 1e-4\nmaps: [m, n]\nlimit: 3\nlayout: {size: 9}\n")
+    file = yaml_file(
+        tmp_path, "sources: [a]\nout: x\nrate: 1e-4\nmaps: [m, n]\nlimit: 3\nlayout: {size: 9}\n"
+    )
     assert parse("--config", file) == Example(
         sources=("a",), out="x", rate=1e-4, maps=("m", "n"), limit=3, layout=Layout(size=9)
     )
@@ -94,7 +96,9 @@ def test_what_a_file_may_not_say_is_named(tmp_path: Path, text: str, message: st
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(ConfigError, match=r"--config nowhere\.yaml: cannot read the file: No such file"):
+    with pytest.raises(
+        ConfigError, match=r"--config nowhere\.yaml: cannot read the file: No such file"
+    ):
         parse("--config", "nowhere.yaml")
 
 
@@ -133,7 +137,14 @@ def test_words_of_settings_parse_to_the_same_settings(
 
 
 def test_words_name_only_what_differs_from_the_defaults() -> None:
-    assert to_words(Example(sources=("a",), out="x", maps=("m", "n"))) == ["a", "--out", "x", "--maps", "m", "n"]
+    assert to_words(Example(sources=("a",), out="x", maps=("m", "n"))) == [
+        "a",
+        "--out",
+        "x",
+        "--maps",
+        "m",
+        "n",
+    ]
 
 
 def test_plain_settings_are_json() -> None:

@@ -32,9 +32,10 @@ def test_write_read_list_remove(folder):
     assert storage.read_range(uri, 4, 9) == b"bytes"
     assert storage.size_bytes(uri) == 9
     assert storage.sha256_file(uri) == hashlib.sha256(b"new bytes").hexdigest()
-    assert [name.rsplit("/", 1)[1] for name in storage.list_files(storage.join(folder, "_commits"), ".json")] == [
-        "train-00000.json"
-    ]
+    assert [
+        name.rsplit("/", 1)[1]
+        for name in storage.list_files(storage.join(folder, "_commits"), ".json")
+    ] == ["train-00000.json"]
     storage.remove(uri)
     storage.remove(uri)
     assert not storage.exists(uri)
@@ -65,7 +66,9 @@ def test_glob(folder):
     assert len(storage.glob_uris(storage.join(folder, "train-*.tar"))) == 2
 
 
-@pytest.mark.parametrize("name", ["a::b.mp4", "with space#1.mp4", "new\nline.mp4", "Ünïcode 'q\".mp4", "a?b*.mp4"])
+@pytest.mark.parametrize(
+    "name", ["a::b.mp4", "with space#1.mp4", "new\nline.mp4", "Ünïcode 'q\".mp4", "a?b*.mp4"]
+)
 def test_local_names_that_fsspec_would_misread(tmp_path, name):
     path = str(tmp_path / name)
     storage.write_atomic(path, b"x")

@@ -21,7 +21,9 @@ class EMA:
     def __init__(self, module: nn.Module, decay: float = 0.998):
         self.decay = decay
         self.updates = 0
-        self.average = {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+        self.average = {
+            name: tensor.detach().clone() for name, tensor in module.state_dict().items()
+        }
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:

@@ -54,5 +54,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     with_gradient = [parameter for parameter in list(parameters) if parameter.grad is not None]
     if not with_gradient:
-        raise ValueError("clip_gradients: no parameter has a gradient (an exhausted generator, or no backward pass?)")
+        raise ValueError(
+            "clip_gradients: no parameter has a gradient (an exhausted generator, or no backward pass?)"
+        )
     return float(torch.nn.utils.clip_grad_norm_(with_gradient, max_norm))

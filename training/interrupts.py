@@ -26,13 +26,18 @@ class StopRequest:
         self._old: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():  # elsewhere Python forbids handlers
+        if (
+            threading.current_thread() is threading.main_thread()
+        ):  # elsewhere Python forbids handlers
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._old[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
@@ -46,4 +51,6 @@ class StopRequest:
 
     def leave(self, where: str) -> None:
         """Raise Interrupted (exit code 75): everything is saved."""
-        raise Interrupted(f"stopped at {where}; everything is saved: the same command goes on from there")
+        raise Interrupted(
+            f"stopped at {where}; everything is saved: the same command goes on from there"
+        )

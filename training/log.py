@@ -21,7 +21,9 @@ class MetricsLog:
         tensorboard: also writes TensorBoard events under `folder/tensorboard`, if the package is there.
     """
 
-    def __init__(self, folder: str | Path, *, resume_step: int | None = None, tensorboard: bool = True):
+    def __init__(
+        self, folder: str | Path, *, resume_step: int | None = None, tensorboard: bool = True
+    ):
         self.path = Path(folder) / METRICS_FILE
         self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = []

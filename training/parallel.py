@@ -23,7 +23,9 @@ from ..errors import ConfigError
 from ..progress import hush
 from .precision import pick_device
 
-LONGEST_WAIT = timedelta(hours=24)  # for each other: the leader decodes all play before the others go on
+LONGEST_WAIT = timedelta(
+    hours=24
+)  # for each other: the leader decodes all play before the others go on
 
 
 class Group:
@@ -35,14 +37,20 @@ class Group:
 
     def __init__(self, device: str = "auto"):
         """Join the group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK)."""
-        started = {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys()  # by torchrun; one alone is a leftover
+        started = {
+            "RANK",
+            "WORLD_SIZE",
+            "MASTER_ADDR",
+        } <= os.environ.keys()  # by torchrun; one alone is a leftover
         self.size = int(os.environ["WORLD_SIZE"]) if started else 1
         self.rank = int(os.environ["RANK"]) if started else 0
         self.device = pick_device(device)
         if self.device.type == "cuda" and self.size > 1:
             here = int(os.environ.get("LOCAL_RANK", "0"))
             if here >= torch.cuda.device_count():
-                raise ConfigError(f"device: {torch.cuda.device_count()} GPUs here, and more processes on this machine")
+                raise ConfigError(
+                    f"device: {torch.cuda.device_count()} GPUs here, and more processes on this machine"
+                )
             self.device = torch.device("cuda", here)
             torch.cuda.set_device(self.device)
         if self.size > 1:

@@ -17,9 +17,13 @@ def pick_device(name: str = "auto") -> torch.device:
         try:
             device = torch.device(name)
         except RuntimeError as error:
-            raise ConfigError(f"device must be cpu, cuda, cuda:1 … or auto, got {name!r}") from error
+            raise ConfigError(
+                f"device must be cpu, cuda, cuda:1 … or auto, got {name!r}"
+            ) from error
         if device.type != "cpu" and not _is_here(device):
-            raise ConfigError(f"device: {name} is asked for, but torch finds none here to compute on")
+            raise ConfigError(
+                f"device: {name} is asked for, but torch finds none here to compute on"
+            )
         return device
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

@@ -70,7 +70,14 @@ class Snapshots:
         tensors: dict[str, Tensor] = {}
         tree = _flatten({"state": dict(state), "rng": rng_state()}, tensors)
         data = save_tensors(tensors)
-        text = json.dumps({"step": step, "run": self.run, "sha256": hashlib.sha256(data).hexdigest(), "tree": tree})
+        text = json.dumps(
+            {
+                "step": step,
+                "run": self.run,
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "tree": tree,
+            }
+        )
         final = self.folder / f"state-{step:09d}"
         fresh = self.folder / f".state-{step:09d}.{os.getpid()}.tmp"
         fresh.mkdir(parents=True, exist_ok=True)
@@ -111,7 +118,9 @@ class Snapshots:
             self._require_same_run(run, folder)
             tree = _unflatten(flat, load_tensors(data))
             for newer in (one for one in self._steps() if one > step):
-                shutil.rmtree(self.folder / f"state-{newer:09d}", ignore_errors=True)  # another process may do it, too
+                shutil.rmtree(
+                    self.folder / f"state-{newer:09d}", ignore_errors=True
+                )  # another process may do it, too
             set_rng_state(tree["rng"])
             return step, tree["state"]
         return None
@@ -148,7 +157,9 @@ def claim(folder: Path) -> IO[str]:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         handle.close()
-        raise ConfigError(f"out: another run is at work in {folder}; wait, or give another folder") from error
+        raise ConfigError(
+            f"out: another run is at work in {folder}; wait, or give another folder"
+        ) from error
     except OSError:
         pass  # a file system without locks
     return handle
@@ -163,7 +174,12 @@ def remove_if_empty(folder: Path) -> None:
 def rng_state() -> dict[str, Any]:
     """The state of torch's, numpy's and Python's global generators."""
     cuda = list(torch.cuda.get_rng_state_all()) if torch.cuda.is_available() else []
-    return {"torch": torch.get_rng_state(), "cuda": cuda, "numpy": np.random.get_state(), "python": random.getstate()}
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": cuda,
+        "numpy": np.random.get_state(),
+        "python": random.getstate(),
+    }
 
 
 def set_rng_state(state: Mapping[str, Any]) -> None:
@@ -180,7 +196,9 @@ def _flatten(value: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
     if isinstance(value, Tensor):
         # The memory format is kept: other strides would take other (equally right) rounding paths after a resume.
         channels_last = (
-            value.dim() == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)
+            value.dim() == 4
+            and not value.is_contiguous()
+            and value.is_contiguous(memory_format=torch.channels_last)
         )
         tensors[path] = value.detach().cpu().contiguous().clone()
         return {"kind": "tensor", "name": path, "channels_last": channels_last}
@@ -197,14 +215,20 @@ def _flatten(value: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
         value = value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
         return {"kind": "value", "value": value}
-    raise TypeError(f"a snapshot cannot hold a {type(value).__name__} (at {path}): give it a state_dict")
+    raise TypeError(
+        f"a snapshot cannot hold a {type(value).__name__} (at {path}): give it a state_dict"
+    )
 
 
 def _unflatten(node: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Any:
     kind = node["kind"]
     if kind == "tensor":
         tensor = tensors[node["name"]]
-        return tensor.contiguous(memory_format=torch.channels_last) if node["channels_last"] else tensor
+        return (
+            tensor.contiguous(memory_format=torch.channels_last)
+            if node["channels_last"]
+            else tensor
+        )
     if kind == "array":
         return tensors[node["name"]].numpy()
     if kind == "dict":

@@ -28,7 +28,9 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if self.peak <= 0 or not 0 <= self.floor <= self.peak:
-            raise ConfigError(f"learning rates must satisfy 0 <= floor <= peak, peak > 0: {self.floor}, {self.peak}")
+            raise ConfigError(
+                f"learning rates must satisfy 0 <= floor <= peak, peak > 0: {self.floor}, {self.peak}"
+            )
         if self.warmup_steps < 0 or not 0 <= self.decay_from <= 1:
             raise ConfigError(
                 f"warmup_steps must be >= 0 and decay_from in 0..1, got {self.warmup_steps} and {self.decay_from}"
@@ -52,7 +54,9 @@ class Budget:
 
     def __init__(self, *, steps: int = 0, minutes: float = 0.0):
         if (steps > 0) == (minutes > 0):
-            raise ConfigError(f"give either steps or minutes, above 0; got steps={steps} and minutes={minutes}")
+            raise ConfigError(
+                f"give either steps or minutes, above 0; got steps={steps} and minutes={minutes}"
+            )
         self.steps = steps
         self.seconds = minutes * 60
         self._before_s = 0.0

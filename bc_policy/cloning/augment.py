@@ -33,7 +33,15 @@ class Augmentation:
             own.
     """
 
-    def __init__(self, spec: ActionSpec, *, brightness: float, mirror: Sequence[str], seed: int, keep: bool = False):
+    def __init__(
+        self,
+        spec: ActionSpec,
+        *,
+        brightness: float,
+        mirror: Sequence[str],
+        seed: int,
+        keep: bool = False,
+    ):
         self._brightness, self._keep = brightness, keep
         self._kept: np.ndarray | None = None  # the draws of the batch before
         self._generator = np.random.default_rng(seed)
@@ -48,7 +56,9 @@ class Augmentation:
             self._sides[[a, b]] = b, a
         self._mirrors = bool(mirror)
         self._threads = ThreadPoolExecutor(os.cpu_count())  # looking up frees the GIL
-        self._axis_signs = np.array([-1 if axis.input == "dx" else 1 for axis in spec.axes], dtype=np.float32)
+        self._axis_signs = np.array(
+            [-1 if axis.input == "dx" else 1 for axis in spec.axes], dtype=np.float32
+        )
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch, changed; its frames are changed in place."""
@@ -57,7 +67,9 @@ class Augmentation:
         contrast = 1 + self._brightness * contrast
         brightness = 128 * self._brightness * brightness
         # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic on floats.
-        levels = (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
+        levels = (
+            (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]
+        )  # (B, 256)
         tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         if self._brightness > 0 or mirrored.any():
             list(self._threads.map(change_clip, batch.frames, tables, mirrored))
@@ -71,7 +83,9 @@ class Augmentation:
     def _draws(self, batch: Batch) -> np.ndarray:
         """Of each clip its side in 0..1, and contrast and brightness in -1..1: float64 [3, B]."""
         clips = len(batch.frames)
-        drawn = np.stack([self._generator.random(clips), *self._generator.uniform(-1, 1, size=(2, clips))])  # (3, B)
+        drawn = np.stack(
+            [self._generator.random(clips), *self._generator.uniform(-1, 1, size=(2, clips))]
+        )  # (3, B)
         if self._keep:
             if self._kept is not None:
                 drawn = np.where(batch.first[:, 0], drawn, self._kept)

@@ -42,7 +42,9 @@ class Cloner:
         if init is not None:
             load_into(self.policy, init)
         self.policy.to(self.device).train()
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.policy, config.weight_decay), betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(
+            parameter_groups(self.policy, config.weight_decay), betas=(0.9, 0.98)
+        )
         self.ema = EMA(self.policy, config.ema_decay)
         self.guard = FiniteGuard()
         self.make_targets = TargetMaker(self.policy.spec, config)
@@ -93,12 +95,18 @@ class Cloner:
             for batch in islice(loader, self.config.eval_batches):
                 loss = self._loss(batch)
                 weight = loss.weight.item()
-                sums += weight * np.array([loss.total.item(), loss.buttons.item(), loss.accuracy.item()])
+                sums += weight * np.array(
+                    [loss.total.item(), loss.buttons.item(), loss.accuracy.item()]
+                )
                 total += weight
         self.policy.train()
         self.memory, self.last_actions = kept
         mean = sums / max(total, 1e-6)
-        return {f"{split}_loss": mean[0], f"{split}_loss_buttons": mean[1], f"{split}_accuracy": mean[2]}
+        return {
+            f"{split}_loss": mean[0],
+            f"{split}_loss_buttons": mean[1],
+            f"{split}_accuracy": mean[2],
+        }
 
     def averaged_state(self) -> dict[str, Tensor]:
         """The averaged weights: what is saved as the policy."""
@@ -120,18 +128,30 @@ class Cloner:
         for name in ("policy", "optimizer", "ema", "guard", "loader", "augmentation"):
             getattr(self, name).load_state_dict(state[name])
         self.batches = self.loader.batches()
-        self.last_actions = None if state["last_actions"] is None else state["last_actions"].to(self.device)
-        self.memory = state["memory"] and [Memory(*(part.to(self.device) for part in m)) for m in state["memory"]]
+        self.last_actions = (
+            None if state["last_actions"] is None else state["last_actions"].to(self.device)
+        )
+        self.memory = state["memory"] and [
+            Memory(*(part.to(self.device) for part in m)) for m in state["memory"]
+        ]
 
     def _loss(self, batch: Batch) -> ImitationLoss:
         """The loss of a batch; in the order `episodes` it carries the memory on."""
         targets = self.make_targets(batch).to(self.device)
         first = torch.from_numpy(batch.first).to(self.device)
-        previous = previous_actions(targets.joint, targets.camera, first, self.last_actions)  # (B, T, 2)
+        previous = previous_actions(
+            targets.joint, targets.camera, first, self.last_actions
+        )  # (B, T, 2)
         ticks = torch.from_numpy(batch.ticks).to(self.device)  # (B,)
         present = torch.arange(first.shape[1], device=self.device) < ticks[:, None]  # (B, T)
         with autocast(self.device, self.dtype):
-            out = self.policy(torch.from_numpy(batch.frames).to(self.device), first, self.memory, previous, present)
+            out = self.policy(
+                torch.from_numpy(batch.frames).to(self.device),
+                first,
+                self.memory,
+                previous,
+                present,
+            )
         if self.config.order == "episodes":
             self.memory = out.memory
             actions = torch.stack([targets.joint, targets.camera], dim=-1)  # (B, T, 2)

@@ -49,7 +49,11 @@ class TargetMaker:
             weight = weight * (batch.confidence >= self.config.min_confidence)
         if self.config.weight_by_confidence:
             weight = weight * batch.confidence
-        return Targets(torch.from_numpy(joint), torch.from_numpy(camera), torch.from_numpy(weight.astype(np.float32)))
+        return Targets(
+            torch.from_numpy(joint),
+            torch.from_numpy(camera),
+            torch.from_numpy(weight.astype(np.float32)),
+        )
 
 
 class ImitationLoss(NamedTuple):
@@ -76,7 +80,9 @@ def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> Im
     weight = targets.weight
     total_weight = weight.sum().clamp_min(1e-6)
     of_action = -head.log_prob(logits, targets.joint, targets.camera)  # (B, T)
-    of_buttons = -head.log_prob(JointLogits(logits.joint.detach(), None), targets.joint)  # (B, T), only to be shown
+    of_buttons = -head.log_prob(
+        JointLogits(logits.joint.detach(), None), targets.joint
+    )  # (B, T), only to be shown
     hit = (logits.joint.detach().argmax(-1) == targets.joint).float()
 
     def mean(x: Tensor) -> Tensor:

@@ -101,7 +101,12 @@ class PreviousAction(nn.Module):
         super().__init__()
         actions = JointActions(spec)
         buttons = np.concatenate(
-            [actions.buttons_table, actions.camera_on_table[:, None], np.ones((actions.num_joint, 1))], 1
+            [
+                actions.buttons_table,
+                actions.camera_on_table[:, None],
+                np.ones((actions.num_joint, 1)),
+            ],
+            1,
         )
         # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled to -1..1.
         half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
@@ -121,7 +126,9 @@ class PreviousAction(nn.Module):
         return self.linear(torch.cat([buttons, moved], dim=-1) * known)
 
 
-def previous_actions(joint: Tensor, camera: Tensor, first: Tensor, before: Tensor | None = None) -> Tensor:
+def previous_actions(
+    joint: Tensor, camera: Tensor, first: Tensor, before: Tensor | None = None
+) -> Tensor:
     """Each tick's last action.
 
     Args:
@@ -147,7 +154,9 @@ def last_actions(actions: Tensor, ticks: Tensor, before: Tensor | None = None) -
     """
     if before is None:
         before = torch.full_like(actions[:, 0], -1)
-    return torch.cat([before[:, None], actions], dim=1)[torch.arange(len(actions), device=actions.device), ticks]
+    return torch.cat([before[:, None], actions], dim=1)[
+        torch.arange(len(actions), device=actions.device), ticks
+    ]
 
 
 class Policy(nn.Module):
@@ -223,7 +232,9 @@ class Policy(nn.Module):
     @property
     def num_parameters(self) -> int:
         """Trained numbers, and the three of the value normaliser (VPT's published counts include them)."""
-        return sum(p.numel() for p in self.parameters()) + sum(b.numel() for b in self.value_head.buffers())
+        return sum(p.numel() for p in self.parameters()) + sum(
+            b.numel() for b in self.value_head.buffers()
+        )
 
 
 def parameter_groups(policy: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -69,17 +69,37 @@ class ActorProcesses:
         actors: how many. lanes: games of each. seed: of the run.
     """
 
-    def __init__(self, task: str, spec: ActionSpec, network: PolicyConfig, *, actors: int, lanes: int, seed: int):
+    def __init__(
+        self,
+        task: str,
+        spec: ActionSpec,
+        network: PolicyConfig,
+        *,
+        actors: int,
+        lanes: int,
+        seed: int,
+    ):
         plan = ActorPlan(
-            task=task, spec=spec.to_dict(), network=network.to_dict(), lanes=lanes, seed=seed, index=0, actors=actors
+            task=task,
+            spec=spec.to_dict(),
+            network=network.to_dict(),
+            lanes=lanes,
+            seed=seed,
+            index=0,
+            actors=actors,
         )
-        self._workers = [Worker(actor_worker, replace(plan, index=index)) for index in range(actors)]
+        self._workers = [
+            Worker(actor_worker, replace(plan, index=index)) for index in range(actors)
+        ]
 
     def __enter__(self) -> ActorProcesses:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for worker in self._workers:
             worker.close()
@@ -90,7 +110,9 @@ class ActorProcesses:
         for worker in self._workers:
             worker.send(("collect", plain, ticks))
         rollouts: list[Rollout] = [worker.receive() for worker in self._workers]
-        return joined([replace(rollout, memory=_memory_tensors(rollout.memory)) for rollout in rollouts])
+        return joined(
+            [replace(rollout, memory=_memory_tensors(rollout.memory)) for rollout in rollouts]
+        )
 
     def state_dict(self) -> list[dict[str, Any]]:
         for worker in self._workers:
@@ -128,14 +150,19 @@ def actor_worker(connection: Connection, plan: ActorPlan) -> None:
                 state = actor.state_dict()
                 connection.send({**state, "memory": _memory_arrays(state["memory"])})
             else:
-                actor.load_state_dict({**message[1], "memory": _memory_tensors(message[1]["memory"])})
+                actor.load_state_dict(
+                    {**message[1], "memory": _memory_tensors(message[1]["memory"])}
+                )
                 connection.send("loaded")
     finally:
         actor.close()
 
 
 def _memory_arrays(memory: Sequence[Any]) -> list[Any]:
-    return [tuple(part.numpy() if isinstance(part, Tensor) else part for part in block) for block in memory]
+    return [
+        tuple(part.numpy() if isinstance(part, Tensor) else part for part in block)
+        for block in memory
+    ]
 
 
 def _memory_tensors(memory: Sequence[Any]) -> list[Memory]:

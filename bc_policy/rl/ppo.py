@@ -74,7 +74,14 @@ class PPO:
         dtype: of the matrix products while learning. seed: of the minibatches' order.
     """
 
-    def __init__(self, policy: Policy, config: PPOConfig, *, dtype: torch.dtype = torch.float32, seed: int = 0):
+    def __init__(
+        self,
+        policy: Policy,
+        config: PPOConfig,
+        *,
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+    ):
         self.config, self.policy, self.dtype = config, policy, dtype
         self.device = next(policy.parameters()).device
         self.prior = copy.deepcopy(policy).eval().requires_grad_(False)
@@ -113,11 +120,15 @@ class PPO:
         if config.normalise_advantages:
             advantage = (advantage - advantage.mean()) / advantage.std().clamp_min(1e-6)
         sums: dict[str, float] = {}
-        batches = [lanes for _ in range(config.epochs) for lanes in self._minibatches(len(data.reward))]
+        batches = [
+            lanes for _ in range(config.epochs) for lanes in self._minibatches(len(data.reward))
+        ]
         for lanes in batches:
             chosen = data.of_lanes(lanes)
             near = _logits_of(prior, lanes)
-            measured = self._step(chosen, near, old_log_prob[lanes], advantage[lanes], targets[lanes])
+            measured = self._step(
+                chosen, near, old_log_prob[lanes], advantage[lanes], targets[lanes]
+            )
             for name, number in measured.items():
                 sums[name] = sums.get(name, 0.0) + number
         metrics = {name: total / len(batches) for name, total in sums.items()}
@@ -132,7 +143,12 @@ class PPO:
         return metrics
 
     def _step(
-        self, data: _Data, prior: JointLogits, old_log_prob: Tensor, advantage: Tensor, targets: Tensor
+        self,
+        data: _Data,
+        prior: JointLogits,
+        old_log_prob: Tensor,
+        advantage: Tensor,
+        targets: Tensor,
     ) -> dict[str, float]:
         """One optimizer step on some lanes; shapes [B, T]."""
         config, head = self.config, self.policy.head
@@ -141,8 +157,12 @@ class PPO:
         out = self._forward(self.policy, data)
         change = head.log_prob(out.logits, data.joint, data.camera) - old_log_prob  # (B, T)
         ratio = change.exp()
-        gain = torch.minimum(ratio * advantage, ratio.clamp(1 - config.clip, 1 + config.clip) * advantage).mean()
-        p, q = (prior, out.logits) if config.kl_direction == "prior_to_policy" else (out.logits, prior)
+        gain = torch.minimum(
+            ratio * advantage, ratio.clamp(1 - config.clip, 1 + config.clip) * advantage
+        ).mean()
+        p, q = (
+            (prior, out.logits) if config.kl_direction == "prior_to_policy" else (out.logits, prior)
+        )
         divergence = head.kl(p, q).mean()
         value_loss = 0.5 * (out.value.float() - targets).square().mean()
         loss = config.value_weight * value_loss
@@ -167,7 +187,9 @@ class PPO:
                 "value_loss": value_loss.item(),
                 "kl_to_prior": divergence.item(),
                 "entropy": head.entropy(out.logits).mean().item(),
-                "approx_kl": (ratio - 1 - change).mean().item(),  # Schulman's estimate of low variance
+                "approx_kl": (ratio - 1 - change)
+                .mean()
+                .item(),  # Schulman's estimate of low variance
                 "clip_fraction": ((ratio - 1).abs() > config.clip).float().mean().item(),
                 "gradient_norm": norm,
             }
@@ -207,7 +229,8 @@ class PPO:
             parts.append(out.logits)
             memories.append(out.memory)
         self._prior_memory = [
-            Memory(*(torch.cat(same) for same in zip(*block, strict=True))) for block in zip(*memories, strict=True)
+            Memory(*(torch.cat(same) for same in zip(*block, strict=True)))
+            for block in zip(*memories, strict=True)
         ]
         camera = None if parts[0].camera is None else torch.cat([part.camera for part in parts])  # type: ignore[misc]
         return JointLogits(torch.cat([part.joint for part in parts]), camera)
@@ -239,7 +262,9 @@ class PPO:
         self.iteration, self.steps = state["iteration"], state["steps"]
         self._order.bit_generator.state = state["order"]
         memory = state["prior_memory"]
-        self._prior_memory = memory and [Memory(*(part.to(self.device) for part in block)) for block in memory]
+        self._prior_memory = memory and [
+            Memory(*(part.to(self.device) for part in block)) for block in memory
+        ]
 
 
 class _Data(NamedTuple):
@@ -259,8 +284,15 @@ class _Data(NamedTuple):
 
     @classmethod
     def of(cls, rollout: Rollout, device: torch.device) -> _Data:
-        arrays = {name: torch.from_numpy(getattr(rollout, name)).to(device) for name in cls._fields if name != "memory"}
-        return cls(**arrays, memory=[Memory(*(part.to(device) for part in block)) for block in rollout.memory])
+        arrays = {
+            name: torch.from_numpy(getattr(rollout, name)).to(device)
+            for name in cls._fields
+            if name != "memory"
+        }
+        return cls(
+            **arrays,
+            memory=[Memory(*(part.to(device) for part in block)) for block in rollout.memory],
+        )
 
     def of_lanes(self, lanes: Tensor) -> _Data:
         arrays = {name: part[lanes] for name, part in self._asdict().items() if name != "memory"}

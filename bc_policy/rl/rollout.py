@@ -73,7 +73,16 @@ class Actor:
         seed: of the run. index, actors: which of how many actors this is: no two play an episode of the same seed.
     """
 
-    def __init__(self, policy: Policy, make_env: MakeEnv, *, lanes: int, seed: int, index: int = 0, actors: int = 1):
+    def __init__(
+        self,
+        policy: Policy,
+        make_env: MakeEnv,
+        *,
+        lanes: int,
+        seed: int,
+        index: int = 0,
+        actors: int = 1,
+    ):
         self.policy = policy.eval()
         self.spec: ActionSpec = policy.spec
         self.actions = JointActions(self.spec)
@@ -82,7 +91,9 @@ class Actor:
             _LaneSeeds(FIRST_TRAINING_SEED + seed * 1_000_003, index * lanes + lane, actors * lanes)
             for lane in range(lanes)
         ]
-        self._chance = [np.random.default_rng([seed, index * lanes + lane]) for lane in range(lanes)]
+        self._chance = [
+            np.random.default_rng([seed, index * lanes + lane]) for lane in range(lanes)
+        ]
         self._lanes = [_Lane() for _ in range(lanes)]
         self._memory = self._empty_memory()
         size = (lanes, self.spec.frame.height, self.spec.frame.width, 3)
@@ -127,7 +138,9 @@ class Actor:
         result = self.policy(*self._inputs())
         self._memory = result.memory
         self._first = np.zeros_like(self._first)
-        uniforms = torch.from_numpy(np.stack([chance.random((1, 2)) for chance in self._chance]))  # (L, 1, 2)
+        uniforms = torch.from_numpy(
+            np.stack([chance.random((1, 2)) for chance in self._chance])
+        )  # (L, 1, 2)
         joint, camera = self.policy.head.sample(result.logits, uniforms=uniforms)  # (L, 1)
         self._previous = torch.cat([joint, camera], dim=1).numpy()  # (L, 2)
         return joint[:, 0].numpy(), camera[:, 0].numpy()
@@ -146,7 +159,11 @@ class Actor:
             if done:
                 over[lane] = bool(info.get("truncated", False))
                 out.episodes.append(
-                    {"score": float(info["score"]), "reward": state.reward, "ticks": float(len(state.actions))}
+                    {
+                        "score": float(info["score"]),
+                        "reward": state.reward,
+                        "ticks": float(len(state.actions)),
+                    }
                 )
         if any(over.values()):
             values = self._value()  # of the last frames, before the next episodes take their place
@@ -219,7 +236,9 @@ class Actor:
                 )
             self._frames[lane] = frame
             self._lanes[lane] = _Lane(
-                seed=kept["seed"], reward=kept["reward"], actions=[(int(j), int(c)) for j, c in actions]
+                seed=kept["seed"],
+                reward=kept["reward"],
+                actions=[(int(j), int(c)) for j, c in actions],
             )
         self._first = np.asarray(state["first"]).astype(bool)
         self._previous = np.asarray(state["previous"]).copy()
@@ -233,7 +252,9 @@ class Actor:
 class _Lane:
     """The running episode of a lane."""
 
-    def __init__(self, seed: int = 0, reward: float = 0.0, actions: list[tuple[int, int]] | None = None):
+    def __init__(
+        self, seed: int = 0, reward: float = 0.0, actions: list[tuple[int, int]] | None = None
+    ):
         self.seed, self.reward = seed, reward
         self.actions: list[tuple[int, int]] = [] if actions is None else actions
 
@@ -263,4 +284,6 @@ def joined(rollouts: list[Rollout]) -> Rollout:
         Memory(*(torch.cat(parts) for parts in zip(*block, strict=True)))
         for block in zip(*(rollout.memory for rollout in rollouts), strict=True)
     ]
-    return Rollout(**arrays, memory=memory, episodes=[e for rollout in rollouts for e in rollout.episodes])
+    return Rollout(
+        **arrays, memory=memory, episodes=[e for rollout in rollouts for e in rollout.episodes]
+    )

@@ -102,7 +102,9 @@ class _Failure:
 
 
 def _serve(target: Callable[..., None], connection: Connection, args: tuple[Any, ...]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group: the parent decides what to do
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group: the parent decides what to do
     try:
         target(connection, *args)
     except (BrokenPipeError, ConnectionResetError, EOFError):

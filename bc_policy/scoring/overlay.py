@@ -17,12 +17,24 @@ from ...datasets.actions.spec import ActionSpec
 from ...datasets.video.resize import as_video_frame
 
 STRIP_PIXELS = 96  # below the picture, for keys and mouse
-LEAST_WIDTH = 640  # smaller pictures are enlarged by whole factors, so that pixels stay sharp
+MIN_WIDTH = 640  # smaller pictures are enlarged by whole factors, so that pixels stay sharp
 CAP = 24  # size of a keycap
 GAP = 4
-UP, DOWN, INK, PAPER, ACCENT = (52, 56, 64), (250, 204, 70), (225, 228, 232), (24, 26, 30), (250, 204, 70)
+UP, DOWN, INK, PAPER, ACCENT = (
+    (52, 56, 64),
+    (250, 204, 70),
+    (225, 228, 232),
+    (24, 26, 30),
+    (250, 204, 70),
+)
 DEGREES_AT_RIM = 20.0  # a turn this fast reaches the rim of the mouse dial
-KEY_NAMES = {"left.shift": "Shift", "left.control": "Ctrl", "space": "Space", "escape": "Esc", "tab": "Tab"}
+KEY_NAMES = {
+    "left.shift": "Shift",
+    "left.control": "Ctrl",
+    "space": "Space",
+    "escape": "Esc",
+    "tab": "Tab",
+}
 MOUSE_NAMES = {"0": "Mouse L", "1": "Mouse R", "2": "Mouse M"}
 # Where the keys that move lie under the left hand: (column, row).
 HAND = {"w": (1, 0), "a": (0, 1), "s": (1, 1), "d": (2, 1), "q": (0, 0), "e": (2, 0)}
@@ -34,11 +46,15 @@ class ActionOverlay:
     def __init__(self, spec: ActionSpec):
         self.spec = spec
         self._font = ImageFont.load_default(size=11)
-        self._caps = [(k, name) for k, button in enumerate(spec.buttons) for name in button.inputs[:1]]
+        self._caps = [
+            (k, name) for k, button in enumerate(spec.buttons) for name in button.inputs[:1]
+        ]
         self._yaw = _axis_of(spec, "dx")
         self._pitch = _axis_of(spec, "dy")
 
-    def draw(self, frame: np.ndarray, buttons: np.ndarray, camera_deg: np.ndarray, caption: str = "") -> np.ndarray:
+    def draw(
+        self, frame: np.ndarray, buttons: np.ndarray, camera_deg: np.ndarray, caption: str = ""
+    ) -> np.ndarray:
         """One picture.
 
         Args:
@@ -46,7 +62,7 @@ class ActionOverlay:
 
         Returns uint8 [h', w', 3] with even sides.
         """
-        factor = max(1, -(-LEAST_WIDTH // frame.shape[1]))
+        factor = max(1, -(-MIN_WIDTH // frame.shape[1]))
         big = frame.repeat(factor, axis=0).repeat(factor, axis=1)
         height, width = big.shape[0] // 2 * 2, big.shape[1] // 2 * 2
         canvas = Image.new("RGB", (width, height + STRIP_PIXELS), PAPER)
@@ -54,16 +70,23 @@ class ActionOverlay:
         pen = ImageDraw.Draw(canvas)
         self._draw_caps(pen, height, buttons)
         if self.spec.axes:
-            self._draw_mouse(pen, (width - STRIP_PIXELS // 2 - GAP, height + STRIP_PIXELS // 2), camera_deg)
+            self._draw_mouse(
+                pen, (width - STRIP_PIXELS // 2 - GAP, height + STRIP_PIXELS // 2), camera_deg
+            )
         pen.text((GAP * 2, height + STRIP_PIXELS - 16), caption, fill=INK, font=self._font)
         return np.asarray(canvas)
 
     def _draw_caps(self, pen: ImageDraw.ImageDraw, top: int, buttons: np.ndarray) -> None:
         right = GAP * 3 + 3 * (CAP + GAP)
-        rows = [right, right]  # where the next key that is not under the left hand goes, in each of two rows
+        rows = [
+            right,
+            right,
+        ]  # where the next key that is not under the left hand goes, in each of two rows
         for k, name in self._caps:
             device, _, key = name.removeprefix("key.").partition(".")
-            label = MOUSE_NAMES.get(key, key) if device == "mouse" else KEY_NAMES.get(key, key.upper())
+            label = (
+                MOUSE_NAMES.get(key, key) if device == "mouse" else KEY_NAMES.get(key, key.upper())
+            )
             wide = max(CAP, round(pen.textlength(label, font=self._font)) + 2 * GAP + 2)
             if device != "mouse" and key in HAND:
                 column, row = HAND[key]
@@ -75,13 +98,23 @@ class ActionOverlay:
             y = top + GAP * 2 + row * (CAP + GAP)
             pressed = bool(buttons[k])
             pen.rounded_rectangle((x, y, x + wide, y + CAP), 5, fill=DOWN if pressed else UP)
-            pen.text((x + wide / 2, y + CAP / 2), label, fill=PAPER if pressed else INK, font=self._font, anchor="mm")
+            pen.text(
+                (x + wide / 2, y + CAP / 2),
+                label,
+                fill=PAPER if pressed else INK,
+                font=self._font,
+                anchor="mm",
+            )
 
-    def _draw_mouse(self, pen: ImageDraw.ImageDraw, centre: tuple[int, int], camera_deg: np.ndarray) -> None:
+    def _draw_mouse(
+        self, pen: ImageDraw.ImageDraw, centre: tuple[int, int], camera_deg: np.ndarray
+    ) -> None:
         x, y = centre
         radius = STRIP_PIXELS // 2 - GAP * 2
         pen.ellipse((x - radius, y - radius, x + radius, y + radius), outline=UP, width=2)
-        motion = np.array([camera_deg[a] if a is not None else 0.0 for a in (self._yaw, self._pitch)], dtype=float)
+        motion = np.array(
+            [camera_deg[a] if a is not None else 0.0 for a in (self._yaw, self._pitch)], dtype=float
+        )
         length = float(np.linalg.norm(motion))
         if length > 0:
             motion *= min(1.0, length / DEGREES_AT_RIM) / length * radius
@@ -101,10 +134,14 @@ class EpisodeVideo:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._overlay = ActionOverlay(spec)
         self._rate = Fraction(spec.tick_hz)
-        self._container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        self._container = av.open(
+            str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"}
+        )
         self._stream: av.VideoStream | None = None
 
-    def write(self, frame: np.ndarray, buttons: np.ndarray, camera_deg: np.ndarray, caption: str) -> None:
+    def write(
+        self, frame: np.ndarray, buttons: np.ndarray, camera_deg: np.ndarray, caption: str
+    ) -> None:
         """One tick: the frame that the player saw (uint8 [h, w, 3]), and what it did then."""
         picture = self._overlay.draw(frame, buttons, camera_deg, caption)
         if self._stream is None:

@@ -55,7 +55,9 @@ class Agent:
     def start(self, lane: int, seed: int) -> None:
         self._first[lane] = True
         self._previous[lane] = -1
-        self._chance[lane] = np.random.default_rng([seed, 7])  # not the stream that the game draws its map from
+        self._chance[lane] = np.random.default_rng(
+            [seed, 7]
+        )  # not the stream that the game draws its map from
 
     @torch.inference_mode()
     def act(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +69,9 @@ class Agent:
         )
         self._memory = out.memory
         self._first = np.zeros(len(frames), dtype=bool)
-        uniforms = torch.from_numpy(np.stack([chance.random((1, 2)) for chance in self._chance]))  # (L, 1, 2)
+        uniforms = torch.from_numpy(
+            np.stack([chance.random((1, 2)) for chance in self._chance])
+        )  # (L, 1, 2)
         joint, camera = self.policy.head.sample(
             out.logits, temperature=self.temperature, uniforms=uniforms.to(self._device)
         )
@@ -89,4 +93,6 @@ class RandomPlayer:
 
     def act(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         actions = [player.act() for player in self._players]
-        return np.stack([buttons for buttons, _ in actions]), np.stack([camera for _, camera in actions])
+        return np.stack([buttons for buttons, _ in actions]), np.stack(
+            [camera for _, camera in actions]
+        )

@@ -30,4 +30,8 @@ def mean_interval(scores: Sequence[float], *, seed: int = 0) -> tuple[float, flo
 
 def interval_words(interval: tuple[float, float] | None) -> str:
     """An interval as the log shows it."""
-    return "no interval of one episode" if interval is None else f"{interval[0]:.1f} to {interval[1]:.1f}"
+    return (
+        "no interval of one episode"
+        if interval is None
+        else f"{interval[0]:.1f} to {interval[1]:.1f}"
+    )

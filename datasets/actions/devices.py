@@ -118,7 +118,9 @@ def _number(device: Mapping[str, Any], field: str) -> float:
     if value is None:
         return 0.0
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise ValueError(f"{field} must be a number from {-LARGEST:,.0f} to {LARGEST:,.0f}, got {value!r:.40}")
+        raise ValueError(
+            f"{field} must be a number from {-LARGEST:,.0f} to {LARGEST:,.0f}, got {value!r:.40}"
+        )
     return float(value)
 
 
@@ -150,7 +152,9 @@ def read_device_states(path: str) -> list[DeviceState]:
                 try:
                     states.append(DeviceState.from_json(line))
                 except (ValueError, TypeError, AttributeError) as error:
-                    raise RecordingError(f"{path}: line {number} is no device state: {error}") from error
+                    raise RecordingError(
+                        f"{path}: line {number} is no device state: {error}"
+                    ) from error
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     return states
@@ -179,11 +183,15 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
     """
     edges = np.asarray(starts, np.int64)
     if len(edges) and (np.any(np.diff(edges) < 1) or edges[0] < 0 or edges[-1] > len(states)):
-        raise ValueError(f"ticks must cover one of the {len(states)} states or more each, got starts {edges}")
+        raise ValueError(
+            f"ticks must cover one of the {len(states)} states or more each, got starts {edges}"
+        )
     ticks = max(len(edges) - 1, 0)
     if not ticks:
         return TickActions(
-            np.zeros((0, spec.num_buttons), np.uint8), np.zeros((0, spec.num_axes), np.float32), np.zeros(0, bool)
+            np.zeros((0, spec.num_buttons), np.uint8),
+            np.zeros((0, spec.num_axes), np.float32),
+            np.zeros(0, bool),
         )
     button_of = {name: k for k, button in enumerate(spec.buttons) for name in button.inputs}
     first, last = int(edges[0]), int(edges[-1])
@@ -200,20 +208,30 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
     at = edges[:-1] - first
     return TickActions(
         np.maximum.reduceat(held, at) if spec.num_buttons else np.zeros((ticks, 0), np.uint8),
-        np.add.reduceat(motion, at).astype(np.float32) if spec.num_axes else np.zeros((ticks, 0), np.float32),
+        np.add.reduceat(motion, at).astype(np.float32)
+        if spec.num_axes
+        else np.zeros((ticks, 0), np.float32),
         np.logical_and.reduceat(valid, at),
     )
 
 
 def device_state_of(
-    spec: ActionSpec, buttons: ArrayLike, camera_deg: ArrayLike, *, previous: DeviceState | None = None
+    spec: ActionSpec,
+    buttons: ArrayLike,
+    camera_deg: ArrayLike,
+    *,
+    previous: DeviceState | None = None,
 ) -> DeviceState:
     """The device state that does one action: buttons [K] (0 or 1) and camera [A] in degrees.
 
     A button is pressed by the first of its inputs; it is newly pressed unless `previous` held it.
     """
     before = previous or DeviceState()
-    inputs = [spec.buttons[k].inputs[0] for k in np.flatnonzero(np.asarray(buttons)) if spec.buttons[k].inputs]
+    inputs = [
+        spec.buttons[k].inputs[0]
+        for k in np.flatnonzero(np.asarray(buttons))
+        if spec.buttons[k].inputs
+    ]
     keys = tuple(name for name in inputs if not name.startswith("mouse."))
     mouse = tuple(int(name.removeprefix("mouse.")) for name in inputs if name.startswith("mouse."))
     camera = np.asarray(camera_deg, np.float64)

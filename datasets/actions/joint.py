@@ -17,7 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import SpecError
 from .spec import ActionSpec
 
-MAX_JOINT = 1_000_000  # a head of more classes could not be trained; such a spec needs larger groups
+MAX_JOINT = (
+    1_000_000  # a head of more classes could not be trained; such a spec needs larger groups
+)
 MAX_TABLE = 1 << 26  # numbers in a table of classes; half a gigabyte in float64
 
 
@@ -58,10 +60,14 @@ class JointActions:
         self._product = product
         self.null = 0
         self._null_bins = np.array([axis.quantiser.null_bin for axis in spec.axes], np.int64)
-        self.null_camera = int(np.ravel_multi_index(tuple(self._null_bins), spec.num_bins)) if spec.axes else 0
+        self.null_camera = (
+            int(np.ravel_multi_index(tuple(self._null_bins), spec.num_bins)) if spec.axes else 0
+        )
         self.buttons_table, self.camera_on_table = self._tables(digits)
         self.camera_bins_table = (
-            np.stack(np.unravel_index(np.arange(self.num_camera), spec.num_bins), -1).astype(np.int64)
+            np.stack(np.unravel_index(np.arange(self.num_camera), spec.num_bins), -1).astype(
+                np.int64
+            )
             if spec.axes
             else np.zeros((0, 0), np.int64)
         )
@@ -79,7 +85,9 @@ class JointActions:
         buttons[self._product + np.arange(len(self._solo)), self._solo] = 1
         return buttons, camera_on
 
-    def encode(self, buttons: ArrayLike, camera_bins: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def encode(
+        self, buttons: ArrayLike, camera_bins: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Buttons [..., K] (0 or 1) and bins [..., A] to (joint, camera), both int64 [...].
 
         What excludes each other is resolved by the groups' rules; a solo button silences everything else, the first one
@@ -88,7 +96,9 @@ class JointActions:
         held = np.asarray(buttons) > 0
         shape = held.shape[:-1]
         joint = np.zeros(shape, np.int64)
-        for members, last, stride in zip(self._groups, self._keeps_last, self._strides, strict=False):
+        for members, last, stride in zip(
+            self._groups, self._keeps_last, self._strides, strict=False
+        ):
             pressed = held[..., members]  # (..., members)
             state = (pressed * np.arange(1, len(members) + 1)).max(-1)
             if not last:
@@ -97,7 +107,9 @@ class JointActions:
         camera = np.full(shape, self.null_camera, np.int64)
         if self.spec.axes:
             camera = np.asarray(
-                np.ravel_multi_index(tuple(np.moveaxis(np.asarray(camera_bins), -1, 0)), self.spec.num_bins)
+                np.ravel_multi_index(
+                    tuple(np.moveaxis(np.asarray(camera_bins), -1, 0)), self.spec.num_bins
+                )
             )
             joint += camera != self.null_camera  # the meta-action is the last digit, its stride 1
         for i in reversed(range(len(self._solo))):
@@ -107,7 +119,9 @@ class JointActions:
             camera = np.where(self.camera_on_table[joint], camera, self.null_camera)
         return joint, camera.astype(np.int64)
 
-    def decode(self, joint: ArrayLike, camera: ArrayLike | None = None) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def decode(
+        self, joint: ArrayLike, camera: ArrayLike | None = None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """(joint, camera), both [...], to buttons uint8 [..., K] and bins int64 [..., A].
 
         Where the camera meta-action is off the bins are those of no motion, whatever `camera` says.

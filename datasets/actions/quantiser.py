@@ -29,7 +29,9 @@ class MuLaw:
         if not self.max_deg > 0:
             raise SpecError(f"quantiser max_deg must be above 0 degrees, got {self.max_deg}")
         if self.bins < 3 or self.bins % 2 == 0:
-            raise SpecError(f"quantiser bins must be odd and at least 3 (the middle bin is no motion), got {self.bins}")
+            raise SpecError(
+                f"quantiser bins must be odd and at least 3 (the middle bin is no motion), got {self.bins}"
+            )
         if not self.mu > 0:
             raise SpecError(f"quantiser mu must be above 0, got {self.mu}")
 
@@ -40,8 +42,13 @@ class MuLaw:
 
     def quantise(self, degrees: ArrayLike) -> NDArray[np.int64]:
         """Degrees of any shape to bin numbers, int64 of the same shape."""
-        x = np.clip(np.asarray(degrees, dtype=np.float64), -self.max_deg, self.max_deg) / self.max_deg
-        companded = np.sign(x) * np.log(1.0 + self.mu * np.abs(x)) / np.log(1.0 + self.mu)  # [-1, 1]
+        x = (
+            np.clip(np.asarray(degrees, dtype=np.float64), -self.max_deg, self.max_deg)
+            / self.max_deg
+        )
+        companded = (
+            np.sign(x) * np.log(1.0 + self.mu * np.abs(x)) / np.log(1.0 + self.mu)
+        )  # [-1, 1]
         return np.round((companded + 1.0) * self.null_bin).astype(np.int64)
 
     def dequantise(self, bins: ArrayLike) -> NDArray[np.float32]:
@@ -57,4 +64,9 @@ class MuLaw:
         return self._expand((np.arange(self.bins - 1) + 0.5) / self.null_bin - 1.0)
 
     def _expand(self, companded: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.sign(companded) * ((1.0 + self.mu) ** np.abs(companded) - 1.0) / self.mu * self.max_deg
+        return (
+            np.sign(companded)
+            * ((1.0 + self.mu) ** np.abs(companded) - 1.0)
+            / self.mu
+            * self.max_deg
+        )

@@ -97,10 +97,14 @@ class ActionSpec:
                     f"found it {grouped.count(name)} times"
                 )
         if unknown := sorted(set(grouped) - set(self.button_names)):
-            raise SpecError(f"{where}: groups name unknown buttons {', '.join(unknown)}; known: {self.button_names}")
+            raise SpecError(
+                f"{where}: groups name unknown buttons {', '.join(unknown)}; known: {self.button_names}"
+            )
         for group in self.groups:
             if group.conflict not in CONFLICTS:
-                raise SpecError(f"{where}: conflict must be one of {CONFLICTS}, got {group.conflict!r}")
+                raise SpecError(
+                    f"{where}: conflict must be one of {CONFLICTS}, got {group.conflict!r}"
+                )
         for axis in self.axes:
             if axis.input not in AXIS_INPUTS:
                 raise SpecError(
@@ -110,7 +114,12 @@ class ActionSpec:
                 raise SpecError(f"{where}: degrees_per_pixel of {axis.name!r} must be above 0")
         if self.tick_hz <= 0:
             raise SpecError(f"{where}: tick_hz must be above 0, got {self.tick_hz}")
-        if self.frame.width < 8 or self.frame.height < 8 or self.frame.width % 2 or self.frame.height % 2:
+        if (
+            self.frame.width < 8
+            or self.frame.height < 8
+            or self.frame.width % 2
+            or self.frame.height % 2
+        ):
             raise SpecError(
                 f"{where}: frame must be even and at least 8 pixels a side, got {self.frame.width}x{self.frame.height}"
             )
@@ -134,7 +143,9 @@ class ActionSpec:
         except OSError as error:
             raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
         if not isinstance(content, Mapping):
-            raise SpecError(f"{path}: expected a mapping with name, version, buttons …; see {SPEC_FOLDER}/doom.yaml")
+            raise SpecError(
+                f"{path}: expected a mapping with name, version, buttons …; see {SPEC_FOLDER}/doom.yaml"
+            )
         return cls.from_dict(content)
 
     @classmethod
@@ -143,23 +154,33 @@ class ActionSpec:
         name = content.get("name", "?")
         allowed = {"name", "version", "tick_hz", "frame", "buttons", "groups", "solo", "axes"}
         if unknown := sorted(set(content) - allowed):
-            raise SpecError(f"action spec {name!r}: unknown fields {', '.join(unknown)}; allowed: {sorted(allowed)}")
+            raise SpecError(
+                f"action spec {name!r}: unknown fields {', '.join(unknown)}; allowed: {sorted(allowed)}"
+            )
         try:
             return cls(
                 name=str(content["name"]),
                 version=int(content["version"]),
                 buttons=tuple(
-                    Button(str(button), (inputs,) if isinstance(inputs, str) else tuple(map(str, inputs)))
+                    Button(
+                        str(button),
+                        (inputs,) if isinstance(inputs, str) else tuple(map(str, inputs)),
+                    )
                     for button, inputs in _button_pairs(content["buttons"])
                 ),
-                groups=tuple(Group(tuple(g["members"]), str(g.get("conflict", "last"))) for g in content["groups"]),
+                groups=tuple(
+                    Group(tuple(g["members"]), str(g.get("conflict", "last")))
+                    for g in content["groups"]
+                ),
                 solo=tuple(content.get("solo", ())),
                 axes=tuple(_axis(name, axis) for axis in content.get("axes", ())),
                 tick_hz=Fraction(str(content["tick_hz"])),
                 frame=FrameSpec(**content["frame"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SpecError(f"action spec {name!r} is malformed: {type(error).__name__}: {error}") from error
+            raise SpecError(
+                f"action spec {name!r} is malformed: {type(error).__name__}: {error}"
+            ) from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, which `from_dict` reads back; buttons are a list, for JSON with sorted keys must keep their
@@ -168,9 +189,18 @@ class ActionSpec:
             "name": self.name,
             "version": self.version,
             "tick_hz": str(self.tick_hz),
-            "frame": {"width": self.frame.width, "height": self.frame.height, "resize": self.frame.resize},
-            "buttons": [{"name": button.name, "inputs": list(button.inputs)} for button in self.buttons],
-            "groups": [{"members": list(group.members), "conflict": group.conflict} for group in self.groups],
+            "frame": {
+                "width": self.frame.width,
+                "height": self.frame.height,
+                "resize": self.frame.resize,
+            },
+            "buttons": [
+                {"name": button.name, "inputs": list(button.inputs)} for button in self.buttons
+            ],
+            "groups": [
+                {"members": list(group.members), "conflict": group.conflict}
+                for group in self.groups
+            ],
             "solo": list(self.solo),
             "axes": [
                 {
@@ -191,8 +221,12 @@ class ActionSpec:
     @cached_property
     def sha256(self) -> str:
         """Hex SHA-256 of the canonical JSON of `to_dict`; the buttons' order counts."""
-        content = self.to_dict() | {"buttons": [(button.name, button.inputs) for button in self.buttons]}
-        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        content = self.to_dict() | {
+            "buttons": [(button.name, button.inputs) for button in self.buttons]
+        }
+        return hashlib.sha256(
+            json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+        ).hexdigest()
 
     def require_same(self, other: ActionSpec, what: str) -> None:
         """Raise SpecMismatchError, naming the first field that differs, unless `other` (of `what`) is this spec."""
@@ -281,4 +315,6 @@ def _first_difference(here: Any, there: Any, field: str) -> tuple[str, Any, Any]
         pairs = [(f"{field}[{i}]", a, b) for i, (a, b) in enumerate(zip(here, there, strict=True))]
     else:
         return field, here, there
-    return next((_first_difference(a, b, name) for name, a, b in pairs if a != b), (field, here, there))
+    return next(
+        (_first_difference(a, b, name) for name, a, b in pairs if a != b), (field, here, there)
+    )

@@ -36,7 +36,9 @@ class Batch:
         """A batch of zeros to be filled; without frames, their array has no pixels ([B, T, 0, 0, 3])."""
         size = (spec.frame.height, spec.frame.width) if frames else (0, 0)
         return cls(
-            frames=np.empty((rows, ticks, *size, 3), np.uint8),  # whoever fills a row zeroes what a clip leaves
+            frames=np.empty(
+                (rows, ticks, *size, 3), np.uint8
+            ),  # whoever fills a row zeroes what a clip leaves
             buttons=np.zeros((rows, ticks, spec.num_buttons), np.uint8),
             camera=np.zeros((rows, ticks, spec.num_axes), np.float32),
             confidence=np.zeros((rows, ticks), np.float32),

@@ -30,7 +30,7 @@ from .shard_cache import ShardCache
 
 __all__ = ["Batch", "ClipLoader"]
 
-LEAST_BLOCK_BYTES = 64 << 20
+MIN_BLOCK_BYTES = 64 << 20
 LABELS = ("buttons", "camera", "confidence", "valid")
 
 
@@ -89,14 +89,20 @@ class ClipLoader(ResumableLoader):
     ):
         check_loader_settings(locals(), CLIP_TICKS)
         _check_choices(datasets, order, weights)
-        self.datasets, self.order, self.seed = [os.fspath(dataset) for dataset in datasets], order, seed
+        self.datasets, self.order, self.seed = (
+            [os.fspath(dataset) for dataset in datasets],
+            order,
+            seed,
+        )
         self._drop_last = drop_last
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
         conditions = conditions_of(split, filters)
         self._items: ClipItems = read_items(
             self.datasets, conditions, ticks=ticks, order=order, block_clips=block_clips
         )
-        counts = [int((self._items.index.dataset == number).sum()) for number in range(len(self.datasets))]
+        counts = [
+            int((self._items.index.dataset == number).sum()) for number in range(len(self.datasets))
+        ]
         if weights is not None and 0 in counts:
             empty = self.datasets[counts.index(0)]
             raise DatasetError(
@@ -115,7 +121,7 @@ class ClipLoader(ResumableLoader):
             )
         # Blocks that are open at a time: those of the present shuffle window and of the next one, on this rank.
         open_clips = 2 * self._window_steps * (batch_size // world_size)
-        self._block_bytes = max(LEAST_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
+        self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
         self._remote = any(storage.local_path(dataset) is None for dataset in self.datasets)
         self._cache = ShardCache(cache_dir, int(cache_gb * 1e9)) if cache_dir else None
         super().__init__(
@@ -164,7 +170,8 @@ class ClipLoader(ResumableLoader):
     def epoch_keys(self, epoch: int) -> list[list[str]]:
         """The clip keys of each step of an epoch, over all ranks; empty for a row without a clip."""
         return [
-            ["" if item == EMPTY else self._items.key(item) for item in step] for step in self.epoch_order(epoch).items
+            ["" if item == EMPTY else self._items.key(item) for item in step]
+            for step in self.epoch_order(epoch).items
         ]
 
     @contextmanager
@@ -207,10 +214,16 @@ class ClipLoader(ResumableLoader):
         batch.confidence[row][~batch.valid[row]] = 0
 
 
-def _check_choices(datasets: Sequence[str | os.PathLike[str]], order: str, weights: Sequence[float] | None) -> None:
+def _check_choices(
+    datasets: Sequence[str | os.PathLike[str]], order: str, weights: Sequence[float] | None
+) -> None:
     if isinstance(datasets, str | os.PathLike) or not datasets:
         raise ConfigError(f"datasets must be a list of one dataset at least, got {datasets!r}")
     if order not in ORDERS:
         raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {order!r}")
-    if weights is not None and (len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights)):
-        raise ConfigError(f"weights must be one positive number for each of {len(datasets)} datasets, got {weights}")
+    if weights is not None and (
+        len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights)
+    ):
+        raise ConfigError(
+            f"weights must be one positive number for each of {len(datasets)} datasets, got {weights}"
+        )

@@ -22,7 +22,16 @@ from ..shards.parquet import column_of, rows_where, sort_rows
 from .order import Index, Items
 
 ORDERS = ("clips", "episodes")
-COLUMNS = ["key", "shard", "offset_bytes", "size_bytes", "sample_crc32", "frames", "start_tick", "episode_id"]
+COLUMNS = [
+    "key",
+    "shard",
+    "offset_bytes",
+    "size_bytes",
+    "sample_crc32",
+    "frames",
+    "start_tick",
+    "episode_id",
+]
 Filter = tuple[str, str, Any]
 FEW = 5  # values of a column that an error lists
 DENSE = 0.5  # read a block in one go where at least this share of its bytes is wanted
@@ -81,7 +90,12 @@ class ClipItems:
 
 
 def read_items(
-    datasets: Sequence[str], conditions: Sequence[Filter], *, ticks: int, order: str, block_clips: int
+    datasets: Sequence[str],
+    conditions: Sequence[Filter],
+    *,
+    ticks: int,
+    order: str,
+    block_clips: int,
 ) -> ClipItems:
     """Read the manifests and lay out items.
 
@@ -135,7 +149,9 @@ def _filtered(dataset: str, table: pa.Table, conditions: Sequence[Filter]) -> pa
         try:
             table = rows_where(table, *condition)
         except (ValueError, TypeError, pa.ArrowException) as error:
-            raise ConfigError(f"filter {condition!r} does not fit the manifest of {dataset}: {error}") from error
+            raise ConfigError(
+                f"filter {condition!r} does not fit the manifest of {dataset}: {error}"
+            ) from error
     return table.select(COLUMNS)
 
 
@@ -144,7 +160,9 @@ def conditions_of(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
     conditions: list[Filter] = [("split", "==", split)] if split is not None else []
     for condition in filters:
         kept = (list(part) if isinstance(part, Iterator) else part for part in condition)
-        conditions.append(cast(Filter, tuple(kept)))  # as long as it came: what is wrong with it is said later
+        conditions.append(
+            cast(Filter, tuple(kept))
+        )  # as long as it came: what is wrong with it is said later
     return conditions
 
 
@@ -202,7 +220,9 @@ def _with_block_ranges(table: pa.Table, block: Index) -> pa.Table:
         block_end = np.maximum.reduceat(end, borders)[block]
         dense = np.add.reduceat(end - start, borders)[block] >= DENSE * (block_end - block_start)
         start, end = np.where(dense, block_start, start), np.where(dense, block_end, end)
-    return table.append_column("block_start", pa.array(start)).append_column("block_end", pa.array(end))
+    return table.append_column("block_start", pa.array(start)).append_column(
+        "block_end", pa.array(end)
+    )
 
 
 def _pieces(table: pa.Table, run: Index, ticks: int, number: int) -> Index:
@@ -215,4 +235,6 @@ def _pieces(table: pa.Table, run: Index, ticks: int, number: int) -> Index:
     row = np.repeat(np.arange(len(frames)), pieces)
     start = (np.arange(len(row)) - np.repeat(np.cumsum(pieces) - pieces, pieces)) * ticks
     end = np.minimum(start + ticks, frames[row])
-    return np.stack([np.full(len(row), number), run[row], begin[row] + start, begin[row] + end, row, start])
+    return np.stack(
+        [np.full(len(row), number), run[row], begin[row] + start, begin[row] + end, row, start]
+    )

@@ -64,7 +64,9 @@ def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> l
     total = sum(counts)
     shares = np.asarray(weights, np.float64) / sum(weights) * total
     draws = np.floor(shares).astype(np.int64)
-    for number in np.argsort(draws - shares, kind="stable")[: total - int(draws.sum())]:  # largest remainders
+    for number in np.argsort(draws - shares, kind="stable")[
+        : total - int(draws.sum())
+    ]:  # largest remainders
         draws[number] += 1
     for number in np.flatnonzero(draws == 0):  # however small its weight, none is left out for ever
         draws[draws.argmax()] -= 1
@@ -94,7 +96,9 @@ def clips_order(
     order = np.full((steps + (rest > 0 and not drop_last), batch_size), EMPTY, np.int64)
     for window, start in enumerate(range(0, steps, window_steps)):
         end = min(start + window_steps, steps)
-        rows = sequence[start * batch_size : end * batch_size].reshape(batch_size, end - start)  # (B, steps of window)
+        rows = sequence[start * batch_size : end * batch_size].reshape(
+            batch_size, end - start
+        )  # (B, steps of window)
         for row in range(batch_size):
             shuffled = permutation(end - start, "row", manifest, seed, epoch, window, row)
             order[start:end, row] = rows[row, shuffled]
@@ -104,7 +108,14 @@ def clips_order(
 
 
 def episodes_order(
-    items: Items, *, manifest: str, seed: int, epoch: int, batch_size: int, draws: Sequence[int], drop_last: bool
+    items: Items,
+    *,
+    manifest: str,
+    seed: int,
+    epoch: int,
+    batch_size: int,
+    draws: Sequence[int],
+    drop_last: bool,
 ) -> EpochOrder:
     """The order for policies with memory: row b of all batches is a lane of episodes, each in the order of time.
 
@@ -133,7 +144,9 @@ def episodes_order(
     return EpochOrder(order, first & (order != EMPTY))
 
 
-def _sequence_of_runs(items: Items, manifest: str, seed: int, epoch: int, draws: Sequence[int]) -> Index:
+def _sequence_of_runs(
+    items: Items, manifest: str, seed: int, epoch: int, draws: Sequence[int]
+) -> Index:
     """The epoch's items, int64 [sum of draws], run after run, runs of all datasets mixed.
 
     Each dataset is an endless stream of passes over its shuffled runs; an epoch takes the next `draws` items of it,
@@ -169,5 +182,7 @@ def _shuffle_runs(values: Index, run: Index, *seed: object) -> Index:
     starts = np.concatenate([[0], np.flatnonzero(np.diff(run)) + 1])
     lengths = np.diff(np.append(starts, len(values)))
     chosen = permutation(len(starts), *seed)
-    first_of_run = np.repeat(starts[chosen] - np.concatenate([[0], np.cumsum(lengths[chosen])[:-1]]), lengths[chosen])
+    first_of_run = np.repeat(
+        starts[chosen] - np.concatenate([[0], np.cumsum(lengths[chosen])[:-1]]), lengths[chosen]
+    )
     return values[first_of_run + np.arange(len(values))]

@@ -91,7 +91,9 @@ class LocalReader:
 class CachedReader(LocalReader):
     """Reads remote shards through a folder of whole local copies."""
 
-    def __init__(self, dataset_uri: str, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache):
+    def __init__(
+        self, dataset_uri: str, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache
+    ):
         super().__init__(dataset_uri, OPEN_CACHED)
         self._shards, self._cache = shards, cache
         self._fetcher = _Fetcher()
@@ -161,4 +163,6 @@ class _Fetcher:
 
 
 def _missing(uri: str) -> ShardError:
-    return ShardError(f"{uri}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset")
+    return ShardError(
+        f"{uri}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset"
+    )

@@ -27,7 +27,7 @@ from .batch import Batch
 from .order import EMPTY, EpochOrder, Items, episodes_order
 from .resumable import ResumableLoader, Session, check_loader_settings
 
-MOST_TICKS = 4096  # of one row; a batch of 8 such rows of 128x128 pixels takes 1.6 GB
+MAX_TICKS = 4096  # of one row; a batch of 8 such rows of 128x128 pixels takes 1.6 GB
 
 
 class RecordingLoader(ResumableLoader):
@@ -64,9 +64,11 @@ class RecordingLoader(ResumableLoader):
         prefetch: int = 1,
         drop_last: bool = True,
     ):
-        check_loader_settings(locals(), MOST_TICKS)
+        check_loader_settings(locals(), MAX_TICKS)
         self.seed, self._drop_last = seed, drop_last
-        paths = [Path(recording) for recording in recordings if not isinstance(recording, Recording)]
+        paths = [
+            Path(recording) for recording in recordings if not isinstance(recording, Recording)
+        ]
         opened = [recording for recording in recordings if isinstance(recording, Recording)]
         self.recordings = opened + (find_recordings(paths) if paths or not opened else [])
         self._runs = [
@@ -90,7 +92,8 @@ class RecordingLoader(ResumableLoader):
                 f"{batch_size}; take a smaller batch or drop_last=False"
             )
         identity = "\n".join(
-            f"{r.sha256}:{r.labels_sha256}:{phase}:{r.num_ticks(spec, phase)}" for r, phase in self._runs
+            f"{r.sha256}:{r.labels_sha256}:{phase}:{r.num_ticks(spec, phase)}"
+            for r, phase in self._runs
         )
         self._manifest = hashlib.sha256(identity.encode()).hexdigest()
         super().__init__(
@@ -129,13 +132,18 @@ class RecordingLoader(ResumableLoader):
 
     @contextmanager
     def _open(self) -> Iterator[Session]:
-        lanes: dict[int, tuple[int, TickStream]] = {}  # by row: the run that it plays, and its decoder
+        lanes: dict[
+            int, tuple[int, TickStream]
+        ] = {}  # by row: the run that it plays, and its decoder
 
         def fill(batch: Batch, row: int, item: int) -> None:
             if item == EMPTY:
                 batch.frames[row] = 0
                 return
-            run, begin, end = (int(column[item]) for column in (self._items.run, self._items.begin, self._items.end))
+            run, begin, end = (
+                int(column[item])
+                for column in (self._items.run, self._items.begin, self._items.end)
+            )
             recording, phase = self._runs[run]
             playing, stream = lanes.get(row, (-1, None))
             if stream is None or playing != run or stream.tick != begin:

@@ -70,7 +70,12 @@ class ResumableLoader(ABC):
     ):
         self.name, self.spec = name, spec
         self.batch_size, self.ticks = batch_size, ticks
-        self.rank, self.world_size, self.threads, self.prefetch = rank, world_size, threads, prefetch
+        self.rank, self.world_size, self.threads, self.prefetch = (
+            rank,
+            world_size,
+            threads,
+            prefetch,
+        )
         self.steps_per_epoch = steps_per_epoch
         self._frames, self._rows_in_turn = frames, rows_in_turn
         self._identity = dict(identity)
@@ -116,12 +121,23 @@ class ResumableLoader(ABC):
             return f"the state's identity lacks {', '.join(missing)}"
         for field, expected in identity.items():
             if (got := self._identity.get(field)) != expected:
-                what = "its content or the filters changed" if field == "manifest" else f"{field} differs"
+                what = (
+                    "its content or the filters changed"
+                    if field == "manifest"
+                    else f"{field} differs"
+                )
                 return f"{what} (expected {expected!r}, got {got!r})"
         steps = self.steps_per_epoch
-        for name, end, allowed in (("epoch", math.inf, "from 0 on"), ("step", steps, f"from 0 to {steps - 1}")):
+        for name, end, allowed in (
+            ("epoch", math.inf, "from 0 on"),
+            ("step", steps, f"from 0 to {steps - 1}"),
+        ):
             value = state[name]
-            if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= int(value) < end:
+            if (
+                not isinstance(value, Integral)
+                or isinstance(value, bool)
+                or not 0 <= int(value) < end
+            ):
                 return f"the state's {name} must be a whole number {allowed}, got {value!r:.40}"
         return None
 
@@ -140,7 +156,9 @@ class ResumableLoader(ABC):
         submitted = announced = self.step
         with self._open() as session, _Pool(self.threads) as pool:
             while self.step < self.steps_per_epoch:
-                while announced < min(submitted + self.prefetch + READ_AHEAD_STEPS, self.steps_per_epoch):
+                while announced < min(
+                    submitted + self.prefetch + READ_AHEAD_STEPS, self.steps_per_epoch
+                ):
                     for item in order.items[announced, mine].tolist():
                         if item != EMPTY:
                             session.announce(item)
@@ -164,7 +182,9 @@ class ResumableLoader(ABC):
                 yield batch
 
 
-def _after(before: Future[None] | None, session: Session, batch: Batch, row: int, item: int) -> None:
+def _after(
+    before: Future[None] | None, session: Session, batch: Batch, row: int, item: int
+) -> None:
     """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is running or done."""
     if before is not None:
         before.result()
@@ -187,7 +207,9 @@ def check_loader_settings(given: Mapping[str, Any], most_ticks: int) -> None:
         if given.get(name, 1) < 1:
             raise ConfigError(f"{name} must be 1 or more, got {given[name]}")
     if given["ticks"] > most_ticks:
-        raise ConfigError(f"ticks must be at most {most_ticks}, the longest a clip can be, got {given['ticks']}")
+        raise ConfigError(
+            f"ticks must be at most {most_ticks}, the longest a clip can be, got {given['ticks']}"
+        )
     if given["prefetch"] < 0:
         raise ConfigError(f"prefetch must be 0 or more steps, got {given['prefetch']}")
     if given["batch_size"] % given["world_size"]:

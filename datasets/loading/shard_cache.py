@@ -61,7 +61,9 @@ class ShardCache:
                 )
             os.replace(part, path)
         except FileNotFoundError as error:
-            raise ShardError(f"{uri}: is missing, though dataset.json lists it; run `vidact verify`") from error
+            raise ShardError(
+                f"{uri}: is missing, though dataset.json lists it; run `vidact verify`"
+            ) from error
         finally:
             part.unlink(missing_ok=True)
 

@@ -7,7 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW = (1280, 720)  # width and height of the game's window, in whose pixels recordings give the cursor
+WINDOW = (
+    1280,
+    720,
+)  # width and height of the game's window, in whose pixels recordings give the cursor
 # An arrow of our own, its tip at the upper left: X outline, o filling, + the soft edge of the outline.
 ARROW = """
 X+
@@ -44,9 +47,14 @@ def draw_cursor(frame: NDArray[np.uint8], x: float, y: float) -> None:
     columns = slice(max(left, 0), max(min(left + grey.shape[1], frame.shape[1]), 0))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
-    part = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
+    part = (
+        slice(rows.start - top, rows.stop - top),
+        slice(columns.start - left, columns.stop - left),
+    )
     cover, shade = opacity[part][..., None], grey[part][..., None]  # (rows, columns, 1)
-    frame[rows, columns] = np.round(frame[rows, columns] * (1 - cover) + shade * cover).astype(np.uint8)
+    frame[rows, columns] = np.round(frame[rows, columns] * (1 - cover) + shade * cover).astype(
+        np.uint8
+    )
 
 
 @cache

@@ -19,7 +19,13 @@ from numpy.typing import NDArray
 from ... import storage
 from ...errors import RecordingError
 from ...progress import log
-from ..actions.devices import DeviceState, TickActions, actions_of, device_state_of, read_device_states
+from ..actions.devices import (
+    DeviceState,
+    TickActions,
+    actions_of,
+    device_state_of,
+    read_device_states,
+)
 from ..actions.spec import ActionSpec
 from ..video.ticks import TickFrames, VideoProbe, decode_ticks, num_ticks, probe
 from ..video.timing import NS, frame_slots, tick_times_ns
@@ -49,7 +55,9 @@ class Recording:
         meta: `<stem>.meta.json`, or empty.
     """
 
-    def __init__(self, stem: Path, video: VideoProbe, states: list[DeviceState], meta: dict[str, Any]):
+    def __init__(
+        self, stem: Path, video: VideoProbe, states: list[DeviceState], meta: dict[str, Any]
+    ):
         self.stem = stem
         self.name = stem.name
         self.video = video
@@ -62,7 +70,9 @@ class Recording:
         stem = _stem(Path(path))
         video = probe(_beside(stem, ".mp4"))
         if video.truncated:
-            raise RecordingError(f"{stem}.mp4 is cut short: {video.truncated}; record or fetch it again")
+            raise RecordingError(
+                f"{stem}.mp4 is cut short: {video.truncated}; record or fetch it again"
+            )
         states = read_device_states(str(_beside(stem, ".jsonl")))
         if len(states) != video.frames:
             raise RecordingError(
@@ -123,7 +133,9 @@ class Recording:
                 f"{spec.name!r}; use a spec with a lower tick_hz"
             )
         starts = self._slots(spec, phase)
-        complete = tick_times_ns(len(starts), len(starts) + 1, spec.tick_hz, round(self._phase_s(phase) * NS))[0]
+        complete = tick_times_ns(
+            len(starts), len(starts) + 1, spec.tick_hz, round(self._phase_s(phase) * NS)
+        )[0]
         # Where ticks share a frame (timestamps that jitter around an equal rate) only the last of them has its line.
         own = np.flatnonzero(np.diff(starts, append=self.num_frames) > 0)
         summed = actions_of(spec, self.states, np.append(starts[own], self.num_frames))
@@ -152,12 +164,16 @@ class Recording:
 
     def _slots(self, spec: ActionSpec, phase: int) -> NDArray[np.int64]:
         """The source frame of each tick, int64 [T]."""
-        times = tick_times_ns(0, self.num_ticks(spec, phase), spec.tick_hz, round(self._phase_s(phase) * NS))
+        times = tick_times_ns(
+            0, self.num_ticks(spec, phase), spec.tick_hz, round(self._phase_s(phase) * NS)
+        )
         return frame_slots(self.video.pts_ns - self.video.pts_ns[0], times, self.video.tolerance_ns)
 
     def _phase_s(self, phase: int) -> float:
         if not 0 <= phase < self.num_frames:
-            raise RecordingError(f"{self.stem}: phase must be a frame number below {self.num_frames}, got {phase}")
+            raise RecordingError(
+                f"{self.stem}: phase must be a frame number below {self.num_frames}, got {phase}"
+            )
         return int(self.video.pts_ns[phase] - self.video.pts_ns[0]) / NS
 
 
@@ -172,7 +188,9 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
                 if not p.name.startswith(".") and _beside(_stem(p), ".mp4").is_file()
             }
             if not found:
-                raise RecordingError(f"{path}: no recordings (pairs of .mp4 and .jsonl) in this folder")
+                raise RecordingError(
+                    f"{path}: no recordings (pairs of .mp4 and .jsonl) in this folder"
+                )
             stems |= found
         else:
             stem = _stem(path)
@@ -208,18 +226,34 @@ def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
     Raises:
         RecordingError: they name different specs, so that nobody but the user can tell.
     """
-    named = sorted({str(recording.meta["spec"]) for recording in recordings if recording.meta.get("spec")})
+    named = sorted(
+        {str(recording.meta["spec"]) for recording in recordings if recording.meta.get("spec")}
+    )
     if not chosen and len(named) > 1:
-        raise RecordingError(f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec")
+        raise RecordingError(
+            f"recordings of {len(named)} specs ({', '.join(named)}): choose one with --spec"
+        )
     if not chosen and not named:
-        log(f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; --spec names another")
+        log(
+            f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; --spec names another"
+        )
     return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
 
 
 def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
     """Whether they were made for another spec than they are read under."""
-    others = sorted({str(one.meta["spec"]) for one in recordings if one.meta.get("spec", spec.name) != spec.name})
-    return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"] if others else []
+    others = sorted(
+        {
+            str(one.meta["spec"])
+            for one in recordings
+            if one.meta.get("spec", spec.name) != spec.name
+        }
+    )
+    return (
+        [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"]
+        if others
+        else []
+    )
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

@@ -23,7 +23,12 @@ class TickStream:
     """
 
     def __init__(
-        self, recording: Recording, spec: ActionSpec, phase: int = 0, start_tick: int = 0, end_tick: int | None = None
+        self,
+        recording: Recording,
+        spec: ActionSpec,
+        phase: int = 0,
+        start_tick: int = 0,
+        end_tick: int | None = None,
     ):
         self._batches = recording.frames(spec, phase, start_tick=start_tick, end_tick=end_tick)
         self._name = str(recording.stem)
@@ -57,7 +62,9 @@ class TickStream:
         if self._batch is None or self._used == len(self._batch.frames):
             self._batch, self._used = next(self._batches, None), 0
         if self._batch is None:
-            raise RecordingError(f"{self._name}: the video ends at tick {self.tick}, its labels do not")
+            raise RecordingError(
+                f"{self._name}: the video ends at tick {self.tick}, its labels do not"
+            )
         begin, self._used = self._used, min(self._used + most, len(self._batch.frames))
         self.tick += self._used - begin
         return self._batch.frames[begin : self._used], self._batch.pts_ns[begin : self._used]

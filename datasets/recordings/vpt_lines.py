@@ -99,7 +99,9 @@ def _escape_is_inventory(state: DeviceState, mended: Counter[str]) -> DeviceStat
     if not state.gui_open or ESCAPE not in (*state.keys, *state.new_keys):
         return state
     mended["escape_in_gui"] += 1
-    return dataclasses.replace(state, keys=_replaced(state.keys), new_keys=_replaced(state.new_keys))
+    return dataclasses.replace(
+        state, keys=_replaced(state.keys), new_keys=_replaced(state.new_keys)
+    )
 
 
 def _replaced(keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -114,7 +116,9 @@ def _no_jumps(state: DeviceState, mended: Counter[str]) -> DeviceState:
     return dataclasses.replace(state, dx=0.0, dy=0.0, valid=False)
 
 
-def _hotbar_keys(states: list[DeviceState], slots: Sequence[int | None], mended: Counter[str]) -> list[DeviceState]:
+def _hotbar_keys(
+    states: list[DeviceState], slots: Sequence[int | None], mended: Counter[str]
+) -> list[DeviceState]:
     """A slot that changes without its key was scrolled to: it becomes a press of that key, wheel or not.
 
     The first line only says which slot is selected. Recorders before 6.11 and stripped files give no slot.

@@ -58,7 +58,9 @@ class RecordingWriter:
         if self.fps <= 0:
             raise ConfigError(f"fps must be above 0, got {fps}")
         if size[0] % 2 or size[1] % 2 or min(size) < 16:
-            raise ConfigError(f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}")
+            raise ConfigError(
+                f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}"
+            )
         self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
         self._temporary = _temporary_files(self.stem)
         self._lines = open(self._temporary[".jsonl"], "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
@@ -73,7 +75,9 @@ class RecordingWriter:
         self._stream.codec_context.time_base = 1 / self.fps
         self._reformatter = VideoReformatter()
 
-    def write(self, frame: NDArray[np.uint8], state: DeviceState, further: Mapping[str, Any] | None = None) -> None:
+    def write(
+        self, frame: NDArray[np.uint8], state: DeviceState, further: Mapping[str, Any] | None = None
+    ) -> None:
         """Add a frame, uint8 [h, w, 3] RGB, and what the devices did after it was shown.
 
         `further` fields go into the frame's line as they are.
@@ -122,7 +126,10 @@ class RecordingWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if kind is None:
             self.close()
@@ -161,10 +168,14 @@ def copy_recording(
 
 def _temporary_files(stem: Path) -> dict[str, Path]:
     stem.parent.mkdir(parents=True, exist_ok=True)
-    return {suffix: stem.parent / f".{stem.name}.{os.getpid()}.partial{suffix}" for suffix in SUFFIXES}
+    return {
+        suffix: stem.parent / f".{stem.name}.{os.getpid()}.partial{suffix}" for suffix in SUFFIXES
+    }
 
 
 def _finish(stem: Path, temporary: Mapping[str, Path], meta: Mapping[str, Any]) -> None:
-    temporary[".meta.json"].write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    temporary[".meta.json"].write_text(
+        json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
     for suffix in SUFFIXES:
         os.replace(temporary[suffix], stem.parent / (stem.name + suffix))

@@ -10,7 +10,12 @@ import yaml
 from ..actions.spec import ActionSpec
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
-HUB_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+HUB_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+)
 BAR_WIDTH = 40
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 
@@ -24,7 +29,10 @@ def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         "## Splits",
         _table(
             ("split", "clips", "length", "sources"),
-            [(s, f"{v['clips']:,}", _duration(v["hours"]), f"{v['sources']:,}") for s, v in dataset["splits"].items()],
+            [
+                (s, f"{v['clips']:,}", _duration(v["hours"]), f"{v['sources']:,}")
+                for s, v in dataset["splits"].items()
+            ],
         ),
         "## What a sample holds",
         _features(dataset, spec),
@@ -68,7 +76,14 @@ def _front_matter(dataset: Mapping[str, Any]) -> str:
         "pretty_name": dataset["name"],
         "license": dataset["license"],
         "task_categories": ["reinforcement-learning", "video-classification"],
-        "tags": ["webdataset", "video", "gameplay", "behavioral-cloning", "action-labels", "vidact"],
+        "tags": [
+            "webdataset",
+            "video",
+            "gameplay",
+            "behavioral-cloning",
+            "action-labels",
+            "vidact",
+        ],
         "size_categories": [next((name for limit, name in HUB_SIZES if clips < limit), "n>1M")],
         "configs": [
             {
@@ -86,7 +101,11 @@ def _front_matter(dataset: Mapping[str, Any]) -> str:
 
 def _summary(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     counts = dataset["counts"]
-    labels = "true actions" if dataset["labels"] == "true" else "actions inferred by an inverse dynamics model"
+    labels = (
+        "true actions"
+        if dataset["labels"] == "true"
+        else "actions inferred by an inverse dynamics model"
+    )
     return (
         (f"{dataset['description']}\n\n" if dataset["description"] else "")
         + f"**{_duration(dataset['hours'])}** of play at {float(spec.tick_hz):g} Hz with {labels}: "
@@ -101,7 +120,13 @@ def _duration(hours: float) -> str:
 
 def _features(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     rows = [
-        (f"`{name}`", f"`{f['member']}`", f["dtype"], " x ".join(map(str, f["shape"])), _meaning(name))
+        (
+            f"`{name}`",
+            f"`{f['member']}`",
+            f["dtype"],
+            " x ".join(map(str, f["shape"])),
+            _meaning(name),
+        )
         for name, f in dataset["features"].items()
     ]
     return (
@@ -135,7 +160,10 @@ def _actions(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
             f"{share:6.2%}  {statistics['presses'][name]:,} presses"
             for name, share in zip(spec.button_names, held, strict=True)
         ]
-        parts += ["Share of ticks in which each button is held:", histogram(spec.button_names, held, texts)]
+        parts += [
+            "Share of ticks in which each button is held:",
+            histogram(spec.button_names, held, texts),
+        ]
     for number, axis in enumerate(spec.axes):
         counts = statistics["camera_bins"][axis.name]
         labels = [f"{centre:+.2f}" for centre in spec.bin_centres(number)]
@@ -143,7 +171,9 @@ def _actions(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         parts += [
             f"Camera `{axis.name}`, share of ticks by degrees a tick (bin centres; the scale is that of the square "
             "root, so that rare turns are seen):",
-            histogram(labels, [share**0.5 for share in shares], [f"{share:6.2%}" for share in shares]),
+            histogram(
+                labels, [share**0.5 for share in shares], [f"{share:6.2%}" for share in shares]
+            ),
         ]
     return "\n\n".join(parts)
 
@@ -161,8 +191,14 @@ def _confidence(dataset: Mapping[str, Any]) -> str:
 
 def _left_out(dataset: Mapping[str, Any]) -> str:
     rows = [(reason, f"{ticks:,} ticks dropped") for reason, ticks in dataset["drops"].items()]
-    rows += [(reason, f"{number:,} dead letters") for reason, number in dataset["dead_letter_reasons"].items()]
-    rows += [(kind, f"{number:,} sources, one like each is kept") for kind, number in dataset["duplicates"].items()]
+    rows += [
+        (reason, f"{number:,} dead letters")
+        for reason, number in dataset["dead_letter_reasons"].items()
+    ]
+    rows += [
+        (kind, f"{number:,} sources, one like each is kept")
+        for kind, number in dataset["duplicates"].items()
+    ]
     return _table(("reason", "amount"), rows) if rows else "Nothing."
 
 
@@ -171,13 +207,18 @@ def _licences(dataset: Mapping[str, Any]) -> list[str]:
     found = dataset.get("licences", {})
     if not any(found):
         return []
-    rows = [(name or "not named", f"{v['sources']:,}", _duration(v["hours"])) for name, v in found.items()]
+    rows = [
+        (name or "not named", f"{v['sources']:,}", _duration(v["hours"]))
+        for name, v in found.items()
+    ]
     return ["## Licences of the sources", _table(("licence", "sources", "length"), rows)]
 
 
 def _reading(dataset: Mapping[str, Any]) -> str:
     """How to read it, by the example of a split that has clips."""
-    split = next((name for name in HUB_SPLITS if dataset["splits"].get(name, {}).get("clips")), "train")
+    split = next(
+        (name for name in HUB_SPLITS if dataset["splits"].get(name, {}).get("clips")), "train"
+    )
     tars = f"PATH/shards/{split}-*.tar"
     return f"""\
 Any WebDataset reader works, and so does `tar` with NumPy; `vidact` adds an order that can be resumed exactly.
@@ -201,8 +242,13 @@ what could not be labelled and why, `dataset.json` everything on this page as nu
 def _origin(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     rows = [("action spec", f"`{spec.name}` v{spec.version}, sha256 `{spec.sha256[:16]}`")]
     if idm := dataset["idm"]:
-        rows.append(("checkpoint", f"`{idm.get('uri', '')}`, sha256 `{str(idm.get('sha256', ''))[:16]}`"))
-        rows += [(f"measured {name}", f"{value:.4g}") for name, value in _numbers(idm.get("metrics") or {})]
+        rows.append(
+            ("checkpoint", f"`{idm.get('uri', '')}`, sha256 `{str(idm.get('sha256', ''))[:16]}`")
+        )
+        rows += [
+            (f"measured {name}", f"{value:.4g}")
+            for name, value in _numbers(idm.get("metrics") or {})
+        ]
     rows += list(_environment(dataset["environment"]))
     return _table(("what", "which"), rows)
 
@@ -234,6 +280,10 @@ def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, float]]:
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+        return (
+            "| "
+            + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells)
+            + " |"
+        )
 
     return "\n".join([line(header), line(["---"] * len(header)), *(line(row) for row in rows)])

@@ -28,7 +28,7 @@ from ...errors import ShardError
 
 SCHEMA_VERSION = 1
 CLIP_TICKS = 128  # long enough for a policy's context, short enough that a shuffled batch is varied
-LEAST_CLIP_TICKS = 32
+MIN_CLIP_TICKS = 32
 MEMBERS = ("json", "mp4", "npz")  # in the order in which they lie in a shard
 
 GOP = 32
@@ -50,7 +50,14 @@ ARRAY_DTYPES: dict[str, np.dtype[Any]] = {
 }
 _LOCAL_HEADER = struct.Struct("<HHHHLLLHH")  # of a zip member, from its flags on
 _UTF8_NAME, _IN_ZIP64 = 0x800, 0xFFFFFFFF
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say; the present would make every run's bytes differ
+_ZIP_DATE = (
+    1980,
+    1,
+    1,
+    0,
+    0,
+    0,
+)  # the earliest a zip can say; the present would make every run's bytes differ
 
 
 @dataclass(slots=True)
@@ -85,7 +92,10 @@ class Clip:
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The label arrays under the names and dtypes of the `npz` member."""
-        return {name: np.asarray(getattr(self, name)).astype(dtype) for name, dtype in ARRAY_DTYPES.items()}
+        return {
+            name: np.asarray(getattr(self, name)).astype(dtype)
+            for name, dtype in ARRAY_DTYPES.items()
+        }
 
 
 def video_id(source_sha256: str, phase: int = 0) -> str:
@@ -151,7 +161,7 @@ def clip_meta(
 
 
 def clip_ranges(
-    start_tick: int, end_tick: int, length: int = CLIP_TICKS, least: int = LEAST_CLIP_TICKS
+    start_tick: int, end_tick: int, length: int = CLIP_TICKS, least: int = MIN_CLIP_TICKS
 ) -> list[tuple[int, int]]:
     """Cut `[start_tick, end_tick)` into clips of `length` ticks, and at the end one of `least` or more.
 
@@ -179,13 +189,19 @@ def encode_video(frames: np.ndarray, fps: Fraction, *, chroma: str = "420") -> b
     from ..video.resize import as_video_frame
 
     if frames.ndim != 4 or frames.shape[3] != 3 or frames.dtype != np.uint8 or len(frames) == 0:
-        raise ValueError(f"frames must be uint8 [T > 0, H, W, 3], got {frames.dtype} {list(frames.shape)}")
+        raise ValueError(
+            f"frames must be uint8 [T > 0, H, W, 3], got {frames.dtype} {list(frames.shape)}"
+        )
     pix_fmt = CHROMAS[chroma]
     buffer = io.BytesIO()
-    reformatter = VideoReformatter()  # one for the stream: making one a frame costs more than the encoding
+    reformatter = (
+        VideoReformatter()
+    )  # one for the stream: making one a frame costs more than the encoding
     with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as container:
         height, width = frames.shape[1:3]
-        stream: Any = container.add_stream("libx264", rate=fps, options=_encoder_options(height, width))
+        stream: Any = container.add_stream(
+            "libx264", rate=fps, options=_encoder_options(height, width)
+        )
         stream.height, stream.width = height, width
         stream.pix_fmt = pix_fmt
         stream.thread_type = "NONE"
@@ -245,12 +261,16 @@ def decode_video(data: bytes, *, start: int = 0, out: np.ndarray | None = None) 
                 rows = np.frombuffer(memoryview(plane), np.uint8).reshape(
                     frame.height, plane.line_size
                 )  # (H, padded 3 * W)
-                out[count] = rows[:, : frame.width * 3].reshape(frame.height, frame.width, 3)  # (H, W, 3)
+                out[count] = rows[:, : frame.width * 3].reshape(
+                    frame.height, frame.width, 3
+                )  # (H, W, 3)
                 count += 1
     except (av.error.FFmpegError, IndexError) as error:
         raise ShardError(f"the mp4 member cannot be decoded: {error}") from error
     if count != len(out):
-        raise ShardError(f"the mp4 member holds {start + count} frames, expected {start + len(out)}")
+        raise ShardError(
+            f"the mp4 member holds {start + count} frames, expected {start + len(out)}"
+        )
     return out
 
 
@@ -265,7 +285,9 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         for name in sorted(arrays):
             member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(arrays[name]), version=(1, 0), allow_pickle=False)
+            np.lib.format.write_array(
+                member, np.ascontiguousarray(arrays[name]), version=(1, 0), allow_pickle=False
+            )
             info = zipfile.ZipInfo(f"{name}.npy", _ZIP_DATE)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.create_system = 3  # else it says which system wrote it
@@ -274,7 +296,9 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def decode_arrays(data: bytes, names: tuple[str, ...] = tuple(ARRAY_DTYPES)) -> dict[str, np.ndarray]:
+def decode_arrays(
+    data: bytes, names: tuple[str, ...] = tuple(ARRAY_DTYPES)
+) -> dict[str, np.ndarray]:
     """The named arrays of an npz member, read-only. Raises ShardError where it is damaged or lacks one.
 
     What `encode_arrays` wrote is read without `numpy.load`, which takes ten times as long (half a frame's decoding)
@@ -286,7 +310,15 @@ def decode_arrays(data: bytes, names: tuple[str, ...] = tuple(ARRAY_DTYPES)) -> 
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in names}
         return arrays
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, struct.error) as error:
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        struct.error,
+    ) as error:
         raise ShardError(f"the npz member cannot be read: {error}") from error
 
 
@@ -295,7 +327,9 @@ def _plain_arrays(data: bytes, names: tuple[str, ...]) -> dict[str, np.ndarray] 
     arrays: dict[str, np.ndarray] = {}
     position = 0
     while data[position : position + 4] == b"PK\x03\x04":
-        flags, method, _, _, _, packed, size, name_length, extra = _LOCAL_HEADER.unpack_from(data, position + 6)
+        flags, method, _, _, _, packed, size, name_length, extra = _LOCAL_HEADER.unpack_from(
+            data, position + 6
+        )
         if flags & ~_UTF8_NAME or method != zipfile.ZIP_DEFLATED or packed == _IN_ZIP64:
             return None
         begin = position + 30 + name_length
@@ -323,7 +357,9 @@ def _npy_header(header: bytes) -> tuple[np.dtype[Any], tuple[int, ...]]:
 
 def encode_json(value: Any) -> bytes:
     """JSON with sorted keys and no spaces to spare; NaN is refused, since other languages cannot read it."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
 
 
 def encode_clip(clip: Clip, fps: Fraction, *, chroma: str = "420") -> dict[str, bytes]:
@@ -343,7 +379,9 @@ def decode_clip(key: str, members: Mapping[str, bytes], frames: bool = True) -> 
     """The clip behind a sample's members. Raises ShardError, naming the key, where one is missing or damaged."""
     missing = [name for name in MEMBERS if name not in members and (frames or name != "mp4")]
     if missing:
-        raise ShardError(f"sample {key}: lacks the member {', '.join(missing)}; it has {', '.join(sorted(members))}")
+        raise ShardError(
+            f"sample {key}: lacks the member {', '.join(missing)}; it has {', '.join(sorted(members))}"
+        )
     try:
         arrays = decode_arrays(members["npz"])
         meta = json.loads(members["json"])

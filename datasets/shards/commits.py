@@ -83,7 +83,9 @@ class CommitRecord:
 
     def to_json(self) -> bytes:
         """The record's bytes; the same record gives the same bytes."""
-        text = json.dumps(asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(
+            asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
+        )
         return text.encode() + b"\n"
 
     @classmethod
@@ -97,7 +99,9 @@ class CommitRecord:
                     f"{where}: schema version {version}, this vidact reads {SCHEMA_VERSION}; read it with what wrote it"
                 )
             content["rows"] = tuple(content["rows"])
-            content["dead_letters"] = tuple(DeadLetter(**letter) for letter in content["dead_letters"])
+            content["dead_letters"] = tuple(
+                DeadLetter(**letter) for letter in content["dead_letters"]
+            )
             return cls(**content)
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
@@ -135,7 +139,10 @@ def is_committed(dataset_uri: str, shard: str) -> bool:
 
 def lost_shards(dataset: str) -> list[str]:
     """Shards whose records tell of a tar that is gone."""
-    tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in storage.list_files(storage.join(dataset, "shards"))}
+    tars = {
+        uri.rsplit("/", 1)[1].removesuffix(".tar")
+        for uri in storage.list_files(storage.join(dataset, "shards"))
+    }
     without = [shard for shard in committed_shards(dataset) if shard not in tars]
     return [shard for shard in without if read_commit(dataset, shard).tar]
 
@@ -149,7 +156,11 @@ def forget_lost(dataset: str) -> None:
     if not lost:
         return
     folder = storage.local_path(storage.join(dataset, "shards"))
-    whole = [shard for shard in committed_shards(dataset) if shard not in lost and read_commit(dataset, shard).tar]
+    whole = [
+        shard
+        for shard in committed_shards(dataset)
+        if shard not in lost and read_commit(dataset, shard).tar
+    ]
     if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
         raise DatasetError(
             f"{dataset}: none of its {len(lost)} tars is in shards/: is that folder where it was, and its disk there? "
@@ -157,7 +168,9 @@ def forget_lost(dataset: str) -> None:
         )
     for shard in lost:
         storage.remove(commit_uri(dataset, shard))
-    log(f"{dataset}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again")
+    log(
+        f"{dataset}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again"
+    )
 
 
 def require_own_folder(dataset: str) -> None:
@@ -168,7 +181,9 @@ def require_own_folder(dataset: str) -> None:
     names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     if names and not names & SIGNS:
         shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
-        raise ConfigError(f"out: {dataset} holds other things ({shown}); a dataset needs a folder of its own")
+        raise ConfigError(
+            f"out: {dataset} holds other things ({shown}); a dataset needs a folder of its own"
+        )
 
 
 def committed_shards(dataset_uri: str) -> list[str]:
@@ -191,7 +206,9 @@ def iter_commits(dataset_uri: str) -> Iterator[CommitRecord]:
     shards = committed_shards(dataset_uri)
     with ThreadPoolExecutor(READERS) as pool:
         for begin in range(0, len(shards), READERS):
-            yield from pool.map(lambda shard: read_commit(dataset_uri, shard), shards[begin : begin + READERS])
+            yield from pool.map(
+                lambda shard: read_commit(dataset_uri, shard), shards[begin : begin + READERS]
+            )
 
 
 def read_commits(dataset_uri: str) -> list[CommitRecord]:

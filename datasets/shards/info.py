@@ -60,7 +60,9 @@ class Summary:
         """Count a shard."""
         self._total.merge(record.statistics)
         self._splits.setdefault(record.split, ShardStatistics(self.spec)).merge(record.statistics)
-        self._sources.setdefault(record.split, set()).update(row["source_sha256"] for row in record.rows)
+        self._sources.setdefault(record.split, set()).update(
+            row["source_sha256"] for row in record.rows
+        )
         self._episodes.update(row["episode_id"] for row in record.rows)
         for row in record.rows:
             ticks = self._licences.setdefault(row.get("licence") or "", {})
@@ -116,7 +118,9 @@ class Summary:
             },
             "statistics": self._total.to_dict(),
             "drops": dict(sorted(self._drops.items())),
-            "dead_letter_reasons": dict(sorted(Counter(letter.reason for letter in letters).items())),
+            "dead_letter_reasons": dict(
+                sorted(Counter(letter.reason for letter in letters).items())
+            ),
             "shards": self._shards,
             "duplicates": info.duplicates,
             "options": info.options,
@@ -128,10 +132,18 @@ def _features(spec: ActionSpec) -> dict[str, Any]:
     """Name, member, dtype and shape of everything in a sample; T is the clip's number of ticks."""
     names: dict[str, Any] = {"buttons": list(spec.button_names), "camera": list(spec.axis_names)}
     features: dict[str, Any] = {
-        "frames": {"member": "mp4", "dtype": "uint8", "shape": ["T", spec.frame.height, spec.frame.width, 3]}
+        "frames": {
+            "member": "mp4",
+            "dtype": "uint8",
+            "shape": ["T", spec.frame.height, spec.frame.width, 3],
+        }
     }
     for name, shape in array_shapes(spec, 0).items():
-        features[name] = {"member": "npz", "dtype": ARRAY_DTYPES[name].name, "shape": ["T", *shape[1:]]}
+        features[name] = {
+            "member": "npz",
+            "dtype": ARRAY_DTYPES[name].name,
+            "shape": ["T", *shape[1:]],
+        }
         if named := names.get(name.removesuffix("_prob")):
             features[name]["names"] = named
     features["camera"]["unit"] = "degrees"

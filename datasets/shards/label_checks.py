@@ -29,7 +29,9 @@ def array_shapes(spec: ActionSpec, ticks: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def label_problems(arrays: Mapping[str, np.ndarray], spec: ActionSpec, *, inferred: bool) -> list[str]:
+def label_problems(
+    arrays: Mapping[str, np.ndarray], spec: ActionSpec, *, inferred: bool
+) -> list[str]:
     """Each thing that is wrong with the arrays, as `field: what, expected, got`; empty where all is well.
 
     `inferred` labels come from a model, whose camera cannot leave the quantiser's range; true ones may.
@@ -39,7 +41,9 @@ def label_problems(arrays: Mapping[str, np.ndarray], spec: ActionSpec, *, inferr
         return problems
     for name in ("buttons_prob", "camera_prob", "confidence"):
         values = arrays[name]
-        if values.size and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        if values.size and not (
+            np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+        ):
             problems.append(f"{name}: expected finite values in [0, 1], got {_extent(values)}")
     if arrays["buttons"].size and arrays["buttons"].max() > 1:
         problems.append(f"buttons: expected 0 or 1, got {arrays['buttons'].max()}")
@@ -55,11 +59,15 @@ def label_problems(arrays: Mapping[str, np.ndarray], spec: ActionSpec, *, inferr
             )
         distribution = arrays["camera_prob"][valid, a].astype(np.float32)  # (valid ticks, Q)
         if distribution[:, axis.quantiser.bins :].any():
-            problems.append(f"camera_prob.{axis.name}: expected zeros beyond its {axis.quantiser.bins} bins")
+            problems.append(
+                f"camera_prob.{axis.name}: expected zeros beyond its {axis.quantiser.bins} bins"
+            )
         sums = distribution.sum(axis=1)
         if sums.size and np.abs(sums - 1).max() > SUM_TOLERANCE:
             worst = sums[np.abs(sums - 1).argmax()]
-            problems.append(f"camera_prob.{axis.name}: expected each tick to sum to 1, got {worst:.4f}")
+            problems.append(
+                f"camera_prob.{axis.name}: expected each tick to sum to 1, got {worst:.4f}"
+            )
     return problems
 
 
@@ -81,4 +89,6 @@ def _shape_problems(arrays: Mapping[str, np.ndarray], spec: ActionSpec) -> list[
 
 
 def _extent(values: np.ndarray) -> str:
-    return f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}" + (" and nan" if np.isnan(values).any() else "")
+    return f"{np.nanmin(values):.4g} to {np.nanmax(values):.4g}" + (
+        " and nan" if np.isnan(values).any() else ""
+    )

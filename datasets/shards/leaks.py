@@ -24,7 +24,9 @@ def leaks(manifest: pa.Table) -> Iterator[str]:
     for column, what in BONDS.items():
         # the first clip of each pair of bond and split
         pairs = group_rows(manifest, [column, "split"], "key", "min")
-        torn = rows_where(group_rows(pairs, column, "split", "count"), "split_count", ">", 1)[column].to_pylist()
+        torn = rows_where(group_rows(pairs, column, "split", "count"), "split_count", ">", 1)[
+            column
+        ].to_pylist()
         found: dict[str, list[tuple[str, str]]] = {}
         for pair in rows_where(pairs, column, "in", torn).to_pylist() if torn else ():
             found.setdefault(pair[column], []).append((pair["split"], pair["key_min"]))

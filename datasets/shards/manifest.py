@@ -28,8 +28,19 @@ CARD = "README.md"
 
 DATASET_KEYS = {"name", "spec", "spec_sha256", "shards", "counts", "labels", "license", "options"}
 SHARD_KEYS = ("name", "size_bytes", "sha256")
-MANIFEST_COLUMNS = ("key", "shard", "offset_bytes", "size_bytes", "frames", "start_tick", "source_sha256", "split")
-MADE_AGAIN = "run the command again that wrote the dataset: it makes its tables from the commit records"
+MANIFEST_COLUMNS = (
+    "key",
+    "shard",
+    "offset_bytes",
+    "size_bytes",
+    "frames",
+    "start_tick",
+    "source_sha256",
+    "split",
+)
+MADE_AGAIN = (
+    "run the command again that wrote the dataset: it makes its tables from the commit records"
+)
 
 DEAD_LETTER_SCHEMA = pa.schema(
     [
@@ -127,7 +138,9 @@ def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
         if not isinstance(content, dict):
             raise ValueError(f"expected an object, got {type(content).__name__}")
     except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{storage.join(dataset_uri, DATASET_JSON)}: is damaged ({error}); {MADE_AGAIN}") from error
+        raise DatasetError(
+            f"{storage.join(dataset_uri, DATASET_JSON)}: is damaged ({error}); {MADE_AGAIN}"
+        ) from error
     if content.get("schema_version") != SCHEMA_VERSION:
         raise DatasetError(
             f"{dataset_uri}: schema version {content.get('schema_version')}, this vidact reads {SCHEMA_VERSION}; "
@@ -179,7 +192,9 @@ def _write_dataset_json(dataset_uri: str, content: Mapping[str, Any]) -> None:
 def note_removed(dataset_uri: str, removed: Sequence[str]) -> None:
     """Say in `dataset.json` what is being removed: an interrupted removal is not forgotten."""
     content = read_dataset_json(dataset_uri)
-    _write_dataset_json(dataset_uri, content | {"options": {**content["options"], "removed": list(removed)}})
+    _write_dataset_json(
+        dataset_uri, content | {"options": {**content["options"], "removed": list(removed)}}
+    )
 
 
 def removed_sources(dataset_uri: str) -> list[str]:
@@ -222,4 +237,12 @@ def _read_part(dataset_uri: str, name: str) -> bytes:
 
 def _letter_order(letter: DeadLetter) -> tuple[str | int, ...]:
     start, end = (-1 if tick is None else tick for tick in (letter.start_tick, letter.end_tick))
-    return letter.source_uri, start, letter.stage, letter.reason, letter.detail, letter.source_sha256 or "", end
+    return (
+        letter.source_uri,
+        start,
+        letter.stage,
+        letter.reason,
+        letter.detail,
+        letter.source_sha256 or "",
+        end,
+    )

@@ -50,7 +50,9 @@ def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table
 
 def sort_rows(table: pa.Table, *columns: str) -> pa.Table:
     """The rows in rising order of the columns, the first one first."""
-    return table.take(pc.sort_indices(table, sort_keys=[(column, "ascending") for column in columns]))
+    return table.take(
+        pc.sort_indices(table, sort_keys=[(column, "ascending") for column in columns])
+    )
 
 
 def rows_where(table: pa.Table, column: str, comparison: str, value: Any) -> pa.Table:

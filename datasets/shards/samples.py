@@ -44,11 +44,15 @@ def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, 
         size = int(header[124:136].rstrip(b"\0 ") or b"0", 8)
         member_key, _, extension = name.partition(".")
         if key and member_key != key:
-            raise ShardError(f"{where}: holds members of {key} and {member_key}, expected one sample")
+            raise ShardError(
+                f"{where}: holds members of {key} and {member_key}, expected one sample"
+            )
         key = member_key
         begin = position + TAR_BLOCK
         if begin + size > len(view):
-            raise ShardError(f"{where}: member {extension} needs {size} bytes, {len(view) - begin} are there")
+            raise ShardError(
+                f"{where}: member {extension} needs {size} bytes, {len(view) - begin} are there"
+            )
         members[extension] = bytes(view[begin : begin + size])
         position = begin + -(-size // TAR_BLOCK) * TAR_BLOCK
     return key, members
@@ -61,14 +65,18 @@ def read_sample(dataset_uri: str, row: Mapping[str, Any]) -> dict[str, bytes]:
     try:
         data = storage.read_range(uri, start, start + row["size_bytes"])
     except FileNotFoundError as error:
-        raise ShardError(f"{uri}: is missing, though the manifest lists clip {row['key']} in it") from error
+        raise ShardError(
+            f"{uri}: is missing, though the manifest lists clip {row['key']} in it"
+        ) from error
     return check_sample(data, row, uri)
 
 
 def check_sample(data: bytes | memoryview, row: Mapping[str, Any], uri: str) -> dict[str, bytes]:
     """Members of the sample in `data` after comparing size, key and checksum with its manifest row."""
     where = f"{uri}, clip {row['key']} at byte {row['offset_bytes']}"
-    advice = "the shard is not the one that the manifest describes; run `vidact verify` on the dataset"
+    advice = (
+        "the shard is not the one that the manifest describes; run `vidact verify` on the dataset"
+    )
     if len(data) != row["size_bytes"]:
         raise ShardError(f"{where}: expected {row['size_bytes']} bytes, got {len(data)}; {advice}")
     try:
@@ -78,7 +86,9 @@ def check_sample(data: bytes | memoryview, row: Mapping[str, Any], uri: str) -> 
     if key != row["key"]:
         raise ShardError(f"{where}: found clip {key} there; {advice}")
     if (crc := members_crc32(members)) != row["sample_crc32"]:
-        raise ShardError(f"{where}: expected checksum {row['sample_crc32']:08x}, got {crc:08x}; {advice}")
+        raise ShardError(
+            f"{where}: expected checksum {row['sample_crc32']:08x}, got {crc:08x}; {advice}"
+        )
     return members
 
 

@@ -18,11 +18,22 @@ from .label_checks import label_problems
 from .samples import iter_samples, members_crc32
 from .statistics import clip_row
 
-LINEAGE = ("source_uri", "source_sha256", "episode_id", "start_tick", "split", "spec_sha256", "idm_sha256", "group")
+LINEAGE = (
+    "source_uri",
+    "source_sha256",
+    "episode_id",
+    "start_tick",
+    "split",
+    "spec_sha256",
+    "idm_sha256",
+    "group",
+)
 COUNTED = ("mean_confidence", "p10_confidence", "null_fraction", "presses", "valid_frames")
 
 
-def shard_problems(dataset_uri: str, record: CommitRecord, spec: ActionSpec, *, decode: bool) -> Iterator[str]:
+def shard_problems(
+    dataset_uri: str, record: CommitRecord, spec: ActionSpec, *, decode: bool
+) -> Iterator[str]:
     """Everything wrong with one shard, read from end to end."""
     uri = shard_uri(dataset_uri, record.shard)
     tar = record.tar or {}
@@ -39,7 +50,10 @@ def shard_problems(dataset_uri: str, record: CommitRecord, spec: ActionSpec, *, 
                         yield f"{record.shard} / {key}: is twice in the shard"
                     else:
                         where = f"{record.shard} / {key}"
-                        yield from (f"{where} / {p}" for p in sample_problems(members, rows[key], spec, decode=decode))
+                        yield from (
+                            f"{where} / {p}"
+                            for p in sample_problems(members, rows[key], spec, decode=decode)
+                        )
                     seen.add(key)
             except ShardError as error:
                 yield f"{record.shard}: {error}"
@@ -98,7 +112,9 @@ def sample_problems(
     elif (np.diff(pts_ns) < 0).any():
         yield f"json.pts_ns: goes back in time at tick {int(np.flatnonzero(np.diff(pts_ns) < 0)[0]) + 1}"
     if not problems and meta.keys() >= {*LINEAGE, "label_source"}:
-        counted = clip_row(Clip(key=row["key"], frames=None, meta=meta, **arrays), spec, row["shard"], row["split"])
+        counted = clip_row(
+            Clip(key=row["key"], frames=None, meta=meta, **arrays), spec, row["shard"], row["split"]
+        )
         for name in COUNTED:
             if not _close(counted[name], row[name]):
                 yield f"{name}: expected {row[name]!r} as in the manifest, got {counted[name]!r} from the labels"
@@ -119,7 +135,15 @@ def _video_problems(data: bytes, ticks: int, spec: ActionSpec) -> Iterator[str]:
 
 def _has_all(meta: Mapping[str, Any]) -> bool:
     return all(
-        name in meta for name in ("start_tick", "episode_id", "source_uri", "source_sha256", "group", "label_source")
+        name in meta
+        for name in (
+            "start_tick",
+            "episode_id",
+            "source_uri",
+            "source_sha256",
+            "group",
+            "label_source",
+        )
     )
 
 

@@ -28,8 +28,14 @@ def split_of(group: str, seed: int = 0, fractions: Mapping[str, float] | None = 
         fractions: share of each split, summing to 1; 90, 5 and 5 % if not given. Raises ConfigError.
     """
     shares = dict(fractions or DEFAULT_FRACTIONS)
-    if set(shares) - set(SPLITS) or any(s < 0 for s in shares.values()) or abs(sum(shares.values()) - 1) > 1e-6:
-        raise ConfigError(f"fractions must be shares of {', '.join(SPLITS)} that sum to 1, got {shares}")
+    if (
+        set(shares) - set(SPLITS)
+        or any(s < 0 for s in shares.values())
+        or abs(sum(shares.values()) - 1) > 1e-6
+    ):
+        raise ConfigError(
+            f"fractions must be shares of {', '.join(SPLITS)} that sum to 1, got {shares}"
+        )
     digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
     place = int.from_bytes(digest[:8], "big") / 2**64  # uniform in [0, 1)
     reached = 0.0

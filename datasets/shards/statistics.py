@@ -93,7 +93,8 @@ class ShardStatistics:
             "held_ticks": dict(zip(names, self.held_ticks.tolist(), strict=True)),
             "presses": dict(zip(names, self.presses.tolist(), strict=True)),
             "camera_bins": {
-                axis.name: counts.tolist() for axis, counts in zip(self.spec.axes, self.camera_bins, strict=True)
+                axis.name: counts.tolist()
+                for axis, counts in zip(self.spec.axes, self.camera_bins, strict=True)
             },
             "confidence": self.confidence.tolist(),
         }

@@ -41,7 +41,13 @@ class ShardWriter:
     """
 
     def __init__(
-        self, dataset_uri: str, shard: str, spec: ActionSpec, *, chroma: str = "420", spool: str | None = None
+        self,
+        dataset_uri: str,
+        shard: str,
+        spec: ActionSpec,
+        *,
+        chroma: str = "420",
+        spool: str | None = None,
     ):
         from webdataset import TarWriter
 
@@ -93,11 +99,16 @@ class ShardWriter:
         self._file = None
         tar = None
         if self._rows:
-            tar = {"sha256": storage.sha256_file(self._path), "size_bytes": self._path.stat().st_size}
+            tar = {
+                "sha256": storage.sha256_file(self._path),
+                "size_bytes": self._path.stat().st_size,
+            }
             storage.put_atomic(self._path, shard_uri(self.dataset_uri, self.shard), consume=True)
         else:
             self._path.unlink()
-            storage.remove(shard_uri(self.dataset_uri, self.shard))  # what an attempt with other options left
+            storage.remove(
+                shard_uri(self.dataset_uri, self.shard)
+            )  # what an attempt with other options left
         record = CommitRecord(
             shard=self.shard,
             spec={"name": self.spec.name, "version": self.spec.version, "sha256": self.spec.sha256},
@@ -123,7 +134,10 @@ class ShardWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.abort()
 
@@ -131,14 +145,22 @@ class ShardWriter:
         """The clip with its arrays as they will lie in the shard, so that what is counted is what is stored."""
         where = f"shard {self.shard}, clip {clip.key}"
         if not KEY_NAME.fullmatch(clip.key):
-            raise ShardError(f"{where}: expected a key <12 hex digits>-<9 digits>, got {clip.key!r}")
+            raise ShardError(
+                f"{where}: expected a key <12 hex digits>-<9 digits>, got {clip.key!r}"
+            )
         if clip.key in self._keys:
-            raise ShardError(f"{where}: the shard has a clip of this key already; two sources with the same content?")
+            raise ShardError(
+                f"{where}: the shard has a clip of this key already; two sources with the same content?"
+            )
         for name, expected in (("split", self.split), ("spec_sha256", self.spec.sha256)):
             if clip.meta.get(name) != expected:
-                raise ShardError(f"{where}: meta.{name}: expected {expected!r}, got {clip.meta.get(name)!r}")
+                raise ShardError(
+                    f"{where}: meta.{name}: expected {expected!r}, got {clip.meta.get(name)!r}"
+                )
         if len(clip.meta["pts_ns"]) != clip.ticks:
-            raise ShardError(f"{where}: meta.pts_ns: expected {clip.ticks} times, got {len(clip.meta['pts_ns'])}")
+            raise ShardError(
+                f"{where}: meta.pts_ns: expected {clip.ticks} times, got {len(clip.meta['pts_ns'])}"
+            )
         inferred = clip.meta.get("idm_sha256") is not None
         arrays: dict[str, Any] = clip.arrays()
         if problems := label_problems(arrays, self.spec, inferred=inferred):
@@ -162,7 +184,9 @@ class ShardWriter:
 def _spool_path(dataset_uri: str, shard: str, spool: str | None) -> Path:
     """A file of this attempt alone; what dead attempts of this machine left behind for the shard is removed."""
     local = storage.local_path(dataset_uri)
-    folder = Path(spool) if spool else local / SPOOL_FOLDER if local else Path(tempfile.gettempdir())
+    folder = (
+        Path(spool) if spool else local / SPOOL_FOLDER if local else Path(tempfile.gettempdir())
+    )
     folder.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"\W", "_", socket.gethostname())
     if local:

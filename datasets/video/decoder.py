@@ -100,7 +100,9 @@ class InProcessDecoder:
     ) -> Iterator[TickFrames]:
         """As `datasets.video.decode_ticks`."""
         found = self._index(path, sha256=False)
-        return decode_ticks(path, frame, tick_hz, start_tick=start_tick, end_tick=end_tick, probe=found)
+        return decode_ticks(
+            path, frame, tick_hz, start_tick=start_tick, end_tick=end_tick, probe=found
+        )
 
     def close(self) -> None:
         """Nothing is held but the index of the last file."""
@@ -108,12 +110,18 @@ class InProcessDecoder:
 
     def _index(self, path: Path, *, sha256: bool) -> VideoProbe:
         mark = _mark(path)
-        if self._known is not None and self._known[:2] == (path, mark) and (self._known[2].sha256 or not sha256):
+        if (
+            self._known is not None
+            and self._known[:2] == (path, mark)
+            and (self._known[2].sha256 or not sha256)
+        ):
             return self._known[2]
         found = probe(path, sha256=sha256)
         if found.width * found.height > self.max_pixels:
             raise VideoError(
-                "too_large", path, f"pictures of {found.width} x {found.height}; {self.max_pixels} pixels are allowed"
+                "too_large",
+                path,
+                f"pictures of {found.width} x {found.height}; {self.max_pixels} pixels are allowed",
             )
         self._known = (path, mark, found)
         return found
@@ -146,7 +154,9 @@ class TickReader:
         end_tick: one past the last tick that will be read.
     """
 
-    def __init__(self, decoder: Decoder, path: Path, *, frame: FrameSpec, tick_hz: Fraction, end_tick: int):
+    def __init__(
+        self, decoder: Decoder, path: Path, *, frame: FrameSpec, tick_hz: Fraction, end_tick: int
+    ):
         self._decoder, self._path, self._frame, self._tick_hz = decoder, path, frame, tick_hz
         self._end = end_tick
         self._start = self._stop = 0  # ticks held: [start, stop)
@@ -173,7 +183,9 @@ class TickReader:
         pts_ns = np.empty(end - start, np.int64)
         if held > 0:
             offset = start - self._start
-            frames[:held] = self._frames[offset : offset + held]  # numpy copies overlapping memory in the right order
+            frames[:held] = self._frames[
+                offset : offset + held
+            ]  # numpy copies overlapping memory in the right order
             pts_ns[:held] = self._pts_ns[offset : offset + held]
         self._frames, self._start = frames, start
         filled, error = held, None
@@ -185,7 +197,9 @@ class TickReader:
                 pts_ns[filled : filled + n] = batch.pts_ns[:n]
                 filled += n
                 if n < len(batch.frames):
-                    self._rest = TickFrames(batch.start_tick + n, batch.pts_ns[n:].copy(), batch.frames[n:].copy())
+                    self._rest = TickFrames(
+                        batch.start_tick + n, batch.pts_ns[n:].copy(), batch.frames[n:].copy()
+                    )
         except VideoError as found:
             error = found
             self.close()
@@ -201,7 +215,9 @@ class TickReader:
     def _open(self, start: int) -> None:
         self.close()
         self._start = self._stop = start
-        self._stream = self._decoder.ticks(self._path, self._frame, self._tick_hz, start_tick=start, end_tick=self._end)
+        self._stream = self._decoder.ticks(
+            self._path, self._frame, self._tick_hz, start_tick=start, end_tick=self._end
+        )
 
     def _next(self) -> TickFrames:
         if self._rest is not None:
@@ -210,4 +226,6 @@ class TickReader:
         try:
             return next(self._stream)  # type: ignore[arg-type]
         except StopIteration:
-            raise VideoError("ended_early", self._path, f"fewer ticks than planned ({self._end})") from None
+            raise VideoError(
+                "ended_early", self._path, f"fewer ticks than planned ({self._end})"
+            ) from None

@@ -20,9 +20,11 @@ CONTAINERS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg,asf,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,gif,mxf,nut,"
     "rm,wtv,dv,yuv4mpegpipe"
 )
-MOST_PIXELS = 16384 * 16384 // 4  # 67 megapixels, 8K twice over: a header that asks for more asks for gigabytes
+MAX_PIXELS = (
+    16384 * 16384 // 4
+)  # 67 megapixels, 8K twice over: a header that asks for more asks for gigabytes
 
-DECODER_OPTIONS = {"max_pixels": str(MOST_PIXELS)}  # the size may change in mid-stream
+DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}  # the size may change in mid-stream
 # FFmpeg's own VP8 and VP9 decoders take damaged data for pictures; libvpx notices, and is as fast.
 CAREFUL_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
@@ -40,16 +42,22 @@ def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, 
             raise VideoError(
                 "truncated", path, "an mp4 without its index: cut short, or still being written"
             ) from error
-        raise VideoError("not_a_video", path, f"no known container: {error.strerror or error}") from error
+        raise VideoError(
+            "not_a_video", path, f"no known container: {error.strerror or error}"
+        ) from error
     with container:
         stream = _play_stream(path, container)
-        stream.thread_type = "NONE"  # threads inside a file cost 13 % of a core's work and hide errors
+        stream.thread_type = (
+            "NONE"  # threads inside a file cost 13 % of a core's work and hide errors
+        )
         stream.codec_context.thread_count = 1
         stream.codec_context.options = dict(DECODER_OPTIONS)
         yield container, stream
 
 
-def decoder_of(stream: av.VideoStream, *, strict: bool = True) -> Callable[[av.Packet], list[av.VideoFrame]]:
+def decoder_of(
+    stream: av.VideoStream, *, strict: bool = True
+) -> Callable[[av.Packet], list[av.VideoFrame]]:
     """What decodes the stream's packets, the empty one at the end included. It raises FFmpegError on damage.
 
     Args:
@@ -76,19 +84,25 @@ def canonical_codec(stream: av.VideoStream) -> str:
 
 def _play_stream(path: str | Path, container: av.container.InputContainer) -> av.VideoStream:
     """The first video stream that is no cover picture."""
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    streams = [
+        s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+    ]
     if not streams:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-        raise VideoError("no_video_stream", path, f"a {container.format.name} file with {kinds} only")
+        raise VideoError(
+            "no_video_stream", path, f"a {container.format.name} file with {kinds} only"
+        )
     stream = streams[0]
     context = stream.codec_context
     if context is None:
         raise VideoError("unsupported_codec", path, "its video codec is unknown to this FFmpeg")
     if not context.width or not context.height:
         raise VideoError("damaged", path, "the size of its pictures cannot be found")
-    if context.width * context.height > MOST_PIXELS:
+    if context.width * context.height > MAX_PIXELS:
         raise VideoError(
-            "too_large", path, f"pictures of {context.width}x{context.height}, at most {MOST_PIXELS:,} pixels"
+            "too_large",
+            path,
+            f"pictures of {context.width}x{context.height}, at most {MAX_PIXELS:,} pixels",
         )
     return stream
 

@@ -51,7 +51,10 @@ def decode_frames(
     try:
         for index, guard, frame in _shown_frames(video, wanted):
             if frame.is_corrupt:
-                raise DamageError(f"the picture at {_moment(video, index)} is damaged", _first(held, wanted, position))
+                raise DamageError(
+                    f"the picture at {_moment(video, index)} is damaged",
+                    _first(held, wanted, position),
+                )
             shown = index
             if position < count and (next_wanted := indices[position]) <= index:
                 if next_wanted < index:
@@ -65,7 +68,8 @@ def decode_frames(
     except (av.error.FFmpegError, _MissingPictureError) as error:
         detail = getattr(error, "strerror", None) or str(error)
         raise DamageError(
-            f"decoding fails after {_moment(video, shown)}: {detail}", _first(held, wanted, position)
+            f"decoding fails after {_moment(video, shown)}: {detail}",
+            _first(held, wanted, position),
         ) from error
     for index, _, picture in held:  # the stream ended: nothing is left inside the decoder
         yield index, picture
@@ -82,7 +86,9 @@ def plain_numbers(array: NDArray[Any]) -> memoryview:
     return memoryview(np.ascontiguousarray(array))  # type: ignore[arg-type]
 
 
-def _first(held: deque[tuple[int, int, NDArray[np.uint8]]], wanted: NDArray[np.int64], position: int) -> int:
+def _first(
+    held: deque[tuple[int, int, NDArray[np.uint8]]], wanted: NDArray[np.int64], position: int
+) -> int:
     """The first wanted frame that has not been given out."""
     return held[0][0] if held else int(wanted[min(position, len(wanted) - 1)])
 
@@ -91,7 +97,9 @@ def _moment(video: VideoProbe, index: int) -> str:
     return f"{(video.pts_ns[index] - video.pts_ns[0]) / NS:.3f} s"
 
 
-def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[tuple[int, int, av.VideoFrame]]:
+def _shown_frames(
+    video: VideoProbe, wanted: NDArray[np.int64]
+) -> Iterator[tuple[int, int, av.VideoFrame]]:
     """Yield (index, guard, frame) in presentation order, from the key frame before the first wanted one.
 
     `guard` is the last frame, by presentation, among those decoded no later than this one.
@@ -133,7 +141,9 @@ def _shown_by_stamp(
     needed[wanted] = True
     skipped, stamps = plain_numbers(video.unneeded & ~needed), plain_numbers(video.pts)
     decode = decoder_of(stream, strict=bool(video.key_clean[start]))
-    inside: dict[int, tuple[int, int]] = {}  # by timestamp, of the frames inside the decoder: index and guard
+    inside: dict[
+        int, tuple[int, int]
+    ] = {}  # by timestamp, of the frames inside the decoder: index and guard
     latest = -1
     arrived = start == 0
     key_pts = int(video.key_pts[start])

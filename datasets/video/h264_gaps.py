@@ -10,7 +10,21 @@ import av
 
 from .nal_units import H264_IDR, H264_SLICES, SEQUENCE_PARAMETERS, NalUnits
 
-WITH_CHROMA_FORMAT = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profiles, 7.3.2.1.1
+WITH_CHROMA_FORMAT = (
+    100,
+    110,
+    122,
+    244,
+    44,
+    83,
+    86,
+    118,
+    128,
+    138,
+    139,
+    134,
+    135,
+)  # profiles, 7.3.2.1.1
 _ESCAPED, _PLAIN = b"\x00\x00\x03", b"\x00\x00"  # bytes that keep start codes out of the payload
 
 
@@ -42,7 +56,9 @@ class LostReferences:
     def _follow(self, unit: bytes) -> bool:
         data = unit[1:].replace(_ESCAPED, _PLAIN)
         value, left = int.from_bytes(data, "big"), 8 * len(data)
-        for _ in range(3):  # first macroblock, slice type, picture parameters: as many zeros as bits follow the one
+        for _ in range(
+            3
+        ):  # first macroblock, slice type, picture parameters: as many zeros as bits follow the one
             left = 2 * value.bit_length() - left - 1
             if left < 0:
                 return False

@@ -10,10 +10,12 @@ import av
 H264_SLICES = range(1, 6)  # unit types that hold picture data (H.264 table 7-1)
 H264_IDR = 5
 HEVC_SLICES = range(0, 32)  # (H.265 table 7-1)
-HEVC_SUBLAYER_NON_REFERENCE = range(0, 15, 2)  # even types below 16 are not referred to within their own sub-layer
+HEVC_SUBLAYER_NON_REFERENCE = range(
+    0, 15, 2
+)  # even types below 16 are not referred to within their own sub-layer
 SEQUENCE_PARAMETERS = 7  # unit type of H.264
 HEAD_BYTES = 24  # of a slice; its frame number lies within the first 20 even with the longest codes before it
-MOST_PARAMETER_BYTES = 1024
+MAX_PARAMETER_BYTES = 1024
 
 
 class NalUnits:
@@ -28,7 +30,9 @@ class NalUnits:
             self._length_size = (header[4] & 3) + 1
         elif self.codec == "hevc" and len(header) > 21 and header[0] == 1:  # hvcC
             self._length_size = (header[21] & 3) + 1
-            self._layers = header[21] >> 3 & 7  # numTemporalLayers; 0 means that nobody counted them
+            self._layers = (
+                header[21] >> 3 & 7
+            )  # numTemporalLayers; 0 means that nobody counted them
 
     def heads(self, packet: av.Packet) -> list[bytes]:
         """The first 24 bytes (at least two) of each unit of a packet; of H.264's sequence parameters up to 1 kB."""
@@ -38,7 +42,9 @@ class NalUnits:
         found = []
         for start, end in self._bounds(data):
             if end - start >= 2:
-                length = MOST_PARAMETER_BYTES if data[start] & 31 == SEQUENCE_PARAMETERS else HEAD_BYTES
+                length = (
+                    MAX_PARAMETER_BYTES if data[start] & 31 == SEQUENCE_PARAMETERS else HEAD_BYTES
+                )
                 found.append(bytes(data[start : min(start + length, end)]))
         return found
 
@@ -59,12 +65,18 @@ class NalUnits:
             if self.codec == "h264":
                 if unit[0] & 31 in H264_SLICES:
                     slices = True
-                    if unit[0] >> 5 & 3:  # nal_ref_idc: this picture, or one field of it, is referred to
+                    if (
+                        unit[0] >> 5 & 3
+                    ):  # nal_ref_idc: this picture, or one field of it, is referred to
                         return False
             elif (kind := unit[0] >> 1 & 63) in HEVC_SLICES:
                 slices = True
                 # Not referred to within its sub-layer: then only from a higher one, so it must be the highest.
-                if kind not in HEVC_SUBLAYER_NON_REFERENCE or not self._layers or unit[1] & 7 != self._layers:
+                if (
+                    kind not in HEVC_SUBLAYER_NON_REFERENCE
+                    or not self._layers
+                    or unit[1] & 7 != self._layers
+                ):
                     return False
         return slices
 

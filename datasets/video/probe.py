@@ -24,7 +24,9 @@ from .structure import Structure, walk
 from .timing import NS
 
 FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
-COARSE_TOLERANCE_NS = 500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
+COARSE_TOLERANCE_NS = (
+    500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
+)
 MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
 HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
 LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
@@ -106,12 +108,16 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         structure = walk(path)
         found = _read_packets(path, container, stream, structure)
         if not found.pts:
-            raise VideoError("no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame")
+            raise VideoError(
+                "no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame"
+            )
         time_base = stream.time_base or Fraction(1, 1000)
         stamps = np.array(found.pts, np.int64)  # in decoding order
         needed = stamps[~np.array(found.unneeded, bool)]
         pts = np.unique(stamps)
-        rises = bool(np.all(np.diff(stamps) > 0))  # no packet is stamped before one that was decoded earlier
+        rises = bool(
+            np.all(np.diff(stamps) > 0)
+        )  # no packet is stamped before one that was decoded earlier
         in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
         keys = _keys(found, pts, container, in_decode_order)
         if not in_decode_order:
@@ -125,7 +131,9 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         if not truncated and declared > found.count:
             truncated = f"the header declares {declared} frames, {found.count} are there"
         if not in_decode_order and (truncated or not structure.known):
-            pts, incomplete = _without_incomplete_tail(pts, found.last_dts, interval, cut_short=bool(truncated))
+            pts, incomplete = _without_incomplete_tail(
+                pts, found.last_dts, interval, cut_short=bool(truncated)
+            )
             truncated = truncated or incomplete
         pts, too_far = _cut_at_gap(pts, time_base)
         truncated = too_far or truncated
@@ -134,7 +142,9 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         end_ns = int(pts_ns[-1] + round(interval * float(time_base) * NS))
         duration_ns = end_ns - int(pts_ns[0])
         if truncated:
-            duration_ns += _missing_ns(container, declared - found.count, duration_ns, interval * float(time_base))
+            duration_ns += _missing_ns(
+                container, declared - found.count, duration_ns, interval * float(time_base)
+            )
         return VideoProbe(
             path=str(path),
             codec=canonical_codec(stream),
@@ -162,20 +172,32 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
 
 
 def _keys(
-    found: _Packets, pts: NDArray[np.int64], container: av.container.InputContainer, in_decode_order: bool
+    found: _Packets,
+    pts: NDArray[np.int64],
+    container: av.container.InputContainer,
+    in_decode_order: bool,
 ) -> list[tuple[int, int, bool]]:
     """(timestamp, what to tell the demuxer, clean start) of each key frame where decoding can start, rising."""
-    if in_decode_order:  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
+    if (
+        in_decode_order
+    ):  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
         return [
-            (int(pts[number]), stamp, True) for stamp, _, number, clean in found.keys if clean and number < len(pts)
+            (int(pts[number]), stamp, True)
+            for stamp, _, number, clean in found.keys
+            if clean and number < len(pts)
         ]
     # Programme and transport streams find their place by the time of decoding, all others by that of showing.
     by_dts = container.format.name in ("mpegts", "mpeg")
-    return sorted((key_pts, dts if by_dts else key_pts, clean) for key_pts, dts, _, clean in found.keys)
+    return sorted(
+        (key_pts, dts if by_dts else key_pts, clean) for key_pts, dts, _, clean in found.keys
+    )
 
 
 def _read_packets(
-    path: str | Path, container: av.container.InputContainer, stream: av.VideoStream, structure: Structure
+    path: str | Path,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    structure: Structure,
 ) -> _Packets:
     """All packets from the first key frame on, until something cannot be read."""
     found, units = _Packets(), NalUnits(stream)
@@ -187,7 +209,10 @@ def _read_packets(
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if structure.broken_at is not None and _end_of(packet, head_bytes) >= structure.broken_at:
+            if (
+                structure.broken_at is not None
+                and _end_of(packet, head_bytes) >= structure.broken_at
+            ):
                 break  # the picture just before the break has most likely lost its own end
             found.count += 1
             if found.orientation is None:
@@ -195,7 +220,9 @@ def _read_packets(
             pts, dts = packet.pts, packet.dts
             if pts is None:
                 raise VideoError(
-                    "no_timestamps", path, f"packet {found.count - 1} of the {container.format.name} stream has none"
+                    "no_timestamps",
+                    path,
+                    f"packet {found.count - 1} of the {container.format.name} stream has none",
                 )
             if dts is not None:
                 if last_dts is not None and dts < last_dts:
@@ -215,15 +242,17 @@ def _read_packets(
             found.duration = packet.duration or found.duration
     except av.error.FFmpegError as error:
         if not found.pts:
-            raise VideoError("damaged", path, f"no packet can be read: {error.strerror or error}") from error
+            raise VideoError(
+                "damaged", path, f"no packet can be read: {error.strerror or error}"
+            ) from error
         found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
     if structure.broken_at is not None and not structure.missing_bytes and not found.broken:
-        found.broken = (
-            f"byte {structure.broken_at:,} and those behind it belong to no part of a {container.format.name}"
-        )
+        found.broken = f"byte {structure.broken_at:,} and those behind it belong to no part of a {container.format.name}"
     if found.count and not found.keys:
         raise VideoError(
-            "damaged", path, f"none of its {found.count} pictures is a key frame, where decoding can start"
+            "damaged",
+            path,
+            f"none of its {found.count} pictures is a key frame, where decoding can start",
         )
     return found
 
@@ -286,7 +315,9 @@ def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
     return whole * NS + (rest * NS + time_base.denominator // 2) // time_base.denominator
 
 
-def _interval(pts: NDArray[np.int64], stream: av.VideoStream, time_base: Fraction, duration: int) -> float:
+def _interval(
+    pts: NDArray[np.int64], stream: av.VideoStream, time_base: Fraction, duration: int
+) -> float:
     """How long a frame lasts, in units of the time base."""
     declared = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 0.0
     if len(pts) > 8:
@@ -296,7 +327,9 @@ def _interval(pts: NDArray[np.int64], stream: av.VideoStream, time_base: Fractio
     return float(duration) or declared or 1.0
 
 
-def _missing_ns(container: av.container.InputContainer, packets: int, held_ns: int, interval_s: float) -> int:
+def _missing_ns(
+    container: av.container.InputContainer, packets: int, held_ns: int, interval_s: float
+) -> int:
     """How much of a file cut short is not there: by its index, else by the duration in its header."""
     if packets > 0:
         return round(packets * interval_s * NS)
@@ -313,7 +346,12 @@ def _tolerance_ns(time_base: Fraction, interval: float) -> int:
 
 
 def _mean_rate(
-    pts: NDArray[np.int64], time_base: Fraction, interval: float, declared: Fraction | None, *, short: bool
+    pts: NDArray[np.int64],
+    time_base: Fraction,
+    interval: float,
+    declared: Fraction | None,
+    *,
+    short: bool,
 ) -> Fraction:
     """The declared rate where the timestamps bear it out, or where too few are left to tell; else theirs."""
     measured = len(pts) / (float(pts[-1] - pts[0] + interval) * float(time_base))

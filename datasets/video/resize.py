@@ -22,7 +22,10 @@ from numpy.typing import NDArray
 from ..actions.spec import FrameSpec
 from .orientation import UPRIGHT, Orientation
 
-VPT_SOURCE = (640, 360)  # width and height of VPT's recordings; other sources are brought to it first
+VPT_SOURCE = (
+    640,
+    360,
+)  # width and height of VPT's recordings; other sources are brought to it first
 
 
 class FrameResizer:
@@ -36,7 +39,9 @@ class FrameResizer:
         if frame_spec.resize == "vpt":
             keep_freed_memory()
 
-    def from_video_frame(self, frame: av.VideoFrame, orientation: Orientation = UPRIGHT) -> NDArray[np.uint8]:
+    def from_video_frame(
+        self, frame: av.VideoFrame, orientation: Orientation = UPRIGHT
+    ) -> NDArray[np.uint8]:
         """A decoded frame, brought upright, as uint8 [H, W, 3] RGB of the spec's size."""
         width, height = self.spec.width, self.spec.height
         if self.spec.resize == "vpt":
@@ -46,18 +51,24 @@ class FrameResizer:
         # Asked for packed RGB, swscale would halve the colours' width once more and darken by a level; for planes it
         # does neither, in less time.
         planes = _area(self._reformatter, frame, width, height, "gbrp")
-        small = np.asarray(self._interleaver.reformat(planes, format="rgb24", threads=1).to_ndarray(), np.uint8)
+        small = np.asarray(
+            self._interleaver.reformat(planes, format="rgb24", threads=1).to_ndarray(), np.uint8
+        )
         return small if orientation is UPRIGHT else np.ascontiguousarray(orientation.apply(small))
 
     def from_rgb(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """A raw RGB picture, uint8 [h, w, 3], as uint8 [H, W, 3] of the spec's size."""
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-            raise TypeError(f"expected an RGB picture, uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}")
+            raise TypeError(
+                f"expected an RGB picture, uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}"
+            )
         if picture.shape[:2] == (self.spec.height, self.spec.width):
             return picture.copy()
         return self.from_video_frame(as_video_frame(picture))
 
-    def _pixels_at_vpt_source(self, frame: av.VideoFrame, orientation: Orientation) -> NDArray[np.uint32]:
+    def _pixels_at_vpt_source(
+        self, frame: av.VideoFrame, orientation: Orientation
+    ) -> NDArray[np.uint32]:
         """The picture at VPT's size, one number a pixel: it converts and samples faster than three bytes do."""
         width, height = VPT_SOURCE[::-1] if orientation.transpose else VPT_SOURCE
         if (frame.width, frame.height) == (width, height):
@@ -74,7 +85,9 @@ class FrameResizer:
         taps = _taps(pixels.shape[1], pixels.shape[0], width, height)
         samples = _channels(pixels[taps.near])  # (2 * H, W * 4)
         if taps.right is not None:
-            samples = _mix(samples, _channels(pixels[taps.next_column]), 256 - taps.right, taps.right)
+            samples = _mix(
+                samples, _channels(pixels[taps.next_column]), 256 - taps.right, taps.right
+            )
         mixed = _mix(samples[::2], samples[1::2], taps.up, taps.down).reshape(height, width, 4)
         picture = np.empty((height, width, 3), np.uint8)
         for channel in range(3):  # one by one is five times as fast as all three at once
@@ -134,12 +147,17 @@ def _channels(pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
 def _axis_taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
     """The nearer pixel of each sample, int64 [target], and the share of the next one in 256ths, 0 to 256."""
     centre = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
-    first = np.minimum(np.floor(centre).astype(np.int64), source - 2)  # the last pixel is the next of the one before
+    first = np.minimum(
+        np.floor(centre).astype(np.int64), source - 2
+    )  # the last pixel is the next of the one before
     return first, np.round((centre - first) * 256).astype(np.uint16)
 
 
 def _mix(
-    near: NDArray[np.uint8], far: NDArray[np.uint8], near_share: NDArray[np.uint16], far_share: NDArray[np.uint16]
+    near: NDArray[np.uint8],
+    far: NDArray[np.uint8],
+    near_share: NDArray[np.uint16],
+    far_share: NDArray[np.uint16],
 ) -> NDArray[np.uint8]:
     """Weighted means in 16 bits: 255 * 256 and half a level still fit."""
     mixed = near * near_share
@@ -152,7 +170,9 @@ def _mix(
 def _area(
     reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixel_format: str
 ) -> av.VideoFrame:
-    return reformatter.reformat(frame, width, height, pixel_format, interpolation=Interpolation.AREA, threads=1)
+    return reformatter.reformat(
+        frame, width, height, pixel_format, interpolation=Interpolation.AREA, threads=1
+    )
 
 
 @cache

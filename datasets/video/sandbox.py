@@ -95,7 +95,9 @@ class ChildDecoder:
             self._child.kill()
             self._child = None
 
-    def _stream(self, path: Path, tick_hz: Fraction, start_tick: int, end_tick: int) -> Iterator[TickFrames]:
+    def _stream(
+        self, path: Path, tick_hz: Fraction, start_tick: int, end_tick: int
+    ) -> Iterator[TickFrames]:
         child, message = self._ask(
             op="ticks",
             path=str(path),
@@ -119,7 +121,9 @@ class ChildDecoder:
             raise
         finally:
             if not ended and child is self._child:
-                with contextlib.suppress(_ChildLostError):  # a dead child is found at the next request
+                with contextlib.suppress(
+                    _ChildLostError
+                ):  # a dead child is found at the next request
                     child.send(op="stop")
 
     def _ask(self, **request: Any) -> tuple[_Child, dict[str, Any]]:
@@ -206,7 +210,9 @@ class _Child:
         os.close(self._replies)
         os.close(self._lifeline)
         self.ring = self.ring[:0]
-        with contextlib.suppress(BufferError):  # a caller still looks at frames: the memory goes with them
+        with contextlib.suppress(
+            BufferError
+        ):  # a caller still looks at frames: the memory goes with them
             self._map.close()
 
     def _lost(self) -> _ChildLostError:
@@ -227,6 +233,10 @@ class _Child:
 def _shared_file(size: int) -> Iterator[BinaryIO]:
     """A nameless file in memory that a child can inherit: nothing of it is left, whoever dies."""
     in_memory = hasattr(os, "memfd_create")
-    with os.fdopen(os.memfd_create("vidact-frames"), "r+b") if in_memory else tempfile.TemporaryFile() as file:
+    with (
+        os.fdopen(os.memfd_create("vidact-frames"), "r+b")
+        if in_memory
+        else tempfile.TemporaryFile() as file
+    ):
         file.truncate(size)
         yield cast(BinaryIO, file)

@@ -64,7 +64,9 @@ class Replies:
 
     def __init__(self, file: TextIO):
         self._file, self._lock = file, threading.Lock()
-        self._allowed = 0  # bytes this process may have read while still counting as alive; 0 while it is idle
+        self._allowed = (
+            0  # bytes this process may have read while still counting as alive; 0 while it is idle
+        )
 
     def send(self, **message: Any) -> None:
         """Send one answer."""
@@ -132,7 +134,10 @@ class Server:
             target = np.frombuffer(self.ring, np.uint8, batch.frames.size, slot * batch_bytes)
             target[:] = batch.frames.reshape(-1)  # (n * H * W * 3,)
             self.replies.send(
-                id=request["id"], slot=slot, start_tick=batch.start_tick, pts_ns=[int(pts) for pts in batch.pts_ns]
+                id=request["id"],
+                slot=slot,
+                start_tick=batch.start_tick,
+                pts_ns=[int(pts) for pts in batch.pts_ns],
             )
         self.replies.send(id=request["id"], end=True)
 

@@ -13,7 +13,17 @@ from pathlib import Path
 
 EBML_HEADER, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 # What may lie beside clusters (RFC 9559): SeekHead, Info, Tracks, Cues, Attachments, Chapters, Tags, Void, CRC-32;
-BESIDE_CLUSTERS = {0x114D9B74, 0x1549A966, 0x1654AE6B, 0x1C53BB6B, 0x1941A469, 0x1043A770, 0x1254C367, 0xEC, 0xBF}
+BESIDE_CLUSTERS = {
+    0x114D9B74,
+    0x1549A966,
+    0x1654AE6B,
+    0x1C53BB6B,
+    0x1941A469,
+    0x1043A770,
+    0x1254C367,
+    0xEC,
+    0xBF,
+}
 # and in them: Timestamp, SimpleBlock, BlockGroup, Position, PrevSize, SilentTracks, EncryptedBlock.
 IN_CLUSTERS = {0xE7, 0xA3, 0xA0, 0xA7, 0xAB, 0x5854, 0xAF}
 EBML_SKIPPED = BESIDE_CLUSTERS | IN_CLUSTERS | {EBML_HEADER}
@@ -64,7 +74,11 @@ def _walk_matroska(file: int, size: int) -> Structure:
         name, length_at = _ebml_name(head)
         length, body_at = _ebml_size(head, length_at)
         if not body_at:
-            return Structure(True, missing_bytes=1) if size - at < 12 else Structure(True, broken_at=at)
+            return (
+                Structure(True, missing_bytes=1)
+                if size - at < 12
+                else Structure(True, broken_at=at)
+            )
         body = at + body_at
         if name in (SEGMENT, CLUSTER):
             open_ended |= length is None
@@ -113,7 +127,11 @@ def _walk_avi(file: int, size: int) -> Structure:
         enter = name == b"RIFF" or (name == b"LIST" and head[8:12] in (b"movi", b"rec "))
         at += 12 if enter else 8 + length + length % 2
     # A length that leads beyond the end: the file is cut, or the length is damaged and all behind it has moved.
-    return Structure(True, missing_bytes=at - size, broken_at=last + 1) if at > size else Structure(True)
+    return (
+        Structure(True, missing_bytes=at - size, broken_at=last + 1)
+        if at > size
+        else Structure(True)
+    )
 
 
 def _walk_boxes(file: int, size: int) -> Structure:
@@ -126,7 +144,11 @@ def _walk_boxes(file: int, size: int) -> Structure:
         if not BOX_TYPE.fullmatch(name) or 1 < length < 8:
             # Behind a whole mp4 some programs leave padding; between fragments it is damage.
             padding = {b"moov", b"mdat"} <= seen and b"moof" not in seen
-            return Structure(True) if padding else Structure(True, broken_at=at, no_index=b"moov" not in seen)
+            return (
+                Structure(True)
+                if padding
+                else Structure(True, broken_at=at, no_index=b"moov" not in seen)
+            )
         seen.add(name)
         if length == 0:  # up to the end, whatever that is
             return Structure(known=False, no_index=b"moov" not in seen)

@@ -86,10 +86,14 @@ def decode_ticks(
     to_the_end = end_tick is None
     end_tick = total if end_tick is None else min(end_tick, total)
     if not 0 <= start_tick <= end_tick:
-        raise ValueError(f"{path}: ticks [{start_tick}, {end_tick}) are not within its {total} ticks")
+        raise ValueError(
+            f"{path}: ticks [{start_tick}, {end_tick}) are not within its {total} ticks"
+        )
     # A file cut short holds the frames of fewer ticks than it declares.
     held = count_ticks(video.end_ns - int(video.pts_ns[0]), tick_hz, round(phase_s * NS))
-    times = tick_times_ns(start_tick, min(end_tick, max(held, start_tick)), tick_hz, round(phase_s * NS))
+    times = tick_times_ns(
+        start_tick, min(end_tick, max(held, start_tick)), tick_hz, round(phase_s * NS)
+    )
     slots = frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)  # (ticks,)
 
     # What stands through a gap is only believed once the picture behind the gap is there: pictures lost to damage
@@ -103,7 +107,9 @@ def decode_ticks(
     shown: dict[int, NDArray[np.uint8]] = {}
     damage, done = None, 0
     try:
-        for index, picture in decode_frames(video, spec_frame, np.union1d(slots, awaited)) if count else ():
+        for index, picture in (
+            decode_frames(video, spec_frame, np.union1d(slots, awaited)) if count else ()
+        ):
             shown[index] = picture
             while done < count and until[done] <= index:
                 batch[filled] = shown[showing[done]]  # at once: the picture is still in the caches
@@ -128,6 +134,8 @@ def _probe_file(path: str | Path) -> VideoProbe:
     return probe(path, sha256=False)
 
 
-def _batch(pictures: NDArray[np.uint8], end: int, slots: NDArray[np.int64], video: VideoProbe) -> TickFrames:
+def _batch(
+    pictures: NDArray[np.uint8], end: int, slots: NDArray[np.int64], video: VideoProbe
+) -> TickFrames:
     n = len(pictures)
     return TickFrames(end - n, video.pts_ns[slots[-n:]], pictures)

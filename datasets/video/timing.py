@@ -23,7 +23,9 @@ def tick_times_ns(first: int, end: int, tick_hz: Fraction, phase_ns: int = 0) ->
     return whole * numerator + rest * numerator // denominator + phase_ns
 
 
-def count_ticks(duration_ns: int, tick_hz: Fraction, phase_ns: int = 0, tolerance_ns: int = 1000) -> int:
+def count_ticks(
+    duration_ns: int, tick_hz: Fraction, phase_ns: int = 0, tolerance_ns: int = 1000
+) -> int:
     """How many ticks begin before `duration_ns`; at least 1 for a video that has a frame at the phase."""
     room = duration_ns - phase_ns - tolerance_ns
     if room <= 0:

@@ -38,7 +38,13 @@ KEYS = {
     "key.keyboard.5": "make_stone_sword",
     "key.keyboard.6": "make_iron_sword",
 }
-CREATURES = {"Cow": "cow", "Zombie": "zombie", "Skeleton": "skeleton", "Arrow": "arrow", "Plant": "plant"}
+CREATURES = {
+    "Cow": "cow",
+    "Zombie": "zombie",
+    "Skeleton": "skeleton",
+    "Arrow": "arrow",
+    "Plant": "plant",
+}
 HIDDEN = "hidden"
 OUTSIDE = "outside"
 DARKEST_READABLE = 0.6  # share of noise above which a cell at night cannot be made out
@@ -102,7 +108,9 @@ class CrafterGame:
                 super().reset(seed)
                 self._chunks: dict[Any, _InOrder] = defaultdict(_InOrder)
 
-        self._env = env = crafter.Env(area=(64, 64), view=(9, 9), size=SIZE, length=0, seed=seed % (1 << 31))
+        self._env = env = crafter.Env(
+            area=(64, 64), view=(9, 9), size=SIZE, length=0, seed=seed % (1 << 31)
+        )
         world = World(env._world.area, list(crafter.constants.materials), (12, 12))
         # The views hold on to the world they were made with.
         env._world = env._local_view._world = env._sem_view._world = world
@@ -144,7 +152,9 @@ class CrafterGame:
             for column in range(columns):
                 x, y = px + column - columns // 2, py + row - rows // 2
                 material = env._world[(x, y)][0] if 0 <= x < 64 and 0 <= y < 64 else OUTSIDE
-                line.append(HIDDEN if dark * _VIGNETTE[row, column] > DARKEST_READABLE else material)
+                line.append(
+                    HIDDEN if dark * _VIGNETTE[row, column] > DARKEST_READABLE else material
+                )
             cells.append(tuple(line))
         things = []
         for thing in env._world.objects:

@@ -15,7 +15,11 @@ from .game import HIDDEN, VIEW, CrafterView
 Cell = tuple[int, int]
 STEPS: tuple[Cell, ...] = ((-1, 0), (1, 0), (0, -1), (0, 1))
 FREE = frozenset({"grass", "sand", "path"})
-MINED = {"stone": 3, "coal": 3, "tree": 4}  # cost of walking through by taking it away: turning, hitting, stepping
+MINED = {
+    "stone": 3,
+    "coal": 3,
+    "tree": 4,
+}  # cost of walking through by taking it away: turning, hitting, stepping
 BRIDGED = 6  # cost of crossing water by putting a stone into it and mining that
 
 
@@ -39,7 +43,9 @@ class MapMemory:
                     self.materials[cell] = material
                     self.changed += 1
         for column, row, kind in view.things:
-            self.creatures[(self.here[0] + column - VIEW[0] // 2, self.here[1] + row - VIEW[1] // 2)] = kind
+            self.creatures[
+                (self.here[0] + column - VIEW[0] // 2, self.here[1] + row - VIEW[1] // 2)
+            ] = kind
 
     def free(self, cell: Cell) -> bool:
         """Whether one can step there now."""
@@ -52,12 +58,16 @@ class MapMemory:
     def around(self, cell: Cell, reach: int = 1) -> set[str]:
         """The materials in the square around a cell, as crafting looks for a table (reach 1: 3 x 3)."""
         x, y = cell
-        square = ((x + dx, y + dy) for dx in range(-reach, reach + 1) for dy in range(-reach, reach + 1))
+        square = (
+            (x + dx, y + dy) for dx in range(-reach, reach + 1) for dy in range(-reach, reach + 1)
+        )
         return {self.materials[c] for c in square if c in self.materials}
 
     def is_frontier(self, cell: Cell) -> bool:
         """A cell that can be stood on, next to something never seen."""
-        return self.materials.get(cell) in FREE and any(n not in self.materials for n in self.neighbours(cell))
+        return self.materials.get(cell) in FREE and any(
+            n not in self.materials for n in self.neighbours(cell)
+        )
 
     def route(
         self,

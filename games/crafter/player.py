@@ -15,13 +15,25 @@ from .game import CrafterView
 from .memory import FREE, STEPS, Cell, MapMemory
 
 PLAYER_VERSION = 1
-_MOVE = {(-1, 0): "key.keyboard.a", (1, 0): "key.keyboard.d", (0, -1): "key.keyboard.w", (0, 1): "key.keyboard.s"}
+_MOVE = {
+    (-1, 0): "key.keyboard.a",
+    (1, 0): "key.keyboard.d",
+    (0, -1): "key.keyboard.w",
+    (0, 1): "key.keyboard.s",
+}
 DO, SLEEP = "key.keyboard.space", "key.keyboard.tab"
-STONE, TABLE, FURNACE, PLANT = "key.keyboard.r", "key.keyboard.t", "key.keyboard.f", "key.keyboard.p"
+STONE, TABLE, FURNACE, PLANT = (
+    "key.keyboard.r",
+    "key.keyboard.t",
+    "key.keyboard.f",
+    "key.keyboard.p",
+)
 WOOD_PICKAXE, STONE_PICKAXE, IRON_PICKAXE = "key.keyboard.1", "key.keyboard.2", "key.keyboard.3"
 WOOD_SWORD, STONE_SWORD, IRON_SWORD = "key.keyboard.4", "key.keyboard.5", "key.keyboard.6"
 TABLE_WOOD, FURNACE_STONE = 2, 4  # this version of Crafter; older papers say 1 and 1
-WALLS = frozenset({"stone", "water", "tree", "coal", "iron", "diamond", "table", "furnace", "lava", "outside"})
+WALLS = frozenset(
+    {"stone", "water", "tree", "coal", "iron", "diamond", "table", "furnace", "lava", "outside"}
+)
 DARK = 0.6
 EVENING = 0.93
 NOTHING = ""  # a tick in which one deliberately presses no key
@@ -120,7 +132,10 @@ class CrafterPlayer:
         return (cell, kind) if distance <= 3 else None
 
     def _threat_beside(self) -> bool:
-        return any(self.memory.creatures.get(self._ahead(s)) in ("zombie", "skeleton", "arrow") for s in STEPS)
+        return any(
+            self.memory.creatures.get(self._ahead(s)) in ("zombie", "skeleton", "arrow")
+            for s in STEPS
+        )
 
     def _fight(self, view: CrafterView) -> str | None:
         threat = self._threat()
@@ -131,13 +146,22 @@ class CrafterPlayer:
         if abs(dx) + abs(dy) == 1:
             return DO if view.facing == (dx, dy) else _MOVE[(dx, dy)]
         step = (int(np.sign(dx)), 0) if abs(dx) >= abs(dy) else (0, int(np.sign(dy)))
-        if view.inventory["health"] <= 4 and view.inventory["stone"] and view.facing == step and 0 in (dx, dy):
+        if (
+            view.inventory["health"] <= 4
+            and view.inventory["stone"]
+            and view.facing == step
+            and 0 in (dx, dy)
+        ):
             return STONE if self.memory.free(self._ahead(step)) else None  # shut the door on it
         if kind == "zombie" and view.inventory["health"] > 3:
             # Face it and let it come: the first blow is ours.
             if view.facing == step and abs(dx) + abs(dy) == 2 and 0 in (dx, dy):
                 return DO  # hits the empty cell; the zombie steps into the blow
-            if abs(dx) + abs(dy) <= 2 and self.memory.free(self._ahead(step)) and view.facing != step:
+            if (
+                abs(dx) + abs(dy) <= 2
+                and self.memory.free(self._ahead(step))
+                and view.facing != step
+            ):
                 return _MOVE[step]
         return None
 
@@ -149,9 +173,17 @@ class CrafterPlayer:
             dx, dy = x - self.memory.here[0], y - self.memory.here[1]
             if 0 in (dx, dy) and abs(dx) + abs(dy) <= 3:
                 towards = (int(np.sign(dx)), int(np.sign(dy)))
-                if view.facing == towards and view.inventory["stone"] and self.memory.free(self._ahead(towards)):
+                if (
+                    view.facing == towards
+                    and view.inventory["stone"]
+                    and self.memory.free(self._ahead(towards))
+                ):
                     return STONE
-                aside = [s for s in STEPS if (s[0] == 0) == (dy == 0) and self.memory.free(self._ahead(s))]
+                aside = [
+                    s
+                    for s in STEPS
+                    if (s[0] == 0) == (dy == 0) and self.memory.free(self._ahead(s))
+                ]
                 if aside:
                     return _MOVE[aside[int(self.rng.integers(len(aside)))]]
         return None
@@ -205,7 +237,9 @@ class CrafterPlayer:
         step = next((s for s in STEPS if self._can_dig_in(self.memory.here, s)), None)
         if step is not None:
             back = (-step[0], -step[1])
-            self._plan.extend([_MOVE[step], DO, _MOVE[step], DO, _MOVE[step], _MOVE[back], STONE, SLEEP])
+            self._plan.extend(
+                [_MOVE[step], DO, _MOVE[step], DO, _MOVE[step], _MOVE[back], STONE, SLEEP]
+            )
             if view.facing == step:
                 self._plan.popleft()
             return self._plan.popleft()
@@ -224,7 +258,9 @@ class CrafterPlayer:
         first, second = (stand[0] + dx, stand[1] + dy), (stand[0] + 2 * dx, stand[1] + 2 * dy)
         if materials.get(first) != "stone" or materials.get(second) != "stone":
             return False
-        sides = [(c[0] + sx, c[1] + sy) for c in (first, second) for sx, sy in ((dy, dx), (-dy, -dx))]
+        sides = [
+            (c[0] + sx, c[1] + sy) for c in (first, second) for sx, sy in ((dy, dx), (-dy, -dx))
+        ]
         return all(materials.get(c) in WALLS for c in [*sides, (second[0] + dx, second[1] + dy)])
 
     # -- making things -------------------------------------------------------------------------------------------
@@ -253,11 +289,22 @@ class CrafterPlayer:
         i = view.inventory
         first = not i["wood_pickaxe"] and i["wood"] >= TABLE_WOOD + 2
         second = i["wood_pickaxe"] and not i["stone_pickaxe"] and i["stone"] >= 2 and i["wood"] >= 1
-        third = i["stone_pickaxe"] and not i["iron_pickaxe"] and min(i["wood"], i["coal"], i["iron"]) >= 1
+        third = (
+            i["stone_pickaxe"]
+            and not i["iron_pickaxe"]
+            and min(i["wood"], i["coal"], i["iron"]) >= 1
+        )
         if not (first or second or third):
             return None
-        if third and "furnace" not in near and i["stone"] < FURNACE_STONE and not self._known("furnace"):
-            return self._go_and_do(view, self._is("stone"), most=60)  # before the walk to the table, not after it
+        if (
+            third
+            and "furnace" not in near
+            and i["stone"] < FURNACE_STONE
+            and not self._known("furnace")
+        ):
+            return self._go_and_do(
+                view, self._is("stone"), most=60
+            )  # before the walk to the table, not after it
         if "table" not in near:
             walk = self._walk_to("table", most=20 if i["wood"] >= TABLE_WOOD + 1 else 120)
             if walk is not None:
@@ -331,18 +378,26 @@ class CrafterPlayer:
             key = self._go_and_do(view, source, most=most)
             if key is not None:
                 return key
-        if view.inventory["sapling"] and view.facing and self.memory.materials.get(self._ahead(view.facing)) == "grass":
+        if (
+            view.inventory["sapling"]
+            and view.facing
+            and self.memory.materials.get(self._ahead(view.facing)) == "grass"
+        ):
             return PLANT if self.memory.free(self._ahead(view.facing)) else None
         return None
 
     # -- walking -------------------------------------------------------------------------------------------------
 
-    def _go_and_do(self, view: CrafterView, source: Callable[[Cell], bool], *, most: int) -> str | None:
+    def _go_and_do(
+        self, view: CrafterView, source: Callable[[Cell], bool], *, most: int
+    ) -> str | None:
         """Walk to the nearest source, turn to it and use it."""
         ahead = self._ahead(view.facing)
         if source(ahead):
             return DO
-        route = self.memory.route(source, mine=bool(view.inventory["wood_pickaxe"]), penalty=self._danger, most=most)
+        route = self.memory.route(
+            source, mine=bool(view.inventory["wood_pickaxe"]), penalty=self._danger, most=most
+        )
         return self._follow(view, route) if route else None
 
     def _follow(self, view: CrafterView, route: list[Cell]) -> str | None:
@@ -360,13 +415,19 @@ class CrafterPlayer:
         """Cells beside lava cost more, and so do places given up lately."""
         if self.memory.materials.get(cell) == "path" and self._under_fire(cell):
             return 6
-        beside = 2 if any(self.memory.materials.get(n) == "lava" for n in self.memory.neighbours(cell)) else 0
+        beside = (
+            2
+            if any(self.memory.materials.get(n) == "lava" for n in self.memory.neighbours(cell))
+            else 0
+        )
         return beside + (8 if self._avoid.get(cell, 0) > self.tick else 0)
 
     def _under_fire(self, cell: Cell) -> bool:
         """A skeleton in view could shoot along this row or column."""
         return any(
-            kind == "skeleton" and (x == cell[0] or y == cell[1]) and abs(x - cell[0]) + abs(y - cell[1]) <= 6
+            kind == "skeleton"
+            and (x == cell[0] or y == cell[1])
+            and abs(x - cell[0]) + abs(y - cell[1]) <= 6
             for (x, y), kind in self.memory.creatures.items()
         )
 
@@ -380,9 +441,13 @@ class CrafterPlayer:
         def unknown_near(cell: Cell) -> bool:
             material = self.memory.materials.get(cell)
             passable = (
-                material in FREE or (pickaxe and material in ("stone", "coal")) or (bridge and material == "water")
+                material in FREE
+                or (pickaxe and material in ("stone", "coal"))
+                or (bridge and material == "water")
             )
-            return passable and any(n not in self.memory.materials for n in self.memory.neighbours(cell))
+            return passable and any(
+                n not in self.memory.materials for n in self.memory.neighbours(cell)
+            )
 
         hx, hy = self._heading
         x0, y0 = self.memory.here
@@ -392,7 +457,9 @@ class CrafterPlayer:
             meadow = seeks_rock and self.memory.materials.get(cell) in ("grass", "sand", "water")
             return self._danger(cell) + (1 if behind else 0) + (2 if meadow else 0)
 
-        route = self.memory.route(unknown_near, mine=pickaxe, bridge=bridge, penalty=against, most=200)
+        route = self.memory.route(
+            unknown_near, mine=pickaxe, bridge=bridge, penalty=against, most=200
+        )
         if not route:
             return None
         goal = route[-1]

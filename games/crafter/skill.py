@@ -69,7 +69,11 @@ def main(config: SkillConfig) -> int:
         print(f"| {name} | {share:.2f} |")
     print(f"| ticks played, mean | {ticks:.0f} |")
     if config.out:
-        content = {"settings": asdict(config), "share_of_episodes": shares, "ticks_played_mean": ticks}
+        content = {
+            "settings": asdict(config),
+            "share_of_episodes": shares,
+            "ticks_played_mean": ticks,
+        }
         Path(config.out).write_text(json.dumps(content, indent=1) + "\n")
     return 0
 

@@ -26,7 +26,9 @@ class CrafterEnv:
                 f"task {task.name!r}: the action spec {spec.name!r} presses none of Crafter's keys; use `crafter`"
             )
         if spec.axes:
-            raise ConfigError(f"task {task.name!r}: the action spec {spec.name!r} moves a mouse, and Crafter has none")
+            raise ConfigError(
+                f"task {task.name!r}: the action spec {spec.name!r} moves a mouse, and Crafter has none"
+            )
         self.task, self.spec = task, spec
         self._seed = seed
         self._resize = FrameResizer(spec.frame)
@@ -42,7 +44,9 @@ class CrafterEnv:
         self._score = 0.0
         return self._resize.from_rgb(self._game.frame)
 
-    def step(self, buttons: np.ndarray, camera_deg: np.ndarray) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
+    def step(
+        self, buttons: np.ndarray, camera_deg: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
         game = self._playing()
         before = self._score
         game.step(device_state_of(self.spec, buttons, camera_deg).keys)
@@ -50,7 +54,11 @@ class CrafterEnv:
         achieved = sorted(game.achievements)  # a list: what is told of an episode goes into JSON
         self._score = float(len(achieved))
         done = game.finished or self._left <= 0
-        info = {"score": self._score, "truncated": done and not game.finished, "achievements": achieved}
+        info = {
+            "score": self._score,
+            "truncated": done and not game.finished,
+            "achievements": achieved,
+        }
         return self._resize.from_rgb(game.frame), self._score - before, done, info
 
     def render(self) -> np.ndarray:

@@ -29,7 +29,9 @@ _PLAYER_BYTES = 328
 _LEVEL = 0  # gamestate_t: GS_LEVEL
 _ALIVE = 0  # playerstate_t: PST_LIVE
 _SILENCE_S = 120.0  # the slowest tic takes milliseconds; a silent engine has failed
-_CONFIG = "screenblocks 10\nshow_messages 1\n"  # the whole view with the status bar, as ViZDoom shows it
+_CONFIG = (
+    "screenblocks 10\nshow_messages 1\n"  # the whole view with the status bar, as ViZDoom shows it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,13 @@ def replay(wad: Path, demo: str, *, view: int, size: tuple[int, int]) -> Iterato
             try:
                 return tics.get(timeout=_SILENCE_S)
             except queue.Empty:
-                raise RecordingError(f"{wad.name} {demo}: the engine is silent; its log ends: {_tail(log)}") from None
+                raise RecordingError(
+                    f"{wad.name} {demo}: the engine is silent; its log ends: {_tail(log)}"
+                ) from None
 
-        with contextlib.chdir(folder):  # as it starts, the engine makes a folder for saved games where it stands
+        with contextlib.chdir(
+            folder
+        ):  # as it starts, the engine makes a folder for saved games where it stands
             engine.start()
             item = following()
         while not isinstance(item, str):
@@ -155,15 +161,28 @@ def replay(wad: Path, demo: str, *, view: int, size: tuple[int, int]) -> Iterato
 
 
 def _tail(log: Path) -> str:
-    return log.read_text(encoding="utf-8", errors="replace").strip()[-300:] if log.exists() else "(empty)"
+    return (
+        log.read_text(encoding="utf-8", errors="replace").strip()[-300:]
+        if log.exists()
+        else "(empty)"
+    )
 
 
-def _run(arguments: list[str], view: int, size: tuple[int, int], tics: queue.Queue[DemoTic | str], log: Path) -> None:
+def _run(
+    arguments: list[str],
+    view: int,
+    size: tuple[int, int],
+    tics: queue.Queue[DemoTic | str],
+    log: Path,
+) -> None:
     """The engine's thread; it sleeps for ever once the demo is over, until the process ends."""
     import cydoomgeneric
 
     shared = _shared_library()
-    variables = {n: ctypes.c_int.in_dll(shared, n) for n in ("gametic", "displayplayer", "gamestate", "demoplayback")}
+    variables = {
+        n: ctypes.c_int.in_dll(shared, n)
+        for n in ("gametic", "displayplayer", "gamestate", "demoplayback")
+    }
     players = (_Player * MAX_PLAYERS).in_dll(shared, "players")
     last = -1
 
@@ -232,5 +251,7 @@ def _shared_library() -> ctypes.CDLL:
     path = cydoomgeneric.__file__
     shared = ctypes.CDLL(path)
     if ctypes.sizeof(_Player) != _PLAYER_BYTES:
-        raise RecordingError(f"{path}: a player takes {ctypes.sizeof(_Player)} bytes here, expected {_PLAYER_BYTES}")
+        raise RecordingError(
+            f"{path}: a player takes {ctypes.sizeof(_Player)} bytes here, expected {_PLAYER_BYTES}"
+        )
     return shared

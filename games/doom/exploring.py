@@ -14,7 +14,17 @@ from .navigation import CELL, CLIMB, NEAR_WALL, Trigger, WalkGrid
 
 VISIT_RADIUS = 288.0  # a place counts as visited once it was looked into from so near: people do not sweep floors
 RAYS = 28
-LOOK_AHEAD = (24, 16, 11, 8, 6, 4, 3, 2, 1)  # cells of the route that are tried as the point to walk to
+LOOK_AHEAD = (
+    24,
+    16,
+    11,
+    8,
+    6,
+    4,
+    3,
+    2,
+    1,
+)  # cells of the route that are tried as the point to walk to
 USE_REACH = 60.0  # the game's reach is 64
 DETOUR = 120  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 a cell)
 NEAR_GOAL = 40  # cost below which a goal is hardly worth a turn
@@ -74,7 +84,11 @@ class Explorer:
         jumped = math.dist(self._last, (x, y)) > 200
         if not jumped:
             for trigger in self.grid.triggers:
-                if trigger.kind == "walk" and trigger.line not in self.grid.activated and self._crossed(trigger, x, y):
+                if (
+                    trigger.kind == "walk"
+                    and trigger.line not in self.grid.activated
+                    and self._crossed(trigger, x, y)
+                ):
                     self.grid.activate(trigger)
         else:
             self.route = []
@@ -82,7 +96,12 @@ class Explorer:
 
     def _crossed(self, trigger: Trigger, x: float, y: float) -> bool:
         x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[trigger.line])
-        if min(x1, x2) - 40 > x or max(x1, x2) + 40 < x or min(y1, y2) - 40 > y or max(y1, y2) + 40 < y:
+        if (
+            min(x1, x2) - 40 > x
+            or max(x1, x2) + 40 < x
+            or min(y1, y2) - 40 > y
+            or max(y1, y2) + 40 < y
+        ):
             return False
         px, py = self._last
         before = (x2 - x1) * (py - y1) - (y2 - y1) * (px - x1)
@@ -102,13 +121,17 @@ class Explorer:
         if not self.route:
             return None
         for ahead in LOOK_AHEAD:
-            if ahead <= len(self.route) and (ahead == 1 or self._straight(x, y, self.route[:ahead])):
+            if ahead <= len(self.route) and (
+                ahead == 1 or self._straight(x, y, self.route[:ahead])
+            ):
                 break
         ahead = min(ahead, len(self.route))
         cell = self.route[ahead - 1]
         to_x, to_y = self.grid.centre(cell)
         floor = float(self.grid.floor.ravel()[cell])
-        return Waypoint(to_x, to_y, floor, math.dist((x, y), (to_x, to_y)) + CELL * (len(self.route) - ahead))
+        return Waypoint(
+            to_x, to_y, floor, math.dist((x, y), (to_x, to_y)) + CELL * (len(self.route) - ahead)
+        )
 
     def _follow(self, x: float, y: float) -> int | None:
         """Drop the part of the route that lies behind; forget the route when the player is far from it."""
@@ -128,15 +151,25 @@ class Explorer:
         to_x, to_y = self.grid.centre(route[-1])
         n = max(2, int(math.dist((x, y), (to_x, to_y)) / 8))
         t = np.linspace(0.0, 1.0, n + 1)
-        ix = ((x + (to_x - x) * t - self.grid.origin[0]) // CELL).astype(int).clip(0, self.grid.shape[1] - 1)
-        iy = ((y + (to_y - y) * t - self.grid.origin[1]) // CELL).astype(int).clip(0, self.grid.shape[0] - 1)
+        ix = (
+            ((x + (to_x - x) * t - self.grid.origin[0]) // CELL)
+            .astype(int)
+            .clip(0, self.grid.shape[1] - 1)
+        )
+        iy = (
+            ((y + (to_y - y) * t - self.grid.origin[1]) // CELL)
+            .astype(int)
+            .clip(0, self.grid.shape[0] - 1)
+        )
         if not self.grid.walkable[iy, ix][2:].all() or self.grid.door[iy, ix].any():
             return False
         room = min(int(self.grid.clearance.ravel()[route].min()), 1)
         if self.grid.clearance[iy, ix][4:-1].min(initial=9) < room:
             return False
         floor = self.grid.floor[iy, ix]
-        return bool((np.diff(floor[2:]) <= 2 * CLIMB).all())  # a sample may pass two steps of a stair
+        return bool(
+            (np.diff(floor[2:]) <= 2 * CLIMB).all()
+        )  # a sample may pass two steps of a stair
 
     def _plan(self, x: float, y: float, angle: float) -> None:
         grid = self.grid
@@ -180,12 +213,19 @@ class Explorer:
     def _nearest_trigger(self, cost: np.ndarray) -> tuple[Trigger | None, int, float]:
         best: tuple[Trigger | None, int, float] = (None, -1, math.inf)
         for trigger in self.grid.triggers:
-            if trigger.line in self.grid.activated or trigger.line in self._given_up or trigger.kind != "switch":
+            if (
+                trigger.line in self.grid.activated
+                or trigger.line in self._given_up
+                or trigger.kind != "switch"
+            ):
                 continue
             x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[trigger.line])
             length = max(math.dist((x1, y1), (x2, y2)), 1.0)
             # A switch is pressed from the front, which is on the right of its line.
-            stand_x, stand_y = (x1 + x2) / 2 + (y2 - y1) / length * 30, (y1 + y2) / 2 - (x2 - x1) / length * 30
+            stand_x, stand_y = (
+                (x1 + x2) / 2 + (y2 - y1) / length * 30,
+                (y1 + y2) / 2 - (x2 - x1) / length * 30,
+            )
             cell = self.grid.nearest_walkable(stand_x, stand_y, reach=2)
             if cell is not None and cost[cell] + 20 < best[2]:
                 best = (trigger, cell, float(cost[cell] + 20))
@@ -226,4 +266,7 @@ class Explorer:
     def door_ahead(self, x: float, y: float) -> bool:
         """A door or lift lies on the next steps of the route, within the hand's reach."""
         door, lift = self.grid.door.ravel(), self.grid.lift.ravel()
-        return any((door[c] or lift[c]) and math.dist((x, y), self.grid.centre(c)) < USE_REACH for c in self.route[:5])
+        return any(
+            (door[c] or lift[c]) and math.dist((x, y), self.grid.centre(c)) < USE_REACH
+            for c in self.route[:5]
+        )

@@ -153,7 +153,9 @@ class DoomGame:
         game.set_ticrate(35)
         game.set_episode_timeout(timeout_tics)
         game.set_available_buttons([getattr(vizdoom.Button, name) for name in _BUTTONS])
-        game.set_available_game_variables([getattr(vizdoom.GameVariable, name) for name in _VARIABLES])
+        game.set_available_game_variables(
+            [getattr(vizdoom.GameVariable, name) for name in _VARIABLES]
+        )
         game.set_seed(self._engine_seed)
         game.init()
         self._game: vizdoom.DoomGame = game
@@ -273,7 +275,9 @@ def _launcher(folder: Path) -> Path:
     The engine is a process of its own: when ours is killed it would wait for orders for ever.
     """
     engine = vizdoom_folder() / "vizdoom"
-    die_with_us = f"{shlex.quote(setpriv)} --pdeathsig KILL " if (setpriv := shutil.which("setpriv")) else ""
+    die_with_us = (
+        f"{shlex.quote(setpriv)} --pdeathsig KILL " if (setpriv := shutil.which("setpriv")) else ""
+    )
     script = folder / "engine.sh"
     start = f'cd {shlex.quote(str(folder))} && exec {die_with_us}{shlex.quote(str(engine))} "$@"'
     script.write_text(f"#!/bin/sh\n{start}\n")
@@ -286,7 +290,17 @@ def _launcher(folder: Path) -> Path:
 _BUTTONS = (*KEYS.values(), *MOUSE_BUTTONS.values(), "TURN_LEFT_RIGHT_DELTA", "LOOK_UP_DOWN_DELTA")
 _INDEX = {name: i for i, name in enumerate(_BUTTONS)}
 _VARIABLES = (
-    *("POSITION_X", "POSITION_Y", "POSITION_Z", "ANGLE", "PITCH", "HEALTH", "SELECTED_WEAPON", "KILLCOUNT", "DEAD"),
+    *(
+        "POSITION_X",
+        "POSITION_Y",
+        "POSITION_Z",
+        "ANGLE",
+        "PITCH",
+        "HEALTH",
+        "SELECTED_WEAPON",
+        "KILLCOUNT",
+        "DEAD",
+    ),
     *(f"WEAPON{n}" for n in range(1, 8)),
     *(f"AMMO{n}" for n in range(1, 8)),
 )

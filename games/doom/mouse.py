@@ -59,7 +59,9 @@ class MouseHand:
         left = [s.left() for s in self.swings]
         return sum(y for y, _ in left), sum(p for _, p in left)
 
-    def aim(self, yaw_error: float, pitch_error: float, *, dead_zone: float, patience: float = 1.0) -> None:
+    def aim(
+        self, yaw_error: float, pitch_error: float, *, dead_zone: float, patience: float = 1.0
+    ) -> None:
         """Consider an error between where one looks and where one wants to look (degrees, right and down positive).
 
         Nothing happens below the dead zone, or while the hand rests between swings; `patience` below 1 shortens rests.
@@ -83,13 +85,19 @@ class MouseHand:
         limit = 110.0  # one sweep over the mouse pad
         if abs(yaw) > limit:
             yaw = math.copysign(limit, yaw)
-        seconds = (0.12 + 0.075 * math.log2(1 + size / 4)) * rng.uniform(0.85, 1.3) / (self.brisk * self.speed)
+        seconds = (
+            (0.12 + 0.075 * math.log2(1 + size / 4))
+            * rng.uniform(0.85, 1.3)
+            / (self.brisk * self.speed)
+        )
         self.swings.append(_Swing(yaw, pitch, max(4, round(35 * seconds))))
         self.pause = self.swings[-1].tics + max(1, round(rng.integers(2, 9) * patience))
 
     def pursue(self, yaw_rate: float) -> None:
         """Follow something that moves across the view at this rate (degrees a tic) with the hand, a little behind."""
-        wanted = 0.0 if abs(yaw_rate) < 0.35 else math.copysign(min(0.9 * abs(yaw_rate), 5.0), yaw_rate)
+        wanted = (
+            0.0 if abs(yaw_rate) < 0.35 else math.copysign(min(0.9 * abs(yaw_rate), 5.0), yaw_rate)
+        )
         self._pursuit += 0.4 * (wanted - self._pursuit)
         if abs(self._pursuit) < 0.1:
             self._pursuit = 0.0

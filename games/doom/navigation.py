@@ -21,8 +21,12 @@ HEIGHT = 56.0
 CLIMB = 24.0
 NEAR_WALL = 3  # cells: people keep about a metre and a half from walls where they can
 
-USE_DOORS = frozenset({1, 26, 27, 28, 31, 32, 33, 34, 117, 118})  # pressed by hand, open the sector behind the line
-SWITCH_DOORS = frozenset({29, 50, 61, 63, 99, 103, 111, 112, 113, 114, 115, 116, 133, 134, 135, 136, 137, 138})
+USE_DOORS = frozenset(
+    {1, 26, 27, 28, 31, 32, 33, 34, 117, 118}
+)  # pressed by hand, open the sector behind the line
+SWITCH_DOORS = frozenset(
+    {29, 50, 61, 63, 99, 103, 111, 112, 113, 114, 115, 116, 133, 134, 135, 136, 137, 138}
+)
 WALK_DOORS = frozenset({2, 4, 16, 86, 90, 105, 106, 108, 109})
 SWITCH_LIFTS = frozenset({21, 62, 122, 123})
 WALK_LIFTS = frozenset({10, 53, 87, 88, 120, 121})
@@ -38,7 +42,16 @@ SOLID_THINGS = frozenset(
     {2035, 70, 2028, 25, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 37, 41, 42, 43, 44, 45, 46, 47, 48}
     | {49, 50, 51, 52, 53, 54, 55, 56, 57, 73, 74, 75, 76, 77, 78, 85, 86}
 )
-_STEPS = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, -1), (-1, 1))  # (dy, dx); straight ones first
+_STEPS = (
+    (0, 1),
+    (1, 0),
+    (0, -1),
+    (-1, 0),
+    (1, 1),
+    (1, -1),
+    (-1, -1),
+    (-1, 1),
+)  # (dy, dx); straight ones first
 
 
 @dataclass(frozen=True)
@@ -91,7 +104,9 @@ class WalkGrid:
         ]
         self.opaque_lines = np.zeros((0, 4), np.float32)
         self.sector = self._rasterise_sectors()
-        self._footprints: dict[int, tuple[tuple[slice, slice] | None, np.ndarray]] = {}  # cells beside each line
+        self._footprints: dict[
+            int, tuple[tuple[slice, slice] | None, np.ndarray]
+        ] = {}  # cells beside each line
         self.build()
 
     # -- building ------------------------------------------------------------------------------------------------
@@ -105,22 +120,30 @@ class WalkGrid:
         top = np.minimum(heights.ceiling[front], heights.ceiling[back])  # [L]
         # Doors that are opened by hand shut again behind the player: they count as shut for the eye.
         shut = np.where(heights.opened, heights.ceiling, g.ceiling)
-        opening = np.minimum(shut[front], shut[back]) - np.maximum(heights.floor[front], heights.floor[back])
+        opening = np.minimum(shut[front], shut[back]) - np.maximum(
+            heights.floor[front], heights.floor[back]
+        )
         self.opaque_lines = g.lines[(g.back == NO_SIDE) | (opening <= 0)]
 
         inside = self.sector >= 0
         sector = np.maximum(self.sector, 0)
         walkable = inside.copy()
-        self._below = np.where(inside, heights.floor[sector], np.inf).astype(np.float32)  # what hides from the eye
+        self._below = np.where(inside, heights.floor[sector], np.inf).astype(
+            np.float32
+        )  # what hides from the eye
         self._above = np.where(inside, shut[sector], -np.inf).astype(np.float32)
-        upper = np.where(inside, heights.floor[sector], np.inf)  # [Y, X] floor under the box, lifts up
+        upper = np.where(
+            inside, heights.floor[sector], np.inf
+        )  # [Y, X] floor under the box, lifts up
         lower = np.where(inside, heights.low_floor[sector], np.inf)  # the same, lifts down
         ceiling = np.where(inside, heights.ceiling[sector], -np.inf)
         door = np.zeros(self.shape, bool)
         lift = np.zeros(self.shape, bool)
         is_door = self._door_lines()
         is_lift = np.isin(g.special, list(SWITCH_LIFTS))
-        flat = (heights.floor[front] == heights.floor[back]) & (heights.ceiling[front] == heights.ceiling[back])
+        flat = (heights.floor[front] == heights.floor[back]) & (
+            heights.ceiling[front] == heights.ceiling[back]
+        )
         flat &= heights.low_floor[front] == heights.low_floor[back]
         for i in np.flatnonzero(solid | ~flat | is_door).tolist():
             if i not in self._footprints:
@@ -199,20 +222,28 @@ class WalkGrid:
         x_centre = self.origin[0] + (np.arange(nx) + 0.5) * CELL
         x1, y1, x2, y2 = g.lines.T
         for iy in range(ny):
-            y = self.origin[1] + (iy + 0.5) * CELL + 0.013  # off the vertices, which lie on whole numbers
+            y = (
+                self.origin[1] + (iy + 0.5) * CELL + 0.013
+            )  # off the vertices, which lie on whole numbers
             crossing = np.flatnonzero((y1 > y) != (y2 > y))
             if len(crossing) == 0:
                 continue
-            x = x1[crossing] + (y - y1[crossing]) / (y2[crossing] - y1[crossing]) * (x2[crossing] - x1[crossing])
+            x = x1[crossing] + (y - y1[crossing]) / (y2[crossing] - y1[crossing]) * (
+                x2[crossing] - x1[crossing]
+            )
             order = np.argsort(x)
             crossing, x = crossing[order], x[order]
             # A line's front is on its right: a line that goes up has its front towards +x.
-            to_the_right = np.where(y2[crossing] > y1[crossing], g.front[crossing], g.back[crossing])
+            to_the_right = np.where(
+                y2[crossing] > y1[crossing], g.front[crossing], g.back[crossing]
+            )
             left = np.searchsorted(x, x_centre) - 1
             out[iy] = np.where(left >= 0, to_the_right[np.maximum(left, 0)], -1)
         return out
 
-    def _touched(self, line: np.ndarray, radius: float) -> tuple[tuple[slice, slice] | None, np.ndarray]:
+    def _touched(
+        self, line: np.ndarray, radius: float
+    ) -> tuple[tuple[slice, slice] | None, np.ndarray]:
         """The cells in which a box of the given half width overlaps a line: (slices, bool mask)."""
         x1, y1, x2, y2 = (float(v) for v in line)
         reach = radius - 0.5  # touching is not overlapping
@@ -233,7 +264,9 @@ class WalkGrid:
         distance = np.abs(cx[None, :] * dy - cy[:, None] * dx)  # times the line's length
         return (iy, ix), distance <= reach * (abs(dx) + abs(dy))
 
-    def _link(self, walkable: np.ndarray, levels: tuple[tuple[np.ndarray, np.ndarray], ...]) -> np.ndarray:
+    def _link(
+        self, walkable: np.ndarray, levels: tuple[tuple[np.ndarray, np.ndarray], ...]
+    ) -> np.ndarray:
         ny, nx = self.shape
         padded = np.pad(walkable, 1)
         steps = []
@@ -244,7 +277,9 @@ class WalkGrid:
                 next_floor = np.pad(floor, 1, constant_values=np.inf)[there]
                 next_ceiling = np.pad(ceiling, 1, constant_values=-np.inf)[there]
                 with np.errstate(invalid="ignore"):
-                    allowed |= (next_floor - floor <= CLIMB) & (next_ceiling - np.maximum(floor, next_floor) >= HEIGHT)
+                    allowed |= (next_floor - floor <= CLIMB) & (
+                        next_ceiling - np.maximum(floor, next_floor) >= HEIGHT
+                    )
             steps.append(allowed & walkable & padded[there])
         for k in range(4, 8):  # a diagonal step needs both straight ones beside it
             dy, dx = _STEPS[k]
@@ -296,7 +331,10 @@ class WalkGrid:
     def nearest_walkable(self, x: float, y: float, reach: int = 4) -> int | None:
         """The walkable cell nearest to a point, at most `reach` cells away."""
         iy, ix = divmod(self.index(x, y), self.shape[1])
-        ys, xs = slice(max(0, iy - reach), iy + reach + 1), slice(max(0, ix - reach), ix + reach + 1)
+        ys, xs = (
+            slice(max(0, iy - reach), iy + reach + 1),
+            slice(max(0, ix - reach), ix + reach + 1),
+        )
         near = np.argwhere(self.walkable[ys, xs])
         if len(near) == 0:
             return None
@@ -306,7 +344,13 @@ class WalkGrid:
         return int(best[0] * self.shape[1] + best[1])
 
     def search(
-        self, start: int, goals: np.ndarray, *, slack: int = 0, most: int = 4000, extra: np.ndarray | None = None
+        self,
+        start: int,
+        goals: np.ndarray,
+        *,
+        slack: int = 0,
+        most: int = 4000,
+        extra: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Cheapest ways from a cell (Dial's buckets, a whole bucket a step).
 
@@ -339,12 +383,16 @@ class WalkGrid:
                 target, value = there[better], new[better]
                 if len(target):
                     source = np.broadcast_to(cells[:, None], there.shape)[better]
-                    order = np.argsort(-value, kind="stable")  # the cheapest is written last and stays
+                    order = np.argsort(
+                        -value, kind="stable"
+                    )  # the cheapest is written last and stays
                     target, value, source = target[order], value[order], source[order]
                     cost[target], parent[target] = value, source
                     kept = cost[target] == value
                     target, value = target[kept], value[kept]
-                    edges = np.flatnonzero(np.diff(value, prepend=value[0] + 1))  # value falls: one run a bucket
+                    edges = np.flatnonzero(
+                        np.diff(value, prepend=value[0] + 1)
+                    )  # value falls: one run a bucket
                     for begin, end in zip(edges, [*edges[1:], len(value)], strict=True):
                         buckets.setdefault(int(value[begin]), []).append(target[begin:end])
             level += 1
@@ -359,12 +407,22 @@ class WalkGrid:
             goal = int(parent[goal])
         return cells[::-1]
 
-    def free_distance(self, x: float, y: float, headings: np.ndarray, reach: float = 512.0) -> np.ndarray:
+    def free_distance(
+        self, x: float, y: float, headings: np.ndarray, reach: float = 512.0
+    ) -> np.ndarray:
         """How far one can walk straight on, in Doom units [N], along headings [N] in degrees (from +x leftwards)."""
         steps = np.arange(1, int(reach / CELL) + 1) * float(CELL)
         angle = np.radians(headings)[:, None]
-        ix = ((x + np.cos(angle) * steps - self.origin[0]) // CELL).astype(int).clip(0, self.shape[1] - 1)
-        iy = ((y + np.sin(angle) * steps - self.origin[1]) // CELL).astype(int).clip(0, self.shape[0] - 1)
+        ix = (
+            ((x + np.cos(angle) * steps - self.origin[0]) // CELL)
+            .astype(int)
+            .clip(0, self.shape[1] - 1)
+        )
+        iy = (
+            ((y + np.sin(angle) * steps - self.origin[1]) // CELL)
+            .astype(int)
+            .clip(0, self.shape[0] - 1)
+        )
         floor = np.where(self.walkable[iy, ix], self.floor[iy, ix], np.inf)  # [N, S]
         here = self.floor[divmod(self.index(x, y), self.shape[1])]
         before = np.concatenate([np.full((len(headings), 1), here), floor[:, :-1]], axis=1)
@@ -384,7 +442,13 @@ class WalkGrid:
         walled = ((side_a * side_b < 0) & (side_c * side_d < 0)).any(axis=1)
         # Ledges and windows: the line of sight must pass between floor and ceiling on its way (both ends left out).
         t = np.linspace(0.06, 0.94, 48)
-        ix = ((x + (tx - x) * t - self.origin[0]) // CELL).astype(int).clip(0, self.shape[1] - 1)  # [N, 48]
+        ix = (
+            ((x + (tx - x) * t - self.origin[0]) // CELL).astype(int).clip(0, self.shape[1] - 1)
+        )  # [N, 48]
         iy = ((y + (ty - y) * t - self.origin[1]) // CELL).astype(int).clip(0, self.shape[0] - 1)
         height = eye + (targets[:, 2, None] - eye) * t
-        return ~walled & (self._below[iy, ix] < height).all(axis=1) & (self._above[iy, ix] > height).all(axis=1)
+        return (
+            ~walled
+            & (self._below[iy, ix] < height).all(axis=1)
+            & (self._above[iy, ix] > height).all(axis=1)
+        )

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-TELEPORT_UNITS = 60.0  # nobody walks so far in one tic (running straight is 17, sliding down stairs 30)
+TELEPORT_UNITS = (
+    60.0  # nobody walks so far in one tic (running straight is 17, sliding down stairs 30)
+)
 REACTION_TICS = 18  # that the engine holds a player still who was teleported (its `reactiontime`)
 TOLERANCE_DEG = 0.1
 

@@ -24,7 +24,14 @@ DECISION_TICS = 2
 STUCK_TICS = 14
 STUCK_UNITS = 10.0
 STRAY_NOTICED_TICS = 14
-LIKING = {2: 0.3, 3: 1.0, 4: 1.0, 5: 0.15, 6: 0.8, 7: 0.2}  # how often people take a weapon when they may choose
+LIKING = {
+    2: 0.3,
+    3: 1.0,
+    4: 1.0,
+    5: 0.15,
+    6: 0.8,
+    7: 0.2,
+}  # how often people take a weapon when they may choose
 _KEYS = {
     "forward": "key.keyboard.w",
     "back": "key.keyboard.s",
@@ -64,7 +71,9 @@ class DoomPlayer:
         mouse_speed: how many times faster the mouse turns than it usually does.
     """
 
-    def __init__(self, grid: WalkGrid, seed: int, *, strays_per_minute: float = 0.0, mouse_speed: float = 1.0):
+    def __init__(
+        self, grid: WalkGrid, seed: int, *, strays_per_minute: float = 0.0, mouse_speed: float = 1.0
+    ):
         self.rng = rng = np.random.default_rng([seed, 7])
         self.grid = grid
         self.mouse = MouseHand(rng, brisk=float(rng.uniform(0.85, 1.2)), speed=mouse_speed)
@@ -201,7 +210,10 @@ class DoomPlayer:
         for key in ("left", "right", "use"):
             self.keyboard.want(key, False)
         self.mouse.aim(turn_between(s.angle, self._stray_to), 0.0, dead_zone=6.0)
-        held = self.keyboard.is_down("forward") and self.keyboard.since("forward") >= STRAY_NOTICED_TICS
+        held = (
+            self.keyboard.is_down("forward")
+            and self.keyboard.since("forward") >= STRAY_NOTICED_TICS
+        )
         if held and len(self._track) > 6 and math.dist(self._track[-6], self._track[-1]) < 8:
             self._stray.until = 0  # noticed
         return self._stray.until > self.tic
@@ -229,7 +241,9 @@ class DoomPlayer:
             kind = self.rng.random()
             side = float(self.rng.choice([-1, 1]))
             yaw = side * self.rng.uniform(8, 35) if kind < 0.45 else self.rng.normal(0, 2)
-            pitch = 0.0 if kind < 0.25 else float(self.rng.choice([-1, 1])) * self.rng.uniform(7, 24)
+            pitch = (
+                0.0 if kind < 0.25 else float(self.rng.choice([-1, 1])) * self.rng.uniform(7, 24)
+            )
             self._glance_at = (s.angle - yaw, slope + pitch)
             self._pitch_rest = float(self.rng.normal(0, 2.5))
             return
@@ -239,7 +253,10 @@ class DoomPlayer:
             pitch_error = 0.0
         near = math.dist((s.x, s.y), (way.x, way.y))
         self.mouse.aim(
-            error, pitch_error, dead_zone=2.5 if near > 120 else 6.0, patience=0.4 if abs(error) > 15 else 1.0
+            error,
+            pitch_error,
+            dead_zone=2.5 if near > 120 else 6.0,
+            patience=0.4 if abs(error) > 15 else 1.0,
         )
 
     def _stand_and_look(self, s: Situation) -> None:
@@ -247,7 +264,10 @@ class DoomPlayer:
             self.keyboard.want(key, False)
         if self._glance.until <= self.tic:
             self._glance.until = self._soon(0.4, 0.9)
-            self._glance_at = (s.angle + float(self.rng.normal(0, 45)), float(self.rng.normal(0, 9)))
+            self._glance_at = (
+                s.angle + float(self.rng.normal(0, 45)),
+                float(self.rng.normal(0, 9)),
+            )
         yaw, pitch = self._glance_at
         self.mouse.aim(turn_between(s.angle, yaw), s.pitch - pitch, dead_zone=4.0)
 
@@ -272,7 +292,9 @@ class DoomPlayer:
     def _press_use(self, ready: bool) -> None:
         if self.keyboard.is_down("use"):
             self.keyboard.want("use", False)
-        elif ready and self.tic - self._use_at > 55:  # pressing again would shut the door that is opening
+        elif (
+            ready and self.tic - self._use_at > 55
+        ):  # pressing again would shut the door that is opening
             self.keyboard.want("use", True)
             self._use_at = self.tic
             self._use_tries += 1
@@ -289,12 +311,17 @@ class DoomPlayer:
         if self._burst.until <= self.tic and self._burst.next <= self.tic and close:
             self._burst.until, self._burst.next = self._soon(0.4, 1.6), 0
             self._burst.next = self._burst.until + round(35 * self.rng.uniform(0.15, 0.7))
-        keyboard.want("attack", self._burst.until > self.tic and abs(aim.yaw) < 14.0 + aim.half_width)
+        keyboard.want(
+            "attack", self._burst.until > self.tic and abs(aim.yaw) < 14.0 + aim.half_width
+        )
         ahead, behind, left, right = self._room(s)
         far = aim.distance > 380
         keyboard.want("back", aim.distance < 110 and behind > 96)
         keyboard.want(
-            "forward", not keyboard.is_down("back") and ahead > 80 and (far or (aim.distance > 170 and self._advance()))
+            "forward",
+            not keyboard.is_down("back")
+            and ahead > 80
+            and (far or (aim.distance > 170 and self._advance())),
         )
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
             self._begin_strafe(left, right, 0.35, 1.3)
@@ -315,7 +342,9 @@ class DoomPlayer:
             if self._strafe.until <= self.tic:
                 if abs(error) < 20 and max(left, right) > 96:
                     self._begin_strafe(left, right, 0.35, 1.2)
-                self._strafe.next = max(self._strafe.until, self.tic) + round(35 * self.rng.uniform(2, 7))
+                self._strafe.next = max(self._strafe.until, self.tic) + round(
+                    35 * self.rng.uniform(2, 7)
+                )
             self._hold_strafe(left, right)
         else:
             self.keyboard.want("left", False)
@@ -369,7 +398,11 @@ class DoomPlayer:
 
     def _watch_for_walls(self, s: Situation) -> None:
         pushing = self.keyboard.is_down("forward") and self.keyboard.since("forward") >= STUCK_TICS
-        if self._free.until > self.tic or not pushing or len(self._track) < STUCK_TICS // DECISION_TICS:
+        if (
+            self._free.until > self.tic
+            or not pushing
+            or len(self._track) < STUCK_TICS // DECISION_TICS
+        ):
             return
         if self._moved() >= STUCK_UNITS:
             return

@@ -68,11 +68,21 @@ def play_statistics(plays: Sequence[Play]) -> dict[str, float]:
     for k, name in enumerate(names):
         out[f"held {name}"] = float(held[:, k].mean())
     weapons = [k for k, name in enumerate(names) if name.startswith("weapon.")]
-    out["weapon keys a minute"] = sum(_presses(p.held[:, k]) for p in plays for k in weapons) / minutes
+    out["weapon keys a minute"] = (
+        sum(_presses(p.held[:, k]) for p in plays for k in weapons) / minutes
+    )
     for name in (*MOVES, "run", "attack", "use"):
-        lengths = np.concatenate([_holds(p.held[:, names.index(name)]) for p in plays]) / TICS_PER_SECOND
-        low, middle, high = np.quantile(lengths, [0.1, 0.5, 0.9]) if len(lengths) else (0.0, 0.0, 0.0)
-        out[f"hold {name} 10 % (s)"], out[f"hold {name} median (s)"], out[f"hold {name} 90 % (s)"] = low, middle, high
+        lengths = (
+            np.concatenate([_holds(p.held[:, names.index(name)]) for p in plays]) / TICS_PER_SECOND
+        )
+        low, middle, high = (
+            np.quantile(lengths, [0.1, 0.5, 0.9]) if len(lengths) else (0.0, 0.0, 0.0)
+        )
+        (
+            out[f"hold {name} 10 % (s)"],
+            out[f"hold {name} median (s)"],
+            out[f"hold {name} 90 % (s)"],
+        ) = low, middle, high
         out[f"presses of {name} a minute"] = len(lengths) / minutes
     out.update(_motion("turn", turn))
     out.update(_motion("look", look))
@@ -98,7 +108,9 @@ def _movement(plays: Sequence[Play]) -> dict[str, float]:
         standing += int((step[whole] < 0.2).sum())
         moving = play.held[:, [play.names.index(m) for m in MOVES]].any(axis=1) & play.valid
         if len(xy) > STUCK_TICS:
-            held = np.lib.stride_tricks.sliding_window_view(moving, STUCK_TICS)[:-1]  # [N - STUCK_TICS, STUCK_TICS]
+            held = np.lib.stride_tricks.sliding_window_view(moving, STUCK_TICS)[
+                :-1
+            ]  # [N - STUCK_TICS, STUCK_TICS]
             window = np.asarray(held.all(axis=1))
             way = np.hypot(*(xy[STUCK_TICS:] - xy[:-STUCK_TICS]).T)
             stuck += int((window & (way < STUCK_UNITS)).sum())
@@ -149,7 +161,11 @@ def table(columns: dict[str, dict[str, float]]) -> str:
 
 def statistics_of_folder(folder: Path, spec: ActionSpec) -> dict[str, float]:
     """The statistics of all recordings in a folder. Raises RecordingError if it holds none."""
-    stems = [path.with_suffix("") for path in sorted(folder.glob("*.jsonl")) if not path.name.startswith(".")]
+    stems = [
+        path.with_suffix("")
+        for path in sorted(folder.glob("*.jsonl"))
+        if not path.name.startswith(".")
+    ]
     if not stems:
         raise RecordingError(
             f"{folder}: no recordings (*.jsonl with *.mp4); `vidact record doom --out {folder}` makes some"

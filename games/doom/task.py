@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 SCORE_CELL = 64.0
 OPEN_GAMES = 2  # an engine takes half a second to start and 100 MB: keep the last ones
-MAPS = {"explore": VALIDATION_MAPS + TEST_MAPS, "explore_train": TRAIN_MAPS, "explore_maze": ("my_way_home",)}
+MAPS = {
+    "explore": VALIDATION_MAPS + TEST_MAPS,
+    "explore_train": TRAIN_MAPS,
+    "explore_maze": ("my_way_home",),
+}
 SKILL = {
     "explore": 2,
     "explore_train": 2,
@@ -63,12 +67,19 @@ class DoomEnv:
         self._score = 0.0  # the cell of the start is no merit
         return self._observe()
 
-    def step(self, buttons: np.ndarray, camera_deg: np.ndarray) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
+    def step(
+        self, buttons: np.ndarray, camera_deg: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
         game = self._playing()
         before = self._score
         whole = device_state_of(self.spec, buttons, camera_deg, previous=self._previous)
         self._previous = whole
-        share = DeviceState(keys=whole.keys, buttons=whole.buttons, dx=whole.dx / self._tics, dy=whole.dy / self._tics)
+        share = DeviceState(
+            keys=whole.keys,
+            buttons=whole.buttons,
+            dx=whole.dx / self._tics,
+            dy=whole.dy / self._tics,
+        )
         tics = min(self._tics, self._left)
         game.step(share, tics)
         self._left -= tics

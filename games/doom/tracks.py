@@ -33,4 +33,6 @@ def read_track(stem: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise RecordingError(f"{path}: no track of positions: {error}; only our own recorders write them") from error
+        raise RecordingError(
+            f"{path}: no track of positions: {error}; only our own recorders write them"
+        ) from error

@@ -16,7 +16,16 @@ import numpy as np
 from ...errors import VidactError
 
 _MAP_NAME = re.compile(r"^(E\dM\d|MAP\d\d)$")
-_SIDE = np.dtype([("x", "<i2"), ("y", "<i2"), ("upper", "S8"), ("lower", "S8"), ("middle", "S8"), ("sector", "<u2")])
+_SIDE = np.dtype(
+    [
+        ("x", "<i2"),
+        ("y", "<i2"),
+        ("upper", "S8"),
+        ("lower", "S8"),
+        ("middle", "S8"),
+        ("sector", "<u2"),
+    ]
+)
 _SECTOR = np.dtype(
     [
         ("floor", "<i2"),
@@ -66,14 +75,23 @@ class Wad:
         self.path = path
         self.data = path.read_bytes()
         if self.data[:4] not in (b"IWAD", b"PWAD"):
-            raise WadError(f"{path}: not a WAD file: starts with {self.data[:4]!r}, expected b'IWAD' or b'PWAD'")
+            raise WadError(
+                f"{path}: not a WAD file: starts with {self.data[:4]!r}, expected b'IWAD' or b'PWAD'"
+            )
         count, start = struct.unpack_from("<II", self.data, 4)
         if start + 16 * count > len(self.data):
-            raise WadError(f"{path}: truncated: the directory ends at byte {start + 16 * count} of {len(self.data)}")
+            raise WadError(
+                f"{path}: truncated: the directory ends at byte {start + 16 * count} of {len(self.data)}"
+            )
         self.lumps = []
         for i in range(count):
             offset, size = struct.unpack_from("<II", self.data, start + 16 * i)
-            name = self.data[start + 16 * i + 8 : start + 16 * i + 16].rstrip(b"\0").decode("ascii", "replace").upper()
+            name = (
+                self.data[start + 16 * i + 8 : start + 16 * i + 16]
+                .rstrip(b"\0")
+                .decode("ascii", "replace")
+                .upper()
+            )
             self.lumps.append((name, offset, size))
 
     def read(self, name: str) -> bytes:
@@ -97,7 +115,11 @@ class Wad:
             if _MAP_NAME.match(lump):
                 break
             members[lump] = self.data[offset : offset + size]
-        return _from_udmf(name, members["TEXTMAP"]) if "TEXTMAP" in members else _from_binary(name, members)
+        return (
+            _from_udmf(name, members["TEXTMAP"])
+            if "TEXTMAP" in members
+            else _from_binary(name, members)
+        )
 
 
 def _from_binary(name: str, members: dict[str, bytes]) -> MapGeometry:
@@ -106,7 +128,9 @@ def _from_binary(name: str, members: dict[str, bytes]) -> MapGeometry:
     sectors = np.frombuffer(members["SECTORS"], _SECTOR)
     things = np.frombuffer(members["THINGS"], _THING)
     vertices = np.frombuffer(members["VERTEXES"], "<i2").reshape(-1, 2).astype(np.float32)
-    back = np.where(raw[:, 6] == 0xFFFF, NO_SIDE, side_sector[np.minimum(raw[:, 6], len(side_sector) - 1)])
+    back = np.where(
+        raw[:, 6] == 0xFFFF, NO_SIDE, side_sector[np.minimum(raw[:, 6], len(side_sector) - 1)]
+    )
     return MapGeometry(
         name=name,
         lines=np.concatenate([vertices[raw[:, 0]], vertices[raw[:, 1]]], axis=1),  # [L, 4]
@@ -127,7 +151,9 @@ _FIELD = re.compile(r"(\w+)\s*=\s*(\"[^\"]*\"|[^;]+);")
 
 
 def _from_udmf(name: str, text: bytes) -> MapGeometry:
-    blocks: dict[str, list[dict[str, str]]] = {k: [] for k in ("vertex", "linedef", "sidedef", "sector", "thing")}
+    blocks: dict[str, list[dict[str, str]]] = {
+        k: [] for k in ("vertex", "linedef", "sidedef", "sector", "thing")
+    }
     for kind, body in _BLOCK.findall(text.decode("utf-8", "replace")):
         if kind in blocks:
             blocks[kind].append({key.lower(): value.strip() for key, value in _FIELD.findall(body)})
@@ -139,17 +165,24 @@ def _from_udmf(name: str, text: bytes) -> MapGeometry:
     side_sector = column("sidedef", "sector").astype(np.int32)
     back_side = column("linedef", "sideback", -1).astype(np.int32)
     first, second = column("linedef", "v1").astype(int), column("linedef", "v2").astype(int)
-    flags = [block.get("blocking") == "true" or block.get("blockplayers") == "true" for block in blocks["linedef"]]
+    flags = [
+        block.get("blocking") == "true" or block.get("blockplayers") == "true"
+        for block in blocks["linedef"]
+    ]
     return MapGeometry(
         name=name,
         lines=np.concatenate([vertices[first], vertices[second]], axis=1),  # [L, 4]
         front=side_sector[column("linedef", "sidefront").astype(int)],
         back=np.where(back_side < 0, NO_SIDE, side_sector[back_side]),
         blocking=np.array(flags, bool),
-        special=np.zeros(len(first), np.int32),  # UDMF specials are numbered otherwise; the scenarios have no doors
+        special=np.zeros(
+            len(first), np.int32
+        ),  # UDMF specials are numbered otherwise; the scenarios have no doors
         tag=np.zeros(len(first), np.int32),
         floor=column("sector", "heightfloor"),
         ceiling=column("sector", "heightceiling"),
         sector_tag=column("sector", "id").astype(np.int32),
-        things=np.stack([column("thing", "x"), column("thing", "y"), column("thing", "type")], axis=1),
+        things=np.stack(
+            [column("thing", "x"), column("thing", "y"), column("thing", "type")], axis=1
+        ),
     )

@@ -32,17 +32,28 @@ BASELINE_PREFIX = "baselines."  # of the tensors in a checkpoint that are not th
 
 
 def calibrate(
-    runner: WindowRunner, spec: ActionSpec, tracks: Sequence[Track], positive_weights: NDArray[np.floating]
+    runner: WindowRunner,
+    spec: ActionSpec,
+    tracks: Sequence[Track],
+    positive_weights: NDArray[np.floating],
 ) -> tuple[Calibration, dict[str, float | None]]:
     """Fit on validation play; returns the calibration and the headline figures there (slightly flattered by it)."""
     windows = label_windows(runner, tracks)
-    calibration = fit(windows, spec, positive_weights, runner.mirror.button_order if runner.mirror else None)
+    calibration = fit(
+        windows, spec, positive_weights, runner.mirror.button_order if runner.mirror else None
+    )
     sums = []
     for track in tracks:
         labelling = Labelling.joined(
             calibration.labels(w.logits, spec) for w in windows if w.recording == track.recording
         )
-        sums.append(Sums.of(labelling, Truth(buttons=track.buttons, camera=track.camera, valid=track.valid), spec))
+        sums.append(
+            Sums.of(
+                labelling,
+                Truth(buttons=track.buttons, camera=track.camera, valid=track.valid),
+                spec,
+            )
+        )
     figures = Figures.over(sums, spec)
     return calibration, {name: plain(values[0]) for name, values in figures.headline.items()}
 
@@ -56,7 +67,9 @@ def label_windows(runner: WindowRunner, tracks: Sequence[Track]) -> list[Labelle
         for track in tracks:
             whole = (0, track.num_ticks)
             for logits in runner.run(frame_batches(track), start=0, stretch=whole, keep=whole):
-                ticks = slice(logits.first_tick + logits.keep[0], logits.first_tick + logits.keep[1])
+                ticks = slice(
+                    logits.first_tick + logits.keep[0], logits.first_tick + logits.keep[1]
+                )
                 windows.append(
                     LabelledWindow(
                         logits=logits,
@@ -70,17 +83,25 @@ def label_windows(runner: WindowRunner, tracks: Sequence[Track]) -> list[Labelle
     return windows
 
 
-def fit_baselines(tracks: Sequence[Track], spec: ActionSpec) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def fit_baselines(
+    tracks: Sequence[Track], spec: ActionSpec
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The baselines of training play, as tensors and plain values for a checkpoint."""
-    truths = [Truth(buttons=track.buttons, camera=track.camera, valid=track.valid) for track in tracks]
-    with Progress("Fitting baselines", total=sum(track.num_ticks for track in tracks), unit="ticks") as progress:
+    truths = [
+        Truth(buttons=track.buttons, camera=track.camera, valid=track.valid) for track in tracks
+    ]
+    with Progress(
+        "Fitting baselines", total=sum(track.num_ticks for track in tracks), unit="ticks"
+    ) as progress:
 
         def frames(track: Track) -> Iterator[NDArray[np.uint8]]:
             for batch in frame_batches(track):
                 progress.advance(len(batch))
                 yield batch
 
-        linear = LinearModel.fit((frames(track), truth) for track, truth in zip(tracks, truths, strict=True))
+        linear = LinearModel.fit(
+            (frames(track), truth) for track, truth in zip(tracks, truths, strict=True)
+        )
     tensors = {
         f"{BASELINE_PREFIX}weights": torch.from_numpy(linear.weights),
         f"{BASELINE_PREFIX}thresholds": torch.from_numpy(linear.thresholds),
@@ -91,18 +112,28 @@ def fit_baselines(tracks: Sequence[Track], spec: ActionSpec) -> tuple[dict[str, 
 def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampler, LinearModel]:
     """The inverse of `fit_baselines`. Raises CheckpointError where the checkpoint has none."""
     if "baselines" not in checkpoint.config:
-        raise CheckpointError(f"{checkpoint.uri} holds no baselines to compare with: import it again with --play")
+        raise CheckpointError(
+            f"{checkpoint.uri} holds no baselines to compare with: import it again with --play"
+        )
     with checkpoint.config_read():
-        weights, thresholds = (checkpoint.state[f"{BASELINE_PREFIX}{name}"] for name in ("weights", "thresholds"))
+        weights, thresholds = (
+            checkpoint.state[f"{BASELINE_PREFIX}{name}"] for name in ("weights", "thresholds")
+        )
         linear = LinearModel.of(weights.double().numpy(), thresholds.double().numpy(), spec)
         return RatesSampler.from_dict(checkpoint.config["baselines"]["rates"], spec), linear
 
 
 def load_network(checkpoint: Checkpoint, spec: ActionSpec) -> InverseDynamicsModel:
     """The network of a checkpoint, on the CPU. Raises CheckpointError where its config and its tensors do not fit."""
-    own = {name: tensor for name, tensor in checkpoint.state.items() if not name.startswith(BASELINE_PREFIX)}
+    own = {
+        name: tensor
+        for name, tensor in checkpoint.state.items()
+        if not name.startswith(BASELINE_PREFIX)
+    }
     with checkpoint.config_read():
-        model = InverseDynamicsModel.without_memory(IDMConfig.from_dict(checkpoint.config["network"]), spec)
+        model = InverseDynamicsModel.without_memory(
+            IDMConfig.from_dict(checkpoint.config["network"]), spec
+        )
     # What a config asks for costs no memory until it is what the weights are.
     require_fit(model, replace(checkpoint, state=own))
     model.allocate()
@@ -121,7 +152,10 @@ def digests_by_name(recordings: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Names and digests for a record of what was used; namesakes are told apart by the beginning of their digest."""
     names = {sha256: name for name, sha256 in recordings}
     counts = Counter(names.values())
-    return {name if counts[name] == 1 else f"{name} ({sha256[:12]})": sha256 for sha256, name in names.items()}
+    return {
+        name if counts[name] == 1 else f"{name} ({sha256[:12]})": sha256
+        for sha256, name in names.items()
+    }
 
 
 def frame_batches(track: Track) -> Iterator[NDArray[np.uint8]]:

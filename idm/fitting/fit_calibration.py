@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
-from ..labels.calibration import BIN_TOLERANCE, Array, Calibration, decided_log_prob, local_mean, softmax
+from ..labels.calibration import (
+    BIN_TOLERANCE,
+    Array,
+    Calibration,
+    decided_log_prob,
+    local_mean,
+    softmax,
+)
 from ..labels.decisions import smooth
 from ..labels.windows import WindowLogits
 from ..scores.metrics import transition_counts
 
-LEAST_PRESSES = 10  # held ticks in validation below which a button's decision stays a plain threshold at one half
+MIN_PRESSES = 10  # held ticks in validation below which a button's decision stays a plain threshold at one half
 THRESHOLDS = np.linspace(
     -1.5, 2.5, 17
 )  # log-odds; a rare button needs up to +2.5 (decided held from a probability of 8 %)
@@ -30,7 +37,9 @@ F1_WEIGHT, TRANSITION_WEIGHT, ACCURACY_WEIGHT = 4.0, 1.0, 4.0
 TRANSITION_TOLERANCE = 2  # ticks
 PRIOR_STRENGTH = 1.0  # of "the logits are right already", beside the ticks' likelihoods
 NEWTON_STEPS = 25
-SIDE_BY_SIDE = 32  # windows that all settings are tried on at once: more are not faster, and need the memory
+SIDE_BY_SIDE = (
+    32  # windows that all settings are tried on at once: more are not faster, and need the memory
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +76,22 @@ def fit(
     """
     valid = np.concatenate([window.valid for window in windows]) if windows else np.zeros(0, bool)
     if not valid.any():
-        raise RecordingError("the validation recordings have no tick with a valid label: nothing to calibrate on")
+        raise RecordingError(
+            "the validation recordings have no tick with a valid label: nothing to calibrate on"
+        )
     result = Calibration.neutral(spec, positive_weights)
     true = np.concatenate([window.buttons for window in windows])[valid]  # (N, K)
-    logits = np.concatenate([window.logits.buttons[slice(*window.logits.keep)] for window in windows])[valid]
+    logits = np.concatenate(
+        [window.logits.buttons[slice(*window.logits.keep)] for window in windows]
+    )[valid]
     together = [sorted({k, (twins or range(spec.num_buttons))[k]}) for k in range(spec.num_buttons)]
     offsets = np.array(result.offset)
     platt = [
-        fit_logistic(logits[:, both].reshape(-1, 1), true[:, both].ravel(), prior=np.array([offsets[both].mean(), 1.0]))
+        fit_logistic(
+            logits[:, both].reshape(-1, 1),
+            true[:, both].ravel(),
+            prior=np.array([offsets[both].mean(), 1.0]),
+        )
         for both in together
     ]
     result = replace(
@@ -87,10 +104,14 @@ def fit(
     result = replace(result, threshold=thresholds, switch_cost=costs)
     camera = np.concatenate([window.camera for window in windows])[valid]  # (N, A)
     axes = [
-        np.concatenate([window.logits.axes[a][slice(*window.logits.keep)] for window in windows])[valid]
+        np.concatenate([window.logits.axes[a][slice(*window.logits.keep)] for window in windows])[
+            valid
+        ]
         for a in range(spec.num_axes)
     ]
-    temperatures = tuple(_fit_temperature(axes[a], spec.quantise(camera)[:, a]) for a in range(spec.num_axes))
+    temperatures = tuple(
+        _fit_temperature(axes[a], spec.quantise(camera)[:, a]) for a in range(spec.num_axes)
+    )
     result = replace(result, temperature=temperatures)
     reach = tuple(_fit_reach(axes[a], camera[:, a], result, spec, a) for a in range(spec.num_axes))
     result = replace(result, reach=reach)
@@ -111,7 +132,9 @@ def fit_logistic(x: Array, y: NDArray, prior: Array) -> Array:
         z = np.clip(design @ weights, -30, 30)
         p = 1 / (1 + np.exp(-z))
         gradient = design.T @ (p - y) + PRIOR_STRENGTH * (weights - prior)
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + PRIOR_STRENGTH * np.eye(len(prior))
+        curvature = (design * (p * (1 - p))[:, None]).T @ design + PRIOR_STRENGTH * np.eye(
+            len(prior)
+        )
         step = np.linalg.solve(curvature, gradient)
         # Far from the optimum a full Newton step can overshoot; a step of the prior's own size is always safe.
         weights = weights - step / max(1.0, float(np.abs(step).max()) / 2.0)
@@ -124,26 +147,39 @@ def _fit_decisions(
     windows: Sequence[LabelledWindow], calibration: Calibration, together: Sequence[Sequence[int]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Threshold and switch cost of each button, by trying all pairs: weighted F1, transition F1 and accuracy."""
-    log_odds = np.stack([calibration.log_odds(window.logits.buttons) for window in windows], axis=1)  # (T, W, K)
+    log_odds = np.stack(
+        [calibration.log_odds(window.logits.buttons) for window in windows], axis=1
+    )  # (T, W, K)
     present = np.stack([window.logits.present for window in windows], axis=1)  # (T, W)
     true = np.concatenate([window.buttons for window in windows])  # (N, K)
     valid = np.concatenate([window.valid for window in windows])  # (N,)
     segments = _segments(windows)
-    chunks = [range(w, min(w + SIDE_BY_SIDE, len(windows))) for w in range(0, len(windows), SIDE_BY_SIDE)]
-    grid_threshold, grid_cost = (g.ravel() for g in np.meshgrid(THRESHOLDS, SWITCH_COSTS, indexing="ij"))  # (G,)
+    chunks = [
+        range(w, min(w + SIDE_BY_SIDE, len(windows))) for w in range(0, len(windows), SIDE_BY_SIDE)
+    ]
+    grid_threshold, grid_cost = (
+        g.ravel() for g in np.meshgrid(THRESHOLDS, SWITCH_COSTS, indexing="ij")
+    )  # (G,)
 
     def paths_of(some: range, k: int) -> NDArray[np.bool_]:
         """What every setting decides in these windows, [their ticks, G]."""
         evidence = log_odds[:, some.start : some.stop, k, None] + grid_threshold
-        paths = smooth(evidence, grid_cost, present[:, some.start : some.stop, None])  # (T, some, G)
-        return np.concatenate([paths[slice(*windows[w].logits.keep), i] for i, w in enumerate(some)])
+        paths = smooth(
+            evidence, grid_cost, present[:, some.start : some.stop, None]
+        )  # (T, some, G)
+        return np.concatenate(
+            [paths[slice(*windows[w].logits.keep), i] for i, w in enumerate(some)]
+        )
 
     def scores(k: int) -> Array:
         """Of each setting [G]; zeros for a button that is held too seldom to tell."""
-        if true[valid, k].sum() < LEAST_PRESSES:
+        if true[valid, k].sum() < MIN_PRESSES:
             return np.zeros(len(grid_cost))
         kept = np.concatenate([paths_of(some, k) for some in chunks])  # (N, G)
-        each = [_score(kept[:, g], true[:, k].astype(bool), valid, segments) for g in range(len(grid_cost))]
+        each = [
+            _score(kept[:, g], true[:, k].astype(bool), valid, segments)
+            for g in range(len(grid_cost))
+        ]
         return np.array(each) - 1e-3 * np.abs(grid_threshold)
 
     found = [scores(k) for k in range(len(together))]
@@ -156,7 +192,10 @@ def _fit_decisions(
 
 
 def _score(
-    predicted: NDArray[np.bool_], true: NDArray[np.bool_], valid: NDArray[np.bool_], segments: NDArray[np.int64]
+    predicted: NDArray[np.bool_],
+    true: NDArray[np.bool_],
+    valid: NDArray[np.bool_],
+    segments: NDArray[np.int64],
 ) -> float:
     p, t = predicted[valid], true[valid]
     accuracy = float((p == t).mean())
@@ -168,8 +207,12 @@ def _score(
 
 def _segments(windows: Sequence[LabelledWindow]) -> NDArray[np.int64]:
     """A number a tick that changes where a recording ends, [N]."""
-    names = {name: i for i, name in enumerate(dict.fromkeys(window.recording for window in windows))}
-    return np.concatenate([np.full(len(window.valid), names[window.recording]) for window in windows])
+    names = {
+        name: i for i, name in enumerate(dict.fromkeys(window.recording for window in windows))
+    }
+    return np.concatenate(
+        [np.full(len(window.valid), names[window.recording]) for window in windows]
+    )
 
 
 def _fit_temperature(logits: NDArray[np.float32], bins: NDArray[np.int64]) -> float:
@@ -183,7 +226,11 @@ def _fit_temperature(logits: NDArray[np.float32], bins: NDArray[np.int64]) -> fl
 
 
 def _fit_reach(
-    logits: NDArray[np.float32], degrees: NDArray[np.float32], calibration: Calibration, spec: ActionSpec, axis: int
+    logits: NDArray[np.float32],
+    degrees: NDArray[np.float32],
+    calibration: Calibration,
+    spec: ActionSpec,
+    axis: int,
 ) -> int:
     """How many bins around the most likely one the mean goes over, by squared error in degrees."""
     p = softmax(logits.astype(np.float64) / calibration.temperature[axis])
@@ -201,7 +248,9 @@ def _fit_confidence(
         keep = slice(*window.logits.keep)
         log_odds = calibration.log_odds(window.logits.buttons)
         held = calibration.held(log_odds, window.logits.present)[keep]
-        degrees, _, log_near = calibration.camera([axis[keep] for axis in window.logits.axes], spec, len(held))
+        degrees, _, log_near = calibration.camera(
+            [axis[keep] for axis in window.logits.axes], spec, len(held)
+        )
         buttons.append(decided_log_prob(log_odds[keep], held).sum(1)[window.valid])
         near.append(log_near.sum(1)[window.valid])
         right.append(all_right(held, degrees, window.buttons, window.camera, spec)[window.valid])
@@ -209,7 +258,9 @@ def _fit_confidence(
     best, weights = np.inf, (0.0, 1.0, 1.0)
     for a in (0.25, 0.5, 0.75, 1.0, 1.5):
         for b in (0.0, 0.25, 0.5, 0.75, 1.0, 1.5) if spec.num_axes else (0.0,):
-            unshifted = replace(calibration, confidence_weights=(0.0, a, b)).score(of_buttons, of_near)
+            unshifted = replace(calibration, confidence_weights=(0.0, a, b)).score(
+                of_buttons, of_near
+            )
             offset = _fit_offset(unshifted, y)
             z = np.clip(unshifted + offset, -30, 30)
             loss = float(np.logaddexp(0.0, np.where(y, -z, z)).mean())

@@ -54,10 +54,13 @@ class FactoredLoss(nn.Module):
         self.register_buffer("positive_weights", torch.from_numpy(positive_weights))
         self.register_buffer("camera_scale", torch.from_numpy(camera_scale))
         self.centres = nn.ParameterList(
-            nn.Parameter(torch.from_numpy(spec.bin_centres(axis)), requires_grad=False) for axis in range(spec.num_axes)
+            nn.Parameter(torch.from_numpy(spec.bin_centres(axis)), requires_grad=False)
+            for axis in range(spec.num_axes)
         )
 
-    def forward(self, logits: FactoredLogits, buttons: Tensor, camera: Tensor, valid: Tensor) -> LossParts:
+    def forward(
+        self, logits: FactoredLogits, buttons: Tensor, camera: Tensor, valid: Tensor
+    ) -> LossParts:
         """
         Args:
             logits: of [B, T] ticks.
@@ -65,7 +68,10 @@ class FactoredLoss(nn.Module):
         """
         count = valid.sum().clamp_min(1)
         of_buttons = F.binary_cross_entropy_with_logits(
-            logits.buttons[valid].float(), buttons[valid], pos_weight=self.positive_weights, reduction="sum"
+            logits.buttons[valid].float(),
+            buttons[valid],
+            pos_weight=self.positive_weights,
+            reduction="sum",
         )
         of_camera = of_buttons.new_zeros(())
         for axis, axis_logits in enumerate(logits.axes):
@@ -75,7 +81,9 @@ class FactoredLoss(nn.Module):
             lower, upper_share = two_hot(true, centres)
             near = log_p.gather(1, torch.stack([lower, lower + 1], dim=1))  # (N, 2)
             cross_entropy = -(near[:, 0] * (1 - upper_share) + near[:, 1] * upper_share)
-            error = (log_p.exp() @ centres - true.clamp(centres[0], centres[-1])) / self.camera_scale[axis]
+            error = (
+                log_p.exp() @ centres - true.clamp(centres[0], centres[-1])
+            ) / self.camera_scale[axis]
             smooth = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=0.1)
             of_camera = of_camera + (cross_entropy + self.error_weight * smooth).sum()
         return LossParts((of_buttons + of_camera) / count, of_buttons / count, of_camera / count)
@@ -91,12 +99,16 @@ def two_hot(degrees: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     Returns int64 [N] in 0 … bins-2 and float [N] in 0..1.
     """
     degrees = degrees.clamp(centres[0], centres[-1])
-    lower = (torch.searchsorted(centres, degrees.contiguous(), right=True) - 1).clamp(0, len(centres) - 2)
+    lower = (torch.searchsorted(centres, degrees.contiguous(), right=True) - 1).clamp(
+        0, len(centres) - 2
+    )
     low, high = centres[lower], centres[lower + 1]
     return lower, (degrees - low) / (high - low)
 
 
-def positive_weights(press_rates: NDArray[np.float64], balance: float, limit: float) -> NDArray[np.float32]:
+def positive_weights(
+    press_rates: NDArray[np.float64], balance: float, limit: float
+) -> NDArray[np.float32]:
     """Weights of held ticks: (released / held) ** balance, within 1 and `limit`; 1 for buttons never pressed.
 
     Args:

@@ -59,11 +59,19 @@ class Calibration:
 
     def __post_init__(self) -> None:
         same = len(self.slope) == len(self.offset) == len(self.threshold) == len(self.switch_cost)
-        if not same or len(self.temperature) != len(self.reach) or len(self.confidence_weights) != 3:
-            raise CheckpointError("the checkpoint's calibration does not have one entry a button and axis")
+        if (
+            not same
+            or len(self.temperature) != len(self.reach)
+            or len(self.confidence_weights) != 3
+        ):
+            raise CheckpointError(
+                "the checkpoint's calibration does not have one entry a button and axis"
+            )
 
     @classmethod
-    def neutral(cls, spec: ActionSpec, positive_weights: NDArray[np.floating] | None = None) -> Calibration:
+    def neutral(
+        cls, spec: ActionSpec, positive_weights: NDArray[np.floating] | None = None
+    ) -> Calibration:
         """Nothing fitted: the logits as they are, less the weights that held ticks had in training."""
         weights = np.ones(spec.num_buttons) if positive_weights is None else positive_weights
         return cls(
@@ -85,11 +93,17 @@ class Calibration:
         """The inverse of `to_dict`. Raises CheckpointError where it is none of this spec."""
         try:
             found = cls(**{key: tuple(value) for key, value in content.items()})
-            finite = np.isfinite([number for value in asdict(found).values() for number in value]).all()
+            finite = np.isfinite(
+                [number for value in asdict(found).values() for number in value]
+            ).all()
         except TypeError as error:
-            raise CheckpointError(f"the checkpoint's calibration cannot be read: {error}") from error
+            raise CheckpointError(
+                f"the checkpoint's calibration cannot be read: {error}"
+            ) from error
         if not finite or (len(found.slope), len(found.reach)) != (spec.num_buttons, spec.num_axes):
-            raise CheckpointError("the checkpoint's calibration does not have one finite entry a button and axis")
+            raise CheckpointError(
+                "the checkpoint's calibration does not have one finite entry a button and axis"
+            )
         whole = all(isinstance(reach, int) and reach >= 0 for reach in found.reach)
         if min(found.temperature, default=1) <= 0 or min(found.switch_cost) < 0 or not whole:
             raise CheckpointError(
@@ -104,7 +118,9 @@ class Calibration:
 
     def held(self, log_odds: Array, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Decisions of one whole window: [T, K] log-odds, [T] present ► bool [T, K]."""
-        return smooth(log_odds + np.asarray(self.threshold), np.asarray(self.switch_cost), present[:, None])
+        return smooth(
+            log_odds + np.asarray(self.threshold), np.asarray(self.switch_cost), present[:, None]
+        )
 
     def labels(self, window: WindowLogits, spec: ActionSpec) -> WindowLabels:
         """Labels of a window's kept ticks."""
@@ -112,7 +128,9 @@ class Calibration:
         log_odds = self.log_odds(window.buttons)  # (T, K)
         held = self.held(log_odds, window.present)[keep]
         log_odds = log_odds[keep]
-        camera, camera_prob, log_near = self.camera([axis[keep] for axis in window.axes], spec, len(held))
+        camera, camera_prob, log_near = self.camera(
+            [axis[keep] for axis in window.axes], spec, len(held)
+        )
         log_odds_right = self.score(decided_log_prob(log_odds, held).sum(1), log_near.sum(1))
         return WindowLabels(
             buttons=held.astype(np.uint8),

@@ -70,7 +70,12 @@ class Predictor:
 
     @classmethod
     def load(
-        cls, idm: str | Checkpoint, *, device: str = "auto", threads: int | None = None, precision: str = "auto"
+        cls,
+        idm: str | Checkpoint,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        precision: str = "auto",
     ) -> Predictor:
         """Make one from a checkpoint.
 

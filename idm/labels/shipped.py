@@ -31,4 +31,6 @@ def load_idm(uri: str) -> Checkpoint:
     except CheckpointError as error:
         if "/" in uri or Path(uri).exists():
             raise
-        raise CheckpointError(f"{error}; by name there are: {', '.join(shipped()) or 'none'}") from error
+        raise CheckpointError(
+            f"{error}; by name there are: {', '.join(shipped()) or 'none'}"
+        ) from error

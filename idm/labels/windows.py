@@ -101,7 +101,11 @@ class WindowRunner:
     """
 
     def __init__(
-        self, model: InverseDynamicsModel, dtype: torch.dtype = torch.float32, *, mirror: Mirror | None = None
+        self,
+        model: InverseDynamicsModel,
+        dtype: torch.dtype = torch.float32,
+        *,
+        mirror: Mirror | None = None,
     ):
         self.model = model
         self.dtype = dtype
@@ -121,7 +125,9 @@ class WindowRunner:
         radius = self.model.radius
         needed = frame_range(keep, stretch, radius)
         if start > needed[0]:
-            raise ValueError(f"frames must begin at tick {needed[0]} or before to label {keep}, got {start}")
+            raise ValueError(
+                f"frames must begin at tick {needed[0]} or before to label {keep}, got {start}"
+            )
         buffer = _FrameBuffer(frames, start, stretch)
         first, last = window_of(keep[0], stretch), window_of(keep[1] - 1, stretch)
         before = self._chunk(first, buffer, stretch)
@@ -136,13 +142,18 @@ class WindowRunner:
         start, end, radius = chunk * STRIDE, (chunk + 1) * STRIDE, self.model.radius
         if end <= stretch[0] or start >= stretch[1]:
             return None
-        frames = torch.from_numpy(buffer.take(start - radius, end + radius))[None]  # (1, 64 + 2r, H, W, 3)
+        frames = torch.from_numpy(buffer.take(start - radius, end + radius))[
+            None
+        ]  # (1, 64 + 2r, H, W, 3)
         if self.mirror is not None:
             frames = torch.cat([frames, frames.flip(3)])
         vectors = self._features(frames)  # (B, 64, D)
         if not self.model.config.zero_padded_windows:
             return Chunk(vectors, vectors[:, :0], vectors[:, :0])
-        opening, closing = frames[:, : 3 * radius].clone(), frames[:, -3 * radius :].clone()  # (B, 3r, H, W, 3)
+        opening, closing = (
+            frames[:, : 3 * radius].clone(),
+            frames[:, -3 * radius :].clone(),
+        )  # (B, 3r, H, W, 3)
         opening[:, :radius] = 0
         closing[:, -radius:] = 0
         ends = self._features(torch.cat([opening, closing]))  # (2B, r, D)
@@ -189,8 +200,12 @@ def _joined(before: Chunk | None, after: Chunk | None) -> Tensor:
 def _mean_of_both(logits: FactoredLogits, mirror: Mirror) -> FactoredLogits:
     """[2, T, …], of a picture and its mirror image ► [1, T, …]."""
     plain = FactoredLogits(logits.buttons[:1], tuple(axis[:1] for axis in logits.axes))
-    mirrored = mirror.apply_logits(FactoredLogits(logits.buttons[1:], tuple(axis[1:] for axis in logits.axes)))
-    axes = tuple((a.float() + b.float()) / 2 for a, b in zip(plain.axes, mirrored.axes, strict=True))
+    mirrored = mirror.apply_logits(
+        FactoredLogits(logits.buttons[1:], tuple(axis[1:] for axis in logits.axes))
+    )
+    axes = tuple(
+        (a.float() + b.float()) / 2 for a, b in zip(plain.axes, mirrored.axes, strict=True)
+    )
     return FactoredLogits((plain.buttons.float() + mirrored.buttons.float()) / 2, axes)
 
 
@@ -209,7 +224,9 @@ class _FrameBuffer:
         while self._end < last:
             part = next(self._stream, None)
             if part is None:
-                raise ValueError(f"the frames end at tick {self._end}, but ticks up to {last} were promised")
+                raise ValueError(
+                    f"the frames end at tick {self._end}, but ticks up to {last} were promised"
+                )
             self._parts.append(part)
             self._end += len(part)
         while self._parts and self._start + len(self._parts[0]) <= first:

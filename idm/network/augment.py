@@ -41,7 +41,9 @@ class ClipDraw:
     mirror: bool
 
 
-def draw(config: AugmentConfig, generator: np.random.Generator, width: int, height: int) -> ClipDraw:
+def draw(
+    config: AugmentConfig, generator: np.random.Generator, width: int, height: int
+) -> ClipDraw:
     """One clip's draw. A draw takes the same numbers from the generator whatever is switched on."""
     u = generator.uniform(-1.0, 1.0, size=9)
     mirrored = bool(generator.random() < config.mirror)
@@ -60,7 +62,9 @@ def draw(config: AugmentConfig, generator: np.random.Generator, width: int, heig
 
 def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
     """All of it, on [T, 3, H, W] in 0..1."""
-    from torchvision.transforms.v2 import functional as transforms  # two seconds that those who only label do without
+    from torchvision.transforms.v2 import (
+        functional as transforms,
+    )  # two seconds that those who only label do without
 
     clip = transforms.adjust_brightness(clip, one.brightness)
     clip = transforms.adjust_contrast(clip, one.contrast)
@@ -115,15 +119,25 @@ class Mirror:
         order = list(range(spec.num_buttons))
         names = spec.button_names
         for one, other in config.mirror_buttons:
-            if (one in names) != (other in names) or (one not in names and (one, other) != LEFT_RIGHT):
-                raise ConfigError(f"mirror_buttons: {one!r} and {other!r} must both be buttons of spec {spec.name!r}")
+            if (one in names) != (other in names) or (
+                one not in names and (one, other) != LEFT_RIGHT
+            ):
+                raise ConfigError(
+                    f"mirror_buttons: {one!r} and {other!r} must both be buttons of spec {spec.name!r}"
+                )
             if one in names:
-                order[names.index(one)], order[names.index(other)] = names.index(other), names.index(one)
+                order[names.index(one)], order[names.index(other)] = (
+                    names.index(other),
+                    names.index(one),
+                )
         if spec.num_axes and (unknown := sorted(set(config.mirror_axes) - set(spec.axis_names))):
             raise ConfigError(
                 f"mirror_axes: {unknown[0]!r} is no axis of spec {spec.name!r}, which has {', '.join(spec.axis_names)}"
             )
-        return cls(tuple(order), tuple(-1.0 if name in config.mirror_axes else 1.0 for name in spec.axis_names))
+        return cls(
+            tuple(order),
+            tuple(-1.0 if name in config.mirror_axes else 1.0 for name in spec.axis_names),
+        )
 
     @property
     def swaps(self) -> bool:
@@ -134,17 +148,29 @@ class Mirror:
     def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
         """The inverse of `asdict`, also after JSON. Raises ValueError where it is none of this spec."""
         mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
-        if sorted(mirror.button_order) != list(range(spec.num_buttons)) or len(mirror.axis_sign) != spec.num_axes:
-            raise ValueError(f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}")
+        if (
+            sorted(mirror.button_order) != list(range(spec.num_buttons))
+            or len(mirror.axis_sign) != spec.num_axes
+        ):
+            raise ValueError(
+                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}"
+            )
         if not all(sign in (-1, 1) for sign in mirror.axis_sign):
             raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")
         return mirror
 
-    def apply(self, buttons: NDArray[np.uint8], camera: NDArray[np.float32]) -> tuple[NDArray, NDArray]:
+    def apply(
+        self, buttons: NDArray[np.uint8], camera: NDArray[np.float32]
+    ) -> tuple[NDArray, NDArray]:
         """Buttons [..., K] and camera [..., A] of the mirrored clip."""
-        return buttons[..., list(self.button_order)], camera * np.asarray(self.axis_sign, np.float32)
+        return buttons[..., list(self.button_order)], camera * np.asarray(
+            self.axis_sign, np.float32
+        )
 
     def apply_logits(self, logits: FactoredLogits) -> FactoredLogits:
         """Logits of the mirrored clip; the bins of an axis lie evenly around its middle one."""
-        axes = (axis.flip(-1) if sign < 0 else axis for axis, sign in zip(logits.axes, self.axis_sign, strict=True))
+        axes = (
+            axis.flip(-1) if sign < 0 else axis
+            for axis, sign in zip(logits.axes, self.axis_sign, strict=True)
+        )
         return FactoredLogits(logits.buttons[..., list(self.button_order)], tuple(axes))

@@ -55,7 +55,9 @@ class InputPipeline(nn.Module):
             rows = int(frame.height * config.motion.rows_used)
             band = config.motion.blur_across * config.motion.band_across
             height = -(-rows // band) * band
-            self.view = CylinderView((frame.height, frame.width), rows, config.motion.fov_deg, height)
+            self.view = CylinderView(
+                (frame.height, frame.width), rows, config.motion.fov_deg, height
+            )
             self.front_end = MotionFrontEnd(config.motion, (height, frame.width))
 
     def reset_constants(self) -> None:
@@ -65,7 +67,11 @@ class InputPipeline(nn.Module):
 
     @torch.no_grad()
     def forward(
-        self, frames: Tensor, *, draws: Sequence[ClipDraw] | None = None, dtype: torch.dtype = torch.float32
+        self,
+        frames: Tensor,
+        *,
+        draws: Sequence[ClipDraw] | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> Inputs:
         """
         Args:
@@ -82,7 +88,9 @@ class InputPipeline(nn.Module):
             if self.view is not None and self.front_end is not None:
                 grey = grey_frames(clip[self.radius : len(clip) - self.radius + 1])  # (T + 1, H, W)
                 motions.append(self.front_end(self.view(grey, one), dtype=dtype))
-        motion = Motion(*(torch.cat(parts) for parts in zip(*motions, strict=True))) if motions else None
+        motion = (
+            Motion(*(torch.cat(parts) for parts in zip(*motions, strict=True))) if motions else None
+        )
         return Inputs(torch.stack(pictures), motion)
 
 

@@ -62,12 +62,18 @@ class InverseDynamicsModel(nn.Module):
         self.motion: MotionBranch | None = None
         if front_end is not None:
             self.motion = MotionBranch(front_end, config.width, sum(spec.num_bins), config.dropout)
-        self.time = nn.ModuleList(TimeBlock(config.width, dilation) for dilation in config.time_dilations)
-        self.attention = TransformerStack(config.attention_blocks, config.width, config.attention_heads)
+        self.time = nn.ModuleList(
+            TimeBlock(config.width, dilation) for dilation in config.time_dilations
+        )
+        self.attention = TransformerStack(
+            config.attention_blocks, config.width, config.attention_heads
+        )
         self.dropout = nn.Dropout(config.dropout)
         self.final_ln = nn.LayerNorm(config.width)
         self.head = FactoredHead(config.width, spec)
-        self.published = PublishedTensors(config, spec.num_buttons) if config.published_tensors else None
+        self.published = (
+            PublishedTensors(config, spec.num_buttons) if config.published_tensors else None
+        )
 
     @classmethod
     def without_memory(cls, config: IDMConfig, spec: ActionSpec) -> InverseDynamicsModel:
@@ -107,7 +113,9 @@ class InverseDynamicsModel(nn.Module):
         fitting = max(1, TRUNK_VALUES // (clips * widest * math.prod(size)))
         step = frames if torch.is_grad_enabled() else fitting
         parts = [
-            self.trunk.features(self.temporal(picture[:, i : min(i + step, frames) + beyond])).unflatten(0, (clips, -1))
+            self.trunk.features(
+                self.temporal(picture[:, i : min(i + step, frames) + beyond])
+            ).unflatten(0, (clips, -1))
             for i in range(0, frames, step)
         ]
         return torch.cat(parts, dim=1).flatten(0, 1)
@@ -118,7 +126,9 @@ class InverseDynamicsModel(nn.Module):
         Args:
             present: bool [B, T]: ticks that exist; the others are neither seen nor to be used.
         """
-        x, peaks = features.split([self.config.width, features.shape[-1] - self.config.width], dim=-1)
+        x, peaks = features.split(
+            [self.config.width, features.shape[-1] - self.config.width], dim=-1
+        )
         x = x * present[..., None].to(x.dtype)
         for block in self.time:
             x = block(x, present)
@@ -127,7 +137,9 @@ class InverseDynamicsModel(nn.Module):
         logits = self.head(x)
         if self.motion is not None:
             skipped = self.motion.to_axes(peaks).split(self.head.bins, dim=-1)
-            logits = logits._replace(axes=tuple(a + b for a, b in zip(logits.axes, skipped, strict=True)))
+            logits = logits._replace(
+                axes=tuple(a + b for a, b in zip(logits.axes, skipped, strict=True))
+            )
         if self.published is not None:
             logits = logits._replace(buttons=logits.buttons - self.published.released(x))
         return logits
@@ -156,7 +168,9 @@ class TemporalConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, T + k - 1, C, H, W] ► [B * T, C', H, W]."""
         frames = x.shape[1] - self.kernel + 1
-        stacked = torch.cat([x[:, i : i + frames] for i in range(self.kernel)], dim=2)  # (B, T, k*C, H, W)
+        stacked = torch.cat(
+            [x[:, i : i + frames] for i in range(self.kernel)], dim=2
+        )  # (B, T, k*C, H, W)
         stacked = stacked.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         weight = self.conv.weight.transpose(1, 2).flatten(1, 2)  # (C', k*C, 1, 1)
         return F.relu(F.conv2d(stacked, weight, self.conv.bias))
@@ -175,7 +189,9 @@ class MotionBranch(nn.Module):
         self.to_axes = nn.Linear(peaks, bins)
         nn.init.zeros_(self.to_axes.weight)
         nn.init.zeros_(self.to_axes.bias)
-        self.to_axes.requires_grad_(bins > 0)  # a game without a mouse gives it no gradient, which DDP would wait for
+        self.to_axes.requires_grad_(
+            bins > 0
+        )  # a game without a mouse gives it no gradient, which DDP would wait for
 
     def forward(self, motion: Motion) -> Tensor:
         x = self.peaks(motion.peaks) + self.peaks_skip(motion.peaks)
@@ -185,7 +201,9 @@ class MotionBranch(nn.Module):
 class CorrelationNet(nn.Module):
     """Three strided convolutions over a correlation volume [N, L, P, S], bands as channels ► [N, D]."""
 
-    def __init__(self, shape: tuple[int, int, int], config: MotionConfig, width: int, dropout: float):
+    def __init__(
+        self, shape: tuple[int, int, int], config: MotionConfig, width: int, dropout: float
+    ):
         super().__init__()
         bands, patches, shifts = shape
         first, second, third = config.channels

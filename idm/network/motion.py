@@ -26,9 +26,13 @@ from torch.nn import functional as F
 from ..config import MotionConfig
 
 NEIGHBOURHOOD = 23  # pixels along the axis that local contrast is measured over; detail much coarser does not localise
-SMOOTHING = 3  # pixels along the axis: the finest detail of game textures flickers from frame to frame
+SMOOTHING = (
+    3  # pixels along the axis: the finest detail of game textures flickers from frame to frame
+)
 NOISE_VARIANCE = 1.0  # grey levels squared: keeps flat walls flat
-CORRELATION_SCALE = 3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
+CORRELATION_SCALE = (
+    3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
+)
 PROFILE_LIMIT = 10.0  # deviations: a flat picture may have one peak and nothing else
 HANDS = 0.25  # part of the height, from below, where games show hands and weapons, which do not turn with the view
 AGREEMENT = 0.06  # mean correlation above which a shift of the whole picture is believed
@@ -75,7 +79,10 @@ class MotionFrontEnd(nn.Module):
     @property
     def num_peaks(self) -> int:
         """M: along both axes position and sharpness a band and overall, the median over patches, and the profile."""
-        return sum(2 * (bands + 1) + 1 + shifts for bands, _, shifts in (self.across_shape, self.along_shape))
+        return sum(
+            2 * (bands + 1) + 1 + shifts
+            for bands, _, shifts in (self.across_shape, self.along_shape)
+        )
 
     @torch.no_grad()
     def forward(self, view: Tensor, *, dtype: torch.dtype = torch.float32) -> Motion:
@@ -89,14 +96,19 @@ class MotionFrontEnd(nn.Module):
         """
         config = self.config
         sharp = blurred_contrast(view, config.blur_across).to(dtype)  # (N + 1, H/blur, W)
-        across = block_correlation(sharp[:-1], sharp[1:], config.band_across, config.patch, config.reach_across)
+        across = block_correlation(
+            sharp[:-1], sharp[1:], config.band_across, config.patch, config.reach_across
+        )
         turned_back = shifted(view[1:], self._turn(across))
         now, then = (
-            blurred_contrast(one.transpose(1, 2), config.blur_along).to(dtype) for one in (view[:-1], turned_back)
+            blurred_contrast(one.transpose(1, 2), config.blur_along).to(dtype)
+            for one in (view[:-1], turned_back)
         )
         along = block_correlation(now, then, config.band_along, config.patch, config.reach_along)
         peaks = torch.cat([_peaks(across), _peaks(along)], dim=1)  # (N, M)
-        return Motion(across.mul_(CORRELATION_SCALE).to(dtype), along.mul_(CORRELATION_SCALE).to(dtype), peaks)
+        return Motion(
+            across.mul_(CORRELATION_SCALE).to(dtype), along.mul_(CORRELATION_SCALE).to(dtype), peaks
+        )
 
     def _turn(self, across: Tensor) -> Tensor:
         """int64 [N]: by how many pixels most of the picture went sideways, 0 where nothing in it says so."""
@@ -160,14 +172,20 @@ def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: i
     bands, patches = now.shape[1] // band, width // patch
     size, positions = band * patch, width + patch - 1
     now = now[:, : bands * band, : patches * patch]
-    left = now.reshape(frames, bands, band, patches, patch).permute(0, 1, 3, 2, 4)  # (N, L, P, band, patch)
+    left = now.reshape(frames, bands, band, patches, patch).permute(
+        0, 1, 3, 2, 4
+    )  # (N, L, P, band, patch)
     left = left.reshape(frames * bands, patches, size)
-    padded = F.pad(then[:, : bands * band], (patch - 1, patch - 1)).contiguous()  # (N, H, W + 2 (patch-1))
+    padded = F.pad(
+        then[:, : bands * band], (patch - 1, patch - 1)
+    ).contiguous()  # (N, H, W + 2 (patch-1))
     stride = padded.stride()
     right = padded.as_strided(
         (frames, bands, band, patch, positions), (stride[0], band * stride[1], stride[1], 1, 1)
     ).reshape(frames * bands, size, positions)
-    products = torch.bmm(left, right).view(frames, bands, patches, positions)  # position q starts at column q-(patch-1)
+    products = torch.bmm(left, right).view(
+        frames, bands, patches, positions
+    )  # position q starts at column q-(patch-1)
     # Patch p at shift s lands on column p*patch + s: rows of the product, each begun `patch` later, line up by shift.
     margin = max(reach - (patch - 1), 0)
     padded = F.pad(products, (margin, margin))

@@ -18,9 +18,7 @@ from torch.nn import functional as F
 
 from .augment import ClipDraw, moved
 
-MARGIN = (
-    12  # pixels of coordinates beyond the picture, so that moved pictures repeat their rim rather than end in black
-)
+MARGIN = 12  # pixels of coordinates beyond the picture, so that moved pictures repeat their rim rather than end in black
 
 
 class CylinderView(nn.Module):
@@ -37,12 +35,16 @@ class CylinderView(nn.Module):
     grid: Tensor
     coordinates: Tensor
 
-    def __init__(self, image: tuple[int, int], rows: int, fov_deg: float, height: int | None = None):
+    def __init__(
+        self, image: tuple[int, int], rows: int, fov_deg: float, height: int | None = None
+    ):
         super().__init__()
         self.image, self.rows, self.fov_deg = image, rows, fov_deg
         self.register_buffer("grid", torch.empty(height or rows, image[1], 2), persistent=False)
         height, width = image
-        self.register_buffer("coordinates", torch.empty(2, height + 2 * MARGIN, width + 2 * MARGIN), persistent=False)
+        self.register_buffer(
+            "coordinates", torch.empty(2, height + 2 * MARGIN, width + 2 * MARGIN), persistent=False
+        )
         self.reset_constants()
 
     def reset_constants(self) -> None:
@@ -59,20 +61,30 @@ class CylinderView(nn.Module):
         self.grid.copy_(torch.stack([x[None, :].expand_as(y), y], dim=-1))
         x = ((torch.arange(width + 2 * MARGIN) - MARGIN) + 0.5) / width * 2 - 1
         y = ((torch.arange(height + 2 * MARGIN) - MARGIN) + 0.5) / height * 2 - 1
-        self.coordinates.copy_(torch.stack([x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))]))
+        self.coordinates.copy_(
+            torch.stack([x[None, :].expand(len(y), -1), y[:, None].expand(-1, len(x))])
+        )
 
     def forward(self, grey: Tensor, one: ClipDraw | None = None) -> Tensor:
         """[T, H, W] ► [T, rows, W], with a draw's geometry. All frames are channels of one image, sampled alike."""
         grid = self.grid if one is None else self._moved_grid(one)
-        view = F.grid_sample(grey[None], grid[None], mode="bilinear", padding_mode="border", align_corners=False)[0]
+        view = F.grid_sample(
+            grey[None], grid[None], mode="bilinear", padding_mode="border", align_corners=False
+        )[0]
         return view.flip(-1) if one is not None and one.mirror else view
 
     def _moved_grid(self, one: ClipDraw) -> Tensor:
         """Where each pixel of the view comes from in a frame that was not moved: the moved map of coordinates."""
         height, width = self.image
         coordinates = moved(self.coordinates, one, (height, width))
-        size = torch.tensor([width / (width + 2 * MARGIN), height / (height + 2 * MARGIN)], device=self.grid.device)
+        size = torch.tensor(
+            [width / (width + 2 * MARGIN), height / (height + 2 * MARGIN)], device=self.grid.device
+        )
         found = F.grid_sample(
-            coordinates[None], (self.grid * size)[None], mode="bilinear", padding_mode="border", align_corners=False
+            coordinates[None],
+            (self.grid * size)[None],
+            mode="bilinear",
+            padding_mode="border",
+            align_corners=False,
         )
         return found[0].permute(1, 2, 0)

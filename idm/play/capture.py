@@ -41,7 +41,9 @@ class Recorder:
 
     def delays(self, frames: NDArray[np.int64], rate: float) -> NDArray[np.int64]:
         """How old its last picture is when a screen of `rate` frames a second shows these, in frames of the screen."""
-        taken = (np.floor(frames * (self.fps / rate) - self.offset) + self.offset) * (rate / self.fps)
+        taken = (np.floor(frames * (self.fps / rate) - self.offset) + self.offset) * (
+            rate / self.fps
+        )
         return frames - np.floor(taken + 1e-6).astype(np.int64)
 
 
@@ -51,7 +53,9 @@ def draw_recorder(config: AugmentConfig, generator: np.random.Generator) -> Reco
     return Recorder(
         fps=_within(RATES, fps) if late < config.late_frames else 0.0,
         offset=offset,
-        bar=(_within(BARS, bar), _within(ENLARGED, times)) if larger < config.status_bar else (0.0, 1.0),
+        bar=(_within(BARS, bar), _within(ENLARGED, times))
+        if larger < config.status_bar
+        else (0.0, 1.0),
         crf=round(_within(config.crf, crf)) if squeezed < config.compressed else 0,
     )
 

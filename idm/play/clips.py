@@ -27,10 +27,10 @@ from .capture import Recorder, draw_recorder
 from .frame_cache import Track
 
 TRIES = 20  # draws of a start before a clip with few labels is taken as it is
-CUT_SHARE = (
-    0.25  # of clips after which the video ends, as it does at cuts: their last tick is labelled from the past alone
+CUT_SHARE = 0.25  # of clips after which the video ends, as it does at cuts: their last tick is labelled from the past alone
+LABELLED_SHARE = (
+    0.5  # of a clip's ticks that must carry a label, so that menus and deaths do not fill batches
 )
-LABELLED_SHARE = 0.5  # of a clip's ticks that must carry a label, so that menus and deaths do not fill batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ class ClipSampler:
     ):
         self.tracks = [track for track in tracks if track.valid.any()]
         if not self.tracks:
-            raise RecordingError("no tick of the training recordings has a valid label: nothing to learn from")
+            raise RecordingError(
+                "no tick of the training recordings has a valid label: nothing to learn from"
+            )
         self.spec, self.pipeline = spec, pipeline
         self.batch_clips, self.clip_ticks = batch_clips, clip_ticks
         self.augment, self.mirror = augment, Mirror.of(augment, spec)
@@ -114,7 +116,9 @@ class ClipSampler:
             present=torch.from_numpy(np.stack(present)),
         )
 
-    def batches(self, first: int, workers: int, *, stride: int = 1) -> Generator[ClipBatch, None, None]:
+    def batches(
+        self, first: int, workers: int, *, stride: int = 1
+    ) -> Generator[ClipBatch, None, None]:
         """Batches first, first + stride, …, prepared ahead by `workers` threads (0: when asked for)."""
         numbers = itertools.count(first, stride)
         if workers == 0:
@@ -132,7 +136,9 @@ class ClipSampler:
 
     def _recorders(self, number: int) -> list[Recorder]:
         """One a clip of this batch, from a stream of their own."""
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, 1]))
+        generator = np.random.Generator(
+            np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, 1])
+        )
         return [draw_recorder(self.augment, generator) for _ in range(self.batch_clips)]
 
     def _place(self, generator: np.random.Generator) -> tuple[Track, int]:
@@ -150,7 +156,9 @@ class ClipSampler:
         return self.pipeline(torch.stack(frames), draws=draws, dtype=self.dtype)
 
 
-def _cut(track: Track, start: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _cut(
+    track: Track, start: int, end: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Buttons, camera, valid and present of ticks [start, end) of a track that may be shorter."""
     have = min(end, track.num_ticks) - start
     missing = (0, end - start - have)

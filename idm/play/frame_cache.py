@@ -61,7 +61,9 @@ class Track:
     def first(self, ticks: int) -> Track:
         """Its beginning, as a track that ends there."""
         part = slice(ticks)
-        return replace(self, buttons=self.buttons[part], camera=self.camera[part], valid=self.valid[part])
+        return replace(
+            self, buttons=self.buttons[part], camera=self.camera[part], valid=self.valid[part]
+        )
 
     def frames(self, start: int, end: int, recorder: Recorder | None = None) -> NDArray[np.uint8]:
         """Frames of ticks [start, end), uint8 [n, H, W, 3], as they are or as another recorder shows them; ticks
@@ -101,11 +103,15 @@ def _read(file: FileIO, first: int, out: NDArray[np.uint8]) -> None:
     while done < len(view):
         read = file.readinto(view[done:])
         if not read:
-            raise RecordingError(f"{file.name}: the cached frames end early; remove this file and start again")
+            raise RecordingError(
+                f"{file.name}: the cached frames end early; remove this file and start again"
+            )
         done += read
 
 
-def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, phases: bool = True) -> list[Track]:
+def open_tracks(
+    recordings: list[Recording], spec: ActionSpec, folder: Path, *, phases: bool = True
+) -> list[Track]:
     """Decode what the cache lacks, in as many threads as there are cores, and return all tracks in order.
 
     Args:
@@ -133,7 +139,9 @@ def open_tracks(recordings: list[Recording], spec: ActionSpec, folder: Path, *, 
                     tick_hz=float(spec.tick_hz),
                 )
             )
-    missing = [recording for recording in recordings if not _is_cached(recording, spec, folder, phases)]
+    missing = [
+        recording for recording in recordings if not _is_cached(recording, spec, folder, phases)
+    ]
     if missing:
         _decode_all(missing, spec, folder, phases)
     return tracks
@@ -146,12 +154,16 @@ def _decode_all(missing: list[Recording], spec: ActionSpec, folder: Path, phases
         Progress("Decoding recordings", total=total, unit="frames") as progress,
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
-        jobs = {pool.submit(_decode, r, spec, _paths(r, spec, folder, phases), stop): r for r in missing}
+        jobs = {
+            pool.submit(_decode, r, spec, _paths(r, spec, folder, phases), stop): r for r in missing
+        }
         try:
             for job in as_completed(jobs):
                 job.result()
                 progress.advance(jobs[job].num_frames)
-        except BaseException:  # Ctrl-C too: what runs ends at its next frame, what waits does not begin
+        except (
+            BaseException
+        ):  # Ctrl-C too: what runs ends at its next frame, what waits does not begin
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -159,7 +171,10 @@ def _decode_all(missing: list[Recording], spec: ActionSpec, folder: Path, phases
 
 def _paths(recording: Recording, spec: ActionSpec, folder: Path, phases: bool) -> list[Path]:
     count = recording.phases(spec) if phases else 1
-    return [folder / f"{recording.sha256[:16]}-{spec.sha256[:16]}-{phase}{SUFFIX}" for phase in range(count)]
+    return [
+        folder / f"{recording.sha256[:16]}-{spec.sha256[:16]}-{phase}{SUFFIX}"
+        for phase in range(count)
+    ]
 
 
 def _is_cached(recording: Recording, spec: ActionSpec, folder: Path, phases: bool) -> bool:
@@ -183,14 +198,18 @@ def _decode(recording: Recording, spec: ActionSpec, paths: list[Path], stop: Eve
     since_first = video.pts_ns - video.pts_ns[0]
     slots = []
     for phase in range(len(paths)):
-        times = tick_times_ns(0, recording.num_ticks(spec, phase), spec.tick_hz, int(since_first[phase]))
+        times = tick_times_ns(
+            0, recording.num_ticks(spec, phase), spec.tick_hz, int(since_first[phase])
+        )
         slots.append(frame_slots(since_first, times, video.tolerance_ns))
     written = [0] * len(paths)
     temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
     try:
         with ExitStack() as stack:
             files = [stack.enter_context(open(path, "wb")) for path in temporary]
-            for index, picture in decode_frames(video, spec.frame, np.unique(np.concatenate(slots))):
+            for index, picture in decode_frames(
+                video, spec.frame, np.unique(np.concatenate(slots))
+            ):
                 if stop.is_set():
                     return
                 for phase, wanted in enumerate(slots):

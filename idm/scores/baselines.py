@@ -21,8 +21,12 @@ from .metrics import Labelling, Truth
 
 GRID = 12  # cells a side of the grey pictures that the linear model sees
 RIDGE = 1e-3  # of the mean feature's square; keeps the solution finite, and decides nothing
-HOLDS_KEPT = 500  # hold lengths of a button that are remembered, spread evenly over their sorted list
-THRESHOLD_TICKS = 20_000  # most ticks, 577 numbers each, that the linear model's thresholds are chosen on
+HOLDS_KEPT = (
+    500  # hold lengths of a button that are remembered, spread evenly over their sorted list
+)
+THRESHOLD_TICKS = (
+    20_000  # most ticks, 577 numbers each, that the linear model's thresholds are chosen on
+)
 MOTIONS_KEPT = 5000  # ticks of mouse motion that are remembered
 
 Array = NDArray[np.float64]
@@ -53,7 +57,10 @@ class RatesSampler:
     """
 
     def __init__(
-        self, held: Sequence[NDArray[np.int64]], released: Sequence[NDArray[np.int64]], motions: NDArray[np.float32]
+        self,
+        held: Sequence[NDArray[np.int64]],
+        released: Sequence[NDArray[np.int64]],
+        motions: NDArray[np.float32],
     ):
         self.held, self.released, self.motions = list(held), list(released), motions
 
@@ -63,8 +70,12 @@ class RatesSampler:
         held, released = [], []
         for k in range(spec.num_buttons):
             runs = [_runs(truth.buttons[:, k][truth.valid]) for truth in truths]
-            held.append(_spread(np.concatenate([lengths[state] for state, lengths in runs]), HOLDS_KEPT))
-            released.append(_spread(np.concatenate([lengths[~state] for state, lengths in runs]), HOLDS_KEPT))
+            held.append(
+                _spread(np.concatenate([lengths[state] for state, lengths in runs]), HOLDS_KEPT)
+            )
+            released.append(
+                _spread(np.concatenate([lengths[~state] for state, lengths in runs]), HOLDS_KEPT)
+            )
         motions = np.concatenate([truth.camera[truth.valid] for truth in truths])
         return cls(held, released, motions[:: max(1, len(motions) // MOTIONS_KEPT)])
 
@@ -97,9 +108,15 @@ class RatesSampler:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], spec: ActionSpec) -> RatesSampler:
         """The inverse of `to_dict`."""
-        motions = np.asarray(content["motions"], np.float32).reshape(len(content["motions"]), spec.num_axes)
-        held, released = ([np.asarray(one, np.int64) for one in content[name]] for name in ("held", "released"))
-        if not len(held) == len(released) == spec.num_buttons or any((one < 1).any() for one in held + released):
+        motions = np.asarray(content["motions"], np.float32).reshape(
+            len(content["motions"]), spec.num_axes
+        )
+        held, released = (
+            [np.asarray(one, np.int64) for one in content[name]] for name in ("held", "released")
+        )
+        if not len(held) == len(released) == spec.num_buttons or any(
+            (one < 1).any() for one in held + released
+        ):
             raise ValueError("rates: lengths of at least a tick for each button")
         if not len(motions) or not np.isfinite(motions).all():
             raise ValueError("rates: some motions, all of them finite")
@@ -121,8 +138,14 @@ class LinearModel:
     def of(cls, weights: Array, thresholds: Array, spec: ActionSpec) -> LinearModel:
         """From stored arrays. Raises ValueError where they are not a model of this spec."""
         expected = (1 + 4 * GRID * GRID, spec.num_buttons + spec.num_axes)
-        if weights.shape != expected or not np.isfinite(weights).all() or thresholds.shape != (spec.num_buttons,):
-            raise ValueError(f"baselines: weights {expected}, finite, and {spec.num_buttons} thresholds are needed")
+        if (
+            weights.shape != expected
+            or not np.isfinite(weights).all()
+            or thresholds.shape != (spec.num_buttons,)
+        ):
+            raise ValueError(
+                f"baselines: weights {expected}, finite, and {spec.num_buttons} thresholds are needed"
+            )
         return cls(weights, thresholds)
 
     @classmethod
@@ -134,13 +157,17 @@ class LinearModel:
         """
         products: Array | None = None
         targets: Array | None = None
-        seen: list[tuple[Array, NDArray[np.uint8]]] = []  # some ticks, evenly spread, to choose thresholds on
+        seen: list[
+            tuple[Array, NDArray[np.uint8]]
+        ] = []  # some ticks, evenly spread, to choose thresholds on
         stride = 1
         for frames, truth in play:
             x = difference_features(frames)[: len(truth.valid)]
             valid = truth.valid[: len(x)]
             x = np.column_stack([np.ones(valid.sum()), x[valid]])
-            y = np.column_stack([truth.buttons[: len(valid)][valid], truth.camera[: len(valid)][valid]]).astype(float)
+            y = np.column_stack(
+                [truth.buttons[: len(valid)][valid], truth.camera[: len(valid)][valid]]
+            ).astype(float)
             products = x.T @ x if products is None else products + x.T @ x
             targets = x.T @ y if targets is None else targets + x.T @ y
             seen.append((x[::stride].copy(), truth.buttons[: len(valid)][valid][::stride].copy()))
@@ -154,7 +181,9 @@ class LinearModel:
         values = np.concatenate([x for x, _ in seen]) @ weights
         true = np.concatenate([y for _, y in seen])
         buttons = true.shape[1]
-        return cls(weights, np.array([_best_threshold(values[:, k], true[:, k]) for k in range(buttons)]))
+        return cls(
+            weights, np.array([_best_threshold(values[:, k], true[:, k]) for k in range(buttons)])
+        )
 
     def __call__(self, features: Array) -> Labelling:
         """Labels from `difference_features` [N, F]."""
@@ -194,7 +223,9 @@ class DifferenceStream:
         coarse = np.concatenate(self._coarse)  # (N, GRID²)
         after = np.diff(coarse, axis=0, append=coarse[-1:])
         before = np.diff(coarse, axis=0, prepend=coarse[:1])
-        return np.concatenate([after, np.abs(after), before, np.abs(before)], axis=1).astype(np.float64)
+        return np.concatenate([after, np.abs(after), before, np.abs(before)], axis=1).astype(
+            np.float64
+        )
 
 
 def _coarse(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -228,4 +259,8 @@ def _runs(held: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]
 def _spread(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most `most` of the sorted values, evenly spread: the same distribution in less room."""
     ordered = np.sort(values)
-    return ordered if len(ordered) <= most else ordered[np.linspace(0, len(ordered) - 1, most).astype(int)]
+    return (
+        ordered
+        if len(ordered) <= most
+        else ordered[np.linspace(0, len(ordered) - 1, most).astype(int)]
+    )

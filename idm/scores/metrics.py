@@ -63,7 +63,12 @@ class Labelling:
     def joined(cls, parts: Iterable[Any]) -> Labelling:
         """Of consecutive parts, each with these four fields."""
         some = list(parts)
-        return cls(**{f.name: np.concatenate([getattr(part, f.name) for part in some]) for f in fields(cls)})
+        return cls(
+            **{
+                f.name: np.concatenate([getattr(part, f.name) for part in some])
+                for f in fields(cls)
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,19 +112,31 @@ class Sums:
         p = labels.buttons_prob[valid].astype(np.float64)
         buttons = range(true.shape[1])
         whole = np.zeros(len(valid), np.int64)
-        camera, true_camera = labels.camera[valid].astype(np.float64), truth.camera[valid].astype(np.float64)
+        camera, true_camera = (
+            labels.camera[valid].astype(np.float64),
+            truth.camera[valid].astype(np.float64),
+        )
         error = camera - true_camera
         near = np.abs(spec.quantise(camera) - spec.quantise(true_camera)) <= BIN_TOLERANCE  # (n, A)
         right = (held == true).all(1) & near.all(1)
-        confidence = np.zeros(len(right)) if labels.confidence is None else labels.confidence[valid].astype(np.float64)
+        confidence = (
+            np.zeros(len(right))
+            if labels.confidence is None
+            else labels.confidence[valid].astype(np.float64)
+        )
         return cls(
             ticks=np.float64(valid.sum()),  # type: ignore[arg-type]
-            confusion=np.stack([held & true, held & ~true, ~held & true, ~held & ~true], -1).sum(0).astype(np.float64),
+            confusion=np.stack([held & true, held & ~true, ~held & true, ~held & ~true], -1)
+            .sum(0)
+            .astype(np.float64),
             scores=np.stack([_by_score(p[:, k], true[:, k]) for k in buttons]),
             transitions=np.stack(
                 [
                     np.array(
-                        transition_counts(labels.buttons[:, k] > 0, truth.buttons[:, k] > 0, valid, whole), np.float64
+                        transition_counts(
+                            labels.buttons[:, k] > 0, truth.buttons[:, k] > 0, valid, whole
+                        ),
+                        np.float64,
                     )
                     for k in buttons
                 ]
@@ -150,7 +167,9 @@ class Sums:
         """With a leading axis of recordings."""
         if not recordings:
             raise RecordingError("there is no recording to measure on")
-        return cls(**{f.name: np.stack([getattr(one, f.name) for one in recordings]) for f in fields(cls)})
+        return cls(
+            **{f.name: np.stack([getattr(one, f.name) for one in recordings]) for f in fields(cls)}
+        )
 
     def press_rates(self) -> Array:
         """Share of ticks in which a button is truly held, [..., K]; NaN without ticks."""
@@ -158,7 +177,9 @@ class Sums:
 
     def weighted(self, weights: Array) -> Sums:
         """Sums over recordings: weights [W, R], self stacked [R, …] ► [W, …]."""
-        return Sums(**{f.name: np.tensordot(weights, getattr(self, f.name), axes=1) for f in fields(self)})
+        return Sums(
+            **{f.name: np.tensordot(weights, getattr(self, f.name), axes=1) for f in fields(self)}
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +229,9 @@ class Figures:
             "transition_f1": _ratio(2 * found, predicted + were),
             "ece": expected_calibration_error(sums.reliability),
         }
-        count, total, squares, squared_error, absolute_error, near = np.moveaxis(sums.motion, -1, 0)  # (W, A)
+        count, total, squares, squared_error, absolute_error, near = np.moveaxis(
+            sums.motion, -1, 0
+        )  # (W, A)
         variance = squares - _ratio(total**2, count)
         enough = variance > 1e-9 * np.maximum(count, 1)
         r2 = np.where(enough, 1 - _ratio(squared_error, np.where(enough, variance, 0.0)), np.nan)
@@ -327,7 +350,9 @@ def surest(ranking: Array, kept: Array) -> Array:
     places = np.flatnonzero(np.isfinite(shares) & np.isfinite(wrong))
     if not len(places):
         return np.full((2, len(kept)), np.nan)
-    places = places[np.unique(shares[places], return_index=True)[1]]  # the first of those that keep no more
+    places = places[
+        np.unique(shares[places], return_index=True)[1]
+    ]  # the first of those that keep no more
     return np.stack([np.interp(kept, shares[places], of[places]) for of in (wrong, lowest_kept())])
 
 
@@ -355,7 +380,9 @@ def confidence_curves(sums: Sums) -> dict[str, dict[str, list[float]]]:
 def _confidence(sums: Sums) -> dict[str, Array]:
     count, probability, right = np.moveaxis(sums.confidence.sum(-2), -1, 0)  # (W,)
     error = 1 - _ratio(right, count)
-    at_80, cut_80 = np.stack([surest(ranking, np.array([0.8]))[:, 0] for ranking in sums.ranking], axis=-1)
+    at_80, cut_80 = np.stack(
+        [surest(ranking, np.array([0.8]))[:, 0] for ranking in sums.ranking], axis=-1
+    )
     return {
         "mean_confidence": _ratio(probability, count),
         "right": _ratio(right, count),
@@ -391,7 +418,9 @@ def _by_score(p: Array, so: NDArray[np.bool_]) -> Array:
     """[S, 2]: ticks by log-odds of p, where it was not so and where it was."""
     with np.errstate(divide="ignore"):
         score = np.clip(np.log(p) - np.log1p(-p), -SCORE_LIMIT, SCORE_LIMIT)
-    index = np.minimum((score + SCORE_LIMIT) * (SCORE_BINS / (2 * SCORE_LIMIT)), SCORE_BINS - 1).astype(np.int64)
+    index = np.minimum(
+        (score + SCORE_LIMIT) * (SCORE_BINS / (2 * SCORE_LIMIT)), SCORE_BINS - 1
+    ).astype(np.int64)
     both = [np.bincount(index[so == state], minlength=SCORE_BINS) for state in (False, True)]
     return np.stack(both, -1).astype(np.float64)
 
@@ -399,7 +428,10 @@ def _by_score(p: Array, so: NDArray[np.bool_]) -> Array:
 def _by_probability(p: Array, so: NDArray[np.bool_]) -> Array:
     """[E, 3]: ticks, sum of p, ticks where it was so, by p."""
     index = np.minimum(p * RELIABILITY_BINS, RELIABILITY_BINS - 1).astype(np.int64)
-    sums = [np.bincount(index, weights=w, minlength=RELIABILITY_BINS) for w in (np.ones_like(p), p, so.astype(float))]
+    sums = [
+        np.bincount(index, weights=w, minlength=RELIABILITY_BINS)
+        for w in (np.ones_like(p), p, so.astype(float))
+    ]
     return np.stack(sums, -1)
 
 

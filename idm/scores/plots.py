@@ -57,7 +57,13 @@ def draw_all(folder: Path, result: dict[str, Any], play: Play, spec: ActionSpec)
         frames = [batch.frames for batch in recording.frames(spec, start_tick=start, end_tick=end)]
         drawn = {
             "stretch.png": stretch(
-                np.concatenate(frames), truth, labels, start=start, end=end, spec=spec, title=plain_text(recording.name)
+                np.concatenate(frames),
+                truth,
+                labels,
+                start=start,
+                end=end,
+                spec=spec,
+                title=plain_text(recording.name),
             ),
             "buttons.png": buttons(result),
             "reliability.png": reliability(result),
@@ -81,7 +87,9 @@ def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling
     """A stretch in which much happens: the most true presses and releases, of many buttons, and turns."""
     best: tuple[float, int, int] = (-1.0, 0, 0)
     for index, (_, truth, _) in enumerate(play):
-        changes = np.abs(np.diff(truth.buttons.astype(np.int8), axis=0, prepend=truth.buttons[:1]))  # (N, K)
+        changes = np.abs(
+            np.diff(truth.buttons.astype(np.int8), axis=0, prepend=truth.buttons[:1])
+        )  # (N, K)
         for start in range(0, max(1, len(truth.valid) - STRETCH_TICKS + 1), STRETCH_TICKS // 2):
             part = slice(start, start + STRETCH_TICKS)
             if not truth.valid[part].all():
@@ -95,12 +103,23 @@ def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling
 
 
 def stretch(
-    frames: NDArray[np.uint8], truth: Truth, labels: Labelling, *, start: int, end: int, spec: ActionSpec, title: str
+    frames: NDArray[np.uint8],
+    truth: Truth,
+    labels: Labelling,
+    *,
+    start: int,
+    end: int,
+    spec: ActionSpec,
+    title: str,
 ) -> Figure:
     """Truth and prediction lanes of ticks [start, end) under their frames, uint8 [T, H, W, 3]."""
     ticks = slice(start, end)
     rate = float(spec.tick_hz)
-    shown = [k for k in range(spec.num_buttons) if (truth.buttons[ticks, k] | labels.buttons[ticks, k]).any()]
+    shown = [
+        k
+        for k in range(spec.num_buttons)
+        if (truth.buttons[ticks, k] | labels.buttons[ticks, k]).any()
+    ]
     seconds = np.arange(end - start + 1) / rate
     heights = [1.65] + [0.62] * len(shown) + [1.25] * spec.num_axes + [0.9]
     figure, axes = pyplot.subplots(
@@ -116,17 +135,35 @@ def stretch(
         f"{title}, from {start / rate:.0f} s. Truth (dark) above label (blue; red: held wrongly, hatched: missed)"
     )
     for ax, k in zip(axes[1:], shown, strict=False):
-        _button_lane(ax, truth.buttons[ticks, k], labels.buttons[ticks, k], labels.buttons_prob[ticks, k], seconds)
+        _button_lane(
+            ax,
+            truth.buttons[ticks, k],
+            labels.buttons[ticks, k],
+            labels.buttons_prob[ticks, k],
+            seconds,
+        )
         ax.set_ylabel(spec.button_names[k], rotation=0, ha="right", va="center")
     for ax, a in zip(axes[1 + len(shown) :], range(spec.num_axes), strict=False):
         ax.axhline(0, color="#dddddd", lw=0.8)
-        ax.step(seconds[:-1], truth.camera[ticks, a], where="post", color=TRUE, lw=2.2, alpha=0.55, label="truth")
-        ax.step(seconds[:-1], labels.camera[ticks, a], where="post", color=SAID, lw=1.3, label="label")
+        ax.step(
+            seconds[:-1],
+            truth.camera[ticks, a],
+            where="post",
+            color=TRUE,
+            lw=2.2,
+            alpha=0.55,
+            label="truth",
+        )
+        ax.step(
+            seconds[:-1], labels.camera[ticks, a], where="post", color=SAID, lw=1.3, label="label"
+        )
         ax.set_ylabel(f"{spec.axis_names[a]}\n°/tick", rotation=0, ha="right", va="center")
         if a == 0:
             ax.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
     if labels.confidence is not None:
-        axes[-1].fill_between(seconds[:-1], labels.confidence[ticks], step="post", color="#7fb069", alpha=0.8, lw=0)
+        axes[-1].fill_between(
+            seconds[:-1], labels.confidence[ticks], step="post", color="#7fb069", alpha=0.8, lw=0
+        )
     axes[-1].set(ylim=(0, 1), yticks=[0, 1], xlabel="seconds", xlim=(0, seconds[-1]))
     axes[-1].set_ylabel("confidence", rotation=0, ha="right", va="center")
     return figure
@@ -135,25 +172,38 @@ def stretch(
 def buttons(result: dict[str, Any]) -> Figure:
     """Bars of each button that occurs: F1, average precision and transition F1, beside the baselines."""
     names = [name for name, figures in result["per_button"].items() if figures["pressed"]]
-    measures = {"f1": "F1", "average_precision": "average precision", "transition_f1": "transition F1 (±2 ticks)"}
+    measures = {
+        "f1": "F1",
+        "average_precision": "average precision",
+        "transition_f1": "transition F1 (±2 ticks)",
+    }
     figure, axes = pyplot.subplots(
         len(measures), 1, figsize=(max(8, 1.1 * len(names)), 7.2), sharex=True, layout="constrained"
     )
     columns = {"IDM": (result, SAID)} | {
-        BASELINE_NAMES[base]: (result["baselines"][base], colour) for base, colour in BASELINE_COLOURS.items()
+        BASELINE_NAMES[base]: (result["baselines"][base], colour)
+        for base, colour in BASELINE_COLOURS.items()
     }
     width = 0.8 / len(columns)
     for ax, (key, title) in zip(axes, measures.items(), strict=True):
         for offset, (label, (figures, colour)) in enumerate(columns.items()):
             values = [figures["per_button"][name][key] or 0.0 for name in names]
-            ax.bar(np.arange(len(names)) + (offset - 1.5) * width, values, width, color=colour, label=label)
+            ax.bar(
+                np.arange(len(names)) + (offset - 1.5) * width,
+                values,
+                width,
+                color=colour,
+                label=label,
+            )
         ax.set(ylim=(0, 1), title=title)
         ax.grid(axis="y", color="#eeeeee")
         ax.set_axisbelow(True)
     axes[0].legend(ncols=4, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
     labels = [f"{name}\n{100 * result['per_button'][name]['pressed']:.3g} %" for name in names]
     long = max(map(len, names), default=0) > LONG_NAME
-    axes[-1].set_xticks(range(len(names)), labels, **({"rotation": 35, "ha": "right"} if long else {}))
+    axes[-1].set_xticks(
+        range(len(names)), labels, **({"rotation": 35, "ha": "right"} if long else {})
+    )
     axes[-1].set_xlabel("button, and the share of ticks in which it is held")
     return figure
 
@@ -166,11 +216,19 @@ def reliability(result: dict[str, Any]) -> Figure:
     for ax in (whole, single):
         ax.plot([0, 1], [0, 1], color="#bbbbbb", lw=1, ls="--")
         ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal")
-    said, right, ticks = (np.asarray(curve[name], float) for name in ("confidence", "right", "ticks"))
+    said, right, ticks = (
+        np.asarray(curve[name], float) for name in ("confidence", "right", "ticks")
+    )
     some = ticks >= ENOUGH_TICKS
     whole.plot(said[some], right[some], color=SAID, lw=1.5)
-    whole.scatter(said[some], right[some], s=12 + 500 * ticks[some] / ticks.sum(), color=SAID, alpha=0.6, lw=0)
-    whole.set(title="Whole label of a tick", xlabel="confidence (large dots: many ticks)", ylabel="share that is right")
+    whole.scatter(
+        said[some], right[some], s=12 + 500 * ticks[some] / ticks.sum(), color=SAID, alpha=0.6, lw=0
+    )
+    whole.set(
+        title="Whole label of a tick",
+        xlabel="confidence (large dots: many ticks)",
+        ylabel="share that is right",
+    )
     before = result["before_calibration"]["confidence"]["ece"]
     whole.text(0.03, 0.93, f"ECE {_text(confidence['ece'])} ({_text(before)} uncalibrated)")
     whole.text(0.03, 0.87, f"AUROC {_text(confidence['auroc'])}")
@@ -181,17 +239,29 @@ def reliability(result: dict[str, Any]) -> Figure:
         some = count >= ENOUGH_TICKS
         if some.sum() < 2:  # pressed too seldom for a curve
             continue
-        x, y, colour = probability[some] / count[some], so[some] / count[some], colours[number % len(colours)]
+        x, y, colour = (
+            probability[some] / count[some],
+            so[some] / count[some],
+            colours[number % len(colours)],
+        )
         single.plot(x, y, lw=1, color=colour, label=name)
         single.scatter(x, y, s=4 + 2 * np.sqrt(count[some]), color=colour, alpha=0.6, lw=0)
-    single.set(title="Each button", xlabel="probability (large dots: many ticks)", ylabel="share that is held")
+    single.set(
+        title="Each button",
+        xlabel="probability (large dots: many ticks)",
+        ylabel="share that is held",
+    )
     if single.get_legend_handles_labels()[0]:
         single.legend(fontsize=7, frameon=False, loc="lower right")
     curve = confidence["risk_coverage"]
     risk.plot(curve["kept"], curve["wrong"], color=SAID, lw=1.8, label="surest first")
     if confidence["error"] is not None:
         risk.axhline(confidence["error"], color="#bbbbbb", ls="--", lw=1, label="in random order")
-    risk.set(xlim=(0, 1), title="Errors among the surest ticks", xlabel="share of ticks kept, the surest ones")
+    risk.set(
+        xlim=(0, 1),
+        title="Errors among the surest ticks",
+        xlabel="share of ticks kept, the surest ones",
+    )
     risk.set_ylim(bottom=0)
     risk.set_ylabel("share of them with any error")
     risk.legend(frameon=False)
@@ -209,7 +279,14 @@ def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
         reach = max(float(np.quantile(np.abs(true), 0.998)), 1.0)
         ax.plot([-reach, reach], [-reach, reach], color="#bbbbbb", lw=1, ls="--")
         density = ax.hexbin(
-            true, said, gridsize=70, extent=(-reach, reach, -reach, reach), bins="log", cmap="Blues", mincnt=1, lw=0
+            true,
+            said,
+            gridsize=70,
+            extent=(-reach, reach, -reach, reach),
+            bins="log",
+            cmap="Blues",
+            mincnt=1,
+            lw=0,
         )
         figure.colorbar(density, ax=ax, shrink=0.7, label="ticks")
         name = spec.axis_names[a]
@@ -226,7 +303,9 @@ def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
 
 def _film(ax: Axes, frames: NDArray[np.uint8], seconds: float) -> None:
     middles = ((np.arange(STRIP_FRAMES) + 0.5) * len(frames) / STRIP_FRAMES).astype(int)
-    ax.imshow(np.concatenate(list(frames[middles]), axis=1), extent=(0, seconds, 0, 1), aspect="auto")
+    ax.imshow(
+        np.concatenate(list(frames[middles]), axis=1), extent=(0, seconds, 0, 1), aspect="auto"
+    )
     for edge in np.linspace(0, seconds, STRIP_FRAMES + 1)[1:-1]:
         ax.axvline(edge, color="white", lw=2)
     ax.set_yticks([])
@@ -235,7 +314,11 @@ def _film(ax: Axes, frames: NDArray[np.uint8], seconds: float) -> None:
 
 
 def _button_lane(
-    ax: Axes, true: NDArray[np.uint8], said: NDArray[np.uint8], probability: NDArray[np.floating], seconds: NDArray
+    ax: Axes,
+    true: NDArray[np.uint8],
+    said: NDArray[np.uint8],
+    probability: NDArray[np.floating],
+    seconds: NDArray,
 ) -> None:
     """Truth in the upper half, the label in the lower one (red where it is wrong), its probability as a line."""
     start, length = seconds[:-1], seconds[1] - seconds[0]
@@ -247,7 +330,12 @@ def _button_lane(
         ax.broken_barh([(t, length) for t in start[held]], (level, 0.4), color=colour, lw=0)
     missed = (said == 0) & (true > 0)
     ax.broken_barh(
-        [(t, length) for t in start[missed]], (0.05, 0.4), facecolor="none", edgecolor=WRONG, hatch="////", lw=0
+        [(t, length) for t in start[missed]],
+        (0.05, 0.4),
+        facecolor="none",
+        edgecolor=WRONG,
+        hatch="////",
+        lw=0,
     )
     ax.step(start, 0.05 + 0.4 * probability, where="post", color="#555555", lw=0.8)
     ax.set(ylim=(0, 1), yticks=[])

@@ -23,7 +23,9 @@ from ..store.models import Project
 from .submissions import Submission
 
 
-def export_recordings(context: Context, project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
+def export_recordings(
+    context: Context, project: Project, found: Iterable[Submission], folder: Path
+) -> dict[str, Any]:
     """Write recordings into `folder`; returns counts."""
     spec = ActionSpec.from_dict(project.spec or {})
     counts = {"recordings": 0, "frames": 0, "valid_frames": 0, "corrected_buttons": 0}
@@ -53,21 +55,27 @@ def export_recordings(context: Context, project: Project, found: Iterable[Submis
             for pictures, document, submission in zip(frames, documents, group, strict=True):
                 valid = document.valid & ~document.unsure
                 for t, picture in enumerate(pictures):
-                    state = device_state_of(spec, document.buttons[t], document.camera[t], previous=state)
+                    state = device_state_of(
+                        spec, document.buttons[t], document.camera[t], previous=state
+                    )
                     writer.write(
                         np.ascontiguousarray(picture),
                         replace(state, valid=bool(valid[t]), label_source="corrected"),
                     )
                 counts["frames"] += len(pictures)
                 counts["valid_frames"] += int(valid.sum())
-                counts["corrected_buttons"] += int((document.buttons != submission.predictions.buttons).sum())
+                counts["corrected_buttons"] += int(
+                    (document.buttons != submission.predictions.buttons).sum()
+                )
         counts["recordings"] += 1
     return counts
 
 
 def _consecutive(found: Iterable[Submission]) -> list[list[Submission]]:
     """Groups of submissions whose ticks follow one another in one source."""
-    ordered = sorted(found, key=lambda s: (s.source.id, s.task.lineage.get("first_tick") or 0, s.task.id))
+    ordered = sorted(
+        found, key=lambda s: (s.source.id, s.task.lineage.get("first_tick") or 0, s.task.id)
+    )
     groups: list[list[Submission]] = []
     for submission in ordered:
         last = groups[-1][-1] if groups else None
@@ -76,7 +84,8 @@ def _consecutive(found: Iterable[Submission]) -> list[list[Submission]]:
             and last.source.id == submission.source.id
             and last.task.lineage.get("episode_id") == submission.task.lineage.get("episode_id")
             and last.task.lineage.get("first_tick") is not None
-            and last.task.lineage["first_tick"] + last.task.frames == submission.task.lineage.get("first_tick")
+            and last.task.lineage["first_tick"] + last.task.frames
+            == submission.task.lineage.get("first_tick")
         ):
             groups[-1].append(submission)
         else:

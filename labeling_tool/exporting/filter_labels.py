@@ -45,7 +45,8 @@ def export_filter_labels(
             document = submission.clean()
             lineage = submission.task.lineage
             path = context.bundles.get(
-                recipe_of(submission.task, submission.source), lambda asked, out: render(context, asked, out)
+                recipe_of(submission.task, submission.source),
+                lambda asked, out: render(context, asked, out),
             )
             pictures, _ = unpack(path.read_bytes())
             for frame, label in enumerate(document.labels):
@@ -66,8 +67,13 @@ def export_filter_labels(
                 rows.append(row)
                 _add(tar, f"{row['key']}.jpg", pictures[frame])
                 _add(tar, f"{row['key']}.json", json.dumps(row, sort_keys=True).encode())
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), folder / "labels.parquet", compression="zstd")
-    return {"frames": len(rows), "labels": dict(sorted(Counter(row["label"] for row in rows).items()))}
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=SCHEMA), folder / "labels.parquet", compression="zstd"
+    )
+    return {
+        "frames": len(rows),
+        "labels": dict(sorted(Counter(row["label"] for row in rows).items())),
+    }
 
 
 def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:

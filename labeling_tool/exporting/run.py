@@ -31,18 +31,26 @@ FORMATS = {
 BLOCK = 1 << 20
 
 
-def start_export(context: Context, project: Project, format: str, *, approved_only: bool, user_id: int) -> Export:
+def start_export(
+    context: Context, project: Project, format: str, *, approved_only: bool, user_id: int
+) -> Export:
     """Begin an export; its row says when it is done. Raises Problem 422 for a format of the other kind of project."""
     if project.kind not in FORMATS[format] or project.practice:
         raise Problem(422, "wrong_format", f"{format} is no export of this project.")
     with context.database.write() as session:
         export = Export(
-            project_id=project.id, format=format, created_by=user_id, detail={"approved_only": approved_only}
+            project_id=project.id,
+            format=format,
+            created_by=user_id,
+            detail={"approved_only": approved_only},
         )
         session.add(export)
         session.flush()
     thread = threading.Thread(
-        target=_run, args=(context, project, export.id, format, approved_only), name=f"export {export.id}", daemon=True
+        target=_run,
+        args=(context, project, export.id, format, approved_only),
+        name=f"export {export.id}",
+        daemon=True,
     )
     thread.start()
     return export
@@ -53,7 +61,9 @@ def folder_of(context: Context, export_id: int) -> Path:
     return context.folder / "exports" / f"{export_id:06d}"
 
 
-def _run(context: Context, project: Project, export_id: int, format: str, approved_only: bool) -> None:
+def _run(
+    context: Context, project: Project, export_id: int, format: str, approved_only: bool
+) -> None:
     folder = folder_of(context, export_id)
     try:
         shutil.rmtree(folder, ignore_errors=True)
@@ -86,8 +96,16 @@ def write_export(
         counts = export_parquet(project, found, folder)
     else:
         counts = export_json(project, found, folder)
-    about = {"project": project.name, "kind": project.kind, "format": format, "approved_only": approved_only, **counts}
-    (folder / "export.json").write_text(json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    about = {
+        "project": project.name,
+        "kind": project.kind,
+        "format": format,
+        "approved_only": approved_only,
+        **counts,
+    }
+    (folder / "export.json").write_text(
+        json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
     return counts
 
 

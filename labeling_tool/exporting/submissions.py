@@ -54,7 +54,9 @@ class Submission:
         }
 
 
-def submissions(context: Context, project_id: int, *, approved_only: bool, every: bool = False) -> Iterator[Submission]:
+def submissions(
+    context: Context, project_id: int, *, approved_only: bool, every: bool = False
+) -> Iterator[Submission]:
     """The submissions of a project, by source and time, one at a time.
 
     Args:

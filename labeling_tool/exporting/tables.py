@@ -59,7 +59,11 @@ def export_parquet(project: Project, found: Iterable[Submission], folder: Path) 
     counts = {"submissions": 0, "frames": 0}
     with pq.ParquetWriter(folder / "labels.parquet", schema, compression="zstd") as writer:
         for submission in found:
-            rows = _action_rows(project, submission, spec) if spec else _clean_rows(project, submission)
+            rows = (
+                _action_rows(project, submission, spec)
+                if spec
+                else _clean_rows(project, submission)
+            )
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
             counts["submissions"] += 1
             counts["frames"] += len(rows)
@@ -114,7 +118,9 @@ def _lineage(project: Project, submission: Submission, frame: int) -> dict[str, 
     }
 
 
-def _action_rows(project: Project, submission: Submission, spec: ActionSpec) -> list[dict[str, Any]]:
+def _action_rows(
+    project: Project, submission: Submission, spec: ActionSpec
+) -> list[dict[str, Any]]:
     document, predictions = submission.actions(), submission.predictions
     first_tick = submission.task.lineage.get("first_tick") or 0
 
@@ -143,6 +149,10 @@ def _action_rows(project: Project, submission: Submission, spec: ActionSpec) -> 
 def _clean_rows(project: Project, submission: Submission) -> list[dict[str, Any]]:
     document = submission.clean()
     return [
-        {**_lineage(project, submission, t), "label": document.labels[t], "reasons": document.reasons[t]}
+        {
+            **_lineage(project, submission, t),
+            "label": document.labels[t],
+            "reasons": document.reasons[t],
+        }
         for t in range(submission.task.frames)
     ]

@@ -61,12 +61,20 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
                 if row["key"] in corrections:
                     submission = corrections.pop(row["key"])
                     corrected = correct(
-                        clip, submission.actions(), spec, provenance=submission.provenance(), parent=origin
+                        clip,
+                        submission.actions(),
+                        spec,
+                        provenance=submission.provenance(),
+                        parent=origin,
                     )
                     counts["corrected_clips"] += 1
                     counts["corrected_buttons"] += int((corrected.buttons != clip.buttons).sum())
                     clip = corrected
-                    members = {**members, "npz": encode_arrays(clip.arrays()), "json": encode_json(clip.meta)}
+                    members = {
+                        **members,
+                        "npz": encode_arrays(clip.arrays()),
+                        "json": encode_json(clip.meta),
+                    }
                 writer.add_encoded(clip, members)
                 counts["clips"] += 1
             for letter in record.dead_letters:
@@ -88,9 +96,14 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             description=f"{parent['description']} Corrected by hand: {counts['corrected_clips']} clips.".strip(),
             license=parent["license"],
             idm=parent["idm"],
-            options={**parent["options"], "corrected": {"project": project.name, "parent": dataset, **counts}},
+            options={
+                **parent["options"],
+                "corrected": {"project": project.name, "parent": dataset, **counts},
+            },
             environment=parent["environment"],
-            dead_letters=tuple(DeadLetter(**letter) for letter in read_dead_letters(dataset).to_pylist()),
+            dead_letters=tuple(
+                DeadLetter(**letter) for letter in read_dead_letters(dataset).to_pylist()
+            ),
             duplicates=parent.get("duplicates", {}),
         ),
     )
@@ -98,11 +111,18 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
 
 
 def correct(
-    clip: Clip, document: ActionDocument, spec: ActionSpec, *, provenance: dict[str, Any], parent: dict[str, str]
+    clip: Clip,
+    document: ActionDocument,
+    spec: ActionSpec,
+    *,
+    provenance: dict[str, Any],
+    parent: dict[str, str],
 ) -> Clip:
     """The clip with a person's labels; frames they were unsure of carry none."""
     camera = document.camera.astype(np.float32)
-    if clip.meta.get("idm_sha256") is not None:  # what a model's labels may hold; see `label_checks.py`
+    if (
+        clip.meta.get("idm_sha256") is not None
+    ):  # what a model's labels may hold; see `label_checks.py`
         limits = np.array([axis.quantiser.max_deg for axis in spec.axes], np.float32)
         camera = np.clip(camera, -limits, limits) if spec.axes else camera
     bins = spec.quantise(camera)  # (T, A)

@@ -24,7 +24,9 @@ ROW = ("key", "shard", "offset_bytes", "size_bytes", "sample_crc32")  # what fin
 
 def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> list[dict[str, Any]]:
     """The clips worth a human's time: those with the most expected wrong frames, and a random share of the others."""
-    ranked = sorted(rows, key=lambda row: (-row["valid_frames"] * (1.0 - row["mean_confidence"]), row["key"]))
+    ranked = sorted(
+        rows, key=lambda row: (-row["valid_frames"] * (1.0 - row["mean_confidence"]), row["key"])
+    )
     drawn = min(round(count * random_fraction), max(0, len(ranked) - 1))
     chosen = ranked[: count - drawn]
     rest = ranked[len(chosen) :]
@@ -52,13 +54,21 @@ def import_dataset(
     title = name or f"Review of {storage.join(dataset, '').rstrip('/').rsplit('/', 1)[-1]}"
     with context.database.write() as session:
         project = get_project(
-            session, title, "actions", spec=spec.to_dict(), settings={"random_fraction": random_fraction}
+            session,
+            title,
+            "actions",
+            spec=spec.to_dict(),
+            settings={"random_fraction": random_fraction},
         )
         known = set(session.scalars(select(Task.identity).where(Task.project_id == project.id)))
     if project.spec is None or project.kind != "actions":
-        raise DatasetError(f"{dataset}: the project {title!r} is there already and is of another kind")
+        raise DatasetError(
+            f"{dataset}: the project {title!r} is there already and is of another kind"
+        )
     new = 0
-    chosen = [row for row in choose(rows, clips, random_fraction) if f"clip:{row['key']}" not in known]
+    chosen = [
+        row for row in choose(rows, clips, random_fraction) if f"clip:{row['key']}" not in known
+    ]
     with Progress("Importing uncertain clips", total=len(chosen), unit="clips") as progress:
         for row in chosen:
             clip = decode_clip(row["key"], read_sample(dataset, row), frames=False)

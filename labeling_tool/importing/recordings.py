@@ -24,7 +24,9 @@ def find_stems(paths: Sequence[str]) -> list[Path]:
     stems: set[Path] = set()
     for path in map(Path, paths):
         inside = path.rglob("*.jsonl") if path.is_dir() else [path.with_suffix(".jsonl")]
-        found = {p.with_suffix("") for p in inside if p.is_file() and p.with_suffix(".mp4").is_file()}
+        found = {
+            p.with_suffix("") for p in inside if p.is_file() and p.with_suffix(".mp4").is_file()
+        }
         if not found:
             raise ConfigError(f"{path}: no recordings (pairs of .mp4 and .jsonl) there")
         stems |= found
@@ -32,7 +34,12 @@ def find_stems(paths: Sequence[str]) -> list[Path]:
 
 
 def import_recordings(
-    context: Context, paths: Sequence[str], *, spec_name: str, random_fraction: float, name: str | None = None
+    context: Context,
+    paths: Sequence[str],
+    *,
+    spec_name: str,
+    random_fraction: float,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """Make or extend a project that reviews recordings. Returns its id and the number of new tasks."""
     spec = ActionSpec.load(spec_name)
@@ -40,7 +47,11 @@ def import_recordings(
     title = name or f"Review of {Path(paths[0]).stem}"
     with context.database.write() as session:
         project = get_project(
-            session, title, "actions", spec=spec.to_dict(), settings={"random_fraction": random_fraction}
+            session,
+            title,
+            "actions",
+            spec=spec.to_dict(),
+            settings={"random_fraction": random_fraction},
         )
     new = 0
     with Progress("Importing recordings", total=len(stems), unit="recordings") as progress:
@@ -53,7 +64,9 @@ def import_recordings(
     return project.id, new
 
 
-def add_recording(context: Context, project: Project, stem: Path, *, name: str | None = None) -> int:
+def add_recording(
+    context: Context, project: Project, stem: Path, *, name: str | None = None
+) -> int:
     """Cut a recording into tasks of a project; returns how many are new.
 
     It is read in a limited child process, since contractors' files are strangers' bytes.
@@ -63,12 +76,16 @@ def add_recording(context: Context, project: Project, stem: Path, *, name: str |
         VideoError: the recording cannot be read; reason `no_recording` where frames and lines do not fit.
     """
     if project.spec is None:
-        raise RecordingError(f"{stem.name}: the project has no action spec; recordings need one of action review")
+        raise RecordingError(
+            f"{stem.name}: the project has no action spec; recordings need one of action review"
+        )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "ticks.npz"
         facts = read_recording_limited(stem, project.spec, out)
         with np.load(out, allow_pickle=False) as arrays:
-            pts_ns, buttons, camera, valid = (arrays[key] for key in ("pts_ns", "buttons", "camera", "valid"))
+            pts_ns, buttons, camera, valid = (
+                arrays[key] for key in ("pts_ns", "buttons", "camera", "valid")
+            )
     new = 0
     with context.database.write() as session:
         source = get_source(
@@ -97,6 +114,10 @@ def add_recording(context: Context, project: Project, stem: Path, *, name: str |
                 pts_ns=pts_ns[part].tolist(),
                 gain=predictions.gain,
                 labels=predictions.to_bytes(),
-                lineage={"first_tick": start, "episode_id": facts["sha256"][:12], "start_ns": int(pts_ns[0])},
+                lineage={
+                    "first_tick": start,
+                    "episode_id": facts["sha256"][:12],
+                    "start_ns": int(pts_ns[0]),
+                },
             )
     return new

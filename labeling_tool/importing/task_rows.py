@@ -34,14 +34,25 @@ def get_project(
 
 
 def get_source(
-    session: Session, project: Project, *, kind: str, name: str, uri: str, sha256: str, meta: dict[str, Any]
+    session: Session,
+    project: Project,
+    *,
+    kind: str,
+    name: str,
+    uri: str,
+    sha256: str,
+    meta: dict[str, Any],
 ) -> Source:
     """The project's source with these bytes at this place, made where it is missing."""
     source = session.scalars(
-        select(Source).where(Source.project_id == project.id, Source.uri == uri, Source.sha256 == sha256)
+        select(Source).where(
+            Source.project_id == project.id, Source.uri == uri, Source.sha256 == sha256
+        )
     ).first()
     if source is None:
-        source = Source(project_id=project.id, kind=kind, name=name[:200], uri=uri, sha256=sha256, meta=meta)
+        source = Source(
+            project_id=project.id, kind=kind, name=name[:200], uri=uri, sha256=sha256, meta=meta
+        )
         session.add(source)
         session.flush()
     return source

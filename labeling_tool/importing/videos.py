@@ -28,7 +28,9 @@ def find_videos(paths: Sequence[str]) -> list[Path]:
     found: set[Path] = set()
     for path in map(Path, paths):
         if path.is_dir():
-            found_here = {p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir()}
+            found_here = {
+                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir()
+            }
         else:
             found_here = {path} if path.is_file() else set()
         if not found_here:
@@ -38,13 +40,20 @@ def find_videos(paths: Sequence[str]) -> list[Path]:
 
 
 def import_videos(
-    context: Context, paths: Sequence[str], *, frame_step_s: float, random_fraction: float, name: str | None = None
+    context: Context,
+    paths: Sequence[str],
+    *,
+    frame_step_s: float,
+    random_fraction: float,
+    name: str | None = None,
 ) -> tuple[int, int]:
     """Make or extend a clean-or-not project. Returns its id and the number of new tasks."""
     videos = find_videos(paths)
     title = name or f"Clean or not: {Path(paths[0]).stem}"
     with context.database.write() as session:
-        project = get_project(session, title, "clean", spec=None, settings={"random_fraction": random_fraction})
+        project = get_project(
+            session, title, "clean", spec=None, settings={"random_fraction": random_fraction}
+        )
     new = 0
     with Progress("Importing videos", total=len(videos), unit="videos") as progress:
         for path in videos:
@@ -56,7 +65,9 @@ def import_videos(
     return project.id, new
 
 
-def add_video(context: Context, project: Project, path: Path, *, frame_step_s: float, name: str | None = None) -> int:
+def add_video(
+    context: Context, project: Project, path: Path, *, frame_step_s: float, name: str | None = None
+) -> int:
     """Cut a video into tasks of a clean-or-not project; returns how many are new. Raises VideoError."""
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index.npy"
@@ -72,7 +83,10 @@ def add_video(context: Context, project: Project, path: Path, *, frame_step_s: f
             name=name or path.name,
             uri=str(path.resolve()),
             sha256=facts["sha256"],
-            meta={key: facts[key] for key in ("codec", "width", "height", "frames", "fps", "duration_s", "truncated")},
+            meta={
+                key: facts[key]
+                for key in ("codec", "width", "height", "frames", "fps", "duration_s", "truncated")
+            },
         )
         for number, start in enumerate(range(0, len(shown), BATCH_FRAMES)):
             indices = shown[start : start + BATCH_FRAMES]

@@ -69,7 +69,11 @@ def identify(connection: HTTPConnection, method: str = "GET") -> Person:
     if method not in SAFE_METHODS:
         given = connection.headers.get(CSRF_HEADER, "")
         if not hmac.compare_digest(given.encode(), person.csrf.encode()):
-            raise Problem(403, "csrf", "The page is out of date. Reload it; your edits are kept on this device.")
+            raise Problem(
+                403,
+                "csrf",
+                "The page is out of date. Reload it; your edits are kept on this device.",
+            )
     return person
 
 
@@ -104,7 +108,9 @@ def start_session(context: Context, user: User, request: Request, response: Resp
         old = request.cookies.get(COOKIE)
         if old:  # the session that the browser had ends: logging in always changes the token
             session.execute(
-                update(WebSession).where(WebSession.token_sha256 == token_hash(old)).values(expires_ms=now_ms())
+                update(WebSession)
+                .where(WebSession.token_sha256 == token_hash(old))
+                .values(expires_ms=now_ms())
             )
         session.add(
             WebSession(
@@ -131,12 +137,16 @@ def start_session(context: Context, user: User, request: Request, response: Resp
 def end_session(context: Context, session_id: int) -> None:
     """Log a browser out."""
     with context.database.write() as session:
-        session.execute(update(WebSession).where(WebSession.id == session_id).values(expires_ms=now_ms()))
+        session.execute(
+            update(WebSession).where(WebSession.id == session_id).values(expires_ms=now_ms())
+        )
 
 
 def end_all_sessions(session: Any, user_id: int, *, but: int | None = None) -> None:
     """Log a user out everywhere, in the caller's transaction; `but` names a session that stays."""
-    statement = update(WebSession).where(WebSession.user_id == user_id, WebSession.expires_ms > now_ms())
+    statement = update(WebSession).where(
+        WebSession.user_id == user_id, WebSession.expires_ms > now_ms()
+    )
     if but is not None:
         statement = statement.where(WebSession.id != but)
     session.execute(statement.values(expires_ms=now_ms()))
@@ -157,10 +167,18 @@ def _by_cookie(context: Context, cookie: str, address: str) -> Person:
         found = session.execute(
             select(WebSession, User)
             .join(User, User.id == WebSession.user_id)
-            .where(WebSession.token_sha256 == token_hash(cookie), WebSession.expires_ms > now, User.active)
+            .where(
+                WebSession.token_sha256 == token_hash(cookie),
+                WebSession.expires_ms > now,
+                User.active,
+            )
         ).first()
     if found is None:
-        raise Problem(401, "login_needed", "Your session has ended. Log in again; your edits are kept on this device.")
+        raise Problem(
+            401,
+            "login_needed",
+            "Your session has ended. Log in again; your edits are kept on this device.",
+        )
     web_session, user = found
     if now - web_session.seen_ms > SEEN_EVERY_MS:
         with context.database.write() as session:
@@ -178,7 +196,11 @@ def _by_token(context: Context, token: str, address: str) -> Person:
         found = session.execute(
             select(ApiToken, User)
             .join(User, User.id == ApiToken.user_id)
-            .where(ApiToken.token_sha256 == token_hash(token), ApiToken.revoked_ms.is_(None), User.active)
+            .where(
+                ApiToken.token_sha256 == token_hash(token),
+                ApiToken.revoked_ms.is_(None),
+                User.active,
+            )
         ).first()
     if found is None:
         raise Problem(401, "bad_token", "This API token is not valid, or was revoked.")

@@ -10,8 +10,8 @@ from threading import BoundedSemaphore
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-LEAST_LENGTH = 10
-MOST_LENGTH = 256
+MIN_LENGTH = 10
+MAX_LENGTH = 256
 # A verification takes 64 MiB and some 0.1 s: without a limit a burst of logins would take memory and cores from saving.
 _AT_ONCE = BoundedSemaphore(2)
 _HASHER = PasswordHasher()

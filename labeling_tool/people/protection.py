@@ -39,10 +39,17 @@ class Protection:
     """
 
     def __init__(
-        self, app: App, *, public_url: str | None = None, upload_paths: tuple[str, ...] = (), upload_limit: int = 0
+        self,
+        app: App,
+        *,
+        public_url: str | None = None,
+        upload_paths: tuple[str, ...] = (),
+        upload_limit: int = 0,
     ):
         self.app = app
-        self.public_origin = "{0.scheme}://{0.netloc}".format(urlsplit(public_url)).lower() if public_url else None
+        self.public_origin = (
+            "{0.scheme}://{0.netloc}".format(urlsplit(public_url)).lower() if public_url else None
+        )
         self.upload_paths = upload_paths
         self.upload_limit = upload_limit
 
@@ -72,19 +79,32 @@ class Protection:
             if message["type"] == "http.response.start":
                 there = {name for name, _ in message["headers"]}
                 message["headers"] = list(message["headers"]) + [
-                    (name.encode(), value.encode()) for name, value in HEADERS.items() if name.encode() not in there
+                    (name.encode(), value.encode())
+                    for name, value in HEADERS.items()
+                    if name.encode() not in there
                 ]
                 if scope["path"].startswith("/api/") and b"cache-control" not in there:
                     message["headers"].append((b"cache-control", b"no-store"))
             await send(message)
 
         if scope["method"] not in SAFE_METHODS and not self.origin_is_ours(scope):
-            await _refuse(send_with_headers, 403, "foreign_origin", "This request comes from another site's page.")
+            await _refuse(
+                send_with_headers,
+                403,
+                "foreign_origin",
+                "This request comes from another site's page.",
+            )
             return
-        limit = self.upload_limit if scope["path"].startswith(self.upload_paths or ("\0",)) else BODY_LIMIT
+        limit = (
+            self.upload_limit
+            if scope["path"].startswith(self.upload_paths or ("\0",))
+            else BODY_LIMIT
+        )
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
-            await _refuse(send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes.")
+            await _refuse(
+                send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes."
+            )
             return
         # A chunked body declares no length: count what really comes.
         received, overrun, started = 0, False, False
@@ -112,7 +132,9 @@ class Protection:
             if not overrun:
                 raise
         if overrun and not started:
-            await _refuse(send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes.")
+            await _refuse(
+                send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes."
+            )
 
 
 async def _refuse(send: Send, status: int, error: str, message: str) -> None:

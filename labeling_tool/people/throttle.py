@@ -12,14 +12,14 @@ from ..store.database import Database
 from ..store.models import LoginFailure, now_ms
 
 WINDOW_MS = 15 * 60_000
-MOST_BY_NAME = 8  # enough for a forgotten password, far too few for a dictionary
-MOST_BY_ADDRESS = 40  # an office behind one address
+MAX_BY_NAME = 8  # enough for a forgotten password, far too few for a dictionary
+MAX_BY_ADDRESS = 40  # an office behind one address
 
 
 def require_not_throttled(database: Database, name: str, address: str) -> None:
     """Raise 429 where this name or address failed too often within the window."""
     since = now_ms() - WINDOW_MS
-    for key, most in ((_name_key(name), MOST_BY_NAME), (f"address:{address}", MOST_BY_ADDRESS)):
+    for key, most in ((_name_key(name), MAX_BY_NAME), (f"address:{address}", MAX_BY_ADDRESS)):
         with database.read() as session:
             count, first = session.execute(
                 select(func.count(), func.min(LoginFailure.at_ms)).where(
@@ -29,7 +29,10 @@ def require_not_throttled(database: Database, name: str, address: str) -> None:
         if count >= most:
             minutes = max(1, round((first + WINDOW_MS - now_ms()) / 60_000))
             raise Problem(
-                429, "throttled", f"Too many failed logins. Try again in {minutes} min.", retry_after_s=minutes * 60
+                429,
+                "throttled",
+                f"Too many failed logins. Try again in {minutes} min.",
+                retry_after_s=minutes * 60,
             )
 
 

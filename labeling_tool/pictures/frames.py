@@ -19,7 +19,9 @@ from ...errors import VideoError
 from .sandbox import fit
 
 
-def frames_at(video: VideoProbe, pts_ns: NDArray[np.int64], box: tuple[int, int]) -> Iterator[NDArray[np.uint8]]:
+def frames_at(
+    video: VideoProbe, pts_ns: NDArray[np.int64], box: tuple[int, int]
+) -> Iterator[NDArray[np.uint8]]:
     """Yield the frames shown at these times, uint8 [h, w, 3] within the box, in the order of `pts_ns` (not falling).
 
     Raises:
@@ -35,9 +37,13 @@ def frames_at(video: VideoProbe, pts_ns: NDArray[np.int64], box: tuple[int, int]
     if off.max(initial=0) > 1000:
         worst = int(off.argmax())
         raise VideoError(
-            "other_file", video.path, f"no frame at {int(pts_ns[worst])} ns; the file is not the one that was labelled"
+            "other_file",
+            video.path,
+            f"no frame at {int(pts_ns[worst])} ns; the file is not the one that was labelled",
         )
-    width, height = (video.height, video.width) if video.rotation in (90, 270) else (video.width, video.height)
+    width, height = (
+        (video.height, video.width) if video.rotation in (90, 270) else (video.width, video.height)
+    )
     size = fit(width, height, box)
     spec = FrameSpec(width=size[0], height=size[1], resize="area")
     position = 0

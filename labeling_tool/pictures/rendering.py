@@ -74,7 +74,9 @@ def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
         except (VidactError, OSError, ValueError):
             path = context.bundles.get(recipe, lambda asked, target: render(context, asked, target))
     pictures, _ = unpack(path.read_bytes())
-    return np.stack([np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures])
+    return np.stack(
+        [np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures]
+    )
 
 
 def fetch(context: Context, uri: str) -> Path:
@@ -85,7 +87,12 @@ def fetch(context: Context, uri: str) -> Path:
             raise FileNotFoundError(f"{local.name} is gone")
         return local
     suffix = Path(uri.split("?", maxsplit=1)[0]).suffix[:8]
-    kept = context.folder / "pictures" / "fetched" / (hashlib.sha256(uri.encode()).hexdigest()[:40] + suffix)
+    kept = (
+        context.folder
+        / "pictures"
+        / "fetched"
+        / (hashlib.sha256(uri.encode()).hexdigest()[:40] + suffix)
+    )
     with _FETCHING:
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -114,8 +121,12 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
             shape = (picture.shape[1], picture.shape[0])
             pictures.append(jpeg(picture, JPEG_QUALITY))
     if len(pictures) != len(recipe["pts_ns"]):
-        raise VideoError("other_file", uri, f"has {len(pictures)} frames, the clip {len(recipe['pts_ns'])}")
-    out.write_bytes(pack(pictures, {"from": "preview", "why": why, "width": shape[0], "height": shape[1]}))
+        raise VideoError(
+            "other_file", uri, f"has {len(pictures)} frames, the clip {len(recipe['pts_ns'])}"
+        )
+    out.write_bytes(
+        pack(pictures, {"from": "preview", "why": why, "width": shape[0], "height": shape[1]})
+    )
 
 
 def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
@@ -126,7 +137,11 @@ def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
     row = recipe["row"]
     clip = decode_clip(row["key"], read_sample(recipe["dataset"], row))
     if clip.frames is None or len(clip.frames) != len(recipe["pts_ns"]):
-        raise VideoError("other_file", row["shard"], f"clip {row['key']} has other frames than when it was imported")
+        raise VideoError(
+            "other_file",
+            row["shard"],
+            f"clip {row['key']} has other frames than when it was imported",
+        )
     height, width = clip.frames.shape[1:3]
     pictures = [jpeg(picture, JPEG_QUALITY) for picture in clip.frames]
     out.write_bytes(pack(pictures, {"from": "clip", "why": why, "width": width, "height": height}))

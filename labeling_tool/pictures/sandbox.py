@@ -19,8 +19,11 @@ from ...errors import RecordingError, SpecError, VideoError
 MEMORY_BYTES = 4 << 30  # address space; the libraries alone map about 1 GiB
 CPU_S = 300
 WALL_S = 120.0
-MOST_PIXELS = 7680 * 4320
-BOX = (640, 480)  # pixels: large enough to read a game's signs, small enough that a task loads in half a second
+MAX_PIXELS = 7680 * 4320
+BOX = (
+    640,
+    480,
+)  # pixels: large enough to read a game's signs, small enough that a task loads in half a second
 JPEG_QUALITY = 88
 
 
@@ -51,7 +54,9 @@ def run_limited(request: dict[str, Any], *, wall_s: float = WALL_S) -> dict[str,
         answer = json.loads(child.stdout)
     except ValueError as error:
         last = child.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-        raise VideoError("crashed", path, f"exit code {child.returncode}: {last[0][:300]}") from error
+        raise VideoError(
+            "crashed", path, f"exit code {child.returncode}: {last[0][:300]}"
+        ) from error
     if "reason" in answer:
         raise VideoError(answer["reason"], path, answer["detail"])
     return dict(answer)
@@ -62,9 +67,13 @@ def probe_limited(path: Path, index: Path) -> dict[str, Any]:
     return run_limited({"do": "probe", "path": str(path), "out": str(index)})
 
 
-def render_limited(path: Path, pts_ns: list[int], out: Path, head: dict[str, Any]) -> dict[str, Any]:
+def render_limited(
+    path: Path, pts_ns: list[int], out: Path, head: dict[str, Any]
+) -> dict[str, Any]:
     """Render the frames at these times into a bundle."""
-    return run_limited({"do": "render", "path": str(path), "pts_ns": pts_ns, "out": str(out), "head": head})
+    return run_limited(
+        {"do": "render", "path": str(path), "pts_ns": pts_ns, "out": str(out), "head": head}
+    )
 
 
 def read_recording_limited(stem: Path, spec: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -97,7 +106,10 @@ def _main() -> None:
     except (RecordingError, SpecError) as error:
         answer = {"reason": "no_recording", "detail": str(error)}
     except MemoryError:
-        answer = {"reason": "too_large", "detail": f"decoding needs more than {MEMORY_BYTES >> 30} GiB"}
+        answer = {
+            "reason": "too_large",
+            "detail": f"decoding needs more than {MEMORY_BYTES >> 30} GiB",
+        }
     sys.stdout.write(json.dumps(answer))
 
 
@@ -150,7 +162,9 @@ def _frames(request: dict[str, Any]) -> dict[str, Any]:
 
     video = probe(request["path"], sha256=False)
     _require_size(video)
-    frames = np.stack(list(frames_at(video, np.array(request["pts_ns"], np.int64), BOX)))  # (n, h, w, 3)
+    frames = np.stack(
+        list(frames_at(video, np.array(request["pts_ns"], np.int64), BOX))
+    )  # (n, h, w, 3)
     with open(request["out"], "wb") as file:
         np.save(file, frames, allow_pickle=False)
     return {"frames": len(frames)}
@@ -171,7 +185,9 @@ def _recording(request: dict[str, Any]) -> dict[str, Any]:
     times = tick_times_ns(0, len(actions.buttons), spec.tick_hz)
     pts_ns = video.pts_ns[frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)]
     with open(request["out"], "wb") as file:
-        np.savez(file, pts_ns=pts_ns, buttons=actions.buttons, camera=actions.camera, valid=actions.valid)
+        np.savez(
+            file, pts_ns=pts_ns, buttons=actions.buttons, camera=actions.camera, valid=actions.valid
+        )
     return {
         "name": recording.name,
         "video": str(recording.path),
@@ -183,9 +199,11 @@ def _recording(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_size(video: Any) -> None:
-    if video.width * video.height > MOST_PIXELS:
+    if video.width * video.height > MAX_PIXELS:
         raise VideoError(
-            "too_large", video.path, f"{video.width}x{video.height} pixels; at most {MOST_PIXELS} are decoded"
+            "too_large",
+            video.path,
+            f"{video.width}x{video.height} pixels; at most {MAX_PIXELS} are decoded",
         )
 
 

@@ -33,7 +33,9 @@ MAP = np.array(
         )
     ]
 )
-COLOURS = np.array([[0, 0, 0], [168, 92, 62], [92, 118, 148], [126, 148, 84]], np.float32)  # of the walls, by kind
+COLOURS = np.array(
+    [[0, 0, 0], [168, 92, 62], [92, 118, 148], [126, 148, 84]], np.float32
+)  # of the walls, by kind
 
 
 @dataclass(slots=True)
@@ -76,15 +78,23 @@ def draw(camera: Camera, *, flash: float = 0.0, sway: float = 0.0) -> NDArray[np
         np.abs(along[None] * 4 + (brick_row % 2) * 0.5 - brick) < 0.08
     )
     grain = 0.86 + 0.14 * (((brick * 37 + brick_row * 91) % 7) / 6)
-    light = np.clip(1.25 / (1 + 0.16 * flat**1.4), 0.12, 1.0) * np.where(side, 0.8, 1.0) * (1 + 0.5 * flash)
+    light = (
+        np.clip(1.25 / (1 + 0.16 * flat**1.4), 0.12, 1.0)
+        * np.where(side, 0.8, 1.0)
+        * (1 + 0.5 * flash)
+    )
     shade = grain * np.where(mortar, 0.55, 1.0) * light[None]
     picture = COLOURS[kind][None] * shade[..., None]  # (HEIGHT, WIDTH, 3)
 
     below = np.clip((rows - horizon) / (HEIGHT / 2), 0.02, 1)
     above = np.clip((horizon - rows) / (HEIGHT / 2), 0.02, 1)
-    floor = np.array([70, 62, 54], np.float32) * (0.25 + 0.75 * below)[..., None] * (1 + 0.3 * flash)
+    floor = (
+        np.array([70, 62, 54], np.float32) * (0.25 + 0.75 * below)[..., None] * (1 + 0.3 * flash)
+    )
     ceiling = np.array([44, 50, 66], np.float32) * (0.3 + 0.7 * above)[..., None]
-    picture = np.where(wall[..., None], picture, np.where((rows > horizon)[..., None], floor, ceiling))
+    picture = np.where(
+        wall[..., None], picture, np.where((rows > horizon)[..., None], floor, ceiling)
+    )
     _draw_weapon(picture, flash, sway)
     return np.clip(picture, 0, 255).astype(np.uint8)
 

@@ -56,7 +56,11 @@ class Lesson:
 
 def action_lesson(spec: ActionSpec, number: int) -> Lesson:
     """Practice task `number` (0 or 1) of action review."""
-    steps = [(buttons.split(), yaw, pitch) for ticks, buttons, yaw, pitch in LESSONS[number] for _ in range(ticks)]
+    steps = [
+        (buttons.split(), yaw, pitch)
+        for ticks, buttons, yaw, pitch in LESSONS[number]
+        for _ in range(ticks)
+    ]
     count = len(steps)
     buttons = np.zeros((count, spec.num_buttons), np.uint8)
     camera = np.zeros((count, spec.num_axes), np.float32)
@@ -65,7 +69,9 @@ def action_lesson(spec: ActionSpec, number: int) -> Lesson:
     flash = 0.0
     for t, (held, yaw, pitch) in enumerate(steps):
         sway = 3.0 * np.sin(t / 2.2) if held else 0.0
-        frames[t] = draw(player, flash=flash, sway=float(sway))  # a frame shows what was done before it
+        frames[t] = draw(
+            player, flash=flash, sway=float(sway)
+        )  # a frame shows what was done before it
         for name in held:
             buttons[t, spec.button_names.index(name)] = 1
         camera[t, spec.axis_names.index("yaw")] = yaw
@@ -93,7 +99,9 @@ def _with_mistakes(spec: ActionSpec, truth: Predictions, number: int) -> Predict
     """What a model might have said: nearly right, and unsure where it is wrong."""
     rng = np.random.default_rng(number)
     buttons, camera = truth.buttons.copy(), truth.camera.copy()
-    probabilities = np.clip(np.where(buttons, 0.97, 0.02) + rng.normal(0, 0.012, buttons.shape), 0.005, 0.995)
+    probabilities = np.clip(
+        np.where(buttons, 0.97, 0.02) + rng.normal(0, 0.012, buttons.shape), 0.005, 0.995
+    )
     confidence = np.clip(0.96 + rng.normal(0, 0.015, len(buttons)), 0.8, 0.995)
 
     def doubt(start: int, end: int, level: float) -> None:
@@ -132,7 +140,12 @@ def clean_lesson() -> tuple[NDArray[np.uint8], list[str]]:
 
     kinds = ["clean", "clean", "webcam", "clean", "watermark", "clean", "menu", "clean"]
     kinds += ["webcam", "overlay", "clean", "none", "clean", "watermark", "menu", "clean"]
-    labels = {"clean": "clean", "webcam": "artifacts", "watermark": "artifacts", "overlay": "artifacts"}
+    labels = {
+        "clean": "clean",
+        "webcam": "artifacts",
+        "watermark": "artifacts",
+        "overlay": "artifacts",
+    }
     frames = []
     for number, kind in enumerate(kinds):
         player = Camera(x=2.5 + 0.3 * number, y=1.6, yaw_deg=20.0 * number)
@@ -156,6 +169,8 @@ def clean_lesson() -> tuple[NDArray[np.uint8], list[str]]:
         elif kind == "none":
             pen.rectangle((0, 0, WIDTH, HEIGHT), fill=(236, 238, 242))
             for row in range(7):
-                pen.rectangle((24, 30 + 28 * row, 296 - 30 * (row % 3), 42 + 28 * row), fill=(150, 156, 170))
+                pen.rectangle(
+                    (24, 30 + 28 * row, 296 - 30 * (row % 3), 42 + 28 * row), fill=(150, 156, 170)
+                )
         frames.append(np.asarray(image))
     return np.stack(frames), [labels.get(kind, "none") for kind in kinds]

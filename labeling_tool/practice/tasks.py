@@ -36,9 +36,21 @@ def import_practice(context: Context) -> tuple[int, int]:
     new = 0
     with context.database.write() as session:
         review = get_project(
-            session, REVIEW_TITLE, "actions", spec=spec.to_dict(), settings={"random_fraction": 0.0}, practice=True
+            session,
+            REVIEW_TITLE,
+            "actions",
+            spec=spec.to_dict(),
+            settings={"random_fraction": 0.0},
+            practice=True,
         )
-        clean = get_project(session, CLEAN_TITLE, "clean", spec=None, settings={"random_fraction": 0.0}, practice=True)
+        clean = get_project(
+            session,
+            CLEAN_TITLE,
+            "clean",
+            spec=None,
+            settings={"random_fraction": 0.0},
+            practice=True,
+        )
     for number in range(2):
         stem = folder / f"lesson-{number + 1}"
         lesson = action_lesson(spec, number)
@@ -72,7 +84,9 @@ def import_practice(context: Context) -> tuple[int, int]:
                 lineage={
                     "first_tick": 0,
                     "truth": {
-                        "buttons": ["".join(map(str, row)) for row in lesson.truth.buttons.T.tolist()],
+                        "buttons": [
+                            "".join(map(str, row)) for row in lesson.truth.buttons.T.tolist()
+                        ],
                         "camera": lesson.truth.camera.T.tolist(),
                     },
                 },
@@ -90,7 +104,13 @@ def _clean(context: Context, folder: Path, project_id: int) -> int:
                 writer.write(np.ascontiguousarray(frame), DeviceState())
     with context.database.read() as session:
         project = session.get_one(Project, project_id)
-    new = add_video(context, project, stem.with_suffix(".mp4"), frame_step_s=float(1 / CLEAN_FPS), name="Lesson 3")
+    new = add_video(
+        context,
+        project,
+        stem.with_suffix(".mp4"),
+        frame_step_s=float(1 / CLEAN_FPS),
+        name="Lesson 3",
+    )
     with context.database.write() as session:
         for task in session.scalars(select(Task).where(Task.project_id == project_id)):
             task.needed = PRACTICE_PLACES
@@ -106,8 +126,14 @@ def score_actions(task: Task, document: ActionDocument, spec: ActionSpec) -> dic
     wrong = document.buttons != buttons
     off = np.abs(document.camera - camera) > 1.0  # a degree: nobody sees less
     missed = [
-        {"lane": name, "frames": _runs(wrong[:, k])} for k, name in enumerate(spec.button_names) if wrong[:, k].any()
-    ] + [{"lane": name, "frames": _runs(off[:, a])} for a, name in enumerate(spec.axis_names) if off[:, a].any()]
+        {"lane": name, "frames": _runs(wrong[:, k])}
+        for k, name in enumerate(spec.button_names)
+        if wrong[:, k].any()
+    ] + [
+        {"lane": name, "frames": _runs(off[:, a])}
+        for a, name in enumerate(spec.axis_names)
+        if off[:, a].any()
+    ]
     right = ~(wrong.any(axis=1) | off.any(axis=1))
     return {"frames": len(right), "right": int(right.sum()), "missed": missed}
 
@@ -116,7 +142,9 @@ def score_clean(task: Task, document: CleanDocument) -> dict[str, Any]:
     """How a clean-or-not lesson went."""
     truth = task.lineage["truth"]["labels"]
     right = np.array([given == true for given, true in zip(document.labels, truth, strict=True)])
-    missed = [{"lane": true, "frames": [[i, i + 1]]} for i, true in enumerate(truth) if not right[i]]
+    missed = [
+        {"lane": true, "frames": [[i, i + 1]]} for i, true in enumerate(truth) if not right[i]
+    ]
     return {"frames": len(right), "right": int(right.sum()), "missed": missed}
 
 

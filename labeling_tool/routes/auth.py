@@ -11,8 +11,16 @@ from pydantic import Field
 from sqlalchemy import func, select
 
 from ..context import Context
-from ..people.access import COOKIE, Anybody, ContextOf, address_of, end_all_sessions, end_session, start_session
-from ..people.passwords import LEAST_LENGTH, MOST_LENGTH, hash_password, verify_password
+from ..people.access import (
+    COOKIE,
+    Anybody,
+    ContextOf,
+    address_of,
+    end_all_sessions,
+    end_session,
+    start_session,
+)
+from ..people.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, verify_password
 from ..people.throttle import forgive, note_failure, require_not_throttled
 from ..problems import Problem
 from ..store.audit import note
@@ -23,7 +31,7 @@ router = APIRouter(prefix="/api", tags=["people"])
 
 NAME = r"^[\w.@-][\w .@-]{0,62}[\w.@-]$|^[\w.@-]$"
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=NAME)]
-Password = Annotated[str, Field(min_length=LEAST_LENGTH, max_length=MOST_LENGTH)]
+Password = Annotated[str, Field(min_length=MIN_LENGTH, max_length=MAX_LENGTH)]
 
 
 class Setup(Strict):
@@ -34,11 +42,11 @@ class Setup(Strict):
 
 class Login(Strict):
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    password: Annotated[str, Field(min_length=1, max_length=MOST_LENGTH)]
+    password: Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
 
 
 class PasswordChange(Strict):
-    old: Annotated[str, Field(min_length=1, max_length=MOST_LENGTH)]
+    old: Annotated[str, Field(min_length=1, max_length=MAX_LENGTH)]
     new: Password
 
 
@@ -46,7 +54,9 @@ class PersonalSettings(Strict):
     """What the front end keeps for a person; merged into what is there."""
 
     theme: Annotated[str, Field(pattern="^(auto|light|dark)$")] | None = None
-    keys: Annotated[dict[str, Annotated[str, Field(max_length=40)]], Field(max_length=120)] | None = None
+    keys: (
+        Annotated[dict[str, Annotated[str, Field(max_length=40)]], Field(max_length=120)] | None
+    ) = None
     single_keys: bool | None = None
     tour: Annotated[int, Field(ge=0, le=1000)] | None = None
     """How many steps of the tour are done; 1000 for finished or skipped."""
@@ -71,8 +81,14 @@ def state(request: Request, context: ContextOf) -> dict[str, Any]:
 @router.post("/setup", status_code=201)
 def setup(body: Setup, request: Request, response: Response, context: ContextOf) -> dict[str, Any]:
     """Make the first admin. Works once."""
-    if context.setup_code and not hmac.compare_digest(body.code.encode(), context.setup_code.encode()):
-        raise Problem(403, "bad_code", "The code is wrong. It stands in the terminal where the server was started.")
+    if context.setup_code and not hmac.compare_digest(
+        body.code.encode(), context.setup_code.encode()
+    ):
+        raise Problem(
+            403,
+            "bad_code",
+            "The code is wrong. It stands in the terminal where the server was started.",
+        )
     hashed = hash_password(body.password)
     with context.database.write() as session:
         if session.execute(select(func.count()).select_from(User)).scalar_one():
@@ -183,7 +199,13 @@ def clean_name(name: str) -> str:
 def _me(context: Context, user_id: int, csrf: str) -> dict[str, Any]:
     with context.database.read() as session:
         user = session.get_one(User, user_id)
-        return {"id": user.id, "name": user.name, "role": user.role, "settings": user.settings, "csrf": csrf}
+        return {
+            "id": user.id,
+            "name": user.name,
+            "role": user.role,
+            "settings": user.settings,
+            "csrf": csrf,
+        }
 
 
 __all__ = ["Name", "Password", "clean_name", "router"]

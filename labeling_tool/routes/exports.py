@@ -31,20 +31,34 @@ class NewExport(Strict):
 def exports(project_id: Id, person: Staff, context: ContextOf) -> list[dict[str, Any]]:
     """A project's exports, newest first."""
     with context.database.read() as session:
-        rows = session.scalars(select(Export).where(Export.project_id == project_id).order_by(Export.id.desc()))
+        rows = session.scalars(
+            select(Export).where(Export.project_id == project_id).order_by(Export.id.desc())
+        )
         return [_export(row) for row in rows]
 
 
 @router.post("/projects/{project_id}/exports", status_code=201)
-def add_export(project_id: Id, body: NewExport, person: Staff, context: ContextOf) -> dict[str, Any]:
+def add_export(
+    project_id: Id, body: NewExport, person: Staff, context: ContextOf
+) -> dict[str, Any]:
     """Begin an export."""
     with context.database.read() as session:
         project = session.get(Project, project_id)
     if project is None:
         raise not_found("project")
-    row = start_export(context, project, body.format, approved_only=body.approved_only, user_id=person.id)
+    row = start_export(
+        context, project, body.format, approved_only=body.approved_only, user_id=person.id
+    )
     with context.database.write() as session:
-        note(session, person.id, "exported", project.name, address=person.address, format=body.format, export=row.id)
+        note(
+            session,
+            person.id,
+            "exported",
+            project.name,
+            address=person.address,
+            format=body.format,
+            export=row.id,
+        )
     return _export(row)
 
 

@@ -59,9 +59,15 @@ def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
             .group_by(Task.project_id, Assignment.state)
         ):
             mine.setdefault(project_id, {})[state] = count
-        rows = session.scalars(select(Project).order_by(Project.practice.desc(), Project.name)).all()
+        rows = session.scalars(
+            select(Project).order_by(Project.practice.desc(), Project.name)
+        ).all()
         return [
-            {**_project(project), "progress": progress_of(session, project), "mine": mine.get(project.id, {})}
+            {
+                **_project(project),
+                "progress": progress_of(session, project),
+                "mine": mine.get(project.id, {}),
+            }
             for project in rows
             if may_see(project, person, members.get(project.id, set()))
         ]
@@ -71,16 +77,24 @@ def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
 def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str, Any]:
     """Make a project."""
     if body.kind == "actions" and body.spec is None:
-        raise Problem(422, "spec_needed", f"Action review needs an action spec: one of {', '.join(SPECS)}.")
+        raise Problem(
+            422, "spec_needed", f"Action review needs an action spec: one of {', '.join(SPECS)}."
+        )
     try:
-        spec = ActionSpec.load(body.spec).to_dict() if body.kind == "actions" and body.spec else None
+        spec = (
+            ActionSpec.load(body.spec).to_dict() if body.kind == "actions" and body.spec else None
+        )
     except SpecError as error:
         raise Problem(422, "bad_spec", str(error)) from error
     with context.database.write() as session:
         if session.scalars(select(Project.id).where(Project.name == body.name)).first() is not None:
             raise Problem(409, "taken", f"There is a project called {body.name} already.")
         project = Project(
-            name=body.name, kind=body.kind, spec=spec, settings=body.settings.model_dump(), created_by=person.id
+            name=body.name,
+            kind=body.kind,
+            spec=spec,
+            settings=body.settings.model_dump(),
+            created_by=person.id,
         )
         session.add(project)
         session.flush()
@@ -96,7 +110,9 @@ def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]
         if row is None:
             raise not_found("project")
         members = session.execute(
-            select(User.id, User.name).join(Member, Member.user_id == User.id).where(Member.project_id == project_id)
+            select(User.id, User.name)
+            .join(Member, Member.user_id == User.id)
+            .where(Member.project_id == project_id)
         ).all()
         return {
             **_project(row),
@@ -108,19 +124,26 @@ def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]
 
 
 @router.patch("/{project_id}")
-def change_project(project_id: Id, body: ProjectChange, person: Admin, context: ContextOf) -> dict[str, Any]:
+def change_project(
+    project_id: Id, body: ProjectChange, person: Admin, context: ContextOf
+) -> dict[str, Any]:
     """Rename, pause, open, or change the rules that are given. A new overlap holds for tasks that are not done yet."""
     with context.database.write() as session:
         row = session.get(Project, project_id, with_for_update=True)
         if row is None:
             raise not_found("project")
         if body.name and body.name != row.name:
-            if session.scalars(select(Project.id).where(Project.name == body.name)).first() is not None:
+            if (
+                session.scalars(select(Project.id).where(Project.name == body.name)).first()
+                is not None
+            ):
                 raise Problem(409, "taken", f"There is a project called {body.name} already.")
             row.name = body.name
         row.state = body.state or row.state
         if body.settings is not None:
-            row.settings = settings_of(row.settings).model_dump() | body.settings.model_dump(exclude_unset=True)
+            row.settings = settings_of(row.settings).model_dump() | body.settings.model_dump(
+                exclude_unset=True
+            )
             if not row.practice:
                 session.execute(
                     update(Task)
@@ -142,7 +165,9 @@ def set_members(project_id: Id, body: Members, person: Admin, context: ContextOf
         there = set(session.scalars(select(User.id).where(User.id.in_(body.users))))
         session.execute(delete(Member).where(Member.project_id == project_id))
         session.add_all(Member(project_id=project_id, user_id=user_id) for user_id in sorted(there))
-        note(session, person.id, "members set", row.name, address=person.address, users=sorted(there))
+        note(
+            session, person.id, "members set", row.name, address=person.address, users=sorted(there)
+        )
         return {"members": len(there)}
 
 

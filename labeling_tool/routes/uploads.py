@@ -51,7 +51,9 @@ class Import(Strict):
 
 
 @router.post("/uploads/{project_id}", status_code=201, openapi_extra={"requestBody": BYTES})
-async def upload(project_id: Id, request: Request, person: Uploader, context: ContextOf) -> dict[str, str]:
+async def upload(
+    project_id: Id, request: Request, person: Uploader, context: ContextOf
+) -> dict[str, str]:
     """Store a file; the body is its bytes. Returns the name to import it by."""
     await run_in_threadpool(_require_uploader, context, project_id, person)
     key = secrets.token_hex(16)
@@ -74,7 +76,9 @@ async def upload(project_id: Id, request: Request, person: Uploader, context: Co
 
 
 @router.post("/projects/{project_id}/import", status_code=201)
-def import_upload(project_id: Id, body: Import, person: Uploader, context: ContextOf) -> dict[str, Any]:
+def import_upload(
+    project_id: Id, body: Import, person: Uploader, context: ContextOf
+) -> dict[str, Any]:
     """Make tasks from an upload. Files that cannot be read are deleted."""
     project = _require_uploader(context, project_id, person)
     if (body.lines is None) != (project.kind == "clean"):
@@ -93,7 +97,13 @@ def import_upload(project_id: Id, body: Import, person: Uploader, context: Conte
         os.replace(_stored(context, key), stem.with_suffix(f".{suffix}"))
     try:
         if project.kind == "clean":
-            new = add_video(context, project, stem.with_suffix(".mp4"), frame_step_s=body.frame_step_s, name=name)
+            new = add_video(
+                context,
+                project,
+                stem.with_suffix(".mp4"),
+                frame_step_s=body.frame_step_s,
+                name=name,
+            )
         else:
             new = add_recording(context, project, stem, name=name)
     except (VideoError, RecordingError) as error:
@@ -104,7 +114,15 @@ def import_upload(project_id: Id, body: Import, person: Uploader, context: Conte
         reason = error.reason if isinstance(error, VideoError) else "no_recording"
         raise Problem(422, reason, f"{name} cannot be used: {detail}") from error
     with context.database.write() as session:
-        note(session, person.id, "imported", project.name, address=person.address, name=name, tasks=new)
+        note(
+            session,
+            person.id,
+            "imported",
+            project.name,
+            address=person.address,
+            name=name,
+            tasks=new,
+        )
     return {"tasks": new}
 
 
@@ -118,7 +136,9 @@ def _require_uploader(context: Context, project_id: int, person: Person) -> Proj
         if project is None or project.practice:
             raise not_found("project")
         if person.role not in STAFF and not settings_of(project.settings).open_to_all:
-            mine = select(Member.user_id).where(Member.project_id == project_id, Member.user_id == person.id)
+            mine = select(Member.user_id).where(
+                Member.project_id == project_id, Member.user_id == person.id
+            )
             if session.scalars(mine).first() is None:
                 raise not_found("project")
         return project

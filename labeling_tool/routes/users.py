@@ -52,7 +52,10 @@ def add_user(body: NewUser, person: Admin, context: ContextOf) -> dict[str, Any]
     hashed = hash_password(body.password)
     name = clean_name(body.name)
     with context.database.write() as session:
-        if session.scalars(select(User.id).where(func.lower(User.name) == name.lower())).first() is not None:
+        if (
+            session.scalars(select(User.id).where(func.lower(User.name) == name.lower())).first()
+            is not None
+        ):
             raise Problem(409, "taken", f"There is somebody called {name} already.")
         user = User(name=name, password_hash=hashed, role=body.role)
         session.add(user)
@@ -70,11 +73,17 @@ def change_user(user_id: Id, body: UserChange, person: Admin, context: ContextOf
         if user is None:
             raise not_found("person")
         admins = session.execute(
-            select(func.count()).select_from(User).where(User.role == "admin", User.active, User.id != user.id)
+            select(func.count())
+            .select_from(User)
+            .where(User.role == "admin", User.active, User.id != user.id)
         ).scalar_one()
-        demoted = (body.role not in (None, "admin") or body.active is False) and user.role == "admin"
+        demoted = (
+            body.role not in (None, "admin") or body.active is False
+        ) and user.role == "admin"
         if demoted and not admins:
-            raise Problem(409, "last_admin", "This is the last admin; make somebody else one first.")
+            raise Problem(
+                409, "last_admin", "This is the last admin; make somebody else one first."
+            )
         user.role = body.role or user.role
         user.active = user.active if body.active is None else body.active
         user.password_hash = hashed or user.password_hash
@@ -84,8 +93,18 @@ def change_user(user_id: Id, body: UserChange, person: Admin, context: ContextOf
                 select(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_ms.is_(None))
             ):
                 token.revoked_ms = now_ms()
-        changed = [name for name in ("role", "active", "password") if getattr(body, name) is not None]
-        note(session, person.id, "user changed", user.name, address=person.address, changed=changed, role=user.role)
+        changed = [
+            name for name in ("role", "active", "password") if getattr(body, name) is not None
+        ]
+        note(
+            session,
+            person.id,
+            "user changed",
+            user.name,
+            address=person.address,
+            changed=changed,
+            role=user.role,
+        )
         return _user(user)
 
 
@@ -93,9 +112,17 @@ def change_user(user_id: Id, body: UserChange, person: Admin, context: ContextOf
 def tokens(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
     """My tokens for scripts."""
     with context.database.read() as session:
-        rows = session.scalars(select(ApiToken).where(ApiToken.user_id == person.id).order_by(ApiToken.id.desc()))
+        rows = session.scalars(
+            select(ApiToken).where(ApiToken.user_id == person.id).order_by(ApiToken.id.desc())
+        )
         return [
-            {"id": t.id, "name": t.name, "created_ms": t.created_ms, "used_ms": t.used_ms, "revoked_ms": t.revoked_ms}
+            {
+                "id": t.id,
+                "name": t.name,
+                "created_ms": t.created_ms,
+                "used_ms": t.used_ms,
+                "revoked_ms": t.revoked_ms,
+            }
             for t in rows
         ]
 
@@ -104,7 +131,9 @@ def tokens(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
 def add_token(body: NewToken, person: Anybody, context: ContextOf) -> dict[str, Any]:
     """Make a token that acts as me. It is shown this once."""
     if person.session_id is None:
-        raise Problem(403, "session_needed", "Make tokens in the browser: a token cannot make another one.")
+        raise Problem(
+            403, "session_needed", "Make tokens in the browser: a token cannot make another one."
+        )
     token = "vat_" + new_token()
     with context.database.write() as session:
         row = ApiToken(user_id=person.id, name=body.name, token_sha256=token_hash(token))
@@ -147,8 +176,17 @@ def audit(
             }
             for entry, name in rows
         ]
-        return {"entries": entries, "next": entries[-1]["id"] if len(entries) == AUDIT_PAGE else None}
+        return {
+            "entries": entries,
+            "next": entries[-1]["id"] if len(entries) == AUDIT_PAGE else None,
+        }
 
 
 def _user(user: User) -> dict[str, Any]:
-    return {"id": user.id, "name": user.name, "role": user.role, "active": user.active, "created_ms": user.created_ms}
+    return {
+        "id": user.id,
+        "name": user.name,
+        "role": user.role,
+        "active": user.active,
+        "created_ms": user.created_ms,
+    }

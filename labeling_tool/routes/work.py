@@ -30,7 +30,9 @@ from ..work.project_settings import settings_of
 router = APIRouter(prefix="/api", tags=["work"])
 
 Id = Annotated[int, Path(ge=1, lt=2**31)]
-FRAMES_KEPT_S = 7 * 24 * 3600  # the browser may keep a task's pictures: their address names their content
+FRAMES_KEPT_S = (
+    7 * 24 * 3600
+)  # the browser may keep a task's pictures: their address names their content
 
 
 class Claim(Strict):
@@ -125,7 +127,9 @@ def assignment(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[
                 "instructions": rules.instructions,
                 "lease_s": rules.lease_s,
                 "buttons": list(spec.button_names) if spec else [],
-                "inputs": [button.inputs[0] if button.inputs else "" for button in spec.buttons] if spec else [],
+                "inputs": [button.inputs[0] if button.inputs else "" for button in spec.buttons]
+                if spec
+                else [],
                 "axes": [
                     {"name": axis.name, "input": axis.input, "max_deg": axis.quantiser.max_deg}
                     for axis in (spec.axes if spec else ())
@@ -144,16 +148,25 @@ def append(assignment_id: Id, body: Batch, person: Labeller, context: ContextOf)
 
 @router.get("/assignments/{assignment_id}/operations")
 def operations(
-    assignment_id: Id, person: Labeller, context: ContextOf, after: Annotated[int, Query(ge=0, lt=2**31)] = 0
+    assignment_id: Id,
+    person: Labeller,
+    context: ContextOf,
+    after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> dict[str, Any]:
     """The full history: who changed what, when, in which window."""
     with context.database.read() as session:
         row, _, _ = _visible(session, assignment_id, person)
         ops = operations_of(session, row.id, after)
         names = dict(
-            session.execute(select(User.id, User.name).where(User.id.in_({op.user_id for op in ops}))).tuples().all()
+            session.execute(
+                select(User.id, User.name).where(User.id.in_({op.user_id for op in ops}))
+            )
+            .tuples()
+            .all()
         )
-        return {"operations": [{**operation_json(op), "who": names.get(op.user_id, "")} for op in ops]}
+        return {
+            "operations": [{**operation_json(op), "who": names.get(op.user_id, "")} for op in ops]
+        }
 
 
 @router.post("/assignments/{assignment_id}/pause")
@@ -171,7 +184,9 @@ def release(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str
 
 
 @router.post("/assignments/{assignment_id}/submit")
-def submit(assignment_id: Id, body: Submission, person: Labeller, context: ContextOf) -> dict[str, str]:
+def submit(
+    assignment_id: Id, body: Submission, person: Labeller, context: ContextOf
+) -> dict[str, str]:
     """Finish the task."""
     return {"state": work_queue.submit(context.database, person.id, assignment_id, seq=body.seq)}
 
@@ -209,14 +224,19 @@ def score(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, 
 
 @router.get("/tasks/{task_id}/pictures/{key}", response_class=FileResponse)
 def pictures(
-    task_id: Id, key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")], person: Labeller, context: ContextOf
+    task_id: Id,
+    key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")],
+    person: Labeller,
+    context: ContextOf,
 ) -> FileResponse:
     """The task's frames: a bundle of JPEGs (see docs/labeling_tool.md), rendered when it is asked for first."""
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
         project = _require_project(session, task.project_id, person)
         if person.role not in STAFF and not project.practice:
-            mine = select(Assignment.id).where(Assignment.task_id == task_id, Assignment.user_id == person.id)
+            mine = select(Assignment.id).where(
+                Assignment.task_id == task_id, Assignment.user_id == person.id
+            )
             if session.scalars(mine).first() is None:
                 raise not_found("task")
         recipe = rendering.recipe_of(task, source)
@@ -226,11 +246,16 @@ def pictures(
         path = context.bundles.get(recipe, lambda asked, out: rendering.render(context, asked, out))
     except VidactError as error:
         reason = str(error).replace(str(recipe["uri"]), source.name)
-        raise Problem(410, "gone", f"The frames cannot be shown: {reason}. Skip this task.") from error
+        raise Problem(
+            410, "gone", f"The frames cannot be shown: {reason}. Skip this task."
+        ) from error
     return FileResponse(
         path,
         media_type="application/octet-stream",
-        headers={"cache-control": f"private, max-age={FRAMES_KEPT_S}, immutable", "etag": f'"{key}"'},
+        headers={
+            "cache-control": f"private, max-age={FRAMES_KEPT_S}, immutable",
+            "etag": f'"{key}"',
+        },
     )
 
 

@@ -10,7 +10,17 @@ from .models import AuditEntry
 
 
 def note(
-    session: Session, user_id: int | None, action: str, target: str = "", *, address: str = "", **detail: Any
+    session: Session,
+    user_id: int | None,
+    action: str,
+    target: str = "",
+    *,
+    address: str = "",
+    **detail: Any,
 ) -> None:
     """Add an entry to the session's transaction, so that it stands if and only if what it tells of does."""
-    session.add(AuditEntry(user_id=user_id, action=action, target=target[:200], detail=detail, address=address[:64]))
+    session.add(
+        AuditEntry(
+            user_id=user_id, action=action, target=target[:200], detail=detail, address=address[:64]
+        )
+    )

@@ -24,7 +24,9 @@ from typing import Any
 
 MAGIC = b"VAB1"
 RENDERERS = 2  # processes that render at once: one a core of the smallest machine
-FORGET_AFTER_S = 30 * 24 * 3600.0  # pictures that nobody has looked at for a month can be rendered again
+FORGET_AFTER_S = (
+    30 * 24 * 3600.0
+)  # pictures that nobody has looked at for a month can be rendered again
 
 Render = Callable[[dict[str, Any], Path], None]
 

@@ -40,7 +40,9 @@ class Database:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            self.engine = create_engine(self.url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True)
+            self.engine = create_engine(
+                self.url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True
+            )
         self._writing = self.engine.execution_options(vidact_write=True)
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 
@@ -88,7 +90,9 @@ def sqlite_engine_url(folder: Path) -> str:
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
-    connection.isolation_level = None  # the driver begins no transactions of its own: `_begin_sqlite` does
+    connection.isolation_level = (
+        None  # the driver begins no transactions of its own: `_begin_sqlite` does
+    )
     for pragma in (
         "journal_mode=WAL",  # readers do not wait for the writer
         "synchronous=FULL",  # a label that was acknowledged survives a power cut

@@ -40,7 +40,11 @@ def now_ms() -> int:
 class Base(DeclarativeBase):
     """What all tables share."""
 
-    type_annotation_map: ClassVar[dict[Any, Any]] = {dict[str, Any]: JSON, list[Any]: JSON, bytes: LargeBinary}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+        bytes: LargeBinary,
+    }
 
 
 class User(Base):

@@ -60,7 +60,9 @@ def effective(operations: Iterable[OperationLike]) -> list[OperationLike]:
     for op in ordered:
         if op.kind in ("undo", "redo"):
             undone[op.payload["op"]] = op.kind == "undo"
-    return [op for op in ordered if op.kind not in ("undo", "redo") and not undone.get(op.id, False)]
+    return [
+        op for op in ordered if op.kind not in ("undo", "redo") and not undone.get(op.id, False)
+    ]
 
 
 def replay_actions(predictions: Predictions, operations: Iterable[OperationLike]) -> ActionDocument:
@@ -117,5 +119,7 @@ def replay_clean(frames: int, operations: Sequence[OperationLike]) -> CleanDocum
         elif op.kind == "label":
             for frame in range(op.payload["start"], op.payload["end"]):
                 document.labels[frame] = op.payload["label"]
-                document.reasons[frame] = list(op.payload["reasons"]) if op.payload["label"] == "artifacts" else []
+                document.reasons[frame] = (
+                    list(op.payload["reasons"]) if op.payload["label"] == "artifacts" else []
+                )
     return document

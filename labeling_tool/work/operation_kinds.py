@@ -14,9 +14,9 @@ from ..problems import Problem
 
 CLEAN_LABELS = ("clean", "artifacts", "none", "unsure")
 REASONS = ("webcam", "watermark", "overlay", "menu", "other_game", "other")
-MOST_FRAMES = 100_000
+MAX_FRAMES = 100_000
 
-Frame = Annotated[int, Field(ge=0, lt=MOST_FRAMES)]
+Frame = Annotated[int, Field(ge=0, lt=MAX_FRAMES)]
 OperationId = Annotated[str, Field(min_length=8, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -30,7 +30,7 @@ class Range(Strict):
     """Frames [start, end)."""
 
     start: Frame
-    end: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
+    end: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Range:
@@ -50,7 +50,9 @@ class Camera(Range):
     """Set the motion of an axis, degrees a frame: one value for all frames, or one for each."""
 
     axis: Annotated[int, Field(ge=0, lt=16)]
-    values: Annotated[list[Annotated[float, Field(ge=-360, le=360)]], Field(min_length=1, max_length=4096)]
+    values: Annotated[
+        list[Annotated[float, Field(ge=-360, le=360)]], Field(min_length=1, max_length=4096)
+    ]
 
     @model_validator(mode="after")
     def _fits(self) -> Camera:
@@ -78,7 +80,8 @@ class Label(Range):
 
     label: Literal["clean", "artifacts", "none", "unsure"] | None
     reasons: Annotated[
-        list[Literal["webcam", "watermark", "overlay", "menu", "other_game", "other"]], Field(max_length=6)
+        list[Literal["webcam", "watermark", "overlay", "menu", "other_game", "other"]],
+        Field(max_length=6),
     ] = []
 
 
@@ -112,7 +115,19 @@ ALLOWED = {
     "actions": ("paint", "camera", "release", "reset", "accept", "unsure", "invalid", *BOTH),
     "clean": ("label", *BOTH),
 }
-Kind = Literal["paint", "camera", "release", "reset", "accept", "unsure", "invalid", "label", "undo", "redo", "note"]
+Kind = Literal[
+    "paint",
+    "camera",
+    "release",
+    "reset",
+    "accept",
+    "unsure",
+    "invalid",
+    "label",
+    "undo",
+    "redo",
+    "note",
+]
 
 
 class OperationIn(Strict):
@@ -153,7 +168,11 @@ def check_payload(
     if isinstance(checked, Range) and checked.end > frames:
         raise Problem(422, "bad_operation", f"`{kind}`: frames end at {frames}, got {checked.end}.")
     if isinstance(checked, Paint) and checked.lane >= lanes:
-        raise Problem(422, "bad_operation", f"`{kind}`: there are {lanes} lanes, got number {checked.lane}.")
+        raise Problem(
+            422, "bad_operation", f"`{kind}`: there are {lanes} lanes, got number {checked.lane}."
+        )
     if isinstance(checked, Camera) and checked.axis >= axes:
-        raise Problem(422, "bad_operation", f"`{kind}`: there are {axes} axes, got number {checked.axis}.")
+        raise Problem(
+            422, "bad_operation", f"`{kind}`: there are {axes} axes, got number {checked.axis}."
+        )
     return checked.model_dump()

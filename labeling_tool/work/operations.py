@@ -22,7 +22,7 @@ from ..store.database import Database
 from ..store.models import Assignment, Operation, Project, Task, now_ms
 from .operation_kinds import Batch, check_payload
 
-MOST_IN_A_COMMIT = 64  # batches: far more than gather in one disk write
+MAX_IN_A_COMMIT = 64  # batches: far more than gather in one disk write
 OWNER_WRITES = ("leased", "paused", "returned", "expired", "released")
 REVIEWER_WRITES = ("submitted", "approved")
 
@@ -47,7 +47,9 @@ class OperationLog:
         self._thread = threading.Thread(target=self._run, name="operation log", daemon=True)
         self._thread.start()
 
-    def append(self, assignment_id: int, user_id: int, *, is_staff: bool, batch: Batch) -> dict[str, Any]:
+    def append(
+        self, assignment_id: int, user_id: int, *, is_staff: bool, batch: Batch
+    ) -> dict[str, Any]:
         """Append a batch; returns when it is on disk.
 
         Returns `seq` (of the last operation), `accepted` (ids written now), `known` (ids that were there already).
@@ -71,7 +73,7 @@ class OperationLog:
             if first is None:
                 return
             jobs, stop = [first], False
-            while len(jobs) < MOST_IN_A_COMMIT:
+            while len(jobs) < MAX_IN_A_COMMIT:
                 try:
                     job = self._jobs.get_nowait()
                 except queue.Empty:
@@ -88,7 +90,9 @@ class OperationLog:
         # Several server processes may do this at once: rows locked in one order cannot lock each other up.
         jobs.sort(key=lambda job: job.assignment_id)
         while jobs:
-            first: dict[int, Job] = {}  # one batch a task at a time: what the next may do depends on it
+            first: dict[
+                int, Job
+            ] = {}  # one batch a task at a time: what the next may do depends on it
             later: list[Job] = []
             for job in jobs:
                 if job.assignment_id in first:
@@ -104,12 +108,16 @@ class OperationLog:
             with self.database.write() as session:
                 outcomes = append_batches(session, jobs)
         except IntegrityError as error:
-            if len(jobs) > 1:  # one of them brings an id of another task: the others must not suffer for it
+            if (
+                len(jobs) > 1
+            ):  # one of them brings an id of another task: the others must not suffer for it
                 for job in jobs:
                     self._write_group([job])
                 return
             outcomes = [_as_problem(error)]
-        except Exception as error:  # the commit failed: nothing of this is on disk, and everybody must know
+        except (
+            Exception
+        ) as error:  # the commit failed: nothing of this is on disk, and everybody must know
             outcomes = [error] * len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -151,7 +159,9 @@ def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | E
                 raise not_found("assignment")
             assignment, frames, kind, spec = found[job.assignment_id]
             had = known.get(assignment.id, set())
-            made = _rows_of(session, job, assignment, frames=frames, kind=kind, spec=spec, known=had)
+            made = _rows_of(
+                session, job, assignment, frames=frames, kind=kind, spec=spec, known=had
+            )
         except Problem as problem:
             outcomes.append(problem)
             continue
@@ -187,7 +197,12 @@ def _rows_of(
     if job.is_staff:
         allowed = (*allowed, *REVIEWER_WRITES)
     if assignment.state not in allowed:
-        raise Problem(409, "closed", "This task has been submitted. Reopen it to go on.", state=assignment.state)
+        raise Problem(
+            409,
+            "closed",
+            "This task has been submitted. Reopen it to go on.",
+            state=assignment.state,
+        )
     if assignment.seq > batch.base_seq:
         _require_seen(session, assignment, batch)
     lanes, axes = (len(spec["buttons"]), len(spec["axes"])) if spec else (0, 0)
@@ -199,7 +214,9 @@ def _rows_of(
             "user_id": job.user_id,
             "client": batch.client,
             "kind": op.kind,
-            "payload": check_payload(op.kind, op.payload, project_kind=kind, frames=frames, lanes=lanes, axes=axes),
+            "payload": check_payload(
+                op.kind, op.payload, project_kind=kind, frames=frames, lanes=lanes, axes=axes
+            ),
             "client_ms": op.client_ms,
             "at_ms": now_ms(),
         }
@@ -212,7 +229,9 @@ def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> Non
     missed = session.scalars(
         select(Operation)
         .where(
-            Operation.assignment_id == assignment.id, Operation.seq > batch.base_seq, Operation.client != batch.client
+            Operation.assignment_id == assignment.id,
+            Operation.seq > batch.base_seq,
+            Operation.client != batch.client,
         )
         .order_by(Operation.seq)
     ).all()
@@ -253,8 +272,15 @@ def operations_of(session: Session, assignment_id: int, after: int = 0) -> list[
 
 def _answer(assignment: Assignment, accepted: list[str], known: list[str]) -> dict[str, Any]:
     lost = assignment.state in ("expired", "released")
-    return {"seq": assignment.seq, "accepted": accepted, "known": known, "lease": "lost" if lost else "held"}
+    return {
+        "seq": assignment.seq,
+        "accepted": accepted,
+        "known": known,
+        "lease": "lost" if lost else "held",
+    }
 
 
 def _as_problem(error: IntegrityError) -> Problem:
-    return Problem(409, "id_taken", "An operation of this id belongs to another task. Reload the page.")
+    return Problem(
+        409, "id_taken", "An operation of this id belongs to another task. Reload the page."
+    )

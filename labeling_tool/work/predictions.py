@@ -65,7 +65,9 @@ class Predictions:
     def to_json(self) -> dict[str, Any]:
         """For the front end: numbers short enough to be exact in what they show."""
         return {
-            "buttons": ["".join(map(str, row)) for row in self.buttons.T.tolist()],  # K strings of T digits
+            "buttons": [
+                "".join(map(str, row)) for row in self.buttons.T.tolist()
+            ],  # K strings of T digits
             "buttons_prob": np.round(self.buttons_prob.T.astype(np.float64), 3).tolist(),  # [K][T]
             "camera": np.round(self.camera.T.astype(np.float64), 4).tolist(),  # [A][T]
             "confidence": np.round(self.confidence.astype(np.float64), 3).tolist(),

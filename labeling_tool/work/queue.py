@@ -32,7 +32,12 @@ def _holds(now: int) -> Any:
 
 
 def claim(
-    database: Database, user_id: int, project_id: int, *, beside: int | None = None, chance: float | None = None
+    database: Database,
+    user_id: int,
+    project_id: int,
+    *,
+    beside: int | None = None,
+    chance: float | None = None,
 ) -> Assignment | None:
     """The next task for a person: returned ones first, then what they left lying, then from the queue.
 
@@ -75,11 +80,16 @@ def _claim_once(
             return mine, False
         served = "random" if draw < rules.random_fraction else "gain"
         found = _take(session, user_id, project_id, rules=rules, served=served, now=now)
-        left = found is None and session.scalars(_open_tasks(user_id, project_id, now).limit(1)).first() is not None
+        left = (
+            found is None
+            and session.scalars(_open_tasks(user_id, project_id, now).limit(1)).first() is not None
+        )
         return found, left
 
 
-def _own(session: Session, user_id: int, project_id: int, beside: int | None, now: int) -> Assignment | None:
+def _own(
+    session: Session, user_id: int, project_id: int, beside: int | None, now: int
+) -> Assignment | None:
     """What the person has begun and may go on with, the returned first."""
     rows = session.scalars(
         select(Assignment)
@@ -87,7 +97,9 @@ def _own(session: Session, user_id: int, project_id: int, beside: int | None, no
         .where(
             Assignment.user_id == user_id,
             Task.project_id == project_id,
-            Assignment.state.in_(("returned", "leased", "paused", "expired")),  # what was given back stays away
+            Assignment.state.in_(
+                ("returned", "leased", "paused", "expired")
+            ),  # what was given back stays away
         )
         .order_by((Assignment.state == "returned").desc(), Assignment.seq.desc(), Assignment.id)
     ).all()
@@ -104,7 +116,11 @@ def _own(session: Session, user_id: int, project_id: int, beside: int | None, no
 def renew(session: Session, assignment: Assignment, now: int) -> bool:
     """Give a lost lease back if its task still has a place; the row is locked then. The caller sets the new end."""
     task = session.get(Task, assignment.task_id, with_for_update=True)
-    if task is None or task.state != "open" or _places_taken(session, task.id, now, but=assignment.id) >= task.needed:
+    if (
+        task is None
+        or task.state != "open"
+        or _places_taken(session, task.id, now, but=assignment.id) >= task.needed
+    ):
         if assignment.state in ("leased", "paused"):
             assignment.state = "expired"
         return False
@@ -113,19 +129,39 @@ def renew(session: Session, assignment: Assignment, now: int) -> bool:
 
 def _open_tasks(user_id: int, project_id: int, now: int) -> Select[Task]:
     """Tasks that seem to have a place for a person who has not had them."""
-    taken = select(func.count()).where(Assignment.task_id == Task.id, _holds(now)).correlate(Task).scalar_subquery()
-    mine = select(Assignment.id).where(Assignment.task_id == Task.id, Assignment.user_id == user_id).correlate(Task)
-    return select(Task).where(Task.project_id == project_id, Task.state == "open", taken < Task.needed, ~mine.exists())
+    taken = (
+        select(func.count())
+        .where(Assignment.task_id == Task.id, _holds(now))
+        .correlate(Task)
+        .scalar_subquery()
+    )
+    mine = (
+        select(Assignment.id)
+        .where(Assignment.task_id == Task.id, Assignment.user_id == user_id)
+        .correlate(Task)
+    )
+    return select(Task).where(
+        Task.project_id == project_id, Task.state == "open", taken < Task.needed, ~mine.exists()
+    )
 
 
 def _take(
-    session: Session, user_id: int, project_id: int, *, rules: ProjectSettings, served: str, now: int
+    session: Session,
+    user_id: int,
+    project_id: int,
+    *,
+    rules: ProjectSettings,
+    served: str,
+    now: int,
 ) -> Assignment | None:
     order = (Task.random_rank,) if served == "random" else (Task.gain.desc(), Task.id)
     passed: list[int] = []
     for _ in range(TRIES):
         statement = (
-            _open_tasks(user_id, project_id, now).order_by(*order).limit(1).with_for_update(of=Task, skip_locked=True)
+            _open_tasks(user_id, project_id, now)
+            .order_by(*order)
+            .limit(1)
+            .with_for_update(of=Task, skip_locked=True)
         )
         if passed:
             statement = statement.where(Task.id.not_in(passed))
@@ -134,7 +170,11 @@ def _take(
             return None
         if _places_taken(session, task.id, now) < task.needed:
             assignment = Assignment(
-                task_id=task.id, user_id=user_id, lease_ms=now + rules.lease_s * 1000, served=served, state="leased"
+                task_id=task.id,
+                user_id=user_id,
+                lease_ms=now + rules.lease_s * 1000,
+                served=served,
+                state="leased",
             )
             session.add(assignment)
             session.flush()
@@ -193,7 +233,11 @@ def pause(database: Database, user_id: int, assignment_id: int) -> None:
     with database.write() as session:
         assignment, project = _mine(session, user_id, assignment_id)
         if assignment.state not in ("leased", "paused"):
-            raise Problem(409, "closed", f"This task is {assignment.state}; only one you work on can be paused.")
+            raise Problem(
+                409,
+                "closed",
+                f"This task is {assignment.state}; only one you work on can be paused.",
+            )
         assignment.state = "paused"
         assignment.lease_ms = now_ms() + settings_of(project.settings).pause_s * 1000
 
@@ -255,14 +299,18 @@ def reopen(database: Database, user_id: int, assignment_id: int) -> None:
     with database.write() as session:
         assignment, project = _mine(session, user_id, assignment_id)
         if assignment.state == "approved":
-            raise Problem(409, "approved", "A reviewer has approved this task; ask them to return it.")
+            raise Problem(
+                409, "approved", "A reviewer has approved this task; ask them to return it."
+            )
         if assignment.state == "submitted":
             assignment.state = "leased"
             assignment.lease_ms = now_ms() + settings_of(project.settings).lease_s * 1000
             _open_again(session, assignment.task_id)
 
 
-def review(database: Database, reviewer_id: int, assignment_id: int, verdict: str, reason: str) -> None:
+def review(
+    database: Database, reviewer_id: int, assignment_id: int, verdict: str, reason: str
+) -> None:
     """Approve a submission, or return it with a reason."""
     with database.write() as session:
         assignment = session.get(Assignment, assignment_id, with_for_update=True)
@@ -276,7 +324,9 @@ def review(database: Database, reviewer_id: int, assignment_id: int, verdict: st
             assignment.reason = ""
         else:
             if not reason.strip():
-                raise Problem(422, "reason_needed", "Say why it is returned, so that it can be mended.")
+                raise Problem(
+                    422, "reason_needed", "Say why it is returned, so that it can be mended."
+                )
             assignment.state = "returned"
             assignment.reason = reason.strip()
             _open_again(session, assignment.task_id)

@@ -104,7 +104,9 @@ def block_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     height, width = a.shape[0] // BLOCKS, a.shape[1] // BLOCKS
     changed = np.maximum(a, b) - np.minimum(a, b)  # no wrap-around, no wider copy
     changed = changed[: BLOCKS * height, : BLOCKS * width]
-    sums = changed.reshape(BLOCKS * height, BLOCKS, width * 3).sum(axis=2, dtype=np.uint32)  # (rows, 8)
+    sums = changed.reshape(BLOCKS * height, BLOCKS, width * 3).sum(
+        axis=2, dtype=np.uint32
+    )  # (rows, 8)
     return sums.reshape(BLOCKS, height, BLOCKS).sum(axis=1) / (height * width * 3)  # (8, 8)
 
 
@@ -147,7 +149,9 @@ def _contrast(frame: np.ndarray) -> np.ndarray:
 def _neighbourhood(x: np.ndarray) -> np.ndarray:
     """Mean over the 9 x 9 pixels around each one, [H, W]."""
     padded = np.pad(x, NEAR, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, (2 * NEAR + 1, 2 * NEAR + 1)).mean(axis=(2, 3))
+    return np.lib.stride_tricks.sliding_window_view(padded, (2 * NEAR + 1, 2 * NEAR + 1)).mean(
+        axis=(2, 3)
+    )
 
 
 def _is_black(frame: np.ndarray, level: int) -> bool:

@@ -116,12 +116,20 @@ class ShardLabeller:
             )
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
-    def _label_source(self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter) -> np.ndarray:
+    def _label_source(
+        self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter
+    ) -> np.ndarray:
         first = segments[0]
         todo = []
         for segment in segments:
             if segment.segment in task.quarantined or COMMITTING in task.quarantined:
-                _dead(writer, segment, "label", "killed_worker", "its worker died twice in this segment")
+                _dead(
+                    writer,
+                    segment,
+                    "label",
+                    "killed_worker",
+                    "its worker died twice in this segment",
+                )
             else:
                 todo.append(segment)
         turned = np.zeros(self.spec.num_axes)
@@ -143,7 +151,9 @@ class ShardLabeller:
                     return turned
                 if not self.options.drop_missing:
                     raise SourceMissingError(f"{first.source_uri}: {error}") from error
-                reason = "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
+                reason = (
+                    "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
+                )
                 for segment in todo:
                     _dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
                 return turned
@@ -169,7 +179,10 @@ class ShardLabeller:
         keep = (segment.start_tick, segment.end_tick)
         whole = (0, segment.source_ticks)
         low, high = self.predictor.frame_range(keep, whole)
-        low, high = max(0, low - self.filter.context), min(segment.source_ticks, high + self.filter.context)
+        low, high = (
+            max(0, low - self.filter.context),
+            min(segment.source_ticks, high + self.filter.context),
+        )
         frames, pts_ns, error = reader.read(low, high)
         if error is not None and low + len(frames) <= keep[0] and low < keep[0]:
             low = keep[0]  # the damage lies before this segment: do without the halo there
@@ -195,18 +208,32 @@ class ShardLabeller:
                 continue
             labels = self._predict(ticks, (stretch.start, stretch.end), kept)
             for start, end in ranges:
-                own = {name: values[start - kept[0] : end - kept[0]] for name, values in labels.items()}
+                own = {
+                    name: values[start - kept[0] : end - kept[0]] for name, values in labels.items()
+                }
                 yield self._clip(segment, start, end, ticks, own)
 
-    def _predict(self, ticks: SegmentTicks, stretch: tuple[int, int], keep: tuple[int, int]) -> dict[str, np.ndarray]:
+    def _predict(
+        self, ticks: SegmentTicks, stretch: tuple[int, int], keep: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
         """Labels of the ticks `keep`, by name; each array has one row a tick."""
         start, end = self.predictor.frame_range(keep, stretch)
-        batches = (ticks.frames[ticks.at(a, min(a + BATCH_TICKS, end))] for a in range(start, end, BATCH_TICKS))
+        batches = (
+            ticks.frames[ticks.at(a, min(a + BATCH_TICKS, end))]
+            for a in range(start, end, BATCH_TICKS)
+        )
         parts = list(self.predictor.predict(batches, start=start, stretch=stretch, keep=keep))
         names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
         return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
-    def _clip(self, segment: Segment, start: int, end: int, ticks: SegmentTicks, labels: dict[str, np.ndarray]) -> Clip:
+    def _clip(
+        self,
+        segment: Segment,
+        start: int,
+        end: int,
+        ticks: SegmentTicks,
+        labels: dict[str, np.ndarray],
+    ) -> Clip:
         shown = ticks.at(start, end)
         return Clip(
             key=clip_key(segment.source_sha256, start),
@@ -251,7 +278,13 @@ class SegmentTicks:
 
 
 def _dead(
-    writer: ShardWriter, segment: Segment, stage: str, reason: str, detail: str, *, start_tick: int | None = None
+    writer: ShardWriter,
+    segment: Segment,
+    stage: str,
+    reason: str,
+    detail: str,
+    *,
+    start_tick: int | None = None,
 ) -> None:
     """Note that a segment, from `start_tick` on, gave no labels."""
     writer.dead_letter(

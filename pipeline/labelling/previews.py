@@ -48,7 +48,9 @@ def keep_previews(dataset: str, share: float, decoder: DecoderConfig | None = No
         if not storage.exists(preview_uri(dataset, row["key"])):
             wanted[row["source_uri"], row["source_sha256"]].append(row)
     made = 0
-    with Progress("Keeping previews", total=sum(map(len, wanted.values())), unit="clips") as progress:
+    with Progress(
+        "Keeping previews", total=sum(map(len, wanted.values())), unit="clips"
+    ) as progress:
         for (uri, _), rows in sorted(wanted.items()):
             try:
                 made += _of_source(dataset, uri, rows, config)
@@ -82,11 +84,15 @@ def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: Decod
                 lineage = decode_clip(row["key"], read_sample(dataset, row), frames=False).meta
                 start, end = row["start_tick"], row["start_tick"] + row["frames"]
                 frames, times = [], []
-                for batch in reading.ticks(path, frame, spec.tick_hz, start_tick=start, end_tick=end):
+                for batch in reading.ticks(
+                    path, frame, spec.tick_hz, start_tick=start, end_tick=end
+                ):
                     frames.append(batch.frames.copy())  # a batch is overwritten by the next
                     times.append(batch.pts_ns.copy())
                 if np.concatenate(times).tolist() != lineage["pts_ns"]:
-                    raise VideoError("other_file", uri, "its frames are not those that were labelled")
+                    raise VideoError(
+                        "other_file", uri, "its frames are not those that were labelled"
+                    )
                 video = encode_video(np.concatenate(frames), spec.tick_hz)
                 storage.write_atomic(preview_uri(dataset, row["key"]), video)
                 made += 1

@@ -25,10 +25,10 @@ FILE = "source_statistics.parquet"
 ODD_BUTTONS = 0.25  # bits between the shares of the buttons in a source and in the training set
 ODD_RATIO = 3.0  # times as many presses, or degrees turned, as usual; or as few
 ODD_CONFIDENCE = 3.5  # robust standard deviations below the median source
-LEAST_SPREAD = 0.02  # of confidence: sources that agree better than this are not told apart
+MIN_SPREAD = 0.02  # of confidence: sources that agree better than this are not told apart
 INACTIVE = 0.9  # share of ticks with no action at all
-LEAST_PRESSES = 50  # fewer say little about the shares of the buttons
-LEAST_SECONDS = 60  # a shorter source is no measure of how often a button is pressed, or of how far the camera turns
+MIN_PRESSES = 50  # fewer say little about the shares of the buttons
+MIN_SECONDS = 60  # a shorter source is no measure of how often a button is pressed, or of how far the camera turns
 SHOWN = 10
 
 
@@ -51,12 +51,16 @@ class Reference:
         held, released = rates.get("held"), rates.get("released")
         if not held or not released or len(held) != spec.num_buttons:
             return cls()
-        covered = np.array([sum(h) + sum(r) for h, r in zip(held, released, strict=True)], np.float64)
+        covered = np.array(
+            [sum(h) + sum(r) for h, r in zip(held, released, strict=True)], np.float64
+        )
         a_tick = np.array([len(lengths) for lengths in held]) / np.maximum(covered, 1)
         return cls(_shares(a_tick * covered.max()), float(a_tick.sum())) if a_tick.any() else cls()
 
 
-def source_statistics(records: Sequence[CommitRecord], spec: ActionSpec, reference: Reference) -> list[dict[str, Any]]:
+def source_statistics(
+    records: Sequence[CommitRecord], spec: ActionSpec, reference: Reference
+) -> list[dict[str, Any]]:
     """A row a source, the oddest first.
 
     Columns: `rank source_uri source_sha256 hours clips mean_confidence null_fraction presses_a_minute`, `degrees_a_s`
@@ -68,20 +72,25 @@ def source_statistics(records: Sequence[CommitRecord], spec: ActionSpec, referen
     if not rows:
         return []
     presses = np.stack([own["presses"] for _, own in sorted(sums.items())])  # (N, K)
-    usual_shares = reference.shares if reference.shares is not None else _shares(presses.sum(axis=0))
+    usual_shares = (
+        reference.shares if reference.shares is not None else _shares(presses.sum(axis=0))
+    )
     rates = np.array([row["presses_a_minute"] for row in rows])
     usual_rate = reference.presses_a_tick and reference.presses_a_tick * float(spec.tick_hz) * 60
     usual_rate = usual_rate or float(np.median(rates))
     confidence = np.array([row["mean_confidence"] for row in rows])
     middle = float(np.median(confidence))
-    spread = max(1.4826 * float(np.median(np.abs(confidence - middle))), LEAST_SPREAD)
-    turns = {axis: float(np.median([row["degrees_a_s"][axis] for row in rows])) for axis in spec.axis_names}
+    spread = max(1.4826 * float(np.median(np.abs(confidence - middle))), MIN_SPREAD)
+    turns = {
+        axis: float(np.median([row["degrees_a_s"][axis] for row in rows]))
+        for axis in spec.axis_names
+    }
     for row, own in zip(rows, presses, strict=True):
         row["button_distance"] = round(_divergence(_shares(own), usual_shares), 4)
         flags = []
-        if own.sum() >= LEAST_PRESSES and row["button_distance"] > ODD_BUTTONS:
+        if own.sum() >= MIN_PRESSES and row["button_distance"] > ODD_BUTTONS:
             flags.append("odd_buttons")
-        if row["hours"] * 3600 >= LEAST_SECONDS:
+        if row["hours"] * 3600 >= MIN_SECONDS:
             if row["presses_a_minute"] > ODD_RATIO * usual_rate:
                 flags.append("too_many_presses")
             if row["presses_a_minute"] < usual_rate / ODD_RATIO:
@@ -107,7 +116,9 @@ def degrees_for_record(turned: Mapping[str, NDArray[np.float64]]) -> dict[str, l
     return {sha256: degrees.round(3).tolist() for sha256, degrees in sorted(turned.items())}
 
 
-def write_source_statistics(dataset: str, rows: Sequence[Mapping[str, Any]], spec: ActionSpec) -> None:
+def write_source_statistics(
+    dataset: str, rows: Sequence[Mapping[str, Any]], spec: ActionSpec
+) -> None:
     """Write the table."""
     schema = pa.schema(
         [
@@ -182,7 +193,9 @@ def _row(sha256: str, own: Mapping[str, Any], spec: ActionSpec) -> dict[str, Any
         "mean_confidence": round(own["confidence"] / own["ticks"], 4),
         "null_fraction": round(own["null"] / own["ticks"], 4),
         "presses_a_minute": round(float(own["presses"].sum()) / seconds * 60, 3),
-        "degrees_a_s": dict(zip(spec.axis_names, (own["degrees"] / seconds).round(3).tolist(), strict=True)),
+        "degrees_a_s": dict(
+            zip(spec.axis_names, (own["degrees"] / seconds).round(3).tolist(), strict=True)
+        ),
     }
 
 

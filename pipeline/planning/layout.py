@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from ...datasets.shards.splits import SPLITS, fractions_of, split_of
 from ..config import CLIP_TICKS, LayoutConfig
 
-LEAST_SEGMENT_TICKS = 256  # below this the halo of 64 ticks on each side costs more than half of the work
+MIN_SEGMENT_TICKS = (
+    256  # below this the halo of 64 ticks on each side costs more than half of the work
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +90,11 @@ def pack(lengths: Sequence[int], bins: int) -> list[int]:
 
 
 def lay_out(
-    sources: Iterable[Planned], config: LayoutConfig, *, workers: int = 1, first_shard: dict[str, int] | None = None
+    sources: Iterable[Planned],
+    config: LayoutConfig,
+    *,
+    workers: int = 1,
+    first_shard: dict[str, int] | None = None,
 ) -> list[Segment]:
     """Lay out new sources.
 
@@ -104,7 +110,7 @@ def lay_out(
     total = sum(source.ticks for source in ordered)
     min_shards = max(config.min_shards, 4 * workers)
     wanted = total // min_shards // CLIP_TICKS * CLIP_TICKS
-    longest = max(min(config.segment_ticks, wanted), LEAST_SEGMENT_TICKS)
+    longest = max(min(config.segment_ticks, wanted), MIN_SEGMENT_TICKS)
     fractions = fractions_of(config.val_fraction, config.test_fraction)
     by_split: dict[str, list[Planned]] = {}
     for source in ordered:
@@ -115,7 +121,9 @@ def lay_out(
     for split in SPLITS:
         own = by_split.get(split, ())
         # A plan may have millions of segments, so only their lengths are held beside them.
-        lengths = array("q", (b - a for source in own for a, b in segment_bounds(source.ticks, longest)))
+        lengths = array(
+            "q", (b - a for source in own for a, b in segment_bounds(source.ticks, longest))
+        )
         if not lengths:
             continue
         ticks = sum(lengths)
@@ -124,7 +132,9 @@ def lay_out(
         first = (first_shard or {}).get(split, 0)
         position: dict[int, int] = {}
         names: dict[int, str] = {}  # equal strings are one object
-        pieces = ((source, a, b) for source in own for a, b in segment_bounds(source.ticks, longest))
+        pieces = (
+            (source, a, b) for source in own for a, b in segment_bounds(source.ticks, longest)
+        )
         for (source, start, end), place in zip(pieces, pack(lengths, bins), strict=True):
             index = position.get(place, 0)
             position[place] = index + 1

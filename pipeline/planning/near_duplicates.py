@@ -42,9 +42,11 @@ PLACES = (
 )  # of 16 along the video; the first two are looked at first
 FIRST_LOOK = 2
 FRAME = FrameSpec(width=72, height=64)  # 9 x 8 blocks of 8 x 8 pixels
-MOST_BITS = 6.0  # of 64 that may differ on average: re-encodes differ in about 2, other play in about 30
+MAX_BITS = (
+    6.0  # of 64 that may differ on average: re-encodes differ in about 2, other play in about 30
+)
 LENGTH_TOLERANCE = 0.005  # of the length: encoders add or lose a frame or two at the ends
-LEAST_DISTINCT = 4  # of 16 hashes: a video that always shows the same says nothing about what it is
+MIN_DISTINCT = 4  # of 16 hashes: a video that always shows the same says nothing about what it is
 CROWD = 32  # videos that share half a hash and are compared: more than that share a black picture or a menu
 DIGITS = 16  # hex digits of a hash
 
@@ -52,7 +54,9 @@ Look = Callable[[Sequence[int], int], Mapping[int, str]]
 """`look(videos, pictures)`: the first hashes of each of these videos, without those that cannot be decoded."""
 
 
-def picture_hashes(decoder: Decoder, path: Path, ticks: int, tick_hz: Fraction, pictures: int) -> str:
+def picture_hashes(
+    decoder: Decoder, path: Path, ticks: int, tick_hz: Fraction, pictures: int
+) -> str:
     """Hashes of the first `pictures` places of a video, 16 hex digits each; empty where one cannot be decoded.
 
     The decoder must make frames of size `FRAME`.
@@ -91,14 +95,16 @@ def find_near_duplicates(ticks: Sequence[int], look: Look, *, first_new: int = 0
     pairs = [
         (a, b)
         for a, b in _candidates(glance)
-        if b >= first_new and _equally_long(lengths[a], lengths[b]) and _distance(glance[a], glance[b]) <= MOST_BITS
+        if b >= first_new
+        and _equally_long(lengths[a], lengths[b])
+        and _distance(glance[a], glance[b]) <= MAX_BITS
     ]
     whole = look(sorted({video for pair in pairs for video in pair}), len(PLACES))
     found: dict[int, int] = {}
     for a, b in pairs:
         if a in found or b in found or a not in whole or b not in whole:
             continue
-        if _tells(whole[a]) and _distance(whole[a], whole[b]) <= MOST_BITS:
+        if _tells(whole[a]) and _distance(whole[a], whole[b]) <= MAX_BITS:
             found[b] = a
     return found
 
@@ -129,7 +135,11 @@ def _as_long_as_another(lengths: NDArray[np.int64], first_new: int) -> list[int]
 
 def _words(hashes: Sequence[str]) -> NDArray[np.uint64]:
     """Hashes of equal length as uint64 [N, P]."""
-    return np.frombuffer(bytes.fromhex("".join(hashes)), ">u8").astype(np.uint64).reshape(len(hashes), -1)
+    return (
+        np.frombuffer(bytes.fromhex("".join(hashes)), ">u8")
+        .astype(np.uint64)
+        .reshape(len(hashes), -1)
+    )
 
 
 def _distance(a: str, b: str) -> float:
@@ -139,7 +149,7 @@ def _distance(a: str, b: str) -> float:
 
 
 def _tells(hashes: str) -> bool:
-    return len({hashes[i : i + DIGITS] for i in range(0, len(hashes), DIGITS)}) >= LEAST_DISTINCT
+    return len({hashes[i : i + DIGITS] for i in range(0, len(hashes), DIGITS)}) >= MIN_DISTINCT
 
 
 def _candidates(hashes: Mapping[int, str]) -> list[tuple[int, int]]:
@@ -160,5 +170,9 @@ def _candidates(hashes: Mapping[int, str]) -> list[tuple[int, int]]:
             for start, size in zip(edges[:-1][sizes > 1], sizes[sizes > 1], strict=True):
                 if size <= CROWD:
                     members = sorted(order[start : start + size].tolist())
-                    pairs.update((videos[a], videos[b]) for k, a in enumerate(members) for b in members[k + 1 :])
+                    pairs.update(
+                        (videos[a], videos[b])
+                        for k, a in enumerate(members)
+                        for b in members[k + 1 :]
+                    )
     return sorted(pairs)

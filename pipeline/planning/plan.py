@@ -42,7 +42,15 @@ if TYPE_CHECKING:
 
 SOURCES_FILE = "sources.parquet"
 # Why a source could not be read, where that may have changed though its bytes have not: rights, limits, disks.
-PASSING = {"no_permission", "not_found", "cannot_open", "too_large", "memory_limit", "decoder_hung", "decoder_crashed"}
+PASSING = {
+    "no_permission",
+    "not_found",
+    "cannot_open",
+    "too_large",
+    "memory_limit",
+    "decoder_hung",
+    "decoder_crashed",
+}
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
 
@@ -126,16 +134,27 @@ def make_plan(
     require_own_folder(out)
     old = old or Plan(tick_hz)
     stones = {record.sha256 for record in old.sources if record.status == "removed"}
-    lost = map(removed_record, sorted(set(removed_sources(out)) - stones))  # the table of sources may be gone
+    lost = map(
+        removed_record, sorted(set(removed_sources(out)) - stones)
+    )  # the table of sources may be gone
     old = replace(old, sources=(*old.sources, *lost))
     known = {record.uri: record for record in old.sources}
-    new_sources = [source for source in find_sources(names) if not _is_known(source, known.get(source.uri))]
+    new_sources = [
+        source for source in find_sources(names) if not _is_known(source, known.get(source.uri))
+    ]
     if not new_sources and old.sources:
         return old
     if (folder := storage.local_path(out)) is not None:
-        folder.mkdir(parents=True, exist_ok=True)  # where that fails, here it is one line, in Beam a traceback
+        folder.mkdir(
+            parents=True, exist_ok=True
+        )  # where that fails, here it is one line, in Beam a traceback
     prober = _prober_class()(
-        out, tick_hz, workers=workers, decoder=decoder or DecoderConfig(), runner=runner, options=beam_options
+        out,
+        tick_hz,
+        workers=workers,
+        decoder=decoder or DecoderConfig(),
+        runner=runner,
+        options=beam_options,
     )
     probed = prober.probe(new_sources)
     look = prober.look if layout.near_duplicates else None
@@ -143,7 +162,9 @@ def make_plan(
     before = {(segment.source_uri, segment.source_sha256) for segment in old.segments}
     laid_out = {(segment.source_uri, segment.source_sha256) for segment in plan.segments}
     for uri in sorted({uri for uri, _ in before} & {uri for uri, _ in laid_out - before}):
-        log(f"{uri} has changed since it was planned: what it was stays beside what it is now, in the same split")
+        log(
+            f"{uri} has changed since it was planned: what it was stays beside what it is now, in the same split"
+        )
     write_plan(plan, out)
     prober.forget()
     return plan
@@ -198,12 +219,18 @@ def extend(
             continue
         first = planned.setdefault(record.sha256, record.uri)
         if first != record.uri:
-            known[record.uri] = replace(record, status="duplicate", reason="same_content", detail=first)
+            known[record.uri] = replace(
+                record, status="duplicate", reason="same_content", detail=first
+            )
         elif record.sha256 not in old:
             new.append(record)
     again = {record.uri for record in probed}  # what lies there now is not what was planned
-    before = [r for r in plan.sources if r.status == "planned" and r.sha256 in old and r.uri not in again]
-    new.sort(key=lambda r: (-r.frames * r.width * r.height, r.sha256))  # the best of several re-encodes is kept
+    before = [
+        r for r in plan.sources if r.status == "planned" and r.sha256 in old and r.uri not in again
+    ]
+    new.sort(
+        key=lambda r: (-r.frames * r.width * r.height, r.sha256)
+    )  # the best of several re-encodes is kept
     if look is not None:
         known |= {record.uri: record for record in _near_duplicates(before, new, look)}
     split_by_group = {segment.group: segment.split for segment in plan.segments if segment.group}
@@ -211,7 +238,9 @@ def extend(
     first_shard: dict[str, int] = {}
     for shard in {segment.shard for segment in plan.segments} | set(taken):
         split = split_of_shard(shard)
-        first_shard[split] = max(first_shard.get(split, 0), int(shard.removeprefix(f"{split}-")) + 1)
+        first_shard[split] = max(
+            first_shard.get(split, 0), int(shard.removeprefix(f"{split}-")) + 1
+        )
     segments = lay_out(
         [
             Planned(
@@ -240,19 +269,32 @@ def _near_duplicates(
 ) -> Iterator[SourceRecord]:
     """The rows that change: hashes where pictures were looked at, status and original of near duplicates."""
     everyone = [*before, *new]
-    hashes = {i: record.picture_hashes for i, record in enumerate(everyone) if record.picture_hashes}
+    hashes = {
+        i: record.picture_hashes for i, record in enumerate(everyone) if record.picture_hashes
+    }
 
     def look_at(videos: Sequence[int], pictures: int) -> dict[int, str]:
         lacking = [i for i in videos if len(hashes.get(i, "")) < pictures * DIGITS]
         seen = look([everyone[i] for i in lacking], pictures)
         hashes.update({i: text for i, text in zip(lacking, seen, strict=True) if text})
-        return {i: hashes[i][: pictures * DIGITS] for i in videos if len(hashes.get(i, "")) >= pictures * DIGITS}
+        return {
+            i: hashes[i][: pictures * DIGITS]
+            for i in videos
+            if len(hashes.get(i, "")) >= pictures * DIGITS
+        }
 
-    same = find_near_duplicates([record.ticks for record in everyone], look_at, first_new=len(before))
+    same = find_near_duplicates(
+        [record.ticks for record in everyone], look_at, first_new=len(before)
+    )
     for i, text in hashes.items():
         record = replace(everyone[i], picture_hashes=text)
         if i in same:
-            record = replace(record, status="near_duplicate", reason="same_pictures", detail=everyone[same[i]].uri)
+            record = replace(
+                record,
+                status="near_duplicate",
+                reason="same_pictures",
+                detail=everyone[same[i]].uri,
+            )
         yield record
 
 
@@ -268,7 +310,9 @@ def read_plan(out: str) -> Plan | None:
             f"{storage.join(out, PLAN_FILE)}: does not say its tick rate; put back a whole one"
         ) from error
     sources, _ = _read_rows(storage.join(out, SOURCES_FILE), SourceRecord)
-    return Plan(tick_hz, sources or (), segments)  # killed between the two writes: the sources are probed again
+    return Plan(
+        tick_hz, sources or (), segments
+    )  # killed between the two writes: the sources are probed again
 
 
 def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str]]:
@@ -284,8 +328,12 @@ def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[
 def write_plan(plan: Plan, out: str) -> None:
     """Write both tables; segments first, so that a source never counts as known before it is planned."""
     metadata = {"tick_hz": str(plan.tick_hz)}
-    storage.write_atomic(storage.join(out, PLAN_FILE), rows_to_parquet(plan.segments, Segment, metadata))
-    storage.write_atomic(storage.join(out, SOURCES_FILE), rows_to_parquet(plan.sources, SourceRecord, metadata))
+    storage.write_atomic(
+        storage.join(out, PLAN_FILE), rows_to_parquet(plan.segments, Segment, metadata)
+    )
+    storage.write_atomic(
+        storage.join(out, SOURCES_FILE), rows_to_parquet(plan.sources, SourceRecord, metadata)
+    )
 
 
 def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
@@ -295,7 +343,11 @@ def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
         if record.status == "removed":
             letters.append(tombstone(record.sha256))
         elif record.status == "unreadable":
-            letters.append(DeadLetter(source_uri=record.uri, stage="probe", reason=record.reason, detail=record.detail))
+            letters.append(
+                DeadLetter(
+                    source_uri=record.uri, stage="probe", reason=record.reason, detail=record.detail
+                )
+            )
         elif record.lost_ticks and record.status == "planned":
             letters.append(
                 DeadLetter(
@@ -313,7 +365,9 @@ def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
 
 def duplicates(plan: Plan) -> dict[str, int]:
     """How many sources are left out because another is the same, by kind."""
-    statuses = sorted(record.status for record in plan.sources if record.status in ("duplicate", "near_duplicate"))
+    statuses = sorted(
+        record.status for record in plan.sources if record.status in ("duplicate", "near_duplicate")
+    )
     return dict(Counter(statuses))
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 from ... import storage
 from ...datasets.video.decoder import Decoder
 from ...errors import VideoError
-from ..config import LEAST_CLIP_TICKS
+from ..config import MIN_CLIP_TICKS
 from .near_duplicates import picture_hashes
 from .sources import Source
 
-LEAST_FRAMES = LEAST_CLIP_TICKS // 2  # a source needs a frame in two ticks
+MIN_FRAMES = MIN_CLIP_TICKS // 2  # a source needs a frame in two ticks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +65,14 @@ def fingerprint(uri: str) -> tuple[str, int]:
     fs, inner = storage.filesystem(uri)
     info = fs.info(inner)
     size = int(info["size"])
-    mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime") if info.get(key)), "")
+    mark = next(
+        (
+            info[key]
+            for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime")
+            if info.get(key)
+        ),
+        "",
+    )
     return f"{size}-{str(mark).strip(chr(34))}", size
 
 
@@ -90,16 +97,22 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
         mark, size = fingerprint(source.uri)
         with local_copy(source.uri) as path:
             found = decoder.probe(path, tick_hz)
-            if found.ticks < LEAST_CLIP_TICKS:
-                raise VideoError("too_short", source.uri, f"{found.ticks} ticks; a clip needs {LEAST_CLIP_TICKS}")
-            if found.frames < LEAST_FRAMES:  # a header may claim that a single picture lasts for days
-                raise VideoError("too_short", source.uri, f"{found.frames} frames; a clip needs {LEAST_FRAMES}")
+            if found.ticks < MIN_CLIP_TICKS:
+                raise VideoError(
+                    "too_short", source.uri, f"{found.ticks} ticks; a clip needs {MIN_CLIP_TICKS}"
+                )
+            if found.frames < MIN_FRAMES:  # a header may claim that a single picture lasts for days
+                raise VideoError(
+                    "too_short", source.uri, f"{found.frames} frames; a clip needs {MIN_FRAMES}"
+                )
     except (VideoError, OSError) as error:
         if isinstance(error, VideoError):
             reason = error.reason
         else:
             reason = "not_found" if isinstance(error, FileNotFoundError) else "cannot_open"
-        detail = error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
+        detail = (
+            error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
+        )
         return SourceRecord(
             uri=source.uri,
             status="unreadable",

@@ -74,7 +74,10 @@ class LookAtSources(beam.DoFn):
             rows.append(self._look(item))
         data = json.dumps([asdict(row) for row in rows]).encode()
         name = hashlib.sha256(data).hexdigest()[:32]
-        storage.write_atomic(storage.join(self.settings.dataset, PROBES_FOLDER, f"{name}{self.settings.suffix}"), data)
+        storage.write_atomic(
+            storage.join(self.settings.dataset, PROBES_FOLDER, f"{name}{self.settings.suffix}"),
+            data,
+        )
         yield len(rows)
 
     def teardown(self) -> None:
@@ -121,7 +124,9 @@ class Prober:
         self._run("Probing", self.settings, new)
         rows = []
         for source in sources:
-            row = self._row(source, marks.get(source.uri)) or next(reversed(self._rows[source.uri].values()))
+            row = self._row(source, marks.get(source.uri)) or next(
+                reversed(self._rows[source.uri].values())
+            )
             rows.append(replace(row, group=source.group, licence=source.licence, picture_hashes=""))
         return rows
 
@@ -149,7 +154,9 @@ class Prober:
         size = min(max(len(items) // (BATCHES_A_WORKER * self.workers), 1), LARGEST_BATCH)
         batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
         failed: list[BaseException] = []
-        ended = threading.Event()  # Thread.join, once interrupted, takes a running thread for one that has ended
+        ended = (
+            threading.Event()
+        )  # Thread.join, once interrupted, takes a running thread for one that has ended
 
         pipeline = self._pipeline(len(items), min(self.workers, len(batches)))
         build(pipeline, batches, settings)
@@ -179,7 +186,9 @@ class Prober:
                 raise
             finally:
                 if job is not None:
-                    signal.signal(signal.SIGINT, on_ctrl_c)  # the job server's, which stops it, would stay
+                    signal.signal(
+                        signal.SIGINT, on_ctrl_c
+                    )  # the job server's, which stops it, would stay
             progress.advance(self._gather())
         if failed:
             raise failed[0]
@@ -189,15 +198,21 @@ class Prober:
 
     def _pipeline(self, items: int, workers: int) -> beam.Pipeline:
         if self._on_cluster(items):
-            return beam.Pipeline(options=PipelineOptions([f"--runner={self.runner}", *self.options]))
+            return beam.Pipeline(
+                options=PipelineOptions([f"--runner={self.runner}", *self.options])
+            )
         # Threads are enough: reading, demuxing and waiting for a decoder child leave Python's lock.
         mode = "in_memory" if workers == 1 else "multi_threading"
-        options = PipelineOptions([f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"])
+        options = PipelineOptions(
+            [f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
+        )
         return beam.Pipeline(runner=fn_runner.FnApiRunner(), options=options)
 
     def _gather(self) -> int:
         """Read what was written since the last time; returns the number of rows."""
-        names = storage.list_files(storage.join(self.settings.dataset, PROBES_FOLDER), self.settings.suffix)
+        names = storage.list_files(
+            storage.join(self.settings.dataset, PROBES_FOLDER), self.settings.suffix
+        )
         new = [name for name in names if name not in self._read]
         self._read.update(new)
         count = 0
@@ -230,7 +245,9 @@ class Prober:
             return None
 
 
-def build(pipeline: beam.Pipeline, batches: Sequence[tuple[Item, ...]], settings: LookSettings) -> beam.PCollection:
+def build(
+    pipeline: beam.Pipeline, batches: Sequence[tuple[Item, ...]], settings: LookSettings
+) -> beam.PCollection:
     """Append the looking at sources to a pipeline; gives the number of rows of each batch."""
     return (
         pipeline

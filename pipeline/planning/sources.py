@@ -45,7 +45,9 @@ def find_sources(names: Sequence[str]) -> list[Source]:
         for source in sources:
             known = found.setdefault(source.uri, source)
             if known != source:
-                raise ConfigError(f"source {source.uri}: named twice with different details: {known} and {source}")
+                raise ConfigError(
+                    f"source {source.uri}: named twice with different details: {known} and {source}"
+                )
     return [found[uri] for uri in sorted(found)]
 
 
@@ -66,7 +68,11 @@ def _expand(name: str) -> Iterable[Source]:
     if path is not None and path.is_dir():
         return _videos(storage.list_files(name, recursive=True))
     suffix = PurePosixPath(name).suffix.lower()
-    there = path.is_file() if path is not None else (suffix in VIDEO_SUFFIXES | TABLE_SUFFIXES and storage.exists(name))
+    there = (
+        path.is_file()
+        if path is not None
+        else (suffix in VIDEO_SUFFIXES | TABLE_SUFFIXES and storage.exists(name))
+    )
     if there:
         return _table(name, suffix) if suffix in TABLE_SUFFIXES else [Source(uri=_absolute(name))]
     if any(character in name for character in "*?["):
@@ -78,7 +84,11 @@ def _expand(name: str) -> Iterable[Source]:
 
 
 def _videos(uris: Iterable[str]) -> list[Source]:
-    return [Source(uri=_absolute(uri)) for uri in uris if PurePosixPath(uri).suffix.lower() in VIDEO_SUFFIXES]
+    return [
+        Source(uri=_absolute(uri))
+        for uri in uris
+        if PurePosixPath(uri).suffix.lower() in VIDEO_SUFFIXES
+    ]
 
 
 def _absolute(uri: str) -> str:
@@ -102,21 +112,31 @@ def _table(uri: str, suffix: str) -> list[Source]:
     except (ValueError, csv.Error) as error:  # Arrow's errors and wrong UTF-8 are ValueErrors
         raise ConfigError(f"source table {uri}: cannot be read as {suffix[1:]}: {error}") from error
     if "uri" not in columns:
-        raise ConfigError(f"source table {uri}: needs a column `uri`; it has {', '.join(columns) or 'none'}")
+        raise ConfigError(
+            f"source table {uri}: needs a column `uri`; it has {', '.join(columns) or 'none'}"
+        )
     sources = []
     for number, row in enumerate(rows, start=1):
         text = str(row["uri"] or "").strip()
         if not text or "\0" in text:
-            raise ConfigError(f"source table {uri}: row {number} has {'a NUL byte in' if text else 'an empty'} `uri`")
+            raise ConfigError(
+                f"source table {uri}: row {number} has {'a NUL byte in' if text else 'an empty'} `uri`"
+            )
         path = storage.local_path(text)
         if path is None:
             try:
                 storage.filesystem(text)
             except ConfigError as error:
                 raise ConfigError(f"source table {uri}: row {number}: {error}") from error
-        if path is not None and not path.is_absolute():  # beside the table, wherever the command is run
+        if (
+            path is not None and not path.is_absolute()
+        ):  # beside the table, wherever the command is run
             base = storage.local_path(uri)
-            text = str(base.parent / path) if base is not None else storage.join(uri.rpartition("/")[0], text)
+            text = (
+                str(base.parent / path)
+                if base is not None
+                else storage.join(uri.rpartition("/")[0], text)
+            )
         sources.append(
             Source(
                 uri=_absolute(text),

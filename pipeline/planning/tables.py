@@ -25,12 +25,16 @@ BATCH_ROWS = 1 << 16
 
 def rows_to_parquet(rows: Sequence[Row], kind: type[Row], metadata: Mapping[str, str]) -> bytes:
     """A table with a column for each field of `kind`; the same rows give the same bytes."""
-    schema = pa.schema([pa.field(f.name, ARROW_TYPES[str(f.type)]) for f in fields(kind)], metadata=dict(metadata))
+    schema = pa.schema(
+        [pa.field(f.name, ARROW_TYPES[str(f.type)]) for f in fields(kind)], metadata=dict(metadata)
+    )
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for start in range(0, len(rows), BATCH_ROWS):
             some = rows[start : start + BATCH_ROWS]
-            columns = [pa.array([getattr(row, field.name) for row in some], field.type) for field in schema]
+            columns = [
+                pa.array([getattr(row, field.name) for row in some], field.type) for field in schema
+            ]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     return sink.getvalue()
 
@@ -43,7 +47,10 @@ def rows_from_parquet(data: bytes, kind: type[Row]) -> tuple[tuple[Row, ...], di
         names = [f.name for f in fields(kind) if f.name in file.schema_arrow.names]
         for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
             columns = [_values(batch.column(name), same) for name in names]
-            rows += [kind(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+            rows += [
+                kind(**dict(zip(names, values, strict=True)))
+                for values in zip(*columns, strict=True)
+            ]
         metadata = file.schema_arrow.metadata or {}
     return tuple(rows), {key.decode(): value.decode() for key, value in metadata.items()}
 
@@ -51,4 +58,8 @@ def rows_from_parquet(data: bytes, kind: type[Row]) -> tuple[tuple[Row, ...], di
 def _values(column: pa.Array, same: dict[str, str]) -> list[Any]:
     """As Python values; equal strings are one object, since a source's URI stands in each of its segments."""
     values = column.to_pylist()
-    return [same.setdefault(value, value) for value in values] if pa.types.is_string(column.type) else values
+    return (
+        [same.setdefault(value, value) for value in values]
+        if pa.types.is_string(column.type)
+        else values
+    )

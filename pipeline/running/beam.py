@@ -54,13 +54,18 @@ def open_tasks(settings: WorkerSettings) -> Iterator[ShardTask]:
         return
     plan = read_plan(settings.dataset)
     if plan is None:
-        raise DatasetError(f"{settings.dataset}: there is no plan; run `vidact plan` or `vidact label` with sources")
+        raise DatasetError(
+            f"{settings.dataset}: there is no plan; run `vidact plan` or `vidact label` with sources"
+        )
     done = set(committed_shards(settings.dataset))
     quarantined = RunFolder(Path(settings.run_folder)).quarantined() if settings.run_folder else {}
     for shard, segments in plan.shards.items():
         if shard not in done:
             yield ShardTask(
-                shard=shard, split=segments[0].split, segments=segments, quarantined=quarantined.get(shard, ())
+                shard=shard,
+                split=segments[0].split,
+                segments=segments,
+                quarantined=quarantined.get(shard, ()),
             )
 
 
@@ -107,7 +112,11 @@ class Worker:
         self.settings = settings
         self.run = RunFolder(Path(settings.run_folder)) if settings.run_folder else None
         self.predictor = load_predictor(settings.idm, settings.device, self.run)
-        self.decoder = None if settings.relabel_from else open_decoder(settings.decoder, self.predictor.spec.frame)
+        self.decoder = (
+            None
+            if settings.relabel_from
+            else open_decoder(settings.decoder, self.predictor.spec.frame)
+        )
         self._at: tuple[str, int] | None = None
         self._shard = ""
         self.labeller = self._labeller()
@@ -136,7 +145,11 @@ class Worker:
         beside = None if storage.local_path(settings.dataset) is not None else spool
         if self.decoder is None:
             return ShardRelabeller(
-                self.predictor, settings.relabel_from, settings.dataset, spool=beside, alive=self._alive
+                self.predictor,
+                settings.relabel_from,
+                settings.dataset,
+                spool=beside,
+                alive=self._alive,
             )
         options = ShardOptions(
             dataset=settings.dataset,
@@ -144,7 +157,9 @@ class Worker:
             chroma=settings.chroma,
             drop_missing=settings.drop_missing,
         )
-        return ShardLabeller(self.predictor, self.decoder, options, spool=beside, downloads=spool, alive=self._alive)
+        return ShardLabeller(
+            self.predictor, self.decoder, options, spool=beside, downloads=spool, alive=self._alive
+        )
 
     def _alive(self, segment: int) -> None:
         if self.run is None:

@@ -36,12 +36,17 @@ class Display:
             from rich.console import Console
             from rich.status import Status
 
-            self._status = status = Status(self._text(), console=Console(stderr=True), spinner="line")
+            self._status = status = Status(
+                self._text(), console=Console(stderr=True), spinner="line"
+            )
             status.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._status is not None:
             self._status.stop()  # type: ignore[attr-defined]
@@ -68,7 +73,9 @@ class Display:
     def _print(self) -> None:
         if self.json_lines:
             try:
-                print(json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True)
+                print(
+                    json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True
+                )
             except BrokenPipeError:  # nobody reads any more; the work goes on
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:

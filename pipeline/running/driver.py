@@ -23,13 +23,17 @@ from .identity import WorkerSettings
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
 STORAGE_FAILED = 74  # EX_IOERR
-RAISED = re.compile(r"^([\w.]+)(?:: (.*))?$", re.MULTILINE)  # the last line of a traceback: `package.Error: message`
+RAISED = re.compile(
+    r"^([\w.]+)(?:: (.*))?$", re.MULTILINE
+)  # the last line of a traceback: `package.Error: message`
 
 
 def main(argv: list[str]) -> int:
     """Run the pipeline once."""
     run, workers, runner, options = RunFolder(Path(argv[0])), int(argv[1]), argv[2], argv[3:]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s"
+    )
     _die_with_supervisor()
     settings = WorkerSettings.from_json(run.settings.read_text())
     try:
@@ -59,7 +63,9 @@ def _explain(error: Exception) -> int:
 
 
 def _is_exception(name: str) -> bool:
-    return name.rsplit(".", 1)[-1].endswith(("Error", "Exception", "Interrupt", "Exit", "Failed", "Interrupted"))
+    return name.rsplit(".", 1)[-1].endswith(
+        ("Error", "Exception", "Interrupt", "Exit", "Failed", "Interrupted")
+    )
 
 
 USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log
@@ -81,9 +87,13 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
     # The runner by name would first look for another one (Prism) on the network; made here it also hands the options
     # on to the worker processes, which it does not when it is chosen by name.
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
-    info = fn_runner.ExtendedProvisionInfo(beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded))
+    info = fn_runner.ExtendedProvisionInfo(
+        beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
+    )
     threading.excepthook = _exit_when_worker_dies(run)
-    with beam.Pipeline(runner=fn_runner.FnApiRunner(provision_info=info), options=options) as pipeline:
+    with beam.Pipeline(
+        runner=fn_runner.FnApiRunner(provision_info=info), options=options
+    ) as pipeline:
         build(pipeline, settings)
 
 
@@ -107,7 +117,10 @@ def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]
         if args.thread is not None and args.thread.name == "run_worker":
             for marker in run.markers():
                 if not _alive(marker.pid):
-                    print(f"worker {marker.pid} died at {marker.shard}, segment {marker.segment}", file=sys.stderr)
+                    print(
+                        f"worker {marker.pid} died at {marker.shard}, segment {marker.segment}",
+                        file=sys.stderr,
+                    )
                     run.strike(marker)
             sys.stderr.flush()
             os._exit(WORKER_DIED)

@@ -19,7 +19,13 @@ from ...settings import first_difference
 from ..config import FilterConfig, LabelConfig
 from ..run_folder import RunFolder
 
-PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")  # what frames, labels and tars are made by
+PACKAGES = (
+    "vidact",
+    "torch",
+    "numpy",
+    "av",
+    "webdataset",
+)  # what frames, labels and tars are made by
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +79,9 @@ def environment(device: str) -> dict[str, Any]:
     found = {
         "python": platform.python_version(),
         **{name: version(name) for name in PACKAGES},
-        "processor": (torch.cuda.get_device_name() if torch.cuda.is_available() else "a GPU elsewhere")
+        "processor": (
+            torch.cuda.get_device_name() if torch.cuda.is_available() else "a GPU elsewhere"
+        )
         if gpu
         else cpu_model(),
         "threads_a_worker": 1,
@@ -92,7 +100,11 @@ def identity(settings: WorkerSettings, *, idm_sha256: str, spec_sha256: str) -> 
 
 
 def require_identity(
-    dataset: str, wanted: Mapping[str, Any], here: Mapping[str, Any], *, allow_other_environment: bool
+    dataset: str,
+    wanted: Mapping[str, Any],
+    here: Mapping[str, Any],
+    *,
+    allow_other_environment: bool,
 ) -> list[dict[str, Any]]:
     """Make sure that going on with a dataset gives what an undisturbed run would have given. Writes nothing.
 
@@ -119,10 +131,14 @@ def require_identity(
             ) from None
         known, environments = dict(wanted), []
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one, or use another --out") from error
+        raise DatasetError(
+            f"{uri}: is damaged ({error}); put back a whole one, or use another --out"
+        ) from error
     if ("relabelled" in known) != ("relabelled" in wanted):
         verb = "relabel" if "relabelled" in known else "label"
-        raise DatasetError(f"{uri}: this dataset was made by `vidact {verb}`, and only that goes on; use another --out")
+        raise DatasetError(
+            f"{uri}: this dataset was made by `vidact {verb}`, and only that goes on; use another --out"
+        )
     if known != dict(wanted):
         name, found, given = first_difference(known, dict(wanted))
         raise DatasetError(
@@ -142,7 +158,10 @@ def require_identity(
 
 
 def write_identity(
-    dataset: str, run: RunFolder, identity: Mapping[str, Any], environments: Sequence[Mapping[str, Any]]
+    dataset: str,
+    run: RunFolder,
+    identity: Mapping[str, Any],
+    environments: Sequence[Mapping[str, Any]],
 ) -> None:
     """Begin a dataset, or note the environments in which it goes on; see `require_identity`."""
     uri = storage.join(dataset, IDENTITY_FILE)

@@ -24,7 +24,9 @@ from .tracker import Tracker
 SHOWN_PROBLEMS = 20
 
 
-def run_shards(config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker) -> None:
+def run_shards(
+    config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker
+) -> None:
     """Do all shards that have no record yet.
 
     Raises:
@@ -36,7 +38,9 @@ def run_shards(config: EngineConfig, settings: WorkerSettings, run: RunFolder, t
     run.settings.write_text(settings.to_json())
     with ExitStack() as stack:
         remote = storage.local_path(settings.dataset) is None
-        display = stack.enter_context(Display(tracker, json_lines=config.progress_json, remote=remote))
+        display = stack.enter_context(
+            Display(tracker, json_lines=config.progress_json, remote=remote)
+        )
         if config.metrics_port:
             stack.enter_context(MetricsServer(config.metrics_port, lambda: display.state))
 
@@ -48,9 +52,13 @@ def run_shards(config: EngineConfig, settings: WorkerSettings, run: RunFolder, t
 
         supervise(
             run,
-            driver_command(run, min(worker_count(config), len(missing)), config.runner, config.beam_options),
+            driver_command(
+                run, min(worker_count(config), len(missing)), config.runner, config.beam_options
+            ),
             done=done,
-            stall_s=config.stall_s if local else float("inf"),  # a cluster's workers give no sign here
+            stall_s=config.stall_s
+            if local
+            else float("inf"),  # a cluster's workers give no sign here
             max_restarts=config.max_restarts,
             watch=watch,
             env=os.environ | ONE_THREAD,
@@ -108,4 +116,6 @@ def verify_shards(dataset: str, shards: Sequence[str], *, threads: int) -> None:
     if report.problems:
         shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
         raise CheckFailed(f"{dataset}: {len(report.problems)} problems:\n{shown}")
-    log(f"{dataset}: verified {', '.join(f'{number:,} {name}' for name, number in report.counts.items())}.")
+    log(
+        f"{dataset}: verified {', '.join(f'{number:,} {name}' for name, number in report.counts.items())}."
+    )

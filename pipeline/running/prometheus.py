@@ -71,16 +71,23 @@ class MetricsServer:
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         except OSError as error:
-            raise ConfigError(f"metrics_port {port}: {error.strerror}; choose another port, or 0 for none") from error
+            raise ConfigError(
+                f"metrics_port {port}: {error.strerror}; choose another port, or 0 for none"
+            ) from error
         self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="metrics", daemon=True
+        )
 
     def __enter__(self) -> MetricsServer:
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._server.shutdown()
         self._server.server_close()

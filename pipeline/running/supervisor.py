@@ -69,11 +69,14 @@ def supervise(
         last_done = now
         error = tail[-1] if code == 1 and tail else ""
         if error and error == last_error and restarts > 1:
-            raise JobFailedError(f"the job fails again and again; the end of {run.log}:\n" + "\n".join(tail))
+            raise JobFailedError(
+                f"the job fails again and again; the end of {run.log}:\n" + "\n".join(tail)
+            )
         last_error = error
         if restarts > max_restarts:
             raise Interrupted(
-                f"gave up after {max_restarts} restarts without a new shard; the end of {run.log}:\n" + "\n".join(tail)
+                f"gave up after {max_restarts} restarts without a new shard; the end of {run.log}:\n"
+                + "\n".join(tail)
             )
         log(f"{_why(code, tail)}; starting again ({now} shards are done)")
         time.sleep(min(PAUSE_S * 2**restarts, LONGEST_PAUSE_S) if code == STORAGE_FAILED else 0)
@@ -91,7 +94,12 @@ def _run_once(
     run.clear()
     with open(run.log, "ab") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True, env=env
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=env,
         )
     clock, last_sign_s, looked_s = StallClock(), 0.0, time.monotonic()
     try:
@@ -128,7 +136,9 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-    deadline = time.monotonic() + 10  # killed processes need a moment to be gone; a stuck disk may hold one longer
+    deadline = (
+        time.monotonic() + 10
+    )  # killed processes need a moment to be gone; a stuck disk may hold one longer
     while time.monotonic() < deadline and (process.poll() is None or group_members(process.pid)):
         time.sleep(0.02)
 
@@ -160,4 +170,12 @@ def _why(code: int, tail: Sequence[str]) -> str:
 
 def driver_command(run: RunFolder, workers: int, runner: str, options: Sequence[str]) -> list[str]:
     """The command line of a driver."""
-    return [sys.executable, "-m", "vidact.pipeline.running.driver", str(run.path), str(workers), runner, *options]
+    return [
+        sys.executable,
+        "-m",
+        "vidact.pipeline.running.driver",
+        str(run.path),
+        str(workers),
+        runner,
+        *options,
+    ]

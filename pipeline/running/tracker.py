@@ -72,7 +72,11 @@ class Tracker:
     """
 
     def __init__(
-        self, dataset: str, ticks: Mapping[str, int], tick_hz: Fraction, dead_letters: Mapping[str, int] | None = None
+        self,
+        dataset: str,
+        ticks: Mapping[str, int],
+        tick_hz: Fraction,
+        dead_letters: Mapping[str, int] | None = None,
     ):
         self.dataset, self.tick_hz = dataset, tick_hz
         self._ticks = dict(ticks)
@@ -88,7 +92,11 @@ class Tracker:
     def of_plan(cls, dataset: str, plan: Plan) -> Tracker:
         """Follows the labelling of a plan."""
         dead = Counter(record.reason for record in plan.sources if record.status == "unreadable")
-        dead.update("truncated" for record in plan.sources if record.lost_ticks and record.status == "planned")
+        dead.update(
+            "truncated"
+            for record in plan.sources
+            if record.lost_ticks and record.status == "planned"
+        )
         ticks = {shard: sum(s.ticks for s in segments) for shard, segments in plan.shards.items()}
         return cls(dataset, ticks, plan.tick_hz, dead)
 
@@ -108,7 +116,11 @@ class Tracker:
         hour = float(self.tick_hz) * 3600
         done, total = sum(self._seen.values()), sum(self._ticks.values())
         elapsed = self._last_commit_s - self._started_s
-        rate = (done - self._started_ticks) / elapsed if done > self._started_ticks and elapsed > 0 else None
+        rate = (
+            (done - self._started_ticks) / elapsed
+            if done > self._started_ticks and elapsed > 0
+            else None
+        )
         left = None
         if rate:
             left = max((total - done) / rate - (time.monotonic() - self._last_commit_s), 0.0)

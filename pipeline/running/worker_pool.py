@@ -34,7 +34,7 @@ from ...machine import ONE_THREAD
 PORT = 50000
 LOOK_S = 0.5
 HUNG_UP_S = 20.0  # a worker may finish what it is at after its task manager is gone
-MOST_STARTS = 10  # of one worker: what dies that often would die again
+MAX_STARTS = 10  # of one worker: what dies that often would die again
 HARNESS = """
 import sys
 from apache_beam.runners.worker.sdk_worker import SdkHarness
@@ -112,9 +112,16 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             now = time.monotonic()
             if answers(worker.endpoint):
                 worker.last_answer_s = now
-                if ended and worker.starts < MOST_STARTS:
-                    log.warning("worker %s ended (%d): starting it again", worker.id, worker.process.returncode)
-                    worker.process, worker.starts = self._start(worker.id, worker.endpoint), worker.starts + 1
+                if ended and worker.starts < MAX_STARTS:
+                    log.warning(
+                        "worker %s ended (%d): starting it again",
+                        worker.id,
+                        worker.process.returncode,
+                    )
+                    worker.process, worker.starts = (
+                        self._start(worker.id, worker.endpoint),
+                        worker.starts + 1,
+                    )
             elif ended:
                 with self._lock:
                     self.workers.remove(worker)
@@ -131,7 +138,9 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             self.workers.clear()
 
     def _start(self, name: str, endpoint: str) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self.command(name, endpoint), stdin=subprocess.DEVNULL, env=os.environ | ONE_THREAD)
+        return subprocess.Popen(
+            self.command(name, endpoint), stdin=subprocess.DEVNULL, env=os.environ | ONE_THREAD
+        )
 
 
 def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
@@ -146,10 +155,19 @@ def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
 
 def main() -> None:
     """Serve until stopped."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=PORT, help=f"where task managers ask for workers (default: {PORT})")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=PORT,
+        help=f"where task managers ask for workers (default: {PORT})",
+    )
     options = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)  # Beam's import sets another
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", force=True
+    )  # Beam's import sets another
     pool = WorkerPool()
     atexit.register(pool.close)
     server, port = serve(pool, options.port)

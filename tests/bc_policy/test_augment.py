@@ -47,7 +47,9 @@ def test_brightness_is_one_draw_a_clip():
 
 
 def test_nothing_changes_without_augmentation_and_states_go_on():
-    assert np.array_equal(Augmentation(SPEC, brightness=0.0, mirror=(), seed=0)(grey()).frames, grey().frames)
+    assert np.array_equal(
+        Augmentation(SPEC, brightness=0.0, mirror=(), seed=0)(grey()).frames, grey().frames
+    )
     one = Augmentation(SPEC, brightness=0.3, mirror=(), seed=0)
     one(grey())
     other = Augmentation(SPEC, brightness=0.3, mirror=(), seed=9)
@@ -62,7 +64,10 @@ def test_the_draw_goes_on_with_the_row():
         out = augmentation(made)
         return [out.frames[row, 0, 0].tobytes() for row in range(3)]
 
-    kept, other = (Augmentation(SPEC, brightness=0.3, mirror=("left:right",), seed=0, keep=True) for _ in range(2))
+    kept, other = (
+        Augmentation(SPEC, brightness=0.3, mirror=("left:right",), seed=0, keep=True)
+        for _ in range(2)
+    )
     start = augmented(kept, [True, True, True])
     assert augmented(kept, [False, False, False]) == start
     changed = augmented(kept, [False, True, False])

@@ -26,7 +26,9 @@ from vidact.networks.heads import JointHead, JointLogits
 
 from .toy_data import DATA_SPEC, RIGHT, lights, lights_dataset
 
-NETWORK = PolicyConfig(width=16, heads=2, blocks=1, memory=8, channels=(4,), residual_blocks=1, dense=16)
+NETWORK = PolicyConfig(
+    width=16, heads=2, blocks=1, memory=8, channels=(4,), residual_blocks=1, dense=16
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,9 @@ def test_it_learns_what_the_pictures_tell(tmp_path, data):
     right = torch.from_numpy(lights(np.array([RIGHT])))[None]
     logits = policy(right, torch.ones(1, 1, dtype=torch.bool)).logits
     joint, camera = policy.head.sample(logits, temperature=0)
-    buttons, bins = TargetMaker(DATA_SPEC, settings(data, "x")).actions.decode(joint.numpy(), camera.numpy())
+    buttons, bins = TargetMaker(DATA_SPEC, settings(data, "x")).actions.decode(
+        joint.numpy(), camera.numpy()
+    )
     assert (buttons[0, 0].tolist(), bins[0, 0].tolist()) == ([1, 0], [4])
     before = (tmp_path / "model.safetensors").stat().st_mtime_ns
     assert clone(settings(data, tmp_path, steps=80, precision="float32")) == 0  # nothing to do
@@ -74,14 +78,22 @@ def batch(buttons, camera, valid=None, confidence=None):
         buttons=np.asarray(buttons, np.uint8),
         camera=np.asarray(camera, np.float32),
         valid=np.ones(shape, bool) if valid is None else np.asarray(valid),
-        confidence=np.ones(shape, np.float32) if confidence is None else np.asarray(confidence, np.float32),
+        confidence=np.ones(shape, np.float32)
+        if confidence is None
+        else np.asarray(confidence, np.float32),
     )
 
 
 def test_weights_of_ticks():
-    played = batch([[[1, 0], [0, 0], [0, 0], [0, 1]]], [[[0.0], [0.0], [10.0], [0.0]]], [[True, True, True, False]])
+    played = batch(
+        [[[1, 0], [0, 0], [0, 0], [0, 1]]],
+        [[[0.0], [0.0], [10.0], [0.0]]],
+        [[True, True, True, False]],
+    )
     assert targets_of(played).weight.tolist() == [[1, 1, 1, 0]]
-    assert targets_of(played, null_actions="mask").weight.tolist() == [[1, 0, 1, 0]]  # turning alone is an action
+    assert targets_of(played, null_actions="mask").weight.tolist() == [
+        [1, 0, 1, 0]
+    ]  # turning alone is an action
     unsure = batch(played.buttons, played.camera, confidence=[[0.5, 0.75, 1.0, 0.25]])
     assert targets_of(unsure, min_confidence=0.6).weight.tolist() == [[0, 1, 1, 0]]
     assert targets_of(unsure, weight_by_confidence=True).weight.tolist() == [[0.5, 0.75, 1.0, 0.25]]
@@ -94,15 +106,23 @@ def targets_of(played, **changes):
 def test_the_camera_costs_nothing_where_it_does_not_move():
     head = JointHead(4, DATA_SPEC)
     still, turning = 0, 1
-    logits = JointLogits(torch.zeros(1, 2, 8), torch.tensor([0.0, 0.0, 9.0, 0.0, 0.0]).expand(1, 2, 5))
+    logits = JointLogits(
+        torch.zeros(1, 2, 8), torch.tensor([0.0, 0.0, 9.0, 0.0, 0.0]).expand(1, 2, 5)
+    )
     camera = torch.tensor([[0, 0]])
-    loss = imitation_loss(head, logits, Targets(torch.tensor([[still, still]]), camera, torch.ones(1, 2)))
+    loss = imitation_loss(
+        head, logits, Targets(torch.tensor([[still, still]]), camera, torch.ones(1, 2))
+    )
     assert loss.total.item() == pytest.approx(math.log(8))
-    loss = imitation_loss(head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.ones(1, 2)))
+    loss = imitation_loss(
+        head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.ones(1, 2))
+    )
     of_bin = math.log(math.exp(9) + 4)
     assert loss.total.item() == pytest.approx(math.log(8) + of_bin / 2)
     assert loss.camera.item() == pytest.approx(of_bin / 2)
-    loss = imitation_loss(head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.tensor([[1.0, 0.0]])))
+    loss = imitation_loss(
+        head, logits, Targets(torch.tensor([[still, turning]]), camera, torch.tensor([[1.0, 0.0]]))
+    )
     assert loss.total.item() == pytest.approx(math.log(8))
 
 
@@ -112,7 +132,9 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, data, order):
     first = [whole.step(step, step / 12) for step in range(12)]
     assert [resumed.step(step, step / 12) for step in range(5)] == first[:5]
     state = resumed.state_dict()
-    state["memory"] = state["memory"] and [tuple(part.clone() for part in block) for block in state["memory"]]
+    state["memory"] = state["memory"] and [
+        tuple(part.clone() for part in block) for block in state["memory"]
+    ]
     fresh = Cloner(settings(data, "x", order=order))
     fresh.load_state_dict(state)
     assert [fresh.step(step, step / 12) for step in range(5, 12)] == first[5:]
@@ -120,9 +142,13 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, data, order):
 
 
 def test_the_memory_follows_an_episode_through_padded_clips(tmp_path):
-    data = lights_dataset(str(tmp_path), sources=2, ticks=20)  # 16 and 4 ticks a clip, two clips an episode
+    data = lights_dataset(
+        str(tmp_path), sources=2, ticks=20
+    )  # 16 and 4 ticks a clip, two clips an episode
     network = dataclasses.replace(NETWORK, previous_action=True)
-    cloner = Cloner(settings(data, "x", order="episodes", batch_size=1, network=network, precision="float32"))
+    cloner = Cloner(
+        settings(data, "x", order="episodes", batch_size=1, network=network, precision="float32")
+    )
     batches = [next(cloner.batches) for _ in range(4)]
     assert [batch.ticks.tolist() for batch in batches] == [[16], [4], [16], [4]]
     assert [bool(batch.first[0, 0]) for batch in batches] == [True, False, False, False]
@@ -132,10 +158,14 @@ def test_the_memory_follows_an_episode_through_padded_clips(tmp_path):
         cloner.memory = cloner.last_actions = None
 
         def joined(name):
-            return np.concatenate([getattr(batch, name)[:, : batch.ticks[0]] for batch in batches], axis=1)
+            return np.concatenate(
+                [getattr(batch, name)[:, : batch.ticks[0]] for batch in batches], axis=1
+            )
 
         names = ("frames", "buttons", "camera", "confidence", "valid", "first")
-        whole = Batch(**{name: joined(name) for name in names}, ticks=np.array([40]), keys=["whole"])
+        whole = Batch(
+            **{name: joined(name) for name in names}, ticks=np.array([40]), keys=["whole"]
+        )
         expected = cloner._loss(whole)
     assert torch.equal(last, cloner.last_actions)
     for got, unbroken in zip(memory, cloner.memory, strict=True):
@@ -166,7 +196,9 @@ except VidactError as error:
 def start(config):
     options = {**dataclasses.asdict(config), "network": config.network.to_dict()}
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, os.path.dirname(__file__), json.dumps(options)], stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", RUN, os.path.dirname(__file__), json.dumps(options)],
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -212,7 +244,9 @@ def test_a_start_of_another_spec_is_refused(tmp_path, data):
     turned = DATA_SPEC.to_dict()
     turned["axes"][0]["degrees_per_pixel"] = 0.25  # the same shapes, other actions
     policy = Policy(ActionSpec.from_dict(turned), NETWORK)
-    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    save_checkpoint(
+        tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom")
+    )
     with pytest.raises(SpecMismatchError, match=r"degrees_per_pixel differs: expected 0\.5"):
         Cloner(settings(data, "x", init=str(tmp_path)))
 
@@ -221,7 +255,11 @@ def test_an_overwritten_start_makes_another_run(tmp_path, data):
     def save(seed):
         torch.manual_seed(seed)
         policy = Policy(DATA_SPEC, NETWORK)
-        save_checkpoint(tmp_path / "init", policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+        save_checkpoint(
+            tmp_path / "init",
+            policy.state_dict(),
+            policy_checkpoint_config(policy, preset="custom"),
+        )
 
     config = settings(data, tmp_path / "out", init=str(tmp_path / "init"), steps=1)
     save(1)

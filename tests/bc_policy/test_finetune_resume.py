@@ -55,13 +55,18 @@ def run_toy(folder, kill_at):
 
 def metrics_of(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in row.items() if name not in ("elapsed_s", "ticks_per_s")} for row in rows]
+    return [
+        {name: value for name, value in row.items() if name not in ("elapsed_s", "ticks_per_s")}
+        for row in rows
+    ]
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     whole = run_toy(tmp_path / "whole", kill_at=-1)
     assert whole.returncode == 0, whole.stderr
-    assert run_toy(tmp_path / "killed", kill_at=6).returncode == -signal.SIGKILL  # after 5; the snapshot is of 4
+    assert (
+        run_toy(tmp_path / "killed", kill_at=6).returncode == -signal.SIGKILL
+    )  # after 5; the snapshot is of 4
     resumed = run_toy(tmp_path / "killed", kill_at=-1)
     assert resumed.returncode == 0, resumed.stderr
     assert "Going on from iteration 4" in resumed.stderr
@@ -107,7 +112,15 @@ def test_real_games_are_played_again_to_where_they_were():
     pytest.importorskip("vizdoom")
     spec = ActionSpec.load("doom")
     network = PolicyConfig(
-        width=16, heads=2, blocks=1, memory=4, channels=(4, 4), residual_blocks=1, pool=4, stride=2, dense=16
+        width=16,
+        heads=2,
+        blocks=1,
+        memory=4,
+        channels=(4, 4),
+        residual_blocks=1,
+        pool=4,
+        stride=2,
+        dense=16,
     )
     torch.manual_seed(0)
     weights = Policy(spec, network).state_dict()

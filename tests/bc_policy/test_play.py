@@ -17,7 +17,15 @@ from vidact.errors import CheckpointError, ConfigError
 from vidact.networks.checkpoints import save_checkpoint
 
 NETWORK = PolicyConfig(
-    width=16, heads=2, blocks=1, memory=4, channels=(4, 4), residual_blocks=1, pool=4, stride=2, dense=16
+    width=16,
+    heads=2,
+    blocks=1,
+    memory=4,
+    channels=(4, 4),
+    residual_blocks=1,
+    pool=4,
+    stride=2,
+    dense=16,
 )
 
 
@@ -25,7 +33,9 @@ NETWORK = PolicyConfig(
 def checkpoint(tmp_path):
     torch.manual_seed(0)
     policy = Policy(ActionSpec.load("doom"), NETWORK)
-    save_checkpoint(tmp_path / "ckpt", policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    save_checkpoint(
+        tmp_path / "ckpt", policy.state_dict(), policy_checkpoint_config(policy, preset="custom")
+    )
     return str(tmp_path / "ckpt")
 
 
@@ -35,7 +45,9 @@ def test_a_policy_plays_the_same_whatever_the_workers(tmp_path, checkpoint):
     for workers in (1, 2):
         out = tmp_path / f"workers-{workers}"
         settings = {"task": "defend_the_center", "episodes": 2, "lanes": 1, "seed": 4}
-        assert play(PlayConfig(checkpoint=checkpoint, out=str(out), workers=workers, **settings)) == 0
+        assert (
+            play(PlayConfig(checkpoint=checkpoint, out=str(out), workers=workers, **settings)) == 0
+        )
         results.append(json.loads((out / "score.json").read_text()))
     for name in ("scores", "ticks", "seeds", "mean", "ci95", "checkpoint_sha256"):
         assert results[0][name] == results[1][name], name
@@ -53,7 +65,9 @@ def test_a_policy_plays_the_same_whatever_the_workers(tmp_path, checkpoint):
 
 def test_random_play_needs_no_checkpoint(tmp_path):
     pytest.importorskip("vizdoom")
-    config = PlayConfig(task="defend_the_center", out=str(tmp_path), random=True, episodes=1, lanes=1, video=False)
+    config = PlayConfig(
+        task="defend_the_center", out=str(tmp_path), random=True, episodes=1, lanes=1, video=False
+    )
     assert play(config) == 0
     result = json.loads((tmp_path / "score.json").read_text())
     assert result["player"] == "random (human)"
@@ -63,7 +77,14 @@ def test_random_play_needs_no_checkpoint(tmp_path):
 
 def test_crafter_is_scored_with_its_achievements(tmp_path):
     pytest.importorskip("crafter")
-    settings = {"task": "crafter", "spec": "crafter", "random": True, "episodes": 1, "lanes": 1, "video": False}
+    settings = {
+        "task": "crafter",
+        "spec": "crafter",
+        "random": True,
+        "episodes": 1,
+        "lanes": 1,
+        "video": False,
+    }
     assert play(PlayConfig(out=str(tmp_path), **settings)) == 0
     result = json.loads((tmp_path / "score.json").read_text())
     achieved = result["infos"][0]["achievements"]
@@ -106,13 +127,19 @@ def test_overlay_lights_the_pressed_keys_and_points_where_the_mouse_goes():
     changed = np.argwhere((overlay.draw(frame, forward, still) != idle).any(-1))
     assert changed[:, 0].min() > 480
     assert changed[:, 1].max() < 70  # only the W key, at the left
-    right = np.argwhere((overlay.draw(frame, nothing, np.array([0.0, 10.0], np.float32)) != idle).any(-1))
+    right = np.argwhere(
+        (overlay.draw(frame, nothing, np.array([0.0, 10.0], np.float32)) != idle).any(-1)
+    )
     assert right[:, 1].mean() > 640 - 48  # to the right of the dial's centre
 
 
 def test_what_goes_wrong_in_a_worker_is_raised_in_the_parent():
     chess = PlayConfig(task="chess", out="x", random=True, lanes=1)
-    mistake, defect, killed = Worker(play_worker, chess, ActionSpec.load("doom").to_dict()), Worker(len), Worker(print)
+    mistake, defect, killed = (
+        Worker(play_worker, chess, ActionSpec.load("doom").to_dict()),
+        Worker(len),
+        Worker(print),
+    )
     killed._process.kill()
     with working([mistake, defect, killed]):
         with pytest.raises(WorkerError, match="exit code -9"):

@@ -24,7 +24,9 @@ from vidact.networks.checkpoints import save_checkpoint
 from .toy_env import TOY_NETWORK, TOY_SPEC
 
 
-@pytest.mark.parametrize(("preset", "count"), [("1x", 70_998_654), ("2x", 248_495_294), ("3x", 532_504_318)])
+@pytest.mark.parametrize(
+    ("preset", "count"), [("1x", 70_998_654), ("2x", 248_495_294), ("3x", 532_504_318)]
+)
 def test_published_parameter_counts(preset, count):
     with torch.device("meta"):
         policy = Policy(ActionSpec.load("minecraft"), PRESETS[preset])
@@ -49,7 +51,9 @@ def test_chunks_and_steps_agree():
 
 def test_checkpoint_round_trip_and_spec_check(tmp_path):
     policy = Policy(TOY_SPEC, TOY_NETWORK).eval()
-    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    save_checkpoint(
+        tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom")
+    )
     loaded, checkpoint = load_policy(str(tmp_path), spec=TOY_SPEC)
     frames = torch.randint(0, 256, (1, 2, 8, 8, 3), dtype=torch.uint8)
     assert torch.equal(loaded(frames).logits.joint, policy(frames).logits.joint)
@@ -104,17 +108,34 @@ def test_altered_configs_are_refused_before_memory_is_taken(tmp_path, part, chan
 
 def test_a_loaded_network_has_its_constants(tmp_path):
     spec = ActionSpec.load("doom")
-    network = dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True, shared_classes=True)
+    network = dataclasses.replace(
+        TOY_NETWORK, pool=4, stride=2, previous_action=True, shared_classes=True
+    )
     policy = Policy(spec, network).eval()
-    save_checkpoint(tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom"))
+    save_checkpoint(
+        tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom")
+    )
     loaded, _ = load_policy(str(tmp_path))
     own = dict(policy.named_buffers())
-    assert {"head.camera_on", "head.joint.traits", "previous.table", "previous.camera_table"} < own.keys()
+    assert {
+        "head.camera_on",
+        "head.joint.traits",
+        "previous.table",
+        "previous.camera_table",
+    } < own.keys()
     assert all(torch.equal(buffer, own[name]) for name, buffer in loaded.named_buffers())
     stored, fresh = loaded.state_dict(), policy.state_dict()
-    assert all(stored[name].stride() == fresh[name].stride() for name in fresh)  # channels_last, as it was
-    frames, previous = torch.zeros(1, 2, 128, 128, 3, dtype=torch.uint8), torch.tensor([[[-1, -1], [5, 7]]])
-    assert torch.equal(loaded(frames, previous=previous).logits.joint, policy(frames, previous=previous).logits.joint)
+    assert all(
+        stored[name].stride() == fresh[name].stride() for name in fresh
+    )  # channels_last, as it was
+    frames, previous = (
+        torch.zeros(1, 2, 128, 128, 3, dtype=torch.uint8),
+        torch.tensor([[[-1, -1], [5, 7]]]),
+    )
+    assert torch.equal(
+        loaded(frames, previous=previous).logits.joint,
+        policy(frames, previous=previous).logits.joint,
+    )
 
 
 def test_value_statistics_and_rescaling():
@@ -152,7 +173,9 @@ def test_last_actions_by_hand():
 def test_a_network_that_is_told_its_last_action_agrees_in_chunks_and_steps():
     torch.manual_seed(0)
     spec = ActionSpec.load("doom")
-    policy = Policy(spec, dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True)).eval()
+    policy = Policy(
+        spec, dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True)
+    ).eval()
     frames = torch.randint(0, 256, (1, 5, 128, 128, 3), dtype=torch.uint8)
     joint, camera = torch.randint(1152, (1, 5)), torch.randint(1443, (1, 5))
     first = torch.tensor([[True, False, False, True, False]])

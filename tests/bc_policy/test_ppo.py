@@ -38,7 +38,9 @@ def train(policy, make_env, config, *, iterations, lanes=16, ticks=16):
 
 def probabilities(policy):
     with torch.no_grad():
-        return torch.softmax(policy.eval()(GREY, torch.ones(1, 1, dtype=torch.bool)).logits.joint[0, 0], -1).numpy()
+        return torch.softmax(
+            policy.eval()(GREY, torch.ones(1, 1, dtype=torch.bool)).logits.joint[0, 0], -1
+        ).numpy()
 
 
 def gae(*, reward, value, ends, cut, final, last, discount=0.5, lam=0.5):
@@ -54,7 +56,9 @@ def gae(*, reward, value, ends, cut, final, last, discount=0.5, lam=0.5):
 
 def test_advantages_by_hand():
     no = [False] * 3
-    advantage, returns = gae(reward=[1.0, 2.0, 3.0], value=[0.5, 1.0, 1.5], ends=no, cut=no, final=[0.0] * 3, last=4.0)
+    advantage, returns = gae(
+        reward=[1.0, 2.0, 3.0], value=[0.5, 1.0, 1.5], ends=no, cut=no, final=[0.0] * 3, last=4.0
+    )
     # surprises: 1+.5*1-.5 = 1; 2+.5*1.5-1 = 1.75; 3+.5*4-1.5 = 3.5; each advantage adds 1/4 of the next.
     assert advantage == [1 + (1.75 + 3.5 / 4) / 4, 1.75 + 3.5 / 4, 3.5]
     assert returns == [advantage[0] + 0.5, advantage[1] + 1.0, advantage[2] + 1.5]
@@ -88,7 +92,12 @@ def settled(policy, config):
 
 def held_to_prior(direction):
     return PPOConfig(
-        kl=RHO, kl_decay=1.0, kl_direction=direction, learning_rate=2e-3, normalise_advantages=False, value_warmup=0
+        kl=RHO,
+        kl_decay=1.0,
+        kl_direction=direction,
+        learning_rate=2e-3,
+        normalise_advantages=False,
+        value_warmup=0,
     )
 
 
@@ -116,21 +125,29 @@ def test_memory_carries_what_was_seen_over_chunks():
     policy = new_policy()
     config = PPOConfig(kl=0.0, learning_rate=3e-3, discount=1.0, value_warmup=0, epochs=3)
     metrics = train(policy, Recall, config, iterations=60, lanes=32, ticks=6)
-    assert np.mean([m["reward_per_tick"] for m in metrics[-5:]]) > 0.24  # the best is 1/4, without memory 1/8
+    assert (
+        np.mean([m["reward_per_tick"] for m in metrics[-5:]]) > 0.24
+    )  # the best is 1/4, without memory 1/8
 
 
 def test_value_at_time_limits_is_that_of_going_on():
     policy = new_policy()
     config = PPOConfig(kl=1.0, learning_rate=3e-3, discount=0.8, value_warmup=0)
     metrics = train(policy, Endless, config, iterations=60, ticks=8)
-    assert metrics[-1]["value"] == pytest.approx(1 / (1 - 0.8), rel=0.1)  # a termination would give at most 3.4
+    assert metrics[-1]["value"] == pytest.approx(
+        1 / (1 - 0.8), rel=0.1
+    )  # a termination would give at most 3.4
 
 
 def test_only_the_value_head_learns_at_first():
     policy = new_policy()
     before = {name: tensor.clone() for name, tensor in policy.state_dict().items()}
     train(policy, Endless, PPOConfig(value_warmup=2), iterations=2)
-    changed = {name for name, tensor in policy.state_dict().items() if not torch.equal(tensor, before[name])}
+    changed = {
+        name
+        for name, tensor in policy.state_dict().items()
+        if not torch.equal(tensor, before[name])
+    }
     assert changed == {name for name in before if name.startswith("value_head.")}
 
 
@@ -146,7 +163,11 @@ def test_metrics_say_what_they_should_before_anything_is_learnt():
 def test_without_warm_up_the_first_step_has_the_whole_learning_rate():
     policy = new_policy()
     learner = PPO(policy, PPOConfig(warmup_steps=0, learning_rate=3e-3, epochs=1))
-    learner.learn(LocalActors([Actor(copy.deepcopy(policy), Bandit, lanes=4, seed=1)]).collect(policy.state_dict(), 2))
+    learner.learn(
+        LocalActors([Actor(copy.deepcopy(policy), Bandit, lanes=4, seed=1)]).collect(
+            policy.state_dict(), 2
+        )
+    )
     assert learner.optimizer.param_groups[0]["lr"] == 3e-3
 
 
@@ -160,5 +181,7 @@ def test_mistakes_are_named():
             PPOConfig(**{name: -1})
     one = {"actors": 1, "lanes": 1, "ppo": PPOConfig(minibatches=1)}
     FinetuneConfig(**common, **one, ticks=2)
-    with pytest.raises(ConfigError, match="ticks must be 2 or more where one game is played, got 1"):
+    with pytest.raises(
+        ConfigError, match="ticks must be 2 or more where one game is played, got 1"
+    ):
         FinetuneConfig(**common, **one, ticks=1)

@@ -18,7 +18,12 @@ DATA_SPEC = ActionSpec.from_dict(
         "buttons": {"go": "key.keyboard.w", "fire": "mouse.0"},
         "groups": [{"members": ["go"]}, {"members": ["fire"]}],
         "axes": [
-            {"name": "yaw", "input": "dx", "degrees_per_pixel": 0.5, "quantiser": {"max_deg": 10, "bins": 5, "mu": 4}}
+            {
+                "name": "yaw",
+                "input": "dx",
+                "degrees_per_pixel": 0.5,
+                "quantiser": {"max_deg": 10, "bins": 5, "mu": 4},
+            }
         ],
     }
 )
@@ -29,7 +34,9 @@ def lights(where: np.ndarray) -> np.ndarray:
     """int [T] ► frames uint8 [T, 16, 16, 3] with a light at the left, in the middle or at the right."""
     frames = np.full((len(where), 16, 3, 5, 3), 60, dtype=np.uint8)
     frames[np.arange(len(where)), :, where] = 200
-    return np.pad(frames.reshape(len(where), 16, 15, 3), ((0, 0), (0, 0), (0, 1), (0, 0)), mode="edge")
+    return np.pad(
+        frames.reshape(len(where), 16, 15, 3), ((0, 0), (0, 0), (0, 1), (0, 0)), mode="edge"
+    )
 
 
 def lights_clip(source: int, start: int, ticks: int, split: str) -> Clip:

@@ -19,7 +19,9 @@ TOY_SPEC = ActionSpec.from_dict(
         "axes": [],
     }
 )
-TOY_NETWORK = PolicyConfig(width=16, heads=2, blocks=1, memory=8, channels=(4,), residual_blocks=1, dense=16)
+TOY_NETWORK = PolicyConfig(
+    width=16, heads=2, blocks=1, memory=8, channels=(4,), residual_blocks=1, dense=16
+)
 
 
 class ToyEnv:
@@ -40,13 +42,20 @@ class ToyEnv:
         self.begin()
         return self.frame()
 
-    def step(self, buttons: np.ndarray, camera_deg: np.ndarray) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
+    def step(
+        self, buttons: np.ndarray, camera_deg: np.ndarray
+    ) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
         pressed = int(np.flatnonzero(buttons)[0]) + 1 if buttons.any() else 0
         reward = self.reward(pressed)
         self.tick += 1
         self.score += reward
         done = self.tick == self.length
-        return self.frame(), reward, done, {"score": self.score, "truncated": done and self.truncates}
+        return (
+            self.frame(),
+            reward,
+            done,
+            {"score": self.score, "truncated": done and self.truncates},
+        )
 
     def begin(self) -> None:
         """What an episode draws at its start."""
@@ -84,7 +93,9 @@ class Recall(ToyEnv):
     def frame(self) -> np.ndarray:
         if self.tick == 0:
             return np.full((8, 8, 3), 255 if self.bright else 0, dtype=np.uint8)
-        return np.full((8, 8, 3), 60 * self.tick, dtype=np.uint8)  # so that the policy knows what time it is
+        return np.full(
+            (8, 8, 3), 60 * self.tick, dtype=np.uint8
+        )  # so that the policy knows what time it is
 
     def reward(self, pressed: int) -> float:
         return float(self.tick == 3 and pressed == (1 if self.bright else 2))

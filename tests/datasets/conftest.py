@@ -45,7 +45,9 @@ def source_hash(number: int) -> str:
 def toy_clip(toy_spec: ActionSpec) -> Callable[..., Clip]:
     """`toy_clip(source, start, end)`: `go` is held in odd ticks, grey level and yaw follow the tick."""
 
-    def make(source: int, start: int, end: int, *, split: str = "train", confidence: float = 1.0, **meta) -> Clip:
+    def make(
+        source: int, start: int, end: int, *, split: str = "train", confidence: float = 1.0, **meta
+    ) -> Clip:
         ticks = np.arange(start, end)
         grey = ((ticks * 3 + source * 40) % 200 + 20).astype(np.uint8)
         frames = np.broadcast_to(grey[:, None, None, None], (len(ticks), 16, 32, 3)).copy()
@@ -80,7 +82,12 @@ def toy_dataset(toy_spec: ActionSpec, toy_clip: Callable[..., Clip]) -> Callable
     """`toy_dataset(uri, {"train": [300, 100]})`: a source of so many ticks each, two sources a shard."""
 
     def make(
-        uri: str, splits: dict[str, Sequence[int]], *, sources_a_shard: int = 2, first_source: int = 1, length: int = 64
+        uri: str,
+        splits: dict[str, Sequence[int]],
+        *,
+        sources_a_shard: int = 2,
+        first_source: int = 1,
+        length: int = 64,
     ) -> str:
         source = first_source
         for split, lengths in splits.items():

@@ -108,12 +108,20 @@ class Made:
         """The numbers that may be on screen at a tick: two only if a whole-millisecond stamp cannot tell."""
         slack = [-5.1e-4, 5.1e-4] if self.path.suffix in (".mkv", ".webm") else [1e-6]
         moments = float(tick / tick_hz) + np.array(slack)
-        return {int(self.codes[max(i - 1, 0)]) for i in np.searchsorted(self.times, moments, side="right")}
+        return {
+            int(self.codes[max(i - 1, 0)])
+            for i in np.searchsorted(self.times, moments, side="right")
+        }
 
 
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=24:pools=none:frame-threads=1"}
 VP9 = {"deadline": "realtime", "cpu-used": "8", "g": "40"}
-AV1 = {"preset": "8", "g": "40", "crf": "20", "svtav1-params": "lp=1"}  # faster presets blur the bars beyond reading
+AV1 = {
+    "preset": "8",
+    "g": "40",
+    "crf": "20",
+    "svtav1-params": "lp=1",
+}  # faster presets blur the bars beyond reading
 MPEG2 = {"bf": "2", "g": "12", "flags": "+ildct+ilme", "qscale": "3"}
 FAST = {"preset": "veryfast", "g": "25"}
 
@@ -187,7 +195,9 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
     width, height = video.size
     with ordinary_scheduling(), av.open(str(path), "w", options=video.muxer) as container:
         sound = container.add_stream("aac", rate=48000) if video.audio_first else None
-        stream = container.add_stream(video.codec, rate=Fraction(video.rate), options=dict(video.options))
+        stream = container.add_stream(
+            video.codec, rate=Fraction(video.rate), options=dict(video.options)
+        )
         stream.width, stream.height, stream.pix_fmt = width, height, video.pix_fmt
         stream.codec_context.time_base = time_base
         stream.thread_type = "NONE"
@@ -196,14 +206,20 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
         if video.rotation or video.mirror:
             stream.set_display_rotation(video.rotation, hflip=video.mirror)
         if sound is not None:
-            silence = av.AudioFrame.from_ndarray(np.zeros((2, 48000), np.float32), format="fltp", layout="stereo")
+            silence = av.AudioFrame.from_ndarray(
+                np.zeros((2, 48000), np.float32), format="fltp", layout="stereo"
+            )
             silence.rate, silence.pts = 48000, 0
             for packet in sound.encode(silence):
                 container.mux(packet)
         for i, time in enumerate(times):
-            picture = _lay_down(draw_code(i, *(video.size if video.rotation % 180 == 0 else (height, width))), video)
+            picture = _lay_down(
+                draw_code(i, *(video.size if video.rotation % 180 == 0 else (height, width))), video
+            )
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame = reformatter.reformat(frame, format=video.pix_fmt, threads=1)  # its own threads were seen to hang
+            frame = reformatter.reformat(
+                frame, format=video.pix_fmt, threads=1
+            )  # its own threads were seen to hang
             frame.pts, frame.time_base = round(time / time_base), time_base
             for packet in stream.encode(frame):
                 container.mux(packet)

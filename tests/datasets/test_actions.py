@@ -18,11 +18,20 @@ TOY: dict[str, Any] = {
     "version": 3,
     "tick_hz": "35/2",
     "frame": {"width": 32, "height": 16},
-    "buttons": {"up": "key.keyboard.w", "fire": ["mouse.0", "key.keyboard.space"], "map": "key.keyboard.m"},
+    "buttons": {
+        "up": "key.keyboard.w",
+        "fire": ["mouse.0", "key.keyboard.space"],
+        "map": "key.keyboard.m",
+    },
     "groups": [{"members": ["up"]}, {"members": ["fire"]}],
     "solo": ["map"],
     "axes": [
-        {"name": "yaw", "input": "dx", "degrees_per_pixel": 0.5, "quantiser": {"max_deg": 10, "bins": 11, "mu": 10}}
+        {
+            "name": "yaw",
+            "input": "dx",
+            "degrees_per_pixel": 0.5,
+            "quantiser": {"max_deg": 10, "bins": 11, "mu": 10},
+        }
     ],
 }
 
@@ -32,7 +41,16 @@ def test_doom() -> None:
     assert spec.tick_hz == Fraction(35, 2)
     assert (spec.frame.width, spec.frame.height, spec.frame.resize) == (128, 128, "area")
     weapons = [f"weapon.{i}" for i in range(1, 8)]
-    assert list(spec.button_names) == ["forward", "back", "left", "right", "run", "attack", "use", *weapons]
+    assert list(spec.button_names) == [
+        "forward",
+        "back",
+        "left",
+        "right",
+        "run",
+        "attack",
+        "use",
+        *weapons,
+    ]
     assert spec.axis_names == ("pitch", "yaw")
     assert [axis.input for axis in spec.axes] == ["dy", "dx"]
     assert spec.buttons[4].inputs == ("key.keyboard.left.shift",)
@@ -87,7 +105,10 @@ def test_mismatch_names_the_field(change: dict[str, Any], field: str) -> None:
     ("change", "message"),
     [
         ({"groups": [{"members": ["up"]}]}, "button 'fire' must be in exactly one group"),
-        ({"groups": [{"members": ["up", "fire"]}, {"members": ["up"]}]}, "button 'up' must be in exactly one"),
+        (
+            {"groups": [{"members": ["up", "fire"]}, {"members": ["up"]}]},
+            "button 'up' must be in exactly one",
+        ),
         ({"groups": [{"members": ["up", "fire", "jmup"]}]}, "unknown buttons jmup"),
         ({"groups": [{"members": ["up", "fire"], "conflict": "first"}]}, "conflict must be one of"),
         ({"axes": [TOY["axes"][0] | {"kind": "absolute"}]}, "only `relative` is supported"),

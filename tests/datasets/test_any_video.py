@@ -64,7 +64,9 @@ def full_passes(corpus: list[Made]) -> list[str]:
             continue
         since_first = (video.pts_ns - video.pts_ns[0]) / 1e9
         if np.abs(since_first - made.times).max() > 1e-3:
-            wrong.append(f"{made.path.name}: timestamps are off by {np.abs(since_first - made.times).max():.4f} s")
+            wrong.append(
+                f"{made.path.name}: timestamps are off by {np.abs(since_first - made.times).max():.4f} s"
+            )
         tick_hz = rate_for(made, number)
         shown = list(codes(made, tick_hz))
         wrong += mismatches(made, tick_hz, shown)
@@ -87,7 +89,9 @@ def random_seeks(corpus: list[Made], seeks: int) -> list[str]:
         shown = list(codes(made, tick_hz, start_tick=start, end_tick=end, probe=video))
         wrong += mismatches(made, tick_hz, shown)
         if [tick for tick, _ in shown] != list(range(start, end)):
-            wrong.append(f"{made.path.name}: ticks {[tick for tick, _ in shown]} for [{start}, {end})")
+            wrong.append(
+                f"{made.path.name}: ticks {[tick for tick, _ in shown]} for [{start}, {end})"
+            )
     return wrong
 
 

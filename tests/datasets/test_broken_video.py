@@ -83,8 +83,16 @@ def test_cut_at_twenty_places(whole: dict[str, Path], name: str, tmp_path: Path)
         path.write_bytes(content[: len(content) * (2 * place + 1) // 40])
         result = read(path)
         assert result.wrong == [], f"cut at {place}/20"
-        if name != "ts" or result.reason:  # a transport stream has no length: cut between packets it is a shorter one
-            assert result.reason in ("truncated", "damaged", "not_a_video", "no_frames", "no_video_stream")
+        if (
+            name != "ts" or result.reason
+        ):  # a transport stream has no length: cut between packets it is a shorter one
+            assert result.reason in (
+                "truncated",
+                "damaged",
+                "not_a_video",
+                "no_frames",
+                "no_video_stream",
+            )
             assert result.tick in (None, result.good)
         good.append(result.good)
     if name != "fragmented":  # cut within the header of a fragment it cannot be opened at all
@@ -126,7 +134,9 @@ def test_flipped_bits(whole: dict[str, Path], name: str, seed: int, tmp_path: Pa
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ["mp4", "fragmented", "mkv"])
-def test_random_mutations_give_no_wrong_picture(whole: dict[str, Path], name: str, tmp_path: Path) -> None:
+def test_random_mutations_give_no_wrong_picture(
+    whole: dict[str, Path], name: str, tmp_path: Path
+) -> None:
     # H.264, in containers that tell where a picture is missing. Known limits of the others: MPEG-4 and HEVC decode some
     # flipped bits, and a picture lost from a transport stream looks like one that was never there.
     path = tmp_path / whole[name].name
@@ -161,10 +171,16 @@ def mutated(content: bytes, rng: np.random.Generator) -> bytes:
     return bytes(data)
 
 
-def test_a_damaged_length_in_avi_ends_what_can_be_trusted(whole: dict[str, Path], tmp_path: Path) -> None:
+def test_a_damaged_length_in_avi_ends_what_can_be_trusted(
+    whole: dict[str, Path], tmp_path: Path
+) -> None:
     # Later pictures are found again, but nobody knows how many lie between.
     data = bytearray(whole["avi"].read_bytes())
-    chunk = [match.start() for match in re.finditer(b"00dc", bytes(data)) if match.start() > data.find(b"movi")][16]
+    chunk = [
+        match.start()
+        for match in re.finditer(b"00dc", bytes(data))
+        if match.start() > data.find(b"movi")
+    ][16]
     data[chunk + 7] = 0x7F
     path = tmp_path / "length.avi"
     path.write_bytes(data)
@@ -172,7 +188,9 @@ def test_a_damaged_length_in_avi_ends_what_can_be_trusted(whole: dict[str, Path]
     assert (result.wrong, result.reason, result.good) == ([], "truncated", 16)
 
 
-def test_what_lies_behind_the_damage_can_still_be_read(whole: dict[str, Path], tmp_path: Path) -> None:
+def test_what_lies_behind_the_damage_can_still_be_read(
+    whole: dict[str, Path], tmp_path: Path
+) -> None:
     # Segments are read one by one: only those that the damage touches are lost.
     content = bytearray(whole["mp4"].read_bytes())
     place = len(content) * 6 // 10  # in the second of three groups of pictures
@@ -182,10 +200,16 @@ def test_what_lies_behind_the_damage_can_still_be_read(whole: dict[str, Path], t
     lost = read(path)
     assert 30 <= lost.good < 60
     video = probe(path)
-    later = [read_code(f) for batch in decode_ticks(path, FRAME, HZ, start_tick=61, probe=video) for f in batch.frames]
+    later = [
+        read_code(f)
+        for batch in decode_ticks(path, FRAME, HZ, start_tick=61, probe=video)
+        for f in batch.frames
+    ]
     assert later == list(range(61, FRAMES))
     with pytest.raises(VideoError) as raised:
-        list(decode_ticks(path, FRAME, HZ, start_tick=lost.good, end_tick=lost.good + 1, probe=video))
+        list(
+            decode_ticks(path, FRAME, HZ, start_tick=lost.good, end_tick=lost.good + 1, probe=video)
+        )
     assert raised.value.tick == lost.good
 
 
@@ -196,13 +220,17 @@ def test_lost_reference_picture_in_matroska(whole: dict[str, Path], tmp_path: Pa
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)
         packets = [p for p in source.demux(stream) if p.size]
-        dropped = next(p for p in packets[12:] if bytes(p)[4] >> 5 & 3)  # nal_ref_idc: others lean on it
+        dropped = next(
+            p for p in packets[12:] if bytes(p)[4] >> 5 & 3
+        )  # nal_ref_idc: others lean on it
         index = round(float(dropped.pts * dropped.time_base) * 30)
         for packet in packets:
             if packet is not dropped:
                 packet.stream = copy
                 target.mux(packet)
-    shown = [(b.start_tick + i, read_code(f)) for b in until_error(path) for i, f in enumerate(b.frames)]
+    shown = [
+        (b.start_tick + i, read_code(f)) for b in until_error(path) for i, f in enumerate(b.frames)
+    ]
     assert all(code == tick for tick, code in shown)
     assert 5 <= len(shown) <= index
 
@@ -214,12 +242,16 @@ def until_error(path: Path) -> list[TickFrames]:
     return batches
 
 
-def picture_file(path: Path, codec: str, pix_fmt: str, *, frames: int = 1, size: tuple[int, int] = (64, 48)) -> None:
+def picture_file(
+    path: Path, codec: str, pix_fmt: str, *, frames: int = 1, size: tuple[int, int] = (64, 48)
+) -> None:
     with av.open(str(path), "w", format="image2" if codec == "png" else None) as container:
         stream = container.add_stream(codec, rate=20)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         for i in range(frames):
-            frame = av.VideoFrame.from_ndarray(draw_code(i, *size), format="rgb24").reformat(format=pix_fmt, threads=1)
+            frame = av.VideoFrame.from_ndarray(draw_code(i, *size), format="rgb24").reformat(
+                format=pix_fmt, threads=1
+            )
             frame.pts = i
             for packet in stream.encode(frame):
                 container.mux(packet)
@@ -230,7 +262,9 @@ def picture_file(path: Path, codec: str, pix_fmt: str, *, frames: int = 1, size:
 def sound(path: Path) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48000)
-        frame = av.AudioFrame.from_ndarray(np.zeros((2, 48000), np.float32), format="fltp", layout="stereo")
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((2, 48000), np.float32), format="fltp", layout="stereo"
+        )
         frame.rate, frame.pts = 48000, 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
@@ -306,9 +340,15 @@ def test_wrong_suffix_does_not_matter(whole: dict[str, Path], tmp_path: Path) ->
         assert read(tmp_path / f"x{suffix}").good == FRAMES
 
 
-@pytest.mark.parametrize(("frames", "size"), [(1, (64, 48)), (2, (64, 48)), (30, (16, 16)), (3, (3840, 2160))])
+@pytest.mark.parametrize(
+    ("frames", "size"), [(1, (64, 48)), (2, (64, 48)), (30, (16, 16)), (3, (3840, 2160))]
+)
 def test_extreme_but_whole(frames: int, size: tuple[int, int], tmp_path: Path) -> None:
-    made = make(Video(name="extreme", size=size, rate="30", options={"preset": "ultrafast"}), tmp_path, frames)
+    made = make(
+        Video(name="extreme", size=size, rate="30", options={"preset": "ultrafast"}),
+        tmp_path,
+        frames,
+    )
     video = probe(made.path)
     assert (video.frames, video.width, video.height) == (frames, *size)
     pictures = np.concatenate([batch.frames for batch in decode_ticks(made.path, FRAME, HZ)])
@@ -318,7 +358,11 @@ def test_extreme_but_whole(frames: int, size: tuple[int, int], tmp_path: Path) -
 def test_a_moving_gif_is_a_video(tmp_path: Path) -> None:
     picture_file(tmp_path / "x.gif", "gif", "rgb8", frames=20, size=(96, 64))
     assert probe(tmp_path / "x.gif").codec == "gif"
-    shown = [read_code(f) for batch in decode_ticks(tmp_path / "x.gif", FRAME, Fraction(20)) for f in batch.frames]
+    shown = [
+        read_code(f)
+        for batch in decode_ticks(tmp_path / "x.gif", FRAME, Fraction(20))
+        for f in batch.frames
+    ]
     assert shown == list(range(20))
 
 
@@ -329,7 +373,9 @@ def test_too_slow(tmp_path: Path) -> None:
     assert raised.value.reason == "too_slow"
     assert "9.00 frames/s cannot carry 20 ticks/s; at least 10 are needed" in raised.value.detail
     made = make(Video(name="enough", rate="10", options=OPTIONS), tmp_path, 20)
-    shown = [read_code(f) for batch in decode_ticks(made.path, FRAME, Fraction(20)) for f in batch.frames]
+    shown = [
+        read_code(f) for batch in decode_ticks(made.path, FRAME, Fraction(20)) for f in batch.frames
+    ]
     assert shown == [k // 2 for k in range(40)]
 
 

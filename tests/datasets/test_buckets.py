@@ -71,7 +71,9 @@ def test_the_bucket_holds_the_same_bytes_as_the_folder(dataset, local):
     assert committed_shards(dataset) == committed_shards(local)
     for uri in storage.list_files(local, recursive=True):
         name = os.path.relpath(uri, local)
-        assert storage.read_bytes(storage.join(dataset, *name.split(os.sep))) == storage.read_bytes(uri), name
+        assert storage.read_bytes(storage.join(dataset, *name.split(os.sep))) == storage.read_bytes(
+            uri
+        ), name
 
 
 def test_verify_and_status(dataset):
@@ -80,7 +82,9 @@ def test_verify_and_status(dataset):
 
 
 @pytest.mark.parametrize("order", ["clips", "episodes"])
-def test_the_loader_gives_the_same_batches_with_and_without_a_cache(dataset, local, order, tmp_path):
+def test_the_loader_gives_the_same_batches_with_and_without_a_cache(
+    dataset, local, order, tmp_path
+):
     expected = batches(local, order=order)
     assert batches(dataset, order=order) == expected
     assert batches(dataset, order=order, cache_dir=str(tmp_path / "cache")) == expected
@@ -98,7 +102,9 @@ def test_neighbours_come_in_one_read(dataset, monkeypatch):
     monkeypatch.setattr(storage, "read_range", counted)
     loader = ClipLoader([dataset], batch_size=2, block_clips=8)
     assert sum(len(batch.keys) for batch in loader) == loader.num_clips // 2 * 2
-    sizes = [row["size_bytes"] for row in read_manifest(dataset).to_pylist() if row["split"] == "train"]
+    sizes = [
+        row["size_bytes"] for row in read_manifest(dataset).to_pylist() if row["split"] == "train"
+    ]
     assert len(reads) == 3  # a block a shard here
     assert sum(reads) == sum(sizes)
 
@@ -135,7 +141,9 @@ def test_one_download_serves_all_readers(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "open_uri", counted)
     caches = [ShardCache(str(tmp_path), 10**9) for _ in range(4)]  # as of four ranks on one machine
     with ThreadPoolExecutor(4) as pool:
-        paths = list(pool.map(lambda cache: cache.fetch(shard_uri(dataset, shard["name"]), shard), caches))
+        paths = list(
+            pool.map(lambda cache: cache.fetch(shard_uri(dataset, shard["name"]), shard), caches)
+        )
     assert len(set(paths)) == 1
     assert len(downloads) == 1
 
@@ -144,7 +152,10 @@ def test_filters_that_leave_holes_read_clips_alone(dataset, monkeypatch):
     reads = []
     read_range = storage.read_range
     monkeypatch.setattr(storage, "read_range", lambda *a: reads.append(a) or read_range(*a))
-    keys = ["000000000001-000000000", "000000000002-000000064"]  # the first and the last of their shard
+    keys = [
+        "000000000001-000000000",
+        "000000000002-000000064",
+    ]  # the first and the last of their shard
     batch = next(iter(ClipLoader([dataset], batch_size=2, filters=[("key", "in", keys)])))
     assert sorted(batch.keys) == keys
     sizes = {row["key"]: row["size_bytes"] for row in read_manifest(dataset).to_pylist()}
@@ -195,7 +206,13 @@ def test_blocks_stay_within_their_budget(dataset):
     largest = max(row["size_bytes"] for row in rows)
     reader = BlockReader(dataset, budget_bytes=largest)
     for row in rows:
-        reader.read(row | {"block_start": row["offset_bytes"], "block_end": row["offset_bytes"] + row["size_bytes"]})
+        reader.read(
+            row
+            | {
+                "block_start": row["offset_bytes"],
+                "block_end": row["offset_bytes"] + row["size_bytes"],
+            }
+        )
         assert reader._data._used <= largest
     reader.close()
     assert reader._data._used == 0

@@ -46,7 +46,9 @@ def test_clip_ranges(start, end, expected):
 @given(st.integers(0, 1000), st.integers(0, 2000))
 def test_clip_ranges_lose_nothing_that_is_long_enough(start, ticks):
     ranges = clip_ranges(start, start + ticks)
-    assert [t for a, b in ranges for t in range(a, b)] == (list(range(start, start + ticks)) if ticks >= 32 else [])
+    assert [t for a, b in ranges for t in range(a, b)] == (
+        list(range(start, start + ticks)) if ticks >= 32 else []
+    )
     assert all(32 <= b - a <= 128 for a, b in ranges)
 
 
@@ -59,7 +61,9 @@ def test_keys_sort_by_time_and_tell_phases_apart():
 
 def moving_picture(ticks: int) -> np.ndarray:
     y, x = np.mgrid[:32, :64]
-    pictures = [np.stack([x * 2 + t * 17, y * 3 + t * 11, x + y + t * 7], -1) % 256 for t in range(ticks)]
+    pictures = [
+        np.stack([x * 2 + t * 17, y * 3 + t * 11, x + y + t * 7], -1) % 256 for t in range(ticks)
+    ]
     return np.stack(pictures).astype(np.uint8)
 
 
@@ -129,7 +133,10 @@ def test_clip_round_trip(toy_clip, toy_spec):
         assert np.array_equal(getattr(back, name), array)
     assert back.meta == clip.meta
     assert np.abs(back.frames.astype(int) - clip.frames).max() <= 4
-    assert decode_clip(clip.key, {"npz": members["npz"], "json": members["json"]}, frames=False).frames is None
+    assert (
+        decode_clip(clip.key, {"npz": members["npz"], "json": members["json"]}, frames=False).frames
+        is None
+    )
 
 
 def test_npz_holds_no_date(toy_clip, toy_spec):

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.datasets.actions.devices import DeviceState, actions_of, device_state_of, read_device_states
+from vidact.datasets.actions.devices import (
+    DeviceState,
+    actions_of,
+    device_state_of,
+    read_device_states,
+)
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import RecordingError
 
@@ -44,8 +49,13 @@ def test_a_line_of_vpt_s_recorder() -> None:
 
 def test_absent_and_null_mean_nothing_done() -> None:
     assert DeviceState.from_json('{"mouse": null, "tick": 3}') == DeviceState()
-    assert DeviceState.from_json('{"mouse": {"dx": null}, "keyboard": {"keys": null}}') == DeviceState()
-    assert DeviceState.from_json('{"mouse": {"dx": -1e6}, "isGuiOpen": null}') == DeviceState(dx=-1e6)
+    assert (
+        DeviceState.from_json('{"mouse": {"dx": null}, "keyboard": {"keys": null}}')
+        == DeviceState()
+    )
+    assert DeviceState.from_json('{"mouse": {"dx": -1e6}, "isGuiOpen": null}') == DeviceState(
+        dx=-1e6
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,7 +67,10 @@ def test_absent_and_null_mean_nothing_done() -> None:
         ('{"keyboard": {"keys": [{}]}}', "keys must be a list of str"),
         ('{"mouse": {"buttons": ["left"]}}', "buttons must be a list of int"),
         ('{"mouse": {"dx": NaN}}', "dx must be a number from -1,000,000 to 1,000,000, got nan"),
-        ('{"mouse": {"dx": 1' + "0" * 400 + "}}", "dx must be a number from -1,000,000 to 1,000,000, got 1000"),
+        (
+            '{"mouse": {"dx": 1' + "0" * 400 + "}}",
+            "dx must be a number from -1,000,000 to 1,000,000, got 1000",
+        ),
         ('{"mouse": {"dy": -1e300}}', "dy must be a number from -1,000,000 to 1,000,000, got -1e"),
         ('{"mouse": {"dx": 1e15}}', "dx must be a number from"),
         ('{"mouse": {"x": 1e300}}', "x must be a number from"),
@@ -67,7 +80,9 @@ def test_absent_and_null_mean_nothing_done() -> None:
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_what_is_no_device_state_is_not_taken_for_nothing_pressed(tmp_path: Path, line: str, reason: str) -> None:
+def test_what_is_no_device_state_is_not_taken_for_nothing_pressed(
+    tmp_path: Path, line: str, reason: str
+) -> None:
     (tmp_path / "a.jsonl").write_text(DeviceState().to_json(0) + "\n" + line + "\n")
     with pytest.raises(RecordingError, match=rf"a\.jsonl: line 2 is no device state: {reason}"):
         read_device_states(str(tmp_path / "a.jsonl"))
@@ -75,7 +90,9 @@ def test_what_is_no_device_state_is_not_taken_for_nothing_pressed(tmp_path: Path
 
 states = st.builds(
     DeviceState,
-    keys=st.lists(st.sampled_from(["key.keyboard.w", "key.keyboard.s", "key.keyboard.é"]), max_size=3).map(tuple),
+    keys=st.lists(
+        st.sampled_from(["key.keyboard.w", "key.keyboard.s", "key.keyboard.é"]), max_size=3
+    ).map(tuple),
     new_buttons=st.lists(st.integers(0, 5), max_size=2).map(tuple),
     dx=st.floats(-1e4, 1e4),
     dy=st.floats(-1e4, 1e4),
@@ -106,9 +123,15 @@ def test_summing_up() -> None:
     assert actions.buttons.shape == (2, 14)
     assert np.flatnonzero(actions.buttons[0]).tolist() == [FORWARD, ATTACK]
     assert np.flatnonzero(actions.buttons[1]).tolist() == [RUN]
-    np.testing.assert_allclose(actions.camera, [[-4.5 * 0.15, 7 * 0.15], [0, 0.5 * 0.15]], rtol=1e-6)
+    np.testing.assert_allclose(
+        actions.camera, [[-4.5 * 0.15, 7 * 0.15], [0, 0.5 * 0.15]], rtol=1e-6
+    )
     assert actions.valid.tolist() == [True, False]
-    assert (actions.buttons.dtype, actions.camera.dtype, actions.valid.dtype) == (np.uint8, np.float32, bool)
+    assert (actions.buttons.dtype, actions.camera.dtype, actions.valid.dtype) == (
+        np.uint8,
+        np.float32,
+        bool,
+    )
 
 
 @given(st.lists(states, min_size=1, max_size=30), st.data())
@@ -134,7 +157,9 @@ def test_refuses_ticks_without_a_state() -> None:
 
 
 @given(st.integers(0, 2**14 - 1), st.floats(-60, 60), st.floats(-15, 15), states)
-def test_actions_survive_the_devices(held: int, yaw: float, pitch: float, before: DeviceState) -> None:
+def test_actions_survive_the_devices(
+    held: int, yaw: float, pitch: float, before: DeviceState
+) -> None:
     buttons = np.array([held >> k & 1 for k in range(14)], np.uint8)
     camera = np.array([pitch, yaw], np.float32)
     state = device_state_of(DOOM, buttons, camera, previous=before)

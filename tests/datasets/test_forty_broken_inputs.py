@@ -17,7 +17,12 @@ from .corpus import Video, make
 from .test_broken_video import FRAMES, REFUSED, Result, picture_file, read
 
 CUT_REASONS = ("empty", "not_a_video", "no_frames", "no_video_stream", "damaged", "truncated")
-NAMES = {"spaces": "a b  c.mp4", "quotes": 'it\'s "x".mp4', "Unicode": "späße 游戏 🎮.mp4", "newline": "a\nb.mp4"}
+NAMES = {
+    "spaces": "a b  c.mp4",
+    "quotes": 'it\'s "x".mp4',
+    "Unicode": "späße 游戏 🎮.mp4",
+    "newline": "a\nb.mp4",
+}
 WHOLE = Result(FRAMES, [], "", None)
 NOT_AS_ROOT = (
     "import os, sys; from vidact.datasets.video.ticks import probe; from vidact.errors import VideoError\n"
@@ -32,7 +37,9 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The forty, by what is wrong with them."""
     folder = tmp_path_factory.mktemp("forty")
     options = {"preset": "veryfast", "g": "30", "bf": "2"}
-    whole = make(Video(name="whole", options=options, muxer={"movflags": "faststart"}), folder, FRAMES).path
+    whole = make(
+        Video(name="whole", options=options, muxer={"movflags": "faststart"}), folder, FRAMES
+    ).path
     content = whole.read_bytes()
     found: dict[str, Path] = {}
 
@@ -53,8 +60,15 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         REFUSED[f"{kind}.mp4"][0](add(kind, f"{kind}.mp4"))
     picture_file(add("png", "picture.png"), "png", "rgb24")
     picture_file(add("gif", "one.gif"), "gif", "rgb8", size=(96, 64))
-    for kind, frames, size in (("1 frame", 1, (64, 48)), ("16x16", 30, (16, 16)), ("3840x2160", 3, (3840, 2160))):
-        add(kind, make(Video(name=kind, size=size, rate="30", options=options), folder, frames).path.name)
+    for kind, frames, size in (
+        ("1 frame", 1, (64, 48)),
+        ("16x16", 30, (16, 16)),
+        ("3840x2160", 3, (3840, 2160)),
+    ):
+        add(
+            kind,
+            make(Video(name=kind, size=size, rate="30", options=options), folder, frames).path.name,
+        )
     for kind, name in NAMES.items():
         add(kind, name, content)
     shutil.copyfile(whole, add("no permission", "locked.mp4"))
@@ -70,7 +84,9 @@ def test_there_are_forty(inputs: dict[str, Path]) -> None:
 def test_cut_files_give_what_is_whole(inputs: dict[str, Path]) -> None:
     results = [read(inputs[f"cut at {place}/20"]) for place in range(20)]
     assert [result.wrong for result in results] == [[]] * 20
-    assert all(result.reason in CUT_REASONS and result.tick in (None, result.good) for result in results)
+    assert all(
+        result.reason in CUT_REASONS and result.tick in (None, result.good) for result in results
+    )
     good = [result.good for result in results]
     assert good == sorted(good)
     assert good[-1] > FRAMES * 0.8
@@ -87,14 +103,18 @@ def test_names_do_not_matter(inputs: dict[str, Path], kind: str) -> None:
     assert read(inputs[kind]) == WHOLE
 
 
-@pytest.mark.parametrize("kind", ["empty", "garbage", "sound", "text", "fifo", "folder", "dangling"])
+@pytest.mark.parametrize(
+    "kind", ["empty", "garbage", "sound", "text", "fifo", "folder", "dangling"]
+)
 def test_no_video_is_refused(inputs: dict[str, Path], kind: str) -> None:
     assert read(inputs[kind]) == Result(0, [], REFUSED[f"{kind}.mp4"][1], None)
 
 
 def test_pictures(inputs: dict[str, Path]) -> None:
     assert read(inputs["png"]) == Result(0, [], "not_a_video", None)
-    assert probe(inputs["gif"]).frames == probe(inputs["1 frame"]).frames == 1  # too short for a clip, but whole
+    assert (
+        probe(inputs["gif"]).frames == probe(inputs["1 frame"]).frames == 1
+    )  # too short for a clip, but whole
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("16x16", 30), ("3840x2160", 3)])

@@ -24,24 +24,46 @@ from .test_vpt_lines import line
 SPEC = ActionSpec.load("minecraft")
 NAME = "cheeky-cornflower-setter-74ae6c2eae2e-20220315-122354"
 FRAMES = 80
-STRIPPED = ("hotbar", "yaw", "pitch", "xpos", "ypos", "zpos", "inventory", "stats", "milli", "serverTick")
+STRIPPED = (
+    "hotbar",
+    "yaw",
+    "pitch",
+    "xpos",
+    "ypos",
+    "zpos",
+    "inventory",
+    "stats",
+    "milli",
+    "serverTick",
+)
 
 
 def full_line(i: int, **fields: Any) -> dict[str, Any]:
     """A line of a 7.x recorder: every field of the readme."""
     pose = {"yaw": i * 0.3, "pitch": 0.0, "xpos": 1.5, "ypos": 64.0, "zpos": -3.0}
     times = {"tick": i, "milli": 1000 + 50 * i, "serverTick": i, "serverTickDurationMs": 9.0}
-    world = {"isGuiInventory": False, "inventory": [{"type": "dirt", "quantity": 3}], "stats": {"minecraft.jump": i}}
+    world = {
+        "isGuiInventory": False,
+        "inventory": [{"type": "dirt", "quantity": 3}],
+        "stats": {"minecraft.jump": i},
+    }
     return line(**fields) | pose | times | world
 
 
-def segment(folder: Path, name: str, lines: list[dict[str, Any]], *, frames: int = FRAMES, rate: str = "20") -> None:
+def segment(
+    folder: Path, name: str, lines: list[dict[str, Any]], *, frames: int = FRAMES, rate: str = "20"
+) -> None:
     """A recording as published: 20 Hz mp4 whose frame i shows the number i, jsonl, options."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {"preset": "veryfast", "g": "40", "crf": "18"}
     made = make(
         Video(
-            name=name, size=(640, 360), rate=rate, times=constant(rate), time_base=1 / Fraction(rate), options=options
+            name=name,
+            size=(640, 360),
+            rate=rate,
+            times=constant(rate),
+            time_base=1 / Fraction(rate),
+            options=options,
         ),
         folder,
         frames,
@@ -52,8 +74,13 @@ def segment(folder: Path, name: str, lines: list[dict[str, Any]], *, frames: int
 
 
 def lines_of(version: str) -> list[dict[str, Any]]:
-    lines = [full_line(i, dx=float(i % 3), keys=["key.keyboard.w"] if i % 2 else []) for i in range(FRAMES)]
-    if version == "6.9":  # before slots were tracked; null devices; motion at half scale while a GUI is open
+    lines = [
+        full_line(i, dx=float(i % 3), keys=["key.keyboard.w"] if i % 2 else [])
+        for i in range(FRAMES)
+    ]
+    if (
+        version == "6.9"
+    ):  # before slots were tracked; null devices; motion at half scale while a GUI is open
         for content in lines:
             content.pop("hotbar")
         lines[5] |= {"mouse": None, "keyboard": None}
@@ -66,7 +93,11 @@ def lines_of(version: str) -> list[dict[str, Any]]:
     elif version == "10.0":
         for i in range(30, 35):
             lines[i] = full_line(i, isGuiOpen=True, x=640.0, y=360.0)
-        lines[34]["keyboard"] = {"keys": ["key.keyboard.escape"], "newKeys": ["key.keyboard.escape"], "chars": ""}
+        lines[34]["keyboard"] = {
+            "keys": ["key.keyboard.escape"],
+            "newKeys": ["key.keyboard.escape"],
+            "chars": "",
+        }
     elif version == "basalt":
         for content in lines:
             for field in STRIPPED:
@@ -82,7 +113,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
     for version in VERSIONS:
         segment(folder / version, NAME, lines_of(version))
-    index = {"basedir": ".", "relpaths": [f"{version}/{NAME}.mp4" for version in VERSIONS] + ["7.6/never-uploaded"]}
+    index = {
+        "basedir": ".",
+        "relpaths": [f"{version}/{NAME}.mp4" for version in VERSIONS] + ["7.6/never-uploaded"],
+    }
     (folder / "all_Jun_29.json").write_text(json.dumps(index))
     return folder
 
@@ -90,7 +124,10 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def imported(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("imported")
-    assert run(ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(out), workers=2)) == 0
+    assert (
+        run(ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(out), workers=2))
+        == 0
+    )
     return out
 
 
@@ -116,22 +153,31 @@ def test_report_tells_what_was_mended_and_missing(imported: Path) -> None:
         "hotbar_by_wheel": 1,
         "stuck_attack": 1,
     }
-    assert [(entry["name"], entry["reason"]) for entry in report["left_out"]] == [("7.6/never-uploaded", "not_found")]
+    assert [(entry["name"], entry["reason"]) for entry in report["left_out"]] == [
+        ("7.6/never-uploaded", "not_found")
+    ]
 
 
 def test_a_second_run_does_nothing_again(imported: Path, published: Path, tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in imported.rglob("*.mp4")}
-    config = ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(imported), strict=True)
+    config = ImportVPTConfig(
+        source=str(published / "all_Jun_29.json"), out=str(imported), strict=True
+    )
     report = (imported / "import_report.json").read_bytes()
     assert run(config) == 1  # strict: one upload is missing
     assert {path: path.stat().st_mtime_ns for path in imported.rglob("*.mp4")} == before
-    assert json.loads((imported / "import_report.json").read_text())["recordings"] == {"present": 7, "left_out": 1}
+    assert json.loads((imported / "import_report.json").read_text())["recordings"] == {
+        "present": 7,
+        "left_out": 1,
+    }
     (imported / "import_report.json").write_bytes(report)
 
 
 def test_videos_without_gui_are_copied_as_they_are(imported: Path, published: Path) -> None:
     for version in ("7.6", "8.0", "basalt"):
-        assert (imported / version / f"{NAME}.mp4").read_bytes() == (published / version / f"{NAME}.mp4").read_bytes()
+        assert (imported / version / f"{NAME}.mp4").read_bytes() == (
+            published / version / f"{NAME}.mp4"
+        ).read_bytes()
 
 
 def test_cursor_is_drawn_where_a_gui_is_open(imported: Path, published: Path) -> None:
@@ -146,7 +192,9 @@ def test_cursor_is_drawn_where_a_gui_is_open(imported: Path, published: Path) ->
 
 
 def test_published_fields_are_kept(imported: Path) -> None:
-    lines = [json.loads(text) for text in (imported / "7.6" / f"{NAME}.jsonl").read_text().splitlines()]
+    lines = [
+        json.loads(text) for text in (imported / "7.6" / f"{NAME}.jsonl").read_text().splitlines()
+    ]
     assert lines[3]["stats"] == {"minecraft.jump": 3}
     assert lines[3]["inventory"] == [{"type": "dirt", "quantity": 3}]
     assert lines[3]["tick"] == 3
@@ -170,7 +218,9 @@ def outcome_of(tmp_path: Path) -> dict[str, Any]:
     return json.loads((tmp_path / "out" / "import_report.json").read_text())
 
 
-@pytest.mark.parametrize(("lines", "quirk"), [(FRAMES + 3, "lines_without_frame"), (FRAMES - 3, "frames_without_line")])
+@pytest.mark.parametrize(
+    ("lines", "quirk"), [(FRAMES + 3, "lines_without_frame"), (FRAMES - 3, "frames_without_line")]
+)
 def test_small_mismatch_is_mended_at_the_end(tmp_path: Path, lines: int, quirk: str) -> None:
     segment(tmp_path / "in", "s", [full_line(i) for i in range(lines)])
     assert outcome_of(tmp_path)["mended_lines"] == {quirk: 3}
@@ -192,10 +242,14 @@ def test_damaged_video_is_kept_as_far_as_it_goes(tmp_path: Path) -> None:
     path = tmp_path / "in" / "s.mp4"
     content = bytearray(path.read_bytes())
     # The index stays at the end of the file; the pictures from two thirds on are gone.
-    content[len(content) * 6 // 10 : len(content) * 7 // 10] = bytes(len(content) * 7 // 10 - len(content) * 6 // 10)
+    content[len(content) * 6 // 10 : len(content) * 7 // 10] = bytes(
+        len(content) * 7 // 10 - len(content) * 6 // 10
+    )
     path.write_bytes(content)
     lines = [full_line(i, isGuiOpen=i == 3) for i in range(240)]
-    (tmp_path / "in" / "s.jsonl").write_text("".join(json.dumps(content) + "\n" for content in lines))
+    (tmp_path / "in" / "s.jsonl").write_text(
+        "".join(json.dumps(content) + "\n" for content in lines)
+    )
     report = outcome_of(tmp_path)
     (recording,) = find_recordings([tmp_path / "out"])
     assert 64 <= recording.num_frames < 240
@@ -214,7 +268,9 @@ def test_damaged_video_is_kept_as_far_as_it_goes(tmp_path: Path) -> None:
         (lambda folder: (folder / "s.jsonl").write_text(""), "bad_lines"),
     ],
 )
-def test_broken_segments_are_left_out_with_their_reason(tmp_path: Path, break_it: Any, reason: str) -> None:
+def test_broken_segments_are_left_out_with_their_reason(
+    tmp_path: Path, break_it: Any, reason: str
+) -> None:
     segment(tmp_path / "in", "s", [full_line(i) for i in range(FRAMES)])
     break_it(tmp_path / "in")
     assert outcome_of(tmp_path)["left_out_by_reason"] == {reason: 1}
@@ -230,17 +286,23 @@ def test_one_bad_line_leaves_out_one_recording(tmp_path: Path, hotbar: object) -
     assert report["recordings"] == {"left_out": 1, "imported": 1}
     (left_out,) = report["left_out"]
     assert (left_out["name"], left_out["reason"]) == ("bad", "bad_lines")
-    assert "bad.jsonl: line 41 is no device state: hotbar must be a whole number" in left_out["detail"]
+    assert (
+        "bad.jsonl: line 41 is no device state: hotbar must be a whole number" in left_out["detail"]
+    )
 
 
 def test_out_in_the_source_is_refused(tmp_path: Path) -> None:
     segment(tmp_path / "in", "s", [full_line(i) for i in range(FRAMES)])
     before = sorted(tmp_path.rglob("*"))
     for out in ("in", "in/out", "in/../in/deep/out"):
-        with pytest.raises(ConfigError, match=r"lies in the source .*; choose a folder outside of it"):
+        with pytest.raises(
+            ConfigError, match=r"lies in the source .*; choose a folder outside of it"
+        ):
             run(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / out)))
     (tmp_path / "index.json").write_text(json.dumps({"basedir": "in", "relpaths": ["s.mp4"]}))
-    with pytest.raises(ConfigError, match=r"is where the index has .*/in/s; choose a folder of its own"):
+    with pytest.raises(
+        ConfigError, match=r"is where the index has .*/in/s; choose a folder of its own"
+    ):
         run(ImportVPTConfig(source=str(tmp_path / "index.json"), out=str(tmp_path / "in")))
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "index.json") == before
 
@@ -248,7 +310,9 @@ def test_out_in_the_source_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("relpaths", ["7.6/a.mp4", [], [5], {"a": 1}])
 def test_an_index_without_a_list_of_paths(tmp_path: Path, relpaths: object) -> None:
     (tmp_path / "index.json").write_text(json.dumps({"basedir": ".", "relpaths": relpaths}))
-    with pytest.raises(ConfigError, match=r"index\.json: relpaths must be a list of one path at least, got"):
+    with pytest.raises(
+        ConfigError, match=r"index\.json: relpaths must be a list of one path at least, got"
+    ):
         list_segments(str(tmp_path / "index.json"))
 
 
@@ -271,7 +335,8 @@ def test_what_is_no_source(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [(-500, 3), (3, -500), (-8, -8), (1279, 719), (5000, 5000), (1276.5, 100), (float("nan"), 0)]
+    "place",
+    [(-500, 3), (3, -500), (-8, -8), (1279, 719), (5000, 5000), (1276.5, 100), (float("nan"), 0)],
 )
 def test_cursor_off_screen_is_safe(place: tuple[float, float]) -> None:
     frame = np.full((360, 640, 3), 90, np.uint8)

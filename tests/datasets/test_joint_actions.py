@@ -21,7 +21,12 @@ def encode(*held: str, camera: list[int] = NULL) -> tuple[int, int]:
 
 
 def test_sizes() -> None:
-    assert (MINECRAFT.num_joint, MINECRAFT.num_camera, MINECRAFT.null, MINECRAFT.null_camera) == (8641, 121, 0, 60)
+    assert (MINECRAFT.num_joint, MINECRAFT.num_camera, MINECRAFT.null, MINECRAFT.null_camera) == (
+        8641,
+        121,
+        0,
+        60,
+    )
     doom, crafter = (JointActions(ActionSpec.load(name)) for name in ("doom", "crafter"))
     assert (doom.num_joint, doom.num_camera) == (8 * 3 * 3 * 2 * 2 * 2 * 2, 37 * 39)
     assert (crafter.num_joint, crafter.num_camera) == (17, 0)
@@ -50,7 +55,10 @@ def test_minecraft_precedence() -> None:
     assert encode("left", "right", "forward") == (288, 60)
     assert encode("sprint", "sneak") == encode("sneak")
     assert encode("hotbar.1", "hotbar.3") == encode("hotbar.3")
-    assert encode("inventory", "forward", "attack", camera=[0, 0]) == (8640, 60)  # it silences everything
+    assert encode("inventory", "forward", "attack", camera=[0, 0]) == (
+        8640,
+        60,
+    )  # it silences everything
 
 
 @pytest.mark.parametrize("name", ["minecraft", "doom", "crafter"])
@@ -63,7 +71,9 @@ def test_every_joint_action_survives_the_round_trip(name: str) -> None:
     np.testing.assert_array_equal(again, joint)
     assert len(np.unique(np.concatenate([buttons, bins], 1), axis=0)) == space.num_joint
     if space.num_camera:
-        np.testing.assert_array_equal(camera, np.where(space.camera_on(joint), moved, space.null_camera))
+        np.testing.assert_array_equal(
+            camera, np.where(space.camera_on(joint), moved, space.null_camera)
+        )
         np.testing.assert_array_equal(
             space.camera_on(joint)[: space.num_joint - len(space.spec.solo)],
             joint[: space.num_joint - len(space.spec.solo)] % 2 == 1,

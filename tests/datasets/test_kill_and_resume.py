@@ -44,7 +44,9 @@ with open(log, "a") as file:
 
 
 def start(*words) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", TRAINER, *map(str, words)], stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAINER, *map(str, words)], stderr=subprocess.PIPE
+    )
 
 
 def finish(process: subprocess.Popen) -> None:
@@ -58,10 +60,14 @@ def lines(path, count=None) -> list:
 
 def record(folder) -> str:
     for number, frames in enumerate((320, 200, 256, 480, 128, 400)):
-        with RecordingWriter(folder / f"play{number}", fps=Fraction(35), size=(64, 48), meta={}) as writer:
+        with RecordingWriter(
+            folder / f"play{number}", fps=Fraction(35), size=(64, 48), meta={}
+        ) as writer:
             for i in range(frames):
                 picture = np.full((48, 64, 3), 20 + (i + 50 * number) % 200, np.uint8)
-                writer.write(picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 6 else (), dx=i % 5))
+                writer.write(
+                    picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 6 else (), dx=i % 5)
+                )
     return str(folder)
 
 
@@ -82,12 +88,16 @@ def test_killed_and_resumed(tmp_path, toy_dataset, order):
     process.stderr.close()
     state = json.loads(storage.read_bytes(str(tmp_path / "state")))
     expected = lines(whole)
-    done = next(i for i, line in enumerate(expected) if line[:2] == [state["epoch"], state["step"]]) + 1
+    done = (
+        next(i for i, line in enumerate(expected) if line[:2] == [state["epoch"], state["step"]])
+        + 1
+    )
     assert 2 <= done < STEPS
     assert lines(killed, done) == expected[:done]
     ranks = [tmp_path / f"rank{rank}" for rank in range(2)]
     processes = [
-        start(dataset, order, tmp_path / "state", ranks[rank], rank, 2, 3 - rank, STEPS - done, 0) for rank in range(2)
+        start(dataset, order, tmp_path / "state", ranks[rank], rank, 2, 3 - rank, STEPS - done, 0)
+        for rank in range(2)
     ]
     for process in processes:
         finish(process)

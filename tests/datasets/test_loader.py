@@ -30,7 +30,12 @@ def same(a, b):
 def rows_of(batches):
     """The rows of the batches of all ranks side by side, as one list of (key, bytes of everything)."""
     return [
-        (batch.keys[b], batch.frames[b].tobytes(), batch.buttons[b].tobytes(), batch.camera[b].tobytes())
+        (
+            batch.keys[b],
+            batch.frames[b].tobytes(),
+            batch.buttons[b].tobytes(),
+            batch.camera[b].tobytes(),
+        )
         for batch in batches
         for b in range(len(batch.keys))
     ]
@@ -63,7 +68,9 @@ def test_a_batch_holds_what_the_clips_hold(dataset, toy_spec, toy_clip):
 
 
 def test_pieces_of_longer_clips(dataset):
-    whole = {key: b for batch in ClipLoader([dataset], batch_size=9) for b, key in enumerate(batch.keys)}
+    whole = {
+        key: b for batch in ClipLoader([dataset], batch_size=9) for b, key in enumerate(batch.keys)
+    }
     reference = next(iter(ClipLoader([dataset], batch_size=9)))
     loader = ClipLoader([dataset], batch_size=1, ticks=20, order="episodes", seed=3)
     assert loader.num_clips == 6 * 4 + 3 * 2  # 64 ticks are 4 pieces; 32, 36 and 40 ticks are 2
@@ -97,7 +104,9 @@ def test_resume_gives_the_same_bytes_on_other_ranks_and_threads(dataset, order):
     def loader(**options):
         return ClipLoader([dataset], batch_size=4, ticks=32, order=order, seed=7, **options)
 
-    whole = list(itertools.islice(loader(threads=1, prefetch=0).batches(), 9))  # 4 steps an epoch: past two epochs
+    whole = list(
+        itertools.islice(loader(threads=1, prefetch=0).batches(), 9)
+    )  # 4 steps an epoch: past two epochs
     first = loader(threads=3)
     run = first.batches()
     for step in range(3):
@@ -118,7 +127,10 @@ def test_resume_gives_the_same_bytes_on_other_ranks_and_threads(dataset, order):
 
 def test_every_rank_has_as_many_steps(dataset):
     for world_size in (1, 2, 4):
-        loaders = [ClipLoader([dataset], batch_size=4, rank=r, world_size=world_size) for r in range(world_size)]
+        loaders = [
+            ClipLoader([dataset], batch_size=4, rank=r, world_size=world_size)
+            for r in range(world_size)
+        ]
         assert {len(loader) for loader in loaders} == {2}
         assert {sum(1 for _ in loader) for loader in loaders} == {2}
 
@@ -151,7 +163,11 @@ def test_labels_only(dataset):
 
 def test_splits_and_filters(dataset):
     def keys(**options):
-        return {key for step in ClipLoader([dataset], batch_size=1, **options).epoch_keys(0) for key in step}
+        return {
+            key
+            for step in ClipLoader([dataset], batch_size=1, **options).epoch_keys(0)
+            for key in step
+        }
 
     assert len(keys(split=None)) == 12
     assert keys(split="val") == {"000000000006-000000000"}
@@ -161,21 +177,30 @@ def test_splits_and_filters(dataset):
     }
     assert len(keys(filters=[("source_uri", "not in", ["video1.mp4"]), ("frames", ">=", 60)])) == 4
     assert len(keys(filters=[("presses.go", ">=", 32)])) == 6
-    both = ClipLoader([dataset, dataset], batch_size=1, filters=[("source_uri", "in", iter(["video4.mp4"]))])
+    both = ClipLoader(
+        [dataset, dataset], batch_size=1, filters=[("source_uri", "in", iter(["video4.mp4"]))]
+    )
     assert len(both.epoch_keys(0)) == 2
     with pytest.raises(ConfigError, match="column of the manifest: key, shard"):
         keys(filters=[("confidence", ">", 0.5)])
     with pytest.raises(ConfigError, match="does not fit the manifest"):
         keys(filters=[("frames", "about", 60)])
-    with pytest.raises(DatasetError, match=r"0 clips of split 'train' pass .* has mean_confidence > 1.5: there it is "):
+    with pytest.raises(
+        DatasetError,
+        match=r"0 clips of split 'train' pass .* has mean_confidence > 1.5: there it is ",
+    ):
         keys(filters=[("mean_confidence", ">", 1.5)])
     with pytest.raises(DatasetError, match=r"has frames > 1000: there it is 32 or 36 or 40 or 64$"):
         keys(filters=[("start_tick", ">=", 0), ("frames", ">", 1000)])
     with pytest.raises(DatasetError, match=r"has frames in \[0, 1, 2, 3, 4, 5, \.\.\.\]: there"):
         keys(filters=[("frames", "in", list(range(30)))])
-    with pytest.raises(DatasetError, match=r"has offset_bytes > 1000000000: there it is from 0 to \d+$"):
+    with pytest.raises(
+        DatasetError, match=r"has offset_bytes > 1000000000: there it is from 0 to \d+$"
+    ):
         keys(filters=[("offset_bytes", ">", 10**9)])
-    with pytest.raises(DatasetError, match="has split == 'tran': there it is 'test' or 'train' or 'val'"):
+    with pytest.raises(
+        DatasetError, match="has split == 'tran': there it is 'test' or 'train' or 'val'"
+    ):
         keys(split="tran")
 
 
@@ -184,7 +209,9 @@ def test_mixing_by_weight(tmp_path, toy_dataset, dataset):
     loader = ClipLoader([dataset, other], batch_size=1, weights=[1, 3], frames=False)
     keys = [key for (key,) in loader.epoch_keys(0)]
     assert len(keys) == 12
-    assert sum(key.startswith("00000000006") for key in keys) == 9  # sources 100 to 102 are 0x64 to 0x66
+    assert (
+        sum(key.startswith("00000000006") for key in keys) == 9
+    )  # sources 100 to 102 are 0x64 to 0x66
     even = [key for (key,) in ClipLoader([dataset, other], batch_size=1).epoch_keys(0)]
     assert len(set(even)) == 12
 
@@ -224,8 +251,14 @@ def test_state_of_another_order_is_refused(dataset):
         (lambda state: state.update(step=4), "step must be a whole number from 0 to 3, got 4"),
         (lambda state: state.update(step=1.5), "step must be a whole number from 0 to 3, got 1.5"),
         (lambda state: state.update(epoch=-2), "epoch must be a whole number from 0 on, got -2"),
-        (lambda state: state.update(epoch=None), "epoch must be a whole number from 0 on, got None"),
-        (lambda state: state.update(identity={}), "identity lacks batch_size, draws, drop_last, manifest, order, seed"),
+        (
+            lambda state: state.update(epoch=None),
+            "epoch must be a whole number from 0 on, got None",
+        ),
+        (
+            lambda state: state.update(identity={}),
+            "identity lacks batch_size, draws, drop_last, manifest, order, seed",
+        ),
         (lambda state: state.update(identity=[]), r"identity must be a mapping, got \[\]"),
     ],
 )
@@ -233,13 +266,17 @@ def test_a_state_that_is_none_is_refused(dataset, change, message):
     loader = ClipLoader([dataset], batch_size=2)
     state = loader.state_dict()
     change(state)
-    with pytest.raises(DatasetError, match=f"cannot go on where the last run stopped: .*{message}.*start a new run"):
+    with pytest.raises(
+        DatasetError, match=f"cannot go on where the last run stopped: .*{message}.*start a new run"
+    ):
         loader.load_state_dict(state)
     assert (loader.epoch, loader.step) == (0, 0)
 
 
 def test_datasets_may_be_paths(dataset):
-    assert ClipLoader([Path(dataset)], batch_size=2).epoch_keys(0) == ClipLoader([dataset], batch_size=2).epoch_keys(0)
+    assert ClipLoader([Path(dataset)], batch_size=2).epoch_keys(0) == ClipLoader(
+        [dataset], batch_size=2
+    ).epoch_keys(0)
     with pytest.raises(ConfigError, match="must be a list"):
         ClipLoader(Path(dataset), batch_size=2)
 
@@ -277,9 +314,14 @@ def test_settings_are_checked(dataset, options, message):
 
 
 def test_what_is_no_dataset_says_what_to_do(tmp_path, dataset):
-    with pytest.raises(DatasetError, match=r"no dataset.json; a dataset is what `vidact label` or `vidact pack` wrote"):
+    with pytest.raises(
+        DatasetError,
+        match=r"no dataset.json; a dataset is what `vidact label` or `vidact pack` wrote",
+    ):
         ClipLoader([str(tmp_path)], batch_size=1)
-    with pytest.raises(DatasetError, match="9 clips of split 'train' pass the filters, fewer than batch_size 10"):
+    with pytest.raises(
+        DatasetError, match="9 clips of split 'train' pass the filters, fewer than batch_size 10"
+    ):
         ClipLoader([dataset], batch_size=10)
     with pytest.raises(ConfigError, match="must be a list"):
         ClipLoader(dataset, batch_size=10)

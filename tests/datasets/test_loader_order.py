@@ -66,7 +66,10 @@ def test_every_clip_once_an_epoch(lengths, batch_size, window_steps, drop_last, 
         "draws": counts_of(items, len(lengths)),
         "drop_last": drop_last,
     }
-    for order in (clips_order(items, window_steps=window_steps, **common), episodes_order(items, **common)):
+    for order in (
+        clips_order(items, window_steps=window_steps, **common),
+        episodes_order(items, **common),
+    ):
         seen = order.items[order.items != EMPTY]
         assert len(seen) == len(set(seen.tolist()))
         if drop_last:
@@ -97,13 +100,18 @@ def test_lanes_go_on_exactly_where_first_is_not_set(lengths, batch_size, epoch):
             item = order.items[step, lane]
             before = order.items[step - 1, lane] if step else EMPTY
             same = before != EMPTY and before + 1 == item and items.begin[item] == items.end[before]
-            same = same and (items.run[item], items.dataset[item]) == (items.run[before], items.dataset[before])
+            same = same and (items.run[item], items.dataset[item]) == (
+                items.run[before],
+                items.dataset[before],
+            )
             assert order.first[step, lane] == (not same)
 
 
 def test_a_gap_within_an_episode_starts_anew():
     items = Items(*np.array([(0, 0, 0, 10), (0, 0, 10, 20), (0, 0, 30, 40)], np.int64).T)
-    order = episodes_order(items, manifest="m", seed=0, epoch=0, batch_size=1, draws=[3], drop_last=True)
+    order = episodes_order(
+        items, manifest="m", seed=0, epoch=0, batch_size=1, draws=[3], drop_last=True
+    )
     assert order.items[:, 0].tolist() == [0, 1, 2]
     assert order.first[:, 0].tolist() == [True, False, True]
 
@@ -112,7 +120,14 @@ def test_epochs_and_seeds_differ():
     items = toy_items([[8] * 10])
 
     def order(**changed):
-        options = {"manifest": "m", "seed": 0, "epoch": 0, "batch_size": 4, "draws": [80], "drop_last": True}
+        options = {
+            "manifest": "m",
+            "seed": 0,
+            "epoch": 0,
+            "batch_size": 4,
+            "draws": [80],
+            "drop_last": True,
+        }
         return clips_order(items, window_steps=8, **(options | changed)).items.tolist()
 
     assert order() == order()
@@ -123,7 +138,14 @@ def test_epochs_and_seeds_differ():
 def test_a_block_is_read_by_one_row_within_one_window():
     items = toy_items([[8] * 64])
     order = clips_order(
-        items, manifest="m", seed=0, epoch=0, batch_size=4, draws=[512], window_steps=32, drop_last=True
+        items,
+        manifest="m",
+        seed=0,
+        epoch=0,
+        batch_size=4,
+        draws=[512],
+        window_steps=32,
+        drop_last=True,
     ).items
     users = Counter()
     for window in range(4):
@@ -139,8 +161,19 @@ def test_weights_hold_and_a_pass_is_finished_before_a_clip_comes_again(kind):
     assert draws == [35, 12]
     small: list[int] = []
     for epoch in range(3):
-        common = {"manifest": "m", "seed": 5, "epoch": epoch, "batch_size": 1, "draws": draws, "drop_last": True}
-        order = clips_order(items, window_steps=8, **common) if kind == "clips" else episodes_order(items, **common)
+        common = {
+            "manifest": "m",
+            "seed": 5,
+            "epoch": epoch,
+            "batch_size": 1,
+            "draws": draws,
+            "drop_last": True,
+        }
+        order = (
+            clips_order(items, window_steps=8, **common)
+            if kind == "clips"
+            else episodes_order(items, **common)
+        )
         datasets = items.dataset[order.items[:, 0]]
         assert [(datasets == d).sum() for d in range(2)] == draws
         small += order.items[:, 0][datasets == 1].tolist()

@@ -13,7 +13,13 @@ from vidact.datasets.inspect import choose_clip, run_inspect
 from vidact.datasets.shards.card import bar, histogram
 from vidact.datasets.shards.commits import DeadLetter, tombstone
 from vidact.datasets.shards.info import DatasetInfo
-from vidact.datasets.shards.manifest import compact, dataset_spec, read_dataset_json, read_dead_letters, read_manifest
+from vidact.datasets.shards.manifest import (
+    compact,
+    dataset_spec,
+    read_dataset_json,
+    read_dead_letters,
+    read_manifest,
+)
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.status import dataset_status, run_status
 from vidact.errors import DatasetError, SpecMismatchError
@@ -26,7 +32,14 @@ def dataset(tmp_path, toy_dataset, toy_spec):
     with ShardWriter(uri, "train-00001", toy_spec) as writer:
         writer.drop("menu", 90)
         writer.dead_letter(
-            DeadLetter(source_uri="b|r.mp4", start_tick=10, end_tick=40, stage="decode", reason="truncated", detail="…")
+            DeadLetter(
+                source_uri="b|r.mp4",
+                start_tick=10,
+                end_tick=40,
+                stage="decode",
+                reason="truncated",
+                detail="…",
+            )
         )
         writer.commit()
     compact(
@@ -36,7 +49,11 @@ def dataset(tmp_path, toy_dataset, toy_spec):
             spec=toy_spec,
             description="Made up.",
             license="cc0-1.0",
-            idm={"uri": "runs/idm", "sha256": "ab" * 32, "metrics": {"macro_f1": 0.5, "mouse_r2": {"yaw": None}}},
+            idm={
+                "uri": "runs/idm",
+                "sha256": "ab" * 32,
+                "metrics": {"macro_f1": 0.5, "mouse_r2": {"yaw": None}},
+            },
             environment={"python": "3.11"},
             dead_letters=(DeadLetter(source_uri="a.mp4", stage="probe", reason="no_video_stream"),),
         ),
@@ -68,7 +85,11 @@ def test_tables(dataset, toy_spec):
         "size_bytes": 0,
     }
     assert content["hours"] == pytest.approx(228 / 20 / 3600)
-    assert content["splits"]["train"] == {"clips": 3, "hours": pytest.approx(164 / 72000), "sources": 2}
+    assert content["splits"]["train"] == {
+        "clips": 3,
+        "hours": pytest.approx(164 / 72000),
+        "sources": 2,
+    }
     assert content["drops"] == {"menu": 90}
     assert content["dead_letter_reasons"] == {"no_video_stream": 1, "truncated": 1}
     assert content["features"]["camera_prob"] == {
@@ -102,7 +123,9 @@ def test_tables_are_the_same_bytes_every_time(dataset, tmp_path, toy_spec):
 
 def test_dead_letters_have_one_order(dataset, toy_spec):
     digests = [f"{number:x}" * 64 for number in range(16)]
-    compact(dataset, DatasetInfo(name="toy", spec=toy_spec, dead_letters=tuple(map(tombstone, digests))))
+    compact(
+        dataset, DatasetInfo(name="toy", spec=toy_spec, dead_letters=tuple(map(tombstone, digests)))
+    )
     letters = read_dead_letters(dataset).to_pylist()
     assert [one["source_sha256"] for one in letters if one["stage"] == "remove"] == sorted(digests)
 
@@ -125,7 +148,10 @@ def test_the_card_is_read_by_programs_and_people(dataset, tmp_path):
     assert "| measured macro_f1 | 0.5 |" in lines
     assert "**0.2 minutes** of play at 20 Hz" in body
     assert "| python | 3.11 |" in lines
-    assert any("all buttons are right and every axis is in the true bin or next to it" in line for line in lines)
+    assert any(
+        "all buttons are right and every axis is in the true bin or next to it" in line
+        for line in lines
+    )
 
 
 def test_bars():
@@ -138,7 +164,9 @@ def test_bars():
 
 def test_shards_of_another_spec_are_refused(dataset, toy_spec):
     other = type(toy_spec).from_dict(toy_spec.to_dict() | {"version": 2})
-    with pytest.raises(SpecMismatchError, match="shard train-00000 was made under action spec 'toy' v1"):
+    with pytest.raises(
+        SpecMismatchError, match="shard train-00000 was made under action spec 'toy' v1"
+    ):
         compact(dataset, DatasetInfo(name="Toy", spec=other))
 
 
@@ -152,7 +180,8 @@ def test_status(dataset, tmp_path, toy_spec, toy_clip, capsys):
     assert "tables" not in text
 
     pq.write_table(
-        pa.table({"shard": ["train-00000", "train-00001", "train-00002"]}), tmp_path / "data" / "plan.parquet"
+        pa.table({"shard": ["train-00000", "train-00001", "train-00002"]}),
+        tmp_path / "data" / "plan.parquet",
     )
     with ShardWriter(dataset, "train-00003", toy_spec) as writer:
         writer.add(toy_clip(9, 0, 64))
@@ -168,7 +197,9 @@ def test_status(dataset, tmp_path, toy_spec, toy_clip, capsys):
 
 def test_inspect_draws_a_clip(dataset, tmp_path, capsys):
     out = tmp_path / "clip.png"
-    assert run_inspect(InspectConfig(dataset=dataset, key="000000000001-000000064", out=str(out))) == 0
+    assert (
+        run_inspect(InspectConfig(dataset=dataset, key="000000000001-000000064", out=str(out))) == 0
+    )
     text = capsys.readouterr().out
     assert "clip 000000000001-000000064 of train-00000: 36 ticks from tick 64 (3.2 s)" in text
     assert "presses: go 18" in text
@@ -178,7 +209,9 @@ def test_inspect_draws_a_clip(dataset, tmp_path, capsys):
 def test_inspect_chooses_by_beginning(dataset):
     assert choose_clip(dataset, "")["key"] == "000000000001-000000000"
     assert choose_clip(dataset, "000000000003")["key"] == "000000000003-000000000"
-    with pytest.raises(DatasetError, match="2 clips begin with '000000000001'; such as 000000000001-000000000"):
+    with pytest.raises(
+        DatasetError, match="2 clips begin with '000000000001'; such as 000000000001-000000000"
+    ):
         choose_clip(dataset, "000000000001")
     with pytest.raises(DatasetError, match="no clip begins with 'x'; such as"):
         choose_clip(dataset, "x")

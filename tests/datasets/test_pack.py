@@ -35,7 +35,10 @@ def recordings(tmp_path_factory):
             for i in range(300):
                 picture = np.full((48, 64, 3), 20 + (i + 50 * number) % 200, np.uint8)
                 keys = ("key.keyboard.w",) if 40 <= i < 80 else ()
-                writer.write(picture, DeviceState(keys=keys, dx=float(i % 4), valid=i < 290, label_source="scripted"))
+                writer.write(
+                    picture,
+                    DeviceState(keys=keys, dx=float(i % 4), valid=i < 290, label_source="scripted"),
+                )
     return folder
 
 
@@ -45,7 +48,9 @@ def spec():
 
 
 def config(recordings, out, **options):
-    return PackConfig(recordings=(str(recordings),), out=str(out), **({"val_fraction": 0.3} | options))
+    return PackConfig(
+        recordings=(str(recordings),), out=str(out), **({"val_fraction": 0.3} | options)
+    )
 
 
 def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
@@ -69,8 +74,12 @@ def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
         valid = np.concatenate([clip.valid for clip in clips])
         assert np.array_equal(valid, actions.valid)
         assert valid.sum() == 145
-        assert np.array_equal(np.concatenate([clip.confidence for clip in clips]), valid.astype(np.float16))
-        assert np.flatnonzero(np.concatenate([clip.buttons for clip in clips])[:, 0]).tolist() == list(range(20, 40))
+        assert np.array_equal(
+            np.concatenate([clip.confidence for clip in clips]), valid.astype(np.float16)
+        )
+        assert np.flatnonzero(
+            np.concatenate([clip.buttons for clip in clips])[:, 0]
+        ).tolist() == list(range(20, 40))
         grey = np.concatenate([clip.frames for clip in clips])[:, 64, 64].mean(axis=1)
         expected = 20 + (np.arange(0, 300, 2) + 50 * number) % 200
         assert np.abs(grey - expected).max() <= 4
@@ -83,7 +92,10 @@ def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
     ("fractions", "line"),
     [
         ((1.0, 0.0), "Recordings: train 0, val 4, test 0\n"),
-        ((1e-5, 1e-5), "Recordings: train 4, val 0, test 0 (val and test drew none: try another --split-seed"),
+        (
+            (1e-5, 1e-5),
+            "Recordings: train 4, val 0, test 0 (val and test drew none: try another --split-seed",
+        ),
     ],
 )
 def test_it_says_how_the_recordings_fell(tmp_path, recordings, capsys, fractions, line):
@@ -116,7 +128,9 @@ def test_it_says_what_no_button_means_and_which_spec_it_took(tmp_path, capsys):
     with RecordingWriter(tmp_path / "play" / "own", fps=Fraction(35), size=(64, 48)) as writer:
         for i in range(200):
             keys = ("key.keyboard.i", "key.keyboard.w") if i < 70 else ()
-            writer.write(np.full((48, 64, 3), i, np.uint8), DeviceState(keys=keys, label_source="human"))
+            writer.write(
+                np.full((48, 64, 3), i, np.uint8), DeviceState(keys=keys, label_source="human")
+            )
     (tmp_path / "play" / "own.meta.json").unlink(missing_ok=True)
     pack(config(tmp_path / "play", tmp_path / "data"))
     said = capsys.readouterr().err
@@ -133,7 +147,9 @@ def test_what_was_removed_is_remembered(tmp_path, recordings):
     sha = read_manifest(out)["source_sha256"][0].as_py()
     run_remove(RemoveConfig(dataset=out, source=(sha,)))
     after = read_dataset_json(out)
-    storage.remove(shard_uri(out, next(shard["name"] for shard in after["shards"] if shard["path"])))
+    storage.remove(
+        shard_uri(out, next(shard["name"] for shard in after["shards"] if shard["path"]))
+    )
     pack(settings)
     again = read_dataset_json(out)
     assert again["options"]["removed"] == after["options"]["removed"] == [sha]
@@ -154,7 +170,9 @@ def test_folders_of_other_things_are_refused(tmp_path, recordings):
 def test_threads_change_no_byte(tmp_path, recordings):
     for threads in (1, 3):
         pack(config(recordings, tmp_path / str(threads) / "data", shard_clips=1, threads=threads))
-    one, three = ({p.name: p.read_bytes() for p in (tmp_path / n / "data").rglob("*.tar")} for n in ("1", "3"))
+    one, three = (
+        {p.name: p.read_bytes() for p in (tmp_path / n / "data").rglob("*.tar")} for n in ("1", "3")
+    )
     assert len(one) == 8
     assert one == three
 
@@ -162,7 +180,9 @@ def test_threads_change_no_byte(tmp_path, recordings):
 def test_other_recordings_do_not_mix_into_a_dataset(tmp_path, recordings):
     out = str(tmp_path / "data")
     pack(config(recordings / "play0", out, val_fraction=0, test_fraction=0))
-    with pytest.raises(DatasetError, match="made from other recordings or options; choose another --out"):
+    with pytest.raises(
+        DatasetError, match="made from other recordings or options; choose another --out"
+    ):
         pack(config(recordings, out, val_fraction=0, test_fraction=0))
 
 
@@ -174,8 +194,14 @@ def test_other_labels_of_the_same_videos_do_not_mix_into_a_dataset(tmp_path, rec
     assert pack(settings) == 0
     path = tmp_path / "play" / ("play0.jsonl" if change == "label" else "play0.meta.json")
     text = path.read_text()
-    path.write_text(text.replace('"key.keyboard.w"', '"key.keyboard.s"') if change == "label" else '{"group": "other"}')
-    with pytest.raises(DatasetError, match="made from other recordings or options; choose another --out"):
+    path.write_text(
+        text.replace('"key.keyboard.w"', '"key.keyboard.s"')
+        if change == "label"
+        else '{"group": "other"}'
+    )
+    with pytest.raises(
+        DatasetError, match="made from other recordings or options; choose another --out"
+    ):
         pack(settings)
     path.write_text(text)
     assert pack(settings) == 0
@@ -202,8 +228,13 @@ def test_folders_whose_names_are_no_text(tmp_path, recordings):
         uri = read_manifest(str(out))["source_uri"][0].as_py()
         assert uri.startswith(f"file://{tmp_path}/nonutf%FF%FE/play")
         assert storage.local_path(uri).is_file()
-        assert read_dataset_json(str(out))["options"]["recordings"] == [f"file://{tmp_path}/nonutf%FF%FE"]
-    assert read_dataset_json(str(strange))["name"] == "data\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+        assert read_dataset_json(str(out))["options"]["recordings"] == [
+            f"file://{tmp_path}/nonutf%FF%FE"
+        ]
+    assert (
+        read_dataset_json(str(strange))["name"]
+        == "data\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
+    )
 
 
 def test_both_phases(tmp_path, recordings):
@@ -219,7 +250,9 @@ def test_both_phases(tmp_path, recordings):
 def test_views_of_one_game_share_their_split(tmp_path):
     for number in range(8):
         meta = {"group": "game"}
-        with RecordingWriter(tmp_path / f"view{number}", fps=Fraction(35), size=(64, 48), meta=meta) as writer:
+        with RecordingWriter(
+            tmp_path / f"view{number}", fps=Fraction(35), size=(64, 48), meta=meta
+        ) as writer:
             for i in range(70):
                 writer.write(np.full((48, 64, 3), i + number * 10, np.uint8), DeviceState())
     out = str(tmp_path / "data")
@@ -229,7 +262,9 @@ def test_views_of_one_game_share_their_split(tmp_path):
 
 def test_the_same_recording_twice_is_refused(tmp_path, recordings):
     for suffix in (".mp4", ".jsonl"):
-        storage.write_atomic(str(tmp_path / f"copy{suffix}"), storage.read_bytes(str(recordings / f"play0{suffix}")))
+        storage.write_atomic(
+            str(tmp_path / f"copy{suffix}"), storage.read_bytes(str(recordings / f"play0{suffix}"))
+        )
     with pytest.raises(RecordingError, match="are the same video"):
         pack(PackConfig(recordings=(str(tmp_path), str(recordings)), out=str(tmp_path / "data")))
 

@@ -41,7 +41,9 @@ def test_small_moves_are_not_cut_off() -> None:
 
 @given(quantisers)
 def test_centres_come_back(quantiser: MuLaw) -> None:
-    np.testing.assert_array_equal(quantiser.quantise(quantiser.centres()), np.arange(quantiser.bins))
+    np.testing.assert_array_equal(
+        quantiser.quantise(quantiser.centres()), np.arange(quantiser.bins)
+    )
 
 
 @given(quantisers, st.lists(st.floats(-500, 500), min_size=2, max_size=50))
@@ -54,10 +56,14 @@ def test_monotone_odd_and_nearest(quantiser: MuLaw, values: list[float]) -> None
     inner = np.searchsorted(quantiser.edges(), degrees)
     off_edge = np.abs(quantiser.edges()[:, None] - degrees).min(0) > 1e-6
     np.testing.assert_array_equal(bins[off_edge], inner[off_edge])
-    np.testing.assert_array_equal(quantiser.quantise(-degrees)[off_edge], quantiser.bins - 1 - bins[off_edge])
+    np.testing.assert_array_equal(
+        quantiser.quantise(-degrees)[off_edge], quantiser.bins - 1 - bins[off_edge]
+    )
 
 
-@pytest.mark.parametrize("wrong", [{"max_deg": 0}, {"bins": 10}, {"bins": 1}, {"mu": 0}, {"max_deg": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_deg": 0}, {"bins": 10}, {"bins": 1}, {"mu": 0}, {"max_deg": float("nan")}]
+)
 def test_refuses_nonsense(wrong: dict[str, float]) -> None:
     with pytest.raises(SpecError, match=next(iter(wrong))):
         MuLaw(**({"max_deg": 10, "bins": 11, "mu": 10} | wrong))  # type: ignore[arg-type]

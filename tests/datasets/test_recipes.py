@@ -30,7 +30,9 @@ for key, frames, buttons, camera in samples({dataset!r}):
 print(json.dumps(found))
 """
 HUGGING_FACE = importlib.util.find_spec("huggingface_hub") is not None  # `datasets` might be ours
-needs_hugging_face = pytest.mark.skipif(not HUGGING_FACE, reason="Hugging Face datasets is not installed")
+needs_hugging_face = pytest.mark.skipif(
+    not HUGGING_FACE, reason="Hugging Face datasets is not installed"
+)
 
 
 def recipe(title: str) -> str:
@@ -88,14 +90,23 @@ def test_recipe(title, package, dataset, tmp_path, toy_clip):
 
 
 def test_the_loaders_recipe(dataset, tmp_path):
-    code = recipe("vidact's loader").replace('"runs/dataset"', repr(dataset)).replace("batch_size=8", "batch_size=2")
+    code = (
+        recipe("vidact's loader")
+        .replace('"runs/dataset"', repr(dataset))
+        .replace("batch_size=8", "batch_size=2")
+    )
     assert "train_step" in code
     assert run(
-        "seen = []\ndef train_step(batch): seen.append(batch.frames.shape)\n" + code + "\nprint(len(seen))", tmp_path
+        "seen = []\ndef train_step(batch): seen.append(batch.frames.shape)\n"
+        + code
+        + "\nprint(len(seen))",
+        tmp_path,
     )
 
 
-def test_the_cards_webdataset_lines_read_a_dataset_without_a_first_shard(toy_dataset, toy_spec, toy_clip, tmp_path):
+def test_the_cards_webdataset_lines_read_a_dataset_without_a_first_shard(
+    toy_dataset, toy_spec, toy_clip, tmp_path
+):
     out = str(tmp_path / "data")
     with ShardWriter(out, "val-00000", toy_spec) as writer:
         writer.drop("menu", 90)
@@ -106,7 +117,9 @@ def test_the_cards_webdataset_lines_read_a_dataset_without_a_first_shard(toy_dat
     compact(out, DatasetInfo(name="Toy", spec=toy_spec))
     card = (tmp_path / "data" / "README.md").read_text(encoding="utf-8").replace("PATH", out)
     (snippet,) = re.findall(r"^import glob, webdataset.*?\.\.\.$", card, re.DOTALL | re.MULTILINE)
-    assert run(snippet.replace("...", 'print(sample["__key__"])'), tmp_path).split() == ["000000000001-000000000"]
+    assert run(snippet.replace("...", 'print(sample["__key__"])'), tmp_path).split() == [
+        "000000000001-000000000"
+    ]
     assert 'batch_size=8, split="val"' in card
 
 
@@ -149,7 +162,9 @@ def test_a_spec_without_axes(no_axes):
 
 
 @needs_hugging_face
-def test_hugging_face_takes_splits_from_the_card_and_arrays_without_columns(dataset, no_axes, tmp_path):
+def test_hugging_face_takes_splits_from_the_card_and_arrays_without_columns(
+    dataset, no_axes, tmp_path
+):
     code = f"""
 from datasets import Video, load_dataset
 splits = load_dataset({dataset!r}, streaming=True)
@@ -157,4 +172,7 @@ print(sorted(splits), next(iter(splits["validation"].cast_column("mp4", Video(de
 crafter = load_dataset({no_axes!r}, split="train", streaming=True).cast_column("mp4", Video(decode=False))
 print(len(next(iter(crafter))["npz"]["buttons"]))
 """
-    assert run(code, tmp_path).splitlines() == ["['train', 'validation'] 000000000004-000000000", "32"]
+    assert run(code, tmp_path).splitlines() == [
+        "['train', 'validation'] 000000000004-000000000",
+        "32",
+    ]

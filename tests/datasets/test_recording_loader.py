@@ -27,10 +27,14 @@ def folder(tmp_path_factory):
     """Recordings of 200, 300, 120 and 90 frames at 35 frames/s: 100, 150, 60 and 45 ticks."""
     folder = tmp_path_factory.mktemp("play")
     for number, frames in enumerate((200, 300, 120, 90)):
-        with RecordingWriter(folder / f"play{number}", fps=Fraction(35), size=(64, 48), meta={}) as writer:
+        with RecordingWriter(
+            folder / f"play{number}", fps=Fraction(35), size=(64, 48), meta={}
+        ) as writer:
             for i in range(frames):
                 picture = np.full((48, 64, 3), 20 + (i + 50 * number) % 200, np.uint8)
-                writer.write(picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 6 else (), dx=i % 5))
+                writer.write(
+                    picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 6 else (), dx=i % 5)
+                )
     return str(folder)
 
 
@@ -58,7 +62,9 @@ def test_rows_are_the_recordings_own_ticks(folder, spec):
             assert np.array_equal(batch.valid[row, :count], actions.valid[ticks])
             lanes[row].append((name, int(begin), bool(batch.first[row, 0])))
     seen = sorted((name, begin) for lane in lanes for name, begin, _ in lane)
-    assert seen == sorted((f"play{n}", b) for n, ticks in enumerate((100, 150, 60, 45)) for b in range(0, ticks, 32))
+    assert seen == sorted(
+        (f"play{n}", b) for n, ticks in enumerate((100, 150, 60, 45)) for b in range(0, ticks, 32)
+    )
     for lane in lanes:
         for before, after in itertools.pairwise(lane):
             assert after[2] == (before[:2] != (after[0], after[1] - 32))
@@ -81,7 +87,9 @@ def test_resume_gives_the_same_bytes_on_other_ranks_and_threads(folder, spec):
     for step in range(2, 10):
         parts = [next(one) for one in runs]
         for name in ("frames", "buttons", "camera", "valid", "first", "confidence"):
-            assert np.array_equal(np.concatenate([getattr(p, name) for p in parts]), getattr(whole[step], name)), name
+            assert np.array_equal(
+                np.concatenate([getattr(p, name) for p in parts]), getattr(whole[step], name)
+            ), name
         assert [key for part in parts for key in part.keys] == whole[step].keys
     for one in runs:
         one.close()
@@ -107,7 +115,9 @@ def test_a_stream_hands_out_rising_ticks_once(folder, spec):
 
 
 def test_paths_and_open_recordings(folder, spec):
-    loader = RecordingLoader([Path(folder) / "play1", Recording.open(f"{folder}/play3")], spec, batch_size=1)
+    loader = RecordingLoader(
+        [Path(folder) / "play1", Recording.open(f"{folder}/play3")], spec, batch_size=1
+    )
     assert sorted(recording.name for recording in loader.recordings) == ["play1", "play3"]
 
 

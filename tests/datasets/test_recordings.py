@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.recording import DeviceState, Recording, RecordingWriter, find_recordings, spec_of
+from vidact.datasets.recordings.recording import (
+    DeviceState,
+    Recording,
+    RecordingWriter,
+    find_recordings,
+    spec_of,
+)
 from vidact.errors import ConfigError, RecordingError, VideoError
 
 from .corpus import draw_code, read_code
@@ -24,18 +30,33 @@ def record(stem: Path, frames: int = 71, fps: str = "35", **meta: object) -> Rec
     with RecordingWriter(stem, fps=Fraction(fps), size=(192, 108), meta=meta) as writer:
         for i in range(frames):
             keys = ("key.keyboard.w",) if i % 2 else ()
-            writer.write(draw_code(i, 192, 108), DeviceState(keys=keys, dx=i, dy=-0.5, valid=i != 10))
+            writer.write(
+                draw_code(i, 192, 108), DeviceState(keys=keys, dx=i, dy=-0.5, valid=i != 10)
+            )
     return Recording.open(stem)
 
 
 def numbers(recording: Recording, phase: int, **options: int) -> list[int]:
-    return [read_code(f) for batch in recording.frames(DOOM, phase, **options) for f in batch.frames]
+    return [
+        read_code(f) for batch in recording.frames(DOOM, phase, **options) for f in batch.frames
+    ]
 
 
 def test_written_and_read(tmp_path: Path) -> None:
     recording = record(tmp_path / "deep" / "e1m1.seed-3", game="doom", seed=3)
-    assert (recording.name, recording.num_frames, recording.fps) == ("e1m1.seed-3", 71, Fraction(35))
-    assert recording.meta == {"game": "doom", "seed": 3, "fps": "35", "width": 192, "height": 108, "frames": 71}
+    assert (recording.name, recording.num_frames, recording.fps) == (
+        "e1m1.seed-3",
+        71,
+        Fraction(35),
+    )
+    assert recording.meta == {
+        "game": "doom",
+        "seed": 3,
+        "fps": "35",
+        "width": 192,
+        "height": 108,
+        "frames": 71,
+    }
     assert len(recording.sha256) == 64
     assert [state.dx for state in recording.states] == list(range(71))
     assert sorted(p.name for p in recording.path.parent.iterdir()) == [
@@ -104,7 +125,9 @@ def test_writer_refuses(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="fps"):
         RecordingWriter(tmp_path / "r", fps=Fraction(0), size=(64, 64))
     writer = RecordingWriter(tmp_path / "r", fps=Fraction(35), size=(64, 64))
-    with pytest.raises(RecordingError, match=r"frame 0: expected uint8 \[64, 64, 3\], got uint8 \[64, 65, 3\]"):
+    with pytest.raises(
+        RecordingError, match=r"frame 0: expected uint8 \[64, 64, 3\], got uint8 \[64, 65, 3\]"
+    ):
         writer.write(np.zeros((64, 65, 3), np.uint8), DeviceState())
     writer.discard()
 
@@ -134,7 +157,9 @@ def test_frames_and_lines_must_match(tmp_path: Path) -> None:
 def test_a_damaged_meta_file(tmp_path: Path, content: bytes) -> None:
     record(tmp_path / "r", frames=20)
     (tmp_path / "r.meta.json").write_bytes(content)
-    with pytest.raises(RecordingError, match=r"r\.meta\.json: is damaged \(.*\); mend it, or delete it"):
+    with pytest.raises(
+        RecordingError, match=r"r\.meta\.json: is damaged \(.*\); mend it, or delete it"
+    ):
         Recording.open(tmp_path / "r")
     (tmp_path / "r.meta.json").unlink()
     assert Recording.open(tmp_path / "r").meta == {}
@@ -168,7 +193,10 @@ def test_lines_are_vpt_s(tmp_path: Path) -> None:
 
 
 def test_the_spec_is_the_one_that_the_recordings_name(tmp_path: Path) -> None:
-    crafter, doom = record(tmp_path / "c", frames=20, spec="crafter"), record(tmp_path / "d", frames=20, spec="doom")
+    crafter, doom = (
+        record(tmp_path / "c", frames=20, spec="crafter"),
+        record(tmp_path / "d", frames=20, spec="doom"),
+    )
     nameless = record(tmp_path / "n", frames=20)
     assert spec_of([crafter, nameless]).name == "crafter"
     assert spec_of([nameless]).name == "doom"

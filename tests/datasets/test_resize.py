@@ -73,7 +73,9 @@ def test_same_size_is_a_copy() -> None:
 def test_video_and_game_agree(spec: FrameSpec, size: tuple[int, int]) -> None:
     # A smooth picture survives 4:2:0, so what is left is the two ways into the resizer.
     y, x = np.mgrid[0 : size[1], 0 : size[0]]
-    picture = np.stack([x * 200 / size[0] + 20, y * 200 / size[1] + 20, (x + y) * 100 / sum(size) + 60], -1)
+    picture = np.stack(
+        [x * 200 / size[0] + 20, y * 200 / size[1] + 20, (x + y) * 100 / sum(size) + 60], -1
+    )
     rgb = picture.astype(np.uint8)
     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p", threads=1)
     resizer = FrameResizer(spec)
@@ -93,9 +95,15 @@ def test_one_resizer_takes_frames_of_changing_size() -> None:
 @pytest.mark.parametrize("mirror_x", [False, True])
 @pytest.mark.parametrize("mirror_y", [False, True])
 @pytest.mark.parametrize("spec", [FrameSpec(64, 32), FrameSpec(64, 32, "vpt")])
-def test_frames_come_upright(spec: FrameSpec, transpose: bool, mirror_x: bool, mirror_y: bool) -> None:
+def test_frames_come_upright(
+    spec: FrameSpec, transpose: bool, mirror_x: bool, mirror_y: bool
+) -> None:
     upright = np.zeros((360, 640, 3), np.uint8)
-    upright[:180, :320], upright[:180, 320:], upright[180:, :320] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    upright[:180, :320], upright[:180, 320:], upright[180:, :320] = (
+        (250, 0, 0),
+        (0, 250, 0),
+        (0, 0, 250),
+    )
     stored = upright[::-1] if mirror_y else upright
     stored = stored[:, ::-1] if mirror_x else stored
     stored = stored.swapaxes(0, 1) if transpose else stored
@@ -109,7 +117,9 @@ def test_frames_come_upright(spec: FrameSpec, transpose: bool, mirror_x: bool, m
 
 def test_orientation_of_display_matrices() -> None:
     def matrix(a: int, b: int, c: int, d: int) -> NDArray[np.int32]:
-        return np.array([a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30], np.int64).astype(np.int32)
+        return np.array([a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30], np.int64).astype(
+            np.int32
+        )
 
     assert Orientation.of_matrix(matrix(1, 0, 0, 1)) == Orientation()
     assert Orientation.of_matrix(matrix(0, 1, -1, 0)).degrees == 90  # a phone held upright

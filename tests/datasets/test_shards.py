@@ -46,7 +46,9 @@ def test_samples_lie_where_the_record_says(dataset, toy_spec, toy_clip):
     assert [key for key, _ in iter_samples(uri)] == [clip.key for clip in clips]
     with tarfile.open(uri) as tar:
         assert {info.mtime for info in tar} == {0}
-        assert tar.getnames()[:3] == [f"{clips[0].key}.{member}" for member in ("json", "mp4", "npz")]
+        assert tar.getnames()[:3] == [
+            f"{clips[0].key}.{member}" for member in ("json", "mp4", "npz")
+        ]
 
 
 def test_rows_and_statistics_are_counted_by_hand(dataset, toy_spec, toy_clip):
@@ -56,11 +58,19 @@ def test_rows_and_statistics_are_counted_by_hand(dataset, toy_spec, toy_clip):
     row = record.rows[0]
     # go is held in the odd ticks 1, 3 … 29; the middle bin of yaw is tick % 5 == 2: ticks 2, 12, 22 are null
     assert (row["frames"], row["valid_frames"], row["presses"]) == (40, 30, {"go": 15, "fire": 0})
-    assert (row["mean_confidence"], row["p10_confidence"], row["null_fraction"]) == (0.75, 0.75, 0.1)
+    assert (row["mean_confidence"], row["p10_confidence"], row["null_fraction"]) == (
+        0.75,
+        0.75,
+        0.1,
+    )
     statistics = record.statistics
     assert statistics["held_ticks"] == {"go": 15, "fire": 0}
     assert statistics["camera_bins"] == {"yaw": [6, 6, 6, 6, 6]}
-    assert (statistics["null_ticks"], statistics["valid_ticks"], statistics["confidence"][7]) == (3, 30, 30)
+    assert (statistics["null_ticks"], statistics["valid_ticks"], statistics["confidence"][7]) == (
+        3,
+        30,
+        30,
+    )
 
 
 def test_a_press_is_counted_once_however_long_it_is_held(dataset, toy_spec, toy_clip):
@@ -101,7 +111,14 @@ def test_an_empty_shard_has_a_record_and_no_tar(dataset, toy_spec):
         writer.drop("menu", 120)
         writer.drop("menu", 8)
         writer.dead_letter(
-            DeadLetter(source_uri="a.mp4", start_tick=0, end_tick=90, stage="decode", reason="truncated", detail="…")
+            DeadLetter(
+                source_uri="a.mp4",
+                start_tick=0,
+                end_tick=90,
+                stage="decode",
+                reason="truncated",
+                detail="…",
+            )
         )
         record = writer.commit()
     assert record.tar is None
@@ -127,16 +144,28 @@ def test_relabelling_keeps_the_pixels(dataset, toy_spec, toy_clip):
         (lambda c: c.meta.update(spec_sha256="0"), "meta.spec_sha256"),
         (lambda c: c.meta.update(pts_ns=[0]), r"meta.pts_ns: expected 64 times, got 1"),
         (lambda c: setattr(c, "key", "video-1"), "expected a key"),
-        (lambda c: setattr(c, "buttons", c.buttons[:, :1]), r"buttons: expected shape \[64, 2\], got \[64, 1\]"),
-        (lambda c: c.buttons_prob.__setitem__((3, 0), 2), r"buttons_prob: expected finite values in \[0, 1\]"),
+        (
+            lambda c: setattr(c, "buttons", c.buttons[:, :1]),
+            r"buttons: expected shape \[64, 2\], got \[64, 1\]",
+        ),
+        (
+            lambda c: c.buttons_prob.__setitem__((3, 0), 2),
+            r"buttons_prob: expected finite values in \[0, 1\]",
+        ),
         (lambda c: c.camera.__setitem__((3, 0), np.nan), "camera.yaw: expected finite degrees"),
-        (lambda c: c.camera_prob.__setitem__((3, 0), 0), "camera_prob.yaw: expected each tick to sum to 1, got 0"),
+        (
+            lambda c: c.camera_prob.__setitem__((3, 0), 0),
+            "camera_prob.yaw: expected each tick to sum to 1, got 0",
+        ),
     ],
 )
 def test_a_clip_that_does_not_fit_is_refused(dataset, toy_spec, toy_clip, spoil, message):
     clip = toy_clip(1, 0, 64)
     spoil(clip)
-    with ShardWriter(dataset, "train-00000", toy_spec) as writer, pytest.raises(ShardError, match=message):
+    with (
+        ShardWriter(dataset, "train-00000", toy_spec) as writer,
+        pytest.raises(ShardError, match=message),
+    ):
         writer.add(clip)
 
 

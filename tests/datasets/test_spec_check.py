@@ -29,7 +29,8 @@ def test_known_losses(tmp_path: Path) -> None:
     # -20, twice the largest bin: errors of 10 on a deviation of 20 leave 1 - 100 / 400.
     keys = ("key.keyboard.w", "key.keyboard.s", "key.keyboard.f3")
     states = [
-        DeviceState(dx=s * 10 / 0.15, dy=s * 20 / 0.15, keys=keys if i < 25 else ()) for i, s in enumerate([1, -1] * 50)
+        DeviceState(dx=s * 10 / 0.15, dy=s * 20 / 0.15, keys=keys if i < 25 else ())
+        for i, s in enumerate([1, -1] * 50)
     ]
     report = check_spec(MINECRAFT, [play(tmp_path / "r", states)])
     assert report.ticks == 100
@@ -51,7 +52,9 @@ def test_no_motion_has_no_ceiling(tmp_path: Path) -> None:
     assert "never moves" in render(report)
 
 
-def human_like(rng: np.random.Generator, sd: float, still: float, ticks: int = 20_000) -> np.ndarray:
+def human_like(
+    rng: np.random.Generator, sd: float, still: float, ticks: int = 20_000
+) -> np.ndarray:
     """Motion with a share of exact rest and flicks of up to six deviations, in whole counts of 0.15 degrees."""
     motion = rng.standard_t(5, ticks) * (rng.random(ticks) >= still)
     return np.round(np.clip(motion / motion.std(), -6, 6) * sd / 0.15) * 0.15

@@ -80,7 +80,8 @@ def test_slots_agree_with_fractions(rate: Fraction, hz: Fraction, frames: int) -
 
 
 @pytest.mark.parametrize(
-    ("duration", "phase", "ticks"), [(0, 0, 0), (1, 0, 1), (NS, 0, 20), (NS + 2000, 0, 21), (NS, NS, 0)]
+    ("duration", "phase", "ticks"),
+    [(0, 0, 0), (1, 0, 1), (NS, 0, 20), (NS + 2000, 0, 21), (NS, NS, 0)],
 )
 def test_count_at_the_edges(duration: int, phase: int, ticks: int) -> None:
     assert count_ticks(duration, Fraction(20), phase) == ticks

@@ -12,7 +12,13 @@ from vidact import storage
 from vidact.datasets.config import VerifyConfig
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.shards.clip import encode_clip
-from vidact.datasets.shards.commits import DeadLetter, commit_uri, read_commit, shard_uri, write_commit
+from vidact.datasets.shards.commits import (
+    DeadLetter,
+    commit_uri,
+    read_commit,
+    shard_uri,
+    write_commit,
+)
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.leaks import leaks
 from vidact.datasets.shards.manifest import compact, read_dataset_json
@@ -59,12 +65,17 @@ def test_a_cut_shard_names_the_clips_that_are_lost(dataset):
 
 
 def test_a_missing_shard_and_a_foreign_one(dataset):
-    storage.write_atomic(shard_uri(dataset, "train-00009"), storage.read_bytes(shard_uri(dataset, "train-00001")))
+    storage.write_atomic(
+        shard_uri(dataset, "train-00009"), storage.read_bytes(shard_uri(dataset, "train-00001"))
+    )
     storage.remove(shard_uri(dataset, "train-00001"))
     report = verify(dataset)
     missing, foreign = report.problems
     assert "train-00001.tar is missing" in missing
-    assert re.search("train-00009.tar: no commit record tells of it.*other readers would take it for a shard", foreign)
+    assert re.search(
+        "train-00009.tar: no commit record tells of it.*other readers would take it for a shard",
+        foreign,
+    )
 
 
 def test_a_tar_of_a_shard_in_which_nothing_was_kept(dataset, toy_spec):
@@ -73,13 +84,16 @@ def test_a_tar_of_a_shard_in_which_nothing_was_kept(dataset, toy_spec):
         writer.commit()
     compact(dataset, DatasetInfo(name="Toy", spec=toy_spec))
     assert verify(dataset).problems == []
-    storage.write_atomic(shard_uri(dataset, "train-00002"), storage.read_bytes(shard_uri(dataset, "train-00001")))
+    storage.write_atomic(
+        shard_uri(dataset, "train-00002"), storage.read_bytes(shard_uri(dataset, "train-00001"))
+    )
     (problem,) = verify(dataset).problems
     assert "train-00002.tar: no commit record tells of it" in problem
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("shards", 3), ("clips", 6), ("ticks", 298), ("sources", 4), ("dead_letters", 0)]
+    ("name", "expected"),
+    [("shards", 3), ("clips", 6), ("ticks", 298), ("sources", 4), ("dead_letters", 0)],
 )
 def test_wrong_counts(dataset, name, expected):
     content = read_dataset_json(dataset)
@@ -110,7 +124,9 @@ def test_a_dataset_json_of_other_types(dataset, part, message):
 
 
 def test_other_tables(dataset):
-    letter = DeadLetter(source_uri="a.mp4", stage="decode", reason="damaged", start_tick=0, end_tick=5)
+    letter = DeadLetter(
+        source_uri="a.mp4", stage="decode", reason="damaged", start_tick=0, end_tick=5
+    )
     record = read_commit(dataset, "train-00001")
     write_commit(dataset, dataclasses.replace(record, dead_letters=(letter,)))
     storage.write_atomic(storage.join(dataset, "sources.parquet"), b"x")
@@ -119,7 +135,10 @@ def test_other_tables(dataset):
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
     first, second, third = verify(dataset).problems
     assert first == "train-00000: dataset.json lists it 2 times"
-    assert second == "train-00001: a dead letter of its commit record (damaged) is missing in the table"
+    assert (
+        second
+        == "train-00001: a dead letter of its commit record (damaged) is missing in the table"
+    )
     assert third.startswith(f"{dataset}/sources.parquet: is damaged")
 
 
@@ -132,8 +151,12 @@ def test_damaged_tables_are_named(dataset, name, data):
 
 
 def test_a_table_with_other_columns(dataset):
-    storage.write_atomic(storage.join(dataset, "manifest.parquet"), parquet_bytes(pa.table({"key": ["a"]})))
-    with pytest.raises(DatasetError, match=r"manifest\.parquet: lacks the columns shard, offset_bytes"):
+    storage.write_atomic(
+        storage.join(dataset, "manifest.parquet"), parquet_bytes(pa.table({"key": ["a"]}))
+    )
+    with pytest.raises(
+        DatasetError, match=r"manifest\.parquet: lacks the columns shard, offset_bytes"
+    ):
         verify(dataset)
 
 
@@ -158,10 +181,14 @@ def test_tables_that_do_not_fit_the_records(dataset, toy_spec, toy_clip):
     key = row["key"]
     problems = verify(dataset).problems
     assert f"val-00000 / {key} / mean_confidence: expected 0.5, got 1.0 in the manifest" in problems
-    assert f"val-00000 / {key} / mean_confidence: expected 0.5 as in the manifest, got 1.0 from the labels" in problems
+    assert (
+        f"val-00000 / {key} / mean_confidence: expected 0.5 as in the manifest, got 1.0 from the labels"
+        in problems
+    )
     storage.remove(commit_uri(dataset, "val-00000"))
     assert (
-        "val-00000: dataset.json lists it, but it has no commit record; run the job again" in verify(dataset).problems
+        "val-00000: dataset.json lists it, but it has no commit record; run the job again"
+        in verify(dataset).problems
     )
 
 
@@ -175,20 +202,32 @@ def spoiled(toy_clip, toy_spec, spoil):
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        (lambda c: setattr(c, "buttons", c.buttons[:, :1]), r"buttons: expected shape \[64, 2\], got \[64, 1\]"),
+        (
+            lambda c: setattr(c, "buttons", c.buttons[:, :1]),
+            r"buttons: expected shape \[64, 2\], got \[64, 1\]",
+        ),
         (lambda c: c.buttons.__setitem__((0, 0), 7), "buttons: expected 0 or 1, got 7"),
         (
             lambda c: c.camera_prob.__setitem__((0, 0, 0), 0.5),
             "camera_prob.yaw: expected each tick to sum to 1, got 0.5",
         ),
-        (lambda c: c.confidence.__setitem__(0, 1.5), r"confidence: expected finite values in \[0, 1\], got 1 to 1.5"),
+        (
+            lambda c: c.confidence.__setitem__(0, 1.5),
+            r"confidence: expected finite values in \[0, 1\], got 1 to 1.5",
+        ),
         (
             lambda c: c.valid.__setitem__(0, False),
             "valid_frames: expected 64 as in the manifest, got 63 from the labels",
         ),
-        (lambda c: c.meta.update(source_uri="b.mp4"), "json.source_uri: expected 'video1.mp4'.*got 'b.mp4'"),
+        (
+            lambda c: c.meta.update(source_uri="b.mp4"),
+            "json.source_uri: expected 'video1.mp4'.*got 'b.mp4'",
+        ),
         (lambda c: c.meta["pts_ns"].__setitem__(5, 0), "json.pts_ns: goes back in time at tick 5"),
-        (lambda c: setattr(c, "frames", c.frames[:, :8]), r"frames: expected \[64, 16, 32, 3\], got \[64, 8, 32, 3\]"),
+        (
+            lambda c: setattr(c, "frames", c.frames[:, :8]),
+            r"frames: expected \[64, 16, 32, 3\], got \[64, 8, 32, 3\]",
+        ),
     ],
 )
 def test_each_field_is_checked(dataset, toy_spec, toy_clip, spoil, expected):
@@ -217,8 +256,19 @@ def test_a_video_of_another_length_and_lost_members(dataset, toy_spec, toy_clip)
 
 def leak_row(key, split, source=1, **other):
     source_hash = str(source) * 64
-    row = {"key": key, "shard": f"{split}-00000", "split": split, "start_tick": int(key[13:]), "frames": 64}
-    row |= {"source_uri": f"{source}.mp4", "source_sha256": source_hash, "group": source_hash, "episode_id": key[:12]}
+    row = {
+        "key": key,
+        "shard": f"{split}-00000",
+        "split": split,
+        "start_tick": int(key[13:]),
+        "frames": 64,
+    }
+    row |= {
+        "source_uri": f"{source}.mp4",
+        "source_sha256": source_hash,
+        "group": source_hash,
+        "episode_id": key[:12],
+    }
     return row | other
 
 
@@ -237,12 +287,17 @@ def test_leaks_between_splits():
         f"leak: duplicates of one source (group {'1' * 64}) is in train ({a}-000000000), val ({b}-000000000)"
     ]
     renamed = found(clean[0], leak_row(f"{b}-000000000", "test", 2, source_uri="1.mp4"))
-    assert renamed == [f"leak: the same source (source_uri 1.mp4) is in test ({b}-000000000), train ({a}-000000000)"]
+    assert renamed == [
+        f"leak: the same source (source_uri 1.mp4) is in test ({b}-000000000), train ({a}-000000000)"
+    ]
 
 
 def test_the_same_ticks_twice():
     a = "1" * 12
-    rows = [leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000063", "train", shard="train-00001")]
+    rows = [
+        leak_row(f"{a}-000000000", "train"),
+        leak_row(f"{a}-000000063", "train", shard="train-00001"),
+    ]
     assert found(*rows) == [
         f"train-00001 / {a}-000000063: starts at tick 63, before {a}-000000000 of train-00000 ends at 64: "
         "the same ticks twice"

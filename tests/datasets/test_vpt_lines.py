@@ -15,9 +15,22 @@ SPEC = ActionSpec.load("minecraft")
 
 def line(**fields: Any) -> dict[str, Any]:
     """A line in which nothing is done, except for `fields` (those of mouse and keyboard go there)."""
-    mouse = {"x": 640.0, "y": 360.0, "dx": 0.0, "dy": 0.0, "dwheel": 0.0, "buttons": [], "newButtons": []}
+    mouse = {
+        "x": 640.0,
+        "y": 360.0,
+        "dx": 0.0,
+        "dy": 0.0,
+        "dwheel": 0.0,
+        "buttons": [],
+        "newButtons": [],
+    }
     keyboard: dict[str, Any] = {"keys": [], "newKeys": [], "chars": ""}
-    content: dict[str, Any] = {"mouse": mouse, "keyboard": keyboard, "isGuiOpen": False, "hotbar": 0}
+    content: dict[str, Any] = {
+        "mouse": mouse,
+        "keyboard": keyboard,
+        "isGuiOpen": False,
+        "hotbar": 0,
+    }
     for name, value in fields.items():
         target = next((part for part in (mouse, keyboard) if name in part), content)
         target[name] = value
@@ -33,7 +46,9 @@ def held(lines: list[dict[str, Any]], version: str = "7.6") -> list[list[str]]:
 
 def camera(lines: list[dict[str, Any]], version: str = "7.6") -> list[list[float]]:
     states = mend_lines(lines, version).states
-    return actions_of(SPEC, states, np.arange(len(states) + 1)).camera.astype(float).round(4).tolist()
+    return (
+        actions_of(SPEC, states, np.arange(len(states) + 1)).camera.astype(float).round(4).tolist()
+    )
 
 
 def test_camera_keeps_fractions_of_a_degree() -> None:
@@ -88,7 +103,8 @@ def test_attack_that_starts_later_is_a_press() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "scale"), [("5.7", 0.5), ("6.8", 2.0), ("6.9", 2.0), ("6.10", 1.0), ("10.0", 1.0), ("", 1.0)]
+    ("version", "scale"),
+    [("5.7", 0.5), ("6.8", 2.0), ("6.9", 2.0), ("6.10", 1.0), ("10.0", 1.0), ("", 1.0)],
 )
 def test_gui_motion_has_the_recorder_s_scale(version: str, scale: float) -> None:
     lines = [line(dx=10.0, dy=-4.0, isGuiOpen=True), line(dx=10.0)]
@@ -97,7 +113,10 @@ def test_gui_motion_has_the_recorder_s_scale(version: str, scale: float) -> None
 
 def test_escape_in_a_gui_is_the_inventory_key() -> None:
     escape = "key.keyboard.escape"
-    lines = [line(keys=[escape], newKeys=[escape], isGuiOpen=True), line(keys=[escape], newKeys=[escape])]
+    lines = [
+        line(keys=[escape], newKeys=[escape], isGuiOpen=True),
+        line(keys=[escape], newKeys=[escape]),
+    ]
     assert held(lines) == [["inventory"], []]
     assert mend_lines(lines).states[0].keys == ("key.keyboard.e",)
 
@@ -116,7 +135,11 @@ def test_a_jump_of_the_pointer_has_no_label() -> None:
 
 def test_basalt_has_nothing_but_devices() -> None:
     lines = [
-        {"mouse": line(dx=20.0)["mouse"], "keyboard": line(keys=["key.keyboard.space"])["keyboard"], "isGuiOpen": False}
+        {
+            "mouse": line(dx=20.0)["mouse"],
+            "keyboard": line(keys=["key.keyboard.space"])["keyboard"],
+            "isGuiOpen": False,
+        }
     ]
     assert held(lines) == [["jump"]]
     assert camera(lines) == [[0, 3.0]]

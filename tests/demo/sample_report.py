@@ -13,7 +13,13 @@ KEYS = ("forward", "back", "left", "right", "run", "attack", "use")
 
 def sample_figures() -> dict[str, Any]:
     """Figures as `report.json` holds them."""
-    scores = {"keypress_accuracy": 0.951, "macro_f1": 0.652, "macro_ap": 0.71, "transition_f1": 0.43, "ece": 0.021}
+    scores = {
+        "keypress_accuracy": 0.951,
+        "macro_f1": 0.652,
+        "macro_ap": 0.71,
+        "transition_f1": 0.43,
+        "ece": 0.021,
+    }
     released = {"keypress_accuracy": 0.846, "macro_f1": 0.0, "macro_ap": 0.12, "transition_f1": 0.0}
     rates = {"keypress_accuracy": 0.79, "macro_f1": 0.18, "macro_ap": 0.13, "transition_f1": 0.11}
     linear = {"keypress_accuracy": 0.86, "macro_f1": 0.21, "macro_ap": 0.27, "transition_f1": 0.08}
@@ -37,19 +43,37 @@ def sample_figures() -> dict[str, Any]:
             "seed": 0,
             "machine": "2 CPU cores",
         },
-        "environment": {"python": "3.11.7", "torch": "2.15.0", "apache-beam": "2.77.0", "processor": "AMD EPYC"},
+        "environment": {
+            "python": "3.11.7",
+            "torch": "2.15.0",
+            "apache-beam": "2.77.0",
+            "processor": "AMD EPYC",
+        },
         "play": {
-            "labelled": {"minutes": 20.0, "recordings": 40, "maps": [f"E1M{i}" for i in range(1, 9)]},
+            "labelled": {
+                "minutes": 20.0,
+                "recordings": 40,
+                "maps": [f"E1M{i}" for i in range(1, 9)],
+            },
             "validation": {"minutes": 2.0, "recordings": 4, "maps": ["E4M1"]},
-            "heldout": {"minutes": 6.0, "recordings": 8, "maps": ["E2M1", "E3M3", "MAP05", "MAP16"]},
+            "heldout": {
+                "minutes": 6.0,
+                "recordings": 8,
+                "maps": ["E2M1", "E3M3", "MAP05", "MAP16"],
+            },
             "people": {"minutes": 7.1, "recordings": 5, "maps": ["E4M6", "MAP03", "MAP22"]},
-            "unlabelled": {"minutes": 40.0, "recordings": 60, "maps": [f"MAP{i:02d}" for i in range(17, 33)]},
+            "unlabelled": {
+                "minutes": 40.0,
+                "recordings": 60,
+                "maps": [f"MAP{i:02d}" for i in range(17, 33)],
+            },
         },
         "idm": {
             **scores,
             "mouse_r2": {"pitch": 0.52, "yaw": 0.913},
             "mouse_error_deg": {"pitch": 0.31, "yaw": 0.62},
-            "per_button": {name: dict(button) for name in KEYS} | {"weapon.7": {**button, "pressed": 0.0, "f1": None}},
+            "per_button": {name: dict(button) for name in KEYS}
+            | {"weapon.7": {**button, "pressed": 0.0, "f1": None}},
             "baselines": {
                 "always_released": {**released, "mouse_r2": {"pitch": 0.0, "yaw": 0.0}},
                 "rates": {**rates, "mouse_r2": {"pitch": -0.9, "yaw": -1.1}},
@@ -109,7 +133,12 @@ def sample_figures() -> dict[str, Any]:
                 "x_label": "minutes",
                 "y_label": "loss",
                 "lines": [
-                    {"name": "training", "kind": "base", "x": list(range(10)), "y": [3 / (i + 1) for i in range(10)]},
+                    {
+                        "name": "training",
+                        "kind": "base",
+                        "x": list(range(10)),
+                        "y": [3 / (i + 1) for i in range(10)],
+                    },
                     {"name": "validation", "kind": "model", "x": [2, 5, 9], "y": [1.3, 0.8, 0.5]},
                 ],
             },
@@ -117,13 +146,27 @@ def sample_figures() -> dict[str, Any]:
                 "title": "Cloning",
                 "x_label": "steps",
                 "y_label": "loss",
-                "lines": [{"name": "training", "kind": "model", "x": [0, 100, 200], "y": [4.0, 2.0, 1.5]}],
+                "lines": [
+                    {"name": "training", "kind": "model", "x": [0, 100, 200], "y": [4.0, 2.0, 1.5]}
+                ],
             },
         ],
-        "seconds": {"record labelled play": 61.0, "train the IDM": 362.0, "label": 88.0, "clone": 150.0},
-        "budget_s": {"record labelled play": 70.0, "train the IDM": 360.0, "label": 100.0, "clone": 150.0},
+        "seconds": {
+            "record labelled play": 61.0,
+            "train the IDM": 362.0,
+            "label": 88.0,
+            "clone": 150.0,
+        },
+        "budget_s": {
+            "record labelled play": 70.0,
+            "train the IDM": 360.0,
+            "label": 100.0,
+            "clone": 150.0,
+        },
         "titles": {"label": "Label the pile"},
-        "commands": {"label": "vidact label runs/demo/unlabelled --idm runs/demo/idm --out runs/demo/dataset"},
+        "commands": {
+            "label": "vidact label runs/demo/unlabelled --idm runs/demo/idm --out runs/demo/dataset"
+        },
         "peak_memory_bytes": 5_100_000_000,
     }
 
@@ -146,7 +189,9 @@ def sample_media(video: bytes = b"") -> Media:
     ticks = 128
     ramp = (np.arange(128)[None, None, :] + 3 * np.arange(ticks)[:, None, None]) % 256
     frames = np.broadcast_to(ramp[..., None], (ticks, 128, 128, 3)).astype(np.uint8)
-    true = (np.sin(np.arange(ticks)[:, None] / (4 + 3 * np.arange(len(KEYS)))) > 0.2).astype(np.uint8)
+    true = (np.sin(np.arange(ticks)[:, None] / (4 + 3 * np.arange(len(KEYS)))) > 0.2).astype(
+        np.uint8
+    )
     prob = np.clip(true * 0.8 + draw.normal(0.1, 0.12, true.shape), 0, 1)
     camera = np.stack([np.sin(np.arange(ticks) / 9), 5 * np.sin(np.arange(ticks) / 13)], axis=1)
     strip = Strip(
@@ -162,4 +207,6 @@ def sample_media(video: bytes = b"") -> Media:
         true_camera=camera,
         confidence=np.clip(draw.normal(0.7, 0.1, ticks), 0, 1),
     )
-    return Media(strips=[strip, strip], films={"clone": Film(mp4=video, poster=b"\xff\xd8")} if video else {})
+    return Media(
+        strips=[strip, strip], films={"clone": Film(mp4=video, poster=b"\xff\xd8")} if video else {}
+    )

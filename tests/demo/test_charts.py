@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.demo.charts import Dot, DotRow, Scale, Series, dot_plot, line_plot, number, percent, round_step, text
+from vidact.demo.charts import (
+    Dot,
+    DotRow,
+    Scale,
+    Series,
+    dot_plot,
+    line_plot,
+    number,
+    percent,
+    round_step,
+    text,
+)
 from vidact.demo.filmstrip import runs, strip_image
 
 
@@ -16,7 +27,9 @@ def test_numbers_are_written_for_people() -> None:
     assert text('<b>"&') == "&lt;b&gt;&quot;&amp;"
 
 
-@pytest.mark.parametrize(("rough", "step"), [(0.3, 0.5), (1.0, 1.0), (2.1, 2.5), (7, 10), (0.011, 0.02)])
+@pytest.mark.parametrize(
+    ("rough", "step"), [(0.3, 0.5), (1.0, 1.0), (2.1, 2.5), (7, 10), (0.011, 0.02)]
+)
 def test_steps_are_round(rough: float, step: float) -> None:
     assert round_step(rough) == pytest.approx(step)
 
@@ -44,14 +57,24 @@ def test_dots_lie_where_their_values_are() -> None:
 
 
 def test_values_that_are_not_there_draw_nothing() -> None:
-    page = dot_plot([DotRow(label="x", dots=[Dot(value=None), Dot(value=float("nan"))])], Scale(0.0, 1.0))
+    page = dot_plot(
+        [DotRow(label="x", dots=[Dot(value=None), Dot(value=float("nan"))])], Scale(0.0, 1.0)
+    )
     assert "dot model" not in page
-    assert '<path class="line' not in line_plot([Series("a", [1.0], [None])], x_label="x", y_label="y")
+    assert '<path class="line' not in line_plot(
+        [Series("a", [1.0], [None])], x_label="x", y_label="y"
+    )
 
 
 def test_lines_go_through_their_points() -> None:
     axis = Scale(0.0, 10.0)
-    page = line_plot([Series("a", [0, 5, 10], [0, 10, None])], x_label="x", y_label="y", x_scale=axis, y_scale=axis)
+    page = line_plot(
+        [Series("a", [0, 5, 10], [0, 10, None])],
+        x_label="x",
+        y_label="y",
+        x_scale=axis,
+        y_scale=axis,
+    )
     assert 'd="M0.0 1000.0L500.0 0.0"' in page
 
 

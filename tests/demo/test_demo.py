@@ -13,12 +13,24 @@ from pathlib import Path
 import pytest
 
 HOURS = "0.005"  # 18 seconds of play to learn from: every file is made, nothing is learnt
-PEOPLE = find_spec("cydoomgeneric") is not None  # the engine that replays people's demos is compiled on install
+PEOPLE = (
+    find_spec("cydoomgeneric") is not None
+)  # the engine that replays people's demos is compiled on install
 STEPS = 22 if PEOPLE else 20
 
 
 def demo(folder: Path) -> list[str]:
-    return [sys.executable, "-m", "vidact.cli", "demo", "--hours", HOURS, "--out", str(folder), "--plain"]
+    return [
+        sys.executable,
+        "-m",
+        "vidact.cli",
+        "demo",
+        "--hours",
+        HOURS,
+        "--out",
+        str(folder),
+        "--plain",
+    ]
 
 
 @pytest.fixture(scope="module")

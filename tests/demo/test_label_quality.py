@@ -36,7 +36,13 @@ def truth(tmp_path: Path) -> Path:
 @pytest.fixture
 def dataset(truth: Path, tmp_path: Path) -> Path:
     pack(
-        PackConfig(recordings=(str(truth),), out=str(tmp_path / "dataset"), spec=DOOM, val_fraction=0, test_fraction=0)
+        PackConfig(
+            recordings=(str(truth),),
+            out=str(tmp_path / "dataset"),
+            spec=DOOM,
+            val_fraction=0,
+            test_fraction=0,
+        )
     )
     return tmp_path / "dataset"
 
@@ -77,7 +83,9 @@ def test_a_source_without_its_truth_is_an_error(dataset: Path, truth: Path) -> N
         label_quality(dataset, truth)
 
 
-def test_strips_show_whole_clips_of_different_recordings_with_their_truth(dataset: Path, truth: Path) -> None:
+def test_strips_show_whole_clips_of_different_recordings_with_their_truth(
+    dataset: Path, truth: Path
+) -> None:
     strips = labelled_strips(dataset, truth, 3)
     assert sorted(strip.caption[:5] for strip in strips) == ["Map A", "Map B"]
     for strip in strips:

@@ -72,14 +72,25 @@ def test_the_page_is_whole_and_asks_for_nothing_from_outside() -> None:
 
 def test_the_page_shows_the_figures() -> None:
     words = outline(sample_figures()).text
-    for figure in ("95.1 %", "0.91", "84.6 %", "94.4 to 95.7", "331", "42.1", "36.9 to 47.5", "21.0", "6 min 02 s"):
+    for figure in (
+        "95.1 %",
+        "0.91",
+        "84.6 %",
+        "94.4 to 95.7",
+        "331",
+        "42.1",
+        "36.9 to 47.5",
+        "21.0",
+        "6 min 02 s",
+    ):
         assert figure in words, figure
 
 
 def test_what_is_said_of_two_scores_follows_from_their_intervals() -> None:
     figures = sample_figures()
     assert (
-        "The clone is above random play; it is not clearly apart from the clone of true labels" in outline(figures).text
+        "The clone is above random play; it is not clearly apart from the clone of true labels"
+        in outline(figures).text
     )
     figures["clone"] |= {"score": 10.0, "ci95": [9.0, 11.0]}
     words = outline(figures).text
@@ -139,7 +150,11 @@ def test_names_from_outside_cannot_break_the_page() -> None:
 
 
 def chromium() -> str:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if found is None:
         if "chromium" in os.environ.get("VIDACT_REQUIRE", ""):
             pytest.fail("VIDACT_REQUIRE names chromium, which is not installed")
@@ -156,9 +171,21 @@ def test_a_real_browser_lays_the_page_out_without_overflow(width: int, tmp_path:
         "d.dataset.dots = document.querySelectorAll('.dot').length; })</script></body>"
     )
     file = tmp_path / "report.html"
-    file.write_text(render(sample_figures(), sample_media()).replace("</body>", measure), encoding="utf-8")
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
+    file.write_text(
+        render(sample_figures(), sample_media()).replace("</body>", measure), encoding="utf-8"
+    )
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    flags += [
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ]
     done = subprocess.run(
         [chromium(), *flags, f"--window-size={width},2000", "--dump-dom", file.as_uri()],
         capture_output=True,

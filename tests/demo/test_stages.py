@@ -31,7 +31,13 @@ class Kitchen:
                 raise KeyboardInterrupt
 
         return Stage(
-            name=name, title=name, story="", settings=self.settings[name], function=work, after=after, outputs=(path,)
+            name=name,
+            title=name,
+            story="",
+            settings=self.settings[name],
+            function=work,
+            after=after,
+            outputs=(path,),
         )
 
     def bake(self, version: str = "1") -> list[str]:
@@ -61,7 +67,9 @@ def test_other_settings_start_the_step_and_all_after_it_afresh(kitchen: Kitchen)
     assert kitchen.bake("2") == ["dough", "bread"]
 
 
-def test_a_step_whose_output_was_deleted_works_again_and_so_do_its_readers(kitchen: Kitchen) -> None:
+def test_a_step_whose_output_was_deleted_works_again_and_so_do_its_readers(
+    kitchen: Kitchen,
+) -> None:
     kitchen.bake()
     (kitchen.folder / "dough" / "trace-0").unlink()
     (kitchen.folder / "dough").rmdir()
@@ -77,7 +85,9 @@ def test_an_interrupted_step_goes_on_in_its_folder(kitchen: Kitchen) -> None:
     assert marker["seconds"] > 0
     kitchen.interrupt = ""
     assert kitchen.bake() == ["bread"]
-    assert len(list((kitchen.folder / "bread").iterdir())) == 2  # what the first try left is still there
+    assert (
+        len(list((kitchen.folder / "bread").iterdir())) == 2
+    )  # what the first try left is still there
     after = json.loads((kitchen.folder / "stages" / "bread.json").read_text())
     assert after["state"] == "done"
     assert after["seconds"] > marker["seconds"]  # of both tries together
@@ -98,17 +108,32 @@ def test_folders_of_somebody_else_are_never_removed(kitchen: Kitchen) -> None:
 
 
 def test_a_step_that_makes_nothing_is_an_error(tmp_path: Path) -> None:
-    stage = Stage(name="s", title="s", story="", settings=1, function=lambda: None, outputs=(tmp_path / "gone",))
+    stage = Stage(
+        name="s",
+        title="s",
+        story="",
+        settings=1,
+        function=lambda: None,
+        outputs=(tmp_path / "gone",),
+    )
     with pytest.raises(DatasetError, match=r"`s` ended without making .*gone"):
         Chain(tmp_path, "1").run([stage])
 
 
-def test_a_verb_runs_as_the_command_that_is_printed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_verb_runs_as_the_command_that_is_printed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     stage = Stage(
-        name="check", title="Check", story="", verb="spec check", settings=SpecCheckConfig(recordings=("no such",))
+        name="check",
+        title="Check",
+        story="",
+        verb="spec check",
+        settings=SpecCheckConfig(recordings=("no such",)),
     )
     assert stage.command == "vidact spec check 'no such'"
-    with pytest.raises(VidactError, match=r"`check` failed with exit code 2.*vidact spec check 'no such'"):
+    with pytest.raises(
+        VidactError, match=r"`check` failed with exit code 2.*vidact spec check 'no such'"
+    ):
         Chain(tmp_path, "1").run([stage])
     assert "$ vidact spec check 'no such'" in capfd.readouterr().err
 
@@ -116,7 +141,9 @@ def test_a_verb_runs_as_the_command_that_is_printed(tmp_path: Path, capfd: pytes
 def test_a_stage_needs_nothing_but_its_settings_for_its_key(tmp_path: Path) -> None:
     chain, work = Chain(tmp_path, "1"), (lambda: None)  # type: tuple[Chain, Callable[[], None]]
     stage = Stage(name="s", title="s", story="", settings=1, function=work)
-    assert chain.key(stage) == chain.key(replace(stage, title="other words", story="other words", budget_s=9))
+    assert chain.key(stage) == chain.key(
+        replace(stage, title="other words", story="other words", budget_s=9)
+    )
     assert chain.key(stage) != chain.key(replace(stage, settings=2))
 
 

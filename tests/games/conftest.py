@@ -47,12 +47,16 @@ def map_lumps(
         count += 1
         return count - 1
 
-    def line(a: tuple[int, int], b: tuple[int, int], front: int, back: int | None, special: int = 0) -> None:
+    def line(
+        a: tuple[int, int], b: tuple[int, int], front: int, back: int | None, special: int = 0
+    ) -> None:
         nonlocal lines
         vertices.extend((a, b))
         flags = 1 if back is None else 4
         sides_of_line = (side(front), 0xFFFF if back is None else side(back))
-        lines += struct.pack("<7H", len(vertices) - 2, len(vertices) - 1, flags, special, 0, *sides_of_line)
+        lines += struct.pack(
+            "<7H", len(vertices) - 2, len(vertices) - 1, flags, special, 0, *sides_of_line
+        )
 
     for i, (x1, x2, y1, y2, _, _) in enumerate(rooms):
         # A line's front is on its right hand: rooms are walked round clockwise.

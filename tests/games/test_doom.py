@@ -13,7 +13,14 @@ from vidact.datasets.actions.devices import DeviceState
 from vidact.errors import ConfigError
 from vidact.games.doom.exploring import turn_between
 from vidact.games.doom.game import DEGREES_PER_PIXEL, DoomGame
-from vidact.games.doom.maps import ALL_MAPS, TEST_MAPS, TRAIN_MAPS, VALIDATION_MAPS, parse_maps, wad_of
+from vidact.games.doom.maps import (
+    ALL_MAPS,
+    TEST_MAPS,
+    TRAIN_MAPS,
+    VALIDATION_MAPS,
+    parse_maps,
+    wad_of,
+)
 from vidact.games.doom.navigation import WalkGrid
 from vidact.games.doom.player import DoomPlayer
 from vidact.games.doom.wad import Wad
@@ -33,7 +40,11 @@ def play(seed: int, tics: int) -> list[np.ndarray]:
         game.settle()
         for _ in range(tics):
             frames.append(game.frame.copy())
-            keys = ("key.keyboard.w",) if rng.random() < 0.7 else ("key.keyboard.a", "key.keyboard.left.shift")
+            keys = (
+                ("key.keyboard.w",)
+                if rng.random() < 0.7
+                else ("key.keyboard.a", "key.keyboard.left.shift")
+            )
             game.step(DeviceState(keys=keys, buttons=(0,), dx=float(rng.integers(-20, 21)), dy=1.0))
     return frames
 
@@ -52,7 +63,9 @@ def test_the_mouse_turns_right_and_down_and_keys_move() -> None:
         game.step(DeviceState(dx=40.0))
         game.step(DeviceState(dy=20.0))
         after = game.situation()
-        assert turn_between(before.angle, after.angle) == pytest.approx(40 * DEGREES_PER_PIXEL, abs=0.02)
+        assert turn_between(before.angle, after.angle) == pytest.approx(
+            40 * DEGREES_PER_PIXEL, abs=0.02
+        )
         assert before.pitch - after.pitch == pytest.approx(20 * DEGREES_PER_PIXEL, abs=0.02)
         for _ in range(10):
             game.step(DeviceState(keys=("key.keyboard.w",)))
@@ -67,10 +80,14 @@ def test_a_fraction_of_a_pixel_turns_too() -> None:
         before = game.situation().angle
         for _ in range(10):
             game.step(DeviceState(dx=0.5))
-        assert turn_between(before, game.situation().angle) == pytest.approx(5 * DEGREES_PER_PIXEL, abs=0.05)
+        assert turn_between(before, game.situation().angle) == pytest.approx(
+            5 * DEGREES_PER_PIXEL, abs=0.05
+        )
 
 
-def test_the_engine_leaves_no_settings_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_leaves_no_settings_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with DoomGame("MAP01", 1) as game:
         game.settle()
@@ -123,7 +140,9 @@ def test_map_sets_are_disjoint_and_whole() -> None:
         parse_maps("E5M1")
 
 
-@pytest.mark.parametrize("name", [*ALL_MAPS[::9], "my_way_home", "health_gathering", "defend_the_center"])
+@pytest.mark.parametrize(
+    "name", [*ALL_MAPS[::9], "my_way_home", "health_gathering", "defend_the_center"]
+)
 def test_players_start_on_walkable_floor(name: str) -> None:
     game_file, scenario, inner = wad_of(name)
     geometry = Wad(scenario or game_file).map(inner)
@@ -153,7 +172,9 @@ def test_the_player_walks_far_and_does_not_get_stuck() -> None:
         runs.append((inputs, places))
     assert runs[0] == runs[1]  # decided by the seed alone
     xy = np.array(places)
-    assert len({(int(x), int(y)) for x, y in xy // 64}) >= 25  # random play comes to about 10 in 20 s
+    assert (
+        len({(int(x), int(y)) for x, y in xy // 64}) >= 25
+    )  # random play comes to about 10 in 20 s
     pushing = np.array(["key.keyboard.w" in i.keys for i in inputs])
     still = np.hypot(*(xy[35:] - xy[:-35]).T) < 20
     blocked = still & np.lib.stride_tricks.sliding_window_view(pushing, 35)[1:].all(axis=1)

@@ -29,8 +29,12 @@ def test_a_room_is_walkable_up_to_half_a_player_from_its_walls(tmp_path: Path) -
     assert cells == {(x, y) for x in range(24, 105, 16) for y in range(24, 73, 16)}
 
 
-@pytest.mark.parametrize(("step", "up", "down"), [(24, True, True), (25, False, True), (-24, True, True)])
-def test_steps_up_to_24_are_climbed_and_any_is_dropped(tmp_path: Path, step: int, up: bool, down: bool) -> None:
+@pytest.mark.parametrize(
+    ("step", "up", "down"), [(24, True, True), (25, False, True), (-24, True, True)]
+)
+def test_steps_up_to_24_are_climbed_and_any_is_dropped(
+    tmp_path: Path, step: int, up: bool, down: bool
+) -> None:
     grid = grid_of(tmp_path, [(0, 128, 0, 128, 0, 256), (128, 256, 0, 128, step, 256)])
     low, high = (56.0, 64.0), (200.0, 64.0)
     assert reach(grid, low, high) is up
@@ -44,7 +48,9 @@ def test_a_player_needs_56_of_height(tmp_path: Path, ceiling: int, passes: bool)
 
 
 @pytest.mark.parametrize(("special", "passes"), [(1, True), (0, False), (11, False)])
-def test_shut_doors_are_passable_walls_and_exits_are_not(tmp_path: Path, special: int, passes: bool) -> None:
+def test_shut_doors_are_passable_walls_and_exits_are_not(
+    tmp_path: Path, special: int, passes: bool
+) -> None:
     rooms = [(0, 128, 0, 128, 0, 128), (128, 160, 0, 128, 0, 0), (160, 288, 0, 128, 0, 128)]
     grid = grid_of(tmp_path, rooms, special={0: special})
     assert reach(grid, (56, 64), (232, 64)) is passes

@@ -39,7 +39,9 @@ def test_a_seed_draws_the_order_of_maps() -> None:
     assert names(1) != names(2)
 
 
-@pytest.mark.parametrize("field", [{"minutes": 0}, {"skill": 6}, {"width": 321}, {"maps": "E9M9"}, {"jobs": -1}])
+@pytest.mark.parametrize(
+    "field", [{"minutes": 0}, {"skill": 6}, {"width": 321}, {"maps": "E9M9"}, {"jobs": -1}]
+)
 def test_wrong_settings_are_named(field: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(field))):
         RecordDoomConfig(out="x", **field)  # type: ignore[arg-type]
@@ -50,10 +52,17 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
 
     def record(folder: str, jobs: int) -> dict[str, str]:
         config = RecordDoomConfig(
-            out=str(tmp_path / folder), minutes=0.12, chunk_minutes=0.06, maps="E1M1,MAP01", jobs=jobs
+            out=str(tmp_path / folder),
+            minutes=0.12,
+            chunk_minutes=0.06,
+            maps="E1M1,MAP01",
+            jobs=jobs,
         )
         assert record_doom(config) == 0
-        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted((tmp_path / folder).iterdir())}
+        return {
+            p.name: hashlib.sha256(p.read_bytes()).hexdigest()
+            for p in sorted((tmp_path / folder).iterdir())
+        }
 
     first = record("a", 1)
     assert len(first) == 8  # two recordings of mp4, jsonl, meta and track
@@ -78,13 +87,20 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
 
     kept = tmp_path / "a" / "doom-MAP01-s0-00.mp4"
     touched = kept.stat().st_mtime_ns
-    (tmp_path / "a" / "doom-E1M1-s0-00.jsonl").unlink()  # as if the run had been stopped before it was finished
+    (
+        tmp_path / "a" / "doom-E1M1-s0-00.jsonl"
+    ).unlink()  # as if the run had been stopped before it was finished
     assert record("a", 1) == first
     assert kept.stat().st_mtime_ns == touched
     with pytest.raises(ConfigError, match=r"recorded otherwise \(settings\)"):
         record_doom(
             RecordDoomConfig(
-                out=str(tmp_path / "a"), minutes=0.12, chunk_minutes=0.06, maps="E1M1,MAP01", width=160, height=120
+                out=str(tmp_path / "a"),
+                minutes=0.12,
+                chunk_minutes=0.06,
+                maps="E1M1,MAP01",
+                width=160,
+                height=120,
             )
         )
     meta = json.loads((tmp_path / "a" / "doom-MAP01-s0-00.meta.json").read_text())

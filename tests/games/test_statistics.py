@@ -41,7 +41,9 @@ def test_rates_holds_and_motion() -> None:
 
 def test_speed_cells_and_being_stuck() -> None:
     tics = 70
-    x = np.concatenate([np.arange(35) * 8.0, np.full(35, 34 * 8.0)])  # walks for a second, then pushes a wall
+    x = np.concatenate(
+        [np.arange(35) * 8.0, np.full(35, 34 * 8.0)]
+    )  # walks for a second, then pushes a wall
     track = np.zeros((tics, 6), np.float32)
     track[:, 0] = x
     found = play_statistics([play(tics, forward=np.ones(tics, bool), track=track)])
@@ -66,4 +68,9 @@ def test_dead_tics_and_teleports_do_not_count() -> None:
 
 def test_table_has_a_column_a_player() -> None:
     lines = table({"script": {"a": 0.5, "b": 2}, "people": {"a": 1 / 3}}).splitlines()
-    assert lines == ["| | script | people |", "|---|---|---|", "| a | 0.5 | 0.333 |", "| b | 2 |  |"]
+    assert lines == [
+        "| | script | people |",
+        "|---|---|---|",
+        "| a | 0.5 | 0.333 |",
+        "| b | 2 |  |",
+    ]

@@ -11,7 +11,9 @@ from vidact.games.tasks import TASKS, make_env
 from .conftest import need_vizdoom
 
 
-def rollout(task: str, seed: int, ticks: int) -> tuple[list[np.ndarray], list[float], dict[str, object]]:
+def rollout(
+    task: str, seed: int, ticks: int
+) -> tuple[list[np.ndarray], list[float], dict[str, object]]:
     env = make_env(task, 0)
     play = RandomPlay(env.spec, seed)
     frames, rewards = [env.reset(seed)], []

@@ -20,7 +20,11 @@ TOY = {
     "version": 1,
     "tick_hz": "10",
     "frame": {"width": SIZE, "height": SIZE, "resize": "area"},
-    "buttons": {"lamp": ["key.keyboard.w"], "left": ["key.keyboard.a"], "right": ["key.keyboard.d"]},
+    "buttons": {
+        "lamp": ["key.keyboard.w"],
+        "left": ["key.keyboard.a"],
+        "right": ["key.keyboard.d"],
+    },
     "groups": [{"members": ["lamp"]}, {"members": ["left", "right"], "conflict": "none"}],
     "axes": [
         {
@@ -82,12 +86,16 @@ def toy_play(frames: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray
 def record_toy() -> Callable[..., Path]:
     """Writes a toy recording: `record_toy(folder, name, frames=…, seed=…)`."""
 
-    def record(folder: Path, name: str, *, frames: int = 240, seed: int = 0, invalid: range = range(0)) -> Path:
+    def record(
+        folder: Path, name: str, *, frames: int = 240, seed: int = 0, invalid: range = range(0)
+    ) -> Path:
         pictures, lamp, dx = toy_play(frames, seed)
         with RecordingWriter(folder / name, fps=FPS, size=(SIZE, SIZE)) as writer:
             for i, picture in enumerate(pictures):
                 keys = ("key.keyboard.w",) if lamp[i] else ()
-                writer.write(picture, DeviceState(keys=keys, dx=float(dx[i]), valid=i not in invalid))
+                writer.write(
+                    picture, DeviceState(keys=keys, dx=float(dx[i]), valid=i not in invalid)
+                )
         return folder / name
 
     return record

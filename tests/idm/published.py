@@ -77,7 +77,9 @@ def shapes(*, width: int, heads: int, impala: int, conv: int) -> dict[str, tuple
         found[f"{base}.n.weight"] = found[f"{base}.n.bias"] = (channels,)
         for block in range(2):
             for number in range(2):
-                layer(f"{base}.blocks.{block}.conv{number}", channels, channels, 3, 3, norm=channels)
+                layer(
+                    f"{base}.blocks.{block}.conv{number}", channels, channels, 3, 3, norm=channels
+                )
         previous = channels
     layer("net.img_process.cnn.dense", 256, previous * 16 * 16, norm=previous * 16 * 16)
     layer("net.img_process.linear", width, 256, norm=256)
@@ -126,12 +128,18 @@ def moving_pictures(ticks: int) -> np.ndarray:
 
 
 @torch.no_grad()
-def logits(weights: dict[str, Tensor], frames: Tensor, *, heads: int, temperature: float) -> tuple[Tensor, Tensor]:
+def logits(
+    weights: dict[str, Tensor], frames: Tensor, *, heads: int, temperature: float
+) -> tuple[Tensor, Tensor]:
     """uint8 [T, 128, 128, 3], one window ► logits [T, 20, 2] (released, held) and [T, 2, 11] (pitch, yaw)."""
 
     def normed(name: str, x: Tensor) -> Tensor:
         scale, shift = weights[f"{name}.norm.weight"], weights[f"{name}.norm.bias"]
-        return F.group_norm(x, 1, scale, shift) if x.ndim == 4 else F.layer_norm(x, x.shape[-1:], scale, shift)
+        return (
+            F.group_norm(x, 1, scale, shift)
+            if x.ndim == 4
+            else F.layer_norm(x, x.shape[-1:], scale, shift)
+        )
 
     def convolved(name: str, x: Tensor) -> Tensor:
         return F.relu(F.conv2d(normed(name, x), weights[f"{name}.layer.weight"], padding=1))
@@ -150,23 +158,38 @@ def logits(weights: dict[str, Tensor], frames: Tensor, *, heads: int, temperatur
         x = F.max_pool2d(convolved(f"{base}.firstconv", x), kernel_size=3, stride=2, padding=1)
         x = F.group_norm(x, 1, weights[f"{base}.n.weight"], weights[f"{base}.n.bias"])
         for block in range(2):
-            x = x + convolved(f"{base}.blocks.{block}.conv1", convolved(f"{base}.blocks.{block}.conv0", x))
+            x = x + convolved(
+                f"{base}.blocks.{block}.conv1", convolved(f"{base}.blocks.{block}.conv0", x)
+            )
     x = dense("net.img_process.linear", dense("net.img_process.cnn.dense", x.flatten(1)))  # (T, D)
     for block in range(2):
         base = f"net.recurrent_layer.blocks.{block}"
         orc = f"{base}.r.orc_block"
         x = layer_norm(f"{base}.pre_r_ln", x)
         query = F.linear(x, weights[f"{orc}.q_layer.weight"], weights[f"{orc}.q_layer.bias"])
-        key, value = F.linear(x, weights[f"{orc}.k_layer.weight"]), F.linear(x, weights[f"{orc}.v_layer.weight"])
-        query, key, value = (part.unflatten(-1, (heads, -1)).transpose(0, 1) for part in (query, key, value))
+        key, value = (
+            F.linear(x, weights[f"{orc}.k_layer.weight"]),
+            F.linear(x, weights[f"{orc}.v_layer.weight"]),
+        )
+        query, key, value = (
+            part.unflatten(-1, (heads, -1)).transpose(0, 1) for part in (query, key, value)
+        )
         weight = torch.softmax(query @ key.transpose(1, 2) / query.shape[-1], dim=-1)  # (G, T, T)
         attended = (weight @ value).transpose(0, 1).flatten(1)
-        x = x + F.linear(attended, weights[f"{orc}.proj_layer.weight"], weights[f"{orc}.proj_layer.bias"])
+        x = x + F.linear(
+            attended, weights[f"{orc}.proj_layer.weight"], weights[f"{orc}.proj_layer.bias"]
+        )
         hidden = dense(f"{base}.mlp0", x)
-        x = x + F.linear(hidden, weights[f"{base}.mlp1.layer.weight"], weights[f"{base}.mlp1.layer.bias"])
+        x = x + F.linear(
+            hidden, weights[f"{base}.mlp1.layer.weight"], weights[f"{base}.mlp1.layer.bias"]
+        )
     x = layer_norm("net.final_ln", F.relu(x))
     heads_out = {
-        name: F.linear(x, weights[f"pi_head.{name}.linear_layer.weight"], weights[f"pi_head.{name}.linear_layer.bias"])
+        name: F.linear(
+            x,
+            weights[f"pi_head.{name}.linear_layer.weight"],
+            weights[f"pi_head.{name}.linear_layer.bias"],
+        )
         for name in ("buttons", "camera")
     }
     return (

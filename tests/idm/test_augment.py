@@ -56,17 +56,24 @@ def test_all_frames_of_a_clip_get_the_same_draw() -> None:
 
 
 def test_mirrored_frames_move_the_other_way() -> None:
-    frames = torch.from_numpy(np.stack([wall()[:, 200 - 6 * i : 200 - 6 * i + SIZE].mean(-1) for i in range(2)]))
+    frames = torch.from_numpy(
+        np.stack([wall()[:, 200 - 6 * i : 200 - 6 * i + SIZE].mean(-1) for i in range(2)])
+    )
     front = MotionFrontEnd(MICRO.motion, (SIZE, SIZE))  # type: ignore[arg-type]
     view = CylinderView((SIZE, SIZE), SIZE, fov_deg=1.0)  # as good as flat
-    clips = [view(frames.float(), ClipDraw(**{**_values(NOTHING), "mirror": mirror})) for mirror in (False, True)]
+    clips = [
+        view(frames.float(), ClipDraw(**{**_values(NOTHING), "mirror": mirror}))
+        for mirror in (False, True)
+    ]
     shifts = [int(front(clip).across.mean((1, 2)).argmax()) - 16 for clip in clips]
     assert shifts == [6, -6]
 
 
 def test_mirror_swaps_buttons_and_turns_yaw(toy_spec: ActionSpec) -> None:
     mirror = Mirror.of(AugmentConfig(), toy_spec)
-    buttons, camera = mirror.apply(np.array([[1, 1, 0], [0, 0, 1]], np.uint8), np.array([[2.5], [-1.0]], np.float32))
+    buttons, camera = mirror.apply(
+        np.array([[1, 1, 0], [0, 0, 1]], np.uint8), np.array([[2.5], [-1.0]], np.float32)
+    )
     assert buttons.tolist() == [[1, 0, 1], [0, 1, 0]]
     assert camera.tolist() == [[-2.5], [1.0]]
 
@@ -74,16 +81,24 @@ def test_mirror_swaps_buttons_and_turns_yaw(toy_spec: ActionSpec) -> None:
 def test_half_a_pair_is_refused(toy_spec: ActionSpec) -> None:
     with pytest.raises(ConfigError, match="'left' and 'starboard'"):
         Mirror.of(AugmentConfig(mirror_buttons=(("left", "starboard"),)), toy_spec)
-    with pytest.raises(ConfigError, match="'port' and 'starboard'"):  # both are no buttons: it would swap nothing
+    with pytest.raises(
+        ConfigError, match="'port' and 'starboard'"
+    ):  # both are no buttons: it would swap nothing
         Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), toy_spec)
 
 
 def test_a_spec_without_left_and_right_swaps_nothing(toy_spec: ActionSpec) -> None:
     assert Mirror.of(AugmentConfig(), toy_spec).swaps
-    renamed = json.dumps(toy_spec.to_dict()).replace('"left"', '"port"').replace('"right"', '"starboard"')
+    renamed = (
+        json.dumps(toy_spec.to_dict()).replace('"left"', '"port"').replace('"right"', '"starboard"')
+    )
     spec = ActionSpec.from_dict(json.loads(renamed))
     assert not Mirror.of(AugmentConfig(), spec).swaps
-    assert Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), spec).button_order == (0, 2, 1)
+    assert Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), spec).button_order == (
+        0,
+        2,
+        1,
+    )
     assert Mirror.of(AugmentConfig(mirror=0, mirror_axes=("heading",)), spec).axis_sign == (1.0,)
 
 

@@ -5,7 +5,13 @@ import json
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.idm.scores.baselines import LinearModel, RatesSampler, always_released, copy_last, difference_features
+from vidact.idm.scores.baselines import (
+    LinearModel,
+    RatesSampler,
+    always_released,
+    copy_last,
+    difference_features,
+)
 from vidact.idm.scores.metrics import Truth
 
 from .conftest import toy_play
@@ -16,7 +22,9 @@ def test_sampler_has_the_rates_and_holds_of_training(toy_spec: ActionSpec) -> No
     pattern = np.tile([1, 1, 1] + [0] * 9, 50)
     buttons = np.stack([pattern, np.ones(600), np.zeros(600)], axis=1).astype(np.uint8)
     camera = np.where(np.arange(600)[:, None] % 2, 4.0, 0.0).astype(np.float32)
-    sampler = RatesSampler.fit([Truth(buttons=buttons, camera=camera, valid=np.ones(600, bool))], toy_spec)
+    sampler = RatesSampler.fit(
+        [Truth(buttons=buttons, camera=camera, valid=np.ones(600, bool))], toy_spec
+    )
     sampler = RatesSampler.from_dict(json.loads(json.dumps(sampler.to_dict())), toy_spec)
     drawn = sampler(5000, np.random.default_rng(0))
     assert abs(drawn.buttons[:, 0].mean() - 0.25) < 0.02
@@ -27,7 +35,9 @@ def test_sampler_has_the_rates_and_holds_of_training(toy_spec: ActionSpec) -> No
     assert set(np.unique(drawn.camera)) == {0.0, 4.0}
 
 
-def test_linear_model_learns_what_is_linear(toy_spec: ActionSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_linear_model_learns_what_is_linear(
+    toy_spec: ActionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pictures, lamp, dx = toy_play(400, 0)
     buttons = np.stack([lamp, np.zeros(400), np.zeros(400)], axis=1).astype(np.uint8)
     truth = Truth(buttons=buttons, camera=dx[:, None].astype(np.float32), valid=np.ones(400, bool))

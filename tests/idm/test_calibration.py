@@ -59,7 +59,9 @@ def test_confidence_comes_true_on_other_play(toy_spec: ActionSpec) -> None:
     for window in toy_windows(toy_spec, seed=1):
         labels = calibration.labels(window.logits, toy_spec)
         confidence.append(labels.confidence)
-        right.append(all_right(labels.buttons, labels.camera, window.buttons, window.camera, toy_spec))
+        right.append(
+            all_right(labels.buttons, labels.camera, window.buttons, window.camera, toy_spec)
+        )
     said, so = np.concatenate(confidence), np.concatenate(right)
     assert abs(said.mean() - so.mean()) < 0.03
     sure = said > np.quantile(said, 0.7)
@@ -76,7 +78,9 @@ def test_labels_have_the_promised_shapes(toy_spec: ActionSpec) -> None:
     assert labels.confidence.shape == (5,)
     np.testing.assert_allclose(labels.camera_prob.sum(-1), 1, atol=1e-5)
     assert labels.buttons.dtype == np.uint8
-    assert {labels.buttons_prob.dtype, labels.camera.dtype, labels.confidence.dtype} == {np.dtype(np.float32)}
+    assert {labels.buttons_prob.dtype, labels.camera.dtype, labels.confidence.dtype} == {
+        np.dtype(np.float32)
+    }
 
 
 def test_neutral_takes_back_training_weights(toy_spec: ActionSpec) -> None:
@@ -101,7 +105,10 @@ def test_logistic_regression_recovers_weights() -> None:
 
 def test_round_trip_and_refusals(toy_spec: ActionSpec) -> None:
     calibration = fit(toy_windows(toy_spec, 6), toy_spec, np.ones(3))
-    assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), toy_spec) == calibration
+    assert (
+        Calibration.from_dict(json.loads(json.dumps(calibration.to_dict())), toy_spec)
+        == calibration
+    )
     with pytest.raises(CheckpointError, match="calibration"):
         Calibration.from_dict({**calibration.to_dict(), "slope": [1.0]}, toy_spec)
     one_for_all = {name: [1.0] for name in ("slope", "offset", "threshold", "switch_cost")}
@@ -109,4 +116,8 @@ def test_round_trip_and_refusals(toy_spec: ActionSpec) -> None:
         with pytest.raises(CheckpointError, match="calibration"):
             Calibration.from_dict({**calibration.to_dict(), **altered}, toy_spec)
     with pytest.raises(RecordingError, match="no tick with a valid label"):
-        fit([replace(w, valid=np.zeros(STRIDE, bool)) for w in toy_windows(toy_spec, 1)], toy_spec, np.ones(3))
+        fit(
+            [replace(w, valid=np.zeros(STRIDE, bool)) for w in toy_windows(toy_spec, 1)],
+            toy_spec,
+            np.ones(3),
+        )

@@ -19,14 +19,24 @@ from .conftest import MICRO, SIZE
 
 
 @pytest.fixture(scope="module")
-def tracks(toy_folder: Path, toy_spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+def tracks(
+    toy_folder: Path, toy_spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory
+) -> list[Track]:
     return open_tracks(find_recordings([toy_folder]), toy_spec, tmp_path_factory.mktemp("cache"))
 
 
-def sampler(tracks: list[Track], spec: ActionSpec, seed: int = 0, augment: AugmentConfig | None = None) -> ClipSampler:
+def sampler(
+    tracks: list[Track], spec: ActionSpec, seed: int = 0, augment: AugmentConfig | None = None
+) -> ClipSampler:
     pipeline = InputPipeline(MICRO, spec.frame)
     return ClipSampler(
-        tracks, spec, pipeline, batch_clips=3, clip_ticks=20, augment=augment or AugmentConfig(), seed=seed
+        tracks,
+        spec,
+        pipeline,
+        batch_clips=3,
+        clip_ticks=20,
+        augment=augment or AugmentConfig(),
+        seed=seed,
     )
 
 
@@ -38,7 +48,9 @@ def test_both_phases_hold_the_frames_that_recordings_give(
         (f"toy-{i}", phase) for i in range(3) for phase in (0, 1)
     ]
     for track in tracks[:2]:
-        expected = np.concatenate([batch.frames for batch in recordings[0].frames(toy_spec, track.phase)])
+        expected = np.concatenate(
+            [batch.frames for batch in recordings[0].frames(toy_spec, track.phase)]
+        )
         np.testing.assert_array_equal(track.frames(0, track.num_ticks), expected)
         assert len(expected) == track.num_ticks == len(track.camera) == 120
 
@@ -68,13 +80,18 @@ def test_second_opening_decodes_nothing(
 
 
 def same(one: ClipBatch, other: ClipBatch) -> bool:
-    pairs = [(getattr(one, name), getattr(other, name)) for name in ("buttons", "camera", "valid", "present")]
+    pairs = [
+        (getattr(one, name), getattr(other, name))
+        for name in ("buttons", "camera", "valid", "present")
+    ]
     pairs += [(one.inputs.picture, other.inputs.picture)]
     pairs += list(zip(one.inputs.motion, other.inputs.motion, strict=True))  # type: ignore[arg-type]
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_batches_are_a_pure_function_of_seed_and_step(tracks: list[Track], toy_spec: ActionSpec) -> None:
+def test_batches_are_a_pure_function_of_seed_and_step(
+    tracks: list[Track], toy_spec: ActionSpec
+) -> None:
     one, other = sampler(tracks, toy_spec), sampler(tracks, toy_spec)
     fifth = one.batch(5)
     assert same(fifth, other.batch(5))
@@ -96,7 +113,9 @@ def test_shapes_and_flags(tracks: list[Track], toy_spec: ActionSpec) -> None:
     assert batch.present.all()
 
 
-def test_mirrored_clips_keep_motion_and_label_together(tracks: list[Track], toy_spec: ActionSpec) -> None:
+def test_mirrored_clips_keep_motion_and_label_together(
+    tracks: list[Track], toy_spec: ActionSpec
+) -> None:
     """Turning right (dx > 0) moves the picture left, in mirrored clips too."""
     batch = sampler(tracks, toy_spec, augment=AugmentConfig(mirror=0.5)).batch(0)
     motion = batch.inputs.motion
@@ -120,7 +139,9 @@ def test_invalid_and_missing_ticks_are_not_learned(
     assert batch.valid[0].tolist() == [True] * 3 + [False] + [True] * 8 + [False] * 8
 
 
-def test_nothing_valid_is_an_error(tmp_path: Path, record_toy: Callable[..., Path], toy_spec: ActionSpec) -> None:
+def test_nothing_valid_is_an_error(
+    tmp_path: Path, record_toy: Callable[..., Path], toy_spec: ActionSpec
+) -> None:
     record_toy(tmp_path, "dead", frames=24, invalid=range(24))
     tracks = open_tracks(find_recordings([tmp_path]), toy_spec, tmp_path / "cache")
     with pytest.raises(RecordingError, match="no tick of the training recordings"):

@@ -9,7 +9,10 @@ from vidact.idm.labels.decisions import smooth
 
 
 def value(path: tuple[int, ...], log_odds: np.ndarray, cost: float) -> float:
-    return sum(o for held, o in zip(path, log_odds, strict=True) if held) - cost * np.abs(np.diff(path)).sum()
+    return (
+        sum(o for held, o in zip(path, log_odds, strict=True) if held)
+        - cost * np.abs(np.diff(path)).sum()
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -23,7 +26,12 @@ def test_path_is_the_best_of_all(values: list[float], cost: float) -> None:
 
 def test_without_a_cost_it_is_a_threshold() -> None:
     log_odds = np.array([[0.1], [-0.1], [2.0], [-0.5]])
-    assert smooth(log_odds, np.zeros(1), np.ones((4, 1), bool))[:, 0].tolist() == [True, False, True, False]
+    assert smooth(log_odds, np.zeros(1), np.ones((4, 1), bool))[:, 0].tolist() == [
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_flicker_goes_and_edges_stay() -> None:

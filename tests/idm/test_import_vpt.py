@@ -43,33 +43,61 @@ def test_all_tensors_of_the_released_size_land(tmp_path: Path, spec: ActionSpec)
     (tmp_path / "a.model").write_bytes(pickle.dumps(arguments(**RELEASED)))
     network, temperature = read_model(str(tmp_path / "a.model"))
     assert temperature == 4
-    theirs = {name: torch.zeros((), dtype=torch.float16).expand(shape) for name, shape in shapes(**RELEASED).items()}
+    theirs = {
+        name: torch.zeros((), dtype=torch.float16).expand(shape)
+        for name, shape in shapes(**RELEASED).items()
+    }
     assert len(theirs) == 100
     assert sum(tensor.numel() for tensor in theirs.values()) == 482_330_046
     with torch.device("meta"):
         model = InverseDynamicsModel(network, spec)
-        ours = convert({name: tensor.to("meta") for name, tensor in theirs.items()}, network, spec, temperature=4)
+        ours = convert(
+            {name: tensor.to("meta") for name, tensor in theirs.items()},
+            network,
+            spec,
+            temperature=4,
+        )
     assert sum(tensor.numel() for tensor in ours.values()) == 482_330_046
-    assert {n: t.shape for n, t in ours.items()} == {n: t.shape for n, t in model.state_dict().items()}
+    assert {n: t.shape for n, t in ours.items()} == {
+        n: t.shape for n, t in model.state_dict().items()
+    }
 
 
-def test_overlapping_windows_equal_the_plain_computation(files: tuple[Path, Path], spec: ActionSpec) -> None:
+def test_overlapping_windows_equal_the_plain_computation(
+    files: tuple[Path, Path], spec: ActionSpec
+) -> None:
     """Windows 0, 64 and 128 of 270 ticks, each computed whole and alone; the edges of the video keep their ticks."""
     ticks = 270
     frames, theirs = moving_pictures(ticks), random_weights(SMALL)
     network, temperature = read_model(str(files[0]))
     model = InverseDynamicsModel(network, spec).eval()
-    model.load_state_dict(convert(read_weights(str(files[1])), network, spec, temperature=temperature))
+    model.load_state_dict(
+        convert(read_weights(str(files[1])), network, spec, temperature=temperature)
+    )
     shared = list(WindowRunner(model).run([frames], start=0, stretch=(0, ticks), keep=(0, ticks)))
-    assert [(w.first_tick, w.keep) for w in shared] == [(0, (0, 96)), (64, (32, 96)), (128, (32, 96)), (192, (32, 78))]
+    assert [(w.first_tick, w.keep) for w in shared] == [
+        (0, (0, 96)),
+        (64, (32, 96)),
+        (128, (32, 96)),
+        (192, (32, 78)),
+    ]
     largest = 0.0
     for window in shared:
         alone = torch.from_numpy(frames[window.first_tick : window.first_tick + 128])
-        buttons, camera = published.logits(theirs, alone, heads=SMALL["heads"], temperature=temperature)
+        buttons, camera = published.logits(
+            theirs, alone, heads=SMALL["heads"], temperature=temperature
+        )
         kept = slice(*window.keep)
         largest = max(
             largest,
-            float((torch.from_numpy(window.buttons[kept]) - (buttons[kept, :, 1] - buttons[kept, :, 0])).abs().max()),
+            float(
+                (
+                    torch.from_numpy(window.buttons[kept])
+                    - (buttons[kept, :, 1] - buttons[kept, :, 0])
+                )
+                .abs()
+                .max()
+            ),
             *(
                 float((torch.from_numpy(axis[kept]) - camera[kept, number]).abs().max())
                 for number, axis in enumerate(window.axes)
@@ -89,13 +117,27 @@ def test_the_verb_makes_a_checkpoint_that_labels(
     assert "holds a checkpoint already" in capsys.readouterr().err
     endless = {name: tensor / 0 for name, tensor in read_weights(str(files[1])).items()}
     torch.save(endless, tmp_path / "endless.weights")
-    assert run(["import", "vpt-idm", str(files[0]), str(tmp_path / "endless.weights"), str(tmp_path / "other")]) == 2
+    assert (
+        run(
+            [
+                "import",
+                "vpt-idm",
+                str(files[0]),
+                str(tmp_path / "endless.weights"),
+                str(tmp_path / "other"),
+            ]
+        )
+        == 2
+    )
     assert "not finite" in capsys.readouterr().err
     predictor = Predictor.load(str(tmp_path / "idm"))
     assert predictor.spec.name == "minecraft"
     parts = list(predictor.predict([moving_pictures(40)], start=0, stretch=(0, 40), keep=(0, 40)))
     assert sum(len(part.buttons) for part in parts) == 40
-    assert run(["eval-idm", str(tmp_path / "idm"), str(tmp_path), "--out", str(tmp_path / "eval")]) == 2
+    assert (
+        run(["eval-idm", str(tmp_path / "idm"), str(tmp_path), "--out", str(tmp_path / "eval")])
+        == 2
+    )
     assert "no recordings" in capsys.readouterr().err
 
 
@@ -103,7 +145,10 @@ def test_it_is_calibrated_on_labelled_play(files: tuple[Path, Path], tmp_path: P
     for name in ("one", "two"):
         with RecordingWriter(tmp_path / "play" / name, fps=Fraction(20), size=(128, 128)) as writer:
             for i, picture in enumerate(moving_pictures(100)):
-                writer.write(picture, DeviceState(keys=("key.keyboard.w",) if i % 20 < 12 else (), dx=float(i % 7)))
+                writer.write(
+                    picture,
+                    DeviceState(keys=("key.keyboard.w",) if i % 20 < 12 else (), dx=float(i % 7)),
+                )
     out, recordings = str(tmp_path / "idm"), str(tmp_path / "play")
     assert run(["import", "vpt-idm", *map(str, files), out, "--play", recordings]) == 0
     config = json.loads((tmp_path / "idm" / "config.json").read_text())
@@ -133,7 +178,10 @@ def test_what_does_not_fit_is_listed(files: tuple[Path, Path], spec: ActionSpec)
     weights = random_weights(SMALL)
     name = "net.lastlayer.layer.weight"
     for value, reason in (
-        (torch.zeros((), dtype=torch.float16).expand(10**6, 10**7), "expected (128, 128)"),  # 40 TB in float32
+        (
+            torch.zeros((), dtype=torch.float16).expand(10**6, 10**7),
+            "expected (128, 128)",
+        ),  # 40 TB in float32
         (weights[name] * 1j, "torch.complex64"),
         (weights[name].to_sparse(), "torch.sparse_coo"),
     ):
@@ -144,9 +192,14 @@ def test_what_does_not_fit_is_listed(files: tuple[Path, Path], spec: ActionSpec)
 
 def test_another_graph_is_refused(tmp_path: Path) -> None:
     content = arguments(**SMALL)
-    content["model"]["args"]["net"]["args"] |= {"attention_mask_style": "clipped_causal", "timesteps": 64}
+    content["model"]["args"]["net"]["args"] |= {
+        "attention_mask_style": "clipped_causal",
+        "timesteps": 64,
+    }
     (tmp_path / "a.model").write_bytes(pickle.dumps(content))
-    with pytest.raises(CheckpointError, match=r"attention_mask_style 'clipped_causal', attention_memory_size 128"):
+    with pytest.raises(
+        CheckpointError, match=r"attention_mask_style 'clipped_causal', attention_memory_size 128"
+    ):
         read_model(str(tmp_path / "a.model"))
     (tmp_path / "a.model").write_bytes(pickle.dumps({"model": 3}))
     with pytest.raises(CheckpointError, match="does not describe VPT's inverse dynamics model"):
@@ -165,7 +218,10 @@ class Evil:
 def test_malicious_pickles_run_nothing(tmp_path: Path, protocol: int) -> None:
     mark = tmp_path / "it-ran"
     (tmp_path / "evil.model").write_bytes(pickle.dumps({"model": Evil(mark)}, protocol))
-    with pytest.raises(CheckpointError, match=r"it asks for (posix|os)\.system, and nothing but plain values is read"):
+    with pytest.raises(
+        CheckpointError,
+        match=r"it asks for (posix|os)\.system, and nothing but plain values is read",
+    ):
         read_model(str(tmp_path / "evil.model"))
     torch.save({"net.final_ln.bias": Evil(mark)}, tmp_path / "evil.weights")
     with pytest.raises(CheckpointError, match=r"evil\.weights is refused"):

@@ -55,7 +55,10 @@ def test_transitions_end_at_cuts_and_holes() -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.booleans(), min_size=2, max_size=40), st.lists(st.booleans(), min_size=2, max_size=40))
+@given(
+    st.lists(st.booleans(), min_size=2, max_size=40),
+    st.lists(st.booleans(), min_size=2, max_size=40),
+)
 def test_transition_counts_are_bounded(one: list[bool], other: list[bool]) -> None:
     n = min(len(one), len(other))
     a, b = np.array(one[:n]), np.array(other[:n])
@@ -74,7 +77,9 @@ def histogram(scores: list[int], held: list[int]) -> np.ndarray:
 
 def test_average_precision_by_hand() -> None:
     # By falling score: held, released, held, held -> precisions at the held ones 1, 2/3, 3/4.
-    assert average_precision(histogram([5, 4, 3, 2], [1, 0, 1, 1])) == pytest.approx((1 + 2 / 3 + 3 / 4) / 3)
+    assert average_precision(histogram([5, 4, 3, 2], [1, 0, 1, 1])) == pytest.approx(
+        (1 + 2 / 3 + 3 / 4) / 3
+    )
     # All alike: the share of held ones.
     assert average_precision(histogram([1, 1, 1, 1], [1, 0, 0, 0])) == pytest.approx(0.25)
     assert np.isnan(average_precision(histogram([1, 2], [0, 0])))
@@ -93,15 +98,24 @@ def test_risk_coverage_by_hand() -> None:
 
 
 def figures(
-    held: list[list[int]], camera: list[float], true: list[list[int]], true_camera: list[float], spec: ActionSpec
+    held: list[list[int]],
+    camera: list[float],
+    true: list[list[int]],
+    true_camera: list[float],
+    spec: ActionSpec,
 ):
     n = len(true)
     p = np.where(np.array(held) > 0, 0.9, 0.1)
     labels = Labelling(
-        buttons=np.array(held, np.uint8), buttons_prob=p, camera=np.array(camera)[:, None], confidence=np.full(n, 0.5)
+        buttons=np.array(held, np.uint8),
+        buttons_prob=p,
+        camera=np.array(camera)[:, None],
+        confidence=np.full(n, 0.5),
     )
     truth = Truth(
-        buttons=np.array(true, np.uint8), camera=np.array(true_camera, np.float32)[:, None], valid=np.ones(n, bool)
+        buttons=np.array(true, np.uint8),
+        camera=np.array(true_camera, np.float32)[:, None],
+        valid=np.ones(n, bool),
     )
     sums = Sums.stack([Sums.of(labels, truth, spec)]).weighted(np.ones((1, 1)))
     return Figures.of(sums, spec, sums.press_rates()[0])
@@ -129,10 +143,14 @@ def test_whole_report_by_hand(toy_spec: ActionSpec) -> None:
     assert got.motion_r2[0, 0] == pytest.approx(1 - 4 / 8)
     assert got.motion_error_deg[0, 0] == 1.0
     assert got.per_button["ece"][0, 0] == pytest.approx((abs(2 * 0.9 - 1) + abs(2 * 0.1 - 1)) / 4)
-    assert got.confidence["right"][0] == 0.5  # the first and the last: right keys, and a motion beside the true bin
+    assert (
+        got.confidence["right"][0] == 0.5
+    )  # the first and the last: right keys, and a motion beside the true bin
 
 
-def test_rare_buttons_count_in_the_mean_but_not_in_that_over_common_ones(toy_spec: ActionSpec) -> None:
+def test_rare_buttons_count_in_the_mean_but_not_in_that_over_common_ones(
+    toy_spec: ActionSpec,
+) -> None:
     """In 100 ticks the first button is held in half of them, the second in two, the third in one, and never found."""
     true = np.zeros((100, 3), np.uint8)
     true[:50, 0], true[:2, 1], true[:1, 2] = 1, 1, 1
@@ -152,9 +170,13 @@ def test_r2_is_missing_where_the_truth_lies_still(toy_spec: ActionSpec) -> None:
 
 def test_invalid_ticks_do_not_count(toy_spec: ActionSpec) -> None:
     valid = np.array([True, True, False])
-    truth = Truth(buttons=np.zeros((3, 3), np.uint8), camera=np.zeros((3, 1), np.float32), valid=valid)
+    truth = Truth(
+        buttons=np.zeros((3, 3), np.uint8), camera=np.zeros((3, 1), np.float32), valid=valid
+    )
     held = np.array([[0, 0, 0], [0, 0, 0], [1, 1, 1]], np.uint8)
-    sums = Sums.of(Labelling(buttons=held, buttons_prob=held * 1.0, camera=held[:, :1] * 5.0), truth, toy_spec)
+    sums = Sums.of(
+        Labelling(buttons=held, buttons_prob=held * 1.0, camera=held[:, :1] * 5.0), truth, toy_spec
+    )
     assert float(sums.ticks) == 2
     assert sums.confusion.tolist() == [[0, 0, 0, 2]] * 3
     assert sums.motion[0].tolist() == [2, 0, 0, 0, 0, 2]
@@ -166,7 +188,11 @@ def test_sums_of_recordings_add_up(toy_spec: ActionSpec) -> None:
     def draw(n: int) -> tuple[Labelling, Truth]:
         p = generator.random((n, 3))
         return (
-            Labelling(buttons=(p > 0.5).astype(np.uint8), buttons_prob=p, camera=generator.normal(size=(n, 1))),
+            Labelling(
+                buttons=(p > 0.5).astype(np.uint8),
+                buttons_prob=p,
+                camera=generator.normal(size=(n, 1)),
+            ),
             Truth(
                 buttons=generator.integers(0, 2, (n, 3)).astype(np.uint8),
                 camera=generator.normal(size=(n, 1)).astype(np.float32),
@@ -180,7 +206,9 @@ def test_sums_of_recordings_add_up(toy_spec: ActionSpec) -> None:
     weights = bootstrap_weights(4, 300, seed=0)
     assert weights.shape == (301, 4)
     assert (weights.sum(1) == 4).all()
-    values = Figures.of(stacked.weighted(weights), toy_spec, np.ones(3)).headline["keypress_accuracy"]
+    values = Figures.of(stacked.weighted(weights), toy_spec, np.ones(3)).headline[
+        "keypress_accuracy"
+    ]
     low, high = interval(values)  # type: ignore[misc]
     assert low < values[0] < high
     assert interval(np.array([0.5, np.nan, np.nan])) is None
@@ -211,7 +239,10 @@ def test_curves_of_confidence(toy_spec: ActionSpec) -> None:
     said[8:, 0] = 1  # wrong, and not sure of it
     still = np.zeros((10, toy_spec.num_axes), np.float32)
     labels = Labelling(
-        buttons=said, buttons_prob=said * 0.5, camera=still, confidence=np.repeat([0.9, 0.3], [8, 2]).astype(np.float32)
+        buttons=said,
+        buttons_prob=said * 0.5,
+        camera=still,
+        confidence=np.repeat([0.9, 0.3], [8, 2]).astype(np.float32),
     )
     for valid in (True, False):
         truth = Truth(buttons=held, camera=still, valid=np.full(10, valid))

@@ -12,7 +12,12 @@ from vidact.idm.network.model import InverseDynamicsModel, TemporalConvolution
 from .conftest import MICRO, SIZE
 
 PICTURE_ONLY = IDMConfig(
-    width=32, picture_pool=4, temporal_kernel=5, trunk_channels=(8, 8), trunk_dense=16, attention_blocks=2
+    width=32,
+    picture_pool=4,
+    temporal_kernel=5,
+    trunk_channels=(8, 8),
+    trunk_dense=16,
+    attention_blocks=2,
 )
 
 
@@ -58,7 +63,9 @@ def test_temporal_convolution_is_conv3d_and_black_is_its_padding() -> None:
     reference.load_state_dict(layer.conv.state_dict())
     expected = F.relu(reference(x.transpose(1, 2))).transpose(1, 2).flatten(0, 1)
     black = torch.zeros(2, 2, 3, 4, 4)
-    torch.testing.assert_close(layer(torch.cat([black, x, black], dim=1)), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        layer(torch.cat([black, x, black], dim=1)), expected, atol=1e-5, rtol=1e-5
+    )
 
 
 def test_absent_ticks_are_not_seen(toy_spec: ActionSpec) -> None:

@@ -6,7 +6,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.idm.config import MotionConfig
-from vidact.idm.network.motion import PEAK_SCALE, MotionFrontEnd, block_correlation, box_mean, local_contrast
+from vidact.idm.network.motion import (
+    PEAK_SCALE,
+    MotionFrontEnd,
+    block_correlation,
+    box_mean,
+    local_contrast,
+)
 
 CONFIG = MotionConfig(reach_across=20, reach_along=8)
 
@@ -63,15 +69,21 @@ def test_black_frame_correlates_with_nothing() -> None:
 def test_brightness_and_contrast_change_little() -> None:
     front = MotionFrontEnd(CONFIG, (64, 128))
     plain, bright = front(windows(5, 1)), front(windows(5, 1) * 0.8 + 20)
-    assert float((plain.across - bright.across).abs().max()) < 0.05 * float(plain.across.abs().max())
+    assert float((plain.across - bright.across).abs().max()) < 0.05 * float(
+        plain.across.abs().max()
+    )
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 30), st.integers(0, 10))
-def test_block_correlation_is_the_plain_sum(bands: int, patches: int, reach: int, seed: int) -> None:
+def test_block_correlation_is_the_plain_sum(
+    bands: int, patches: int, reach: int, seed: int
+) -> None:
     band, patch = 3, 4
     generator = torch.Generator().manual_seed(seed)
-    now, then = (torch.randn(2, bands * band + 1, patches * patch + 2, generator=generator) for _ in range(2))
+    now, then = (
+        torch.randn(2, bands * band + 1, patches * patch + 2, generator=generator) for _ in range(2)
+    )
     got = block_correlation(now, then, band, patch, reach)
     width = now.shape[2]
     for p in range(patches):
@@ -81,7 +93,9 @@ def test_block_correlation_is_the_plain_sum(bands: int, patches: int, reach: int
                 if 0 <= column + s < width:
                     product = now[:, : bands * band, column] * then[:, : bands * band, column + s]
                     expected += product.view(2, bands, band).sum(-1)
-            torch.testing.assert_close(got[:, :, p, s + reach], expected / (band * patch), atol=1e-5, rtol=1e-4)
+            torch.testing.assert_close(
+                got[:, :, p, s + reach], expected / (band * patch), atol=1e-5, rtol=1e-4
+            )
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7, 9, 23])

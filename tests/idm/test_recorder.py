@@ -15,9 +15,13 @@ EXACT = Recorder(fps=0.0, offset=0.0, bar=(0.0, 1.0), crf=0)
 
 
 @pytest.fixture(scope="module")
-def tracks(toy_folder: Path, toy_spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> list[Track]:
+def tracks(
+    toy_folder: Path, toy_spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory
+) -> list[Track]:
     """Both phases of one recording: its even frames and its odd ones."""
-    return open_tracks(find_recordings([toy_folder])[:1], toy_spec, tmp_path_factory.mktemp("cache"))
+    return open_tracks(
+        find_recordings([toy_folder])[:1], toy_spec, tmp_path_factory.mktemp("cache")
+    )
 
 
 def test_a_recorder_has_the_last_picture_that_it_took() -> None:
@@ -38,7 +42,9 @@ def test_no_picture_is_older_than_one_frame_of_each(fps: float, offset: float) -
 def test_late_frames_come_from_the_other_phase(tracks: list[Track]) -> None:
     even, odd = tracks
     whole = np.stack([even.frames(0, 40), odd.frames(0, 40)], axis=1).reshape(80, *even.frame_shape)
-    recorder = Recorder(fps=13.0, offset=0.4, bar=(0.0, 1.0), crf=0)  # the toy has 20 frames a second
+    recorder = Recorder(
+        fps=13.0, offset=0.4, bar=(0.0, 1.0), crf=0
+    )  # the toy has 20 frames a second
     for track in tracks:
         wanted = np.arange(track.phase, 80, 2)
         shown = np.maximum(wanted - recorder.delays(wanted, 2 * track.tick_hz), 0)
@@ -52,7 +58,8 @@ def test_late_frames_come_from_the_other_phase(tracks: list[Track]) -> None:
 def test_squeezed_frames_stay_where_they_are(tracks: list[Track]) -> None:
     frames = tracks[0].frames(-2, 30)
     fine, coarse = (
-        tracks[0].frames(-2, 30, Recorder(fps=0.0, offset=0.0, bar=(0.0, 1.0), crf=crf)) for crf in (20, 40)
+        tracks[0].frames(-2, 30, Recorder(fps=0.0, offset=0.0, bar=(0.0, 1.0), crf=crf))
+        for crf in (20, 40)
     )
     assert not fine[:2].any()  # ticks outside stay black
 
@@ -61,7 +68,9 @@ def test_squeezed_frames_stay_where_they_are(tracks: list[Track]) -> None:
 
     assert 0 < error(fine, 0) < error(coarse, 0)
     assert error(fine, 0) < min(error(fine, -1), error(fine, 1))
-    np.testing.assert_array_equal(squeeze(frames, 30), squeeze(frames, 30))  # a resumed run sees the same
+    np.testing.assert_array_equal(
+        squeeze(frames, 30), squeeze(frames, 30)
+    )  # a resumed run sees the same
 
 
 def test_a_larger_status_bar_covers_what_was_above_it(tracks: list[Track]) -> None:
@@ -71,7 +80,9 @@ def test_a_larger_status_bar_covers_what_was_above_it(tracks: list[Track]) -> No
     seen = tracks[0].frames(5, 25, Recorder(fps=0.0, offset=0.0, bar=(0.125, 1.5), crf=0))
     np.testing.assert_array_equal(seen[:, : height - covered], as_it_is[:, : height - covered])
     middle = as_it_is[:, height - rows :, round(width / 6) : width - round(width / 6)]
-    np.testing.assert_allclose(seen[:, height - covered :].mean((1, 2)), middle.mean((1, 2)), atol=3)
+    np.testing.assert_allclose(
+        seen[:, height - covered :].mean((1, 2)), middle.mean((1, 2)), atol=3
+    )
 
 
 def test_draws_follow_the_settings() -> None:

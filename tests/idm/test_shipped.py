@@ -43,7 +43,16 @@ def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.M
 
 def test_label_with_it(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", moving_picture(200, seed=1))
-    words = ["label", str(tmp_path / "a.mp4"), "--idm", "doom", "--out", str(tmp_path / "data"), "--workers", "1"]
+    words = [
+        "label",
+        str(tmp_path / "a.mp4"),
+        "--idm",
+        "doom",
+        "--out",
+        str(tmp_path / "data"),
+        "--workers",
+        "1",
+    ]
     assert run(words) == 0
     rows = read_manifest(str(tmp_path / "data")).to_pylist()
     assert sum(row["frames"] for row in rows) >= 64

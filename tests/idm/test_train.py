@@ -67,7 +67,9 @@ def settings(folder: Path, out: Path, spec_file: str, **changes: object) -> Trai
 def trained(toy_folder: Path, spec_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint of a short training that learns the toy."""
     out = tmp_path_factory.mktemp("idm") / "checkpoint"
-    config = settings(toy_folder, out, spec_file, steps=120, batch_clips=4, learning_rate=4e-3, ema_decay=0.95)
+    config = settings(
+        toy_folder, out, spec_file, steps=120, batch_clips=4, learning_rate=4e-3, ema_decay=0.95
+    )
     assert train_idm(config) == 0
     return out
 
@@ -91,19 +93,27 @@ def test_training_learns_the_toy(trained: Path) -> None:
     assert left == {"config.json", "metrics.jsonl", "model.safetensors", "settings.yaml"}
 
 
-def test_training_goes_on_from_a_checkpoint(trained: Path, toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_training_goes_on_from_a_checkpoint(
+    trained: Path, toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     losses = {}
     for name, init in (("new", ""), ("on", str(trained))):
-        train_idm(settings(toy_folder, tmp_path / name, spec_file, steps=2, learning_rate=1e-5, init=init))
+        train_idm(
+            settings(toy_folder, tmp_path / name, spec_file, steps=2, learning_rate=1e-5, init=init)
+        )
         losses[name] = read_metrics(tmp_path / name / "metrics.jsonl")[0]["loss"]
     assert losses["on"] < 0.6 * losses["new"]
-    config, first = (json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "on", trained))
+    config, first = (
+        json.loads((folder / "config.json").read_text()) for folder in (tmp_path / "on", trained)
+    )
     assert config["data"]["before"] == {**first["data"]["train"], **first["data"]["val"]}
     with pytest.raises(ConfigError, match="another action spec"):
         train_idm(settings(toy_folder, tmp_path / "other", "minecraft", init=str(trained)))
 
 
-def test_a_run_that_has_ended_is_not_done_again(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_a_run_that_has_ended_is_not_done_again(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     config = settings(toy_folder, tmp_path / "out", spec_file, steps=1)
     (tmp_path / "out" / "cache").mkdir(parents=True)
     (tmp_path / "out" / "snapshots").mkdir()
@@ -128,12 +138,16 @@ def test_two_runs_do_not_share_a_folder(toy_folder: Path, spec_file: str, tmp_pa
     assert train_idm(config) == 0
 
 
-def test_other_labels_are_another_run(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
+def test_other_labels_are_another_run(
+    record_toy: Callable[..., Path], spec_file: str, tmp_path: Path
+) -> None:
     stems = [record_toy(tmp_path / "play", f"toy-{seed}", seed=seed) for seed in range(2)]
     config = settings(tmp_path / "play", tmp_path / "out", spec_file, steps=1)
     assert train_idm(config) == 0
     lines = stems[0].with_suffix(".jsonl").read_text()
-    stems[0].with_suffix(".jsonl").write_text(lines.replace('"dx": 2.0', '"dx": 1.0').replace('"dx":2.0', '"dx":1.0'))
+    stems[0].with_suffix(".jsonl").write_text(
+        lines.replace('"dx": 2.0', '"dx": 1.0').replace('"dx":2.0', '"dx":1.0')
+    )
     assert stems[0].with_suffix(".jsonl").read_text() != lines
     with pytest.raises(ConfigError, match=r"recordings|validation"):
         train_idm(config)
@@ -162,14 +176,24 @@ def test_frames_whose_rows_have_no_round_number_of_bytes(toy_folder: Path, tmp_p
 
 def test_a_spec_without_buttons_is_refused(toy_folder: Path, tmp_path: Path) -> None:
     spec = tmp_path / "mouse.yaml"
-    spec.write_text(yaml.safe_dump({**TOY, "name": "mouse", "buttons": {}, "groups": []}, sort_keys=False))
+    spec.write_text(
+        yaml.safe_dump({**TOY, "name": "mouse", "buttons": {}, "groups": []}, sort_keys=False)
+    )
     with pytest.raises(ConfigError, match="has no buttons"):
         train_idm(settings(toy_folder, tmp_path / "out", str(spec)))
 
 
-def test_a_run_that_diverges_keeps_its_good_snapshots(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_a_run_that_diverges_keeps_its_good_snapshots(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     config = settings(
-        toy_folder, tmp_path / "out", spec_file, steps=6, warmup_steps=0, learning_rate=1e30, snapshot_minutes=1e-6
+        toy_folder,
+        tmp_path / "out",
+        spec_file,
+        steps=6,
+        warmup_steps=0,
+        learning_rate=1e30,
+        snapshot_minutes=1e-6,
     )
     for _ in range(2):  # the second goes on from a snapshot, and says the same
         with pytest.raises(DivergedError, match="steps in a row were not finite"):
@@ -181,7 +205,11 @@ def test_a_run_that_diverges_keeps_its_good_snapshots(toy_folder: Path, spec_fil
 
 @pytest.mark.parametrize("interrupt", [False, True])
 def test_a_skipped_step_neither_ends_a_run_nor_is_saved(
-    interrupt: bool, toy_folder: Path, spec_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    interrupt: bool,
+    toy_folder: Path,
+    spec_file: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     norms = iter([None, np.inf, None])
 
@@ -196,17 +224,26 @@ def test_a_skipped_step_neither_ends_a_run_nor_is_saved(
     if interrupt:
         with pytest.raises(Interrupted, match="stopped at step 3; everything is saved"):
             train_idm(config)
-        assert [path.name for path in (tmp_path / "out" / "snapshots").iterdir()] == ["state-000000003"]
+        assert [path.name for path in (tmp_path / "out" / "snapshots").iterdir()] == [
+            "state-000000003"
+        ]
     else:
         train_idm(config)
-        assert json.loads((tmp_path / "out" / "config.json").read_text())["training"]["steps_done"] == 3
+        assert (
+            json.loads((tmp_path / "out" / "config.json").read_text())["training"]["steps_done"]
+            == 3
+        )
 
 
-def test_labels_are_averaged_with_the_mirror_that_was_trained(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_labels_are_averaged_with_the_mirror_that_was_trained(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     spec = ActionSpec.load(spec_file)
     plain = settings(toy_folder, tmp_path, spec_file, init="first")
     usual = Mirror.of(AugmentConfig(), spec)
-    first = Checkpoint(state={}, config={"mirror": asdict(usual), "spec": spec.to_dict()}, sha256="", uri="first")
+    first = Checkpoint(
+        state={}, config={"mirror": asdict(usual), "spec": spec.to_dict()}, sha256="", uri="first"
+    )
     assert usual != Mirror.of(AugmentConfig(mirror=0), spec)
     assert averaging_mirror(plain, spec, first) == usual
     assert averaging_mirror(replace(plain, augment=AugmentConfig(mirror=0)), spec, first) == usual
@@ -216,8 +253,12 @@ def test_labels_are_averaged_with_the_mirror_that_was_trained(toy_folder: Path, 
         averaging_mirror(replace(plain, augment=AugmentConfig(mirror_axes=())), spec, first)
 
 
-@pytest.mark.parametrize(("order", "sign"), [([99, 0, 1], [-1]), ([0, 1], [-1]), ([0, 1, 2], []), ([0, 1, 2], [0.5])])
-def test_mirrors_that_do_not_fit_are_refused(order: list[int], sign: list[float], spec_file: str) -> None:
+@pytest.mark.parametrize(
+    ("order", "sign"), [([99, 0, 1], [-1]), ([0, 1], [-1]), ([0, 1, 2], []), ([0, 1, 2], [0.5])]
+)
+def test_mirrors_that_do_not_fit_are_refused(
+    order: list[int], sign: list[float], spec_file: str
+) -> None:
     spec = ActionSpec.load(spec_file)
     config = {"mirror": {"button_order": order, "axis_sign": sign}, "spec": spec.to_dict()}
     assert (spec.num_buttons, spec.num_axes) == (3, 1)
@@ -227,7 +268,11 @@ def test_mirrors_that_do_not_fit_are_refused(order: list[int], sign: list[float]
 
 def test_namesakes_are_all_remembered() -> None:
     pairs = [("a", "1" * 64), ("b", "2" * 64), ("a", "3" * 64), ("b", "2" * 64)]
-    assert digests_by_name(pairs) == {"a (111111111111)": "1" * 64, "b": "2" * 64, "a (333333333333)": "3" * 64}
+    assert digests_by_name(pairs) == {
+        "a (111111111111)": "1" * 64,
+        "b": "2" * 64,
+        "a (333333333333)": "3" * 64,
+    }
 
 
 @pytest.mark.parametrize(
@@ -241,7 +286,11 @@ def test_namesakes_are_all_remembered() -> None:
         ("calibration", "temperature", [0.0]),
         ("calibration", "reach", [-1]),
         ("calibration", "switch_cost", [-5.0, 0.0, 0.0]),
-        ("baselines", "rates", {"held": [[0], [0], [0]], "released": [[0], [0], [0]], "motions": [[0.0]]}),
+        (
+            "baselines",
+            "rates",
+            {"held": [[0], [0], [0]], "released": [[0], [0], [0]], "motions": [[0.0]]},
+        ),
     ],
 )
 def test_altered_checkpoints_are_refused(
@@ -252,8 +301,12 @@ def test_altered_checkpoints_are_refused(
     config[part][name] = value
     shutil.copy(trained / "model.safetensors", tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(config))
-    words = EvalIDMConfig(checkpoint=str(tmp_path), recordings=(str(toy_folder),), out=str(tmp_path / "eval"))
-    with pytest.raises((CheckpointError, ConfigError), match=r"damaged|do not fit|calibration|must be"):
+    words = EvalIDMConfig(
+        checkpoint=str(tmp_path), recordings=(str(toy_folder),), out=str(tmp_path / "eval")
+    )
+    with pytest.raises(
+        (CheckpointError, ConfigError), match=r"damaged|do not fit|calibration|must be"
+    ):
         eval_idm(words)
 
 
@@ -264,31 +317,55 @@ def test_a_game_without_a_mouse(record_toy: Callable[..., Path], tmp_path: Path)
         record_toy(tmp_path / "play", f"toy-{seed}", seed=seed)
     assert train_idm(settings(tmp_path / "play", tmp_path / "out", str(spec), steps=2)) == 0
     checkpoint, play = str(tmp_path / "out"), (str(tmp_path / "play"),)
-    config = EvalIDMConfig(checkpoint=checkpoint, recordings=play, out=str(tmp_path / "eval"), bootstrap=10)
+    config = EvalIDMConfig(
+        checkpoint=checkpoint, recordings=play, out=str(tmp_path / "eval"), bootstrap=10
+    )
     assert eval_idm(config) == 0
     assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["mouse_r2"] == {}
-    done = in_two_processes("--config", str(tmp_path / "out" / "settings.yaml"), "--out", str(tmp_path / "two"))
+    done = in_two_processes(
+        "--config", str(tmp_path / "out" / "settings.yaml"), "--out", str(tmp_path / "two")
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_mirrored_axes_must_be_there(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'nosuch' is no axis of spec 'toy'"):
-        train_idm(settings(toy_folder, tmp_path, spec_file, augment=AugmentConfig(mirror_axes=("nosuch",))))
+        train_idm(
+            settings(
+                toy_folder, tmp_path, spec_file, augment=AugmentConfig(mirror_axes=("nosuch",))
+            )
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("learning_rate", float("inf")), ("seed", -1), ("data_minutes", 1e-9), ("weight_decay", -1.0), ("out", " ")],
+    [
+        ("learning_rate", float("inf")),
+        ("seed", -1),
+        ("data_minutes", 1e-9),
+        ("weight_decay", -1.0),
+        ("out", " "),
+    ],
 )
-def test_settings_out_of_range(name: str, value: object, toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_settings_out_of_range(
+    name: str, value: object, toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match=name):
         replace(settings(toy_folder, tmp_path, spec_file), **{name: value})
 
 
-def test_the_settings_file_repeats_the_run(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_the_settings_file_repeats_the_run(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     first = settings(toy_folder, tmp_path / "first", spec_file, network=None, steps=3)
     assert train_idm(first) == 0
-    again = ["train-idm", "--config", str(tmp_path / "first" / "settings.yaml"), "--out", str(tmp_path / "again")]
+    again = [
+        "train-idm",
+        "--config",
+        str(tmp_path / "first" / "settings.yaml"),
+        "--out",
+        str(tmp_path / "again"),
+    ]
     assert run(again) == 0
     assert (tmp_path / "first" / "model.safetensors").read_bytes() == (
         tmp_path / "again" / "model.safetensors"
@@ -296,18 +373,34 @@ def test_the_settings_file_repeats_the_run(toy_folder: Path, spec_file: str, tmp
 
 
 def in_two_processes(*words: str) -> subprocess.CompletedProcess[str]:
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+    ]
     return subprocess.run(
-        [*launch, "-m", "vidact.cli", "train-idm", *words], capture_output=True, text=True, check=False
+        [*launch, "-m", "vidact.cli", "train-idm", *words],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
-def test_two_processes_take_the_steps_of_one(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_two_processes_take_the_steps_of_one(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     """Two batches a step, added up in one process or shared out to two: the same losses."""
-    one = settings(toy_folder, tmp_path / "one", spec_file, network=None, accumulate=2, eval_minutes=0.0001)
+    one = settings(
+        toy_folder, tmp_path / "one", spec_file, network=None, accumulate=2, eval_minutes=0.0001
+    )
     assert train_idm(one) == 0
     written = str(tmp_path / "one" / "settings.yaml")
-    done = in_two_processes("--config", written, "--accumulate", "1", "--out", str(tmp_path / "two"))
+    done = in_two_processes(
+        "--config", written, "--accumulate", "1", "--out", str(tmp_path / "two")
+    )
     assert done.returncode == 0, done.stderr
     for line in ("recordings to train on", "Training IDM"):
         assert done.stderr.count(line) == 1, line  # one of them speaks
@@ -315,12 +408,16 @@ def test_two_processes_take_the_steps_of_one(toy_folder: Path, spec_file: str, t
     alone, together = (losses_of(tmp_path / name) for name in ("one", "two"))
     assert len(alone) == len(together) == 8
     assert alone == pytest.approx(together, rel=1e-4)
-    measured = [row for row in read_metrics(tmp_path / "one" / "metrics.jsonl") if "loss" not in row]
+    measured = [
+        row for row in read_metrics(tmp_path / "one" / "metrics.jsonl") if "loss" not in row
+    ]
     assert measured
     assert any(name.startswith("validation ") for name in measured[-1])
 
 
-def test_players_of_one_game_stay_together(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
+def test_players_of_one_game_stay_together(
+    record_toy: Callable[..., Path], spec_file: str, tmp_path: Path
+) -> None:
     """They see the same map at the same time: one of them held out from the others is not unseen."""
     for seed in range(6):
         record_toy(tmp_path, f"toy-{seed}", seed=seed)
@@ -331,30 +428,59 @@ def test_players_of_one_game_stay_together(record_toy: Callable[..., Path], spec
     assert {recording.group for recording in val}.isdisjoint(recording.group for recording in train)
 
 
-def test_some_minutes_of_play(record_toy: Callable[..., Path], spec_file: str, tmp_path: Path) -> None:
+def test_some_minutes_of_play(
+    record_toy: Callable[..., Path], spec_file: str, tmp_path: Path
+) -> None:
     for seed in range(3):
         record_toy(tmp_path / "play", f"toy-{seed}", seed=seed)  # 120 ticks each, at 10 a second
     record_toy(tmp_path / "val", "toy-9", seed=9)
-    config = settings(tmp_path / "play", tmp_path / "out", spec_file, steps=1, val=(str(tmp_path / "val"),))
+    config = settings(
+        tmp_path / "play", tmp_path / "out", spec_file, steps=1, val=(str(tmp_path / "val"),)
+    )
     assert train_idm(replace(config, data_minutes=0.25)) == 0
     data = json.loads((tmp_path / "out" / "config.json").read_text())["data"]
     assert data["ticks"] == 2 * 150  # 15 s in each of two phases
     assert len(data["train"]) == 2
 
 
-def test_evaluation_report_and_plots(trained: Path, record_toy: Callable[..., Path], tmp_path: Path) -> None:
+def test_evaluation_report_and_plots(
+    trained: Path, record_toy: Callable[..., Path], tmp_path: Path
+) -> None:
     for seed in (11, 12):
         record_toy(tmp_path / "test", f"toy-{seed}", seed=seed)
     out = tmp_path / "eval"
-    assert eval_idm(EvalIDMConfig(checkpoint=str(trained), recordings=(str(tmp_path / "test"),), out=str(out))) == 0
+    assert (
+        eval_idm(
+            EvalIDMConfig(
+                checkpoint=str(trained), recordings=(str(tmp_path / "test"),), out=str(out)
+            )
+        )
+        == 0
+    )
     result = json.loads((out / "metrics.json").read_text())
-    keys = {"keypress_accuracy", "macro_f1", "macro_ap", "transition_f1", "ece", "mouse_r2", "mouse_error_deg"}
+    keys = {
+        "keypress_accuracy",
+        "macro_f1",
+        "macro_ap",
+        "transition_f1",
+        "ece",
+        "mouse_r2",
+        "mouse_error_deg",
+    }
     assert keys | {"per_button", "baselines", "ci95"} <= set(result)
     assert set(result["baselines"]) == {"always_released", "rates", "frame_difference"}
     for baseline in result["baselines"].values():
         assert keys | {"per_button"} <= set(baseline)
     lamp = result["per_button"]["lamp"]
-    assert {"accuracy", "precision", "recall", "f1", "average_precision", "transition_f1", "pressed"} <= set(lamp)
+    assert {
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "average_precision",
+        "transition_f1",
+        "pressed",
+    } <= set(lamp)
     assert lamp["f1"] > 0.9
     assert result["per_button"]["left"]["f1"] is None
     assert result["mouse_r2"]["yaw"] > 0.5
@@ -362,7 +488,12 @@ def test_evaluation_report_and_plots(trained: Path, record_toy: Callable[..., Pa
     low, high = result["ci95"]["macro_f1"]
     assert low <= result["macro_f1"] <= high
     assert result["gain"]["rates"]["macro_f1"]["ci95"][0] > 0
-    assert {path.name for path in out.glob("*.png")} == {"stretch.png", "buttons.png", "reliability.png", "mouse.png"}
+    assert {path.name for path in out.glob("*.png")} == {
+        "stretch.png",
+        "buttons.png",
+        "reliability.png",
+        "mouse.png",
+    }
 
 
 def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
@@ -372,7 +503,9 @@ def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
     assert len(predictor.sha256) == 64
     altered = load_idm(str(trained))
     altered.config["calibration"]["slope"].pop()
-    with pytest.raises(CheckpointError, match="calibration does not have one"):  # before any job begins
+    with pytest.raises(
+        CheckpointError, match="calibration does not have one"
+    ):  # before any job begins
         spec_of(altered)
     recording = find_recordings([toy_folder])[0]
     frames = (batch.frames for batch in recording.frames(spec))
@@ -393,7 +526,9 @@ train_idm(TrainIDMConfig(**values))
 """
 
 
-def test_killed_run_goes_on_to_the_last_bit(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_killed_run_goes_on_to_the_last_bit(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     from dataclasses import asdict
 
     whole = settings(toy_folder, tmp_path / "whole", spec_file, steps=12)
@@ -403,7 +538,9 @@ def test_killed_run_goes_on_to_the_last_bit(toy_folder: Path, spec_file: str, tm
     words = json.dumps({**asdict(broken), "network": MICRO.to_dict(), "augment": None}, default=str)
     values = json.loads(words)
     del values["augment"]
-    process = subprocess.Popen([sys.executable, "-c", RUN, json.dumps(values)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, json.dumps(values)], stderr=subprocess.DEVNULL
+    )
     log = tmp_path / "broken" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (log.exists() and len(read_metrics(log)) >= 5):
@@ -428,18 +565,23 @@ def test_recordings_are_divided_whole_and_for_good(
     again = choose_recordings(settings(toy_folder, tmp_path, spec_file))
     assert [r.name for r in again[1]] == [r.name for r in val]
     with pytest.raises(ConfigError, match="also in data"):
-        choose_recordings(settings(toy_folder, tmp_path, spec_file, val=(str(toy_folder / "toy-1.mp4"),)))
+        choose_recordings(
+            settings(toy_folder, tmp_path, spec_file, val=(str(toy_folder / "toy-1.mp4"),))
+        )
     record_toy(tmp_path / "one", "single")
     with pytest.raises(ConfigError, match="single recording"):
         choose_recordings(settings(tmp_path / "one", tmp_path, spec_file))
 
 
-def test_work_goes_on_where_nobody_reads_what_it_says(toy_folder: Path, spec_file: str, tmp_path: Path) -> None:
+def test_work_goes_on_where_nobody_reads_what_it_says(
+    toy_folder: Path, spec_file: str, tmp_path: Path
+) -> None:
     written = tmp_path / "settings.yaml"
     config = settings(toy_folder, tmp_path / "out", spec_file, steps=2)
     written.write_text(yaml.safe_dump(to_plain(config)))
     train = subprocess.Popen(
-        [sys.executable, "-m", "vidact.cli", "train-idm", "--config", str(written)], stderr=subprocess.PIPE
+        [sys.executable, "-m", "vidact.cli", "train-idm", "--config", str(written)],
+        stderr=subprocess.PIPE,
     )
     assert train.stderr is not None
     train.stderr.close()
@@ -452,7 +594,9 @@ def test_bad_settings_and_checkpoints_say_what_is_wrong(trained: Path, tmp_path:
         replace(MICRO, time_dilations=(0,))
     with pytest.raises(ConfigError, match=r"picture_pool must be within 1\.\.11"):
         replace(MICRO, picture_pool=12)
-    with pytest.raises(ConfigError, match="preset must be one of tiny, small, base, vpt, got 'huge'"):
+    with pytest.raises(
+        ConfigError, match="preset must be one of tiny, small, base, vpt, got 'huge'"
+    ):
         TrainIDMConfig(data=("x",), out="y", preset="huge")
     with pytest.raises(ConfigError, match="minutes must be within"):
         TrainIDMConfig(data=("x",), out="y", minutes=0)

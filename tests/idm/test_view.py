@@ -47,14 +47,18 @@ def test_without_a_draw_the_middle_column_keeps_its_rows() -> None:
     np.testing.assert_allclose(view(grey)[0, 2:110, 64].numpy(), np.arange(2, 110), atol=0.1)
     columns = torch.arange(SIZE).float()[None, None].expand(1, SIZE, SIZE)
     angles = (np.arange(SIZE) + 0.5 - 64) / 128 * math.pi / 2
-    np.testing.assert_allclose(view(columns)[0, 50, 4:124].numpy(), (np.tan(angles) * 64 + 63.5)[4:124], atol=0.05)
+    np.testing.assert_allclose(
+        view(columns)[0, 50, 4:124].numpy(), (np.tan(angles) * 64 + 63.5)[4:124], atol=0.05
+    )
 
 
 def test_nothing_below_the_used_rows_is_seen() -> None:
     view = CylinderView((SIZE, SIZE), 110, 90.0, height=112)
     grey = seen(0)[None]
     bar = grey.clone()
-    bar[:, 110:] = torch.rand(1, SIZE - 110, SIZE) * 255  # a status bar, into which the sides of the view would hang
+    bar[:, 110:] = (
+        torch.rand(1, SIZE - 110, SIZE) * 255
+    )  # a status bar, into which the sides of the view would hang
     assert view(grey).shape == (1, 112, SIZE)
     assert torch.equal(view(grey), view(bar))
 
@@ -62,11 +66,17 @@ def test_nothing_below_the_used_rows_is_seen() -> None:
 def test_composed_augmentation_equals_moving_first() -> None:
     view = CylinderView((SIZE, SIZE), SIZE, 90.0)
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
-    smooth = (128 + 60 * torch.sin(x / 9) + 50 * torch.cos(y / 11 + x / 23))[None]  # survives double interpolation
+    smooth = (128 + 60 * torch.sin(x / 9) + 50 * torch.cos(y / 11 + x / 23))[
+        None
+    ]  # survives double interpolation
     one = draw(AugmentConfig(mirror=0.0), np.random.default_rng(3), SIZE, SIZE)
     expected = view(moved(smooth, one, (SIZE, SIZE)))
     got = view(smooth, one)
-    inside = (slice(None), slice(30, 98), slice(12, 116))  # torchvision's rim is black, ours goes on
+    inside = (
+        slice(None),
+        slice(30, 98),
+        slice(12, 116),
+    )  # torchvision's rim is black, ours goes on
     torch.testing.assert_close(got[inside], expected[inside], atol=1.5, rtol=0)
     assert (got - view(smooth))[inside].abs().max() > 5
 

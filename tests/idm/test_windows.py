@@ -12,7 +12,14 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.config import AugmentConfig
 from vidact.idm.labels.calibration import Calibration
 from vidact.idm.labels.predict import Predictor
-from vidact.idm.labels.windows import STRIDE, WINDOW, WindowRunner, frame_range, labelled_by, window_of
+from vidact.idm.labels.windows import (
+    STRIDE,
+    WINDOW,
+    WindowRunner,
+    frame_range,
+    labelled_by,
+    window_of,
+)
 from vidact.idm.network.augment import Mirror
 from vidact.idm.network.model import InverseDynamicsModel
 
@@ -46,8 +53,14 @@ def test_every_tick_has_its_context(tick: int, before: int, after: int) -> None:
     first = window * STRIDE
     start, end = labelled_by(window, stretch)
     assert max(start, first) <= tick < min(end, first + WINDOW)
-    assert all(window_of(t, stretch) == window for t in range(max(start, first), min(end, first + WINDOW)))
-    assert first + 32 <= tick < first + 96 or first < stretch[0] + 64 or first + 64 < stretch[1] <= first + 128
+    assert all(
+        window_of(t, stretch) == window for t in range(max(start, first), min(end, first + WINDOW))
+    )
+    assert (
+        first + 32 <= tick < first + 96
+        or first < stretch[0] + 64
+        or first + 64 < stretch[1] <= first + 128
+    )
     # Whatever is found out about cuts later, what the window covers was read.
     low, high = frame_range((tick, tick + 1), (0, 1_000_000), 3)
     assert low <= max(0, first - 3)
@@ -69,17 +82,25 @@ def predictor(toy_spec: ActionSpec) -> Predictor:
 
 
 @pytest.mark.parametrize("stretch", [(0, 300), (37, 290)])
-def test_labels_are_the_same_bytes_however_the_video_is_cut(predictor: Predictor, stretch: tuple[int, int]) -> None:
+def test_labels_are_the_same_bytes_however_the_video_is_cut(
+    predictor: Predictor, stretch: tuple[int, int]
+) -> None:
     frames = toy_play(300, 3)[0]
 
     def labels(keep: tuple[int, int], size: int) -> tuple[bytes, ...]:
         start, end = predictor.frame_range(keep, stretch)
-        parts = list(predictor.predict(batches(frames[start:end], size), start=start, stretch=stretch, keep=keep))
+        parts = list(
+            predictor.predict(
+                batches(frames[start:end], size), start=start, stretch=stretch, keep=keep
+            )
+        )
         assert [part.start for part in parts] == [
             keep[0] + sum(len(p.buttons) for p in parts[:i]) for i in range(len(parts))
         ]
         names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
-        return tuple(np.concatenate([getattr(part, name) for part in parts]).tobytes() for name in names)
+        return tuple(
+            np.concatenate([getattr(part, name) for part in parts]).tobytes() for name in names
+        )
 
     whole = labels(stretch, 64)
     cuts = [stretch[0], 64, 128, 137, 256, stretch[1]]
@@ -90,17 +111,27 @@ def test_labels_are_the_same_bytes_however_the_video_is_cut(predictor: Predictor
 def test_nothing_outside_the_stretch_is_looked_at(predictor: Predictor) -> None:
     frames = toy_play(300, 4)[0]
     stretch = keep = (100, 180)
-    one = [part.buttons_prob for part in predictor.predict([frames], start=0, stretch=stretch, keep=keep)]
+    one = [
+        part.buttons_prob
+        for part in predictor.predict([frames], start=0, stretch=stretch, keep=keep)
+    ]
     frames = frames.copy()
     frames[:100], frames[180:] = 7, 250
-    other = [part.buttons_prob for part in predictor.predict([frames], start=0, stretch=stretch, keep=keep)]
+    other = [
+        part.buttons_prob
+        for part in predictor.predict([frames], start=0, stretch=stretch, keep=keep)
+    ]
     np.testing.assert_array_equal(np.concatenate(one), np.concatenate(other))
 
 
-def test_shared_vectors_equal_the_plain_computation(predictor: Predictor, toy_spec: ActionSpec) -> None:
+def test_shared_vectors_equal_the_plain_computation(
+    predictor: Predictor, toy_spec: ActionSpec
+) -> None:
     frames = toy_play(200, 5)[0]
     model = predictor.model
-    padded = np.concatenate([np.zeros((1, SIZE, SIZE, 3), np.uint8), frames, np.zeros((1, SIZE, SIZE, 3), np.uint8)])
+    padded = np.concatenate(
+        [np.zeros((1, SIZE, SIZE, 3), np.uint8), frames, np.zeros((1, SIZE, SIZE, 3), np.uint8)]
+    )
     with torch.no_grad():
         features = model.features(torch.from_numpy(padded)[None])
         expected = model.forward_windows(features[:, 64:192], torch.ones(1, 128, dtype=torch.bool))
@@ -113,12 +144,19 @@ def test_shared_vectors_equal_the_plain_computation(predictor: Predictor, toy_sp
 def test_the_mean_over_the_mirror_image_is_the_same_for_a_mirrored_video(
     predictor: Predictor, toy_spec: ActionSpec
 ) -> None:
-    mirror = Mirror.of(AugmentConfig(mirror_buttons=(), mirror_axes=toy_spec.axis_names[:1]), toy_spec)
+    mirror = Mirror.of(
+        AugmentConfig(mirror_buttons=(), mirror_axes=toy_spec.axis_names[:1]), toy_spec
+    )
     runner = WindowRunner(predictor.model, mirror=mirror)
     frames = toy_play(150, 4)[0]
     mirrored = np.ascontiguousarray(frames[:, :, ::-1])
-    one, other = (list(runner.run([clip], start=0, stretch=(0, 150), keep=(0, 150))) for clip in (frames, mirrored))
-    plain = list(WindowRunner(predictor.model).run([frames], start=0, stretch=(0, 150), keep=(0, 150)))
+    one, other = (
+        list(runner.run([clip], start=0, stretch=(0, 150), keep=(0, 150)))
+        for clip in (frames, mirrored)
+    )
+    plain = list(
+        WindowRunner(predictor.model).run([frames], start=0, stretch=(0, 150), keep=(0, 150))
+    )
     for here, there, alone in zip(one, other, plain, strict=True):
         kept = slice(*here.keep)
         assert np.allclose(here.buttons[kept], there.buttons[kept], atol=1e-4)

@@ -31,10 +31,17 @@ def read(frame: NDArray[np.uint8]) -> int:
     return int(sum(1 << bit for bit, x in enumerate(centres) if row[x - 2 : x + 3].mean() > 128))
 
 
-def write(path: Path, count: int, *, rate: Fraction = Fraction(30), kind: str = "plain", first: int = 0) -> Path:
+def write(
+    path: Path, count: int, *, rate: Fraction = Fraction(30), kind: str = "plain", first: int = 0
+) -> Path:
     """A video of `count` frames. Kinds: `plain`, `b-frames`, `vfr`, `offset` (starts late), `webm` (VP9)."""
     codec = "libvpx-vp9" if kind == "webm" else "libx264"
-    options = {"preset": "veryfast", "g": "48", "bf": "3" if kind == "b-frames" else "0", "crf": "23"}
+    options = {
+        "preset": "veryfast",
+        "g": "48",
+        "bf": "3" if kind == "b-frames" else "0",
+        "crf": "23",
+    }
     if kind == "webm":
         options = {"deadline": "realtime", "cpu-used": "8", "g": "48", "b:v": "600k"}
     with av.open(str(path), "w") as container:
@@ -45,7 +52,9 @@ def write(path: Path, count: int, *, rate: Fraction = Fraction(30), kind: str = 
         rng = np.random.default_rng(0)
         pts = 0 if kind != "offset" else 90_000 * 3 // 2
         for number in range(first, first + count):
-            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(format="yuv420p", threads=1)
+            frame = av.VideoFrame.from_ndarray(picture(number), format="rgb24").reformat(
+                format="yuv420p", threads=1
+            )
             frame.pts, frame.time_base = pts, time_base
             for packet in stream.encode(frame):
                 container.mux(packet)

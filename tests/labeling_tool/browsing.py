@@ -23,14 +23,18 @@ READ_CODE = """(selector) => {
 }"""
 
 
-def sign_in(browser: Any, url: str, name: str = "ada", *, tour_done: bool = True, **options: Any) -> Any:
+def sign_in(
+    browser: Any, url: str, name: str = "ada", *, tour_done: bool = True, **options: Any
+) -> Any:
     """A page of a new browser context in which somebody is logged in; errors on the page fail the test at the end."""
     script = Script(url).login(name)
     if tour_done:
         script.patch("/api/me/settings", {"tour": 1000})
     context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
     context.set_default_timeout(60_000)
-    context.add_cookies([{"name": "vidact_session", "value": script.http.cookies["vidact_session"], "url": url}])
+    context.add_cookies(
+        [{"name": "vidact_session", "value": script.http.cookies["vidact_session"], "url": url}]
+    )
     page = context.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
@@ -46,7 +50,9 @@ def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None
 
 def saved(page: Any, count: int, timeout_s: float = 60.0) -> None:
     """Wait until the page says that everything is saved, `count` operations in all."""
-    page.wait_for_selector(f".save[data-save='saved'][data-saved='{count}']", timeout=timeout_s * 1000)
+    page.wait_for_selector(
+        f".save[data-save='saved'][data-saved='{count}']", timeout=timeout_s * 1000
+    )
 
 
 def looked_at(page: Any) -> None:

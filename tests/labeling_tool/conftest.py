@@ -42,7 +42,9 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     from argon2 import PasswordHasher
     from vidact.labeling_tool.people import passwords
 
-    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
+    monkeypatch.setattr(
+        passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+    )
 
 
 class Postgres:
@@ -57,13 +59,27 @@ class Postgres:
         command = [f"{self.programs}/{program}", *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", self.owner, "--", *command]
-        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(
+            command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
 
     def start(self) -> None:
-        self.run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
         self.run(
-            "pg_ctl", "-D", str(self.folder / "data"), "-o", options, "-l", str(self.folder / "log"), "-w", "start"
+            "initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync"
+        )
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        )
+        self.run(
+            "pg_ctl",
+            "-D",
+            str(self.folder / "data"),
+            "-o",
+            options,
+            "-l",
+            str(self.folder / "log"),
+            "-w",
+            "start",
         )
 
     def stop(self) -> None:
@@ -74,7 +90,9 @@ class Postgres:
         import psycopg
 
         name = f"t{uuid.uuid4().hex[:12]}"
-        with psycopg.connect(f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
+        with psycopg.connect(
+            f"postgresql://postgres@127.0.0.1:{self.port}/postgres", autocommit=True
+        ) as connection:
             connection.execute(f"CREATE DATABASE {name}")  # type: ignore[arg-type]
         return f"postgresql://postgres@127.0.0.1:{self.port}/{name}"
 
@@ -112,7 +130,9 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 
 def open_context(folder: Path, database: str | None = None, **settings: Any) -> Context:
     """A server's context without its server."""
-    return Context.open(ServeConfig(data=str(folder), database=database, practice=False, **settings))
+    return Context.open(
+        ServeConfig(data=str(folder), database=database, practice=False, **settings)
+    )
 
 
 @pytest.fixture
@@ -140,9 +160,9 @@ def client(context: Context) -> Iterator[Any]:
     from tests.labeling_tool.running import PASSWORD
 
     with TestClient(create_app(context), base_url="http://127.0.0.1") as http:
-        http.headers["x-csrf-token"] = http.post("/api/setup", json={"name": "ada", "password": PASSWORD}).json()[
-            "csrf"
-        ]
+        http.headers["x-csrf-token"] = http.post(
+            "/api/setup", json={"name": "ada", "password": PASSWORD}
+        ).json()["csrf"]
         yield http
 
 
@@ -189,17 +209,32 @@ def review_server(folder: Path) -> Iterator[Review]:
         arguments += ["--review", make_dataset(folder / "datasets" / kind, [path], clips=2)]
         video, shown = probe(path), truth(path)
         slots = frame_slots(
-            video.pts_ns - video.pts_ns[0], tick_times_ns(0, 2 * TICKS, spec.tick_hz), video.tolerance_ns
+            video.pts_ns - video.pts_ns[0],
+            tick_times_ns(0, 2 * TICKS, spec.tick_hz),
+            video.tolerance_ns,
         )
         numbers[kind] = [shown[slot] for slot in slots]
     film = barcodes.write(folder / "film.mp4", 330)
-    arguments += ["--clean", str(film), "--frame-step-s", "0.5", "--no-practice", "--random-fraction", "0"]
+    arguments += [
+        "--clean",
+        str(film),
+        "--frame-step-s",
+        "0.5",
+        "--no-practice",
+        "--random-fraction",
+        "0",
+    ]
     server = Server(folder / "data", *arguments)
     server.start()
     try:
         server.wait_for_import("film.mp4: 1 new tasks")
         ada = Script(server.url).setup()
-        for name, role in (("rita", "reviewer"), ("bob", "annotator"), ("eve", "annotator"), ("carl", "contractor")):
+        for name, role in (
+            ("rita", "reviewer"),
+            ("bob", "annotator"),
+            ("eve", "annotator"),
+            ("carl", "contractor"),
+        ):
             ada.add_user(name, role)
         yield Review(server, numbers, list(range(0, 330, 15)))
     finally:

@@ -25,7 +25,14 @@ def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int 
             for i in range(clips):
                 start = TICKS * i
                 batches = list(
-                    decode_ticks(path, spec.frame, spec.tick_hz, start_tick=start, end_tick=start + TICKS, probe=video)
+                    decode_ticks(
+                        path,
+                        spec.frame,
+                        spec.tick_hz,
+                        start_tick=start,
+                        end_tick=start + TICKS,
+                        probe=video,
+                    )
                 )
                 frames = np.concatenate([batch.frames for batch in batches])
                 pts_ns = np.concatenate([batch.pts_ns for batch in batches])

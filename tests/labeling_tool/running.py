@@ -55,7 +55,9 @@ class Server:
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             if self.process.poll() is not None:
-                raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}")
+                raise RuntimeError(
+                    f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}"
+                )
             try:
                 if httpx.get(f"{self.url}/api/state", timeout=2).status_code == 200:
                     return self
@@ -98,10 +100,14 @@ class Script:
         self.person: dict[str, Any] = {}
 
     def setup(self, name: str = "ada") -> Script:
-        return self._signed_in(self.http.post("/api/setup", json={"name": name, "password": PASSWORD}))
+        return self._signed_in(
+            self.http.post("/api/setup", json={"name": name, "password": PASSWORD})
+        )
 
     def login(self, name: str) -> Script:
-        return self._signed_in(self.http.post("/api/login", json={"name": name, "password": PASSWORD}))
+        return self._signed_in(
+            self.http.post("/api/login", json={"name": name, "password": PASSWORD})
+        )
 
     def _signed_in(self, answer: httpx.Response) -> Script:
         answer.raise_for_status()
@@ -119,11 +125,15 @@ class Script:
         return self._json(self.http.patch(path, json=body))
 
     def add_user(self, name: str, role: str = "annotator") -> dict[str, Any]:
-        found: dict[str, Any] = self.post("/api/users", {"name": name, "password": PASSWORD, "role": role})
+        found: dict[str, Any] = self.post(
+            "/api/users", {"name": name, "password": PASSWORD, "role": role}
+        )
         return found
 
     @staticmethod
     def _json(answer: httpx.Response) -> Any:
         if answer.status_code >= 400:
-            raise AssertionError(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+            raise AssertionError(
+                f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
+            )
         return answer.json() if answer.content else None

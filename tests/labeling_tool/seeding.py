@@ -31,13 +31,23 @@ def guesses(frames: int, confidence: float, spec: ActionSpec) -> Predictions:
 
 
 def add_tasks(
-    context: Context, count: int, *, name: str = "Review", frames: int = 32, uri: str = "/gone.mp4", **settings: object
+    context: Context,
+    count: int,
+    *,
+    name: str = "Review",
+    frames: int = 32,
+    uri: str = "/gone.mp4",
+    **settings: object,
 ) -> int:
     """A project of action review whose task i has confidence 0.1 + 0.8 i / count; its id."""
     spec = ActionSpec.load("doom")
     with context.database.write() as session:
-        project = get_project(session, name, "actions", spec=spec.to_dict(), settings=dict(settings))
-        source = get_source(session, project, kind="video", name="film", uri=uri, sha256="ab" * 32, meta={})
+        project = get_project(
+            session, name, "actions", spec=spec.to_dict(), settings=dict(settings)
+        )
+        source = get_source(
+            session, project, kind="video", name="film", uri=uri, sha256="ab" * 32, meta={}
+        )
         for i in range(count):
             labels = guesses(frames, 0.1 + 0.8 * i / count, spec)
             add_task(

@@ -39,7 +39,9 @@ def attack(folder: Path, examples: int) -> tuple[int, list[str]]:
     for result in schema.get_all_operations():
         operation = result.ok()
         where = f"{operation.method} {operation.path}"
-        if operation.path in left_out or (operation.path.startswith("/api/users") and operation.method != "get"):
+        if operation.path in left_out or (
+            operation.path.startswith("/api/users") and operation.method != "get"
+        ):
             continue
 
         @settings(

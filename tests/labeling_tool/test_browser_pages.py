@@ -11,7 +11,14 @@ from tests.labeling_tool.browsing import code, looked_at, saved, sign_in, start_
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.running import PASSWORD, Script, Server
 
-AXE = Path(__file__).resolve().parents[2] / "labeling_tool" / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = (
+    Path(__file__).resolve().parents[2]
+    / "labeling_tool"
+    / "frontend"
+    / "node_modules"
+    / "axe-core"
+    / "axe.min.js"
+)
 CHECK = """async () => {
   const found = await axe.run(document, { resultTypes: ["violations"] });
   return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(" | ")}`);
@@ -67,9 +74,20 @@ def test_clean_or_not_by_keyboard_alone(chromium: Any, review: Review) -> None:
     looked_at(page)
     press(page, "f")
     page.wait_for_selector("article")
-    history = Script(review.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
-    assert history[2]["payload"] == {"start": 2, "end": 3, "label": "artifacts", "reasons": ["webcam"]}
-    assert [(op["payload"]["start"], op["payload"]["end"]) for op in history if op["kind"] == "label"][-2:] == [
+    history = (
+        Script(review.url)
+        .login("ada")
+        .get(f"/api/assignments/{assignment}/operations")["operations"]
+    )
+    assert history[2]["payload"] == {
+        "start": 2,
+        "end": 3,
+        "label": "artifacts",
+        "reasons": ["webcam"],
+    }
+    assert [
+        (op["payload"]["start"], op["payload"]["end"]) for op in history if op["kind"] == "label"
+    ][-2:] == [
         (5, 16),
         (16, 22),
     ]

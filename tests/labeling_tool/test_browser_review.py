@@ -38,11 +38,15 @@ def walk(page: Any, numbers: list[int], steps: int, seed: int) -> int:
     last = 63
     box = page.locator("#lanes").bounding_box()
     for _ in range(steps):
-        move = rng.choice(["ArrowRight", "ArrowLeft", ".", ",", "PageDown", "PageUp", "Home", "End", "click"])
+        move = rng.choice(
+            ["ArrowRight", "ArrowLeft", ".", ",", "PageDown", "PageUp", "Home", "End", "click"]
+        )
         if move == "click":
             at = rng.randrange(64)
             x = 136 + (at + 0.5) / 64 * (box["width"] - 144)
-            page.mouse.click(box["x"] + x, box["y"] + 52)  # the row of uncertainty: clicking there only seeks
+            page.mouse.click(
+                box["x"] + x, box["y"] + 52
+            )  # the row of uncertainty: clicking there only seeks
         else:
             page.keyboard.press(move)
             step = {
@@ -99,7 +103,9 @@ def own_server(tmp_path: Path) -> Any:
     """A server that a test may kill, with one project of two tasks."""
     video = barcodes.write(tmp_path / "film.mp4", 260)
     dataset = make_dataset(tmp_path / "dataset", [video], clips=2)
-    server = Server(tmp_path / "data", "--review", dataset, "--no-practice", "--random-fraction", "0")
+    server = Server(
+        tmp_path / "data", "--review", dataset, "--no-practice", "--random-fraction", "0"
+    )
     server.start()
     server.wait_for_import("2 new tasks")
     Script(server.url).setup()
@@ -114,7 +120,9 @@ PRESS_AT_ONCE = """new MutationObserver((_, observer) => {
 }).observe(document, { childList: true, subtree: true });"""
 
 
-def test_a_key_counts_from_the_moment_the_screen_is_there(chromium: Any, own_server: Server) -> None:
+def test_a_key_counts_from_the_moment_the_screen_is_there(
+    chromium: Any, own_server: Server
+) -> None:
     page = sign_in(chromium, own_server.url)
     page.add_init_script(PRESS_AT_ONCE)
     start_work(page, own_server.url, "Review of dataset")
@@ -143,7 +151,9 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     first_task = page.get_attribute(".review", "data-task")
     press(page, "Home", "6", "ArrowRight", "6")  # attack in frames 0 and 1
     press(page, "i", "PageDown", "o", "3")  # left in frames 1 to 11
-    press(page, "Escape", "m", "ArrowRight", "ArrowRight", "Escape")  # four degrees to the right at frame 11
+    press(
+        page, "Escape", "m", "ArrowRight", "ArrowRight", "Escape"
+    )  # four degrees to the right at frame 11
     saved(page, 5)
     press(page, "z")
     saved(page, 6)
@@ -171,7 +181,16 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     done = [row for row in ada.get("/api/assignments") if row["state"] == "submitted"]
     assert len(done) == 1
     history = ada.get(f"/api/assignments/{done[0]['id']}/operations")["operations"]
-    assert [op["kind"] for op in history] == ["paint", "paint", "paint", "camera", "camera", "undo", "redo", "note"]
+    assert [op["kind"] for op in history] == [
+        "paint",
+        "paint",
+        "paint",
+        "camera",
+        "camera",
+        "undo",
+        "redo",
+        "note",
+    ]
     assert page.problems == []
     page.context.close()
 
@@ -189,7 +208,11 @@ def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> No
     own_server.start()
     saved(page, 4)
     assignment = page.get_attribute(".review", "data-assignment")
-    history = Script(own_server.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
+    history = (
+        Script(own_server.url)
+        .login("ada")
+        .get(f"/api/assignments/{assignment}/operations")["operations"]
+    )
     assert [op["payload"]["start"] for op in history] == [0, 1, 2, 3]
     page.context.close()
 
@@ -233,9 +256,9 @@ def test_two_windows_conflict_and_nothing_is_overwritten(chromium: Any, own_serv
     press(second, "End", "3")
     second.wait_for_selector("dialog[open]")
     assert "Nothing was overwritten" in second.inner_text("dialog")
-    press(second, "Tab", "Enter") if second.evaluate("document.activeElement.id") != "keep-mine" else press(
-        second, "Enter"
-    )
+    press(second, "Tab", "Enter") if second.evaluate(
+        "document.activeElement.id"
+    ) != "keep-mine" else press(second, "Enter")
     saved(second, 2)
     press(second, "Home")
     assert second.get_attribute("[data-lane='attack']", "aria-pressed") == "true"
@@ -291,14 +314,22 @@ def test_the_mouse_paints_bends_and_selects(chromium: Any, own_server: Server) -
     drag(at(20, 60 + 14 * lane + 36 + 30), at(24, 60 + 14 * lane + 36 + 30))  # yaw, to the left
     saved(page, 2)
     assignment = page.get_attribute(".review", "data-assignment")
-    history = Script(own_server.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
+    history = (
+        Script(own_server.url)
+        .login("ada")
+        .get(f"/api/assignments/{assignment}/operations")["operations"]
+    )
     assert history[0]["payload"] == {"lane": 5, "start": 4, "end": 10, "value": 1}
     assert (history[1]["payload"]["start"], history[1]["payload"]["end"]) == (20, 25)
     assert max(history[1]["payload"]["values"]) < 0
     drag(at(30, 20), at(39, 20))  # the film strip selects
     press(page, "q")
     saved(page, 3)
-    history = Script(own_server.url).login("ada").get(f"/api/assignments/{assignment}/operations")["operations"]
+    history = (
+        Script(own_server.url)
+        .login("ada")
+        .get(f"/api/assignments/{assignment}/operations")["operations"]
+    )
     assert history[2]["kind"] == "release"
     assert history[2]["payload"] == {"start": 30, "end": 40}
     page.context.close()
@@ -306,10 +337,14 @@ def test_the_mouse_paints_bends_and_selects(chromium: Any, own_server: Server) -
 
 def test_a_reviewer_returns_and_the_annotator_mends(chromium: Any, review: Review) -> None:
     ada = Script(review.url).login("ada")
-    for row in ada.get("/api/assignments?state=leased"):  # other tests' pages had their next tasks fetched ahead
+    for row in ada.get(
+        "/api/assignments?state=leased"
+    ):  # other tests' pages had their next tasks fetched ahead
         ada.post(f"/api/assignments/{row['id']}/release")
     bob = Script(review.url).login("bob")
-    project = next(row["id"] for row in bob.get("/api/projects") if row["name"] == "Review of plain")
+    project = next(
+        row["id"] for row in bob.get("/api/projects") if row["name"] == "Review of plain"
+    )
     assignment = bob.post(f"/api/projects/{project}/claim")["assignment"]
     bob.post(f"/api/assignments/{assignment}/submit", {"seq": 0})
     rita = sign_in(chromium, review.url, "rita")

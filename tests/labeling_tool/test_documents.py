@@ -43,7 +43,9 @@ def test_paint_and_undo() -> None:
     painted = replay_actions(start, [op("a", "paint", lane=1, start=2, end=5, value=1)])
     assert painted.buttons[:, 1].tolist() == [0, 0, 1, 1, 1, 0]
     assert painted.edited.tolist() == [False, False, True, True, True, False]
-    undone = replay_actions(start, [op("a", "paint", lane=1, start=2, end=5, value=1), op("b", "undo", op="a")])
+    undone = replay_actions(
+        start, [op("a", "paint", lane=1, start=2, end=5, value=1), op("b", "undo", op="a")]
+    )
     assert not undone.buttons.any()
     assert not undone.edited.any()
 
@@ -57,7 +59,14 @@ def test_undoing_the_middle_leaves_what_came_after() -> None:
         op("c", "undo", op="a"),
     ]
     assert replay_actions(start, ops).buttons[:, 0].tolist() == [0, 0, 0, 0, 0, 0]
-    assert replay_actions(start, [*ops, op("d", "redo", op="a")]).buttons[:, 0].tolist() == [1, 0, 1, 0, 0, 0]
+    assert replay_actions(start, [*ops, op("d", "redo", op="a")]).buttons[:, 0].tolist() == [
+        1,
+        0,
+        1,
+        0,
+        0,
+        0,
+    ]
 
 
 def test_camera_takes_one_value_or_one_a_frame() -> None:
@@ -72,7 +81,10 @@ def test_camera_takes_one_value_or_one_a_frame() -> None:
 
 
 def test_accepting_and_doubting_exclude_each_other() -> None:
-    ops = [op("a", "accept", start=0, end=4, value=True), op("b", "unsure", start=2, end=6, value=True)]
+    ops = [
+        op("a", "accept", start=0, end=4, value=True),
+        op("b", "unsure", start=2, end=6, value=True),
+    ]
     document = replay_actions(predictions(), ops)
     assert document.accepted.tolist() == [True, True, False, False, False, False]
     assert document.unsure.tolist() == [False, False, True, True, True, True]
@@ -126,20 +138,36 @@ def test_undo_and_redo_are_a_stack(presses: list[int]) -> None:
     assert sorted(o.id for o in effective(log)) == sorted(done)
 
 
-def random_operations(rng: random.Random, frames: int, lanes: int, axes: int, count: int) -> list[dict[str, Any]]:
+def random_operations(
+    rng: random.Random, frames: int, lanes: int, axes: int, count: int
+) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for number in range(count):
         start = rng.randrange(frames)
         end = rng.randrange(start + 1, frames + 1)
         kind = rng.choice(
-            ["paint", "paint", "camera", "release", "reset", "accept", "unsure", "invalid", "undo", "redo"]
+            [
+                "paint",
+                "paint",
+                "camera",
+                "release",
+                "reset",
+                "accept",
+                "unsure",
+                "invalid",
+                "undo",
+                "redo",
+            ]
         )
         payload: dict[str, Any] = {"start": start, "end": end}
         if kind == "paint":
             payload |= {"lane": rng.randrange(lanes), "value": rng.randrange(2)}
         elif kind == "camera":
             size = rng.choice([1, end - start])
-            payload |= {"axis": rng.randrange(axes), "values": [rng.randrange(-800, 800) / 100 for _ in range(size)]}
+            payload |= {
+                "axis": rng.randrange(axes),
+                "values": [rng.randrange(-800, 800) / 100 for _ in range(size)],
+            }
         elif kind in ("accept", "unsure", "invalid"):
             payload |= {"value": rng.random() < 0.7}
         elif kind in ("undo", "redo"):
@@ -184,7 +212,9 @@ def test_front_end_replays_as_the_server_does(tmp_path: Path) -> None:
                     unsure: [...d.unsure], valid: [...d.valid] }};
         }})));
     """
-    run = subprocess.run([node, "--input-type=module", "-e", script], check=True, capture_output=True, text=True)
+    run = subprocess.run(
+        [node, "--input-type=module", "-e", script], check=True, capture_output=True, text=True
+    )
     for log, theirs in zip(logs, json.loads(run.stdout), strict=True):
         ours = replay_actions(start, [SimpleNamespace(**entry) for entry in log])
         assert ours.buttons.T.tolist() == theirs["buttons"]

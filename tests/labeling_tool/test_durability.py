@@ -25,7 +25,9 @@ class Client(threading.Thread):
 
     def __init__(self, url: str, token: str, assignment: int, number: int):
         super().__init__(daemon=True)
-        self.http = httpx.Client(base_url=url, timeout=10, headers={"authorization": f"Bearer {token}"})
+        self.http = httpx.Client(
+            base_url=url, timeout=10, headers={"authorization": f"Bearer {token}"}
+        )
         self.assignment, self.number = assignment, number
         self.rng = random.Random(number)
         self.acknowledged: list[str] = []
@@ -35,7 +37,9 @@ class Client(threading.Thread):
     def run(self) -> None:
         made, seq = 0, 0
         while not self.stopping.is_set():
-            ids = [f"c{self.number}-operation-{made + i:06d}" for i in range(self.rng.randrange(1, 6))]
+            ids = [
+                f"c{self.number}-operation-{made + i:06d}" for i in range(self.rng.randrange(1, 6))
+            ]
             made += len(ids)
             batch = {
                 "client": f"window-{self.number}",
@@ -52,7 +56,9 @@ class Client(threading.Thread):
             }
             while not self.stopping.is_set():
                 try:
-                    answer = self.http.post(f"/api/assignments/{self.assignment}/operations", json=batch)
+                    answer = self.http.post(
+                        f"/api/assignments/{self.assignment}/operations", json=batch
+                    )
                 except httpx.HTTPError:
                     time.sleep(0.05)
                     continue
@@ -98,12 +104,14 @@ def kill_again_and_again(folder: Path, database: str | None, kills: int) -> dict
         with context.database.read() as session:
             stored = session.scalars(select(Operation.id)).all()
             seqs = session.execute(
-                select(func.count(), func.count(Operation.seq.distinct()), func.max(Operation.seq)).group_by(
-                    Operation.assignment_id
-                )
+                select(
+                    func.count(), func.count(Operation.seq.distinct()), func.max(Operation.seq)
+                ).group_by(Operation.assignment_id)
             ).all()
             whole = (
-                session.connection().exec_driver_sql("PRAGMA integrity_check").scalar() if database is None else "ok"
+                session.connection().exec_driver_sql("PRAGMA integrity_check").scalar()
+                if database is None
+                else "ok"
             )
     finally:
         context.close()

@@ -42,7 +42,12 @@ def project_of(context: Context, id: int) -> Project:
 
 
 def work(
-    context: Context, project: int, user: int, operations: list[tuple[str, dict[str, Any]]], *, submit: bool = True
+    context: Context,
+    project: int,
+    user: int,
+    operations: list[tuple[str, dict[str, Any]]],
+    *,
+    submit: bool = True,
 ) -> int:
     """Claim, do these operations, submit; the task's id."""
     claimed = work_queue.claim(context.database, user, project, chance=0.99)
@@ -52,7 +57,12 @@ def work(
             "client": "window",
             "base_seq": 0,
             "operations": [
-                {"id": f"op{claimed.id:04d}x{i:04d}", "kind": kind, "payload": payload, "client_ms": 1}
+                {
+                    "id": f"op{claimed.id:04d}x{i:04d}",
+                    "kind": kind,
+                    "payload": payload,
+                    "client_ms": 1,
+                }
                 for i, (kind, payload) in enumerate(operations)
             ],
         }
@@ -73,7 +83,10 @@ CORRECTIONS: list[tuple[str, dict[str, Any]]] = [
 
 
 def corrections(assignment: int) -> list[tuple[str, dict[str, Any]]]:
-    return [(kind, {"op": f"op{assignment:04d}x0001"} if kind == "undo" else payload) for kind, payload in CORRECTIONS]
+    return [
+        (kind, {"op": f"op{assignment:04d}x0001"} if kind == "undo" else payload)
+        for kind, payload in CORRECTIONS
+    ]
 
 
 @pytest.fixture
@@ -90,8 +103,15 @@ def reviewed(context: Context, tmp_path: Path) -> tuple[int, str]:
 def test_corrected_recordings_are_read_as_labelled_play(
     context: Context, tmp_path: Path, reviewed: tuple[int, str]
 ) -> None:
-    counts = write_export(context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False)
-    assert counts == {"recordings": 1, "frames": TICKS, "valid_frames": TICKS - 4, "corrected_buttons": 3}
+    counts = write_export(
+        context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False
+    )
+    assert counts == {
+        "recordings": 1,
+        "frames": TICKS,
+        "valid_frames": TICKS - 4,
+        "corrected_buttons": 3,
+    }
     (recording,) = find_recordings([tmp_path / "out"])
     assert recording.fps == SPEC.tick_hz
     assert {state.label_source for state in recording.states} == {"corrected"}
@@ -107,18 +127,26 @@ def test_corrected_recordings_are_read_as_labelled_play(
     assert [barcodes.read(frame) for frame in frames] == expected
 
 
-def test_consecutive_tasks_become_one_recording(context: Context, tmp_path: Path, reviewed: tuple[int, str]) -> None:
+def test_consecutive_tasks_become_one_recording(
+    context: Context, tmp_path: Path, reviewed: tuple[int, str]
+) -> None:
     (user,) = add_people(context, 1, "second")
     work(context, reviewed[0], user, [])
-    counts = write_export(context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False)
+    counts = write_export(
+        context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False
+    )
     assert (counts["recordings"], counts["frames"]) == (1, 2 * TICKS)
     (recording,) = find_recordings([tmp_path / "out"])
     assert np.flatnonzero(recording.actions(SPEC).buttons[:, ATTACK]).tolist() == [69, 70, 71]
 
 
-def test_written_back_as_a_new_version(context: Context, tmp_path: Path, reviewed: tuple[int, str]) -> None:
+def test_written_back_as_a_new_version(
+    context: Context, tmp_path: Path, reviewed: tuple[int, str]
+) -> None:
     project, dataset = reviewed
-    counts = write_export(context, project_of(context, project), "dataset", _new(tmp_path), approved_only=False)
+    counts = write_export(
+        context, project_of(context, project), "dataset", _new(tmp_path), approved_only=False
+    )
     assert (counts["clips"], counts["corrected_clips"], counts["corrected_buttons"]) == (2, 1, 3)
     target = str(tmp_path / "out" / "dataset")
     assert verify(target).problems == []
@@ -143,7 +171,9 @@ def test_written_back_as_a_new_version(context: Context, tmp_path: Path, reviewe
 def test_tables_hold_every_frame_beside_what_the_model_said(
     context: Context, tmp_path: Path, reviewed: tuple[int, str]
 ) -> None:
-    write_export(context, project_of(context, reviewed[0]), "parquet", _new(tmp_path), approved_only=False)
+    write_export(
+        context, project_of(context, reviewed[0]), "parquet", _new(tmp_path), approved_only=False
+    )
     rows = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
     assert len(rows) == TICKS
     assert [row["tick"] for row in rows[:2]] == [64, 65]
@@ -154,19 +184,30 @@ def test_tables_hold_every_frame_beside_what_the_model_said(
     assert rows[0]["annotator"] == "annotator0"
 
 
-def test_json_keeps_the_full_history(context: Context, tmp_path: Path, reviewed: tuple[int, str]) -> None:
-    write_export(context, project_of(context, reviewed[0]), "json", _new(tmp_path), approved_only=False)
-    (line,) = [json.loads(text) for text in (tmp_path / "out" / "submissions.jsonl").read_text().splitlines()]
+def test_json_keeps_the_full_history(
+    context: Context, tmp_path: Path, reviewed: tuple[int, str]
+) -> None:
+    write_export(
+        context, project_of(context, reviewed[0]), "json", _new(tmp_path), approved_only=False
+    )
+    (line,) = [
+        json.loads(text)
+        for text in (tmp_path / "out" / "submissions.jsonl").read_text().splitlines()
+    ]
     assert [op["kind"] for op in line["history"]] == [kind for kind, _ in CORRECTIONS]
     assert line["labels"]["buttons"][5][ATTACK] == 1
 
 
 def test_only_what_is_approved(context: Context, tmp_path: Path, reviewed: tuple[int, str]) -> None:
     project = project_of(context, reviewed[0])
-    assert write_export(context, project, "json", _new(tmp_path), approved_only=True) == {"submissions": 0}
+    assert write_export(context, project, "json", _new(tmp_path), approved_only=True) == {
+        "submissions": 0
+    }
     (reviewer,) = add_people(context, 1, "reviewer")
     work_queue.review(context.database, reviewer, 1, "approve", "")
-    assert write_export(context, project, "json", _new(tmp_path), approved_only=True) == {"submissions": 1}
+    assert write_export(context, project, "json", _new(tmp_path), approved_only=True) == {
+        "submissions": 1
+    }
 
 
 def test_filter_labels_bring_their_frames(context: Context, tmp_path: Path) -> None:
@@ -180,7 +221,9 @@ def test_filter_labels_bring_their_frames(context: Context, tmp_path: Path) -> N
         ("label", {"start": 4, "end": 6, "label": "none", "reasons": []}),
     ]
     work(context, project, user, labels)
-    counts = write_export(context, project_of(context, project), "filter-labels", _new(tmp_path), approved_only=False)
+    counts = write_export(
+        context, project_of(context, project), "filter-labels", _new(tmp_path), approved_only=False
+    )
     assert counts == {"frames": 6, "labels": {"artifacts": 1, "clean": 3, "none": 2}}
     rows = pq.read_table(tmp_path / "out" / "labels.parquet").to_pylist()
     assert [row["label"] for row in rows] == ["clean"] * 3 + ["artifacts"] + ["none"] * 2
@@ -197,23 +240,37 @@ def test_recordings_of_contractors_can_be_corrected(
     context: Context, tmp_path: Path, reviewed: tuple[int, str]
 ) -> None:
     """Out as recordings, in again as recordings: the labels are the same, and can be corrected once more."""
-    write_export(context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False)
+    write_export(
+        context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False
+    )
     (first,) = find_recordings([tmp_path / "out"])
-    project, new = import_recordings(context, [str(tmp_path / "out")], spec_name="doom", random_fraction=0.0)
+    project, new = import_recordings(
+        context, [str(tmp_path / "out")], spec_name="doom", random_fraction=0.0
+    )
     assert new == 1
     (user,) = add_people(context, 1, "again")
     work(context, project, user, [("paint", {"lane": ATTACK, "start": 6, "end": 7, "value": 0})])
     (tmp_path / "second").mkdir()
-    write_export(context, project_of(context, project), "recordings", tmp_path / "second", approved_only=False)
+    write_export(
+        context,
+        project_of(context, project),
+        "recordings",
+        tmp_path / "second",
+        approved_only=False,
+    )
     (second,) = find_recordings([tmp_path / "second"])
     assert np.flatnonzero(second.actions(SPEC).buttons[:, ATTACK]).tolist() == [5, 7]
     expected = first.actions(SPEC)
     np.testing.assert_allclose(second.actions(SPEC).camera, expected.camera, atol=1e-3)
     with pytest.raises(DatasetError, match="0 datasets"):
-        write_export(context, project_of(context, project), "dataset", _new(tmp_path), approved_only=False)
+        write_export(
+            context, project_of(context, project), "dataset", _new(tmp_path), approved_only=False
+        )
 
 
-def test_importing_twice_adds_nothing(context: Context, tmp_path: Path, reviewed: tuple[int, str]) -> None:
+def test_importing_twice_adds_nothing(
+    context: Context, tmp_path: Path, reviewed: tuple[int, str]
+) -> None:
     project, dataset = reviewed
     assert import_dataset(context, dataset, clips=10, random_fraction=0.0) == (project, 0)
 

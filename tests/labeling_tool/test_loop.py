@@ -56,7 +56,14 @@ def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_pat
     for recording in recordings:
         assert {state.label_source for state in recording.states} == {"corrected"}
         assert np.flatnonzero(recording.actions(spec).buttons[:, attack]).tolist() == [20, 21, 22]
-    command = [sys.executable, "-m", "vidact.cli", "train-idm", "--data", str(tmp_path / "corrected")]
+    command = [
+        sys.executable,
+        "-m",
+        "vidact.cli",
+        "train-idm",
+        "--data",
+        str(tmp_path / "corrected"),
+    ]
     command += [
         "--out",
         str(tmp_path / "idm"),

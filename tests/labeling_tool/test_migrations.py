@@ -28,7 +28,8 @@ def test_sqlite_is_set_up_for_power_cuts_and_many_writers(tmp_path: Path) -> Non
     database = Database(f"sqlite:///{tmp_path / 'labels.sqlite'}")
     with database.read() as session:
         facts = {
-            p: session.connection().exec_driver_sql(f"PRAGMA {p}").scalar() for p in ("journal_mode", "synchronous")
+            p: session.connection().exec_driver_sql(f"PRAGMA {p}").scalar()
+            for p in ("journal_mode", "synchronous")
         }
     assert facts == {"journal_mode": "wal", "synchronous": 2}  # 2 is FULL
     database.close()

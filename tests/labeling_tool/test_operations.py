@@ -15,13 +15,17 @@ from vidact.labeling_tool.work.operation_kinds import Batch
 from tests.labeling_tool.seeding import add_people, add_tasks
 
 
-def batch(*ids: str, client: str = "window1", base_seq: int = 0, kind: str = "paint", **payload: object) -> Batch:
+def batch(
+    *ids: str, client: str = "window1", base_seq: int = 0, kind: str = "paint", **payload: object
+) -> Batch:
     content = payload or {"lane": 0, "start": 0, "end": 2, "value": 1}
     return Batch.model_validate(
         {
             "client": client,
             "base_seq": base_seq,
-            "operations": [{"id": id, "kind": kind, "payload": content, "client_ms": 1} for id in ids],
+            "operations": [
+                {"id": id, "kind": kind, "payload": content, "client_ms": 1} for id in ids
+            ],
         }
     )
 
@@ -37,27 +41,48 @@ def claimed(context: Context) -> tuple[int, int]:
 def stored(context: Context, assignment: int) -> list[tuple[int, str]]:
     with context.database.read() as session:
         rows = session.execute(
-            select(Operation.seq, Operation.id).where(Operation.assignment_id == assignment).order_by(Operation.seq)
+            select(Operation.seq, Operation.id)
+            .where(Operation.assignment_id == assignment)
+            .order_by(Operation.seq)
         )
         return [(seq, id) for seq, id in rows]
 
 
 def test_sending_twice_stores_once(any_context: Context) -> None:
     user, assignment = claimed(any_context)
-    first = any_context.log.append(assignment, user, is_staff=False, batch=batch("operation1", "operation2"))
-    assert (first["seq"], first["accepted"], first["known"]) == (2, ["operation1", "operation2"], [])
-    again = any_context.log.append(
-        assignment, user, is_staff=False, batch=batch("operation1", "operation2", "operation3", base_seq=2)
+    first = any_context.log.append(
+        assignment, user, is_staff=False, batch=batch("operation1", "operation2")
     )
-    assert (again["seq"], again["accepted"], again["known"]) == (3, ["operation3"], ["operation1", "operation2"])
-    assert stored(any_context, assignment) == [(1, "operation1"), (2, "operation2"), (3, "operation3")]
+    assert (first["seq"], first["accepted"], first["known"]) == (
+        2,
+        ["operation1", "operation2"],
+        [],
+    )
+    again = any_context.log.append(
+        assignment,
+        user,
+        is_staff=False,
+        batch=batch("operation1", "operation2", "operation3", base_seq=2),
+    )
+    assert (again["seq"], again["accepted"], again["known"]) == (
+        3,
+        ["operation3"],
+        ["operation1", "operation2"],
+    )
+    assert stored(any_context, assignment) == [
+        (1, "operation1"),
+        (2, "operation2"),
+        (3, "operation3"),
+    ]
 
 
 def test_another_window_is_a_conflict_and_nothing_is_overwritten(any_context: Context) -> None:
     user, assignment = claimed(any_context)
     any_context.log.append(assignment, user, is_staff=False, batch=batch("operation1"))
     with pytest.raises(Problem) as caught:
-        any_context.log.append(assignment, user, is_staff=False, batch=batch("operation2", client="window2"))
+        any_context.log.append(
+            assignment, user, is_staff=False, batch=batch("operation2", client="window2")
+        )
     assert caught.value.error == "conflict"
     assert [op["id"] for op in caught.value.more["operations"]] == ["operation1"]
     on_top = batch("operation2", client="window2", base_seq=1)
@@ -71,7 +96,9 @@ def test_an_id_of_another_task_is_refused(any_context: Context) -> None:
     theirs = work_queue.claim(any_context.database, other, 1)
     assert theirs is not None
     with pytest.raises(Problem) as caught:
-        any_context.log.append(theirs.id, other, is_staff=False, batch=batch("operation1", "operation9"))
+        any_context.log.append(
+            theirs.id, other, is_staff=False, batch=batch("operation1", "operation9")
+        )
     assert caught.value.error == "id_taken"
     assert stored(any_context, theirs.id) == []
 
@@ -88,7 +115,10 @@ def test_a_refused_batch_touches_nothing_of_the_others(any_context: Context) -> 
         content = {"lane": 99 if bad else 1, "start": 0, "end": 2, "value": 1}
         try:
             any_context.log.append(
-                assignments[i], users[i], is_staff=False, batch=batch(f"operation{i}", f"second{i:04d}", **content)
+                assignments[i],
+                users[i],
+                is_staff=False,
+                batch=batch(f"operation{i}", f"second{i:04d}", **content),
             )
         except Problem:
             return False
@@ -97,7 +127,9 @@ def test_a_refused_batch_touches_nothing_of_the_others(any_context: Context) -> 
     with ThreadPoolExecutor(20) as pool:
         outcome = list(pool.map(save, range(20)))
     assert outcome == [i != 7 for i in range(20)]
-    assert [len(stored(any_context, a)) for a in assignments] == [0 if i == 7 else 2 for i in range(20)]
+    assert [len(stored(any_context, a)) for a in assignments] == [
+        0 if i == 7 else 2 for i in range(20)
+    ]
 
 
 def test_submitted_work_is_closed_to_its_owner_and_open_to_a_reviewer(any_context: Context) -> None:
@@ -107,7 +139,12 @@ def test_submitted_work_is_closed_to_its_owner_and_open_to_a_reviewer(any_contex
     with pytest.raises(Problem) as caught:
         any_context.log.append(assignment, user, is_staff=False, batch=batch("operation1"))
     assert caught.value.error == "closed"
-    assert any_context.log.append(assignment, reviewer, is_staff=True, batch=batch("operation2"))["seq"] == 1
+    assert (
+        any_context.log.append(assignment, reviewer, is_staff=True, batch=batch("operation2"))[
+            "seq"
+        ]
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,8 +159,12 @@ def test_submitted_work_is_closed_to_its_owner_and_open_to_a_reviewer(any_contex
         ("label", {"start": 0, "end": 1, "label": "clean"}, "no operation of this kind of project"),
     ],
 )
-def test_what_an_operation_may_say(context: Context, kind: str, payload: dict[str, object], says: str) -> None:
+def test_what_an_operation_may_say(
+    context: Context, kind: str, payload: dict[str, object], says: str
+) -> None:
     user, assignment = claimed(context)
     with pytest.raises(Problem, match=says):
-        context.log.append(assignment, user, is_staff=False, batch=batch("operation1", kind=kind, **payload))
+        context.log.append(
+            assignment, user, is_staff=False, batch=batch("operation1", kind=kind, **payload)
+        )
     assert stored(context, assignment) == []

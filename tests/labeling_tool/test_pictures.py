@@ -31,7 +31,9 @@ KINDS = ("plain", "b-frames", "vfr", "29.97", "offset", "webm", "edit-list")
 def awkward(folder: Path, kind: str, count: int = 300) -> Path:
     """A bar-coded video of the kind; with `edit-list` it begins at frame 67, within a group of pictures."""
     if kind == "29.97":
-        return barcodes.write(folder / "ntsc.mp4", count, rate=Fraction(30_000, 1001), kind="b-frames")
+        return barcodes.write(
+            folder / "ntsc.mp4", count, rate=Fraction(30_000, 1001), kind="b-frames"
+        )
     if kind == "edit-list":
         whole = barcodes.write(folder / "whole.mp4", count, kind="b-frames")
         return barcodes.with_edit_list(whole, folder / "cut.mp4", 67 / 30)
@@ -47,7 +49,9 @@ def truth(path: Path) -> list[int]:
         for packet in container.demux(stream):
             hidden = packet.is_discard
             numbers += [
-                (frame.pts, barcodes.read(frame.to_ndarray(format="rgb24"))) for frame in packet.decode() if not hidden
+                (frame.pts, barcodes.read(frame.to_ndarray(format="rgb24")))
+                for frame in packet.decode()
+                if not hidden
             ]
     first = probe(path, sha256=False).pts[0]
     return [number for pts, number in sorted(numbers) if pts >= first]
@@ -56,7 +60,10 @@ def truth(path: Path) -> list[int]:
 def shown(path: Path) -> list[int]:
     """The numbers in a bundle's pictures."""
     pictures, _ = unpack(path.read_bytes())
-    return [barcodes.read(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB"))) for picture in pictures]
+    return [
+        barcodes.read(np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")))
+        for picture in pictures
+    ]
 
 
 def tasks_of(context: Context, project: int) -> list[tuple[Task, Source]]:
@@ -76,7 +83,9 @@ def bundle(context: Context, task: Task, source: Source) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_frames_of_reviewed_clips_are_the_labelled_ones(context: Context, tmp_path: Path, kind: str) -> None:
+def test_frames_of_reviewed_clips_are_the_labelled_ones(
+    context: Context, tmp_path: Path, kind: str
+) -> None:
     """The frames shown for a clip are those that the IDM saw: frame by frame, whatever the file."""
     path = awkward(tmp_path, kind)
     dataset = make_dataset(tmp_path / "dataset", [path])
@@ -93,12 +102,18 @@ def test_frames_of_reviewed_clips_are_the_labelled_ones(context: Context, tmp_pa
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_frames_of_clean_tasks_are_evenly_spaced(context: Context, tmp_path: Path, kind: str) -> None:
+def test_frames_of_clean_tasks_are_evenly_spaced(
+    context: Context, tmp_path: Path, kind: str
+) -> None:
     path = awkward(tmp_path, kind, count=160)
     project, _ = import_videos(context, [str(path)], frame_step_s=0.1, random_fraction=0.0)
     numbers = truth(path)
     indices = evenly(probe(path).pts_ns, 0.1)
-    found = [number for task, source in tasks_of(context, project) for number in shown(bundle(context, task, source))]
+    found = [
+        number
+        for task, source in tasks_of(context, project)
+        for number in shown(bundle(context, task, source))
+    ]
     assert found == [numbers[index] for index in indices]
 
 
@@ -119,7 +134,9 @@ def test_a_source_that_is_gone_falls_back_and_says_so(context: Context, tmp_path
     gone.close()
 
 
-def test_another_file_in_the_source_s_place_is_never_shown(context: Context, tmp_path: Path) -> None:
+def test_another_file_in_the_source_s_place_is_never_shown(
+    context: Context, tmp_path: Path
+) -> None:
     path = awkward(tmp_path, "plain")
     dataset = make_dataset(tmp_path / "dataset", [path], clips=1)
     project, _ = import_dataset(context, dataset, clips=1, random_fraction=0.0)
@@ -130,7 +147,13 @@ def test_another_file_in_the_source_s_place_is_never_shown(context: Context, tmp
 
 
 def test_nothing_left_to_render_from_is_an_error(context: Context, tmp_path: Path) -> None:
-    recipe = {"uri": str(tmp_path / "nothing.mp4"), "sha256": "", "pts_ns": [0], "dataset": None, "row": None}
+    recipe = {
+        "uri": str(tmp_path / "nothing.mp4"),
+        "sha256": "",
+        "pts_ns": [0],
+        "dataset": None,
+        "row": None,
+    }
     with pytest.raises(VideoError, match="gone"):
         rendering.render(context, recipe, tmp_path / "out")
 

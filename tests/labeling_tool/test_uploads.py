@@ -25,7 +25,11 @@ from tests.labeling_tool.running import PASSWORD
 
 
 def new_project(client: TestClient, kind: str = "clean") -> int:
-    body = {"name": f"project of {kind}", "kind": kind, "spec": "doom" if kind == "actions" else None}
+    body = {
+        "name": f"project of {kind}",
+        "kind": kind,
+        "spec": "doom" if kind == "actions" else None,
+    }
     answer = client.post("/api/projects", json=body)
     return int(answer.json()["id"])
 
@@ -57,14 +61,20 @@ def test_a_video_becomes_tasks(client: TestClient, context: Context, tmp_path: P
 def test_a_recording_becomes_tasks(client: TestClient, tmp_path: Path) -> None:
     project = new_project(client, "actions")
     spec = ActionSpec.load("doom")
-    with RecordingWriter(tmp_path / "play", fps=spec.tick_hz, size=(barcodes.WIDTH, barcodes.HEIGHT)) as writer:
+    with RecordingWriter(
+        tmp_path / "play", fps=spec.tick_hz, size=(barcodes.WIDTH, barcodes.HEIGHT)
+    ) as writer:
         for t in range(70):
             buttons = np.zeros(spec.num_buttons, np.uint8)
             buttons[0] = t >= 35
-            writer.write(barcodes.picture(t), device_state_of(spec, buttons, np.zeros(spec.num_axes)))
+            writer.write(
+                barcodes.picture(t), device_state_of(spec, buttons, np.zeros(spec.num_axes))
+            )
     video = send(client, project, (tmp_path / "play.mp4").read_bytes())
     lines = send(client, project, (tmp_path / "play.jsonl").read_bytes())
-    answer = client.post(f"/api/projects/{project}/import", json={"video": video, "lines": lines, "name": "play"})
+    answer = client.post(
+        f"/api/projects/{project}/import", json={"video": video, "lines": lines, "name": "play"}
+    )
     assert answer.json() == {"tasks": 1}
     work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
     predictions = client.get(f"/api/assignments/{work}").json()["predictions"]
@@ -111,7 +121,9 @@ def test_links_that_lead_nowhere_keep_no_video_out(tmp_path: Path) -> None:
         ({"database": "postgresql://u:secret@127.0.0.1:1/x"}, r"u:\*\*\*@127.0.0.1:1/x: .*refused"),
     ],
 )
-def test_what_serve_cannot_use_is_told_at_once(options: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_what_serve_cannot_use_is_told_at_once(
+    options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
     with pytest.raises(VidactError, match=message):
         run_serve(ServeConfig(data=str(tmp_path / "labels"), port=0, **options))
 
@@ -120,7 +132,9 @@ def test_uploads_are_limited_to_the_byte(tmp_path: Path) -> None:
     context = open_context(tmp_path / "data", upload_mib=1)
     try:
         with TestClient(create_app(context), base_url="http://127.0.0.1") as client:
-            csrf = client.post("/api/setup", json={"name": "ada", "password": PASSWORD}).json()["csrf"]
+            csrf = client.post("/api/setup", json={"name": "ada", "password": PASSWORD}).json()[
+                "csrf"
+            ]
             client.headers["x-csrf-token"] = csrf
             project = new_project(client)
 
@@ -128,9 +142,17 @@ def test_uploads_are_limited_to_the_byte(tmp_path: Path) -> None:
                 for _ in range(20):
                     yield b"x" * 100_000
 
-            assert client.post(f"/api/uploads/{project}", content=b"x" * (1 << 20)).status_code == 201
-            assert client.post(f"/api/uploads/{project}", content=b"x" * ((1 << 20) + 1)).status_code == 413
-            assert client.post(f"/api/uploads/{project}", content=chunks()).status_code in (400, 413)
+            assert (
+                client.post(f"/api/uploads/{project}", content=b"x" * (1 << 20)).status_code == 201
+            )
+            assert (
+                client.post(f"/api/uploads/{project}", content=b"x" * ((1 << 20) + 1)).status_code
+                == 413
+            )
+            assert client.post(f"/api/uploads/{project}", content=chunks()).status_code in (
+                400,
+                413,
+            )
             assert stored(context) == [".upload"]
     finally:
         context.close()
@@ -146,7 +168,9 @@ def test_only_what_was_uploaded_can_be_imported(client: TestClient) -> None:
 def test_the_child_is_stopped_when_it_takes_too_long(tmp_path: Path) -> None:
     film = barcodes.write(tmp_path / "film.mp4", 30)
     with pytest.raises(VideoError, match="timeout"):
-        limited.run_limited({"do": "probe", "path": str(film), "out": str(tmp_path / "index")}, wall_s=0.01)
+        limited.run_limited(
+            {"do": "probe", "path": str(film), "out": str(tmp_path / "index")}, wall_s=0.01
+        )
 
 
 def test_a_child_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

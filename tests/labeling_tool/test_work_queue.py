@@ -21,7 +21,9 @@ CLIENTS = 40
 
 def expire(context: Context, assignment: int) -> None:
     with context.database.write() as session:
-        session.execute(update(Assignment).where(Assignment.id == assignment).values(lease_ms=now_ms() - 1))
+        session.execute(
+            update(Assignment).where(Assignment.id == assignment).values(lease_ms=now_ms() - 1)
+        )
 
 
 def task_of(context: Context, assignment: int) -> Task:
@@ -57,7 +59,9 @@ def test_the_random_share_is_drawn_from_all(any_context: Context) -> None:
     assert claim(any_context, user, project, beside=drawn.id, chance=0.2).served == "gain"
 
 
-def test_an_expired_lease_goes_to_the_next_and_comes_back_if_nobody_took_it(any_context: Context) -> None:
+def test_an_expired_lease_goes_to_the_next_and_comes_back_if_nobody_took_it(
+    any_context: Context,
+) -> None:
     project = add_tasks(any_context, 1)
     slow, quick = add_people(any_context, 2)
     first = claim(any_context, slow, project)
@@ -126,7 +130,11 @@ def test_returned_work_comes_first_and_approved_work_stays(any_context: Context)
     work_queue.review(any_context.database, reviewer, first.id, "return", "attack is missing at 12")
     assert task_of(any_context, first.id).state == "open"
     again = claim(any_context, user, project)
-    assert (again.id, again.state, again.reason) == (first.id, "returned", "attack is missing at 12")
+    assert (again.id, again.state, again.reason) == (
+        first.id,
+        "returned",
+        "attack is missing at 12",
+    )
     work_queue.submit(any_context.database, user, first.id, seq=0)
     work_queue.review(any_context.database, reviewer, first.id, "approve", "")
     with pytest.raises(Problem, match="approved"):
@@ -171,7 +179,9 @@ def race(context: Context, rounds: int) -> int:
         over += sum(count > needed for _, needed, count in rows)
         taken = Counter({task: count for task, _, count in rows})
         places = 12 * (1 + number % 3)
-        assert sum(taken.values()) == min(CLIENTS, places)  # nobody goes away empty-handed while a place is left
+        assert sum(taken.values()) == min(
+            CLIENTS, places
+        )  # nobody goes away empty-handed while a place is left
     return over
 
 

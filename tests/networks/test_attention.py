@@ -5,7 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
-from vidact.networks.attention import Attention, TransformerBlock, TransformerStack, causal_visibility
+from vidact.networks.attention import (
+    Attention,
+    TransformerBlock,
+    TransformerStack,
+    causal_visibility,
+)
 
 
 def stack(blocks=2, memory=5):
@@ -57,7 +62,10 @@ def test_padding_does_not_come_into_the_memory():
     for chunk in range(3):
         begin, until = ([cut[chunk + i] for cut in cuts] for i in range(2))
         ticks = [b - a for a, b in zip(begin, until, strict=True)]
-        padded, starts = torch.full((3, 8, 16), 9.0), torch.ones(3, 8, dtype=torch.bool)  # of what must not matter
+        padded, starts = (
+            torch.full((3, 8, 16), 9.0),
+            torch.ones(3, 8, dtype=torch.bool),
+        )  # of what must not matter
         for row in range(3):
             padded[row, : ticks[row]] = x[row, begin[row] : until[row]]
             starts[row, : ticks[row]] = first[row, begin[row] : until[row]]
@@ -82,7 +90,11 @@ def test_a_row_without_frames_leaves_the_memory_as_it_is():
     assert not any(block.alive.any() for block in empty)
     _, before = model(x)
     _, after = model(torch.randn(2, 4, 16), memory=before, present=nothing)
-    assert all(torch.equal(a, b) for old, new in zip(before, after, strict=True) for a, b in zip(old, new, strict=True))
+    assert all(
+        torch.equal(a, b)
+        for old, new in zip(before, after, strict=True)
+        for a, b in zip(old, new, strict=True)
+    )
 
 
 def test_a_frame_reaches_exactly_m_frames_in_one_block():
@@ -126,7 +138,12 @@ def test_attention_by_hand():
     """One head of width 2, logits scaled by 1/2 (not 1/sqrt 2)."""
     attention = Attention(2, 1)
     with torch.no_grad():
-        for layer in (attention.q_layer, attention.k_layer, attention.v_layer, attention.proj_layer):
+        for layer in (
+            attention.q_layer,
+            attention.k_layer,
+            attention.v_layer,
+            attention.proj_layer,
+        ):
             layer.weight.copy_(torch.eye(2))
     x = torch.tensor([[[1.0, 0.0], [0.0, 2.0]]])
     weights = torch.softmax(torch.tensor([[0.5, 0.0], [0.0, 2.0]]), dim=-1)

@@ -11,11 +11,16 @@ from vidact.networks.checkpoints import load_checkpoint, load_into, require_plac
 
 def test_round_trip_keeps_weights_config_and_digest(tmp_path):
     model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
-    digest = save_checkpoint(tmp_path / "ckpt", model.state_dict(), {"kind": "policy", "network": {"width": 4}})
+    digest = save_checkpoint(
+        tmp_path / "ckpt", model.state_dict(), {"kind": "policy", "network": {"width": 4}}
+    )
     loaded = load_checkpoint(tmp_path / "ckpt")
     assert loaded.sha256 == digest
     assert loaded.config["network"] == {"width": 4}
-    assert sorted(path.name for path in (tmp_path / "ckpt").iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "ckpt").iterdir()) == [
+        "config.json",
+        "model.safetensors",
+    ]
     other = nn.Conv2d(3, 4, 3)
     load_into(other, loaded)
     assert torch.equal(other.weight, model.weight)
@@ -43,7 +48,9 @@ def test_the_digest_depends_on_weights_and_config(tmp_path):
 def test_weights_of_another_run_are_refused(tmp_path):
     save_checkpoint(tmp_path / "a", nn.Linear(2, 2).state_dict(), {"kind": "idm"})
     save_checkpoint(tmp_path / "b", nn.Linear(2, 2).state_dict(), {"kind": "idm"})
-    (tmp_path / "a" / "model.safetensors").write_bytes((tmp_path / "b" / "model.safetensors").read_bytes())
+    (tmp_path / "a" / "model.safetensors").write_bytes(
+        (tmp_path / "b" / "model.safetensors").read_bytes()
+    )
     with pytest.raises(CheckpointError, match=r"not the file that config\.json was written for"):
         load_checkpoint(tmp_path / "a")
 
@@ -66,7 +73,10 @@ def test_errors_say_what_is_missing(tmp_path):
 
 @pytest.mark.parametrize(
     ("weight", "reason"),
-    [(torch.full((2, 2), torch.nan), "not finite"), (torch.ones(2, 2, dtype=torch.int64), "whole numbers")],
+    [
+        (torch.full((2, 2), torch.nan), "not finite"),
+        (torch.ones(2, 2, dtype=torch.int64), "whole numbers"),
+    ],
 )
 def test_weights_that_are_no_weights_are_refused(tmp_path, weight, reason):
     save_checkpoint(tmp_path, {**nn.Linear(2, 2).state_dict(), "weight": weight}, {"kind": "idm"})
@@ -77,7 +87,10 @@ def test_weights_that_are_no_weights_are_refused(tmp_path, weight, reason):
 def test_a_config_without_its_parts_is_damaged(tmp_path):
     save_checkpoint(tmp_path, {}, {"kind": "idm"})
     checkpoint = load_checkpoint(tmp_path)
-    with pytest.raises(CheckpointError, match=r"config\.json is damaged.*'network'"), checkpoint.config_read():
+    with (
+        pytest.raises(CheckpointError, match=r"config\.json is damaged.*'network'"),
+        checkpoint.config_read(),
+    ):
         checkpoint.config["network"]
 
 

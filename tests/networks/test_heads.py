@@ -53,13 +53,17 @@ def test_entropy_and_kl_are_those_of_the_list_of_outcomes():
     other = JointLogits(torch.zeros(4), torch.tensor([0.0, 1.0, 0.0]))
     camera = torch.softmax(other.camera, -1)
     others = torch.tensor([0.25, 0.25, *(0.25 * camera), *(0.25 * camera)])
-    torch.testing.assert_close(head().kl(logits(), other), (outcomes * (outcomes / others).log()).sum())
+    torch.testing.assert_close(
+        head().kl(logits(), other), (outcomes * (outcomes / others).log()).sum()
+    )
     assert head().kl(logits(), logits()).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_samples_invert_the_cumulative_distribution():
     expand = JointLogits(logits().joint.expand(5, 4), logits().camera.expand(5, 3))
-    uniforms = torch.tensor([[0.05, 0.0], [0.15, 0.49], [0.35, 0.51], [0.65, 0.76], [0.9999999, 0.9999999]]).double()
+    uniforms = torch.tensor(
+        [[0.05, 0.0], [0.15, 0.49], [0.35, 0.51], [0.65, 0.76], [0.9999999, 0.9999999]]
+    ).double()
     joint, camera = head().sample(expand, uniforms=uniforms)
     assert joint.tolist() == [0, 1, 2, 3, 3]
     assert camera.tolist() == [0, 0, 1, 2, 2]
@@ -87,8 +91,12 @@ def test_heads_of_the_built_in_specs(name):
     assert (out.camera is None) == (spec.num_axes == 0)
     joint, camera = joint_head.sample(out)
     assert torch.isfinite(joint_head.log_prob(out, joint, camera)).all()
-    uniform = math.log(actions.num_joint) + (math.log(actions.num_camera) / 2 if spec.num_axes else 0)
-    assert joint_head.entropy(out).mean().item() == pytest.approx(uniform, abs=0.2)  # starts near uniform
+    uniform = math.log(actions.num_joint) + (
+        math.log(actions.num_camera) / 2 if spec.num_axes else 0
+    )
+    assert joint_head.entropy(out).mean().item() == pytest.approx(
+        uniform, abs=0.2
+    )  # starts near uniform
     factored = FactoredHead(16, spec)(features)
     assert factored.buttons.shape == (2, 3, spec.num_buttons)
     assert [axis.shape[-1] for axis in factored.axes] == list(spec.num_bins)

@@ -31,7 +31,9 @@ def test_vpt_widths_give_vpts_parameter_count():
     stacks = 1_792 + 128 + 4 * (128 + 36_864)
     stacks += (128 + 73_728) + 256 + 4 * (256 + 147_456)
     stacks += (256 + 147_456) + 256 + 4 * (256 + 147_456)
-    assert sum(p.numel() for p in trunk.parameters()) == stacks + (65_536 + 8_388_608) + (512 + 262_144)
+    assert sum(p.numel() for p in trunk.parameters()) == stacks + (65_536 + 8_388_608) + (
+        512 + 262_144
+    )
 
 
 def test_layer_is_norm_then_linear_then_relu():

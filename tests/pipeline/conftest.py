@@ -59,7 +59,9 @@ def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
     from vidact.idm.network.model import InverseDynamicsModel
     from vidact.networks.checkpoints import save_checkpoint
 
-    network = IDMConfig(width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2)
+    network = IDMConfig(
+        width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2
+    )
     torch.manual_seed(7)
     model = InverseDynamicsModel(network, spec)
     folder = str(tmp_path_factory.mktemp("idm"))

@@ -126,21 +126,31 @@ def write_mutants(folder: Path, count: int, seed: int) -> None:
     """Mutants of three small videos, two good videos, and two bombs."""
     rng = random.Random(seed)
     folder.mkdir()
-    videos = [encode_video(moving_picture(90 + 30 * i, seed=40 + i), Fraction(30)) for i in range(3)]
+    videos = [
+        encode_video(moving_picture(90 + 30 * i, seed=40 + i), Fraction(30)) for i in range(3)
+    ]
     for number in range(count):
-        mutation = MUTATIONS[number % len(MUTATIONS)] if number < len(MUTATIONS) else rng.choice(MUTATIONS)
+        mutation = (
+            MUTATIONS[number % len(MUTATIONS)] if number < len(MUTATIONS) else rng.choice(MUTATIONS)
+        )
         (folder / f"mutant-{number:03d}.mp4").write_bytes(mutation(rng.choice(videos), rng))
     (folder / "good-0.mp4").write_bytes(videos[0])
     (folder / "good-1.mp4").write_bytes(videos[1])
     frames = np.zeros((6000, 16, 16, 3), np.uint8)
     (folder / "bomb-of-frames.mp4").write_bytes(encode_video(frames, Fraction(30)))
-    (folder / "bomb-of-pixels.mp4").write_bytes(encode_video(np.zeros((40, 2048, 2048, 3), np.uint8), Fraction(30)))
+    (folder / "bomb-of-pixels.mp4").write_bytes(
+        encode_video(np.zeros((40, 2048, 2048, 3), np.uint8), Fraction(30))
+    )
 
 
 @pytest.mark.parametrize(
-    "count", [30, pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["tenth", "all"]
+    "count",
+    [30, pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])],
+    ids=["tenth", "all"],
 )
-def test_every_tick_is_accounted_for(idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+def test_every_tick_is_accounted_for(
+    idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
     def loop(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
         worker = Worker(settings)
         for task in open_tasks(settings):
@@ -167,12 +177,20 @@ def test_every_tick_is_accounted_for(idm: str, tmp_path: Path, monkeypatch: pyte
     letters = read_dead_letters(str(out)).to_pylist()
     rows = read_manifest(str(out)).to_pylist()
     dropped = sum(sum(record.drops.values()) for record in read_commits(str(out)))
-    lost = sum(letter["end_tick"] - letter["start_tick"] for letter in letters if letter["stage"] == "decode")
-    assert sum(row["frames"] for row in rows) + dropped + lost == sum(segment.ticks for segment in plan.segments)
+    lost = sum(
+        letter["end_tick"] - letter["start_tick"]
+        for letter in letters
+        if letter["stage"] == "decode"
+    )
+    assert sum(row["frames"] for row in rows) + dropped + lost == sum(
+        segment.ticks for segment in plan.segments
+    )
     status = {Path(record.uri).name: record for record in plan.sources}
     unreadable = {record.uri for record in plan.sources if record.status == "unreadable"}
     assert {
-        letter["source_uri"] for letter in letters if letter["stage"] == "probe" and not letter["source_sha256"]
+        letter["source_uri"]
+        for letter in letters
+        if letter["stage"] == "probe" and not letter["source_sha256"]
     } == unreadable
     assert all(letter["reason"] for letter in letters)
     assert not {row["source_uri"] for row in rows} & unreadable

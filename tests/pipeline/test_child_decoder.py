@@ -106,8 +106,12 @@ def test_reader_keeps_what_it_can_of_an_overlap(videos: Path) -> None:
         ("exit", "decoder_crashed"),
     ],
 )
-def test_misbehaviour_costs_its_place_only(videos: Path, tmp_path: Path, action: str, reason: str) -> None:
-    decoder = _trapped(tmp_path, action, tick=400, memory_gib=1.5, stall_s=2.0 if action == "hang" else 30.0)
+def test_misbehaviour_costs_its_place_only(
+    videos: Path, tmp_path: Path, action: str, reason: str
+) -> None:
+    decoder = _trapped(
+        tmp_path, action, tick=400, memory_gib=1.5, stall_s=2.0 if action == "hang" else 30.0
+    )
     reader = _reader(decoder, videos / "a.mp4", 700)
     frames, _, error = reader.read(0, 700)
     assert len(frames) == 384  # the batches of 64 before the trap

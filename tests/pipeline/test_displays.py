@@ -49,12 +49,19 @@ def _commit(dataset: Path, shard: str, spec: ActionSpec) -> None:
         writer.commit()
 
 
-def test_states_of_a_job(tmp_path: Path, spec: ActionSpec, capsys: pytest.CaptureFixture[str]) -> None:
+def test_states_of_a_job(
+    tmp_path: Path, spec: ActionSpec, capsys: pytest.CaptureFixture[str]
+) -> None:
     _commit(tmp_path, "train-00000", spec)
     _commit(tmp_path, "train-00009", spec)  # of no plan: not counted
     tracker = Tracker.of_plan(str(tmp_path), _plan(4))
     state = tracker.state()
-    assert (state.hours_done, state.hours_total, state.shards_done, state.shards_total) == (1.0, 4.0, 1, 4)
+    assert (state.hours_done, state.hours_total, state.shards_done, state.shards_total) == (
+        1.0,
+        4.0,
+        1,
+        4,
+    )
     assert state.video_hours_per_hour is None  # nothing was done in this run yet
     assert state.drops_hours == {"frozen": 0.5}
     assert state.dead_letters == {"damaged": 1, "not_a_video": 1}
@@ -69,7 +76,10 @@ def test_states_of_a_job(tmp_path: Path, spec: ActionSpec, capsys: pytest.Captur
     with Display(tracker, json_lines=True):
         pass
     printed = json.loads(capsys.readouterr().out)
-    assert (printed["hours_done"], printed["dead_letters"]) == (2.0, {"damaged": 2, "not_a_video": 1})
+    assert (printed["hours_done"], printed["dead_letters"]) == (
+        2.0,
+        {"damaged": 2, "not_a_video": 1},
+    )
 
 
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
@@ -80,7 +90,10 @@ def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
     assert 'vidact_label_drops_hours{reason="frozen"} 0.5\n' in text
     assert "eta_s" not in text
     with MetricsServer(0, tracker.state) as server:
-        assert urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode() == text
+        assert (
+            urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics").read().decode()
+            == text
+        )
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/")
         with pytest.raises(ConfigError, match="metrics_port"):

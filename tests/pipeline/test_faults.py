@@ -40,7 +40,9 @@ def many_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def config(videos: Path, idm: str, out: Path) -> LabelConfig:
     layout = LayoutConfig(val_fraction=0.3, segment_ticks=256, shard_ticks=256)
-    return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=layout)
+    return LabelConfig(
+        sources=(str(videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=layout
+    )
 
 
 def contents(dataset: Path) -> dict[str, bytes]:
@@ -127,12 +129,20 @@ class Faults:
         self.random, self.count, self.videos = random.Random(seed), count, videos
         self.counts: Counter[str] = Counter()
 
-    def run_job(self, config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
+    def run_job(
+        self, config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object
+    ) -> None:
         """In place of Beam: attempts with faults, as long as there is work left, then one without."""
         self.settings, self.run = settings, run
         self.out = Path(config.out)
-        kinds = [self.kill_worker] * 4 + [self.kill_decoder] * 2 + [self.full, self.forbidden, self.away, self.replaced]
-        while self.counts.total() < self.count and next(open_tasks(self.settings), None) is not None:
+        kinds = (
+            [self.kill_worker] * 4
+            + [self.kill_decoder] * 2
+            + [self.full, self.forbidden, self.away, self.replaced]
+        )
+        while (
+            self.counts.total() < self.count and next(open_tasks(self.settings), None) is not None
+        ):
             kind = self.random.choice(kinds)
             kind()
             self.counts[kind.__name__] += 1
@@ -148,7 +158,10 @@ class Faults:
     def kill_decoder(self) -> None:
         attempt = Attempt(self.settings, self.run)
         attempt.until_at_work()
-        if attempt.wait(self.random.uniform(0.0, 0.1)) is None and (child := attempt.decoder()) is not None:
+        if (
+            attempt.wait(self.random.uniform(0.0, 0.1)) is None
+            and (child := attempt.decoder()) is not None
+        ):
             os.kill(child, signal.SIGKILL)
         if attempt.wait(self.random.uniform(0.1, 0.2)) is None:
             attempt.kill()
@@ -157,7 +170,9 @@ class Faults:
         self._ends(Attempt(self.settings, self.run, disk_full))
 
     def forbidden(self) -> None:
-        folders = [folder for folder in (self.out / "shards", self.out / "_commits") if folder.exists()]
+        folders = [
+            folder for folder in (self.out / "shards", self.out / "_commits") if folder.exists()
+        ]
         if not folders:
             return
         folder = self.random.choice(folders)
@@ -195,14 +210,20 @@ class Faults:
 
 
 @pytest.mark.parametrize(
-    "count", [20, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])], ids=["tenth", "all"]
+    "count",
+    [20, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])],
+    ids=["tenth", "all"],
 )
 def test_faults_leave_no_trace(
     many_videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    Worker(WorkerSettings(dataset="", idm=idm, device="cpu")).close()  # the model is loaded once, before any fork
+    Worker(
+        WorkerSettings(dataset="", idm=idm, device="cpu")
+    ).close()  # the model is loaded once, before any fork
 
-    def undisturbed(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
+    def undisturbed(
+        config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object
+    ) -> None:
         label_rest(settings)
 
     monkeypatch.setattr(label_verb, "label_shards", undisturbed)

@@ -27,7 +27,9 @@ def cuts(frames: np.ndarray, config: FilterConfig | None = None) -> list[int]:
 
 @pytest.mark.parametrize("size", [128, 48])
 def test_another_scene_is_a_cut(size: int) -> None:
-    frames = np.concatenate([walk(scene(0, (200, 60, 40), size), 8), walk(scene(1, (40, 90, 220), size), 8)])
+    frames = np.concatenate(
+        [walk(scene(0, (200, 60, 40), size), 8), walk(scene(1, (40, 90, 220), size), 8)]
+    )
     assert cuts(frames) == [8]
 
 

@@ -55,8 +55,14 @@ class Cluster:
                 one.bind(("127.0.0.1", 0))
             ports = [str(one.getsockname()[1]) for one in (a, b, c)]
         names = dict(zip(("FLINK_PORT", "FLINK_RPC", "WORKER_PORT"), ports, strict=True))
-        self.env = os.environ | names | {"FLINK_RUN": str(run), "FLINK_ROOT": str(ROOT), "PYTHON": sys.executable}
-        self.env["COLUMNS"] = "80"  # as some shells and containers have it: `ps` would cut commands there
+        self.env = (
+            os.environ
+            | names
+            | {"FLINK_RUN": str(run), "FLINK_ROOT": str(ROOT), "PYTHON": sys.executable}
+        )
+        self.env["COLUMNS"] = (
+            "80"  # as some shells and containers have it: `ps` would cut commands there
+        )
 
     def up(self) -> None:
         """Start what is not running."""
@@ -80,13 +86,17 @@ class Cluster:
         for pid in (self.run / "pids" / "flink-vidact-taskexecutor.pid").read_text().split():
             with suppress(FileNotFoundError, ProcessLookupError):
                 command = Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
-                found |= dict.fromkeys(re.findall(r"taskmanager\.resource-id=([\w-]+)", command), int(pid))
+                found |= dict.fromkeys(
+                    re.findall(r"taskmanager\.resource-id=([\w-]+)", command), int(pid)
+                )
         return found
 
     def counted(self) -> set[str]:
         """The names of the task managers that the job manager counts."""
         direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with direct.open(f"http://localhost:{self.env['FLINK_PORT']}/taskmanagers", timeout=10) as answer:
+        with direct.open(
+            f"http://localhost:{self.env['FLINK_PORT']}/taskmanagers", timeout=10
+        ) as answer:
             return {manager["id"] for manager in json.load(answer)["taskmanagers"]}
 
     def kill(self, what: str, rng: random.Random) -> bool:
@@ -109,7 +119,9 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     require("java")
-    if not (ROOT / "job-server.jar").exists() and "java" not in os.environ.get("VIDACT_REQUIRE", "").split(","):
+    if not (ROOT / "job-server.jar").exists() and "java" not in os.environ.get(
+        "VIDACT_REQUIRE", ""
+    ).split(","):
         require("mvn")
         pytest.skip("Flink is not built here; `make flink` does it, or `deploy/flink/build`")
     cluster = Cluster(tmp_path_factory.mktemp("flink"))
@@ -131,8 +143,25 @@ def many_videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def start(cluster: Cluster, videos: Path, idm: str, out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "vidact.cli", "label", str(videos), "--idm", idm, "--out", str(out)]
-    command += ["--device", "cpu", "--layout.val-fraction", "0", "--config", str(cluster.run / "label.yaml")]
+    command = [
+        sys.executable,
+        "-m",
+        "vidact.cli",
+        "label",
+        str(videos),
+        "--idm",
+        idm,
+        "--out",
+        str(out),
+    ]
+    command += [
+        "--device",
+        "cpu",
+        "--layout.val-fraction",
+        "0",
+        "--config",
+        str(cluster.run / "label.yaml"),
+    ]
     command += ["--layout.segment-ticks", "256", "--layout.shard-ticks", "256"]
     with open(out.parent / "said", "wb") as said:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
@@ -153,7 +182,9 @@ def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) 
         worker.close()
 
     out = tmp_path_factory.mktemp("plain") / "data"
-    config = LabelConfig(sources=(str(many_videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=LAYOUT)
+    config = LabelConfig(
+        sources=(str(many_videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=LAYOUT
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(label_verb, "label_shards", plain)
         assert run_label(config) == 0
@@ -180,7 +211,9 @@ def test_down_stops_nothing_that_is_not_the_clusters(tmp_path: Path) -> None:
         for name in ("workers", "flink-vidact-taskexecutor", "flink-vidact-standalonesession"):
             (tmp_path / "pids" / f"{name}.pid").write_text(f"{other.pid}\n")
         env = os.environ | {"FLINK_RUN": str(tmp_path), "FLINK_ROOT": str(ROOT)}
-        said = subprocess.run([DEPLOY / "down"], env=env, check=True, capture_output=True, text=True, timeout=60)
+        said = subprocess.run(
+            [DEPLOY / "down"], env=env, check=True, capture_output=True, text=True, timeout=60
+        )
         assert other.poll() is None
         other.kill()
     assert (said.stdout, said.stderr) == ("flink: stopped\n", "")
@@ -196,7 +229,12 @@ def test_down_stops_nothing_that_is_not_the_clusters(tmp_path: Path) -> None:
     ids=["two", "ten"],
 )
 def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fixtures
-    cluster: Cluster, many_videos: Path, idm: str, calm: dict[str, bytes], tmp_path: Path, count: int
+    cluster: Cluster,
+    many_videos: Path,
+    idm: str,
+    calm: dict[str, bytes],
+    tmp_path: Path,
+    count: int,
 ) -> None:
     rng, kills, rounds = random.Random(count), Counter[str](), 0
     while kills.total() < count:
@@ -229,7 +267,9 @@ def test_probing_on_the_cluster(
     options = yaml.safe_load((cluster.run / "label.yaml").read_text())
 
     def plan(name: str, **on: Any) -> Plan:
-        return make_plan([str(many_videos)], str(tmp_path / name), tick_hz=HZ, layout=LAYOUT, workers=2, **on)
+        return make_plan(
+            [str(many_videos)], str(tmp_path / name), tick_hz=HZ, layout=LAYOUT, workers=2, **on
+        )
 
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     there = plan("flink", runner=options["runner"], beam_options=options["beam_options"])

@@ -16,7 +16,13 @@ from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import verify
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
 from vidact.pipeline import label as label_verb
-from vidact.pipeline.config import DecoderConfig, FilterConfig, LabelConfig, LayoutConfig, RemoveConfig
+from vidact.pipeline.config import (
+    DecoderConfig,
+    FilterConfig,
+    LabelConfig,
+    LayoutConfig,
+    RemoveConfig,
+)
 from vidact.pipeline.label import run_label
 from vidact.pipeline.labelling import labeller
 from vidact.pipeline.remove import run_remove
@@ -33,7 +39,9 @@ def config(videos: Path, idm: str, out: Path, **options: object) -> LabelConfig:
     return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)  # type: ignore[arg-type]
 
 
-def plain_label(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
+def plain_label(
+    config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object
+) -> None:
     """Label in this process, shard after shard, instead of through Beam: what every engine must equal."""
     worker = Worker(settings)
     for task in open_tasks(settings):
@@ -50,9 +58,21 @@ def contents(dataset: Path) -> dict[str, bytes]:
     return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
 
 
-def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_beam_with_two_workers_one_of_them_killed(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
     out = tmp_path / "beam" / "data"
-    command = [sys.executable, "-m", "vidact.cli", "label", str(videos), "--idm", idm, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "vidact.cli",
+        "label",
+        str(videos),
+        "--idm",
+        idm,
+        "--out",
+        str(out),
+    ]
     command += ["--workers", "2", "--device", "cpu", "--layout.val-fraction", "0"]
     command += ["--layout.segment-ticks", "256", "--layout.shard-ticks", "256"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -125,16 +145,24 @@ def test_a_run_that_was_stopped_goes_on(
     assert contents(out) == contents(tmp_path / "b" / "data")
 
 
-def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_left_overs_of_killed_workers_are_swept(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
     out = tmp_path / "data"
-    for name in ("_spool/train-00000.host-1", "shards/.train-00000.tar.host-1-ff.tmp", ".plan.parquet.host-1.tmp"):
+    for name in (
+        "_spool/train-00000.host-1",
+        "shards/.train-00000.tar.host-1-ff.tmp",
+        ".plan.parquet.host-1.tmp",
+    ):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(b"half")
     assert run_label(config(videos, idm, out)) == 0
     assert not [name for name in contents(out) if "host-1" in name]
 
 
-def test_a_shard_whose_tar_is_gone_is_made_again(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_a_shard_whose_tar_is_gone_is_made_again(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
     out = tmp_path / "data"
     run_label(config(videos, idm, out))
     whole = contents(out)
@@ -179,7 +207,9 @@ def test_going_on_in_another_way_is_refused(
         run_label(config(videos, idm, out, filter=FilterConfig(frozen_ticks=32)))
     with pytest.raises(DatasetError, match="begun with chroma '420', now it is '444'"):
         run_label(config(videos, idm, out, chroma="444"))
-    monkeypatch.setattr(label_verb, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1})
+    monkeypatch.setattr(
+        label_verb, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1}
+    )
     with pytest.raises(ConfigError, match="--allow-other-environment"):
         run_label(config(videos, idm, out))
     assert run_label(config(videos, idm, out, allow_other_environment=True)) == 0
@@ -188,7 +218,9 @@ def test_going_on_in_another_way_is_refused(
     assert environments[1]["torch"] == "0.1"
 
 
-def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_a_source_that_is_gone_is_waited_for(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
     sources, out = tmp_path / "videos", tmp_path / "data"
     sources.mkdir()
     for name in ("a.mp4", "b.mp4"):
@@ -219,7 +251,9 @@ def test_a_source_that_changes_while_it_is_read_waits(
     assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 455
 
 
-def test_strikes_end_with_their_dataset(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_strikes_end_with_their_dataset(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
     out = tmp_path / "data"
     run = RunFolder.of(str(out))
     run.lock()
@@ -230,7 +264,9 @@ def test_strikes_end_with_their_dataset(videos: Path, idm: str, tmp_path: Path, 
     assert read_dead_letters(str(out)).num_rows == 0
 
 
-def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_decoding_in_the_child_gives_the_same_bytes(
+    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+) -> None:
     run_label(config(videos, idm, tmp_path / "a" / "data"))
     run_label(config(videos, idm, tmp_path / "b" / "data", decoder=DecoderConfig(child=False)))
     assert contents(tmp_path / "a" / "data") == contents(tmp_path / "b" / "data")
@@ -261,7 +297,11 @@ worker.close()
 
 
 def test_a_segment_that_kills_its_worker_twice_is_quarantined(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    videos: Path,
+    idm: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def lethal(run: RunFolder, *rest: object) -> list[str]:
         return [sys.executable, "-c", LETHAL_DRIVER, str(run.path)]
@@ -271,7 +311,9 @@ def test_a_segment_that_kills_its_worker_twice_is_quarantined(
     layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=1024, min_shards=1)
     assert run_label(config(videos, idm, out, layout=layout)) == 0
     assert capsys.readouterr().err.count("the driver was killed (SIGSEGV); starting again") == 2
-    letters = [letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "label"]
+    letters = [
+        letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "label"
+    ]
     assert [(letter["start_tick"], letter["end_tick"], letter["reason"]) for letter in letters] == [
         (256, 512, "killed_worker")
     ]
@@ -290,7 +332,10 @@ def test_licences_go_from_the_table_to_manifest_and_card(
     table, out = tmp_path / "list.csv", tmp_path / "data"
     table.write_text(f"uri,licence\n{videos}/a.mp4,CC-BY-4.0\n{videos}/b.mp4,\n")
     assert run_label(config(table, idm, out)) == 0
-    found = {(Path(row["source_uri"]).name, row["licence"]) for row in read_manifest(str(out)).to_pylist()}
+    found = {
+        (Path(row["source_uri"]).name, row["licence"])
+        for row in read_manifest(str(out)).to_pylist()
+    }
     assert found == {("a.mp4", "CC-BY-4.0"), ("b.mp4", None)}
     licences = json.loads((out / "dataset.json").read_bytes())["licences"]
     assert {name: one["sources"] for name, one in licences.items()} == {"": 1, "CC-BY-4.0": 1}

@@ -27,7 +27,9 @@ def predictor(idm: str) -> Predictor:
     return Predictor.load(idm, device="cpu", threads=1)
 
 
-def segments(path: Path, *starts: int, ticks: int, shard: str = "train-00000") -> tuple[Segment, ...]:
+def segments(
+    path: Path, *starts: int, ticks: int, shard: str = "train-00000"
+) -> tuple[Segment, ...]:
     """Segments of one video that begin at `starts`; the last one ends with the video."""
     sha256 = InProcessDecoder().probe(path, HZ).sha256
     return tuple(
@@ -57,7 +59,9 @@ def label(
 ) -> str:
     """Label one shard; returns the status of the outcome."""
     labeller = ShardLabeller(
-        predictor, decoder or InProcessDecoder(), ShardOptions(dataset=str(dataset), drop_missing=drop_missing)
+        predictor,
+        decoder or InProcessDecoder(),
+        ShardOptions(dataset=str(dataset), drop_missing=drop_missing),
     )
     task = ShardTask(shard=parts[0].shard, split="train", segments=parts, quarantined=quarantined)
     return labeller.label(task).status
@@ -75,7 +79,11 @@ def clips_of(dataset: Path, shard: str = "train-00000") -> list[Clip]:
 
 
 def by_tick(clips: list[Clip], name: str) -> dict[int, np.ndarray]:
-    return {clip.meta["start_tick"] + i: row for clip in clips for i, row in enumerate(getattr(clip, name))}
+    return {
+        clip.meta["start_tick"] + i: row
+        for clip in clips
+        for i, row in enumerate(getattr(clip, name))
+    }
 
 
 def record_of(dataset: Path) -> CommitRecord:
@@ -90,26 +98,39 @@ def test_every_tick_is_labelled_once(videos: Path, tmp_path: Path, predictor: Pr
     assert spans == [(0, 128), (128, 256), (256, 384), (384, 512), (512, 640), (640, 700)]
     assert [clip.key.rsplit("-", 1)[1] for clip in clips[:2]] == ["000000000", "000000128"]
     meta = clips[1].meta
-    assert meta["pts_ns"][:2] == [7_300_000_000, 7_366_666_667]  # 128 / 17.5 Hz = 7.314 s: frame 219 of 30 fps
+    assert meta["pts_ns"][:2] == [
+        7_300_000_000,
+        7_366_666_667,
+    ]  # 128 / 17.5 Hz = 7.314 s: frame 219 of 30 fps
     assert meta["source_uri"] == str(path)
     assert meta["idm_sha256"] == predictor.sha256
     assert record_of(tmp_path).statistics["ticks"] == 700
     assert label(tmp_path, predictor, segments(path, 0, 256, ticks=700)) == "was_done"
 
 
-def test_labels_are_what_the_model_says_of_the_whole_video(videos: Path, tmp_path: Path, predictor: Predictor) -> None:
+def test_labels_are_what_the_model_says_of_the_whole_video(
+    videos: Path, tmp_path: Path, predictor: Predictor
+) -> None:
     path = videos / "a.mp4"
     label(tmp_path, predictor, segments(path, 0, 256, 512, ticks=700))
     batches = InProcessDecoder().ticks(path, predictor.spec.frame, HZ, start_tick=0, end_tick=700)
-    whole = list(predictor.predict((b.frames for b in batches), start=0, stretch=(0, 700), keep=(0, 700)))
-    for name, kind in (("buttons_prob", np.float16), ("camera_prob", np.float16), ("buttons", np.uint8)):
+    whole = list(
+        predictor.predict((b.frames for b in batches), start=0, stretch=(0, 700), keep=(0, 700))
+    )
+    for name, kind in (
+        ("buttons_prob", np.float16),
+        ("camera_prob", np.float16),
+        ("buttons", np.uint8),
+    ):
         wanted = np.concatenate([getattr(part, name) for part in whole]).astype(kind)
         got = by_tick(clips_of(tmp_path), name)
         np.testing.assert_array_equal(np.stack([got[tick] for tick in range(700)]), wanted)
 
 
 def test_the_segmentation_does_not_show(videos: Path, tmp_path: Path, predictor: Predictor) -> None:
-    cut = np.concatenate([moving_picture(530, seed=4), moving_picture(700, seed=5)[:, :, ::-1] // 3])
+    cut = np.concatenate(
+        [moving_picture(530, seed=4), moving_picture(700, seed=5)[:, :, ::-1] // 3]
+    )
     path = write_video(tmp_path / "cut.mp4", cut)
     ticks = 717
     label(tmp_path / "one", predictor, segments(path, 0, ticks=ticks))
@@ -119,7 +140,9 @@ def test_the_segmentation_does_not_show(videos: Path, tmp_path: Path, predictor:
     for name in ("frames", "buttons", "buttons_prob", "camera", "camera_prob", "confidence"):
         a, b = by_tick(one, name), by_tick(many, name)
         assert set(b) <= set(a)
-        assert len(b) > 650  # the cut falls 3 ticks behind a segment's start: those 3 are too short for a clip
+        assert (
+            len(b) > 650
+        )  # the cut falls 3 ticks behind a segment's start: those 3 are too short for a clip
         if name != "frames":  # each clip is encoded anew
             for tick, value in b.items():
                 np.testing.assert_array_equal(a[tick], value)
@@ -135,7 +158,9 @@ def test_same_bytes_again(videos: Path, tmp_path: Path, predictor: Predictor) ->
 
 def test_frozen_and_black_ticks_are_dropped(tmp_path: Path, predictor: Predictor) -> None:
     play = moving_picture(600, seed=6)
-    frames = np.concatenate([play[:300], np.repeat(play[299:300], 300, axis=0), play[300:], np.zeros_like(play[:120])])
+    frames = np.concatenate(
+        [play[:300], np.repeat(play[299:300], 300, axis=0), play[300:], np.zeros_like(play[:120])]
+    )
     path = write_video(tmp_path / "paused.mp4", frames)
     label(tmp_path / "data", predictor, segments(path, 0, 256, 512, ticks=595))
     drops = record_of(tmp_path / "data").drops
@@ -152,7 +177,9 @@ def test_damage_keeps_what_came_before(videos: Path, tmp_path: Path, predictor: 
             if start_tick < 330:
                 stop = max(start_tick, 300)
                 if stop > start_tick:
-                    yield from super().ticks(path, frame, tick_hz, start_tick=start_tick, end_tick=stop)
+                    yield from super().ticks(
+                        path, frame, tick_hz, start_tick=start_tick, end_tick=stop
+                    )
                 raise VideoError("damaged", path, "a hole", tick=stop)
             assert start_tick not in bad
             yield from super().ticks(path, frame, tick_hz, start_tick=start_tick, end_tick=end_tick)
@@ -160,12 +187,19 @@ def test_damage_keeps_what_came_before(videos: Path, tmp_path: Path, predictor: 
     parts = segments(videos / "a.mp4", 0, 256, 384, ticks=700)
     label(tmp_path, predictor, parts, decoder=Damaged())
     (letter,) = record_of(tmp_path).dead_letters
-    assert (letter.start_tick, letter.end_tick, letter.stage, letter.reason) == (300, 384, "decode", "damaged")
+    assert (letter.start_tick, letter.end_tick, letter.stage, letter.reason) == (
+        300,
+        384,
+        "decode",
+        "damaged",
+    )
     got = by_tick(clips_of(tmp_path), "buttons")
     assert sorted(got) == [*range(300), *range(384, 700)]
 
 
-def test_quarantined_segments_are_not_read(videos: Path, tmp_path: Path, predictor: Predictor) -> None:
+def test_quarantined_segments_are_not_read(
+    videos: Path, tmp_path: Path, predictor: Predictor
+) -> None:
     parts = segments(videos / "a.mp4", 0, 256, 512, ticks=700)
     label(tmp_path / "one", predictor, parts, quarantined=(1,))
     (letter,) = record_of(tmp_path / "one").dead_letters
@@ -177,7 +211,9 @@ def test_quarantined_segments_are_not_read(videos: Path, tmp_path: Path, predict
     assert record.tar is None
 
 
-def test_a_missing_source_waits_or_is_let_go(videos: Path, tmp_path: Path, predictor: Predictor) -> None:
+def test_a_missing_source_waits_or_is_let_go(
+    videos: Path, tmp_path: Path, predictor: Predictor
+) -> None:
     path = tmp_path / "gone.mp4"
     path.write_bytes((videos / "b.mp4").read_bytes())
     parts = segments(path, 0, 256, ticks=455)
@@ -188,13 +224,19 @@ def test_a_missing_source_waits_or_is_let_go(videos: Path, tmp_path: Path, predi
     assert not list((tmp_path / "data").rglob("*.json"))
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
     assert label(tmp_path / "data", predictor, parts, drop_missing=True) == "labelled"
-    assert [letter.reason for letter in record_of(tmp_path / "data").dead_letters] == ["source_missing"] * 2
+    assert [letter.reason for letter in record_of(tmp_path / "data").dead_letters] == [
+        "source_missing"
+    ] * 2
     path.write_bytes((videos / "b.mp4").read_bytes())
     assert label(tmp_path / "other", predictor, parts) == "labelled"
 
 
-def test_a_segment_of_another_video_follows(videos: Path, tmp_path: Path, predictor: Predictor) -> None:
+def test_a_segment_of_another_video_follows(
+    videos: Path, tmp_path: Path, predictor: Predictor
+) -> None:
     first = segments(videos / "a.mp4", 0, 512, ticks=700)[1:]
-    second = tuple(replace(s, segment=s.segment + 2) for s in segments(videos / "b.mp4", 0, ticks=455))
+    second = tuple(
+        replace(s, segment=s.segment + 2) for s in segments(videos / "b.mp4", 0, ticks=455)
+    )
     label(tmp_path, predictor, first + second)
     assert [clip.ticks for clip in clips_of(tmp_path)] == [128, 60, 128, 128, 128, 71]

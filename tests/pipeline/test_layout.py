@@ -50,7 +50,10 @@ def test_packing_keeps_order_and_leaves_no_gaps(lengths: list[int], bins: int) -
 
 
 def _sources(count: int, ticks: int = 5000) -> list[Planned]:
-    return [Planned(uri=f"{i}.mp4", sha256=f"{i * 7919 % 65536:064x}", ticks=ticks + i) for i in range(count)]
+    return [
+        Planned(uri=f"{i}.mp4", sha256=f"{i * 7919 % 65536:064x}", ticks=ticks + i)
+        for i in range(count)
+    ]
 
 
 def test_layout_depends_on_content_only() -> None:
@@ -66,7 +69,9 @@ def test_layout_depends_on_content_only() -> None:
 def test_each_tick_is_planned_once_and_a_source_has_one_split() -> None:
     segments = lay_out(_sources(20), LayoutConfig(val_fraction=0.3, test_fraction=0.2))
     for source in _sources(20):
-        own = sorted((s for s in segments if s.source_sha256 == source.sha256), key=lambda s: s.start_tick)
+        own = sorted(
+            (s for s in segments if s.source_sha256 == source.sha256), key=lambda s: s.start_tick
+        )
         assert [s.start_tick for s in own[1:]] == [s.end_tick for s in own[:-1]]
         assert (own[0].start_tick, own[-1].end_tick) == (0, source.ticks)
         assert len({s.split for s in own}) == 1
@@ -79,7 +84,10 @@ def test_never_fewer_than_four_shards_a_worker(workers: int) -> None:
 
 
 def test_groups_share_a_split() -> None:
-    sources = [Planned(uri=s.uri, sha256=s.sha256, ticks=s.ticks, group="one channel") for s in _sources(20)]
+    sources = [
+        Planned(uri=s.uri, sha256=s.sha256, ticks=s.ticks, group="one channel")
+        for s in _sources(20)
+    ]
     assert len({s.split for s in lay_out(sources, LayoutConfig(val_fraction=0.5))}) == 1
 
 

@@ -51,7 +51,13 @@ def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def label(videos: Path, idm: str, out: Path) -> None:
     config = LabelConfig(
-        sources=(str(videos),), idm=idm, out=str(out), layout=LAYOUT, workers=1, device="cpu", verify=False
+        sources=(str(videos),),
+        idm=idm,
+        out=str(out),
+        layout=LAYOUT,
+        workers=1,
+        device="cpu",
+        verify=False,
     )
     assert run_label(config) == 0
 
@@ -75,7 +81,9 @@ def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
     from vidact.idm.network.model import InverseDynamicsModel
     from vidact.networks.checkpoints import save_checkpoint
 
-    network = IDMConfig(width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2)
+    network = IDMConfig(
+        width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2
+    )
     torch.manual_seed(seed)
     config = {
         "kind": "idm",
@@ -88,10 +96,14 @@ def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
     return str(folder)
 
 
-def test_relabel_changes_labels_only(videos: Path, idm: str, spec: ActionSpec, tmp_path: Path) -> None:
+def test_relabel_changes_labels_only(
+    videos: Path, idm: str, spec: ActionSpec, tmp_path: Path
+) -> None:
     label(videos, idm, tmp_path / "old")
     better = checkpoint(spec, tmp_path / "idm", seed=8)
-    config = RelabelConfig(dataset=str(tmp_path / "old"), idm=better, out=str(tmp_path / "new"), device="cpu")
+    config = RelabelConfig(
+        dataset=str(tmp_path / "old"), idm=better, out=str(tmp_path / "new"), device="cpu"
+    )
     assert run_relabel(config) == 0
     old, new = members(tmp_path / "old"), members(tmp_path / "new")
     assert list(old) == list(new)
@@ -110,19 +122,28 @@ def test_relabel_changes_labels_only(videos: Path, idm: str, spec: ActionSpec, t
     assert run_relabel(config) == 0  # nothing is left to do
 
 
-def test_relabelling_with_the_same_model_changes_little(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_relabelling_with_the_same_model_changes_little(
+    videos: Path, idm: str, tmp_path: Path
+) -> None:
     """The pixels went through the clips' encoder, so labels may differ, but windows and neighbours are the same."""
     label(videos, idm, tmp_path / "old")
-    config = RelabelConfig(dataset=str(tmp_path / "old"), idm=idm, out=str(tmp_path / "new"), device="cpu")
+    config = RelabelConfig(
+        dataset=str(tmp_path / "old"), idm=idm, out=str(tmp_path / "new"), device="cpu"
+    )
     run_relabel(config)
     old, new = members(tmp_path / "old"), members(tmp_path / "new")
     for key in {name.rsplit(".", 1)[0] for name in old}:
         clip = key.split("/")[1]
         parts = [
-            decode_clip(clip, {end: files[f"{key}.{end}"] for end in ("json", "mp4", "npz")}, frames=False)
+            decode_clip(
+                clip, {end: files[f"{key}.{end}"] for end in ("json", "mp4", "npz")}, frames=False
+            )
             for files in (old, new)
         ]
-        assert abs(parts[0].buttons_prob.astype(float) - parts[1].buttons_prob.astype(float)).max() < 0.1
+        assert (
+            abs(parts[0].buttons_prob.astype(float) - parts[1].buttons_prob.astype(float)).max()
+            < 0.1
+        )
 
 
 def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) -> None:
@@ -130,7 +151,9 @@ def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) 
     content = ActionSpec.load("doom").to_dict()
     other = ActionSpec.from_dict(content | {"frame": {"width": 64, "height": 32, "resize": "area"}})
     config = RelabelConfig(
-        dataset=str(tmp_path / "old"), idm=checkpoint(other, tmp_path / "idm", 1), out=str(tmp_path / "new")
+        dataset=str(tmp_path / "old"),
+        idm=checkpoint(other, tmp_path / "idm", 1),
+        out=str(tmp_path / "new"),
     )
     with pytest.raises(SpecMismatchError, match=r"frame\.width"):
         run_relabel(config)
@@ -141,17 +164,27 @@ def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path
     label(videos, idm, out)
     rows = read_manifest(str(out)).to_pylist()
     (sha,) = {row["source_sha256"] for row in rows if row["source_uri"].endswith("a.mp4")}
-    kept = {name: data for name, data in members(out).items() if not name.split("/")[1].startswith(sha[:12])}
+    kept = {
+        name: data
+        for name, data in members(out).items()
+        if not name.split("/")[1].startswith(sha[:12])
+    }
     assert run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
     assert members(out) == kept
     assert verify(str(out)).problems == []
-    everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".parquet")
+    everything = b"".join(
+        path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".parquet"
+    )
     assert b"a.mp4" not in everything
     sources = {record["source_uri"] for record in read_manifest(str(out)).to_pylist()}
     assert sources == {str(videos / "b.mp4")}
-    stones = [letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "remove"]
+    stones = [
+        letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "remove"
+    ]
     assert [(stone["source_sha256"], stone["source_uri"]) for stone in stones] == [(sha, "")]
-    assert run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0  # once more: nothing is left to do
+    assert (
+        run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
+    )  # once more: nothing is left to do
     label(videos, idm, out)  # a.mp4 is still in the folder, and so is its copy
     assert members(out) == kept
     assert {record["source_uri"] for record in read_manifest(str(out)).to_pylist()} == sources
@@ -159,7 +192,9 @@ def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path
         run_remove(RemoveConfig(dataset=str(out), source=("c.mp4",)))
 
 
-def test_nothing_of_a_removed_source_is_left_in_previews(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_nothing_of_a_removed_source_is_left_in_previews(
+    videos: Path, idm: str, tmp_path: Path
+) -> None:
     out = tmp_path / "data"
     label(videos, idm, out)
     rows = read_manifest(str(out)).to_pylist()
@@ -182,15 +217,23 @@ def test_what_could_not_be_read_can_be_removed_too(videos: Path, idm: str, tmp_p
 
 def test_relabelling_keeps_the_dead_letters(videos: Path, idm: str, tmp_path: Path) -> None:
     label(videos, idm, tmp_path / "data")
-    run_relabel(RelabelConfig(dataset=str(tmp_path / "data"), idm=idm, out=str(tmp_path / "new"), workers=1))
+    run_relabel(
+        RelabelConfig(dataset=str(tmp_path / "data"), idm=idm, out=str(tmp_path / "new"), workers=1)
+    )
     old, new = (read_dead_letters(str(tmp_path / name)).to_pylist() for name in ("data", "new"))
     assert len(old) == 1
     assert new == old
     with pytest.raises(ConfigError, match="is the dataset itself"):
-        run_relabel(RelabelConfig(dataset=str(tmp_path / "new"), idm=idm, out=str(tmp_path / "data" / ".." / "new")))
+        run_relabel(
+            RelabelConfig(
+                dataset=str(tmp_path / "new"), idm=idm, out=str(tmp_path / "data" / ".." / "new")
+            )
+        )
 
 
-def test_datasets_of_other_verbs_are_left_as_they_are(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_datasets_of_other_verbs_are_left_as_they_are(
+    videos: Path, idm: str, tmp_path: Path
+) -> None:
     old, other, recordings = tmp_path / "old", tmp_path / "other", tmp_path / "recordings"
     label(videos, idm, old)
     label(videos, idm, other)
@@ -204,7 +247,9 @@ def test_datasets_of_other_verbs_are_left_as_they_are(videos: Path, idm: str, tm
     assert {path: path.read_bytes() for path in other.rglob("*") if path.is_file()} == before
     recordings.mkdir()
     (recordings / "play.mp4").write_bytes(b"")
-    with pytest.raises(ConfigError, match=r"holds other things \(play\.mp4\); a dataset needs a folder of its own"):
+    with pytest.raises(
+        ConfigError, match=r"holds other things \(play\.mp4\); a dataset needs a folder of its own"
+    ):
         run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(recordings)))
     with pytest.raises(ConfigError, match="a folder of its own"):
         label(videos, idm, recordings)
@@ -219,7 +264,9 @@ def test_what_another_model_was_to_label_is_not_planned(
     label(sources, idm, out)
     plan = (out / "plan.parquet").read_bytes()
     (sources / "b.mp4").write_bytes((videos / "b.mp4").read_bytes())
-    with pytest.raises(DatasetError, match=r"was begun with idm_sha256 [0-9a-f]{12}, now it is [0-9a-f]{12};"):
+    with pytest.raises(
+        DatasetError, match=r"was begun with idm_sha256 [0-9a-f]{12}, now it is [0-9a-f]{12};"
+    ):
         label(sources, checkpoint(spec, tmp_path / "idm", 8), out)
     assert (out / "plan.parquet").read_bytes() == plan
 
@@ -228,19 +275,26 @@ def test_the_whole_copy_of_a_damaged_video_is_named(
     idm: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     play = moving_picture(900, seed=5)
-    damaged = write_video(tmp_path / "videos" / "large.mp4", play.repeat(2, axis=1).repeat(2, axis=2))
+    damaged = write_video(
+        tmp_path / "videos" / "large.mp4", play.repeat(2, axis=1).repeat(2, axis=2)
+    )
     whole = write_video(tmp_path / "videos" / "small.mp4", play)
     data = bytearray(damaged.read_bytes())
     at = len(data) * 98 // 100  # behind the last picture that is looked at
     data[at : at + 1000] = bytes(1000)
     damaged.write_bytes(data)
     label(tmp_path / "videos", idm, tmp_path / "data")
-    assert f"{damaged} is damaged; {whole} looks the same and was left out: it may be whole" in capsys.readouterr().err
+    assert (
+        f"{damaged} is damaged; {whole} looks the same and was left out: it may be whole"
+        in capsys.readouterr().err
+    )
     assert read_dataset_json(str(tmp_path / "data"))["duplicates"] == {"near_duplicate": 1}
     assert "1 sources, one like each is kept" in (tmp_path / "data" / "README.md").read_text()
 
 
-def test_new_sources_never_take_a_removed_shard_s_name(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_new_sources_never_take_a_removed_shard_s_name(
+    videos: Path, idm: str, tmp_path: Path
+) -> None:
     out, sources = tmp_path / "data", tmp_path / "videos"
     sources.mkdir()
     (sources / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
@@ -303,7 +357,9 @@ def test_what_could_not_be_read_is_tried_again(
     def no_right(source: Source, *args: object) -> SourceRecord:
         if source.uri.endswith("b.mp4"):
             mark, _ = fingerprint(source.uri)
-            return SourceRecord(uri=source.uri, status="unreadable", reason="no_permission", fingerprint=mark)
+            return SourceRecord(
+                uri=source.uri, status="unreadable", reason="no_permission", fingerprint=mark
+            )
         return whole(source, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(prober, "probe_source", no_right)
@@ -317,7 +373,9 @@ def test_what_could_not_be_read_is_tried_again(
     }
 
 
-def test_a_video_that_has_changed_stays_in_its_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_video_that_has_changed_stays_in_its_split(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out, video = str(tmp_path / "data"), tmp_path / "videos" / "growing.mp4"
     splits = set()
     for seed in range(8):
@@ -330,7 +388,9 @@ def test_a_video_that_has_changed_stays_in_its_split(tmp_path: Path, capsys: pyt
     assert f"{video} has changed since it was planned" in capsys.readouterr().err
 
 
-def test_rows_of_another_tick_rate_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_another_tick_rate_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     video = write_video(tmp_path / "videos" / "v.mp4", moving_picture(300, seed=3))
 
     def stop(*args: object) -> None:
@@ -339,8 +399,12 @@ def test_rows_of_another_tick_rate_are_not_taken(tmp_path: Path, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(plan_module, "write_plan", stop)
         with pytest.raises(KeyboardInterrupt):
-            make_plan([str(video)], str(tmp_path / "data"), tick_hz=Fraction(10), layout=LAYOUT, workers=1)
-    plan = make_plan([str(video)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1)
+            make_plan(
+                [str(video)], str(tmp_path / "data"), tick_hz=Fraction(10), layout=LAYOUT, workers=1
+            )
+    plan = make_plan(
+        [str(video)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1
+    )
     assert plan.sources[0].ticks == 200
     assert not (tmp_path / "data" / "_probes").exists()
 
@@ -363,7 +427,9 @@ def test_a_removal_that_was_interrupted_late_goes_on(
     assert verify(str(out)).problems == []
     (out / "sources.parquet").unlink()  # what was removed is known without it
     label(videos, idm, out)
-    assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {str(videos / "b.mp4")}
+    assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {
+        str(videos / "b.mp4")
+    }
 
 
 def test_relabelling_brings_nothing_back(videos: Path, idm: str, tmp_path: Path) -> None:
@@ -387,4 +453,8 @@ def test_copies_of_copies_are_removed_too() -> None:
         source("other", "d" * 64),
     )
     left = remove._without(Plan(Fraction(10), sources), {"c" * 64})
-    assert {record.uri for record in left.sources} == {"other", f"removed:{'a' * 64}", f"removed:{'c' * 64}"}
+    assert {record.uri for record in left.sources} == {
+        "other",
+        f"removed:{'a' * 64}",
+        f"removed:{'c' * 64}",
+    }

@@ -10,7 +10,11 @@ from pathlib import Path
 import numpy as np
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
-from vidact.pipeline.planning.near_duplicates import find_near_duplicates, picture_hash, picture_hashes
+from vidact.pipeline.planning.near_duplicates import (
+    find_near_duplicates,
+    picture_hash,
+    picture_hashes,
+)
 from vidact.pipeline.planning.plan import make_plan
 
 from .conftest import moving_picture, write_video
@@ -74,7 +78,9 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     write_video(tmp_path / "videos" / "other.mp4", moving_picture(600, seed=12))
     write_video(tmp_path / "videos" / "later.mp4", moving_picture(900, seed=11)[300:])
     layout = LayoutConfig(val_fraction=0.0)
-    plan = make_plan([str(tmp_path / "videos")], str(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1)
+    plan = make_plan(
+        [str(tmp_path / "videos")], str(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
+    )
     by_name = {Path(record.uri).name: record for record in plan.sources}
     assert {name: record.status for name, record in by_name.items()} == {
         "good.mp4": "planned",
@@ -83,10 +89,16 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
         "later.mp4": "planned",
     }
     assert by_name["half-size.mp4"].detail == by_name["good.mp4"].uri
-    assert {Path(segment.source_uri).name for segment in plan.segments} == {"good.mp4", "other.mp4", "later.mp4"}
+    assert {Path(segment.source_uri).name for segment in plan.segments} == {
+        "good.mp4",
+        "other.mp4",
+        "later.mp4",
+    }
     # A re-encode that comes later is known too, even though it is the better one.
     write_video(tmp_path / "videos" / "better.mp4", play.repeat(2, axis=1).repeat(2, axis=2))
-    again = make_plan([str(tmp_path / "videos")], str(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1)
+    again = make_plan(
+        [str(tmp_path / "videos")], str(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
+    )
     assert again.segments == plan.segments
     assert {Path(r.uri).name: r.status for r in again.sources}["better.mp4"] == "near_duplicate"
 

@@ -10,7 +10,15 @@ from pathlib import Path
 import pytest
 from vidact.errors import DatasetError
 from vidact.pipeline.config import LayoutConfig, PlanConfig
-from vidact.pipeline.planning.plan import Plan, describe, licence_of, make_plan, plan_dead_letters, read_plan, run_plan
+from vidact.pipeline.planning.plan import (
+    Plan,
+    describe,
+    licence_of,
+    make_plan,
+    plan_dead_letters,
+    read_plan,
+    run_plan,
+)
 
 from .conftest import moving_picture, write_video
 
@@ -40,7 +48,9 @@ def test_plan_of_a_folder(videos: Path, tmp_path: Path) -> None:
     assert "1 duplicate (same_content)" in describe(plan)
 
 
-def test_planning_again_changes_nothing_and_new_files_only_add(videos: Path, tmp_path: Path) -> None:
+def test_planning_again_changes_nothing_and_new_files_only_add(
+    videos: Path, tmp_path: Path
+) -> None:
     sources = tmp_path / "videos"
     shutil.copytree(videos, sources)
     first = _plan(sources, tmp_path / "data")
@@ -72,7 +82,10 @@ def test_truncated_video_is_planned_as_far_as_it_goes(tmp_path: Path) -> None:
 
     cut = tmp_path / "sources" / "cut.mp4"
     cut.parent.mkdir()
-    with av.open(str(whole)) as source, av.open(str(cut), "w", options={"movflags": "faststart"}) as target:
+    with (
+        av.open(str(whole)) as source,
+        av.open(str(cut), "w", options={"movflags": "faststart"}) as target,
+    ):
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(source.streams.video[0]):
             if packet.dts is not None:
@@ -82,7 +95,9 @@ def test_truncated_video_is_planned_as_far_as_it_goes(tmp_path: Path) -> None:
     plan = _plan(cut.parent, tmp_path / "data")
     (record,) = plan.sources
     assert (record.status, record.reason) == ("planned", "truncated")
-    assert 348 <= record.ticks + record.lost_ticks <= 352  # the last frames before the cut are out of order
+    assert (
+        348 <= record.ticks + record.lost_ticks <= 352
+    )  # the last frames before the cut are out of order
     assert 100 < record.ticks < 300
     (letter,) = plan_dead_letters(plan)
     assert (letter.start_tick, letter.end_tick, letter.reason) == (
@@ -95,12 +110,16 @@ def test_truncated_video_is_planned_as_far_as_it_goes(tmp_path: Path) -> None:
 def test_another_tick_rate_is_refused(videos: Path, tmp_path: Path) -> None:
     _plan(videos, tmp_path / "data")
     with pytest.raises(DatasetError, match="planned at 35/2 ticks a second, but now asked for 20"):
-        make_plan([str(videos)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1)
+        make_plan(
+            [str(videos)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1
+        )
 
 
 def test_the_verb(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_plan(PlanConfig(sources=(str(videos),), out=str(tmp_path / "data"))) == 0
-    assert "Plan: 1.1 minutes in 5 segments and 5 shards; about 2 MB, and " in capsys.readouterr().err
+    assert (
+        "Plan: 1.1 minutes in 5 segments and 5 shards; about 2 MB, and " in capsys.readouterr().err
+    )
 
 
 def test_licence_of_the_whole(videos: Path, tmp_path: Path) -> None:

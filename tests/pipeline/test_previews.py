@@ -25,7 +25,10 @@ def test_shares() -> None:
 
 
 def test_the_least_certain_share() -> None:
-    rows = [{"key": name, "mean_confidence": value} for name, value in (("a", 0.9), ("b", 0.2), ("c", 0.5), ("d", 0.3))]
+    rows = [
+        {"key": name, "mean_confidence": value}
+        for name, value in (("a", 0.9), ("b", 0.2), ("c", 0.5), ("d", 0.3))
+    ]
     assert [row["key"] for row in least_certain(rows, 0.5)] == ["b", "d"]
     assert [row["key"] for row in least_certain(rows, 0.01)] == ["b"]
     assert least_certain(rows, 0.0) == []
@@ -33,7 +36,8 @@ def test_the_least_certain_share() -> None:
 
 def test_sizes() -> None:
     assert [
-        (f.width, f.height) for f in (preview_frame(1920, 1080), preview_frame(320, 240), preview_frame(640, 480, 90))
+        (f.width, f.height)
+        for f in (preview_frame(1920, 1080), preview_frame(320, 240), preview_frame(640, 480, 90))
     ] == [
         (640, 360),
         (320, 240),
@@ -48,9 +52,13 @@ def test_previews_show_the_labelled_frames(tmp_path: Path) -> None:
     row = min(read_manifest(dataset).to_pylist(), key=lambda row: row["mean_confidence"])
     frames = decode_video((tmp_path / "dataset" / "previews" / f"{row['key']}.mp4").read_bytes())
     assert frames.shape == (64, 240, 320, 3)
-    assert [barcodes.read(frame) for frame in frames] == [int(t * 30 / 17.5 + 1e-6) for t in range(64, 128)]
+    assert [barcodes.read(frame) for frame in frames] == [
+        int(t * 30 / 17.5 + 1e-6) for t in range(64, 128)
+    ]
     assert keep_previews(dataset, 0.5, DecoderConfig(child=False)) == 0
-    barcodes.write(film, 261, kind="b-frames")  # another film of the same rate: its times are the same
+    barcodes.write(
+        film, 261, kind="b-frames"
+    )  # another film of the same rate: its times are the same
     assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0
     film.unlink()
     assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0

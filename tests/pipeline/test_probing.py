@@ -35,7 +35,9 @@ def test_rows_are_those_of_a_plain_loop(videos: Path, tmp_path: Path, workers: i
     assert [row.status for row in rows] == ["planned", "planned", "planned", "unreadable"]
 
 
-def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_probed_is_not_probed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     videos = [write_video(tmp_path / f"{i}.mp4", moving_picture(90, seed=i)) for i in range(4)]
     looked: list[str] = []
     whole = prober_module.probe_source
@@ -53,7 +55,9 @@ def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest
         make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
     kept = [row for path in (out / PROBES_FOLDER).iterdir() for row in json.loads(path.read_text())]
     assert {Path(row["uri"]).name for row in kept} == set(looked[:2])
-    videos[0].write_bytes(videos[1].read_bytes() + b"changed")  # replaced meanwhile: what is known of it is of no use
+    videos[0].write_bytes(
+        videos[1].read_bytes() + b"changed"
+    )  # replaced meanwhile: what is known of it is of no use
     plan = make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
     assert sorted(looked[3:]) == sorted(
         path.name for path in videos if path.name not in looked[:2] or path == videos[0]
@@ -62,7 +66,9 @@ def test_what_was_probed_is_not_probed_again(tmp_path: Path, monkeypatch: pytest
     assert not (out / PROBES_FOLDER).exists()
 
 
-def test_interrupting_ends_after_the_video_at_hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupting_ends_after_the_video_at_hand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for i in range(6):
         write_video(tmp_path / f"{i}.mp4", moving_picture(60, seed=i))
     begun = threading.Event()

@@ -63,9 +63,19 @@ class BadLine:
             def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
                 for name, value in headers.items():
-                    if name.lower() not in ("content-length", "transfer-encoding", "connection", "date", "server"):
+                    if name.lower() not in (
+                        "content-length",
+                        "transfer-encoding",
+                        "connection",
+                        "date",
+                        "server",
+                    ):
                         self.send_header(name, value)
-                length = headers.get("Content-Length", len(body)) if self.command == "HEAD" else len(body)
+                length = (
+                    headers.get("Content-Length", len(body))
+                    if self.command == "HEAD"
+                    else len(body)
+                )
                 self.send_header("Content-Length", str(length))
                 self.end_headers()
                 if self.command != "HEAD":
@@ -125,7 +135,10 @@ def plain_loop(config: LabelConfig, settings: WorkerSettings, run: RunFolder, pl
 
 
 def objects(uri: str) -> dict[str, bytes]:
-    return {name.split("/data/", 1)[1]: storage.read_bytes(name) for name in storage.list_files(uri, recursive=True)}
+    return {
+        name.split("/data/", 1)[1]: storage.read_bytes(name)
+        for name in storage.list_files(uri, recursive=True)
+    }
 
 
 def test_from_bucket_to_bucket_over_a_bad_line(
@@ -140,7 +153,12 @@ def test_from_bucket_to_bucket_over_a_bad_line(
     def label(out: str) -> None:
         layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
         config = LabelConfig(
-            sources=("s3://bucket-of-videos/videos/",), idm=idm, out=out, workers=1, device="cpu", layout=layout
+            sources=("s3://bucket-of-videos/videos/",),
+            idm=idm,
+            out=out,
+            workers=1,
+            device="cpu",
+            layout=layout,
         )
         assert run_label(config) == 0
 
@@ -176,7 +194,9 @@ def test_a_connection_that_is_cut_in_the_middle_of_a_multipart_upload(
         storage.put_atomic(shard, "s3://bucket-of-shards/never.tar", consume=True)
     assert shard.exists()  # so that the next attempt has it
     assert not storage.exists("s3://bucket-of-shards/never.tar")
-    assert not fs.call_s3("list_multipart_uploads", Bucket="bucket-of-shards").get("Uploads")  # aborted, not left
+    assert not fs.call_s3("list_multipart_uploads", Bucket="bucket-of-shards").get(
+        "Uploads"
+    )  # aborted, not left
     line.parts_to_cut = 0
     storage.put_atomic(shard, "s3://bucket-of-shards/never.tar", consume=True)
     assert storage.size_bytes("s3://bucket-of-shards/never.tar") == 105 << 20

@@ -21,7 +21,12 @@ HOUR = 63_000
 
 
 def _row(
-    spec: ActionSpec, name: str, presses: dict[str, int], *, confidence: float = 0.8, null: float = 0.2
+    spec: ActionSpec,
+    name: str,
+    presses: dict[str, int],
+    *,
+    confidence: float = 0.8,
+    null: float = 0.2,
 ) -> dict[str, Any]:
     return {
         "source_uri": f"{name}.mp4",
@@ -35,7 +40,12 @@ def _row(
 
 def _record(rows: list[dict[str, Any]], degrees: dict[str, list[float]]) -> CommitRecord:
     return CommitRecord(
-        shard="train-00000", spec={}, tar=None, rows=tuple(rows), statistics={}, extra={"degrees": degrees}
+        shard="train-00000",
+        spec={},
+        tar=None,
+        rows=tuple(rows),
+        statistics={},
+        extra={"degrees": degrees},
     )
 
 
@@ -64,7 +74,10 @@ def test_what_is_odd(tmp_path: Any) -> None:
     assert usual_row["degrees_a_s"] == {"pitch": 2.0, "yaw": 10.0}
     lines = flagged_lines(found)
     assert lines[0].startswith("3 of 8 sources look odd")
-    assert "other-game.mp4: odd_buttons, low_confidence (confidence 0.40, 33 presses a minute" in lines[1]
+    assert (
+        "other-game.mp4: odd_buttons, low_confidence (confidence 0.40, 33 presses a minute"
+        in lines[1]
+    )
     write_source_statistics(str(tmp_path), found, spec)
     assert pq.read_table(tmp_path / "source_statistics.parquet").to_pylist() == found
 
@@ -73,9 +86,15 @@ def test_a_short_source_is_no_measure_of_how_often_a_button_is_pressed() -> None
     spec = ActionSpec.load("doom")
     rows = [_row(spec, f"usual-{i}", {"forward": 1000}) for i in range(3)]
     still = {"presses": dict.fromkeys(spec.button_names, 0), "null_fraction": 0.99}
-    rows += [{**_row(spec, f"{seconds}-seconds", {}), **still, "frames": int(17.5 * seconds)} for seconds in (30, 90)]
+    rows += [
+        {**_row(spec, f"{seconds}-seconds", {}), **still, "frames": int(17.5 * seconds)}
+        for seconds in (30, 90)
+    ]
     degrees = {row["source_sha256"]: [7200.0, 36000.0] for row in rows[:3]}
-    flags = {row["source_uri"]: row["flags"] for row in source_statistics([_record(rows, degrees)], spec, Reference())}
+    flags = {
+        row["source_uri"]: row["flags"]
+        for row in source_statistics([_record(rows, degrees)], spec, Reference())
+    }
     assert flags["30-seconds.mp4"] == ["inactive"]
     assert flags["90-seconds.mp4"] == ["too_few_presses", "odd_turns", "inactive"]
 
@@ -85,20 +104,26 @@ def test_the_training_set_is_the_measure_where_it_is_known() -> None:
     k = spec.num_buttons
     held = [[10] * 100 if name == "forward" else [] for name in spec.button_names]
     released = [[90] * 100 if name == "forward" else [10_000] for name in spec.button_names]
-    reference = Reference.of_checkpoint({"baselines": {"rates": {"held": held, "released": released}}}, spec)
+    reference = Reference.of_checkpoint(
+        {"baselines": {"rates": {"held": held, "released": released}}}, spec
+    )
     assert reference.presses_a_tick is not None
     assert abs(reference.presses_a_tick - 0.01) < 1e-6
     assert reference.shares is not None
     assert len(reference.shares) == k
     use = spec.button_names.index("use")
     held[use], released[use] = [5] * 100, [9_995] * 100  # as many lengths are kept of a rare button
-    with_use = Reference.of_checkpoint({"baselines": {"rates": {"held": held, "released": released}}}, spec)
+    with_use = Reference.of_checkpoint(
+        {"baselines": {"rates": {"held": held, "released": released}}}, spec
+    )
     assert with_use.presses_a_tick == pytest.approx(0.01 + 0.0001)
     assert with_use.shares is not None
     assert with_use.shares[use] == pytest.approx(0.01, rel=0.05)
     rows = [_row(spec, "a", {"attack": 630}), _row(spec, "b", {"attack": 630})]
     found = source_statistics([_record(rows, {})], spec, reference)
-    assert all(row["flags"] == ["odd_buttons"] for row in found)  # the same rate, but all sources press another button
+    assert all(
+        row["flags"] == ["odd_buttons"] for row in found
+    )  # the same rate, but all sources press another button
     assert Reference.of_checkpoint({}, spec) == Reference()
     assert source_statistics([], spec, reference) == []
     assert flagged_lines([]) == []

@@ -29,10 +29,20 @@ def _names(sources: list[Source], folder: Path) -> list[str]:
 
 
 def test_folder_glob_and_file(folder: Path) -> None:
-    assert _names(find_sources([str(folder)]), folder) == ["a.mkv", "b.mp4", "deep/c.WEBM", "odd #name [1].mp4"]
-    assert _names(find_sources([f"{folder}/*.mkv", f"{folder}/b.mp4"]), folder) == ["a.mkv", "b.mp4"]
+    assert _names(find_sources([str(folder)]), folder) == [
+        "a.mkv",
+        "b.mp4",
+        "deep/c.WEBM",
+        "odd #name [1].mp4",
+    ]
+    assert _names(find_sources([f"{folder}/*.mkv", f"{folder}/b.mp4"]), folder) == [
+        "a.mkv",
+        "b.mp4",
+    ]
     assert _names(find_sources([f"{folder}/odd #name [1].mp4"]), folder) == ["odd #name [1].mp4"]
-    assert _names(find_sources([f"{folder}/notes.txt"]), folder) == ["notes.txt"]  # named, so taken; the probe decides
+    assert _names(find_sources([f"{folder}/notes.txt"]), folder) == [
+        "notes.txt"
+    ]  # named, so taken; the probe decides
 
 
 def test_tables(folder: Path) -> None:
@@ -54,7 +64,10 @@ def test_mistakes_are_named(folder: Path, tmp_path: Path) -> None:
     (folder / "list.csv").write_text("uri,group\nb.mp4,x\n")
     with pytest.raises(ConfigError, match="named twice"):
         find_sources([f"{folder}/list.csv", f"{folder}/b.mp4"])
-    for name, content in (("list.parquet", b"no parquet"), ("latin.csv", "uri\nf\u00e4.mp4".encode("latin-1"))):
+    for name, content in (
+        ("list.parquet", b"no parquet"),
+        ("latin.csv", "uri\nf\u00e4.mp4".encode("latin-1")),
+    ):
         (folder / name).write_bytes(content)
         with pytest.raises(ConfigError, match="cannot be read as"):
             find_sources([f"{folder}/{name}"])
@@ -81,7 +94,9 @@ def test_names_that_are_no_utf8_are_followed_as_urls(folder: Path) -> None:
     ],
 )
 def test_rows_that_lead_nowhere(folder: Path, row: str, said: str) -> None:
-    pq.write_table(pa.table({"uri": pa.array([row] if row else [], pa.string())}), folder / "list.parquet")
+    pq.write_table(
+        pa.table({"uri": pa.array([row] if row else [], pa.string())}), folder / "list.parquet"
+    )
     with pytest.raises(ConfigError, match=re.escape(said)):
         find_sources([f"{folder}/list.parquet"])
 
@@ -99,7 +114,12 @@ def test_memory_filesystem() -> None:
     fs = fsspec.filesystem("memory")
     fs.pipe_file("/bucket/deep/a.mp4", b"x")
     fs.pipe_file("/bucket/b.txt", b"x")
-    for name in ("memory://bucket", "memory://bucket/", "memory://bucket/deep/*.mp4", "memory://bucket/deep/a.mp4"):
+    for name in (
+        "memory://bucket",
+        "memory://bucket/",
+        "memory://bucket/deep/*.mp4",
+        "memory://bucket/deep/a.mp4",
+    ):
         (source,) = find_sources([name])
         assert source.uri.startswith("memory://")
         assert source.uri.endswith("bucket/deep/a.mp4")

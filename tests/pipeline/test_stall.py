@@ -51,12 +51,16 @@ def test_a_sign_of_life_begins_anew() -> None:
     machine.after(10, (False, 0.0))
     machine.clock.reset()
     assert machine.clock.seconds == 0
-    assert machine.after(2, (False, 50.0)) == 2  # what was used before the first look after the sign is not known
+    assert (
+        machine.after(2, (False, 50.0)) == 2
+    )  # what was used before the first look after the sign is not known
 
 
 def test_real_processes() -> None:
     code = "import signal, subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
-    process = subprocess.Popen([sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE
+    )
     try:
         assert process.stdout is not None
         child = int(process.stdout.readline())

@@ -10,7 +10,8 @@ from vidact.storage_failures import interrupted_by_storage
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.EIO, "disk"), OSError("We encountered an internal error"), TimeoutError()]
+    "error",
+    [OSError(errno.EIO, "disk"), OSError("We encountered an internal error"), TimeoutError()],
 )
 def test_what_passes(error: Exception) -> None:
     with pytest.raises(Interrupted, match="run the same command again"), interrupted_by_storage():
@@ -31,7 +32,13 @@ def test_a_bucket_that_asks_who_this_is() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [PermissionError(errno.EACCES, "no"), OSError(errno.ENOSPC, "full"), ConfigError("x"), ValueError(), KeyError()],
+    [
+        PermissionError(errno.EACCES, "no"),
+        OSError(errno.ENOSPC, "full"),
+        ConfigError("x"),
+        ValueError(),
+        KeyError(),
+    ],
 )
 def test_what_does_not(error: Exception) -> None:
     with pytest.raises(type(error)), interrupted_by_storage():

@@ -110,7 +110,11 @@ def test_the_same_error_again_and_again_is_a_defect(run: RunFolder) -> None:
 
 def test_restarts_without_a_new_shard_are_numbered(run: RunFolder) -> None:
     with pytest.raises(Interrupted, match="gave up after 2 restarts"):
-        drive(run, "print(f'not enough memory, attempt {attempt}', file=sys.stderr); sys.exit(70)", max_restarts=2)
+        drive(
+            run,
+            "print(f'not enough memory, attempt {attempt}', file=sys.stderr); sys.exit(70)",
+            max_restarts=2,
+        )
     assert drive.attempts == 3  # type: ignore[attr-defined]
 
 

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc, endpoints_pb2
 from vidact.pipeline.running import worker_pool
-from vidact.pipeline.running.worker_pool import MOST_STARTS, WorkerPool, serve
+from vidact.pipeline.running.worker_pool import MAX_STARTS, WorkerPool, serve
 
 
 class Asked:
@@ -68,7 +68,9 @@ class TaskManager:
         self.socket.close()
 
 
-def test_namesakes_of_two_task_managers_are_two(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_namesakes_of_two_task_managers_are_two(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker_pool, "HUNG_UP_S", 0.1)
     with TaskManager() as one:
         with TaskManager() as other:
@@ -102,10 +104,10 @@ def test_what_dies_again_and_again_is_left() -> None:
         with TaskManager() as manager:
             asked.start("1-1", manager.endpoint)
             (worker,) = asked.pool.workers
-            asked.until(lambda: worker.starts == MOST_STARTS and worker.process.poll() == 3)
+            asked.until(lambda: worker.starts == MAX_STARTS and worker.process.poll() == 3)
             for _ in range(3):
                 asked.pool.look()
-            assert worker.starts == MOST_STARTS
+            assert worker.starts == MAX_STARTS
         asked.until(lambda: not asked.pool.workers)
     finally:
         asked.close()

@@ -76,7 +76,9 @@ def test_precision_can_be_forced():
     assert resolve_precision("bfloat16", cpu) == torch.bfloat16
 
 
-@pytest.mark.parametrize(("name", "reason"), [("nonsense", "device must be"), ("meta", "finds none here")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("nonsense", "device must be"), ("meta", "finds none here")]
+)
 def test_a_device_that_cannot_compute_is_refused(name: str, reason: str):
     with pytest.raises(ConfigError, match=reason):
         pick_device(name)

@@ -34,6 +34,14 @@ assert not own & threads(), "they may still hold Python's tensors when the inter
 def test_learning_together_and_leaving(tmp_path: Path) -> None:
     script = tmp_path / "learning.py"
     script.write_text(LEARNING)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script)]
+    launch = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(script),
+    ]
     done = subprocess.run(launch, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

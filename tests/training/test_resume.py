@@ -49,9 +49,16 @@ while step < 12:
 
 def run_toy(folder, kill_at=-1):
     done = subprocess.run(
-        [sys.executable, "-c", TOY_RUN, str(folder), str(kill_at)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", TOY_RUN, str(folder), str(kill_at)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    return done.returncode, dict(line.split(" ", 1) for line in done.stdout.splitlines()), done.stderr
+    return (
+        done.returncode,
+        dict(line.split(" ", 1) for line in done.stdout.splitlines()),
+        done.stderr,
+    )
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
@@ -68,7 +75,10 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
 def test_state_trees_come_back_with_their_types(tmp_path):
     snapshots = Snapshots(tmp_path, {})
     state = {
-        "tensors": {"a": torch.arange(3), "b": torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)},
+        "tensors": {
+            "a": torch.arange(3),
+            "b": torch.ones(2, 3, 4, 4).contiguous(memory_format=torch.channels_last),
+        },
         3: (1, [2.5, None], "x"),
         "array": np.arange(4, dtype=np.uint32),
         "generator": np.random.default_rng(0).bit_generator.state,
@@ -91,11 +101,16 @@ def test_the_last_two_are_kept_and_a_damaged_one_is_passed_over(tmp_path):
     assert snapshots.load_last() is None
     for step in (1, 2, 3):
         snapshots.save(step, {"step": step, "x": torch.tensor([step])})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["state-000000002", "state-000000003"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "state-000000002",
+        "state-000000003",
+    ]
     tensors = tmp_path / "state-000000003" / "tensors.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-1] + b"?")
     assert snapshots.load_last()[0] == 2
-    assert snapshots.save(1, {}).exists()  # the damaged one is gone: it does not push out what is made on the way there
+    assert snapshots.save(
+        1, {}
+    ).exists()  # the damaged one is gone: it does not push out what is made on the way there
     (tmp_path / ".state-000000009.1.tmp").mkdir()
     snapshots.clear()
     assert not any(tmp_path.glob(".*"))
@@ -137,7 +152,9 @@ except VidactError as error:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_a_run_between_steps_with_75(number):
-    process = subprocess.Popen([sys.executable, "-c", INTERRUPTED_RUN], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED_RUN], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "ready\n"
     time.sleep(0.05)
     os.kill(process.pid, number)

@@ -189,7 +189,9 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tasks", schema=None) as batch_op:
         batch_op.create_index("ix_tasks_gain", ["project_id", "state", "gain"], unique=False)
-        batch_op.create_index("ix_tasks_random", ["project_id", "state", "random_rank"], unique=False)
+        batch_op.create_index(
+            "ix_tasks_random", ["project_id", "state", "random_rank"], unique=False
+        )
 
     op.create_table(
         "assignments",
