@@ -234,10 +234,10 @@ def _runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]
 
 
 def _same_place(one: str, other: str) -> bool:
-    paths = [storage.local_path(uri) for uri in (one, other)]
-    return one.rstrip("/") == other.rstrip("/") or (
-        None not in paths and paths[0].resolve() == paths[1].resolve()
-    )  # type: ignore[union-attr]
+    if one.rstrip("/") == other.rstrip("/"):
+        return True
+    here, there = storage.local_path(one), storage.local_path(other)
+    return here is not None and there is not None and here.resolve() == there.resolve()
 
 
 @interrupted_by_storage()
