@@ -11,6 +11,9 @@ import hashlib
 import os
 import shutil
 import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -164,26 +167,61 @@ def glob_uris(pattern: str) -> list[str]:
     return sorted(fs.unstrip_protocol(name) for name in fs.glob(inner))
 
 
+@contextmanager
+def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Path]:
+    """Yield a temporary path that takes the place of the local file `path` where the block ends.
+
+    As `replacing_all`, of one file.
+    """
+    with replacing_all([path], sync=sync) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def replacing_all(
+    paths: Sequence[str | os.PathLike[str]], *, sync: bool = True
+) -> Iterator[list[Path]]:
+    """Yield temporary paths beside local `paths`, which take their places in order where the block ends.
+
+    Readers see each old file or the new one, never a part. Where the block raises, nothing is
+    replaced; in any case no temporary file is left. Only a killed process leaves some: hidden
+    names that end in `.tmp`, each unique to its attempt.
+
+    Args:
+        paths: the final places; their folders are made.
+        sync: wait until the bytes are on the disk before the first of them takes its place, so
+            that not even a power cut leaves a part. False saves that for what can be made again.
+    """
+    places = [Path(path) for path in paths]
+    temporary = [path.with_name(_temporary_name(path.name)) for path in places]
+    folders = dict.fromkeys(path.parent for path in places)
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield temporary
+        if sync:
+            for path in temporary:
+                _sync(path)
+        for path, place in zip(temporary, places, strict=True):
+            os.replace(path, place)
+    finally:
+        for path in temporary:
+            path.unlink(missing_ok=True)
+    if sync:
+        for folder in folders:
+            _sync_folder(folder)
+
+
 def write_atomic(uri: str | os.PathLike[str], data: bytes) -> None:
     """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
     path = local_path(uri)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(_temporary_name(path.name))
-        try:
-            with open(temporary, "wb") as file:
-                file.write(data)
-                _sync(file)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
         return
     fs, inner = filesystem(uri)
     if _is_bucket(uri):
-        fs.pipe_file(
-            inner, data
-        )  # one upload: an object store shows an object only when it is whole
+        fs.pipe_file(inner, data)  # one upload: an object store shows whole objects only
         return
     temporary_inner = _temporary_inner(fs, inner)
     fs.pipe_file(temporary_inner, data)
@@ -206,19 +244,16 @@ def put_atomic(
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if consume and source.stat().st_dev == path.parent.stat().st_dev:
-            with open(source, "rb+") as file:
-                _sync(file)
+            _sync(source)
             os.replace(source, path)
+            _sync_folder(path.parent)
         else:
-            temporary = path.with_name(_temporary_name(path.name))
-            try:
-                with open(source, "rb") as reader, open(temporary, "wb") as writer:
-                    shutil.copyfileobj(reader, writer, HASH_BLOCK_BYTES)
-                    _sync(writer)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+            with (
+                replacing(path) as temporary,
+                open(source, "rb") as reader,
+                open(temporary, "wb") as writer,
+            ):
+                shutil.copyfileobj(reader, writer, HASH_BLOCK_BYTES)
     else:
         fs, inner = filesystem(uri)
         if _is_bucket(uri):
@@ -229,6 +264,46 @@ def put_atomic(
             _rename_remote(fs, temporary_inner, inner)
     if consume:
         source.unlink(missing_ok=True)
+
+
+@contextmanager
+def fetched(
+    uri: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None
+) -> Iterator[Path]:
+    """Yield a local file with the bytes at `uri`.
+
+    A local file is yielded as it is; a remote one is downloaded, and deleted after the block.
+
+    Args:
+        uri: the file.
+        folder: where downloads lie; the system's folder of temporary files unless given.
+
+    Raises:
+        FileNotFoundError: there is no such remote file.
+    """
+    path = local_path(uri)
+    if path is not None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="vidact-source-", dir=folder) as temporary:
+        target = Path(temporary) / f"source{remote_suffix(uri)}"
+        download(uri, target)
+        yield target
+
+
+def download(uri: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Copy the remote file at `uri` to a local `path`. Raises FileNotFoundError."""
+    fs, inner = filesystem(uri)
+    fs.get_file(inner, os.fspath(path))
+
+
+def remote_suffix(uri: str | os.PathLike[str]) -> str:
+    """Return the suffix of a remote file, such as `.mp4`, for the name of a local copy.
+
+    Tokens and versions behind a question mark are no part of it, and it is at most 8 characters
+    long: a URL may end in anything.
+    """
+    return Path(os.fspath(uri).split("?", maxsplit=1)[0]).suffix[:8]
 
 
 def remove(uri: str | os.PathLike[str]) -> None:
@@ -281,9 +356,10 @@ def _rename_remote(fs: Any, source: str, target: str) -> None:
         fs.mv(source, target)
 
 
-def _sync(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _sync(path: Path) -> None:
+    """Wait until the bytes of a file, whoever wrote them, are on the disk."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -91,6 +91,102 @@ def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["dataset.json"]
 
 
+def test_replacing_shows_the_old_file_until_the_block_ends(tmp_path):
+    path = tmp_path / "deep" / "report.html"
+    with storage.replacing(path) as temporary:
+        temporary.write_bytes(b"first")
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith(".")
+        assert temporary.name.endswith(".tmp")
+        assert not path.exists()
+    assert path.read_bytes() == b"first"
+    with storage.replacing(path, sync=False) as one, storage.replacing(path) as other:
+        assert one != other  # two attempts of one process
+        one.write_bytes(b"one")
+        other.write_bytes(b"other")
+    assert path.read_bytes() == b"one"
+    assert os.listdir(path.parent) == ["report.html"]
+
+
+def test_replacing_leaves_the_old_file_where_the_block_raises(tmp_path):
+    path = tmp_path / "report.html"
+    path.write_bytes(b"old")
+
+    def interrupted():
+        with storage.replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise ValueError("no figures")
+
+    with pytest.raises(ValueError, match="no figures"):
+        interrupted()
+    with pytest.raises(FileNotFoundError), storage.replacing(path):
+        pass  # nothing was written
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["report.html"]
+
+
+def test_several_files_are_on_the_disk_before_the_first_takes_its_place(tmp_path, monkeypatch):
+    order = []
+    sync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (order.append("sync"), sync(handle)))
+    monkeypatch.setattr(
+        os, "replace", lambda a, b: (order.append(os.path.basename(b)), replace(a, b))
+    )
+    places = [tmp_path / "model", tmp_path / "config"]
+    with storage.replacing_all(places) as temporary:
+        for path in temporary:
+            path.write_bytes(b"x")
+    assert order == ["sync", "sync", "model", "config", "sync"]  # the last is the folder's
+    order.clear()
+    with storage.replacing_all(places, sync=False) as temporary:
+        for path in temporary:
+            path.write_bytes(b"x")
+    assert order == ["model", "config"]
+
+
+def test_replacing_a_name_of_the_greatest_length(tmp_path):
+    path = tmp_path / ("x" * 251 + ".tar")
+    with storage.replacing(path) as temporary:
+        temporary.write_bytes(b"x")
+    assert path.read_bytes() == b"x"
+
+
+def test_fetched_is_the_file_itself_or_a_copy_that_is_deleted(folder, tmp_path):
+    uri = storage.join(folder, "play.mp4")
+    storage.write_atomic(uri, b"film")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    with storage.fetched(uri, downloads) as path:
+        assert path.read_bytes() == b"film"
+        assert path.suffix == ".mp4"
+        remote = storage.local_path(uri) is None
+        assert len(os.listdir(downloads)) == remote
+    assert os.listdir(downloads) == []
+    assert storage.exists(uri)
+
+
+def test_a_failed_download_leaves_nothing(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError),
+        storage.fetched(f"memory://{tmp_path.name}/nothing.mp4", tmp_path),
+    ):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "suffix"),
+    [
+        ("s3://videos/a.mp4", ".mp4"),
+        ("https://host/a.mkv?token=x.y", ".mkv"),
+        ("s3://videos/a", ""),
+        ("s3://videos/a.averylongsuffix", ".averylo"),
+    ],
+)
+def test_the_suffix_of_a_copy(uri, suffix):
+    assert storage.remote_suffix(uri) == suffix
+
+
 def test_join_and_local_path():
     assert storage.join("s3://bucket/data/", "shards", "a.tar") == "s3://bucket/data/shards/a.tar"
     assert storage.join("", "a") == "a"
