@@ -25,6 +25,7 @@ SOURCE_SUFFIXES = {
     ".json",
     ".mako",
     ".png",
+    ".typed",
 }
 
 
