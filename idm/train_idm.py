@@ -96,15 +96,15 @@ def train_idm(config: TrainIDMConfig) -> int:
     )
     if is_trained(out, run):
         log(f"{out} is trained already: the same settings and play")
-        if group.leads:
+        if group.is_leader:
             clear_away(config, run)
-        group.leave()
+        group.close()
         return 0
     log(
         f"{len(train_recordings)} recordings to train on ({_minutes(train_recordings, spec, limit)}), "
         f"{len(val_recordings)} to tune and calibrate on ({_minutes(val_recordings, spec)})"
     )
-    if group.leads:
+    if group.is_leader:
         claimed = claim(out)
     cache = Path(config.cache) if config.cache else out / "cache"
     with group.leader_first():
@@ -114,8 +114,8 @@ def train_idm(config: TrainIDMConfig) -> int:
         config, spec, tracks, val_tracks, group=group, first=first, mirror=mirror, run=run
     )
     trainer.run()
-    group.leave()
-    if not group.leads:
+    group.close()
+    if not group.is_leader:
         return 0
     model = trainer.averaged_model()
     runner = trainer.runner(model)
@@ -336,7 +336,7 @@ class Trainer:
         """Train to the end of the budget, from the last snapshot if there is one."""
         elapsed_s = self._resume()
         learner = self.group.learner(self.losses)
-        if self.group.leads:
+        if self.group.is_leader:
             settings = yaml.safe_dump(to_plain(self.config), sort_keys=False)
             (Path(self.config.out) / SETTINGS_FILE).write_text(settings, encoding="utf-8")
             if self.config.init and not self.step:
@@ -344,7 +344,9 @@ class Trainer:
                     f"{name} {x:.3f}" for name, x in self.validate().items() if x is not None
                 )
                 log(f"Going on from {self.config.init}: {shown}")
-        metrics = MetricsLog(self.config.out, resume_step=self.step) if self.group.leads else None
+        metrics = (
+            MetricsLog(self.config.out, resume_step=self.step) if self.group.is_leader else None
+        )
         batches = self.sampler.batches(
             self.step * self.config.accumulate * self.group.size + self.group.rank,
             self.config.workers,
@@ -365,7 +367,7 @@ class Trainer:
                 progress.resume_at(self.step * frames)
                 # A skipped step neither ends a run nor is saved: one that diverges must not push good snapshots out.
                 while (
-                    fraction := self.group.agreed(self.budget.fraction(self.step))
+                    fraction := self.group.broadcast(self.budget.fraction(self.step))
                 ) < 1 or self.guard.in_a_row:
                     parts, learning_rate, norm = self.train_step(learner, batches, fraction)
                     progress.total = self.budget.expected_steps(self.step) * frames
@@ -380,7 +382,7 @@ class Trainer:
                             gradient_norm=norm,
                             elapsed_s=self.budget.elapsed_s,
                         )
-                    stopped = self.group.agreed(stop.requested) and not self.guard.in_a_row
+                    stopped = self.group.broadcast(stop.requested) and not self.guard.in_a_row
                     if stopped or (
                         self.budget.elapsed_s >= next_snapshot_s and not self.guard.in_a_row
                     ):
@@ -415,11 +417,11 @@ class Trainer:
             torch.manual_seed(
                 hash((self.config.seed, number)) & 0x7FFFFFFF
             )  # dropout, the same after a resume
-            with self.group.apart(learner) if (part + 1) % count else nullcontext():
+            with self.group.no_sync(learner) if (part + 1) % count else nullcontext():
                 losses = learner(next(batches).to(self.device))
                 (losses.total / count).backward()
             sums += torch.stack([loss.detach().float().cpu() for loss in losses])
-        total, buttons, camera = self.group.mean((sums / count).tolist())
+        total, buttons, camera = self.group.all_reduce_mean((sums / count).tolist())
         norm = clip_gradients(self.model.parameters(), self.config.gradient_clip)
         if self.guard.accepts(total, norm, self.step):
             self.optimizer.step()
@@ -447,7 +449,7 @@ class Trainer:
         return self.model.eval()
 
     def _save(self) -> None:
-        if not self.group.leads:
+        if not self.group.is_leader:
             return
         self.snapshots.save(
             self.step,
@@ -464,7 +466,7 @@ class Trainer:
         """Load the last snapshot, if there is one; returns the seconds trained so far."""
         found = self.snapshots.load_last()
         step = found[0] if found else 0
-        if (leads_from := self.group.agreed(step)) != step:
+        if (leads_from := self.group.broadcast(step)) != step:
             raise CheckpointError(
                 f"{self.snapshots.folder}: this process finds step {step:,}, the first one {leads_from:,.0f}: all "
                 "processes must see the same folder"

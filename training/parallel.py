@@ -1,8 +1,8 @@
 """Training on several processes or GPUs: `torchrun --nproc-per-node 8 -m vidact.cli train-idm …`.
 
 Every process takes its share of a step's batches; the gradients are averaged, so that all hold the same weights. The
-first one leads: it decides when the run ends, writes, measures, and speaks. Without torchrun a process is its own
-group.
+first one is the leader: it decides when the run ends, writes, measures, and logs. Without torchrun a process is its
+own group.
 """
 
 from __future__ import annotations
@@ -23,9 +23,24 @@ from ..errors import ConfigError
 from ..progress import hush
 from .precision import pick_device
 
-LONGEST_WAIT = timedelta(
-    hours=24
-)  # for each other: the leader decodes all play before the others go on
+# For each other: the leader decodes all play before the others continue.
+MAX_WAIT = timedelta(hours=24)
+# What torchrun sets; one of them alone is a leftover in somebody's shell.
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
+
+
+def num_processes() -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(os.environ["WORLD_SIZE"]) if os.environ.keys() >= set(LAUNCHED) else 1
+
+
+def require_one_process() -> None:
+    """Raise ConfigError where torchrun started several: a training without a `Group` would run once in each."""
+    if (size := num_processes()) > 1:
+        raise ConfigError(
+            f"WORLD_SIZE must be 1 here, got {size}: torchrun starts {size} copies, which would all write "
+            "the same files. Start this command without torchrun (train-idm is the one that can share its steps)"
+        )
 
 
 class Group:
@@ -37,13 +52,8 @@ class Group:
 
     def __init__(self, device: str = "auto"):
         """Join the group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK)."""
-        started = {
-            "RANK",
-            "WORLD_SIZE",
-            "MASTER_ADDR",
-        } <= os.environ.keys()  # by torchrun; one alone is a leftover
-        self.size = int(os.environ["WORLD_SIZE"]) if started else 1
-        self.rank = int(os.environ["RANK"]) if started else 0
+        self.size = num_processes()
+        self.rank = int(os.environ["RANK"]) if self.size > 1 else 0
         self.device = pick_device(device)
         if self.device.type == "cuda" and self.size > 1:
             here = int(os.environ.get("LOCAL_RANK", "0"))
@@ -55,12 +65,12 @@ class Group:
             torch.cuda.set_device(self.device)
         if self.size > 1:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
-            distributed.init_process_group(backend, timeout=LONGEST_WAIT)
-        if not self.leads:
+            distributed.init_process_group(backend, timeout=MAX_WAIT)
+        if not self.is_leader:
             hush()
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this is the process that decides and writes."""
         return self.rank == 0
 
@@ -73,11 +83,11 @@ class Group:
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             return DistributedDataParallel(module, broadcast_buffers=False)
 
-    def apart(self, learner: nn.Module) -> AbstractContextManager[None]:
+    def no_sync(self, learner: nn.Module) -> AbstractContextManager[None]:
         """Within the block gradients only add up: more of the step's batches are to come."""
         return learner.no_sync() if isinstance(learner, DistributedDataParallel) else nullcontext()
 
-    def agreed(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """The leader's value, in every process."""
         if self.size == 1:
             return value
@@ -85,7 +95,7 @@ class Group:
         distributed.broadcast(shared, 0)
         return float(shared)
 
-    def mean(self, values: Sequence[float]) -> tuple[float, ...]:
+    def all_reduce_mean(self, values: Sequence[float]) -> tuple[float, ...]:
         """The mean over the processes of each value."""
         if self.size == 1:
             return tuple(values)
@@ -96,14 +106,14 @@ class Group:
     @contextmanager
     def leader_first(self) -> Iterator[None]:
         """The leader runs the block before the others do: what it leaves on the disk, they find."""
-        if not self.leads:
+        if not self.is_leader:
             self._wait()
         yield
-        if self.leads:
+        if self.is_leader:
             self._wait()
 
-    def leave(self) -> None:
-        """Nothing more is done together, and no learner is in use any more.
+    def close(self) -> None:
+        """Leave the group: nothing more is done together, and no learner is in use any more.
 
         The threads that carry values between the processes end here. One that lets go of Python's tensor only while the
         interpreter ends aborts the process: "terminate called without an active exception".

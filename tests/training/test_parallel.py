@@ -16,17 +16,17 @@ def threads():
     return {thread for thread, name in names.items() if "gloo" in name}
 
 group = Group("cpu")
-group.agreed(1.0)
+group.broadcast(1.0)
 own = threads()
 assert own
 model = torch.nn.Linear(2, 1)
 learner = group.learner(model)
 learner(torch.full((1, 2), group.rank + 1.0)).sum().backward()
 assert model.weight.grad.tolist() == [[1.5, 1.5]]
-assert group.agreed(group.rank) == 0
-assert group.mean([group.rank, 4]) == (0.5, 4)
+assert group.broadcast(group.rank) == 0
+assert group.all_reduce_mean([group.rank, 4]) == (0.5, 4)
 del learner
-group.leave()
+group.close()
 assert not own & threads(), "they may still hold Python's tensors when the interpreter ends, and abort it"
 """
 
