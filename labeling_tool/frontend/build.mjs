@@ -26,7 +26,10 @@ const result = await build({
 // The page names its files by content, so that a new version is never mixed with an old one out of a browser's cache.
 let page = readFileSync(join(here, "src", "index.html"), "utf8");
 for (const name of ["app.js", "style.css"]) {
-  const hash = createHash("sha256").update(readFileSync(join(out, name))).digest("hex").slice(0, 12);
+  const hash = createHash("sha256")
+    .update(readFileSync(join(out, name)))
+    .digest("hex")
+    .slice(0, 12);
   page = page.replaceAll(`/static/${name}`, `/static/${name}?v=${hash}`);
 }
 writeFileSync(join(out, "index.html"), page);

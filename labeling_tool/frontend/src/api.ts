@@ -1,9 +1,18 @@
 // Requests to the server: JSON in and out, the CSRF token on everything that changes something.
 
+import type { Operation } from "./types";
+
 let csrf = "";
 
 export function setCsrf(token: string): void {
   csrf = token;
+}
+
+/** What the server sends with a refusal; `operations` are those that a conflict is about. */
+interface Refusal {
+  error?: string;
+  message?: string;
+  operations?: Operation[];
 }
 
 /** A refusal, with the server's word and sentence; status 0 when it could not be reached. */
@@ -12,7 +21,7 @@ export class ApiError extends Error {
     readonly status: number,
     readonly error: string,
     message: string,
-    readonly body: Record<string, any> = {},
+    readonly body: Refusal = {},
   ) {
     super(message);
   }
@@ -22,7 +31,12 @@ export class ApiError extends Error {
   }
 }
 
-async function request(method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Response> {
+async function request(
+  method: string,
+  path: string,
+  body?: unknown,
+  init: RequestInit = {},
+): Promise<Response> {
   const headers: Record<string, string> = {};
   if (method !== "GET") headers["x-csrf-token"] = csrf;
   let payload: BodyInit | undefined;
@@ -33,27 +47,44 @@ async function request(method: string, path: string, body?: unknown, init: Reque
   }
   let response: Response;
   try {
-    response = await fetch(path, { method, headers, body: payload, credentials: "same-origin", ...init });
+    response = await fetch(path, {
+      method,
+      headers,
+      body: payload,
+      credentials: "same-origin",
+      ...init,
+    });
   } catch {
     throw new ApiError(0, "offline", "The server cannot be reached.");
   }
   if (response.ok) return response;
-  let answer: Record<string, any> = {};
+  let answer: Refusal = {};
   try {
     answer = await response.json();
   } catch {
     // a proxy's page, say: the status must do
   }
-  throw new ApiError(response.status, answer.error ?? "http", answer.message ?? `The server says ${response.status}.`, answer);
+  throw new ApiError(
+    response.status,
+    answer.error ?? "http",
+    answer.message ?? `The server says ${response.status}.`,
+    answer,
+  );
 }
 
-async function json<T>(method: string, path: string, body?: unknown, init?: RequestInit): Promise<T> {
+async function json<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  init?: RequestInit,
+): Promise<T> {
   const response = await request(method, path, body, init);
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
 export const get = <T>(path: string): Promise<T> => json<T>("GET", path);
-export const post = <T>(path: string, body: unknown = {}, init?: RequestInit): Promise<T> => json<T>("POST", path, body, init);
+export const post = <T>(path: string, body: unknown = {}, init?: RequestInit): Promise<T> =>
+  json<T>("POST", path, body, init);
 export const patch = <T>(path: string, body: unknown): Promise<T> => json<T>("PATCH", path, body);
 export const put = <T>(path: string, body: unknown): Promise<T> => json<T>("PUT", path, body);
 export const del = <T = void>(path: string): Promise<T> => json<T>("DELETE", path);

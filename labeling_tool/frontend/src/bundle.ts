@@ -32,7 +32,8 @@ export function parseBundle(data: ArrayBuffer): { head: Head; parts: Uint8Array[
     at += size;
     return part;
   });
-  if (at !== data.byteLength) throw new Error("The pictures of this task are damaged. Reload the page.");
+  if (at !== data.byteLength)
+    throw new Error("The pictures of this task are damaged. Reload the page.");
   return { head, parts };
 }
 
@@ -58,5 +59,5 @@ export async function loadPictures(
 }
 
 export function closePictures(pictures: Pictures | null | undefined): void {
-  pictures?.frames.forEach((frame) => frame?.close());
+  for (const frame of pictures?.frames ?? []) frame?.close();
 }

@@ -76,7 +76,8 @@ export function replayActions(predictions: Predictions, operations: Operation[])
         document.edited.fill(1, start, end);
         break;
       case "camera":
-        for (let t = start; t < end; t++) document.camera[axis][t] = values.length === 1 ? values[0] : values[t - start];
+        for (let t = start; t < end; t++)
+          document.camera[axis][t] = values.length === 1 ? values[0] : values[t - start];
         document.edited.fill(1, start, end);
         break;
       case "release":
@@ -85,10 +86,13 @@ export function replayActions(predictions: Predictions, operations: Operation[])
         document.edited.fill(1, start, end);
         break;
       case "reset":
-        document.buttons.forEach((row, k) => row.set(buttons[k].subarray(start, end), start));
-        document.camera.forEach((row, a) => row.set(predictions.camera[a].slice(start, end), start));
+        for (const [k, row] of document.buttons.entries())
+          row.set(buttons[k].subarray(start, end), start);
+        for (const [a, row] of document.camera.entries())
+          row.set(predictions.camera[a].slice(start, end), start);
         document.valid.set(valid.subarray(start, end), start);
-        for (const marks of [document.edited, document.accepted, document.unsure]) marks.fill(0, start, end);
+        for (const marks of [document.edited, document.accepted, document.unsure])
+          marks.fill(0, start, end);
         break;
       case "accept":
         document.accepted.fill(value ? 1 : 0, start, end);
@@ -117,7 +121,8 @@ export function replayClean(frames: number, operations: Operation[]): CleanDocum
     else if (op.kind === "label") {
       for (let t = op.payload.start!; t < op.payload.end!; t++) {
         document.labels[t] = op.payload.label ?? null;
-        document.reasons[t] = op.payload.label === "artifacts" ? [...(op.payload.reasons ?? [])] : [];
+        document.reasons[t] =
+          op.payload.label === "artifacts" ? [...(op.payload.reasons ?? [])] : [];
       }
     }
   }

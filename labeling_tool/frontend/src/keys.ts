@@ -17,7 +17,13 @@ const both: Scope[] = ["review", "clean"];
 const review: Scope[] = ["review"];
 const clean: Scope[] = ["clean"];
 
-const command = (group: string, scopes: Scope[], id: string, key: string, label: string): Command => ({
+const command = (
+  group: string,
+  scopes: Scope[],
+  id: string,
+  key: string,
+  label: string,
+): Command => ({
   id,
   key,
   label,
@@ -126,7 +132,8 @@ export function keyName(key: string): string {
 /** The key that an event names, in the form that commands keep. */
 export function eventKey(event: KeyboardEvent): string {
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
-  if (digit && !(event.code.startsWith("Numpad") && event.key.length > 1)) return event.shiftKey && event.key === "?" ? "?" : digit[1];
+  if (digit && !(event.code.startsWith("Numpad") && event.key.length > 1))
+    return event.shiftKey && event.key === "?" ? "?" : digit[1];
   return event.key.length === 1 ? event.key.toLowerCase() : event.key;
 }
 

@@ -18,7 +18,10 @@ async function open(assignment: number, onProgress?: (share: number) => void): P
 }
 
 /** The task with its pictures decoded: the prepared one where there is one. */
-export async function openTask(assignment: number, onProgress?: (share: number) => void): Promise<Opened> {
+export async function openTask(
+  assignment: number,
+  onProgress?: (share: number) => void,
+): Promise<Opened> {
   const prepared = ready.get(assignment);
   ready.delete(assignment);
   if (prepared) {
@@ -36,7 +39,9 @@ export async function openTask(assignment: number, onProgress?: (share: number) 
 /** A task may have been prepared minutes ago: fetch what was saved to it since, in another window say. */
 async function catchUp(data: TaskData): Promise<void> {
   const row = data.assignment;
-  const { operations } = await get<{ operations: Operation[] }>(`/api/assignments/${row.id}/operations?after=${row.seq}`);
+  const { operations } = await get<{ operations: Operation[] }>(
+    `/api/assignments/${row.id}/operations?after=${row.seq}`,
+  );
   data.operations.push(...operations);
   row.seq += operations.length;
 }
@@ -48,7 +53,10 @@ export interface Next {
 
 /** Claim the task after this one and get its pictures. Null where there is none. */
 export async function prepareNext(project: number, beside: number): Promise<Next | null> {
-  const { assignment } = await post<{ assignment: number | null }>(`/api/projects/${project}/claim`, { beside });
+  const { assignment } = await post<{ assignment: number | null }>(
+    `/api/projects/${project}/claim`,
+    { beside },
+  );
   if (assignment === null) return null;
   if (!ready.has(assignment)) {
     for (const [other, opened] of ready) {

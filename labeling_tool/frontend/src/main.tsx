@@ -4,9 +4,9 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { post } from "./api";
 import { CleanPage } from "./clean/CleanPage";
+import { eventKey, keyOf } from "./keys";
 import { Audit, People } from "./pages/Admin";
 import { Help } from "./pages/Help";
-import { eventKey, keyOf } from "./keys";
 import { History } from "./pages/History";
 import { Home } from "./pages/Home";
 import { Login, Setup } from "./pages/Login";
@@ -15,7 +15,17 @@ import { Settings } from "./pages/Settings";
 import { LessonResult, Welcome } from "./pages/Tour";
 import { Bar, Link } from "./parts";
 import { ReviewPage } from "./review/ReviewPage";
-import { go, isAdmin, loadState, path, person, signIn, toast, useStore, type ServerState } from "./session";
+import {
+  go,
+  isAdmin,
+  loadState,
+  path,
+  person,
+  type ServerState,
+  signIn,
+  toast,
+  useStore,
+} from "./session";
 import { useTask } from "./taskframe";
 
 function App() {
@@ -28,7 +38,12 @@ function App() {
       .then(setState)
       .catch(() => setFailed(true));
   }, []);
-  if (failed) return <main class="card-page">The server cannot be reached. Your edits are kept on this device; reload when it is back.</main>;
+  if (failed)
+    return (
+      <main class="card-page">
+        The server cannot be reached. Your edits are kept on this device; reload when it is back.
+      </main>
+    );
   if (!state) return null;
   return (
     <>
@@ -38,7 +53,15 @@ function App() {
   );
 }
 
-function Page({ where, signedIn, state }: { where: string; signedIn: boolean; state: ServerState }) {
+function Page({
+  where,
+  signedIn,
+  state,
+}: {
+  where: string;
+  signedIn: boolean;
+  state: ServerState;
+}) {
   if (!signedIn) return state.setup ? <Setup codeNeeded={state.code_needed ?? false} /> : <Login />;
   const work = /^\/work\/(\d+)$/.exec(where);
   if (work) return <Work assignment={Number(work[1])} key={work[1]} />;
@@ -80,7 +103,9 @@ function Routed({ where }: { where: string }) {
 function Top({ where }: { where: string }) {
   useEffect(() => {
     const help = (event: KeyboardEvent): void => {
-      const typing = (event.target as HTMLElement).closest?.("input, textarea, select, dialog[open], [data-command]");
+      const typing = (event.target as HTMLElement).closest?.(
+        "input, textarea, select, dialog[open], [data-command]",
+      );
       if (!typing && eventKey(event) === keyOf("help")) go("/help");
     };
     window.addEventListener("keydown", help);
@@ -150,13 +175,21 @@ function Work({ assignment }: { assignment: number }) {
       </main>
     );
   }
-  return state.opened.data.project.kind === "actions" ? <ReviewPage state={state} /> : <CleanPage state={state} />;
+  return state.opened.data.project.kind === "actions" ? (
+    <ReviewPage state={state} />
+  ) : (
+    <CleanPage state={state} />
+  );
 }
 
 function Toast() {
   const current = useStore(toast);
   return (
-    <div class={`toast ${current ? current.kind : "empty"}`} role="status" aria-live={current?.kind === "bad" ? "assertive" : "polite"}>
+    <div
+      class={`toast ${current ? current.kind : "empty"}`}
+      role="status"
+      aria-live={current?.kind === "bad" ? "assertive" : "polite"}
+    >
       {current?.text}
     </div>
   );

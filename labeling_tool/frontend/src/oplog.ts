@@ -7,7 +7,14 @@ import { ApiError, post } from "./api";
 import { undoStacks } from "./document";
 import type { Kind, Operation, Payload } from "./types";
 
-export type SaveState = "saved" | "saving" | "offline" | "conflict" | "login" | "closed" | "refused";
+export type SaveState =
+  | "saved"
+  | "saving"
+  | "offline"
+  | "conflict"
+  | "login"
+  | "closed"
+  | "refused";
 
 interface Stored {
   client: string;
@@ -23,10 +30,13 @@ const IDLE_MS = 30_000; // a longer pause between two inputs is no work
 
 export function randomId(): string {
   const raw = crypto.getRandomValues(new Uint8Array(15)); // randomUUID is missing on plain HTTP
-  return btoa(String.fromCharCode(...raw)).replaceAll("+", "-").replaceAll("/", "_");
+  return btoa(String.fromCharCode(...raw))
+    .replaceAll("+", "-")
+    .replaceAll("/", "_");
 }
 
-const storageKey = (user: number, assignment: number, client: string): string => `${PREFIX}.${user}.${assignment}.${client}`;
+const storageKey = (user: number, assignment: number, client: string): string =>
+  `${PREFIX}.${user}.${assignment}.${client}`;
 
 function readStored(key: string): Stored | null {
   try {
@@ -37,7 +47,8 @@ function readStored(key: string): Stored | null {
 }
 
 function storedKeys(user: number, assignment?: number): string[] {
-  const start = assignment === undefined ? `${PREFIX}.${user}.` : `${PREFIX}.${user}.${assignment}.`;
+  const start =
+    assignment === undefined ? `${PREFIX}.${user}.` : `${PREFIX}.${user}.${assignment}.`;
   return Object.keys(localStorage).filter((key) => key.startsWith(start));
 }
 
@@ -160,12 +171,20 @@ export class OperationLog {
     this.state = "saving";
     this.onChange(false);
     try {
-      const answer = await post<{ seq: number; lease: string }>(`/api/assignments/${this.assignment}/operations`, {
-        client: this.client,
-        base_seq: this.seq,
-        operations: batch.map(({ id, kind, payload, client_ms }) => ({ id, kind, payload, client_ms })),
-        active_ms: activeMs,
-      });
+      const answer = await post<{ seq: number; lease: string }>(
+        `/api/assignments/${this.assignment}/operations`,
+        {
+          client: this.client,
+          base_seq: this.seq,
+          operations: batch.map(({ id, kind, payload, client_ms }) => ({
+            id,
+            kind,
+            payload,
+            client_ms,
+          })),
+          active_ms: activeMs,
+        },
+      );
       this.failures = 0;
       this.activeMs -= activeMs;
       const ids = new Set(batch.map((op) => op.id));
@@ -184,7 +203,7 @@ export class OperationLog {
         this.state = "offline";
         this.schedule(RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
       } else if (error.error === "conflict") {
-        this.missed = error.body.operations;
+        this.missed = error.body.operations ?? [];
         this.state = "conflict";
       } else if (error.status === 401 || error.error === "csrf") {
         this.state = "login";
@@ -223,7 +242,9 @@ export class OperationLog {
       if (!left.length) continue;
       this.pending.push(...left);
       this.recovered += left.length;
-      const others = this.saved.filter((op) => (op.seq ?? 0) > stored.base_seq && op.client !== stored.client);
+      const others = this.saved.filter(
+        (op) => (op.seq ?? 0) > stored.base_seq && op.client !== stored.client,
+      );
       if (others.length) {
         // Shown as a conflict: the saved operations are the others', and nothing of ours is on top of them yet.
         this.missed = others;
@@ -246,9 +267,14 @@ export function leftOver(user: number): { assignment: number; count: number }[] 
   const counts = new Map<number, number>();
   for (const key of storedKeys(user)) {
     const assignment = Number(key.split(".")[3]);
-    counts.set(assignment, (counts.get(assignment) ?? 0) + (readStored(key)?.operations.length ?? 0));
+    counts.set(
+      assignment,
+      (counts.get(assignment) ?? 0) + (readStored(key)?.operations.length ?? 0),
+    );
   }
-  return [...counts].filter(([, count]) => count > 0).map(([assignment, count]) => ({ assignment, count }));
+  return [...counts]
+    .filter(([, count]) => count > 0)
+    .map(([assignment, count]) => ({ assignment, count }));
 }
 
 /** Send what is left over where nothing stands in the way; the rest stays until its task is opened. */
@@ -260,11 +286,19 @@ export async function sendLeftOver(user: number): Promise<number> {
     try {
       while (stored.operations.length) {
         const batch = stored.operations.slice(0, MOST_IN_BATCH);
-        const { seq } = await post<{ seq: number }>(`/api/assignments/${key.split(".")[3]}/operations`, {
-          client: stored.client,
-          base_seq: stored.base_seq,
-          operations: batch.map(({ id, kind, payload, client_ms }) => ({ id, kind, payload, client_ms })),
-        });
+        const { seq } = await post<{ seq: number }>(
+          `/api/assignments/${key.split(".")[3]}/operations`,
+          {
+            client: stored.client,
+            base_seq: stored.base_seq,
+            operations: batch.map(({ id, kind, payload, client_ms }) => ({
+              id,
+              kind,
+              payload,
+              client_ms,
+            })),
+          },
+        );
         sent += batch.length;
         stored.operations = stored.operations.slice(batch.length);
         stored.base_seq = seq;

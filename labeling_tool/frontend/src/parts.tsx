@@ -22,7 +22,17 @@ interface ButtonProps {
 }
 
 /** A button with its key on it. After a click by mouse it lets the focus go, so that Space and Enter stay the screen's. */
-export function Button({ onClick, children, hint, kind = "plain", disabled, pressed, title, id, class: extra }: ButtonProps) {
+export function Button({
+  onClick,
+  children,
+  hint,
+  kind = "plain",
+  disabled,
+  pressed,
+  title,
+  id,
+  class: extra,
+}: ButtonProps) {
   const click = (event: MouseEvent): void => {
     if (event.detail > 0) (event.currentTarget as HTMLElement).blur();
     onClick(event);
@@ -44,7 +54,17 @@ export function Button({ onClick, children, hint, kind = "plain", disabled, pres
   );
 }
 
-export function Link({ to, children, current, class: extra }: { to: string; children: ComponentChildren; current?: boolean; class?: string }) {
+export function Link({
+  to,
+  children,
+  current,
+  class: extra,
+}: {
+  to: string;
+  children: ComponentChildren;
+  current?: boolean;
+  class?: string;
+}) {
   const click = (event: MouseEvent): void => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
@@ -65,6 +85,7 @@ interface FieldProps {
 
 export function Field({ label, children, help }: FieldProps) {
   return (
+    // biome-ignore lint/a11y/noLabelWithoutControl: the control is among the children.
     <label class="field">
       <span>{label}</span>
       {children}
@@ -82,10 +103,25 @@ export function Input(props: JSX.IntrinsicElements["input"]) {
   return <input class="input" autocomplete="off" {...props} ref={ref} />;
 }
 
-export function Bar({ share, label, tone = "accent" }: { share: number; label: string; tone?: "accent" | "held" }) {
+export function Bar({
+  share,
+  label,
+  tone = "accent",
+}: {
+  share: number;
+  label: string;
+  tone?: "accent" | "held";
+}) {
   const percent = Math.round(100 * Math.min(1, Math.max(0, share)));
   return (
-    <div class={`bar ${tone}`} role="progressbar" aria-label={label} aria-valuenow={percent} aria-valuemin={0} aria-valuemax={100}>
+    <div
+      class={`bar ${tone}`}
+      role="progressbar"
+      aria-label={label}
+      aria-valuenow={percent}
+      aria-valuemin={0}
+      aria-valuemax={100}
+    >
       <span style={{ width: `${percent}%` }} />
     </div>
   );
@@ -151,7 +187,10 @@ export function ColourKey() {
     ["held", "green: held, and the model said so"],
     ["added", "orange: held, because somebody said so"],
     ["removed", "orange outline: the model said held, somebody released it"],
-    ["doubt", "orange above the lanes: the model was unsure; green once accepted, grey once marked as not to tell"],
+    [
+      "doubt",
+      "orange above the lanes: the model was unsure; green once accepted, grey once marked as not to tell",
+    ],
     ["novalue", "struck through in red: no label here"],
   ];
   return (

@@ -15,7 +15,7 @@ class Store<T> {
   }
   set value(next: T) {
     this.current = next;
-    this.listeners.forEach((listener) => listener());
+    for (const listener of this.listeners) listener();
   }
   subscribe(listener: Listener): () => void {
     this.listeners.add(listener);
@@ -84,10 +84,14 @@ let toastNumber = 0;
 export function say(text: string, kind: "info" | "bad" = "info"): void {
   const id = ++toastNumber;
   toast.value = { text, kind, id };
-  window.setTimeout(() => {
-    if (toast.value?.id === id) toast.value = null;
-  }, kind === "bad" ? 8000 : 3500);
+  window.setTimeout(
+    () => {
+      if (toast.value?.id === id) toast.value = null;
+    },
+    kind === "bad" ? 8000 : 3500,
+  );
 }
 
-export const isStaff = (): boolean => person.value?.role === "admin" || person.value?.role === "reviewer";
+export const isStaff = (): boolean =>
+  person.value?.role === "admin" || person.value?.role === "reviewer";
 export const isAdmin = (): boolean => person.value?.role === "admin";

@@ -5,9 +5,9 @@ import { useEffect, useReducer, useRef, useState } from "preact/hooks";
 import { ApiError, post } from "./api";
 import { closePictures } from "./bundle";
 import { commandsOf, keyName, keyOf, type Scope } from "./keys";
-import { claimFirst, openTask, prepareNext, type Next, type Opened } from "./loading";
+import { claimFirst, type Next, type Opened, openTask, prepareNext } from "./loading";
 import { OperationLog } from "./oplog";
-import { Button, ColourKey, Dialog, Input, Key, Link, when } from "./parts";
+import { Button, ColourKey, Dialog, Field, Input, Key, Link, when } from "./parts";
 import { go, guardLeaving, isStaff, person, say, useStore } from "./session";
 
 export interface TaskState {
@@ -37,7 +37,11 @@ const ARMED_MS = 5000; // how long the second press counts as a yes
 let submittedLast: number | null = null; // in this window: where Backspace leads
 
 /** Opens an assignment; null while it loads. */
-export function useTask(assignment: number): { state: TaskState | null; share: number; error: string } {
+export function useTask(assignment: number): {
+  state: TaskState | null;
+  share: number;
+  error: string;
+} {
   const [state, setState] = useState<TaskState | null>(null);
   const [share, setShare] = useState(0);
   const [error, setError] = useState("");
@@ -50,7 +54,12 @@ export function useTask(assignment: number): { state: TaskState | null; share: n
     openTask(assignment, (done) => !gone && setShare(done))
       .then((opened) => {
         if (gone) return closePictures(opened.pictures);
-        const log = new OperationLog(person.value!.id, assignment, opened.data.operations, opened.data.assignment.seq);
+        const log = new OperationLog(
+          person.value!.id,
+          assignment,
+          opened.data.operations,
+          opened.data.assignment.seq,
+        );
         const { assignment: row, mine: own } = opened.data;
         const readOnly = own ? row.finished : !row.finished; // reviewers correct what has been submitted
         mine = { opened, log, readOnly };
@@ -116,7 +125,10 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
         if (error instanceof ApiError && error.status === 404) setLeaseLost(true);
       }
     };
-    const timer = window.setInterval(() => void beat(), Math.min(BEAT_MS, (data.project.lease_s * 1000) / 3));
+    const timer = window.setInterval(
+      () => void beat(),
+      Math.min(BEAT_MS, (data.project.lease_s * 1000) / 3),
+    );
     prepareNext(data.project.id, id)
       .then(setNext)
       .catch(() => {}); // the next one is then opened when it is wanted
@@ -128,7 +140,8 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
     if (nextRef.current) go(`/work/${nextRef.current.assignment}`, true);
     else go("/");
   };
-  const failing = (error: unknown): void => say(error instanceof Error ? error.message : String(error), "bad");
+  const failing = (error: unknown): void =>
+    say(error instanceof Error ? error.message : String(error), "bad");
 
   const goOn = async (): Promise<void> => {
     try {
@@ -175,7 +188,10 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
     await act("release", proceed)();
   };
   const before = (): void => {
-    if (submittedLast === null || submittedLast === id) say("Nothing was submitted in this window before. Your last tasks are listed under Projects.");
+    if (submittedLast === null || submittedLast === id)
+      say(
+        "Nothing was submitted in this window before. Your last tasks are listed under Projects.",
+      );
     else go(`/work/${submittedLast}`);
   };
 
@@ -192,7 +208,13 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
           }}
         />
       ) : null}
-      {help ? <KeysDialog scope={scope} instructions={data.project.instructions} onClose={() => setHelp(false)} /> : null}
+      {help ? (
+        <KeysDialog
+          scope={scope}
+          instructions={data.project.instructions}
+          onClose={() => setHelp(false)}
+        />
+      ) : null}
     </>
   );
   return {
@@ -204,7 +226,8 @@ export function useControl(state: TaskState, scope: Scope, onLabels: () => void)
     release,
     before,
     reopen: act("reopen", () => location.reload()),
-    askNote: () => setNote([...log.all].reverse().find((op) => op.kind === "note")?.payload.text ?? ""),
+    askNote: () =>
+      setNote([...log.all].reverse().find((op) => op.kind === "note")?.payload.text ?? ""),
     showHelp: () => setHelp(true),
     dialogs,
     dialogOpen: note !== null || help || log.state === "conflict" || log.state === "login",
@@ -225,14 +248,26 @@ export function SaveState({ log }: { log: OperationLog }) {
     refused: `Not saved: ${log.message}`,
   };
   return (
-    <span class={`save ${log.state}`} role="status" aria-live="polite" data-save={log.state} data-saved={log.saved.length}>
+    <span
+      class={`save ${log.state}`}
+      role="status"
+      aria-live="polite"
+      data-save={log.state}
+      data-saved={log.saved.length}
+    >
       <i aria-hidden="true" />
       {texts[log.state]}
     </span>
   );
 }
 
-export function TaskHeader({ control, children }: { control: TaskControl; children?: ComponentChildren }) {
+export function TaskHeader({
+  control,
+  children,
+}: {
+  control: TaskControl;
+  children?: ComponentChildren;
+}) {
   const { data } = control.opened;
   return (
     <header class="taskbar">
@@ -339,7 +374,12 @@ export function Verdict({ control }: { control: TaskControl }) {
         <Dialog title="Return this task" onClose={() => setAsking(false)}>
           <label class="field">
             <span>What should be mended?</span>
-            <textarea class="input" rows={4} value={reason} onInput={(e) => setReason(e.currentTarget.value)} />
+            <textarea
+              class="input"
+              rows={4}
+              value={reason}
+              onInput={(e) => setReason(e.currentTarget.value)}
+            />
           </label>
           <div class="row end">
             <Button kind="primary" disabled={!reason.trim()} onClick={() => void decide("return")}>
@@ -357,8 +397,10 @@ function Conflict({ log }: { log: OperationLog }) {
   return (
     <Dialog title="Edited in another window">
       <p>
-        This task got {log.missed.length} {log.missed.length === 1 ? "edit" : "edits"} from another window
-        {last?.at_ms ? ` (last ${when(last.at_ms)})` : ""} that this one has not seen. Nothing was overwritten. Your {log.pending.length} unsaved{" "}
+        This task got {log.missed.length} {log.missed.length === 1 ? "edit" : "edits"} from another
+        window
+        {last?.at_ms ? ` (last ${when(last.at_ms)})` : ""} that this one has not seen. Nothing was
+        overwritten. Your {log.pending.length} unsaved{" "}
         {log.pending.length === 1 ? "edit is" : "edits are"} kept on this device.
       </p>
       <div class="row end">
@@ -374,9 +416,15 @@ function Conflict({ log }: { log: OperationLog }) {
 function LoginAgain({ log }: { log: OperationLog }) {
   return (
     <Dialog title="Log in again">
-      <p>Your session has ended. {log.pending.length} edits are kept on this device and are saved as soon as you are back.</p>
+      <p>
+        Your session has ended. {log.pending.length} edits are kept on this device and are saved as
+        soon as you are back.
+      </p>
       <div class="row end">
-        <Button kind="primary" onClick={() => location.assign(`/login?to=${encodeURIComponent(location.pathname)}`)}>
+        <Button
+          kind="primary"
+          onClick={() => location.assign(`/login?to=${encodeURIComponent(location.pathname)}`)}
+        >
           Log in
         </Button>
       </div>
@@ -394,10 +442,14 @@ function NoteDialog({ text, onDone }: { text: string; onDone: (text: string | nu
           onDone(value);
         }}
       >
-        <label class="field">
-          <span>Comment</span>
-          <Input autofocus maxLength={2000} value={value} onInput={(e) => setValue(e.currentTarget.value)} />
-        </label>
+        <Field label="Comment">
+          <Input
+            autofocus
+            maxLength={2000}
+            value={value}
+            onInput={(e) => setValue(e.currentTarget.value)}
+          />
+        </Field>
         <div class="row end">
           <button class="button primary" type="submit">
             Keep <Key k="Enter" />
@@ -408,14 +460,25 @@ function NoteDialog({ text, onDone }: { text: string; onDone: (text: string | nu
   );
 }
 
-export function KeysDialog({ scope, instructions, onClose }: { scope: Scope; instructions?: string; onClose: () => void }) {
+export function KeysDialog({
+  scope,
+  instructions,
+  onClose,
+}: {
+  scope: Scope;
+  instructions?: string;
+  onClose: () => void;
+}) {
   const who = useStore(person);
   const groups = new Map<string, { id: string; label: string }[]>();
-  for (const entry of commandsOf(scope)) groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry]);
+  for (const entry of commandsOf(scope))
+    groups.set(entry.group, [...(groups.get(entry.group) ?? []), entry]);
   return (
     <Dialog title="Keys" onClose={onClose} wide>
       {instructions ? <p class="instructions">{instructions}</p> : null}
-      {who?.settings.single_keys === false ? <p class="notice">Single-letter keys are switched off in your settings.</p> : null}
+      {who?.settings.single_keys === false ? (
+        <p class="notice">Single-letter keys are switched off in your settings.</p>
+      ) : null}
       <div class="keys">
         {[...groups].map(([group, entries]) => (
           <section>
@@ -456,7 +519,8 @@ export function KeysDialog({ scope, instructions, onClose }: { scope: Scope; ins
               </div>
             </dl>
             <p class="muted">
-              With the mouse: drag in a lane to paint, drag in a curve to bend it, drag in the film strip to select, wheel to zoom.
+              With the mouse: drag in a lane to paint, drag in a curve to bend it, drag in the film
+              strip to select, wheel to zoom.
             </p>
           </section>
         ) : null}
@@ -467,4 +531,3 @@ export function KeysDialog({ scope, instructions, onClose }: { scope: Scope; ins
     </Dialog>
   );
 }
-

@@ -17,7 +17,18 @@ export interface Person {
   csrf: string;
 }
 
-export type Kind = "paint" | "camera" | "release" | "reset" | "accept" | "unsure" | "invalid" | "label" | "undo" | "redo" | "note";
+export type Kind =
+  | "paint"
+  | "camera"
+  | "release"
+  | "reset"
+  | "accept"
+  | "unsure"
+  | "invalid"
+  | "label"
+  | "undo"
+  | "redo"
+  | "note";
 
 export interface Payload {
   start?: number;

@@ -2,14 +2,17 @@
 
 import { useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
-import { Bar, Button, Key } from "../parts";
 import { Coach } from "../pages/Coach";
-import { Notices, TaskHeader, useControl, Verdict, type TaskState } from "../taskframe";
+import { Bar, Button, Key } from "../parts";
+import { Notices, TaskHeader, type TaskState, useControl, Verdict } from "../taskframe";
 import type { CleanLabel } from "../types";
 import { CleanModel, LABELS, PAGE, REASONS } from "./model";
 
 export function CleanPage({ state }: { state: TaskState }) {
-  const model = useMemo(() => new CleanModel(state.opened.data, state.opened.pictures, state.log, state.readOnly), [state]);
+  const model = useMemo(
+    () => new CleanModel(state.opened.data, state.opened.pictures, state.log, state.readOnly),
+    [state],
+  );
   const [, update] = useReducer((n: number) => n + 1, 0);
   const control = useControl(state, "clean", () => model.relabel());
   model.onChange = () => update(0);
@@ -18,7 +21,9 @@ export function CleanPage({ state }: { state: TaskState }) {
     const open = model.open;
     if (open && !model.submitArmed && !state.readOnly) {
       model.submitArmed = true;
-      model.say(`${open} ${open === 1 ? "frame has" : "frames have"} no label yet. Press again to submit all the same.`);
+      model.say(
+        `${open} ${open === 1 ? "frame has" : "frames have"} no label yet. Press again to submit all the same.`,
+      );
       return;
     }
     void control.submit();
@@ -76,7 +81,12 @@ export function CleanPage({ state }: { state: TaskState }) {
 
   const { data } = state.opened;
   return (
-    <div class="clean-page" data-task={data.task.id} data-assignment={data.assignment.id} data-frame={model.frame}>
+    <div
+      class="clean-page"
+      data-task={data.task.id}
+      data-assignment={data.assignment.id}
+      data-frame={model.frame}
+    >
       <TaskHeader control={control}>
         <span class="progressline">
           <Bar share={1 - model.open / model.frames} label="Frames with a label" tone="held" />
@@ -89,9 +99,14 @@ export function CleanPage({ state }: { state: TaskState }) {
         <aside class="side" aria-label="Labels">
           <h2>
             Frame {model.frame + 1}
-            <span class="muted"> · {((data.task.start_ns + data.task.pts_ns[model.frame]) / 1e9).toFixed(2)} s</span>
+            <span class="muted">
+              {" "}
+              · {((data.task.start_ns + data.task.pts_ns[model.frame]) / 1e9).toFixed(2)} s
+            </span>
           </h2>
-          {model.selection ? <p class="badge">{model.selection.end - model.selection.start} frames selected</p> : null}
+          {model.selection ? (
+            <p class="badge">{model.selection.end - model.selection.start} frames selected</p>
+          ) : null}
           <div class="choices">
             {LABELS.map(({ id, command, name }) => (
               <Button
@@ -138,7 +153,13 @@ export function CleanPage({ state }: { state: TaskState }) {
                 Redo
               </Button>
               {data.mine ? (
-                <Button hint={keyOf("submit")} kind="primary" id="submit" class="whole" onClick={submit}>
+                <Button
+                  hint={keyOf("submit")}
+                  kind="primary"
+                  id="submit"
+                  class="whole"
+                  onClick={submit}
+                >
                   Submit, next task
                 </Button>
               ) : null}
@@ -152,7 +173,8 @@ export function CleanPage({ state }: { state: TaskState }) {
           {model.notice || `${model.open} to go`}
         </span>
         <span class="muted">
-          Range: <Key k={keyOf("selectIn")} /> start, <Key k={keyOf("selectOut")} /> end, then a label
+          Range: <Key k={keyOf("selectIn")} /> start, <Key k={keyOf("selectOut")} /> end, then a
+          label
         </span>
         <span class="grow" />
         <Verdict control={control} />
@@ -212,7 +234,8 @@ function Cell({ model, frame, size }: { model: CleanModel; frame: number; size: 
       aria-current={frame === model.frame ? "true" : undefined}
       onClick={(event) => {
         if (event.detail > 0) event.currentTarget.blur();
-        if (event.shiftKey) model.select(Math.min(frame, model.frame), Math.max(frame, model.frame) + 1);
+        if (event.shiftKey)
+          model.select(Math.min(frame, model.frame), Math.max(frame, model.frame) + 1);
         else model.seek(frame);
       }}
       tabIndex={-1}
@@ -243,10 +266,18 @@ function Grid({ model }: { model: CleanModel }) {
 function Single({ model }: { model: CleanModel }) {
   const around = 4;
   const first = Math.max(0, Math.min(model.frame - around, model.frames - 2 * around - 1));
-  const frames = Array.from({ length: Math.min(2 * around + 1, model.frames) }, (_, i) => first + i);
+  const frames = Array.from(
+    { length: Math.min(2 * around + 1, model.frames) },
+    (_, i) => first + i,
+  );
   return (
     <section class="single">
-      <div class={`big ${model.document.labels[model.frame] ?? "open"}`} role="img" aria-label={spoken(model, model.frame)} data-frame={model.frame}>
+      <div
+        class={`big ${model.document.labels[model.frame] ?? "open"}`}
+        role="img"
+        aria-label={spoken(model, model.frame)}
+        data-frame={model.frame}
+      >
         <Picture model={model} frame={model.frame} />
         <Tag model={model} frame={model.frame} />
       </div>

@@ -1,7 +1,7 @@
 // The state of a clean-or-not screen and what can be done to it.
 
 import type { Pictures } from "../bundle";
-import { replayClean, type CleanDocument } from "../document";
+import { type CleanDocument, replayClean } from "../document";
 import type { OperationLog } from "../oplog";
 import type { CleanLabel, TaskData } from "../types";
 
@@ -101,8 +101,15 @@ export class CleanModel {
     if (this.readOnly) return;
     if (!this.selection && this.document.labels[this.frame] === "artifacts") {
       const there = this.document.reasons[this.frame];
-      const reasons = there.includes(reason) ? there.filter((r) => r !== reason) : [...there, reason];
-      this.log.push("label", { start: this.frame, end: this.frame + 1, label: "artifacts", reasons });
+      const reasons = there.includes(reason)
+        ? there.filter((r) => r !== reason)
+        : [...there, reason];
+      this.log.push("label", {
+        start: this.frame,
+        end: this.frame + 1,
+        label: "artifacts",
+        reasons,
+      });
     } else this.label("artifacts", [reason]);
   }
 

@@ -15,7 +15,8 @@ interface User {
 }
 
 const ROLES: Role[] = ["annotator", "reviewer", "contractor", "admin"];
-const failing = (error: unknown): void => say(error instanceof Error ? error.message : String(error), "bad");
+const failing = (error: unknown): void =>
+  say(error instanceof Error ? error.message : String(error), "bad");
 
 export function People() {
   const [users, setUsers] = useState<User[]>([]);
@@ -33,7 +34,8 @@ export function People() {
       failing(error);
     }
   };
-  const change = (user: User, values: object): void => void patch(`/api/users/${user.id}`, values).then(load).catch(failing).finally(load);
+  const change = (user: User, values: object): void =>
+    void patch(`/api/users/${user.id}`, values).then(load).catch(failing).finally(load);
   return (
     <main class="page">
       <h1>People</h1>
@@ -69,7 +71,9 @@ export function People() {
                     <div class="row">
                       <Button onClick={() => setResetting(user)}>New password…</Button>
                       {user.id === person.value?.id ? null : (
-                        <Button onClick={() => change(user, { active: !user.active })}>{user.active ? "Deactivate" : "Activate"}</Button>
+                        <Button onClick={() => change(user, { active: !user.active })}>
+                          {user.active ? "Deactivate" : "Activate"}
+                        </Button>
                       )}
                     </div>
                   </td>
@@ -86,7 +90,13 @@ export function People() {
             <Input name="name" required maxLength={64} />
           </Field>
           <Field label="First password" help="At least 10 characters; they can change it">
-            <Input name="password" type="password" required minLength={10} autocomplete="new-password" />
+            <Input
+              name="password"
+              type="password"
+              required
+              minLength={10}
+              autocomplete="new-password"
+            />
           </Field>
           <Field label="Role">
             <select class="input" name="role">
@@ -113,7 +123,14 @@ export function People() {
             }}
           >
             <Field label="Password" help="At least 10 characters; all their sessions end">
-              <Input name="password" type="password" required autofocus minLength={10} autocomplete="new-password" />
+              <Input
+                name="password"
+                type="password"
+                required
+                autofocus
+                minLength={10}
+                autocomplete="new-password"
+              />
             </Field>
             <div class="row end">
               <button class="button primary" type="submit">
@@ -141,7 +158,9 @@ export function Audit() {
   const [entries, setEntries] = useState<Entry[]>([]);
   const [next, setNext] = useState<number | null>(null);
   const load = (before?: number): void =>
-    void get<{ entries: Entry[]; next: number | null }>(`/api/audit${before ? `?before=${before}` : ""}`)
+    void get<{ entries: Entry[]; next: number | null }>(
+      `/api/audit${before ? `?before=${before}` : ""}`,
+    )
       .then((page) => {
         setEntries((old) => (before ? [...old, ...page.entries] : page.entries));
         setNext(page.next);
@@ -171,7 +190,9 @@ export function Audit() {
                   <td>{entry.who ?? "–"}</td>
                   <td>{entry.action}</td>
                   <td>{entry.target}</td>
-                  <td class="muted">{Object.keys(entry.detail).length ? JSON.stringify(entry.detail) : ""}</td>
+                  <td class="muted">
+                    {Object.keys(entry.detail).length ? JSON.stringify(entry.detail) : ""}
+                  </td>
                   <td class="muted">{entry.address}</td>
                 </tr>
               ))}

@@ -36,12 +36,14 @@ export function Help() {
       <h1>Help</h1>
       <section class="panel">
         <p>
-          Nothing has to be saved: every edit goes to this device first and to the server within a fraction of a second. If the
-          server or the network is gone, go on working; the line at the top says what waits. Undo has no end.
+          Nothing has to be saved: every edit goes to this device first and to the server within a
+          fraction of a second. If the server or the network is gone, go on working; the line at the
+          top says what waits. Undo has no end.
         </p>
         <p>
-          A task is yours while its page is open. Pause keeps it for later; giving it back lets somebody else have it. What you cannot
-          tell from the frames, mark as unsure: a guess is worse than a gap.
+          A task is yours while its page is open. Pause keeps it for later; giving it back lets
+          somebody else have it. What you cannot tell from the frames, mark as unsure: a guess is
+          worse than a gap.
         </p>
         <p>
           <Link to="/tour">Take the tour</Link> · <Link to="/settings">change keys</Link>

@@ -56,7 +56,8 @@ export function History({ assignment }: { assignment: number }) {
     <main class="page">
       <h1>History of task {task.task.id}</h1>
       <p class="muted">
-        {task.project.name} · {task.task.source} · {task.assignment.state} · <Link to={`/work/${assignment}`}>open it</Link>
+        {task.project.name} · {task.task.source} · {task.assignment.state} ·{" "}
+        <Link to={`/work/${assignment}`}>open it</Link>
       </p>
       <section class="panel">
         {ops.length ? (

@@ -30,7 +30,9 @@ function useLive(onProgress: (projects: Record<string, Progress>) => void): void
     let timer = 0;
     let gone = false;
     const open = (): void => {
-      socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
+      socket = new WebSocket(
+        `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`,
+      );
       socket.onmessage = (event) => onProgress(JSON.parse(event.data).projects);
       socket.onclose = () => {
         if (!gone) timer = window.setTimeout(open, 10_000);
@@ -65,13 +67,21 @@ export function Home() {
     });
   }, []);
   useLive((progress) =>
-    setProjects((rows) => rows && rows.map((row) => (progress[row.id] ? { ...row, progress: progress[row.id] } : row))),
+    setProjects(
+      (rows) =>
+        rows?.map((row) => (progress[row.id] ? { ...row, progress: progress[row.id] } : row)) ??
+        null,
+    ),
   );
   if (!projects) return <main class="page" aria-busy="true" />;
   const returned = mine.filter((row) => row.state === "returned");
   const paused = mine.filter((row) => row.state === "paused");
-  const done = mine.filter((row) => row.finished && row.submitted_ms).sort((a, b) => b.submitted_ms! - a.submitted_ms!);
-  const today = done.filter((row) => new Date(row.submitted_ms!).toDateString() === new Date().toDateString()).length;
+  const done = mine
+    .filter((row) => row.finished && row.submitted_ms)
+    .sort((a, b) => b.submitted_ms! - a.submitted_ms!);
+  const today = done.filter(
+    (row) => new Date(row.submitted_ms!).toDateString() === new Date().toDateString(),
+  ).length;
   const real = projects.filter((project) => !project.practice);
   const practice = projects.filter((project) => project.practice);
   const touring = (who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor";
@@ -80,7 +90,8 @@ export function Home() {
       <h1 class="hidden">Projects</h1>
       {waiting.map(({ assignment, count }) => (
         <p class="notice warn" role="note">
-          {count} edits of an earlier session wait on this device. <Link to={`/work/${assignment}`}>Open their task</Link>
+          {count} edits of an earlier session wait on this device.{" "}
+          <Link to={`/work/${assignment}`}>Open their task</Link>
         </p>
       ))}
       {touring && practice.length ? (
@@ -125,7 +136,8 @@ export function Home() {
           <h2>No projects yet</h2>
           {isAdmin() ? (
             <p>
-              Make one below, or start the server with a dataset: <code>vidact serve DATA --review DATASET</code>
+              Make one below, or start the server with a dataset:{" "}
+              <code>vidact serve DATA --review DATASET</code>
             </p>
           ) : (
             <p>An admin will give you some.</p>
@@ -193,19 +205,27 @@ function Card({ project }: { project: ProjectRow }) {
       </div>
       {project.practice ? (
         <p class="muted grow">
-          {progress.tasks === 1 ? "A small task with a known answer" : `${progress.tasks} small tasks with known answers`}: part of the tour.
+          {progress.tasks === 1
+            ? "A small task with a known answer"
+            : `${progress.tasks} small tasks with known answers`}
+          : part of the tour.
         </p>
       ) : (
         <div class="grow">
           <Bar share={share} label={`Progress of ${project.name}`} />
           <p class="muted numbers">
-            {progress.done} of {progress.tasks} tasks · {progress.done_frames.toLocaleString()} of {progress.frames.toLocaleString()} frames
+            {progress.done} of {progress.tasks} tasks · {progress.done_frames.toLocaleString()} of{" "}
+            {progress.frames.toLocaleString()} frames
             {progress.to_go_s ? ` · about ${duration(progress.to_go_s)} to go` : ""}
           </p>
         </div>
       )}
       {works ? (
-        <Button kind={project.practice ? "plain" : "primary"} disabled={project.state !== "open"} onClick={() => void start(project)}>
+        <Button
+          kind={project.practice ? "plain" : "primary"}
+          disabled={project.state !== "open"}
+          onClick={() => void start(project)}
+        >
           {begun ? "Go on" : "Start"}
         </Button>
       ) : (

@@ -12,7 +12,9 @@ function useForm(send: (values: Record<string, string>) => Promise<void>) {
   const [busy, setBusy] = useState(false);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    const values = Object.fromEntries(new FormData(event.currentTarget as HTMLFormElement)) as Record<string, string>;
+    const values = Object.fromEntries(
+      new FormData(event.currentTarget as HTMLFormElement),
+    ) as Record<string, string>;
     setBusy(true);
     setError("");
     try {
@@ -36,7 +38,13 @@ function Problem({ text }: { text: string }) {
 export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
   const { error, busy, submit } = useForm(async (values) => {
     if (values.password !== values.again) throw new Error("The two passwords differ.");
-    signIn(await post<Person>("/api/setup", { name: values.name, password: values.password, code: values.code ?? "" }));
+    signIn(
+      await post<Person>("/api/setup", {
+        name: values.name,
+        password: values.password,
+        code: values.code ?? "",
+      }),
+    );
     go("/tour", true);
   });
   return (
@@ -48,7 +56,13 @@ export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
           <Input name="name" required maxLength={64} autocomplete="username" autofocus />
         </Field>
         <Field label="Password" help="At least 10 characters">
-          <Input name="password" type="password" required minLength={10} autocomplete="new-password" />
+          <Input
+            name="password"
+            type="password"
+            required
+            minLength={10}
+            autocomplete="new-password"
+          />
         </Field>
         <Field label="Password again">
           <Input name="again" type="password" required minLength={10} autocomplete="new-password" />
@@ -73,7 +87,8 @@ export function Login() {
     signIn(who);
     const to = new URLSearchParams(location.search).get("to");
     if (to?.startsWith("/") && !to.startsWith("//")) go(to, true);
-    else go((who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor" ? "/tour" : "/", true);
+    else
+      go((who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor" ? "/tour" : "/", true);
   });
   return (
     <main class="card-page">

@@ -9,7 +9,13 @@ import { Upload } from "./Upload";
 
 interface Full extends ProjectRow {
   settings: ProjectSettings;
-  people: { name: string; submitted: number; returned: number; worked_s: number; operations: number }[];
+  people: {
+    name: string;
+    submitted: number;
+    returned: number;
+    worked_s: number;
+    operations: number;
+  }[];
   members: { id: number; name: string }[];
 }
 interface Submission {
@@ -31,7 +37,8 @@ interface ExportRow {
   created_ms: number;
 }
 
-const failing = (error: unknown): void => say(error instanceof Error ? error.message : String(error), "bad");
+const failing = (error: unknown): void =>
+  say(error instanceof Error ? error.message : String(error), "bad");
 
 export function Project({ id }: { id: number }) {
   const [project, setProject] = useState<Full | null>(null);
@@ -47,7 +54,9 @@ export function Project({ id }: { id: number }) {
         {isAdmin() ? (
           <Button
             onClick={() =>
-              void patch(`/api/projects/${id}`, { state: project.state === "open" ? "paused" : "open" })
+              void patch(`/api/projects/${id}`, {
+                state: project.state === "open" ? "paused" : "open",
+              })
                 .then(load)
                 .catch(failing)
             }
@@ -201,19 +210,34 @@ function Submissions({ id }: { id: number }) {
 }
 
 const FORMATS: Record<string, { name: string; kinds: string[]; help: string }> = {
-  recordings: { name: "Corrected recordings", kinds: ["actions"], help: "mp4 and jsonl, for vidact train-idm" },
-  dataset: { name: "New version of the dataset", kinds: ["actions"], help: "the same pixels, corrected labels" },
-  "filter-labels": { name: "Filter labels", kinds: ["clean"], help: "a table, and the frames in a tar" },
+  recordings: {
+    name: "Corrected recordings",
+    kinds: ["actions"],
+    help: "mp4 and jsonl, for vidact train-idm",
+  },
+  dataset: {
+    name: "New version of the dataset",
+    kinds: ["actions"],
+    help: "the same pixels, corrected labels",
+  },
+  "filter-labels": {
+    name: "Filter labels",
+    kinds: ["clean"],
+    help: "a table, and the frames in a tar",
+  },
   parquet: { name: "Parquet", kinds: ["actions", "clean"], help: "a row a frame" },
   json: { name: "JSON", kinds: ["actions", "clean"], help: "every submission with its history" },
 };
 
 function Exports({ project }: { project: Full }) {
-  const formats = Object.entries(FORMATS).filter(([, format]) => format.kinds.includes(project.kind));
+  const formats = Object.entries(FORMATS).filter(([, format]) =>
+    format.kinds.includes(project.kind),
+  );
   const [format, setFormat] = useState(formats[0][0]);
   const [approved, setApproved] = useState(false);
   const [rows, setRows] = useState<ExportRow[]>([]);
-  const load = (): void => void get<ExportRow[]>(`/api/projects/${project.id}/exports`).then(setRows).catch(failing);
+  const load = (): void =>
+    void get<ExportRow[]>(`/api/projects/${project.id}/exports`).then(setRows).catch(failing);
   useEffect(load, [project.id]);
   useEffect(() => {
     if (!rows.some((row) => row.state === "running")) return;
@@ -230,7 +254,12 @@ function Exports({ project }: { project: Full }) {
       <div class="row wrap">
         <label class="inline">
           Format{" "}
-          <select class="input" value={format} onChange={(e) => setFormat(e.currentTarget.value)} id="export-format">
+          <select
+            class="input"
+            value={format}
+            onChange={(e) => setFormat(e.currentTarget.value)}
+            id="export-format"
+          >
             {formats.map(([id, entry]) => (
               <option value={id}>
                 {entry.name} ({entry.help})
@@ -239,7 +268,12 @@ function Exports({ project }: { project: Full }) {
           </select>
         </label>
         <label class="inline">
-          <input type="checkbox" checked={approved} onChange={(e) => setApproved(e.currentTarget.checked)} /> only what is approved
+          <input
+            type="checkbox"
+            checked={approved}
+            onChange={(e) => setApproved(e.currentTarget.checked)}
+          />{" "}
+          only what is approved
         </label>
         <Button kind="primary" onClick={add} id="export">
           Export
@@ -254,7 +288,10 @@ function Exports({ project }: { project: Full }) {
               {row.state === "done"
                 ? Object.entries(row.detail)
                     .filter(([, value]) => typeof value === "number")
-                    .map(([name, value]) => `${(value as number).toLocaleString()} ${name.replaceAll("_", " ")}`)
+                    .map(
+                      ([name, value]) =>
+                        `${(value as number).toLocaleString()} ${name.replaceAll("_", " ")}`,
+                    )
                     .join(", ")
                 : row.state === "failed"
                   ? String(row.detail.message)
@@ -272,12 +309,60 @@ function Exports({ project }: { project: Full }) {
   );
 }
 
-const RULES: { id: keyof ProjectSettings; label: string; help: string; step: number; factor: number; min: number; max: number }[] = [
-  { id: "overlap", label: "People a task", help: "Each labels it without seeing the others", step: 1, factor: 1, min: 1, max: 20 },
-  { id: "random_fraction", label: "Random share, %", help: "Of the queue; the rest goes by expected gain", step: 1, factor: 100, min: 0, max: 100 },
-  { id: "threshold", label: "Uncertain below, %", help: "Confidence of the model", step: 1, factor: 100, min: 0, max: 100 },
-  { id: "lease_s", label: "Lease, minutes", help: "Without a sign of life the task goes to somebody else", step: 0.5, factor: 1 / 60, min: 0.5, max: 1440 },
-  { id: "pause_s", label: "Pause, hours", help: "How long a paused task is kept", step: 1, factor: 1 / 3600, min: 1, max: 720 },
+const RULES: {
+  id: keyof ProjectSettings;
+  label: string;
+  help: string;
+  step: number;
+  factor: number;
+  min: number;
+  max: number;
+}[] = [
+  {
+    id: "overlap",
+    label: "People a task",
+    help: "Each labels it without seeing the others",
+    step: 1,
+    factor: 1,
+    min: 1,
+    max: 20,
+  },
+  {
+    id: "random_fraction",
+    label: "Random share, %",
+    help: "Of the queue; the rest goes by expected gain",
+    step: 1,
+    factor: 100,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "threshold",
+    label: "Uncertain below, %",
+    help: "Confidence of the model",
+    step: 1,
+    factor: 100,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "lease_s",
+    label: "Lease, minutes",
+    help: "Without a sign of life the task goes to somebody else",
+    step: 0.5,
+    factor: 1 / 60,
+    min: 0.5,
+    max: 1440,
+  },
+  {
+    id: "pause_s",
+    label: "Pause, hours",
+    help: "How long a paused task is kept",
+    step: 1,
+    factor: 1 / 3600,
+    min: 1,
+    max: 720,
+  },
 ];
 
 function Rules({ project, onSaved }: { project: Full; onSaved: () => void }) {
@@ -289,7 +374,8 @@ function Rules({ project, onSaved }: { project: Full; onSaved: () => void }) {
     event.preventDefault();
     try {
       await patch(`/api/projects/${project.id}`, { settings: rules });
-      if (!rules.open_to_all) await put(`/api/projects/${project.id}/members`, { users: [...members] });
+      if (!rules.open_to_all)
+        await put(`/api/projects/${project.id}/members`, { users: [...members] });
       say("Rules saved");
       onSaved();
     } catch (error) {
@@ -308,7 +394,12 @@ function Rules({ project, onSaved }: { project: Full; onSaved: () => void }) {
               max={rule.max}
               step={rule.step}
               value={Math.round((rules[rule.id] as number) * rule.factor * 100) / 100}
-              onInput={(e) => setRules({ ...rules, [rule.id]: roundRule(rule.id, Number(e.currentTarget.value) / rule.factor) })}
+              onInput={(e) =>
+                setRules({
+                  ...rules,
+                  [rule.id]: roundRule(rule.id, Number(e.currentTarget.value) / rule.factor),
+                })
+              }
             />
           </Field>
         ))}
@@ -362,13 +453,17 @@ function Rules({ project, onSaved }: { project: Full; onSaved: () => void }) {
 }
 
 const roundRule = (id: keyof ProjectSettings, value: number): number =>
-  id === "random_fraction" || id === "threshold" ? Math.round(value * 1e4) / 1e4 : Math.round(value);
+  id === "random_fraction" || id === "threshold"
+    ? Math.round(value * 1e4) / 1e4
+    : Math.round(value);
 
 export function NewProject() {
   const [kind, setKind] = useState<"actions" | "clean">("clean");
   const add = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    const values = Object.fromEntries(new FormData(event.currentTarget as HTMLFormElement)) as Record<string, string>;
+    const values = Object.fromEntries(
+      new FormData(event.currentTarget as HTMLFormElement),
+    ) as Record<string, string>;
     try {
       const made = await post<ProjectRow>("/api/projects", {
         name: values.name,
@@ -388,7 +483,11 @@ export function NewProject() {
           <Input name="name" required maxLength={120} />
         </Field>
         <Field label="Kind of work">
-          <select class="input" value={kind} onChange={(e) => setKind(e.currentTarget.value as "actions" | "clean")}>
+          <select
+            class="input"
+            value={kind}
+            onChange={(e) => setKind(e.currentTarget.value as "actions" | "clean")}
+          >
             <option value="clean">Clean or not: frames of videos</option>
             <option value="actions">Action review: recordings</option>
           </select>
@@ -409,7 +508,8 @@ export function NewProject() {
         </div>
       </form>
       <p class="muted">
-        A labelled dataset is opened by whoever starts the server: <code>vidact serve DATA --review DATASET</code>
+        A labelled dataset is opened by whoever starts the server:{" "}
+        <code>vidact serve DATA --review DATASET</code>
       </p>
     </main>
   );
@@ -425,7 +525,9 @@ export function UploadPage({ id }: { id: number }) {
   return (
     <main class="page narrow">
       <h1>Upload{project ? ` to ${project.name}` : ""}</h1>
-      {project ? <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} /> : null}
+      {project ? (
+        <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} />
+      ) : null}
     </main>
   );
 }

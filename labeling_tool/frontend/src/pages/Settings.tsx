@@ -2,11 +2,12 @@
 
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { del, get, post } from "../api";
-import { clashes, COMMANDS, eventKey, keyName, keyOf, type Scope } from "../keys";
+import { COMMANDS, clashes, eventKey, keyName, keyOf, type Scope } from "../keys";
 import { Button, Field, Input, Link, when } from "../parts";
 import { person, saveSettings, say, useStore } from "../session";
 
-const failing = (error: unknown): void => say(error instanceof Error ? error.message : String(error), "bad");
+const failing = (error: unknown): void =>
+  say(error instanceof Error ? error.message : String(error), "bad");
 
 export function Settings() {
   const who = useStore(person)!;
@@ -15,11 +16,24 @@ export function Settings() {
       <h1>Settings</h1>
       <section class="panel">
         <h2>Look</h2>
-        <fieldset class="row" onChange={(e) => void saveSettings({ theme: (e.target as HTMLInputElement).value as "auto" }).catch(failing)}>
+        <fieldset
+          class="row"
+          onChange={(e) =>
+            void saveSettings({ theme: (e.target as HTMLInputElement).value as "auto" }).catch(
+              failing,
+            )
+          }
+        >
           <legend class="hidden">Theme</legend>
           {(["auto", "light", "dark"] as const).map((theme) => (
             <label class="inline">
-              <input type="radio" name="theme" value={theme} checked={(who.settings.theme ?? "auto") === theme} /> {theme === "auto" ? "as the system" : theme}
+              <input
+                type="radio"
+                name="theme"
+                value={theme}
+                checked={(who.settings.theme ?? "auto") === theme}
+              />{" "}
+              {theme === "auto" ? "as the system" : theme}
             </label>
           ))}
         </fieldset>
@@ -56,20 +70,28 @@ function Keys() {
   }, [waiting]);
   const bad = new Map<string, string[]>();
   for (const scope of ["review", "clean"] as Scope[]) {
-    for (const [key, entries] of clashes(scope)) bad.set(key, entries.map((entry) => entry.label));
+    for (const [key, entries] of clashes(scope))
+      bad.set(
+        key,
+        entries.map((entry) => entry.label),
+      );
   }
   return (
     <section class="panel">
       <div class="row">
         <h2>Keys</h2>
         <span class="grow" />
-        <Button onClick={() => void saveSettings({ keys: {} }).catch(failing)}>All as they were</Button>
+        <Button onClick={() => void saveSettings({ keys: {} }).catch(failing)}>
+          All as they were
+        </Button>
       </div>
       <label class="inline">
         <input
           type="checkbox"
           checked={who.settings.single_keys !== false}
-          onChange={(e) => void saveSettings({ single_keys: e.currentTarget.checked }).catch(failing)}
+          onChange={(e) =>
+            void saveSettings({ single_keys: e.currentTarget.checked }).catch(failing)
+          }
         />{" "}
         single letters and digits are keys (switch this off for speech input)
       </label>
@@ -82,7 +104,14 @@ function Keys() {
         {COMMANDS.map((entry) => (
           <div class="keyrow">
             <span>
-              {entry.label} <small class="muted">{entry.scopes.length === 2 ? "" : entry.scopes[0] === "review" ? "action review" : "clean or not"}</small>
+              {entry.label}{" "}
+              <small class="muted">
+                {entry.scopes.length === 2
+                  ? ""
+                  : entry.scopes[0] === "review"
+                    ? "action review"
+                    : "clean or not"}
+              </small>
             </span>
             <button
               type="button"
@@ -158,7 +187,9 @@ function Sessions() {
         ))}
       </ul>
       {rows.length > 1 ? (
-        <Button onClick={() => void del("/api/me/sessions").then(load).catch(failing)}>Log out everywhere else</Button>
+        <Button onClick={() => void del("/api/me/sessions").then(load).catch(failing)}>
+          Log out everywhere else
+        </Button>
       ) : null}
     </section>
   );
@@ -181,7 +212,10 @@ function Tokens() {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     try {
-      const { token } = await post<{ token: string }>("/api/tokens", Object.fromEntries(new FormData(form)));
+      const { token } = await post<{ token: string }>(
+        "/api/tokens",
+        Object.fromEntries(new FormData(form)),
+      );
       setMade(token);
       form.reset();
       load();
@@ -205,9 +239,14 @@ function Tokens() {
           <li>
             <span>{row.name}</span>
             <span class="muted">
-              {row.revoked_ms ? "revoked" : `used ${when(row.used_ms)}`} · made {when(row.created_ms)}
+              {row.revoked_ms ? "revoked" : `used ${when(row.used_ms)}`} · made{" "}
+              {when(row.created_ms)}
             </span>
-            {row.revoked_ms ? null : <Button onClick={() => void del(`/api/tokens/${row.id}`).then(load).catch(failing)}>Revoke</Button>}
+            {row.revoked_ms ? null : (
+              <Button onClick={() => void del(`/api/tokens/${row.id}`).then(load).catch(failing)}>
+                Revoke
+              </Button>
+            )}
           </li>
         ))}
       </ul>

@@ -38,19 +38,26 @@ export function Welcome() {
   return (
     <main class="page narrow">
       <h1>Welcome, {person.value?.name}</h1>
-      <p class="lead">Ten minutes, three small tasks in a drawn maze, and you know everything there is.</p>
+      <p class="lead">
+        Ten minutes, three small tasks in a drawn maze, and you know everything there is.
+      </p>
       <ol class="steps">
         <li>
-          <b>Action review</b>: which keys were held in each frame? A model has guessed; you mend what is wrong.
+          <b>Action review</b>: which keys were held in each frame? A model has guessed; you mend
+          what is wrong.
         </li>
         <li>
           <b>The camera</b>: how far did the player turn?
         </li>
         <li>
-          <b>Clean or not</b>: is a frame plain play, or does it carry a webcam, a watermark, a menu?
+          <b>Clean or not</b>: is a frame plain play, or does it carry a webcam, a watermark, a
+          menu?
         </li>
       </ol>
-      <p>All of it by keyboard; the keys stand on the buttons. Nothing has to be saved: every edit is kept as you make it.</p>
+      <p>
+        All of it by keyboard; the keys stand on the buttons. Nothing has to be saved: every edit is
+        kept as you make it.
+      </p>
       <div class="row">
         <Button kind="primary" onClick={() => void start()} id="start-tour">
           Start
@@ -73,7 +80,10 @@ export function LessonResult({ assignment }: { assignment: number }) {
   const [score, setScore] = useState<Score | null>(null);
   const [task, setTask] = useState<TaskData | null>(null);
   useEffect(() => {
-    void Promise.all([get<Score>(`/api/assignments/${assignment}/score`), get<TaskData>(`/api/assignments/${assignment}`)])
+    void Promise.all([
+      get<Score>(`/api/assignments/${assignment}/score`),
+      get<TaskData>(`/api/assignments/${assignment}`),
+    ])
       .then(([s, t]) => {
         setScore(s);
         setTask(t);
@@ -103,7 +113,10 @@ export function LessonResult({ assignment }: { assignment: number }) {
           <ul>
             {score.missed.map((miss) => (
               <li>
-                <b>{miss.lane}</b> in {miss.frames.map(([a, b]) => (b - a === 1 ? `frame ${a + 1}` : `frames ${a + 1} to ${b}`)).join(", ")}
+                <b>{miss.lane}</b> in{" "}
+                {miss.frames
+                  .map(([a, b]) => (b - a === 1 ? `frame ${a + 1}` : `frames ${a + 1} to ${b}`))
+                  .join(", ")}
               </li>
             ))}
           </ul>

@@ -18,7 +18,9 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
     try {
       setBusy("Uploading…");
       const { upload } = await post<{ upload: string }>(`/api/uploads/${project.id}`, video);
-      const second = lines ? (await post<{ upload: string }>(`/api/uploads/${project.id}`, lines)).upload : null;
+      const second = lines
+        ? (await post<{ upload: string }>(`/api/uploads/${project.id}`, lines)).upload
+        : null;
       setBusy("Looking at it…");
       const { tasks } = await post<{ tasks: number }>(`/api/projects/${project.id}/import`, {
         video: upload,
@@ -41,12 +43,23 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
         <input class="input" type="file" name="video" required accept="video/*,.mkv" />
       </Field>
       {recordings ? (
-        <Field label="Actions (jsonl)" help="One line a frame, as recorders in the contractor format write them">
+        <Field
+          label="Actions (jsonl)"
+          help="One line a frame, as recorders in the contractor format write them"
+        >
           <input class="input" type="file" name="lines" required accept=".jsonl" />
         </Field>
       ) : (
         <Field label="Seconds between frames">
-          <input class="input" type="number" name="step" min="0.1" max="3600" step="0.1" value="2" />
+          <input
+            class="input"
+            type="number"
+            name="step"
+            min="0.1"
+            max="3600"
+            step="0.1"
+            value="2"
+          />
         </Field>
       )}
       <div class="row">

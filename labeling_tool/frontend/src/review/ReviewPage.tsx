@@ -2,15 +2,15 @@
 
 import { useLayoutEffect, useMemo, useReducer, useRef } from "preact/hooks";
 import { commandFor, keyOf } from "../keys";
-import { Button } from "../parts";
 import { Coach } from "../pages/Coach";
-import { Notices, TaskHeader, useControl, Verdict, type TaskState } from "../taskframe";
+import { Button } from "../parts";
+import { Notices, TaskHeader, type TaskState, useControl, Verdict } from "../taskframe";
 import { ReviewModel } from "./model";
+import { useTimelineMouse } from "./mouse";
 import { usePlayback } from "./playback";
 import { SidePanel } from "./SidePanel";
 import { Stage } from "./stage";
 import { GUTTER, Timeline } from "./timeline";
-import { useTimelineMouse } from "./mouse";
 
 export function ReviewPage({ state }: { state: TaskState }) {
   const model = useMemo(
@@ -30,8 +30,10 @@ export function ReviewPage({ state }: { state: TaskState }) {
 
   // Before the first paint, as the keys below: whoever sees a frame may press a key.
   useLayoutEffect(() => {
-    const theStage = (stage.current = new Stage(picture.current!, overPicture.current!, model));
-    const theTimeline = (timeline.current = new Timeline(lanes.current!, overLanes.current!, model));
+    const theStage = new Stage(picture.current!, overPicture.current!, model);
+    const theTimeline = new Timeline(lanes.current!, overLanes.current!, model);
+    stage.current = theStage;
+    timeline.current = theTimeline;
     model.onFrame = () => {
       theStage.draw();
       theTimeline.drawOver();
@@ -75,7 +77,9 @@ export function ReviewPage({ state }: { state: TaskState }) {
     const open = model.openRuns.length;
     if (open && !model.submitArmed && !state.readOnly) {
       model.submitArmed = true;
-      model.say(`${open} uncertain ${open === 1 ? "run is" : "runs are"} still open. Press again to submit all the same.`);
+      model.say(
+        `${open} uncertain ${open === 1 ? "run is" : "runs are"} still open. Press again to submit all the same.`,
+      );
       return;
     }
     void control.submit();
@@ -177,39 +181,47 @@ export function ReviewPage({ state }: { state: TaskState }) {
   const held = data.project.buttons.filter((_, lane) => model.document.buttons[lane][model.frame]);
   const spoken = `frame ${model.frame + 1} of ${model.frames}, ${held.length ? `held: ${held.join(", ")}` : "nothing held"}`;
   return (
-    <div class="review" data-task={data.task.id} data-assignment={data.assignment.id} data-mode={model.mode}>
+    <div
+      class="review"
+      data-task={data.task.id}
+      data-assignment={data.assignment.id}
+      data-mode={model.mode}
+    >
       <TaskHeader control={control} />
       <Notices control={control} />
       <main class="review-main">
         <div class="left">
-        <div class="stage" ref={stageBox}>
-          <div class="stage-inner">
-            <canvas ref={picture} id="picture" role="img" aria-label={`Picture of ${spoken}`} />
-            <canvas ref={overPicture} class="over" aria-hidden="true" />
+          <div class="stage" ref={stageBox}>
+            <div class="stage-inner">
+              <canvas ref={picture} id="picture" role="img" aria-label={`Picture of ${spoken}`} />
+              <canvas ref={overPicture} class="over" aria-hidden="true" />
+            </div>
+            <p class="stage-line">
+              frame {model.frame + 1} of {model.frames} ·{" "}
+              {((data.task.start_ns + data.task.pts_ns[model.frame]) / 1e9).toFixed(3)} s{" · "}
+              model {(100 * model.predictions.confidence[model.frame]).toFixed(0)} %
+              {model.playing
+                ? ` · ${model.playing > 0 ? "▶" : "◀"} ${Math.abs(model.playing)}×`
+                : ""}
+              {model.mode !== "normal" ? <b class="mode"> {modeText(model)}</b> : null}
+            </p>
           </div>
-          <p class="stage-line">
-            frame {model.frame + 1} of {model.frames} · {((data.task.start_ns + data.task.pts_ns[model.frame]) / 1e9).toFixed(3)} s
-            {" · "}model {(100 * model.predictions.confidence[model.frame]).toFixed(0)} %
-            {model.playing ? ` · ${model.playing > 0 ? "▶" : "◀"} ${Math.abs(model.playing)}×` : ""}
-            {model.mode !== "normal" ? <b class="mode"> {modeText(model)}</b> : null}
-          </p>
-        </div>
-      <div
-        class="timeline"
-        ref={timelineBox}
-        tabIndex={0}
-        role="slider"
-        aria-label="Timeline"
-        aria-valuemin={1}
-        aria-valuemax={model.frames}
-        aria-valuenow={model.frame + 1}
-        aria-valuetext={spoken}
-        data-frame={model.frame}
-        style={{ "--gutter": `${GUTTER}px` }}
-      >
-        <canvas ref={lanes} aria-hidden="true" />
-        <canvas ref={overLanes} class="over" aria-hidden="true" id="lanes" />
-      </div>
+          <div
+            class="timeline"
+            ref={timelineBox}
+            tabIndex={0}
+            role="slider"
+            aria-label="Timeline"
+            aria-valuemin={1}
+            aria-valuemax={model.frames}
+            aria-valuenow={model.frame + 1}
+            aria-valuetext={spoken}
+            data-frame={model.frame}
+            style={{ "--gutter": `${GUTTER}px` }}
+          >
+            <canvas ref={lanes} aria-hidden="true" />
+            <canvas ref={overLanes} class="over" aria-hidden="true" id="lanes" />
+          </div>
         </div>
         <SidePanel model={model} control={control} onSubmit={submit} />
         {data.project.practice && !state.readOnly ? <Coach model={model} /> : null}
@@ -240,9 +252,12 @@ export function ReviewPage({ state }: { state: TaskState }) {
 }
 
 function modeText(model: ReviewModel): string {
-  if (model.mode === "camera") return `camera: arrows turn by ${model.cameraStep}°, − and = change that, 0 stops, Esc ends`;
+  if (model.mode === "camera")
+    return `camera: arrows turn by ${model.cameraStep}°, − and = change that, 0 stops, Esc ends`;
   const lane = model.data.project.buttons[model.lane];
-  return model.mode === "paint" ? `holding ${lane} while you step` : `releasing ${lane} while you step`;
+  return model.mode === "paint"
+    ? `holding ${lane} while you step`
+    : `releasing ${lane} while you step`;
 }
 
 function runText(model: ReviewModel): string {
@@ -252,4 +267,3 @@ function runText(model: ReviewModel): string {
   if (!openRuns.length) return "Every uncertain run is decided.";
   return `${openRuns.length} of ${runs.length} uncertain runs open`;
 }
-

@@ -8,11 +8,22 @@ import type { ReviewModel } from "./model";
 
 const degrees = (value: number): string => `${(Math.abs(value) < 0.05 ? 0 : value).toFixed(1)}°`; // no minus zero
 
-export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; control: TaskControl; onSubmit: () => void }) {
+export function SidePanel({
+  model,
+  control,
+  onSubmit,
+}: {
+  model: ReviewModel;
+  control: TaskControl;
+  onSubmit: () => void;
+}) {
   const { project } = model.data;
   const t = model.frame;
   const list = useRef<HTMLUListElement>(null);
-  useEffect(() => list.current?.querySelector(".cursor")?.scrollIntoView({ block: "nearest" }), [model.lane]);
+  useEffect(
+    () => list.current?.querySelector(".cursor")?.scrollIntoView({ block: "nearest" }),
+    [model.lane],
+  );
   const marks = [
     model.document.accepted[t] ? "accepted" : "",
     model.document.unsure[t] ? "unsure" : "",
@@ -41,7 +52,11 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
                   model.toggleLane(lane);
                 }}
               >
-                {lane < 10 ? <Key k={lane === 9 ? "0" : String(lane + 1)} /> : <span class="nokey" />}
+                {lane < 10 ? (
+                  <Key k={lane === 9 ? "0" : String(lane + 1)} />
+                ) : (
+                  <span class="nokey" />
+                )}
                 <span class="name">{name}</span>
                 {edited ? <em>edited</em> : null}
                 {model.showPrediction ? (
@@ -73,7 +88,13 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
               </span>
             );
           })}
-          <Button hint={keyOf("camera")} kind="quiet" pressed={model.mode === "camera"} disabled={model.readOnly} onClick={() => model.setMode("camera")}>
+          <Button
+            hint={keyOf("camera")}
+            kind="quiet"
+            pressed={model.mode === "camera"}
+            disabled={model.readOnly}
+            onClick={() => model.setMode("camera")}
+          >
             Camera
           </Button>
         </p>
@@ -92,10 +113,18 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
           <Button hint={keyOf("invalid")} onClick={() => model.mark("invalid")}>
             No label
           </Button>
-          <Button hint={keyOf("paint")} pressed={model.mode === "paint"} onClick={() => model.setMode("paint")}>
+          <Button
+            hint={keyOf("paint")}
+            pressed={model.mode === "paint"}
+            onClick={() => model.setMode("paint")}
+          >
             Paint
           </Button>
-          <Button hint={keyOf("erase")} pressed={model.mode === "erase"} onClick={() => model.setMode("erase")}>
+          <Button
+            hint={keyOf("erase")}
+            pressed={model.mode === "erase"}
+            onClick={() => model.setMode("erase")}
+          >
             Erase
           </Button>
           <Button hint={keyOf("undo")} onClick={() => control.log.undo()}>
@@ -105,7 +134,13 @@ export function SidePanel({ model, control, onSubmit }: { model: ReviewModel; co
             Redo
           </Button>
           {model.data.mine ? (
-            <Button hint={keyOf("submit")} kind="primary" id="submit" class="whole" onClick={onSubmit}>
+            <Button
+              hint={keyOf("submit")}
+              kind="primary"
+              id="submit"
+              class="whole"
+              onClick={onSubmit}
+            >
               Submit, next task
             </Button>
           ) : null}

@@ -1,8 +1,15 @@
 // The state of an action-review screen and everything that can be done to it; drawing and keys live elsewhere.
 
 import type { Pictures } from "../bundle";
-import { isHandled, predictedButtons, replayActions, uncertainRuns, type ActionDocument, type Run } from "../document";
-import { OperationLog } from "../oplog";
+import {
+  type ActionDocument,
+  isHandled,
+  predictedButtons,
+  type Run,
+  replayActions,
+  uncertainRuns,
+} from "../document";
+import type { OperationLog } from "../oplog";
 import type { TaskData } from "../types";
 
 export type Mode = "normal" | "paint" | "erase" | "camera";
@@ -113,7 +120,13 @@ export class ReviewModel {
   }
 
   setCamera(axis: number, { start, end }: Selection, values: number[]): void {
-    if (!this.readOnly) this.log.push("camera", { axis, start, end, values: values.map((v) => Math.round(v * 1e4) / 1e4) });
+    if (!this.readOnly)
+      this.log.push("camera", {
+        axis,
+        start,
+        end,
+        values: values.map((v) => Math.round(v * 1e4) / 1e4),
+      });
   }
 
   turn(input: "dx" | "dy", direction: number): void {
@@ -129,7 +142,7 @@ export class ReviewModel {
 
   stopCamera(): void {
     const { start, end } = this.target;
-    this.data.project.axes.forEach((_, axis) => this.setCamera(axis, { start, end }, [0]));
+    for (let axis = 0; axis < this.axes; axis++) this.setCamera(axis, { start, end }, [0]);
   }
 
   changeStep(direction: number): void {
@@ -143,8 +156,13 @@ export class ReviewModel {
     if (this.lane >= this.lanes || this.readOnly) return;
     const row = this.document.buttons[this.lane];
     const edges = this.edges(this.lane);
-    if (!edges.length) return this.say("This lane has no change to move.");
-    const edge = edges.reduce((best, e) => (Math.abs(e - this.frame) < Math.abs(best - this.frame) ? e : best));
+    if (!edges.length) {
+      this.say("This lane has no change to move.");
+      return;
+    }
+    const edge = edges.reduce((best, e) =>
+      Math.abs(e - this.frame) < Math.abs(best - this.frame) ? e : best,
+    );
     const value = (direction > 0 ? row[edge - 1] : row[edge]) as 0 | 1;
     const at = direction > 0 ? edge : edge - 1;
     if (at < 0 || at >= this.frames) return;
@@ -163,7 +181,10 @@ export class ReviewModel {
 
   jumpEdge(direction: 1 | -1): void {
     const edges = this.edges(this.lane);
-    const next = direction > 0 ? edges.find((e) => e > this.frame) : edges.reverse().find((e) => e < this.frame);
+    const next =
+      direction > 0
+        ? edges.find((e) => e > this.frame)
+        : edges.reverse().find((e) => e < this.frame);
     if (next === undefined) this.say("No further change in this lane.");
     else this.seek(next);
   }
@@ -193,7 +214,8 @@ export class ReviewModel {
 
   mark(kind: "unsure" | "invalid"): void {
     if (this.readOnly) return;
-    const target = this.selection ?? (kind === "unsure" ? (this.runAtFrame ?? this.target) : this.target);
+    const target =
+      this.selection ?? (kind === "unsure" ? (this.runAtFrame ?? this.target) : this.target);
     const marks = kind === "unsure" ? this.document.unsure : this.document.valid;
     const isSet = kind === "unsure" ? marks[target.start] === 1 : marks[target.start] === 0;
     this.log.push(kind, { start: target.start, end: target.end, value: !isSet });
@@ -245,7 +267,10 @@ export class ReviewModel {
   }
 
   shuttle(direction: 1 | -1): void {
-    const speed = Math.sign(this.playing) === direction ? SPEEDS[Math.min(3, SPEEDS.indexOf(Math.abs(this.playing)) + 1)] : 1;
+    const speed =
+      Math.sign(this.playing) === direction
+        ? SPEEDS[Math.min(3, SPEEDS.indexOf(Math.abs(this.playing)) + 1)]
+        : 1;
     this.playing = direction * speed;
     this.onView();
   }

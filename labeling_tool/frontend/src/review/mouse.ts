@@ -11,7 +11,11 @@ type Drag =
   | { kind: "paint"; lane: number; value: 0 | 1; from: number; to: number }
   | { kind: "bend"; axis: number; values: Map<number, number>; last: number };
 
-export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, timeline: RefObject<Timeline | null>, model: ReviewModel): void {
+export function useTimelineMouse(
+  canvas: RefObject<HTMLCanvasElement | null>,
+  timeline: RefObject<Timeline | null>,
+  model: ReviewModel,
+): void {
   useEffect(() => {
     const target = canvas.current!;
     let drag: Drag | null = null;
@@ -30,7 +34,9 @@ export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, ti
       if (hit.row === "lane" && x > 128) {
         const value = model.document.buttons[hit.lane][frame] ? 0 : 1;
         model.lane = hit.lane;
-        drag = model.readOnly ? { kind: "seek", overview: false } : { kind: "paint", lane: hit.lane, value, from: frame, to: frame };
+        drag = model.readOnly
+          ? { kind: "seek", overview: false }
+          : { kind: "paint", lane: hit.lane, value, from: frame, to: frame };
         model.seek(frame);
       } else if (hit.row === "lane") {
         model.lane = hit.lane;
@@ -38,7 +44,12 @@ export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, ti
         return;
       } else if (hit.row === "axis" && !model.readOnly && x > 128) {
         model.seek(frame);
-        drag = { kind: "bend", axis: hit.axis, values: new Map([[frame, timeline.current!.axisValue(hit.axis, hit.y)]]), last: frame };
+        drag = {
+          kind: "bend",
+          axis: hit.axis,
+          values: new Map([[frame, timeline.current!.axisValue(hit.axis, hit.y)]]),
+          last: frame,
+        };
       } else if (hit.row === "strip") {
         drag = { kind: "select", from: frame };
         model.seek(frame);
@@ -53,9 +64,14 @@ export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, ti
       if (!drag) return;
       const { x, y } = place(event);
       const frame = timeline.current!.frameAt(x);
-      if (drag.kind === "seek") model.seek(drag.overview ? timeline.current!.frameInOverview(x) : frame);
+      if (drag.kind === "seek")
+        model.seek(drag.overview ? timeline.current!.frameInOverview(x) : frame);
       else if (drag.kind === "select") {
-        if (frame !== drag.from) model.selection = { start: Math.min(frame, drag.from), end: Math.max(frame, drag.from) + 1 };
+        if (frame !== drag.from)
+          model.selection = {
+            start: Math.min(frame, drag.from),
+            end: Math.max(frame, drag.from) + 1,
+          };
         model.seek(frame);
         model.onFrame();
       } else if (drag.kind === "paint") {
@@ -71,7 +87,8 @@ export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, ti
         const value = timeline.current!.axisValue(drag.axis, height);
         const [from, to] = [Math.min(drag.last, frame), Math.max(drag.last, frame)];
         for (let t = from; t <= to; t++) drag.values.set(t, value);
-        drag.values.forEach((v, t) => (model.document.camera[(drag as { axis: number }).axis][t] = v));
+        const curve = model.document.camera[drag.axis];
+        for (const [t, v] of drag.values) curve[t] = v;
         drag.last = frame;
         model.frame = frame;
         model.onLabels();
@@ -89,7 +106,10 @@ export function useTimelineMouse(canvas: RefObject<HTMLCanvasElement | null>, ti
       } else if (done.kind === "bend") {
         const frames = [...done.values.keys()].sort((a, b) => a - b);
         const [start, end] = [frames[0], frames[frames.length - 1] + 1];
-        const values = Array.from({ length: end - start }, (_, i) => done.values.get(start + i) ?? model.document.camera[done.axis][start + i]);
+        const values = Array.from(
+          { length: end - start },
+          (_, i) => done.values.get(start + i) ?? model.document.camera[done.axis][start + i],
+        );
         model.setCamera(done.axis, { start, end }, values);
       }
     };

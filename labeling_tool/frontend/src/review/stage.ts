@@ -1,7 +1,7 @@
 // The frame itself: the picture pixel by pixel on one canvas, what we say about it on another above.
 
-import { readColours } from "./timeline";
 import type { ReviewModel } from "./model";
+import { readColours } from "./timeline";
 
 const ARROW_SCALE = 4; // display pixels a degree
 const CAP = 22;
@@ -67,7 +67,8 @@ export class Stage {
         });
         return [dx * ARROW_SCALE, dy * ARROW_SCALE];
       };
-      if (model.showPrediction) arrow(g, w / 2, h / 2, vector(model.predictions.camera), "rgba(255,255,255,.65)", 5);
+      if (model.showPrediction)
+        arrow(g, w / 2, h / 2, vector(model.predictions.camera), "rgba(255,255,255,.65)", 5);
       arrow(g, w / 2, h / 2, vector(model.document.camera), "#ffd23f", 3);
     }
     this.drawCaps(g, h);
@@ -98,17 +99,34 @@ export class Stage {
 }
 
 let colours: ReturnType<typeof readColours> | null = null;
-window.addEventListener("themechange", () => (colours = null));
+window.addEventListener("themechange", () => {
+  colours = null;
+});
 function readColoursOnce(): ReturnType<typeof readColours> {
-  return (colours ??= readColours());
+  colours ??= readColours();
+  return colours;
 }
 
-function roundRect(g: CanvasRenderingContext2D, x: number, y: number, w: number, h: number, r: number): void {
+function roundRect(
+  g: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  w: number,
+  h: number,
+  r: number,
+): void {
   g.beginPath();
   g.roundRect(x, y, w, h, r);
 }
 
-function arrow(g: CanvasRenderingContext2D, x: number, y: number, [dx, dy]: [number, number], colour: string, wide: number): void {
+function arrow(
+  g: CanvasRenderingContext2D,
+  x: number,
+  y: number,
+  [dx, dy]: [number, number],
+  colour: string,
+  wide: number,
+): void {
   const length = Math.hypot(dx, dy);
   if (length < 1) return;
   g.strokeStyle = g.fillStyle = colour;

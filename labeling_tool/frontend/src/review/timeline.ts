@@ -14,7 +14,20 @@ export interface Colours {
 }
 
 const NAMES = [
-  "surface", "lane", "lane-line", "text", "muted", "accent", "held", "edit", "ghost", "unsure", "select", "playhead", "curve", "bad",
+  "surface",
+  "lane",
+  "lane-line",
+  "text",
+  "muted",
+  "accent",
+  "held",
+  "edit",
+  "ghost",
+  "unsure",
+  "select",
+  "playhead",
+  "curve",
+  "bad",
 ];
 
 /** The theme's colours as the canvas understands them: computed, with light or dark already chosen. */
@@ -30,7 +43,10 @@ export function readColours(): Colours {
   return Object.fromEntries(entries);
 }
 
-export type Hit = { row: "strip" | "doubt" | "overview" } | { row: "lane"; lane: number } | { row: "axis"; axis: number; y: number };
+export type Hit =
+  | { row: "strip" | "doubt" | "overview" }
+  | { row: "lane"; lane: number }
+  | { row: "axis"; axis: number; y: number };
 
 export class Timeline {
   width = 0;
@@ -50,12 +66,17 @@ export class Timeline {
   }
 
   get height(): number {
-    return STRIP + DOUBT + this.model.lanes * this.laneHeight + this.model.axes * AXIS + OVERVIEW + 8;
+    return (
+      STRIP + DOUBT + this.model.lanes * this.laneHeight + this.model.axes * AXIS + OVERVIEW + 8
+    );
   }
 
   resize(width: number, room: number): void {
     const fixed = STRIP + DOUBT + this.model.axes * AXIS + OVERVIEW + 8;
-    this.laneHeight = Math.max(13, Math.min(22, Math.floor((room - fixed) / Math.max(1, this.model.lanes))));
+    this.laneHeight = Math.max(
+      13,
+      Math.min(22, Math.floor((room - fixed) / Math.max(1, this.model.lanes))),
+    );
     this.width = width;
     const ratio = window.devicePixelRatio || 1;
     for (const canvas of [this.base, this.over]) {
@@ -142,7 +163,10 @@ export class Timeline {
     if (!this.width) return;
     const model = this.model;
     const { start, end } = model.view;
-    if (this.drawnView !== `${start}-${end}`) return this.draw(); // zoomed in, the view follows the playhead
+    if (this.drawnView !== `${start}-${end}`) {
+      this.draw(); // zoomed in, the view follows the playhead
+      return;
+    }
     const g = this.over.getContext("2d")!;
     const c = this.colours;
     g.clearRect(0, 0, this.width, this.height);
@@ -184,7 +208,10 @@ export class Timeline {
     g.rect(GUTTER, 0, right - GUTTER, STRIP);
     g.clip();
     for (let x = GUTTER; x < right; x += wide) {
-      const frame = Math.min(end - 1, start + Math.floor(((x + wide / 2 - GUTTER) / (right - GUTTER)) * (end - start)));
+      const frame = Math.min(
+        end - 1,
+        start + Math.floor(((x + wide / 2 - GUTTER) / (right - GUTTER)) * (end - start)),
+      );
       const picture = pictures.frames[Math.max(0, frame)];
       if (picture) g.drawImage(picture, x, 0, wide - 1, STRIP - 2);
     }
@@ -201,21 +228,40 @@ export class Timeline {
       const x = this.x(t);
       const wide = Math.max(1, this.x(t + 1) - x - 0.5);
       const doubtful = confidence[t] < threshold;
-      g.fillStyle = document.unsure[t] ? c.unsure : document.accepted[t] ? c.held : doubtful ? c.edit : c.ghost;
+      g.fillStyle = document.unsure[t]
+        ? c.unsure
+        : document.accepted[t]
+          ? c.held
+          : doubtful
+            ? c.edit
+            : c.ghost;
       const high = Math.max(2, (1 - confidence[t]) * (DOUBT - 3));
       if (document.accepted[t] || document.unsure[t]) g.fillRect(x, STRIP + DOUBT - 4, wide, 3);
-      if (!(document.accepted[t] || document.unsure[t]) || doubtful) g.fillRect(x, STRIP + DOUBT - 1 - high, wide, high);
+      if (!(document.accepted[t] || document.unsure[t]) || doubtful)
+        g.fillRect(x, STRIP + DOUBT - 1 - high, wide, high);
     }
   }
 
-  private name(g: CanvasRenderingContext2D, text: string, y: number, high: number, colour: string): void {
+  private name(
+    g: CanvasRenderingContext2D,
+    text: string,
+    y: number,
+    high: number,
+    colour: string,
+  ): void {
     g.fillStyle = colour;
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
     g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
   }
 
-  private drawLane(g: CanvasRenderingContext2D, lane: number, y: number, start: number, end: number): void {
+  private drawLane(
+    g: CanvasRenderingContext2D,
+    lane: number,
+    y: number,
+    start: number,
+    end: number,
+  ): void {
     const c = this.colours;
     const high = this.laneHeight;
     const row = this.model.document.buttons[lane];
@@ -256,7 +302,13 @@ export class Timeline {
     }
   }
 
-  private drawAxis(g: CanvasRenderingContext2D, axis: number, y: number, start: number, end: number): void {
+  private drawAxis(
+    g: CanvasRenderingContext2D,
+    axis: number,
+    y: number,
+    start: number,
+    end: number,
+  ): void {
     const c = this.colours;
     const middle = y + AXIS / 2;
     const scale = this.axisScale(axis);
