@@ -319,6 +319,20 @@ def remove(uri: str | os.PathLike[str]) -> None:
         return
 
 
+def remove_temporary(folder: str | os.PathLike[str]) -> None:
+    """Delete what killed writers left in a folder: files that were never renamed to their final names."""
+    path = local_path(folder)
+    if path is not None:
+        for file in path.iterdir() if path.is_dir() else ():
+            if file.is_file() and _is_temporary(file.name):
+                file.unlink(missing_ok=True)
+    elif not _is_bucket(folder):  # buckets show no half-written objects
+        fs, inner = filesystem(folder)
+        for name in fs.ls(inner, detail=False) if fs.exists(inner) else ():
+            if _is_temporary(name.rsplit("/", 1)[-1]):
+                fs.rm_file(name)
+
+
 def sha256_file(uri: str | os.PathLike[str]) -> str:
     """The hex SHA-256 of a file's bytes, read in blocks."""
     digest = hashlib.sha256()
@@ -336,6 +350,10 @@ def _temporary_name(name: str) -> str:
     """A hidden name unique to this attempt, short enough where `name` itself is near the limit of 255 bytes."""
     attempt = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(4).hex()}"
     return f".{name[:100]}.{attempt}.tmp"
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
 
 
 def _temporary_inner(fs: Any, inner: str) -> str:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ... import storage
-from ...errors import ConfigError, DatasetError
-from ...progress import log
+from ...errors import DatasetError
 from .clip import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
@@ -117,100 +114,54 @@ def split_of_shard(shard: str) -> str:
     return match.group(1)
 
 
+# Until their users ask `Dataset`.
+
+
+def _dataset(uri: str) -> Any:
+    from .dataset import Dataset
+
+    return Dataset(uri)
+
+
 def shard_uri(dataset_uri: str, shard: str) -> str:
-    """Where a shard's tar lies."""
-    return storage.join(dataset_uri, "shards", f"{shard}.tar")
+    return _dataset(dataset_uri).shard_uri(shard)
 
 
 def commit_uri(dataset_uri: str, shard: str) -> str:
-    """Where a shard's record lies."""
-    return storage.join(dataset_uri, "_commits", f"{shard}.json")
+    return _dataset(dataset_uri).commit_uri(shard)
 
 
 def write_commit(dataset_uri: str, record: CommitRecord) -> None:
-    """Put a record in its place; from then on the shard exists."""
-    storage.write_atomic(commit_uri(dataset_uri, record.shard), record.to_json())
+    _dataset(dataset_uri).write_commit(record)
 
 
 def is_committed(dataset_uri: str, shard: str) -> bool:
-    """Whether a shard has its record."""
-    return storage.exists(commit_uri(dataset_uri, shard))
+    return _dataset(dataset_uri).is_committed(shard)
 
 
 def lost_shards(dataset: str) -> list[str]:
-    """Shards whose records tell of a tar that is gone."""
-    tars = {
-        uri.rsplit("/", 1)[1].removesuffix(".tar")
-        for uri in storage.list_files(storage.join(dataset, "shards"))
-    }
-    without = [shard for shard in committed_shards(dataset) if shard not in tars]
-    return [shard for shard in without if read_commit(dataset, shard).tar]
+    return _dataset(dataset).lost_shards()
 
 
 def forget_lost(dataset: str) -> None:
-    """Take back the records of shards whose tars are gone, so that they are made again.
-
-    Raises DatasetError where that is all of several, or their folder is: a disk that is not there comes back.
-    """
-    lost = lost_shards(dataset)
-    if not lost:
-        return
-    folder = storage.local_path(storage.join(dataset, "shards"))
-    whole = [
-        shard
-        for shard in committed_shards(dataset)
-        if shard not in lost and read_commit(dataset, shard).tar
-    ]
-    if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
-        raise DatasetError(
-            f"{dataset}: none of its {len(lost)} tars is in shards/: is that folder where it was, and its disk there? "
-            "To have them all made again, delete _commits/ too"
-        )
-    for shard in lost:
-        storage.remove(commit_uri(dataset, shard))
-    log(
-        f"{dataset}: the tars of {', '.join(lost[:5])}{' …' if len(lost) > 5 else ''} are gone: made again"
-    )
+    _dataset(dataset).forget_lost()
 
 
 def require_own_folder(dataset: str) -> None:
-    """Raise ConfigError where a local folder holds other things than a dataset: its files would lie among them."""
-    folder = storage.local_path(dataset)
-    if folder is None or not folder.is_dir():
-        return
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
-    if names and not names & SIGNS:
-        shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
-        raise ConfigError(
-            f"out: {dataset} holds other things ({shown}); a dataset needs a folder of its own"
-        )
+    _dataset(dataset).require_own_folder()
 
 
 def committed_shards(dataset_uri: str) -> list[str]:
-    """The names of all shards that have their record, sorted: one listing, no reading."""
-    uris = storage.list_files(storage.join(dataset_uri, "_commits"), ".json")
-    return sorted(uri.rsplit("/", 1)[1].removesuffix(".json") for uri in uris)
+    return _dataset(dataset_uri).committed_shards()
 
 
 def read_commit(dataset_uri: str, shard: str) -> CommitRecord:
-    """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there is none."""
-    uri = commit_uri(dataset_uri, shard)
-    record = CommitRecord.from_json(storage.read_bytes(uri), uri)
-    if record.shard != shard:
-        raise DatasetError(f"{uri}: is the record of {record.shard}; delete it")
-    return record
+    return _dataset(dataset_uri).read_commit(shard)
 
 
 def iter_commits(dataset_uri: str) -> Iterator[CommitRecord]:
-    """All records of a dataset in the order of their names, with few of them in memory at a time."""
-    shards = committed_shards(dataset_uri)
-    with ThreadPoolExecutor(READERS) as pool:
-        for begin in range(0, len(shards), READERS):
-            yield from pool.map(
-                lambda shard: read_commit(dataset_uri, shard), shards[begin : begin + READERS]
-            )
+    return _dataset(dataset_uri).commits()
 
 
 def read_commits(dataset_uri: str) -> list[CommitRecord]:
-    """All records of a dataset at once; a row a clip makes them large, so prefer `iter_commits`."""
     return list(iter_commits(dataset_uri))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...errors import DatasetError, SpecError
 from ..actions.spec import ActionSpec
 from .clip import ARRAY_DTYPES, SCHEMA_VERSION
 from .commits import CommitRecord, DeadLetter
 from .label_checks import array_shapes
 from .statistics import ShardStatistics
+
+CONTENT_KEYS = {"name", "spec", "spec_sha256", "shards", "counts", "labels", "license", "options"}
+SHARD_KEYS = ("name", "size_bytes", "sha256")
+MADE_AGAIN = (
+    "run the command again that wrote the dataset: it makes its tables from the commit records"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,3 +156,57 @@ def _features(spec: ActionSpec) -> dict[str, Any]:
             features[name]["names"] = named
     features["camera"]["unit"] = "degrees"
     return features
+
+
+def content_bytes(content: Mapping[str, Any]) -> bytes:
+    """The bytes of `dataset.json`."""
+    # not sorted: the order of a spec's buttons counts
+    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def parse_content(data: bytes, uri: str, dataset: str) -> dict[str, Any]:
+    """The content of the `dataset.json` whose bytes are `data`.
+
+    Raises DatasetError, naming the file's `uri`, where it is damaged, and naming the dataset where it is of another
+    schema version.
+    """
+    try:
+        content = json.loads(data)
+        if not isinstance(content, dict):
+            raise ValueError(f"expected an object, got {type(content).__name__}")
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{uri}: is damaged ({error}); {MADE_AGAIN}") from error
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise DatasetError(
+            f"{dataset}: schema version {content.get('schema_version')}, this vidact reads {SCHEMA_VERSION}; "
+            "read it with the version that wrote it"
+        )
+    if missing := CONTENT_KEYS - content.keys():
+        raise DatasetError(f"{uri}: lacks {', '.join(sorted(missing))}; {MADE_AGAIN}")
+    if problem := _content_problem(content):
+        raise DatasetError(f"{uri}: {problem}; {MADE_AGAIN}")
+    return content
+
+
+def _content_problem(content: Mapping[str, Any]) -> str | None:
+    """The first field of a `dataset.json` that readers could not use."""
+    for name in ("spec", "counts", "options"):
+        if not isinstance(content[name], Mapping):
+            return f"{name} must be an object, got {content[name]!r:.40}"
+    try:
+        ActionSpec.from_dict(content["spec"])
+    except SpecError as error:
+        return str(error)
+    if not isinstance(content["shards"], list):
+        return f"shards must be a list, got {content['shards']!r:.40}"
+    for number, shard in enumerate(content["shards"]):
+        where = f"shards[{number}]"
+        if not isinstance(shard, Mapping):
+            return f"{where} must be an object, got {shard!r:.40}"
+        if missing := [name for name in SHARD_KEYS if name not in shard]:
+            return f"{where} lacks {', '.join(missing)}"
+        if not isinstance(shard["name"], str):
+            return f"{where}.name must be a string, got {shard['name']!r:.40}"
+        if not isinstance(shard["size_bytes"], int):
+            return f"{where}.size_bytes must be a whole number, got {shard['size_bytes']!r:.40}"
+    return None

@@ -1,0 +1,319 @@
+"""A dataset: a folder or a bucket prefix, and the one object that knows what lies in it.
+
+shards/<shard>.tar            clips; a shard is called `<split>-<nnnnn>`
+_commits/<shard>.json         records: a tar without its record does not exist
+previews/<key>.mp4            larger pictures of uncertain clips, for people who review labels
+plan.parquet sources.parquet  which ticks of which source go into which shard, and what each source is
+label.json                    the model and the options that label the sources
+manifest.parquet dead_letters.parquet dataset.json README.md
+                              what is compacted from the records; can be made again at any time
+source_statistics.parquet     how each source differs from the play that the model was trained on
+_spool/ _probes/              shards that are being written; what is known of sources until they are planned
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ... import storage
+from ...errors import ConfigError, DatasetError, ShardError
+from ...progress import log
+from ..actions.spec import ActionSpec
+from .card import data_card
+from .commits import CommitRecord
+from .info import DatasetInfo, content_bytes, parse_content
+from .manifest import DEAD_LETTER_SCHEMA, MANIFEST_COLUMNS, parse_table, tables_of
+from .parquet import parquet_bytes
+from .samples import check_sample
+
+SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
+PLAN, IDENTITY, CONTENT = "plan.parquet", "label.json", "dataset.json"
+MANIFEST, DEAD_LETTERS = "manifest.parquet", "dead_letters.parquet"
+# Every job and `pack` make one of these first, so a folder that has none holds something else.
+SIGNS = frozenset({COMMITS, SPOOL, PROBES, PLAN, IDENTITY, CONTENT})
+READERS = 16  # records are small and buckets slow to answer
+SHOWN_SHARDS = 5
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Dataset:
+    """Knows where everything of a dataset lies, and reads and writes it.
+
+    Making one reads nothing, so it may name a dataset that is not there yet; it can be pickled, compared and used
+    wherever a path is taken.
+
+    Args:
+        uri: a folder or a bucket prefix, or a `Dataset`.
+    """
+
+    uri: str
+
+    def __init__(self, uri: str | os.PathLike[str]):
+        object.__setattr__(self, "uri", os.fspath(uri))
+
+    def __str__(self) -> str:
+        return self.uri
+
+    def __fspath__(self) -> str:
+        return self.uri
+
+    @property
+    def name(self) -> str:
+        """The last part of the URI."""
+        return self.uri.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def local(self) -> Path | None:
+        """The folder of a local dataset; None where it is remote."""
+        return storage.local_path(self.uri)
+
+    # Places
+
+    @property
+    def content_uri(self) -> str:
+        """Where `dataset.json` lies."""
+        return self._join(CONTENT)
+
+    @property
+    def manifest_uri(self) -> str:
+        """Where the manifest lies."""
+        return self._join(MANIFEST)
+
+    @property
+    def dead_letters_uri(self) -> str:
+        """Where the table of dead letters lies."""
+        return self._join(DEAD_LETTERS)
+
+    @property
+    def plan_uri(self) -> str:
+        """Where the plan's segments lie."""
+        return self._join(PLAN)
+
+    @property
+    def sources_uri(self) -> str:
+        """Where the plan's sources lie."""
+        return self._join("sources.parquet")
+
+    @property
+    def identity_uri(self) -> str:
+        """Where it is said which model and options label the dataset."""
+        return self._join(IDENTITY)
+
+    @property
+    def source_statistics_uri(self) -> str:
+        """Where the table of statistics by source lies."""
+        return self._join("source_statistics.parquet")
+
+    def shard_uri(self, shard: str) -> str:
+        """Where a shard's tar lies."""
+        return self._join(SHARDS, f"{shard}.tar")
+
+    def commit_uri(self, shard: str) -> str:
+        """Where a shard's record lies."""
+        return self._join(COMMITS, f"{shard}.json")
+
+    def preview_uri(self, key: str) -> str:
+        """Where a clip's preview lies."""
+        return self._join(PREVIEWS, f"{key}.mp4")
+
+    def probe_uri(self, name: str) -> str:
+        """Where a file of probed sources lies."""
+        return self._join(PROBES, name)
+
+    @property
+    def spool(self) -> Path | None:
+        """Where unfinished shards of a local dataset lie; None where it is remote."""
+        return self.local / SPOOL if self.local is not None else None
+
+    def tars(self) -> list[str]:
+        """The URIs of all tars that are there, with a record or without."""
+        return storage.list_files(self._join(SHARDS), ".tar")
+
+    def tables(self) -> list[str]:
+        """The URIs of all tables that are there."""
+        return storage.list_files(self.uri, ".parquet")
+
+    def previews(self) -> list[str]:
+        """The URIs of all previews."""
+        return storage.list_files(self._join(PREVIEWS), ".mp4")
+
+    def probes(self, suffix: str = ".json") -> list[str]:
+        """The URIs of the files of probed sources whose names end in `suffix`."""
+        return storage.list_files(self._join(PROBES), suffix)
+
+    def _join(self, *parts: str) -> str:
+        return storage.join(self.uri, *parts)
+
+    # Records
+
+    def committed_shards(self) -> list[str]:
+        """The names of all shards that have their record, sorted: one listing, no reading."""
+        uris = storage.list_files(self._join(COMMITS), ".json")
+        return sorted(uri.rsplit("/", 1)[1].removesuffix(".json") for uri in uris)
+
+    def is_committed(self, shard: str) -> bool:
+        """Whether a shard has its record."""
+        return storage.exists(self.commit_uri(shard))
+
+    def read_commit(self, shard: str) -> CommitRecord:
+        """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there is none."""
+        uri = self.commit_uri(shard)
+        record = CommitRecord.from_json(storage.read_bytes(uri), uri)
+        if record.shard != shard:
+            raise DatasetError(f"{uri}: is the record of {record.shard}; delete it")
+        return record
+
+    def commits(self) -> Iterator[CommitRecord]:
+        """All records in the order of their names, with few in memory at a time: a row per clip makes them large."""
+        shards = self.committed_shards()
+        with ThreadPoolExecutor(READERS) as pool:
+            for begin in range(0, len(shards), READERS):
+                yield from pool.map(self.read_commit, shards[begin : begin + READERS])
+
+    def write_commit(self, record: CommitRecord) -> None:
+        """Put a record in its place; from then on the shard exists."""
+        storage.write_atomic(self.commit_uri(record.shard), record.to_json())
+
+    def forget_commit(self, shard: str) -> None:
+        """Take a shard's record back, so that the shard is made again."""
+        storage.remove(self.commit_uri(shard))
+
+    def lost_shards(self) -> list[str]:
+        """Shards whose records tell of a tar that is gone."""
+        tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in self.tars()}
+        without = [shard for shard in self.committed_shards() if shard not in tars]
+        return [shard for shard in without if self.read_commit(shard).tar]
+
+    def forget_lost(self) -> None:
+        """Take back the records of shards whose tars are gone, so that they are made again.
+
+        Raises DatasetError where all of several are gone, or their folder: a disk that is not mounted comes back.
+        """
+        lost = self.lost_shards()
+        if not lost:
+            return
+        folder = storage.local_path(self._join(SHARDS))
+        whole = [
+            shard
+            for shard in self.committed_shards()
+            if shard not in lost and self.read_commit(shard).tar
+        ]
+        if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
+            raise DatasetError(
+                f"{self}: none of its {len(lost)} tars is in {SHARDS}/: is that folder where it was, "
+                f"and its disk there? To have them all made again, delete {COMMITS}/ too"
+            )
+        for shard in lost:
+            self.forget_commit(shard)
+        more = " …" if len(lost) > SHOWN_SHARDS else ""
+        log(f"{self}: the tars of {', '.join(lost[:SHOWN_SHARDS])}{more} are gone: made again")
+
+    # Tables
+
+    def has_tables(self) -> bool:
+        """Whether the tables were written: some job on the dataset has ended."""
+        return storage.exists(self.content_uri)
+
+    def content(self) -> dict[str, Any]:
+        """The content of `dataset.json`. Raises DatasetError where it is missing, damaged or of another version."""
+        return parse_content(self._read(CONTENT), self.content_uri, str(self))
+
+    def spec(self) -> ActionSpec:
+        """The action spec of all labels."""
+        return ActionSpec.from_dict(self.content()["spec"])
+
+    def manifest(self) -> pa.Table:
+        """The manifest. Raises DatasetError where there is none, or a damaged one."""
+        return parse_table(self._read(MANIFEST), MANIFEST_COLUMNS, self.manifest_uri)
+
+    def dead_letters(self) -> pa.Table:
+        """The dead letters. Raises DatasetError where there is no table, or a damaged one."""
+        return parse_table(
+            self._read(DEAD_LETTERS), DEAD_LETTER_SCHEMA.names, self.dead_letters_uri
+        )
+
+    def removed_sources(self) -> list[str]:
+        """Digests of what `vidact remove` took out; none where there is no dataset yet."""
+        return list(self.content()["options"].get("removed", [])) if self.has_tables() else []
+
+    def note_removed(self, removed: Sequence[str]) -> None:
+        """Say in `dataset.json` what is being removed: an interrupted removal is not forgotten."""
+        content = self.content()
+        options = {**content["options"], "removed": list(removed)}
+        self._write_content(content | {"options": options})
+
+    def compact(self, info: DatasetInfo) -> dict[str, Any]:
+        """Write the tables and the card from the records; returns the content of `dataset.json`.
+
+        Raises:
+            SpecMismatchError: a shard was made under another spec.
+        """
+        tables = tables_of(self.commits(), info, str(self))
+        card = data_card(tables.content, info.spec)
+        storage.write_atomic(self.manifest_uri, parquet_bytes(tables.manifest))
+        storage.write_atomic(self.dead_letters_uri, parquet_bytes(tables.dead_letters))
+        storage.write_atomic(self._join("README.md"), card.encode())
+        # Last: where it lists all records, the tables before it are whole.
+        self._write_content(tables.content)
+        if self.spool is not None:
+            with contextlib.suppress(OSError):  # there is none, or a worker still writes in it
+                self.spool.rmdir()
+        return tables.content
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return storage.read_bytes(self._join(name))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise DatasetError(
+                f"{self}: no {name}; a dataset is what `vidact label` or `vidact pack` wrote with --out, and it has "
+                "its tables when that command has ended (run it again to go on); recordings become one by "
+                "`vidact pack`"
+            ) from error
+
+    def _write_content(self, content: Mapping[str, Any]) -> None:
+        storage.write_atomic(self.content_uri, content_bytes(content))
+
+    # Clips
+
+    def read_sample(self, row: Mapping[str, Any]) -> dict[str, bytes]:
+        """The members of the clip of a manifest row, checked against it. Raises ShardError where they differ."""
+        uri = self.shard_uri(row["shard"])
+        start = row["offset_bytes"]
+        try:
+            data = storage.read_range(uri, start, start + row["size_bytes"])
+        except FileNotFoundError as error:
+            raise ShardError(
+                f"{uri}: is missing, though the manifest lists clip {row['key']} in it"
+            ) from error
+        return check_sample(data, row, uri)
+
+    # The folder
+
+    def require_own_folder(self) -> None:
+        """Raise ConfigError where a local folder holds other things: files of the dataset would lie among them."""
+        if self.local is None or not self.local.is_dir():
+            return
+        names = {path.name for path in self.local.iterdir() if not path.name.startswith(".")}
+        if names and not names & SIGNS:
+            shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
+            raise ConfigError(
+                f"out: {self} holds other things ({shown}); a dataset needs a folder of its own"
+            )
+
+    def sweep(self) -> None:
+        """Remove what killed workers left: unfinished shards, and files of writes that were never renamed."""
+        if self.spool is not None and self.spool.is_dir():
+            for path in self.spool.iterdir():
+                if path.is_file():
+                    path.unlink(missing_ok=True)
+            self.spool.rmdir()
+        for folder in (self.uri, *map(self._join, (SHARDS, COMMITS, PREVIEWS))):
+            storage.remove_temporary(folder)
