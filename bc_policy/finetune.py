@@ -7,7 +7,6 @@ A run is a function of its settings and the checkpoint; it can be stopped and st
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import torch
 
 from ..errors import CheckpointError, ConfigError
 from ..games.tasks import TASKS, make_env
+from ..machine import cores
 from ..networks.checkpoints import Checkpoint, load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
@@ -64,7 +64,7 @@ def run_finetuning(
 ) -> None:
     """The loop. `policy` is trained in place."""
     device = pick_device(config.device)
-    torch.set_num_threads(config.threads or os.cpu_count() or 1)
+    torch.set_num_threads(config.threads or cores())
     learner = PPO(
         policy.to(device),
         config.ppo,

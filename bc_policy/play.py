@@ -6,7 +6,6 @@ seeds ► groups of lanes ► worker processes: game ► frames ► player ► a
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ import numpy as np
 
 from ..datasets.actions.spec import ActionSpec
 from ..games.tasks import TASKS, GameEnv, make_env
+from ..machine import cores
 from ..networks.checkpoints import load_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
@@ -60,7 +60,7 @@ def play(config: PlayConfig) -> int:
         list(range(start, min(start + config.lanes, config.episodes)))
         for start in range(0, config.episodes, config.lanes)
     ]
-    workers = min(len(groups), config.workers or os.cpu_count() or 1)
+    workers = min(len(groups), config.workers or cores())
     Path(config.out).mkdir(
         parents=True, exist_ok=True
     )  # what cannot be written is told before the play

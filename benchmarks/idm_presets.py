@@ -25,6 +25,7 @@ from vidact.idm.network.model import InverseDynamicsModel
 from vidact.idm.play.clips import ClipSampler
 from vidact.idm.play.frame_cache import open_tracks
 from vidact.idm.train_idm import Losses
+from vidact.machine import cores
 from vidact.training.precision import resolve_precision
 
 RESULT = ROOT / "benchmarks" / "results" / "idm_presets.json"
@@ -62,7 +63,7 @@ def seconds_a_step(study: Study, model: InverseDynamicsModel, spec: ActionSpec) 
     learner = Losses(
         model.train(), FactoredLoss(spec, ones[: spec.num_buttons], ones[: spec.num_axes]), dtype
     )
-    torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    torch.set_num_threads(max(1, cores() - 1))
     batch = sampler.batch(0)
     learner(batch).total.backward()
     started = time.perf_counter()

@@ -35,6 +35,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from policy_labels import PolicyRunner
+from vidact import storage
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.config import PRESETS as POLICIES
 from vidact.bc_policy.config import CloneConfig
@@ -171,9 +172,8 @@ class Study:
                 for labelling, one in of.items()
                 for field in fields(one)
             }
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(path.with_suffix(".tmp.npz"), **arrays)
-            path.with_suffix(".tmp.npz").rename(path)
+            with storage.replacing(path) as temporary, open(temporary, "wb") as file:
+                np.savez(file, **arrays)
         with np.load(path, allow_pickle=False) as arrays:
             labellings = sorted({key.split("/")[1] for key in arrays})
             return [

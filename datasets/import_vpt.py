@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ import numpy as np
 
 from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
+from ..machine import cores
 from ..progress import Progress, log
 from .actions.devices import DeviceState, parse_line
 from .actions.spec import FrameSpec
@@ -266,8 +266,7 @@ def _local(uri: str, folder: str) -> Path:
     if path is not None:
         return path
     target = Path(folder) / uri.rsplit("/", 1)[-1]
-    with storage.open_uri(uri) as source, open(target, "wb") as file:
-        shutil.copyfileobj(source, file, 1 << 20)
+    storage.download(uri, target)
     return target
 
 
@@ -300,7 +299,7 @@ def run(config: ImportVPTConfig) -> int:
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     with (
-        ThreadPoolExecutor(config.workers or os.cpu_count()) as pool,
+        ThreadPoolExecutor(config.workers or cores()) as pool,
         Progress("Importing", total=len(segments), unit="recordings") as progress,
     ):
         for outcome in pool.map(

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ConfigError, DatasetError
 from .actions.spec import ActionSpec
+from .actions.stretches import stretches
 from .config import InspectConfig
 from .shards.clip import Clip, decode_clip
 from .shards.manifest import dataset_spec, read_manifest
@@ -131,7 +132,7 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
     lane.set_xlim(-0.5, clip.ticks - 0.5)
     for axis in figure.axes[1:]:
         axis.tick_params(labelsize=7)
-        for start, end in _runs(~clip.valid):
+        for start, end in stretches(~clip.valid).tolist():
             axis.axvspan(
                 start - 0.5, end - 0.5, facecolor="none", edgecolor="0.6", hatch="///", linewidth=0
             )
@@ -155,9 +156,3 @@ def _draw_buttons(lane: Any, clip: Clip, spec: ActionSpec) -> None:
         lane.axhline(base, color="0.85", linewidth=0.6)
     lane.set_yticks(np.arange(spec.num_buttons) + 0.4, spec.button_names[::-1], fontsize=7)
     lane.set_ylim(0, spec.num_buttons)
-
-
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open stretches in which `flags`, bool [T], holds."""
-    borders = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]])))
-    return list(zip(borders[::2].tolist(), borders[1::2].tolist(), strict=True))

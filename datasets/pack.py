@@ -17,6 +17,7 @@ import numpy as np
 
 from .. import storage
 from ..errors import DatasetError, RecordingError
+from ..machine import cores
 from ..progress import Progress, log
 from .actions.devices import TickActions
 from .actions.spec import ActionSpec
@@ -169,7 +170,7 @@ def _write(
     shards = {
         shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)
     }
-    with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(config.threads or cores()) as pool:
         try:
             for job in as_completed([pool.submit(write_shard, *item) for item in shards.items()]):
                 job.result()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..datasets.actions.stretches import stretches
 from .charts import number, text
 
 FRAMES_SHOWN = 12  # a strip of 12 square frames is still readable at the width of a page
@@ -64,12 +65,6 @@ def strip_image(frames: np.ndarray, count: int = FRAMES_SHOWN) -> bytes:
     return file.getvalue()
 
 
-def runs(on: np.ndarray) -> list[tuple[int, int]]:
-    """Half-open ranges in which a boolean row is true: [0, 1, 1, 0, 1] gives [(1, 3), (4, 5)]."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(on, dtype=np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-
-
 def strip_html(strip: Strip) -> str:
     """The strip with a lane a button, a lane an axis, and a lane of confidence."""
     ticks = len(strip.frames)
@@ -118,10 +113,10 @@ def _lane(name: str, shapes: str, ticks: int, kind: str, note: str = "") -> str:
 def _button_lane(strip: Strip, k: int) -> str:
     """Probability as a pale area, the label as a bar in the upper half, the truth as a bar in the lower half."""
     shapes = f'<path class="area prob" d="{_area(strip.prob[:, k].astype(float))}"/>'
-    shapes += "".join(_bar(a, b, 12, 34, "label") for a, b in runs(strip.buttons[:, k] > 0))
+    shapes += "".join(_bar(a, b, 12, 34, "label") for a, b in stretches(strip.buttons[:, k] > 0))
     if strip.true_buttons is not None:
         shapes += "".join(
-            _bar(a, b, 58, 30, "truth") for a, b in runs(strip.true_buttons[:, k] > 0)
+            _bar(a, b, 58, 30, "truth") for a, b in stretches(strip.true_buttons[:, k] > 0)
         )
     return shapes
 

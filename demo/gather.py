@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
+from .. import __version__, storage
 from ..games.tasks import TASKS
 from ..training.log import METRICS_FILE, read_metrics
 from .config import DemoConfig
@@ -36,9 +36,7 @@ def write_report(config: DemoConfig, out: Path) -> None:
         json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     page = render(figures, pictures(out))
-    temporary = out / "report.html.tmp"
-    temporary.write_text(page, encoding="utf-8")
-    os.replace(temporary, out / "report.html")
+    storage.write_atomic(out / "report.html", page.encode())
 
 
 def gather(config: DemoConfig, out: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import signal
@@ -26,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import storage
 from ..errors import CheckFailed, ConfigError, DatasetError, Interrupted, VidactError
 from ..progress import duration, log
 from ..settings import to_plain, to_words
@@ -215,15 +215,12 @@ class Chain:
 
     def _write(self, outcome: Outcome) -> None:
         marker = self._marker(outcome.name)
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        temporary = marker.with_suffix(".tmp")
         content = {
             name: getattr(outcome, name)
             for name in Outcome.__dataclass_fields__
             if name != "reused"
         }
-        temporary.write_text(json.dumps(content, indent=1))
-        os.replace(temporary, marker)
+        storage.write_atomic(marker, json.dumps(content, indent=1).encode())
 
 
 def _remove(path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..machine import cores
 from ..progress import Progress, log
 from .doom.tracks import SUFFIX
 from .workers import Job, record_in_processes
@@ -61,9 +61,7 @@ def record_missing(
     total = sum(one.frames for one in wanted)
     with Progress(title, total=total, unit="frames") as progress:
         progress.resume_at(total - sum(one.frames for one in todo))
-        for n in record_in_processes(
-            job, [one.item for one in todo], jobs or os.cpu_count() or 1, where=out
-        ):
+        for n in record_in_processes(job, [one.item for one in todo], jobs or cores(), where=out):
             progress.advance(n)
     return 0
 

@@ -6,7 +6,6 @@ Writes `metrics.json` and plots. Recordings are streamed: nothing but labels is 
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +19,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .. import storage
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import Recording, find_recordings, spec_doubts, unique
 from ..errors import RecordingError
+from ..machine import cores
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
 from .config import EvalIDMConfig
@@ -78,7 +79,7 @@ def eval_idm(config: EvalIDMConfig) -> int:
         "recordings": digests_by_name((one.name, one.sha256) for one in recordings),
         "settings": asdict(config),
     }
-    _write_json(out / METRICS_FILE, result)
+    storage.write_atomic(out / METRICS_FILE, (json.dumps(result, indent=1) + "\n").encode())
     if config.plots:
         from .scores.plots import draw_all
 
@@ -131,7 +132,7 @@ def judge(
     spec = predictor.spec
     one = _Judge(predictor, *load_baselines(checkpoint, spec), seed=config.seed)
     total = sum(recording.num_ticks(spec) for recording in recordings)
-    workers = 1 if predictor.device.type != "cpu" else config.threads or os.cpu_count()
+    workers = 1 if predictor.device.type != "cpu" else config.threads or cores()
     with (
         Progress("Labelling held-out play", total=total, unit="ticks") as progress,
         ThreadPoolExecutor(workers) as pool,
@@ -312,9 +313,3 @@ def _by_axis(values: NDArray[np.float64], spec: ActionSpec) -> dict[str, float |
 
 def _shown(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, path)

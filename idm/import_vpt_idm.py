@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import storage
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import find_recordings, unique
 from ..errors import CheckpointError, ConfigError
@@ -30,7 +31,6 @@ from ..networks.checkpoints import (
     CONFIG_FILE,
     UNFIT,
     first_not_finite,
-    local_folder,
     save_checkpoint,
 )
 from ..progress import log
@@ -82,7 +82,7 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     Raises CheckpointError where either file is not what it should be.
     """
     spec = ActionSpec.load(SPEC)
-    folder = local_folder(config.out)
+    folder = storage.local_path(config.out)
     if folder is not None and (folder / CONFIG_FILE).exists():
         raise ConfigError(
             f"out: {config.out} holds a checkpoint already; give another folder, or remove it first"

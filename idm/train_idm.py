@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
@@ -26,6 +25,7 @@ from torch.optim import AdamW
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import Recording, find_recordings, spec_doubts, spec_of, unique
 from ..errors import CheckpointError, ConfigError, RecordingError
+from ..machine import cores
 from ..networks.checkpoints import (
     CONFIG_FILE,
     MODEL_FILE,
@@ -89,8 +89,8 @@ def train_idm(config: TrainIDMConfig) -> int:
     limit = max(1, round(60 * config.data_minutes * spec.tick_hz)) if config.data_minutes else None
     train_recordings = enough(train_recordings, spec, limit)
     if group.device.type == "cpu":
-        cores = (os.cpu_count() or 1) // group.size
-        torch.set_num_threads(config.threads or max(1, cores - min(config.workers, 1)))
+        own_cores = cores() // group.size
+        torch.set_num_threads(config.threads or max(1, own_cores - min(config.workers, 1)))
     run = identity(
         config, spec, train_recordings, val_recordings, first=first, processes=group.size
     )

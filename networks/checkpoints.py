@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
+from .. import storage
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.commits import DATASET_JSON
 from ..errors import CheckpointError, ConfigError
@@ -87,15 +88,13 @@ class Checkpoint:
 
 def require_place(out: str | Path, kind: str) -> None:
     """Raise ConfigError where a folder holds what a checkpoint of this kind must not replace, or lie among."""
-    from ..storage import exists, join, read_bytes
-
-    if exists(join(str(out), DATASET_JSON)):
+    if storage.exists(storage.join(str(out), DATASET_JSON)):
         raise ConfigError(f"out: {out} holds a dataset; a checkpoint needs a folder of its own")
-    config = join(str(out), CONFIG_FILE)
-    if not exists(config):
+    config = storage.join(str(out), CONFIG_FILE)
+    if not storage.exists(config):
         return
     try:
-        other = str(json.loads(read_bytes(config))["kind"])
+        other = str(json.loads(storage.read_bytes(config))["kind"])
     except (ValueError, KeyError, TypeError):
         other = "something else"
     if other != kind:
@@ -125,14 +124,15 @@ def save_checkpoint(
     )
     complete = {**config, "version": VERSION, "model_sha256": hashlib.sha256(weights).hexdigest()}
     text = (json.dumps(complete, indent=1, sort_keys=True, default=_plain) + "\n").encode()
-    local = local_folder(folder)
+    local = storage.local_path(folder)
     if local is not None:
-        _write_files(local, {MODEL_FILE: weights, CONFIG_FILE: text})
+        places = (local / MODEL_FILE, local / CONFIG_FILE)
+        with storage.replacing_all(places) as temporary:
+            for path, data in zip(temporary, (weights, text), strict=True):
+                path.write_bytes(data)
     else:
-        from ..storage import join, write_atomic
-
-        write_atomic(join(str(folder), MODEL_FILE), weights)
-        write_atomic(join(str(folder), CONFIG_FILE), text)
+        storage.write_atomic(storage.join(str(folder), MODEL_FILE), weights)
+        storage.write_atomic(storage.join(str(folder), CONFIG_FILE), text)
     return _digest(weights, text)
 
 
@@ -203,43 +203,13 @@ def _kind(tensor: torch.Tensor) -> str:
     return f"{tuple(tensor.shape)}{'' if tensor.is_floating_point() else ' of whole numbers'}"
 
 
-def local_folder(folder: str | Path) -> Path | None:
-    """The path of a local folder, or None for the URL of a remote one."""
-    text = str(folder)
-    if text.startswith("file://"):
-        return Path(text.removeprefix("file://"))
-    return None if "://" in text else Path(text)
-
-
 def _read(folder: str | Path, name: str) -> bytes:
-    local = local_folder(folder)
     try:
-        if local is not None:
-            return (local / name).read_bytes()
-        from ..storage import join, read_bytes
-
-        return read_bytes(join(str(folder), name))
+        return storage.read_bytes(storage.join(os.fspath(folder), name))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(
             f"{folder} is no checkpoint: it has no {name} (a checkpoint is a folder with {MODEL_FILE}, {CONFIG_FILE})"
         ) from error
-
-
-def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files in place by rename, in the order given, once all of them are safely on the disk."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = {name: folder / f".{name}.{os.getpid()}.tmp" for name in files}
-    try:
-        for name, data in files.items():
-            with open(temporary[name], "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        for name in files:
-            os.replace(temporary[name], folder / name)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
 
 
 def _digest(weights: bytes, config: bytes) -> str:

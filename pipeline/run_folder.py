@@ -92,11 +92,8 @@ class RunFolder:
 
     def at(self, shard: str, segment: int) -> None:
         """Say that this process is at a segment of a shard."""
-        self.working.mkdir(parents=True, exist_ok=True)
-        path = self.working / f"{shard}.json"
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps({"pid": os.getpid(), "segment": segment}))
-        os.replace(temporary, path)
+        with storage.replacing(self.working / f"{shard}.json", sync=False) as temporary:
+            temporary.write_text(json.dumps({"pid": os.getpid(), "segment": segment}))
 
     def touch(self, shard: str) -> None:
         """Say that work has gone on."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
+
+from .. import storage
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -25,13 +26,11 @@ class MetricsLog:
         self, folder: str | Path, *, resume_step: int | None = None, tensorboard: bool = True
     ):
         self.path = Path(folder) / METRICS_FILE
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         kept = []
         if resume_step is not None and self.path.exists():
             kept = [row for row in read_metrics(self.path) if row["step"] <= resume_step]
-        temporary = self.path.with_suffix(".tmp")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        os.replace(temporary, self.path)
+        lines = "".join(json.dumps(row) + "\n" for row in kept)
+        storage.write_atomic(self.path, lines.encode())
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
         self._board = _summary_writer(self.path.parent / "tensorboard") if tensorboard else None
 

@@ -7,7 +7,6 @@ B clips, T ticks, H, W pixels, K buttons, A axes
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.loading.batch import Batch
 from ...errors import ConfigError
+from ...machine import cores
 
 FRAMES_AT_ONCE = 8  # what stays in the cache between reading and writing
 
@@ -55,7 +55,7 @@ class Augmentation:
             a, b = (spec.button_names.index(name) for name in pair.split(":"))
             self._sides[[a, b]] = b, a
         self._mirrors = bool(mirror)
-        self._threads = ThreadPoolExecutor(os.cpu_count())  # looking up frees the GIL
+        self._threads = ThreadPoolExecutor(cores())  # looking up frees the GIL
         self._axis_signs = np.array(
             [-1 if axis.input == "dx" else 1 for axis in spec.axes], dtype=np.float32
         )

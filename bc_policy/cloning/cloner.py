@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import islice
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from ...datasets.loading.batch import Batch
 from ...datasets.loading.clips import ClipLoader
+from ...machine import cores
 from ...networks.attention import Memory
 from ...networks.checkpoints import load_checkpoint, load_into
 from ...training.ema import EMA
@@ -31,7 +31,7 @@ class Cloner:
         self.config = config
         self.device = pick_device(config.device)
         self.dtype = resolve_precision(config.precision, self.device)
-        torch.set_num_threads(config.threads or os.cpu_count() or 1)
+        torch.set_num_threads(config.threads or cores())
         torch.manual_seed(config.seed)
         self.loader = open_loader(config, "train")
         self.batches = self.loader.batches()

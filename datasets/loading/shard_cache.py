@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,24 +49,21 @@ class ShardCache:
         return path
 
     def _download(self, uri: str, shard: Mapping[str, Any], path: Path) -> None:
-        part = path.with_suffix(f".{os.getpid()}.part")
         try:
-            with storage.open_uri(uri, "rb") as reader, open(part, "wb") as writer:
-                while block := reader.read(8 << 20):
-                    writer.write(block)
-            size, sha256 = part.stat().st_size, storage.sha256_file(part)
-            if (size, sha256) != (shard["size_bytes"], shard["sha256"]):
-                raise ShardError(
-                    f"{uri}: expected {shard['size_bytes']} bytes with sha256 {shard['sha256'][:16]}, got {size} bytes "
-                    f"with {sha256[:16]}; the shard is not the one that dataset.json describes: run `vidact verify`"
-                )
-            os.replace(part, path)
+            with storage.replacing(path, sync=False) as part:
+                with storage.open_uri(uri, "rb") as reader, open(part, "wb") as writer:
+                    shutil.copyfileobj(reader, writer, 8 << 20)
+                size, sha256 = part.stat().st_size, storage.sha256_file(part)
+                if (size, sha256) != (shard["size_bytes"], shard["sha256"]):
+                    raise ShardError(
+                        f"{uri}: expected {shard['size_bytes']} bytes with sha256 "
+                        f"{shard['sha256'][:16]}, got {size} bytes with {sha256[:16]}; the shard "
+                        "is not the one that dataset.json describes: run `vidact verify`"
+                    )
         except FileNotFoundError as error:
             raise ShardError(
                 f"{uri}: is missing, though dataset.json lists it; run `vidact verify`"
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def _shrink(self, keep: Path) -> None:
         """Delete the longest unused shards; readers that have one open keep reading it."""

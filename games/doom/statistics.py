@@ -16,6 +16,7 @@ import numpy as np
 
 from ...datasets.actions.devices import read_device_states
 from ...datasets.actions.spec import ActionSpec
+from ...datasets.actions.stretches import stretches
 from ...errors import RecordingError
 from .obeyed import TELEPORT_UNITS
 from .tracks import SUFFIX, read_track
@@ -141,8 +142,7 @@ def _motion(name: str, degrees: np.ndarray) -> dict[str, float]:
 
 def _holds(held: np.ndarray) -> np.ndarray:
     """Lengths in tics of the stretches in which a button is held, int [P]."""
-    edges = np.diff(np.concatenate([[0], held.astype(np.int8), [0]]))
-    return np.flatnonzero(edges == -1) - np.flatnonzero(edges == 1)
+    return np.diff(stretches(held))[:, 0]
 
 
 def _presses(held: np.ndarray) -> int:

@@ -6,12 +6,12 @@ float32 [N, 6]: x, y, z in Doom units, angle in degrees from +x leftwards, pitch
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ... import storage
 from ...errors import RecordingError
 
 COLUMNS = ("x", "y", "z", "angle", "pitch", "health")
@@ -22,9 +22,7 @@ def write_track(stem: Path, rows: Sequence[tuple[float, ...]]) -> None:
     """Put `<stem>.track.npy` in place, whole or not at all."""
     buffer = io.BytesIO()
     np.save(buffer, np.array(rows, np.float32).reshape(-1, len(COLUMNS)))
-    temporary = stem.parent / f".{stem.name}.{os.getpid()}.partial{SUFFIX}"
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, stem.parent / f"{stem.name}{SUFFIX}")
+    storage.write_atomic(stem.parent / f"{stem.name}{SUFFIX}", buffer.getvalue())
 
 
 def read_track(stem: Path) -> np.ndarray:

@@ -7,8 +7,7 @@ Clips are read by position; a memory map would count the whole cache as the proc
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from io import FileIO
@@ -18,11 +17,13 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import storage
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import Recording
 from ...datasets.video.frames import DamageError, decode_frames
 from ...datasets.video.timing import frame_slots, tick_times_ns
 from ...errors import RecordingError
+from ...machine import cores
 from ...progress import Progress
 from ...training.resume import remove_if_empty
 from .capture import Recorder, enlarge_bar, squeeze
@@ -152,7 +153,7 @@ def _decode_all(missing: list[Recording], spec: ActionSpec, folder: Path, phases
     total = sum(recording.num_frames for recording in missing)
     with (
         Progress("Decoding recordings", total=total, unit="frames") as progress,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
+        ThreadPoolExecutor(cores()) as pool,
     ):
         jobs = {
             pool.submit(_decode, r, spec, _paths(r, spec, folder, phases), stop): r for r in missing
@@ -203,31 +204,27 @@ def _decode(recording: Recording, spec: ActionSpec, paths: list[Path], stop: Eve
         )
         slots.append(frame_slots(since_first, times, video.tolerance_ns))
     written = [0] * len(paths)
-    temporary = [path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in paths]
     try:
-        with ExitStack() as stack:
-            files = [stack.enter_context(open(path, "wb")) for path in temporary]
-            for index, picture in decode_frames(
-                video, spec.frame, np.unique(np.concatenate(slots))
-            ):
-                if stop.is_set():
-                    return
-                for phase, wanted in enumerate(slots):
-                    while written[phase] < len(wanted) and wanted[written[phase]] == index:
-                        files[phase].write(np.ascontiguousarray(picture).data)
-                        written[phase] += 1
-        for phase, wanted in enumerate(slots):
-            if written[phase] != len(wanted):
-                raise RecordingError(
-                    f"{recording.stem}.mp4 shows {written[phase]} of {len(wanted)} ticks and then ends; "
-                    "remove the recording or make it again"
-                )
-        for path, final in zip(temporary, paths, strict=True):
-            os.replace(path, final)
+        # Not synced: a cache can be made again, and its size is checked before it is used.
+        with storage.replacing_all(paths, sync=False) as temporary:
+            with ExitStack() as stack:
+                files = [stack.enter_context(open(path, "wb")) for path in temporary]
+                for index, picture in decode_frames(
+                    video, spec.frame, np.unique(np.concatenate(slots))
+                ):
+                    if stop.is_set():
+                        raise CancelledError
+                    for phase, wanted in enumerate(slots):
+                        while written[phase] < len(wanted) and wanted[written[phase]] == index:
+                            files[phase].write(np.ascontiguousarray(picture).data)
+                            written[phase] += 1
+            for phase, wanted in enumerate(slots):
+                if written[phase] != len(wanted):
+                    raise RecordingError(
+                        f"{recording.stem}.mp4 shows {written[phase]} of {len(wanted)} ticks and then ends; "
+                        "remove the recording or make it again"
+                    )
     except DamageError as error:
         raise RecordingError(
             f"{recording.stem}.mp4 is damaged after tick {written[0]}: {error}; remove the recording or make it again"
         ) from error
-    finally:
-        for path in temporary:
-            path.unlink(missing_ok=True)

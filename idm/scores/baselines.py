@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
+from ...datasets.actions.stretches import stretches
 from .metrics import Labelling, Truth
 
 GRID = 12  # cells a side of the grey pictures that the linear model sees
@@ -69,13 +70,11 @@ class RatesSampler:
         """From training play."""
         held, released = [], []
         for k in range(spec.num_buttons):
-            runs = [_runs(truth.buttons[:, k][truth.valid]) for truth in truths]
-            held.append(
-                _spread(np.concatenate([lengths[state] for state, lengths in runs]), HOLDS_KEPT)
-            )
-            released.append(
-                _spread(np.concatenate([lengths[~state] for state, lengths in runs]), HOLDS_KEPT)
-            )
+            states = [truth.buttons[:, k][truth.valid] > 0 for truth in truths]
+            holds = np.concatenate([_lengths(state) for state in states])
+            pauses = np.concatenate([_lengths(~state) for state in states])
+            held.append(_spread(holds, HOLDS_KEPT))
+            released.append(_spread(pauses, HOLDS_KEPT))
         motions = np.concatenate([truth.camera[truth.valid] for truth in truths])
         return cls(held, released, motions[:: max(1, len(motions) // MOTIONS_KEPT)])
 
@@ -248,12 +247,9 @@ def _best_threshold(values: Array, true: NDArray[np.uint8]) -> float:
     return float(values[order[best]]) - 1e-9
 
 
-def _runs(held: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """States and lengths of the runs of equal values: [N] ► [n], [n]."""
-    if not len(held):
-        return np.zeros(0, bool), np.zeros(0, np.int64)
-    starts = np.flatnonzero(np.diff(held, prepend=1 - int(held[0])))
-    return held[starts] > 0, np.diff(np.append(starts, len(held)))
+def _lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return how long the mask holds each time."""
+    return np.diff(stretches(mask))[:, 0]
 
 
 def _spread(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -8,7 +8,6 @@ clip itself. The bundle's head says which (`source`, `preview`, `clip`), and the
 from __future__ import annotations
 
 import hashlib
-import os
 import tempfile
 import threading
 from pathlib import Path
@@ -86,21 +85,12 @@ def fetch(context: Context, uri: str) -> Path:
         if not local.is_file():
             raise FileNotFoundError(f"{local.name} is gone")
         return local
-    suffix = Path(uri.split("?", maxsplit=1)[0]).suffix[:8]
-    kept = (
-        context.folder
-        / "pictures"
-        / "fetched"
-        / (hashlib.sha256(uri.encode()).hexdigest()[:40] + suffix)
-    )
+    name = hashlib.sha256(uri.encode()).hexdigest()[:40] + storage.remote_suffix(uri)
+    kept = context.folder / "pictures" / "fetched" / name
     with _FETCHING:
         if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=kept.parent)
-            with os.fdopen(handle, "wb") as target, storage.open_uri(uri, "rb") as origin:
-                while block := origin.read(1 << 20):
-                    target.write(block)
-            os.replace(name, kept)
+            with storage.replacing(kept, sync=False) as temporary:
+                storage.download(uri, temporary)
     return kept
 
 

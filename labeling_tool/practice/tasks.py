@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from ...datasets.actions.devices import DeviceState, device_state_of
 from ...datasets.actions.spec import ActionSpec
+from ...datasets.actions.stretches import stretches
 from ...datasets.recordings.recording import RecordingWriter
 from ...datasets.video.ticks import probe
 from ...storage import sha256_file
@@ -126,11 +126,11 @@ def score_actions(task: Task, document: ActionDocument, spec: ActionSpec) -> dic
     wrong = document.buttons != buttons
     off = np.abs(document.camera - camera) > 1.0  # a degree: nobody sees less
     missed = [
-        {"lane": name, "frames": _runs(wrong[:, k])}
+        {"lane": name, "frames": stretches(wrong[:, k]).tolist()}
         for k, name in enumerate(spec.button_names)
         if wrong[:, k].any()
     ] + [
-        {"lane": name, "frames": _runs(off[:, a])}
+        {"lane": name, "frames": stretches(off[:, a]).tolist()}
         for a, name in enumerate(spec.axis_names)
         if off[:, a].any()
     ]
@@ -146,8 +146,3 @@ def score_clean(task: Task, document: CleanDocument) -> dict[str, Any]:
         {"lane": true, "frames": [[i, i + 1]]} for i, true in enumerate(truth) if not right[i]
     ]
     return {"frames": len(right), "right": int(right.sum()), "missed": missed}
-
-
-def _runs(mask: NDArray[np.bool_]) -> list[list[int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return edges.reshape(-1, 2).tolist()  # (runs, 2)

@@ -22,6 +22,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from ... import storage
+
 MAGIC = b"VAB1"
 RENDERERS = 2  # processes that render at once: one a core of the smallest machine
 FORGET_AFTER_S = (
@@ -92,14 +94,11 @@ class BundleStore:
         return path
 
     def _make(self, key: str, path: Path, recipe: dict[str, Any], render: Render) -> Path:
-        temporary = path.with_name(f"{key}.{os.getpid()}.{threading.get_ident()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            render(recipe, temporary)
-            os.replace(temporary, path)
+            with storage.replacing(path, sync=False) as temporary:
+                render(recipe, temporary)
             return path
         finally:
-            temporary.unlink(missing_ok=True)
             with self._lock:
                 self._under_way.pop(key, None)
 

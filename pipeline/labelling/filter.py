@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...datasets.actions.stretches import stretches
 from ..config import FilterConfig
 
 BLOCKS = 8  # a side: a status bar's number or a far monster moves a block, a codec's key frames hardly do
@@ -166,8 +167,7 @@ def _runs(same: np.ndarray, least: int) -> np.ndarray:
     same = same.copy()
     same[:1] = False
     out = np.zeros(len(same), dtype=bool)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    for a, b in edges.reshape(-1, 2):  # (runs, 2): [a, b) repeat
+    for a, b in stretches(same):  # [a, b) repeat
         if b - a >= least:
             out[a:b] = True  # tick a - 1 shows the picture first: it was play
     return out

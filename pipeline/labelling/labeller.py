@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ... import storage
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
 from ...datasets.shards.commits import DeadLetter, is_committed
@@ -22,7 +23,7 @@ from ...datasets.video.decoder import CHILD_LOST, Decoder, TickReader
 from ...errors import VideoError
 from ..config import FilterConfig
 from ..planning.layout import Segment
-from ..planning.probe import fingerprint, local_copy
+from ..planning.probe import fingerprint
 from .filter import StaticFilter, Verdicts
 from .source_statistics import degrees_for_record, total_degrees
 
@@ -138,7 +139,7 @@ class ShardLabeller:
         with ExitStack() as stack:
             try:
                 mark, _ = fingerprint(first.source_uri)
-                path = stack.enter_context(local_copy(first.source_uri, self.downloads))
+                path = stack.enter_context(storage.fetched(first.source_uri, self.downloads))
                 self.alive(todo[0].segment)
                 found = self.decoder.probe(path, self.spec.tick_hz)
                 if found.sha256 != first.source_sha256:

@@ -6,10 +6,7 @@ gone from `previews/<key>.mp4`: one frame a tick, 360 lines at most.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,13 +59,7 @@ def keep_previews(dataset: str, share: float, decoder: DecoderConfig | None = No
 
 def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: DecoderConfig) -> int:
     spec = dataset_spec(dataset)
-    with tempfile.TemporaryDirectory() as folder:
-        path = storage.local_path(uri)
-        if path is None:
-            path = Path(folder) / f"source{os.path.splitext(uri.split('?', maxsplit=1)[0])[1][:8]}"
-            with storage.open_uri(uri, "rb") as origin, open(path, "wb") as target:
-                while block := origin.read(1 << 20):
-                    target.write(block)
+    with storage.fetched(uri) as path:
         probing = open_decoder(config, FrameSpec(16, 16))
         try:
             facts = probing.probe(path, spec.tick_hz)

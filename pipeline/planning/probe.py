@@ -5,13 +5,8 @@ A source that cannot be read is a row too, with its reason; so is one whose cont
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 from ... import storage
 from ...datasets.video.decoder import Decoder
@@ -76,26 +71,12 @@ def fingerprint(uri: str) -> tuple[str, int]:
     return f"{size}-{str(mark).strip(chr(34))}", size
 
 
-@contextmanager
-def local_copy(uri: str, folder: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """A local file with the content of `uri`: itself where it is local, else a download that is deleted afterwards."""
-    path = storage.local_path(uri)
-    if path is not None:
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="vidact-source-", dir=folder) as temporary:
-        target = Path(temporary) / ("source" + Path(uri).suffix)
-        fs, inner = storage.filesystem(uri)
-        fs.get_file(inner, str(target))
-        yield target
-
-
 def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
     """Probe one source; what cannot be read becomes a row with its reason."""
     mark, size = "", 0
     try:
         mark, size = fingerprint(source.uri)
-        with local_copy(source.uri) as path:
+        with storage.fetched(source.uri) as path:
             found = decoder.probe(path, tick_hz)
             if found.ticks < MIN_CLIP_TICKS:
                 raise VideoError(
@@ -149,7 +130,7 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
 def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder: Decoder) -> str:
     """What the first pictures of a probed source look like; empty where it cannot be read (any more)."""
     try:
-        with local_copy(record.uri) as path:
+        with storage.fetched(record.uri) as path:
             return picture_hashes(decoder, path, record.ticks, tick_hz, pictures)
     except OSError:
         return ""

@@ -195,7 +195,7 @@ def test_a_shard_that_changed_in_the_bucket_is_an_error(bucket, toy_dataset, tmp
     with pytest.raises(ShardError, match=r"s3://videos/changed.*train-00000\.tar.*vidact verify"):
         batches(dataset, **options, drop_last=False)
     assert list(tmp_path.glob("*.tar")) == []
-    assert list(tmp_path.glob("*.part")) == []
+    assert list(tmp_path.rglob("*.tmp")) == []
     storage.remove(uri)
     with pytest.raises(ShardError, match="is missing"):
         batches(dataset, **options, drop_last=False)

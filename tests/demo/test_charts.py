@@ -16,7 +16,7 @@ from vidact.demo.charts import (
     round_step,
     text,
 )
-from vidact.demo.filmstrip import runs, strip_image
+from vidact.demo.filmstrip import strip_image
 
 
 def test_numbers_are_written_for_people() -> None:
@@ -76,12 +76,6 @@ def test_lines_go_through_their_points() -> None:
         y_scale=axis,
     )
     assert 'd="M0.0 1000.0L500.0 0.0"' in page
-
-
-def test_runs_are_half_open_ranges() -> None:
-    assert runs(np.array([0, 1, 1, 0, 1])) == [(1, 3), (4, 5)]
-    assert runs(np.array([0, 0])) == []
-    assert runs(np.array([1])) == [(0, 1)]
 
 
 def test_a_strip_is_one_jpeg_of_its_frames() -> None:

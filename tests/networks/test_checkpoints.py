@@ -37,6 +37,17 @@ def test_saving_again_replaces_the_checkpoint_and_keeps_the_other_files(tmp_path
     assert (tmp_path / "metrics.jsonl").exists()
 
 
+def test_a_file_url_names_the_folder_that_storage_says_it_names(tmp_path):
+    folder = tmp_path / "my models" / "idm"
+    digest = save_checkpoint(folder.as_uri(), nn.Linear(2, 2).state_dict(), {"kind": "idm"})
+    assert "%20" in folder.as_uri()
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    assert load_checkpoint(folder).sha256 == load_checkpoint(folder.as_uri()).sha256 == digest
+    require_place(folder.as_uri(), "idm")
+    with pytest.raises(ConfigError, match=r"config\.json is of 'idm'"):
+        require_place(folder.as_uri(), "policy")
+
+
 def test_the_digest_depends_on_weights_and_config(tmp_path):
     state = nn.Linear(2, 2).state_dict()
     a = save_checkpoint(tmp_path / "a", state, {"kind": "idm"})

@@ -15,6 +15,7 @@ from vidact.datasets.actions.stretches import stretches
     ("mask", "expected"),
     [
         ([0, 1, 1, 0, 1], [[1, 3], [4, 5]]),
+        ([1], [[0, 1]]),
         ([1, 1, 1], [[0, 3]]),
         ([1, 0, 0, 1], [[0, 1], [3, 4]]),
         ([0, 0], []),
