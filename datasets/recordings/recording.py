@@ -178,7 +178,19 @@ class Recording:
 
 
 def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
-    """Open all recordings under folders (at any depth) and at files or stems, sorted by path. Raises RecordingError."""
+    """Open all recordings that `find_stems` finds. Raises RecordingError, or VideoError."""
+    return [Recording.open(stem) for stem in find_stems(paths)]
+
+
+def find_stems(paths: Sequence[str | Path]) -> list[Path]:
+    """Return the stems of recordings under folders, at any depth, and at files or stems, sorted.
+
+    In a folder, what stands alone or has a hidden name is passed over: a recording that is being
+    written has one. What is named itself must be there.
+
+    Raises:
+        RecordingError: a path leads to no recording, or there are no paths.
+    """
     stems: set[Path] = set()
     for path in map(Path, paths):
         if path.is_dir():
@@ -201,7 +213,7 @@ def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
             stems.add(stem)
     if not stems:
         raise RecordingError("no recordings given: name folders, mp4 files or stems")
-    return [Recording.open(stem) for stem in sorted(stems)]
+    return sorted(stems)
 
 
 def unique(recordings: Sequence[Recording]) -> list[Recording]:

@@ -14,6 +14,10 @@ import av
 from ...errors import VideoError
 from .structure import walk
 
+# Names by which videos are found in folders; a file that is named itself may have any name.
+VIDEO_NAMES = "mp4 m4v mov mkv webm avi flv wmv mpg mpeg ts m2ts mts ogv 3gp f4v vob y4m ivf mjpeg"
+VIDEO_SUFFIXES = frozenset(f".{name}" for name in VIDEO_NAMES.split())
+
 # Only demuxers that read the file they are given: playlists (hls, concat, dash) name other files and addresses,
 # and "videos" of text or single pictures (tty, image2, *_pipe) hold no play.
 CONTAINERS = (

@@ -9,28 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
+from ...datasets.recordings.recording import find_stems
 from ...datasets.shards.clip import clip_ranges
-from ...errors import ConfigError, RecordingError, VideoError
+from ...errors import RecordingError, VideoError
 from ...progress import Progress, log
 from ..context import Context
 from ..pictures.sandbox import read_recording_limited
 from ..store.models import Project
 from ..work.predictions import Predictions
 from .task_rows import add_task, get_project, get_source
-
-
-def find_stems(paths: Sequence[str]) -> list[Path]:
-    """Stems of the recordings (pairs of .mp4 and .jsonl) under folders and at files, sorted. Raises ConfigError."""
-    stems: set[Path] = set()
-    for path in map(Path, paths):
-        inside = path.rglob("*.jsonl") if path.is_dir() else [path.with_suffix(".jsonl")]
-        found = {
-            p.with_suffix("") for p in inside if p.is_file() and p.with_suffix(".mp4").is_file()
-        }
-        if not found:
-            raise ConfigError(f"{path}: no recordings (pairs of .mp4 and .jsonl) there")
-        stems |= found
-    return sorted(stems)
 
 
 def import_recordings(

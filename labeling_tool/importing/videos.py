@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ... import storage
+from ...datasets.video.file import VIDEO_SUFFIXES
 from ...errors import ConfigError, VideoError
 from ...progress import Progress, log
 from ..context import Context
@@ -17,24 +19,26 @@ from ..store.models import Project
 from .task_rows import add_task, get_project, get_source
 
 BATCH_FRAMES = 64  # four pages of the 4x4 grid
-SUFFIXES = {".mp4", ".mkv", ".webm", ".mov", ".avi", ".ts", ".flv", ".m4v", ".mpg", ".ogv"}
 
 
 def find_videos(paths: Sequence[str]) -> list[Path]:
-    """Video files under folders (at any depth) and at paths, sorted. Raises ConfigError where a path has none.
+    """Return video files under folders, at any depth, and at paths, sorted.
 
-    Links that lead nowhere are among them: they are told of where they are opened.
+    Hidden files are left out of folders: files that are being written have such names. Links that
+    lead nowhere are among them: they are told of where they are opened.
+
+    Raises:
+        ConfigError: a path leads to no video.
     """
     found: set[Path] = set()
     for path in map(Path, paths):
         if path.is_dir():
-            found_here = {
-                p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir()
-            }
+            inside = map(Path, storage.list_files(path, recursive=True))
+            found_here = {file for file in inside if file.suffix.lower() in VIDEO_SUFFIXES}
         else:
             found_here = {path} if path.is_file() else set()
         if not found_here:
-            raise ConfigError(f"{path}: no videos there ({', '.join(sorted(SUFFIXES))})")
+            raise ConfigError(f"{path}: no videos there ({', '.join(sorted(VIDEO_SUFFIXES))})")
         found |= found_here
     return sorted(found)
 

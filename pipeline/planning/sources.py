@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from ... import storage
+from ...datasets.video.file import VIDEO_SUFFIXES
 from ...errors import ConfigError
 
-VIDEO_NAMES = "mp4 m4v mov mkv webm avi flv wmv mpg mpeg ts m2ts mts ogv 3gp f4v vob y4m ivf mjpeg"
-VIDEO_SUFFIXES = frozenset(f".{name}" for name in VIDEO_NAMES.split())
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 

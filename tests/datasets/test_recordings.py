@@ -15,6 +15,7 @@ from vidact.datasets.recordings.recording import (
     Recording,
     RecordingWriter,
     find_recordings,
+    find_stems,
     spec_of,
 )
 from vidact.errors import ConfigError, RecordingError, VideoError
@@ -143,6 +144,17 @@ def test_finding(tmp_path: Path) -> None:
         find_recordings([tmp_path / "empty"])
     with pytest.raises(RecordingError, match="no folder and no recording of this name"):
         find_recordings([tmp_path / "nothing"])
+
+
+def test_half_written_and_dotted_names(tmp_path: Path) -> None:
+    record(tmp_path / "8.0-run", frames=20)
+    for suffix in (".mp4", ".jsonl", ".meta.json"):
+        path = tmp_path / f"8.0-run{suffix}"
+        (tmp_path / f".doom-x.123.partial{suffix}").write_bytes(path.read_bytes())
+    assert find_stems([tmp_path]) == [tmp_path / "8.0-run"]
+    for name in ("8.0-run", "8.0-run.mp4", "8.0-run.jsonl", "8.0-run.meta.json"):
+        assert find_stems([tmp_path / name]) == [tmp_path / "8.0-run"]
+    assert [r.name for r in find_recordings([tmp_path / "8.0-run"])] == ["8.0-run"]
 
 
 def test_frames_and_lines_must_match(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.videos import find_videos
 from vidact.labeling_tool.pictures import sandbox as limited
 from vidact.labeling_tool.serve import run_serve
+from vidact.pipeline.planning.sources import find_sources
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.conftest import open_context
@@ -101,6 +102,15 @@ def test_what_is_no_video_is_refused_and_deleted(
     assert str(context.folder) not in answer.text  # nobody learns where things lie
     assert reason
     assert stored(context) == []
+
+
+def test_videos_are_the_same_files_as_for_the_labelling_job(tmp_path: Path) -> None:
+    for name in ("a.MP4", "deep/b.m2ts", "c.wmv", ".half.123.partial.mp4", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"video")
+    found = [str(path) for path in find_videos([str(tmp_path)])]
+    assert found == sorted(source.uri for source in find_sources([str(tmp_path)]))
+    assert [Path(name).name for name in found] == ["a.MP4", "c.wmv", "b.m2ts"]
 
 
 def test_links_that_lead_nowhere_keep_no_video_out(tmp_path: Path) -> None:
