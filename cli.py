@@ -236,7 +236,7 @@ def plan(words: Words) -> int | None:
     from .pipeline.config import PlanConfig
 
     settings = words.parse(PlanConfig)
-    from .pipeline.planning.plan import run_plan
+    from .pipeline.plan import run_plan
 
     return run_plan(settings)
 

@@ -29,7 +29,7 @@ from statistics import median
 import numpy as np
 from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.planning.plan import make_plan
+from vidact.pipeline.plan import make_plan
 from vidact.pipeline.running.identity import WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "beam_overhead.json"
@@ -85,7 +85,7 @@ def make_checkpoint(folder: Path) -> str:
 
 def label_some(settings_json: str, share: int, shares: int) -> None:
     """What a worker of the plain loop or of the pool does: every `shares`-th shard."""
-    from vidact.pipeline.running.beam import Worker, open_tasks
+    from vidact.pipeline.running.worker import Worker, open_tasks
 
     settings = WorkerSettings.from_json(settings_json)
     worker = Worker(settings)

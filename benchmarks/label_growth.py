@@ -30,7 +30,7 @@ from beam_overhead import gameplay, make_checkpoint
 from vidact.datasets.shards.clip import encode_video
 from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.planning.plan import make_plan
+from vidact.pipeline.plan import make_plan
 from vidact.pipeline.running.identity import WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "label_growth.json"

@@ -22,8 +22,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from vidact.pipeline.config import LayoutConfig
+from vidact.pipeline.planning.extend import extend
 from vidact.pipeline.planning.near_duplicates import DIGITS
-from vidact.pipeline.planning.plan import Plan, extend, read_plan, write_plan
+from vidact.pipeline.planning.plan import Plan, read_plan, write_plan
 from vidact.pipeline.planning.probe import SourceRecord
 
 RESULT = Path(__file__).parent / "results" / "plan_growth.json"

@@ -20,7 +20,8 @@ from .labelling.source_statistics import (
     source_statistics,
     write_source_statistics,
 )
-from .planning.plan import Plan, describe, duplicates, licence_of, make_plan, plan_dead_letters
+from .plan import make_plan
+from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters
 from .planning.probe import SourceRecord
 from .run_folder import RunFolder
 from .running.identity import (

@@ -6,51 +6,23 @@ is new is probed and laid out in new shards; no shard is ever renamed.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ... import storage
-from ...datasets.actions.spec import ActionSpec
-from ...datasets.config import DecoderConfig
 from ...datasets.shards.commits import (
     PLAN_FILE,
     DeadLetter,
-    committed_shards,
-    require_own_folder,
-    split_of_shard,
     tombstone,
 )
-from ...datasets.shards.manifest import removed_sources
 from ...errors import DatasetError
-from ...machine import cores
-from ...progress import log
-from ...storage_failures import interrupted_by_storage
-from ..config import LayoutConfig, PlanConfig
-from ..run_folder import RunFolder
-from .layout import Planned, Segment, lay_out
-from .near_duplicates import DIGITS, find_near_duplicates
-from .probe import SourceRecord, fingerprint
-from .sources import Source, find_sources
+from .layout import Segment
+from .probe import SourceRecord
 from .tables import Row, rows_from_parquet, rows_to_parquet
 
-if TYPE_CHECKING:
-    from .prober import Prober
-
 SOURCES_FILE = "sources.parquet"
-# Why a source could not be read, where that may have changed though its bytes have not: rights, limits, disks.
-PASSING = {
-    "no_permission",
-    "not_found",
-    "cannot_open",
-    "too_large",
-    "memory_limit",
-    "decoder_hung",
-    "decoder_crashed",
-}
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
 
@@ -75,227 +47,6 @@ class Plan:
     def hours(self) -> float:
         """Hours of video in the segments."""
         return float(sum(segment.ticks for segment in self.segments) / self.tick_hz / 3600)
-
-
-@interrupted_by_storage()
-def run_plan(config: PlanConfig) -> int:
-    """Plan and print what is to be expected."""
-    spec = ActionSpec.load(config.spec)
-    run = RunFolder.of(config.out)
-    run.lock()  # a labelling job reads the plan
-    try:
-        plan = make_plan(
-            config.sources,
-            config.out,
-            tick_hz=spec.tick_hz,
-            layout=config.layout,
-            workers=config.workers or cores(),
-            decoder=config.decoder,
-            runner=config.runner,
-            beam_options=config.beam_options,
-        )
-    finally:
-        run.release(done=True)
-    log(describe(plan))
-    return 0
-
-
-def make_plan(
-    names: Sequence[str],
-    out: str,
-    *,
-    tick_hz: Fraction,
-    layout: LayoutConfig,
-    workers: int,
-    decoder: DecoderConfig | None = None,
-    runner: str = "local",
-    beam_options: Sequence[str] = (),
-) -> Plan:
-    """Make the plan of `out`, or extend it by the sources that are new, and write it.
-
-    Args:
-        runner: Beam's runner for probing, with its `beam_options`; see `probing.py`.
-
-    Raises:
-        ConfigError: a source leads to nothing.
-        DatasetError: the existing plan has another tick rate.
-    """
-    old = read_plan(out)
-    if old is not None and old.tick_hz != tick_hz:
-        raise DatasetError(
-            f"{storage.join(out, PLAN_FILE)}: planned at {old.tick_hz} ticks a second, but now asked for {tick_hz}; "
-            "use the action spec of the plan, or another --out"
-        )
-    if old is None and committed_shards(out):
-        raise DatasetError(
-            f"{out}: has shards, but {PLAN_FILE} is gone: what they hold would be planned and labelled again; "
-            f"put it and {SOURCES_FILE} back, or use another --out"
-        )
-    require_own_folder(out)
-    old = old or Plan(tick_hz)
-    stones = {record.sha256 for record in old.sources if record.status == "removed"}
-    lost = map(
-        removed_record, sorted(set(removed_sources(out)) - stones)
-    )  # the table of sources may be gone
-    old = replace(old, sources=(*old.sources, *lost))
-    known = {record.uri: record for record in old.sources}
-    new_sources = [
-        source for source in find_sources(names) if not _is_known(source, known.get(source.uri))
-    ]
-    if not new_sources and old.sources:
-        return old
-    if (folder := storage.local_path(out)) is not None:
-        folder.mkdir(
-            parents=True, exist_ok=True
-        )  # where that fails, here it is one line, in Beam a traceback
-    prober = _prober_class()(
-        out,
-        tick_hz,
-        workers=workers,
-        decoder=decoder or DecoderConfig(),
-        runner=runner,
-        options=beam_options,
-    )
-    probed = prober.probe(new_sources)
-    look = prober.look if layout.near_duplicates else None
-    plan = extend(old, probed, layout, workers=workers, taken=committed_shards(out), look=look)
-    before = {(segment.source_uri, segment.source_sha256) for segment in old.segments}
-    laid_out = {(segment.source_uri, segment.source_sha256) for segment in plan.segments}
-    for uri in sorted({uri for uri, _ in before} & {uri for uri, _ in laid_out - before}):
-        log(
-            f"{uri} has changed since it was planned: what it was stays beside what it is now, in the same split"
-        )
-    write_plan(plan, out)
-    prober.forget()
-    return plan
-
-
-def _prober_class() -> type[Prober]:
-    """Beam is for those who plan, not for those who read a plan; what it warns of when it is imported is for nobody."""
-    logging.disable(logging.WARNING)
-    try:
-        from .prober import Prober
-    finally:
-        logging.disable(logging.NOTSET)
-    return Prober
-
-
-def _is_known(source: Source, record: SourceRecord | None) -> bool:
-    """Whether the source was probed before and has not changed since, nor what kept it from being read."""
-    if record is None or record.reason in PASSING:
-        return False
-    try:
-        return fingerprint(source.uri)[0] == record.fingerprint
-    except OSError:
-        return True  # gone for now: what is known of it stays
-
-
-def extend(
-    plan: Plan,
-    probed: Sequence[SourceRecord],
-    layout: LayoutConfig,
-    *,
-    workers: int,
-    taken: Iterable[str] = (),
-    look: Callable[[Sequence[SourceRecord], int], list[str]] | None = None,
-) -> Plan:
-    """The plan with newly probed sources: each content once, duplicates and near duplicates listed.
-
-    Args:
-        taken: names of shards that must not be used again.
-        look: hashes the first pictures of sources (`Prober.look`); None leaves near duplicates in.
-    """
-    planned = {segment.source_sha256: segment.source_uri for segment in plan.segments}
-    old = set(planned)
-    known = {record.uri: record for record in plan.sources}
-    new: list[SourceRecord] = []
-    removed = {record.sha256 for record in plan.sources if record.status == "removed"}
-    for record in sorted(probed, key=lambda record: record.uri):
-        if record.sha256 in removed:
-            known.pop(record.uri, None)
-            continue
-        known[record.uri] = record
-        if record.status != "planned":
-            continue
-        first = planned.setdefault(record.sha256, record.uri)
-        if first != record.uri:
-            known[record.uri] = replace(
-                record, status="duplicate", reason="same_content", detail=first
-            )
-        elif record.sha256 not in old:
-            new.append(record)
-    again = {record.uri for record in probed}  # what lies there now is not what was planned
-    before = [
-        r for r in plan.sources if r.status == "planned" and r.sha256 in old and r.uri not in again
-    ]
-    new.sort(
-        key=lambda r: (-r.frames * r.width * r.height, r.sha256)
-    )  # the best of several re-encodes is kept
-    if look is not None:
-        known |= {record.uri: record for record in _near_duplicates(before, new, look)}
-    split_by_group = {segment.group: segment.split for segment in plan.segments if segment.group}
-    split_by_uri = {segment.source_uri: segment.split for segment in plan.segments}
-    first_shard: dict[str, int] = {}
-    for shard in {segment.shard for segment in plan.segments} | set(taken):
-        split = split_of_shard(shard)
-        first_shard[split] = max(
-            first_shard.get(split, 0), int(shard.removeprefix(f"{split}-")) + 1
-        )
-    segments = lay_out(
-        [
-            Planned(
-                uri=r.uri,
-                sha256=r.sha256,
-                ticks=r.ticks,
-                group=r.group,
-                licence=r.licence,
-                split=split_by_group.get(r.group) or split_by_uri.get(r.uri, ""),
-            )
-            for r in new
-            if known[r.uri].status == "planned"
-        ],
-        layout,
-        workers=workers,
-        first_shard=first_shard,
-    )
-    sources = tuple(known[uri] for uri in sorted(known))
-    return Plan(plan.tick_hz, sources, (*plan.segments, *segments))
-
-
-def _near_duplicates(
-    before: Sequence[SourceRecord],
-    new: Sequence[SourceRecord],
-    look: Callable[[Sequence[SourceRecord], int], list[str]],
-) -> Iterator[SourceRecord]:
-    """The rows that change: hashes where pictures were looked at, status and original of near duplicates."""
-    everyone = [*before, *new]
-    hashes = {
-        i: record.picture_hashes for i, record in enumerate(everyone) if record.picture_hashes
-    }
-
-    def look_at(videos: Sequence[int], pictures: int) -> dict[int, str]:
-        lacking = [i for i in videos if len(hashes.get(i, "")) < pictures * DIGITS]
-        seen = look([everyone[i] for i in lacking], pictures)
-        hashes.update({i: text for i, text in zip(lacking, seen, strict=True) if text})
-        return {
-            i: hashes[i][: pictures * DIGITS]
-            for i in videos
-            if len(hashes.get(i, "")) >= pictures * DIGITS
-        }
-
-    same = find_near_duplicates(
-        [record.ticks for record in everyone], look_at, first_new=len(before)
-    )
-    for i, text in hashes.items():
-        record = replace(everyone[i], picture_hashes=text)
-        if i in same:
-            record = replace(
-                record,
-                status="near_duplicate",
-                reason="same_pictures",
-                detail=everyone[same[i]].uri,
-            )
-        yield record
 
 
 def read_plan(out: str) -> Plan | None:

@@ -24,8 +24,8 @@ from vidact.pipeline.config import DecoderConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import run_label
 from vidact.pipeline.planning.plan import read_plan
 from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.beam import Worker, open_tasks
 from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import Worker, open_tasks
 
 from .conftest import moving_picture
 

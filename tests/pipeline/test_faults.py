@@ -22,8 +22,8 @@ from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.label import run_label
 from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.beam import Worker, open_tasks
 from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import Worker, open_tasks
 
 from .conftest import moving_picture, write_video
 

@@ -29,11 +29,12 @@ from vidact.datasets.shards.commits import PROBES_FOLDER, committed_shards
 from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.label import run_label
+from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
-from vidact.pipeline.planning.plan import Plan, make_plan
+from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.beam import Worker, open_tasks
 from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import Worker, open_tasks
 
 from ..requirements import require
 from .conftest import moving_picture, write_video

@@ -28,8 +28,8 @@ from vidact.pipeline.labelling import labeller
 from vidact.pipeline.remove import run_remove
 from vidact.pipeline.run_folder import Marker, RunFolder
 from vidact.pipeline.running import job
-from vidact.pipeline.running.beam import Worker, open_tasks
 from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import Worker, open_tasks
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
@@ -225,7 +225,8 @@ def test_a_source_that_is_gone_is_waited_for(
     sources.mkdir()
     for name in ("a.mp4", "b.mp4"):
         (sources / name).write_bytes((videos / name).read_bytes())
-    from vidact.pipeline.planning.plan import make_plan, read_plan
+    from vidact.pipeline.plan import make_plan
+    from vidact.pipeline.planning.plan import read_plan
 
     assert run_label(config(sources / "b.mp4", idm, out)) == 0
     plan = read_plan(str(out))
@@ -275,7 +276,7 @@ def test_decoding_in_the_child_gives_the_same_bytes(
 LETHAL_DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from vidact.pipeline.running.beam import Worker, open_tasks
+from vidact.pipeline.running.worker import Worker, open_tasks
 from vidact.pipeline.labelling.labeller import ShardLabeller
 from vidact.pipeline.run_folder import RunFolder
 from vidact.pipeline.running.identity import WorkerSettings

@@ -15,20 +15,21 @@ from vidact.datasets.shards.manifest import read_dataset_json, read_dead_letters
 from vidact.datasets.verify import verify
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import label as label_verb
+from vidact.pipeline import plan as plan_module
 from vidact.pipeline import relabel, remove
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
 from vidact.pipeline.label import run_label
 from vidact.pipeline.labelling.previews import preview_uri
-from vidact.pipeline.planning import plan as plan_module
+from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
-from vidact.pipeline.planning.plan import Plan, make_plan
+from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.planning.probe import SourceRecord, fingerprint
 from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.relabel import run_relabel
 from vidact.pipeline.remove import run_remove
 from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.beam import Worker, open_tasks
 from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import Worker, open_tasks
 
 from .conftest import moving_picture, write_video
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
+from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning.near_duplicates import (
     find_near_duplicates,
     picture_hash,
     picture_hashes,
 )
-from vidact.pipeline.planning.plan import make_plan
 
 from .conftest import moving_picture, write_video
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from vidact.errors import DatasetError
 from vidact.pipeline.config import LayoutConfig, PlanConfig
+from vidact.pipeline.plan import make_plan, run_plan
 from vidact.pipeline.planning.plan import (
     Plan,
     describe,
     licence_of,
-    make_plan,
     plan_dead_letters,
     read_plan,
-    run_plan,
 )
 
 from .conftest import moving_picture, write_video

@@ -12,8 +12,8 @@ import pytest
 from vidact.datasets.shards.commits import PROBES_FOLDER
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
+from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober as prober_module
-from vidact.pipeline.planning.plan import make_plan
 from vidact.pipeline.planning.probe import probe_source
 from vidact.pipeline.planning.prober import Prober
 from vidact.pipeline.planning.sources import Source, find_sources
