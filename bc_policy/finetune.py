@@ -20,9 +20,10 @@ from ..machine import cores
 from ..networks.checkpoints import Checkpoint, load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
+from ..training.device import pick_device
 from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
-from ..training.precision import pick_device, resolve_precision
+from ..training.precision import resolve_precision
 from ..training.resume import Snapshots
 from ..training.schedule import Budget
 from .config import FinetuneConfig

@@ -22,11 +22,11 @@ from ..progress import Progress, log
 from ..settings import to_plain
 from ..storage import write_atomic
 from ..training.interrupts import StopRequest
+from ..training.intervals import interval_words, mean_interval
 from .config import PlayConfig
 from .policy.policy import load_policy
 from .rl.workers import Worker, ready, working
 from .scoring.overlay import EpisodeVideo
-from .scoring.scores import interval_words, mean_interval
 
 SCORE_FILE = "score.json"
 VIDEO_FILE = "episode.mp4"

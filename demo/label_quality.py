@@ -20,12 +20,11 @@ from ..idm.scores.metrics import (
     Labelling,
     Sums,
     Truth,
-    bootstrap_weights,
     confidence_curves,
-    interval,
     plain,
 )
 from ..progress import Progress
+from ..training.intervals import bootstrap_weights, interval
 from .filmstrip import Strip
 
 RESAMPLINGS = 1000

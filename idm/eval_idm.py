@@ -26,6 +26,7 @@ from ..errors import RecordingError
 from ..machine import cores
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
+from ..training.intervals import bootstrap_weights, interval
 from .config import EvalIDMConfig
 from .fitting.finish import digests_by_name, load_baselines, play_seen
 from .labels.calibration import Calibration
@@ -45,9 +46,7 @@ from .scores.metrics import (
     Labelling,
     Sums,
     Truth,
-    bootstrap_weights,
     confidence_curves,
-    interval,
     plain,
 )
 

@@ -34,7 +34,8 @@ from ..networks.checkpoints import (
     save_checkpoint,
 )
 from ..progress import log
-from ..training.precision import pick_device, resolve_precision
+from ..training.device import pick_device
+from ..training.precision import resolve_precision
 from .config import IDMConfig, ImportVPTIDMConfig
 from .fitting.finish import calibrate, fit_baselines
 from .labels.calibration import Calibration

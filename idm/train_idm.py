@@ -22,6 +22,7 @@ import yaml
 from torch import nn
 from torch.optim import AdamW
 
+from ..datasets.actions.mirror import Mirror
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import Recording, find_recordings, spec_doubts, spec_of, unique
 from ..errors import CheckpointError, ConfigError, RecordingError
@@ -39,6 +40,7 @@ from ..training.ema import EMA
 from ..training.guards import FiniteGuard, clip_gradients
 from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
+from ..training.optim import parameter_groups
 from ..training.parallel import Group
 from ..training.precision import autocast, resolve_precision
 from ..training.resume import LOCK_FILE, Snapshots, claim, differing, plain_run
@@ -49,7 +51,7 @@ from .fitting.loss import FactoredLoss, LossParts, positive_weights
 from .labels.predict import mirror_of
 from .labels.shipped import load_idm
 from .labels.windows import WindowRunner
-from .network.augment import Mirror
+from .network.augment import mirror_of_clips
 from .network.model import InverseDynamicsModel
 from .play.clips import ClipBatch, ClipSampler
 from .play.frame_cache import Track, open_tracks, remove_cache
@@ -77,7 +79,7 @@ def train_idm(config: TrainIDMConfig) -> int:
     # What is wrong shows before an hour of decoding.
     if not spec.num_buttons:
         raise ConfigError(f"spec: {spec.name!r} has no buttons; an IDM needs one at least")
-    if config.augment.mirror and not Mirror.of(config.augment, spec).swaps:
+    if config.augment.mirror and not mirror_of_clips(config.augment, spec).swaps:
         log(
             f"Clips are mirrored, and no buttons of spec {spec.name!r} change places then: name those that mean left "
             "and right (--augment.mirror-buttons A B), or say --augment.mirror 0"
@@ -180,7 +182,7 @@ def averaging_mirror(
 
     Raises ConfigError where clips are mirrored in another way than that.
     """
-    own = Mirror.of(config.augment, spec)
+    own = mirror_of_clips(config.augment, spec)
     inherited = mirror_of(first, spec) if first else None
     if inherited is None:
         return own if config.mirror_average else None
@@ -500,15 +502,6 @@ LEARNING_RATE, LEARNING_RATE_GOING_ON = (
     3e-4,
 )  # highest, of a new network and of one that knows its trade
 BETAS = (0.9, 0.98)  # a short second moment: a run of minutes has a few thousand steps
-
-
-def parameter_groups(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices and kernels with weight decay; norms and biases without."""
-    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in learned if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in learned if p.dim() <= 1], "weight_decay": 0.0},
-    ]
 
 
 def press_rates(tracks: Sequence[Track]) -> np.ndarray:

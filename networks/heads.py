@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..datasets.actions.joint import JointActions
+from ..datasets.actions.mirror import Mirror
 from ..datasets.actions.spec import ActionSpec
 from .trunk import scale_rows_
 
@@ -29,6 +30,14 @@ class FactoredLogits(NamedTuple):
     """float [B, T, K]: log-odds that a button is held."""
     axes: tuple[Tensor, ...]
     """For each axis float [B, T, bins]."""
+
+    def mirrored(self, mirror: Mirror) -> FactoredLogits:
+        """Logits of the mirrored clip; the bins of an axis lie evenly around its middle one."""
+        axes = (
+            axis.flip(-1) if sign < 0 else axis
+            for axis, sign in zip(self.axes, mirror.axis_sign, strict=True)
+        )
+        return FactoredLogits(self.buttons[..., list(mirror.button_order)], tuple(axes))
 
 
 class FactoredHead(nn.Module):

@@ -50,7 +50,7 @@ def run_label(config: LabelConfig) -> int:
     """
     from ..idm.labels.predict import spec_of
     from ..idm.labels.shipped import load_idm
-    from ..training.precision import pick_device
+    from ..training.device import pick_device
 
     if config.runner == "local":
         pick_device(config.device)  # now rather than in each worker

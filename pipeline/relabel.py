@@ -55,7 +55,7 @@ def run_relabel(config: RelabelConfig) -> int:
     """
     from ..idm.labels.predict import spec_of
     from ..idm.labels.shipped import load_idm
-    from ..training.precision import pick_device
+    from ..training.device import pick_device
 
     if _same_place(config.dataset, config.out):
         raise ConfigError(

@@ -21,7 +21,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import ConfigError
 from ..progress import hush
-from .precision import pick_device
+from .device import pick_device
 
 # For each other: the leader decodes all play before the others continue.
 MAX_WAIT = timedelta(hours=24)

@@ -11,32 +11,6 @@ from ..errors import ConfigError
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
-def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the first GPU where there is one, else the CPU. Raises ConfigError where there is no such device."""
-    if name != "auto":
-        try:
-            device = torch.device(name)
-        except RuntimeError as error:
-            raise ConfigError(
-                f"device must be cpu, cuda, cuda:1 … or auto, got {name!r}"
-            ) from error
-        if device.type != "cpu" and not _is_here(device):
-            raise ConfigError(
-                f"device: {name} is asked for, but torch finds none here to compute on"
-            )
-        return device
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def _is_here(device: torch.device) -> bool:
-    """Only asks: using a GPU would leave a context in its memory, in every process that looks."""
-    try:
-        backend = torch.get_device_module(device)
-    except RuntimeError:  # torch also has names for devices that hold no numbers
-        return False
-    return backend.is_available() and (device.index or 0) < backend.device_count()
-
-
 def bf16_is_fast(device: torch.device) -> bool:
     """Whether the hardware multiplies bf16 (elsewhere it is emulated, and slower than float32)."""
     if device.type == "cuda":

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ...datasets.actions.mirror import Mirror
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.loading.batch import Batch
-from ...errors import ConfigError
 from ...machine import cores
 
 FRAMES_AT_ONCE = 8  # what stays in the cache between reading and writing
@@ -45,25 +45,15 @@ class Augmentation:
         self._brightness, self._keep = brightness, keep
         self._kept: np.ndarray | None = None  # the draws of the batch before
         self._generator = np.random.default_rng(seed)
-        self._sides = np.arange(spec.num_buttons)  # which button a mirrored one is
-        for pair in mirror:
-            for name in pair.split(":"):
-                if name not in spec.button_names:
-                    raise ConfigError(
-                        f"mirror: the spec {spec.name!r} has no button {name!r}, only {spec.button_names}"
-                    )
-            a, b = (spec.button_names.index(name) for name in pair.split(":"))
-            self._sides[[a, b]] = b, a
-        self._mirrors = bool(mirror)
+        pairs = [(one, other) for one, other in (pair.split(":") for pair in mirror)]
+        turned = [axis.name for axis in spec.axes if axis.input == "dx"]
+        self._mirror = Mirror.of(spec, pairs, turned) if mirror else None
         self._threads = ThreadPoolExecutor(cores())  # looking up frees the GIL
-        self._axis_signs = np.array(
-            [-1 if axis.input == "dx" else 1 for axis in spec.axes], dtype=np.float32
-        )
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch, changed; its frames are changed in place."""
         side, contrast, brightness = self._draws(batch)
-        mirrored = side < (0.5 if self._mirrors else 0.0)
+        mirrored = side < (0.0 if self._mirror is None else 0.5)
         contrast = 1 + self._brightness * contrast
         brightness = 128 * self._brightness * brightness
         # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic on floats.
@@ -73,11 +63,14 @@ class Augmentation:
         tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         if self._brightness > 0 or mirrored.any():
             list(self._threads.map(change_clip, batch.frames, tables, mirrored))
+        if self._mirror is None:
+            return batch
+        buttons, camera = self._mirror.apply(batch.buttons, batch.camera)
         one = mirrored[:, None, None]
         return replace(
             batch,
-            buttons=np.where(one, batch.buttons[..., self._sides], batch.buttons),
-            camera=np.where(one, batch.camera * self._axis_signs, batch.camera),
+            buttons=np.where(one, buttons, batch.buttons),
+            camera=np.where(one, camera, batch.camera),
         )
 
     def _draws(self, batch: Batch) -> np.ndarray:

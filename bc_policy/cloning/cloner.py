@@ -14,12 +14,14 @@ from ...datasets.loading.clips import ClipLoader
 from ...machine import cores
 from ...networks.attention import Memory
 from ...networks.checkpoints import load_checkpoint, load_into
+from ...training.device import pick_device
 from ...training.ema import EMA
 from ...training.guards import FiniteGuard, clip_gradients
-from ...training.precision import autocast, pick_device, resolve_precision
+from ...training.optim import parameter_groups
+from ...training.precision import autocast, resolve_precision
 from ...training.schedule import Schedule, set_learning_rate
 from ..config import PRESETS, CloneConfig
-from ..policy.policy import Policy, last_actions, parameter_groups, previous_actions
+from ..policy.policy import Policy, last_actions, previous_actions
 from .augment import Augmentation
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
 

@@ -237,15 +237,6 @@ class Policy(nn.Module):
         )
 
 
-def parameter_groups(policy: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """For AdamW: matrices and kernels decay, biases, norms and the value head's statistics do not."""
-    trained = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    return [
-        {"params": [p for p in trained if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.dim() <= 1], "weight_decay": 0.0},
-    ]
-
-
 def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Checkpoint]:
     """The policy of a checkpoint, in evaluation mode on the CPU.
 

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...datasets.actions.mirror import Mirror
 from ...datasets.actions.spec import ActionSpec
 from ...networks.checkpoints import Checkpoint
-from ...training.precision import pick_device, resolve_precision
+from ...training.device import pick_device
+from ...training.precision import resolve_precision
 from ..fitting.finish import load_network
-from ..network.augment import Mirror
 from ..network.model import InverseDynamicsModel
 from .calibration import Calibration
 from .shipped import load_idm

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from ...datasets.actions.mirror import Mirror
 from ...networks.heads import FactoredLogits
 from ...training.precision import autocast
-from ..network.augment import Mirror
 from ..network.model import InverseDynamicsModel
 
 WINDOW = 128
@@ -200,9 +200,8 @@ def _joined(before: Chunk | None, after: Chunk | None) -> Tensor:
 def _mean_of_both(logits: FactoredLogits, mirror: Mirror) -> FactoredLogits:
     """[2, T, …], of a picture and its mirror image ► [1, T, …]."""
     plain = FactoredLogits(logits.buttons[:1], tuple(axis[:1] for axis in logits.axes))
-    mirrored = mirror.apply_logits(
-        FactoredLogits(logits.buttons[1:], tuple(axis[1:] for axis in logits.axes))
-    )
+    image = FactoredLogits(logits.buttons[1:], tuple(axis[1:] for axis in logits.axes))
+    mirrored = image.mirrored(mirror)
     axes = tuple(
         (a.float() + b.float()) / 2 for a, b in zip(plain.axes, mirrored.axes, strict=True)
     )

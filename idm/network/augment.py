@@ -6,22 +6,19 @@ Hue ±0.2; saturation, brightness, contrast 0.8 to 1.2; rotation ±2°; scale 0.
 pixels of the full frame. All frames of a clip get the same draw, or motion would be made up. The picture branch gets
 all of it. The motion branch sees grey at full size: there hue and saturation change next to nothing (and local
 normalisation undoes brightness and contrast), so it gets the geometry only; hue at full size would cost as much as all
-the rest of a training step on a CPU. The mirror swaps left with right and turns the yaw around: the game's rules are
-symmetrical even where its maps are not.
+the rest of a training step on a CPU. The mirror swaps left with right and turns the yaw around
+(`datasets/actions/mirror.py`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
+from ...datasets.actions.mirror import Mirror
 from ...datasets.actions.spec import ActionSpec
-from ...errors import ConfigError
-from ...networks.heads import FactoredLogits
 from ..config import LEFT_RIGHT, AugmentConfig
 
 
@@ -98,79 +95,17 @@ def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """What a mirrored picture means for the actions of a spec."""
+def mirror_of_clips(config: AugmentConfig, spec: ActionSpec) -> Mirror:
+    """What the mirror of training clips means under a spec; where none are mirrored it changes nothing.
 
-    button_order: tuple[int, ...]
-    """Button k of the mirrored clip is button `button_order[k]` of the true one."""
-    axis_sign: tuple[float, ...]
-    """Factor of each axis."""
-
-    @classmethod
-    def of(cls, config: AugmentConfig, spec: ActionSpec) -> Mirror:
-        """The mirror of a spec; where nothing is mirrored it changes nothing.
-
-        The default pair of buttons is left out where a spec has neither. Raises ConfigError for other names that it has
-        not.
-        """
-        if not config.mirror:
-            return cls(tuple(range(spec.num_buttons)), (1.0,) * spec.num_axes)
-        order = list(range(spec.num_buttons))
-        names = spec.button_names
-        for one, other in config.mirror_buttons:
-            if (one in names) != (other in names) or (
-                one not in names and (one, other) != LEFT_RIGHT
-            ):
-                raise ConfigError(
-                    f"mirror_buttons: {one!r} and {other!r} must both be buttons of spec {spec.name!r}"
-                )
-            if one in names:
-                order[names.index(one)], order[names.index(other)] = (
-                    names.index(other),
-                    names.index(one),
-                )
-        if spec.num_axes and (unknown := sorted(set(config.mirror_axes) - set(spec.axis_names))):
-            raise ConfigError(
-                f"mirror_axes: {unknown[0]!r} is no axis of spec {spec.name!r}, which has {', '.join(spec.axis_names)}"
-            )
-        return cls(
-            tuple(order),
-            tuple(-1.0 if name in config.mirror_axes else 1.0 for name in spec.axis_names),
-        )
-
-    @property
-    def swaps(self) -> bool:
-        """Whether any buttons change places."""
-        return self.button_order != tuple(range(len(self.button_order)))
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
-        """The inverse of `asdict`, also after JSON. Raises ValueError where it is none of this spec."""
-        mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
-        if (
-            sorted(mirror.button_order) != list(range(spec.num_buttons))
-            or len(mirror.axis_sign) != spec.num_axes
-        ):
-            raise ValueError(
-                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}"
-            )
-        if not all(sign in (-1, 1) for sign in mirror.axis_sign):
-            raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")
-        return mirror
-
-    def apply(
-        self, buttons: NDArray[np.uint8], camera: NDArray[np.float32]
-    ) -> tuple[NDArray, NDArray]:
-        """Buttons [..., K] and camera [..., A] of the mirrored clip."""
-        return buttons[..., list(self.button_order)], camera * np.asarray(
-            self.axis_sign, np.float32
-        )
-
-    def apply_logits(self, logits: FactoredLogits) -> FactoredLogits:
-        """Logits of the mirrored clip; the bins of an axis lie evenly around its middle one."""
-        axes = (
-            axis.flip(-1) if sign < 0 else axis
-            for axis, sign in zip(logits.axes, self.axis_sign, strict=True)
-        )
-        return FactoredLogits(logits.buttons[..., list(self.button_order)], tuple(axes))
+    Raises ConfigError for buttons and axes that the spec has not.
+    """
+    if not config.mirror:
+        return Mirror.of(spec)
+    # `left` and `right` are a default, which is meant for the specs that have them.
+    named = [
+        pair
+        for pair in config.mirror_buttons
+        if pair != LEFT_RIGHT or any(name in spec.button_names for name in pair)
+    ]
+    return Mirror.of(spec, named, config.mirror_axes, option="mirror_buttons")

@@ -21,7 +21,7 @@ from torch import Tensor
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
 from ..config import AugmentConfig
-from ..network.augment import ClipDraw, Mirror, draw
+from ..network.augment import ClipDraw, draw, mirror_of_clips
 from ..network.inputs import InputPipeline, Inputs
 from .capture import Recorder, draw_recorder
 from .frame_cache import Track
@@ -84,7 +84,7 @@ class ClipSampler:
             )
         self.spec, self.pipeline = spec, pipeline
         self.batch_clips, self.clip_ticks = batch_clips, clip_ticks
-        self.augment, self.mirror = augment, Mirror.of(augment, spec)
+        self.augment, self.mirror = augment, mirror_of_clips(augment, spec)
         self.seed, self.dtype = seed, dtype
         lengths = np.array([track.num_ticks for track in self.tracks], np.float64)
         self._share = np.cumsum(lengths / lengths.sum())

@@ -394,21 +394,6 @@ def _confidence(sums: Sums) -> dict[str, Array]:
     }
 
 
-def bootstrap_weights(recordings: int, resamplings: int, seed: int) -> Array:
-    """How often each recording is drawn, [1 + resamplings, R]; the first row is every recording once."""
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(recordings, np.full(recordings, 1 / recordings), size=resamplings)
-    return np.concatenate([np.ones((1, recordings)), drawn]).astype(np.float64)
-
-
-def interval(samples: Array) -> list[float] | None:
-    """The middle 95 % of bootstrap samples (all but the first entry, the estimate itself); None if none is finite."""
-    finite = samples[1:][np.isfinite(samples[1:])]
-    if not len(finite):
-        return None
-    return [float(x) for x in np.quantile(finite, [0.025, 0.975])]
-
-
 def plain(value: Any) -> float | None:
     """For JSON: a number, or None for NaN."""
     return float(value) if np.isfinite(value) else None

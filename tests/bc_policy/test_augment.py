@@ -80,5 +80,8 @@ def test_the_draw_goes_on_with_the_row():
 
 
 def test_unknown_buttons_are_named():
-    with pytest.raises(ConfigError, match="no button 'up'"):
+    with pytest.raises(
+        ConfigError,
+        match="'left' and 'up' must both be buttons of spec 'doom', which has no button 'up'",
+    ):
         Augmentation(SPEC, brightness=0.0, mirror=("left:up",), seed=0)

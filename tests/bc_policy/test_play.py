@@ -11,7 +11,6 @@ from vidact.bc_policy.play import play, play_worker
 from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
 from vidact.bc_policy.rl.workers import Worker, WorkerError, working
 from vidact.bc_policy.scoring.overlay import ActionOverlay
-from vidact.bc_policy.scoring.scores import interval_words, mean_interval
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
 from vidact.networks.checkpoints import save_checkpoint
@@ -103,17 +102,6 @@ def test_mistakes_are_named(tmp_path):
         play(PlayConfig(task="chess", out=str(tmp_path), random=True))
     with pytest.raises(CheckpointError, match="no checkpoint"):
         play(PlayConfig(task="explore", out=str(tmp_path), checkpoint=str(tmp_path)))
-
-
-def test_interval_of_the_mean():
-    assert mean_interval([2.0, 2.0, 2.0]) == (2.0, 2.0)
-    low, high = mean_interval(np.arange(100.0).tolist())
-    # The standard error is 28.87 / 10; 1.96 of it to each side of 49.5.
-    assert (low, high) == (pytest.approx(49.5 - 5.66, abs=0.3), pytest.approx(49.5 + 5.66, abs=0.3))
-    assert mean_interval([1.0, 5.0]) == mean_interval([1.0, 5.0])
-    assert mean_interval([7.0]) is None  # an interval without width would claim to be sure
-    assert interval_words(None) == "no interval of one episode"
-    assert interval_words((1.0, 2.25)) == "1.0 to 2.2"
 
 
 def test_overlay_lights_the_pressed_keys_and_points_where_the_mouse_goes():

@@ -8,7 +8,7 @@ import torch
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
 from vidact.idm.config import AugmentConfig
-from vidact.idm.network.augment import ClipDraw, Mirror, augment_picture, draw
+from vidact.idm.network.augment import ClipDraw, augment_picture, draw, mirror_of_clips
 from vidact.idm.network.motion import MotionFrontEnd
 from vidact.idm.network.view import CylinderView
 
@@ -70,7 +70,7 @@ def test_mirrored_frames_move_the_other_way() -> None:
 
 
 def test_mirror_swaps_buttons_and_turns_yaw(toy_spec: ActionSpec) -> None:
-    mirror = Mirror.of(AugmentConfig(), toy_spec)
+    mirror = mirror_of_clips(AugmentConfig(), toy_spec)
     buttons, camera = mirror.apply(
         np.array([[1, 1, 0], [0, 0, 1]], np.uint8), np.array([[2.5], [-1.0]], np.float32)
     )
@@ -80,26 +80,30 @@ def test_mirror_swaps_buttons_and_turns_yaw(toy_spec: ActionSpec) -> None:
 
 def test_half_a_pair_is_refused(toy_spec: ActionSpec) -> None:
     with pytest.raises(ConfigError, match="'left' and 'starboard'"):
-        Mirror.of(AugmentConfig(mirror_buttons=(("left", "starboard"),)), toy_spec)
+        mirror_of_clips(AugmentConfig(mirror_buttons=(("left", "starboard"),)), toy_spec)
     with pytest.raises(
         ConfigError, match="'port' and 'starboard'"
     ):  # both are no buttons: it would swap nothing
-        Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), toy_spec)
+        mirror_of_clips(AugmentConfig(mirror_buttons=(("port", "starboard"),)), toy_spec)
 
 
 def test_a_spec_without_left_and_right_swaps_nothing(toy_spec: ActionSpec) -> None:
-    assert Mirror.of(AugmentConfig(), toy_spec).swaps
+    assert mirror_of_clips(AugmentConfig(), toy_spec).swaps
     renamed = (
         json.dumps(toy_spec.to_dict()).replace('"left"', '"port"').replace('"right"', '"starboard"')
     )
     spec = ActionSpec.from_dict(json.loads(renamed))
-    assert not Mirror.of(AugmentConfig(), spec).swaps
-    assert Mirror.of(AugmentConfig(mirror_buttons=(("port", "starboard"),)), spec).button_order == (
+    assert not mirror_of_clips(AugmentConfig(), spec).swaps
+    assert mirror_of_clips(
+        AugmentConfig(mirror_buttons=(("port", "starboard"),)), spec
+    ).button_order == (
         0,
         2,
         1,
     )
-    assert Mirror.of(AugmentConfig(mirror=0, mirror_axes=("heading",)), spec).axis_sign == (1.0,)
+    assert mirror_of_clips(AugmentConfig(mirror=0, mirror_axes=("heading",)), spec).axis_sign == (
+        1.0,
+    )
 
 
 def _values(one: ClipDraw) -> dict[str, object]:

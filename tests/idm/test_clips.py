@@ -10,7 +10,7 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import RecordingError
 from vidact.idm.config import AugmentConfig
-from vidact.idm.network.augment import Mirror
+from vidact.idm.network.augment import mirror_of_clips
 from vidact.idm.network.inputs import InputPipeline, pooled_pictures
 from vidact.idm.play.clips import ClipBatch, ClipSampler
 from vidact.idm.play.frame_cache import Track, open_tracks
@@ -157,4 +157,4 @@ def test_pooled_pictures_are_means() -> None:
 
 
 def test_mirror_of_a_spec_without_its_buttons(toy_spec: ActionSpec) -> None:
-    assert Mirror.of(AugmentConfig(mirror_axes=()), toy_spec).axis_sign == (1.0,)
+    assert mirror_of_clips(AugmentConfig(mirror_axes=()), toy_spec).axis_sign == (1.0,)

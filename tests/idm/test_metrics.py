@@ -14,14 +14,13 @@ from vidact.idm.scores.metrics import (
     Truth,
     auroc,
     average_precision,
-    bootstrap_weights,
     confidence_curves,
-    interval,
     lowest_kept,
     risk_coverage,
     surest,
     transition_counts,
 )
+from vidact.training.intervals import bootstrap_weights, interval
 
 
 def bits(text: str) -> np.ndarray:

@@ -27,7 +27,7 @@ from vidact.idm.eval_idm import eval_idm
 from vidact.idm.fitting.finish import digests_by_name
 from vidact.idm.labels.predict import Predictor, mirror_of, spec_of
 from vidact.idm.labels.shipped import load_idm
-from vidact.idm.network.augment import Mirror
+from vidact.idm.network.augment import mirror_of_clips
 from vidact.idm.train_idm import averaging_mirror, choose_recordings, train_idm
 from vidact.networks.checkpoints import Checkpoint
 from vidact.settings import to_plain
@@ -240,11 +240,11 @@ def test_labels_are_averaged_with_the_mirror_that_was_trained(
 ) -> None:
     spec = ActionSpec.load(spec_file)
     plain = settings(toy_folder, tmp_path, spec_file, init="first")
-    usual = Mirror.of(AugmentConfig(), spec)
+    usual = mirror_of_clips(AugmentConfig(), spec)
     first = Checkpoint(
         state={}, config={"mirror": asdict(usual), "spec": spec.to_dict()}, sha256="", uri="first"
     )
-    assert usual != Mirror.of(AugmentConfig(mirror=0), spec)
+    assert usual != mirror_of_clips(AugmentConfig(mirror=0), spec)
     assert averaging_mirror(plain, spec, first) == usual
     assert averaging_mirror(replace(plain, augment=AugmentConfig(mirror=0)), spec, first) == usual
     assert averaging_mirror(plain, spec, replace(first, config={"mirror": None})) is None

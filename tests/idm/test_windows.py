@@ -8,8 +8,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from vidact.datasets.actions.mirror import Mirror
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.idm.config import AugmentConfig
 from vidact.idm.labels.calibration import Calibration
 from vidact.idm.labels.predict import Predictor
 from vidact.idm.labels.windows import (
@@ -20,7 +20,6 @@ from vidact.idm.labels.windows import (
     labelled_by,
     window_of,
 )
-from vidact.idm.network.augment import Mirror
 from vidact.idm.network.model import InverseDynamicsModel
 
 from .conftest import MICRO, SIZE, toy_play
@@ -144,9 +143,7 @@ def test_shared_vectors_equal_the_plain_computation(
 def test_the_mean_over_the_mirror_image_is_the_same_for_a_mirrored_video(
     predictor: Predictor, toy_spec: ActionSpec
 ) -> None:
-    mirror = Mirror.of(
-        AugmentConfig(mirror_buttons=(), mirror_axes=toy_spec.axis_names[:1]), toy_spec
-    )
+    mirror = Mirror.of(toy_spec, axes=toy_spec.axis_names[:1])
     runner = WindowRunner(predictor.model, mirror=mirror)
     frames = toy_play(150, 4)[0]
     mirrored = np.ascontiguousarray(frames[:, :, ::-1])

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 from vidact.errors import ConfigError
+from vidact.training.device import pick_device
 from vidact.training.ema import EMA
 from vidact.training.guards import DivergedError, FiniteGuard, clip_gradients
 from vidact.training.log import MetricsLog, read_metrics
-from vidact.training.precision import pick_device, resolve_precision
+from vidact.training.precision import resolve_precision
 
 
 def test_average_by_hand():

@@ -1,0 +1,84 @@
+"""What a mirrored picture means for the actions: buttons change sides, axes turn around.
+
+A game's rules are symmetrical even where its maps are not, so a mirrored clip is play, too.
+
+K buttons, A axes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import ConfigError
+from .spec import ActionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """The mirror image of the actions of a spec."""
+
+    button_order: tuple[int, ...]
+    """Button k of the mirrored clip is button `button_order[k]` of the true one."""
+    axis_sign: tuple[float, ...]
+    """Factor of each axis."""
+
+    @classmethod
+    def of(
+        cls,
+        spec: ActionSpec,
+        pairs: Sequence[tuple[str, str]] = (),
+        axes: Sequence[str] = (),
+        *,
+        option: str = "mirror",
+    ) -> Mirror:
+        """The mirror that swaps these pairs of buttons and turns these axes around; without any it changes nothing.
+
+        Raises ConfigError, which names `option`, for buttons and axes that the spec has not. Where it has no axes at
+        all their names are passed over: they are those of other games.
+        """
+        names = spec.button_names
+        order = list(range(spec.num_buttons))
+        for pair in pairs:
+            if missing := [name for name in pair if name not in names]:
+                raise ConfigError(
+                    f"{option}: {pair[0]!r} and {pair[1]!r} must both be buttons of spec "
+                    f"{spec.name!r}, which has no button {missing[0]!r}, only {', '.join(names)}"
+                )
+            one, other = (names.index(name) for name in pair)
+            order[one], order[other] = other, one
+        if spec.num_axes and (unknown := sorted(set(axes) - set(spec.axis_names))):
+            raise ConfigError(
+                f"mirror_axes: {unknown[0]!r} is no axis of spec {spec.name!r}, "
+                f"which has {', '.join(spec.axis_names)}"
+            )
+        return cls(tuple(order), tuple(-1.0 if name in axes else 1.0 for name in spec.axis_names))
+
+    @property
+    def swaps(self) -> bool:
+        """Whether any buttons change places."""
+        return self.button_order != tuple(range(len(self.button_order)))
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
+        """The inverse of `asdict`, also after JSON. Raises ValueError where it is none of this spec."""
+        mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
+        buttons = list(range(spec.num_buttons))
+        if sorted(mirror.button_order) != buttons or len(mirror.axis_sign) != spec.num_axes:
+            raise ValueError(
+                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}"
+            )
+        if not all(sign in (-1, 1) for sign in mirror.axis_sign):
+            raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")
+        return mirror
+
+    def apply(
+        self, buttons: NDArray[np.uint8], camera: NDArray[np.float32]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Buttons [..., K] and camera [..., A] of the mirrored clip."""
+        signs = np.asarray(self.axis_sign, np.float32)
+        return buttons[..., list(self.button_order)], camera * signs
