@@ -1,33 +1,37 @@
-"""Small charts as HTML and SVG: they follow the page's colours, light and dark, and its width, without a script.
+"""What the charts of the report are made of: axes, marks and outlines. `templates/charts.html`
+draws them.
 
-Text is always HTML, so that it keeps its size on a phone; only shapes are SVG, stretched to the space there is.
+Shapes are drawn in units of a thousandth of the canvas, which the page stretches to the space there
+is.
 """
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 Number = float | None
 
 
-def text(value: object) -> str:
-    """Any value, safe inside HTML."""
-    return html.escape(str(value), quote=True)
+def is_finite(value: Number) -> bool:
+    """Return whether there is a value, and it is a number."""
+    return value is not None and math.isfinite(value)
 
 
 def number(value: Number, digits: int = 2) -> str:
-    """A number with a fixed count of digits, thousands apart; a dash where there is none."""
+    """Format a number with a fixed count of digits, thousands apart; a dash where there is none."""
     if value is None or not math.isfinite(value):
         return "–"
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
 def percent(value: Number, digits: int = 1) -> str:
-    """A share as a percentage: 0.953 is `95.3 %`."""
-    return "–" if value is None or not math.isfinite(value) else f"{number(value * 100, digits)} %"
+    """Format a share as a percentage: 0.953 is `95.3 %`."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{number(value * 100, digits)} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,29 @@ class Scale:
         last = math.floor(high / step + 1e-9)
         return Scale(low, high, tuple(round(i * step, 10) for i in range(first, last + 1)))
 
+    @property
+    def digits(self) -> int:
+        """Decimals that tell neighboring ticks apart."""
+        if len(self.ticks) < 2:
+            return 2
+        exact = (d for d in range(5) if all(abs(t - round(t, d)) < 1e-9 for t in self.ticks))
+        return next(exact, 4)
+
     def share(self, value: float) -> float:
-        """Where `value` lies, 0 at the low end and 1 at the high end, clipped."""
+        """Return where `value` lies, 0 at the low end and 1 at the high end, clipped."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+    def place(self, value: float) -> str:
+        """Return the place of `value` as CSS has it, from the low end: `12.50%`."""
+        return f"{self.share(value):.2%}"
+
+    def place_from_top(self, value: float) -> str:
+        """Return the place of `value` on a vertical axis, whose high end is on top."""
+        return f"{1 - self.share(value):.2%}"
+
+    def span(self, low: float, high: float) -> str:
+        """Return the length from `low` to `high` as CSS has it."""
+        return f"{self.share(high) - self.share(low):.2%}"
 
 
 def round_step(rough: float) -> float:
@@ -93,52 +117,17 @@ class DotRow:
     """The row's own axis; None for the plot's."""
 
 
-def dot_plot(rows: Sequence[DotRow], scale: Scale, *, digits: int = 2, unit: str = "") -> str:
-    """Values with their 95 % intervals on a common axis, a row each."""
-    parts = ['<div class="dots" role="list">']
-    for row in rows:
-        axis = row.scale or scale
-        marks = "".join(
-            f'<i class="tick" style="left:{axis.share(t):.2%}"></i>' for t in axis.ticks
-        )
-        for dot in row.dots:
-            if dot.value is None or not math.isfinite(dot.value):
-                continue
-            if dot.low is not None and dot.high is not None:
-                left, right = axis.share(dot.low), axis.share(dot.high)
-                marks += f'<i class="span {dot.kind}" style="left:{left:.2%};width:{right - left:.2%}"></i>'
-            label = text(f"{dot.title}: {number(dot.value, digits)}{unit}" if dot.title else "")
-            marks += f'<i class="dot {dot.kind}" style="left:{axis.share(dot.value):.2%}" title="{label}"></i>'
-        if row.scale is not None:  # an axis of its own has its own figures
-            marks += "".join(
-                f'<i class="tick-label" style="left:{axis.share(t):.2%}">{number(t, _digits(axis.ticks))}</i>'
-                for t in axis.ticks
-            )
-        note = f'<span class="note">{row.note}</span>' if row.note else ""
-        parts.append(
-            f'<div class="dot-row{" own" if row.scale else ""}" role="listitem">'
-            f'<span class="name">{row.label}{note}</span>'
-            f'<span class="track">{marks}</span><span class="figure">{row.figure}</span></div>'
-        )
-    if any(row.scale is None for row in rows):
-        labels = "".join(
-            f'<i style="left:{scale.share(t):.2%}">{number(t, _digits(scale.ticks))}</i>'
-            for t in scale.ticks
-        )
-        parts.append(
-            f'<div class="dot-row axis" aria-hidden="true"><span class="name"></span>'
-            f'<span class="track">{labels}</span><span class="figure"></span></div>'
-        )
-    parts.append("</div>")
-    return "".join(parts)
+@dataclass(frozen=True, slots=True)
+class DotPlot:
+    """Values with their 95 % intervals, a row each, on a common axis or one of the row's own."""
 
+    rows: Sequence[DotRow]
+    scale: Scale
 
-def legend(entries: Sequence[tuple[str, str]]) -> str:
-    """A key to marks: (CSS class, meaning)."""
-    items = "".join(
-        f'<li><i class="key {kind}"></i>{text(meaning)}</li>' for kind, meaning in entries
-    )
-    return f'<ul class="legend">{items}</ul>'
+    @property
+    def has_common_axis(self) -> bool:
+        """Whether any row lies on the common axis."""
+        return any(row.scale is None for row in self.rows)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,22 +142,16 @@ class Bar:
     kind: str = "model"
 
 
-def bars(rows: Sequence[Bar]) -> str:
+@dataclass(frozen=True, slots=True)
+class BarChart:
     """Horizontal bars from zero on a common axis."""
-    most = max([row.value for row in rows] + [row.mark or 0.0 for row in rows] + [1e-9])
-    parts = ['<div class="bars" role="list">']
-    for row in rows:
-        mark = (
-            "" if row.mark is None else f'<i class="mark" style="left:{row.mark / most:.2%}"></i>'
-        )
-        length = max(row.value, 0) / most
-        parts.append(
-            f'<div class="bar-row" role="listitem"><span class="name">{row.label}</span>'
-            f'<span class="track"><i class="bar {row.kind}" style="width:{length:.2%}"></i>{mark}</span>'
-            f'<span class="figure">{row.figure}</span></div>'
-        )
-    parts.append("</div>")
-    return "".join(parts)
+
+    rows: Sequence[Bar]
+
+    def length(self, value: float) -> str:
+        """Return the length of a value as CSS has it; the longest bar or mark fills the track."""
+        longest = max([1e-9, *(max(row.value, row.mark or 0.0) for row in self.rows)])
+        return f"{max(value, 0) / longest:.2%}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,76 +164,58 @@ class Series:
     kind: str = "model"
     points: bool = False
     """Draw the points as well: for a handful of values."""
-    shade: tuple[Sequence[float], Sequence[float]] | None = field(default=None)
-    """Lower and upper edge of an area around the line."""
+
+    @property
+    def finite(self) -> list[tuple[float, float]]:
+        """The points that can be drawn."""
+        pairs = zip(self.x, self.y, strict=True)
+        return [(x, y) for x, y in pairs if y is not None and math.isfinite(y)]
 
 
-def line_plot(
-    series: Sequence[Series],
-    *,
-    x_label: str,
-    y_label: str,
-    x_scale: Scale | None = None,
-    y_scale: Scale | None = None,
-    title: str = "",
-    diagonal: bool = False,
-) -> str:
-    """Lines over a common x axis, with a legend where there is more than one."""
-    xs = [x for line in series for x in line.x]
-    ys = [y for line in series for y in line.y if y is not None]
-    x_axis = x_scale or Scale.over(xs, least=min(xs, default=0.0), most=max(xs, default=1.0))
-    y_axis = y_scale or Scale.over(ys)
+@dataclass(frozen=True, kw_only=True)
+class LinePlot:
+    """Lines over a common x axis; axes that are not given hold all values."""
 
-    def place(x: float, y: float) -> str:
-        return f"{x_axis.share(x) * 1000:.1f} {(1 - y_axis.share(y)) * 1000:.1f}"
+    series: Sequence[Series]
+    x_label: str
+    y_label: str
+    x_scale: Scale | None = None
+    y_scale: Scale | None = None
+    title: str = ""
+    diagonal: bool = field(default=False)
+    """Draw the line on which y is x."""
 
-    shapes = "".join(
-        f'<path class="grid" d="M0 {(1 - y_axis.share(t)) * 1000:.1f}H1000"/>' for t in y_axis.ticks
-    )
-    if diagonal:
-        shapes += f'<path class="line dashed" d="M{place(x_axis.low, x_axis.low)}L{place(x_axis.high, x_axis.high)}"/>'
-    dots = ""
-    for line in series:
-        pairs = [
-            (x, y)
-            for x, y in zip(line.x, line.y, strict=True)
-            if y is not None and math.isfinite(y)
-        ]
-        if line.shade is not None:
-            low, high = line.shade
-            edge = [place(x, y) for x, y in zip(line.x, high, strict=True)]
-            edge += [place(x, y) for x, y in reversed(list(zip(line.x, low, strict=True)))]
-            shapes += f'<path class="area {line.kind}" d="M{"L".join(edge)}Z"/>'
-        if pairs:
-            shapes += (
-                f'<path class="line {line.kind}" d="M{"L".join(place(x, y) for x, y in pairs)}"/>'
-            )
-        if line.points:
-            dots += "".join(
-                f'<i class="dot {line.kind}" style="left:{x_axis.share(x):.2%};top:{1 - y_axis.share(y):.2%}"></i>'
-                for x, y in pairs
-            )
-    y_ticks = "".join(
-        f'<i style="top:{1 - y_axis.share(t):.2%}">{number(t, _digits(y_axis.ticks))}</i>'
-        for t in y_axis.ticks
-    )
-    x_ticks = "".join(
-        f'<i style="left:{x_axis.share(t):.2%}">{number(t, _digits(x_axis.ticks))}</i>'
-        for t in x_axis.ticks
-    )
-    key = legend([(line.kind, line.name) for line in series]) if len(series) > 1 else ""
-    head = f"<h4>{text(title)}</h4>" if title else ""
-    return (
-        f'<div class="plot">{head}<div class="y-label">{text(y_label)}</div><div class="plot-box">'
-        f'<div class="y-ticks" aria-hidden="true">{y_ticks}</div><div class="canvas">'
-        f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" role="img" aria-label="{text(title or y_label)}">'
-        f'{shapes}</svg>{dots}</div><div class="x-ticks" aria-hidden="true">{x_ticks}</div></div>'
-        f'<div class="x-label">{text(x_label)}</div>{key}</div>'
-    )
+    @cached_property
+    def x(self) -> Scale:
+        """The x axis, which ends where the data ends."""
+        xs = [x for line in self.series for x in line.x]
+        ends = min(xs, default=0.0), max(xs, default=1.0)
+        return self.x_scale or Scale.over(xs, least=ends[0], most=ends[1])
 
+    @cached_property
+    def y(self) -> Scale:
+        """The y axis, which ends at round numbers."""
+        return self.y_scale or Scale.over([y for s in self.series for y in s.y if y is not None])
 
-def _digits(ticks: Sequence[float]) -> int:
-    """Decimals that tell neighbouring ticks apart."""
-    if len(ticks) < 2:
-        return 2
-    return next((d for d in range(5) if all(abs(t - round(t, d)) < 1e-9 for t in ticks)), 4)
+    @property
+    def grid(self) -> list[str]:
+        """Heights of the horizontal lines."""
+        return [f"{(1 - self.y.share(tick)) * 1000:.1f}" for tick in self.y.ticks]
+
+    @property
+    def diagonal_path(self) -> str:
+        """The outline of the diagonal."""
+        return f"M{self._point(self.x.low, self.x.low)}L{self._point(self.x.high, self.x.high)}"
+
+    @property
+    def legend(self) -> list[tuple[str, str]]:
+        """Class and name of each line."""
+        return [(line.kind, line.name) for line in self.series]
+
+    def path(self, line: Series) -> str:
+        """Return the outline of a line, empty where it has no point."""
+        points = "L".join(self._point(x, y) for x, y in line.finite)
+        return f"M{points}" if points else ""
+
+    def _point(self, x: float, y: float) -> str:
+        return f"{self.x.share(x) * 1000:.1f} {(1 - self.y.share(y)) * 1000:.1f}"

@@ -20,12 +20,15 @@ class DemoConfig:
     out: str = "runs/demo"
     """Folder of everything that the demo makes; the report is `report.html` in it."""
     hours: float = DEFAULT_HOURS
-    """Hours of play to record, all piles together; training scales with it. The default takes under 20 minutes on two
-    CPU cores, 0.02 about two."""
+    """Hours of play to record, all piles together; training scales with it. The default takes under
+    20 minutes on two CPU cores, 0.02 about two.
+    """
     seed: int = 0
     """Seed of play and training."""
     task: str = "explore_maze"
-    """What the agents play: explore_maze, explore, defend_the_center, my_way_home or health_gathering."""
+    """What the agents play: explore_maze, explore, defend_the_center, my_way_home or
+    health_gathering.
+    """
 
     def __post_init__(self) -> None:
         if not 0.005 <= self.hours <= 1000:
@@ -48,13 +51,16 @@ class Amounts:
     episodes: int
     """Episodes of each score."""
     people: str
-    """Whose play the IDM is tried on without training: maps of Freedoom's demos, separated by commas."""
+    """Whose play the IDM is tried on without training: maps of Freedoom's demos, separated by
+    commas.
+    """
 
     @staticmethod
     def of(hours: float) -> Amounts:
         """Shares of `hours` of play, and training to match it.
 
-        Training grows a little slower than play: 20 minutes of play were learnt in 6, 80 in 20 (on two CPU cores).
+        Training grows a little slower than play: 20 minutes of play were learnt in 6, 80 in 20 (on
+        two CPU cores).
         """
         scale = hours / DEFAULT_HOURS
         heldout, validation = max(4.0 * scale, 4 * MIN_MINUTES), max(2.0 * scale, 2 * MIN_MINUTES)

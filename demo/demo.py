@@ -1,7 +1,8 @@
 """`vidact demo`: the steps of the whole chain, in order, and what each costs.
 
-The true actions of the unlabelled pile lie in a folder of their own (`truth`), which the labelling job never sees: it
-is given mp4 files. They serve to measure the labels afterwards, and to train the twin of the clone.
+The true actions of the unlabelled pile lie in a folder of their own (`truth`), which the labelling
+job never sees: it is given mp4 files. They serve to measure the labels afterwards, and to train the
+twin of the clone.
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ from ..pipeline.config import LabelConfig, LayoutConfig
 from ..progress import duration, log
 from .config import MIN_MINUTES, Amounts, DemoConfig
 from .stages import Chain, Outcome, Stage
+from .story import told
 
 SPEC = "doom"
 EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for the unlabelled pile
 LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
 UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
 MAZE = "my_way_home"  # the map of the task `explore_maze`
-MAZE_SHARE = 0.8  # of the pile: an agent that learns for two minutes needs much play of the world it will act in
+# of the pile: an agent that learns for two minutes needs much play of the world it will act in
+MAZE_SHARE = 0.8
 MAZE_STRAYS = 6.0  # a minute: it needs to see how walls are left, too
 MIRROR = ("left:right",)  # Doom's rules are the same on both sides
 
-# Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for starting the
-# processes of a step, and so much for each minute of play.
+# Seconds on two cores, measured with the default hours (docs/demo.md has the table): so much for
+# starting the processes of a step, and so much for each minute of play.
 RECORD_S = (4.0, 3.6)
 RECORD_MAZE_S = (4.0, 2.1)  # its walls hide most of it: the engine has little to draw
 TRAIN_IDM_S = (12.0, 1.2)  # decoding and calibration, beside the minutes of training themselves
@@ -53,8 +56,8 @@ def run_demo(config: DemoConfig) -> int:
     steps = stages(config)
     expected = sum(step.budget_s for step in steps)
     log(
-        f"The demo goes through {len(steps)} steps, about {duration(expected)} on two CPU cores, and leaves everything "
-        f"in {out}. Ctrl-C stops it; the same command goes on."
+        f"The demo goes through {len(steps)} steps, about {duration(expected)} on two CPU cores, "
+        f"and leaves everything in {out}. Ctrl-C stops it; the same command resumes."
     )
     outcomes = Chain(out, __version__).run(steps)
     log("\n" + time_table(steps, outcomes))
@@ -63,7 +66,9 @@ def run_demo(config: DemoConfig) -> int:
 
 
 def _seconds(measured: tuple[float, float], amount: float) -> float:
-    """What a step takes that was `measured` to take so much at least, and so much more for each of `amount`."""
+    """What a step takes that was `measured` to take so much at least, and so much more for each of
+    `amount`.
+    """
     return measured[0] + measured[1] * amount
 
 
@@ -81,25 +86,18 @@ def stages(config: DemoConfig) -> list[Stage]:
 
 
 def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+    in_the_maze = amounts.unlabelled * MAZE_SHARE
     piles = [
-        ("labelled", amounts.labelled, ",".join(LABELLED_MAPS), "Record labelled play",
-         "A scripted player walks, turns and fights in Doom (Freedoom maps); keys and mouse are written beside the "
-         "video. From this the model will learn."),
-        ("validation", amounts.validation, "validation", "Record play for validation",
-         "A little on maps of its own, on which the model’s probabilities are made honest."),
-        ("heldout", amounts.heldout, "test", "Record held-out play",
-         "On maps that nothing is ever trained on: what is measured here holds for video from elsewhere."),
-        ("truth/freedoom", amounts.unlabelled * (1 - MAZE_SHARE), ",".join(UNLABELLED_MAPS),
-         "Record the pile to be labelled",
-         "More play, on other maps. The labelling job will get the video alone; the true actions stay hidden."),
-        ("truth/maze", amounts.unlabelled * MAZE_SHARE, MAZE, "Record more of the pile, in the world of the task",
-         "Play in a maze of rooms, where the agents will be scored. The model was never trained there."),
-    ]  # fmt: skip
+        ("labelled", amounts.labelled, ",".join(LABELLED_MAPS)),
+        ("validation", amounts.validation, "validation"),
+        ("heldout", amounts.heldout, "test"),
+        ("truth/freedoom", amounts.unlabelled * (1 - MAZE_SHARE), ",".join(UNLABELLED_MAPS)),
+        ("truth/maze", in_the_maze, MAZE),
+    ]
     made = [
         Stage(
             name=f"record-{name.replace('/', '-')}",
-            title=title,
-            story=story,
+            **told(f"record-{name.replace('/', '-')}"),
             verb="record doom",
             settings=RecordDoomConfig(
                 out=str(out / name),
@@ -107,18 +105,18 @@ def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
                 seed=1000 * seed + number,  # other play on every pile
                 maps=maps,
                 strays_per_minute=MAZE_STRAYS if maps == MAZE else 0.0,
-                # Intervals are drawn over recordings: many short ones tell more than a few long ones.
+                # Intervals are drawn over recordings: many short ones tell more than a few long
+                # ones.
                 chunk_minutes=round(min(1.0, max(MIN_MINUTES, minutes / 12)), 3),
             ),
             outputs=(out / name,),
             budget_s=_seconds(RECORD_MAZE_S if maps == MAZE else RECORD_S, minutes),
         )
-        for number, (name, minutes, maps, title, story) in enumerate(piles)
+        for number, (name, minutes, maps) in enumerate(piles)
     ]
     hide = Stage(
         name="hide-truth",
-        title="Take the labels away",
-        story="Only the mp4 files of the pile go to the folder that will be labelled.",
+        **told("hide-truth"),
         function=lambda: hide_truth(out / "truth", out / "unlabelled"),
         settings={"from": str(out / "truth"), "to": str(out / "unlabelled")},
         after=("record-truth-freedoom", "record-truth-maze"),
@@ -145,9 +143,7 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     return [
         Stage(
             name="train-idm",
-            title="Train the inverse dynamics model",
-            story="It sees the frames before and after a moment and learns to say which keys were held and how the "
-            "mouse moved.",
+            **told("train-idm"),
             verb="train-idm",
             settings=train,
             after=("record-labelled", "record-validation"),
@@ -156,8 +152,7 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         ),
         Stage(
             name="eval-idm",
-            title="Measure it on held-out maps",
-            story="Beside three baselines that see no truth, with 95 % intervals over the recordings.",
+            **told("eval-idm"),
             verb="eval-idm",
             settings=evaluate,
             after=("train-idm", "record-heldout"),
@@ -176,8 +171,7 @@ def _people(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     return [
         Stage(
             name="record-people",
-            title="Replay demos of people playing",
-            story="Freedoom’s files hold demos that people recorded; every key and turn of theirs is known.",
+            **told("record-people"),
             verb="record freedoom-demos",
             settings=RecordFreedoomDemosConfig(out=str(out / "people"), demos=amounts.people),
             outputs=(out / "people",),
@@ -185,9 +179,7 @@ def _people(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         ),
         Stage(
             name="eval-idm-people",
-            title="Measure it on people",
-            story="Zero-shot: the model learned from a script alone, in another engine. How much of it holds for "
-            "people?",
+            **told("eval-idm-people"),
             verb="eval-idm",
             settings=EvalIDMConfig(
                 checkpoint=str(out / "idm"),
@@ -225,9 +217,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     return [
         Stage(
             name="label",
-            title="Label the pile",
-            story="An Apache Beam job decodes the videos, runs the model over them and writes WebDataset shards. "
-            "Anything it cannot decode would go to the dead letters with its reason.",
+            **told("label"),
             verb="label",
             settings=label,
             after=("train-idm", "hide-truth"),
@@ -236,8 +226,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         ),
         Stage(
             name="verify",
-            title="Verify the dataset",
-            story="Hash every shard again and check every clip against the manifest and the action spec.",
+            **told("verify"),
             verb="verify",
             settings=VerifyConfig(dataset=str(out / "dataset")),
             after=("label",),
@@ -245,9 +234,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         ),
         Stage(
             name="label-quality",
-            title="Hold the labels against the hidden truth",
-            story="Now the true actions of the pile come out: how right are the labels, and does the model know where "
-            "it is wrong?",
+            **told("label-quality"),
             function=lambda: write_label_quality(out / "dataset", out / "truth", quality),
             settings={"dataset": str(out / "dataset"), "truth": str(out / "truth")},
             after=("label", "record-truth-freedoom", "record-truth-maze"),
@@ -256,8 +243,7 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
         ),
         Stage(
             name="pack-truth",
-            title="Pack the true labels too",
-            story="The same video with its true actions, as shards: from them a twin of the agent will learn.",
+            **told("pack-truth"),
             verb="pack",
             settings=pack,
             after=("record-truth-freedoom", "record-truth-maze"),
@@ -268,11 +254,10 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
 
 
 def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
-    def clone(name: str, dataset: str, after: str, title: str, story: str) -> Stage:
+    def clone(name: str, dataset: str, after: str) -> Stage:
         return Stage(
             name=name.replace("_", "-"),
-            title=title,
-            story=story,
+            **told(name.replace("_", "-")),
             verb="clone",
             settings=CloneConfig(
                 data=(str(out / dataset),),
@@ -290,7 +275,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
             budget_s=60 * amounts.clone + TRAIN_POLICY_S,
         )
 
-    def play(who: str, after: tuple[str, ...], title: str, story: str) -> Stage:
+    def play(who: str, *after: str) -> Stage:
         settings = PlayConfig(
             checkpoint="" if who == "random" else str(out / who),
             random=who == "random",
@@ -301,8 +286,7 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
         )
         return Stage(
             name=f"play-{who.replace('_', '-')}",
-            title=title,
-            story=story,
+            **told(f"play-{who.replace('_', '-')}", task=task),
             verb="play",
             settings=settings,
             after=after,
@@ -319,25 +303,22 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
         seed=seed,
     )
     return [
-        clone("clone", "dataset", "label", "Clone an agent from the labels",
-              "A causal policy learns to do what the labels say, from past frames alone."),
-        clone("clone_true_labels", "dataset_true", "pack-truth", "Clone its twin from the true labels",
-              "The same network, the same video, the same time: what do the labels’ errors cost?"),
-        play("random", (), f"Play “{task}” at random", "The floor that an agent has to beat."),
-        play("clone", ("clone",), "Let the clone play", "On the same seeds."),
-        play("clone_true_labels", ("clone-true-labels",), "Let its twin play", "On the same seeds."),
+        clone("clone", "dataset", "label"),
+        clone("clone_true_labels", "dataset_true", "pack-truth"),
+        play("random"),
+        play("clone", "clone"),
+        play("clone_true_labels", "clone-true-labels"),
         Stage(
             name="finetune",
-            title="Fine-tune the clone by play",
-            story="PPO, held near the clone by a KL term in place of an entropy bonus. Minutes here, days in earnest.",
+            **told("finetune"),
             verb="finetune",
             settings=finetune,
             after=("clone",),
             outputs=(out / "finetune",),
             budget_s=60 * amounts.finetune + TRAIN_POLICY_S,
         ),
-        play("finetune", ("finetune",), "Let the fine-tuned agent play", "Once more on the same seeds."),
-    ]  # fmt: skip
+        play("finetune", "finetune"),
+    ]
 
 
 def _report(config: DemoConfig, after: tuple[str, ...]) -> Stage:
@@ -346,8 +327,7 @@ def _report(config: DemoConfig, after: tuple[str, ...]) -> Stage:
     out = Path(config.out)
     return Stage(
         name="report",
-        title="Write the report",
-        story="Every number of it was measured above.",
+        **told("report"),
         function=lambda: write_report(config, out),
         settings=config,
         after=after,
@@ -378,9 +358,9 @@ def time_table(steps: list[Stage], outcomes: dict[str, Outcome]) -> str:
             f"| {outcome.peak_memory_bytes / 2**30:.1f} GiB |"
         )
     total = sum(outcome.seconds for outcome in outcomes.values())
-    most = max(outcome.peak_memory_bytes for outcome in outcomes.values())
+    peak = max(outcome.peak_memory_bytes for outcome in outcomes.values()) / 2**30
     expected = sum(step.budget_s for step in steps)
     rows.append(
-        f"| **all** | **{duration(expected)}** | **{duration(total)}** | **{most / 2**30:.1f} GiB** |"
+        f"| **all** | **{duration(expected)}** | **{duration(total)}** | **{peak:.1f} GiB** |"
     )
     return "\n".join(rows)

@@ -1,19 +1,24 @@
-"""Label lanes under the frames they belong to: what the model says each tick, and what was true."""
+"""Label lanes under the frames they belong to: what the model says each tick, and what was true.
+
+`templates/charts.html` draws them, a lane being 100 units high and a unit wide per tick.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..datasets.actions.stretches import stretches
-from .charts import number, text
+from .charts import number
 
 FRAMES_SHOWN = 12  # a strip of 12 square frames is still readable at the width of a page
 LANE = 100.0  # height of a lane in drawing units; the page decides its height on the screen
+FRAME_PIXELS = 128  # side of a frame as the page shows it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,82 +70,112 @@ def strip_image(frames: np.ndarray, count: int = FRAMES_SHOWN) -> bytes:
     return file.getvalue()
 
 
-def strip_html(strip: Strip) -> str:
-    """The strip with a lane a button, a lane an axis, and a lane of confidence."""
-    ticks = len(strip.frames)
-    uri = data_uri(strip_image(strip.frames), "image/jpeg")
-    lanes = [
-        _lane(name, _button_lane(strip, k), ticks, "button")
-        for k, name in enumerate(strip.button_names)
-    ]
-    for a, name in enumerate(strip.axis_names):
-        lines = [strip.camera[:, a]] + (
-            [] if strip.true_camera is None else [strip.true_camera[:, a]]
-        )
-        reach = max(1.0, *(float(np.abs(line).max()) for line in lines))
-        lanes.append(
-            _lane(name, _axis_lane(strip, a, reach), ticks, "axis", f"±{number(reach, 0)}°")
-        )
-    area = _area(strip.confidence.astype(float))
-    lanes.append(
-        _lane(
-            "confidence", f'<path class="area confidence" d="{area}"/>', ticks, "confidence", "0–1"
-        )
-    )
-    seconds = ticks / strip.tick_hz
-    marks = "".join(
-        f'<i style="left:{s / seconds:.2%}">{s} s</i>'
-        for s in range(0, int(seconds) + 1, 1 if seconds < 10 else 5)
-    )
-    return (
-        f'<figure class="strip"><div class="scroll" tabindex="0"><div class="strip-body">'
-        f'<div class="lane film"><span class="name"></span><span class="track"><img src="{uri}" '
-        f'alt="Frames of the labelled video, evenly spaced" width="{FRAMES_SHOWN * 128}" height="128"></span></div>'
-        f'{"".join(lanes)}<div class="lane time" aria-hidden="true"><span class="name"></span>'
-        f'<span class="track">{marks}</span></div></div></div><figcaption>{strip.caption}</figcaption></figure>'
-    )
+@dataclass(frozen=True, slots=True)
+class Path:
+    """An outline on a lane, with its CSS class."""
+
+    kind: str
+    outline: str
 
 
-def _lane(name: str, shapes: str, ticks: int, kind: str, note: str = "") -> str:
-    suffix = f' <span class="note">{text(note)}</span>' if note else ""
-    return (
-        f'<div class="lane {kind}"><span class="name">{text(name)}{suffix}</span><span class="track">'
-        f'<svg viewBox="0 0 {ticks} {LANE:.0f}" preserveAspectRatio="none" aria-hidden="true">{shapes}</svg>'
-        "</span></div>"
-    )
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A bar on a lane over the ticks `[start, end)`, with its CSS class."""
+
+    kind: str
+    start: int
+    end: int
+    top: float
+    height: float
 
 
-def _button_lane(strip: Strip, k: int) -> str:
-    """Probability as a pale area, the label as a bar in the upper half, the truth as a bar in the lower half."""
-    shapes = f'<path class="area prob" d="{_area(strip.prob[:, k].astype(float))}"/>'
-    shapes += "".join(_bar(a, b, 12, 34, "label") for a, b in stretches(strip.buttons[:, k] > 0))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lane:
+    """A lane under the frames: its name, and the shapes on it."""
+
+    name: str
+    kind: str
+    """CSS class: `button`, `axis` or `confidence`."""
+    note: str = ""
+    paths: tuple[Path, ...] = ()
+    bars: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
+class StripDrawing:
+    """A strip as it is drawn: a lane per button, a lane per axis, and a lane of confidence."""
+
+    strip: Strip
+
+    @property
+    def caption(self) -> str:
+        """What is said under the strip."""
+        return self.strip.caption
+
+    @property
+    def ticks(self) -> int:
+        """How many ticks the strip is long."""
+        return len(self.strip.frames)
+
+    @cached_property
+    def image_uri(self) -> str:
+        """The frames as a picture inside the page."""
+        return data_uri(strip_image(self.strip.frames), "image/jpeg")
+
+    @property
+    def image_width(self) -> int:
+        """How wide that picture is shown, pixels."""
+        return FRAMES_SHOWN * FRAME_PIXELS
+
+    @property
+    def marks(self) -> list[tuple[int, str]]:
+        """Seconds and their places on the time line."""
+        seconds = self.ticks / self.strip.tick_hz
+        step = 1 if seconds < 10 else 5  # more marks would run into each other
+        return [(s, f"{s / seconds:.2%}") for s in range(0, int(seconds) + 1, step)]
+
+    @property
+    def lanes(self) -> Iterator[Lane]:
+        """The lanes from top to bottom."""
+        strip = self.strip
+        for k in range(len(strip.button_names)):
+            yield _button_lane(strip, k)
+        for a in range(len(strip.axis_names)):
+            yield _axis_lane(strip, a)
+        sure = Path("area confidence", _area(strip.confidence.astype(float)))
+        yield Lane(name="confidence", kind="confidence", note="0–1", paths=(sure,))
+
+
+def _button_lane(strip: Strip, k: int) -> Lane:
+    """Draw probability as a pale area, the label above as bars, the truth below it."""
+    bars = [Span("label", a, b, 12, 34) for a, b in stretches(strip.buttons[:, k] > 0)]
     if strip.true_buttons is not None:
-        shapes += "".join(
-            _bar(a, b, 58, 30, "truth") for a, b in stretches(strip.true_buttons[:, k] > 0)
-        )
-    return shapes
+        bars += [Span("truth", a, b, 58, 30) for a, b in stretches(strip.true_buttons[:, k] > 0)]
+    held = Path("area prob", _area(strip.prob[:, k].astype(float)))
+    return Lane(name=strip.button_names[k], kind="button", paths=(held,), bars=tuple(bars))
 
 
-def _axis_lane(strip: Strip, a: int, reach: float) -> str:
-    """Degrees a tick around a middle line: the truth below, the label above it."""
-    shapes = f'<path class="grid" d="M0 50H{len(strip.camera)}"/>'
-    if strip.true_camera is not None:
-        shapes += f'<path class="line truth" d="{_polyline(strip.true_camera[:, a], reach)}"/>'
-    return shapes + f'<path class="line label" d="{_polyline(strip.camera[:, a], reach)}"/>'
-
-
-def _bar(start: int, end: int, top: float, height: float, kind: str) -> str:
-    return f'<rect class="{kind}" x="{start}" width="{end - start}" y="{top}" height="{height}"/>'
+def _axis_lane(strip: Strip, a: int) -> Lane:
+    """Draw degrees per tick around a middle line: the truth, and the label on top of it."""
+    label = strip.camera[:, a]
+    truth = None if strip.true_camera is None else strip.true_camera[:, a]
+    lines = [label] if truth is None else [label, truth]
+    reach = max(1.0, *(float(np.abs(line).max()) for line in lines))
+    paths = [Path("grid", f"M0 50H{len(label)}")]
+    if truth is not None:
+        paths.append(Path("line truth", _polyline(truth, reach)))
+    paths.append(Path("line label", _polyline(label, reach)))
+    note = f"±{number(reach, 0)}°"
+    return Lane(name=strip.axis_names[a], kind="axis", note=note, paths=tuple(paths))
 
 
 def _polyline(degrees: np.ndarray, reach: float) -> str:
-    points: Sequence[str] = [
-        f"{t + 0.5:g} {50 - 46 * float(v) / reach:.1f}" for t, v in enumerate(degrees)
-    ]
+    """Return the outline of a line that stays 4 units off the lane's edges."""
+    points = (f"{t + 0.5:g} {50 - 46 * float(v) / reach:.1f}" for t, v in enumerate(degrees))
     return "M" + "L".join(points)
 
 
 def _area(share: np.ndarray) -> str:
-    """The outline of a filled curve of values within 0..1, as steps a tick wide."""
+    """Return the outline of a filled curve of values within 0..1, as steps a tick wide."""
     steps = "".join(f"V{LANE * (1 - min(1.0, max(0.0, float(v)))):.1f}h1" for v in share)
     return f"M0 {LANE:.0f}{steps}V{LANE:.0f}Z"

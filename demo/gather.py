@@ -1,4 +1,6 @@
-"""Collects the figures of a finished run into `report.json`, and the pictures for the page beside it."""
+"""Collects the figures of a finished run into `report.json`, and the pictures for the page beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from .stages import Outcome
 
 AGENTS = ("random", "clone", "clone_true_labels", "finetune")
 FILMED = ("clone", "finetune")
-# The films on the page are smaller than the originals: with these 1.6 MB a minute instead of 4, and still readable.
+# The films on the page are smaller than the originals: with these 1.6 MB a minute instead of 4, and
+# still readable.
 FILM_WIDTH = 480
 FILM_OPTIONS = {"crf": "31", "preset": "veryfast"}
 PACKAGES = ("torch", "apache-beam", "av", "numpy", "pyarrow", "vizdoom")
@@ -68,7 +71,8 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
         if (people := out / "idm_people" / "metrics.json").exists()
         else None,
         "label_quality": _read(out / "label_quality.json"),
-        # `vidact verify` ends the demo where it finds a problem, so a finished step means that there is none.
+        # `vidact verify` ends the demo where it finds a problem, so a finished step means that
+        # there is none.
         "dataset": _dataset(dataset)
         | {"verified": any(outcome.name == "verify" for outcome in outcomes)},
         **agents,

@@ -42,8 +42,8 @@ def write_label_quality(dataset: Path, truth: Path, out: Path) -> None:
 def label_quality(dataset: Path, truth: Path) -> dict[str, Any]:
     """Figures of all labels of `dataset` whose source has a recording in the folder `truth`.
 
-    The metrics have the names of an IDM's `metrics.json`; intervals resample recordings. Ticks that were dropped from
-    the dataset do not count.
+    The metrics have the names of an IDM's `metrics.json`; intervals resample recordings. Ticks that
+    were dropped from the dataset do not count.
 
     Raises:
         DatasetError: a clip's source is none of the recordings.
@@ -86,7 +86,9 @@ def clips_by_recording(
 
 
 def labels_of(clips: list[Clip], recording: Recording, spec: ActionSpec) -> tuple[Labelling, Truth]:
-    """Labels and truth of the whole recording; ticks without a label, or without a truth, are not valid."""
+    """Labels and truth of the whole recording; ticks without a label, or without a truth, are not
+    valid.
+    """
     true = recording.actions(spec)
     ticks = len(true.valid)
     buttons = np.zeros((ticks, spec.num_buttons), np.uint8)
@@ -134,8 +136,8 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
 def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
     """Whole clips of `dataset` for the page, `count` of them, each of another map.
 
-    Of the clips in which enough happens, those whose mean confidence is nearest to the dataset's median: neither the
-    best nor the worst, and the choice never looks at whether labels are right.
+    Of the clips in which enough happens, those whose mean confidence is nearest to the dataset's
+    median: neither the best nor the worst, and the choice never looks at whether labels are right.
     """
     spec = ActionSpec.from_dict(read_dataset_json(str(dataset))["spec"])
     recordings = {recording.sha256: recording for recording in find_recordings([truth])}
@@ -159,20 +161,20 @@ def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
 
 
 def _strip(clip: Clip, recording: Recording, spec: ActionSpec) -> Strip:
-    """A clip with the buttons that are used most in it, by label or in truth, in the spec's order."""
+    """Draw a clip with the buttons that are used most in it, by label or in truth."""
     if clip.frames is None:
         raise DatasetError(f"clip {clip.key} was read without its frames")
     start = clip.meta["start_tick"]
     true = recording.actions(spec)
     true_buttons = true.buttons[start : start + clip.ticks]
-    used = np.argsort(-(clip.buttons.sum(0).astype(int) + true_buttons.sum(0)), kind="stable")[
-        :SHOWN_BUTTONS
-    ]
-    shown = sorted(used.tolist())
+    ticks_held = clip.buttons.sum(0).astype(int) + true_buttons.sum(0)
+    shown = sorted(np.argsort(-ticks_held, kind="stable")[:SHOWN_BUTTONS].tolist())
     seconds = start / float(spec.tick_hz)
+    where = recording.meta.get("map", recording.name)
+    sure = float(clip.confidence.astype(np.float32).mean())
     return Strip(
-        caption=f"Map {recording.meta.get('map', recording.name)}, from second {seconds:.0f} of its recording. "
-        f"Mean confidence {float(clip.confidence.astype(np.float32).mean()):.2f}.",
+        caption=f"Map {where}, from second {seconds:.0f} of its recording. "
+        f"Mean confidence {sure:.2f}.",
         frames=clip.frames,
         tick_hz=float(spec.tick_hz),
         button_names=tuple(spec.button_names[k] for k in shown),

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 INTERVAL_S = 1.0
-MIN_PAUSES = 100  # a sample's own time is at most one part in so many: counting shared pages takes 10 ms a gigabyte
+MIN_PAUSES = 100  # a sample's own time is at most one part in so many: PSS takes 10 ms per gigabyte
 
 
 class MemoryWatch:
     """Samples the memory of all processes below this one; a context manager.
 
-    What counts is the proportional share (PSS) where the system tells it, so that pages which processes share are
-    counted once. On systems without /proc it stays 0.
+    What counts is the proportional share (PSS) where the system tells it, so that pages which
+    processes share are counted once.
     """
 
     def __init__(self) -> None:
@@ -46,38 +47,27 @@ class MemoryWatch:
     def _sample(self) -> None:
         while True:
             begun = time.thread_time()
-            self.peak_bytes = max(self.peak_bytes, sum(map(memory_bytes, family(os.getpid()))))
+            self.peak_bytes = max(self.peak_bytes, family_bytes(os.getpid()))
             if self._stopped.wait(max(INTERVAL_S, MIN_PAUSES * (time.thread_time() - begun))):
                 return
 
 
-def family(root: int) -> list[int]:
-    """Process numbers of `root` and all its descendants."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = entry.read_text()
-        except OSError:  # it ended meanwhile
-            continue
-        parent = int(
-            text.rpartition(")")[2].split()[1]
-        )  # the name before it may hold spaces and brackets
-        children.setdefault(parent, []).append(int(entry.parent.name))
-    found, todo = [], [root]
-    while todo:
-        process = todo.pop()
-        found.append(process)
-        todo += children.get(process, [])
-    return found
+def family_bytes(root: int) -> int:
+    """Return the memory of `root` and all its descendants, bytes."""
+    try:
+        process = psutil.Process(root)
+        return sum(map(memory_bytes, [process, *process.children(recursive=True)]))
+    except psutil.Error:  # it ended meanwhile
+        return 0
 
 
-def memory_bytes(process: int) -> int:
-    """Memory of one process, bytes: its proportional share, else its resident set, else 0."""
-    for name, row in (("smaps_rollup", "Pss:"), ("status", "VmRSS:")):
-        try:
-            for line in Path(f"/proc/{process}/{name}").read_text().splitlines():
-                if line.startswith(row):
-                    return int(line.split()[1]) * 1024
-        except OSError:  # it ended meanwhile, or belongs to somebody else
-            continue
-    return 0
+def memory_bytes(process: psutil.Process) -> int:
+    """Return the memory of one process, bytes: its proportional share, else its resident set."""
+    try:
+        return int(process.memory_full_info().pss)
+    except (psutil.Error, AttributeError):  # it ended, belongs to somebody else, or no PSS here
+        pass
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from importlib import resources
-from string import Template
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..progress import duration
-from . import sections, sections_agent, sections_labels
-from .charts import text
-from .filmstrip import Film, Strip
+from . import sections
+from .charts import is_finite, number, percent
+from .filmstrip import Film, Strip, StripDrawing, data_uri
 
 CONTENTS = (
     ("labels", "Labels"),
@@ -28,44 +28,54 @@ class Media:
     """What the page shows that is no number."""
 
     strips: list[Strip] = field(default_factory=list)
-    """Stretches of the labelled dataset."""
+    """Stretches of the labeled dataset."""
     films: dict[str, Film] = field(default_factory=dict)
     """An episode of some agents, by their names in the report."""
 
 
+def environment() -> Environment:
+    """Return the templates of the page. Names come from files and users, so that all is escaped."""
+    templates = Environment(
+        loader=PackageLoader("vidact.demo"),
+        autoescape=True,
+        undefined=StrictUndefined,  # a figure that is missing is an error, not a blank
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters |= {
+        "number": number,
+        "percent": percent,
+        "duration": duration,
+        "data_uri": data_uri,
+        "compared_to": sections.compared_to,
+    }
+    templates.tests["finite"] = is_finite
+    return templates
+
+
 def render(report: sections.Figures, media: Media) -> str:
-    """The page.
+    """Return the page.
 
     Args:
         report: the figures, as `report.json` holds them.
-        media: pictures and video; they are carried inside the page, which asks for nothing from outside.
+        media: pictures and video; they are carried inside the page, which asks for nothing from
+            outside.
     """
-    shown = [entry for entry in CONTENTS if entry[0] != "people" or report["idm_people"]]
-    links = "".join(f'<a href="#{identity}">{name}</a>' for identity, name in shown)
-    run = report["run"]
-    body = "\n".join(
-        [
-            f'<header><p class="brand">vidact</p><nav>{links}</nav></header>',
-            '<div class="title"><h1>From raw play to a trained agent</h1>'
-            '<p class="lead">A player’s keys and mouse were recorded for a few minutes. From that a model learned '
-            "which action lies between two frames; it labelled a larger pile of bare video, and an agent learned to "
-            f"play from those labels. This page shows how well each step went, on {text(run['machine'])} in "
-            f"{duration(sum(report['seconds'].values())).replace(' ', '&nbsp;')}.</p></div>",
-            sections.headline(report),
-            sections.loop(report),
-            sections_labels.labels(report, media.strips),
-            sections_labels.accuracy(report),
-            sections_labels.people(report),
-            sections_labels.confidence(report),
-            sections_labels.dataset(report),
-            sections_agent.agent(report, media.films),
-            sections_agent.curves(report),
-            sections.time(report),
-            sections.environment(report),
-            f"<footer>vidact {text(run['vidact'])}, {text(run['finished'])}</footer>",
-        ]
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            report=report,
+            contents=CONTENTS,
+            strips=[StripDrawing(strip) for strip in media.strips],
+            films=media.films,
+            headline=sections.headline(report),
+            accuracy=sections.accuracy(report),
+            people=sections.people(report) if report["idm_people"] else [],
+            confidence=sections.confidence(report),
+            dataset=sections.dataset(report),
+            agent=sections.agent(report),
+            curves=sections.curves(report),
+            times=sections.times(report),
+        )
     )
-    folder = resources.files(__package__)
-    page = Template((folder / "report.html").read_text(encoding="utf-8"))
-    css = (folder / "report.css").read_text(encoding="utf-8")
-    return page.substitute(title=f"vidact demo, {text(run['finished'][:10])}", css=css, body=body)

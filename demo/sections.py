@@ -1,44 +1,95 @@
-"""The sections of the report that frame it, and what all sections share; each is a function from figures to HTML.
+"""What the sections of the report show: rows and plots made of the figures of `report.json`.
 
-No section holds a number of its own: what is printed comes from `report.json`, and the words around a comparison
-follow from the figures compared.
+No section holds a number of its own: what is printed comes from the figures, and the words around a
+comparison follow from the figures compared. The words themselves stand in `templates/`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..progress import duration
-from .charts import Bar, bars, legend, number, percent, text
+from .charts import Bar, BarChart, Dot, DotPlot, DotRow, LinePlot, Number, Scale, Series, percent
+from .charts import number as num
 
 Figures = dict[str, Any]
+Ends = tuple[Number, Number]
+
+UNIT = Scale.over([0, 1], least=0.0, most=1.0)
+INTERVAL = "95\u00a0% interval "
+MIN_SHARE = 0.0005  # of ticks in which a key is down, to be shown: less would print as 0.0 %
+MIN_TICKS = 50  # behind a point of the reliability plot: fewer say nothing
+
+METRICS = (
+    ("keypress_accuracy", "Keypress accuracy", "share of all key states that are right"),
+    (
+        "macro_f1",
+        "Macro F1",
+        "mean over the keys of F1, so that rare keys count as much as common ones",
+    ),
+    (
+        "macro_ap",
+        "Macro AP",
+        "mean over the keys of average precision: does probability rank presses above the rest?",
+    ),
+    ("transition_f1", "Transition F1", "presses and releases found within ±2 ticks"),
+)
+BASELINES = (
+    ("always_released", "always released", "base hollow"),
+    ("rates", "random presses at the training rates", "base"),
+    ("frame_difference", "linear model on frame differences", "base square"),
+)
+BUTTON_COLUMNS = (
+    ("pressed", "pressed", percent),
+    ("accuracy", "accuracy", percent),
+    ("precision", "precision", num),
+    ("recall", "recall", num),
+    ("f1", "F1", num),
+    ("average_precision", "AP", num),
+    ("transition_f1", "transition F1", num),
+)
+AGENTS = (
+    ("random", "Random play", "base", "presses keys at random"),
+    ("clone", "Clone", "model", "imitates the IDM's labels"),
+    (
+        "clone_true_labels",
+        "Clone of true labels",
+        "truth",
+        "the same network and clips with the hidden true actions",
+    ),
+    (
+        "finetune",
+        "Fine-tuned clone",
+        "tuned",
+        "the clone after playing itself: PPO with a KL to the clone",
+    ),
+)
 
 
-def interval(figures: Figures, name: str) -> tuple[float | None, float | None]:
-    """The 95 % interval of a metric: `ci95[name]`, a pair or a mapping of axes; None where there is none."""
+def interval(figures: Figures, name: str) -> Ends:
+    """Return the 95 % interval of a metric, `ci95[name]`; a pair of None where there is none."""
     low, high = figures.get("ci95", {}).get(name) or (None, None)
     return low, high
 
 
-def interval_words(
-    ends: tuple[float | None, float | None], digits: int, *, share: bool = False
-) -> str:
-    """An interval in words: `95 % interval 94.1 to 95.8`."""
+def interval_words(ends: Ends, digits: int, *, share: bool = False) -> str:
+    """Say an interval in words: `95 % interval 94.1 to 95.8`."""
     low, high = ends
     if low is None or high is None:
         return ""
     factor = 100 if share else 1
-    return f"95&nbsp;% interval {number(low * factor, digits)} to {number(high * factor, digits)}"
+    return f"{INTERVAL}{num(low * factor, digits)} to {num(high * factor, digits)}"
 
 
-def score_interval(score: Figures) -> tuple[float | None, float | None]:
-    """The 95 % interval of a player's score; None where one episode was played."""
+def score_interval(score: Figures) -> Ends:
+    """Return the 95 % interval of a player's score; a pair of None where one episode was played."""
     low, high = score["ci95"] or (None, None)
     return low, high
 
 
-def compare(ours: Figures, theirs: Figures) -> str:
-    """How two scores stand to each other by their intervals: `above`, `below`, or neither for sure."""
+def compared_to(ours: Figures, theirs: Figures) -> str:
+    """Say how two scores stand by their intervals: `above`, `below`, or neither for sure."""
     (low, high), (other_low, other_high) = score_interval(ours), score_interval(theirs)
     if low is not None and other_high is not None and low > other_high:
         return "above"
@@ -47,142 +98,248 @@ def compare(ours: Figures, theirs: Figures) -> str:
     return "not clearly apart from"
 
 
-def section(identity: str, title: str, lead: str, *parts: str) -> str:
-    """A titled part of the page."""
-    return f'<section id="{identity}"><h2>{title}</h2><p class="lead">{lead}</p>{"".join(parts)}</section>'
-
-
-def headline(report: Figures) -> str:
-    """The four figures that a reader should leave with, each beside what it must beat."""
-    idm, dataset = report["idm"], report["dataset"]
-    yaw = idm["mouse_r2"].get("yaw")
-    accuracy_ci, yaw_ci = interval(idm, "keypress_accuracy"), interval(idm, "mouse_r2.yaw")
+def headline(report: Figures) -> list[dict[str, str]]:
+    """Return the four figures to leave with, each beside what it must beat."""
+    idm, dataset, clone = report["idm"], report["dataset"], report["clone"]
     released = idm["baselines"]["always_released"]["keypress_accuracy"]
-    clone, random = report["clone"], report["random"]
-    tiles = [
-        (
-            percent(idm["keypress_accuracy"]),
-            "of key states labelled right, on maps that the model never saw",
-            f"“Nothing is ever pressed” scores {percent(released)}",
-            interval_words(accuracy_ci, 1, share=True),
-        ),
-        (
-            number(yaw, 2),
-            "R² of the mouse’s turning, in degrees a tick, on the same maps",
-            "0 is “always the mean”, 1 is perfect",
-            interval_words(yaw_ci, 2),
-        ),
-        (
-            f"{number(dataset['hours'] * 60, 0)} min",
-            "of unlabelled video turned into action-labelled clips",
-            f"{number(dataset['clips'], 0)} clips, {number(dataset['dead_letters'], 0)} dead letters",
-            f"labelled in {duration(report['seconds']['label'])}",
-        ),
-        (
-            number(clone["score"], 1),
-            f"score of the agent cloned from those labels, task “{text(clone['task'])}”",
-            f"Random play scores {number(random['score'], 1)}",
-            interval_words(score_interval(clone), 1) or "no interval of one episode",
-        ),
+    accuracy_ends, yaw_ends = (
+        interval(idm, "keypress_accuracy"),
+        interval(idm, "mouse_r2.yaw"),
+    )
+    return [
+        {
+            "figure": percent(idm["keypress_accuracy"]),
+            "what": "of key states labelled right, on maps that the model never saw",
+            "versus": f"“Nothing is ever pressed” scores {percent(released)}",
+            "interval": interval_words(accuracy_ends, 1, share=True),
+        },
+        {
+            "figure": num(idm["mouse_r2"].get("yaw"), 2),
+            "what": "R² of the mouse’s turning, in degrees a tick, on the same maps",
+            "versus": "0 is “always the mean”, 1 is perfect",
+            "interval": interval_words(yaw_ends, 2),
+        },
+        {
+            "figure": f"{num(dataset['hours'] * 60, 0)} min",
+            "what": "of unlabelled video turned into action-labelled clips",
+            "versus": f"{num(dataset['clips'], 0)} clips, "
+            f"{num(dataset['dead_letters'], 0)} dead letters",
+            "interval": f"labelled in {duration(report['seconds']['label'])}",
+        },
+        {
+            "figure": num(clone["score"], 1),
+            "what": f"score of the agent cloned from those labels, task “{clone['task']}”",
+            "versus": f"Random play scores {num(report['random']['score'], 1)}",
+            "interval": interval_words(score_interval(clone), 1) or "no interval of one episode",
+        },
     ]
-    return (
-        '<div class="tiles">'
-        + "".join(
-            f'<div class="tile"><strong>{value}</strong><p>{what}</p><p class="versus">{versus}</p>'
-            f'<p class="ci">{ci}</p></div>'
-            for value, what, versus, ci in tiles
+
+
+def accuracy(report: Figures) -> dict[str, Any]:
+    """Return the IDM on held-out maps beside its baselines, and key by key."""
+    idm = report["idm"]
+    return {
+        "plot": DotPlot([*_metric_rows(idm), *_axis_rows(idm)], UNIT),
+        "legend": [
+            ("model", "this run’s IDM, with its 95 % interval"),
+            *((kind, meaning) for _, meaning, kind in BASELINES),
+        ],
+        "unsure": list(_unsure_gains(idm)),
+        "heads": ["key", *(label for _, label, _ in BUTTON_COLUMNS)],
+        "buttons": [
+            {
+                "name": name,
+                "cells": [show(figures.get(key)) for key, _, show in BUTTON_COLUMNS],
+                "quiet": not figures.get("pressed"),
+                "strong": None,
+            }
+            for name, figures in idm["per_button"].items()
+        ],
+    }
+
+
+def _metric_rows(idm: Figures) -> Iterator[DotRow]:
+    for name, label, note in METRICS:
+        low, high = interval(idm, name)
+        baselines = {base: figures.get(name) for base, figures in idm["baselines"].items()}
+        shares = [share for share in baselines.values() if share is not None]
+        # Keys are released most of the time: on an axis from 0 all accuracies would look alike.
+        close = name == "keypress_accuracy" and bool(shares)
+        yield DotRow(
+            label=label,
+            note=note,
+            dots=[
+                *_baseline_dots(baselines),
+                Dot(value=idm[name], low=low, high=high, title="IDM"),
+            ],
+            figure=percent(idm[name]) if name == "keypress_accuracy" else num(idm[name]),
+            scale=Scale.over(shares, most=1.0) if close else None,
         )
-        + "</div>"
+
+
+def _axis_rows(idm: Figures) -> Iterator[DotRow]:
+    for axis, value in idm["mouse_r2"].items():
+        low, high = interval(idm, f"mouse_r2.{axis}")
+        baselines = {
+            base: (figures.get("mouse_r2") or {}).get(axis)
+            for base, figures in idm["baselines"].items()
+        }
+        yield DotRow(
+            label=f"Mouse R², {axis}",
+            note=f"mean error {num(idm['mouse_error_deg'].get(axis))}° a tick",
+            dots=[*_baseline_dots(baselines), Dot(value=value, low=low, high=high, title="IDM")],
+            figure=num(value),
+        )
+
+
+def _baseline_dots(values: dict[str, Number]) -> list[Dot]:
+    return [Dot(value=values[base], kind=kind, title=meaning) for base, meaning, kind in BASELINES]
+
+
+def _unsure_gains(idm: Figures) -> Iterator[str]:
+    """Name what the IDM is not above for sure: the interval of the difference reaches 0."""
+    for base, meaning, _ in BASELINES:
+        for name, label, _ in METRICS:
+            gain = (idm.get("gain", {}).get(base) or {}).get(name) or {}
+            if not (gain.get("ci95") and gain["ci95"][0] > 0):
+                yield f"{label} ({meaning})"
+
+
+def people(report: Figures) -> list[dict[str, Any]]:
+    """Return the rows of the same IDM on people's play: how much is the script's own."""
+    idm = report["idm_people"]
+    beside = [report["idm"], idm, *(idm["baselines"][base] for base, _, _ in BASELINES)]
+    rows = []
+    for name, label, _ in METRICS:
+        share = name == "keypress_accuracy"
+        show = percent if share else num
+        shown = [show(figures.get(name)) for figures in beside]
+        ends = interval_words(interval(idm, name), 1 if share else 2, share=share)
+        rows.append(_people_row(label, shown, ends))
+    for axis, value in idm["mouse_r2"].items():
+        if value is None:  # nobody looked up: no R² of pitch
+            continue
+        shown = [num(figures["mouse_r2"].get(axis)) for figures in beside]
+        ends = interval_words(interval(idm, f"mouse_r2.{axis}"), 2)
+        rows.append(_people_row(f"Mouse R², {axis}", shown, ends))
+    return rows
+
+
+def _people_row(label: str, shown: list[str], ends: str) -> dict[str, Any]:
+    held_out, on_people, *baselines = shown
+    cells = [held_out, on_people, ends.removeprefix(INTERVAL), *baselines]
+    return {"name": label, "cells": cells, "quiet": False, "strong": 1}
+
+
+def confidence(report: Figures) -> tuple[LinePlot, LinePlot]:
+    """Return whether the model knows when it is wrong: reliability, and error by share kept."""
+    quality = report["label_quality"]
+    reliability, risk = quality["reliability"], quality["risk_coverage"]
+    enough = [i for i, ticks in enumerate(reliability["ticks"]) if ticks >= MIN_TICKS]
+    sure = [reliability["confidence"][i] for i in enough]
+    right = [reliability["right"][i] for i in enough]
+    return (
+        LinePlot(
+            series=[Series("labels", sure, right, points=True)],
+            title="Is the confidence true?",
+            x_label="confidence that the whole label of a tick is right",
+            y_label="share of such labels that are right",
+            x_scale=UNIT,
+            y_scale=UNIT,
+            diagonal=True,
+        ),
+        LinePlot(
+            series=[
+                Series("most confident first", risk["kept"], risk["wrong"]),
+                Series("in random order", [0.0, 1.0], [quality["tick_error"]] * 2, kind="base"),
+            ],
+            title="What is left after keeping the surest ticks?",
+            x_label="share of ticks kept",
+            y_label="share of kept ticks with any error",
+            x_scale=UNIT,
+            y_scale=Scale.over([0.0, quality["tick_error"], *risk["wrong"]], least=0.0),
+        ),
     )
 
 
-def loop(report: Figures) -> str:
-    """The chain as a picture, with this run's amounts."""
-
-    def minutes(play: Figures) -> str:
-        return f"{number(play['minutes'], 0)} min"
-
-    play, data, idm = report["play"], report["dataset"], report["idm"]
-    steps = [
-        (
-            "source",
-            "Labelled play",
-            minutes(play["labelled"]),
-            "video with the keys and mouse that made it",
-        ),
-        (
-            "made",
-            "Inverse dynamics model",
-            percent(idm["keypress_accuracy"]),
-            "says which action lies between frames",
-        ),
-        (
-            "source",
-            "Unlabelled video",
-            minutes(play["unlabelled"]),
-            "mp4 files and nothing else, other maps",
-        ),
-        (
-            "made",
-            "Action-labelled shards",
-            f"{number(data['clips'], 0)} clips",
-            "by one Beam job: decode, label, commit",
-        ),
-        (
-            "made",
-            "Cloned agent",
-            number(report["clone"]["score"], 1),
-            "learns to act from past frames alone",
-        ),
-        (
-            "made",
-            "Fine-tuned agent",
-            number(report["finetune"]["score"], 1),
-            "goes on learning by playing",
-        ),
-    ]
-    return (
-        '<ol class="loop">'
-        + "".join(
-            f'<li class="{kind}"><b>{title}</b><strong>{figure}</strong><span>{what}</span></li>'
-            for kind, title, figure, what in steps
-        )
-        + "</ol>"
-    )
-
-
-def time(report: Figures) -> str:
-    """Seconds a stage, and the command that made each."""
+def dataset(report: Figures) -> dict[str, Any]:
+    """Return what was written, and how good it is against the hidden truth."""
+    data, quality, idm = report["dataset"], report["label_quality"], report["idm"]
     rows = [
-        Bar(
-            label=text(report["titles"].get(name, name)),
-            value=seconds,
-            figure=duration(seconds),
-            mark=report["budget_s"].get(name) or None,
-        )
-        for name, seconds in report["seconds"].items()
+        _pile_row(label, quality, name, idm[name], quality[name])
+        for name, label, _ in METRICS
+        if quality.get(name) is not None and idm.get(name) is not None
     ]
-    commands = "\n".join(report["commands"].values())
-    total, peak = sum(report["seconds"].values()), report["peak_memory_bytes"]
-    return section(
-        "time",
-        "Where the time went",
-        f"{duration(total)} in all, at most {number(peak / 2**30, 1)} GiB of memory. Finished stages are reused by the "
-        "next run; a stopped one goes on.",
-        bars(rows),
-        legend([("bar model", "measured"), ("mark", "expected on two cores")]),
-        f"<details><summary>Every command of this run</summary><pre>{text(commands)}</pre></details>",
+    rows += [
+        _pile_row(f"Mouse R², {axis}", quality, f"mouse_r2.{axis}", idm["mouse_r2"].get(axis), r2)
+        for axis, r2 in quality["mouse_r2"].items()
+    ]
+    true_share = quality["true_press_share"]
+    return {
+        "drops": [f"{num(ticks, 0)} {reason}" for reason, ticks in data["drops"].items()],
+        "plot": DotPlot(rows, UNIT),
+        "presses": BarChart(
+            [
+                Bar(label=name, value=share, figure=percent(share), mark=true_share.get(name))
+                for name, share in sorted(data["press_share"].items(), key=lambda item: -item[1])
+                if max(share, true_share.get(name, 0.0)) >= MIN_SHARE
+            ]
+        ),
+    }
+
+
+def _pile_row(
+    label: str, quality: Figures, name: str, held_out: Number, on_the_pile: Number
+) -> DotRow:
+    low, high = interval(quality, name)
+    return DotRow(
+        label=label,
+        dots=[
+            Dot(value=held_out, kind="base hollow", title="held-out recordings"),
+            Dot(value=on_the_pile, low=low, high=high, title="labelled pile"),
+        ],
+        figure=num(on_the_pile, 3),
     )
 
 
-def environment(report: Figures) -> str:
-    """What it ran on."""
-    items = "".join(
-        f"<div><dt>{text(k)}</dt><dd>{text(v)}</dd></div>" for k, v in report["environment"].items()
-    )
-    return section(
-        "environment",
-        "Made with",
-        "All of it is measured in this run; <code>report.json</code> beside this page holds every figure on it.",
-        f'<dl class="card">{items}</dl>',
+def agent(report: Figures) -> dict[str, Any]:
+    """Return the scores of all agents on the same seeds."""
+    scores = [report[name] for name, *_ in AGENTS]
+    ends = [end for score in scores for end in score["ci95"] or [score["score"]]]
+    rows = []
+    for score, (_, label, kind, note) in zip(scores, AGENTS, strict=True):
+        low, high = score_interval(score)
+        dot = Dot(value=score["score"], low=low, high=high, kind=kind, title=label)
+        rows.append(DotRow(label=label, note=note, dots=[dot], figure=num(score["score"], 1)))
+    return {
+        "plot": DotPlot(rows, Scale.over([0.0, *ends])),
+        "labels": {name: label for name, label, _, _ in AGENTS},
+    }
+
+
+def curves(report: Figures) -> list[LinePlot]:
+    """Return how training went, a plot for each model that has a curve."""
+    plots = []
+    for figures in report["curves"]:
+        lines = [
+            Series(line["name"], line["x"], line["y"], line["kind"]) for line in figures["lines"]
+        ]
+        if any(line.x for line in lines):
+            words = {name: figures[name] for name in ("title", "x_label", "y_label")}
+            plots.append(LinePlot(series=lines, **words))
+    return plots
+
+
+def times(report: Figures) -> BarChart:
+    """Return the seconds per stage, beside what was expected."""
+    return BarChart(
+        [
+            Bar(
+                label=report["titles"].get(name, name),
+                value=seconds,
+                figure=duration(seconds),
+                mark=report["budget_s"].get(name) or None,
+            )
+            for name, seconds in report["seconds"].items()
+        ]
     )

@@ -1,12 +1,12 @@
 """The demo as a list of small named steps, each of them done once.
 
-A step is keyed by the hash of its resolved settings and of what the steps before it made. Its marker,
-`<out>/stages/<name>.json`, is written when it starts and again when it is done: a finished step with the same key is
-reused; one that was stopped goes on in the same folder (every verb resumes by itself); one whose key changed starts
-afresh, its old outputs removed.
+A step is keyed by the hash of its resolved settings and of what the steps before it made. Its
+marker, `<out>/stages/<name>.json`, is written when it starts and again when it is done: a finished
+step with the same key is reused; one that was stopped resumes in the same folder (every verb
+resumes by itself); one whose key changed starts afresh, its old outputs removed.
 
-Steps that are a verb of `vidact` run as a command of their own, the very one that is printed: the memory of one is
-gone before the next begins, and a reader can run any of them by hand.
+Steps that are a verb of `vidact` run as a command of their own, the very one that is printed: the
+memory of one is gone before the next begins, and a reader can run any of them by hand.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Stage:
     after: tuple[str, ...] = ()
     """Names of the steps whose outputs it reads."""
     outputs: tuple[Path, ...] = ()
-    """Files or folders that it makes: removed before it starts afresh, and looked for before it is reused."""
+    """Files or folders that it makes: removed before it starts afresh, and looked for before it is
+    reused.
+    """
     budget_s: float = 0.0
     """Expected time on two cores, seconds."""
 
@@ -108,7 +110,7 @@ class Chain:
 
         Raises:
             VidactError: a step failed; its own message is already printed.
-            Interrupted: a step was stopped; running the demo again goes on.
+            Interrupted: a step was stopped; running the demo again resumes it.
         """
         self.total = len(stages)
         for self.count, stage in enumerate(stages, 1):
@@ -144,7 +146,7 @@ class Chain:
         if stage.command:
             log(f"  $ {stage.command}")
         if outcome and same and outcome.state == "started":
-            log("  This step was stopped before its end: it goes on from there.")
+            log("  This step was stopped before its end: it resumes from there.")
         else:
             self._clear(stage)
             outcome = Outcome(name=stage.name, key=key, title=stage.title)
@@ -168,7 +170,7 @@ class Chain:
         return outcome
 
     def _clear(self, stage: Stage) -> None:
-        """Remove what an earlier run of the stage left; never anything that the demo did not make."""
+        """Remove what an earlier run of the stage left, and nothing that the demo did not make."""
         for path in stage.outputs:
             if path.exists() and not self._marker(stage.name).exists():
                 raise ConfigError(

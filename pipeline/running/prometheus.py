@@ -1,15 +1,22 @@
-"""The job's progress as Prometheus metrics, on the loopback interface, while `vidact label --metrics-port` runs."""
+"""The job's progress as Prometheus metrics on the loopback interface (`label --metrics-port`)."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import ThreadingWSGIServer
+from prometheus_client.registry import Collector
 
 from ...errors import ConfigError
 from .tracker import JobState
 
+PREFIX = "vidact_label_"
 GAUGES = {
     "hours_total": "Hours of video in the plan.",
     "hours_done": "Hours of video in committed shards.",
@@ -27,23 +34,43 @@ BY_REASON = {
 }
 
 
+class JobCollector(Collector):
+    """Collects the newest state of a job; what is not known is left out."""
+
+    def __init__(self, state: Callable[[], JobState]):
+        self._state = state
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield a family per figure."""
+        state = self._state()
+        for name, help_text in GAUGES.items():
+            value = getattr(state, name)
+            if value is not None:
+                yield GaugeMetricFamily(PREFIX + name, help_text, value=value)
+        for name, help_text in BY_REASON.items():
+            family = GaugeMetricFamily(PREFIX + name, help_text, labels=["reason"])
+            for reason, value in sorted(getattr(state, name).items()):
+                family.add_metric([str(reason)], value)
+            yield family
+
+
+def registry_of(state: Callable[[], JobState]) -> CollectorRegistry:
+    """Return a registry of this job alone, without the process's own metrics."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(JobCollector(state))
+    return registry
+
+
 def exposition(state: JobState) -> str:
-    """The state in Prometheus' text format; what is not known is left out."""
-    lines = []
-    for name, help_text in GAUGES.items():
-        value = getattr(state, name)
-        if value is not None:
-            lines += [*_head(name, help_text), f"vidact_label_{name} {value:g}"]
-    for name, help_text in BY_REASON.items():
-        lines += _head(name, help_text)
-        for reason, value in sorted(getattr(state, name).items()):
-            label = str(reason).replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-            lines.append(f'vidact_label_{name}{{reason="{label}"}} {value:g}')
-    return "\n".join(lines) + "\n"
+    """Return the state in Prometheus' text format."""
+    return generate_latest(registry_of(lambda: state)).decode()
 
 
-def _head(name: str, help_text: str) -> list[str]:
-    return [f"# HELP vidact_label_{name} {help_text}", f"# TYPE vidact_label_{name} gauge"]
+class SilentHandler(WSGIRequestHandler):
+    """Answers without a line per request: requests are not news."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Print nothing."""
 
 
 class MetricsServer:
@@ -55,26 +82,23 @@ class MetricsServer:
     """
 
     def __init__(self, port: int, state: Callable[[], JobState]):
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                found = self.path.split("?")[0] == "/metrics"
-                body = exposition(state()).encode() if found else b"see /metrics\n"
-                self.send_response(200 if found else 404)
-                self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+        metrics = make_wsgi_app(registry_of(state))
 
-            def log_message(self, *args: object) -> None:  # requests are not news
-                return
+        def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            if environ["PATH_INFO"] != "/metrics":  # the library's app answers any path
+                start_response("404 Not Found", [("Content-Type", "text/plain")])
+                return [b"see /metrics\n"]
+            return metrics(environ, start_response)
 
         try:
-            self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._server: WSGIServer = make_server(
+                "127.0.0.1", port, app, ThreadingWSGIServer, handler_class=SilentHandler
+            )
         except OSError as error:
             raise ConfigError(
                 f"metrics_port {port}: {error.strerror}; choose another port, or 0 for none"
             ) from error
-        self.port = self._server.server_address[1]
+        self.port = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="metrics", daemon=True
         )

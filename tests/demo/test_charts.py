@@ -6,17 +6,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.demo.charts import (
     Dot,
+    DotPlot,
     DotRow,
+    LinePlot,
     Scale,
     Series,
-    dot_plot,
-    line_plot,
     number,
     percent,
     round_step,
-    text,
 )
 from vidact.demo.filmstrip import strip_image
+from vidact.demo.report import environment
+
+
+def drawn(plot: DotPlot | LinePlot) -> str:
+    """A chart as the page draws it."""
+    macros = environment().get_template("charts.html").module
+    macro = macros.dot_plot if isinstance(plot, DotPlot) else macros.line_plot  # type: ignore[attr-defined]
+    return str(macro(plot))
 
 
 def test_numbers_are_written_for_people() -> None:
@@ -24,7 +31,11 @@ def test_numbers_are_written_for_people() -> None:
     assert number(-0.25) == "−0.25"
     assert number(None) == number(float("nan")) == percent(float("inf")) == "–"
     assert percent(0.9512) == "95.1 %"
-    assert text('<b>"&') == "&lt;b&gt;&quot;&amp;"
+
+
+def test_what_a_template_prints_is_escaped() -> None:
+    page = environment().from_string("<p>{{ name }}</p>").render(name='<b>"&')
+    assert page == "<p>&lt;b&gt;&#34;&amp;</p>"
 
 
 @pytest.mark.parametrize(
@@ -51,30 +62,23 @@ def test_a_scale_holds_its_values_and_ticks(values: list[float]) -> None:
 
 
 def test_dots_lie_where_their_values_are() -> None:
-    page = dot_plot([DotRow(label="x", dots=[Dot(value=5.0, low=2.5, high=7.5)])], Scale(0.0, 10.0))
+    row = DotRow(label="x", dots=[Dot(value=5.0, low=2.5, high=7.5)])
+    page = drawn(DotPlot([row], Scale(0.0, 10.0)))
     assert 'class="dot model" style="left:50.00%"' in page
     assert 'style="left:25.00%;width:50.00%"' in page
 
 
 def test_values_that_are_not_there_draw_nothing() -> None:
-    page = dot_plot(
-        [DotRow(label="x", dots=[Dot(value=None), Dot(value=float("nan"))])], Scale(0.0, 1.0)
-    )
-    assert "dot model" not in page
-    assert '<path class="line' not in line_plot(
-        [Series("a", [1.0], [None])], x_label="x", y_label="y"
-    )
+    row = DotRow(label="x", dots=[Dot(value=None), Dot(value=float("nan"))])
+    assert "dot model" not in drawn(DotPlot([row], Scale(0.0, 1.0)))
+    plot = LinePlot(series=[Series("a", [1.0], [None])], x_label="x", y_label="y")
+    assert '<path class="line' not in drawn(plot)
 
 
 def test_lines_go_through_their_points() -> None:
     axis = Scale(0.0, 10.0)
-    page = line_plot(
-        [Series("a", [0, 5, 10], [0, 10, None])],
-        x_label="x",
-        y_label="y",
-        x_scale=axis,
-        y_scale=axis,
-    )
+    line = Series("a", [0, 5, 10], [0, 10, None])
+    page = drawn(LinePlot(series=[line], x_label="x", y_label="y", x_scale=axis, y_scale=axis))
     assert 'd="M0.0 1000.0L500.0 0.0"' in page
 
 

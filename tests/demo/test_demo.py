@@ -35,7 +35,9 @@ def demo(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A finished demo, stopped by Ctrl-C and taken up again on its way; its folder and what it said."""
+    """A finished demo, stopped by Ctrl-C and taken up again on its way; its folder and what it
+    said.
+    """
     folder = tmp_path_factory.mktemp("demo")
     first = subprocess.Popen(demo(folder), stderr=subprocess.PIPE, text=True)
     assert first.stderr is not None
@@ -57,7 +59,7 @@ def test_every_step_is_done_and_told(finished: tuple[Path, str]) -> None:
     folder, said = finished
     for number in range(1, STEPS + 1):
         assert f"[{number}/{STEPS}]" in said
-    assert "This step was stopped before its end: it goes on from there." in said
+    assert "This step was stopped before its end: it resumes from there." in said
     assert "| **all** |" in said
     assert f"The report: {folder.resolve() / 'report.html'}" in said
     for name in ("labelled", "unlabelled", "heldout", "idm", "dataset", "clone", "finetune"):

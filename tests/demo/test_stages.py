@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from vidact.datasets.config import SpecCheckConfig
-from vidact.demo.memory import family, memory_bytes
+from vidact.demo.memory import family_bytes
 from vidact.demo.stages import Chain, Stage
 from vidact.errors import ConfigError, DatasetError, VidactError
 
@@ -147,10 +150,19 @@ def test_a_stage_needs_nothing_but_its_settings_for_its_key(tmp_path: Path) -> N
     assert chain.key(stage) != chain.key(replace(stage, settings=2))
 
 
-def test_memory_of_a_process_family_holds_its_own() -> None:
-    import os
+HOLD_50_MIB = "x = bytearray(b'1') * (50 << 20); print(flush=True); import time; time.sleep(60)"
 
+
+def test_memory_of_a_process_family_holds_its_own() -> None:
     block = bytearray(50 << 20)
-    assert os.getpid() in family(os.getpid())
-    assert memory_bytes(os.getpid()) > len(block)
-    assert memory_bytes(2**22 + 1) == 0  # no such process
+    alone = family_bytes(os.getpid())
+    assert alone > len(block)
+    child = subprocess.Popen([sys.executable, "-c", HOLD_50_MIB], stdout=subprocess.PIPE)
+    try:
+        assert child.stdout is not None
+        child.stdout.readline()  # it holds its memory now
+        assert family_bytes(os.getpid()) > alone + (50 << 20) / 2
+    finally:
+        child.kill()
+        child.wait()
+    assert family_bytes(2**22 + 1) == 0  # no such process

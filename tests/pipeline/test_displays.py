@@ -86,7 +86,7 @@ def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
     _commit(tmp_path, "train-00000", spec)
     tracker = Tracker.of_plan(str(tmp_path), _plan(2))
     text = exposition(tracker.state())
-    assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1\n" in text
+    assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1.0\n" in text
     assert 'vidact_label_drops_hours{reason="frozen"} 0.5\n' in text
     assert "eta_s" not in text
     with MetricsServer(0, tracker.state) as server:

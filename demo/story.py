@@ -1,0 +1,95 @@
+"""What the demo says of each of its steps: a title, and a sentence or two of why it is there."""
+
+from __future__ import annotations
+
+STORY: dict[str, tuple[str, str]] = {
+    "record-labelled": (
+        "Record labelled play",
+        "A scripted player walks, turns and fights in Doom (Freedoom maps); keys and mouse are "
+        "written beside the video. From this the model will learn.",
+    ),
+    "record-validation": (
+        "Record play for validation",
+        "A little on maps of its own, on which the model’s probabilities are made honest.",
+    ),
+    "record-heldout": (
+        "Record held-out play",
+        "On maps that nothing is ever trained on: what is measured here holds for video from "
+        "elsewhere.",
+    ),
+    "record-truth-freedoom": (
+        "Record the pile to be labelled",
+        "More play, on other maps. The labelling job will get the video alone; the true actions "
+        "stay hidden.",
+    ),
+    "record-truth-maze": (
+        "Record more of the pile, in the world of the task",
+        "Play in a maze of rooms, where the agents will be scored. The model was never trained "
+        "there.",
+    ),
+    "hide-truth": (
+        "Take the labels away",
+        "Only the mp4 files of the pile go to the folder that will be labelled.",
+    ),
+    "train-idm": (
+        "Train the inverse dynamics model",
+        "It sees the frames before and after a moment and learns to say which keys were held and "
+        "how the mouse moved.",
+    ),
+    "eval-idm": (
+        "Measure it on held-out maps",
+        "Beside three baselines that see no truth, with 95 % intervals over the recordings.",
+    ),
+    "record-people": (
+        "Replay demos of people playing",
+        "Freedoom’s files hold demos that people recorded; every key and turn of theirs is known.",
+    ),
+    "eval-idm-people": (
+        "Measure it on people",
+        "Zero-shot: the model learned from a script alone, in another engine. How much of it "
+        "holds for people?",
+    ),
+    "label": (
+        "Label the pile",
+        "An Apache Beam job decodes the videos, runs the model over them and writes WebDataset "
+        "shards. Anything it cannot decode would go to the dead letters with its reason.",
+    ),
+    "verify": (
+        "Verify the dataset",
+        "Hash every shard again and check every clip against the manifest and the action spec.",
+    ),
+    "label-quality": (
+        "Hold the labels against the hidden truth",
+        "Now the true actions of the pile come out: how right are the labels, and does the model "
+        "know where it is wrong?",
+    ),
+    "pack-truth": (
+        "Pack the true labels too",
+        "The same video with its true actions, as shards: from them a twin of the agent will "
+        "learn.",
+    ),
+    "clone": (
+        "Clone an agent from the labels",
+        "A causal policy learns to do what the labels say, from past frames alone.",
+    ),
+    "clone-true-labels": (
+        "Clone its twin from the true labels",
+        "The same network, the same video, the same time: what do the labels’ errors cost?",
+    ),
+    "play-random": ("Play “{task}” at random", "The floor that an agent has to beat."),
+    "play-clone": ("Let the clone play", "On the same seeds."),
+    "play-clone-true-labels": ("Let its twin play", "On the same seeds."),
+    "finetune": (
+        "Fine-tune the clone by play",
+        "PPO, held near the clone by a KL term in place of an entropy bonus. Minutes here, days "
+        "in earnest.",
+    ),
+    "play-finetune": ("Let the fine-tuned agent play", "Once more on the same seeds."),
+    "report": ("Write the report", "Every number of it was measured above."),
+}
+
+
+def told(name: str, **words: str) -> dict[str, str]:
+    """Return the `title` and `story` of a step, with `words` put in."""
+    title, story = STORY[name]
+    return {"title": title.format(**words), "story": story}
