@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 STORY: dict[str, tuple[str, str]] = {
     "record-labelled": (
         "Record labelled play",
@@ -89,7 +91,14 @@ STORY: dict[str, tuple[str, str]] = {
 }
 
 
-def told(name: str, **words: str) -> dict[str, str]:
+class Told(TypedDict):
+    """The words of a step, by the names of a `Stage`'s fields."""
+
+    title: str
+    story: str
+
+
+def told(name: str, **words: str) -> Told:
     """Return the `title` and `story` of a step, with `words` put in."""
     title, story = STORY[name]
     return {"title": title.format(**words), "story": story}
