@@ -16,6 +16,7 @@ import numpy as np
 
 from ..datasets.actions.spec import ActionSpec
 from ..games.tasks import TASKS, GameEnv, make_env
+from ..games.workers import Worker, ready, working
 from ..machine import cores
 from ..networks.checkpoints import load_checkpoint
 from ..progress import Progress, log
@@ -25,7 +26,6 @@ from ..training.interrupts import StopRequest
 from ..training.intervals import interval_words, mean_interval
 from .config import PlayConfig
 from .policy.policy import load_policy
-from .rl.workers import Worker, ready, working
 from .scoring.overlay import EpisodeVideo
 
 SCORE_FILE = "score.json"

@@ -1,8 +1,8 @@
 """Random play: the baseline that every policy is compared with.
 
-Two kinds, of which either may score higher in a given task: `human` presses each button independently with a given
-rate and mean hold, and flicks the mouse now and then; `uniform` draws every tick from the policy's joint action space,
-each class alike.
+There are two kinds, of which either may score higher in a given task: `human` presses each button
+independently with a given rate and mean hold, and flicks the mouse now and then; `uniform` draws
+every tick from the policy's joint action space, each class alike.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from ..datasets.actions.spec import ActionSpec
 from ..errors import ConfigError
 
 STYLES = ("human", "uniform")
-# Share of time held and mean hold in ticks of 1/17.5 s, rounded from the scripted player's statistics (docs/player.md).
+# Share of time held and mean hold in ticks of 1/17.5 s, rounded from the scripted player's
+# statistics (docs/player.md).
 DOOM_HABITS = {
     "forward": (0.62, 22.0),
     "back": (0.03, 6.0),
@@ -26,13 +27,16 @@ DOOM_HABITS = {
     **{f"weapon.{n}": (0.002, 3.0) for n in range(1, 8)},
 }
 OTHER_HABIT = (0.1, 4.0)
-FLICK_CHANCE = 0.06  # a tick
+FLICK_CHANCE = 0.06  # per tick
 FLICK_DEG = {"yaw": 35.0, "pitch": 4.0}  # standard deviation of a flick
 FLICK_TICKS = 6
 
 
 class RandomPlay:
-    """Draws actions without looking. `act()` gives buttons uint8 [K] and camera float32 [A] in degrees."""
+    """Draws actions without looking.
+
+    `act()` gives buttons uint8 [K] and camera float32 [A] in degrees.
+    """
 
     def __init__(self, spec: ActionSpec, seed: int, style: str = "human"):
         if style not in STYLES:
@@ -43,7 +47,9 @@ class RandomPlay:
         self._down = np.zeros(spec.num_buttons, bool)
         habits = [DOOM_HABITS.get(name, OTHER_HABIT) for name in spec.button_names]
         rate, hold = np.array([h[0] for h in habits]), np.array([h[1] for h in habits])
-        self._release = 1 / hold  # a two-state chain with this rate and mean hold
+        # A chain of two states with this mean hold; its share of time held is the rate where as many
+        # presses begin as end: (1 - rate) * press = rate * release.
+        self._release = 1 / hold
         self._press = rate / (1 - rate) / hold
         self._velocity = np.zeros(spec.num_axes, np.float32)
         self._flick_left = 0
@@ -62,8 +68,7 @@ class RandomPlay:
         elif self.rng.random() < FLICK_CHANCE:
             self._flick_left = FLICK_TICKS
             spread = np.array([FLICK_DEG.get(name, 10.0) for name in self.spec.axis_names])
-            self._velocity = (self.rng.normal(0, 1, len(spread)) * spread / FLICK_TICKS).astype(
-                np.float32
-            )
+            flick_deg = self.rng.normal(0, 1, len(spread)) * spread
+            self._velocity = (flick_deg / FLICK_TICKS).astype(np.float32)
         camera_deg = self._velocity if self._flick_left else np.zeros_like(self._velocity)
         return self._down.astype(np.uint8), camera_deg.astype(np.float32)

@@ -1,7 +1,7 @@
 """`vidact record crafter`: the scripted Crafter player, recorded world by world.
 
-A recording is a stretch of fixed length; where the player dies it goes on in a new world, and the frame at the cut is
-not valid. It is decided by its seed alone.
+A recording is a stretch of fixed length; where the player dies it continues in a new world, and the
+frame at the cut is not valid. It is decided by its seed alone.
 """
 
 from __future__ import annotations
@@ -14,8 +14,12 @@ from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
 
+from ..datasets.actions.devices import DeviceState
+from ..datasets.recordings.writer import RecordingWriter
 from ..errors import MissingDependencyError
 from .config import RecordCrafterConfig
+from .crafter.game import SIZE, TICKS_PER_SECOND, CrafterGame
+from .crafter.player import PLAYER_VERSION, CrafterPlayer
 from .recorder import Wanted, equal_parts, record_missing
 
 FRAMES_PER_MINUTE = 600
@@ -37,8 +41,11 @@ class Stretch:
 
 
 def lay_out(config: RecordCrafterConfig) -> list[Stretch]:
-    """The recordings of a run: equal parts of the minutes, none longer than `chunk_minutes`, and four at least (one
-    cannot be divided into training and validation) unless they would be shorter than half a minute."""
+    """The recordings of a run: equal parts of the minutes, none longer than `chunk_minutes`.
+
+    They are four at least (one cannot be divided into training and validation), unless they would
+    be shorter than half a minute.
+    """
     longest = min(config.chunk_minutes, max(MIN_CHUNK_MINUTES, config.minutes / MIN_CHUNKS))
     parts = equal_parts(config.minutes, longest, FRAMES_PER_MINUTE)
     return [Stretch(i, config.seed, frames) for i, frames in enumerate(parts)]
@@ -61,10 +68,6 @@ def _record_item(item: tuple[Stretch, Path]) -> Iterator[int]:
 
 def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
     """Make one recording; yields the number of frames written since the last yield."""
-    from ..datasets.recordings.recording import DeviceState, RecordingWriter
-    from .crafter.game import SIZE, TICKS_PER_SECOND, CrafterGame
-    from .crafter.player import CrafterPlayer
-
     world = zlib.crc32(f"crafter/{stretch.seed}/{stretch.number}".encode())
     game, player = CrafterGame(world), CrafterPlayer(world)
     previous: tuple[str, ...] = ()
@@ -95,8 +98,6 @@ def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
 
 def stretch_meta(stretch: Stretch) -> dict[str, object]:
     """What a recording says about itself."""
-    from .crafter.player import PLAYER_VERSION
-
     return {
         "game": "crafter",
         "group": stretch.name,

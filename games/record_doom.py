@@ -1,7 +1,7 @@
 """`vidact record doom`: many maps, many short recordings, several worker processes.
 
-A recording is decided by (map, number, seed) and the settings alone, so it does not matter which worker makes it, and a
-second run of the same command makes only what is missing.
+A recording is decided by (map, number, seed) and the settings alone, so it does not matter which
+worker makes it, and a second run of the same command makes only what is missing.
 """
 
 from __future__ import annotations
@@ -11,25 +11,28 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..datasets.actions.devices import DeviceState
+from ..datasets.recordings.writer import RecordingWriter
 from .config import RecordDoomConfig
-from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder
+from .doom.game import DEGREES_PER_PIXEL, TICS_PER_SECOND, DoomGame, Situation
+from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder, wad_of
+from .doom.navigation import UNREACHED, WalkGrid
 from .doom.obeyed import Obedience
-from .doom.tracks import write_track
+from .doom.player import PLAYER_VERSION, DoomPlayer
+from .doom.tracks import SUFFIX, write_track
+from .doom.wad import Wad
 from .recorder import Wanted, equal_parts, record_missing
-
-if TYPE_CHECKING:
-    from .doom.game import DoomGame
-    from .doom.navigation import WalkGrid
 
 TICS_PER_MINUTE = 35 * 60
 MIN_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
 REPORT_TICS = 175
 REVIVE_TICS = 70
 RECORDER_VERSION = 2
+# Settings that do not change a recording; its seed, number and tics are named beside them.
+NOT_THE_RECORDING = ("out", "minutes", "maps", "jobs", "chunk_minutes", "seed")
 # What a person would have picked up after some levels, each with its chance.
 STARTING_GEAR = {
     "shotgun": 0.8,
@@ -55,7 +58,7 @@ class Chunk:
 
 
 def lay_out(config: RecordDoomConfig) -> list[Chunk]:
-    """Which recordings a run consists of: the minutes are dealt out over the maps in an order drawn from the seed."""
+    """The recordings of a run: the minutes, dealt out over the maps in an order drawn from the seed."""
     maps = list(parse_maps(config.maps))
     np.random.default_rng(config.seed).shuffle(maps)
     minutes = min(
@@ -77,7 +80,7 @@ def record_doom(config: RecordDoomConfig) -> int:
         for c in lay_out(config)
     ]
     return record_missing(
-        "Recording Doom", _record_item, wanted, out=out, jobs=config.jobs, tracks=True
+        "Recording Doom", _record_item, wanted, out=out, jobs=config.jobs, more_suffixes=(SUFFIX,)
     )
 
 
@@ -87,13 +90,6 @@ def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
 
 def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[int]:
     """Make one recording; yields the number of frames written since the last yield."""
-    from ..datasets.recordings.recording import DeviceState, RecordingWriter
-    from .doom.game import DEGREES_PER_PIXEL, TICS_PER_SECOND, DoomGame
-    from .doom.maps import wad_of
-    from .doom.navigation import WalkGrid
-    from .doom.player import DoomPlayer
-    from .doom.wad import Wad
-
     seed = zlib.crc32(f"{chunk.map_name}/{chunk.number}/{chunk.seed}".encode())
     rng = np.random.default_rng([seed, 1])
     game_file, scenario, inner_map = wad_of(chunk.map_name)
@@ -114,9 +110,9 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         dead_tics, unreported = 0, 0
         track = []
         for _ in range(chunk.tics):
-            situation = s = game.situation()
-            track.append((s.x, s.y, s.z, s.angle, s.pitch, s.health))
-            if situation.dead or game.finished:
+            before = game.situation()
+            track.append(_track_row(before))
+            if before.dead or game.finished:
                 dead_tics += 1
                 writer.write(game.frame, DeviceState(valid=False))
                 game.idle()
@@ -126,10 +122,15 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                     enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
                 previous_keys, previous_buttons = (), ()
             else:
-                given = player.act(situation, game.monsters() if player.looks else None)
+                given = player.act(before, game.monsters() if player.looks else None)
                 frame = game.frame
                 game.step(given)
-                turn, look = given.dx * DEGREES_PER_PIXEL, -given.dy * DEGREES_PER_PIXEL
+                obeyed = obedience.obeyed(
+                    before,
+                    game.situation(),
+                    right_deg=given.dx * DEGREES_PER_PIXEL,
+                    up_deg=-given.dy * DEGREES_PER_PIXEL,
+                )
                 state = DeviceState(
                     keys=given.keys,
                     new_keys=tuple(k for k in given.keys if k not in previous_keys),
@@ -137,9 +138,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                     new_buttons=tuple(b for b in given.buttons if b not in previous_buttons),
                     dx=given.dx,
                     dy=given.dy,
-                    valid=obedience.obeyed(
-                        situation, game.situation(), right_deg=turn, up_deg=look
-                    ),
+                    valid=obeyed,
                     label_source="scripted",
                 )
                 writer.write(frame, state)
@@ -148,10 +147,13 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
             if unreported == REPORT_TICS:
                 yield unreported
                 unreported = 0
-        write_track(
-            out / chunk.name, track
-        )  # before the rest, whose last rename makes the recording exist
+        # Before the rest, whose last rename makes the recording exist.
+        write_track(out / chunk.name, track)
         yield unreported
+
+
+def _track_row(s: Situation) -> tuple[float, ...]:
+    return (s.x, s.y, s.z, s.angle, s.pitch, s.health)
 
 
 def enter(
@@ -159,7 +161,8 @@ def enter(
 ) -> None:
     """Bring the player into the world: at the map's start, or `elsewhere` at random.
 
-    On maps of the game with keys and some weapons; a scenario comes with what its player shall have.
+    On the maps of the game they get keys and some weapons; a scenario gives its player what it
+    needs.
     """
     game.settle()
     if immortal:
@@ -175,27 +178,18 @@ def enter(
         start = grid.nearest_walkable(s.x, s.y)
         if start is not None:
             cost, _ = grid.search(start, np.zeros(grid.walkable.size, bool))
-            open_floor = np.flatnonzero((cost[:-1] < 1 << 29) & (grid.clearance.ravel() >= 2))
+            open_floor = np.flatnonzero((cost[:-1] < UNREACHED) & (grid.clearance.ravel() >= 2))
             if len(open_floor):
                 x, y = grid.centre(int(rng.choice(open_floor)))
                 game.command(f"warp {x:.0f} {y:.0f}")
-    game.idle()
+    game.idle()  # a command shows its effect with the next tic
     game.idle()
 
 
 def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
     """What a recording says about itself; equal for equal recordings."""
-    from .doom.player import PLAYER_VERSION
-
     settings = dataclasses.asdict(config)
-    for name in (
-        "out",
-        "minutes",
-        "maps",
-        "jobs",
-        "chunk_minutes",
-        "seed",
-    ):  # they do not change the recording
+    for name in NOT_THE_RECORDING:
         del settings[name]
     return {
         "game": "doom",

@@ -1,8 +1,9 @@
-"""`vidact record freedoom-demos`: people's play, from the demos inside the Freedoom files of the ViZDoom wheel.
+"""`vidact record freedoom-demos`: people's play, from the demos inside ViZDoom's Freedoom files.
 
-Eight demos on eight maps: 38 minutes with all views. Each is replayed once for each of its players, in a process of its
-own, and recorded with the commands that the player gave. All views of a demo share one group, so that no split divides
-them. Format of demos: https://doomwiki.org/wiki/Demo (vanilla 1.9).
+Eight demos on eight maps: 38 minutes with all views. Each is replayed once for each of its players,
+in a process of its own, and recorded with the commands that the player gave. All views of a demo
+share one group, so that no split divides them. Format of demos: https://doomwiki.org/wiki/Demo
+(vanilla 1.9).
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..datasets.actions.devices import DeviceState
+from ..datasets.recordings.writer import RecordingWriter
 from ..errors import RecordingError
 from .config import RecordFreedoomDemosConfig
 from .doom.demo_engine import DemoTic, need_engine, replay
+from .doom.game import TICS_PER_SECOND
 from .doom.maps import vizdoom_folder
 from .doom.obeyed import Obedience
-from .doom.tracks import write_track
+from .doom.tracks import SUFFIX, write_track
 from .doom.wad import Wad
 from .recorder import Wanted, record_missing
 
@@ -28,16 +31,8 @@ END = 0x80
 RECORDER_VERSION = 2
 RUN_FORWARD, RUN_SIDE = 37, 32  # halfway between walking (25, 24) and running (50, 40)
 ATTACK, USE, CHANGE, SPECIAL = 1, 2, 4, 128
-WEAPON_KEYS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    1,
-)  # vanilla's weapon number: fist, pistol … BFG, chain saw (on the fist's key)
+# By vanilla's weapon number: fist, pistol … BFG, and the chain saw (on the fist's key).
+WEAPON_KEYS = (1, 2, 3, 4, 5, 6, 7, 1)
 DEGREES_PER_PIXEL = 0.15  # the same mouse as in ViZDoom
 
 
@@ -70,7 +65,10 @@ class View:
 
 
 def read_demo(wad: str, lump: str, data: bytes) -> Demo:
-    """The head and the length of a demo lump. Raises RecordingError unless it is a vanilla 1.9 demo."""
+    """The head and the length of a demo lump.
+
+    Raises RecordingError unless it is a demo of vanilla Doom 1.9.
+    """
     if len(data) < HEADER_BYTES or data[0] != 109:
         raise RecordingError(
             f"{wad} {lump}: not a demo of Doom 1.9 (first byte {data[:1]!r}, expected 109)"
@@ -117,10 +115,16 @@ def record_freedoom_demos(config: RecordFreedoomDemosConfig) -> int:
     views = [View(demo, player) for demo in demos for player in demo.players]
     wanted = [
         Wanted(out / view.name, view.demo.tics, view_meta(view, config), (view, out, config))
+        # The longest first: a long one that began last would have a core to itself at the end.
         for view in sorted(views, key=lambda v: -v.demo.tics)
     ]
     return record_missing(
-        "Replaying people's demos", _record_item, wanted, out=out, jobs=config.jobs, tracks=True
+        "Replaying people's demos",
+        _record_item,
+        wanted,
+        out=out,
+        jobs=config.jobs,
+        more_suffixes=(SUFFIX,),
     )
 
 
@@ -129,10 +133,10 @@ def _record_item(item: tuple[View, Path, RecordFreedoomDemosConfig]) -> Iterator
 
 
 def record_view(view: View, out: Path, config: RecordFreedoomDemosConfig) -> Iterator[int]:
-    """Record one player's view in this process, which must not have replayed another; yields numbers of frames."""
-    from ..datasets.recordings.recording import RecordingWriter
-    from .doom.game import TICS_PER_SECOND
+    """Record one player's view in this process, which must not have replayed another.
 
+    Yields numbers of frames.
+    """
     demo = view.demo
     size = (config.width, config.height)
     track = []
@@ -166,9 +170,8 @@ def device_state(tic: DemoTic, previous: DeviceState, *, valid: bool) -> DeviceS
         keys.append("key.keyboard.d" if tic.side > 0 else "key.keyboard.a")
     if abs(tic.forward) >= RUN_FORWARD or abs(tic.side) >= RUN_SIDE:
         keys.append("key.keyboard.left.shift")
-    buttons = (
-        0 if tic.buttons & SPECIAL else tic.buttons
-    )  # a pause or a saved game is no command to the player
+    # A pause or a saved game is no command to the player.
+    buttons = 0 if tic.buttons & SPECIAL else tic.buttons
     if buttons & USE:
         keys.append("key.keyboard.e")
     if buttons & CHANGE:
@@ -186,7 +189,11 @@ def device_state(tic: DemoTic, previous: DeviceState, *, valid: bool) -> DeviceS
 
 
 def is_labelled(before: DemoTic, after: DemoTic, obedience: Obedience) -> bool:
-    """Whether the command between two pictures explains the second: both alive in the level, no gap, and obeyed."""
+    """Whether the command between two pictures explains the second.
+
+    It does where the player is alive in the level in both, no tic is missing between them, and the
+    game obeyed.
+    """
     obeyed = obedience.obeyed(before, after, right_deg=after.turn, up_deg=0.0)
     whole = after.tic == before.tic + 1
     living = before.alive and after.alive and before.in_level and after.in_level

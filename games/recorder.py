@@ -1,4 +1,7 @@
-"""What every recorder does around its own recordings: deal out the minutes, skip what is there, make the rest."""
+"""What every recorder does around its own recordings.
+
+It deals out the minutes, skips what is there already, and makes the rest in processes.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ..datasets.recordings.writer import SUFFIXES
 from ..errors import ConfigError
 from ..machine import cores
 from ..progress import Progress, log
-from .doom.tracks import SUFFIX
 from .workers import Job, record_in_processes
-
-PARTS = (".mp4", ".jsonl", ".meta.json")  # of a recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,11 @@ class Wanted:
 
 
 def equal_parts(minutes: float, longest: float, frames_per_minute: int) -> list[int]:
-    """Lengths in frames of as few nearly equal recordings as give `minutes`, none longer than `longest` minutes."""
+    """The lengths in frames of as few nearly equal recordings as give `minutes`.
+
+    None is longer than `longest` minutes.
+    """
+    # The quotient of two floats may lie just above a whole number: that is no further recording.
     count = math.ceil(minutes / longest - 1e-9)
     total = round(minutes * frames_per_minute)
     bounds = [total * i // count for i in range(count + 1)]
@@ -40,7 +45,13 @@ def equal_parts(minutes: float, longest: float, frames_per_minute: int) -> list[
 
 
 def record_missing(
-    title: str, job: Job, wanted: Sequence[Wanted], *, out: Path, jobs: int, tracks: bool = False
+    title: str,
+    job: Job,
+    wanted: Sequence[Wanted],
+    *,
+    out: Path,
+    jobs: int,
+    more_suffixes: Sequence[str] = (),
 ) -> int:
     """Make the recordings that are missing; returns the exit code.
 
@@ -49,41 +60,45 @@ def record_missing(
         job: makes the recording of an item, see `record_in_processes`.
         wanted: all recordings of the run, in the order in which they are made.
         out: their folder.
-        jobs: how many are made at a time; 0 is one a core.
-        tracks: whether each has a track beside it, see `tracks.py`.
+        jobs: how many are made at a time; 0 is one per core.
+        more_suffixes: of the files that these recordings have beside those of every recording.
 
-    Raises ConfigError where recordings of these names lie there that were made otherwise: they are not replaced.
+    Raises ConfigError where recordings of these names were made otherwise: they are not replaced.
     """
     out.mkdir(parents=True, exist_ok=True)
-    todo = [one for one in wanted if not is_recorded(one, tracks)]
-    if len(todo) < len(wanted):
-        log(f"{out}: {len(wanted) - len(todo)} of {len(wanted)} recordings are there already")
-    total = sum(one.frames for one in wanted)
+    missing = [recording for recording in wanted if not is_recorded(recording, more_suffixes)]
+    if len(missing) < len(wanted):
+        log(f"{out}: {len(wanted) - len(missing)} of {len(wanted)} recordings are there already")
+    total = sum(recording.frames for recording in wanted)
+    items = [recording.item for recording in missing]
     with Progress(title, total=total, unit="frames") as progress:
-        progress.resume_at(total - sum(one.frames for one in todo))
-        for n in record_in_processes(job, [one.item for one in todo], jobs or cores(), where=out):
-            progress.advance(n)
+        progress.resume_at(total - sum(recording.frames for recording in missing))
+        for frames in record_in_processes(job, items, jobs or cores(), where=out):
+            progress.advance(frames)
     return 0
 
 
-def is_recorded(wanted: Wanted, tracks: bool) -> bool:
+def is_recorded(wanted: Wanted, more_suffixes: Sequence[str] = ()) -> bool:
     """Whether all its files are there. Raises ConfigError where they are of another recording."""
-    stem = wanted.stem
-    suffixes = (*PARTS, SUFFIX) if tracks else PARTS
-    if not all((stem.parent / f"{stem.name}{suffix}").is_file() for suffix in suffixes):
+
+    def path(suffix: str) -> Path:
+        return wanted.stem.parent / f"{wanted.stem.name}{suffix}"
+
+    if not all(path(suffix).is_file() for suffix in (*SUFFIXES, *more_suffixes)):
         return False
     try:
-        written = json.loads((stem.parent / f"{stem.name}.meta.json").read_text(encoding="utf-8"))
+        written = json.loads(path(".meta.json").read_text(encoding="utf-8"))
     except ValueError:
         return False
-    expected = json.loads(json.dumps(wanted.meta))
-    other = [
+    expected = json.loads(json.dumps(wanted.meta))  # tuples as the lists that a file gives back
+    differing = [
         key
         for key in expected
         if not isinstance(written, dict) or written.get(key) != expected[key]
     ]
-    if other:
+    if differing:
         raise ConfigError(
-            f"{stem} was recorded otherwise ({', '.join(sorted(other)[:3])}): give another --out, or remove it first"
+            f"{wanted.stem} was recorded otherwise ({', '.join(sorted(differing)[:3])}): "
+            "give another --out, or remove it first"
         )
     return True

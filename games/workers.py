@@ -1,7 +1,8 @@
-"""Recorders side by side: worker processes that take recordings from a list and report frames as they go.
+"""Child processes that run games: started afresh, one CPU thread each, with a pipe to talk through.
 
-Workers start by spawn (a fork would copy the parent's threads into an engine's process), stop when the parent is gone,
-and their first failure stops the whole run. Used instead of a process pool, whose members cannot be stopped in work.
+A child's exception is raised in the parent, in the middle of its next `receive`; so is its death.
+Recorders use one child per recording instead of a process pool, whose members cannot be stopped in
+the middle of their work (and one of the engines runs only once per process).
 """
 
 from __future__ import annotations
@@ -11,17 +12,108 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.context import SpawnProcess
-from multiprocessing.queues import Queue
-from queue import Empty
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from types import FrameType
 from typing import Any
 
 from ..errors import Interrupted, RecordingError, VidactError
+from ..machine import ONE_THREAD
 
+STOP_WAIT_S = 5.0  # how long a child may take to leave before it is killed
 POLL_S = 0.2
 
 Job = Callable[[Any], Iterator[int]]
 """Makes one recording from one item, yielding the number of frames done since it last did."""
+
+
+class WorkerError(VidactError):
+    """A game process failed."""
+
+
+class WorkerDiedError(WorkerError):
+    """A game process ended without a word."""
+
+    def __init__(self, exit_code: int | None):
+        super().__init__(
+            f"a game process ended with exit code {exit_code} (killed for its memory? -9 says so): "
+            "fewer workers or lanes need less"
+        )
+        self.exit_code = exit_code
+
+
+class Worker:
+    """One child process.
+
+    Args:
+        target: a function of a module, called in the child as `target(connection, *args)`. It
+            serves until it receives None, and returns.
+        args: picklable.
+    """
+
+    def __init__(self, target: Callable[..., None], *args: Any):
+        # Spawned, not forked: torch's threads and the game engines do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self.connection, child = context.Pipe()
+        self._process = context.Process(target=_serve, args=(target, child, args), daemon=True)
+        # The variables are read once, where a library is loaded: they must be set before the child
+        # starts. Many children with a thread per core each would only wait for each other.
+        with _environment(ONE_THREAD):
+            self._process.start()
+        # With a copy of the child's end open here, its death would not end our `receive`.
+        child.close()
+
+    def send(self, message: Any) -> None:
+        """Send a picklable message. Raises what the child raised where it is gone."""
+        try:
+            self.connection.send(message)
+        except (BrokenPipeError, ConnectionResetError):
+            self.receive()  # says why it is gone
+
+    def receive(self) -> Any:
+        """The child's next message. Raises what the child raised, or WorkerError where it died."""
+        try:
+            message = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join(STOP_WAIT_S)
+            raise WorkerDiedError(self._process.exitcode) from None
+        if isinstance(message, _Failure):
+            if message.error is not None:
+                raise message.error
+            raise WorkerError(f"a game process failed:\n{message.trace}")
+        return message
+
+    def terminate(self) -> None:
+        """Ask the child to leave in the middle of its work; its `with` blocks still clean up."""
+        self._process.terminate()
+
+    def close(self) -> None:
+        """Ask the child to leave; kill it where it does not."""
+        with suppress(OSError):  # it may be gone already
+            self.connection.send(None)
+        # A busy child does not read its pipe, but notices at its next report that it is closed, and
+        # closes its games; a child that is killed leaves their engines running.
+        self.connection.close()
+        self._process.join(STOP_WAIT_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+
+@contextmanager
+def working(workers: Sequence[Worker]) -> Iterator[Sequence[Worker]]:
+    """Closes the workers at the end of the block."""
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def ready(workers: Sequence[Worker], timeout_s: float) -> list[Worker]:
+    """Those that have something to say, within `timeout_s` seconds."""
+    connections = set(wait([worker.connection for worker in workers], timeout_s))
+    return [worker for worker in workers if worker.connection in connections]
 
 
 def record_in_processes(
@@ -29,8 +121,11 @@ def record_in_processes(
 ) -> Iterator[int]:
     """Run `job(item)` for every item; yields numbers of frames as they get done.
 
+    The first failure stops the whole run.
+
     Args:
-        job: a function of a module (workers import it); its result must not depend on which worker runs it.
+        job: a function of a module (workers import it); its result must not depend on which worker
+            runs it.
         items: picklable, taken in order.
         processes: how many work at a time.
         where: what is being written, for messages.
@@ -39,72 +134,90 @@ def record_in_processes(
         RecordingError: a recording failed or a worker died; the message says which.
         Interrupted: Ctrl-C.
     """
-    context = multiprocessing.get_context("spawn")
-    reports: Queue[tuple[str, Any]] = context.Queue()
     waiting = list(items)[::-1]
-    working: dict[SpawnProcess, Any] = {}
+    recorders: dict[Worker, Any] = {}
     try:
-        while waiting or working:
-            while waiting and len(working) < processes:
+        while waiting or recorders:
+            while waiting and len(recorders) < processes:
                 item = waiting.pop()
-                process = context.Process(
-                    target=_work, args=(job, item, reports, os.getpid()), daemon=True
-                )
-                process.start()
-                working[process] = item
-            yield from _drain(reports, where)
-            for process in [p for p in working if not p.is_alive()]:
-                process.join()
-                item = working.pop(process)
-                if process.exitcode:
-                    yield from _drain(reports, where)  # raises if it managed to say why
-                    raise RecordingError(
-                        f"{where}: the process recording {item} died (exit code {process.exitcode}); "
-                        "run the same command again: finished recordings are kept"
-                    )
-        yield from _drain(reports, where)
+                recorders[Worker(_record, job, item)] = item
+            for recorder in ready(list(recorders), POLL_S):
+                frames = _frames_of(recorder, recorders[recorder], where)
+                if frames is None:
+                    del recorders[recorder]
+                    recorder.close()
+                else:
+                    yield frames
     except KeyboardInterrupt:
         raise Interrupted(
             f"{where}: recording stopped; the same command goes on from there"
         ) from None
     finally:
-        for process in working:
-            process.terminate()
-        for process in working:
-            process.join()
+        for recorder in recorders:
+            recorder.terminate()  # all of them first, so that they clean up at the same time
+        for recorder in recorders:
+            recorder.close()
 
 
-def _drain(reports: Queue[tuple[str, Any]], where: object) -> Iterator[int]:
+def _frames_of(recorder: Worker, item: Any, where: object) -> int | None:
+    """What a recorder reports: frames done, or None once its recording is complete."""
     try:
-        kind, value = reports.get(timeout=POLL_S)
-        while True:
-            if kind == "frames":
-                yield value
-            elif kind == "mistake":
-                raise RecordingError(f"{where}: {value}")
+        return recorder.receive()
+    except WorkerDiedError as death:
+        raise RecordingError(
+            f"{where}: the process recording {item} died (exit code {death.exit_code}); "
+            "run the same command again: finished recordings are kept"
+        ) from None
+    except WorkerError as defect:
+        raise RuntimeError(f"{where}: {defect}") from None
+    except VidactError as mistake:
+        raise RecordingError(f"{where}: {mistake}") from None
+
+
+def _record(connection: Connection, job: Job, item: Any) -> None:
+    """In the child: make one recording."""
+    for frames in job(item):
+        if frames:
+            connection.send(frames)
+    connection.send(None)
+
+
+class _Failure:
+    """What a child sends instead of an answer."""
+
+    def __init__(self, error: BaseException):
+        self.error = error if isinstance(error, VidactError) else None
+        self.trace = "".join(traceback.format_exception(error))
+
+
+def _serve(target: Callable[..., None], connection: Connection, args: tuple[Any, ...]) -> None:
+    # Ctrl-C reaches the whole group: the parent decides what to do, so that one message is printed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        target(connection, *args)
+    except (BrokenPipeError, ConnectionResetError, EOFError):
+        pass  # the parent is gone: nobody is left to tell
+    except Exception as error:
+        connection.send(_Failure(error))
+    finally:
+        connection.close()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End a child on SIGTERM by an exception, so that `with` blocks remove what is half-written."""
+    raise SystemExit(1)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
             else:
-                raise RuntimeError(f"{where}: a recorder failed:\n{value}")
-            kind, value = reports.get_nowait()
-    except Empty:
-        return
-
-
-def _work(job: Job, item: Any, reports: Queue[tuple[str, Any]], parent: int) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # the parent stops us, so that one Ctrl-C prints one message
-    signal.signal(
-        signal.SIGTERM, lambda *_: (_ for _ in ()).throw(SystemExit(1))
-    )  # so that `with` blocks clean up
-    try:
-        for frames in job(item):
-            if frames:
-                reports.put(("frames", frames))
-            if os.getppid() != parent:
-                raise SystemExit(1)
-    except VidactError as error:
-        reports.put(("mistake", str(error)))
-        raise SystemExit(1) from None
-    except Exception:
-        reports.put(("failure", traceback.format_exc()))
-        raise SystemExit(1) from None
+                os.environ[name] = value

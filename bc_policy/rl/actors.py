@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ...datasets.actions.spec import ActionSpec
+from ...games.workers import Worker
 from ...networks.attention import Memory
 from ..config import PolicyConfig
 from ..policy.policy import Policy
 from .rollout import Actor, Rollout, joined
-from .workers import Worker
 
 
 class Actors(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from ...datasets.actions.devices import device_state_of
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.video.resize import FrameResizer
 from ...errors import ConfigError
+from ..env import Task
 from .game import KEYS, TICKS_PER_SECOND, CrafterGame
-
-if TYPE_CHECKING:
-    from ..tasks import Task
 
 
 class CrafterEnv:

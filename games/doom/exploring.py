@@ -1,4 +1,6 @@
-"""Where to go next: to the nearest place not yet visited, preferably straight on; through doors, to switches.
+"""Where to go next: to the nearest place not yet visited, preferably straight on.
+
+The way leads through doors and to switches.
 
 The explorer only decides on ways. Keys and mouse are the business of `player.py`.
 """
@@ -10,23 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .navigation import CELL, CLIMB, NEAR_WALL, Trigger, WalkGrid
+from .movers import Trigger
+from .navigation import CELL, NEAR_WALL, STAIRS, UNREACHED, WalkGrid
 
-VISIT_RADIUS = 288.0  # a place counts as visited once it was looked into from so near: people do not sweep floors
+# A place counts as visited once it was looked into from so near: people do not sweep floors.
+VISIT_RADIUS = 288.0
 RAYS = 28
-LOOK_AHEAD = (
-    24,
-    16,
-    11,
-    8,
-    6,
-    4,
-    3,
-    2,
-    1,
-)  # cells of the route that are tried as the point to walk to
+# Cells of the route that are tried as the point to walk to, the farthest first.
+LOOK_AHEAD = (24, 16, 11, 8, 6, 4, 3, 2, 1)
 USE_REACH = 60.0  # the game's reach is 64
-DETOUR = 120  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 a cell)
+DETOUR = 120  # cost by which a goal may lie farther than the nearest, if it lies ahead (2 per cell)
 NEAR_GOAL = 40  # cost below which a goal is hardly worth a turn
 REPLAN_CELLS = 6  # people decide on the next way a little before they arrive
 
@@ -77,31 +72,24 @@ class Explorer:
         """The player stands here now: mark the surroundings, and any trigger line that was crossed."""
         grid = self.grid
         free = grid.free_distance(x, y, self._angles, VISIT_RADIUS)
-        ix = ((x + self._rays[0] - grid.origin[0]) // CELL).astype(int).clip(0, grid.shape[1] - 1)
-        iy = ((y + self._rays[1] - grid.origin[1]) // CELL).astype(int).clip(0, grid.shape[0] - 1)
+        iy, ix = grid.cells(x + self._rays[0], y + self._rays[1])
         seen = (iy * grid.shape[1] + ix)[self._reach <= free[:, None] + CELL]
         self.visited[seen] = True
         jumped = math.dist(self._last, (x, y)) > 200
         if not jumped:
-            for trigger in self.grid.triggers:
-                if (
-                    trigger.kind == "walk"
-                    and trigger.line not in self.grid.activated
-                    and self._crossed(trigger, x, y)
-                ):
-                    self.grid.activate(trigger)
+            for trigger in grid.triggers:
+                new = trigger.kind == "walk" and trigger.line not in grid.activated
+                if new and self._crossed(trigger, x, y):
+                    grid.activate(trigger)
         else:
             self.route = []
         self._last = (x, y)
 
     def _crossed(self, trigger: Trigger, x: float, y: float) -> bool:
         x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[trigger.line])
-        if (
-            min(x1, x2) - 40 > x
-            or max(x1, x2) + 40 < x
-            or min(y1, y2) - 40 > y
-            or max(y1, y2) + 40 < y
-        ):
+        near_x = min(x1, x2) - 40 <= x <= max(x1, x2) + 40
+        near_y = min(y1, y2) - 40 <= y <= max(y1, y2) + 40
+        if not (near_x and near_y):
             return False
         px, py = self._last
         before = (x2 - x1) * (py - y1) - (y2 - y1) * (px - x1)
@@ -111,30 +99,25 @@ class Explorer:
     def waypoint(self, x: float, y: float, angle: float, tic: int) -> Waypoint | None:
         """The point to walk to now; None where there is nowhere to go."""
         here = self._follow(x, y)
-        if (
-            (here is None or len(self.route) <= REPLAN_CELLS)
-            and self.trigger is None
-            and tic - self._replanned_tic >= 10
-        ):
+        ends_soon = here is None or len(self.route) <= REPLAN_CELLS
+        if ends_soon and self.trigger is None and tic - self._replanned_tic >= 10:
             self._replanned_tic = tic
             self._plan(x, y, angle)
         if not self.route:
             return None
-        for ahead in LOOK_AHEAD:
-            if ahead <= len(self.route) and (
-                ahead == 1 or self._straight(x, y, self.route[:ahead])
-            ):
-                break
-        ahead = min(ahead, len(self.route))
+        fitting = (n for n in LOOK_AHEAD if n <= len(self.route))
+        ahead = next(n for n in fitting if n == 1 or self._straight(x, y, self.route[:n]))
         cell = self.route[ahead - 1]
         to_x, to_y = self.grid.centre(cell)
         floor = float(self.grid.floor.ravel()[cell])
-        return Waypoint(
-            to_x, to_y, floor, math.dist((x, y), (to_x, to_y)) + CELL * (len(self.route) - ahead)
-        )
+        beyond = CELL * (len(self.route) - ahead)
+        return Waypoint(to_x, to_y, floor, math.dist((x, y), (to_x, to_y)) + beyond)
 
     def _follow(self, x: float, y: float) -> int | None:
-        """Drop the part of the route that lies behind; forget the route when the player is far from it."""
+        """Drop the part of the route that lies behind; forget the route where it is far away.
+
+        Returns the index of the nearest cell, or None where there is no route.
+        """
         if not self.route:
             return None
         near = self.route[:16]
@@ -147,29 +130,21 @@ class Explorer:
         return nearest
 
     def _straight(self, x: float, y: float, route: list[int]) -> bool:
-        """Whether one can walk straight to the route's end, with as much room as the route has, and no door between."""
+        """Whether one can walk straight to the route's end.
+
+        That needs as much room as the route has, and no door between.
+        """
         to_x, to_y = self.grid.centre(route[-1])
         n = max(2, int(math.dist((x, y), (to_x, to_y)) / 8))
         t = np.linspace(0.0, 1.0, n + 1)
-        ix = (
-            ((x + (to_x - x) * t - self.grid.origin[0]) // CELL)
-            .astype(int)
-            .clip(0, self.grid.shape[1] - 1)
-        )
-        iy = (
-            ((y + (to_y - y) * t - self.grid.origin[1]) // CELL)
-            .astype(int)
-            .clip(0, self.grid.shape[0] - 1)
-        )
+        iy, ix = self.grid.cells(x + (to_x - x) * t, y + (to_y - y) * t)
         if not self.grid.walkable[iy, ix][2:].all() or self.grid.door[iy, ix].any():
             return False
         room = min(int(self.grid.clearance.ravel()[route].min()), 1)
         if self.grid.clearance[iy, ix][4:-1].min(initial=9) < room:
             return False
         floor = self.grid.floor[iy, ix]
-        return bool(
-            (np.diff(floor[2:]) <= 2 * CLIMB).all()
-        )  # a sample may pass two steps of a stair
+        return bool((np.diff(floor[2:]) <= STAIRS).all())
 
     def _plan(self, x: float, y: float, angle: float) -> None:
         grid = self.grid
@@ -181,7 +156,7 @@ class Explorer:
         for room in (NEAR_WALL, 1):  # nooks only where nothing else is left
             goals = ~self.visited & grid.walkable.ravel() & (grid.clearance.ravel() >= room)
             cost, parent = grid.search(start, goals, slack=DETOUR, extra=extra)
-            candidates = np.flatnonzero((cost[:-1] < 1 << 29) & goals)
+            candidates = np.flatnonzero((cost[:-1] < UNREACHED) & goals)
             if len(candidates):
                 break
         best, best_score = -1, math.inf
@@ -201,7 +176,7 @@ class Explorer:
         self.route = grid.route(parent, best) if best >= 0 else []
 
     def _turning_cost(self, start: int, angle: float) -> np.ndarray:
-        """What it costs to set out sideways or backwards: int32 [Y*X], on the cells around the start."""
+        """int32 [Y*X]: what it costs to set out sideways or backwards, on cells near the start."""
         extra = np.zeros(self.grid.walkable.size, np.int32)
         sy, sx = divmod(start, self.grid.shape[1])
         y, x = np.mgrid[-5:6, -5:6]
@@ -213,27 +188,22 @@ class Explorer:
     def _nearest_trigger(self, cost: np.ndarray) -> tuple[Trigger | None, int, float]:
         best: tuple[Trigger | None, int, float] = (None, -1, math.inf)
         for trigger in self.grid.triggers:
-            if (
-                trigger.line in self.grid.activated
-                or trigger.line in self._given_up
-                or trigger.kind != "switch"
-            ):
+            done = trigger.line in self.grid.activated or trigger.line in self._given_up
+            if done or trigger.kind != "switch":
                 continue
             x1, y1, x2, y2 = (float(v) for v in self.grid.geometry.lines[trigger.line])
             length = max(math.dist((x1, y1), (x2, y2)), 1.0)
             # A switch is pressed from the front, which is on the right of its line.
-            stand_x, stand_y = (
-                (x1 + x2) / 2 + (y2 - y1) / length * 30,
-                (y1 + y2) / 2 - (x2 - x1) / length * 30,
-            )
+            stand_x = (x1 + x2) / 2 + (y2 - y1) / length * 30
+            stand_y = (y1 + y2) / 2 - (x2 - x1) / length * 30
             cell = self.grid.nearest_walkable(stand_x, stand_y, reach=2)
             if cell is not None and cost[cell] + 20 < best[2]:
                 best = (trigger, cell, float(cost[cell] + 20))
-        return best if best[2] < 1 << 29 else (None, -1, math.inf)
+        return best if best[2] < UNREACHED else (None, -1, math.inf)
 
     def _wander(self, cost: np.ndarray) -> int:
         """Everything was visited: forget it, and walk somewhere far."""
-        reached = np.flatnonzero((cost[:-1] < 1 << 29) & (self.grid.clearance.ravel() >= 1))
+        reached = np.flatnonzero((cost[:-1] < UNREACHED) & (self.grid.clearance.ravel() >= 1))
         self.visited[:] = False
         if len(reached) == 0:
             return -1
@@ -255,7 +225,10 @@ class Explorer:
         self.route, self.trigger = [], None
 
     def give_up(self, x: float, y: float, angle: float) -> None:
-        """There is no getting on here: take the cells ahead out of the map (or the switch off the list), and replan."""
+        """Take the cells ahead out of the map, or the switch off the list, and plan anew.
+
+        The player calls it where they cannot get on.
+        """
         if self.trigger is not None and len(self.route) < 4:
             self._given_up.add(self.trigger.line)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,11 +11,9 @@ from ...datasets.actions.devices import DeviceState, device_state_of
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.video.resize import FrameResizer
 from ...errors import ConfigError
+from ..env import Task
 from .game import KEYS, MOUSE_BUTTONS, TICS_PER_SECOND, DoomGame
 from .maps import TEST_MAPS, TRAIN_MAPS, VALIDATION_MAPS
-
-if TYPE_CHECKING:
-    from ..tasks import Task
 
 SCORE_CELL = 64.0
 OPEN_GAMES = 2  # an engine takes half a second to start and 100 MB: keep the last ones

@@ -1,5 +1,6 @@
-"""Where the player was in each frame of a recording: `<stem>.track.npy`, for statistics and scores, never for training.
+"""Where the player was in each frame of a recording: `<stem>.track.npy`.
 
+It is for statistics and scores, never for training.
 float32 [N, 6]: x, y, z in Doom units, angle in degrees from +x leftwards, pitch in degrees upwards, health.
 """
 

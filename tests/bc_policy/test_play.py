@@ -9,7 +9,7 @@ import torch
 from vidact.bc_policy.config import PlayConfig, PolicyConfig
 from vidact.bc_policy.play import play, play_worker
 from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
-from vidact.bc_policy.rl.workers import Worker, WorkerError, working
+from vidact.games.workers import Worker, WorkerError, working
 from vidact.bc_policy.scoring.overlay import ActionOverlay
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
