@@ -9,10 +9,10 @@ import torch
 from vidact.bc_policy.config import PlayConfig, PolicyConfig
 from vidact.bc_policy.play import play, play_worker
 from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
-from vidact.games.workers import Worker, WorkerError, working
 from vidact.bc_policy.scoring.overlay import ActionOverlay
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
+from vidact.games.workers import Worker, WorkerError, working
 from vidact.networks.checkpoints import save_checkpoint
 
 NETWORK = PolicyConfig(
