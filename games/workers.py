@@ -39,7 +39,7 @@ class WorkerDiedError(WorkerError):
             f"a game process ended with exit code {exit_code} (killed for its memory? -9 says so): "
             "fewer workers or lanes need less"
         )
-        self.exit_code = exit_code
+        self.ended_with = exit_code
 
 
 class Worker:
@@ -165,7 +165,7 @@ def _frames_of(recorder: Worker, item: Any, where: object) -> int | None:
         return recorder.receive()
     except WorkerDiedError as death:
         raise RecordingError(
-            f"{where}: the process recording {item} died (exit code {death.exit_code}); "
+            f"{where}: the process recording {item} died (exit code {death.ended_with}); "
             "run the same command again: finished recordings are kept"
         ) from None
     except WorkerError as defect:
