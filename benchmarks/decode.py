@@ -1,8 +1,9 @@
 """Decoding at tick rate beside decoding alone, in one run: `python benchmarks/decode.py [VIDEO …]`.
 
-Without files it makes two: 640x360 at 30 and 60 frames/s, moving texture at about the bitrate of gameplay video. Rounds
-of all methods are interleaved; figures are source frames per CPU-second (user and system) of this process, medians over
-the rounds. The bar: ticks at 20 Hz, 128x128, at 0.9 of decoding alone or more. Figures go to results/decode.json.
+Without files it makes two: 640x360 at 30 and 60 frames/s, moving texture at about the bitrate of
+gameplay video. Rounds of all methods are interleaved; figures are source frames per CPU-second
+(user and system) of this process, medians over the rounds. The bar: ticks at 20 Hz, 128x128, at 0.9
+of decoding alone or more. Figures go to results/decode.json.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ METHODS: dict[str, Callable[[Path], Iterator[None]]] = {
 
 
 def gameplay(path: Path, fps: int, seconds: int) -> None:
-    """A view that turns and walks over a textured ground, with a still weapon and status bar, at about 1.3 Mbit/s.
+    """A view that turns and walks over a textured ground, with a still weapon and status bar, at
+    about 1.3 Mbit/s.
 
     The bitrate matters: the cheaper the decoding, the more the resize weighs beside it.
     """
@@ -111,8 +113,8 @@ def measure(path: Path, rounds: int) -> dict[str, object]:
         fps = float(stream.average_rate or 1)
         mbit_s = path.stat().st_size * 8 / (frames / fps) / 1e6
         print(
-            f"\n{path.name}: {frames} frames, {context.name} {context.width}x{context.height}, {fps:.2f} fps, "
-            f"{mbit_s:.2f} Mbit/s"
+            f"\n{path.name}: {frames} frames, {context.name} {context.width}x{context.height}, "
+            f"{fps:.2f} fps, {mbit_s:.2f} Mbit/s"
         )
     rates: dict[str, list[float]] = {name: [] for name in METHODS}
     for _ in range(rounds):
@@ -133,7 +135,8 @@ def measure(path: Path, rounds: int) -> dict[str, object]:
         )
         spread = f"{min(values):,.0f}-{max(values):,.0f}"
         print(
-            f"  {name:<20} {rate:>8,.0f} frames/CPU-s ({spread})  {rate / alone:.2f} of decode only{verdict}"
+            f"  {name:<20} {rate:>8,.0f} frames/CPU-s ({spread})  "
+            f"{rate / alone:.2f} of decode only{verdict}"
         )
     return {
         "frames": frames,

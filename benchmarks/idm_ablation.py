@@ -1,9 +1,11 @@
-"""What each part of the IDM is worth: `python benchmarks/idm_ablation.py [WORK] [--steps N] [--only PATTERN …]`.
+"""What each part of the IDM is worth: `python benchmarks/idm_ablation.py [WORK] [--steps N] [--only
+PATTERN …]`.
 
-Every variant changes one thing of a `tiny` IDM trained on twenty minutes of scripted play, and is trained with three
-seeds; all are measured on the same held-out maps. 300 steps, the default, show what learns faster, far from
-converged; 1,800 what generalises better once the twenty minutes are known by heart. What is done is kept in WORK (the
-scaling study's will do) and not done again. Figures go to results/idm_ablation.json, by steps; the table is printed.
+Every variant changes one thing of a `tiny` IDM trained on twenty minutes of scripted play, and is
+trained with three seeds; all are measured on the same held-out maps. 300 steps, the default, show
+what learns faster, far from converged; 1,800 what generalises better once the twenty minutes are
+known by heart. What is done is kept in WORK (the scaling study's will do) and not done again.
+Figures go to results/idm_ablation.json, by steps; the table is printed.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from idm_scaling import ROOT, Study, chosen, figures, options_of
+from idm_scaling import Study, figures
+from studies import ROOT, chosen, options_of
 from vidact.datasets.recordings.recording import Recording
 from vidact.idm.config import AUGMENTED_MOST, PRESETS, AugmentConfig
 
@@ -89,7 +92,8 @@ def main() -> None:
                 rows.setdefault(variant, {})[str(seed)] = measured(study, variant, seed)
                 RESULT.write_text(json.dumps(result, indent=1) + "\n")
     print(
-        f"mean over seeds, and half of what lies between highest and lowest: {options.steps} steps, {MINUTES} minutes"
+        "mean over seeds, and half of what lies between highest and lowest: "
+        f"{options.steps} steps, {MINUTES} minutes"
     )
     for variant, seeds in rows.items():
         print(f"{variant:21}{VARIANTS[variant][0]}")

@@ -1,9 +1,11 @@
-"""What each preset of the IDM costs and brings: `python benchmarks/idm_presets.py [WORK] [--minutes 10] [--only tiny]`.
+"""What each preset of the IDM costs and brings: `python benchmarks/idm_presets.py [WORK] [--minutes
+10] [--only tiny]`.
 
-Parameters; ticks labelled a second by one core (without decoding); ticks trained a second by all cores; and what so
-many minutes of training on a hundred minutes of scripted play make of it on held-out maps. A preset that takes fewer
-than FEWEST_STEPS steps in that time is not trained: its figures would tell nothing. Rows are kept in
-results/idm_presets.json and made anew by name. Play and checkpoints lie in WORK, as the scaling study's do.
+Parameters; ticks labelled a second by one core (without decoding); ticks trained a second by all
+cores; and what so many minutes of training on a hundred minutes of scripted play make of it on
+held-out maps. A preset that takes fewer than FEWEST_STEPS steps in that time is not trained: its
+figures would tell nothing. Rows are kept in results/idm_presets.json and made anew by name. Play
+and checkpoints lie in WORK, as the scaling study's do.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from idm_scaling import ROOT, TICKS_A_STEP, Study, chosen, figures, options_of
+from idm_scaling import Study, figures
 from idm_speed import STRIDE, steady
+from studies import ROOT, TICKS_A_STEP, chosen, options_of
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.config import PRESETS, AugmentConfig
 from vidact.idm.fitting.loss import FactoredLoss
@@ -46,7 +49,9 @@ def labelled_a_second(model: InverseDynamicsModel, pictures: np.ndarray, windows
 
 
 def seconds_a_step(study: Study, model: InverseDynamicsModel, spec: ActionSpec) -> float:
-    """Of training with all cores: the inputs are made by one, as the trainer does, and the slower of the two counts."""
+    """Of training with all cores: the inputs are made by one, as the trainer does, and the slower
+    of the two counts.
+    """
     dtype = resolve_precision("auto", torch.device("cpu"))
     tracks = open_tracks(study.play("validation"), spec, study.work / "cache", phases=False)
     sampler = ClipSampler(

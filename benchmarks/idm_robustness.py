@@ -1,10 +1,11 @@
-"""What strangers' settings cost an IDM: `python benchmarks/idm_robustness.py IDM RECORDINGS… [--out FILE]`.
+"""What strangers' settings cost an IDM: `python benchmarks/idm_robustness.py IDM RECORDINGS… [--out
+FILE]`.
 
-The same held-out play is labelled as it was recorded, and as somebody else might have recorded it: darker, brighter,
-with a narrower view, a larger status bar, squeezed by a video site, and at 24, 25, 30 and 60 frames a second. The
-actions stay what they were. A mouse of another sensitivity makes other play: the scripted player plays Doom's test maps
-again with a usual, a slower and a faster one, and these rows are to be compared with each other. Figures go to
-results/idm_robustness.json.
+The same held-out play is labelled as it was recorded, and as somebody else might have recorded it:
+darker, brighter, with a narrower view, a larger status bar, squeezed by a video site, and at 24,
+25, 30 and 60 frames a second. The actions stay what they were. A mouse of another sensitivity makes
+other play: the scripted player plays Doom's test maps again with a usual, a slower and a faster
+one, and these rows are to be compared with each other. Figures go to results/idm_robustness.json.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ def changed(change: Callable[[Frames], Frames]) -> Callable[[Recording, Predicto
 
 
 def at_rate(fps: int) -> Callable[[Recording, Predictor], Frames]:
-    """What a recorder of `fps` frames a second would have kept: at each tick the last of its frames."""
+    """What a recorder of `fps` frames a second would have kept: at each tick the last of its
+    frames.
+    """
 
     def frames(recording: Recording, predictor: Predictor) -> Frames:
         spec = predictor.spec
@@ -99,7 +102,9 @@ def larger_status_bar(factor: float) -> Callable[[Frames], Frames]:
 
 
 def compressed(crf: int) -> Callable[[Frames], Frames]:
-    """H.264 and back, at a quality that leaves blocks; the encoder takes more care than the one of training does."""
+    """H.264 and back, at a quality that leaves blocks; the encoder takes more care than the one of
+    training does.
+    """
     return lambda frames: squeeze(frames, crf, preset="medium")
 
 

@@ -1,27 +1,32 @@
-"""How much labelled play an IDM needs: `python benchmarks/idm_scaling.py [WORK] [--steps N] [--only PATTERN …]`.
+"""How much labeled play an IDM needs.
 
-Trains one `tiny` IDM for each amount and kind of play, all with the same number of steps, and measures it on play that
-it has not seen:
+    python benchmarks/idm_scaling.py [WORK] [--steps N] [--only PATTERN …]
+
+Trains one `tiny` IDM for each amount and kind of play, all with the same number of steps, and
+measures it on play that it has not seen:
 
     scripted-M      M minutes of scripted play on training maps; measured on held-out maps
-    people-M        M minutes of people's play (0: all of it); measured on the demo that was left out, each in turn
-    zero-shot       a hundred minutes of scripted play for five times as many steps, measured on people's demos
-    cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the same held-out maps
-    both            `zero-shot`, then all of people's other demos with half as many steps; on the demo left out
+    people-M        M minutes of people's play (0: all of it); measured on the demo that was left
+                    out, each in turn
+    zero-shot       a hundred minutes of scripted play for five times as many steps, measured on
+                    people's demos
+    cloning-M       a policy cloned from the same minutes as `scripted-M`; how well it foresees the
+                    same held-out maps
+    both            `zero-shot`, then all of people's other demos with half as many steps; on the
+                    demo left out
     people-long     all of people's other demos alone, with three times as many steps
-    people-longest  the same with as many steps as `both-long` has in all; four of the demos, a quarter of an hour each
+    people-longest  the same with as many steps as `both-long` has in all; four of the demos, a
+                    quarter of an hour each
     both-long       `zero-shot`, then as many steps on people's play as `people-long` has
 
-Each network is tuned and calibrated on play of the same kind that is neither trained nor measured on: validation maps,
-or one more demo. Intervals are over resamplings of recordings (maps) or of demos. What is done is kept in WORK and not
-done again; WORK is filled by `vidact record` where it holds no play. Figures go to results/idm_scaling.json, the plot
-to docs/images/idm_scaling.png.
+Each network is tuned and calibrated on play of the same kind that is neither trained nor measured
+on: validation maps, or one more demo. Intervals are over resamplings of recordings (maps) or of
+demos. What is done is kept in WORK and not done again; WORK is filled by `vidact record` where it
+holds no play. Figures go to results/idm_scaling.json, the plot to docs/images/idm_scaling.png.
 """
 
 from __future__ import annotations
 
-import argparse
-import fnmatch
 import json
 import shutil
 import subprocess
@@ -35,6 +40,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from policy_labels import PolicyRunner
+from studies import ROOT, TICKS_A_STEP, chosen, options_of
 from vidact import storage
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.config import PRESETS as POLICIES
@@ -58,16 +64,13 @@ matplotlib.use("Agg")
 
 from matplotlib import pyplot
 
-ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "idm_scaling.json"
 PLOT = ROOT / "docs" / "images" / "idm_scaling.png"
 SCRIPTED, PEOPLE = (1, 3, 10, 30, 100), (1, 3, 10, 0)
 LONGER = 5  # times as many steps of scripted play, where people's play comes after it
 PEOPLE_LONGER = 3  # times as many steps of people's play, in the rows `-long`
-LEARNING_RATE_AFTER = (
-    1e-3  # of people's play then: better than 3e-4 on the validation demo of the first fold
-)
-TICKS_A_STEP = 384  # of the IDM's training by default
+# Of people's play then: better than 3e-4 on the validation demo of the first fold.
+LEARNING_RATE_AFTER = 1e-3
 SIDESTEP = 1.04  # in the plot, so that points of the same minutes do not hide each other
 SHOWN = (
     "keypress_accuracy",
@@ -149,7 +152,9 @@ class Study:
     def judge(
         self, name: str, train: Callable[[], str], recordings: Sequence[Recording]
     ) -> list[Judged]:
-        """What its checkpoint, which is only trained where nobody has judged it yet, makes of each recording."""
+        """What its checkpoint, which is only trained where nobody has judged it yet, makes of each
+        recording.
+        """
 
         def sums() -> list[dict[str, Sums]]:
             checkpoint = train()
@@ -185,7 +190,7 @@ class Study:
                         )
                         for labelling in labellings
                     },
-                    play=(None, None),  # type: ignore[arg-type] - the labels themselves are not looked at
+                    play=(None, None),  # type: ignore[arg-type] - labels are not looked at
                 )
                 for i, recording in enumerate(recordings)
             ]
@@ -206,10 +211,11 @@ def scripted_checkpoint(study: Study, minutes: int, times: int = 1) -> str:
 
 
 def cloning(study: Study, minutes: int) -> list[Judged]:
-    """The IDM's recordings, whole (so a policy gets up to 42 seconds more), as many ticks of training, the same maps.
+    """The IDM's recordings, whole (so a policy gets up to 42 seconds more), as many ticks of
+    training, the same maps.
 
-    Calibrated and tuned on the validation maps as the IDM is. The policy is not told its last action: what it foresees
-    would else be that people go on doing what they do.
+    Calibrated and tuned on the validation maps as the IDM is. The policy is not told its last
+    action: what it foresees would else be that people go on doing what they do.
     """
     beside = scripted(study, minutes)
     return study.kept(
@@ -270,7 +276,9 @@ def people(
     scripted_first: bool = False,
     left_out: Sequence[str] = ("*",),
 ) -> list[Judged]:
-    """Every demo of these in turn is left out, and the one after it tuned on; `times` as many steps as the others'."""
+    """Every demo of these in turn is left out, and the one after it tuned on; `times` as many steps
+    as the others'.
+    """
     recordings = study.play("people")
     demos = sorted({recording.group for recording in recordings})
     judged = []
@@ -319,7 +327,7 @@ BESIDE = {
 
 
 def measured(study: Study, row: str) -> dict[str, Any]:
-    """The figures of a row, and its gain on the rows beside it, over the recordings that both have."""
+    """The figures of a row, and its gain on the rows beside it, over recordings that both have."""
     by = "recording" if row.startswith(("scripted", "cloning")) else "group"
     judged = ROWS[row](study)
     found = figures(judged, by)
@@ -336,7 +344,8 @@ def measured(study: Study, row: str) -> dict[str, Any]:
 
 def figures(judged: list[Judged], by: str) -> dict[str, Any]:
     """The figures of one row, with intervals, and what it gains on each baseline."""
-    config = EvalIDMConfig(checkpoint="", recordings=("",), out=".", resample=by)  # type: ignore[arg-type]
+    unused = {"checkpoint": "", "recordings": ("",), "out": "."}
+    config = EvalIDMConfig(**unused, resample=by)  # type: ignore[arg-type]
     found = report(judged, ActionSpec.load("doom"), config)
     return {
         **{name: found[name] for name in SHOWN},
@@ -398,34 +407,6 @@ def draw(rows: dict[str, Any]) -> None:
         axes[1].legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.05), fontsize=8)
         figure.savefig(PLOT, dpi=130)
         pyplot.close(figure)
-
-
-def options_of(
-    about: str | None, *, steps: int = 0, minutes: float = 0, example: str
-) -> argparse.Namespace:
-    """WORK, --only, and how long a training is, in steps or in minutes; of this study and of those beside it."""
-    parser = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("work", nargs="?", type=Path, default=ROOT / "runs" / "idm-scaling")
-    if steps:
-        parser.add_argument(
-            "--steps", type=int, default=steps, help=f"of each training ({TICKS_A_STEP} ticks each)"
-        )
-    if minutes:
-        parser.add_argument("--minutes", type=float, default=minutes, help="of each training")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        default=["*"],
-        help=f"rows to make, such as '{example}'; others stay as they are",
-    )
-    return parser.parse_args()
-
-
-def chosen(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The rows that `--only` asks for."""
-    return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
 
 
 def main() -> None:

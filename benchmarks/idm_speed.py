@@ -1,18 +1,20 @@
-"""How fast the published IDM's graph labels video, side by side in one run: the plain way, and ours.
+"""How fast the published IDM's graph labels video, side by side in one run: the plain way, and
+ours.
 
     python benchmarks/idm_speed.py [--rounds 1] [--windows 2] [--size released] [--threads 1]
 
-Four ways, each in a fresh process, on the same random weights and the same moving pictures (128x128):
+Four ways, each in a fresh process, on the same random weights and the same moving pictures
+(128x128):
 
     disjoint      windows of 128 ticks side by side, float32: what the public script does
     overlapped    windows of 128 every 64 ticks, the centre 64 kept, each computed whole, float32
     ours          the same labels (equal to 1e-4), vectors of frames shared between windows, float32
     ours, bf16    the same, matrix products in bfloat16
 
-Each figure is of the steady state in the middle of a video: labelled frames per CPU-second (user + system), the median
-over interleaved rounds, and the peak of resident memory. Bar: ours is at least 1.8 times as fast as overlapped in
-float32, and 7 times where the CPU has amx_bf16. Figures go to results/idm_speed.json. The released size takes about ten
-minutes a round and 9 GB.
+Each figure is of the steady state in the middle of a video: labelled frames per CPU-second (user +
+system), the median over interleaved rounds, and the peak of resident memory. Bar: ours is at least
+1.8 times as fast as overlapped in float32, and 7 times where the CPU has amx_bf16. Figures go to
+results/idm_speed.json. The released size takes about ten minutes a round and 9 GB.
 """
 
 from __future__ import annotations
@@ -140,7 +142,9 @@ def ours(
 
 
 def steady(runner: WindowRunner, pictures: np.ndarray, windows: int) -> tuple[float, int]:
-    """CPU-seconds of labelling so many windows in the middle of a video, of windows + 3 strides, and their ticks."""
+    """CPU-seconds of labelling so many windows in the middle of a video, of windows + 3 strides,
+    and their ticks.
+    """
     whole = (0, len(pictures))
     keep = (
         STRIDE // 2,

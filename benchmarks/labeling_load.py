@@ -1,11 +1,12 @@
-"""Load: simulated annotators who each save a batch every two seconds; how long saving takes, what the load costs.
+"""Load: simulated annotators who each save a batch every two seconds; how long saving takes, what
+the load costs.
 
     python benchmarks/labeling_load.py --people 100 --seconds 60
     python benchmarks/labeling_load.py --postgres postgresql://postgres@127.0.0.1:5433/postgres
 
-Bar: no errors, and 95 % of the batches are on disk within 500 ms, on SQLite and on PostgreSQL (a cluster of its own on
-this machine unless a URL names one). The load comes from the same machine; what it costs is in the figures, which go to
-benchmarks/results/labeling_load.json.
+Bar: no errors, and 95 % of the batches are on disk within 500 ms, on SQLite and on PostgreSQL (a
+cluster of its own on this machine unless a URL names one). The load comes from the same machine;
+what it costs is in the figures, which go to benchmarks/results/labeling_load.json.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-# The repository's tests lend servers and data; some packages install a top-level `tests` of their own.
+# The repository's tests lend servers and data; some packages install a top-level `tests` of their
+# own.
 sys.modules["tests"] = ModuleType("tests")
 sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 RESULT = ROOT / "benchmarks" / "results" / "labeling_load.json"
@@ -47,7 +49,8 @@ async def annotate(  # noqa: PLR0917 - what a person is
 
     rng = random.Random(number)
     seq = made = 0
-    # Certificates are none of plain HTTP's business; loading them a hundred times would hold up everybody's clock.
+    # Certificates are none of plain HTTP's business; loading them a hundred times would hold up
+    # everybody's clock.
     headers = {"authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=url, timeout=30, headers=headers, verify=False) as http:
         await asyncio.sleep(rng.uniform(0, EVERY_S))
@@ -100,7 +103,9 @@ def cpu_s(process: int) -> float:
 
 
 def machine_busy_s() -> float:
-    """Processor seconds that everything on this machine has used: a database in processes of its own is in it."""
+    """Processor seconds that everything on this machine has used: a database in processes of its
+    own is in it.
+    """
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")
 

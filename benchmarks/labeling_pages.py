@@ -1,12 +1,13 @@
-"""How fast the pages are, in a real Chromium: start to first page, a step in a loaded task, opening the next task.
+"""How fast the pages are, in a real Chromium: start to first page, a step in a loaded task, opening
+the next task.
 
     python benchmarks/labeling_pages.py --steps 1000
 
-Bars: the first page within 5 s from nothing (from the start of the process to its form, in a browser that is open); a
-step shows its frame and timeline within 16 ms (95 %); the next task opens within 300 ms. A step is counted from the
-key's own time stamp until the page is laid out and the pixels of picture and timeline are there; `painted` goes on to
-the next frame of the display (60 a second), for which it waits up to 17 ms. The figures go to
-benchmarks/results/labeling_pages.json.
+Bars: the first page within 5 s from nothing (from the start of the process to its form, in a
+browser that is open); a step shows its frame and timeline within 16 ms (95 %); the next task opens
+within 300 ms. A step is counted from the key's own time stamp until the page is laid out and the
+pixels of picture and timeline are there; `painted` goes on to the next frame of the display (60 a
+second), for which it waits up to 17 ms. The figures go to benchmarks/results/labeling_pages.json.
 """
 
 from __future__ import annotations
@@ -22,24 +23,28 @@ from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
-# The repository's tests lend servers and data; some packages install a top-level `tests` of their own.
+# The repository's tests lend servers and data; some packages install a top-level `tests` of their
+# own.
 sys.modules["tests"] = ModuleType("tests")
 sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 RESULT = ROOT / "benchmarks" / "results" / "labeling_pages.json"
 
-# `drawn`: the handlers have run, the page is rendered anew and laid out, and both canvases have their pixels (reading
-# one back makes the browser paint them). `painted`: a frame of the display has been made of it.
+# `drawn`: the handlers have run, the page is rendered anew and laid out, and both canvases have
+# their pixels (reading one back makes the browser paint them). `painted`: a frame of the display
+# has been made of it.
 WATCH_STEPS = """() => {
   window.drawn = [];
   window.painted = [];
   const last = (event) => queueMicrotask(() => {
-    for (const canvas of document.querySelectorAll(".review canvas")) canvas.getContext("2d").getImageData(0, 0, 1, 1);
+    for (const canvas of document.querySelectorAll(".review canvas"))
+      canvas.getContext("2d").getImageData(0, 0, 1, 1);
     document.body.offsetHeight;
     window.drawn.push(performance.now() - event.timeStamp);
   });
   window.addEventListener("keydown", (event) => {
     window.removeEventListener("keydown", last);
-    window.addEventListener("keydown", last); // behind all other listeners, which the page may have renewed
+    // Behind all other listeners, which the page may have renewed.
+    window.addEventListener("keydown", last);
     const { port1, port2 } = new MessageChannel();
     port1.onmessage = () => window.painted.push(performance.now() - event.timeStamp);
     requestAnimationFrame(() => port2.postMessage(0));
@@ -55,7 +60,8 @@ TIME_TO_OPEN = """async () => {
   press();
   while (true) {
     const now = document.querySelector(".review");
-    if (now && now.dataset.task !== before && now.querySelector("#picture").dataset.frame !== undefined) break;
+    const shown = now && now.querySelector("#picture").dataset.frame !== undefined;
+    if (shown && now.dataset.task !== before) break;
     await new Promise((done) => requestAnimationFrame(done));
     if (performance.now() - begun > 20000) return null;
   }

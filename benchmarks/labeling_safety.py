@@ -1,13 +1,15 @@
-"""What must be zero, counted in full: lost or doubled saves, over-assigned tasks, wrong frames, server errors.
+"""What must be zero, counted in full: lost or doubled saves, over-assigned tasks, wrong frames,
+server errors.
 
     python benchmarks/labeling_safety.py                  all of it, about 15 minutes
-    python benchmarks/labeling_safety.py --only kills     50 kill -9 of the server under 8 clients, on both databases
-    python benchmarks/labeling_safety.py --only races     40 people claim at a barrier, 20 rounds, on both databases
-    python benchmarks/labeling_safety.py --only frames    1,050 steps and seeks in Chromium over seven kinds of files
-    python benchmarks/labeling_safety.py --only api       generated requests at every operation of the OpenAPI document
+    python benchmarks/labeling_safety.py --only kills 50 kill -9 of the server under 8 clients, on
+    both databases python benchmarks/labeling_safety.py --only races 40 people claim at a barrier,
+    20 rounds, on both databases python benchmarks/labeling_safety.py --only frames 1,050 steps and
+    seeks in Chromium over seven kinds of files python benchmarks/labeling_safety.py --only api
+    generated requests at every operation of the OpenAPI document
 
-`make test` runs a tenth of each and `make soak` all; this runs the same code and keeps the counts in
-benchmarks/results/labeling_safety.json.
+`make test` runs a tenth of each and `make soak` all; this runs the same code and keeps the counts
+in benchmarks/results/labeling_safety.json.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-# The repository's tests lend servers and data; some packages install a top-level `tests` of their own.
+# The repository's tests lend servers and data; some packages install a top-level `tests` of their
+# own.
 sys.modules["tests"] = ModuleType("tests")
 sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 RESULT = ROOT / "benchmarks" / "results" / "labeling_safety.json"
@@ -47,7 +50,9 @@ def on_each(
 
 
 def kills(databases: tuple[str, ...]) -> dict[str, Any]:
-    """Acknowledged operations that were lost, doubled or left a gap when the server was killed fifty times."""
+    """Acknowledged operations that were lost, doubled or left a gap when the server was killed
+    fifty times.
+    """
     from tests.labeling_tool.test_durability import CLIENTS, kill_again_and_again
 
     def count(folder: Path, database: str | None) -> dict[str, Any]:
@@ -81,7 +86,9 @@ def api(databases: tuple[str, ...]) -> dict[str, Any]:
 
 
 def frames(databases: tuple[str, ...]) -> dict[str, Any]:
-    """Steps, jumps and seeks in a real Chromium after which the pixels or the number were those of another frame."""
+    """Steps, jumps and seeks in a real Chromium after which the pixels or the number were those of
+    another frame.
+    """
     from playwright.sync_api import sync_playwright
 
     from tests.labeling_tool.conftest import CHROMIUM_FLAGS, review_server

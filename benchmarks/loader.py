@@ -1,14 +1,16 @@
-"""How fast the loaders are, side by side in one run: ours, decoding alone, and the public VPT loader's behaviour.
+"""How fast the loaders are, side by side in one run: ours, decoding alone, and the public VPT
+loader's behaviour.
 
     python benchmarks/loader.py [--rounds 3] [--seconds 60] [--out benchmarks/results/loader.json]
 
-Each figure is frames per CPU-second (user + system, all processes and threads) and per second, of a fresh process, the
-median over interleaved rounds. The recordings are made here: 640x360 at 20 frames/s, about 2 Mbit/s, as OpenAI's are.
-Bars: straight from recordings at least 80 % of decode-and-resize alone and 1.6 times the VPT loader; from shards at
-least 90 % of decode alone; memory flat over 10 epochs.
+Each figure is frames per CPU-second (user + system, all processes and threads) and per second, of a
+fresh process, the median over interleaved rounds. The recordings are made here: 640x360 at 20
+frames/s, about 2 Mbit/s, as OpenAI's are.
+Bars: straight from recordings at least 80 % of decode-and-resize alone and 1.6 times the VPT
+loader; from shards at least 90 % of decode alone; memory flat over 10 epochs.
 
-The VPT row needs OpenCV (`pip install opencv-python-headless`), which vidact itself does not use; without it the row
-is left out.
+The VPT row needs OpenCV (`pip install opencv-python-headless`), which vidact itself does not use;
+without it the row is left out.
 """
 
 from __future__ import annotations
@@ -147,7 +149,9 @@ def make_data(data: Path, seconds: int) -> float:
 
 
 def scene(frames: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, float, float]]:
-    """A view that pans over a textured world in the jerky way of a mouse, with some grain as of moving leaves."""
+    """A view that pans over a textured world in the jerky way of a mouse, with some grain as of
+    moving leaves.
+    """
     height, width = SIZE[1], SIZE[0]
     world = sum(
         np.kron(rng.normal(size=(1024 // cell, 2048 // cell, 3)), np.ones((cell, cell, 1)))
@@ -186,7 +190,7 @@ def decode_recordings(data: Path) -> Callable[[], int]:
 
 
 def resize_recordings(data: Path) -> Callable[[], int]:
-    """Decode and resize to 128x128, by the decoder that all of vidact uses; no labels, no batches."""
+    """Decode and resize to 128x128, by the decoder that all of vidact uses; no labels or batches."""
     from vidact.datasets.actions.spec import ActionSpec
     from vidact.datasets.video.ticks import decode_ticks
 
@@ -226,7 +230,7 @@ def load_vpt_style(data: Path) -> Callable[[], int]:
 
 
 def decode_shards(data: Path) -> Callable[[], int]:
-    """Decode alone: videos that lie in memory, each to an array of its own, as a batch needs them."""
+    """Decode alone: videos that lie in memory, each to an array of its own, as batches need them."""
     from vidact.datasets.shards.clip import decode_video
     from vidact.datasets.shards.samples import iter_samples
 
@@ -291,7 +295,7 @@ def in_threads(work: Callable[[Any], int], parts: Sequence[Any]) -> int:
 
 
 def frames_of(batch: Any) -> int:
-    """How many labelled frames a batch has; cheap, so that counting does not weigh on the figures."""
+    """How many labelled frames a batch has; cheap, so that counting does not weigh on figures."""
     return int(batch.valid.sum())
 
 
@@ -326,22 +330,21 @@ def report(
         name: {key: statistics.median(one[key] for one in runs) for key in runs[0]}
         for name, runs in rounds.items()
     }
-    print(
-        f"recordings of {mbit_s:.2f} Mbit/s, {THREADS} threads or workers, median of {len(next(iter(rounds.values())))}"
-    )
+    runs = len(next(iter(rounds.values())))
+    print(f"recordings of {mbit_s:.2f} Mbit/s, {THREADS} threads or workers, median of {runs}")
     print(f"{'':38}{'frames/CPU-s':>14}{'frames/s':>12}{'frames':>10}")
     for name, figure in figures.items():
         print(
-            f"{name:38}{figure['frames_per_cpu_s']:14,.0f}{figure['frames_per_s']:12,.0f}{figure['frames']:10,.0f}"
+            f"{name:38}{figure['frames_per_cpu_s']:14,.0f}{figure['frames_per_s']:12,.0f}"
+            f"{figure['frames']:10,.0f}"
         )
     ratios = {}
     for ours, other, bar in BARS:
         if other in figures:
             ratio = figures[ours]["frames_per_cpu_s"] / figures[other]["frames_per_cpu_s"]
             ratios[f"{ours} / {other}"] = {"ratio": ratio, "bar": bar}
-            print(
-                f"{ours} is {ratio:.2f} of {other} (bar {bar}): {'met' if ratio >= bar else 'MISSED'}"
-            )
+            verdict = "met" if ratio >= bar else "MISSED"
+            print(f"{ours} is {ratio:.2f} of {other} (bar {bar}): {verdict}")
     for name, found in resident.items():
         print(f"{name} after each epoch:", ", ".join(f"{mb:.0f}" for mb in found))
     out.parent.mkdir(parents=True, exist_ok=True)

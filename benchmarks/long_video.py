@@ -1,7 +1,9 @@
-"""Memory while a long video is probed and decoded: `python benchmarks/long_video.py [--minutes 60]`.
+"""Memory while a long video is probed and decoded: `python benchmarks/long_video.py [--minutes
+60]`.
 
-The video is one minute of bar codes, copied packet by packet behind itself. Resident memory is told after the probe and
-after each tenth of the ticks; it must not grow with the length. Figures go to results/long_video.json.
+The video is one minute of bar codes, copied packet by packet behind itself. Resident memory is told
+after the probe and after each tenth of the ticks; it must not grow with the length. Figures go to
+results/long_video.json.
 """
 
 from __future__ import annotations

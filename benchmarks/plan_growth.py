@@ -1,9 +1,9 @@
 """The plan of 100,000 sources: `python benchmarks/plan_growth.py [--sources N]`.
 
-Synthetic probes (lengths of 2 to 30 minutes, 1 % exact and 1 % near duplicates), so that only the layout, the search
-for duplicates and the tables are measured. A process of its own then reads the plan and writes it again, which must
-give the same bytes. Bars, for each of the two: under a minute of CPU time and under 1 GiB. The result goes to
-benchmarks/results/plan_growth.json.
+Synthetic probes (lengths of 2 to 30 minutes, 1 % exact and 1 % near duplicates), so that only the
+layout, the search for duplicates and the tables are measured. A process of its own then reads the
+plan and writes it again, which must give the same bytes. Bars, for each of the two: under a minute
+of CPU time and under 1 GiB. The result goes to benchmarks/results/plan_growth.json.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def probes(count: int, rng: random.Random) -> list[SourceRecord]:
 
 
 def look(records: Sequence[SourceRecord], pictures: int) -> list[str]:
-    """Hashes as random as those of different videos; every hundredth is a re-encode of its neighbour."""
+    """Hashes as random as those of different videos; every hundredth is a re-encode of its
+    neighbour.
+    """
     hashes = []
     for record in records:
         number = int(record.uri[-12:-4])
@@ -71,7 +73,9 @@ def look(records: Sequence[SourceRecord], pictures: int) -> list[str]:
 
 
 def read_and_write(source: str, target: str, connection: Connection) -> None:
-    """What every later command on the dataset does: read the plan. Sends CPU seconds and peak bytes."""
+    """What every later command on the dataset does: read the plan. Sends CPU seconds and peak
+    bytes.
+    """
     cpu = time.process_time()
     plan = read_plan(source)
     if plan is None:

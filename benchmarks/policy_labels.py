@@ -1,7 +1,8 @@
 """What a cloned policy takes the player to do next, tick by tick, as if it were an IDM's labels.
 
-A policy must tell an action from what came before it; an IDM also sees what came of it. `PolicyRunner` gives the
-policy's probabilities in the shape in which an IDM's come, so that both are calibrated and judged by the same code.
+A policy must tell an action from what came before it; an IDM also sees what came of it.
+`PolicyRunner` gives the policy's probabilities in the shape in which an IDM's come, so that both
+are calibrated and judged by the same code.
 
 T ticks, J joint actions, C joint camera bins, K buttons
 """

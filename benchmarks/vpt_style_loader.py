@@ -1,9 +1,10 @@
 """What the public VPT data loader does, written afresh, as the yardstick of `loader.py`.
 
-Its behaviour, not its code: worker processes each take whole recordings from a shared list; a worker decodes every
-frame with OpenCV, converts BGR to RGB, clips, resizes to 128x128 without anti-aliasing, parses the frame's JSON line,
-and puts one item a frame (frame, action, episode) on its own bounded queue of 16; the parent takes items round robin
-and collects 8 of them to a batch of single frames. Ticks without an action are decoded, and then skipped.
+Its behaviour, not its code: worker processes each take whole recordings from a shared list; a
+worker decodes every frame with OpenCV, converts BGR to RGB, clips, resizes to 128x128 without
+anti-aliasing, parses the frame's JSON line, and puts one item a frame (frame, action, episode) on
+its own bounded queue of 16; the parent takes items round robin and collects 8 of them to a batch of
+single frames. Ticks without an action are decoded, and then skipped.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ KEYS = {
 def vpt_style_batches(
     stems: Sequence[Path], workers: int, batch_size: int
 ) -> Iterator[tuple[list, list, list]]:
-    """Batches of (frames, actions, episodes) of `batch_size` single frames, until the first worker runs dry."""
+    """Batches of (frames, actions, episodes) of `batch_size` single frames, until the first worker
+    runs dry.
+    """
     context = multiprocessing.get_context("fork")
     tasks = context.Queue()
     for number, stem in enumerate(stems):
