@@ -9,6 +9,7 @@ import tyro
 
 from ..errors import ConfigError
 from ..settings import several
+from .video.limits import MAX_PIXELS, MEMORY_GIB
 
 
 def require(ok: bool, name: str, value: object, allowed: str) -> None:
@@ -26,9 +27,9 @@ class DecoderConfig:
 
     child: bool = True
     """Decode in a child process of the worker, so that a crash, a hang or bloat costs one segment."""
-    memory_gib: float = 4.0
+    memory_gib: float = MEMORY_GIB
     """Address space of the child, GiB (the libraries alone map about 1)."""
-    max_pixels: int = 7680 * 4320
+    max_pixels: int = MAX_PIXELS
     """Largest picture that is decoded, pixels."""
     stall_s: float = 30.0
     """Seconds without a new batch of frames after which the child is killed."""

@@ -1,7 +1,8 @@
 """The seam between the labelling job and whatever decodes strangers' bytes.
 
-A `Decoder` turns a file into ticks of frames, batch by batch; `TickReader` reads ranges of them, so that the halo that
-two neighbouring segments share is decoded once.
+A `Decoder` turns a file into ticks of frames, batch by batch; `sandbox.open_decoder` chooses one.
+`TickReader` reads ranges of ticks, so that the halo that two neighbouring segments share is decoded
+once.
 """
 
 from __future__ import annotations
@@ -17,13 +18,9 @@ import numpy as np
 
 from ...errors import VideoError
 from ..actions.spec import FrameSpec
-from ..config import DecoderConfig
+from .limits import MAX_PIXELS
 from .ticks import TickFrames, VideoProbe, decode_ticks, num_ticks, probe, require_rate
 from .timing import count_ticks
-
-CHILD_LOST = frozenset(
-    {"decoder_crashed", "decoder_hung", "memory_limit"}
-)  # reasons that lie with the decoder's limits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,13 +61,13 @@ class Decoder(Protocol):
 
 
 class InProcessDecoder:
-    """Decodes in this process; the decoder child runs one of these.
+    """Decodes in this process; the sandbox's child runs one of these.
 
     Args:
         max_pixels: larger pictures are refused.
     """
 
-    def __init__(self, max_pixels: int = DecoderConfig().max_pixels):
+    def __init__(self, max_pixels: int = MAX_PIXELS):
         self.max_pixels = max_pixels
         self._known: tuple[Path, tuple[int, int], VideoProbe] | None = None
 
@@ -117,14 +114,19 @@ class InProcessDecoder:
         ):
             return self._known[2]
         found = probe(path, sha256=sha256)
-        if found.width * found.height > self.max_pixels:
-            raise VideoError(
-                "too_large",
-                path,
-                f"pictures of {found.width} x {found.height}; {self.max_pixels} pixels are allowed",
-            )
+        require_size(found, self.max_pixels)
         self._known = (path, mark, found)
         return found
+
+
+def require_size(video: VideoProbe, max_pixels: int) -> None:
+    """Raise VideoError where the pictures of a video are larger than is allowed."""
+    if video.width * video.height > max_pixels:
+        raise VideoError(
+            "too_large",
+            video.path,
+            f"pictures of {video.width} x {video.height}; {max_pixels} pixels are allowed",
+        )
 
 
 def _mark(path: Path) -> tuple[int, int]:
@@ -133,15 +135,6 @@ def _mark(path: Path) -> tuple[int, int]:
     except OSError:
         return (0, 0)  # the probe says what is wrong
     return stat.st_size, stat.st_mtime_ns
-
-
-def open_decoder(config: DecoderConfig, frame: FrameSpec) -> Decoder:
-    """The decoder that the settings ask for; frames will be of size `frame`."""
-    if not config.child:
-        return InProcessDecoder(config.max_pixels)
-    from .sandbox import ChildDecoder
-
-    return ChildDecoder(config, frame)
 
 
 class TickReader:

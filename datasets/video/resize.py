@@ -175,6 +175,12 @@ def _area(
     )
 
 
+def fit(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
+    """Return the largest even size of this shape within a box; never larger than the picture."""
+    scale = min(1.0, box[0] / width, box[1] / height)
+    return max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
+
+
 @cache
 def keep_freed_memory() -> None:
     """Let glibc keep freed memory: mapping a full-size RGB picture anew for each frame costs 10 % of decoding.

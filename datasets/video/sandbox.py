@@ -1,9 +1,14 @@
-"""The worker's side of the decoder child: starts it, reads frames out of shared memory, outlasts its death."""
+"""The sandbox for strangers' bytes: child processes with limits, and what their death costs.
+
+`open_decoder` gives the labelling job a decoder whose work is done in such a child: frames come
+through shared memory, and a crash, a hang or bloat costs its place in the video and no more.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import mmap
 import os
 import selectors
@@ -11,7 +16,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -24,21 +30,142 @@ from ...machine import ONE_THREAD
 from ...stall import StallClock
 from ..actions.spec import FrameSpec
 from ..config import DecoderConfig
-from .decoder import VideoFacts
+from .decoder import Decoder, InProcessDecoder, VideoFacts
+from .limits import Limits
 from .sandbox_child import SLOTS
 from .ticks import BATCH_TICKS, TickFrames
 
 ENTRY = (sys.executable, "-m", "vidact.datasets.video.sandbox_child")
+FILE_BYTES = 1 << 20  # a decoder has nothing to write but its last words
 LOOK_S = 0.5  # how often a silent child is looked at
 ATTEMPTS = 2  # at the same place: a child that was killed by chance is not held against the video
+# Reasons that lie with the limits of the child, not with the file alone.
+CHILD_LOST = frozenset({"decoder_crashed", "decoder_hung", "memory_limit"})
 
 
-class _ChildLostError(Exception):
-    """The child crashed, hung or bloated."""
+def open_decoder(config: DecoderConfig, frame: FrameSpec) -> Decoder:
+    """Return the decoder that the settings ask for; frames will be of size `frame`."""
+    return ChildDecoder(config, frame) if config.child else InProcessDecoder(config.max_pixels)
 
-    def __init__(self, reason: str, detail: str):
+
+class ChildLostError(Exception):
+    """A child crashed, hung or bloated.
+
+    Args:
+        reason: one of `CHILD_LOST`.
+        detail: what exactly happened.
+        code: its exit code, negative for a signal; None where it was still running.
+        last: the last line that it wrote to standard error.
+    """
+
+    def __init__(self, reason: str, detail: str, *, code: int | None = None, last: str = ""):
         super().__init__(detail)
-        self.reason, self.detail = reason, detail
+        self.reason, self.detail, self.code, self.last = reason, detail, code, last
+
+
+class Child:
+    """A process within limits that gets requests and sends answers, as lines of JSON.
+
+    Its side begins with `sandbox_child.enter`. It never outlives this process.
+
+    Args:
+        command: what starts it.
+        limits: what it may take.
+        shared: descriptors of files that it inherits.
+        environment: of the process; this one's unless given. Libraries get one thread in any case.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        limits: Limits,
+        *,
+        shared: Sequence[int] = (),
+        environment: Mapping[str, str] | None = None,
+    ):
+        # A file lives as long as the child; a pipe that nobody reads would fill up and block it.
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        replies, reply_end = os.pipe()
+        lifeline_end, self._lifeline = os.pipe()
+        inherited = (*shared, reply_end, lifeline_end)
+        try:
+            self._process = subprocess.Popen(
+                [*command, *map(str, inherited), json.dumps(asdict(limits))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                pass_fds=inherited,
+                env={**(os.environ if environment is None else environment), **ONE_THREAD},
+            )
+        finally:
+            os.close(reply_end)
+            os.close(lifeline_end)
+        self._replies = replies
+        self._buffer = b""
+        self._lines: list[bytes] = []
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(replies, selectors.EVENT_READ)
+
+    def send(self, **message: Any) -> None:
+        """Send a request or credit. Raises ChildLostError where the child is gone."""
+        stdin = self._process.stdin
+        try:
+            stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
+            stdin.flush()  # type: ignore[union-attr]
+        except OSError:
+            raise self._lost() from None
+
+    def receive(self, *, stall_s: float = math.inf, wall_s: float = math.inf) -> dict[str, Any]:
+        """Return the next message.
+
+        Args:
+            stall_s: how long the child may be at nothing; a busy machine is not held against it.
+            wall_s: how long it may take at all.
+
+        Raises:
+            ChildLostError: it took longer, or is gone.
+        """
+        clock, end_s = StallClock(), time.monotonic() + wall_s
+        while not self._lines:
+            if not self._selector.select(max(0.0, min(LOOK_S, end_s - time.monotonic()))):
+                if time.monotonic() >= end_s:
+                    raise ChildLostError("decoder_hung", f"nothing after {wall_s:g} s")
+                if clock.look([self._process.pid]) > stall_s:
+                    raise ChildLostError("decoder_hung", f"no progress for {stall_s:g} s")
+                continue
+            data = os.read(self._replies, 1 << 16)
+            if not data:
+                raise self._lost()
+            *lines, self._buffer = (self._buffer + data).split(b"\n")
+            self._lines += lines
+        return json.loads(self._lines.pop(0))
+
+    def kill(self) -> None:
+        """End the child and give everything back."""
+        self._process.kill()
+        self._process.wait()
+        self._selector.close()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        self._errors.close()
+        os.close(self._replies)
+        os.close(self._lifeline)
+
+    def _lost(self) -> ChildLostError:
+        """Why the child is gone."""
+        try:
+            code = self._process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return ChildLostError("decoder_hung", "it closed its side and went on running")
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else ""
+        if "MemoryError" in last or "Cannot allocate memory" in last:
+            reason, detail = "memory_limit", "decoding needs more memory than allowed"
+        else:
+            name = signal.Signals(-code).name if code < 0 else f"exit {code} {last}".strip()
+            reason, detail = "decoder_crashed", f"the decoder ended with {name}"
+        return ChildLostError(reason, detail, code=code, last=last)
 
 
 class ChildDecoder:
@@ -53,8 +180,7 @@ class ChildDecoder:
 
     def __init__(self, config: DecoderConfig, frame: FrameSpec, *, entry: Sequence[str] = ENTRY):
         self.config, self.frame, self.entry = config, frame, tuple(entry)
-        self._batch_shape = (BATCH_TICKS, frame.height, frame.width, 3)
-        self._child: _Child | None = None
+        self._child: _DecodingChild | None = None
         self._request = 0
 
     def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
@@ -64,7 +190,7 @@ class ChildDecoder:
             try:
                 _, message = self._ask(op="probe", path=str(path), tick_hz=str(tick_hz))
                 return VideoFacts(**message["facts"])
-            except _ChildLostError as lost:
+            except ChildLostError as lost:
                 self.close()
                 failures += 1
                 if failures == ATTEMPTS:
@@ -83,7 +209,7 @@ class ChildDecoder:
                     yield batch
                     at, failures = batch.start_tick + len(batch.frames), 0
                 return
-            except _ChildLostError as lost:
+            except ChildLostError as lost:
                 self.close()
                 failures += 1
                 if failures == ATTEMPTS:
@@ -116,27 +242,26 @@ class ChildDecoder:
                 child.send(op="credit")
                 message = self._answer(child, request, path)
             ended = True
-        except (VideoError, _ChildLostError):
+        except (VideoError, ChildLostError):
             ended = True
             raise
         finally:
             if not ended and child is self._child:
-                with contextlib.suppress(
-                    _ChildLostError
-                ):  # a dead child is found at the next request
+                # A dead child is found at the next request.
+                with contextlib.suppress(ChildLostError):
                     child.send(op="stop")
 
-    def _ask(self, **request: Any) -> tuple[_Child, dict[str, Any]]:
-        child = self._child or _Child(self.config, self._batch_shape, self.entry)
+    def _ask(self, **request: Any) -> tuple[_DecodingChild, dict[str, Any]]:
+        child = self._child or _DecodingChild(self.config, self.frame, self.entry)
         self._child = child
         self._request += 1
         child.send(id=self._request, **request)
         return child, self._answer(child, self._request, request["path"])
 
-    def _answer(self, child: _Child, request: int, path: str | Path) -> dict[str, Any]:
+    def _answer(self, child: Child, request: int, path: str | Path) -> dict[str, Any]:
         """The next answer to a request; what is left of earlier ones is passed over."""
         while True:
-            message = child.receive(self.config.stall_s)
+            message = child.receive(stall_s=self.config.stall_s)
             if message.get("id") != request:
                 continue
             if "reason" in message:
@@ -144,89 +269,28 @@ class ChildDecoder:
             return message
 
 
-class _Child:
-    """One child process."""
+class _DecodingChild(Child):
+    """A child with a ring of batches in memory that both sides see."""
 
-    def __init__(self, config: DecoderConfig, batch_shape: tuple[int, ...], entry: Sequence[str]):
-        size = SLOTS * int(np.prod(batch_shape))
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child; a pipe could fill up
-        with _shared_file(size) as ring_file:
-            self._map = mmap.mmap(ring_file.fileno(), size)
-            self.ring = np.frombuffer(self._map, np.uint8).reshape(SLOTS, *batch_shape)
-            replies, reply_end = os.pipe()
-            lifeline_end, self._lifeline = os.pipe()
-            memory = int(config.memory_gib * 2**30)
-            fds = (ring_file.fileno(), reply_end, lifeline_end)
-            try:
-                self._process = subprocess.Popen(
-                    [*entry, *map(str, fds), str(memory), str(config.max_pixels)],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.DEVNULL,
-                    stderr=self._errors,
-                    pass_fds=fds,
-                    env=os.environ | ONE_THREAD,
-                )
-            finally:
-                os.close(reply_end)
-                os.close(lifeline_end)
-        self._replies = replies
-        self._buffer = b""
-        self._lines: list[bytes] = []
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(replies, selectors.EVENT_READ)
-
-    def send(self, **message: Any) -> None:
-        """Send a request or credit. Raises _ChildLostError where the child is gone."""
-        stdin = self._process.stdin
-        try:
-            stdin.write(json.dumps(message).encode() + b"\n")  # type: ignore[union-attr]
-            stdin.flush()  # type: ignore[union-attr]
-        except OSError:
-            raise self._lost() from None
-
-    def receive(self, stall_s: float) -> dict[str, Any]:
-        """The next message. Raises _ChildLostError after `stall_s` seconds at nothing, or where the child is gone."""
-        clock = StallClock()
-        while not self._lines:
-            if not self._selector.select(LOOK_S):
-                if clock.look([self._process.pid]) > stall_s:
-                    raise _ChildLostError("decoder_hung", f"no progress for {stall_s:g} s")
-                continue
-            data = os.read(self._replies, 1 << 16)
-            if not data:
-                raise self._lost()
-            *lines, self._buffer = (self._buffer + data).split(b"\n")
-            self._lines += lines
-        return json.loads(self._lines.pop(0))
+    def __init__(self, config: DecoderConfig, frame: FrameSpec, entry: Sequence[str]):
+        shape = (SLOTS, BATCH_TICKS, frame.height, frame.width, 3)
+        limits = Limits(
+            memory_bytes=int(config.memory_gib * 2**30),
+            max_pixels=config.max_pixels,
+            file_bytes=FILE_BYTES,
+        )
+        with _shared_file(math.prod(shape)) as file:
+            self._map = mmap.mmap(file.fileno(), math.prod(shape))
+            self.ring = np.frombuffer(self._map, np.uint8).reshape(shape)
+            super().__init__(entry, limits, shared=(file.fileno(),))
 
     def kill(self) -> None:
         """End the child and give everything back."""
-        self._process.kill()
-        self._process.wait()
-        self._selector.close()
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]
-        self._errors.close()
-        os.close(self._replies)
-        os.close(self._lifeline)
+        super().kill()
         self.ring = self.ring[:0]
-        with contextlib.suppress(
-            BufferError
-        ):  # a caller still looks at frames: the memory goes with them
+        # A caller may still look at frames: then the memory goes with them.
+        with contextlib.suppress(BufferError):
             self._map.close()
-
-    def _lost(self) -> _ChildLostError:
-        """Why the child is gone."""
-        try:
-            code = self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            return _ChildLostError("decoder_hung", "it closed its side and went on running")
-        self._errors.seek(0)
-        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        if any("MemoryError" in line or "Cannot allocate memory" in line for line in last):
-            return _ChildLostError("memory_limit", "decoding needs more memory than allowed")
-        what = signal.Signals(-code).name if code < 0 else f"exit {code} {' '.join(last)}".strip()
-        return _ChildLostError("decoder_crashed", f"the decoder ended with {what}")
 
 
 @contextlib.contextmanager

@@ -1,12 +1,10 @@
-"""The process that decodes strangers' bytes: it may crash, hang or bloat, and costs one segment when it does.
+"""The process that decodes strangers' bytes: it may crash, hang or bloat, and costs one segment.
 
-    python -m vidact.datasets.video.sandbox_child RING_FD REPLY_FD LIFELINE_FD MEMORY_BYTES MAX_PIXELS
+    python -m vidact.datasets.video.sandbox_child RING_FD REPLY_FD LIFELINE_FD LIMITS
 
-Requests come as JSON lines on standard input, answers go as JSON lines to REPLY_FD, frames lie in the shared ring of
-`SLOTS` batches. A slot is written only while the worker has given credit for it.
-
-It never outlives its worker: the kernel sends SIGIO, which ends a process, when the worker's end of the lifeline pipe
-closes, even while a codec hangs.
+Requests come as JSON lines on standard input, answers go as JSON lines to REPLY_FD, frames lie in
+the shared ring of `SLOTS` batches. A slot is written only while the worker has given credit for it.
+Other children that read strangers' bytes begin with the same `enter`, and serve their own requests.
 """
 
 from __future__ import annotations
@@ -15,10 +13,9 @@ import fcntl
 import json
 import mmap
 import os
-import resource
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -29,25 +26,38 @@ import numpy as np
 from ...errors import VideoError
 from ..actions.spec import FrameSpec
 from .decoder import Decoder, InProcessDecoder
+from .limits import Limits
+from .resize import keep_freed_memory
 from .ticks import BATCH_TICKS
 
 SLOTS = 4  # batches decoded ahead of the model: enough to hide a slow key frame
 PULSE_S = 1.0
-LARGEST_FILE_BYTES = 1 << 20  # it has nothing to write but its last words
 FIRST_BYTES = 64 << 20  # read in any case: indices and probing touch parts of a file twice
 READINGS = 4  # of the whole file, for one request: index, hash, decode, and a key frame missed
 
 
+def enter(argv: Sequence[str]) -> tuple[list[int], Replies, Limits]:
+    """Begin the life of a child: tied to its worker, and bound to its limits.
+
+    Args:
+        argv: what `sandbox.Child` appends to the command: descriptors, then the limits.
+
+    Returns:
+        The descriptors of the files that the child shares with its worker, where answers go, and
+        the limits.
+    """
+    *shared, reply_fd, lifeline_fd = map(int, argv[:-1])
+    limits = Limits(**json.loads(argv[-1]))
+    _die_with_worker(lifeline_fd)
+    limits.impose()
+    return shared, Replies(os.fdopen(reply_fd, "w", buffering=1)), limits
+
+
 def main(argv: list[str], make_decoder: Callable[[int], Decoder] = InProcessDecoder) -> None:
     """Serve requests until standard input ends."""
-    ring_fd, reply_fd, lifeline_fd, memory_bytes, max_pixels = map(int, argv)
-    _die_with_worker(lifeline_fd)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE_BYTES, LARGEST_FILE_BYTES))
-    _keep_freed_memory()
-    replies = Replies(os.fdopen(reply_fd, "w", buffering=1))
-    server = Server(make_decoder(max_pixels), mmap.mmap(ring_fd, 0), replies)
+    (ring_fd,), replies, limits = enter(argv)
+    keep_freed_memory()
+    server = Server(make_decoder(limits.max_pixels), mmap.mmap(ring_fd, 0), replies)
     threading.Thread(target=replies.pulse, name="pulse", daemon=True).start()
     for line in sys.stdin:
         request = json.loads(line)
@@ -58,15 +68,14 @@ def main(argv: list[str], make_decoder: Callable[[int], Decoder] = InProcessDeco
 class Replies:
     """Sends answers, and signs of life while bytes of the file are being read.
 
-    A hung codec reads nothing, so it gives no sign; a demuxer that goes round in circles reads more than the file
-    holds, and then gives no sign either. So every request ends.
+    A hung codec reads nothing, so it gives no sign; a demuxer that goes round in circles reads more
+    than the file holds, and then gives no sign either. So every request ends.
     """
 
     def __init__(self, file: TextIO):
         self._file, self._lock = file, threading.Lock()
-        self._allowed = (
-            0  # bytes this process may have read while still counting as alive; 0 while it is idle
-        )
+        # Bytes that this process may have read and still count as alive; 0 while it is idle.
+        self._allowed = 0
 
     def send(self, **message: Any) -> None:
         """Send one answer."""
@@ -75,7 +84,7 @@ class Replies:
             self._file.flush()
 
     def begin(self, path: str) -> None:
-        """A request about this file begins."""
+        """Allow signs of life for a request about this file, which begins now."""
         try:
             size = os.stat(path).st_size
         except OSError:
@@ -109,6 +118,7 @@ class Server:
             else:
                 self._ticks(request)
         except VideoError as error:
+            # FFmpeg's own word for the memory limit, which depends on this process, not on the file.
             reason = "memory_limit" if "Cannot allocate memory" in error.detail else error.reason
             self._failed(request, reason, error.detail, error.tick)
         except MemoryError:
@@ -150,22 +160,14 @@ class Server:
 
 
 def _die_with_worker(lifeline_fd: int) -> None:
+    """Never outlive the worker, even while a codec hangs.
+
+    The kernel sends SIGIO, which ends a process, when the worker's end of the lifeline closes.
+    """
     fcntl.fcntl(lifeline_fd, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, fcntl.fcntl(lifeline_fd, fcntl.F_GETFL) | os.O_ASYNC)
     if os.getppid() == 1:  # it was gone before we listened
         os._exit(0)
-
-
-def _keep_freed_memory() -> None:
-    """Pictures come and go 30 times a second: without trimming and mapping each, decoding is 10 % quicker."""
-    import ctypes
-
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-    except OSError:
-        return
 
 
 def _bytes_read() -> int:

@@ -15,8 +15,12 @@ from numpy.typing import NDArray
 from ...datasets.actions.spec import FrameSpec
 from ...datasets.video.frames import DamageError, decode_frames
 from ...datasets.video.probe import VideoProbe
+from ...datasets.video.resize import fit
 from ...errors import VideoError
-from .sandbox import fit
+
+# Pixels: large enough to read a game's signs, small enough that a task loads in half a second.
+BOX = (640, 480)
+JPEG_QUALITY = 88
 
 
 def frames_at(

@@ -21,7 +21,8 @@ from ...errors import VidactError, VideoError
 from ..context import Context
 from ..store.bundles import pack, unpack
 from ..store.models import Source, Task
-from .sandbox import JPEG_QUALITY, frames_limited, render_limited
+from .frames import JPEG_QUALITY, jpeg
+from .sandbox import frames_limited, render_limited
 
 _FETCHING = threading.Lock()
 
@@ -98,8 +99,6 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
     """From `previews/<key>.mp4` of the dataset, which holds one frame for each tick of the clip."""
     import av
 
-    from .frames import jpeg
-
     uri = storage.join(recipe["dataset"], "previews", f"{recipe['row']['key']}.mp4")
     if not storage.exists(uri):
         raise FileNotFoundError("no preview was kept")
@@ -122,7 +121,6 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
 def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
     from ...datasets.shards.clip import decode_clip
     from ...datasets.shards.samples import read_sample
-    from .frames import jpeg
 
     row = recipe["row"]
     clip = decode_clip(row["key"], read_sample(recipe["dataset"], row))

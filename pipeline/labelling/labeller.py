@@ -19,7 +19,8 @@ from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
 from ...datasets.shards.commits import DeadLetter, is_committed
 from ...datasets.shards.writer import ShardWriter
-from ...datasets.video.decoder import CHILD_LOST, Decoder, TickReader
+from ...datasets.video.decoder import Decoder, TickReader
+from ...datasets.video.sandbox import CHILD_LOST
 from ...errors import VideoError
 from ..config import FilterConfig
 from ..planning.layout import Segment

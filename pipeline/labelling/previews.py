@@ -17,7 +17,8 @@ from ...datasets.config import DecoderConfig
 from ...datasets.shards.clip import decode_clip, encode_video
 from ...datasets.shards.manifest import dataset_spec, read_manifest
 from ...datasets.shards.samples import read_sample
-from ...datasets.video.decoder import open_decoder
+from ...datasets.video.resize import fit
+from ...datasets.video.sandbox import open_decoder
 from ...errors import VideoError
 from ...progress import Progress, log
 
@@ -96,5 +97,4 @@ def preview_frame(width: int, height: int, rotation: int = 0) -> FrameSpec:
     """The even size of a preview: the picture's own shape, 360 lines and 640 columns at most, never enlarged."""
     if rotation in (90, 270):
         width, height = height, width
-    scale = min(1.0, LINES / height, WIDEST / width)
-    return FrameSpec(max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2))
+    return FrameSpec(*fit(width, height, (WIDEST, LINES)))

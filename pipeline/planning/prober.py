@@ -23,7 +23,7 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 from ... import storage
 from ...datasets.config import DecoderConfig
 from ...datasets.shards.commits import PROBES_FOLDER
-from ...datasets.video.decoder import open_decoder
+from ...datasets.video.sandbox import open_decoder
 from ...progress import Progress
 from .near_duplicates import DIGITS, FRAME
 from .probe import SourceRecord, fingerprint, hash_source, probe_source

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ... import storage
 from ...datasets.shards.commits import committed_shards, split_of_shard
-from ...datasets.video.decoder import open_decoder
+from ...datasets.video.sandbox import open_decoder
 from ...errors import DatasetError
 from ..labelling.labeller import ShardLabeller, ShardOptions, ShardOutcome, ShardTask
 from ..labelling.relabeller import ShardRelabeller

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.config import DecoderConfig
 from vidact.datasets.video.decoder import InProcessDecoder, TickReader
 from vidact.datasets.video.sandbox import ChildDecoder
 from vidact.errors import VideoError
-from vidact.pipeline.config import DecoderConfig
 
 HZ = Fraction(35, 2)
 FRAME = FrameSpec(width=64, height=64)
 
 TRAPPED_CHILD = """
 import ctypes, sys
-from vidact.pipeline import decoder_child
+from vidact.datasets.video import sandbox_child
 from vidact.datasets.video.decoder import InProcessDecoder
 
 ACTION, TICK = sys.argv[1], int(sys.argv[2])
@@ -48,7 +48,7 @@ class Trapped(InProcessDecoder):
                 spring()
             yield batch
 
-decoder_child.main(sys.argv[3:], Trapped)
+sandbox_child.main(sys.argv[3:], Trapped)
 """
 
 
@@ -154,7 +154,7 @@ def test_a_hung_child_dies_with_its_worker(videos: Path, tmp_path: Path) -> None
             from pathlib import Path
             from vidact.datasets.actions.spec import FrameSpec
             from vidact.datasets.video.sandbox import ChildDecoder
-            from vidact.pipeline.config import DecoderConfig
+            from vidact.datasets.config import DecoderConfig
             entry = (sys.executable, {str(script)!r}, "hang", "0")
             decoder = ChildDecoder(DecoderConfig(), FrameSpec(64, 64), entry=entry)
             decoder.probe(Path({str(videos / "a.mp4")!r}), Fraction(35, 2))

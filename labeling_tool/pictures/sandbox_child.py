@@ -1,0 +1,112 @@
+"""The child process that serves one request of the tool, within the sandbox's limits.
+
+python -m vidact.labeling_tool.pictures.sandbox_child REPLY_FD LIFELINE_FD LIMITS
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.recordings.recording import Recording
+from ...datasets.video.decoder import require_size
+from ...datasets.video.limits import Limits
+from ...datasets.video.sandbox_child import enter
+from ...datasets.video.ticks import VideoProbe, probe
+from ...datasets.video.timing import frame_slots, tick_times_ns
+from ...errors import RecordingError, SpecError, VideoError
+from ..store.bundles import pack
+from .frames import BOX, JPEG_QUALITY, frames_at, jpeg
+
+
+def main(argv: list[str]) -> None:
+    """Serve the one request on standard input."""
+    _, replies, limits = enter(argv)
+    request = json.loads(sys.stdin.readline())
+    serve = REQUESTS[request["do"]]
+    try:
+        answer = serve(request, limits)
+    except VideoError as error:
+        answer = {"reason": error.reason, "detail": error.detail}
+    except (RecordingError, SpecError) as error:
+        answer = {"reason": "no_recording", "detail": str(error)}
+    except MemoryError:
+        gib = limits.memory_bytes >> 30
+        answer = {"reason": "too_large", "detail": f"decoding needs more than {gib} GiB"}
+    replies.send(**answer)
+
+
+def _probe(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    video = _open(request, limits, sha256=True)
+    with open(request["out"], "wb") as file:
+        np.save(file, video.pts_ns, allow_pickle=False)
+    return {
+        "codec": video.codec,
+        "width": video.width,
+        "height": video.height,
+        "frames": video.frames,
+        "duration_s": video.duration_s,
+        "fps": str(video.fps),
+        "sha256": video.sha256,
+        "truncated": video.truncated,
+    }
+
+
+def _render(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    video = _open(request, limits, sha256=False)
+    pictures: list[bytes] = []
+    shape = (0, 0)
+    for picture in frames_at(video, np.array(request["pts_ns"], np.int64), BOX):
+        pictures.append(jpeg(picture, JPEG_QUALITY))
+        shape = (picture.shape[1], picture.shape[0])
+    head = {**request["head"], "width": shape[0], "height": shape[1]}
+    Path(request["out"]).write_bytes(pack(pictures, head))
+    return {"frames": len(pictures), "width": shape[0], "height": shape[1]}
+
+
+def _frames(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    video = _open(request, limits, sha256=False)
+    wanted = np.array(request["pts_ns"], np.int64)
+    frames = np.stack(list(frames_at(video, wanted, BOX)))  # (n, h, w, 3)
+    with open(request["out"], "wb") as file:
+        np.save(file, frames, allow_pickle=False)
+    return {"frames": len(frames)}
+
+
+def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    spec = ActionSpec.from_dict(request["spec"])
+    recording = Recording.open(request["path"])
+    video = recording.video
+    require_size(video, limits.max_pixels)
+    actions = recording.actions(spec)
+    times = tick_times_ns(0, len(actions.buttons), spec.tick_hz)
+    pts_ns = video.pts_ns[frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)]
+    with open(request["out"], "wb") as file:
+        np.savez(
+            file, pts_ns=pts_ns, buttons=actions.buttons, camera=actions.camera, valid=actions.valid
+        )
+    return {
+        "name": recording.name,
+        "video": str(recording.path),
+        "sha256": recording.sha256,
+        "fps": str(recording.fps),
+        "ticks": len(actions.buttons),
+        "meta": recording.meta,
+    }
+
+
+def _open(request: dict[str, Any], limits: Limits, *, sha256: bool) -> VideoProbe:
+    video = probe(request["path"], sha256=sha256)
+    require_size(video, limits.max_pixels)
+    return video
+
+
+REQUESTS = {"probe": _probe, "render": _render, "frames": _frames, "recording": _recording}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
