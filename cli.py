@@ -273,9 +273,9 @@ def status(words: Words) -> int | None:
     from .datasets.config import StatusConfig
 
     settings = words.parse(StatusConfig)
-    from .datasets.status import run_status
+    from .datasets.status import status
 
-    return run_status(settings)
+    return status(settings)
 
 
 @verb("verify", stage=LABEL, example="vidact verify runs/dataset")
@@ -287,9 +287,9 @@ def verify(words: Words) -> int | None:
     from .datasets.config import VerifyConfig
 
     settings = words.parse(VerifyConfig)
-    from .datasets.verify import run_verify
+    from .datasets.verify import verify
 
-    return run_verify(settings)
+    return verify(settings)
 
 
 @verb(
@@ -324,9 +324,9 @@ def inspect(words: Words) -> int | None:
     from .datasets.config import InspectConfig
 
     settings = words.parse(InspectConfig)
-    from .datasets.inspect import run_inspect
+    from .datasets.inspect import inspect
 
-    return run_inspect(settings)
+    return inspect(settings)
 
 
 @verb(

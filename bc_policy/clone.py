@@ -7,16 +7,15 @@ A run is a function of its settings and its data; it can be stopped and started 
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from ..datasets.shards.manifest import read_manifest
+from ..datasets.shards.dataset import Dataset
 from ..errors import CheckpointError, DatasetError
 from ..networks.checkpoints import load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
-from ..storage import join, read_bytes
+from ..storage import sha256_file
 from ..training.interrupts import StopRequest
 from ..training.log import MetricsLog
 from ..training.resume import Snapshots
@@ -118,12 +117,7 @@ def run_identity(config: CloneConfig) -> dict[str, Any]:
     if config.init:
         settings["init_sha256"] = load_checkpoint(config.init).require_kind("policy").sha256
     data = [
-        {
-            "uri": uri,
-            "manifest_sha256": hashlib.sha256(
-                read_bytes(join(uri, "manifest.parquet"))
-            ).hexdigest(),
-        }
+        {"uri": uri, "manifest_sha256": sha256_file(Dataset(uri).manifest_uri)}
         for uri in config.data
     ]
     return {"settings": settings, "data": data}
@@ -140,7 +134,9 @@ def is_finished(out: str, run: dict[str, Any]) -> bool:
 
 def held_out_split(data: tuple[str, ...]) -> str | None:
     """The split that losses are measured on, or None where the data have but one."""
-    splits = {split for uri in data for split in read_manifest(uri).column("split").to_pylist()}
+    splits = {
+        split for uri in data for split in Dataset(uri).manifest().column("split").to_pylist()
+    }
     if "train" not in splits:
         raise DatasetError(
             f"{', '.join(data)}: no clips of split 'train' (found: {sorted(splits) or 'no clips'})"

@@ -13,8 +13,7 @@ from .actions.spec import ActionSpec
 from .actions.stretches import stretches
 from .config import InspectConfig
 from .shards.clip import Clip, decode_clip
-from .shards.manifest import dataset_spec, read_manifest
-from .shards.samples import read_sample
+from .shards.dataset import Dataset
 
 WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
 CHOICES = 5  # keys that an ambiguous beginning lists
@@ -26,13 +25,14 @@ HELD, PROBABLE, CAMERA, CONFIDENCE = (
 )  # told apart in grey as well
 
 
-def run_inspect(config: InspectConfig) -> int:
+def inspect(config: InspectConfig) -> int:
     """Print what is known of a clip and draw it; returns 0. Raises DatasetError where no clip fits the key."""
     if config.out and not config.out.lower().endswith(".png"):
         raise ConfigError(f"out must be the name of a PNG, got {config.out!r}")
-    spec = dataset_spec(config.dataset)
-    row = choose_clip(config.dataset, config.key)
-    clip = decode_clip(row["key"], read_sample(config.dataset, row))
+    dataset = Dataset(config.dataset)
+    spec = dataset.spec()
+    row = choose_clip(dataset, config.key)
+    clip = decode_clip(row["key"], dataset.read_sample(row))
     out = config.out or f"{clip.key}.png"
     draw_clip(clip, spec, out, frames=config.frames)
     print("\n".join(describe_clip(clip, row, spec)))
@@ -40,12 +40,12 @@ def run_inspect(config: InspectConfig) -> int:
     return 0
 
 
-def choose_clip(dataset_uri: str, key: str) -> dict[str, Any]:
+def choose_clip(dataset: Dataset, key: str) -> dict[str, Any]:
     """The manifest's row of the clip whose key begins with `key`; of the liveliest one where `key` is empty."""
-    rows = read_manifest(dataset_uri).to_pylist()
+    rows = dataset.manifest().to_pylist()
     if not rows:
         raise DatasetError(
-            f"{dataset_uri}: has no clips; `vidact status` says what became of the sources"
+            f"{dataset}: has no clips; `vidact status` says what became of the sources"
         )
     if not key:
         return max(
@@ -62,7 +62,7 @@ def choose_clip(dataset_uri: str, key: str) -> dict[str, Any]:
         what = (
             f"{len(found):,} clips begin with {key!r}" if found else f"no clip begins with {key!r}"
         )
-        raise DatasetError(f"{dataset_uri}: {what}; such as {listed}")
+        raise DatasetError(f"{dataset}: {what}; such as {listed}")
     return (exact or found)[0]
 
 

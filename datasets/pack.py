@@ -25,25 +25,14 @@ from .config import PackConfig
 from .recordings.recording import Recording, find_recordings, spec_of
 from .recordings.stream import TickStream
 from .shards.clip import Clip, clip_key, clip_meta, clip_ranges, video_id
-from .shards.commits import (
-    IDENTITY_FILE,
-    PACKED,
-    PLAN_FILE,
-    committed_shards,
-    forget_lost,
-    read_commit,
-    require_own_folder,
-    split_of_shard,
-    tombstone,
-)
+from .shards.commits import PACKED, split_of_shard, tombstone
+from .shards.dataset import Dataset
 from .shards.info import DatasetInfo
-from .shards.manifest import compact, removed_sources
 from .shards.splits import SPLITS, fractions_of, split_of
 from .shards.writer import ShardWriter
 from .spec_check import unmapped_inputs
 
 SHOWN_INPUTS = 8
-LABELLED = (IDENTITY_FILE, PLAN_FILE)  # of a dataset that `label` or `relabel` makes
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,31 +56,34 @@ def pack(config: PackConfig) -> int:
     recordings = find_recordings(config.recordings)
     spec = spec_of(recordings, config.spec)
     plan = plan_shards(recordings, spec, config)
-    require_own_folder(config.out)
-    if begun := [name for name in LABELLED if storage.exists(storage.join(config.out, name))]:
-        raise DatasetError(
-            f"{config.out}: {begun[0]} says that a labelling job writes here; choose another --out"
-        )
+    dataset = Dataset(config.out)
+    dataset.require_own_folder()
+    for uri in (dataset.identity_uri, dataset.plan_uri):
+        if storage.exists(uri):
+            raise DatasetError(f"{uri} says that a labelling job writes here; choose another --out")
     identity = _identities(plan, spec, config)
-    for shard in committed_shards(config.out):
-        if read_commit(config.out, shard).extra.get(PACKED) != identity.get(shard):
+    for record in dataset.commits():
+        if record.extra.get(PACKED) != identity.get(record.shard):
             raise DatasetError(
-                f"{config.out}: shard {shard} is there already, made from other recordings or options; choose another "
-                "--out, or delete it"
+                f"{dataset}: shard {record.shard} is there already, made from other recordings or "
+                "options; choose another --out, or delete it"
             )
-    forget_lost(config.out)
-    done = set(committed_shards(config.out))
-    removed = removed_sources(config.out)
-    missing = [one for one in plan if one.shard not in done and one.recording.sha256 not in removed]
-    with Progress(
-        "Packing", total=sum(p.end_tick - p.start_tick for p in missing), unit="ticks"
-    ) as progress:
+    dataset.forget_lost()
+    done = set(dataset.committed_shards())
+    removed = dataset.removed_sources()
+    missing = [
+        planned
+        for planned in plan
+        if planned.shard not in done and planned.recording.sha256 not in removed
+    ]
+    ticks = sum(planned.end_tick - planned.start_tick for planned in missing)
+    with Progress("Packing", total=ticks, unit="ticks") as progress:
         _write(missing, identity, spec, config, progress)
-    content = compact(config.out, _info(config, spec, removed))
+    content = dataset.compact(_info(config, spec, removed))
     counts = content["counts"]
     log(
-        f"{config.out}: {counts['clips']:,} clips of {counts['sources']:,} recordings in {counts['shards']} shards, "
-        f"{content['hours']:.2f} hours"
+        f"{dataset}: {counts['clips']:,} clips of {counts['sources']:,} recordings "
+        f"in {counts['shards']} shards, {content['hours']:.2f} hours"
     )
     log(_divided(plan, config))
     if unmapped := unmapped_inputs(recordings, spec):

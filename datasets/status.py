@@ -9,19 +9,18 @@ from typing import Any
 from .. import storage
 from ..errors import DatasetError
 from .config import StatusConfig
-from .shards.commits import DATASET_JSON, PLAN_FILE, iter_commits, lost_shards
-from .shards.manifest import read_dataset_json
+from .shards.dataset import PLAN_FILE, Dataset
 from .shards.parquet import parse_parquet
 
 
-def run_status(config: StatusConfig) -> int:
-    """Print the status of a dataset; returns 0."""
-    status = dataset_status(config.dataset)
-    print(json.dumps(status, indent=1) if config.json else "\n".join(status_lines(status)))
+def status(config: StatusConfig) -> int:
+    """Print the status of a dataset; return 0."""
+    found = dataset_status(Dataset(config.dataset))
+    print(json.dumps(found, indent=1) if config.json else "\n".join(status_lines(found)))
     return 0
 
 
-def dataset_status(dataset_uri: str) -> dict[str, Any]:
+def dataset_status(dataset: Dataset) -> dict[str, Any]:
     """The status as plain values.
 
     `planned_shards` is None where there is no plan (`vidact pack` makes none), `compacted` says whether the tables
@@ -30,13 +29,13 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
     Raises:
         DatasetError: there is neither a plan nor a record.
     """
-    planned = _planned(dataset_uri)
+    planned = _planned(dataset)
     splits: dict[str, Counter[str]] = {}
     dropped: Counter[str] = Counter()
     letters: Counter[str] = Counter()
     committed: set[str] = set()
     size_bytes = 0
-    for record in iter_commits(dataset_uri):
+    for record in dataset.commits():
         splits.setdefault(record.split, Counter()).update(
             shards=1, clips=record.statistics["clips"], ticks=record.statistics["ticks"]
         )
@@ -46,21 +45,18 @@ def dataset_status(dataset_uri: str) -> dict[str, Any]:
         size_bytes += record.tar["size_bytes"] if record.tar else 0
     if not committed and planned is None:
         raise DatasetError(
-            f"{dataset_uri}: no dataset here: neither {PLAN_FILE} nor a commit record; is the path right?"
+            f"{dataset}: no dataset here: neither {PLAN_FILE} nor a commit record; "
+            "is the path right?"
         )
-    tables = (
-        read_dataset_json(dataset_uri)
-        if storage.exists(storage.join(dataset_uri, DATASET_JSON))
-        else None
-    )
+    tables = dataset.content() if dataset.has_tables() else None
     listed = {shard["name"] for shard in tables["shards"]} if tables else set()
     tick_hz = _tick_hz(tables)
     return {
-        "dataset": dataset_uri,
+        "dataset": str(dataset),
         "committed_shards": len(committed),
         "planned_shards": None if planned is None else len(planned | committed),
         "missing_shards": sorted((planned or set()) - committed),
-        "lost_shards": lost_shards(dataset_uri) if committed else [],
+        "lost_shards": dataset.lost_shards() if committed else [],
         "compacted": tables is not None and listed == committed,
         "clips": sum(split["clips"] for split in splits.values()),
         "ticks": sum(split["ticks"] for split in splits.values()),
@@ -126,10 +122,10 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _planned(dataset_uri: str) -> set[str] | None:
+def _planned(dataset: Dataset) -> set[str] | None:
     """The shards of the plan; None where there is none."""
     try:
-        data = storage.read_bytes(storage.join(dataset_uri, PLAN_FILE))
+        data = storage.read_bytes(dataset.plan_uri)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return set(parse_parquet(data, ["shard"])["shard"].to_pylist()) - {None, ""}

@@ -20,14 +20,15 @@ from .. import storage
 from ..progress import Progress
 from .actions.spec import ActionSpec
 from .config import VerifyConfig
-from .shards.commits import CommitRecord, DeadLetter, committed_shards, read_commit, shard_uri
+from .shards.commits import CommitRecord, DeadLetter
+from .shards.dataset import Dataset
 from .shards.leaks import leaks
-from .shards.manifest import read_dataset_json, read_dead_letters, read_manifest
 from .shards.parquet import group_rows, open_parquet, sort_rows
 from .shards.shard_checks import shard_problems
 
 LETTER_COLUMNS = [field.name for field in fields(DeadLetter)]
 SHOWN_PROBLEMS = 100  # of a broken dataset; the count says how many there are
+SHOWN_TARS = 3
 
 
 @dataclass(slots=True)
@@ -41,26 +42,26 @@ class VerifyReport:
     """Shards whose tars are not what their records say."""
 
 
-def run_verify(config: VerifyConfig) -> int:
-    """Print what is wrong with a dataset; 0 where nothing is, else 1."""
-    report = verify(config.dataset, decode=config.decode, threads=config.threads)
+def verify(config: VerifyConfig) -> int:
+    """Print what is wrong with a dataset; return 0 where nothing is, else 1."""
+    dataset = Dataset(config.dataset)
+    report = check_dataset(dataset, decode=config.decode, threads=config.threads)
     for line in report.problems[:SHOWN_PROBLEMS]:
         print(line)
     if len(report.problems) > SHOWN_PROBLEMS:
         print(f"… and {len(report.problems) - SHOWN_PROBLEMS:,} more")
     counts = ", ".join(f"{number:,} {name}" for name, number in report.counts.items())
-    print(f"{config.dataset}: checked {counts}: {len(report.problems):,} problems")
+    print(f"{dataset}: checked {counts}: {len(report.problems):,} problems")
     if report.damaged:
-        tars = " ".join(shard_uri(config.dataset, shard) for shard in report.damaged[:3])
-        more = " …" if len(report.damaged) > 3 else ""
-        print(
-            f"To have damaged shards made again, delete their tars ({tars}{more}) and run the job that made them."
-        )
+        tars = " ".join(dataset.shard_uri(shard) for shard in report.damaged[:SHOWN_TARS])
+        tars += " …" if len(report.damaged) > SHOWN_TARS else ""
+        advice = f"delete their tars ({tars}) and run the job that made them"
+        print(f"To have damaged shards made again, {advice}.")
     return 1 if report.problems else 0
 
 
-def verify(
-    dataset_uri: str,
+def check_dataset(
+    dataset: Dataset,
     *,
     decode: bool = True,
     threads: int = 2,
@@ -69,7 +70,7 @@ def verify(
     """Check a dataset.
 
     Args:
-        dataset_uri: the dataset.
+        dataset: what to check.
         decode: decode every frame too; most of the time goes there.
         threads: shards at a time.
         shards: read only these, such as those that a job just wrote; tables and splits are checked as a whole.
@@ -77,21 +78,19 @@ def verify(
     Raises:
         DatasetError: there is no dataset, or a record of another schema version.
     """
-    content = read_dataset_json(dataset_uri)
+    content = dataset.content()
     spec = ActionSpec.from_dict(content["spec"])
-    manifest = read_manifest(dataset_uri)
+    manifest = dataset.manifest()
     report = VerifyReport()
-    tables = _Tables(content, manifest, read_dead_letters(dataset_uri))
-    chosen = [name for name in committed_shards(dataset_uri) if shards is None or name in shards]
+    tables = _Tables(content, manifest, dataset.dead_letters())
+    chosen = [name for name in dataset.committed_shards() if shards is None or name in shards]
     groups = group_rows(manifest, "shard", "frames", "sum").to_pylist()
     ticks_of = {group["shard"]: group["frames_sum"] for group in groups}
 
     def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
-        record = read_commit(dataset_uri, name)
-        of_tar = (
-            list(shard_problems(dataset_uri, record, spec, decode=decode)) if record.tar else []
-        )
-        return record, list(tables.problems(record)), of_tar
+        record = dataset.read_commit(name)
+        of_tar = shard_problems(dataset, record, spec, decode=decode) if record.tar else ()
+        return record, list(tables.problems(record)), list(of_tar)
 
     counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
     total = sum(ticks_of.get(name, 0) for name in chosen)
@@ -106,12 +105,11 @@ def verify(
             counts.update(shards=1 if record.tar else 0, clips=len(record.rows), frames=ticks)
             progress.advance(ticks, problems=len(report.problems))
     report.problems += tables.counts()
-    tars = storage.list_files(
-        storage.join(dataset_uri, "shards"), ".tar"
-    )  # before the records, which come after
-    committed = set(committed_shards(dataset_uri))
+    # Tars before records: a job that runs meanwhile puts a shard's tar in place before its record.
+    tars = dataset.tars()
+    committed = set(dataset.committed_shards())
     report.problems += tables.without_record(committed)
-    report.problems += _unreadable_tables(dataset_uri)
+    report.problems += _unreadable_tables(dataset)
     report.problems += leaks(manifest)
     report.problems += _stray_tars(tars, tables.owners(committed))
     report.counts = dict(counts)
@@ -128,9 +126,9 @@ def _stray_tars(tars: Sequence[str], owners: Collection[str]) -> Iterator[str]:
             )
 
 
-def _unreadable_tables(dataset_uri: str) -> Iterator[str]:
-    """Whatever other tables lie beside the manifest can be read at least."""
-    for uri in storage.list_files(dataset_uri, ".parquet"):
+def _unreadable_tables(dataset: Dataset) -> Iterator[str]:
+    """Tables that cannot be read at all: of the plan, the sources and the like only this is checked."""
+    for uri in dataset.tables():
         try:
             open_parquet(storage.read_bytes(uri)).close()
         except (ValueError, pa.ArrowException) as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__, storage
+from ..datasets.shards.dataset import Dataset
 from ..games.tasks import TASKS
 from ..training.log import METRICS_FILE, read_metrics
 from .config import DemoConfig
@@ -45,7 +46,7 @@ def write_report(config: DemoConfig, out: Path) -> None:
 def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
     """Every figure of the page, read from what the steps wrote."""
     outcomes = _outcomes(out)
-    dataset = _read(out / "dataset" / "dataset.json")
+    dataset = Dataset(out / "dataset")
     agents = {name: _score(out / "play" / name / "score.json") for name in AGENTS}
     for name in ("clone", "clone_true_labels", "finetune"):
         agents[name]["training"] = _read(out / name / "config.json").get("metrics", {})
@@ -73,7 +74,7 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
         "label_quality": _read(out / "label_quality.json"),
         # `vidact verify` ends the demo where it finds a problem, so a finished step means that
         # there is none.
-        "dataset": _dataset(dataset)
+        "dataset": _dataset(dataset.content())
         | {"verified": any(outcome.name == "verify" for outcome in outcomes)},
         **agents,
         "curves": _curves(out),
@@ -92,7 +93,7 @@ def pictures(out: Path) -> Media:
 
     films = {name: out / "play" / name / "episode.mp4" for name in FILMED}
     return Media(
-        strips=labelled_strips(out / "dataset", out / "truth", STRIPS),
+        strips=labelled_strips(Dataset(out / "dataset"), out / "truth", STRIPS),
         films={name: film_of(path) for name, path in films.items() if path.exists()},
     )
 

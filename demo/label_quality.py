@@ -12,8 +12,7 @@ import numpy as np
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import Recording, find_recordings
 from ..datasets.shards.clip import Clip, decode_clip
-from ..datasets.shards.manifest import read_dataset_json, read_manifest
-from ..datasets.shards.samples import read_sample
+from ..datasets.shards.dataset import Dataset
 from ..errors import DatasetError
 from ..idm.scores.metrics import (
     Figures,
@@ -35,11 +34,11 @@ NAMES = ("keypress_accuracy", "macro_f1", "macro_ap", "transition_f1")
 
 def write_label_quality(dataset: Path, truth: Path, out: Path) -> None:
     """Write the figures of `label_quality` as JSON."""
-    figures = label_quality(dataset, truth)
+    figures = label_quality(Dataset(dataset), truth)
     out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def label_quality(dataset: Path, truth: Path) -> dict[str, Any]:
+def label_quality(dataset: Dataset, truth: Path) -> dict[str, Any]:
     """Figures of all labels of `dataset` whose source has a recording in the folder `truth`.
 
     The metrics have the names of an IDM's `metrics.json`; intervals resample recordings. Ticks that
@@ -48,7 +47,7 @@ def label_quality(dataset: Path, truth: Path) -> dict[str, Any]:
     Raises:
         DatasetError: a clip's source is none of the recordings.
     """
-    spec = ActionSpec.from_dict(read_dataset_json(str(dataset))["spec"])
+    spec = dataset.spec()
     recordings = find_recordings([truth])
     ticks = sum(recording.num_ticks(spec) for recording in recordings)
     sums = []
@@ -61,10 +60,10 @@ def label_quality(dataset: Path, truth: Path) -> dict[str, Any]:
 
 
 def clips_by_recording(
-    dataset: Path, recordings: list[Recording]
+    dataset: Dataset, recordings: list[Recording]
 ) -> Iterator[tuple[Recording, list[Clip]]]:
     """The clips of each recording, without their frames, in the order of time."""
-    rows = read_manifest(str(dataset)).to_pylist()
+    rows = dataset.manifest().to_pylist()
     by_source: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_source.setdefault(row["source_sha256"], []).append(row)
@@ -76,13 +75,8 @@ def clips_by_recording(
     for recording in recordings:
         own = sorted(by_source.get(recording.sha256, []), key=lambda row: row["start_tick"])
         if own:
-            yield (
-                recording,
-                [
-                    decode_clip(row["key"], read_sample(str(dataset), row), frames=False)
-                    for row in own
-                ],
-            )
+            members = ((row["key"], dataset.read_sample(row)) for row in own)
+            yield recording, [decode_clip(*sample, frames=False) for sample in members]
 
 
 def labels_of(clips: list[Clip], recording: Recording, spec: ActionSpec) -> tuple[Labelling, Truth]:
@@ -133,15 +127,15 @@ def _figures(sums: Sums, spec: ActionSpec) -> dict[str, Any]:
     }
 
 
-def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
+def labelled_strips(dataset: Dataset, truth: Path, count: int) -> list[Strip]:
     """Whole clips of `dataset` for the page, `count` of them, each of another map.
 
     Of the clips in which enough happens, those whose mean confidence is nearest to the dataset's
     median: neither the best nor the worst, and the choice never looks at whether labels are right.
     """
-    spec = ActionSpec.from_dict(read_dataset_json(str(dataset))["spec"])
+    spec = dataset.spec()
     recordings = {recording.sha256: recording for recording in find_recordings([truth])}
-    rows = read_manifest(str(dataset)).to_pylist()
+    rows = dataset.manifest().to_pylist()
     longest = max(row["valid_frames"] for row in rows)
     whole = [row for row in rows if row["valid_frames"] == longest]
     median = float(np.median([row["mean_confidence"] for row in rows]))
@@ -155,7 +149,7 @@ def labelled_strips(dataset: Path, truth: Path, count: int) -> list[Strip]:
             chosen.setdefault(recording.meta.get("map", recording.name), row)
     strips = []
     for row in chosen.values():
-        clip = decode_clip(row["key"], read_sample(str(dataset), row))
+        clip = decode_clip(row["key"], dataset.read_sample(row))
         strips.append(_strip(clip, recordings[row["source_sha256"]], spec))
     return strips
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import storage
 from ..datasets.actions.spec import ActionSpec
-from ..datasets.shards.commits import DATASET_JSON
+from ..datasets.shards.dataset import Dataset
 from ..errors import ConfigError, MissingDependencyError, VidactError
 from ..progress import log
 from .config import ServeConfig
@@ -64,7 +64,7 @@ def run_serve(config: ServeConfig) -> int:
 
 def _require_inputs(config: ServeConfig) -> None:
     """Raise what can be told before anybody waits: mistyped paths and specs, a dataset as the tool's folder."""
-    if storage.exists(storage.join(config.data, DATASET_JSON)):
+    if Dataset(config.data).has_tables():
         raise ConfigError(
             f"data: {config.data} is a dataset: it is given by --review, and the tool has its own folder"
         )

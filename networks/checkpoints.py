@@ -22,7 +22,6 @@ from safetensors.torch import save as save_tensors
 
 from .. import storage
 from ..datasets.actions.spec import ActionSpec
-from ..datasets.shards.commits import DATASET_JSON
 from ..errors import CheckpointError, ConfigError
 
 MODEL_FILE = "model.safetensors"
@@ -88,7 +87,9 @@ class Checkpoint:
 
 def require_place(out: str | Path, kind: str) -> None:
     """Raise ConfigError where a folder holds what a checkpoint of this kind must not replace, or lie among."""
-    if storage.exists(storage.join(str(out), DATASET_JSON)):
+    from ..datasets.shards.dataset import Dataset
+
+    if Dataset(out).has_tables():
         raise ConfigError(f"out: {out} holds a dataset; a checkpoint needs a folder of its own")
     config = storage.join(str(out), CONFIG_FILE)
     if not storage.exists(config):

@@ -18,9 +18,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from ... import storage
 from ...errors import ConfigError, DatasetError, ShardError
 from ..shards.clip import CLIP_TICKS, decode_arrays, decode_video
+from ..shards.dataset import Dataset
 from .batch import Batch
 from .items import ORDERS, ClipItems, Filter, conditions_of, emptied_by, read_items
 from .order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
@@ -38,7 +38,7 @@ class ClipLoader(ResumableLoader):
     """Iterates batches of clips; see the module's head.
 
     Args:
-        datasets: folders or fsspec URLs of datasets with the same action spec.
+        datasets: `Dataset`s, or their folders or fsspec URLs, with the same action spec.
         batch_size: rows of a step over ALL ranks; a rank gets `batch_size / world_size` of them.
         ticks: T; longer clips are cut into pieces, shorter ones padded.
         order: `clips` (shuffled), or `episodes` (row b goes on where row b of the batch before ended, and
@@ -89,11 +89,8 @@ class ClipLoader(ResumableLoader):
     ):
         check_loader_settings(locals(), CLIP_TICKS)
         _check_choices(datasets, order, weights)
-        self.datasets, self.order, self.seed = (
-            [os.fspath(dataset) for dataset in datasets],
-            order,
-            seed,
-        )
+        self.datasets = [Dataset(dataset) for dataset in datasets]
+        self.order, self.seed = order, seed
         self._drop_last = drop_last
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
         conditions = conditions_of(split, filters)
@@ -112,7 +109,7 @@ class ClipLoader(ResumableLoader):
         self._draws = draws_per_epoch(counts, weights)
         total = sum(self._draws)
         steps = total // batch_size if drop_last else -(-total // batch_size)
-        name = ", ".join(self.datasets)
+        name = ", ".join(map(str, self.datasets))
         if not steps:
             raise DatasetError(
                 f"{name}: {total} clips of split {split!r} pass the filters, fewer than batch_size {batch_size}; take "
@@ -122,7 +119,7 @@ class ClipLoader(ResumableLoader):
         # Blocks that are open at a time: those of the present shuffle window and of the next one, on this rank.
         open_clips = 2 * self._window_steps * (batch_size // world_size)
         self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
-        self._remote = any(storage.local_path(dataset) is None for dataset in self.datasets)
+        self._remote = any(dataset.local is None for dataset in self.datasets)
         self._cache = ShardCache(cache_dir, int(cache_gb * 1e9)) if cache_dir else None
         super().__init__(
             name,

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from ...errors import ConfigError, DatasetError
 from ..actions.spec import ActionSpec
-from ..shards.manifest import manifest_hash, read_dataset_json, read_manifest
+from ..shards.dataset import Dataset
+from ..shards.manifest import manifest_hash
 from ..shards.parquet import column_of, rows_where, sort_rows
 from .order import Index, Items
 
@@ -90,7 +91,7 @@ class ClipItems:
 
 
 def read_items(
-    datasets: Sequence[str],
+    datasets: Sequence[Dataset],
     conditions: Sequence[Filter],
     *,
     ticks: int,
@@ -106,11 +107,11 @@ def read_items(
     """
     specs, tables, shards, columns, hashes = [], [], [], [], []
     for number, dataset in enumerate(datasets):
-        content = read_dataset_json(dataset)
+        content = dataset.content()
         specs.append(ActionSpec.from_dict(content["spec"]))
         specs[0].require_same(specs[-1], f"dataset {dataset}")
         names = {shard["name"]: shard for shard in content["shards"]}
-        table = _filtered(dataset, read_manifest(dataset), conditions)
+        table = _filtered(dataset, conditions)
         if unknown := set(table["shard"].unique().to_pylist()) - set(names):
             raise DatasetError(
                 f"{dataset}: the manifest lists shard {min(unknown)}, dataset.json does not; the job that writes the "
@@ -138,8 +139,9 @@ def read_items(
     )
 
 
-def _filtered(dataset: str, table: pa.Table, conditions: Sequence[Filter]) -> pa.Table:
+def _filtered(dataset: Dataset, conditions: Sequence[Filter]) -> pa.Table:
     """The manifest's rows that pass, in the columns that loading needs."""
+    table = dataset.manifest()
     for condition in conditions:
         if len(condition) != 3 or str(condition[0]).split(".")[0] not in table.column_names:
             raise ConfigError(
@@ -166,9 +168,9 @@ def conditions_of(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
     return conditions
 
 
-def emptied_by(dataset: str, conditions: Sequence[Filter]) -> str:
+def emptied_by(dataset: Dataset, conditions: Sequence[Filter]) -> str:
     """For an error: the first of the conditions that leaves no clip, and what the manifest has there; else nothing."""
-    table = read_manifest(dataset)
+    table = dataset.manifest()
     for column, comparison, value in conditions:
         left = rows_where(table, column, comparison, value)
         if len(table) and not len(left):

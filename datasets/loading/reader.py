@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ... import storage
 from ...errors import ShardError
-from ..shards.commits import shard_uri
+from ..shards.dataset import Dataset
 from ..shards.samples import check_sample
 from .shard_cache import ShardCache
 from .shared_store import Shared
@@ -38,7 +38,7 @@ class SampleReader(Protocol):
 
 
 def open_reader(
-    dataset_uri: str,
+    dataset: Dataset,
     shards: Mapping[str, Mapping[str, Any]],
     cache: ShardCache | None,
     block_bytes: int,
@@ -46,23 +46,23 @@ def open_reader(
     """The reader that fits where a dataset lies.
 
     Args:
-        dataset_uri: the dataset.
+        dataset: where the samples lie.
         shards: of `dataset.json`, by name: size and hash.
         cache: where to keep whole remote shards, if anywhere.
         block_bytes: memory for blocks of neighbouring clips, where they are read from a bucket without a cache.
     """
-    if storage.local_path(dataset_uri) is not None:
-        return LocalReader(dataset_uri)
+    if dataset.local is not None:
+        return LocalReader(dataset)
     if cache is not None:
-        return CachedReader(dataset_uri, shards, cache)
-    return BlockReader(dataset_uri, block_bytes)
+        return CachedReader(dataset, shards, cache)
+    return BlockReader(dataset, block_bytes)
 
 
 class LocalReader:
     """Reads from local files, a system call a sample."""
 
-    def __init__(self, dataset_uri: str, open_files: int = OPEN_FILES):
-        self._dataset_uri = dataset_uri
+    def __init__(self, dataset: Dataset, open_files: int = OPEN_FILES):
+        self._dataset = dataset
         self._files = Shared[str, int](open_files, lambda _: 1, os.close)
 
     def announce(self, row: Mapping[str, Any]) -> None:
@@ -71,7 +71,7 @@ class LocalReader:
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
         with self._files.lend(row["shard"], self._open) as handle:
             data = os.pread(handle, row["size_bytes"], row["offset_bytes"])
-        return check_sample(data, row, shard_uri(self._dataset_uri, row["shard"]))
+        return check_sample(data, row, self._dataset.shard_uri(row["shard"]))
 
     def close(self) -> None:
         self._files.close()
@@ -82,19 +82,19 @@ class LocalReader:
                 return os.open(self._find(shard), os.O_RDONLY)
             except FileNotFoundError:
                 continue
-        raise _missing(shard_uri(self._dataset_uri, shard))
+        raise _missing(self._dataset.shard_uri(shard))
 
     def _find(self, shard: str) -> Path:
-        return storage.local_path(shard_uri(self._dataset_uri, shard)) or Path()
+        return storage.local_path(self._dataset.shard_uri(shard)) or Path()
 
 
 class CachedReader(LocalReader):
     """Reads remote shards through a folder of whole local copies."""
 
     def __init__(
-        self, dataset_uri: str, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache
+        self, dataset: Dataset, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache
     ):
-        super().__init__(dataset_uri, OPEN_CACHED)
+        super().__init__(dataset, OPEN_CACHED)
         self._shards, self._cache = shards, cache
         self._fetcher = _Fetcher()
 
@@ -106,14 +106,14 @@ class CachedReader(LocalReader):
         super().close()
 
     def _find(self, shard: str) -> Path:
-        return self._cache.fetch(shard_uri(self._dataset_uri, shard), self._shards[shard])
+        return self._cache.fetch(self._dataset.shard_uri(shard), self._shards[shard])
 
 
 class BlockReader:
     """Reads from a bucket: one range request fetches a block of neighbouring clips, which are wanted soon."""
 
-    def __init__(self, dataset_uri: str, budget_bytes: int):
-        self._dataset_uri = dataset_uri
+    def __init__(self, dataset: Dataset, budget_bytes: int):
+        self._dataset = dataset
         self._fetcher = _Fetcher()
         self._data = Shared[tuple[str, int, int], bytes](budget_bytes, len, lambda _: None)
 
@@ -126,7 +126,7 @@ class BlockReader:
         with self._data.lend((row["shard"], start, row["block_end"]), self._fetch) as block:
             at = row["offset_bytes"] - start
             data = memoryview(block)[at : at + row["size_bytes"]]
-            return check_sample(data, row, shard_uri(self._dataset_uri, row["shard"]))
+            return check_sample(data, row, self._dataset.shard_uri(row["shard"]))
 
     def close(self) -> None:
         self._fetcher.close()
@@ -138,7 +138,7 @@ class BlockReader:
 
     def _fetch(self, block: tuple[str, int, int]) -> bytes:
         shard, start, end = block
-        uri = shard_uri(self._dataset_uri, shard)
+        uri = self._dataset.shard_uri(shard)
         try:
             return storage.read_range(uri, start, end)
         except FileNotFoundError as error:

@@ -35,10 +35,10 @@ from .parquet import parquet_bytes
 from .samples import check_sample
 
 SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
-PLAN, IDENTITY, CONTENT = "plan.parquet", "label.json", "dataset.json"
+PLAN_FILE, IDENTITY_FILE, CONTENT = "plan.parquet", "label.json", "dataset.json"
 MANIFEST, DEAD_LETTERS = "manifest.parquet", "dead_letters.parquet"
 # Every job and `pack` make one of these first, so a folder that has none holds something else.
-SIGNS = frozenset({COMMITS, SPOOL, PROBES, PLAN, IDENTITY, CONTENT})
+SIGNS = frozenset({COMMITS, SPOOL, PROBES, PLAN_FILE, IDENTITY_FILE, CONTENT})
 READERS = 16  # records are small and buckets slow to answer
 SHOWN_SHARDS = 5
 
@@ -95,7 +95,7 @@ class Dataset:
     @property
     def plan_uri(self) -> str:
         """Where the plan's segments lie."""
-        return self._join(PLAN)
+        return self._join(PLAN_FILE)
 
     @property
     def sources_uri(self) -> str:
@@ -105,7 +105,7 @@ class Dataset:
     @property
     def identity_uri(self) -> str:
         """Where it is said which model and options label the dataset."""
-        return self._join(IDENTITY)
+        return self._join(IDENTITY_FILE)
 
     @property
     def source_statistics_uri(self) -> str:

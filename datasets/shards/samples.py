@@ -13,7 +13,6 @@ from typing import IO, Any
 
 from ... import storage
 from ...errors import ShardError
-from .commits import shard_uri
 
 TAR_BLOCK = 512
 
@@ -59,16 +58,9 @@ def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, 
 
 
 def read_sample(dataset_uri: str, row: Mapping[str, Any]) -> dict[str, bytes]:
-    """The members of the clip of a manifest row, checked against it. Raises ShardError where they differ."""
-    uri = shard_uri(dataset_uri, row["shard"])
-    start = row["offset_bytes"]
-    try:
-        data = storage.read_range(uri, start, start + row["size_bytes"])
-    except FileNotFoundError as error:
-        raise ShardError(
-            f"{uri}: is missing, though the manifest lists clip {row['key']} in it"
-        ) from error
-    return check_sample(data, row, uri)
+    from .dataset import Dataset
+
+    return Dataset(dataset_uri).read_sample(row)
 
 
 def check_sample(data: bytes | memoryview, row: Mapping[str, Any], uri: str) -> dict[str, bytes]:

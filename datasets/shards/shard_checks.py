@@ -13,7 +13,8 @@ from ... import storage
 from ...errors import ShardError
 from ..actions.spec import ActionSpec
 from .clip import MEMBERS, Clip, decode_arrays, decode_video
-from .commits import CommitRecord, shard_uri
+from .commits import CommitRecord
+from .dataset import Dataset
 from .label_checks import label_problems
 from .samples import iter_samples, members_crc32
 from .statistics import clip_row
@@ -32,10 +33,10 @@ COUNTED = ("mean_confidence", "p10_confidence", "null_fraction", "presses", "val
 
 
 def shard_problems(
-    dataset_uri: str, record: CommitRecord, spec: ActionSpec, *, decode: bool
+    dataset: Dataset, record: CommitRecord, spec: ActionSpec, *, decode: bool
 ) -> Iterator[str]:
     """Everything wrong with one shard, read from end to end."""
-    uri = shard_uri(dataset_uri, record.shard)
+    uri = dataset.shard_uri(record.shard)
     tar = record.tar or {}
     rows = {row["key"]: row for row in record.rows}
     seen: set[str] = set()
@@ -92,16 +93,7 @@ def sample_problems(
     ticks = len(arrays["buttons"])
     if ticks != row["frames"]:
         yield f"buttons: expected {row['frames']} ticks, got {ticks}"
-    for name in (
-        "source_uri",
-        "source_sha256",
-        "episode_id",
-        "start_tick",
-        "split",
-        "spec_sha256",
-        "idm_sha256",
-        "group",
-    ):
+    for name in LINEAGE:
         if meta.get(name) != row[name]:
             yield f"json.{name}: expected {row[name]!r} as in the manifest, got {meta.get(name)!r}"
     if (licence := meta.get("licence") or None) != row.get("licence"):
@@ -131,20 +123,6 @@ def _video_problems(data: bytes, ticks: int, spec: ActionSpec) -> Iterator[str]:
     expected = (ticks, spec.frame.height, spec.frame.width, 3)
     if shape != expected:
         yield f"frames: expected {list(expected)}, got {list(shape)}"
-
-
-def _has_all(meta: Mapping[str, Any]) -> bool:
-    return all(
-        name in meta
-        for name in (
-            "start_tick",
-            "episode_id",
-            "source_uri",
-            "source_sha256",
-            "group",
-            "label_source",
-        )
-    )
 
 
 def _close(a: Any, b: Any) -> bool:

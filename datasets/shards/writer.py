@@ -21,7 +21,8 @@ from ...errors import ShardError
 from ...machine import is_alive
 from ..actions.spec import ActionSpec
 from .clip import Clip, encode_clip
-from .commits import SPOOL_FOLDER, CommitRecord, DeadLetter, shard_uri, split_of_shard, write_commit
+from .commits import CommitRecord, DeadLetter, split_of_shard
+from .dataset import Dataset
 from .label_checks import label_problems
 from .samples import members_crc32
 from .statistics import ShardStatistics, clip_row
@@ -33,7 +34,7 @@ class ShardWriter:
     """Writes one shard: `add` clips, then `commit`; leaving the `with` block without a commit aborts.
 
     Args:
-        dataset_uri: the dataset's folder or bucket prefix.
+        dataset: the shard's dataset.
         shard: `<split>-<nnnnn>`; every clip must be of this split.
         spec: the action spec of all labels.
         chroma: "420" or "444", see `clips.encode_video`.
@@ -42,7 +43,7 @@ class ShardWriter:
 
     def __init__(
         self,
-        dataset_uri: str,
+        dataset: Dataset | str,
         shard: str,
         spec: ActionSpec,
         *,
@@ -51,7 +52,7 @@ class ShardWriter:
     ):
         from webdataset import TarWriter
 
-        self.dataset_uri = dataset_uri
+        self.dataset = Dataset(dataset)
         self.shard = shard
         self.split = split_of_shard(shard)
         self.spec = spec
@@ -61,7 +62,7 @@ class ShardWriter:
         self.drops: dict[str, int] = {}
         self._rows: list[dict[str, Any]] = []
         self._keys: set[str] = set()
-        self._path = _spool_path(dataset_uri, shard, spool)
+        self._path = _spool_path(self.dataset, shard, spool)
         self._file: IO[bytes] | None = open(self._path, "wb")  # noqa: SIM115 - closed by commit or abort
         self._tar = TarWriter(self._file, mtime=0, encoder=False, user="", group="")
 
@@ -103,12 +104,11 @@ class ShardWriter:
                 "sha256": storage.sha256_file(self._path),
                 "size_bytes": self._path.stat().st_size,
             }
-            storage.put_atomic(self._path, shard_uri(self.dataset_uri, self.shard), consume=True)
+            storage.put_atomic(self._path, self.dataset.shard_uri(self.shard), consume=True)
         else:
             self._path.unlink()
-            storage.remove(
-                shard_uri(self.dataset_uri, self.shard)
-            )  # what an attempt with other options left
+            # What an attempt with other options left.
+            storage.remove(self.dataset.shard_uri(self.shard))
         record = CommitRecord(
             shard=self.shard,
             spec={"name": self.spec.name, "version": self.spec.version, "sha256": self.spec.sha256},
@@ -119,7 +119,7 @@ class ShardWriter:
             drops=dict(sorted(self.drops.items())),
             extra=dict(extra or {}),
         )
-        write_commit(self.dataset_uri, record)
+        self.dataset.write_commit(record)
         return record
 
     def abort(self) -> None:
@@ -181,15 +181,12 @@ class ShardWriter:
         self.statistics.add(clip)
 
 
-def _spool_path(dataset_uri: str, shard: str, spool: str | None) -> Path:
+def _spool_path(dataset: Dataset, shard: str, spool: str | None) -> Path:
     """A file of this attempt alone; what dead attempts of this machine left behind for the shard is removed."""
-    local = storage.local_path(dataset_uri)
-    folder = (
-        Path(spool) if spool else local / SPOOL_FOLDER if local else Path(tempfile.gettempdir())
-    )
+    folder = Path(spool) if spool else dataset.spool or Path(tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"\W", "_", socket.gethostname())
-    if local:
+    if dataset.local:
         for left in folder.glob(f"{shard}.{host}.*.tar"):
             process = left.name.split(".")[2]
             if process.isdigit() and not is_alive(int(process)):

@@ -15,17 +15,10 @@ import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.clip import Clip, decode_clip, encode_arrays, encode_json
-from ...datasets.shards.commits import DeadLetter, read_commits
+from ...datasets.shards.commits import DeadLetter
+from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.info import DatasetInfo
-from ...datasets.shards.manifest import (
-    compact,
-    dataset_spec,
-    manifest_hash,
-    read_dataset_json,
-    read_dead_letters,
-    read_manifest,
-)
-from ...datasets.shards.samples import read_sample
+from ...datasets.shards.manifest import manifest_hash
 from ...datasets.shards.writer import ShardWriter
 from ...errors import DatasetError
 from ..store.models import Project
@@ -37,26 +30,26 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
     """Write `dataset/` into `folder`; returns counts. Raises DatasetError where the clips come from no dataset."""
     by_dataset: dict[str, dict[str, Submission]] = {}
     for submission in found:
-        dataset, row = submission.source.meta.get("dataset"), submission.task.lineage.get("row")
-        if dataset and row:
-            by_dataset.setdefault(dataset, {})[row["key"]] = submission
+        uri, row = submission.source.meta.get("dataset"), submission.task.lineage.get("row")
+        if uri and row:
+            by_dataset.setdefault(uri, {})[row["key"]] = submission
     if len(by_dataset) != 1:
         raise DatasetError(
             f"{project.name}: submitted clips come from {len(by_dataset)} datasets; writing back needs exactly one "
             "(recordings and videos have none: export recordings instead)"
         )
-    ((dataset, corrections),) = by_dataset.items()
-    spec = dataset_spec(dataset)
-    parent = read_dataset_json(dataset)
-    parent_hash = manifest_hash(read_manifest(dataset))
-    origin = {"dataset": dataset, "manifest": parent_hash}
-    target = str(folder / "dataset")
+    ((uri, corrections),) = by_dataset.items()
+    dataset, target = Dataset(uri), Dataset(folder / "dataset")
+    spec = dataset.spec()
+    parent = dataset.content()
+    parent_hash = manifest_hash(dataset.manifest())
+    origin = {"dataset": uri, "manifest": parent_hash}
     counts = {"clips": 0, "corrected_clips": 0, "corrected_buttons": 0}
-    for record in read_commits(dataset):
+    for record in list(dataset.commits()):
         with ShardWriter(target, record.shard, spec) as writer:
             for row in record.rows:
                 located = {**row, "shard": record.shard}
-                members = read_sample(dataset, located)
+                members = dataset.read_sample(located)
                 clip = decode_clip(row["key"], members, frames=False)
                 if row["key"] in corrections:
                     submission = corrections.pop(row["key"])
@@ -87,8 +80,7 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             f"{dataset}: no longer holds {len(corrections)} of the corrected clips, such as {min(corrections)}; "
             "was it made anew since they were imported?"
         )
-    compact(
-        target,
+    target.compact(
         DatasetInfo(
             name=f"{parent['name']} (corrected)",
             spec=spec,
@@ -98,16 +90,16 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             idm=parent["idm"],
             options={
                 **parent["options"],
-                "corrected": {"project": project.name, "parent": dataset, **counts},
+                "corrected": {"project": project.name, "parent": uri, **counts},
             },
             environment=parent["environment"],
             dead_letters=tuple(
-                DeadLetter(**letter) for letter in read_dead_letters(dataset).to_pylist()
+                DeadLetter(**letter) for letter in dataset.dead_letters().to_pylist()
             ),
             duplicates=parent.get("duplicates", {}),
         ),
     )
-    return {**counts, "parent": dataset, "parent_manifest": parent_hash}
+    return {**counts, "parent": uri, "parent_manifest": parent_hash}
 
 
 def correct(

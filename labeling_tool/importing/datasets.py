@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from ... import storage
 from ...datasets.shards.clip import decode_clip
-from ...datasets.shards.manifest import dataset_spec, read_manifest
-from ...datasets.shards.samples import read_sample
+from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
 from ...progress import Progress
 from ..context import Context
@@ -34,12 +32,12 @@ def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> li
 
 
 def import_dataset(
-    context: Context, dataset: str, *, clips: int, random_fraction: float, name: str | None = None
+    context: Context, uri: str, *, clips: int, random_fraction: float, name: str | None = None
 ) -> tuple[int, int]:
     """Make or extend the project that reviews a dataset.
 
     Args:
-        dataset: folder or bucket prefix; named by the operator.
+        uri: the dataset's folder or bucket prefix; named by the operator.
         clips: how many clips to take.
         random_fraction: the share of them, and of the queue, that is random.
         name: of the project; made from the dataset's by default.
@@ -47,11 +45,12 @@ def import_dataset(
     Returns:
         Id of the project and the number of new tasks.
     """
-    spec = dataset_spec(dataset)
-    rows = [row for row in read_manifest(dataset).to_pylist() if row["valid_frames"]]
+    dataset = Dataset(uri)
+    spec = dataset.spec()
+    rows = [row for row in dataset.manifest().to_pylist() if row["valid_frames"]]
     if not rows:
         raise DatasetError(f"{dataset}: has no clips to review")
-    title = name or f"Review of {storage.join(dataset, '').rstrip('/').rsplit('/', 1)[-1]}"
+    title = name or f"Review of {dataset.name}"
     with context.database.write() as session:
         project = get_project(
             session,
@@ -71,7 +70,7 @@ def import_dataset(
     ]
     with Progress("Importing uncertain clips", total=len(chosen), unit="clips") as progress:
         for row in chosen:
-            clip = decode_clip(row["key"], read_sample(dataset, row), frames=False)
+            clip = decode_clip(row["key"], dataset.read_sample(row), frames=False)
             predictions = Predictions(
                 buttons=np.asarray(clip.buttons, np.uint8),
                 buttons_prob=np.asarray(clip.buttons_prob, np.float32),
@@ -87,7 +86,7 @@ def import_dataset(
                     name=clip.meta["source_uri"].rsplit("/", 1)[-1],
                     uri=clip.meta["source_uri"],
                     sha256=clip.meta["source_sha256"],
-                    meta={"dataset": dataset},
+                    meta={"dataset": uri},
                 )
                 new += add_task(
                     session,

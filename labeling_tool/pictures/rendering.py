@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import storage
+from ...datasets.shards.dataset import Dataset
 from ...errors import VidactError, VideoError
 from ..context import Context
 from ..store.bundles import pack, unpack
@@ -99,7 +100,7 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
     """From `previews/<key>.mp4` of the dataset, which holds one frame for each tick of the clip."""
     import av
 
-    uri = storage.join(recipe["dataset"], "previews", f"{recipe['row']['key']}.mp4")
+    uri = Dataset(recipe["dataset"]).preview_uri(recipe["row"]["key"])
     if not storage.exists(uri):
         raise FileNotFoundError("no preview was kept")
     pictures: list[bytes] = []
@@ -120,10 +121,9 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
 
 def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
     from ...datasets.shards.clip import decode_clip
-    from ...datasets.shards.samples import read_sample
 
     row = recipe["row"]
-    clip = decode_clip(row["key"], read_sample(recipe["dataset"], row))
+    clip = decode_clip(row["key"], Dataset(recipe["dataset"]).read_sample(row))
     if clip.frames is None or len(clip.frames) != len(recipe["pts_ns"]):
         raise VideoError(
             "other_file",

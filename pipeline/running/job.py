@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from ... import storage
-from ...datasets.shards.commits import committed_shards
-from ...datasets.shards.writer import SPOOL_FOLDER
+from ...datasets.shards.commits import SPOOL_FOLDER, committed_shards
 from ...errors import CheckFailed
 from ...machine import ONE_THREAD, cores
 from ...progress import log
@@ -110,9 +109,10 @@ def _is_temporary(name: str) -> bool:
 
 def verify_shards(dataset: str, shards: Sequence[str], *, threads: int) -> None:
     """Read back what is new. Raises CheckFailed."""
-    from ...datasets.verify import verify
+    from ...datasets.shards.dataset import Dataset
+    from ...datasets.verify import check_dataset
 
-    report = verify(dataset, threads=threads, shards=shards)
+    report = check_dataset(Dataset(dataset), threads=threads, shards=shards)
     if report.problems:
         shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
         raise CheckFailed(f"{dataset}: {len(report.problems)} problems:\n{shown}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
-from vidact.datasets.shards.manifest import compact
 from vidact.datasets.shards.writer import ShardWriter
 
 DATA_SPEC = ActionSpec.from_dict(
@@ -73,5 +73,5 @@ def lights_dataset(uri: str, *, sources: int = 8, clips: int = 2, ticks: int = 3
         for clip in range(clips):
             writer.add(lights_clip(source, clip * ticks, ticks, split))
         writer.commit()
-    compact(uri, DatasetInfo(name="lights", spec=DATA_SPEC))
+    Dataset(uri).compact(DatasetInfo(name="lights", spec=DATA_SPEC))
     return uri

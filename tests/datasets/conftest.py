@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
-from vidact.datasets.shards.manifest import compact
 from vidact.datasets.shards.writer import ShardWriter
 
 TOY_SPEC = {
@@ -98,7 +98,7 @@ def toy_dataset(toy_spec: ActionSpec, toy_clip: Callable[..., Clip]) -> Callable
                             writer.add(toy_clip(source, a, b, split=split))
                         source += 1
                     writer.commit()
-        compact(uri, DatasetInfo(name="Toy", spec=toy_spec))
+        Dataset(uri).compact(DatasetInfo(name="Toy", spec=toy_spec))
         return uri
 
     return make

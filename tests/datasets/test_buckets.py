@@ -14,10 +14,9 @@ from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.loading.reader import BlockReader
 from vidact.datasets.loading.shard_cache import ShardCache
 from vidact.datasets.loading.shared_store import Shared
-from vidact.datasets.shards.commits import committed_shards, shard_uri
-from vidact.datasets.shards.manifest import read_dataset_json, read_manifest
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.status import dataset_status
-from vidact.datasets.verify import verify
+from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, ShardError
 
 moto_server = pytest.importorskip("moto.server")
@@ -68,7 +67,7 @@ def batches(dataset, **options):
 
 
 def test_the_bucket_holds_the_same_bytes_as_the_folder(dataset, local):
-    assert committed_shards(dataset) == committed_shards(local)
+    assert Dataset(dataset).committed_shards() == Dataset(local).committed_shards()
     for uri in storage.list_files(local, recursive=True):
         name = os.path.relpath(uri, local)
         assert storage.read_bytes(storage.join(dataset, *name.split(os.sep))) == storage.read_bytes(
@@ -77,8 +76,8 @@ def test_the_bucket_holds_the_same_bytes_as_the_folder(dataset, local):
 
 
 def test_verify_and_status(dataset):
-    assert verify(dataset).problems == []
-    assert dataset_status(dataset)["compacted"]
+    assert check_dataset(Dataset(dataset)).problems == []
+    assert dataset_status(Dataset(dataset))["compacted"]
 
 
 @pytest.mark.parametrize("order", ["clips", "episodes"])
@@ -103,7 +102,9 @@ def test_neighbours_come_in_one_read(dataset, monkeypatch):
     loader = ClipLoader([dataset], batch_size=2, block_clips=8)
     assert sum(len(batch.keys) for batch in loader) == loader.num_clips // 2 * 2
     sizes = [
-        row["size_bytes"] for row in read_manifest(dataset).to_pylist() if row["split"] == "train"
+        row["size_bytes"]
+        for row in Dataset(dataset).manifest().to_pylist()
+        if row["split"] == "train"
     ]
     assert len(reads) == 3  # a block a shard here
     assert sum(reads) == sum(sizes)
@@ -129,7 +130,7 @@ def test_what_is_slow_to_come_is_fetched_ahead(dataset, monkeypatch, tmp_path, c
 
 
 def test_one_download_serves_all_readers(dataset, tmp_path, monkeypatch):
-    shard = read_dataset_json(dataset)["shards"][0]
+    shard = Dataset(dataset).content()["shards"][0]
     downloads = []
     open_uri = storage.open_uri
 
@@ -142,7 +143,9 @@ def test_one_download_serves_all_readers(dataset, tmp_path, monkeypatch):
     caches = [ShardCache(str(tmp_path), 10**9) for _ in range(4)]  # as of four ranks on one machine
     with ThreadPoolExecutor(4) as pool:
         paths = list(
-            pool.map(lambda cache: cache.fetch(shard_uri(dataset, shard["name"]), shard), caches)
+            pool.map(
+                lambda cache: cache.fetch(Dataset(dataset).shard_uri(shard["name"]), shard), caches
+            )
         )
     assert len(set(paths)) == 1
     assert len(downloads) == 1
@@ -158,16 +161,16 @@ def test_filters_that_leave_holes_read_clips_alone(dataset, monkeypatch):
     ]  # the first and the last of their shard
     batch = next(iter(ClipLoader([dataset], batch_size=2, filters=[("key", "in", keys)])))
     assert sorted(batch.keys) == keys
-    sizes = {row["key"]: row["size_bytes"] for row in read_manifest(dataset).to_pylist()}
+    sizes = {row["key"]: row["size_bytes"] for row in Dataset(dataset).manifest().to_pylist()}
     assert sum(end - start for _, start, end in reads) == sum(sizes[key] for key in keys)
 
 
 def test_the_cache_keeps_its_limit_and_drops_the_longest_unused(dataset, tmp_path):
-    shards = [shard for shard in read_dataset_json(dataset)["shards"] if shard["split"] == "train"]
+    shards = [shard for shard in Dataset(dataset).content()["shards"] if shard["split"] == "train"]
     limit = max(a["size_bytes"] + b["size_bytes"] for a in shards for b in shards if a is not b)
     cache = ShardCache(str(tmp_path), limit)
     for number, shard in enumerate(shards):
-        path = cache.fetch(shard_uri(dataset, shard["name"]), shard)
+        path = cache.fetch(Dataset(dataset).shard_uri(shard["name"]), shard)
         os.utime(path, (number, number))
     kept = {path.stem for path in Path(tmp_path).glob("*.tar")}
     assert kept == {shard["sha256"] for shard in shards[1:]}
@@ -177,17 +180,17 @@ def test_the_cache_keeps_its_limit_and_drops_the_longest_unused(dataset, tmp_pat
 
 
 def test_a_cached_shard_is_fetched_once(dataset, tmp_path, monkeypatch):
-    shard = read_dataset_json(dataset)["shards"][0]
+    shard = Dataset(dataset).content()["shards"][0]
     cache = ShardCache(str(tmp_path), 10**9)
-    path = cache.fetch(shard_uri(dataset, shard["name"]), shard)
+    path = cache.fetch(Dataset(dataset).shard_uri(shard["name"]), shard)
     monkeypatch.setattr(storage, "open_uri", None)  # a second download would fail
-    assert cache.fetch(shard_uri(dataset, shard["name"]), shard) == path
+    assert cache.fetch(Dataset(dataset).shard_uri(shard["name"]), shard) == path
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_shard_that_changed_in_the_bucket_is_an_error(bucket, toy_dataset, tmp_path, cached):
     dataset = toy_dataset(f"{bucket}/changed{cached}", {"train": [64, 64]})
-    uri = shard_uri(dataset, "train-00000")
+    uri = Dataset(dataset).shard_uri("train-00000")
     data = bytearray(storage.read_bytes(uri))
     data[len(data) // 3] ^= 255
     storage.write_atomic(uri, bytes(data))
@@ -202,7 +205,7 @@ def test_a_shard_that_changed_in_the_bucket_is_an_error(bucket, toy_dataset, tmp
 
 
 def test_blocks_stay_within_their_budget(dataset):
-    rows = [row for row in read_manifest(dataset).to_pylist() if row["split"] == "train"]
+    rows = [row for row in Dataset(dataset).manifest().to_pylist() if row["split"] == "train"]
     largest = max(row["size_bytes"] for row in rows)
     reader = BlockReader(dataset, budget_bytes=largest)
     for row in rows:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from vidact import storage
 from vidact.datasets.loading.clips import ClipLoader
-from vidact.datasets.shards.commits import shard_uri
+from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError, DatasetError, ShardError, SpecMismatchError
 
 
@@ -219,7 +219,6 @@ def test_mixing_by_weight(tmp_path, toy_dataset, dataset):
 def test_specs_must_agree(tmp_path, dataset, toy_spec, toy_clip):
     from vidact.datasets.actions.spec import ActionSpec
     from vidact.datasets.shards.info import DatasetInfo
-    from vidact.datasets.shards.manifest import compact
     from vidact.datasets.shards.writer import ShardWriter
 
     spec = ActionSpec.from_dict(toy_spec.to_dict() | {"tick_hz": "10"})
@@ -228,7 +227,7 @@ def test_specs_must_agree(tmp_path, dataset, toy_spec, toy_clip):
     with ShardWriter(str(tmp_path), "train-00000", spec) as writer:
         writer.add(clip)
         writer.commit()
-    compact(str(tmp_path), DatasetInfo(name="Slow", spec=spec))
+    Dataset(tmp_path).compact(DatasetInfo(name="Slow", spec=spec))
     with pytest.raises(SpecMismatchError, match="tick_hz"):
         ClipLoader([dataset, str(tmp_path)], batch_size=1)
 
@@ -283,7 +282,7 @@ def test_datasets_may_be_paths(dataset):
 
 def test_a_shard_that_changes_under_the_loader_is_an_error(tmp_path, toy_dataset):
     dataset = toy_dataset(str(tmp_path / "data"), {"train": [64, 64]})
-    uri = shard_uri(dataset, "train-00000")
+    uri = Dataset(dataset).shard_uri("train-00000")
     loader = ClipLoader([dataset], batch_size=1)
     data = bytearray(storage.read_bytes(uri))
     data[len(data) // 3] ^= 255

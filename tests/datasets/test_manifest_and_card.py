@@ -9,19 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from vidact.datasets.config import InspectConfig, StatusConfig
-from vidact.datasets.inspect import choose_clip, run_inspect
+from vidact.datasets.inspect import choose_clip, inspect
 from vidact.datasets.shards.card import bar, histogram
 from vidact.datasets.shards.commits import DeadLetter, tombstone
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
-from vidact.datasets.shards.manifest import (
-    compact,
-    dataset_spec,
-    read_dataset_json,
-    read_dead_letters,
-    read_manifest,
-)
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.status import dataset_status, run_status
+from vidact.datasets.status import dataset_status, status
 from vidact.errors import DatasetError, SpecMismatchError
 
 
@@ -42,8 +36,7 @@ def dataset(tmp_path, toy_dataset, toy_spec):
             )
         )
         writer.commit()
-    compact(
-        uri,
+    Dataset(uri).compact(
         DatasetInfo(
             name="Toy: a set",
             spec=toy_spec,
@@ -62,7 +55,7 @@ def dataset(tmp_path, toy_dataset, toy_spec):
 
 
 def test_tables(dataset, toy_spec):
-    manifest = read_manifest(dataset)
+    manifest = Dataset(dataset).manifest()
     assert manifest["key"].to_pylist() == [
         "000000000001-000000000",
         "000000000001-000000064",
@@ -71,9 +64,9 @@ def test_tables(dataset, toy_spec):
     ]
     assert manifest["frames"].to_pylist() == [64, 36, 64, 64]
     assert manifest["presses"].to_pylist()[0] == {"go": 32, "fire": 0}
-    assert read_dead_letters(dataset).to_pylist()[0]["source_uri"] == "a.mp4"
-    assert read_dead_letters(dataset)["end_tick"].to_pylist() == [None, 40]
-    content = read_dataset_json(dataset)
+    assert Dataset(dataset).dead_letters().to_pylist()[0]["source_uri"] == "a.mp4"
+    assert Dataset(dataset).dead_letters()["end_tick"].to_pylist() == [None, 40]
+    content = Dataset(dataset).content()
     assert content["counts"] | {"size_bytes": 0} == {
         "shards": 3,
         "clips": 4,
@@ -106,7 +99,7 @@ def test_tables(dataset, toy_spec):
         "size_bytes": 0,
         "sha256": None,
     }
-    assert dataset_spec(dataset) == toy_spec
+    assert Dataset(dataset).spec() == toy_spec
 
 
 def test_tables_are_the_same_bytes_every_time(dataset, tmp_path, toy_spec):
@@ -114,19 +107,19 @@ def test_tables_are_the_same_bytes_every_time(dataset, tmp_path, toy_spec):
         return {p.name: p.read_bytes() for p in (tmp_path / "data").iterdir() if p.is_file()}
 
     info = DatasetInfo(name="Toy", spec=toy_spec)
-    compact(dataset, info)
+    Dataset(dataset).compact(info)
     first = tables()
-    compact(dataset, info)
+    Dataset(dataset).compact(info)
     assert tables() == first
     assert set(first) == {"manifest.parquet", "dead_letters.parquet", "dataset.json", "README.md"}
 
 
 def test_dead_letters_have_one_order(dataset, toy_spec):
     digests = [f"{number:x}" * 64 for number in range(16)]
-    compact(
-        dataset, DatasetInfo(name="toy", spec=toy_spec, dead_letters=tuple(map(tombstone, digests)))
+    Dataset(dataset).compact(
+        DatasetInfo(name="toy", spec=toy_spec, dead_letters=tuple(map(tombstone, digests)))
     )
-    letters = read_dead_letters(dataset).to_pylist()
+    letters = Dataset(dataset).dead_letters().to_pylist()
     assert [one["source_sha256"] for one in letters if one["stage"] == "remove"] == sorted(digests)
 
 
@@ -167,11 +160,11 @@ def test_shards_of_another_spec_are_refused(dataset, toy_spec):
     with pytest.raises(
         SpecMismatchError, match="shard train-00000 was made under action spec 'toy' v1"
     ):
-        compact(dataset, DatasetInfo(name="Toy", spec=other))
+        Dataset(dataset).compact(DatasetInfo(name="Toy", spec=other))
 
 
 def test_status(dataset, tmp_path, toy_spec, toy_clip, capsys):
-    assert run_status(StatusConfig(dataset=dataset)) == 0
+    assert status(StatusConfig(dataset=dataset)) == 0
     text = capsys.readouterr().out
     assert "shards done    3\n" in text
     assert "clips          4 (228 ticks" in text
@@ -186,20 +179,18 @@ def test_status(dataset, tmp_path, toy_spec, toy_clip, capsys):
     with ShardWriter(dataset, "train-00003", toy_spec) as writer:
         writer.add(toy_clip(9, 0, 64))
         writer.commit()
-    run_status(StatusConfig(dataset=dataset, json=True))
-    status = json.loads(capsys.readouterr().out)
-    assert (status["committed_shards"], status["planned_shards"]) == (4, 5)
-    assert status["missing_shards"] == ["train-00002"]
-    assert status["compacted"] is False
+    status(StatusConfig(dataset=dataset, json=True))
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["committed_shards"], printed["planned_shards"]) == (4, 5)
+    assert printed["missing_shards"] == ["train-00002"]
+    assert printed["compacted"] is False
     with pytest.raises(DatasetError, match=r"neither plan\.parquet nor a commit record"):
-        dataset_status(str(tmp_path))
+        dataset_status(Dataset(tmp_path))
 
 
 def test_inspect_draws_a_clip(dataset, tmp_path, capsys):
     out = tmp_path / "clip.png"
-    assert (
-        run_inspect(InspectConfig(dataset=dataset, key="000000000001-000000064", out=str(out))) == 0
-    )
+    assert inspect(InspectConfig(dataset=dataset, key="000000000001-000000064", out=str(out))) == 0
     text = capsys.readouterr().out
     assert "clip 000000000001-000000064 of train-00000: 36 ticks from tick 64 (3.2 s)" in text
     assert "presses: go 18" in text
@@ -207,11 +198,11 @@ def test_inspect_draws_a_clip(dataset, tmp_path, capsys):
 
 
 def test_inspect_chooses_by_beginning(dataset):
-    assert choose_clip(dataset, "")["key"] == "000000000001-000000000"
-    assert choose_clip(dataset, "000000000003")["key"] == "000000000003-000000000"
+    assert choose_clip(Dataset(dataset), "")["key"] == "000000000001-000000000"
+    assert choose_clip(Dataset(dataset), "000000000003")["key"] == "000000000003-000000000"
     with pytest.raises(
         DatasetError, match="2 clips begin with '000000000001'; such as 000000000001-000000000"
     ):
-        choose_clip(dataset, "000000000001")
+        choose_clip(Dataset(dataset), "000000000001")
     with pytest.raises(DatasetError, match="no clip begins with 'x'; such as"):
-        choose_clip(dataset, "x")
+        choose_clip(Dataset(dataset), "x")

@@ -16,11 +16,9 @@ from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
 from vidact.datasets.recordings.recording import Recording, RecordingWriter
 from vidact.datasets.shards.clip import decode_clip
-from vidact.datasets.shards.commits import commit_uri, committed_shards, shard_uri
-from vidact.datasets.shards.manifest import read_dataset_json, read_manifest
-from vidact.datasets.shards.samples import read_sample
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.status import dataset_status
-from vidact.datasets.verify import verify
+from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, RecordingError
 
 
@@ -56,8 +54,8 @@ def config(recordings, out, **options):
 def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
     out = tmp_path / "data"
     assert pack(config(recordings, out)) == 0
-    assert verify(str(out)).problems == []
-    rows = read_manifest(str(out)).to_pylist()
+    assert check_dataset(Dataset(out)).problems == []
+    rows = Dataset(out).manifest().to_pylist()
     assert len(rows) == 8  # 150 ticks each: 118 + 32
     by_source = {}
     for row in rows:
@@ -67,7 +65,7 @@ def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
         recording = Recording.open(recordings / f"play{number}")
         own = sorted(by_source[recording.sha256], key=lambda row: row["start_tick"])
         assert len({row["split"] for row in own}) == 1
-        clips = [decode_clip(row["key"], read_sample(str(out), row)) for row in own]
+        clips = [decode_clip(row["key"], Dataset(out).read_sample(row)) for row in own]
         actions = recording.actions(spec)
         assert np.array_equal(np.concatenate([clip.buttons for clip in clips]), actions.buttons)
         assert np.array_equal(np.concatenate([clip.camera for clip in clips]), actions.camera)
@@ -108,20 +106,20 @@ def test_a_second_run_does_only_what_is_missing(tmp_path, recordings):
     out = str(tmp_path / "data")
     settings = config(recordings, out, shard_clips=2)
     pack(settings)
-    shards = committed_shards(out)
+    shards = Dataset(out).committed_shards()
     assert len(shards) >= 4
-    before = {shard: storage.read_bytes(shard_uri(out, shard)) for shard in shards}
-    manifest = read_manifest(out)
-    storage.remove(commit_uri(out, shards[1]))
-    storage.remove(shard_uri(out, shards[1]))
-    storage.remove(shard_uri(out, shards[0]))
-    last = Path(shard_uri(out, shards[2]))
+    before = {shard: storage.read_bytes(Dataset(out).shard_uri(shard)) for shard in shards}
+    manifest = Dataset(out).manifest()
+    storage.remove(Dataset(out).commit_uri(shards[1]))
+    storage.remove(Dataset(out).shard_uri(shards[1]))
+    storage.remove(Dataset(out).shard_uri(shards[0]))
+    last = Path(Dataset(out).shard_uri(shards[2]))
     written = last.stat().st_mtime_ns
-    assert dataset_status(out)["lost_shards"] == [shards[0]]
+    assert dataset_status(Dataset(out))["lost_shards"] == [shards[0]]
     pack(settings)
-    assert {shard: storage.read_bytes(shard_uri(out, shard)) for shard in shards} == before
+    assert {shard: storage.read_bytes(Dataset(out).shard_uri(shard)) for shard in shards} == before
     assert last.stat().st_mtime_ns == written  # a committed shard is not written again
-    assert read_manifest(out).equals(manifest)
+    assert Dataset(out).manifest().equals(manifest)
 
 
 def test_it_says_what_no_button_means_and_which_spec_it_took(tmp_path, capsys):
@@ -144,17 +142,17 @@ def test_what_was_removed_is_remembered(tmp_path, recordings):
 
     out, settings = str(tmp_path / "data"), config(recordings, tmp_path / "data", shard_clips=2)
     pack(settings)
-    sha = read_manifest(out)["source_sha256"][0].as_py()
+    sha = Dataset(out).manifest()["source_sha256"][0].as_py()
     run_remove(RemoveConfig(dataset=out, source=(sha,)))
-    after = read_dataset_json(out)
+    after = Dataset(out).content()
     storage.remove(
-        shard_uri(out, next(shard["name"] for shard in after["shards"] if shard["path"]))
+        Dataset(out).shard_uri(next(shard["name"] for shard in after["shards"] if shard["path"]))
     )
     pack(settings)
-    again = read_dataset_json(out)
+    again = Dataset(out).content()
     assert again["options"]["removed"] == after["options"]["removed"] == [sha]
     assert again["dead_letter_reasons"] == after["dead_letter_reasons"] == {"removed": 1}
-    assert sha not in read_manifest(out)["source_sha256"].to_pylist()
+    assert sha not in Dataset(out).manifest()["source_sha256"].to_pylist()
 
 
 def test_folders_of_other_things_are_refused(tmp_path, recordings):
@@ -224,15 +222,15 @@ def test_folders_whose_names_are_no_text(tmp_path, recordings):
     strange = Path(os.fsdecode(os.fsencode(tmp_path) + b"/data\xff\xfe"))
     for out in (tmp_path / "data", strange, folder / "data"):
         assert pack(config(folder, out)) == 0
-        assert verify(str(out)).problems == []
-        uri = read_manifest(str(out))["source_uri"][0].as_py()
+        assert check_dataset(Dataset(out)).problems == []
+        uri = Dataset(out).manifest()["source_uri"][0].as_py()
         assert uri.startswith(f"file://{tmp_path}/nonutf%FF%FE/play")
         assert storage.local_path(uri).is_file()
-        assert read_dataset_json(str(out))["options"]["recordings"] == [
+        assert Dataset(out).content()["options"]["recordings"] == [
             f"file://{tmp_path}/nonutf%FF%FE"
         ]
     assert (
-        read_dataset_json(str(strange))["name"]
+        Dataset(strange).content()["name"]
         == "data\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}"
     )
 
@@ -240,11 +238,11 @@ def test_folders_whose_names_are_no_text(tmp_path, recordings):
 def test_both_phases(tmp_path, recordings):
     out = str(tmp_path / "data")
     pack(config(recordings / "play0", out, all_phases=True, val_fraction=0, test_fraction=0))
-    rows = read_manifest(out).to_pylist()
+    rows = Dataset(out).manifest().to_pylist()
     assert len({row["key"] for row in rows}) == 4
     assert len({row["episode_id"] for row in rows}) == 2
     assert len({row["source_sha256"] for row in rows}) == 1
-    assert verify(out).problems == []
+    assert check_dataset(Dataset(out)).problems == []
 
 
 def test_views_of_one_game_share_their_split(tmp_path):
@@ -257,7 +255,7 @@ def test_views_of_one_game_share_their_split(tmp_path):
                 writer.write(np.full((48, 64, 3), i + number * 10, np.uint8), DeviceState())
     out = str(tmp_path / "data")
     pack(config(tmp_path, out, val_fraction=0.5, test_fraction=0))
-    assert len(read_dataset_json(out)["splits"]) == 1
+    assert len(Dataset(out).content()["splits"]) == 1
 
 
 def test_the_same_recording_twice_is_refused(tmp_path, recordings):

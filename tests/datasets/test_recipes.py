@@ -15,10 +15,10 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
-from vidact.datasets.shards.manifest import compact
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.verify import verify
+from vidact.datasets.verify import check_dataset
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "dataset.md"
 CHECKED = """
@@ -114,7 +114,7 @@ def test_the_cards_webdataset_lines_read_a_dataset_without_a_first_shard(
     with ShardWriter(out, "val-00001", toy_spec) as writer:
         writer.add(toy_clip(1, 0, 64, split="val"))
         writer.commit()
-    compact(out, DatasetInfo(name="Toy", spec=toy_spec))
+    Dataset(out).compact(DatasetInfo(name="Toy", spec=toy_spec))
     card = (tmp_path / "data" / "README.md").read_text(encoding="utf-8").replace("PATH", out)
     (snippet,) = re.findall(r"^import glob, webdataset.*?\.\.\.$", card, re.DOTALL | re.MULTILINE)
     assert run(snippet.replace("...", 'print(sample["__key__"])'), tmp_path).split() == [
@@ -152,12 +152,12 @@ def no_axes(tmp_path):
     with ShardWriter(out, "train-00000", spec) as writer:
         writer.add(clip)
         writer.commit()
-    compact(out, DatasetInfo(name="Crafter", spec=spec))
+    Dataset(out).compact(DatasetInfo(name="Crafter", spec=spec))
     return out
 
 
 def test_a_spec_without_axes(no_axes):
-    assert verify(no_axes).problems == []
+    assert check_dataset(Dataset(no_axes)).problems == []
     assert next(iter(ClipLoader([no_axes], batch_size=1))).camera.shape == (1, 128, 0)
 
 

@@ -9,15 +9,9 @@ import numpy as np
 import pytest
 from vidact import storage
 from vidact.datasets.shards.clip import decode_clip, encode_clip
-from vidact.datasets.shards.commits import (
-    CommitRecord,
-    DeadLetter,
-    committed_shards,
-    is_committed,
-    read_commit,
-    shard_uri,
-)
-from vidact.datasets.shards.samples import iter_samples, read_sample
+from vidact.datasets.shards.commits import CommitRecord, DeadLetter
+from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.samples import iter_samples
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import DatasetError, ShardError
 
@@ -37,11 +31,11 @@ def write(dataset, spec, clips, shard="train-00000"):
 def test_samples_lie_where_the_record_says(dataset, toy_spec, toy_clip):
     clips = [toy_clip(1, 0, 64), toy_clip(1, 64, 100), toy_clip(2, 0, 128)]
     record = write(dataset, toy_spec, clips)
-    assert read_commit(dataset, "train-00000") == record
-    uri = shard_uri(dataset, "train-00000")
+    assert Dataset(dataset).read_commit("train-00000") == record
+    uri = Dataset(dataset).shard_uri("train-00000")
     assert record.tar == {"sha256": storage.sha256_file(uri), "size_bytes": storage.size_bytes(uri)}
     for clip, row in zip(clips, record.rows, strict=True):
-        back = decode_clip(clip.key, read_sample(dataset, row))
+        back = decode_clip(clip.key, Dataset(dataset).read_sample(row))
         assert np.array_equal(back.buttons, clip.buttons)
     assert [key for key, _ in iter_samples(uri)] == [clip.key for clip in clips]
     with tarfile.open(uri) as tar:
@@ -88,7 +82,7 @@ def test_the_same_clips_give_the_same_bytes(tmp_path, toy_spec, toy_clip):
 def test_without_commit_nothing_exists(dataset, toy_spec, toy_clip):
     with ShardWriter(dataset, "train-00000", toy_spec) as writer:
         writer.add(toy_clip(1, 0, 64))
-    assert not is_committed(dataset, "train-00000")
+    assert not Dataset(dataset).is_committed("train-00000")
     assert [name for _, _, names in os.walk(dataset) for name in names] == []
 
 
@@ -103,7 +97,7 @@ def test_a_second_attempt_clears_what_a_killed_one_left(dataset, toy_spec, toy_c
     assert len(os.listdir(spool)) == 1
     write(dataset, toy_spec, [toy_clip(1, 0, 64)])
     assert os.listdir(spool) == []
-    assert committed_shards(dataset) == ["train-00000"]
+    assert Dataset(dataset).committed_shards() == ["train-00000"]
 
 
 def test_an_empty_shard_has_a_record_and_no_tar(dataset, toy_spec):
@@ -122,8 +116,8 @@ def test_an_empty_shard_has_a_record_and_no_tar(dataset, toy_spec):
         )
         record = writer.commit()
     assert record.tar is None
-    assert not storage.exists(shard_uri(dataset, "train-00007"))
-    back = read_commit(dataset, "train-00007")
+    assert not storage.exists(Dataset(dataset).shard_uri("train-00007"))
+    back = Dataset(dataset).read_commit("train-00007")
     assert back.drops == {"menu": 128}
     assert back.dead_letters[0].reason == "truncated"
 
@@ -134,7 +128,7 @@ def test_relabelling_keeps_the_pixels(dataset, toy_spec, toy_clip):
     with ShardWriter(dataset, "train-00000", toy_spec) as writer:
         writer.add_encoded(clip, members)
         record = writer.commit()
-    assert read_sample(dataset, record.rows[0])["mp4"] == members["mp4"]
+    assert Dataset(dataset).read_sample(record.rows[0])["mp4"] == members["mp4"]
 
 
 @pytest.mark.parametrize(
@@ -189,22 +183,22 @@ def test_a_key_twice_is_refused(dataset, toy_spec, toy_clip):
 
 def test_a_shard_that_changed_is_an_error_that_names_it(dataset, toy_spec, toy_clip):
     record = write(dataset, toy_spec, [toy_clip(1, 0, 64), toy_clip(1, 64, 128)])
-    uri = shard_uri(dataset, "train-00000")
+    uri = Dataset(dataset).shard_uri("train-00000")
     whole = storage.read_bytes(uri)
     row = record.rows[1]
     middle = row["offset_bytes"] + row["size_bytes"] // 2
     storage.write_atomic(uri, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
     with pytest.raises(ShardError, match=f"{row['key']}.*checksum.*vidact verify"):
-        read_sample(dataset, row)
+        Dataset(dataset).read_sample(row)
     storage.write_atomic(uri, whole[:middle])
     with pytest.raises(ShardError, match=r"expected \d+ bytes, got \d+"):
-        read_sample(dataset, row)
+        Dataset(dataset).read_sample(row)
     storage.write_atomic(uri, whole[1:])
     with pytest.raises(ShardError, match="no tar header"):
-        read_sample(dataset, record.rows[0])
+        Dataset(dataset).read_sample(record.rows[0])
     storage.remove(uri)
     with pytest.raises(ShardError, match="is missing"):
-        read_sample(dataset, row)
+        Dataset(dataset).read_sample(row)
 
 
 def test_names_and_records_that_are_none(dataset, toy_spec):

@@ -12,20 +12,14 @@ from vidact import storage
 from vidact.datasets.config import VerifyConfig
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.shards.clip import encode_clip
-from vidact.datasets.shards.commits import (
-    DeadLetter,
-    commit_uri,
-    read_commit,
-    shard_uri,
-    write_commit,
-)
+from vidact.datasets.shards.commits import DeadLetter
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.leaks import leaks
-from vidact.datasets.shards.manifest import compact, read_dataset_json
 from vidact.datasets.shards.parquet import parquet_bytes
 from vidact.datasets.shards.shard_checks import sample_problems
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.verify import run_verify, verify
+from vidact.datasets.verify import check_dataset, verify
 from vidact.errors import DatasetError
 
 
@@ -35,41 +29,42 @@ def dataset(tmp_path, toy_dataset):
 
 
 def test_a_whole_dataset_passes(dataset, capsys):
-    report = verify(dataset)
+    report = check_dataset(Dataset(dataset))
     assert report.problems == []
     assert report.counts == {"shards": 3, "clips": 6, "frames": 298}
-    assert run_verify(VerifyConfig(dataset=dataset)) == 0
+    assert verify(VerifyConfig(dataset=dataset)) == 0
     assert "checked 3 shards, 6 clips, 298 frames: 0 problems" in capsys.readouterr().out
 
 
 def test_a_flipped_bit_names_shard_and_clip(dataset):
-    row = read_commit(dataset, "train-00000").rows[1]
-    uri = shard_uri(dataset, "train-00000")
+    row = Dataset(dataset).read_commit("train-00000").rows[1]
+    uri = Dataset(dataset).shard_uri("train-00000")
     data = bytearray(storage.read_bytes(uri))
     data[row["offset_bytes"] + 1024 + 3000] ^= 4  # in the middle of the video
     storage.write_atomic(uri, bytes(data))
-    problems = verify(dataset).problems
+    problems = check_dataset(Dataset(dataset)).problems
     assert any(p.startswith(f"train-00000 / {row['key']} / checksum: expected") for p in problems)
     assert any(p.startswith("train-00000: expected sha256") for p in problems)
     assert not any("val-00000" in p for p in problems)
-    assert run_verify(VerifyConfig(dataset=dataset, decode=False)) == 1
+    assert verify(VerifyConfig(dataset=dataset, decode=False)) == 1
 
 
 def test_a_cut_shard_names_the_clips_that_are_lost(dataset):
-    row = read_commit(dataset, "train-00000").rows[2]
-    uri = shard_uri(dataset, "train-00000")
+    row = Dataset(dataset).read_commit("train-00000").rows[2]
+    uri = Dataset(dataset).shard_uri("train-00000")
     storage.write_atomic(uri, storage.read_bytes(uri)[: row["offset_bytes"]])
-    problems = verify(dataset).problems
+    problems = check_dataset(Dataset(dataset)).problems
     assert f"train-00000 / {row['key']}: is in the commit record, but not in the shard" in problems
     assert any(re.fullmatch(r"train-00000: expected \d+ bytes, got \d+", p) for p in problems)
 
 
 def test_a_missing_shard_and_a_foreign_one(dataset):
     storage.write_atomic(
-        shard_uri(dataset, "train-00009"), storage.read_bytes(shard_uri(dataset, "train-00001"))
+        Dataset(dataset).shard_uri("train-00009"),
+        storage.read_bytes(Dataset(dataset).shard_uri("train-00001")),
     )
-    storage.remove(shard_uri(dataset, "train-00001"))
-    report = verify(dataset)
+    storage.remove(Dataset(dataset).shard_uri("train-00001"))
+    report = check_dataset(Dataset(dataset))
     missing, foreign = report.problems
     assert "train-00001.tar is missing" in missing
     assert re.search(
@@ -82,12 +77,13 @@ def test_a_tar_of_a_shard_in_which_nothing_was_kept(dataset, toy_spec):
     with ShardWriter(dataset, "train-00002", toy_spec) as writer:
         writer.drop("menu", 90)
         writer.commit()
-    compact(dataset, DatasetInfo(name="Toy", spec=toy_spec))
-    assert verify(dataset).problems == []
+    Dataset(dataset).compact(DatasetInfo(name="Toy", spec=toy_spec))
+    assert check_dataset(Dataset(dataset)).problems == []
     storage.write_atomic(
-        shard_uri(dataset, "train-00002"), storage.read_bytes(shard_uri(dataset, "train-00001"))
+        Dataset(dataset).shard_uri("train-00002"),
+        storage.read_bytes(Dataset(dataset).shard_uri("train-00001")),
     )
-    (problem,) = verify(dataset).problems
+    (problem,) = check_dataset(Dataset(dataset)).problems
     assert "train-00002.tar: no commit record tells of it" in problem
 
 
@@ -96,10 +92,10 @@ def test_a_tar_of_a_shard_in_which_nothing_was_kept(dataset, toy_spec):
     [("shards", 3), ("clips", 6), ("ticks", 298), ("sources", 4), ("dead_letters", 0)],
 )
 def test_wrong_counts(dataset, name, expected):
-    content = read_dataset_json(dataset)
+    content = Dataset(dataset).content()
     content["counts"][name] = 77
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
-    assert verify(dataset, shards=()).problems == [
+    assert check_dataset(Dataset(dataset), shards=()).problems == [
         f"dataset.json: counts.{name}: expected {expected} as in the tables, got 77"
     ]
 
@@ -116,7 +112,7 @@ def test_wrong_counts(dataset, name, expected):
     ],
 )
 def test_a_dataset_json_of_other_types(dataset, part, message):
-    content = read_dataset_json(dataset) | part
+    content = Dataset(dataset).content() | part
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
     for read in (verify, lambda uri: ClipLoader([uri], batch_size=1)):
         with pytest.raises(DatasetError, match=rf"{re.escape(dataset)}/dataset\.json: {message}"):
@@ -127,13 +123,13 @@ def test_other_tables(dataset):
     letter = DeadLetter(
         source_uri="a.mp4", stage="decode", reason="damaged", start_tick=0, end_tick=5
     )
-    record = read_commit(dataset, "train-00001")
-    write_commit(dataset, dataclasses.replace(record, dead_letters=(letter,)))
+    record = Dataset(dataset).read_commit("train-00001")
+    Dataset(dataset).write_commit(dataclasses.replace(record, dead_letters=(letter,)))
     storage.write_atomic(storage.join(dataset, "sources.parquet"), b"x")
-    content = read_dataset_json(dataset)
+    content = Dataset(dataset).content()
     content["shards"].append(content["shards"][0])
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
-    first, second, third = verify(dataset).problems
+    first, second, third = check_dataset(Dataset(dataset)).problems
     assert first == "train-00000: dataset.json lists it 2 times"
     assert (
         second
@@ -147,7 +143,7 @@ def test_other_tables(dataset):
 def test_damaged_tables_are_named(dataset, name, data):
     storage.write_atomic(storage.join(dataset, name), data)
     with pytest.raises(DatasetError, match=re.escape(f"{dataset}/{name}: ")):
-        verify(dataset)
+        check_dataset(Dataset(dataset))
 
 
 def test_a_table_with_other_columns(dataset):
@@ -157,38 +153,38 @@ def test_a_table_with_other_columns(dataset):
     with pytest.raises(
         DatasetError, match=r"manifest\.parquet: lacks the columns shard, offset_bytes"
     ):
-        verify(dataset)
+        check_dataset(Dataset(dataset))
 
 
 def test_a_record_under_another_name(dataset):
-    data = storage.read_bytes(commit_uri(dataset, "train-00000"))
-    storage.write_atomic(commit_uri(dataset, "train-00007"), data)
+    data = storage.read_bytes(Dataset(dataset).commit_uri("train-00000"))
+    storage.write_atomic(Dataset(dataset).commit_uri("train-00007"), data)
     with pytest.raises(DatasetError, match=r"train-00007\.json: is the record of train-00000"):
-        verify(dataset)
+        check_dataset(Dataset(dataset))
 
 
 def test_tables_that_do_not_fit_the_records(dataset, toy_spec, toy_clip):
     with ShardWriter(dataset, "train-00002", toy_spec) as writer:
         writer.add(toy_clip(50, 0, 64))
         writer.commit()
-    assert [p for p in verify(dataset).problems if "dataset.json" in p] == [
+    assert [p for p in check_dataset(Dataset(dataset)).problems if "dataset.json" in p] == [
         "train-00002: is committed, but dataset.json does not list it; run the job again to compact the tables"
     ]
-    storage.remove(commit_uri(dataset, "train-00002"))
-    record = read_commit(dataset, "val-00000")
+    storage.remove(Dataset(dataset).commit_uri("train-00002"))
+    record = Dataset(dataset).read_commit("val-00000")
     row = dict(record.rows[0]) | {"mean_confidence": 0.5}
-    write_commit(dataset, dataclasses.replace(record, rows=(row,)))
+    Dataset(dataset).write_commit(dataclasses.replace(record, rows=(row,)))
     key = row["key"]
-    problems = verify(dataset).problems
+    problems = check_dataset(Dataset(dataset)).problems
     assert f"val-00000 / {key} / mean_confidence: expected 0.5, got 1.0 in the manifest" in problems
     assert (
         f"val-00000 / {key} / mean_confidence: expected 0.5 as in the manifest, got 1.0 from the labels"
         in problems
     )
-    storage.remove(commit_uri(dataset, "val-00000"))
+    storage.remove(Dataset(dataset).commit_uri("val-00000"))
     assert (
         "val-00000: dataset.json lists it, but it has no commit record; run the job again"
-        in verify(dataset).problems
+        in check_dataset(Dataset(dataset)).problems
     )
 
 
@@ -231,14 +227,14 @@ def spoiled(toy_clip, toy_spec, spoil):
     ],
 )
 def test_each_field_is_checked(dataset, toy_spec, toy_clip, spoil, expected):
-    row = read_commit(dataset, "train-00000").rows[0]
+    row = Dataset(dataset).read_commit("train-00000").rows[0]
     members = spoiled(toy_clip, toy_spec, spoil)
     problems = list(sample_problems(members, row, toy_spec, decode=True))
     assert any(re.search(expected, problem) for problem in problems), problems
 
 
 def test_a_video_of_another_length_and_lost_members(dataset, toy_spec, toy_clip):
-    row = read_commit(dataset, "train-00000").rows[0]
+    row = Dataset(dataset).read_commit("train-00000").rows[0]
     members = encode_clip(toy_clip(1, 0, 64), toy_spec.tick_hz)
     short = encode_clip(toy_clip(1, 0, 63), toy_spec.tick_hz)
     assert any(
@@ -308,24 +304,30 @@ def test_a_leak_fails_the_whole_dataset(dataset, toy_spec, toy_clip):
     with ShardWriter(dataset, "val-00001", toy_spec) as writer:
         writer.add(toy_clip(1, 128, 192, split="val"))
         writer.commit()
-    compact(dataset, DatasetInfo(name="Toy", spec=toy_spec))
-    assert [p for p in verify(dataset).problems if p.startswith("leak: the same video")]
+    Dataset(dataset).compact(DatasetInfo(name="Toy", spec=toy_spec))
+    assert [
+        p for p in check_dataset(Dataset(dataset)).problems if p.startswith("leak: the same video")
+    ]
 
 
 def test_only_some_shards(dataset):
-    assert verify(dataset, shards={"val-00000"}).counts == {"shards": 1, "clips": 1, "frames": 64}
+    assert check_dataset(Dataset(dataset), shards={"val-00000"}).counts == {
+        "shards": 1,
+        "clips": 1,
+        "frames": 64,
+    }
 
 
 def test_no_dataset(tmp_path):
     with pytest.raises(DatasetError, match=r"no dataset\.json"):
-        verify(str(tmp_path))
+        check_dataset(Dataset(tmp_path))
 
 
 def test_another_schema_version(dataset):
-    content = read_dataset_json(dataset) | {"schema_version": 2}
+    content = Dataset(dataset).content() | {"schema_version": 2}
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
     with pytest.raises(DatasetError, match="schema version 2, this vidact reads 1"):
-        verify(dataset)
+        check_dataset(Dataset(dataset))
 
 
 def test_a_dataset_in_which_nothing_was_kept(tmp_path, toy_spec):
@@ -333,7 +335,7 @@ def test_a_dataset_in_which_nothing_was_kept(tmp_path, toy_spec):
     with ShardWriter(out, "train-00000", toy_spec) as writer:
         writer.drop("menu", 500)
         writer.commit()
-    compact(out, DatasetInfo(name="Nothing", spec=toy_spec))
-    report = verify(out)
+    Dataset(out).compact(DatasetInfo(name="Nothing", spec=toy_spec))
+    report = check_dataset(Dataset(out))
     assert report.problems == []
     assert report.counts == {"shards": 0, "clips": 0, "frames": 0}

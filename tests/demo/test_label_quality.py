@@ -9,6 +9,7 @@ import pytest
 from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
 from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
+from vidact.datasets.shards.dataset import Dataset
 from vidact.demo.demo import LABELLED_MAPS, UNLABELLED_MAPS, hide_truth
 from vidact.demo.label_quality import label_quality, labelled_strips
 from vidact.errors import DatasetError
@@ -48,7 +49,7 @@ def dataset(truth: Path, tmp_path: Path) -> Path:
 
 
 def test_true_labels_are_right(dataset: Path, truth: Path) -> None:
-    quality = label_quality(dataset, truth)
+    quality = label_quality(Dataset(dataset), truth)
     assert quality["recordings"] == 2
     assert quality["ticks"] == 2 * 80
     assert quality["keypress_accuracy"] == 1.0
@@ -68,7 +69,7 @@ def test_wrong_labels_are_counted(dataset: Path, truth: Path) -> None:
     for state in altered[120:]:  # in truth, attack was held in the last 20 ticks of one recording
         state["mouse"]["buttons"] = [0]
     (truth / "a.jsonl").write_text("".join(json.dumps(state) + "\n" for state in altered))
-    quality = label_quality(dataset, truth)
+    quality = label_quality(Dataset(dataset), truth)
     assert quality["keypress_accuracy"] == pytest.approx(1 - 20 / (160 * 14))
     assert quality["macro_f1"] == 0.5  # forward 1, attack 0
     assert quality["tick_error"] == pytest.approx(20 / 160)
@@ -80,13 +81,13 @@ def test_a_source_without_its_truth_is_an_error(dataset: Path, truth: Path) -> N
     for path in truth.glob("b.*"):
         path.unlink()
     with pytest.raises(DatasetError, match=r"there is no true recording of .*b\.mp4"):
-        label_quality(dataset, truth)
+        label_quality(Dataset(dataset), truth)
 
 
 def test_strips_show_whole_clips_of_different_recordings_with_their_truth(
     dataset: Path, truth: Path
 ) -> None:
-    strips = labelled_strips(dataset, truth, 3)
+    strips = labelled_strips(Dataset(dataset), truth, 3)
     assert sorted(strip.caption[:5] for strip in strips) == ["Map A", "Map B"]
     for strip in strips:
         assert strip.frames.shape == (80, 128, 128, 3)

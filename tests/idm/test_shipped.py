@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vidact.cli import run
 from vidact.datasets.recordings.recording import find_recordings
-from vidact.datasets.shards.manifest import read_manifest
+from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import CheckpointError
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
@@ -54,7 +54,7 @@ def test_label_with_it(tmp_path: Path) -> None:
         "1",
     ]
     assert run(words) == 0
-    rows = read_manifest(str(tmp_path / "data")).to_pylist()
+    rows = Dataset(tmp_path / "data").manifest().to_pylist()
     assert sum(row["frames"] for row in rows) >= 64
     assert all(np.isfinite(row["mean_confidence"]) for row in rows)
 

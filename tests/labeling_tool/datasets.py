@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
-from vidact.datasets.shards.manifest import compact
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.video.ticks import decode_ticks, probe
 
@@ -66,5 +66,5 @@ def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int 
                     )
                 )
         writer.commit({})
-    compact(str(folder), DatasetInfo(name="toy", spec=spec, description="Bar codes."))
+    Dataset(folder).compact(DatasetInfo(name="toy", spec=spec, description="Bar codes."))
     return str(folder)

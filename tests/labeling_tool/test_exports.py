@@ -15,9 +15,8 @@ from PIL import Image
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.datasets.shards.clip import decode_clip
-from vidact.datasets.shards.manifest import read_dataset_json, read_manifest
-from vidact.datasets.shards.samples import read_sample
-from vidact.datasets.verify import verify
+from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.verify import check_dataset
 from vidact.errors import DatasetError
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.exporting.run import archive, write_export
@@ -149,13 +148,13 @@ def test_written_back_as_a_new_version(
     )
     assert (counts["clips"], counts["corrected_clips"], counts["corrected_buttons"]) == (2, 1, 3)
     target = str(tmp_path / "out" / "dataset")
-    assert verify(target).problems == []
-    before, after = read_manifest(dataset).to_pylist(), read_manifest(target).to_pylist()
+    assert check_dataset(Dataset(target)).problems == []
+    before, after = Dataset(dataset).manifest().to_pylist(), Dataset(target).manifest().to_pylist()
     assert [row["key"] for row in before] == [row["key"] for row in after]
     assert [row["label_source"] for row in after] == ["idm", "corrected"]
-    old, new = read_sample(dataset, before[1]), read_sample(target, after[1])
+    old, new = Dataset(dataset).read_sample(before[1]), Dataset(target).read_sample(after[1])
     assert old["mp4"] == new["mp4"]
-    assert read_sample(dataset, before[0]) == read_sample(target, after[0])
+    assert Dataset(dataset).read_sample(before[0]) == Dataset(target).read_sample(after[0])
     clip = decode_clip(after[1]["key"], new, frames=False)
     assert np.flatnonzero(clip.buttons[:, ATTACK]).tolist() == [5, 6, 7]
     assert set(np.unique(clip.buttons_prob)) == {0, 1}
@@ -164,7 +163,7 @@ def test_written_back_as_a_new_version(
     assert clip.meta["corrected"]["annotator"] == "annotator0"
     assert clip.meta["corrected"]["parent"]["dataset"] == dataset
     assert clip.meta["pts_ns"] == json.loads(old["json"])["pts_ns"]
-    about = read_dataset_json(target)["options"]["corrected"]
+    about = Dataset(target).content()["options"]["corrected"]
     assert (about["corrected_clips"], about["parent"]) == (1, dataset)
 
 

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 from vidact.datasets.shards.clip import encode_video
 from vidact.datasets.shards.commits import read_commits
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
-from vidact.datasets.verify import verify
+from vidact.datasets.verify import check_dataset
 from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import DecoderConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import run_label
@@ -170,7 +171,7 @@ def test_every_tick_is_accounted_for(
         decoder=DecoderConfig(max_pixels=2000 * 2000, stall_s=10, memory_gib=2),
     )
     assert run_label(config) == 0
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []
     plan = read_plan(str(out))
     assert plan is not None
     assert len(plan.sources) == count + 4

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from vidact.datasets.shards.commits import committed_shards
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
-from vidact.datasets.verify import verify
+from vidact.datasets.verify import check_dataset
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
 from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import (
@@ -343,4 +344,4 @@ def test_licences_go_from_the_table_to_manifest_and_card(
     assert "| CC-BY-4.0 | 1 |" in (out / "README.md").read_text()
     assert run_remove(RemoveConfig(dataset=str(out), source=(f"{videos}/b.mp4",))) == 0
     assert "license: CC-BY-4.0" in (out / "README.md").read_text()
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []

@@ -11,8 +11,9 @@ import pytest
 from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.manifest import read_dataset_json, read_dead_letters, read_manifest
-from vidact.datasets.verify import verify
+from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import label as label_verb
 from vidact.pipeline import plan as plan_module
@@ -117,7 +118,7 @@ def test_relabel_changes_labels_only(
             was, now = json.loads(old[name]), json.loads(data)
             assert now["idm_sha256"] != was["idm_sha256"]
             assert {**now, "idm_sha256": was["idm_sha256"]} == was
-    assert verify(str(tmp_path / "new")).problems == []
+    assert check_dataset(Dataset(tmp_path / "new")).problems == []
     content = json.loads((tmp_path / "new" / "dataset.json").read_bytes())
     assert content["options"]["relabelled_from"]["uri"] == str(tmp_path / "old")
     assert run_relabel(config) == 0  # nothing is left to do
@@ -172,7 +173,7 @@ def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path
     }
     assert run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
     assert members(out) == kept
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []
     everything = b"".join(
         path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".parquet"
     )
@@ -213,7 +214,7 @@ def test_what_could_not_be_read_can_be_removed_too(videos: Path, idm: str, tmp_p
     assert read_dead_letters(str(out)).num_rows == 0
     everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
     assert b"garbage.mp4" not in everything
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []
 
 
 def test_relabelling_keeps_the_dead_letters(videos: Path, idm: str, tmp_path: Path) -> None:
@@ -313,19 +314,17 @@ def test_an_interrupted_removal_goes_on(
     out = tmp_path / "data"
     label(videos, idm, out)
     sha = read_manifest(str(out)).to_pylist()[0]["source_sha256"]
-    from vidact.datasets.shards import writer
-
-    whole = writer.write_commit
+    whole = Dataset.write_commit
 
     def stop(*args: object) -> None:
         raise KeyboardInterrupt  # the tar is in its place, the record is not
 
-    monkeypatch.setattr(writer, "write_commit", stop)
+    monkeypatch.setattr(Dataset, "write_commit", stop)
     with pytest.raises(KeyboardInterrupt):
         run_remove(RemoveConfig(dataset=str(out), source=(sha,)))
-    monkeypatch.setattr(writer, "write_commit", whole)
+    monkeypatch.setattr(Dataset, "write_commit", whole)
     assert run_remove(RemoveConfig(dataset=str(out), source=(sha,))) == 0
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []
     assert sha not in {row["source_sha256"] for row in read_manifest(str(out)).to_pylist()}
 
 
@@ -343,7 +342,7 @@ def test_a_disk_that_is_away_loses_no_record(videos: Path, idm: str, tmp_path: P
     (tmp_path / "away").rename(out / "shards")
     assert sorted(path.name for path in (out / "_commits").iterdir()) == records
     label(videos, idm, out)
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []
 
 
 def test_what_could_not_be_read_is_tried_again(
@@ -425,7 +424,7 @@ def test_a_removal_that_was_interrupted_late_goes_on(
         with pytest.raises(KeyboardInterrupt):
             run_remove(RemoveConfig(dataset=str(out), source=(uri,)))
     assert run_remove(RemoveConfig(dataset=str(out), source=(uri,))) == 0
-    assert verify(str(out)).problems == []
+    assert check_dataset(Dataset(out)).problems == []
     (out / "sources.parquet").unlink()  # what was removed is known without it
     label(videos, idm, out)
     assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from vidact import storage
-from vidact.datasets.verify import verify
+from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.verify import check_dataset
 from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.label import run_label
@@ -172,7 +173,7 @@ def test_from_bucket_to_bucket_over_a_bad_line(
     assert line.faults["error"] > 0
     assert line.faults["slow"] > 0
     assert line.faults["cut"] > 0
-    assert verify("s3://bucket-of-videos/stormy/data").problems == []
+    assert check_dataset(Dataset("s3://bucket-of-videos/stormy/data")).problems == []
 
 
 def test_a_connection_that_is_cut_in_the_middle_of_a_multipart_upload(
