@@ -207,7 +207,7 @@ def test_a_shard_that_changed_in_the_bucket_is_an_error(bucket, toy_dataset, tmp
 def test_blocks_stay_within_their_budget(dataset):
     rows = [row for row in Dataset(dataset).manifest().to_pylist() if row["split"] == "train"]
     largest = max(row["size_bytes"] for row in rows)
-    reader = BlockReader(dataset, budget_bytes=largest)
+    reader = BlockReader(Dataset(dataset), budget_bytes=largest)
     for row in rows:
         reader.read(
             row

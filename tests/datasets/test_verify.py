@@ -114,9 +114,9 @@ def test_wrong_counts(dataset, name, expected):
 def test_a_dataset_json_of_other_types(dataset, part, message):
     content = Dataset(dataset).content() | part
     storage.write_atomic(storage.join(dataset, "dataset.json"), json.dumps(content).encode())
-    for read in (verify, lambda uri: ClipLoader([uri], batch_size=1)):
+    for read in (check_dataset, lambda dataset: ClipLoader([dataset], batch_size=1)):
         with pytest.raises(DatasetError, match=rf"{re.escape(dataset)}/dataset\.json: {message}"):
-            read(dataset)
+            read(Dataset(dataset))
 
 
 def test_other_tables(dataset):
