@@ -6,7 +6,7 @@ comma := ,
 VENV ?= .venv
 BIN := $(VENV)/bin
 # The engine that replays human demos is compiled on install: without a C compiler everything else still works.
-EXTRAS ?= games,cloud,track,label,dev$(if $(shell command -v cc),$(comma)demos)
+EXTRAS ?= games,cloud,track,label,dev,docs$(if $(shell command -v cc),$(comma)demos)
 STAMP := $(VENV)/.vidact-installed
 FRONTEND := labeling_tool/frontend
 PAGE := labeling_tool/static/index.html
@@ -14,7 +14,7 @@ HOURS ?=
 OUT ?= runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench soak flink flink-down clean
+.PHONY: help setup demo test check format docs bench soak flink flink-down clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -59,6 +59,9 @@ check: setup  ## format, lint and types
 format: setup  ## format and fix what can be fixed
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@set -e; $(WITH_NODE); cd $(FRONTEND); run npm run --silent format
+
+docs: setup  ## build the site into build/docs; a broken link fails
+	@$(BIN)/python -m sphinx -W --keep-going --quiet docs build/docs && echo "open build/docs/index.html"
 
 bench: setup  ## every benchmark; figures go to benchmarks/results/
 	@set -e; for f in benchmarks/*.py; do echo "== $$f"; $(BIN)/python $$f; done

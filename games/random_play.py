@@ -15,7 +15,7 @@ from ..errors import ConfigError
 
 STYLES = ("human", "uniform")
 # Share of time held and mean hold in ticks of 1/17.5 s, rounded from the scripted player's
-# statistics (docs/player.md).
+# statistics (docs/how_it_works/scripted_players.md).
 DOOM_HABITS = {
     "forward": (0.62, 22.0),
     "back": (0.03, 6.0),

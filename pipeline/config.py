@@ -23,7 +23,7 @@ def _refuse_dask(runner: str) -> None:
         raise ConfigError(
             "runner is DaskRunner, which loses data: in Beam 2.77 it drops what finish_bundle emits, mixes tagged "
             "outputs, computes only the last branch, and reports DONE; use `local` or a portable runner "
-            "(docs/engines.md)"
+            "(docs/guides/many_machines.md)"
         )
 
 

@@ -229,7 +229,7 @@ def pictures(
     person: Labeller,
     context: ContextOf,
 ) -> FileResponse:
-    """The task's frames: a bundle of JPEGs (see docs/labeling_tool.md), rendered when it is asked for first."""
+    """The task's frames: a bundle of JPEGs (see docs/guides/review_labels.md), rendered when it is asked for first."""
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
         project = _require_project(session, task.project_id, person)

@@ -1,4 +1,4 @@
-"""Reading shards without us: every recipe of docs/dataset.md, run as it stands there, gives the clips' own labels."""
+"""Reading shards without us: every recipe of docs/reference/dataset.md, run as it stands there, gives the clips' own labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.verify import check_dataset
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "dataset.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "dataset.md"
 CHECKED = """
 import json
 found = {{}}
@@ -36,7 +36,7 @@ needs_hugging_face = pytest.mark.skipif(
 
 
 def recipe(title: str) -> str:
-    """The first Python block below a heading of docs/dataset.md."""
+    """The first Python block below a heading of docs/reference/dataset.md."""
     section = DOCS.read_text(encoding="utf-8").split(f"### {title}\n", 1)[1]
     return re.search(r"```python\n(.*?)```", section, re.DOTALL).group(1)
 

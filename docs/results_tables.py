@@ -1,0 +1,347 @@
+"""The results pages: a table for each file in `benchmarks/results`, with date, commit and command.
+
+A table is a function from the file's content to a header and rows. A file that nobody describes
+here fails the build: a figure without a page is a figure that nobody reads.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+Row = Sequence[object]
+Table = tuple[Row, list[Row]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One file of results: what it says, which command makes it, and how it is tabled."""
+
+    file: str
+    title: str
+    about: str
+    command: str
+    tables: Callable[[Any], Iterator[Table]]
+
+
+def number(value: object, digits: int = 3) -> str:
+    """Format a figure for people: no more digits than it deserves, a dash where there is none."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        if abs(value) >= 100:
+            return f"{value:,.0f}"
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.{digits}f}"
+    return str(value)
+
+
+def with_interval(row: Mapping[str, Any], name: str) -> str:
+    """Format a metric of the IDM with its 95 % interval, where it has one."""
+    value = row["mouse_r2"].get(name.removeprefix("mouse_r2.")) if "." in name else row.get(name)
+    ends = row.get("ci95", {}).get(name)
+    inside = f" [{number(ends[0])}, {number(ends[1])}]" if ends and value is not None else ""
+    return number(value) + inside
+
+
+def mapping(*header: str) -> Callable[[Mapping[str, Any]], Iterator[Table]]:
+    """Table a flat mapping: a row per entry; a nested mapping's entries become columns."""
+
+    def tables(content: Mapping[str, Any]) -> Iterator[Table]:
+        nested = {key: value for key, value in content.items() if isinstance(value, Mapping)}
+        flat = [(key, number(value)) for key, value in content.items() if _is_figure(value)]
+        if flat:
+            yield (header or ("figure", "value")), flat
+        for key, inner in nested.items():
+            yield from _nested(key, inner)
+
+    return tables
+
+
+def _is_figure(value: object) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _nested(name: str, content: Mapping[str, Any]) -> Iterator[Table]:
+    rows = {key: value for key, value in content.items() if isinstance(value, Mapping)}
+    if rows:
+        columns = list(dict.fromkeys(key for row in rows.values() for key in row))
+        columns = [key for key in columns if any(_is_figure(row.get(key)) for row in rows.values())]
+        yield (
+            (name, *columns),
+            [(key, *(number(row.get(column)) for column in columns)) for key, row in rows.items()],
+        )
+    flat = [(key, number(value)) for key, value in content.items() if _is_figure(value)]
+    if flat:
+        yield (name, "value"), flat
+
+
+def ablation(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table the mean over seeds, and half of what lies between the highest and the lowest."""
+    for steps, variants in content["steps"].items():
+        names = list(next(iter(next(iter(variants.values())).values())))
+        rows = []
+        for variant, seeds in variants.items():
+            cells = []
+            for name in names:
+                values = [seed[name] for seed in seeds.values()]
+                half = (max(values) - min(values)) / 2
+                cells.append(f"{number(sum(values) / len(values))} ±{number(half)}")
+            rows.append((variant, len(seeds), *cells))
+        yield (f"{steps} steps", "seeds", *names), rows
+
+
+def scaling(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table every row of the study with its intervals."""
+    names = {
+        "keypress_accuracy": "keypress accuracy",
+        "macro_f1_common": "macro F1, common",
+        "macro_ap": "macro AP",
+        "transition_f1_common": "transition F1, common",
+        "mouse_r2.yaw": "yaw R²",
+    }
+    yield (
+        ("play", *names.values()),
+        [
+            (row, *(with_interval(one, name) for name in names))
+            for row, one in content["rows"].items()
+        ],
+    )
+
+
+def presets(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table the presets: size, speed, and what some minutes of training bring."""
+    names = {
+        "parameters": "parameters",
+        "labelled_ticks_a_core_second": "labels, ticks per core-second",
+        "trained_ticks_a_second": "trains, ticks per second",
+        "macro_f1_common": "macro F1, common",
+        "mouse_r2.yaw": "yaw R²",
+    }
+    rows: list[Row] = []
+    for preset, one in content["rows"].items():
+        filled = {"mouse_r2": {}, **one}
+        rows.append((preset, *(with_interval(filled, name) for name in names)))
+    yield ("preset", *names.values()), rows
+
+
+def loader(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table speeds, and the ratios with their bars."""
+    yield (
+        ("way", "frames per CPU-second", "frames per second"),
+        [
+            (name, number(one["frames_per_cpu_s"]), number(one["frames_per_s"]))
+            for name, one in content["figures"].items()
+        ],
+    )
+    yield (
+        ("ratio", "measured", "bar"),
+        [(name, number(one["ratio"], 2), one["bar"]) for name, one in content["ratios"].items()],
+    )
+
+
+def decode(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table each video: source frames per CPU-second, and as a share of decoding alone."""
+    for name, video in content.items():
+        yield (
+            (name, "frames per CPU-second", "of decoding alone"),
+            [
+                (way, number(rate), number(video["of_decode_only"][way], 2))
+                for way, rate in video["frames_per_cpu_s"].items()
+            ],
+        )
+
+
+def records(content: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """Table a list of flat records: a row each."""
+    columns = [key for key in content[0] if _is_figure(content[0][key])]
+    yield columns, [[number(one.get(key)) for key in columns] for one in content]
+
+
+PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
+    "idm": (
+        "The inverse dynamics model",
+        (
+            Result(
+                "idm_presets.json",
+                "Presets",
+                "What each preset costs, and what the same minutes of training bring on held-out "
+                "maps; one seed.",
+                "python benchmarks/idm_presets.py --minutes 5",
+                presets,
+            ),
+            Result(
+                "idm_robustness.json",
+                "Strangers' settings",
+                "The shipped `doom` on held-out play, as recorded and as somebody else might have "
+                "recorded it.",
+                "python benchmarks/idm_robustness.py doom runs/doom-idm/heldout",
+                mapping(),
+            ),
+            Result(
+                "idm_ablation.json",
+                "What each part is worth",
+                "A `tiny` IDM on twenty minutes of scripted play, measured on held-out maps: the "
+                "mean over seeds, and half of what lies between the highest and the lowest.",
+                "python benchmarks/idm_ablation.py",
+                ablation,
+            ),
+            Result(
+                "idm_scaling.json",
+                "How much play it takes",
+                "A `tiny` IDM for each amount and kind of play, on play that it has not seen; what "
+                "each row is, the benchmark's `--help` says. 95 % intervals over recordings or "
+                "demos.",
+                "python benchmarks/idm_scaling.py",
+                scaling,
+            ),
+            Result(
+                "idm_speed.json",
+                "Shared computation",
+                "The published graph (482 million parameters, random weights) labeling by disjoint "
+                "windows, by overlapped ones, and by windows that share what they can.",
+                "python benchmarks/idm_speed.py --windows 1",
+                mapping(),
+            ),
+        ),
+    ),
+    "job": (
+        "The labeling job",
+        (
+            Result(
+                "beam_overhead.json",
+                "Beam beside a plain loop and a pool",
+                "CPU and wall time per hour of video; one worker and two.",
+                "python benchmarks/beam_overhead.py",
+                mapping(),
+            ),
+            Result(
+                "label_growth.json",
+                "Ten times the video",
+                "CPU time and memory of a worker for the same video once and ten times.",
+                "python benchmarks/label_growth.py",
+                mapping(),
+            ),
+            Result(
+                "label_memory.json",
+                "One long video",
+                "Memory of a worker for videos of three minutes and of three hours.",
+                "python benchmarks/label_growth.py --memory",
+                mapping(),
+            ),
+            Result(
+                "plan_growth.json",
+                "A plan of 100,000 sources",
+                "Laying out, writing and reading the plan.",
+                "python benchmarks/plan_growth.py",
+                mapping(),
+            ),
+        ),
+    ),
+    "data": (
+        "Video, shards and loaders",
+        (
+            Result(
+                "loader.json",
+                "Loaders",
+                "Recordings of 2 Mbit/s and their shards, two threads; median of interleaved "
+                "rounds.",
+                "python benchmarks/loader.py",
+                loader,
+            ),
+            Result(
+                "decode.json",
+                "Decoding at the tick rate",
+                "Strangers' video at 20 ticks a second, beside decoding alone.",
+                "python benchmarks/decode.py",
+                decode,
+            ),
+            Result(
+                "long_video.json",
+                "An hour of video",
+                "Probing and decoding a long file.",
+                "python benchmarks/long_video.py",
+                mapping(),
+            ),
+        ),
+    ),
+    "labeling_tool": (
+        "The labeling tool",
+        (
+            Result(
+                "labeling_pages.json",
+                "Pages",
+                "A real Chromium: first page, steps of a frame, the next task.",
+                "python benchmarks/labeling_pages.py",
+                mapping(),
+            ),
+            Result(
+                "labeling_load.json",
+                "A hundred annotators",
+                "A batch every two seconds from each of 100 people, on both databases.",
+                "python benchmarks/labeling_load.py",
+                records,
+            ),
+            Result(
+                "labeling_safety.json",
+                "Nothing lost",
+                "Kills under load, races for the same task, frames against their numbers.",
+                "python benchmarks/labeling_safety.py",
+                mapping(),
+            ),
+        ),
+    ),
+    "players": (
+        "Scripted players",
+        (
+            Result(
+                "crafter_skill.json",
+                "Crafter",
+                "Share of episodes with each achievement.",
+                "python -m vidact.games.crafter.skill --episodes 50 --ticks 2000",
+                mapping(),
+            ),
+        ),
+    ),
+}
+
+
+def made_when(file: Path) -> str:
+    """Return date and commit of a file's last change, as git knows them."""
+    command = ["git", "log", "-1", "--format=%as, commit %h", "--", file.name]
+    done = subprocess.run(command, cwd=file.parent, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "not under version control here"
+
+
+def markdown(header: Row, rows: list[Row]) -> Iterator[str]:
+    """Yield the lines of a Markdown table."""
+    yield "| " + " | ".join(str(cell).replace("_", " ") for cell in header) + " |"
+    yield "|" + " --- |" * len(header)
+    for row in rows:
+        yield "| " + " | ".join(str(cell) for cell in row) + " |"
+    yield ""
+
+
+def write(folder: Path) -> None:
+    """Write a page per topic and the index; raises KeyError for a file that no page shows."""
+    shown = {result.file for _, results in PAGES.values() for result in results}
+    if missing := {path.name for path in RESULTS.glob("*.json")} - shown:
+        raise KeyError(f"docs/results_tables.py: no table for {sorted(missing)}")
+    for name, (title, results) in PAGES.items():
+        lines = [f"# {title}", ""]
+        for result in results:
+            path = RESULTS / result.file
+            lines += [f"## {result.title}", "", result.about, "", f"    {result.command}", ""]
+            lines += [f"`benchmarks/results/{result.file}`: {made_when(path)}.", ""]
+            for header, rows in result.tables(json.loads(path.read_text(encoding="utf-8"))):
+                lines += markdown(header, rows)
+        (folder / f"{name}.md").write_text("\n".join(lines), encoding="utf-8")
