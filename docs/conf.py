@@ -43,11 +43,10 @@ html_copy_source = False
 html_show_sphinx = False
 
 
-def keep_whole(
-    app: Sphinx, what: str, name: str, value: object, options: object, lines: list[str]
-) -> None:
+def keep_whole(*event: object) -> None:
     """Keep an attribute's words together: napoleon would take those before a colon for its type."""
-    if what in ("attribute", "property") and lines:
+    _, what, _, _, _, lines = event
+    if what in ("attribute", "property") and isinstance(lines, list) and lines:
         lines.insert(0, "")
 
 
