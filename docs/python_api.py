@@ -42,7 +42,7 @@ def write(page: Path) -> None:
     settings: list[str] = []
     errors: list[str] = []
     data: list[str] = []
-    for name in vidact.__all__:
+    for name in vars(vidact)["__all__"]:
         value = getattr(vidact, name)
         if inspect.isclass(value) and issubclass(value, Exception):
             errors.append(name)

@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
 Row = Sequence[object]
-Table = tuple[Row, list[Row]]
+Table = tuple[Row, Sequence[Row]]
 
 
 @dataclass(frozen=True)
@@ -322,7 +322,7 @@ def made_when(file: Path) -> str:
     return done.stdout.strip() or "not under version control here"
 
 
-def markdown(header: Row, rows: list[Row]) -> Iterator[str]:
+def markdown(header: Row, rows: Sequence[Row]) -> Iterator[str]:
     """Yield the lines of a Markdown table."""
     yield "| " + " | ".join(str(cell).replace("_", " ") for cell in header) + " |"
     yield "|" + " --- |" * len(header)
