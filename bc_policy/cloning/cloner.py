@@ -13,7 +13,7 @@ from ...datasets.loading.batch import Batch
 from ...datasets.loading.clips import ClipLoader
 from ...machine import cores
 from ...networks.attention import Memory
-from ...networks.checkpoints import load_checkpoint, load_into
+from ...networks.checkpoints import Checkpoint, load_into
 from ...training.device import pick_device
 from ...training.ema import EMA
 from ...training.guards import FiniteGuard, clip_gradients
@@ -27,9 +27,13 @@ from .imitation import ImitationLoss, TargetMaker, imitation_loss
 
 
 class Cloner:
-    """The state of a cloning run; `state_dict` holds all of it."""
+    """The state of a cloning run; `state_dict` holds all of it.
 
-    def __init__(self, config: CloneConfig):
+    Args:
+        init: the policy whose weights the network starts from; None for a fresh one.
+    """
+
+    def __init__(self, config: CloneConfig, init: Checkpoint | None = None):
         self.config = config
         self.device = pick_device(config.device)
         self.dtype = resolve_precision(config.precision, self.device)
@@ -37,9 +41,8 @@ class Cloner:
         torch.manual_seed(config.seed)
         self.loader = open_loader(config, "train")
         self.batches = self.loader.batches()
-        init = load_checkpoint(config.init).require_kind("policy") if config.init else None
         if init is not None:  # a head of the same shape may still mean other actions
-            self.loader.spec.require_same(init.spec(), f"checkpoint {config.init}")
+            self.loader.spec.require_same(init.spec(), f"checkpoint {init.uri}")
         self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
         if init is not None:
             load_into(self.policy, init)
@@ -59,12 +62,15 @@ class Cloner:
             keep=config.order == "episodes",
         )
         self.memory: list[Memory] | None = None
-        self.last_actions: Tensor | None = (
-            None  # int64 [B, 2], of the batch before: what the next one's first ticks see
-        )
+        # int64 [B, 2], of the batch before: what the next one's first ticks see.
+        self.last_actions: Tensor | None = None
 
     def step(self, step: int, fraction: float) -> dict[str, float]:
-        """Learn from the next batch; `fraction` is how much of the run is done. Returns what was measured."""
+        """Learn from the next batch and return what was measured.
+
+        Args:
+            step: counts from 0. fraction: how much of the run is done.
+        """
         learning_rate = self.schedule.at(step, fraction)
         set_learning_rate(self.optimizer, learning_rate)
         batch = self.augmentation(next(self.batches))
@@ -88,6 +94,7 @@ class Cloner:
     @torch.no_grad()
     def held_out(self, split: str) -> dict[str, float]:
         """Loss and accuracy of the averaged weights on the first batches of another split."""
+        # The memory is that of the training data's episodes: it waits meanwhile.
         kept = (self.memory, self.last_actions)
         self.memory = self.last_actions = None
         sums, total = np.zeros(3), 0.0
@@ -96,11 +103,9 @@ class Cloner:
         with self.ema.applied(self.policy):
             for batch in islice(loader, self.config.eval_batches):
                 loss = self._loss(batch)
-                weight = loss.weight.item()
-                sums += weight * np.array(
-                    [loss.total.item(), loss.buttons.item(), loss.accuracy.item()]
-                )
-                total += weight
+                means = (loss.total.item(), loss.buttons.item(), loss.accuracy.item())
+                sums += loss.weight.item() * np.array(means)
+                total += loss.weight.item()
         self.policy.train()
         self.memory, self.last_actions = kept
         mean = sums / max(total, 1e-6)
@@ -129,21 +134,19 @@ class Cloner:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name in ("policy", "optimizer", "ema", "guard", "loader", "augmentation"):
             getattr(self, name).load_state_dict(state[name])
-        self.batches = self.loader.batches()
-        self.last_actions = (
-            None if state["last_actions"] is None else state["last_actions"].to(self.device)
-        )
-        self.memory = state["memory"] and [
-            Memory(*(part.to(self.device) for part in m)) for m in state["memory"]
+        self.batches = self.loader.batches()  # from the position that was loaded
+        actions, memory = state["last_actions"], state["memory"]
+        self.last_actions = None if actions is None else actions.to(self.device)
+        self.memory = memory and [
+            Memory(*(part.to(self.device) for part in block)) for block in memory
         ]
 
     def _loss(self, batch: Batch) -> ImitationLoss:
-        """The loss of a batch; in the order `episodes` it carries the memory on."""
+        """The loss of a batch; in the order `episodes` the memory is carried to the next one."""
         targets = self.make_targets(batch).to(self.device)
         first = torch.from_numpy(batch.first).to(self.device)
-        previous = previous_actions(
-            targets.joint, targets.camera, first, self.last_actions
-        )  # (B, T, 2)
+        # (B, T, 2)
+        previous = previous_actions(targets.joint, targets.camera, first, self.last_actions)
         ticks = torch.from_numpy(batch.ticks).to(self.device)  # (B,)
         present = torch.arange(first.shape[1], device=self.device) < ticks[:, None]  # (B, T)
         with autocast(self.device, self.dtype):

@@ -26,9 +26,10 @@ class Actors(Protocol):
         """Play `ticks` ticks in every game with these weights."""
 
     def state_dict(self) -> list[dict[str, Any]]:
-        """Of each actor."""
+        """The state of each actor."""
 
-    def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None: ...
+    def load_state_dict(self, states: Sequence[Mapping[str, Any]], /) -> None:
+        """Load what `state_dict` gave."""
 
 
 class LocalActors:
@@ -62,7 +63,7 @@ class ActorPlan:
 
 
 class ActorProcesses:
-    """One process an actor, each with one CPU thread; they play at the same time.
+    """One process per actor, each with one CPU thread; they play at the same time.
 
     Args:
         task: a name in `games.tasks`. spec, network: of the policy.
@@ -105,9 +106,10 @@ class ActorProcesses:
             worker.close()
 
     def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
-        # Arrays instead of tensors: torch would pass those through shared memory, a file descriptor each.
+        # Arrays instead of tensors: torch would pass those through shared memory, with a file
+        # descriptor for each.
         plain = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
-        for worker in self._workers:
+        for worker in self._workers:  # all are at work before the first answer is awaited
             worker.send(("collect", plain, ticks))
         rollouts: list[Rollout] = [worker.receive() for worker in self._workers]
         return joined(

@@ -1,11 +1,12 @@
-"""Proximal policy optimisation towards a task's reward, held near a frozen prior.
+"""Proximal policy optimization towards a task's reward, held near a frozen prior.
 
 L lanes, T ticks, B lanes of a minibatch, J joint actions, C joint camera bins
 
     rollout ► values, old log-probabilities, prior's logits ► advantages ► epochs of clipped steps
 
-In place of an entropy bonus there is the divergence to the prior, as in VPT's fine-tuning: what the prior learnt from
-people stays while the reward is still rare. The prior sees the same frames and carries a memory of its own.
+In place of an entropy bonus there is the divergence to the prior, as in VPT's fine-tuning: what the
+prior learned from people stays while the reward is still rare. The prior sees the same frames and
+carries a memory of its own.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from .rollout import Rollout
 class Advantages(NamedTuple):
     """What actions turned out to be worth."""
 
-    advantage: Tensor
+    advantages: Tensor
     """float32 [L, T]: how much better the action was than the policy's average there."""
     returns: Tensor
     """float32 [L, T]: the targets of the value head, in the reward's units."""
@@ -47,23 +48,27 @@ def generalised_advantages(
     discount: float,
     gae_lambda: float,
 ) -> Advantages:
-    """Generalised advantage estimation (Schulman et al. 2016) over chunks in which episodes end.
+    """Generalized advantage estimation (Schulman et al. 2016) over chunks in which episodes end.
 
-    After a terminated tick comes nothing; after a truncated one comes `final_value`; after the last one `last_value`.
+    After a terminated tick comes nothing; after a truncated one comes `final_value`; after the last
+    one of the chunk `last_value`.
 
     Args:
-        reward, value, final_value: float [L, T]. terminated, truncated: bool [L, T]. last_value: float [L].
+        reward, value, final_value: float [L, T].
+        terminated, truncated: bool [L, T].
+        last_value: float [L].
     """
-    following = torch.cat([value[:, 1:], last_value[:, None]], dim=1)  # (L, T)
-    following = torch.where(truncated, final_value, following).masked_fill(terminated, 0.0)
-    surprise = reward + discount * following - value  # (L, T)
-    goes_on = 1.0 - (terminated | truncated).float()
-    advantage = torch.zeros_like(surprise)
+    next_value = torch.cat([value[:, 1:], last_value[:, None]], dim=1)  # (L, T)
+    next_value = torch.where(truncated, final_value, next_value).masked_fill(terminated, 0.0)
+    delta = reward + discount * next_value - value  # (L, T): the temporal-difference errors
+    # No error of the next episode flows back into this one, whichever way it ended.
+    continues = 1.0 - (terminated | truncated).float()
+    advantages = torch.zeros_like(delta)
     running = torch.zeros_like(last_value)
     for tick in reversed(range(reward.shape[1])):
-        running = surprise[:, tick] + discount * gae_lambda * goes_on[:, tick] * running
-        advantage[:, tick] = running
-    return Advantages(advantage, advantage + value)
+        running = delta[:, tick] + discount * gae_lambda * continues[:, tick] * running
+        advantages[:, tick] = running
+    return Advantages(advantages, advantages + value)
 
 
 class PPO:
@@ -85,6 +90,7 @@ class PPO:
         self.config, self.policy, self.dtype = config, policy, dtype
         self.device = next(policy.parameters()).device
         self.prior = copy.deepcopy(policy).eval().requires_grad_(False)
+        # The eps of OpenAI Baselines' PPO; Adam's own 1e-8 makes large steps of tiny gradients.
         self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
         self.guard = FiniteGuard()
         self.iteration = 0
@@ -102,9 +108,9 @@ class PPO:
         config = self.config
         data = _Data.of(rollout, self.device)
         old_log_prob, value = self._evaluate(data)
-        prior = self._prior_logits(data)
+        prior_logits = self._prior_logits(data)
         value = self.policy.value_head.denormalised(value)
-        advantage, returns = generalised_advantages(
+        advantages, returns = generalised_advantages(
             reward=data.reward,
             value=value,
             terminated=data.terminated,
@@ -114,26 +120,30 @@ class PPO:
             discount=config.discount,
             gae_lambda=config.gae_lambda,
         )
-        explained = 1 - (returns - value).var() / returns.var().clamp_min(1e-8)
+        # Of the values that played: after the update below the head is scaled otherwise.
+        explained_variance = 1 - (returns - value).var() / returns.var().clamp_min(1e-8)
         self.policy.value_head.update(returns, config.value_beta)
         targets = self.policy.value_head.normalised(returns)
+        # Over the whole iteration, so that ρ weighs against the same unit in all of its steps.
         if config.normalise_advantages:
-            advantage = (advantage - advantage.mean()) / advantage.std().clamp_min(1e-6)
+            advantages = (advantages - advantages.mean()) / advantages.std().clamp_min(1e-6)
         sums: dict[str, float] = {}
         batches = [
             lanes for _ in range(config.epochs) for lanes in self._minibatches(len(data.reward))
         ]
         for lanes in batches:
-            chosen = data.of_lanes(lanes)
-            near = _logits_of(prior, lanes)
             measured = self._step(
-                chosen, near, old_log_prob[lanes], advantage[lanes], targets[lanes]
+                data.of_lanes(lanes),
+                _logits_of(prior_logits, lanes),
+                old_log_prob[lanes],
+                advantages[lanes],
+                targets[lanes],
             )
             for name, number in measured.items():
                 sums[name] = sums.get(name, 0.0) + number
         metrics = {name: total / len(batches) for name, total in sums.items()}
         metrics |= {
-            "explained_variance": explained.item(),
+            "explained_variance": explained_variance.item(),
             "value": value.mean().item(),
             "return": returns.mean().item(),
             "kl_weight": self.kl_weight,
@@ -145,36 +155,37 @@ class PPO:
     def _step(
         self,
         data: _Data,
-        prior: JointLogits,
+        prior_logits: JointLogits,
         old_log_prob: Tensor,
-        advantage: Tensor,
+        advantages: Tensor,
         targets: Tensor,
     ) -> dict[str, float]:
         """One optimizer step on some lanes; shapes [B, T]."""
         config, head = self.config, self.policy.head
-        warming = self.iteration < config.value_warmup
+        value_only = self.iteration < config.value_warmup
         self.policy.train()
         out = self._forward(self.policy, data)
-        change = head.log_prob(out.logits, data.joint, data.camera) - old_log_prob  # (B, T)
-        ratio = change.exp()
-        gain = torch.minimum(
-            ratio * advantage, ratio.clamp(1 - config.clip, 1 + config.clip) * advantage
-        ).mean()
-        p, q = (
-            (prior, out.logits) if config.kl_direction == "prior_to_policy" else (out.logits, prior)
-        )
-        divergence = head.kl(p, q).mean()
+        log_ratio = head.log_prob(out.logits, data.joint, data.camera) - old_log_prob  # (B, T)
+        ratio = log_ratio.exp()
+        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+        # The smaller of the two: a ratio that moved too far the wrong way is still pulled back.
+        surrogate = torch.minimum(ratio * advantages, clipped * advantages).mean()
+        pair = (prior_logits, out.logits)
+        p, q = pair if config.kl_direction == "prior_to_policy" else reversed(pair)
+        kl_to_prior = head.kl(p, q).mean()
         value_loss = 0.5 * (out.value.float() - targets).square().mean()
         loss = config.value_weight * value_loss
-        if not warming:  # at first only the value head learns: its advantages would be noise
-            loss = loss - gain + self.kl_weight * divergence
-        warmed = min(1.0, (self.steps + 1) / max(config.warmup_steps, 1))
-        set_learning_rate(self.optimizer, config.learning_rate * warmed)
+        if not value_only:  # at first only the value head learns: its advantages would be noise
+            loss = loss - surrogate + self.kl_weight * kl_to_prior
+        warmup = min(1.0, (self.steps + 1) / max(config.warmup_steps, 1))
+        set_learning_rate(self.optimizer, config.learning_rate * warmup)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        trained = self.policy.value_head.parameters() if warming else self.policy.parameters()
+        trained = self.policy.value_head.parameters() if value_only else self.policy.parameters()
         norm = clip_gradients(trained, config.clip_norm)
-        if warming:
+        if value_only:
+            # The value loss reaches the trunk too. Without a gradient Adam passes a parameter over;
+            # with one of zero it would still count a step.
             for name, parameter in self.policy.named_parameters():
                 if not name.startswith("value_head."):
                     parameter.grad = None
@@ -183,13 +194,12 @@ class PPO:
         self.steps += 1
         with torch.no_grad():
             return {
-                "policy_gain": gain.item(),
+                "policy_gain": surrogate.item(),
                 "value_loss": value_loss.item(),
-                "kl_to_prior": divergence.item(),
+                "kl_to_prior": kl_to_prior.item(),
                 "entropy": head.entropy(out.logits).mean().item(),
-                "approx_kl": (ratio - 1 - change)
-                .mean()
-                .item(),  # Schulman's estimate of low variance
+                # Schulman's estimate: without bias, never below 0, and of low variance.
+                "approx_kl": (ratio - 1 - log_ratio).mean().item(),
                 "clip_fraction": ((ratio - 1).abs() > config.clip).float().mean().item(),
                 "gradient_norm": norm,
             }
@@ -205,10 +215,10 @@ class PPO:
 
     @torch.no_grad()
     def _evaluate(self, data: _Data) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and normalised values [L, T] under the weights that played.
+        """Log-probabilities and normalized values [L, T] under the weights that played.
 
-        They are computed anew in the way that learning computes them: play went tick by tick and in float32, and the
-        difference in rounding would look like a change of policy.
+        They are computed anew in the way that learning computes them: play went tick by tick and in
+        float32, and the difference in rounding would look like a change of policy.
         """
         self.policy.eval()
         log_probs, values = [], []
@@ -221,7 +231,7 @@ class PPO:
 
     @torch.no_grad()
     def _prior_logits(self, data: _Data) -> JointLogits:
-        """The prior's logits [L, T, J] and [L, T, C]; carries its memory on."""
+        """The prior's logits [L, T, J] and [L, T, C]; its memory is kept for the next rollout."""
         parts, memories = [], []
         for lanes in self._groups(len(data.reward)):
             chosen = data.of_lanes(lanes)._replace(memory=_memory_of(self._prior_memory, lanes))
@@ -232,15 +242,16 @@ class PPO:
             Memory(*(torch.cat(same) for same in zip(*block, strict=True)))
             for block in zip(*memories, strict=True)
         ]
-        camera = None if parts[0].camera is None else torch.cat([part.camera for part in parts])  # type: ignore[misc]
-        return JointLogits(torch.cat([part.joint for part in parts]), camera)
+        cameras = [part.camera for part in parts if part.camera is not None]
+        joint = torch.cat([part.joint for part in parts])
+        return JointLogits(joint, torch.cat(cameras) if cameras else None)
 
     def _groups(self, lanes: int) -> list[Tensor]:
-        """All lanes, in as many groups as there are minibatches, in order."""
+        """All lanes in order, in as many groups as there are minibatches: that much fits at once."""
         return list(torch.arange(lanes, device=self.device).chunk(self.config.minibatches))
 
     def _minibatches(self, lanes: int) -> list[Tensor]:
-        """All lanes in a new order, in groups."""
+        """All lanes in a new order, in groups: whole lanes, because the memory runs along them."""
         order = torch.from_numpy(self._order.permutation(lanes)).to(self.device)
         return list(order.chunk(self.config.minibatches))
 

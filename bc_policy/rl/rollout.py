@@ -2,16 +2,16 @@
 
 L lanes (games side by side), T ticks, H, W pixels, K buttons, A axes
 
-An actor's future is decided by its state and the weights it is given. Games cannot be saved, but they are
-deterministic: the state holds the seed of each running episode and its actions so far, and taking the state up plays
-them again.
+An actor's future is decided by its state and the weights it is given. Games cannot be saved, but
+they are deterministic: the state holds the seed of each running episode and its actions so far, and
+loading the state plays them again.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,12 @@ from torch import Tensor
 from ...datasets.actions.joint import JointActions
 from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
-from ...games.tasks import GameEnv
+from ...games.env import GameEnv
 from ...networks.attention import Memory
 from ..policy.policy import Policy
 
-FIRST_TRAINING_SEED = 1_000_000_000  # far from the seeds of `play`
+FIRST_TRAINING_SEED = 1_000_000_000  # far from the seeds of `play`: no score is of training games
+RUN_SEEDS = 1_000_003  # how far the seeds of two runs' first episodes lie apart
 MakeEnv = Callable[[], GameEnv]
 
 
@@ -38,29 +39,29 @@ class Rollout:
     first: np.ndarray
     """bool [L, T]: frames that begin an episode."""
     joint: np.ndarray
-    """int64 [L, T]."""
+    """int64 [L, T]: the joint action that was sampled."""
     camera: np.ndarray
-    """int64 [L, T]."""
+    """int64 [L, T]: the joint camera bin that was sampled."""
     reward: np.ndarray
     """float32 [L, T]: for the action of the tick."""
     terminated: np.ndarray
     """bool [L, T]: the episode ended with this tick, by itself: nothing comes after it."""
     truncated: np.ndarray
-    """bool [L, T]: the time limit cut the episode here: what would have come after is worth `final_value`."""
+    """bool [L, T]: the time limit cut the episode here: what would have come is worth `final_value`."""
     final_value: np.ndarray
     """float32 [L, T]: the value of the frame after a truncated tick; 0 elsewhere."""
     last_value: np.ndarray
     """float32 [L]: the value of the frame after the last tick."""
     before: np.ndarray
-    """int64 [L, 2]: joint action and camera bin of the tick before the first one, -1 where there was none."""
+    """int64 [L, 2]: joint action and camera bin of the tick before; -1 where there was none."""
     memory: list[Memory]
     """The policy's memory before the first tick, [L, M, D] each."""
     episodes: list[dict[str, float]]
-    """Of each episode that ended here: `score`, `reward`, `ticks`."""
+    """The `score`, `reward` and `ticks` of each episode that ended here."""
 
     @property
     def ticks(self) -> int:
-        """Of all lanes together."""
+        """How many ticks all lanes have together."""
         return self.reward.size
 
 
@@ -70,7 +71,8 @@ class Actor:
     Args:
         policy: in evaluation mode; its weights are replaced at each `collect`.
         make_env: makes one game. lanes: L.
-        seed: of the run. index, actors: which of how many actors this is: no two play an episode of the same seed.
+        seed: of the run.
+        index, actors: which of how many actors this is: no two play an episode of the same seed.
     """
 
     def __init__(
@@ -87,9 +89,9 @@ class Actor:
         self.spec: ActionSpec = policy.spec
         self.actions = JointActions(self.spec)
         self.envs = [make_env() for _ in range(lanes)]
+        first_seed = FIRST_TRAINING_SEED + seed * RUN_SEEDS
         self._seeds = [
-            _LaneSeeds(FIRST_TRAINING_SEED + seed * 1_000_003, index * lanes + lane, actors * lanes)
-            for lane in range(lanes)
+            _LaneSeeds(first_seed, index * lanes + lane, actors * lanes) for lane in range(lanes)
         ]
         self._chance = [
             np.random.default_rng([seed, index * lanes + lane]) for lane in range(lanes)
@@ -138,9 +140,9 @@ class Actor:
         result = self.policy(*self._inputs())
         self._memory = result.memory
         self._first = np.zeros_like(self._first)
-        uniforms = torch.from_numpy(
-            np.stack([chance.random((1, 2)) for chance in self._chance])
-        )  # (L, 1, 2)
+        # Each lane has a generator of its own: its play does not depend on how many lanes there are.
+        drawn = [chance.random((1, 2)) for chance in self._chance]
+        uniforms = torch.from_numpy(np.stack(drawn))  # (L, 1, 2)
         joint, camera = self.policy.head.sample(result.logits, uniforms=uniforms)  # (L, 1)
         self._previous = torch.cat([joint, camera], dim=1).numpy()  # (L, 2)
         return joint[:, 0].numpy(), camera[:, 0].numpy()
@@ -166,7 +168,7 @@ class Actor:
                     }
                 )
         if any(over.values()):
-            values = self._value()  # of the last frames, before the next episodes take their place
+            values = self._value()  # of the last frames: the next episodes take their place below
             for lane, truncated in over.items():
                 if truncated:
                     out.truncated[lane, tick] = True
@@ -177,7 +179,7 @@ class Actor:
 
     @torch.no_grad()
     def _value(self) -> np.ndarray:
-        """The value of the present frames in the reward's units, without taking them into the memory: float [L]."""
+        """float [L]: the value of the present frames in the reward's units; the memory stays."""
         result = self.policy(*self._inputs())
         return self.policy.value_head.denormalised(result.value)[:, 0].float().numpy()
 
@@ -197,7 +199,7 @@ class Actor:
         return self.policy.blocks.initial_memory(len(self.envs), next(self.policy.parameters()))
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything but the weights."""
+        """Everything but the weights, which `collect` is given."""
         return {
             "started": self._started,
             "episodes_begun": [seeds.count for seeds in self._seeds],
@@ -207,6 +209,7 @@ class Actor:
                     "seed": lane.seed,
                     "reward": lane.reward,
                     "actions": np.array(lane.actions, dtype=np.int64).reshape(-1, 2),
+                    # What playing the actions again must lead to.
                     "frame_crc32": zlib.crc32(frame.tobytes()),
                 }
                 for lane, frame in zip(self._lanes, self._frames, strict=True)
@@ -217,7 +220,7 @@ class Actor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up a state: each running episode is played again to where it was."""
+        """Load a state: each running episode is played again to where it was."""
         self._started = state["started"]
         for lane, kept in enumerate(state["lanes"]):
             self._seeds[lane].count = state["episodes_begun"][lane]
@@ -231,8 +234,9 @@ class Actor:
                 frame = self.envs[lane].step(pressed, camera_deg)[0]
             if zlib.crc32(frame.tobytes()) != kept["frame_crc32"]:
                 raise VidactError(
-                    f"lane {lane}: playing the {len(actions)} actions of episode {kept['seed']} again did not lead to "
-                    "the frame where the run was stopped (another version of the game?): start the run afresh"
+                    f"lane {lane}: playing the {len(actions)} actions of episode {kept['seed']} "
+                    "again did not lead to the frame where the run was stopped (another version of "
+                    "the game?): start the run afresh"
                 )
             self._frames[lane] = frame
             self._lanes[lane] = _Lane(
@@ -274,16 +278,13 @@ class _LaneSeeds:
 def joined(rollouts: list[Rollout]) -> Rollout:
     """The rollouts of several actors as one, lane after lane."""
     arrays = {
-        name: np.concatenate([getattr(rollout, name) for rollout in rollouts])
-        for name in (
-            *("frames", "first", "joint", "camera", "reward"),
-            *("terminated", "truncated", "final_value", "last_value", "before"),
-        )
+        field.name: np.concatenate([getattr(rollout, field.name) for rollout in rollouts])
+        for field in fields(Rollout)
+        if field.name not in ("memory", "episodes")
     }
     memory = [
         Memory(*(torch.cat(parts) for parts in zip(*block, strict=True)))
         for block in zip(*(rollout.memory for rollout in rollouts), strict=True)
     ]
-    return Rollout(
-        **arrays, memory=memory, episodes=[e for rollout in rollouts for e in rollout.episodes]
-    )
+    episodes = [episode for rollout in rollouts for episode in rollout.episodes]
+    return Rollout(**arrays, memory=memory, episodes=episodes)

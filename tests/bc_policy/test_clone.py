@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.clone import clone, is_finished, run_identity
+from vidact.bc_policy.clone import clone, initial_checkpoint, run_identity, trained_identity
 from vidact.bc_policy.cloning.cloner import Cloner
 from vidact.bc_policy.cloning.imitation import TargetMaker, Targets, imitation_loss
 from vidact.bc_policy.config import CloneConfig, PolicyConfig
@@ -23,6 +23,7 @@ from vidact.datasets.loading.batch import Batch
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.networks.checkpoints import save_checkpoint
 from vidact.networks.heads import JointHead, JointLogits
+from vidact.training.resume import plain_run
 
 from .toy_data import DATA_SPEC, RIGHT, lights, lights_dataset
 
@@ -231,6 +232,29 @@ def test_killed_and_interrupted_runs_go_on_exactly(tmp_path, data):
     assert weights[0] == weights[1]
 
 
+def test_a_folder_belongs_to_one_run_at_a_time(tmp_path, data):
+    """Two runs in one folder would write over each other's snapshots, and neither could resume."""
+    config = settings(data, tmp_path, steps=1000)
+    first = start(config)
+    wait_for_steps(first, tmp_path, 1)
+    second = start(config)
+    _, refusal = second.communicate(timeout=120)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=120)
+    assert f"out: another run is at work in {tmp_path}" in refusal
+    assert second.returncode == 2
+    assert first.returncode == 75
+
+
+def test_torchrun_is_refused_before_anything_is_written(tmp_path, data):
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m"]
+    verb = ["vidact.cli", "clone", "--data", data, "--out", str(tmp_path / "out"), "--steps", "1"]
+    ran = subprocess.run([*command, *verb], capture_output=True, text=True, check=False)
+    assert ran.returncode != 0
+    assert "WORLD_SIZE must be 1 here, got 2: torchrun starts 2 copies" in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_minutes_bound_a_run(tmp_path, data):
     started = time.monotonic()
     assert clone(settings(data, tmp_path, steps=1, minutes=0.02, eval_batches=1)) == 0
@@ -247,8 +271,10 @@ def test_a_start_of_another_spec_is_refused(tmp_path, data):
     save_checkpoint(
         tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom")
     )
+    config = settings(data, "x", init=str(tmp_path))
+    init = initial_checkpoint(config)
     with pytest.raises(SpecMismatchError, match=r"degrees_per_pixel differs: expected 0\.5"):
-        Cloner(settings(data, "x", init=str(tmp_path)))
+        Cloner(config, init)
 
 
 def test_an_overwritten_start_makes_another_run(tmp_path, data):
@@ -261,14 +287,17 @@ def test_an_overwritten_start_makes_another_run(tmp_path, data):
             policy_checkpoint_config(policy, preset="custom"),
         )
 
+    def identity(config):
+        return plain_run(run_identity(config, initial_checkpoint(config)))
+
     config = settings(data, tmp_path / "out", init=str(tmp_path / "init"), steps=1)
     save(1)
-    run = run_identity(config)
-    assert run == run_identity(config)
+    run = identity(config)
+    assert run == identity(config)
     assert clone(config) == 0
-    assert is_finished(config.out, run)
+    assert trained_identity(config.out) == run
     save(2)
-    assert not is_finished(config.out, run_identity(config))
+    assert trained_identity(config.out) != identity(config)
 
 
 def test_mistakes_are_named(tmp_path, data):

@@ -24,7 +24,7 @@ sys.path.insert(0, sys.argv[1])
 from toy_env import TOY_NETWORK, TOY_SPEC, Recall
 from vidact.bc_policy.rl.actors import LocalActors
 from vidact.bc_policy.config import FinetuneConfig, PPOConfig
-from vidact.bc_policy.finetune import run_finetuning
+from vidact.bc_policy.finetune import open_run, run_finetuning
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.rollout import Actor
 
@@ -42,7 +42,8 @@ config = FinetuneConfig(
     precision="float32", ppo=PPOConfig(learning_rate=1e-2),
 )
 actors = Killed([Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2) for i in range(2)])
-run_finetuning(config, policy, "toy", {"run": 1}, actors)
+with open_run(config, {"run": 1}) as run:
+    run_finetuning(config, policy, "toy", run, actors)
 """
 
 
@@ -69,7 +70,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     )  # after 5; the snapshot is of 4
     resumed = run_toy(tmp_path / "killed", kill_at=-1)
     assert resumed.returncode == 0, resumed.stderr
-    assert "Going on from iteration 4" in resumed.stderr
+    assert "Resuming from iteration 4" in resumed.stderr
     assert metrics_of(tmp_path / "killed") == metrics_of(tmp_path / "whole")
     weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("killed", "whole")]
     assert weights[0] == weights[1]

@@ -51,7 +51,7 @@ def gae(*, reward, value, ends, cut, final, last, discount=0.5, lam=0.5):
         reward=row(reward), value=row(value), terminated=row(ends, torch.bool), truncated=row(cut, torch.bool),
         final_value=row(final), last_value=torch.tensor([last]), discount=discount, gae_lambda=lam,
     )  # fmt: skip
-    return result.advantage[0].tolist(), result.returns[0].tolist()
+    return result.advantages[0].tolist(), result.returns[0].tolist()
 
 
 def test_advantages_by_hand():
