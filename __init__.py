@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .datasets.recordings.writer import RecordingWriter as RecordingWriter
     from .games.tasks import TASKS as TASKS
     from .games.tasks import make_env as make_env
+    from .idm.labels.checkpoint import load_idm as load_idm
     from .idm.labels.predict import Predictor as Predictor
-    from .idm.labels.shipped import load_idm as load_idm
 else:  # hidden from type checkers, which would take any name for one of these
     __all__, __getattr__, __dir__ = lazy_names(
         __name__,
@@ -37,7 +37,7 @@ else:  # hidden from type checkers, which would take any name for one of these
             ".datasets.recordings.recording": ("Recording", "find_recordings"),
             ".datasets.recordings.writer": ("RecordingWriter",),
             ".games.tasks": ("TASKS", "make_env"),
+            ".idm.labels.checkpoint": ("load_idm",),
             ".idm.labels.predict": ("Predictor",),
-            ".idm.labels.shipped": ("load_idm",),
         },
     )

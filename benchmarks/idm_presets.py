@@ -23,11 +23,11 @@ from studies import ROOT, TICKS_A_STEP, chosen, options_of
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.config import PRESETS, AugmentConfig
 from vidact.idm.fitting.loss import FactoredLoss
+from vidact.idm.fitting.trainer import Losses
 from vidact.idm.labels.windows import WindowRunner
 from vidact.idm.network.model import InverseDynamicsModel
 from vidact.idm.play.clips import ClipSampler
 from vidact.idm.play.frame_cache import open_tracks
-from vidact.idm.train_idm import Losses
 from vidact.machine import cores
 from vidact.training.precision import resolve_precision
 

@@ -31,7 +31,8 @@ from vidact.games.record_doom import record_doom
 from vidact.idm.eval_idm import label, truth_of
 from vidact.idm.labels.predict import Predictor
 from vidact.idm.play.capture import enlarge_bar, squeeze
-from vidact.idm.scores.metrics import Figures, Sums
+from vidact.idm.scores.figures import Figures
+from vidact.idm.scores.metrics import Sums
 
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
 STATUS_BAR = 32 / 240  # of Doom's picture

@@ -52,12 +52,13 @@ from vidact.datasets.pack import pack
 from vidact.datasets.recordings.recording import Recording, find_recordings
 from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
 from vidact.idm.eval_idm import Judged, judge, report, truth_of
-from vidact.idm.fitting.finish import label_windows
 from vidact.idm.fitting.fit_calibration import fit
-from vidact.idm.labels.shipped import load_idm
+from vidact.idm.fitting.validation import label_windows
+from vidact.idm.labels.checkpoint import load_idm
 from vidact.idm.play.frame_cache import open_tracks
+from vidact.idm.play.training_play import first_recordings
 from vidact.idm.scores.metrics import Labelling, Sums
-from vidact.idm.train_idm import enough, train_idm
+from vidact.idm.train_idm import train_idm
 from vidact.progress import log
 
 matplotlib.use("Agg")
@@ -231,7 +232,7 @@ def cloning(study: Study, minutes: int) -> list[Judged]:
 def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     spec = ActionSpec.load("doom")
     dataset, out = study.work / "sets" / str(minutes), study.work / "models" / f"cloning-{minutes}"
-    recordings = enough(study.play("play"), spec, round(60 * minutes * spec.tick_hz))
+    recordings = first_recordings(study.play("play"), spec, round(60 * minutes * spec.tick_hz))
     names = tuple(str(recording.path) for recording in recordings)
     pack(
         PackConfig(

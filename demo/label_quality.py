@@ -14,14 +14,8 @@ from ..datasets.recordings.recording import Recording, find_recordings
 from ..datasets.shards.clip import Clip, decode_clip
 from ..datasets.shards.dataset import Dataset
 from ..errors import DatasetError
-from ..idm.scores.metrics import (
-    Figures,
-    Labelling,
-    Sums,
-    Truth,
-    confidence_curves,
-    plain,
-)
+from ..idm.scores.figures import Figures, confidence_curves, plain
+from ..idm.scores.metrics import Labelling, Sums, Truth
 from ..progress import Progress
 from ..training.intervals import bootstrap_weights, interval
 from .filmstrip import Strip

@@ -28,10 +28,9 @@ from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
 from ..training.intervals import bootstrap_weights, interval
 from .config import EvalIDMConfig
-from .fitting.finish import digests_by_name, load_baselines, play_seen
 from .labels.calibration import Calibration
-from .labels.predict import Predictor, spec_of
-from .labels.shipped import load_idm
+from .labels.checkpoint import digests_by_name, load_baselines, load_idm, play_seen, spec_of
+from .labels.predict import Predictor
 from .labels.windows import WindowLogits
 from .scores.baselines import (
     DifferenceStream,
@@ -40,15 +39,8 @@ from .scores.baselines import (
     always_released,
     copy_last,
 )
-from .scores.metrics import (
-    BUTTON_FIGURES,
-    Figures,
-    Labelling,
-    Sums,
-    Truth,
-    confidence_curves,
-    plain,
-)
+from .scores.figures import BUTTON_FIGURES, Figures, confidence_curves, plain
+from .scores.metrics import Labelling, Sums, Truth
 
 BASELINES = ("always_released", "rates", "frame_difference")
 ORACLE = "copy_last"

@@ -37,8 +37,10 @@ from ..progress import log
 from ..training.device import pick_device
 from ..training.precision import resolve_precision
 from .config import IDMConfig, ImportVPTIDMConfig
-from .fitting.finish import calibrate, fit_baselines
+from .fitting.fit_baselines import fit_baselines
+from .fitting.validation import calibrate
 from .labels.calibration import Calibration
+from .labels.checkpoint import idm_checkpoint_config
 from .labels.windows import WindowRunner
 from .network.model import InverseDynamicsModel
 from .play.frame_cache import open_tracks
@@ -112,24 +114,11 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
             "baselines": baselines,
             "data": {"val": {track.name: track.recording for track in tracks}},
         }
-    digest = save_checkpoint(
-        config.out,
-        {**ours, **tensors},
-        {
-            "kind": "idm",
-            "preset": "vpt",
-            "network": network.to_dict(),
-            "spec": spec.to_dict(),
-            "spec_sha256": spec.sha256,
-            "imported": {
-                "model": config.model,
-                "weights": config.weights,
-                "temperature": temperature,
-            },
-            "calibration": calibration.to_dict(),
-            **extra,
-        },
+    imported = {"model": config.model, "weights": config.weights, "temperature": temperature}
+    checkpoint = idm_checkpoint_config(
+        network, spec, calibration, preset="vpt", imported=imported, **extra
     )
+    digest = save_checkpoint(config.out, {**ours, **tensors}, checkpoint)
     parameters = sum(tensor.numel() for tensor in ours.values())
     log(f"{config.out}: {len(theirs)} tensors, {parameters:,} parameters, checkpoint {digest[:12]}")
     if not config.play:

@@ -48,8 +48,7 @@ def run_label(config: LabelConfig) -> int:
         VidactError: the user's mistake (exit 2); CheckFailed (1) where verification fails or, with `strict`, where
             there are dead letters; Interrupted (75) where something is still to be done.
     """
-    from ..idm.labels.predict import spec_of
-    from ..idm.labels.shipped import load_idm
+    from ..idm.labels.checkpoint import load_idm, spec_of
     from ..training.device import pick_device
 
     if config.runner == "local":

@@ -53,8 +53,7 @@ def run_relabel(config: RelabelConfig) -> int:
         SpecMismatchError: the model's action spec is not the dataset's.
         DatasetError: the dataset is not finished, or `out` was begun otherwise.
     """
-    from ..idm.labels.predict import spec_of
-    from ..idm.labels.shipped import load_idm
+    from ..idm.labels.checkpoint import load_idm, spec_of
     from ..training.device import pick_device
 
     if _same_place(config.dataset, config.out):

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
 from ..labels.calibration import (
-    BIN_TOLERANCE,
     Array,
     Calibration,
     decided_log_prob,
@@ -23,7 +22,7 @@ from ..labels.calibration import (
 )
 from ..labels.decisions import smooth
 from ..labels.windows import WindowLogits
-from ..scores.metrics import transition_counts
+from ..scores.metrics import BIN_TOLERANCE, transition_counts
 
 MIN_PRESSES = 10  # held ticks in validation below which a button's decision stays a plain threshold at one half
 THRESHOLDS = np.linspace(
@@ -34,7 +33,6 @@ TEMPERATURES = np.geomspace(0.5, 3.0, 26)
 REACHES = (1, 2, 3, 5, 99)
 # What decisions are chosen by: F1 before the rest. (Of weights 1 to 8 the best in every figure on maps left out.)
 F1_WEIGHT, TRANSITION_WEIGHT, ACCURACY_WEIGHT = 4.0, 1.0, 4.0
-TRANSITION_TOLERANCE = 2  # ticks
 PRIOR_STRENGTH = 1.0  # of "the logits are right already", beside the ticks' likelihoods
 NEWTON_STEPS = 25
 SIDE_BY_SIDE = (
@@ -200,8 +198,8 @@ def _score(
     p, t = predicted[valid], true[valid]
     accuracy = float((p == t).mean())
     f1 = 2 * float((p & t).sum()) / max(float(p.sum() + t.sum()), 1.0)
-    hits, said, were = transition_counts(predicted, true, valid, segments, TRANSITION_TOLERANCE)
-    transition_f1 = 2 * hits / max(said + were, 1)
+    matched, num_predicted, num_actual = transition_counts(predicted, true, valid, segments)
+    transition_f1 = 2 * matched / max(num_predicted + num_actual, 1)
     return F1_WEIGHT * f1 + TRANSITION_WEIGHT * transition_f1 + ACCURACY_WEIGHT * accuracy
 
 

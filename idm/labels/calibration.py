@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import CheckpointError
+from ..scores.metrics import BIN_TOLERANCE
 from .decisions import smooth
 from .windows import WindowLogits
-
-BIN_TOLERANCE = 1  # bins on each side of the right one that still count as right
 
 Array = NDArray[np.float64]
 

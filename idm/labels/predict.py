@@ -17,10 +17,9 @@ from ...datasets.actions.spec import ActionSpec
 from ...networks.checkpoints import Checkpoint
 from ...training.device import pick_device
 from ...training.precision import resolve_precision
-from ..fitting.finish import load_network
 from ..network.model import InverseDynamicsModel
 from .calibration import Calibration
-from .shipped import load_idm
+from .checkpoint import load_idm, load_network, settings_of
 from .windows import Range, WindowLogits, WindowRunner, frame_range
 
 
@@ -139,22 +138,3 @@ class Predictor:
                 camera_prob=labels.camera_prob,
                 confidence=labels.confidence,
             )
-
-
-def spec_of(checkpoint: Checkpoint) -> ActionSpec:
-    """The action spec of an IDM. Raises CheckpointError where that, or what else makes labels, was edited."""
-    return settings_of(checkpoint)[0]
-
-
-def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror | None]:
-    """What turns the network's logits into labels. Raises CheckpointError where it was edited."""
-    spec = checkpoint.spec()
-    with checkpoint.config_read():
-        calibration = Calibration.from_dict(checkpoint.config["calibration"], spec)
-    return spec, calibration, mirror_of(checkpoint, spec)
-
-
-def mirror_of(checkpoint: Checkpoint, spec: ActionSpec) -> Mirror | None:
-    """The mirror image that an IDM's labels are averaged with. Raises CheckpointError where that was edited."""
-    with checkpoint.config_read():
-        return Mirror.from_dict(found, spec) if (found := checkpoint.config.get("mirror")) else None

@@ -7,6 +7,7 @@ Clips are read by position; a memory map would count the whole cache as the proc
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from ...training.resume import remove_if_empty
 from .capture import Recorder, enlarge_bar, squeeze
 
 SUFFIX = ".frames"
+BATCH_TICKS = 64  # read at a time where a whole track is looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,11 @@ class Track:
         return replace(
             self, buttons=self.buttons[part], camera=self.camera[part], valid=self.valid[part]
         )
+
+    def batches(self) -> Iterator[NDArray[np.uint8]]:
+        """All frames, some at a time."""
+        for start in range(0, self.num_ticks, BATCH_TICKS):
+            yield self.frames(start, min(start + BATCH_TICKS, self.num_ticks))
 
     def frames(self, start: int, end: int, recorder: Recorder | None = None) -> NDArray[np.uint8]:
         """Frames of ticks [start, end), uint8 [n, H, W, 3], as they are or as another recorder shows them; ticks

@@ -5,19 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.idm.scores.metrics import (
-    SCORE_BINS,
-    SCORE_LIMIT,
+from vidact.idm.scores.figures import (
     Figures,
-    Labelling,
-    Sums,
-    Truth,
     auroc,
     average_precision,
     confidence_curves,
     lowest_kept,
     risk_coverage,
     surest,
+)
+from vidact.idm.scores.metrics import (
+    SCORE_BINS,
+    SCORE_LIMIT,
+    Labelling,
+    Sums,
+    Truth,
     transition_counts,
 )
 from vidact.training.intervals import bootstrap_weights, interval

@@ -12,8 +12,8 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import CheckpointError
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
+from vidact.idm.labels.checkpoint import FOLDER, load_idm, shipped
 from vidact.idm.labels.predict import Predictor
-from vidact.idm.labels.shipped import FOLDER, load_idm, shipped
 from vidact.idm.scores.metrics import Labelling
 
 from ..games.conftest import need_vizdoom
