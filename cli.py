@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 if TYPE_CHECKING:
     from types import FrameType
 
-from .errors import MENDABLE_ERRNOS, ConfigError, Interrupted, VidactError
+from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted, VidactError
 
 Settings = TypeVar("Settings")
 Run = Callable[["Words"], "int | None"]
@@ -430,7 +430,7 @@ def run(argv: list[str]) -> int:
             return EXIT_INTERRUPTED
         if not isinstance(error, OSError):
             raise
-        if error.errno not in MENDABLE_ERRNOS or (
+        if error.errno not in FIXABLE_ERRNOS or (
             error.errno == errno.ENOENT and not _typed(error.filename, argv)
         ):
             raise  # a disk that breaks, say, or a file that we forgot to write

@@ -1,14 +1,16 @@
 """The exceptions a user can cause.
 
-The command line prints these without a traceback; everything else is a defect of ours and keeps its traceback.
+The command line prints these without a traceback; everything else is a defect of ours and keeps its
+traceback.
 """
 
 from __future__ import annotations
 
 import errno
 
-# Failures of a path or a disk that waiting does not mend and the user can: wrong path, no permission, full disk.
-MENDABLE_ERRNOS = frozenset(
+# Failures of a path or a disk that waiting does not fix and the user can: wrong path, no
+# permission, full disk.
+FIXABLE_ERRNOS = frozenset(
     {
         errno.EACCES,
         errno.EPERM,
@@ -24,7 +26,10 @@ MENDABLE_ERRNOS = frozenset(
 
 
 class VidactError(Exception):
-    """Something the user can mend: the message says what, where, expected against got, and what to do next."""
+    """Something the user can fix.
+
+    The message says what, where, expected against got, and what to do next.
+    """
 
     exit_code = 2
 
@@ -38,7 +43,7 @@ class SpecError(VidactError):
 
 
 class SpecMismatchError(SpecError):
-    """Two things made under different action specs were mixed; the message names the field that differs."""
+    """Things made under different action specs were mixed; the message names what differs."""
 
 
 class RecordingError(VidactError):
@@ -49,7 +54,8 @@ class VideoError(VidactError):
     """A video cannot be decoded, wholly or from some tick on.
 
     Args:
-        reason: a short machine-readable word for counters and dead letters, such as `truncated` or `no_video_stream`.
+        reason: a short machine-readable word for counters and dead letters, such as `truncated` or
+            `no_video_stream`.
         path: the file.
         detail: what exactly was found.
         tick: the first tick that could not be decoded, where something before it could.
@@ -62,9 +68,8 @@ class VideoError(VidactError):
         self.detail = detail
         self.tick = tick
 
-    def __reduce__(
-        self,
-    ) -> tuple[object, ...]:  # exceptions with extra arguments do not survive pickling by default
+    def __reduce__(self) -> tuple[object, ...]:
+        # Exceptions with arguments by name do not survive pickling by default.
         return (_rebuild_video_error, (self.reason, self.path, self.detail, self.tick))
 
 
@@ -95,6 +100,6 @@ class CheckFailed(VidactError):  # noqa: N818 - the outcome of a check, not an a
 
 
 class Interrupted(VidactError):  # noqa: N818
-    """The run was stopped before its end; running the same command again goes on from there."""
+    """The run was stopped before its end; running the same command again resumes it."""
 
     exit_code = 75

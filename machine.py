@@ -7,7 +7,9 @@ import platform
 from pathlib import Path
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""Environment of a worker's libraries: workers run side by side, and more threads would change the bytes."""
+"""Environment of a worker's libraries: workers run side by side, and more threads would change the
+bytes.
+"""
 
 
 def cores() -> int:

@@ -1,7 +1,7 @@
 """Progress for people and for logs.
 
-On a terminal a live bar with rate and time left; otherwise one plain line every few seconds, so that a job's log
-can be read with `tail`. Both say the same numbers.
+On a terminal a live bar with rate and time left; otherwise one plain line every few seconds, so
+that a job's log can be read with `tail`. Both say the same numbers.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ import sys
 import threading
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # rich is for terminals; logs do without
+    from rich.progress import Progress as RichProgress
 
 PLAIN_INTERVAL_S = 10.0  # often enough to see life, rare enough that a day's log stays readable
 
+_LIVE: list = []  # the live bars, innermost last
+_SILENT = threading.Event()
 
-def hush() -> None:
-    """Say nothing from now on: another process says the same."""
-    _HUSHED.set()
+
+def silence() -> None:
+    """Print nothing from now on, in a process beside another that prints the same."""
+    _SILENT.set()
 
 
 def log(message: str) -> None:
@@ -25,12 +32,12 @@ def log(message: str) -> None:
     if _LIVE:
         _LIVE[-1].console.print(message, highlight=False, markup=False)
     else:
-        _say(message)
+        _print(message)
 
 
-def _say(line: str) -> None:
-    """To stderr; work goes on where nobody reads it any more (`2>&1 | head`)."""
-    if _HUSHED.is_set():
+def _print(line: str) -> None:
+    """Print to stderr; work continues where nobody reads it any more (`2>&1 | head`)."""
+    if _SILENT.is_set():
         return
     try:
         print(line, file=sys.stderr, flush=True)
@@ -39,7 +46,7 @@ def _say(line: str) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether people watch: stderr is a terminal and nobody asked for plain output (`VIDACT_PLAIN`, `NO_COLOR`)."""
+    """Return whether people watch: stderr is a terminal, and `VIDACT_PLAIN` is not set."""
     return sys.stderr.isatty() and not os.environ.get("VIDACT_PLAIN")
 
 
@@ -51,7 +58,8 @@ class Progress:
         total: how many units there are, or None where nobody knows.
         unit: the name of one unit, plural: `"frames"`.
 
-    Use as a context manager and call `advance(n, loss=0.12)`; keyword values are shown beside the bar.
+    Use as a context manager and call `advance(n, loss=0.12)`; keyword values are shown beside the
+    bar.
     """
 
     def __init__(self, title: str, total: float | None = None, unit: str = "items"):
@@ -63,19 +71,18 @@ class Progress:
         self.fields: dict[str, object] = {}
         self.started = time.monotonic()
         self._last_line = self.started
-        self._bar: object | None = None
+        self._bar: RichProgress | None = None
 
     def __enter__(self) -> Progress:
         self.started = self._last_line = time.monotonic()
-        if is_terminal() and not _HUSHED.is_set():
+        if is_terminal() and not _SILENT.is_set():
+            from rich import progress as rich
             from rich.console import Console
-            from rich.progress import BarColumn, TextColumn
-            from rich.progress import Progress as RichProgress
 
-            self._bar = bar = RichProgress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.fields[status]}"),
+            self._bar = bar = rich.Progress(
+                rich.TextColumn("{task.description}"),
+                rich.BarColumn(),
+                rich.TextColumn("{task.fields[status]}"),
                 console=Console(stderr=True),
                 transient=False,
             )
@@ -90,13 +97,13 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._update_bar()
         if self._bar is not None:
-            self._update_bar()
-            self._bar.stop()  # type: ignore[attr-defined]
+            self._bar.stop()
             _LIVE.remove(self._bar)
             self._bar = None
         elif kind is None:
-            _say(self.line(final=True))
+            _print(self.line(final=True))
 
     def resume_at(self, done: float) -> None:
         """Start from work that an earlier run did: it counts as done, but not for the rate."""
@@ -106,26 +113,23 @@ class Progress:
         """Count `n` more units and show `fields` beside the bar."""
         self.done += n
         self.fields.update(fields)
-        if self._bar is not None:
-            self._update_bar()
-        elif time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
+        self._update_bar()
+        if self._bar is None and time.monotonic() - self._last_line >= PLAIN_INTERVAL_S:
             self._last_line = time.monotonic()
-            _say(self.line())
+            _print(self.line())
 
     @property
     def rate(self) -> float:
-        """Units a second of this run."""
+        """Units per second of this run."""
         return (self.done - self.initial) / max(time.monotonic() - self.started, 1e-9)
 
     def line(self, *, final: bool = False) -> str:
-        """The state as one plain line."""
+        """Return the state as one plain line."""
         return f"{self.title}: {self._status(final=final)}"
 
     def _status(self, *, final: bool = False) -> str:
-        amount = (
-            f"{self.done:,.0f}" + (f"/{self.total:,.0f}" if self.total else "") + f" {self.unit}"
-        )
-        parts = [amount, f"{_number(self.rate)} {self.unit}/s"]
+        total = f"/{self.total:,.0f}" if self.total else ""
+        parts = [f"{self.done:,.0f}{total} {self.unit}", f"{_number(self.rate)} {self.unit}/s"]
         if final:
             parts.append(f"took {duration(time.monotonic() - self.started)}")
         elif self.total and self.rate > 0:
@@ -137,11 +141,8 @@ class Progress:
         return ", ".join(parts)
 
     def _update_bar(self) -> None:
-        self._bar.update(self._task, completed=self.done, status=self._status())  # type: ignore[union-attr]
-
-
-_LIVE: list = []  # the live bars, innermost last
-_HUSHED = threading.Event()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self.done, status=self._status())
 
 
 def _number(value: float) -> str:
@@ -149,7 +150,7 @@ def _number(value: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """Return seconds as people say them: `42 s`, `3 min 05 s`, `2 h 10 min`."""
     seconds = max(0, round(seconds))
     if seconds < 60:
         return f"{seconds} s"

@@ -1,7 +1,8 @@
-"""Where bytes lie: local paths and fsspec URLs (`s3://`, `gs://`, `hdfs://`) behind a few plain functions.
+"""Where bytes lie: local paths and fsspec URLs (`s3://`, `hdfs://`) behind a few plain functions.
 
-A local path is used as it is, with no fsspec in between: file names with `::`, `#`, `*` or newlines are legal there,
-and fsspec would take them for its own syntax. Everything that is written appears whole or not at all.
+A local path is used as it is, with no fsspec in between: file names with `::`, `#`, `*` or newlines
+are legal there, and fsspec would take them for its own syntax. Everything that is written appears
+whole or not at all.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
 def local_path(uri: str | os.PathLike[str]) -> Path | None:
-    """The path of a local `uri` (a plain path or `file://`), or None where it is remote."""
+    """Return the path of a local `uri` (a plain path or `file://`), None where it is remote."""
     text = os.fspath(uri)
     if "://" not in text:
         return Path(text)
@@ -38,7 +39,10 @@ def local_path(uri: str | os.PathLike[str]) -> Path | None:
 
 
 def storable(path: str | os.PathLike[str]) -> str:
-    """A local path as text that every table can hold: as it is, or as a `file://` URL where it is no UTF-8."""
+    """Return a local path as text that every table can hold.
+
+    It stays as it is, or becomes a `file://` URL where it is no UTF-8.
+    """
     text = os.fspath(path)
     try:
         text.encode()
@@ -48,7 +52,7 @@ def storable(path: str | os.PathLike[str]) -> str:
 
 
 def join(base: str | os.PathLike[str], *parts: str) -> str:
-    """`base` and `parts` joined by single slashes: `join("s3://b/data", "shards", "x.tar")`."""
+    """Join `base` and `parts` by single slashes: `join("s3://b/data", "shards", "x.tar")`."""
     text = os.fspath(base)
     for part in parts:
         text = f"{text.rstrip('/') if text != '/' else ''}/{part.lstrip('/')}" if text else part
@@ -56,7 +60,7 @@ def join(base: str | os.PathLike[str], *parts: str) -> str:
 
 
 def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
-    """The fsspec filesystem of a remote `uri`, and its path inside it.
+    """Return the fsspec filesystem of a remote `uri`, and its path inside it.
 
     Listings are never cached: other processes and machines write into the same dataset.
 
@@ -73,19 +77,20 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
         raise ConfigError(f"{text}: {error}") from error
     except ImportError as error:
         protocol = text.split("://", 1)[0]
-        package = EXTRAS.get(protocol)
-        advice = (
-            f"install it with `pip install 'vidact[cloud]'` (or `{package}`)"
-            if package
-            else str(error)
-        )
+        advice = str(error)
+        if package := EXTRAS.get(protocol):
+            advice = f"install it with `pip install 'vidact[cloud]'` (or `{package}`)"
         raise MissingDependencyError(
             f"{text}: no filesystem for {protocol}:// is installed; {advice}"
         ) from error
 
 
 def open_uri(uri: str | os.PathLike[str], mode: str = "rb") -> IO[Any]:
-    """An open file. For writing prefer `write_atomic` and `put_atomic`: a file opened here is seen half-written."""
+    """Open a file.
+
+    For writing prefer `replacing`, `write_atomic` and `put_atomic`: a file that is opened here is
+    seen half-written.
+    """
     path = local_path(uri)
     if path is not None:
         return open(path, mode, encoding=None if "b" in mode else "utf-8")
@@ -94,7 +99,7 @@ def open_uri(uri: str | os.PathLike[str], mode: str = "rb") -> IO[Any]:
 
 
 def read_bytes(uri: str | os.PathLike[str]) -> bytes:
-    """All bytes of a file. Raises FileNotFoundError."""
+    """Return all bytes of a file. Raises FileNotFoundError."""
     path = local_path(uri)
     if path is not None:
         return path.read_bytes()
@@ -103,7 +108,7 @@ def read_bytes(uri: str | os.PathLike[str]) -> bytes:
 
 
 def read_range(uri: str | os.PathLike[str], start: int, end: int) -> bytes:
-    """Bytes `[start, end)` of a file; fewer where the file is shorter."""
+    """Return bytes `[start, end)` of a file; fewer where the file is shorter."""
     path = local_path(uri)
     if path is not None:
         with open(path, "rb") as file:
@@ -114,7 +119,7 @@ def read_range(uri: str | os.PathLike[str], start: int, end: int) -> bytes:
 
 
 def exists(uri: str | os.PathLike[str]) -> bool:
-    """Whether a file or folder (for buckets: a key or a prefix) is there."""
+    """Return whether a file or folder (for buckets: a key or a prefix) is there."""
     path = local_path(uri)
     if path is not None:
         return path.exists()
@@ -123,7 +128,7 @@ def exists(uri: str | os.PathLike[str]) -> bool:
 
 
 def size_bytes(uri: str | os.PathLike[str]) -> int:
-    """The size of a file. Raises FileNotFoundError."""
+    """Return the size of a file. Raises FileNotFoundError."""
     path = local_path(uri)
     if path is not None:
         return path.stat().st_size
@@ -134,7 +139,9 @@ def size_bytes(uri: str | os.PathLike[str]) -> int:
 def list_files(
     uri: str | os.PathLike[str], suffix: str = "", *, recursive: bool = False
 ) -> list[str]:
-    """The files of a folder whose names end in `suffix`, sorted; none where there is no such folder.
+    """Return the files of a folder whose names end in `suffix`, sorted.
+
+    There are none where there is no such folder.
 
     Hidden names (a leading dot) are left out: files that are being written have such names.
     """
@@ -159,7 +166,7 @@ def list_files(
 
 
 def glob_uris(pattern: str) -> list[str]:
-    """The files that match a glob (`*`, `?`, `[…]`, `**`), sorted."""
+    """Return the files that match a glob (`*`, `?`, `[…]`, `**`), sorted."""
     path = local_path(pattern)
     if path is not None:
         return sorted(name for name in glob.glob(str(path), recursive=True) if os.path.isfile(name))
@@ -181,7 +188,8 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Pa
 def replacing_all(
     paths: Sequence[str | os.PathLike[str]], *, sync: bool = True
 ) -> Iterator[list[Path]]:
-    """Yield temporary paths beside local `paths`, which take their places in order where the block ends.
+    """Yield temporary paths beside local `paths`, which take their places in order where the block
+    ends.
 
     Readers see each old file or the new one, never a part. Where the block raises, nothing is
     replaced; in any case no temporary file is left. Only a killed process leaves some: hidden
@@ -231,13 +239,14 @@ def write_atomic(uri: str | os.PathLike[str], data: bytes) -> None:
 def put_atomic(
     local: str | os.PathLike[str], uri: str | os.PathLike[str], *, consume: bool = False
 ) -> None:
-    """Put a finished local file in its place: locally and on hdfs under a name of its own, synced, then renamed;
-    into a bucket by one upload to the final key.
+    """Put a finished local file in its place: locally and on hdfs under a name of its own, synced,
+    then renamed; into a bucket by one upload to the final key.
 
     Args:
         local: the finished file.
         uri: its final place.
-        consume: the local file is not needed afterwards: it is moved where that is possible, and is gone in any case.
+        consume: the local file is not needed afterwards: it is moved where that is possible, and is
+            gone in any case.
     """
     source = Path(local)
     path = local_path(uri)
@@ -320,7 +329,9 @@ def remove(uri: str | os.PathLike[str]) -> None:
 
 
 def remove_temporary(folder: str | os.PathLike[str]) -> None:
-    """Delete what killed writers left in a folder: files that were never renamed to their final names."""
+    """Delete what killed writers left in a folder: files that were never renamed to their final
+    names.
+    """
     path = local_path(folder)
     if path is not None:
         for file in path.iterdir() if path.is_dir() else ():
@@ -334,7 +345,7 @@ def remove_temporary(folder: str | os.PathLike[str]) -> None:
 
 
 def sha256_file(uri: str | os.PathLike[str]) -> str:
-    """The hex SHA-256 of a file's bytes, read in blocks."""
+    """Return the hex SHA-256 of a file's bytes, read in blocks."""
     digest = hashlib.sha256()
     with open_uri(uri, "rb") as file:
         while block := file.read(HASH_BLOCK_BYTES):
@@ -347,7 +358,9 @@ def _is_bucket(uri: str | os.PathLike[str]) -> bool:
 
 
 def _temporary_name(name: str) -> str:
-    """A hidden name unique to this attempt, short enough where `name` itself is near the limit of 255 bytes."""
+    """A hidden name unique to this attempt, short enough where `name` itself is near the limit of
+    255 bytes.
+    """
     attempt = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(4).hex()}"
     return f".{name[:100]}.{attempt}.tmp"
 
@@ -381,7 +394,9 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut; filesystems that cannot sync a folder (some network ones) are left alone."""
+    """Make a rename survive a power cut; filesystems that cannot sync a folder (some network ones)
+    are left alone.
+    """
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

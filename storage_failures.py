@@ -1,4 +1,4 @@
-"""Tells failures of disks, networks and buckets, which pass, from everything else, which does not."""
+"""Failures of disks, networks and buckets, which pass, told from all others, which do not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import MENDABLE_ERRNOS, ConfigError, Interrupted
+from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted
 
 REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
 STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
@@ -18,17 +18,25 @@ NO_CREDENTIALS = (
 
 
 def no_credentials(error: BaseException) -> str:
-    """For people who have not said who they are."""
-    return f"the bucket needs credentials ({error}): set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in"
+    """Return the message for people who have not said who they are."""
+    return (
+        f"the bucket needs credentials ({error}): set AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY, or log in"
+    )
 
 
 def full_name(error: BaseException) -> str:
-    """`package.Error`, as the last line of a traceback has it."""
+    """Return the name of an error as tracebacks have it: `package.Error`."""
     return traceback.format_exception_only(type(error), error)[-1].split(":", 1)[0].strip()
 
 
 def is_storage_failure(name: str, error: BaseException) -> bool:
-    """Whether an error, or the one of this name that it tells of, comes from a disk, a network or a bucket."""
+    """Return whether an error comes from a disk, a network or a bucket.
+
+    Args:
+        name: of the error, or of the one that it tells of.
+        error: the error itself.
+    """
     known = getattr(builtins, name, None)
     if isinstance(known, type):
         return issubclass(known, OSError)
@@ -36,13 +44,20 @@ def is_storage_failure(name: str, error: BaseException) -> bool:
 
 
 def is_remote_failure(error: BaseException) -> bool:
-    """Whether an error comes from a network or a bucket."""
+    """Return whether an error comes from a network or a bucket."""
     return full_name(error).startswith(REMOTE_PACKAGES)
 
 
 @contextmanager
 def interrupted_by_storage() -> Iterator[None]:
-    """Storage that fails for now is an interruption: the same command goes on when it is back. Also a decorator."""
+    """Turn failures of storage that pass into an interruption: the same command resumes later.
+
+    It is also a decorator.
+
+    Raises:
+        Interrupted: storage failed for now.
+        ConfigError: there are no credentials.
+    """
     try:
         yield
     except Exception as error:
@@ -50,7 +65,7 @@ def interrupted_by_storage() -> Iterator[None]:
         if name in NO_CREDENTIALS:
             raise ConfigError(no_credentials(error)) from error
         lasting = isinstance(error, ValueError) or (
-            isinstance(error, OSError) and error.errno in MENDABLE_ERRNOS
+            isinstance(error, OSError) and error.errno in FIXABLE_ERRNOS
         )
         if lasting or not is_storage_failure(name, error):
             raise

@@ -29,7 +29,7 @@ from .actions.devices import DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .config import ImportVPTConfig
 from .recordings.cursor import draw_cursor
-from .recordings.vpt_lines import hotbar_slot, mend_lines
+from .recordings.vpt_lines import fix_lines, hotbar_slot
 from .recordings.writer import RecordingWriter, copy_recording
 from .video.frames import DamageError, decode_frames
 from .video.ticks import VideoProbe, probe
@@ -198,13 +198,13 @@ def _import(
             video.path,
             f"{video.frames} frames but {len(lines)} lines: they cannot be matched",
         )
-    mended = mend_lines(lines, segment.version)
-    outcome.mended = dict(mended.mended)
+    fixed = fix_lines(lines, segment.version)
+    outcome.mended = dict(fixed.fixed)
     if mismatch:
         outcome.mended["lines_without_frame" if mismatch > 0 else "frames_without_line"] = abs(
             mismatch
         )
-    states = mended.states[: video.frames]
+    states = fixed.states[: video.frames]
     states += [DeviceState(valid=False)] * (video.frames - len(states))
     further: list[Mapping[str, Any]] = [*lines[: video.frames], *[{}] * max(-mismatch, 0)]
     meta = {

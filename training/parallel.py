@@ -20,7 +20,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import ConfigError
-from ..progress import hush
+from ..progress import silence
 from .device import pick_device
 
 # For each other: the leader decodes all play before the others continue.
@@ -67,7 +67,7 @@ class Group:
             backend = "nccl" if self.device.type == "cuda" else "gloo"
             distributed.init_process_group(backend, timeout=MAX_WAIT)
         if not self.is_leader:
-            hush()
+            silence()
 
     @property
     def is_leader(self) -> bool:

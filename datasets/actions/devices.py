@@ -1,7 +1,9 @@
-"""Device states (what keyboard and mouse did in one frame) and their conversion to a game's actions and back.
+"""Device states: what keyboard and mouse did in one frame, as a game's actions and back.
 
-A line of a recording's jsonl is one device state in VPT's contractor format, with two optional fields of ours: `valid`
-and `label_source`. Shapes: N source frames, T ticks, K buttons, A axes.
+A line of a recording's jsonl is one device state in VPT's contractor format, with two optional
+fields of ours: `valid` and `label_source`.
+
+Shapes: N source frames, T ticks, K buttons, A axes.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from ...errors import RecordingError
 from .spec import ActionSpec
 
 Held = TypeVar("Held", str, int)
-LARGEST = 1e6  # pixels: a mouse that turns the view 400 times around within a frame is damage
+MAX_NUMBER = 1e6  # pixels: a mouse that turns the view 400 times around within a frame is damage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceState:
-    """Keyboard and mouse between one frame and the next. Names are GLFW's, as Minecraft writes them."""
+    """Keyboard and mouse between one frame and the next; names are GLFW's, as Minecraft writes."""
 
     keys: tuple[str, ...] = ()
     """Keys held, such as `key.keyboard.w`."""
@@ -32,6 +34,7 @@ class DeviceState:
     buttons: tuple[int, ...] = ()
     """Mouse buttons held: 0 left, 1 right, 2 middle."""
     new_buttons: tuple[int, ...] = ()
+    """Mouse buttons that went down in this frame."""
     dx: float = 0.0
     """Mouse motion in pixels, right is positive; may be a fraction."""
     dy: float = 0.0
@@ -42,17 +45,20 @@ class DeviceState:
     cursor_y: float = 0.0
     gui_open: bool = False
     valid: bool = True
-    """False where nothing is labelled (dead player, menu): training and scores leave it out."""
+    """Whether there is a label; not for a dead player or in a menu: training leaves those out."""
     label_source: str = "human"
-    """Who says so: `human`, `scripted`, `idm` or `corrected`."""
+    """Where the label comes from: `human`, `scripted`, `idm` or `corrected`."""
 
     def inputs(self) -> frozenset[str]:
-        """Everything held or newly pressed, mouse buttons as `mouse.0`: a tap shorter than a frame counts."""
+        """Return everything held or newly pressed, mouse buttons as `mouse.0`.
+
+        So a tap shorter than a frame counts.
+        """
         mouse = [f"mouse.{b}" for b in (*self.buttons, *self.new_buttons)]
         return frozenset((*self.keys, *self.new_keys, *mouse))
 
     def to_json(self, tick: int, further: Mapping[str, Any] | None = None) -> str:
-        """One line of a jsonl file, with any `further` fields that a recorder gave."""
+        """Return one line of a jsonl file, with any `further` fields that a recorder gave."""
         more = dict(further or {})
         line: dict[str, Any] = more | {
             "mouse": dict(more.get("mouse") or {})
@@ -77,15 +83,18 @@ class DeviceState:
 
     @classmethod
     def from_json(cls, line: str | bytes) -> DeviceState:
-        """From one line of a jsonl file."""
+        """Read one line of a jsonl file."""
         return cls.from_content(parse_line(line))
 
     @classmethod
     def from_content(cls, content: Mapping[str, Any]) -> DeviceState:
-        """From a parsed line; absent fields (BASALT strips many, old recorders wrote null) mean nothing was done.
+        """Read a parsed line.
 
-        Raises ValueError for what is no device state: any object without a word of mouse or keyboard would otherwise
-        read as "nothing was pressed".
+        Absent fields mean that nothing was done: BASALT strips many, old recorders wrote null.
+
+        Raises:
+            ValueError: it is no device state. Any object without a word of mouse or keyboard would
+                otherwise read as "nothing was pressed".
         """
         if not isinstance(content, Mapping) or not {"mouse", "keyboard"} & content.keys():
             raise ValueError("neither mouse nor keyboard in it")
@@ -117,10 +126,10 @@ def _number(device: Mapping[str, Any], field: str) -> float:
     value = device.get(field)
     if value is None:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
-        raise ValueError(
-            f"{field} must be a number from {-LARGEST:,.0f} to {LARGEST:,.0f}, got {value!r:.40}"
-        )
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not abs(value) <= MAX_NUMBER:  # also false of NaN
+        bounds = f"{-MAX_NUMBER:,.0f} to {MAX_NUMBER:,.0f}"
+        raise ValueError(f"{field} must be a number from {bounds}, got {value!r:.40}")
     return float(value)
 
 
@@ -134,7 +143,7 @@ def _flag(content: Mapping[str, Any], field: str, default: bool) -> bool:
 
 
 def parse_line(line: str | bytes) -> Any:
-    """The JSON of a line. Raises ValueError, also for what is nested too deeply to be read."""
+    """Parse the JSON of a line. Raises ValueError, also for what is nested too deeply."""
     try:
         return json.loads(line)
     except RecursionError as error:
@@ -142,7 +151,7 @@ def parse_line(line: str | bytes) -> Any:
 
 
 def read_device_states(path: str) -> list[DeviceState]:
-    """All lines of a jsonl file. Raises RecordingError naming file and line."""
+    """Read all lines of a jsonl file. Raises RecordingError, which names file and line."""
     states = []
     try:
         with open(path, "rb") as file:
@@ -162,11 +171,14 @@ def read_device_states(path: str) -> list[DeviceState]:
 
 @dataclass(frozen=True, slots=True)
 class TickActions:
-    """Actions of T ticks: `buttons` uint8 [T, K], `camera` float32 [T, A] in degrees, `valid` bool [T]."""
+    """Actions of T ticks."""
 
     buttons: NDArray[np.uint8]
+    """Whether each button is held, [T, K]."""
     camera: NDArray[np.float32]
+    """Motion of each axis in degrees, [T, A]."""
     valid: NDArray[np.bool_]
+    """Whether the tick has a label, [T]."""
 
 
 def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLike) -> TickActions:
@@ -174,12 +186,12 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
 
     Args:
         spec: names the buttons and axes.
-        states: one a source frame, N of them.
-        starts: the first source frame of each tick and, at the end, one past the last frame of the last tick:
-            int [T + 1], rising. Tick k covers the states [starts[k], starts[k + 1]).
+        states: one per source frame, N of them.
+        starts: the first source frame of each tick and, at the end, one past the last frame of the
+            last tick: int [T + 1], rising. Tick k covers the states [starts[k], starts[k + 1]).
 
-    Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick is valid only if all
-    of them are.
+    Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick
+    is valid only if all of them are.
     """
     edges = np.asarray(starts, np.int64)
     if len(edges) and (np.any(np.diff(edges) < 1) or edges[0] < 0 or edges[-1] > len(states)):
@@ -222,7 +234,13 @@ def device_state_of(
     *,
     previous: DeviceState | None = None,
 ) -> DeviceState:
-    """The device state that does one action: buttons [K] (0 or 1) and camera [A] in degrees.
+    """Return the device state that does one action.
+
+    Args:
+        spec: names the buttons and axes.
+        buttons: [K], 0 or 1.
+        camera_deg: [A], in degrees.
+        previous: the state of the frame before; nothing was held where there is none.
 
     A button is pressed by the first of its inputs; it is newly pressed unless `previous` held it.
     """

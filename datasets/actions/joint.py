@@ -1,9 +1,11 @@
-"""The policy's action space: one categorical over all sensible button combinations, one over camera bins.
+"""The policy's action space: a categorical over button combinations, and one over camera bins.
 
-Joint action = mixed-radix number of the groups' states (0 = none held, i = the i-th member), in the spec's order, its
-last digit the camera meta-action (1 where the camera moves at all); behind the product come the solo buttons.
-Camera = mixed-radix number of the axes' bins. With VPT's Minecraft spec these are its 8,641 and 121 classes
-(`lib/action_mapping.py` of the published code), index for index.
+Joint action = mixed-radix number of the groups' states (0 = none held, i = the i-th member), in the
+spec's order, its last digit the camera meta-action (1 where the camera moves at all); behind the
+product come the solo buttons. Camera = mixed-radix number of the axes' bins. With VPT's Minecraft
+spec these are its 8,641 and 121 classes (`lib/action_mapping.py` of the published code), index for
+index.
+
 Shapes: K buttons, A axes, J joint actions, C camera classes.
 """
 
@@ -17,14 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 from ...errors import SpecError
 from .spec import ActionSpec
 
-MAX_JOINT = (
-    1_000_000  # a head of more classes could not be trained; such a spec needs larger groups
-)
+# A head of more classes could not be trained; such a spec needs larger groups.
+MAX_JOINT = 1_000_000
 MAX_TABLE = 1 << 26  # numbers in a table of classes; half a gigabyte in float64
 
 
 class JointActions:
-    """Conversions between factored and joint actions, vectorised, and the tables behind them.
+    """Conversions between factored and joint actions, vectorized, and the tables behind them.
 
     Attributes:
         num_joint: J.
@@ -47,14 +48,16 @@ class JointActions:
         self.num_joint = product + len(self._solo)
         if self.num_joint > MAX_JOINT:
             raise SpecError(
-                f"action spec {spec.name!r} has {self.num_joint:,} joint actions, at most {MAX_JOINT:,} are supported: "
+                f"action spec {spec.name!r} has {self.num_joint:,} joint actions, at most "
+                f"{MAX_JOINT:,} are supported: "
                 "put buttons that are not used together into one group"
             )
         self.num_camera = math.prod(spec.num_bins) if spec.axes else 0
         if max(self.num_joint * spec.num_buttons, self.num_camera * sum(spec.num_bins)) > MAX_TABLE:
             raise SpecError(
-                f"action spec {spec.name!r} has {self.num_joint:,} joint actions of {spec.num_buttons} buttons and "
-                f"{self.num_camera:,} camera classes of {sum(spec.num_bins)} bins: more than fit in memory; take fewer"
+                f"action spec {spec.name!r} has {self.num_joint:,} joint actions of "
+                f"{spec.num_buttons} buttons and {self.num_camera:,} camera classes of "
+                f"{sum(spec.num_bins)} bins: more than fit in memory; take fewer"
             )
         self._strides = [math.prod(digits[i + 1 :]) for i in range(len(digits))]
         self._product = product
@@ -64,13 +67,10 @@ class JointActions:
             int(np.ravel_multi_index(tuple(self._null_bins), spec.num_bins)) if spec.axes else 0
         )
         self.buttons_table, self.camera_on_table = self._tables(digits)
-        self.camera_bins_table = (
-            np.stack(np.unravel_index(np.arange(self.num_camera), spec.num_bins), -1).astype(
-                np.int64
-            )
-            if spec.axes
-            else np.zeros((0, 0), np.int64)
-        )
+        self.camera_bins_table = np.zeros((0, 0), np.int64)
+        if spec.axes:
+            bins = np.unravel_index(np.arange(self.num_camera), spec.num_bins)
+            self.camera_bins_table = np.stack(bins, -1).astype(np.int64)  # (C, A)
 
     def _tables(self, digits: list[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         buttons = np.zeros((self.num_joint, self.spec.num_buttons), np.uint8)
@@ -88,10 +88,10 @@ class JointActions:
     def encode(
         self, buttons: ArrayLike, camera_bins: ArrayLike
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Buttons [..., K] (0 or 1) and bins [..., A] to (joint, camera), both int64 [...].
+        """Convert buttons [..., K] (0 or 1) and bins [..., A] to (joint, camera), int64 [...].
 
-        What excludes each other is resolved by the groups' rules; a solo button silences everything else, the first one
-        listed wins. Camera is `null_camera` wherever the camera does not move.
+        What excludes each other is resolved by the groups' rules; a solo button silences everything
+        else, the first one listed wins. Camera is `null_camera` wherever the camera does not move.
         """
         held = np.asarray(buttons) > 0
         shape = held.shape[:-1]
@@ -106,11 +106,8 @@ class JointActions:
             joint += state * stride
         camera = np.full(shape, self.null_camera, np.int64)
         if self.spec.axes:
-            camera = np.asarray(
-                np.ravel_multi_index(
-                    tuple(np.moveaxis(np.asarray(camera_bins), -1, 0)), self.spec.num_bins
-                )
-            )
+            bins = tuple(np.moveaxis(np.asarray(camera_bins), -1, 0))  # A of [...]
+            camera = np.asarray(np.ravel_multi_index(bins, self.spec.num_bins))
             joint += camera != self.null_camera  # the meta-action is the last digit, its stride 1
         for i in reversed(range(len(self._solo))):
             alone = held[..., self._solo[i]]
@@ -122,7 +119,7 @@ class JointActions:
     def decode(
         self, joint: ArrayLike, camera: ArrayLike | None = None
     ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """(joint, camera), both [...], to buttons uint8 [..., K] and bins int64 [..., A].
+        """Convert (joint, camera), both [...], to buttons uint8 [..., K] and bins int64 [..., A].
 
         Where the camera meta-action is off the bins are those of no motion, whatever `camera` says.
         """
@@ -134,5 +131,8 @@ class JointActions:
         return buttons, np.where(self.camera_on_table[index][..., None], bins, self._null_bins)
 
     def camera_on(self, joint: ArrayLike) -> NDArray[np.bool_]:
-        """Whether the camera's class counts (its loss, its sample) under each joint action, bool [...]."""
+        """Return whether the camera's class, its loss and its sample, counts under each action.
+
+        Of joint actions [...] it is bool [...].
+        """
         return self.camera_on_table[np.asarray(joint, np.int64)]

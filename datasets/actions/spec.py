@@ -1,7 +1,9 @@
-"""Action specs: which buttons and axes a game has, how device inputs press them, and how camera motion is binned.
+"""Action specs: the buttons and axes of a game, the inputs that press them, bins of camera motion.
 
-From one spec come the IDM's factored head, the policy's joint head (`joint_actions.py`) and every conversion. A spec
-has a name, a version and a content hash; whatever is labelled or trained under it carries them.
+From one spec come the IDM's factored head, the policy's joint head (`joint.py`) and every
+conversion. A spec has a name, a version and a content hash; whatever is labelled or trained under
+it carries them.
+
 Shapes: K buttons, A axes.
 """
 
@@ -31,7 +33,7 @@ AXIS_INPUTS = ("dx", "dy")
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """A button of the game and the device inputs that press it, such as `key.keyboard.w` or `mouse.0`."""
+    """A button of the game, and the inputs that press it (`key.keyboard.w`, `mouse.0`)."""
 
     name: str
     inputs: tuple[str, ...]
@@ -41,7 +43,8 @@ class Button:
 class Group:
     """Buttons that exclude each other, a single one included: one digit of the joint action.
 
-    `conflict` says what several members held at once mean: `none` of them (forward with back), or the `last` listed.
+    `conflict` says what several members held at once mean: `none` of them (forward with back), or
+    the `last` listed.
     """
 
     members: tuple[str, ...]
@@ -50,7 +53,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A relative axis of the camera: pixels of mouse motion times `degrees_per_pixel` is its motion in degrees."""
+    """A relative axis of the camera.
+
+    Its motion in degrees is that of the mouse in pixels, times `degrees_per_pixel`.
+    """
 
     name: str
     input: str
@@ -75,7 +81,7 @@ class ActionSpec:
     version: int
     buttons: tuple[Button, ...]
     groups: tuple[Group, ...]
-    """In product order of the joint space: the first one changes slowest."""
+    """Groups in product order of the joint space: the first one changes slowest."""
     solo: tuple[str, ...]
     """Buttons that exclude everything else, the camera included (minecraft's `inventory`)."""
     axes: tuple[Axis, ...]
@@ -98,7 +104,8 @@ class ActionSpec:
                 )
         if unknown := sorted(set(grouped) - set(self.button_names)):
             raise SpecError(
-                f"{where}: groups name unknown buttons {', '.join(unknown)}; known: {self.button_names}"
+                f"{where}: groups name unknown buttons {', '.join(unknown)}; "
+                f"known: {self.button_names}"
             )
         for group in self.groups:
             if group.conflict not in CONFLICTS:
@@ -108,20 +115,17 @@ class ActionSpec:
         for axis in self.axes:
             if axis.input not in AXIS_INPUTS:
                 raise SpecError(
-                    f"{where}: input of axis {axis.name!r} must be one of {AXIS_INPUTS}, got {axis.input!r}"
+                    f"{where}: input of axis {axis.name!r} must be one of {AXIS_INPUTS}, "
+                    f"got {axis.input!r}"
                 )
             if not axis.degrees_per_pixel > 0:
                 raise SpecError(f"{where}: degrees_per_pixel of {axis.name!r} must be above 0")
         if self.tick_hz <= 0:
             raise SpecError(f"{where}: tick_hz must be above 0, got {self.tick_hz}")
-        if (
-            self.frame.width < 8
-            or self.frame.height < 8
-            or self.frame.width % 2
-            or self.frame.height % 2
-        ):
+        width, height = self.frame.width, self.frame.height
+        if min(width, height) < 8 or width % 2 or height % 2:  # H.264 halves the chroma
             raise SpecError(
-                f"{where}: frame must be even and at least 8 pixels a side, got {self.frame.width}x{self.frame.height}"
+                f"{where}: frame must be even and at least 8 pixels a side, got {width}x{height}"
             )
         if self.frame.resize not in RESIZES:
             raise SpecError(f"{where}: resize must be one of {RESIZES}, got {self.frame.resize!r}")
@@ -130,7 +134,7 @@ class ActionSpec:
 
     @classmethod
     def load(cls, name: str | Path) -> ActionSpec:
-        """The built-in spec of that name, or the one in that YAML file. Raises SpecError."""
+        """Return the built-in spec of that name, or the one in that YAML file. Raises SpecError."""
         built_in = SPEC_FOLDER / f"{name}.yaml"
         path = built_in if "/" not in str(name) and built_in.is_file() else Path(name)
         if not path.is_file():
@@ -144,18 +148,24 @@ class ActionSpec:
             raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
         if not isinstance(content, Mapping):
             raise SpecError(
-                f"{path}: expected a mapping with name, version, buttons …; see {SPEC_FOLDER}/doom.yaml"
+                f"{path}: expected a mapping with name, version, buttons …; "
+                f"see {SPEC_FOLDER}/doom.yaml"
             )
         return cls.from_dict(content)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> ActionSpec:
-        """The spec that `to_dict` or a YAML file describes. Raises SpecError naming the field."""
+        """Return the spec that `to_dict` or a YAML file describes.
+
+        Raises:
+            SpecError: it names the field.
+        """
         name = content.get("name", "?")
         allowed = {"name", "version", "tick_hz", "frame", "buttons", "groups", "solo", "axes"}
         if unknown := sorted(set(content) - allowed):
             raise SpecError(
-                f"action spec {name!r}: unknown fields {', '.join(unknown)}; allowed: {sorted(allowed)}"
+                f"action spec {name!r}: unknown fields {', '.join(unknown)}; "
+                f"allowed: {sorted(allowed)}"
             )
         try:
             return cls(
@@ -183,8 +193,10 @@ class ActionSpec:
             ) from error
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, which `from_dict` reads back; buttons are a list, for JSON with sorted keys must keep their
-        order."""
+        """Return plain values, which `from_dict` reads back.
+
+        Buttons are a list: JSON with sorted keys must keep their order.
+        """
         return {
             "name": self.name,
             "version": self.version,
@@ -229,13 +241,22 @@ class ActionSpec:
         ).hexdigest()
 
     def require_same(self, other: ActionSpec, what: str) -> None:
-        """Raise SpecMismatchError, naming the first field that differs, unless `other` (of `what`) is this spec."""
+        """Refuse another spec than this one.
+
+        Args:
+            other: the spec of `what`.
+            what: what was made under it, for the message.
+
+        Raises:
+            SpecMismatchError: it names the first field that differs.
+        """
         if self.sha256 == other.sha256:
             return
         field, here, there = _first_difference(self.to_dict(), other.to_dict(), "")
         raise SpecMismatchError(
-            f"{what} was made under action spec {other.name!r} v{other.version}, here it is {self.name!r} "
-            f"v{self.version}: {field} differs: expected {here!r}, got {there!r}; use one spec for both, or label again"
+            f"{what} was made under action spec {other.name!r} v{other.version}, "
+            f"here it is {self.name!r} v{self.version}: {field} differs: "
+            f"expected {here!r}, got {there!r}; use one spec for both, or label again"
         )
 
     # ---- shapes
@@ -258,13 +279,13 @@ class ActionSpec:
 
     @cached_property
     def num_bins(self) -> tuple[int, ...]:
-        """Bins of each axis."""
+        """How many bins each axis has."""
         return tuple(axis.quantiser.bins for axis in self.axes)
 
     # ---- camera conversions
 
     def quantise(self, camera_deg: ArrayLike) -> NDArray[np.int64]:
-        """Camera motion in degrees [..., A] to bins, int64 [..., A]."""
+        """Convert camera motion in degrees [..., A] to bins, int64 [..., A]."""
         camera = np.asarray(camera_deg)
         bins = np.zeros(camera.shape, np.int64)
         for a, axis in enumerate(self.axes):
@@ -272,7 +293,7 @@ class ActionSpec:
         return bins
 
     def dequantise(self, bins: ArrayLike) -> NDArray[np.float32]:
-        """Bins [..., A] to the degrees of their centres, float32 [..., A]."""
+        """Convert bins [..., A] to the degrees of their centers, float32 [..., A]."""
         index = np.asarray(bins)
         camera = np.zeros(index.shape, np.float32)
         for a, axis in enumerate(self.axes):
@@ -280,12 +301,12 @@ class ActionSpec:
         return camera
 
     def bin_centres(self, axis: int) -> NDArray[np.float32]:
-        """Degrees of the bins of axis number `axis`, float32 [bins]."""
+        """Return the degrees of the bins of axis number `axis`, float32 [bins]."""
         return self.axes[axis].quantiser.centres()
 
 
 def _button_pairs(content: Any) -> list[tuple[Any, Any]]:
-    """Name and inputs of each button: the mapping of a YAML file, or the list of `to_dict`."""
+    """Return name and inputs of each button, of a YAML file's mapping or the list of `to_dict`."""
     if isinstance(content, Mapping):
         return list(content.items())
     return [(button["name"], button["inputs"]) for button in content]
@@ -295,7 +316,8 @@ def _axis(spec: str, content: Mapping[str, Any]) -> Axis:
     kind = content.get("kind", "relative")
     if kind != "relative":
         raise SpecError(
-            f"action spec {spec!r}: axis {content.get('name')!r} is of kind {kind!r}; only `relative` is supported"
+            f"action spec {spec!r}: axis {content.get('name')!r} is of kind {kind!r}; "
+            "only `relative` is supported"
         )
     return Axis(
         name=str(content["name"]),
@@ -306,7 +328,7 @@ def _axis(spec: str, content: Mapping[str, Any]) -> Axis:
 
 
 def _first_difference(here: Any, there: Any, field: str) -> tuple[str, Any, Any]:
-    """The dotted name and both values of the first leaf that differs."""
+    """Return the dotted name and both values of the first leaf that differs."""
     if isinstance(here, Mapping) and isinstance(there, Mapping):
         if list(here) != list(there):
             return field or "fields", list(here), list(there)

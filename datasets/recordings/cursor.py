@@ -1,4 +1,7 @@
-"""A mouse cursor drawn into frames: Minecraft's recorder left it out while a GUI is open, and people steer by it."""
+"""A mouse cursor, drawn into frames.
+
+Minecraft's recorder left it out while a GUI is open, and people steer by it.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW = (
-    1280,
-    720,
-)  # width and height of the game's window, in whose pixels recordings give the cursor
-# An arrow of our own, its tip at the upper left: X outline, o filling, + the soft edge of the outline.
+# Width and height of the game's window, in whose pixels recordings give the cursor.
+WINDOW = (1280, 720)
+# An arrow of our own, its tip at the upper left: X outline, o filling, + the outline's soft edge.
 ARROW = """
 X+
 XX+
@@ -28,7 +29,8 @@ XoX+XooX+
 XX+ +XooX
 X+   +XXX
 """.strip("\n").splitlines()
-SHADES = {"X": (20, 1.0), "o": (245, 1.0), "+": (20, 0.35), " ": (0, 0.0)}  # grey level and opacity
+# Gray level and opacity.
+SHADES = {"X": (20, 1.0), "o": (245, 1.0), "+": (20, 0.35), " ": (0, 0.0)}
 
 
 def draw_cursor(frame: NDArray[np.uint8], x: float, y: float) -> None:
@@ -36,22 +38,23 @@ def draw_cursor(frame: NDArray[np.uint8], x: float, y: float) -> None:
 
     Args:
         frame: a picture of the whole window, at any size.
-        x: place of the tip in pixels of the 1280x720 window; off-screen places draw what is still visible, or nothing.
+        x: place of the tip in pixels of the 1280x720 window; of an arrow that is partly off the
+            screen the rest is drawn.
         y: likewise.
     """
-    grey, opacity = _arrow()
+    gray, opacity = _arrow()
     if not (np.isfinite(x) and np.isfinite(y)):
         return
     left, top = int(x * frame.shape[1] // WINDOW[0]), int(y * frame.shape[0] // WINDOW[1])
-    rows = slice(max(top, 0), max(min(top + grey.shape[0], frame.shape[0]), 0))
-    columns = slice(max(left, 0), max(min(left + grey.shape[1], frame.shape[1]), 0))
+    rows = slice(max(top, 0), max(min(top + gray.shape[0], frame.shape[0]), 0))
+    columns = slice(max(left, 0), max(min(left + gray.shape[1], frame.shape[1]), 0))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return
     part = (
         slice(rows.start - top, rows.stop - top),
         slice(columns.start - left, columns.stop - left),
     )
-    cover, shade = opacity[part][..., None], grey[part][..., None]  # (rows, columns, 1)
+    cover, shade = opacity[part][..., None], gray[part][..., None]  # (rows, columns, 1)
     frame[rows, columns] = np.round(frame[rows, columns] * (1 - cover) + shade * cover).astype(
         np.uint8
     )
@@ -59,7 +62,7 @@ def draw_cursor(frame: NDArray[np.uint8], x: float, y: float) -> None:
 
 @cache
 def _arrow() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Grey levels and opacities, float32 [14, 10]."""
+    """Return gray levels and opacities, float32 [14, 10]."""
     width = max(map(len, ARROW))
     cells = [[SHADES[cell] for cell in row.ljust(width)] for row in ARROW]
     table = np.array(cells, np.float32)

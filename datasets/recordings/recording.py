@@ -1,7 +1,8 @@
-"""Labelled play at rest: a video, one device state a frame, and their reading at the tick rate of a spec.
+"""Labelled play at rest: a video with a device state per frame, read at the tick rate of a spec.
 
-The format is VPT's contractor format (`<stem>.mp4`, `<stem>.jsonl`): line i holds what was done *after* frame i was
-shown. Tick k shows the frame on screen at its moment and sums up the lines until the next tick's frame.
+The format is VPT's contractor format (`<stem>.mp4`, `<stem>.jsonl`): line i holds what was done
+*after* frame i was shown. Tick k shows the frame on screen at its moment and sums up the lines
+until the next tick's frame.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Recording:
         stem: path without suffix.
         name: its last part.
         video: the probed mp4.
-        states: one device state a frame.
+        states: one device state per frame.
         meta: `<stem>.meta.json`, or empty.
     """
 
@@ -66,7 +67,12 @@ class Recording:
 
     @classmethod
     def open(cls, path: str | Path) -> Recording:
-        """Open by stem or by the mp4's path. Raises VideoError, or RecordingError where frames and lines differ."""
+        """Open by stem or by the mp4's path.
+
+        Raises:
+            VideoError: the video cannot be read.
+            RecordingError: the labels cannot, or there are not as many as frames.
+        """
         stem = _stem(Path(path))
         video = probe(_beside(stem, ".mp4"))
         if video.truncated:
@@ -76,8 +82,9 @@ class Recording:
         states = read_device_states(str(_beside(stem, ".jsonl")))
         if len(states) != video.frames:
             raise RecordingError(
-                f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; line i must hold "
-                "what was done after frame i (`vidact import vpt` mends OpenAI's recordings)"
+                f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; "
+                "line i must hold what was done after frame i "
+                "(`vidact import vpt` mends OpenAI's recordings)"
             )
         return cls(stem, video, states, _read_meta(_beside(stem, ".meta.json")))
 
@@ -96,7 +103,11 @@ class Recording:
 
     @cached_property
     def labels_sha256(self) -> str:
-        """Hex digest of the jsonl: what was done, where `sha256` says what was shown. Raises RecordingError."""
+        """Hex digest of the jsonl: what was done, where `sha256` says what was shown.
+
+        Raises:
+            RecordingError: it cannot be read.
+        """
         path = _beside(self.stem, ".jsonl")
         try:
             return storage.sha256_file(path)
@@ -114,29 +125,34 @@ class Recording:
         return str(self.meta.get("group") or self.sha256)
 
     def phases(self, spec: ActionSpec) -> int:
-        """How many different first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s, at least 1."""
+        """Return how many first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s."""
         return max(1, min(int(self.fps / spec.tick_hz), self.num_frames))
 
     def num_ticks(self, spec: ActionSpec, phase: int = 0) -> int:
-        """Ticks that `actions` and `frames` give."""
+        """Return how many ticks `actions` and `frames` give."""
         return num_ticks(self.video, spec.tick_hz, self._phase_s(phase))
 
     def actions(self, spec: ActionSpec, phase: int = 0) -> TickActions:
-        """Actions of all ticks from source frame `phase` on.
+        """Return the actions of all ticks from source frame `phase` on.
 
-        The last tick is not valid if the recording ends within it. Raises RecordingError for a recording slower than
-        the ticks: what was done in half a frame is not known.
+        The last tick is not valid if the recording ends within it.
+
+        Raises:
+            RecordingError: the recording is slower than the ticks; what was done in half a frame is
+                not known.
         """
         if self.fps < spec.tick_hz * Fraction(999, 1000):
             raise RecordingError(
-                f"{self.stem}: {float(self.fps):g} frames/s is slower than the {float(spec.tick_hz):g} ticks/s of spec "
-                f"{spec.name!r}; use a spec with a lower tick_hz"
+                f"{self.stem}: {float(self.fps):g} frames/s is slower than the "
+                f"{float(spec.tick_hz):g} ticks/s of spec {spec.name!r}; "
+                "use a spec with a lower tick_hz"
             )
         starts = self._slots(spec, phase)
         complete = tick_times_ns(
             len(starts), len(starts) + 1, spec.tick_hz, round(self._phase_s(phase) * NS)
         )[0]
-        # Where ticks share a frame (timestamps that jitter around an equal rate) only the last of them has its line.
+        # Where ticks share a frame (timestamps that jitter around an equal rate), only the last
+        # of them has its line.
         own = np.flatnonzero(np.diff(starts, append=self.num_frames) > 0)
         summed = actions_of(spec, self.states, np.append(starts[own], self.num_frames))
         buttons = np.zeros((len(starts), spec.num_buttons), np.uint8)
@@ -151,7 +167,7 @@ class Recording:
     def frames(
         self, spec: ActionSpec, phase: int = 0, *, start_tick: int = 0, end_tick: int | None = None
     ) -> Iterator[TickFrames]:
-        """Frames of the same ticks, in batches of up to 64. Raises VideoError on damage."""
+        """Yield frames of the same ticks, in batches of up to 64. Raises VideoError on damage."""
         return decode_ticks(
             self.video.path,
             spec.frame,
@@ -163,7 +179,7 @@ class Recording:
         )
 
     def _slots(self, spec: ActionSpec, phase: int) -> NDArray[np.int64]:
-        """The source frame of each tick, int64 [T]."""
+        """Return the source frame of each tick, int64 [T]."""
         times = tick_times_ns(
             0, self.num_ticks(spec, phase), spec.tick_hz, round(self._phase_s(phase) * NS)
         )
@@ -208,7 +224,8 @@ def find_stems(paths: Sequence[str | Path]) -> list[Path]:
             stem = _stem(path)
             if not any(_beside(stem, ending).exists() for ending in (".mp4", ".jsonl")):
                 raise RecordingError(
-                    f"{path}: there is no folder and no recording of this name (seen from {Path.cwd()})"
+                    f"{path}: there is no folder and no recording of this name "
+                    f"(seen from {Path.cwd()})"
                 )
             stems.add(stem)
     if not stems:
@@ -217,19 +234,26 @@ def find_stems(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def unique(recordings: Sequence[Recording]) -> list[Recording]:
-    """Each play once, however many names it was given by. Raises RecordingError where its labels differ."""
+    """Return each play once, however many names it was given by.
+
+    Raises:
+        RecordingError: the same video was given with different labels.
+    """
     found: dict[str, Recording] = {}
     for recording in recordings:
         twin = found.setdefault(recording.sha256, recording)
         if twin.labels_sha256 != recording.labels_sha256:
             raise RecordingError(
-                f"{twin.stem} and {recording.stem} are the same video with other labels: give only the ones that count"
+                f"{twin.stem} and {recording.stem} are the same video with other labels: "
+                "give only the ones that count"
             )
     return list(found.values())
 
 
 def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
-    """The action spec to read recordings under: `chosen`, else the one that their meta files name, else Doom's.
+    """Return the action spec to read recordings under.
+
+    It is `chosen`, else the one that their meta files name, else Doom's.
 
     Args:
         recordings: open recordings; other tools' have no meta file, and name none.
@@ -247,29 +271,27 @@ def spec_of(recordings: Sequence[Recording], chosen: str = "") -> ActionSpec:
         )
     if not chosen and not named:
         log(
-            f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; --spec names another"
+            f"No recording names its action spec (.meta.json does): {DEFAULT_SPEC!r} is taken; "
+            "--spec names another"
         )
     return ActionSpec.load(chosen or (named[0] if named else DEFAULT_SPEC))
 
 
 def spec_doubts(recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
-    """Whether they were made for another spec than they are read under."""
-    others = sorted(
-        {
-            str(one.meta["spec"])
-            for one in recordings
-            if one.meta.get("spec", spec.name) != spec.name
-        }
-    )
-    return (
-        [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"]
-        if others
-        else []
-    )
+    """Return a warning where recordings were made for another spec than they are read under."""
+    named = {str(recording.meta.get("spec", spec.name)) for recording in recordings}
+    others = sorted(named - {spec.name})
+    if not others:
+        return []
+    return [f"recordings made for spec {', '.join(others)} are read under {spec.name!r}"]
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
-    """The content of a `<stem>.meta.json`, empty where there is none. Raises RecordingError."""
+    """Return the content of a `<stem>.meta.json`, empty where there is none.
+
+    Raises:
+        RecordingError: it cannot be read, or is damaged.
+    """
     try:
         meta = json.loads(path.read_bytes())
         if not isinstance(meta, dict):
@@ -280,13 +302,14 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise RecordingError(
-            f"{path}: is damaged ({error}); mend it, or delete it: without it, spec and group are not known"
+            f"{path}: is damaged ({error}); mend it, or delete it: without it, spec and group are "
+            "not known"
         ) from error
     return meta
 
 
 def _stem(path: Path) -> Path:
-    """Names may hold dots (`8.0/x-20220315`), so only the known suffixes are taken off."""
+    """Take the known suffixes off, and no others: names may hold dots (`8.0/x-20220315`)."""
     for suffix in (".meta.json", ".mp4", ".jsonl"):
         if path.name.endswith(suffix):
             return path.parent / path.name.removesuffix(suffix)

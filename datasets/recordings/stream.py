@@ -12,7 +12,9 @@ from .recording import Recording
 
 
 class TickStream:
-    """Decodes a recording from `start_tick` on and hands out its ticks in order, holding one batch at most.
+    """Decodes a recording from `start_tick` on and hands out its ticks in order.
+
+    It holds one batch at most.
 
     Args:
         recording: an open recording.
@@ -37,15 +39,21 @@ class TickStream:
         self._used = 0
 
     def take(self, start_tick: int, out: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Copy the ticks from `start_tick` on into `out`, uint8 [T, H, W, 3]; ticks before them are let go.
+        """Copy the ticks from `start_tick` on into `out`, uint8 [T, H, W, 3].
 
-        Returns the time of each source frame, int64 [T] in ns. Raises RecordingError where the video ends before.
+        Ticks before them are passed over.
+
+        Returns:
+            The time of each source frame, int64 [T] in ns.
+
+        Raises:
+            RecordingError: the video ends before.
         """
         pts_ns = np.empty(len(out), np.int64)
         self._skip(start_tick - self.tick)
         filled = 0
         while filled < len(out):
-            frames, times = self._some(len(out) - filled)
+            frames, times = self._next(len(out) - filled)
             out[filled : filled + len(frames)] = frames
             pts_ns[filled : filled + len(frames)] = times
             filled += len(frames)
@@ -55,10 +63,10 @@ class TickStream:
         if ticks < 0:
             raise ValueError(f"tick {self.tick + ticks} was handed out before, now at {self.tick}")
         while ticks:
-            ticks -= len(self._some(ticks)[0])
+            ticks -= len(self._next(ticks)[0])
 
-    def _some(self, most: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-        """The next ticks, at least one and at most `most`, as views."""
+    def _next(self, most: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Return the next ticks, at least one and at most `most`, as views."""
         if self._batch is None or self._used == len(self._batch.frames):
             self._batch, self._used = next(self._batches, None), 0
         if self._batch is None:

@@ -1,7 +1,7 @@
 """Writes labelled play as it happens: `<stem>.mp4`, `<stem>.jsonl` and `<stem>.meta.json`.
 
-All three are written under temporary names and renamed at the end, the jsonl last, so that a recording either exists
-whole or not at all.
+All three are written under temporary names and renamed at the end, the jsonl last, so that a
+recording either exists whole or not at all.
 """
 
 from __future__ import annotations
@@ -25,20 +25,25 @@ from ...errors import ConfigError, RecordingError
 from ..actions.devices import DeviceState
 from ..video.resize import as_video_frame
 
-# Recording shares its machine with the game: the cheapest preset encodes and decodes fastest, and crf 18 keeps the
-# pictures as good as a slower preset's at 23; size is no matter for recordings that are packed or trained on at once.
-SUFFIXES = (".meta.json", ".mp4", ".jsonl")  # in the order in which they are put in place
+# In the order in which they are put in place: a folder is searched for the jsonl, so it comes last.
+SUFFIXES = (".meta.json", ".mp4", ".jsonl")
+# Recording shares its machine with the game: the cheapest preset encodes and decodes fastest, and
+# crf 18 keeps the pictures as good as a slower preset's at 23; size is no matter for recordings
+# that are packed or trained on at once.
 ENCODER = {"preset": "ultrafast", "crf": "18", "g": "120"}
 
 
 class RecordingWriter:
-    """Write frames and device states one by one, then `close`; an exception inside a `with` block discards everything.
+    """Writes frames and device states one by one, until `close`.
+
+    An exception inside a `with` block discards everything.
 
     Args:
         stem: path without suffix; its folder is made.
         fps: exact rate of the frames, such as `Fraction(35)`.
         size: width and height in pixels, both even (H.264 with halved chroma).
-        meta: plain values for `<stem>.meta.json` (game, map, seed, player …); rate and size are added.
+        meta: plain values for `<stem>.meta.json` (game, map, seed, player …); rate and size are
+            added.
         encoder: options of libx264, where size matters more than speed.
     """
 
@@ -63,7 +68,8 @@ class RecordingWriter:
             )
         self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
         self._temporary = _temporary_files(self.stem)
-        self._lines = open(self._temporary[".jsonl"], "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
+        lines = self._temporary[".jsonl"]
+        self._lines = open(lines, "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
         self._container: av.container.OutputContainer | None = av.open(
             os.fspath(self._temporary[".mp4"].absolute()), "w", format="mp4"
         )
@@ -84,8 +90,8 @@ class RecordingWriter:
         """
         if frame.shape != (self.size[1], self.size[0], 3) or frame.dtype != np.uint8:
             raise RecordingError(
-                f"{self.stem}: frame {self.num_frames}: expected uint8 [{self.size[1]}, {self.size[0]}, 3], "
-                f"got {frame.dtype} {list(frame.shape)}"
+                f"{self.stem}: frame {self.num_frames}: expected uint8 "
+                f"[{self.size[1]}, {self.size[0]}, 3], got {frame.dtype} {list(frame.shape)}"
             )
         if self._container is None:
             raise RecordingError(f"{self.stem}: the recording is closed")
@@ -144,12 +150,14 @@ def copy_recording(
     further: Sequence[Mapping[str, Any]],
     meta: Mapping[str, Any],
 ) -> None:
-    """A recording whose video exists already: its file is copied as it is, states and meta are written beside it.
+    """Make a recording of a video that exists already.
+
+    Its file is copied as it is, states and meta are written beside it.
 
     Args:
         video: an mp4 with as many frames as there are `states`.
         stem: path of the new recording without suffix.
-        states: one a frame.
+        states: one per frame.
         further: fields for the line of each frame.
         meta: plain values for `<stem>.meta.json`.
     """

@@ -25,7 +25,7 @@ from .timing import count_ticks
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoFacts:
-    """What the job needs to know of a video; the time stamps themselves stay with the decoder."""
+    """What the job needs to know of a video; its timestamps stay with the decoder."""
 
     sha256: str
     codec: str
@@ -37,11 +37,11 @@ class VideoFacts:
     duration_s: float
     fps: float
     ticks: int
-    """Ticks of what the file holds."""
+    """How many ticks the file holds."""
     lost_ticks: int
-    """Ticks that its header declares after those, where the file was cut short."""
+    """How many more its header declares, where the file was cut short."""
     truncated: str
-    """How it was cut short, or empty."""
+    """How the file was cut short; empty where it was not."""
 
 
 class Decoder(Protocol):
@@ -53,8 +53,11 @@ class Decoder(Protocol):
     def ticks(
         self, path: Path, frame: FrameSpec, tick_hz: Fraction, *, start_tick: int, end_tick: int
     ) -> Iterator[TickFrames]:
-        """Ticks `[start_tick, end_tick)` in batches; on damage what is good, then VideoError with `.tick`. A batch's
-        arrays are good until the next one is asked for."""
+        """Yield ticks `[start_tick, end_tick)` in batches.
+
+        On damage what is good comes first, then VideoError with `.tick`. The arrays of a batch are
+        good until the next one is asked for.
+        """
 
     def close(self) -> None:
         """Give back what the decoder holds."""
@@ -72,7 +75,7 @@ class InProcessDecoder:
         self._known: tuple[Path, tuple[int, int], VideoProbe] | None = None
 
     def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
-        """As `datasets.video.probe`; refuses what cannot be labelled at this rate or is too large."""
+        """Index and hash a file; refuse what is too large or cannot be labelled at this rate."""
         found = self._index(path, sha256=True)
         require_rate(found, tick_hz)
         declared = num_ticks(found, tick_hz)
@@ -95,14 +98,14 @@ class InProcessDecoder:
     def ticks(
         self, path: Path, frame: FrameSpec, tick_hz: Fraction, *, start_tick: int, end_tick: int
     ) -> Iterator[TickFrames]:
-        """As `datasets.video.decode_ticks`."""
+        """Decode ticks, as `ticks.decode_ticks`."""
         found = self._index(path, sha256=False)
         return decode_ticks(
             path, frame, tick_hz, start_tick=start_tick, end_tick=end_tick, probe=found
         )
 
     def close(self) -> None:
-        """Nothing is held but the index of the last file."""
+        """Forget the index of the last file; nothing else is held."""
         self._known = None
 
     def _index(self, path: Path, *, sha256: bool) -> VideoProbe:
@@ -140,8 +143,8 @@ def _mark(path: Path) -> tuple[int, int]:
 class TickReader:
     """Reads ranges of ticks of one video, mostly forwards.
 
-    Holds the ticks of the last range only; reading on from within it keeps the overlap and goes on with the open
-    stream, reading elsewhere opens a new one.
+    Holds the ticks of the last range only. Reading on from within it keeps the overlap and the open
+    stream; reading elsewhere opens a new one.
 
     Args:
         end_tick: one past the last tick that will be read.
@@ -162,8 +165,8 @@ class TickReader:
         """Ticks `[start, end)`.
 
         Returns:
-            frames uint8 [n, H, W, 3] and pts_ns int64 [n], with n < end - start only where the third, the error, says
-            why. The frames are a view that the next call overwrites.
+            frames uint8 [n, H, W, 3] and pts_ns int64 [n], with n < end - start only where the
+            third, the error, says why. The frames are a view that the next call overwrites.
         """
         held = 0
         if self._stream is not None and self._start <= start <= self._stop:
@@ -176,9 +179,8 @@ class TickReader:
         pts_ns = np.empty(end - start, np.int64)
         if held > 0:
             offset = start - self._start
-            frames[:held] = self._frames[
-                offset : offset + held
-            ]  # numpy copies overlapping memory in the right order
+            # NumPy copies overlapping memory in the right order.
+            frames[:held] = self._frames[offset : offset + held]
             pts_ns[:held] = self._pts_ns[offset : offset + held]
         self._frames, self._start = frames, start
         filled, error = held, None

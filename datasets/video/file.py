@@ -1,4 +1,4 @@
-"""Opening strangers' files: regular files only, containers of play only, never what a file points to."""
+"""Opening strangers' files: regular files and containers of play only, never what a file names."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from .structure import walk
 VIDEO_NAMES = "mp4 m4v mov mkv webm avi flv wmv mpg mpeg ts m2ts mts ogv 3gp f4v vob y4m ivf mjpeg"
 VIDEO_SUFFIXES = frozenset(f".{name}" for name in VIDEO_NAMES.split())
 
-# Only demuxers that read the file they are given: playlists (hls, concat, dash) name other files and addresses,
-# and "videos" of text or single pictures (tty, image2, *_pipe) hold no play.
+# Only demuxers that read the file they are given: playlists (hls, concat, dash) name other files
+# and addresses, and "videos" of text or single pictures (tty, image2, *_pipe) hold no play.
 CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg,asf,mpeg,mpegvideo,m4v,h264,hevc,obu,ivf,gif,mxf,nut,"
-    "rm,wtv,dv,yuv4mpegpipe"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,avi,flv,ogg,asf,mpeg,mpegvideo,m4v,h264,hevc,"
+    "obu,ivf,gif,mxf,nut,rm,wtv,dv,yuv4mpegpipe"
 )
-MAX_PIXELS = (
-    16384 * 16384 // 4
-)  # 67 megapixels, 8K twice over: a header that asks for more asks for gigabytes
-
+# 67 megapixels, 8K twice over: a header that asks for more asks for gigabytes. `limits.MAX_PIXELS`
+# is what the sandbox grants; this holds for everybody who opens a file.
+MAX_PIXELS = 16384 * 16384 // 4
 DECODER_OPTIONS = {"max_pixels": str(MAX_PIXELS)}  # the size may change in mid-stream
 # FFmpeg's own VP8 and VP9 decoders take damaged data for pictures; libvpx notices, and is as fast.
 CAREFUL_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -35,11 +34,11 @@ CAREFUL_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 @contextmanager
 def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """The container and its video stream, single-threaded; closed at the end. Raises VideoError."""
+    """Open a container and its video stream, single-threaded, for a block. Raises VideoError."""
     _require_regular_file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
     try:
-        # `file:` keeps FFmpeg from reading a name with a colon as an address
+        # `file:` keeps FFmpeg from reading a name with a colon as an address.
         container = av.open("file:" + os.path.abspath(path), options=options)
     except av.error.FFmpegError as error:
         if walk(path).no_index:
@@ -51,9 +50,8 @@ def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, 
         ) from error
     with container:
         stream = _play_stream(path, container)
-        stream.thread_type = (
-            "NONE"  # threads inside a file cost 13 % of a core's work and hide errors
-        )
+        # Threads inside a file cost 13 % of a core's work and hide errors.
+        stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
         stream.codec_context.options = dict(DECODER_OPTIONS)
         yield container, stream
@@ -62,12 +60,14 @@ def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, 
 def decoder_of(
     stream: av.VideoStream, *, strict: bool = True
 ) -> Callable[[av.Packet], list[av.VideoFrame]]:
-    """What decodes the stream's packets, the empty one at the end included. It raises FFmpegError on damage.
+    """Return what decodes the stream's packets, the empty one at the end included.
+
+    It raises FFmpegError on damage.
 
     Args:
         stream: of an open container.
-        strict: raise at the packet that is wrong. Else some errors are only told by a frame's `is_corrupt`: for starts
-            after which pictures lean on what was not decoded.
+        strict: raise at the packet that is wrong. Else some errors are only told by a frame's
+            `is_corrupt`: for starts after which pictures refer to what was not decoded.
     """
     options = DECODER_OPTIONS | ({"err_detect": "explode"} if strict else {})
     name = CAREFUL_DECODERS.get(canonical_codec(stream))
@@ -82,15 +82,14 @@ def decoder_of(
 
 
 def canonical_codec(stream: av.VideoStream) -> str:
-    """The format, not the decoder: `av1` for `libdav1d`."""
+    """Return the name of the format, not of the decoder: `av1` for `libdav1d`."""
     return stream.codec_context.codec.canonical_name
 
 
 def _play_stream(path: str | Path, container: av.container.InputContainer) -> av.VideoStream:
-    """The first video stream that is no cover picture."""
-    streams = [
-        s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
-    ]
+    """Return the first video stream that is no cover picture."""
+    cover = av.stream.Disposition.attached_pic
+    streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise VideoError(
@@ -112,7 +111,7 @@ def _play_stream(path: str | Path, container: av.container.InputContainer) -> av
 
 
 def _require_regular_file(path: str | Path) -> None:
-    """Opening a fifo or a device would hang; a folder or nothing at all deserves a plain answer."""
+    """Refuse what is no regular file with a plain answer: to open a fifo or a device would hang."""
     try:
         status = os.stat(path)
     except FileNotFoundError as error:

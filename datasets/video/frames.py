@@ -1,7 +1,9 @@
-"""Wanted frames of one video, decoded exactly: from the right key frame, without what nobody needs, never past damage.
+"""Wanted frames of one video, decoded exactly.
 
-A damaged picture is only told when it is *shown*, and pictures that lean on it may have been shown before: so each
-picture is held back until everything that was decoded before it has been shown whole.
+Decoding starts at the right key frame, leaves out what nobody needs, and never goes past damage. A
+damaged picture is only told when it is *shown*, and pictures that refer to it may have been shown
+before: so each picture is held back until everything that was decoded before it has been shown
+whole.
 """
 
 from __future__ import annotations
@@ -22,14 +24,12 @@ from .probe import VideoProbe
 from .resize import FrameResizer
 from .timing import NS
 
-DEEPEST_REORDER = 16  # frames; the most that H.264 and HEVC allow
-
-
+MAX_REORDER = 16  # frames; the most that H.264 and HEVC allow
 LOST = "a picture that the next ones lean on is not in the file"
 
 
 class DamageError(Exception):
-    """Decoding cannot go on; source frames from index `frame` on are lost."""
+    """Decoding cannot continue; source frames from index `frame` on are lost."""
 
     def __init__(self, detail: str, frame: int):
         super().__init__(detail)
@@ -37,13 +37,22 @@ class DamageError(Exception):
 
 
 class _MissingPictureError(Exception):
-    """A packet leans on one that is not in the file."""
+    """A packet refers to a picture that is not in the file."""
 
 
 def decode_frames(
     video: VideoProbe, spec_frame: FrameSpec, wanted: NDArray[np.int64]
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield (index, picture uint8 [H, W, 3]) of each source frame in `wanted`, int64 [n] rising. Raises DamageError."""
+    """Yield (index, picture uint8 [H, W, 3]) of each wanted source frame.
+
+    Args:
+        video: the probed file.
+        spec_frame: size and resize of the pictures.
+        wanted: indices of frames, int64 [n], rising.
+
+    Raises:
+        DamageError: decoding cannot continue.
+    """
     resizer = FrameResizer(spec_frame)
     indices, count = plain_numbers(wanted), len(wanted)
     held: deque[tuple[int, int, NDArray[np.uint8]]] = deque()  # (index, guard, picture)
@@ -79,9 +88,10 @@ def decode_frames(
 
 
 def plain_numbers(array: NDArray[Any]) -> memoryview:
-    """The items of an array [n] one by one, without NumPy's scalars.
+    """Return the items of an array [n] one by one, without NumPy's scalars.
 
-    Between two decoded pictures the caches are cold, and what Python has to do costs ten times what it seems to.
+    Between two decoded pictures the caches are cold, and what Python has to do costs ten times what
+    it seems to.
     """
     return memoryview(np.ascontiguousarray(array))  # type: ignore[arg-type]
 
@@ -89,7 +99,7 @@ def plain_numbers(array: NDArray[Any]) -> memoryview:
 def _first(
     held: deque[tuple[int, int, NDArray[np.uint8]]], wanted: NDArray[np.int64], position: int
 ) -> int:
-    """The first wanted frame that has not been given out."""
+    """Return the first wanted frame that has not been given out."""
     return held[0][0] if held else int(wanted[min(position, len(wanted) - 1)])
 
 
@@ -100,12 +110,13 @@ def _moment(video: VideoProbe, index: int) -> str:
 def _shown_frames(
     video: VideoProbe, wanted: NDArray[np.int64]
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    """Yield (index, guard, frame) in presentation order, from the key frame before the first wanted one.
+    """Yield (index, guard, frame) in presentation order, from before the first wanted frame on.
 
     `guard` is the last frame, by presentation, among those decoded no later than this one.
     """
     key = int(np.searchsorted(video.key_pts, video.pts[wanted[0]], side="right")) - 1
-    # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and at last from the start.
+    # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and
+    # at last from the start.
     for start in dict.fromkeys((max(key, 0), max(key - 1, 0), 0)):
         with closing(_from_key_frame(video, wanted, start)) as frames:
             try:
@@ -141,9 +152,8 @@ def _shown_by_stamp(
     needed[wanted] = True
     skipped, stamps = plain_numbers(video.unneeded & ~needed), plain_numbers(video.pts)
     decode = decoder_of(stream, strict=bool(video.key_clean[start]))
-    inside: dict[
-        int, tuple[int, int]
-    ] = {}  # by timestamp, of the frames inside the decoder: index and guard
+    # Index and guard of the frames inside the decoder, by timestamp.
+    inside: dict[int, tuple[int, int]] = {}
     latest = -1
     arrived = start == 0
     key_pts = int(video.key_pts[start])
@@ -159,7 +169,9 @@ def _shown_by_stamp(
             raise _MissingPictureError(LOST)
         if size and pts is not None:
             if pts < key_pts and start > 0:
-                continue  # leading pictures of the key frame lean on what was not decoded; nothing later leans on them
+                # Leading pictures of the key frame refer to what was not decoded; nothing later
+                # refers to them.
+                continue
             index = None if packet.is_discard else _index_of(stamps, pts)
             if index is not None:
                 if skipped[index]:
@@ -173,7 +185,7 @@ def _shown_by_stamp(
                 yield *known, frame
             elif (index := _index_of(stamps, pts)) is not None:
                 yield index, index, frame
-            # else it is hidden by an edit list, or lies before the first key frame
+            # Else it is hidden by an edit list, or lies before the first key frame.
 
 
 def _shown_by_number(
@@ -183,7 +195,10 @@ def _shown_by_number(
     container: av.container.InputContainer,
     stream: av.VideoStream,
 ) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    """Where stamps follow the decoding order the frames are counted: a clean start shows nothing before itself."""
+    """Count the frames, where stamps follow the order of decoding.
+
+    That is possible since a clean start shows nothing before itself.
+    """
     index = int(np.searchsorted(video.pts, video.key_pts[start]))
     decode = decoder_of(stream)
     arrived = start == 0
@@ -199,7 +214,7 @@ def _shown_by_number(
         for frame in decode(packet):
             if index == len(video.pts):
                 return
-            yield index, index + DEEPEST_REORDER, frame
+            yield index, index + MAX_REORDER, frame
             index += 1
 
 

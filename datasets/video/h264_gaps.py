@@ -1,7 +1,8 @@
-"""Lost reference pictures in H.264: the decoder conceals them without a word, the frame numbers tell.
+"""Lost reference pictures in H.264, which the decoder conceals without a word.
 
-Every picture carries the number of the reference pictures before it, modulo a power of two. A number that skips one
-means that a packet is missing, and that what follows leans on a picture that was made up. (H.264, 7.4.3 and 8.2.5.2)
+Every picture carries the number of the reference pictures before it, modulo a power of two. A
+number that skips one means that a packet is missing, and that what follows refers to a picture that
+the decoder made up. (H.264, 7.4.3 and 8.2.5.2)
 """
 
 from __future__ import annotations
@@ -10,26 +11,13 @@ import av
 
 from .nal_units import H264_IDR, H264_SLICES, SEQUENCE_PARAMETERS, NalUnits
 
-WITH_CHROMA_FORMAT = (
-    100,
-    110,
-    122,
-    244,
-    44,
-    83,
-    86,
-    118,
-    128,
-    138,
-    139,
-    134,
-    135,
-)  # profiles, 7.3.2.1.1
+# Profiles whose parameters name a chroma format (7.3.2.1.1).
+WITH_CHROMA_FORMAT = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _ESCAPED, _PLAIN = b"\x00\x00\x03", b"\x00\x00"  # bytes that keep start codes out of the payload
 
 
 class LostReferences:
-    """Watches the packets of one H.264 stream in decoding order; for other codecs it sees nothing."""
+    """Watches the packets of an H.264 stream in decoding order; in other codecs it sees nothing."""
 
     def __init__(self, units: NalUnits, stream: av.VideoStream):
         self._watching = units.codec == "h264"
@@ -41,7 +29,7 @@ class LostReferences:
                 self._read_parameters(unit)
 
     def before(self, heads: list[bytes]) -> bool:
-        """Whether a reference picture is missing just before the packet of these units."""
+        """Return whether a reference picture is missing just before the packet of these units."""
         if not self._watching:
             return False
         missing = False
@@ -56,9 +44,9 @@ class LostReferences:
     def _follow(self, unit: bytes) -> bool:
         data = unit[1:].replace(_ESCAPED, _PLAIN)
         value, left = int.from_bytes(data, "big"), 8 * len(data)
-        for _ in range(
-            3
-        ):  # first macroblock, slice type, picture parameters: as many zeros as bits follow the one
+        # First macroblock, slice type and picture parameters are Exp-Golomb codes: as many zeros
+        # as bits follow the one.
+        for _ in range(3):
             left = 2 * value.bit_length() - left - 1
             if left < 0:
                 return False
@@ -76,7 +64,7 @@ class LostReferences:
         return not follows
 
     def _read_parameters(self, unit: bytes) -> None:
-        """The width of frame numbers, and whether gaps between them are meant."""
+        """Learn the width of frame numbers, and whether gaps between them are meant."""
         self._bits, reader = 0, _Bits(unit[1:])
         profile = reader.take(8)
         reader.take(16)
@@ -106,7 +94,7 @@ class LostReferences:
 
 
 class _Bits:
-    """Reads bits from the head of a unit; behind its end all are 0."""
+    """Reads bits of the head of a unit; behind its end all are 0."""
 
     def __init__(self, data: bytes):
         data = data.replace(_ESCAPED, _PLAIN)

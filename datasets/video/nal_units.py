@@ -1,6 +1,7 @@
-"""The units of H.264 and HEVC packets: enough of them to tell pictures that others lean on from those nobody needs.
+"""The units of H.264 and HEVC packets: enough of them to tell pictures that others refer to.
 
-Skipping what nobody needs loses nothing, unlike the decoder's own `skip_frame`, which drops pictures that are wanted.
+Skipping what no other picture refers to loses nothing, unlike the decoder's own `skip_frame`, which
+drops pictures that are wanted.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import av
 H264_SLICES = range(1, 6)  # unit types that hold picture data (H.264 table 7-1)
 H264_IDR = 5
 HEVC_SLICES = range(0, 32)  # (H.265 table 7-1)
-HEVC_SUBLAYER_NON_REFERENCE = range(
-    0, 15, 2
-)  # even types below 16 are not referred to within their own sub-layer
+# Even types below 16 are not referred to within their own sub-layer.
+HEVC_SUBLAYER_NON_REFERENCE = range(0, 15, 2)
 SEQUENCE_PARAMETERS = 7  # unit type of H.264
-HEAD_BYTES = 24  # of a slice; its frame number lies within the first 20 even with the longest codes before it
+# A slice's frame number lies within the first 20 bytes even with the longest codes before it.
+HEAD_BYTES = 24
 MAX_PARAMETER_BYTES = 1024
 
 
 class NalUnits:
-    """Reads the packets of one H.264 or HEVC stream; of any other codec it knows nothing, and finds no units."""
+    """Reads the packets of one H.264 or HEVC stream; in other codecs it finds no units."""
 
     def __init__(self, stream: av.VideoStream):
         context = stream.codec_context
@@ -30,12 +31,14 @@ class NalUnits:
             self._length_size = (header[4] & 3) + 1
         elif self.codec == "hevc" and len(header) > 21 and header[0] == 1:  # hvcC
             self._length_size = (header[21] & 3) + 1
-            self._layers = (
-                header[21] >> 3 & 7
-            )  # numTemporalLayers; 0 means that nobody counted them
+            # numTemporalLayers; 0 means that nobody counted them.
+            self._layers = header[21] >> 3 & 7
 
     def heads(self, packet: av.Packet) -> list[bytes]:
-        """The first 24 bytes (at least two) of each unit of a packet; of H.264's sequence parameters up to 1 kB."""
+        """Return the first 24 bytes, at least two, of each unit of a packet.
+
+        Of H.264's sequence parameters it is up to 1 kB.
+        """
         if self.codec != "h264" and not self._length_size:
             return []
         data = memoryview(packet)  # type: ignore[arg-type]
@@ -49,29 +52,29 @@ class NalUnits:
         return found
 
     def starts_cleanly(self, heads: list[bytes]) -> bool:
-        """Whether decoding can start at this key frame without a picture that leans on an earlier one.
+        """Return whether no picture after this key frame refers to one before it.
 
-        H.264 also starts at other pictures than IDR, after which some do. HEVC names those that do, and its decoder
-        leaves them out; of other codecs any key frame will do.
+        H.264 also starts at other pictures than IDR, after which some do. HEVC names those that do,
+        and its decoder leaves them out; of other codecs any key frame will do.
         """
         return self.codec != "h264" or any(unit[0] & 31 == H264_IDR for unit in heads)
 
     def nobody_needs(self, heads: list[bytes]) -> bool:
-        """Whether no other picture can lean on this packet's."""
+        """Return whether no other picture can refer to this packet's."""
         if not self._length_size:
-            return False  # framing by start codes would have to be searched for byte by byte
+            return False  # start codes would have to be searched for byte by byte
         slices = False
         for unit in heads:
             if self.codec == "h264":
                 if unit[0] & 31 in H264_SLICES:
                     slices = True
-                    if (
-                        unit[0] >> 5 & 3
-                    ):  # nal_ref_idc: this picture, or one field of it, is referred to
+                    # nal_ref_idc: this picture, or one field of it, is referred to.
+                    if unit[0] >> 5 & 3:
                         return False
             elif (kind := unit[0] >> 1 & 63) in HEVC_SLICES:
                 slices = True
-                # Not referred to within its sub-layer: then only from a higher one, so it must be the highest.
+                # Not referred to within its sub-layer: then only from a higher one, so it must be
+                # the highest.
                 if (
                     kind not in HEVC_SUBLAYER_NON_REFERENCE
                     or not self._layers
@@ -81,7 +84,7 @@ class NalUnits:
         return slices
 
     def parameter_sets(self, stream: av.VideoStream) -> list[bytes]:
-        """The H.264 sequence parameter sets of the stream's header."""
+        """Return the H.264 sequence parameter sets of the stream's header."""
         header = stream.codec_context.extradata or b""
         if self._length_size:  # avcC: 5 bytes, a count, then sets with a 2-byte length each
             found, at = [], 6
@@ -101,7 +104,7 @@ class NalUnits:
                 at = start + int.from_bytes(data[at:start], "big")
                 found.append((start, min(at, size)))
             return found
-        content = bytes(data)
+        content = bytes(data)  # start codes in between, as in transport streams and bare H.264
         start = content.find(b"\x00\x00\x01")
         while start >= 0:
             following = content.find(b"\x00\x00\x01", start + 3)

@@ -1,7 +1,12 @@
-"""Which way up a video is shown: the display matrix that phones and editors write beside the pictures.
+"""Which way up a video is shown: the display matrix that phones and editors write with pictures.
 
-The matrix maps picture coordinates (x right, y down) to display coordinates: x' = a x + c y, y' = b x + d y.
-Only the eight turns and mirrorings by right angles are honoured; anything else is taken to the nearest of them.
+The matrix maps picture coordinates (x right, y down) to display coordinates:
+
+    x' = a x + c y
+    y' = b x + d y
+
+Only the eight turns and mirrorings by right angles are honored; anything else is taken for the
+nearest of them.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ class Orientation:
 
     @classmethod
     def of_matrix(cls, matrix: NDArray[np.int32]) -> Orientation:
-        """From the nine numbers of a display matrix (16.16 and 2.30 fixed point)."""
+        """Read the nine numbers of a display matrix (16.16 and 2.30 fixed point)."""
         a, b, _, c, d = (int(v) for v in matrix[:5])
         if abs(a) + abs(d) >= abs(b) + abs(c):
             return cls(False, a < 0, d < 0)
@@ -34,7 +39,7 @@ class Orientation:
 
     @classmethod
     def of_frame(cls, frame: av.VideoFrame) -> Orientation:
-        """From the side data of a decoded frame; upright where there is none."""
+        """Read the side data of a decoded frame; upright where there is none."""
         data = frame.side_data.get("DISPLAYMATRIX")
         if data is None:
             return UPRIGHT
@@ -42,13 +47,13 @@ class Orientation:
 
     @property
     def degrees(self) -> int:
-        """Clockwise turn in degrees: 0, 90, 180 or 270 (mirroring aside)."""
+        """The clockwise turn in degrees: 0, 90, 180 or 270 (mirroring aside)."""
         if self.transpose:
             return 90 if self.mirror_x else 270
         return 180 if self.mirror_y else 0
 
     def apply(self, picture: NDArray[Pixel]) -> NDArray[Pixel]:
-        """The upright picture, [h, w] or [h, w, 3]; a view."""
+        """Return the upright picture, [h, w] or [h, w, 3], as a view."""
         if self.transpose:
             picture = picture.swapaxes(0, 1)
         if self.mirror_x:

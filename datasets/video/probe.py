@@ -1,7 +1,7 @@
 """What is in a video file: one pass over its packets, without decoding them.
 
-The pass keeps a timestamp a frame, so a day of video probes in some tens of MB. The timestamps are the index by which
-ticks are laid out and seeks are made.
+The pass keeps a timestamp a frame, so a day of video probes in some tens of MB. The timestamps are
+the index by which ticks are laid out and seeks are made.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .structure import Structure, walk
 from .timing import NS
 
 FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
-COARSE_TOLERANCE_NS = (
-    500_000  # matroska stamps whole milliseconds: the true time lies up to half of one earlier
-)
+# Matroska stamps whole milliseconds: the true time lies up to half of one earlier.
+COARSE_TOLERANCE_NS = 500_000
 MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
 HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
-LONGEST_GAP_S = 600.0  # a picture that stands for longer is a broken timestamp, and would be labelled as hours of rest
+# A picture that stands for longer is a broken timestamp, and would be labelled as hours of rest.
+MAX_GAP_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,7 +48,10 @@ class VideoProbe:
     frames: int
     """Visible frames that the file really holds."""
     duration_s: float
-    """From the first visible frame to the end of the last one; with the missing part where a file is cut short."""
+    """Seconds from the first visible frame to the end of the last one.
+
+    Where a file is cut short, with the part that is missing.
+    """
     fps: Fraction
     """Mean rate."""
     pts_ns: NDArray[np.int64]
@@ -56,7 +59,7 @@ class VideoProbe:
     sha256: str
     """Hex digest of the file."""
     end_ns: int
-    """When the last frame that the file really holds ends, on the same clock as `pts_ns`."""
+    """When the last frame ends that the file really holds, on the same clock as `pts_ns`."""
     tolerance_ns: int
     """How far a timestamp may lie after the true time."""
     pts: NDArray[np.int64]
@@ -66,15 +69,18 @@ class VideoProbe:
     seek_pts: NDArray[np.int64]
     """What to tell the demuxer to find each of them."""
     key_clean: NDArray[np.bool_]
-    """Whether each of them is a clean start: nothing behind it, in any order, leans on what lies before it."""
+    """Whether each is a clean start: nothing behind it, in any order, refers to what is before."""
     unneeded: NDArray[np.bool_]
-    """Whether no other picture leans on this one, so that a decoder may leave it out: bool [N]."""
+    """Whether no other picture refers to this one, so that decoders may leave it out: bool [N]."""
     lost_before: frozenset[int]
-    """Timestamps, as in `pts`, of packets before which a picture that they lean on is missing in the file."""
+    """Timestamps, as in `pts`, of packets that refer to a picture which is missing in the file."""
     in_decode_order: bool
-    """The container stamps frames in decoding order (avi): frame i is the i-th shown, whatever its stamp."""
+    """Whether the container stamps frames in decoding order, as avi does.
+
+    Then frame i is the i-th that is shown, whatever its stamp.
+    """
     truncated: str
-    """Empty, or what of the file cannot be used after its last frame."""
+    """What of the file cannot be used after its last frame; empty where it is whole."""
     orientation: Orientation
     """How to bring a picture upright."""
 
@@ -85,9 +91,9 @@ class _Packets:
 
     pts: list[int] = field(default_factory=list)
     keys: list[tuple[int, int, int, bool]] = field(default_factory=list)
-    """(pts, dts, number among the visible frames in decoding order, clean start)"""
+    """Key frames: (pts, dts, number among visible frames in decoding order, clean start)."""
     unneeded: list[bool] = field(default_factory=list)
-    """Of each stamp in `pts`."""
+    """Whether no other picture refers to the one of each stamp in `pts`."""
     lost_before: set[int] = field(default_factory=set)
     duration: int = 0
     count: int = 0
@@ -115,13 +121,13 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         stamps = np.array(found.pts, np.int64)  # in decoding order
         needed = stamps[~np.array(found.unneeded, bool)]
         pts = np.unique(stamps)
-        rises = bool(
-            np.all(np.diff(stamps) > 0)
-        )  # no packet is stamped before one that was decoded earlier
+        # Whether no packet is stamped before one that was decoded earlier.
+        rises = bool(np.all(np.diff(stamps) > 0))
         in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
         keys = _keys(found, pts, container, in_decode_order)
         if not in_decode_order:
-            # Pictures before the first key frame, by decoding or by showing, lean on what is not there.
+            # Pictures before the first key frame, by decoding or by showing, refer to what is
+            # not there.
             pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
         interval = _interval(pts, stream, time_base, found.duration)
         declared = _declared_packets(container, stream)
@@ -177,16 +183,19 @@ def _keys(
     container: av.container.InputContainer,
     in_decode_order: bool,
 ) -> list[tuple[int, int, bool]]:
-    """(timestamp, what to tell the demuxer, clean start) of each key frame where decoding can start, rising."""
-    if (
-        in_decode_order
-    ):  # the i-th stamp is the i-th frame shown; only a clean start says which one that is
+    """Return the key frames where decoding can start, in rising order.
+
+    Of each its timestamp, what to tell the demuxer, and whether it is a clean start.
+    """
+    if in_decode_order:
+        # The i-th stamp is the i-th frame shown; only a clean start says which one that is.
         return [
             (int(pts[number]), stamp, True)
             for stamp, _, number, clean in found.keys
             if clean and number < len(pts)
         ]
-    # Programme and transport streams find their place by the time of decoding, all others by that of showing.
+    # Program and transport streams are sought by the time of decoding, all others by that of
+    # showing.
     by_dts = container.format.name in ("mpegts", "mpeg")
     return sorted(
         (key_pts, dts if by_dts else key_pts, clean) for key_pts, dts, _, clean in found.keys
@@ -199,21 +208,20 @@ def _read_packets(
     stream: av.VideoStream,
     structure: Structure,
 ) -> _Packets:
-    """All packets from the first key frame on, until something cannot be read."""
+    """Collect packets from the first key frame on, until something cannot be read."""
     found, units = _Packets(), NalUnits(stream)
     references = LostReferences(units, stream)
-    # Of matroska the demuxer tells where a picture's element begins, of others where its data does.
+    # Matroska's demuxer tells where the element of a picture begins, others where its data does.
     head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
     last_dts = None
     try:
         for packet in container.demux(stream):
             if not packet.size:
                 continue
-            if (
-                structure.broken_at is not None
-                and _end_of(packet, head_bytes) >= structure.broken_at
-            ):
-                break  # the picture just before the break has most likely lost its own end
+            # The picture just before a break has most likely lost its own end.
+            broken_at = structure.broken_at
+            if broken_at is not None and _end_of(packet, head_bytes) >= broken_at:
+                break
             found.count += 1
             if found.orientation is None:
                 found.orientation = _orientation(packet)
@@ -247,7 +255,11 @@ def _read_packets(
             ) from error
         found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
     if structure.broken_at is not None and not structure.missing_bytes and not found.broken:
-        found.broken = f"byte {structure.broken_at:,} and those behind it belong to no part of a {container.format.name}"
+        container_name = container.format.name
+        found.broken = (
+            f"byte {structure.broken_at:,} and those behind it belong to no part of a "
+            f"{container_name}"
+        )
     if found.count and not found.keys:
         raise VideoError(
             "damaged",
@@ -258,21 +270,24 @@ def _read_packets(
 
 
 def _end_of(packet: av.Packet, head_bytes: int) -> int:
-    """Where a picture's data may end in the file; the first byte behind it."""
+    """Return where the data of a picture may end in the file: the first byte behind it."""
     return (packet.pos or 0) + packet.size + head_bytes
 
 
 def _declared_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
-    """How many packets a whole file would have had; 0 where the container does not say. Call it after the pass.
+    """Return how many packets a whole file would have had; 0 where the container does not say.
 
-    Of mp4 the index counts, which grows with the fragments and leaves out what the demuxer drops before an edit list;
-    `stream.frames` knows of neither.
+    To be called after the pass. In mp4 the index counts, which grows with the fragments and leaves
+    out what the demuxer drops before an edit list; `stream.frames` knows of neither.
     """
     return len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames
 
 
 def _orientation(packet: av.Packet) -> Orientation | None:
-    """From the first frame that comes out; None as long as none does. What cannot be decoded is upright."""
+    """Return the orientation of the first frame that comes out, None as long as none does.
+
+    What cannot be decoded is upright.
+    """
     try:
         frame = next(iter(packet.decode()), None)
     except av.error.FFmpegError:
@@ -283,10 +298,11 @@ def _orientation(packet: av.Packet) -> Orientation | None:
 def _without_incomplete_tail(
     pts: NDArray[np.int64], last_dts: int | None, interval: float, *, cut_short: bool
 ) -> tuple[NDArray[np.int64], str]:
-    """The stamps without those at the end between which pictures may be missing, and what is wrong with them.
+    """Drop the stamps at the end between which pictures may be missing; return what is wrong, too.
 
-    A picture that was decoded ahead of its turn is there, while those to be shown before it came after the cut. What is
-    missing has a decoding time after the last one, and a picture is never shown before it is decoded.
+    A picture that was decoded ahead of its turn is there, while those to be shown before it came
+    after the cut. What is missing has a decoding time after the last one, and a picture is never
+    shown before it is decoded.
     """
     if last_dts is None:
         return (pts[:1] if cut_short else pts), ""
@@ -301,16 +317,17 @@ def _without_incomplete_tail(
 
 
 def _cut_at_gap(pts: NDArray[np.int64], time_base: Fraction) -> tuple[NDArray[np.int64], str]:
-    """The stamps up to the first gap that no play has, and what is wrong there."""
+    """Drop the stamps from the first gap on that no play has; return what is wrong there, too."""
     gaps = np.diff(pts) * float(time_base)
-    far = np.flatnonzero(gaps > LONGEST_GAP_S)
+    far = np.flatnonzero(gaps > MAX_GAP_S)
     if not len(far):
         return pts, ""
     return pts[: far[0] + 1], f"after frame {far[0]} no picture follows for {gaps[far[0]]:,.0f} s"
 
 
 def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
-    """Exact to the nanosecond; whole seconds apart, since pts * NS passes 2**63 within a day of a fine time base."""
+    """Convert stamps, exact to the nanosecond."""
+    # Whole seconds apart: pts * NS passes 2**63 within a day of a fine time base.
     whole, rest = np.divmod(pts * time_base.numerator, time_base.denominator)
     return whole * NS + (rest * NS + time_base.denominator // 2) // time_base.denominator
 
@@ -318,11 +335,12 @@ def _to_ns(pts: NDArray[np.int64], time_base: Fraction) -> NDArray[np.int64]:
 def _interval(
     pts: NDArray[np.int64], stream: av.VideoStream, time_base: Fraction, duration: int
 ) -> float:
-    """How long a frame lasts, in units of the time base."""
+    """Return how long a frame lasts, in units of the time base."""
     declared = float(1 / (stream.average_rate * time_base)) if stream.average_rate else 0.0
     if len(pts) > 8:
         return float(np.median(np.diff(pts)))
-    if len(pts) > 1:  # of so few, lost ones among them could make up the median
+    if len(pts) > 1:
+        # Among so few, gaps where pictures were lost could make up the median.
         return min(float(np.median(np.diff(pts))), declared or float("inf"))
     return float(duration) or declared or 1.0
 
@@ -330,16 +348,20 @@ def _interval(
 def _missing_ns(
     container: av.container.InputContainer, packets: int, held_ns: int, interval_s: float
 ) -> int:
-    """How much of a file cut short is not there: by its index, else by the duration in its header."""
+    """Return how much of a file cut short is missing, by its index, else by its header."""
     if packets > 0:
         return round(packets * interval_s * NS)
     if container.format.name in HEADER_DURATION and container.duration:
-        return max(container.duration * 1000 - held_ns, 0)  # microseconds
+        return max(container.duration * 1000 - held_ns, 0)  # FFmpeg gives microseconds
     return 0
 
 
 def _tolerance_ns(time_base: Fraction, interval: float) -> int:
-    """A time base that is no fine fraction of the frame interval rounds; one that *is* the interval (avi) is exact."""
+    """Return how far a stamp may lie after the true time.
+
+    A time base that is no fine fraction of the frame interval rounds; one that *is* the interval,
+    as in avi, is exact.
+    """
     if interval <= 2:
         return FINE_TOLERANCE_NS
     return min(round(float(time_base) * NS / 2), COARSE_TOLERANCE_NS) + FINE_TOLERANCE_NS
@@ -353,7 +375,7 @@ def _mean_rate(
     *,
     short: bool,
 ) -> Fraction:
-    """The declared rate where the timestamps bear it out, or where too few are left to tell; else theirs."""
+    """Return the declared rate, unless the timestamps, where enough are left, tell another."""
     measured = len(pts) / (float(pts[-1] - pts[0] + interval) * float(time_base))
     if declared and (abs(float(declared) / measured - 1) < 1e-3 or (short and len(pts) < 8)):
         return Fraction(declared)

@@ -1,9 +1,9 @@
 """Frames to the spec's size: the one resize that recordings, strangers' video and live games share.
 
-`area` averages the footprint of each pixel (swscale's AREA, with colours at full width). `vpt` is the bilinear sampling
-*without* anti-aliasing that OpenAI's weights were trained on (`cv2.resize`, INTER_LINEAR, from 640x360), within one
-level.
-One resizer serves one stream: a scaling context a frame would cost as much as decoding.
+`area` averages the footprint of each pixel (swscale's AREA, with colors at full width). `vpt` is
+the bilinear sampling *without* anti-aliasing that OpenAI's weights were trained on (`cv2.resize`,
+INTER_LINEAR, from 640x360), within one level. One resizer serves one stream: a scaling context per
+frame would cost as much as decoding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import ctypes
 import sys
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -22,14 +22,12 @@ from numpy.typing import NDArray
 from ..actions.spec import FrameSpec
 from .orientation import UPRIGHT, Orientation
 
-VPT_SOURCE = (
-    640,
-    360,
-)  # width and height of VPT's recordings; other sources are brought to it first
+# Width and height of VPT's recordings; other sources are brought to it first.
+VPT_SOURCE = (640, 360)
 
 
 class FrameResizer:
-    """Resizes the frames of one stream to `frame_spec`. Not thread-safe: make one a stream."""
+    """Resizes the frames of one stream to `frame_spec`. It is not thread-safe: one per stream."""
 
     def __init__(self, frame_spec: FrameSpec):
         self.spec = frame_spec
@@ -42,14 +40,14 @@ class FrameResizer:
     def from_video_frame(
         self, frame: av.VideoFrame, orientation: Orientation = UPRIGHT
     ) -> NDArray[np.uint8]:
-        """A decoded frame, brought upright, as uint8 [H, W, 3] RGB of the spec's size."""
+        """Return a decoded frame, brought upright, as uint8 [H, W, 3] RGB of the spec's size."""
         width, height = self.spec.width, self.spec.height
         if self.spec.resize == "vpt":
             return self._sample(orientation.apply(self._pixels_at_vpt_source(frame, orientation)))
         if orientation.transpose:
             width, height = height, width
-        # Asked for packed RGB, swscale would halve the colours' width once more and darken by a level; for planes it
-        # does neither, in less time.
+        # Asked for packed RGB, swscale would halve the colors' width once more and darken by a
+        # level; for planes it does neither, in less time.
         planes = _area(self._reformatter, frame, width, height, "gbrp")
         small = np.asarray(
             self._interleaver.reformat(planes, format="rgb24", threads=1).to_ndarray(), np.uint8
@@ -57,11 +55,10 @@ class FrameResizer:
         return small if orientation is UPRIGHT else np.ascontiguousarray(orientation.apply(small))
 
     def from_rgb(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A raw RGB picture, uint8 [h, w, 3], as uint8 [H, W, 3] of the spec's size."""
+        """Return a raw RGB picture, uint8 [h, w, 3], as uint8 [H, W, 3] of the spec's size."""
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[-1] != 3:
-            raise TypeError(
-                f"expected an RGB picture, uint8 [h, w, 3], got {picture.dtype} {list(picture.shape)}"
-            )
+            got = f"{picture.dtype} {list(picture.shape)}"
+            raise TypeError(f"expected an RGB picture, uint8 [h, w, 3], got {got}")
         if picture.shape[:2] == (self.spec.height, self.spec.width):
             return picture.copy()
         return self.from_video_frame(as_video_frame(picture))
@@ -69,18 +66,21 @@ class FrameResizer:
     def _pixels_at_vpt_source(
         self, frame: av.VideoFrame, orientation: Orientation
     ) -> NDArray[np.uint32]:
-        """The picture at VPT's size, one number a pixel: it converts and samples faster than three bytes do."""
+        """Return the picture at VPT's size, uint32 [h, w].
+
+        One number per pixel converts and samples faster than three bytes do.
+        """
         width, height = VPT_SOURCE[::-1] if orientation.transpose else VPT_SOURCE
         if (frame.width, frame.height) == (width, height):
             packed = self._reformatter.reformat(frame, format="rgba", threads=1)
         else:
             packed = _area(self._to_vpt_source, frame, width, height, "rgba")
-        plane = packed.planes[0]
-        rows: NDArray[np.uint32] = np.frombuffer(plane, np.uint32).reshape(height, -1)  # type: ignore[call-overload]
-        return rows[:, :width]
+        data = cast(bytes, packed.planes[0])  # a plane has the buffer interface
+        numbers = np.frombuffer(data, np.uint32)
+        return numbers.reshape(height, -1)[:, :width]  # rows are padded
 
     def _sample(self, pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
-        """`cv2.resize(picture, (W, H), interpolation=INTER_LINEAR)`, within one level; pixels are uint32 [h, w]."""
+        """Resize pixels, uint32 [h, w], within a level of `cv2.resize` with INTER_LINEAR."""
         width, height = self.spec.width, self.spec.height
         taps = _taps(pixels.shape[1], pixels.shape[0], width, height)
         samples = _channels(pixels[taps.near])  # (2 * H, W * 4)
@@ -96,8 +96,11 @@ class FrameResizer:
 
 
 def as_video_frame(picture: NDArray[np.uint8]) -> av.VideoFrame:
-    """A picture, uint8 [h, w, 3] RGB, as a frame of its own: swscale reads a few bytes beyond the last pixel, which in
-    an array may be another page that nobody owns."""
+    """Return a picture, uint8 [h, w, 3] RGB, as a frame of its own.
+
+    Swscale reads a few bytes beyond the last pixel, which in an array may be another page that
+    nobody owns.
+    """
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
 
 
@@ -106,15 +109,18 @@ class _Taps:
     """Where in a picture each sample reads, and the shares of the far pixels in 256ths, uint16."""
 
     near: tuple[Any, Any]
-    """Index of [2 * H, W] pixels: for each row of samples the row above it and the one below."""
+    """Indices of [2 * H, W] pixels: for each row of samples the row above and the one below."""
     next_column: tuple[Any, Any]
-    """The same, one column to the right."""
+    """Indices of the pixels one column to the right."""
     right: NDArray[np.uint16] | None
-    """[W * 4]; None where all samples fall on whole columns, as from 640 to 128."""
+    """Shares of the right columns, [W * 4].
+
+    None where all samples fall on whole columns, as from 640 to 128.
+    """
     up: NDArray[np.uint16]
-    """[H, 1]: of the upper rows, whose share is the rest."""
+    """Shares of the upper rows, [H, 1]."""
     down: NDArray[np.uint16]
-    """[H, 1]: of the lower rows."""
+    """Shares of the lower rows, [H, 1]: the rest."""
 
 
 @lru_cache(maxsize=32)
@@ -132,7 +138,10 @@ def _taps(width: int, height: int, to_width: int, to_height: int) -> _Taps:
 
 
 def _index(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[Any, Any]:
-    """What picks these rows and columns; columns at an equal distance as a slice, which is read four times as fast."""
+    """Return what picks these rows and columns.
+
+    Columns at an equal distance are a slice, which is read four times as fast.
+    """
     steps = np.unique(np.diff(columns))
     if len(steps) == 1 and steps[0] > 0:
         return rows, slice(int(columns[0]), int(columns[-1]) + 1, int(steps[0]))
@@ -140,16 +149,18 @@ def _index(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> tuple[Any, An
 
 
 def _channels(pixels: NDArray[np.uint32]) -> NDArray[np.uint8]:
-    """[rows, columns] pixels as bytes, [rows, columns * 4]."""
+    """View pixels [rows, columns] as bytes, [rows, columns * 4]."""
     return np.ascontiguousarray(pixels).view(np.uint8)
 
 
 def _axis_taps(source: int, target: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    """The nearer pixel of each sample, int64 [target], and the share of the next one in 256ths, 0 to 256."""
+    """Return the first pixel of each sample, int64 [target], and the share of the next one.
+
+    Shares are in 256ths, 0 to 256.
+    """
     centre = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
-    first = np.minimum(
-        np.floor(centre).astype(np.int64), source - 2
-    )  # the last pixel is the next of the one before
+    # The last pixel is never the first of a sample, but the next of the one before.
+    first = np.minimum(np.floor(centre).astype(np.int64), source - 2)
     return first, np.round((centre - first) * 256).astype(np.uint16)
 
 
@@ -159,7 +170,7 @@ def _mix(
     near_share: NDArray[np.uint16],
     far_share: NDArray[np.uint16],
 ) -> NDArray[np.uint8]:
-    """Weighted means in 16 bits: 255 * 256 and half a level still fit."""
+    """Return weighted means, in 16 bits: 255 * 256 and half a level still fit."""
     mixed = near * near_share
     mixed += far * far_share
     mixed += 128
@@ -183,9 +194,10 @@ def fit(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:
 
 @cache
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory: mapping a full-size RGB picture anew for each frame costs 10 % of decoding.
+    """Let glibc keep freed memory, in the whole process.
 
-    For the whole process; what it holds then stays at the most that it ever needed.
+    Mapping a full-size RGB picture anew for each frame costs 10 % of decoding. What the process
+    holds then stays at the most that it ever needed.
     """
     if not sys.platform.startswith("linux"):
         return

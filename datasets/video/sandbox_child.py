@@ -118,7 +118,8 @@ class Server:
             else:
                 self._ticks(request)
         except VideoError as error:
-            # FFmpeg's own word for the memory limit, which depends on this process, not on the file.
+            # FFmpeg's own word for the memory limit, which depends on this process, not on the
+            # file.
             reason = "memory_limit" if "Cannot allocate memory" in error.detail else error.reason
             self._failed(request, reason, error.detail, error.tick)
         except MemoryError:

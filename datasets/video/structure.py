@@ -1,7 +1,7 @@
-"""Whether a file is whole, by the sizes of its elements: the chains of matroska, avi and mp4 are walked to the end.
+"""Whether a file is whole: the chains of elements of matroska, avi and mp4 are walked to the end.
 
-Demuxers look for the next thing that they know and say nothing. A matroska file cut anywhere looks like a shorter one;
-a hole in it or in an avi moves all later pictures in time.
+Demuxers look for the next thing that they know and say nothing. A matroska file cut anywhere looks
+like a shorter one; a hole in it or in an avi moves all later pictures in time.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 EBML_HEADER, SEGMENT, CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
-# What may lie beside clusters (RFC 9559): SeekHead, Info, Tracks, Cues, Attachments, Chapters, Tags, Void, CRC-32;
+# What may lie beside clusters (RFC 9559).
 BESIDE_CLUSTERS = {
-    0x114D9B74,
-    0x1549A966,
-    0x1654AE6B,
-    0x1C53BB6B,
-    0x1941A469,
-    0x1043A770,
-    0x1254C367,
-    0xEC,
-    0xBF,
+    0x114D9B74,  # SeekHead
+    0x1549A966,  # Info
+    0x1654AE6B,  # Tracks
+    0x1C53BB6B,  # Cues
+    0x1941A469,  # Attachments
+    0x1043A770,  # Chapters
+    0x1254C367,  # Tags
+    0xEC,  # Void
+    0xBF,  # CRC-32
 }
-# and in them: Timestamp, SimpleBlock, BlockGroup, Position, PrevSize, SilentTracks, EncryptedBlock.
+# Timestamp, SimpleBlock, BlockGroup, Position, PrevSize, SilentTracks and EncryptedBlock.
 IN_CLUSTERS = {0xE7, 0xA3, 0xA0, 0xA7, 0xAB, 0x5854, 0xAF}
 EBML_SKIPPED = BESIDE_CLUSTERS | IN_CLUSTERS | {EBML_HEADER}
 RIFF_CHUNK = re.compile(rb"\d\d(dc|db|wb|pc|tx|sb|DC|DB|WB)|ix\d\d|JUNK|idx1|LIST|RIFF|PAD |VedP")
@@ -33,16 +33,16 @@ BOX_TYPE = re.compile(rb"[A-Za-z0-9 \xa9_\-]{4}")
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """What the walk found."""
+    """What the walk through a file found."""
 
     known: bool
-    """Whether this container tells; else nothing is known of its end."""
+    """Whether this container tells its size; else nothing is known of its end."""
     missing_bytes: int = 0
     """How much the last element declares beyond the end of the file."""
     broken_at: int | None = None
     """The first byte that belongs to no element."""
     no_index: bool = False
-    """An mp4 without the box that says where its pictures lie; writers add it last."""
+    """Whether an mp4 lacks the box that says where its pictures lie; writers add it last."""
 
     @property
     def whole(self) -> bool:
@@ -50,7 +50,7 @@ class Structure:
 
 
 def walk(path: str | Path) -> Structure:
-    """Walk the elements of a file; about a microsecond a picture, and nothing is kept. Raises OSError."""
+    """Walk the elements of a file, at about a microsecond per picture. Raises OSError."""
     file = os.open(path, os.O_RDONLY)
     try:
         size = os.fstat(file).st_size
@@ -67,18 +67,16 @@ def walk(path: str | Path) -> Structure:
 
 
 def _walk_matroska(file: int, size: int) -> Structure:
-    """Segments and clusters are entered, the others skipped; live streams leave the sizes of both open."""
+    """Enter segments and clusters, of which live streams leave the sizes open; skip all others."""
     at, segment_end, open_ended = 0, 0, False
     while at < size:
         head = os.pread(file, 12, at)
         name, length_at = _ebml_name(head)
         length, body_at = _ebml_size(head, length_at)
         if not body_at:
-            return (
-                Structure(True, missing_bytes=1)
-                if size - at < 12
-                else Structure(True, broken_at=at)
-            )
+            # Near the end of the file, a name or size that cannot be read is one that was cut.
+            cut = size - at < 12
+            return Structure(True, missing_bytes=1) if cut else Structure(True, broken_at=at)
         body = at + body_at
         if name in (SEGMENT, CLUSTER):
             open_ended |= length is None
@@ -95,7 +93,10 @@ def _walk_matroska(file: int, size: int) -> Structure:
 
 
 def _ebml_name(head: bytes) -> tuple[int, int]:
-    """The name at the start of `head`, and where its size begins; the name counts its own bytes by leading zeros."""
+    """Return the name at the start of `head`, and where its size begins.
+
+    Leading zeros say how many bytes the name has.
+    """
     if not head or not head[0] >> 4:
         return 0, 0
     length = 9 - head[0].bit_length()
@@ -103,7 +104,10 @@ def _ebml_name(head: bytes) -> tuple[int, int]:
 
 
 def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
-    """The size at `at`, None where it is left open, and where the content begins; (None, 0) where there is no size."""
+    """Return the size at `at`, None where it is left open, and where the content begins.
+
+    (None, 0) where there is no size.
+    """
     if not at or at >= len(head) or not head[at]:
         return None, 0
     length = 9 - head[at].bit_length()
@@ -114,7 +118,7 @@ def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
 
 
 def _walk_avi(file: int, size: int) -> Structure:
-    """Large files are several RIFFs; the list of pictures (`movi`) and its records are entered."""
+    """Enter RIFFs, of which large files have several, the list of pictures and its records."""
     at = last = 0
     while at + 8 <= size:
         last = at
@@ -126,16 +130,15 @@ def _walk_avi(file: int, size: int) -> Structure:
             return Structure(known=False)  # the writer never came back to fill it in
         enter = name == b"RIFF" or (name == b"LIST" and head[8:12] in (b"movi", b"rec "))
         at += 12 if enter else 8 + length + length % 2
-    # A length that leads beyond the end: the file is cut, or the length is damaged and all behind it has moved.
-    return (
-        Structure(True, missing_bytes=at - size, broken_at=last + 1)
-        if at > size
-        else Structure(True)
-    )
+    if at <= size:
+        return Structure(True)
+    # A length that leads beyond the end: the file is cut, or the length is damaged and all behind
+    # it has moved.
+    return Structure(True, missing_bytes=at - size, broken_at=last + 1)
 
 
 def _walk_boxes(file: int, size: int) -> Structure:
-    """Only the outermost: mp4 keeps an index of what lies in them."""
+    """Walk the outermost boxes only: mp4 keeps an index of what lies in them."""
     at = 0
     seen: set[bytes] = set()
     while at + 8 <= size:
@@ -143,12 +146,9 @@ def _walk_boxes(file: int, size: int) -> Structure:
         length, name = int.from_bytes(head[:4], "big"), head[4:8]
         if not BOX_TYPE.fullmatch(name) or 1 < length < 8:
             # Behind a whole mp4 some programs leave padding; between fragments it is damage.
-            padding = {b"moov", b"mdat"} <= seen and b"moof" not in seen
-            return (
-                Structure(True)
-                if padding
-                else Structure(True, broken_at=at, no_index=b"moov" not in seen)
-            )
+            if {b"moov", b"mdat"} <= seen and b"moof" not in seen:
+                return Structure(True)
+            return Structure(True, broken_at=at, no_index=b"moov" not in seen)
         seen.add(name)
         if length == 0:  # up to the end, whatever that is
             return Structure(known=False, no_index=b"moov" not in seen)

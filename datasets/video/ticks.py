@@ -1,8 +1,10 @@
-"""Any video as a stream of ticks: frames at the spec's size and rate, with bounded memory and exact positions.
+"""Any video as a stream of ticks: frames at the spec's size and rate, in bounded memory.
 
-`probe` indexes the timestamps, `tick_timing` says which frame each tick shows, and `decode_ticks` decodes from the key
-frame before the first one. Damage ends the stream with an error *after* everything before it has been yielded.
-Shapes: n ticks of a batch, H, W of the spec.
+`probe` indexes the timestamps, `timing` says which frame each tick shows, and `decode_ticks`
+decodes from the key frame before the first one. Damage ends the stream with an error *after*
+everything before it has been yielded.
+
+Shapes: n ticks of a batch, H and W of the spec.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ from .timing import NS, count_ticks, frame_slots, tick_times_ns
 
 __all__ = ["TickFrames", "VideoProbe", "decode_ticks", "num_ticks", "probe"]
 
-BATCH_TICKS = 64  # 3 MB of 128x128 frames: enough to amortise a call, small beside any model
+BATCH_TICKS = 64  # 3 MB of 128x128 frames: enough to amortize a call, small beside any model
 
 
 @dataclass(frozen=True, slots=True)
 class TickFrames:
-    """n consecutive ticks."""
+    """Frames of n consecutive ticks."""
 
     start_tick: int
     """Number of the first one."""
@@ -39,12 +41,16 @@ class TickFrames:
 
 
 def num_ticks(video: VideoProbe, tick_hz: Fraction, phase_s: float = 0.0) -> int:
-    """Ticks of the whole video; of a file cut short, those of its missing part included."""
+    """Return the ticks of the whole video; of a file cut short, with those that are missing."""
     return count_ticks(round(video.duration_s * NS), tick_hz, round(phase_s * NS))
 
 
 def require_rate(video: VideoProbe, tick_hz: Fraction) -> None:
-    """Refuse a source that shows less than one frame in two ticks: its motion cannot be told. Raises VideoError."""
+    """Refuse a source with less than one frame in two ticks: its motion cannot be told.
+
+    Raises:
+        VideoError: `too_slow`.
+    """
     if video.frames > 1 and video.fps < tick_hz / 2:
         raise VideoError(
             "too_slow",
@@ -69,16 +75,16 @@ def decode_ticks(
     Args:
         path: a local video file.
         spec_frame: size and resize of the frames.
-        tick_hz: ticks a second.
+        tick_hz: ticks per second.
         start_tick: the first tick wanted; decoding starts at the key frame before it.
         end_tick: one past the last; None for all.
         phase_s: the time of tick 0 after the first visible frame.
         probe: what `probe(path)` returned, to save the pass over the packets.
 
     Raises:
-        VideoError: where decoding cannot go on; `.tick` is the first tick lost, all before it have been yielded.
-            Without `end_tick` a file cut short ends so even if nobody knows what it lacks.
-            Reason `too_slow` for a source with less than half as many frames as ticks.
+        VideoError: where decoding cannot continue; `.tick` is the first tick lost, all before it
+            have been yielded. Without `end_tick` a file cut short ends so even if nobody knows what
+            it lacks. Reason `too_slow` for a source with less than half as many frames as ticks.
     """
     video = probe if probe is not None else _probe_file(path)
     require_rate(video, tick_hz)
@@ -96,8 +102,8 @@ def decode_ticks(
     )
     slots = frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)  # (ticks,)
 
-    # What stands through a gap is only believed once the picture behind the gap is there: pictures lost to damage
-    # would leave such a gap too.
+    # What stands through a gap is only believed once the picture behind the gap is there: pictures
+    # lost to damage would leave such a gap too.
     stands = times - (video.pts_ns - video.pts_ns[0])[slots] > 2 * NS / video.fps
     awaited = np.minimum(slots + stands, video.frames - 1)  # (ticks,)
 

@@ -1,7 +1,7 @@
 """Frames of a source by their times, for people's eyes: larger than the spec's, and exact.
 
-A frame is addressed by its presentation time in the source (`pts_ns`), as the lineage of a clip keeps it; never by
-number times rate.
+A frame is addressed by its presentation time in the source (`pts_ns`), as the lineage of a clip
+keeps it; never by number times rate.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ JPEG_QUALITY = 88
 def frames_at(
     video: VideoProbe, pts_ns: NDArray[np.int64], box: tuple[int, int]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames shown at these times, uint8 [h, w, 3] within the box, in the order of `pts_ns` (not falling).
+    """Yield the frames shown at these times, uint8 [h, w, 3] within the box.
+
+    Args:
+        video: the probed file.
+        pts_ns: times of frames in the source, int64 [n], not falling.
+        box: greatest width and height of the pictures, which keep their shape.
 
     Raises:
-        VideoError: `other_file` where the source has no frame at one of these times (within a microsecond); what
-            decoding raises.
+        VideoError: `other_file` where the source has no frame at one of these times (within a
+            microsecond); what decoding raises.
     """
     slots = np.searchsorted(video.pts_ns, pts_ns)
     slots = np.clip(slots, 0, len(video.pts_ns) - 1)
@@ -45,11 +50,10 @@ def frames_at(
             video.path,
             f"no frame at {int(pts_ns[worst])} ns; the file is not the one that was labelled",
         )
-    width, height = (
-        (video.height, video.width) if video.rotation in (90, 270) else (video.width, video.height)
-    )
-    size = fit(width, height, box)
-    spec = FrameSpec(width=size[0], height=size[1], resize="area")
+    width, height = video.width, video.height
+    if video.rotation in (90, 270):
+        width, height = height, width
+    spec = FrameSpec(*fit(width, height, box), resize="area")
     position = 0
     try:
         for index, picture in decode_frames(video, spec, np.unique(slots)):
@@ -61,7 +65,7 @@ def frames_at(
 
 
 def jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
-    """An RGB picture, uint8 [h, w, 3], as a JPEG."""
+    """Return an RGB picture, uint8 [h, w, 3], as a JPEG."""
     from PIL import Image
 
     buffer = io.BytesIO()

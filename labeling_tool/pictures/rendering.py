@@ -1,8 +1,9 @@
 """Which file a task's pictures come from, and rendering them.
 
-A clip of a dataset is 128 pixels wide: right for a network, unreadable for people. So its frames are rendered from the
-source that its lineage names; where that is gone from a preview that `label --previews` kept; and at last from the
-clip itself. The bundle's head says which (`source`, `preview`, `clip`), and the screen announces it.
+A clip of a dataset is 128 pixels wide: right for a network, unreadable for people. So its frames
+are rendered from the source that its lineage names; where that is gone from a preview that `label
+--previews` kept; and at last from the clip itself. The bundle's head says which (`source`,
+`preview`, `clip`), and the screen announces it.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _FETCHING = threading.Lock()
 
 
 def recipe_of(task: Task, source: Source) -> dict[str, Any]:
-    """What fully says which pictures a task shows; its hash names the bundle."""
+    """Return what fully says which pictures a task shows; its hash names the bundle."""
     lineage = task.lineage
     return {
         "uri": source.uri,
@@ -42,7 +43,11 @@ def recipe_of(task: Task, source: Source) -> dict[str, Any]:
 
 
 def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
-    """Write the bundle of a recipe to `out`. Raises VidactError where no file is left to render from."""
+    """Write the bundle of a recipe to `out`.
+
+    Raises:
+        VidactError: no file is left to render from.
+    """
     failures: list[str] = []
     try:
         path = fetch(context, recipe["uri"])
@@ -62,7 +67,10 @@ def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
 
 
 def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
-    """The frames of a recipe, uint8 [n, h, w, 3], as annotators saw them; from the source without a JPEG in between."""
+    """Return the frames of a recipe, uint8 [n, h, w, 3], as annotators saw them.
+
+    They come from the source without a JPEG in between, where it is still there.
+    """
     import io
 
     from PIL import Image
@@ -81,7 +89,7 @@ def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
 
 
 def fetch(context: Context, uri: str) -> Path:
-    """A local file with the bytes at `uri`; remote ones are fetched once."""
+    """Return a local file with the bytes at `uri`; remote ones are fetched once and kept."""
     local = storage.local_path(uri)
     if local is not None:
         if not local.is_file():
@@ -97,7 +105,7 @@ def fetch(context: Context, uri: str) -> Path:
 
 
 def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str) -> None:
-    """From `previews/<key>.mp4` of the dataset, which holds one frame for each tick of the clip."""
+    """Render from the dataset's `previews/<key>.mp4`, which holds a frame per tick of the clip."""
     import av
 
     uri = Dataset(recipe["dataset"]).preview_uri(recipe["row"]["key"])
@@ -136,7 +144,7 @@ def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
 
 
 def _short(error: Exception) -> str:
-    """What went wrong without the path it happened at, for annotators."""
+    """Return what went wrong, without the path that it happened at, for annotators."""
     if isinstance(error, VideoError):
         return f"{error.reason.replace('_', ' ')}: {error.detail}"
     return str(error) or type(error).__name__

@@ -1,8 +1,8 @@
 """What the tool asks of strangers' bytes: each request is served by a child process of its own.
 
-The sandbox is the labelling job's; a child of the tool has other requests, a limit of time for each,
-and sees no more of the environment than it needs. Pictures and indexes go to the file that the
-request names; it opens no other file than the video.
+The sandbox is the labelling job's; a child of the tool has other requests, a limit of time for
+each, and sees no more of the environment than it needs. Pictures and indexes go to the file that
+the request names; it opens no other file than the video.
 """
 
 from __future__ import annotations

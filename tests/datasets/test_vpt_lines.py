@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.devices import actions_of
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.vpt_lines import mend_lines
+from vidact.datasets.recordings.vpt_lines import fix_lines
 
 SPEC = ActionSpec.load("minecraft")
 
@@ -39,13 +39,13 @@ def line(**fields: Any) -> dict[str, Any]:
 
 def held(lines: list[dict[str, Any]], version: str = "7.6") -> list[list[str]]:
     """The buttons of each line after mending, by name."""
-    states = mend_lines(lines, version).states
+    states = fix_lines(lines, version).states
     buttons = actions_of(SPEC, states, np.arange(len(states) + 1)).buttons
     return [[SPEC.button_names[k] for k in np.flatnonzero(row)] for row in buttons]
 
 
 def camera(lines: list[dict[str, Any]], version: str = "7.6") -> list[list[float]]:
-    states = mend_lines(lines, version).states
+    states = fix_lines(lines, version).states
     return (
         actions_of(SPEC, states, np.arange(len(states) + 1)).camera.astype(float).round(4).tolist()
     )
@@ -55,7 +55,7 @@ def test_camera_keeps_fractions_of_a_degree() -> None:
     # Whole degrees, as in the published code, would make all of these "no camera".
     lines = [line(dx=2.0), line(dx=6.0), line(dy=-3.0)]
     assert camera(lines) == [[0, 0.3], [0, 0.9], [-0.45, 0]]
-    states = mend_lines(lines).states
+    states = fix_lines(lines).states
     actions = actions_of(SPEC, states, np.arange(4))
     assert SPEC.quantise(actions.camera).tolist() == [[5, 6], [5, 6], [4, 5]]
 
@@ -67,7 +67,7 @@ def test_no_hotbar_key_at_the_start_of_a_segment() -> None:
 def test_scrolling_is_a_hotbar_key_even_alone() -> None:
     lines = [line(hotbar=0), line(hotbar=3, dwheel=-1.0), line(hotbar=3), line(hotbar=8)]
     assert held(lines) == [[], ["hotbar.4"], [], ["hotbar.9"]]
-    assert mend_lines(lines).mended == {"hotbar_by_wheel": 2}
+    assert fix_lines(lines).fixed == {"hotbar_by_wheel": 2}
 
 
 def test_a_pressed_slot_key_is_not_counted_again() -> None:
@@ -76,7 +76,7 @@ def test_a_pressed_slot_key_is_not_counted_again() -> None:
     line_before = [line(hotbar=0), line(hotbar=0, newKeys=[key]), line(hotbar=3)]
     assert held(same_line) == [[], ["hotbar.4"], []]
     assert held(line_before) == [[], ["hotbar.4"], []]
-    assert mend_lines(line_before).mended == {}
+    assert fix_lines(line_before).fixed == {}
 
 
 def test_recorders_without_slots() -> None:
@@ -89,7 +89,7 @@ def test_stuck_attack_is_released_until_the_next_press() -> None:
     lines = [line(buttons=[0], newButtons=[0])] + [line(buttons=[0])] * 3
     lines += [line(buttons=[0], newButtons=[0]), line(buttons=[0]), line()]
     assert held(lines) == [[], [], [], [], ["attack"], ["attack"], []]
-    assert mend_lines(lines).mended == {"stuck_attack": 4}
+    assert fix_lines(lines).fixed == {"stuck_attack": 4}
 
 
 def test_stuck_attack_leaves_other_buttons_alone() -> None:
@@ -118,19 +118,19 @@ def test_escape_in_a_gui_is_the_inventory_key() -> None:
         line(keys=[escape], newKeys=[escape]),
     ]
     assert held(lines) == [["inventory"], []]
-    assert mend_lines(lines).states[0].keys == ("key.keyboard.e",)
+    assert fix_lines(lines).states[0].keys == ("key.keyboard.e",)
 
 
 def test_null_devices_and_strange_buttons() -> None:
     lines = [{"mouse": None, "keyboard": None}, line(buttons=[4, 1], newButtons=[4])]
     assert held(lines, "6.9") == [[], ["use"]]
-    assert mend_lines(lines).mended == {"strange_buttons": 1}
+    assert fix_lines(lines).fixed == {"strange_buttons": 1}
 
 
 def test_a_jump_of_the_pointer_has_no_label() -> None:
-    mended = mend_lines([line(dx=1201.0), line(dx=1199.0)])
-    assert [state.valid for state in mended.states] == [False, True]
-    assert [state.dx for state in mended.states] == [0.0, 1199.0]
+    fixed = fix_lines([line(dx=1201.0), line(dx=1199.0)])
+    assert [state.valid for state in fixed.states] == [False, True]
+    assert [state.dx for state in fixed.states] == [0.0, 1199.0]
 
 
 def test_basalt_has_nothing_but_devices() -> None:
