@@ -19,7 +19,7 @@ from vidact.datasets.video.resize import FrameResizer
 from vidact.errors import ConfigError
 
 from .corpus import Video, constant, make, read_code
-from .test_vpt_lines import line
+from .recordings.test_vpt_lines import line
 
 SPEC = ActionSpec.load("minecraft")
 NAME = "cheeky-cornflower-setter-74ae6c2eae2e-20220315-122354"

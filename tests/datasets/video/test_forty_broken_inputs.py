@@ -13,7 +13,7 @@ import pytest
 from vidact.datasets.video.ticks import probe
 from vidact.errors import VideoError
 
-from .corpus import Video, make
+from ..corpus import Video, make
 from .test_broken_video import FRAMES, REFUSED, Result, picture_file, read
 
 CUT_REASONS = ("empty", "not_a_video", "no_frames", "no_video_stream", "damaged", "truncated")

@@ -17,7 +17,7 @@ from vidact.datasets.actions.spec import FrameSpec
 from vidact.datasets.video.ticks import TickFrames, decode_ticks, num_ticks, probe
 from vidact.errors import VideoError
 
-from .corpus import Video, draw_code, make, read_code
+from ..corpus import Video, draw_code, make, read_code
 
 FRAME, HZ = FrameSpec(128, 128), Fraction(30)
 FRAMES = 90

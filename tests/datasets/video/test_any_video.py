@@ -14,7 +14,7 @@ import pytest
 from vidact.datasets.actions.spec import FrameSpec
 from vidact.datasets.video.ticks import decode_ticks, num_ticks, probe
 
-from .corpus import CORPUS, Made, make, read_code
+from ..corpus import CORPUS, Made, make, read_code
 
 FRAME = FrameSpec(128, 128)
 RATES = (Fraction(20), Fraction(35, 2), Fraction(10), Fraction(30))

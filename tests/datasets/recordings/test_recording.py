@@ -20,7 +20,7 @@ from vidact.datasets.recordings.recording import (
 )
 from vidact.errors import ConfigError, RecordingError, VideoError
 
-from .corpus import draw_code, read_code
+from ..corpus import draw_code, read_code
 
 DOOM = ActionSpec.load("doom")
 FORWARD = DOOM.button_names.index("forward")

@@ -149,7 +149,7 @@ def test_a_spec_that_is_no_text(tmp_path: Path) -> None:
 
 
 def test_the_spec_in_the_docs_is_one(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "reference" / "specs.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "specs.md").read_text()
     path = tmp_path / "mygame.yaml"
     path.write_text(page.split("```yaml\n")[1].split("```")[0])
     spec = ActionSpec.load(path)
