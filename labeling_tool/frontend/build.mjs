@@ -1,4 +1,4 @@
-// Bundles the front end into ../static, which the server serves and the wheel carries. `--check` also bundles what tests use.
+// Bundles the front end into ../static, which the server serves and the wheel carries.
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -23,7 +23,8 @@ const result = await build({
   logLevel: "warning",
 });
 
-// The page names its files by content, so that a new version is never mixed with an old one out of a browser's cache.
+// The page names its files by content, so that a new version is never mixed with an old one out of
+// a browser's cache.
 let page = readFileSync(join(here, "src", "index.html"), "utf8");
 for (const name of ["app.js", "style.css"]) {
   const hash = createHash("sha256")

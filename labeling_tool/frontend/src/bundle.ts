@@ -1,4 +1,5 @@
-// A task's pictures: one bundle, decoded completely before the first key counts. See bundles.py for the format.
+// A task's pictures: one bundle, decoded completely before the first key counts. See bundles.py for
+// the format.
 
 import { bytes } from "./api";
 

@@ -1,6 +1,7 @@
-// From operations to labels: the replay. The server has the same in documents.py; a test compares the two.
+// From operations to labels: the replay. The server has the same in documents.py; a test compares
+// the two.
 
-import type { CleanLabel, Operation, Predictions } from "./types";
+import type { CleanLabel, FrameRange, Operation, Predictions } from "./types";
 
 export interface ActionDocument {
   buttons: Uint8Array[]; // [K][T]
@@ -27,7 +28,7 @@ export function effective(operations: Operation[]): Operation[] {
   return operations.filter((op) => op.kind !== "undo" && op.kind !== "redo" && !undone.get(op.id));
 }
 
-/** What undo and redo would name next: the stacks that the log implies, so that both survive a reload. */
+/** What undo and redo would name next. The log implies both stacks, so they survive a reload. */
 export function undoStacks(operations: Operation[]): { done: string[]; undone: string[] } {
   let done: string[] = [];
   let undone: string[] = [];
@@ -129,33 +130,31 @@ export function replayClean(frames: number, operations: Operation[]): CleanDocum
   return document;
 }
 
-export interface Run {
-  start: number;
-  end: number;
-}
+// Confident frames between two uncertain ones that still belong to one run: nobody wants to jump
+// for three.
+const MAX_GAP = 3;
 
-const MOST_GAP = 3; // confident frames between two uncertain ones that still belong to one run: nobody wants to jump for three
-
-const MOST_RUN = 16; // frames: about a second, so that one key never vouches for more than an eye has seen
+// Frames: about a second, so that one key never vouches for more than an eye has seen.
+const MAX_RUN = 16;
 
 /** Stretches of frames below the threshold, long ones cut into equal parts. */
-export function uncertainRuns(confidence: number[], threshold: number): Run[] {
-  const runs: Run[] = [];
+export function uncertainRuns(confidence: number[], threshold: number): FrameRange[] {
+  const runs: FrameRange[] = [];
   confidence.forEach((value, t) => {
     if (value >= threshold) return;
     const last = runs[runs.length - 1];
-    if (last && t - last.end <= MOST_GAP) last.end = t + 1;
+    if (last && t - last.end <= MAX_GAP) last.end = t + 1;
     else runs.push({ start: t, end: t + 1 });
   });
   return runs.flatMap(({ start, end }) => {
-    const parts = Math.ceil((end - start) / MOST_RUN);
+    const parts = Math.ceil((end - start) / MAX_RUN);
     const cut = (i: number): number => start + Math.round(((end - start) * i) / parts);
     return Array.from({ length: parts }, (_, i) => ({ start: cut(i), end: cut(i + 1) }));
   });
 }
 
 /** Whether somebody has decided about every frame of a run. */
-export function isHandled(run: Run, document: ActionDocument): boolean {
+export function isHandled(run: FrameRange, document: ActionDocument): boolean {
   for (let t = run.start; t < run.end; t++) {
     if (!document.accepted[t] && !document.unsure[t] && document.valid[t]) return false;
   }

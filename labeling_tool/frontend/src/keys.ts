@@ -1,7 +1,10 @@
 // Keys: every command has one, each can be changed, none needs a chord.
 //
-// Letters are matched by what the key prints, so that the hints are right on every layout; digits by their place, so that
-// they work where digits need Shift. A focused button keeps Space and Enter; a text field keeps everything.
+// Letters are matched by what the key prints, so that the hints are right on every layout; digits
+// by their place, so that they work where digits need Shift. A focused button keeps Space and
+// Enter; a text field keeps everything.
+
+import { signal } from "@preact/signals";
 
 export type Scope = "review" | "clean";
 
@@ -96,18 +99,15 @@ export interface KeySettings {
   single: boolean;
 }
 
-let settings: KeySettings = { keys: {}, single: true };
-
-export function setKeySettings(next: KeySettings): void {
-  settings = next;
-}
+/** What the person who is logged in has changed. */
+export const keySettings = signal<KeySettings>({ keys: {}, single: true });
 
 export function commandsOf(scope: Scope): Command[] {
   return COMMANDS.filter((entry) => entry.scopes.includes(scope));
 }
 
 export function keyOf(id: string): string {
-  return settings.keys[id] ?? COMMANDS.find((entry) => entry.id === id)?.key ?? "";
+  return keySettings.value.keys[id] ?? COMMANDS.find((entry) => entry.id === id)?.key ?? "";
 }
 
 const NAMES: Record<string, string> = {
@@ -146,13 +146,13 @@ export function commandFor(event: KeyboardEvent, scope: Scope): string | null {
   if (target?.closest("input, textarea, select, [contenteditable], dialog[open]")) return null;
   const key = eventKey(event);
   if (event.ctrlKey || event.metaKey) {
-    // What fingers do by themselves.
+    // What fingers do by themselves; every other chord belongs to the browser.
     if (key === "z") return event.shiftKey ? "redo" : "undo";
     if (key === "y") return "redo";
     return null;
   }
   if ((key === "Enter" || key === " ") && target?.closest("button, a, summary")) return null;
-  if (isCharacter(key) && !settings.single && key !== "?") return null;
+  if (isCharacter(key) && !keySettings.value.single && key !== "?") return null;
   if (event.shiftKey && key === "ArrowRight") return "next10";
   if (event.shiftKey && key === "ArrowLeft") return "previous10";
   if (key === "," && scope === "review") return "previous";

@@ -36,7 +36,7 @@ export async function openTask(
   return open(assignment, onProgress);
 }
 
-/** A task may have been prepared minutes ago: fetch what was saved to it since, in another window say. */
+/** A task may have been prepared minutes ago: fetch what was saved since, in another window say. */
 async function catchUp(data: TaskData): Promise<void> {
   const row = data.assignment;
   const { operations } = await get<{ operations: Operation[] }>(

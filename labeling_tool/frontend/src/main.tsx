@@ -10,29 +10,21 @@ import { Help } from "./pages/Help";
 import { History } from "./pages/History";
 import { Home } from "./pages/Home";
 import { Login, Setup } from "./pages/Login";
-import { NewProject, Project, UploadPage } from "./pages/Project";
+import { NewProject } from "./pages/project/NewProject";
+import { Project } from "./pages/project/Project";
 import { Settings } from "./pages/Settings";
 import { LessonResult, Welcome } from "./pages/Tour";
+import { UploadPage } from "./pages/Upload";
 import { Bar, Link } from "./parts";
 import { ReviewPage } from "./review/ReviewPage";
-import {
-  go,
-  isAdmin,
-  loadState,
-  path,
-  person,
-  type ServerState,
-  signIn,
-  toast,
-  useStore,
-} from "./session";
-import { useTask } from "./taskframe";
+import { go, isAdmin, loadState, path, person, type ServerState, signIn, toast } from "./session";
+import { useTask } from "./task/useTask";
 
 function App() {
   const [state, setState] = useState<ServerState | null>(null);
   const [failed, setFailed] = useState(false);
-  const where = useStore(path);
-  const who = useStore(person);
+  const where = path.value;
+  const who = person.value;
   useEffect(() => {
     loadState()
       .then(setState)
@@ -151,7 +143,7 @@ function Top({ where }: { where: string }) {
 }
 
 function Work({ assignment }: { assignment: number }) {
-  const { state, share, error } = useTask(assignment);
+  const { task, share, error } = useTask(assignment);
   if (error) {
     return (
       <main class="card-page">
@@ -165,7 +157,7 @@ function Work({ assignment }: { assignment: number }) {
       </main>
     );
   }
-  if (!state) {
+  if (!task) {
     return (
       <main class="card-page" aria-busy="true">
         <div class="card">
@@ -175,15 +167,12 @@ function Work({ assignment }: { assignment: number }) {
       </main>
     );
   }
-  return state.opened.data.project.kind === "actions" ? (
-    <ReviewPage state={state} />
-  ) : (
-    <CleanPage state={state} />
-  );
+  const { kind } = task.opened.data.project;
+  return kind === "actions" ? <ReviewPage task={task} /> : <CleanPage task={task} />;
 }
 
 function Toast() {
-  const current = useStore(toast);
+  const current = toast.value;
   return (
     <div
       class={`toast ${current ? current.kind : "empty"}`}

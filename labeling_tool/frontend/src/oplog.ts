@@ -1,8 +1,9 @@
-// The operations of a task: what the server has, and what waits on this device until the server has it.
+// The operations of a task: what the server has, and what waits on this device until it has.
 //
-// Every operation goes to localStorage before anything else happens, so that neither a crashed tab nor a dead server loses
-// it. The server knows ids it has seen, so sending twice is harmless.
+// Every operation goes to localStorage before anything else happens, so that neither a crashed tab
+// nor a dead server loses it. The server knows ids it has seen, so sending twice is harmless.
 
+import { batch, computed, signal } from "@preact/signals";
 import { ApiError, post } from "./api";
 import { undoStacks } from "./document";
 import type { Kind, Operation, Payload } from "./types";
@@ -24,9 +25,10 @@ interface Stored {
 
 const PREFIX = "vidact.outbox";
 const SOON_MS = 200; // a burst of keys is one request
-const MOST_IN_BATCH = 200;
+const MAX_IN_BATCH = 200; // in one request; the server takes 500
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
 const IDLE_MS = 30_000; // a longer pause between two inputs is no work
+const MAX_ACTIVE_MS = 600_000; // the server takes no more in one request; the rest follows
 
 export function randomId(): string {
   const raw = crypto.getRandomValues(new Uint8Array(15)); // randomUUID is missing on plain HTTP
@@ -52,25 +54,40 @@ function storedKeys(user: number, assignment?: number): string[] {
   return Object.keys(localStorage).filter((key) => key.startsWith(start));
 }
 
+/** Operations as the server takes them, without what it adds itself. */
+const asSent = (operations: Operation[]): Operation[] =>
+  operations.map(({ id, kind, payload, client_ms }) => ({ id, kind, payload, client_ms }));
+
 export class OperationLog {
   readonly client = randomId();
-  saved: Operation[];
-  pending: Operation[] = [];
-  missed: Operation[] = [];
+  readonly saved = signal<Operation[]>([]);
+  readonly pending = signal<Operation[]>([]);
+  /** What others saved in between: set while there is a conflict. */
+  readonly missed = signal<Operation[]>([]);
+  readonly state = signal<SaveState>("saved");
+  readonly message = signal("");
+  readonly leaseLost = signal(false);
+  /** Whether this device keeps what waits; its storage may be full or forbidden. */
+  readonly keptHere = signal(true);
   recovered = 0;
-  state: SaveState = "saved";
-  message = "";
-  leaseLost = false;
-  keptHere = true;
-  onChange: (labelsChanged: boolean) => void = () => {};
 
   private seq: number;
+  private known: Operation[] = [];
+
+  /** All operations in order; it stays the same list when one is saved, so that nobody draws. */
+  readonly all = computed(() => {
+    const now = [...this.saved.value, ...this.pending.value];
+    const same =
+      now.length === this.known.length && now.every((op, i) => op.id === this.known[i].id);
+    if (!same) this.known = now;
+    return this.known;
+  });
+
   private timer = 0;
   private sending: Promise<void> | null = null;
   private failures = 0;
   private lastInput = performance.now();
   private activeMs = 0;
-  private stopped = false;
 
   constructor(
     readonly user: number,
@@ -78,13 +95,9 @@ export class OperationLog {
     operations: Operation[],
     seq: number,
   ) {
-    this.saved = operations;
+    this.saved.value = operations;
     this.seq = seq;
     this.adopt();
-  }
-
-  get all(): Operation[] {
-    return [...this.saved, ...this.pending];
   }
 
   get lastSeq(): number {
@@ -92,23 +105,25 @@ export class OperationLog {
   }
 
   push(kind: Kind, payload: Payload): void {
-    this.pending.push({ id: randomId(), kind, payload, client_ms: Date.now() });
-    this.store();
+    batch(() => {
+      const operation = { id: randomId(), kind, payload, client_ms: Date.now() };
+      this.pending.value = [...this.pending.value, operation];
+      this.store();
+      if (this.state.value === "saved") this.state.value = "saving";
+    });
     this.noteInput();
-    if (this.state === "saved") this.state = "saving";
-    this.onChange(true);
-    this.schedule(this.pending.length > MOST_IN_BATCH ? 0 : SOON_MS);
+    this.schedule(this.pending.value.length > MAX_IN_BATCH ? 0 : SOON_MS);
   }
 
   undo(): boolean {
-    const { done } = undoStacks(this.all);
+    const { done } = undoStacks(this.all.value);
     if (!done.length) return false;
     this.push("undo", { op: done[done.length - 1] });
     return true;
   }
 
   redo(): boolean {
-    const { undone } = undoStacks(this.all);
+    const { undone } = undoStacks(this.all.value);
     if (!undone.length) return false;
     this.push("redo", { op: undone[undone.length - 1] });
     return true;
@@ -124,12 +139,14 @@ export class OperationLog {
   /** Send what waits; resolves when everything is on the server or cannot be sent now. */
   async flush(): Promise<boolean> {
     window.clearTimeout(this.timer);
-    while (this.pending.length && !this.stopped) {
-      this.sending ??= this.send().finally(() => (this.sending = null));
+    while (this.pending.value.length) {
+      this.sending ??= this.send().finally(() => {
+        this.sending = null;
+      });
       await this.sending;
-      if (this.state !== "saving" && this.state !== "saved") break;
+      if (this.state.value !== "saving" && this.state.value !== "saved") break;
     }
-    return this.pending.length === 0;
+    return this.pending.value.length === 0;
   }
 
   /** After a conflict: put my edits on top of the others'. */
@@ -140,123 +157,122 @@ export class OperationLog {
 
   /** After a conflict: drop my edits that are not saved. */
   takeTheirs(): void {
-    this.pending = [];
-    this.takeOver();
-    this.state = "saved";
-    this.onChange(true);
-  }
-
-  stop(): void {
-    this.stopped = true;
-    window.clearTimeout(this.timer);
+    batch(() => {
+      this.pending.value = [];
+      this.takeOver();
+      this.state.value = "saved";
+    });
   }
 
   private takeOver(): void {
-    this.saved = [...this.saved, ...this.missed];
-    this.seq = Math.max(this.seq, ...this.missed.map((op) => op.seq ?? 0));
-    this.missed = [];
-    this.state = "saving";
-    this.store();
-    this.onChange(true);
+    batch(() => {
+      const missed = this.missed.value;
+      this.saved.value = [...this.saved.value, ...missed];
+      this.seq = Math.max(this.seq, ...missed.map((op) => op.seq ?? 0));
+      this.missed.value = [];
+      this.state.value = "saving";
+      this.store();
+    });
   }
 
   private schedule(after: number): void {
     window.clearTimeout(this.timer);
-    if (!this.stopped) this.timer = window.setTimeout(() => void this.flush(), after);
+    this.timer = window.setTimeout(() => void this.flush(), after);
   }
 
   private async send(): Promise<void> {
-    const batch = this.pending.slice(0, MOST_IN_BATCH);
-    const activeMs = Math.round(Math.min(this.activeMs, 600_000));
-    this.state = "saving";
-    this.onChange(false);
+    const operations = this.pending.value.slice(0, MAX_IN_BATCH);
+    const activeMs = Math.round(Math.min(this.activeMs, MAX_ACTIVE_MS));
+    this.state.value = "saving";
     try {
       const answer = await post<{ seq: number; lease: string }>(
         `/api/assignments/${this.assignment}/operations`,
         {
           client: this.client,
           base_seq: this.seq,
-          operations: batch.map(({ id, kind, payload, client_ms }) => ({
-            id,
-            kind,
-            payload,
-            client_ms,
-          })),
+          operations: asSent(operations),
           active_ms: activeMs,
         },
       );
       this.failures = 0;
       this.activeMs -= activeMs;
-      const ids = new Set(batch.map((op) => op.id));
-      const first = answer.seq - batch.length + 1;
-      this.saved.push(...batch.map((op, i) => ({ ...op, seq: first + i, user_id: this.user })));
-      this.pending = this.pending.filter((op) => !ids.has(op.id));
-      this.seq = answer.seq;
-      this.leaseLost = answer.lease === "lost";
-      this.store();
-      this.state = this.pending.length ? "saving" : "saved";
-      this.onChange(false);
+      batch(() => this.markSaved(operations, answer.seq, answer.lease === "lost"));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.message = error.message;
-      if (error.offline) {
-        this.state = "offline";
-        this.schedule(RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
-      } else if (error.error === "conflict") {
-        this.missed = error.body.operations ?? [];
-        this.state = "conflict";
-      } else if (error.status === 401 || error.error === "csrf") {
-        this.state = "login";
-      } else if (error.error === "closed") {
-        this.state = "closed";
-      } else if (error.status >= 500 || error.status === 429) {
-        this.state = "offline";
-        this.schedule(RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
-      } else {
-        this.state = "refused";
-      }
-      this.onChange(false);
+      batch(() => this.handle(error));
+    }
+  }
+
+  private markSaved(operations: Operation[], seq: number, leaseLost: boolean): void {
+    const ids = new Set(operations.map((op) => op.id));
+    const first = seq - operations.length + 1;
+    const done = operations.map((op, i) => ({ ...op, seq: first + i, user_id: this.user }));
+    this.saved.value = [...this.saved.value, ...done];
+    this.pending.value = this.pending.value.filter((op) => !ids.has(op.id));
+    this.seq = seq;
+    this.leaseLost.value = leaseLost;
+    this.store();
+    this.state.value = this.pending.value.length ? "saving" : "saved";
+  }
+
+  private handle(error: ApiError): void {
+    this.message.value = error.message;
+    if (error.error === "conflict") {
+      this.missed.value = error.body.operations ?? [];
+      this.state.value = "conflict";
+    } else if (error.status === 401 || error.error === "csrf") {
+      this.state.value = "login";
+    } else if (error.error === "closed") {
+      this.state.value = "closed";
+    } else if (error.offline || error.status >= 500 || error.status === 429) {
+      this.state.value = "offline"; // it passes by itself: try again, less and less often
+      this.schedule(RETRY_MS[Math.min(this.failures++, RETRY_MS.length - 1)]);
+    } else {
+      this.state.value = "refused";
     }
   }
 
   private store(): void {
     const key = storageKey(this.user, this.assignment, this.client);
-    if (this.pending.length) {
-      const stored: Stored = { client: this.client, base_seq: this.seq, operations: this.pending };
+    const operations = this.pending.value;
+    if (operations.length) {
+      const stored: Stored = { client: this.client, base_seq: this.seq, operations };
       try {
         localStorage.setItem(key, JSON.stringify(stored));
       } catch {
-        this.keptHere = false; // storage is full or forbidden: the page must say so
+        this.keptHere.value = false; // storage is full or forbidden: the page must say so
       }
     } else localStorage.removeItem(key);
   }
 
   /** Take over what a tab that is gone left behind. */
   private adopt(): void {
-    const known = new Set(this.saved.map((op) => op.id));
+    const known = new Set(this.saved.value.map((op) => op.id));
     const keys = storedKeys(this.user, this.assignment);
     for (const key of keys) {
       const stored = readStored(key);
       if (!stored) continue;
       const left = stored.operations.filter((op) => !known.has(op.id));
       if (!left.length) continue;
-      this.pending.push(...left);
+      this.pending.value = [...this.pending.value, ...left];
       this.recovered += left.length;
-      const others = this.saved.filter(
+      const others = this.saved.value.filter(
         (op) => (op.seq ?? 0) > stored.base_seq && op.client !== stored.client,
       );
       if (others.length) {
-        // Shown as a conflict: the saved operations are the others', and nothing of ours is on top of them yet.
-        this.missed = others;
-        this.saved = this.saved.filter((op) => !others.includes(op));
-        this.state = "conflict";
+        // Shown as a conflict: the saved operations are the others', and nothing of ours is on top
+        // of them yet.
+        this.missed.value = others;
+        this.saved.value = this.saved.value.filter((op) => !others.includes(op));
+        this.state.value = "conflict";
       }
     }
-    if (this.pending.length) this.store(); // first under this window's name, then away under the old ones
+    // First under this window's name, then away under the old ones: a crash in between keeps both.
+    if (this.pending.value.length) this.store();
     for (const key of keys) localStorage.removeItem(key);
-    if (!this.pending.length) return;
-    if (this.state !== "conflict") {
-      this.state = "saving";
+    if (!this.pending.value.length) return;
+    if (this.state.value !== "conflict") {
+      this.state.value = "saving";
       this.schedule(0);
     }
   }
@@ -277,7 +293,9 @@ export function leftOver(user: number): { assignment: number; count: number }[] 
     .map(([assignment, count]) => ({ assignment, count }));
 }
 
-/** Send what is left over where nothing stands in the way; the rest stays until its task is opened. */
+/**
+ * Send what is left over where nothing stands in the way; the rest stays until its task is opened.
+ */
 export async function sendLeftOver(user: number): Promise<number> {
   let sent = 0;
   for (const key of storedKeys(user)) {
@@ -285,22 +303,17 @@ export async function sendLeftOver(user: number): Promise<number> {
     if (!stored) continue;
     try {
       while (stored.operations.length) {
-        const batch = stored.operations.slice(0, MOST_IN_BATCH);
+        const first = stored.operations.slice(0, MAX_IN_BATCH);
         const { seq } = await post<{ seq: number }>(
           `/api/assignments/${key.split(".")[3]}/operations`,
           {
             client: stored.client,
             base_seq: stored.base_seq,
-            operations: batch.map(({ id, kind, payload, client_ms }) => ({
-              id,
-              kind,
-              payload,
-              client_ms,
-            })),
+            operations: asSent(first),
           },
         );
-        sent += batch.length;
-        stored.operations = stored.operations.slice(batch.length);
+        sent += first.length;
+        stored.operations = stored.operations.slice(first.length);
         stored.base_seq = seq;
         localStorage.setItem(key, JSON.stringify(stored));
       }

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { keyName } from "./keys";
+import { commandsOf, keyName, keyOf, type Scope } from "./keys";
 import { go } from "./session";
 
 export function Key({ k }: { k: string }) {
@@ -21,7 +21,7 @@ interface ButtonProps {
   class?: string;
 }
 
-/** A button with its key on it. After a click by mouse it lets the focus go, so that Space and Enter stay the screen's. */
+/** A button with its key on it. A click by mouse takes its focus away: Space stays the page's. */
 export function Button({
   onClick,
   children,
@@ -97,8 +97,9 @@ export function Field({ label, children, help }: FieldProps) {
 export function Input(props: JSX.IntrinsicElements["input"]) {
   const ref = useRef<HTMLInputElement>(null);
   // At once, as the dialog below: what is typed right after the key that opened it belongs into it.
+  // By hand, as the browser heeds the attribute only in a page that it loads.
   useLayoutEffect(() => {
-    if (props.autofocus) ref.current?.focus(); // the browser heeds the attribute only in a page that it loads
+    if (props.autofocus) ref.current?.focus();
   }, []);
   return <input class="input" autocomplete="off" {...props} ref={ref} />;
 }
@@ -168,6 +169,28 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
   );
 }
 
+/** The commands of a kind of work with their keys, a section per group. */
+export function KeyGroups({ scope }: { scope: Scope }) {
+  const commands = commandsOf(scope);
+  return [...new Set(commands.map((command) => command.group))].map((group) => (
+    <section key={group}>
+      <h3>{group}</h3>
+      <dl>
+        {commands
+          .filter((command) => command.group === group)
+          .map(({ id, label }) => (
+            <div key={id}>
+              <dt>
+                <kbd>{keyName(keyOf(id))}</kbd>
+              </dt>
+              <dd>{label}</dd>
+            </div>
+          ))}
+      </dl>
+    </section>
+  ));
+}
+
 export function duration(seconds: number): string {
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
@@ -180,7 +203,13 @@ export function when(ms: number | null): string {
   return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
 }
 
-/** What the timeline's colours and shapes mean. */
+/** What a form holds, by the names of its fields. */
+export function formValues(event: SubmitEvent): Record<string, string> {
+  const form = event.currentTarget as HTMLFormElement;
+  return Object.fromEntries(new FormData(form)) as Record<string, string>;
+}
+
+/** What the timeline's colors and shapes mean. */
 export function ColourKey() {
   const entries: [string, string][] = [
     ["ghost", "grey, as tall as it is likely: what the model thinks"],
@@ -189,7 +218,8 @@ export function ColourKey() {
     ["removed", "orange outline: the model said held, somebody released it"],
     [
       "doubt",
-      "orange above the lanes: the model was unsure; green once accepted, grey once marked as not to tell",
+      "orange above the lanes: the model was unsure; green once accepted, " +
+        "grey once marked as not to tell",
     ],
     ["novalue", "struck through in red: no label here"],
   ];

@@ -1,33 +1,9 @@
-// Who is logged in, and where the browser is: small stores that components subscribe to.
+// Who is logged in, and where the browser is: signals, so that whoever reads them is drawn anew.
 
-import { useEffect, useState } from "preact/hooks";
+import { signal } from "@preact/signals";
 import { get, patch, setCsrf } from "./api";
-import { setKeySettings } from "./keys";
+import { keySettings } from "./keys";
 import type { Person, PersonalSettings } from "./types";
-
-type Listener = () => void;
-
-class Store<T> {
-  private listeners = new Set<Listener>();
-  constructor(private current: T) {}
-  get value(): T {
-    return this.current;
-  }
-  set value(next: T) {
-    this.current = next;
-    for (const listener of this.listeners) listener();
-  }
-  subscribe(listener: Listener): () => void {
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
-  }
-}
-
-export function useStore<T>(store: Store<T>): T {
-  const [, update] = useState(0);
-  useEffect(() => store.subscribe(() => update((n) => n + 1)), [store]);
-  return store.value;
-}
 
 export interface ServerState {
   setup: boolean;
@@ -35,14 +11,23 @@ export interface ServerState {
   person: Person | null;
 }
 
-export const person = new Store<Person | null>(null);
-export const path = new Store<string>(location.pathname);
-export const toast = new Store<{ text: string; kind: "info" | "bad"; id: number } | null>(null);
+type Theme = "auto" | "light" | "dark";
+
+const INFO_MS = 3500;
+const BAD_MS = 8000; // what went wrong is longer to read, and must be
+
+export const person = signal<Person | null>(null);
+export const path = signal(location.pathname);
+export const theme = signal<Theme>("auto");
+export const toast = signal<{ text: string; kind: "info" | "bad" } | null>(null);
 
 export function signIn(who: Person | null): void {
   person.value = who;
   setCsrf(who?.csrf ?? "");
-  setKeySettings({ keys: who?.settings.keys ?? {}, single: who?.settings.single_keys ?? true });
+  keySettings.value = {
+    keys: who?.settings.keys ?? {},
+    single: who?.settings.single_keys ?? true,
+  };
   applyTheme(who?.settings.theme ?? "auto");
 }
 
@@ -56,42 +41,40 @@ export async function saveSettings(change: PersonalSettings): Promise<void> {
   signIn(await patch<Person>("/api/me/settings", change));
 }
 
-export function applyTheme(theme: "auto" | "light" | "dark"): void {
-  document.documentElement.dataset.theme = theme;
-  window.dispatchEvent(new Event("themechange"));
-}
-
-let leaving: (() => boolean) | null = null;
-
-/** Ask before leaving a page; the function says whether to go. */
-export function guardLeaving(guard: (() => boolean) | null): void {
-  leaving = guard;
+function applyTheme(next: Theme): void {
+  // The document first: whoever follows the signal reads computed colors.
+  document.documentElement.dataset.theme = next;
+  theme.value = next;
 }
 
 export function go(to: string, replace = false): void {
-  if (leaving && !leaving()) return;
-  leaving = null;
   if (replace) history.replaceState(null, "", to);
   else history.pushState(null, "", to);
   path.value = location.pathname;
   window.scrollTo(0, 0);
 }
 
-window.addEventListener("popstate", () => (path.value = location.pathname));
-
-let toastNumber = 0;
+window.addEventListener("popstate", () => {
+  path.value = location.pathname;
+});
 
 export function say(text: string, kind: "info" | "bad" = "info"): void {
-  const id = ++toastNumber;
-  toast.value = { text, kind, id };
+  const mine = { text, kind };
+  toast.value = mine;
   window.setTimeout(
     () => {
-      if (toast.value?.id === id) toast.value = null;
+      if (toast.value === mine) toast.value = null; // a later message has its own time
     },
-    kind === "bad" ? 8000 : 3500,
+    kind === "bad" ? BAD_MS : INFO_MS,
   );
 }
 
-export const isStaff = (): boolean =>
-  person.value?.role === "admin" || person.value?.role === "reviewer";
+export const errorText = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+export function sayError(error: unknown): void {
+  say(errorText(error), "bad");
+}
+
 export const isAdmin = (): boolean => person.value?.role === "admin";
+export const isStaff = (): boolean => isAdmin() || person.value?.role === "reviewer";

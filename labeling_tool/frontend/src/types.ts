@@ -112,6 +112,12 @@ export interface TaskData {
   operations: Operation[];
 }
 
+/** Frames of a task, half-open. */
+export interface FrameRange {
+  start: number;
+  end: number;
+}
+
 export interface Progress {
   tasks: number;
   done: number;
@@ -144,4 +150,17 @@ export interface ProjectSettings {
   pause_s: number;
   threshold: number;
   instructions: string;
+}
+
+/** A project as those see it who look after it. */
+export interface ProjectDetails extends ProjectRow {
+  settings: ProjectSettings;
+  people: {
+    name: string;
+    submitted: number;
+    returned: number;
+    worked_s: number;
+    operations: number;
+  }[];
+  members: { id: number; name: string }[];
 }

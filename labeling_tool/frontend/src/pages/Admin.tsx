@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, post } from "../api";
 import { Button, Dialog, Field, Input, when } from "../parts";
-import { person, say } from "../session";
+import { person, sayError } from "../session";
 import type { Role } from "../types";
 
 interface User {
@@ -15,13 +15,10 @@ interface User {
 }
 
 const ROLES: Role[] = ["annotator", "reviewer", "contractor", "admin"];
-const failing = (error: unknown): void =>
-  say(error instanceof Error ? error.message : String(error), "bad");
-
 export function People() {
   const [users, setUsers] = useState<User[]>([]);
   const [resetting, setResetting] = useState<User | null>(null);
-  const load = (): void => void get<User[]>("/api/users").then(setUsers).catch(failing);
+  const load = (): void => void get<User[]>("/api/users").then(setUsers).catch(sayError);
   useEffect(load, []);
   const add = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -31,11 +28,11 @@ export function People() {
       form.reset();
       load();
     } catch (error) {
-      failing(error);
+      sayError(error);
     }
   };
   const change = (user: User, values: object): void =>
-    void patch(`/api/users/${user.id}`, values).then(load).catch(failing).finally(load);
+    void patch(`/api/users/${user.id}`, values).then(load).catch(sayError).finally(load);
   return (
     <main class="page">
       <h1>People</h1>
@@ -165,7 +162,7 @@ export function Audit() {
         setEntries((old) => (before ? [...old, ...page.entries] : page.entries));
         setNext(page.next);
       })
-      .catch(failing);
+      .catch(sayError);
   useEffect(() => load(), []);
   return (
     <main class="page">

@@ -1,30 +1,14 @@
 // Every key on one page.
 
-import { commandsOf, keyName, keyOf, type Scope } from "../keys";
-import { ColourKey, Link } from "../parts";
+import type { Scope } from "../keys";
+import { ColourKey, KeyGroups, Link } from "../parts";
 
 function Table({ scope, title }: { scope: Scope; title: string }) {
   return (
     <section class="panel">
       <h2>{title}</h2>
       <div class="keys">
-        {[...new Set(commandsOf(scope).map((entry) => entry.group))].map((group) => (
-          <section>
-            <h3>{group}</h3>
-            <dl>
-              {commandsOf(scope)
-                .filter((entry) => entry.group === group)
-                .map((entry) => (
-                  <div>
-                    <dt>
-                      <kbd>{keyName(keyOf(entry.id))}</kbd>
-                    </dt>
-                    <dd>{entry.label}</dd>
-                  </div>
-                ))}
-            </dl>
-          </section>
-        ))}
+        <KeyGroups scope={scope} />
       </div>
     </section>
   );

@@ -3,8 +3,11 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { Link, when } from "../parts";
-import { say } from "../session";
+import { sayError } from "../session";
 import type { Operation, TaskData } from "../types";
+
+const curveText = (degrees: number[]): string =>
+  degrees.length === 1 ? `${degrees[0]}°` : "a curve";
 
 function describe(op: Operation, task: TaskData, all: Operation[]): string {
   const { start = 0, end = 0, lane = 0, axis = 0, value, values, label, reasons } = op.payload;
@@ -13,7 +16,7 @@ function describe(op: Operation, task: TaskData, all: Operation[]): string {
     case "paint":
       return `${value ? "held" : "released"} ${task.project.buttons[lane]} in ${range}`;
     case "camera":
-      return `set ${task.project.axes[axis]?.name} in ${range} to ${values!.length === 1 ? `${values![0]}°` : "a curve"}`;
+      return `set ${task.project.axes[axis]?.name} in ${range} to ${curveText(values!)}`;
     case "release":
       return `released everything in ${range}`;
     case "reset":
@@ -25,7 +28,8 @@ function describe(op: Operation, task: TaskData, all: Operation[]): string {
     case "invalid":
       return `${value ? "said there is no label" : "said there is a label"} in ${range}`;
     case "label":
-      return `${label ? `labelled ${range} ${[label, ...(reasons ?? [])].join(", ")}` : `took the label of ${range} away`}`;
+      if (!label) return `took the label of ${range} away`;
+      return `labelled ${range} ${[label, ...(reasons ?? [])].join(", ")}`;
     case "note":
       return `commented: ${op.payload.text}`;
     case "undo":
@@ -48,7 +52,7 @@ export function History({ assignment }: { assignment: number }) {
         setTask(data);
         setOps(history.operations);
       })
-      .catch((error: Error) => say(error.message, "bad"));
+      .catch(sayError);
   }, [assignment]);
   if (!task) return <main class="page" aria-busy="true" />;
   const windows = [...new Set(ops.map((op) => op.client))];

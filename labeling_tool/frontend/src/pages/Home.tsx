@@ -1,11 +1,11 @@
-// Where the day begins: what was returned, what goes on, and one button a project.
+// Where the day begins: what was returned, what is in work, and a button per project.
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { claimFirst } from "../loading";
 import { leftOver, sendLeftOver } from "../oplog";
 import { Bar, Button, duration, Link, when } from "../parts";
-import { go, isAdmin, isStaff, person, say } from "../session";
+import { go, isAdmin, isStaff, person, say, sayError } from "../session";
 import type { AssignmentRow, Progress, ProjectRow } from "../types";
 import { TOUR_DONE } from "./Tour";
 
@@ -19,7 +19,7 @@ export async function start(project: ProjectRow): Promise<void> {
     if (assignment === null) say("Nothing is left to do in this project. Thank you.");
     else go(`/work/${assignment}`);
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error), "bad");
+    sayError(error);
   }
 }
 
@@ -53,9 +53,7 @@ export function Home() {
   const [waiting, setWaiting] = useState<{ assignment: number; count: number }[]>([]);
   const who = person.value!;
   useEffect(() => {
-    get<ProjectRow[]>("/api/projects")
-      .then(setProjects)
-      .catch((error: Error) => say(error.message, "bad"));
+    get<ProjectRow[]>("/api/projects").then(setProjects).catch(sayError);
     if (who.role !== "contractor") {
       get<Mine[]>("/api/assignments")
         .then(setMine)
@@ -189,6 +187,7 @@ function Card({ project }: { project: ProjectRow }) {
   const share = progress.tasks ? progress.done / progress.tasks : 0;
   const begun = (mine.leased ?? 0) + (mine.paused ?? 0) + (mine.returned ?? 0);
   const done = (mine.submitted ?? 0) + (mine.approved ?? 0);
+  const frames = `${progress.done_frames.toLocaleString()} of ${progress.frames.toLocaleString()}`;
   const works = person.value!.role !== "contractor";
   return (
     <article class={`card-row ${project.practice ? "practice" : ""}`}>
@@ -214,8 +213,7 @@ function Card({ project }: { project: ProjectRow }) {
         <div class="grow">
           <Bar share={share} label={`Progress of ${project.name}`} />
           <p class="muted numbers">
-            {progress.done} of {progress.tasks} tasks · {progress.done_frames.toLocaleString()} of{" "}
-            {progress.frames.toLocaleString()} frames
+            {progress.done} of {progress.tasks} tasks · {frames} frames
             {progress.to_go_s ? ` · about ${duration(progress.to_go_s)} to go` : ""}
           </p>
         </div>

@@ -2,8 +2,8 @@
 
 import { useState } from "preact/hooks";
 import { post } from "../api";
-import { Field, Input } from "../parts";
-import { go, signIn } from "../session";
+import { Field, formValues, Input } from "../parts";
+import { errorText, go, signIn } from "../session";
 import type { Person } from "../types";
 import { TOUR_DONE } from "./Tour";
 
@@ -12,15 +12,13 @@ function useForm(send: (values: Record<string, string>) => Promise<void>) {
   const [busy, setBusy] = useState(false);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    const values = Object.fromEntries(
-      new FormData(event.currentTarget as HTMLFormElement),
-    ) as Record<string, string>;
+    const values = formValues(event); // before anything is awaited: then the form is gone
     setBusy(true);
     setError("");
     try {
       await send(values);
     } catch (problem) {
-      setError(problem instanceof Error ? problem.message : String(problem));
+      setError(errorText(problem));
       setBusy(false);
     }
   };

@@ -4,13 +4,10 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { del, get, post } from "../api";
 import { COMMANDS, clashes, eventKey, keyName, keyOf, type Scope } from "../keys";
 import { Button, Field, Input, Link, when } from "../parts";
-import { person, saveSettings, say, useStore } from "../session";
-
-const failing = (error: unknown): void =>
-  say(error instanceof Error ? error.message : String(error), "bad");
+import { person, saveSettings, say, sayError } from "../session";
 
 export function Settings() {
-  const who = useStore(person)!;
+  const who = person.value!;
   return (
     <main class="page">
       <h1>Settings</h1>
@@ -20,7 +17,7 @@ export function Settings() {
           class="row"
           onChange={(e) =>
             void saveSettings({ theme: (e.target as HTMLInputElement).value as "auto" }).catch(
-              failing,
+              sayError,
             )
           }
         >
@@ -50,9 +47,9 @@ export function Settings() {
 }
 
 function Keys() {
-  const who = useStore(person)!;
+  const who = person.value!;
   const [waiting, setWaiting] = useState<string | null>(null);
-  // In the same breath as the words "Press a key": later, a quick finger's key would be lost.
+  // Together with the words "Press a key": later, a quick finger's key would be lost.
   useLayoutEffect(() => {
     if (!waiting) return;
     const take = (event: KeyboardEvent): void => {
@@ -63,7 +60,7 @@ function Keys() {
       const keys = { ...(who.settings.keys ?? {}), [waiting]: key };
       if (COMMANDS.find((entry) => entry.id === waiting)?.key === key) delete keys[waiting];
       setWaiting(null);
-      void saveSettings({ keys }).catch(failing);
+      void saveSettings({ keys }).catch(sayError);
     };
     window.addEventListener("keydown", take, true);
     return () => window.removeEventListener("keydown", take, true);
@@ -81,7 +78,7 @@ function Keys() {
       <div class="row">
         <h2>Keys</h2>
         <span class="grow" />
-        <Button onClick={() => void saveSettings({ keys: {} }).catch(failing)}>
+        <Button onClick={() => void saveSettings({ keys: {} }).catch(sayError)}>
           All as they were
         </Button>
       </div>
@@ -90,7 +87,7 @@ function Keys() {
           type="checkbox"
           checked={who.settings.single_keys !== false}
           onChange={(e) =>
-            void saveSettings({ single_keys: e.currentTarget.checked }).catch(failing)
+            void saveSettings({ single_keys: e.currentTarget.checked }).catch(sayError)
           }
         />{" "}
         single letters and digits are keys (switch this off for speech input)
@@ -138,7 +135,7 @@ function Password() {
       form.reset();
       say("Password changed; your other sessions have ended");
     } catch (error) {
-      failing(error);
+      sayError(error);
     }
   };
   return (
@@ -171,7 +168,7 @@ interface SessionRow {
 
 function Sessions() {
   const [rows, setRows] = useState<SessionRow[]>([]);
-  const load = (): void => void get<SessionRow[]>("/api/me/sessions").then(setRows).catch(failing);
+  const load = (): void => void get<SessionRow[]>("/api/me/sessions").then(setRows).catch(sayError);
   useEffect(load, []);
   return (
     <section class="panel">
@@ -187,7 +184,7 @@ function Sessions() {
         ))}
       </ul>
       {rows.length > 1 ? (
-        <Button onClick={() => void del("/api/me/sessions").then(load).catch(failing)}>
+        <Button onClick={() => void del("/api/me/sessions").then(load).catch(sayError)}>
           Log out everywhere else
         </Button>
       ) : null}
@@ -206,7 +203,7 @@ interface Token {
 function Tokens() {
   const [rows, setRows] = useState<Token[]>([]);
   const [made, setMade] = useState("");
-  const load = (): void => void get<Token[]>("/api/tokens").then(setRows).catch(failing);
+  const load = (): void => void get<Token[]>("/api/tokens").then(setRows).catch(sayError);
   useEffect(load, []);
   const add = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -220,7 +217,7 @@ function Tokens() {
       form.reset();
       load();
     } catch (error) {
-      failing(error);
+      sayError(error);
     }
   };
   return (
@@ -243,7 +240,7 @@ function Tokens() {
               {when(row.created_ms)}
             </span>
             {row.revoked_ms ? null : (
-              <Button onClick={() => void del(`/api/tokens/${row.id}`).then(load).catch(failing)}>
+              <Button onClick={() => void del(`/api/tokens/${row.id}`).then(load).catch(sayError)}>
                 Revoke
               </Button>
             )}

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, post } from "../api";
 import { claimFirst } from "../loading";
 import { Bar, Button } from "../parts";
-import { go, person, saveSettings, say } from "../session";
+import { go, person, saveSettings, say, sayError } from "../session";
 import type { ProjectRow, TaskData } from "../types";
 
 export const TOUR_DONE = 1000;
@@ -32,7 +32,7 @@ export function Welcome() {
     try {
       if (!(await openLesson())) await finish();
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error), "bad");
+      sayError(error);
     }
   };
   return (
@@ -88,7 +88,7 @@ export function LessonResult({ assignment }: { assignment: number }) {
         setScore(s);
         setTask(t);
       })
-      .catch((error: Error) => say(error.message, "bad"));
+      .catch(sayError);
   }, [assignment]);
   if (!score || !task) return <main class="page narrow">…</main>;
   const again = async (): Promise<void> => {

@@ -1,9 +1,9 @@
 // Uploading a video, or a recording's two files.
 
-import { useState } from "preact/hooks";
-import { post } from "../api";
+import { useEffect, useState } from "preact/hooks";
+import { get, post } from "../api";
 import { Field } from "../parts";
-import { say } from "../session";
+import { person, say, sayError } from "../session";
 import type { ProjectRow } from "../types";
 
 export function Upload({ project, onDone }: { project: ProjectRow; onDone: () => void }) {
@@ -32,7 +32,7 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
       form.reset();
       onDone();
     } catch (error) {
-      say(error instanceof Error ? error.message : String(error), "bad");
+      sayError(error);
     } finally {
       setBusy("");
     }
@@ -68,5 +68,22 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
         </button>
       </div>
     </form>
+  );
+}
+
+export function UploadPage({ id }: { id: number }) {
+  const [project, setProject] = useState<ProjectRow | null>(null);
+  useEffect(() => {
+    void get<ProjectRow[]>("/api/projects")
+      .then((rows) => setProject(rows.find((row) => row.id === id) ?? null))
+      .catch(sayError);
+  }, [id]);
+  return (
+    <main class="page narrow">
+      <h1>Upload{project ? ` to ${project.name}` : ""}</h1>
+      {project ? (
+        <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} />
+      ) : null}
+    </main>
   );
 }

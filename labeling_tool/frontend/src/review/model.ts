@@ -1,64 +1,72 @@
-// The state of an action-review screen and everything that can be done to it; drawing and keys live elsewhere.
+// The state of an action-review screen and everything that can be done to it; drawing and keys live
+// elsewhere.
 
-import type { Pictures } from "../bundle";
-import {
-  type ActionDocument,
-  isHandled,
-  predictedButtons,
-  type Run,
-  replayActions,
-  uncertainRuns,
-} from "../document";
-import type { OperationLog } from "../oplog";
-import type { TaskData } from "../types";
+import { batch, computed, signal } from "@preact/signals";
+import { isHandled, predictedButtons, replayActions, uncertainRuns } from "../document";
+import { TaskModel } from "../task/model";
+import { between } from "../task/selection";
+import type { OpenTask } from "../task/useTask";
+import type { FrameRange, Kind, Operation, Payload } from "../types";
 
 export type Mode = "normal" | "paint" | "erase" | "camera";
-export interface Selection {
-  start: number;
-  end: number;
-}
 
 const SPEEDS = [1, 2, 4, 8];
 const CAMERA_STEPS = [0.25, 0.5, 1, 2, 5, 10]; // degrees
+const MAX_ZOOM = 8;
+const MIN_VIEW = 16; // frames: fewer in the timeline say nothing about what surrounds them
 
-export class ReviewModel {
-  readonly frames: number;
+/** Finer than any screen shows, and short in the log. */
+export const roundDegrees = (value: number): number => Math.round(value * 1e4) / 1e4;
+
+const limit = (value: number, low: number, high: number): number =>
+  Math.max(low, Math.min(high, value));
+
+export class ReviewModel extends TaskModel {
+  readonly stride = 10;
   readonly lanes: number;
   readonly axes: number;
   readonly predicted: Uint8Array[];
-  readonly runs: Run[];
-  document: ActionDocument;
-  frame = 0;
-  lane = 0;
-  selection: Selection | null = null;
-  selectionStart: number | null = null;
-  mode: Mode = "normal";
-  cameraStep = 2;
-  playing = 0; // -8 … 8 times the real speed; 0 stands still
-  showPrediction = true;
-  onion = false;
-  zoom = 1;
-  notice = "";
-  submitArmed = false;
+  readonly runs: FrameRange[];
 
-  onFrame: () => void = () => {};
-  onLabels: () => void = () => {};
-  onView: () => void = () => {};
+  readonly lane = signal(0);
+  readonly mode = signal<Mode>("normal");
+  readonly cameraStep = signal(2);
+  readonly playing = signal(0); // -8 … 8 times the real speed; 0 stands still
+  readonly showPrediction = signal(true);
+  readonly onion = signal(false);
+  readonly zoom = signal(1);
 
-  constructor(
-    readonly data: TaskData,
-    readonly pictures: Pictures,
-    readonly log: OperationLog,
-    readonly readOnly: boolean,
-  ) {
-    const predictions = data.predictions!;
-    this.frames = data.task.frames;
-    this.lanes = data.project.buttons.length;
-    this.axes = data.project.axes.length;
-    this.predicted = predictedButtons(predictions);
-    this.runs = uncertainRuns(predictions.confidence, data.project.threshold);
-    this.document = replayActions(predictions, log.all);
-    this.frame = this.runs.find((run) => !isHandled(run, this.document))?.start ?? 0;
+  private readonly drafted = signal<Operation | null>(null);
+
+  readonly document = computed(() => {
+    const draft = this.drafted.value;
+    const operations = this.log.all.value;
+    return replayActions(this.predictions, draft ? [...operations, draft] : operations);
+  });
+  readonly openRuns = computed(() =>
+    this.runs.filter((run) => !isHandled(run, this.document.value)),
+  );
+  readonly runAtFrame = computed(
+    () =>
+      this.runs.find((run) => run.start <= this.frame.value && this.frame.value < run.end) ?? null,
+  );
+  private readonly span = computed(() =>
+    Math.min(this.frames, Math.max(MIN_VIEW, Math.round(this.frames / this.zoom.value))),
+  );
+  /** The frames that the timeline shows are around the playhead, within the task. */
+  readonly viewStart = computed(() => {
+    const centered = this.frame.value - Math.floor(this.span.value / 2);
+    return limit(centered, 0, this.frames - this.span.value);
+  });
+  readonly viewEnd = computed(() => this.viewStart.value + this.span.value);
+
+  constructor(task: OpenTask) {
+    super(task);
+    this.lanes = this.data.project.buttons.length;
+    this.axes = this.data.project.axes.length;
+    this.predicted = predictedButtons(this.predictions);
+    this.runs = uncertainRuns(this.predictions.confidence, this.data.project.threshold);
+    this.frame.value = this.openRuns.value[0]?.start ?? 0;
   }
 
   get predictions() {
@@ -66,225 +74,200 @@ export class ReviewModel {
   }
 
   /** What an edit applies to: the selection, else the frame. */
-  get target(): Selection {
-    return this.selection ?? { start: this.frame, end: this.frame + 1 };
+  get target(): FrameRange {
+    const frame = this.frame.value;
+    return this.selection.range.value ?? { start: frame, end: frame + 1 };
   }
 
-  get runAtFrame(): Run | null {
-    return this.runs.find((run) => run.start <= this.frame && this.frame < run.end) ?? null;
+  get unfinished(): string {
+    const open = this.openRuns.value.length;
+    return open ? `${open} uncertain ${open === 1 ? "run is" : "runs are"} still open.` : "";
   }
 
-  get openRuns(): Run[] {
-    return this.runs.filter((run) => !isHandled(run, this.document));
+  override seek(frame: number): void {
+    const from = this.frame.value;
+    const next = limit(frame, 0, this.frames - 1);
+    if (next === from) return;
+    batch(() => {
+      super.seek(next);
+      const value = this.brush;
+      if (value !== null) this.setLane(this.lane.value, between(from, next), value);
+    });
   }
 
-  relabel(): void {
-    this.document = replayActions(this.predictions, this.log.all);
-    this.submitArmed = false;
-    this.onLabels();
-  }
-
-  say(text: string): void {
-    this.notice = text;
-    this.onView();
-  }
-
-  seek(frame: number): void {
-    const next = Math.min(this.frames - 1, Math.max(0, frame));
-    if (next === this.frame) return;
-    const from = this.frame;
-    this.frame = next;
-    this.notice = "";
-    if (this.selectionStart !== null) this.extendSelection();
-    if ((this.mode === "paint" || this.mode === "erase") && this.lane < this.lanes) {
-      const [start, end] = from < next ? [from, next + 1] : [next, from + 1];
-      this.setLane(this.lane, { start, end }, this.mode === "paint" ? 1 : 0);
-    }
-    this.onFrame();
+  /** What stepping writes into the lane; null where it writes nothing. */
+  private get brush(): 0 | 1 | null {
+    if (this.mode.value === "paint") return 1;
+    return this.mode.value === "erase" ? 0 : null;
   }
 
   /** The first frame of what an edit would change decides which way a toggle goes. */
   toggleLane(lane: number): void {
     if (lane >= this.lanes) return;
-    const target = this.target;
-    this.lane = lane;
-    this.setLane(lane, target, this.document.buttons[lane][target.start] ? 0 : 1);
+    const { target } = this;
+    this.lane.value = lane;
+    this.setLane(lane, target, this.document.value.buttons[lane][target.start] ? 0 : 1);
   }
 
-  setLane(lane: number, { start, end }: Selection, value: 0 | 1): void {
+  private setLane(lane: number, { start, end }: FrameRange, value: 0 | 1): void {
+    if (this.readOnly || lane >= this.lanes) return;
+    const row = this.document.value.buttons[lane].subarray(start, end);
+    if (row.some((held) => held !== value)) this.log.push("paint", { lane, start, end, value });
+  }
+
+  private setCamera(axis: number, { start, end }: FrameRange, degrees: number[]): void {
     if (this.readOnly) return;
-    const row = this.document.buttons[lane];
-    let same = true;
-    for (let t = start; t < end && same; t++) same = row[t] === value;
-    if (!same) this.log.push("paint", { lane, start, end, value });
+    this.log.push("camera", { axis, start, end, values: degrees.map(roundDegrees) });
   }
 
-  setCamera(axis: number, { start, end }: Selection, values: number[]): void {
-    if (!this.readOnly)
-      this.log.push("camera", {
-        axis,
-        start,
-        end,
-        values: values.map((v) => Math.round(v * 1e4) / 1e4),
-      });
+  /** Show an edit that is still being drawn with the mouse; null takes it away. */
+  draft(edit: { kind: Kind; payload: Payload } | null): void {
+    this.drafted.value = edit && { id: "draft", client_ms: 0, ...edit };
   }
 
   turn(input: "dx" | "dy", direction: number): void {
     const axis = this.data.project.axes.findIndex((a) => a.input === input);
     if (axis < 0) return;
     const { start, end } = this.target;
-    const limit = this.data.project.axes[axis].max_deg;
-    const values = Array.from(this.document.camera[axis].slice(start, end), (v) =>
-      Math.max(-limit, Math.min(limit, v + direction * this.cameraStep)),
+    const most = this.data.project.axes[axis].max_deg;
+    const values = Array.from(this.document.value.camera[axis].slice(start, end), (degrees) =>
+      limit(degrees + direction * this.cameraStep.value, -most, most),
     );
     this.setCamera(axis, { start, end }, values);
   }
 
   stopCamera(): void {
-    const { start, end } = this.target;
-    for (let axis = 0; axis < this.axes; axis++) this.setCamera(axis, { start, end }, [0]);
+    const { target } = this;
+    for (let axis = 0; axis < this.axes; axis++) this.setCamera(axis, target, [0]);
   }
 
   changeStep(direction: number): void {
-    const at = CAMERA_STEPS.indexOf(this.cameraStep);
-    this.cameraStep = CAMERA_STEPS[Math.min(CAMERA_STEPS.length - 1, Math.max(0, at + direction))];
-    this.onView();
+    const at = CAMERA_STEPS.indexOf(this.cameraStep.value) + direction;
+    this.cameraStep.value = CAMERA_STEPS[limit(at, 0, CAMERA_STEPS.length - 1)];
   }
 
   /** Move the change of the lane that is nearest to the playhead by one frame. */
   nudge(direction: 1 | -1): void {
-    if (this.lane >= this.lanes || this.readOnly) return;
-    const row = this.document.buttons[this.lane];
-    const edges = this.edges(this.lane);
+    const lane = this.lane.value;
+    if (lane >= this.lanes || this.readOnly) return;
+    const row = this.document.value.buttons[lane];
+    const edges = this.edges(lane);
     if (!edges.length) {
       this.say("This lane has no change to move.");
       return;
     }
-    const edge = edges.reduce((best, e) =>
-      Math.abs(e - this.frame) < Math.abs(best - this.frame) ? e : best,
-    );
-    const value = (direction > 0 ? row[edge - 1] : row[edge]) as 0 | 1;
+    const away = (edge: number): number => Math.abs(edge - this.frame.value);
+    const edge = edges.reduce((best, other) => (away(other) < away(best) ? other : best));
+    const value = direction > 0 ? row[edge - 1] : row[edge];
     const at = direction > 0 ? edge : edge - 1;
     if (at < 0 || at >= this.frames) return;
-    this.log.push("paint", { lane: this.lane, start: at, end: at + 1, value });
-    this.frame = Math.min(this.frames - 1, Math.max(0, edge + direction));
-    this.onFrame();
+    batch(() => {
+      this.log.push("paint", { lane, start: at, end: at + 1, value });
+      this.frame.value = limit(edge + direction, 0, this.frames - 1);
+    });
   }
 
   /** Frames at which a lane changes (the first frame after the change). */
-  edges(lane: number): number[] {
-    const row = this.document.buttons[Math.min(lane, this.lanes - 1)];
+  private edges(lane: number): number[] {
+    const row = this.document.value.buttons[Math.min(lane, this.lanes - 1)];
     const found: number[] = [];
     for (let t = 1; t < this.frames; t++) if (row[t] !== row[t - 1]) found.push(t);
     return found;
   }
 
   jumpEdge(direction: 1 | -1): void {
-    const edges = this.edges(this.lane);
+    const edges = this.edges(this.lane.value);
+    const frame = this.frame.value;
     const next =
-      direction > 0
-        ? edges.find((e) => e > this.frame)
-        : edges.reverse().find((e) => e < this.frame);
+      direction > 0 ? edges.find((edge) => edge > frame) : edges.reverse().find((e) => e < frame);
     if (next === undefined) this.say("No further change in this lane.");
     else this.seek(next);
   }
 
   jumpUncertain(direction: 1 | -1): void {
-    const open = this.openRuns.length ? this.openRuns : this.runs;
+    const open = this.openRuns.value.length ? this.openRuns.value : this.runs;
+    const frame = this.frame.value;
     const next =
       direction > 0
-        ? (open.find((run) => run.start > this.frame) ?? open[0])
-        : ([...open].reverse().find((run) => run.start < this.frame) ?? open[open.length - 1]);
+        ? (open.find((run) => run.start > frame) ?? open[0])
+        : (open.filter((run) => run.start < frame).at(-1) ?? open.at(-1));
     if (!next) this.say("The model was sure everywhere. Look it through, then submit.");
-    else if (next.start === this.frame) this.say("This is the only uncertain run.");
+    else if (next.start === frame) this.say("This is the only uncertain run.");
     else this.seek(next.start);
   }
 
   accept(): void {
     if (this.readOnly) return;
-    const target = this.selection ?? this.runAtFrame;
-    if (target) {
-      this.log.push("accept", { start: target.start, end: target.end, value: true });
-      this.clearSelection();
-    }
-    const next = this.openRuns.find((run) => run.start > this.frame) ?? this.openRuns[0];
-    if (next) this.seek(next.start);
-    else this.say("No uncertain run is left. Submit when you are content.");
+    batch(() => {
+      const target = this.selection.range.value ?? this.runAtFrame.value;
+      if (target) {
+        this.log.push("accept", { start: target.start, end: target.end, value: true });
+        this.clear();
+      }
+      const open = this.openRuns.value;
+      const next = open.find((run) => run.start > this.frame.value) ?? open[0];
+      if (next) this.seek(next.start);
+      else this.say("No uncertain run is left. Submit when you are content.");
+    });
   }
 
   mark(kind: "unsure" | "invalid"): void {
     if (this.readOnly) return;
-    const target =
-      this.selection ?? (kind === "unsure" ? (this.runAtFrame ?? this.target) : this.target);
-    const marks = kind === "unsure" ? this.document.unsure : this.document.valid;
-    const isSet = kind === "unsure" ? marks[target.start] === 1 : marks[target.start] === 0;
-    this.log.push(kind, { start: target.start, end: target.end, value: !isSet });
-    if (!isSet && kind === "unsure" && !this.selection) this.jumpUncertain(1);
+    const selected = this.selection.range.value;
+    const run = kind === "unsure" ? this.runAtFrame.value : null;
+    const { start, end } = selected ?? run ?? this.target;
+    const { unsure, valid } = this.document.value;
+    const isSet = kind === "unsure" ? unsure[start] === 1 : valid[start] === 0;
+    batch(() => {
+      this.log.push(kind, { start, end, value: !isSet });
+      if (!isSet && kind === "unsure" && !selected) this.jumpUncertain(1);
+    });
   }
 
   edit(kind: "release" | "reset"): void {
     if (!this.readOnly) this.log.push(kind, { ...this.target });
   }
 
-  selectFrom(): void {
-    this.selectionStart = this.frame;
-    this.extendSelection();
-    this.onView();
+  selectRun(): void {
+    const run = this.runAtFrame.value;
+    if (run) this.selection.set({ ...run });
+    else this.say("No uncertain run here.");
   }
 
-  selectTo(): void {
-    this.selectionStart ??= 0;
-    this.extendSelection();
-    this.selectionStart = null;
-    this.onView();
+  override clear(): void {
+    super.clear();
+    this.mode.value = "normal";
   }
 
-  select(start: number, end: number): void {
-    this.selectionStart = null;
-    this.selection = { start, end };
-    this.onView();
-  }
-
-  clearSelection(): void {
-    this.selection = this.selectionStart = null;
-    this.mode = "normal";
-    this.notice = "";
-    this.onView();
-  }
-
+  /** Enter a mode, or leave it. Painting starts with what is at hand. */
   setMode(mode: Mode): void {
-    this.mode = this.mode === mode ? "normal" : mode;
-    if (this.mode === "paint" || this.mode === "erase") {
-      if (this.lane >= this.lanes) this.lane = 0;
-      this.setLane(this.lane, this.target, this.mode === "paint" ? 1 : 0);
-    }
-    this.onView();
+    batch(() => {
+      this.mode.value = this.mode.value === mode ? "normal" : mode;
+      const value = this.brush;
+      if (value !== null) this.setLane(this.lane.value, this.target, value);
+    });
+  }
+
+  toggleCamera(): void {
+    if (this.axes) this.setMode("camera");
+    else this.say("This game has no camera.");
   }
 
   moveLane(step: number): void {
-    this.lane = (this.lane + step + this.lanes) % this.lanes;
-    this.onView();
+    this.lane.value = (this.lane.value + step + this.lanes) % this.lanes;
   }
 
   shuttle(direction: 1 | -1): void {
-    const speed =
-      Math.sign(this.playing) === direction
-        ? SPEEDS[Math.min(3, SPEEDS.indexOf(Math.abs(this.playing)) + 1)]
-        : 1;
-    this.playing = direction * speed;
-    this.onView();
+    const speed = Math.abs(this.playing.value);
+    const faster = SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(speed) + 1)];
+    this.playing.value = direction * (Math.sign(this.playing.value) === direction ? faster : 1);
   }
 
-  /** The part of the frames that the timeline shows: around the playhead, within the task. */
-  get view(): Selection {
-    const span = Math.max(16, Math.round(this.frames / this.zoom));
-    if (span >= this.frames) return { start: 0, end: this.frames };
-    const start = Math.min(this.frames - span, Math.max(0, this.frame - Math.floor(span / 2)));
-    return { start, end: start + span };
+  zoomIn(): void {
+    this.zoom.value = this.zoom.value >= MAX_ZOOM ? 1 : this.zoom.value * 2;
   }
 
-  private extendSelection(): void {
-    const from = this.selectionStart ?? this.frame;
-    this.selection = { start: Math.min(from, this.frame), end: Math.max(from, this.frame) + 1 };
+  zoomBy(factor: number): void {
+    this.zoom.value = limit(this.zoom.value * factor, 1, MAX_ZOOM);
   }
 }

@@ -1,4 +1,5 @@
-// Playing: frames at the times of the source, whatever the display's rate; nothing is skipped at the speed of the source.
+// Playing: frames at the times of the source, whatever the display's rate; nothing is skipped at
+// the speed of the source.
 
 import { useEffect } from "preact/hooks";
 import type { ReviewModel } from "./model";
@@ -12,24 +13,24 @@ export function usePlayback(model: ReviewModel): void {
     let speed = 0;
     const tick = (now: number): void => {
       raf = requestAnimationFrame(tick);
-      if (!model.playing) {
+      const playing = model.playing.value;
+      if (!playing) {
         speed = 0;
         return;
       }
-      if (speed !== model.playing) {
-        speed = model.playing;
-        clock = times[model.frame];
+      if (speed !== playing) {
+        speed = playing;
+        clock = times[model.frame.value];
         since = now;
         return;
       }
       const at = clock + (now - since) * 1e6 * speed;
-      let frame = model.frame;
+      let frame = model.frame.value;
       if (speed > 0) while (frame + 1 < times.length && times[frame + 1] <= at) frame += 1;
       else while (frame > 0 && times[frame] > at) frame -= 1;
-      if (frame !== model.frame) model.seek(frame);
+      model.seek(frame);
       if ((speed > 0 && frame === times.length - 1) || (speed < 0 && frame === 0)) {
-        model.playing = 0;
-        model.onView();
+        model.playing.value = 0;
       }
     };
     raf = requestAnimationFrame(tick);

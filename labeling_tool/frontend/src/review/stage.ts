@@ -1,13 +1,15 @@
-// The frame itself: the picture pixel by pixel on one canvas, what we say about it on another above.
+// The frame itself: the picture pixel by pixel on one canvas, what is held on another above it.
 
+import { signal } from "@preact/signals";
+import { colours } from "./colours";
 import type { ReviewModel } from "./model";
-import { readColours } from "./timeline";
 
-const ARROW_SCALE = 4; // display pixels a degree
-const CAP = 22;
+const ARROW_SCALE = 4; // display pixels per degree
+const CAP = 22; // px, the height of a keycap
 
+/** Each of the two draw methods is to be run as an effect: it follows the signals that it reads. */
 export class Stage {
-  private shown = -1;
+  private readonly size = signal({ width: 0, height: 0 }); // CSS pixels
 
   constructor(
     readonly picture: HTMLCanvasElement,
@@ -31,92 +33,70 @@ export class Stage {
     this.over.width = Math.round(w * ratio);
     this.over.height = Math.round(h * ratio);
     this.over.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.draw(true);
+    this.size.value = { width: w, height: h }; // a new object each time: resizing has cleared it
   }
 
-  draw(always = false): void {
-    const { model } = this;
-    if (always || this.shown !== model.frame) {
-      const g = this.picture.getContext("2d")!;
-      g.globalAlpha = 1;
-      g.drawImage(model.pictures.frames[model.frame], 0, 0);
-      if (model.onion && model.frame > 0) {
-        g.globalAlpha = 0.4;
-        g.drawImage(model.pictures.frames[model.frame - 1], 0, 0);
-        g.globalAlpha = 1;
-      }
-      this.shown = model.frame;
-      this.picture.dataset.frame = String(model.frame);
+  drawPicture(): void {
+    const { frames } = this.model.pictures;
+    const frame = this.model.frame.value;
+    const g = this.picture.getContext("2d")!;
+    g.globalAlpha = 1;
+    g.drawImage(frames[frame], 0, 0);
+    if (this.model.onion.value && frame > 0) {
+      g.globalAlpha = 0.4;
+      g.drawImage(frames[frame - 1], 0, 0);
     }
-    this.drawOver();
+    this.picture.dataset.frame = String(frame);
   }
 
-  private drawOver(): void {
+  drawOver(): void {
     const { model } = this;
+    const { width, height } = this.size.value;
     const g = this.over.getContext("2d")!;
-    const ratio = window.devicePixelRatio || 1;
-    const [w, h] = [this.over.width / ratio, this.over.height / ratio];
-    g.clearRect(0, 0, w, h);
-    const { axes } = model.data.project;
-    if (axes.length) {
-      const vector = (source: ArrayLike<ArrayLike<number>>): [number, number] => {
-        let [dx, dy] = [0, 0];
-        axes.forEach((axis, a) => {
-          if (axis.input === "dx") dx += source[a][model.frame];
-          else dy += source[a][model.frame];
-        });
-        return [dx * ARROW_SCALE, dy * ARROW_SCALE];
-      };
-      if (model.showPrediction)
-        arrow(g, w / 2, h / 2, vector(model.predictions.camera), "rgba(255,255,255,.65)", 5);
-      arrow(g, w / 2, h / 2, vector(model.document.camera), "#ffd23f", 3);
+    g.clearRect(0, 0, width, height);
+    if (model.axes) {
+      const [x, y] = [width / 2, height / 2];
+      if (model.showPrediction.value)
+        arrow(g, x, y, this.turnOf(model.predictions.camera), "rgba(255,255,255,.65)", 5);
+      arrow(g, x, y, this.turnOf(model.document.value.camera), "#ffd23f", 3);
     }
-    this.drawCaps(g, h);
+    this.drawCaps(g, height);
+  }
+
+  /** How far the camera turns in this frame, as an arrow on the picture. */
+  private turnOf(camera: ArrayLike<ArrayLike<number>>): [number, number] {
+    let [dx, dy] = [0, 0];
+    for (const [a, { input }] of this.model.data.project.axes.entries()) {
+      const degrees = camera[a][this.model.frame.value];
+      if (input === "dx") dx += degrees;
+      else dy += degrees;
+    }
+    return [dx * ARROW_SCALE, dy * ARROW_SCALE];
   }
 
   /** Keycaps of what is held, so that eyes can stay on the picture. */
-  private drawCaps(g: CanvasRenderingContext2D, h: number): void {
+  private drawCaps(g: CanvasRenderingContext2D, height: number): void {
     const { model } = this;
-    const colours = readColoursOnce();
+    const frame = model.frame.value;
     g.font = "600 12px system-ui, sans-serif";
     g.textBaseline = "middle";
     let x = 10;
-    model.document.buttons.forEach((row, lane) => {
-      if (!row[model.frame]) return;
+    for (const [lane, row] of model.document.value.buttons.entries()) {
+      if (!row[frame]) continue;
       const name = model.data.project.buttons[lane];
       const wide = g.measureText(name).width + 16;
       g.fillStyle = "rgba(10,12,18,.72)";
-      roundRect(g, x, h - CAP - 10, wide, CAP, 5);
+      g.beginPath();
+      g.roundRect(x, height - CAP - 10, wide, CAP, 5);
       g.fill();
-      g.strokeStyle = model.predicted[lane][model.frame] ? colours.held : colours.edit;
+      g.strokeStyle = model.predicted[lane][frame] ? colours.value.held : colours.value.edit;
       g.lineWidth = 2;
       g.stroke();
       g.fillStyle = "#fff";
-      g.fillText(name, x + 8, h - CAP / 2 - 9.5);
+      g.fillText(name, x + 8, height - CAP / 2 - 9.5);
       x += wide + 6;
-    });
+    }
   }
-}
-
-let colours: ReturnType<typeof readColours> | null = null;
-window.addEventListener("themechange", () => {
-  colours = null;
-});
-function readColoursOnce(): ReturnType<typeof readColours> {
-  colours ??= readColours();
-  return colours;
-}
-
-function roundRect(
-  g: CanvasRenderingContext2D,
-  x: number,
-  y: number,
-  w: number,
-  h: number,
-  r: number,
-): void {
-  g.beginPath();
-  g.roundRect(x, y, w, h, r);
 }
 
 function arrow(

@@ -1,58 +1,32 @@
-// The timeline: film strip, uncertainty, a lane a button, a curve an axis. The lanes are drawn when labels or the view change;
-// a step draws only the playhead, on a second canvas above.
+// The timeline: film strip, uncertainty, a lane per button, a curve per axis. The lanes are drawn
+// when labels or the view change; a step draws only the playhead, on a second canvas above.
 
+import { computed, signal } from "@preact/signals";
+import { colours } from "./colours";
 import type { ReviewModel } from "./model";
 
-export const GUTTER = 136; // px, for the lanes' names
+// In CSS pixels: the room for the lanes' names, and the rows' heights.
+export const GUTTER = 136;
 const STRIP = 44;
 const DOUBT = 16;
 const AXIS = 36;
 const OVERVIEW = 10;
-
-export interface Colours {
-  [name: string]: string;
-}
-
-const NAMES = [
-  "surface",
-  "lane",
-  "lane-line",
-  "text",
-  "muted",
-  "accent",
-  "held",
-  "edit",
-  "ghost",
-  "unsure",
-  "select",
-  "playhead",
-  "curve",
-  "bad",
-];
-
-/** The theme's colours as the canvas understands them: computed, with light or dark already chosen. */
-export function readColours(): Colours {
-  const probe = document.createElement("i");
-  probe.hidden = true;
-  document.body.append(probe);
-  const entries = NAMES.map((name) => {
-    probe.style.color = `var(--t-${name})`;
-    return [name, getComputedStyle(probe).color];
-  });
-  probe.remove();
-  return Object.fromEntries(entries);
-}
+const MARGIN = 8; // right and below
+const LANES_TOP = STRIP + DOUBT;
 
 export type Hit =
   | { row: "strip" | "doubt" | "overview" }
   | { row: "lane"; lane: number }
-  | { row: "axis"; axis: number; y: number };
+  | { row: "axis"; axis: number };
 
+/** Each of the two draw methods is to be run as an effect: it follows the signals that it reads. */
 export class Timeline {
-  width = 0;
-  private laneHeight = 18;
-  private colours = readColours();
-  private drawnView = "";
+  private readonly size = signal({ width: 0, height: 0, laneHeight: 18 });
+  /** What decides where things stand: a new object only when something of it changes. */
+  private readonly place = computed(() => {
+    const { viewStart, viewEnd } = this.model;
+    return { ...this.size.value, start: viewStart.value, end: viewEnd.value };
+  });
 
   constructor(
     readonly base: HTMLCanvasElement,
@@ -60,134 +34,123 @@ export class Timeline {
     readonly model: ReviewModel,
   ) {}
 
-  themeChanged(): void {
-    this.colours = readColours();
-    this.draw();
-  }
-
-  get height(): number {
-    return (
-      STRIP + DOUBT + this.model.lanes * this.laneHeight + this.model.axes * AXIS + OVERVIEW + 8
-    );
-  }
-
   resize(width: number, room: number): void {
-    const fixed = STRIP + DOUBT + this.model.axes * AXIS + OVERVIEW + 8;
-    this.laneHeight = Math.max(
-      13,
-      Math.min(22, Math.floor((room - fixed) / Math.max(1, this.model.lanes))),
-    );
-    this.width = width;
+    const { lanes, axes } = this.model;
+    const fixed = LANES_TOP + axes * AXIS + OVERVIEW + MARGIN;
+    const perLane = Math.floor((room - fixed) / Math.max(1, lanes));
+    const laneHeight = Math.max(13, Math.min(22, perLane));
+    const height = fixed + lanes * laneHeight;
     const ratio = window.devicePixelRatio || 1;
     for (const canvas of [this.base, this.over]) {
       canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(this.height * ratio);
+      canvas.height = Math.round(height * ratio);
       canvas.style.width = `${width}px`;
-      canvas.style.height = `${this.height}px`;
+      canvas.style.height = `${height}px`;
       canvas.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    this.draw();
+    this.size.value = { width, height, laneHeight }; // last: resizing clears, this draws
   }
 
-  x(frame: number): number {
-    const { start, end } = this.model.view;
-    return GUTTER + ((frame - start) / (end - start)) * (this.width - GUTTER - 8);
+  private get curvesTop(): number {
+    return LANES_TOP + this.model.lanes * this.place.value.laneHeight;
+  }
+
+  private get curvesBottom(): number {
+    return this.curvesTop + this.model.axes * AXIS;
+  }
+
+  /** The width of all frames in view. */
+  private get span(): number {
+    return this.place.value.width - GUTTER - MARGIN;
+  }
+
+  private x(frame: number): number {
+    const { start, end } = this.place.value;
+    return GUTTER + ((frame - start) / (end - start)) * this.span;
   }
 
   frameAt(x: number): number {
-    const { start, end } = this.model.view;
-    const frame = start + Math.floor(((x - GUTTER) / (this.width - GUTTER - 8)) * (end - start));
+    const { start, end } = this.place.value;
+    const frame = start + Math.floor(((x - GUTTER) / this.span) * (end - start));
     return Math.min(end - 1, Math.max(start, frame));
   }
 
   frameInOverview(x: number): number {
-    const share = (x - GUTTER) / (this.width - GUTTER - 8);
+    const share = (x - GUTTER) / this.span;
     return Math.min(this.model.frames - 1, Math.max(0, Math.floor(share * this.model.frames)));
   }
 
   hit(y: number): Hit {
     if (y < STRIP) return { row: "strip" };
-    if (y < STRIP + DOUBT) return { row: "doubt" };
-    const inLanes = y - STRIP - DOUBT;
-    const lane = Math.floor(inLanes / this.laneHeight);
+    if (y < LANES_TOP) return { row: "doubt" };
+    const lane = Math.floor((y - LANES_TOP) / this.place.value.laneHeight);
     if (lane < this.model.lanes) return { row: "lane", lane };
-    const inAxes = inLanes - this.model.lanes * this.laneHeight;
-    const axis = Math.floor(inAxes / AXIS);
-    if (axis < this.model.axes) return { row: "axis", axis, y: inAxes - axis * AXIS };
-    return { row: "overview" };
+    const axis = Math.floor((y - this.curvesTop) / AXIS);
+    return axis < this.model.axes ? { row: "axis", axis } : { row: "overview" };
   }
 
-  /** Degrees that a height within an axis' row stands for. */
+  /** Degrees that a height stands for in an axis' row; outside it, the most that the row shows. */
   axisValue(axis: number, y: number): number {
     const scale = this.axisScale(axis);
-    return Math.max(-scale, Math.min(scale, ((AXIS / 2 - y) / (AXIS / 2 - 3)) * scale));
+    const middle = this.curvesTop + (axis + 0.5) * AXIS;
+    return Math.max(-scale, Math.min(scale, ((middle - y) / (AXIS / 2 - 3)) * scale));
   }
 
   private axisScale(axis: number): number {
-    let most = 2; // degrees: noise around zero should look like nothing
-    for (const v of this.model.document.camera[axis]) most = Math.max(most, Math.abs(v));
-    for (const v of this.model.predictions.camera[axis]) most = Math.max(most, Math.abs(v));
-    return most;
+    let largest = 2; // degrees: noise around zero should look like nothing
+    const { document, predictions } = this.model;
+    for (const curve of [document.value.camera[axis], predictions.camera[axis]])
+      for (const degrees of curve) largest = Math.max(largest, Math.abs(degrees));
+    return largest;
   }
 
   /** Everything but the playhead. */
   draw(): void {
-    if (!this.width) return;
+    const { width, height, laneHeight } = this.place.value;
+    if (!width) return;
     const g = this.base.getContext("2d")!;
-    const c = this.colours;
-    const model = this.model;
-    const { start, end } = model.view;
-    this.drawnView = `${start}-${end}`;
-    g.fillStyle = c.surface;
-    g.fillRect(0, 0, this.width, this.height);
-    this.drawStrip(g, start, end);
-    this.drawDoubt(g, start, end);
+    const { model } = this;
+    g.fillStyle = colours.value.surface;
+    g.fillRect(0, 0, width, height);
+    this.drawStrip(g);
+    this.drawDoubt(g);
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
-    let y = STRIP + DOUBT;
-    for (let lane = 0; lane < model.lanes; lane++) {
-      this.drawLane(g, lane, y, start, end);
-      y += this.laneHeight;
-    }
-    for (let axis = 0; axis < model.axes; axis++) {
-      this.drawAxis(g, axis, y, start, end);
-      y += AXIS;
-    }
-    this.drawInvalid(g, start, end);
-    this.drawOverview(g, y + 4);
-    this.drawOver();
+    for (let lane = 0; lane < model.lanes; lane++)
+      this.drawLane(g, lane, LANES_TOP + lane * laneHeight);
+    for (let axis = 0; axis < model.axes; axis++)
+      this.drawAxis(g, axis, this.curvesTop + axis * AXIS);
+    this.drawInvalid(g);
+    this.drawOverview(g, this.curvesBottom + 4);
   }
 
   /** The playhead, the selection and the lane cursor. */
   drawOver(): void {
-    if (!this.width) return;
-    const model = this.model;
-    const { start, end } = model.view;
-    if (this.drawnView !== `${start}-${end}`) {
-      this.draw(); // zoomed in, the view follows the playhead
-      return;
-    }
+    const { width, height, laneHeight, start, end } = this.place.value;
+    if (!width) return;
+    const { model } = this;
     const g = this.over.getContext("2d")!;
-    const c = this.colours;
-    g.clearRect(0, 0, this.width, this.height);
-    const top = STRIP + DOUBT;
-    const bottom = top + model.lanes * this.laneHeight + model.axes * AXIS;
-    if (model.selection) {
-      const from = this.x(Math.max(start, model.selection.start));
-      const to = this.x(Math.min(end, model.selection.end));
+    const c = colours.value;
+    g.clearRect(0, 0, width, height);
+    const bottom = this.curvesBottom;
+    const selection = model.selection.range.value;
+    if (selection) {
+      const from = this.x(Math.max(start, selection.start));
+      const to = this.x(Math.min(end, selection.end));
       g.fillStyle = c.select;
       g.fillRect(from, 0, to - from, bottom);
       g.fillStyle = c.accent;
       g.fillRect(from, 0, 2, bottom);
       g.fillRect(to - 2, 0, 2, bottom);
     }
-    if (model.lane < model.lanes) {
+    const lane = model.lane.value;
+    if (lane < model.lanes) {
       g.strokeStyle = c.accent;
       g.lineWidth = 1.5;
-      g.strokeRect(2, top + model.lane * this.laneHeight + 1, this.width - 4, this.laneHeight - 2);
+      g.strokeRect(2, LANES_TOP + lane * laneHeight + 1, width - 4, laneHeight - 2);
     }
-    const x = this.x(model.frame);
-    const wide = Math.max(2, this.x(model.frame + 1) - x);
+    const x = this.x(model.frame.value);
+    const wide = Math.max(2, this.x(model.frame.value + 1) - x);
     g.fillStyle = c.select;
     g.fillRect(x, STRIP, wide, bottom - STRIP);
     g.fillStyle = c.playhead;
@@ -199,10 +162,11 @@ export class Timeline {
     g.fill();
   }
 
-  private drawStrip(g: CanvasRenderingContext2D, start: number, end: number): void {
+  private drawStrip(g: CanvasRenderingContext2D): void {
     const { pictures } = this.model;
+    const { start, end } = this.place.value;
     const wide = Math.max(24, Math.round((STRIP * pictures.width) / Math.max(1, pictures.height)));
-    const right = this.width - 8;
+    const right = GUTTER + this.span;
     g.save();
     g.beginPath();
     g.rect(GUTTER, 0, right - GUTTER, STRIP);
@@ -218,28 +182,31 @@ export class Timeline {
     g.restore();
   }
 
-  private drawDoubt(g: CanvasRenderingContext2D, start: number, end: number): void {
-    const c = this.colours;
+  /** How unsure the model was in each frame, and what became of it. */
+  private drawDoubt(g: CanvasRenderingContext2D): void {
+    const c = colours.value;
+    const { start, end } = this.place.value;
     const { confidence } = this.model.predictions;
-    const { document } = this.model;
-    const threshold = this.model.data.project.threshold;
+    const { accepted, unsure } = this.model.document.value;
+    const { threshold } = this.model.data.project;
     this.name(g, "uncertain", STRIP, DOUBT, c.muted);
     for (let t = start; t < end; t++) {
       const x = this.x(t);
       const wide = Math.max(1, this.x(t + 1) - x - 0.5);
       const doubtful = confidence[t] < threshold;
-      g.fillStyle = document.unsure[t]
-        ? c.unsure
-        : document.accepted[t]
-          ? c.held
-          : doubtful
-            ? c.edit
-            : c.ghost;
+      const decided = accepted[t] || unsure[t];
+      g.fillStyle = decided ? this.decisionColour(t) : doubtful ? c.edit : c.ghost;
       const high = Math.max(2, (1 - confidence[t]) * (DOUBT - 3));
-      if (document.accepted[t] || document.unsure[t]) g.fillRect(x, STRIP + DOUBT - 4, wide, 3);
-      if (!(document.accepted[t] || document.unsure[t]) || doubtful)
-        g.fillRect(x, STRIP + DOUBT - 1 - high, wide, high);
+      if (decided) g.fillRect(x, LANES_TOP - 4, wide, 3);
+      if (!decided || doubtful) g.fillRect(x, LANES_TOP - 1 - high, wide, high);
     }
+  }
+
+  /** The color of an uncertain frame, by what was decided about it. */
+  private decisionColour(t: number): string {
+    const { accepted, unsure } = this.model.document.value;
+    const { held, unsure: untold, edit } = colours.value;
+    return unsure[t] ? untold : accepted[t] ? held : edit;
   }
 
   private name(
@@ -255,20 +222,14 @@ export class Timeline {
     g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
   }
 
-  private drawLane(
-    g: CanvasRenderingContext2D,
-    lane: number,
-    y: number,
-    start: number,
-    end: number,
-  ): void {
-    const c = this.colours;
-    const high = this.laneHeight;
-    const row = this.model.document.buttons[lane];
+  private drawLane(g: CanvasRenderingContext2D, lane: number, y: number): void {
+    const c = colours.value;
+    const { start, end, laneHeight: high } = this.place.value;
+    const row = this.model.document.value.buttons[lane];
     const predicted = this.model.predicted[lane];
     const probability = this.model.predictions.buttons_prob[lane];
     g.fillStyle = lane % 2 ? c.surface : c.lane;
-    g.fillRect(GUTTER, y, this.width - GUTTER - 8, high);
+    g.fillRect(GUTTER, y, this.span, high);
     const digit = lane < 9 ? `${lane + 1}` : lane === 9 ? "0" : "";
     g.fillStyle = c.muted;
     g.font = "11px ui-monospace, monospace";
@@ -276,7 +237,7 @@ export class Timeline {
     g.fillStyle = c.text;
     g.font = "12px system-ui, sans-serif";
     g.fillText(this.model.data.project.buttons[lane], 26, y + high / 2 + 0.5, GUTTER - 32);
-    if (this.model.showPrediction) {
+    if (this.model.showPrediction.value) {
       g.fillStyle = c.ghost;
       for (let t = start; t < end; t++) {
         if (probability[t] < 0.02) continue;
@@ -284,7 +245,7 @@ export class Timeline {
         g.fillRect(this.x(t), y + high - 1 - tall, Math.max(1, this.x(t + 1) - this.x(t)), tall);
       }
     }
-    // Runs of equal cells are one rectangle each: a tenth of the time of one a cell.
+    // Runs of equal cells are one rectangle each: a tenth of the time of a rectangle per cell.
     let from = start;
     for (let t = start + 1; t <= end; t++) {
       if (t < end && row[t] === row[from] && predicted[t] === predicted[from]) continue;
@@ -302,14 +263,11 @@ export class Timeline {
     }
   }
 
-  private drawAxis(
-    g: CanvasRenderingContext2D,
-    axis: number,
-    y: number,
-    start: number,
-    end: number,
-  ): void {
-    const c = this.colours;
+  private drawAxis(g: CanvasRenderingContext2D, axis: number, y: number): void {
+    const c = colours.value;
+    const { start, end } = this.place.value;
+    const predicted = this.model.predictions.camera[axis];
+    const corrected = this.model.document.value.camera[axis];
     const middle = y + AXIS / 2;
     const scale = this.axisScale(axis);
     const place = (v: number): number => middle - (v / scale) * (AXIS / 2 - 3);
@@ -319,7 +277,7 @@ export class Timeline {
     g.lineWidth = 1;
     g.beginPath();
     g.moveTo(GUTTER, middle + 0.5);
-    g.lineTo(this.width - 8, middle + 0.5);
+    g.lineTo(GUTTER + this.span, middle + 0.5);
     g.stroke();
     const curve = (values: ArrayLike<number>, colour: string, wide: number): void => {
       g.strokeStyle = colour;
@@ -332,32 +290,32 @@ export class Timeline {
       }
       g.stroke();
     };
-    if (this.model.showPrediction) curve(this.model.predictions.camera[axis], c.ghost, 3);
-    curve(this.model.document.camera[axis], c.curve, 1.6);
-    const corrected = this.model.document.camera[axis];
+    if (this.model.showPrediction.value) curve(predicted, c.ghost, 3);
+    curve(corrected, c.curve, 1.6);
     g.fillStyle = c.edit;
     for (let t = start; t < end; t++) {
-      if (Math.abs(corrected[t] - this.model.predictions.camera[axis][t]) > 0.01) {
+      if (Math.abs(corrected[t] - predicted[t]) > 0.01) {
         g.fillRect(this.x(t), y + AXIS - 3, Math.max(1, this.x(t + 1) - this.x(t)), 2);
       }
     }
   }
 
-  private drawInvalid(g: CanvasRenderingContext2D, start: number, end: number): void {
-    const top = STRIP + DOUBT;
-    const high = this.model.lanes * this.laneHeight + this.model.axes * AXIS;
+  private drawInvalid(g: CanvasRenderingContext2D): void {
+    const { start, end } = this.place.value;
+    const { valid } = this.model.document.value;
+    const [top, bottom] = [LANES_TOP, this.curvesBottom];
     for (let t = start; t < end; t++) {
-      if (this.model.document.valid[t]) continue;
+      if (valid[t]) continue;
       const x = this.x(t);
       const wide = this.x(t + 1) - x;
-      g.fillStyle = this.colours.surface;
+      g.fillStyle = colours.value.surface;
       g.globalAlpha = 0.75;
-      g.fillRect(x, top, wide, high);
+      g.fillRect(x, top, wide, bottom - top);
       g.globalAlpha = 1;
-      g.strokeStyle = this.colours.bad;
+      g.strokeStyle = colours.value.bad;
       g.lineWidth = 1;
       g.beginPath();
-      g.moveTo(x, top + high);
+      g.moveTo(x, bottom);
       g.lineTo(x + wide, top);
       g.stroke();
     }
@@ -365,23 +323,24 @@ export class Timeline {
 
   /** The whole task in one line: what is to do, what is done, where the view is. */
   private drawOverview(g: CanvasRenderingContext2D, y: number): void {
-    const c = this.colours;
-    const { document, frames, view, runs } = this.model;
-    const wide = this.width - GUTTER - 8;
+    const c = colours.value;
+    const { frames, runs } = this.model;
+    const { start, end } = this.place.value;
+    const wide = this.span;
     const place = (t: number): number => GUTTER + (t / frames) * wide;
     this.name(g, "task", y, OVERVIEW, c.muted);
     g.fillStyle = c.lane;
     g.fillRect(GUTTER, y, wide, OVERVIEW);
     for (const run of runs) {
       for (let t = run.start; t < run.end; t++) {
-        g.fillStyle = document.unsure[t] ? c.unsure : document.accepted[t] ? c.held : c.edit;
+        g.fillStyle = this.decisionColour(t);
         g.fillRect(place(t), y + 2, Math.max(1, place(t + 1) - place(t)), OVERVIEW - 4);
       }
     }
-    if (view.end - view.start < frames) {
+    if (end - start < frames) {
       g.strokeStyle = c.accent;
       g.lineWidth = 2;
-      g.strokeRect(place(view.start), y + 1, place(view.end) - place(view.start), OVERVIEW - 2);
+      g.strokeRect(place(start), y + 1, place(end) - place(start), OVERVIEW - 2);
     }
   }
 }

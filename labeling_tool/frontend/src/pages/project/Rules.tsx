@@ -1,0 +1,155 @@
+// A project's rules: what is shown to whom, for how long, and to how many.
+
+import { useEffect, useState } from "preact/hooks";
+import { get, patch, put } from "../../api";
+import { Field, Input } from "../../parts";
+import { say, sayError } from "../../session";
+import type { ProjectDetails, ProjectSettings } from "../../types";
+
+const RULES: {
+  id: keyof ProjectSettings;
+  label: string;
+  help: string;
+  step: number;
+  factor: number;
+  min: number;
+  max: number;
+}[] = [
+  {
+    id: "overlap",
+    label: "People a task",
+    help: "Each labels it without seeing the others",
+    step: 1,
+    factor: 1,
+    min: 1,
+    max: 20,
+  },
+  {
+    id: "random_fraction",
+    label: "Random share, %",
+    help: "Of the queue; the rest goes by expected gain",
+    step: 1,
+    factor: 100,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "threshold",
+    label: "Uncertain below, %",
+    help: "Confidence of the model",
+    step: 1,
+    factor: 100,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "lease_s",
+    label: "Lease, minutes",
+    help: "Without a sign of life the task goes to somebody else",
+    step: 0.5,
+    factor: 1 / 60,
+    min: 0.5,
+    max: 1440,
+  },
+  {
+    id: "pause_s",
+    label: "Pause, hours",
+    help: "How long a paused task is kept",
+    step: 1,
+    factor: 1 / 3600,
+    min: 1,
+    max: 720,
+  },
+];
+
+export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: () => void }) {
+  const [rules, setRules] = useState(project.settings);
+  const [users, setUsers] = useState<{ id: number; name: string; role: string }[]>([]);
+  const [members, setMembers] = useState(new Set(project.members.map((m) => m.id)));
+  useEffect(() => void get<typeof users>("/api/users").then(setUsers).catch(sayError), []);
+  const save = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    try {
+      await patch(`/api/projects/${project.id}`, { settings: rules });
+      if (!rules.open_to_all)
+        await put(`/api/projects/${project.id}/members`, { users: [...members] });
+      say("Rules saved");
+      onSaved();
+    } catch (error) {
+      sayError(error);
+    }
+  };
+  return (
+    <section class="panel">
+      <h2>Rules</h2>
+      <form class="form" onSubmit={(event) => void save(event)}>
+        {RULES.map((rule) => (
+          <Field label={rule.label} help={rule.help}>
+            <Input
+              type="number"
+              min={rule.min}
+              max={rule.max}
+              step={rule.step}
+              value={Math.round((rules[rule.id] as number) * rule.factor * 100) / 100}
+              onInput={(e) =>
+                setRules({
+                  ...rules,
+                  [rule.id]: roundRule(rule.id, Number(e.currentTarget.value) / rule.factor),
+                })
+              }
+            />
+          </Field>
+        ))}
+        <Field label="Instructions" help="Shown with the keys">
+          <textarea
+            class="input"
+            rows={3}
+            maxLength={8000}
+            value={rules.instructions}
+            onInput={(e) => setRules({ ...rules, instructions: e.currentTarget.value })}
+          />
+        </Field>
+        <label class="inline">
+          <input
+            type="checkbox"
+            checked={rules.open_to_all}
+            onChange={(e) => setRules({ ...rules, open_to_all: e.currentTarget.checked })}
+          />{" "}
+          open to every annotator
+        </label>
+        {rules.open_to_all ? null : (
+          <fieldset>
+            <legend>Members</legend>
+            {users
+              .filter((user) => user.role === "annotator" || user.role === "contractor")
+              .map((user) => (
+                <label class="inline">
+                  <input
+                    type="checkbox"
+                    checked={members.has(user.id)}
+                    onChange={(e) => {
+                      const next = new Set(members);
+                      if (e.currentTarget.checked) next.add(user.id);
+                      else next.delete(user.id);
+                      setMembers(next);
+                    }}
+                  />{" "}
+                  {user.name}
+                </label>
+              ))}
+          </fieldset>
+        )}
+        <div class="row">
+          <button class="button primary" type="submit">
+            Save rules
+          </button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+const roundRule = (id: keyof ProjectSettings, value: number): number =>
+  id === "random_fraction" || id === "threshold"
+    ? Math.round(value * 1e4) / 1e4
+    : Math.round(value);

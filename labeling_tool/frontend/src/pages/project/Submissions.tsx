@@ -1,0 +1,88 @@
+// The work that came in, for those who review it.
+
+import { useEffect, useState } from "preact/hooks";
+import { get } from "../../api";
+import { Button, duration, Link, when } from "../../parts";
+import { sayError } from "../../session";
+
+interface Submission {
+  id: number;
+  who: string;
+  source: string;
+  frames: number;
+  state: string;
+  operations: number;
+  active_ms: number;
+  submitted_ms: number;
+  served: string;
+}
+
+export function Submissions({ id }: { id: number }) {
+  const [state, setState] = useState("submitted");
+  const [rows, setRows] = useState<Submission[]>([]);
+  const [next, setNext] = useState<number | null>(null);
+  const load = (before?: number): void =>
+    void get<{ submissions: Submission[]; next: number | null }>(
+      `/api/projects/${id}/submissions?state=${state}${before ? `&before=${before}` : ""}`,
+    )
+      .then((page) => {
+        setRows((old) => (before ? [...old, ...page.submissions] : page.submissions));
+        setNext(page.next);
+      })
+      .catch(sayError);
+  useEffect(() => load(), [id, state]);
+  return (
+    <section class="panel">
+      <div class="row">
+        <h2>Work that came in</h2>
+        <span class="grow" />
+        <label class="inline">
+          Show{" "}
+          <select class="input" value={state} onChange={(e) => setState(e.currentTarget.value)}>
+            <option value="submitted">to review</option>
+            <option value="approved">approved</option>
+            <option value="returned">returned</option>
+            <option value="all">all</option>
+          </select>
+        </label>
+      </div>
+      {rows.length ? (
+        <div class="scroll">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Task</th>
+                <th scope="col">By</th>
+                <th scope="col">Source</th>
+                <th scope="col">Frames</th>
+                <th scope="col">Edits</th>
+                <th scope="col">Time</th>
+                <th scope="col">Submitted</th>
+                <th scope="col">State</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <tr>
+                  <th scope="row">
+                    <Link to={`/work/${row.id}`}>#{row.id}</Link>
+                  </th>
+                  <td>{row.who}</td>
+                  <td>{row.source}</td>
+                  <td>{row.frames}</td>
+                  <td>{row.operations}</td>
+                  <td>{duration(row.active_ms / 1000)}</td>
+                  <td>{when(row.submitted_ms)}</td>
+                  <td>{row.state}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      ) : (
+        <p class="muted">Nothing here.</p>
+      )}
+      {next ? <Button onClick={() => load(next)}>More</Button> : null}
+    </section>
+  );
+}

@@ -1,0 +1,72 @@
+// What both kinds of work know about a task on screen: the frame, the selection, the notice.
+
+import { batch, signal } from "@preact/signals";
+import type { Pictures } from "../bundle";
+import type { OperationLog } from "../oplog";
+import type { TaskData } from "../types";
+import { Selection } from "./selection";
+import type { OpenTask } from "./useTask";
+
+export abstract class TaskModel {
+  readonly data: TaskData;
+  readonly pictures: Pictures;
+  readonly log: OperationLog;
+  readonly readOnly: boolean;
+  readonly frames: number;
+  readonly frame = signal(0);
+  readonly notice = signal("");
+  readonly selection = new Selection();
+  private armedAt = -1; // the number of edits at which a first press of submit asked
+
+  /** How far the keys for a larger step go, in frames. */
+  abstract readonly stride: number;
+
+  constructor(task: OpenTask) {
+    this.data = task.opened.data;
+    this.pictures = task.opened.pictures;
+    this.log = task.log;
+    this.readOnly = task.readOnly;
+    this.frames = this.data.task.frames;
+  }
+
+  /** What is still undecided, as a sentence; empty where nothing is. */
+  abstract get unfinished(): string;
+
+  seek(frame: number): void {
+    batch(() => {
+      this.frame.value = Math.min(this.frames - 1, Math.max(0, frame));
+      this.notice.value = "";
+      this.selection.follow(this.frame.value);
+    });
+  }
+
+  step(frames: number): void {
+    this.seek(this.frame.value + frames);
+  }
+
+  say(text: string): void {
+    this.notice.value = text;
+  }
+
+  clear(): void {
+    this.selection.set(null);
+    this.notice.value = "";
+  }
+
+  undo(): void {
+    if (!this.readOnly && !this.log.undo()) this.say("Nothing to undo.");
+  }
+
+  redo(): void {
+    if (!this.readOnly && !this.log.redo()) this.say("Nothing to redo.");
+  }
+
+  /** Whether submit may go ahead: with something undecided, only at its second press. */
+  confirmSubmit(): boolean {
+    const edits = this.log.all.value.length;
+    if (!this.unfinished || this.readOnly || this.armedAt === edits) return true;
+    this.armedAt = edits; // another edit in between, and it asks again
+    this.say(`${this.unfinished} Press again to submit all the same.`);
+    return false;
+  }
+}
