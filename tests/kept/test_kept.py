@@ -1,0 +1,287 @@
+"""What an earlier vidact made is read, verified and resumed: `make.py` is its recipe.
+
+In the environment in which it was made the same bytes must come out; elsewhere only what does not
+depend on rounding: names, shapes, counts, labels that people or games gave.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import tarfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from alembic import command
+from safetensors.torch import load_file
+from vidact.cli import run
+from vidact.labeling_tool.store.database import Database, alembic_config
+
+from tests.kept.reading import clips_read, policy_says, recordings_read
+from tests.kept.running import (
+    EVALUATE,
+    RELABEL,
+    REMOVE,
+    Person,
+    environment,
+    finished_export,
+    serving,
+    set_times,
+    tree_of,
+)
+
+DATA = Path(__file__).parent / "data"
+EXPECTED: dict[str, Any] = json.loads((DATA / "expected.json").read_bytes())
+COMMANDS: dict[str, list[str]] = json.loads((DATA / "commands.json").read_bytes())
+SAME_ENVIRONMENT = EXPECTED["environment"] == environment()
+DATASETS = ("labelled", "packed-doom", "packed-crafter")
+TIMED = {"elapsed_s", "frames_per_s", "ticks_per_s", "seconds"}
+OF_THE_PLACE = {"out", "environments", "environment"}
+"""Where a run wrote and what it ran under: what may differ between two runs of a job."""
+OF_THE_ENVIRONMENT = {"label.json", "dataset.json", "README.md"}
+"""Files of a dataset that name versions, vidact's among them."""
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the kept data, and where commands are run."""
+    folder = tmp_path / "kept"
+    shutil.copytree(DATA, folder)
+    set_times(folder / "videos")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def vidact(*words: str) -> str:
+    """Run a verb in this process (a new one for each would take a minute); what it printed."""
+    with redirect_stdout(io.StringIO()) as printed:
+        assert run(list(words)) == 0, " ".join(words)
+    return printed.getvalue()
+
+
+def without(content: Any, *names: str) -> Any:
+    """JSON without the fields of these names, at any depth."""
+    if isinstance(content, dict):
+        return {
+            name: without(value, *names) for name, value in content.items() if name not in names
+        }
+    return [without(value, *names) for value in content] if isinstance(content, list) else content
+
+
+def shape_of(content: Any) -> Any:
+    """What of JSON does not depend on rounding: all but numbers and digests."""
+    if isinstance(content, dict):
+        return {name: shape_of(value) for name, value in content.items()}
+    if isinstance(content, list):
+        return [shape_of(value) for value in content]
+    if content is None or isinstance(content, int | float):
+        return "number"
+    return (
+        "digest" if isinstance(content, str) and re.fullmatch("[0-9a-f]{64}", content) else content
+    )
+
+
+def require_equal(found: Any, expected: Any) -> None:
+    """The same where the environment is; elsewhere the same names."""
+    if SAME_ENVIRONMENT:
+        assert found == expected
+    else:
+        assert shape_of(found) == shape_of(expected)
+
+
+def test_recordings_are_read_as_they_were(kept: Path) -> None:
+    for game in ("doom", "crafter"):
+        found, expected = recordings_read(kept / "play" / game, game), EXPECTED["recordings"][game]
+        assert without(found, "frames") == without(expected, "frames")
+        assert found == expected or not SAME_ENVIRONMENT
+        check = json.loads(vidact("spec", "check", f"play/{game}", "--json"))
+        assert check == EXPECTED["spec check"][game]
+
+
+def test_datasets_verify_and_their_clips_are_read_as_they_were(kept: Path) -> None:
+    for name in DATASETS:
+        before = tree_of(kept / "finished" / name)
+        vidact("verify", f"finished/{name}")
+        assert (
+            json.loads(vidact("status", f"finished/{name}", "--json")) == EXPECTED["status"][name]
+        )
+        found, expected = clips_read(kept / "finished" / name), EXPECTED["clips"][name]
+        assert without(found, "frames") == without(expected, "frames")
+        assert found == expected or not SAME_ENVIRONMENT
+        assert tree_of(kept / "finished" / name) == before
+
+
+def test_checkpoints_say_what_they_did(kept: Path) -> None:
+    vidact(*EVALUATE)
+    require_equal(json.loads((kept / "eval" / "metrics.json").read_bytes()), EXPECTED["idm"])
+    for name, expected in EXPECTED["policies"].items():
+        require_equal(policy_says(kept / "finished" / name, kept / "play" / "doom"), expected)
+
+
+def test_a_dataset_gets_new_labels_and_loses_a_source(kept: Path) -> None:
+    vidact(*RELABEL)
+    shutil.copytree(kept / "finished" / "labelled", kept / "removed")
+    vidact(*REMOVE)
+    for name, uri in (("relabelled", None), ("removed", REMOVE[-1])):
+        vidact("verify", name)
+        rows, before = (
+            pq.read_table(kept / at / "manifest.parquet").to_pylist()
+            for at in (name, "finished/labelled")
+        )
+        assert [row["key"] for row in rows] == [
+            row["key"] for row in before if row["source_uri"] != uri
+        ]
+        found = tree_of(kept / name)
+        assert found.keys() == EXPECTED[name].keys()
+        if SAME_ENVIRONMENT:
+            assert without(found, *OF_THE_ENVIRONMENT) == without(
+                EXPECTED[name], *OF_THE_ENVIRONMENT
+            )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_stopped_job_ends_as_if_it_never_had_been(kept: Path, name: str) -> None:
+    if name == "finetune":
+        pytest.importorskip("vizdoom")
+    stopped, whole = kept / "interrupted" / name, kept / "finished" / name
+    before = tree_of(whole)
+    words = COMMANDS[name][: COMMANDS[name].index("--out")]
+    if name == "labelled":
+        words.append("--allow-other-environment")
+    vidact(*words, "--out", f"interrupted/{name}")
+    if name == "labelled":
+        require_same_dataset(stopped, whole)
+    else:
+        require_same_training(stopped, whole)
+    # The run that had ended knows itself too, for one also by the settings that it wrote.
+    again = ["train-idm", "--config", "finished/idm/settings.yaml"]
+    vidact(*again if name == "idm" else [*words, "--out", f"finished/{name}"])
+    after = tree_of(whole)
+    if name == "labelled":
+        before, after = without(before, *OF_THE_ENVIRONMENT), without(after, *OF_THE_ENVIRONMENT)
+    assert after == before
+
+
+def require_same_dataset(found: Path, expected: Path) -> None:
+    one, other = tree_of(found), tree_of(expected)
+    assert one.keys() == other.keys()
+    if SAME_ENVIRONMENT:
+        assert without(one, *OF_THE_ENVIRONMENT) == without(other, *OF_THE_ENVIRONMENT)
+    for file in ("label.json", "dataset.json"):
+        contents = (json.loads((folder / file).read_bytes()) for folder in (found, expected))
+        first, second = (without(content, *OF_THE_PLACE) for content in contents)
+        assert first.keys() == second.keys()
+        assert first == second or not SAME_ENVIRONMENT
+    cards = [
+        [line for line in card.read_text("utf-8").splitlines() if "vidact" not in line]
+        for card in (found / "README.md", expected / "README.md")
+    ]
+    assert cards[0] == cards[1] or not SAME_ENVIRONMENT
+    tables = (
+        pq.read_table(folder / "manifest.parquet").to_pylist() for folder in (found, expected)
+    )
+    rows = [
+        [(row["key"], row["shard"], row["frames"], row["start_tick"]) for row in table]
+        for table in tables
+    ]
+    assert rows[0] == rows[1]
+
+
+def require_same_training(found: Path, expected: Path) -> None:
+    weights, others = (load_file(folder / "model.safetensors") for folder in (found, expected))
+    assert [(name, tensor.shape, tensor.dtype) for name, tensor in weights.items()] == [
+        (name, tensor.shape, tensor.dtype) for name, tensor in others.items()
+    ]
+    assert not (found / "snapshots").exists()
+    if SAME_ENVIRONMENT:
+        assert (found / "model.safetensors").read_bytes() == (
+            expected / "model.safetensors"
+        ).read_bytes()
+    for file in ("config.json", "metrics.jsonl"):
+        one, other = (
+            [
+                without(json.loads(line), *TIMED, *OF_THE_PLACE, "model_sha256")
+                for line in documents(folder / file)
+            ]
+            for folder in (found, expected)
+        )
+        require_equal(one, other)
+
+
+def documents(path: Path) -> list[str]:
+    """The JSON documents of a file: one, or one a line."""
+    text = path.read_text(encoding="utf-8")
+    return text.splitlines() if path.suffix == ".jsonl" else [text]
+
+
+def test_a_labelling_tool_opens_with_its_work(kept: Path) -> None:
+    expected = EXPECTED["labels"]
+    with serving(kept, "labels", "--no-practice", "--review", "finished/labelled") as url:
+        ada, rita, bob = (Person(url, name) for name in ("ada", "rita", "bob"))
+        projects = [
+            ada.get(f"/api/projects/{project['id']}") for project in ada.get("/api/projects")
+        ]
+        assert projects == expected["projects"]
+        assert ada.get("/api/users") == expected["users"]
+        for number, (row, history) in enumerate(
+            zip(expected["assignments"], expected["histories"], strict=True), 1
+        ):
+            assert ada.get(f"/api/assignments/{number}") == row
+            assert ada.get(f"/api/assignments/{number}/operations") == history
+        (old,) = ada.get(f"/api/projects/{projects[-1]['id']}/exports")
+        assert (old["format"], old["state"]) == ("json", "done")
+        # The pictures of a clip come from its source, those of a video that is gone are kept.
+        for number in (1, 4):
+            picture = ada.http.get(expected["assignments"][number - 1]["task"]["pictures"])
+            assert (picture.status_code, picture.content[:4]) == (200, b"VAB1")
+        # What was returned is finished by its owner and approved.
+        returned = next(row for row in bob.get("/api/assignments") if row["state"] == "returned")
+        paint = {"lane": 1, "start": 2, "end": 4, "value": 1}
+        operation = {
+            "id": "operation-9000",
+            "kind": "paint",
+            "payload": paint,
+            "client_ms": 1_770_000_000_000,
+        }
+        batch = {"client": "window-9", "base_seq": returned["seq"], "operations": [operation]}
+        seq = bob.post(f"/api/assignments/{returned['id']}/operations", batch)["seq"]
+        bob.post(f"/api/assignments/{returned['id']}/submit", {"seq": seq})
+        rita.post(f"/api/assignments/{returned['id']}/review", {"verdict": "approve"})
+        by_kind = {
+            project["kind"]: project["id"]
+            for project in projects
+            if "crafter" not in project["name"]
+        }
+        formats = {
+            "recordings": "actions",
+            "dataset": "actions",
+            "parquet": "actions",
+            "filter-labels": "clean",
+        }
+        for name, kind in formats.items():
+            export = rita.post(f"/api/projects/{by_kind[kind]}/exports", {"format": name})
+            finished_export(rita, export["id"])
+            with open(kept / "export.tar", "wb") as file:
+                file.write(rita.http.get(f"/api/exports/{export['id']}/archive").content)
+            with tarfile.open(kept / "export.tar") as tar:
+                tar.extractall(kept / "exports" / name, filter="data")
+    recordings_read(kept / "exports" / "recordings", "doom")
+    (dataset,) = (kept / "exports" / "dataset").glob("*/dataset")
+    vidact("verify", str(dataset))
+
+
+def test_the_schema_of_a_kept_database_is_this_one(kept: Path) -> None:
+    database = Database(f"sqlite:///{kept / 'labels' / 'labels.sqlite'}")
+    before = tree_of(kept / "labels")
+    with database.engine.begin() as connection:
+        command.check(
+            alembic_config(connection)
+        )  # raises where a migration or the models want something else
+    database.migrate()
+    database.close()
+    assert tree_of(kept / "labels").keys() == before.keys()
