@@ -1,6 +1,7 @@
 """Episodes of a task: how well a policy (or random play) does, and a video of it.
 
-seeds ► groups of lanes ► worker processes: game ► frames ► player ► actions ► game … ► scores ► score.json
+seeds ► groups of lanes ► worker processes: game ► frames ► player ► actions ► game …
+      ► scores ► score.json
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..datasets.actions.spec import ActionSpec
-from ..games.tasks import TASKS, GameEnv, make_env
+from ..games.env import GameEnv
+from ..games.tasks import find_task, make_env
 from ..games.workers import Worker, ready, working
 from ..machine import cores
 from ..networks.checkpoints import load_checkpoint
@@ -46,12 +48,13 @@ class Episode:
 
 
 def play(config: PlayConfig) -> int:
-    """Play the episodes and write `score.json` (and `episode.mp4`) into `config.out`. Returns the exit code.
+    """Play the episodes and write `score.json`, and `episode.mp4`. Returns the exit code.
 
-    Raises Interrupted after Ctrl-C or SIGTERM, CheckpointError and ConfigError for what cannot be played.
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM.
+        CheckpointError, ConfigError: what cannot be played.
     """
-    if config.task not in TASKS:
-        make_env(config.task, 0)  # raises the error that lists the tasks
+    task = find_task(config.task)
     checkpoint = (
         None if config.random else load_checkpoint(config.checkpoint).require_kind("policy")
     )
@@ -61,9 +64,8 @@ def play(config: PlayConfig) -> int:
         for start in range(0, config.episodes, config.lanes)
     ]
     workers = min(len(groups), config.workers or cores())
-    Path(config.out).mkdir(
-        parents=True, exist_ok=True
-    )  # what cannot be written is told before the play
+    # Before the play: a folder that cannot be made is told at once.
+    Path(config.out).mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     episodes = play_groups(config, spec, groups, workers)
     scores = [episode.score for episode in episodes]
@@ -81,14 +83,14 @@ def play(config: PlayConfig) -> int:
         "seeds": [episode.seed for episode in episodes],
         "ticks": [episode.ticks for episode in episodes],
         "infos": [episode.info for episode in episodes],
-        "score_unit": TASKS[config.task].score,
+        "score_unit": task.score,
         "seconds": time.monotonic() - started,
         "config": to_plain(config),
     }
     write_atomic(str(Path(config.out) / SCORE_FILE), (json.dumps(result, indent=1) + "\n").encode())
     log(
-        f"{config.task}: {result['mean']:.1f} ({interval_words(ci95)}) over {len(episodes)} episodes; "
-        f"one point is {TASKS[config.task].score}"
+        f"{config.task}: {result['mean']:.1f} ({interval_words(ci95)}) "
+        f"over {len(episodes)} episodes; one point is {task.score}"
     )
     return 0
 
@@ -99,9 +101,8 @@ def play_groups(
     """Deal the groups out to worker processes; returns the episodes in order."""
     episodes: list[Episode] = []
     waiting = list(groups)
-    most = sum(len(group) for group in groups) * round(
-        TASKS[config.task].seconds * float(spec.tick_hz)
-    )
+    longest = round(find_task(config.task).seconds * float(spec.tick_hz))  # of an episode, in ticks
+    most = longest * config.episodes
     with (
         StopRequest() as stop,
         working([Worker(play_worker, config, spec.to_dict()) for _ in range(workers)]) as pool,
@@ -117,12 +118,10 @@ def play_groups(
                     continue
                 episodes += message
                 # Episodes that ended early leave ticks that nobody will play.
-                progress.total = (progress.total or 0) - sum(
-                    most // config.episodes - e.ticks for e in message
-                )
-                progress.advance(
-                    0, episodes=len(episodes), score=float(np.mean([e.score for e in episodes]))
-                )
+                unplayed = sum(longest - episode.ticks for episode in message)
+                progress.total = (progress.total or 0) - unplayed
+                score = float(np.mean([episode.score for episode in episodes]))
+                progress.advance(0, episodes=len(episodes), score=score)
                 if waiting:
                     worker.send(waiting.pop(0))
             if stop.requested:

@@ -47,8 +47,8 @@ class RandomPlay:
         self._down = np.zeros(spec.num_buttons, bool)
         habits = [DOOM_HABITS.get(name, OTHER_HABIT) for name in spec.button_names]
         rate, hold = np.array([h[0] for h in habits]), np.array([h[1] for h in habits])
-        # A chain of two states with this mean hold; its share of time held is the rate where as many
-        # presses begin as end: (1 - rate) * press = rate * release.
+        # A chain of two states with this mean hold; its share of time held is the rate where as
+        # many presses begin as end: (1 - rate) * press = rate * release.
         self._release = 1 / hold
         self._press = rate / (1 - rate) / hold
         self._velocity = np.zeros(spec.num_axes, np.float32)

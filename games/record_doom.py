@@ -58,7 +58,10 @@ class Chunk:
 
 
 def lay_out(config: RecordDoomConfig) -> list[Chunk]:
-    """The recordings of a run: the minutes, dealt out over the maps in an order drawn from the seed."""
+    """The recordings of a run: its minutes, dealt out over the maps.
+
+    The order of the maps is drawn from the seed.
+    """
     maps = list(parse_maps(config.maps))
     np.random.default_rng(config.seed).shuffle(maps)
     minutes = min(

@@ -1,6 +1,7 @@
 """Augmentation of batches for cloning: one draw a clip, so that motion stays motion.
 
-Where a policy carries its memory on from clip to clip, the draw goes on too, as long as the row does.
+Where a policy carries its memory on from clip to clip, the draw goes on too, as long as the row
+does.
 
 B clips, T ticks, H, W pixels, K buttons, A axes
 """
@@ -28,9 +29,10 @@ class Augmentation:
     Args:
         spec: of the batches.
         brightness: brightness and contrast of a clip change by up to this share.
-        mirror: pairs of buttons that change sides in a mirror (`left:right`); none: nothing is mirrored.
-        keep: a row's draw is kept until a clip of it begins something new (`batch.first`); otherwise each clip has its
-            own.
+        mirror: pairs of buttons that change sides in a mirror (`left:right`); none: nothing is
+        mirrored.
+        keep: a row's draw is kept until a clip of it begins something new (`batch.first`);
+            otherwise each clip has its own.
     """
 
     def __init__(
@@ -56,7 +58,8 @@ class Augmentation:
         mirrored = side < (0.0 if self._mirror is None else 0.5)
         contrast = 1 + self._brightness * contrast
         brightness = 128 * self._brightness * brightness
-        # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic on floats.
+        # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic
+        # on floats.
         levels = (
             (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]
         )  # (B, 256)
@@ -95,7 +98,12 @@ class Augmentation:
 
 
 def change_clip(frames: np.ndarray, table: np.ndarray, mirrored: bool) -> None:
-    """Look each level of a clip (uint8 [T, H, W, 3]) up in `table` (uint8 [256]), and mirror it, in place."""
+    """Look each level of a clip up in a table, and mirror the clip, in place.
+
+    Args:
+        frames: uint8 [T, H, W, 3].
+        table: uint8 [256].
+    """
     for start in range(0, len(frames), FRAMES_AT_ONCE):
         part = frames[start : start + FRAMES_AT_ONCE]
         part[:] = table[part[:, :, ::-1] if mirrored else part]

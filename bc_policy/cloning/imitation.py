@@ -75,7 +75,8 @@ def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> Im
     """The loss of a batch.
 
     Args:
-        logits: [B, T, J] and [B, T, C]. targets: of the same B and T; a batch without weight has the loss 0.
+        logits: [B, T, J] and [B, T, C]. targets: of the same B and T; a batch without weight has
+            the loss 0.
     """
     weight = targets.weight
     total_weight = weight.sum().clamp_min(1e-6)

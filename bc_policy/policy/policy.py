@@ -1,11 +1,13 @@
-"""The policy: a causal transformer over the shared trunk, with the joint action head and a value head.
+"""The policy: a causal transformer over the shared trunk, with a joint action and a value head.
 
 B batch, T frames, H, W pixels, D width, M memory, J joint actions, C joint camera bins
 
-    frames ► trunk ► causal blocks ► ReLU ► last layer ► LayerNorm ► joint head (actions), value head (return)
+    frames ► trunk ► causal blocks ► ReLU ► last layer ► LayerNorm ► joint head (actions)
+                                                                   ► value head (return)
 
-The graph is VPT's: the presets 1x, 2x and 3x have its parameters one for one. `tiny` makes the same shape small
-enough for two CPU cores: it looks at averaged pixels, strides in its first convolution, and has fewer, narrower blocks.
+The graph is VPT's: the presets 1x, 2x and 3x have its parameters one for one. `tiny` makes the same
+shape small enough for two CPU cores: it looks at averaged pixels, strides in its first convolution,
+and has fewer, narrower blocks.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from ...networks.heads import JointHead, JointLogits
 from ...networks.trunk import Trunk, normed_linear
 from ..config import PolicyConfig
 
-NORMALISER_BETA = 0.99999  # of VPT's value normaliser
+NORMALIZER_BETA = 0.99999  # of VPT's value normalizer
 
 
 class PolicyOutput(NamedTuple):
@@ -34,13 +36,16 @@ class PolicyOutput(NamedTuple):
     logits: JointLogits
     """Action logits [B, T, J] and [B, T, C]."""
     value: Tensor
-    """float [B, T]: the expected return, in units of the value normaliser."""
+    """float [B, T]: the expected return, in units of the value normalizer."""
     memory: list[Memory]
-    """To be given with the next chunk."""
+    """The memory, to be given with the next chunk."""
 
 
 class ValueHead(nn.Module):
-    """A linear value over a running normalisation of its targets; starts at zero, so that at first it says nothing."""
+    """A linear value over a running normalization of its targets.
+
+    It starts at zero, so that at first it says nothing.
+    """
 
     mean: Tensor
     mean_square: Tensor
@@ -51,7 +56,8 @@ class ValueHead(nn.Module):
         self.linear = nn.Linear(width, 1)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        # Sums of exponentially weighted targets, and of the weights themselves: their quotient starts without bias.
+        # Sums of exponentially weighted targets, and of the weights themselves: their quotient
+        # starts without bias.
         self.register_buffer("mean", torch.zeros(1))
         self.register_buffer("mean_square", torch.zeros(1))
         self.register_buffer("weight", torch.zeros(()))
@@ -60,10 +66,14 @@ class ValueHead(nn.Module):
         return self.linear(x)[..., 0]
 
     @torch.no_grad()
-    def update(self, returns: Tensor, beta: float = NORMALISER_BETA) -> None:
-        """Take in returns [...] in the reward's own units. `beta` is the share of the old average kept.
+    def update(self, returns: Tensor, beta: float = NORMALIZER_BETA) -> None:
+        """Take in returns [...] in the reward's own units.
 
-        What the head says in the reward's units stays the same: its layer is rescaled to the new statistics.
+        What the head says in these units stays the same: its layer is rescaled to the new
+        statistics.
+
+        Args:
+            beta: share of the old average that is kept.
         """
         known, (mean, deviation) = bool(self.weight > 0), self.statistics()
         self.mean.mul_(beta).add_(returns.mean() * (1 - beta))
@@ -82,17 +92,20 @@ class ValueHead(nn.Module):
         variance = (self.mean_square / self.weight - mean.square()).clamp_min(1e-4)
         return mean, variance.sqrt()
 
-    def normalised(self, returns: Tensor) -> Tensor:
+    def normalized(self, returns: Tensor) -> Tensor:
         mean, deviation = self.statistics()
         return (returns - mean) / deviation
 
-    def denormalised(self, value: Tensor) -> Tensor:
+    def denormalized(self, value: Tensor) -> Tensor:
         mean, deviation = self.statistics()
         return value * deviation + mean
 
 
 class PreviousAction(nn.Module):
-    """The last action as a vector of the width of the transformer: buttons, mouse, and that there was one."""
+    """The last action as a vector of the transformer's width.
+
+    It tells the buttons, the mouse, and that there was an action.
+    """
 
     table: Tensor
     camera_table: Tensor
@@ -108,10 +121,12 @@ class PreviousAction(nn.Module):
             ],
             1,
         )
-        # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled to -1..1.
+        # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled
+        # to -1..1.
         half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
         camera = actions.camera_bins_table / half - 1 if spec.axes else np.zeros((1, 0))
-        # On the CPU even where the module is made without memory: constants have their values always.
+        # On the CPU even where the module is made without memory: constants have their values
+        # always.
         for name, constant in (("table", buttons), ("camera_table", camera)):
             tensor = torch.tensor(constant, dtype=torch.float32, device="cpu")
             self.register_buffer(name, tensor, persistent=False)
@@ -123,6 +138,7 @@ class PreviousAction(nn.Module):
         known = (joint >= 0)[..., None]
         buttons = self.table[joint.clamp_min(0)]  # (B, T, K + 2)
         moved = self.camera_table[camera.clamp_min(0)] * buttons[..., -2:-1]  # (B, T, A)
+        # At the start of an episode all numbers are 0, the one that says "there was one" too.
         return self.linear(torch.cat([buttons, moved], dim=-1) * known)
 
 
@@ -132,7 +148,8 @@ def previous_actions(
     """Each tick's last action.
 
     Args:
-        joint, camera: int64 [B, T], what is done at each tick. first: bool [B, T], starts of episodes.
+        joint, camera: int64 [B, T], what is done at each tick.
+        first: bool [B, T], starts of episodes.
         before: int64 [B, 2], what was done in the tick before the first one; none by default.
 
     Returns int64 [B, T, 2], -1 at the start of an episode.
@@ -147,7 +164,8 @@ def last_actions(actions: Tensor, ticks: Tensor, before: Tensor | None = None) -
     """What was done last in each row.
 
     Args:
-        actions: int64 [B, T, 2]. ticks: int64 [B], how many of them exist; 0 leaves what was done before.
+        actions: int64 [B, T, 2].
+        ticks: int64 [B], how many of them exist; 0 leaves what was done before.
         before: int64 [B, 2], what was done in the tick before the first one; none by default.
 
     Returns int64 [B, 2], -1 where nothing was done.
@@ -160,10 +178,11 @@ def last_actions(actions: Tensor, ticks: Tensor, before: Tensor | None = None) -
 
 
 class Policy(nn.Module):
-    """See the module's head.
+    """The network that the module's head draws.
 
     Args:
-        spec: the game's actions and frame size. config: the network's sizes.
+        spec: the game's actions and frame size.
+        config: the network's sizes.
     """
 
     def __init__(self, spec: ActionSpec, config: PolicyConfig):
@@ -189,12 +208,15 @@ class Policy(nn.Module):
 
     @classmethod
     def without_memory(cls, spec: ActionSpec, config: PolicyConfig) -> Policy:
-        """Names and shapes alone (`meta`): no time is lost on random weights."""
+        """Names and shapes alone (torch's `meta` device): no time is lost on random weights."""
         with torch.device("meta"):
             return cls(spec, config)
 
     def allocate(self) -> Policy:
-        """On the CPU, to be given a `state_dict`; the constants, which are in none, keep their values."""
+        """Allocate a network without memory on the CPU, to be given a `state_dict`.
+
+        The constants, which are in no `state_dict`, keep their values.
+        """
         constants = dict(self.named_buffers())
         for name in self.state_dict():
             constants.pop(name, None)
@@ -212,15 +234,16 @@ class Policy(nn.Module):
         previous: Tensor | None = None,
         present: Tensor | None = None,
     ) -> PolicyOutput:
-        """
+        """Logits, values and the next memory of a chunk of frames.
+
         Args:
             frames: uint8 [B, T, H, W, 3].
             first: bool [B, T], frames that begin an episode: they see nothing that came before.
             memory: what the previous chunk of these B episodes returned; None at the start.
-            previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where there was none;
-                only looked at by networks with `previous_action`.
-            present: bool [B, T], frames that exist, the first ones of each row; all by default. The memory ends with
-                the last of them.
+            previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where
+                there was none; only looked at by networks with `previous_action`.
+            present: bool [B, T], frames that exist, the first ones of each row; all by default. The
+                memory ends with the last of them.
         """
         x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
         if self.previous is not None and previous is not None:
@@ -231,7 +254,7 @@ class Policy(nn.Module):
 
     @property
     def num_parameters(self) -> int:
-        """Trained numbers, and the three of the value normaliser (VPT's published counts include them)."""
+        """Trained numbers, and the three of the value normalizer, which VPT's counts include."""
         return sum(p.numel() for p in self.parameters()) + sum(
             b.numel() for b in self.value_head.buffers()
         )
@@ -243,7 +266,8 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
     Args:
         spec: raises SpecMismatchError where the checkpoint was made under another one.
 
-    Raises CheckpointError where its config and its tensors do not fit, and ConfigError for sizes that no network has.
+    Raises CheckpointError where its config and its tensors do not fit, and ConfigError for sizes
+    that no network has.
     """
     checkpoint = load_checkpoint(uri).require_kind("policy")
     own = checkpoint.spec()
@@ -258,7 +282,10 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
 
 
 def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:
-    """The `config.json` of a policy's checkpoint: network and spec, and what the caller knows of its making."""
+    """The `config.json` of a policy's checkpoint.
+
+    It holds network and spec, and in `parts` what the caller knows of its making.
+    """
     return {
         "kind": "policy",
         "preset": preset,

@@ -1,4 +1,7 @@
-"""Actors side by side: in processes of their own for real games, or in this one for tests and debugging."""
+"""Actors side by side.
+
+Real games get processes of their own; tests and debugging use actors in this one.
+"""
 
 from __future__ import annotations
 

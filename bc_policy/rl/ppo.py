@@ -37,7 +37,7 @@ class Advantages(NamedTuple):
     """float32 [L, T]: the targets of the value head, in the reward's units."""
 
 
-def generalised_advantages(
+def generalized_advantages(
     *,
     reward: Tensor,
     value: Tensor,
@@ -109,8 +109,8 @@ class PPO:
         data = _Data.of(rollout, self.device)
         old_log_prob, value = self._evaluate(data)
         prior_logits = self._prior_logits(data)
-        value = self.policy.value_head.denormalised(value)
-        advantages, returns = generalised_advantages(
+        value = self.policy.value_head.denormalized(value)
+        advantages, returns = generalized_advantages(
             reward=data.reward,
             value=value,
             terminated=data.terminated,
@@ -123,7 +123,7 @@ class PPO:
         # Of the values that played: after the update below the head is scaled otherwise.
         explained_variance = 1 - (returns - value).var() / returns.var().clamp_min(1e-8)
         self.policy.value_head.update(returns, config.value_beta)
-        targets = self.policy.value_head.normalised(returns)
+        targets = self.policy.value_head.normalized(returns)
         # Over the whole iteration, so that ρ weighs against the same unit in all of its steps.
         if config.normalise_advantages:
             advantages = (advantages - advantages.mean()) / advantages.std().clamp_min(1e-6)
@@ -247,7 +247,7 @@ class PPO:
         return JointLogits(joint, torch.cat(cameras) if cameras else None)
 
     def _groups(self, lanes: int) -> list[Tensor]:
-        """All lanes in order, in as many groups as there are minibatches: that much fits at once."""
+        """All lanes in order, in as many groups as there are minibatches: so much fits at once."""
         return list(torch.arange(lanes, device=self.device).chunk(self.config.minibatches))
 
     def _minibatches(self, lanes: int) -> list[Tensor]:

@@ -47,7 +47,8 @@ class Rollout:
     terminated: np.ndarray
     """bool [L, T]: the episode ended with this tick, by itself: nothing comes after it."""
     truncated: np.ndarray
-    """bool [L, T]: the time limit cut the episode here: what would have come is worth `final_value`."""
+    """bool [L, T]: the time limit cut the episode here; what would follow is worth `final_value`.
+    """
     final_value: np.ndarray
     """float32 [L, T]: the value of the frame after a truncated tick; 0 elsewhere."""
     last_value: np.ndarray
@@ -140,7 +141,8 @@ class Actor:
         result = self.policy(*self._inputs())
         self._memory = result.memory
         self._first = np.zeros_like(self._first)
-        # Each lane has a generator of its own: its play does not depend on how many lanes there are.
+        # Each lane has a generator of its own: its play does not depend on how many lanes there
+        # are.
         drawn = [chance.random((1, 2)) for chance in self._chance]
         uniforms = torch.from_numpy(np.stack(drawn))  # (L, 1, 2)
         joint, camera = self.policy.head.sample(result.logits, uniforms=uniforms)  # (L, 1)
@@ -181,7 +183,7 @@ class Actor:
     def _value(self) -> np.ndarray:
         """float [L]: the value of the present frames in the reward's units; the memory stays."""
         result = self.policy(*self._inputs())
-        return self.policy.value_head.denormalised(result.value)[:, 0].float().numpy()
+        return self.policy.value_head.denormalized(result.value)[:, 0].float().numpy()
 
     def _inputs(self) -> tuple[Tensor, Tensor, list[Memory], Tensor]:
         """The policy's arguments for one tick, [L, 1, …] each."""

@@ -1,4 +1,6 @@
-"""Draws what a player does over what it sees: keycaps that light up when pressed, and the mouse as an arrow.
+"""Draws what a player does over what it sees.
+
+Keycaps light up when pressed, and the mouse is an arrow.
 
 K buttons, A axes
 """

@@ -2,8 +2,8 @@
 
 L lanes (episodes side by side), H, W pixels, K buttons, A axes
 
-A lane's actions depend on its own frames and its own seed alone, never on what its neighbours do, so that the score of
-an episode does not depend on which others were played beside it.
+A lane's actions depend on its own frames and its own seed alone, never on what its neighbours do,
+so that the score of an episode does not depend on which others were played beside it.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Agent:
 
     Args:
         policy: in evaluation mode.
-        lanes: L; the batch always has this size, idle lanes included, because the last bits of a sum depend on it.
+        lanes: L; the batch always has this size, idle lanes included, because the last bits of a
+        sum depend on it.
         temperature: the action logits are divided by it; 0 always takes the likeliest action.
     """
 

@@ -1,7 +1,7 @@
-"""Crafter as a game that is played with a keyboard, one step a tick (10 a second), and what a person sees of it.
+"""Crafter as a game that is played with a keyboard, and what a person sees of it.
 
-Keys: WASD, space to collect, attack and drink, tab to sleep, r t f p to place, 1 to 6 to make tools. One key a tick:
-the last listed of the spec's group counts.
+One step is one tick, 10 per second. Keys: WASD, space to collect, attack and drink, tab to sleep, r
+t f p to place, 1 to 6 to make tools. One key counts per tick: the last listed of the spec's group.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ DARKEST_READABLE = 0.6  # share of noise above which a cell at night cannot be m
 class CrafterView:
     """What is on the screen.
 
-    `cells[row][column]` is a material, `hidden` (by darkness) or `outside` (of the world); the player stands in the
-    middle. `things` lists (column, row, kind) of creatures and plants. `facing` is (dx, dy), right and down positive.
+    `cells[row][column]` is a material, `hidden` (by darkness) or `outside` (of the world); the
+    player stands in the middle. `things` lists (column, row, kind) of creatures and plants.
+    `facing` is (dx, dy), right and down positive.
     """
 
     cells: tuple[tuple[str, ...], ...]
@@ -67,8 +68,11 @@ class CrafterView:
 
 
 class _InOrder:
-    """A set that remembers the order in which things came: Crafter draws lots among the members of plain sets, whose
-    order is that of memory addresses, so that no two runs were the same."""
+    """A set that remembers the order in which things came.
+
+    Crafter draws lots among the members of plain sets, whose order is that of memory addresses, so
+    that no two runs were the same.
+    """
 
     def __init__(self) -> None:
         self._members: dict[Any, None] = {}
@@ -99,7 +103,8 @@ class CrafterGame:
             import crafter
         except ImportError as error:
             raise MissingDependencyError(
-                "Crafter needs the package crafter, which is not installed: pip install 'vidact[games]'"
+                "Crafter needs the package crafter, which is not installed: "
+                "pip install 'vidact[games]'"
             ) from error
         from crafter import engine
 
@@ -112,7 +117,7 @@ class CrafterGame:
             area=(64, 64), view=(9, 9), size=SIZE, length=0, seed=seed % (1 << 31)
         )
         world = World(env._world.area, list(crafter.constants.materials), (12, 12))
-        # The views hold on to the world they were made with.
+        # The views keep the world they were made with, so that each must be given the new one.
         env._world = env._local_view._world = env._sem_view._world = world
         env._sem_view = lambda: None  # a picture of the whole world a step, which nobody looks at
         if not draw:
@@ -129,7 +134,10 @@ class CrafterGame:
         self.steps = 0
 
     def step(self, keys: Iterable[str]) -> None:
-        """One tick with these keys held; several at once count as the last one in the order of KEYS."""
+        """Play one tick with these keys held.
+
+        Several at once count as the last one in the order of KEYS.
+        """
         held = set(keys)
         action = next((KEYS[key] for key in reversed(KEYS) if key in held), "noop")
         if not self.finished:
@@ -174,7 +182,10 @@ class CrafterGame:
 
 
 def _vignette() -> np.ndarray:
-    """float [rows, columns]: how much of the night's noise falls on each cell (Crafter's `LocalView._noise`)."""
+    """float [rows, columns]: how much of the night's noise falls on each cell.
+
+    The formula is that of Crafter's `LocalView._noise`.
+    """
     x = (np.arange(VIEW[0]) + 0.5) / VIEW[0] * 2 - 1
     y = (np.arange(VIEW[1]) + 0.5) / VIEW[1] * 2 - 1
     return 1 - np.exp(-0.5 * (x[None, :] ** 2 + y[:, None] ** 2) / 0.5**2)

@@ -1,7 +1,8 @@
 """What a Crafter player remembers of the map, and the way through it.
 
-Positions are relative to where the game began, (x, y), right and down positive. The player learns the map only from his
-views; where he stands he knows from his own steps, for a step succeeds exactly if the cell in front was free.
+Positions are relative to where the game began, (x, y), right and down positive. Players learn the
+map only from their views; where they stand they know from their own steps, for a step succeeds
+exactly if the cell in front was free.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from .game import HIDDEN, VIEW, CrafterView
 Cell = tuple[int, int]
 STEPS: tuple[Cell, ...] = ((-1, 0), (1, 0), (0, -1), (0, 1))
 FREE = frozenset({"grass", "sand", "path"})
-MINED = {
-    "stone": 3,
-    "coal": 3,
-    "tree": 4,
-}  # cost of walking through by taking it away: turning, hitting, stepping
+WALLS = frozenset(
+    {"stone", "water", "tree", "coal", "iron", "diamond", "table", "furnace", "lava", "outside"}
+)
+# The cost of walking through by taking it away: turning, hitting, stepping.
+MINED = {"stone": 3, "coal": 3, "tree": 4}
 BRIDGED = 6  # cost of crossing water by putting a stone into it and mining that
 
 
@@ -43,9 +44,8 @@ class MapMemory:
                     self.materials[cell] = material
                     self.changed += 1
         for column, row, kind in view.things:
-            self.creatures[
-                (self.here[0] + column - VIEW[0] // 2, self.here[1] + row - VIEW[1] // 2)
-            ] = kind
+            cell = (self.here[0] + column - VIEW[0] // 2, self.here[1] + row - VIEW[1] // 2)
+            self.creatures[cell] = kind
 
     def free(self, cell: Cell) -> bool:
         """Whether one can step there now."""
@@ -56,18 +56,62 @@ class MapMemory:
         return [(cell[0] + dx, cell[1] + dy) for dx, dy in STEPS]
 
     def around(self, cell: Cell, reach: int = 1) -> set[str]:
-        """The materials in the square around a cell, as crafting looks for a table (reach 1: 3 x 3)."""
+        """The materials in the square around a cell.
+
+        Crafting looks for a table likewise, with reach 1: in 3 x 3 cells.
+        """
         x, y = cell
         square = (
             (x + dx, y + dy) for dx in range(-reach, reach + 1) for dy in range(-reach, reach + 1)
         )
         return {self.materials[c] for c in square if c in self.materials}
 
-    def is_frontier(self, cell: Cell) -> bool:
-        """A cell that can be stood on, next to something never seen."""
-        return self.materials.get(cell) in FREE and any(
-            n not in self.materials for n in self.neighbours(cell)
+    def ahead(self, step: Cell) -> Cell:
+        """The cell that a step leads to."""
+        return self.here[0] + step[0], self.here[1] + step[1]
+
+    def knows(self, material: str) -> bool:
+        """Whether a cell of this material was seen."""
+        return material in self.materials.values()
+
+    def threat(self) -> tuple[Cell, str] | None:
+        """The nearest zombie or skeleton within three steps."""
+        x, y = self.here
+        near = [
+            (abs(cx - x) + abs(cy - y), (cx, cy), kind)
+            for (cx, cy), kind in self.creatures.items()
+            if kind in ("zombie", "skeleton")
+        ]
+        if not near:
+            return None
+        distance, cell, kind = min(near)
+        return (cell, kind) if distance <= 3 else None
+
+    def threat_beside(self) -> bool:
+        """Whether something that hurts is one step away."""
+        beside = {self.creatures.get(self.ahead(step)) for step in STEPS}
+        return not beside.isdisjoint({"zombie", "skeleton", "arrow"})
+
+    def under_fire(self, cell: Cell) -> bool:
+        """Whether a skeleton in view could shoot along the row or column of a cell."""
+        return any(
+            kind == "skeleton"
+            and (x == cell[0] or y == cell[1])
+            and abs(x - cell[0]) + abs(y - cell[1]) <= 6
+            for (x, y), kind in self.creatures.items()
         )
+
+    def can_dig_in(self, stand: Cell, step: Cell) -> bool:
+        """Whether two cells of stone lie straight ahead, with walls on all their other sides."""
+        dx, dy = step
+        first, second = (stand[0] + dx, stand[1] + dy), (stand[0] + 2 * dx, stand[1] + 2 * dy)
+        if self.materials.get(first) != "stone" or self.materials.get(second) != "stone":
+            return False
+        sides = [
+            (c[0] + sx, c[1] + sy) for c in (first, second) for sx, sy in ((dy, dx), (-dy, -dx))
+        ]
+        behind = (second[0] + dx, second[1] + dy)
+        return all(self.materials.get(c) in WALLS for c in [*sides, behind])
 
     def route(
         self,
@@ -78,10 +122,12 @@ class MapMemory:
         penalty: Callable[[Cell], int] | None = None,
         most: int = 120,
     ) -> list[Cell]:
-        """The cheapest way from here to a cell for which `goal` holds; [] if there is none, or if it is right here.
+        """The cheapest way from here to a cell for which `goal` holds.
+
+        Returns [] where there is none, or where it is right here.
 
         Args:
-            goal: asked once a cell, in the order of cost; the goal itself need not be free.
+            goal: asked once per cell, in the order of cost; the goal itself need not be free.
             mine: stones and coal may be mined through, and trees felled.
             bridge: water may be crossed on stones.
             penalty: extra cost of entering a cell.

@@ -1,7 +1,8 @@
-"""The scripted Crafter player: gathers, builds, hides at night, and works his way up to an iron pickaxe.
+"""The scripted Crafter player: gathers, builds, hides at night, and gets to an iron pickaxe.
 
-He sees what a person sees: the 9 x 7 cells of the view, less what the night hides, and the inventory; the rest of the
-map he has to remember (`crafter_memory.py`). One call of `act` is one tick: at most one key.
+They see what a person sees: the 9 x 7 cells of the view, less what the night hides, and the
+inventory; the rest of the map they have to remember (`memory.py`). One call of `act` is one tick:
+at most one key.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .game import CrafterView
-from .memory import FREE, STEPS, Cell, MapMemory
+from .memory import FREE, STEPS, WALLS, Cell, MapMemory
 
 PLAYER_VERSION = 1
 _MOVE = {
@@ -22,21 +23,15 @@ _MOVE = {
     (0, 1): "key.keyboard.s",
 }
 DO, SLEEP = "key.keyboard.space", "key.keyboard.tab"
-STONE, TABLE, FURNACE, PLANT = (
-    "key.keyboard.r",
-    "key.keyboard.t",
-    "key.keyboard.f",
-    "key.keyboard.p",
-)
+STONE, TABLE = "key.keyboard.r", "key.keyboard.t"
+FURNACE, PLANT = "key.keyboard.f", "key.keyboard.p"
 WOOD_PICKAXE, STONE_PICKAXE, IRON_PICKAXE = "key.keyboard.1", "key.keyboard.2", "key.keyboard.3"
 WOOD_SWORD, STONE_SWORD, IRON_SWORD = "key.keyboard.4", "key.keyboard.5", "key.keyboard.6"
 TABLE_WOOD, FURNACE_STONE = 2, 4  # this version of Crafter; older papers say 1 and 1
-WALLS = frozenset(
-    {"stone", "water", "tree", "coal", "iron", "diamond", "table", "furnace", "lava", "outside"}
-)
+# Daylight, 0 to 1.
 DARK = 0.6
 EVENING = 0.93
-NOTHING = ""  # a tick in which one deliberately presses no key
+NOTHING = ""  # a tick in which the player deliberately presses no key
 
 
 class CrafterPlayer:
@@ -67,7 +62,7 @@ class CrafterPlayer:
         if self._pause > 0:
             self._pause -= 1
             key = None
-        elif not self._plan and self._threat() is None and self.rng.random() < 0.02:
+        elif not self._plan and self.memory.threat() is None and self.rng.random() < 0.02:
             self._pause = int(self.rng.integers(1, 5))  # people stop to look
             key = None
         else:
@@ -76,7 +71,10 @@ class CrafterPlayer:
         return () if key is None else (key,)
 
     def _keep_place(self, view: CrafterView) -> None:
-        """A step succeeded if what lay in front was free in the view before, when nothing had moved yet."""
+        """Move on the map after a step.
+
+        It succeeded if what lay in front was free in the view before, when nothing had moved yet.
+        """
         if self._before is None or self._before.sleeping or self._pressed not in _MOVE.values():
             return
         step = next(s for s, key in _MOVE.items() if key == self._pressed)
@@ -84,7 +82,7 @@ class CrafterPlayer:
         if self.memory.free(ahead):
             self.memory.here = ahead
 
-    # -- deciding ------------------------------------------------------------------------------------------------
+    # -- deciding ---------------------------------------------------------------------------------
 
     def _choose(self, view: CrafterView) -> str | None:
         inventory = view.inventory
@@ -92,7 +90,7 @@ class CrafterPlayer:
             self._plan.clear()
             return None
         if self._plan:
-            if view.inventory["health"] < self._health or self._threat_beside():
+            if view.inventory["health"] < self._health or self.memory.threat_beside():
                 self._plan.clear()  # somebody interferes
             else:
                 return self._plan.popleft()
@@ -110,35 +108,13 @@ class CrafterPlayer:
                 self.mode = mode
                 return key or None
         self.mode = "lost"
-        free = [s for s in STEPS if self.memory.free(self._ahead(s))]
+        free = [s for s in STEPS if self.memory.free(self.memory.ahead(s))]
         if free:
             return _MOVE[free[int(self.rng.integers(len(free)))]]
         return DO if inventory["wood_pickaxe"] else None
 
-    def _ahead(self, step: Cell) -> Cell:
-        return self.memory.here[0] + step[0], self.memory.here[1] + step[1]
-
-    def _threat(self) -> tuple[Cell, str] | None:
-        """The nearest zombie or skeleton within three steps."""
-        x, y = self.memory.here
-        near = [
-            (abs(cx - x) + abs(cy - y), (cx, cy), kind)
-            for (cx, cy), kind in self.memory.creatures.items()
-            if kind in ("zombie", "skeleton")
-        ]
-        if not near:
-            return None
-        distance, cell, kind = min(near)
-        return (cell, kind) if distance <= 3 else None
-
-    def _threat_beside(self) -> bool:
-        return any(
-            self.memory.creatures.get(self._ahead(s)) in ("zombie", "skeleton", "arrow")
-            for s in STEPS
-        )
-
     def _fight(self, view: CrafterView) -> str | None:
-        threat = self._threat()
+        threat = self.memory.threat()
         if threat is None:
             return self._dodge(view)
         (x, y), kind = threat
@@ -146,22 +122,18 @@ class CrafterPlayer:
         if abs(dx) + abs(dy) == 1:
             return DO if view.facing == (dx, dy) else _MOVE[(dx, dy)]
         step = (int(np.sign(dx)), 0) if abs(dx) >= abs(dy) else (0, int(np.sign(dy)))
-        if (
-            view.inventory["health"] <= 4
-            and view.inventory["stone"]
-            and view.facing == step
-            and 0 in (dx, dy)
-        ):
-            return STONE if self.memory.free(self._ahead(step)) else None  # shut the door on it
-        if kind == "zombie" and view.inventory["health"] > 3:
+        i = view.inventory
+        in_line = 0 in (dx, dy)
+        if i["health"] <= 4 and i["stone"] and view.facing == step and in_line:
+            free = self.memory.free(self.memory.ahead(step))
+            return STONE if free else None  # shut the door on it
+        if kind == "zombie" and i["health"] > 3:
             # Face it and let it come: the first blow is ours.
-            if view.facing == step and abs(dx) + abs(dy) == 2 and 0 in (dx, dy):
+            distance = abs(dx) + abs(dy)
+            if view.facing == step and distance == 2 and in_line:
                 return DO  # hits the empty cell; the zombie steps into the blow
-            if (
-                abs(dx) + abs(dy) <= 2
-                and self.memory.free(self._ahead(step))
-                and view.facing != step
-            ):
+            turned = view.facing == step
+            if distance <= 2 and not turned and self.memory.free(self.memory.ahead(step)):
                 return _MOVE[step]
         return None
 
@@ -173,17 +145,11 @@ class CrafterPlayer:
             dx, dy = x - self.memory.here[0], y - self.memory.here[1]
             if 0 in (dx, dy) and abs(dx) + abs(dy) <= 3:
                 towards = (int(np.sign(dx)), int(np.sign(dy)))
-                if (
-                    view.facing == towards
-                    and view.inventory["stone"]
-                    and self.memory.free(self._ahead(towards))
-                ):
+                shield = view.facing == towards and view.inventory["stone"]
+                if shield and self.memory.free(self.memory.ahead(towards)):
                     return STONE
-                aside = [
-                    s
-                    for s in STEPS
-                    if (s[0] == 0) == (dy == 0) and self.memory.free(self._ahead(s))
-                ]
+                across = [s for s in STEPS if (s[0] == 0) == (dy == 0)]
+                aside = [s for s in across if self.memory.free(self.memory.ahead(s))]
                 if aside:
                     return _MOVE[aside[int(self.rng.integers(len(aside)))]]
         return None
@@ -198,7 +164,10 @@ class CrafterPlayer:
         return self._refill(view, "food", edible)
 
     def _refill(self, view: CrafterView, what: str, source: Callable[[Cell], bool]) -> str | None:
-        """Go and take it when it is low, or when it is near and not full; start early what may be far."""
+        """Go and take it when it is low, or when it is near and not full.
+
+        What may be far is begun early.
+        """
         level = view.inventory[what]
         if self.mode == {"drink": "drink", "food": "eat"}[what]:
             wanted, reach = level <= 8, 60  # once there, drink up
@@ -222,19 +191,19 @@ class CrafterPlayer:
         hurt = i["health"] <= 3 and min(i["food"], i["drink"]) > 1
         if not (night or hurt or i["energy"] <= 2) or not i["wood_pickaxe"]:
             return None
-        if all(self.memory.materials.get(self._ahead(s)) in WALLS for s in STEPS):
+        if all(self.memory.materials.get(self.memory.ahead(s)) in WALLS for s in STEPS):
             return SLEEP if i["energy"] <= 8 else NOTHING
         return self._burrow(view)
 
     def _burrow(self, view: CrafterView) -> str | None:
         """Walk to a place from which one can dig in two cells deep, and do it.
 
-        In a hole of one cell nobody can turn round without leaving it; from the second cell one steps back into the
-        first, looks out, and puts a stone into the entrance.
+        In a hole of one cell nobody can turn round without leaving it; from the second cell one
+        steps back into the first, looks out, and puts a stone into the entrance.
         """
         if view.inventory["stone"] < 1:
             return self._go_and_do(view, self._is("stone"), most=40)
-        step = next((s for s in STEPS if self._can_dig_in(self.memory.here, s)), None)
+        step = next((s for s in STEPS if self.memory.can_dig_in(self.memory.here, s)), None)
         if step is not None:
             back = (-step[0], -step[1])
             self._plan.extend(
@@ -244,26 +213,14 @@ class CrafterPlayer:
                 self._plan.popleft()
             return self._plan.popleft()
         route = self.memory.route(
-            lambda c: self.memory.free(c) and any(self._can_dig_in(c, s) for s in STEPS),
+            lambda c: self.memory.free(c) and any(self.memory.can_dig_in(c, s) for s in STEPS),
             mine=True,
             penalty=self._danger,
             most=60,
         )
         return self._follow(view, route) if route else None
 
-    def _can_dig_in(self, stand: Cell, step: Cell) -> bool:
-        """Two cells of stone lie straight ahead, with walls on all their other sides."""
-        materials = self.memory.materials
-        dx, dy = step
-        first, second = (stand[0] + dx, stand[1] + dy), (stand[0] + 2 * dx, stand[1] + 2 * dy)
-        if materials.get(first) != "stone" or materials.get(second) != "stone":
-            return False
-        sides = [
-            (c[0] + sx, c[1] + sy) for c in (first, second) for sx, sy in ((dy, dx), (-dy, -dx))
-        ]
-        return all(materials.get(c) in WALLS for c in [*sides, (second[0] + dx, second[1] + dy)])
-
-    # -- making things -------------------------------------------------------------------------------------------
+    # -- making things ----------------------------------------------------------------------------
 
     def _craft(self, view: CrafterView) -> str | None:
         i = view.inventory
@@ -285,26 +242,21 @@ class CrafterPlayer:
         return self._build(view, near)
 
     def _build(self, view: CrafterView, near: set[str]) -> str | None:
-        """Put down a table or a furnace when something can be made of it, or walk to the one that stands near."""
+        """Put down a table or a furnace when something can be made of it.
+
+        Where one stands near, walk to it instead.
+        """
         i = view.inventory
         first = not i["wood_pickaxe"] and i["wood"] >= TABLE_WOOD + 2
         second = i["wood_pickaxe"] and not i["stone_pickaxe"] and i["stone"] >= 2 and i["wood"] >= 1
-        third = (
-            i["stone_pickaxe"]
-            and not i["iron_pickaxe"]
-            and min(i["wood"], i["coal"], i["iron"]) >= 1
-        )
+        ores = min(i["wood"], i["coal"], i["iron"]) >= 1
+        third = i["stone_pickaxe"] and not i["iron_pickaxe"] and ores
         if not (first or second or third):
             return None
-        if (
-            third
-            and "furnace" not in near
-            and i["stone"] < FURNACE_STONE
-            and not self._known("furnace")
-        ):
-            return self._go_and_do(
-                view, self._is("stone"), most=60
-            )  # before the walk to the table, not after it
+        no_furnace = "furnace" not in near and not self.memory.knows("furnace")
+        if third and no_furnace and i["stone"] < FURNACE_STONE:
+            # Before the walk to the table, not after it.
+            return self._go_and_do(view, self._is("stone"), most=60)
         if "table" not in near:
             walk = self._walk_to("table", most=20 if i["wood"] >= TABLE_WOOD + 1 else 120)
             if walk is not None:
@@ -313,7 +265,7 @@ class CrafterPlayer:
                 return self._place(view, TABLE)
             return None
         if third and "furnace" not in near:
-            both = self._walk_to("furnace", most=20) if self._known("furnace") else None
+            both = self._walk_to("furnace", most=20) if self.memory.knows("furnace") else None
             if both is not None:
                 return self._follow(view, both)
             if i["stone"] >= FURNACE_STONE:
@@ -322,7 +274,7 @@ class CrafterPlayer:
 
     def _walk_to(self, material: str, most: int) -> list[Cell] | None:
         """The way to a cell beside a known table; None if none is near."""
-        if not self._known(material):
+        if not self.memory.knows(material):
             return None
 
         def beside(cell: Cell) -> bool:
@@ -331,16 +283,13 @@ class CrafterPlayer:
 
         return self.memory.route(beside, mine=True, most=most) or None
 
-    def _known(self, material: str) -> bool:
-        return material in self.memory.materials.values()
-
     def _place(self, view: CrafterView, key: str) -> str | None:
         """Place something in front, after turning to a free cell if need be."""
-        ahead = self._ahead(view.facing)
+        ahead = self.memory.ahead(view.facing)
         if self.memory.free(ahead):
             return key
         for step in STEPS:
-            if self.memory.free(self._ahead(step)):
+            if self.memory.free(self.memory.ahead(step)):
                 return _MOVE[step]
         if self.memory.materials.get(ahead) in ("stone", "tree") and view.inventory["wood_pickaxe"]:
             return DO
@@ -378,21 +327,18 @@ class CrafterPlayer:
             key = self._go_and_do(view, source, most=most)
             if key is not None:
                 return key
-        if (
-            view.inventory["sapling"]
-            and view.facing
-            and self.memory.materials.get(self._ahead(view.facing)) == "grass"
-        ):
-            return PLANT if self.memory.free(self._ahead(view.facing)) else None
+        ahead = self.memory.ahead(view.facing)
+        if i["sapling"] and self.memory.materials.get(ahead) == "grass":
+            return PLANT if self.memory.free(ahead) else None
         return None
 
-    # -- walking -------------------------------------------------------------------------------------------------
+    # -- walking ----------------------------------------------------------------------------------
 
     def _go_and_do(
         self, view: CrafterView, source: Callable[[Cell], bool], *, most: int
     ) -> str | None:
         """Walk to the nearest source, turn to it and use it."""
-        ahead = self._ahead(view.facing)
+        ahead = self.memory.ahead(view.facing)
         if source(ahead):
             return DO
         route = self.memory.route(
@@ -413,26 +359,16 @@ class CrafterPlayer:
 
     def _danger(self, cell: Cell) -> int:
         """Cells beside lava cost more, and so do places given up lately."""
-        if self.memory.materials.get(cell) == "path" and self._under_fire(cell):
+        if self.memory.materials.get(cell) == "path" and self.memory.under_fire(cell):
             return 6
-        beside = (
-            2
-            if any(self.memory.materials.get(n) == "lava" for n in self.memory.neighbours(cell))
-            else 0
-        )
-        return beside + (8 if self._avoid.get(cell, 0) > self.tick else 0)
-
-    def _under_fire(self, cell: Cell) -> bool:
-        """A skeleton in view could shoot along this row or column."""
-        return any(
-            kind == "skeleton"
-            and (x == cell[0] or y == cell[1])
-            and abs(x - cell[0]) + abs(y - cell[1]) <= 6
-            for (x, y), kind in self.memory.creatures.items()
-        )
+        beside = {self.memory.materials.get(n) for n in self.memory.neighbours(cell)}
+        return (2 if "lava" in beside else 0) + (8 if self._avoid.get(cell, 0) > self.tick else 0)
 
     def _explore(self, view: CrafterView) -> str | None:
-        """To the nearest edge of the known, rather straight on than back, through rock once there is a pickaxe."""
+        """Walk to the nearest edge of the known, rather straight on than back.
+
+        Once there is a pickaxe the way may lead through rock.
+        """
         pickaxe = bool(view.inventory["wood_pickaxe"])
         bridge = view.inventory["stone"] >= 3
 
@@ -440,14 +376,10 @@ class CrafterPlayer:
 
         def unknown_near(cell: Cell) -> bool:
             material = self.memory.materials.get(cell)
-            passable = (
-                material in FREE
-                or (pickaxe and material in ("stone", "coal"))
-                or (bridge and material == "water")
-            )
-            return passable and any(
-                n not in self.memory.materials for n in self.memory.neighbours(cell)
-            )
+            minable = pickaxe and material in ("stone", "coal")
+            if not (material in FREE or minable or (bridge and material == "water")):
+                return False
+            return any(n not in self.memory.materials for n in self.memory.neighbours(cell))
 
         hx, hy = self._heading
         x0, y0 = self.memory.here

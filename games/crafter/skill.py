@@ -35,7 +35,10 @@ class SkillConfig:
 
 
 def play_episode(seed: int, ticks: int) -> tuple[set[str], int, bool]:
-    """(achievements, ticks played, died) of one world. Nothing is drawn, which changes the night's dice but no rule."""
+    """(achievements, ticks played, died) of one world.
+
+    Nothing is drawn, which changes the night's dice but no rule.
+    """
     game, player = CrafterGame(seed, draw=False), CrafterPlayer(seed)
     while not game.finished and game.steps < ticks:
         game.step(player.act(game.view()))

@@ -21,11 +21,13 @@ class CrafterEnv:
     def __init__(self, task: Task, seed: int, spec: ActionSpec):
         if not set(KEYS) & {name for button in spec.buttons for name in button.inputs}:
             raise ConfigError(
-                f"task {task.name!r}: the action spec {spec.name!r} presses none of Crafter's keys; use `crafter`"
+                f"task {task.name!r}: the action spec {spec.name!r} presses none of "
+                "Crafter's keys; use `crafter`"
             )
         if spec.axes:
             raise ConfigError(
-                f"task {task.name!r}: the action spec {spec.name!r} moves a mouse, and Crafter has none"
+                f"task {task.name!r}: the action spec {spec.name!r} moves a mouse, "
+                "and Crafter has none"
             )
         self.task, self.spec = task, spec
         self._seed = seed

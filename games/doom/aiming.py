@@ -20,7 +20,11 @@ FORGET_TICS = 20 * 35
 
 @dataclass(frozen=True)
 class Aim:
-    """A target: who, the turns to it (degrees, right and down positive), distance, apparent half width (degrees)."""
+    """A target: who it is, and where.
+
+    `yaw` and `pitch` are the turns to it in degrees, right and down positive; `half_width` is half
+    of its apparent width, in degrees.
+    """
 
     id: int
     yaw: float

@@ -1,9 +1,9 @@
-"""Replays one vanilla Doom demo in this process, seen by one of its players, with the truth of every tic.
+"""Replays one vanilla Doom demo, seen by one of its players, with the truth of every tic.
 
-The engine is `cydoomgeneric` (an extra: `pip install 'vidact[demos]'` compiles it). It can run once a process, never
-returns from a demo (it ends in an error loop), and keeps its state in C variables, which are read here by address. So
-it runs in a thread of a worker process and hands its tics over one by one. Layouts: the engine's `d_player.h` and
-`p_mobj.h`.
+The engine is `cydoomgeneric` (an extra: `pip install 'vidact[demos]'` compiles it). It can run once
+per process, never returns from a demo (it ends in an error loop), and keeps its state in C
+variables, which are read here by address. So it runs in a thread of a worker process and hands its
+tics over one by one. Layouts: the engine's `d_player.h` and `p_mobj.h`.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ _CONFIG = (
 
 @dataclass(frozen=True, slots=True)
 class DemoTic:
-    """One tic as it was drawn: `frame` uint8 [h, w, 3], and the command that led to it from the tic before.
+    """One tic as it was drawn, and the command that led to it from the tic before.
 
-    Commands are vanilla's: `forward` and `side` in steps (25 or 50, 24 or 40), `turn` in degrees (to the right is
-    positive), `buttons` bits. Position in Doom units, angle in degrees from +x leftwards.
+    `frame` is uint8 [h, w, 3]. Commands are vanilla's: `forward` and `side` in steps (25 or 50, 24
+    or 40), `turn` in degrees (to the right is positive), `buttons` bits. Position in Doom units,
+    angle in degrees from +x leftwards.
     """
 
     tic: int
@@ -58,7 +59,7 @@ class DemoTic:
 
     @property
     def pitch(self) -> float:
-        """Degrees: nobody looked up or down in those days."""
+        """The pitch in degrees: nobody looked up or down in those days."""
         return 0.0
 
 
@@ -189,7 +190,8 @@ def _run(
     def draw(screen: np.ndarray) -> None:
         nonlocal last
         tic = variables["gametic"].value
-        # Not the title screen, and not the copies that the engine draws while it melts one picture into the next.
+        # Not the title screen, and not the copies that the engine draws while it melts one picture
+        # into the next.
         if tic == last or not variables["demoplayback"].value:
             return
         last = tic

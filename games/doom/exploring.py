@@ -28,7 +28,10 @@ REPLAN_CELLS = 6  # people decide on the next way a little before they arrive
 
 @dataclass(frozen=True)
 class Waypoint:
-    """What to walk to: a point (Doom units), its floor height, and the distance that is left of the route."""
+    """What to walk to: a point in Doom units, and its floor's height.
+
+    `remaining` is the distance that is left of the route.
+    """
 
     x: float
     y: float
@@ -42,7 +45,7 @@ def bearing(x: float, y: float, to_x: float, to_y: float) -> float:
 
 
 def turn_between(angle: float, to_angle: float) -> float:
-    """The turn from one heading to another, in degrees; positive to the right, as the mouse counts."""
+    """The turn from one heading to another in degrees; to the right is positive, as for a mouse."""
     return -math.remainder(to_angle - angle, 360.0)
 
 
@@ -69,7 +72,10 @@ class Explorer:
         self._replanned_tic = -1000
 
     def notice(self, x: float, y: float) -> None:
-        """The player stands here now: mark the surroundings, and any trigger line that was crossed."""
+        """Take note that the player stands here now.
+
+        The surroundings are marked as visited, and a trigger line that was crossed as activated.
+        """
         grid = self.grid
         free = grid.free_distance(x, y, self._angles, VISIT_RADIUS)
         iy, ix = grid.cells(x + self._rays[0], y + self._rays[1])

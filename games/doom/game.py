@@ -1,7 +1,7 @@
 """ViZDoom as a game that is played with a keyboard and a mouse, one step a tic (35 a second).
 
-The bindings are those of a person's set-up: WASD, Shift to run, left button to fire, E to use, 1 to 7 for weapons, and
-a mouse of 0.15 degrees a pixel (to the right and down are positive).
+The bindings are those of a person's set-up: WASD, Shift to run, left button to fire, E to use, 1 to
+7 for weapons, and a mouse of 0.15 degrees a pixel (to the right and down are positive).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 TICS_PER_SECOND = Fraction(35)
 DEGREES_PER_PIXEL = 0.15
-SETTLE_TICS = 12  # the engine ignores turns in the first 7 tics of an episode, while the player comes into the world
+# The engine ignores turns in the first 7 tics of an episode, while the player comes into the world.
+SETTLE_TICS = 12
 
 KEYS = {
     "key.keyboard.w": "MOVE_FORWARD",
@@ -73,8 +74,8 @@ class Thing:
 class Situation:
     """What the game tells about the player, in Doom units and degrees.
 
-    `angle` counts from +x leftwards, `pitch` is positive when looking up; `weapon` is the slot in hand, `owned[n]` and
-    `ammo[n]` belong to slot n (0 is unused).
+    `angle` counts from +x leftwards, `pitch` is positive when looking up; `weapon` is the slot in
+    hand, `owned[n]` and `ammo[n]` belong to slot n (0 is unused).
     """
 
     x: float
@@ -94,7 +95,8 @@ class DoomGame:
     """One game on one map.
 
     Args:
-        map_name: `E1M1` … `E4M9`, `MAP01` … `MAP32` (Freedoom), or a scenario such as `my_way_home`.
+        map_name: `E1M1` … `E4M9`, `MAP01` … `MAP32` (Freedoom), or a scenario such as
+        `my_way_home`.
         seed: of the engine; same seed and same inputs give the same game.
         size: width and height of the frames in pixels, one of FRAME_SIZES.
         skill: 1 (easy) to 5.
@@ -122,12 +124,12 @@ class DoomGame:
             import vizdoom
         except ImportError as error:
             raise MissingDependencyError(
-                "Doom needs the package vizdoom, which is not installed: pip install 'vidact[games]'"
+                "Doom needs the package vizdoom, which is not installed: "
+                "pip install 'vidact[games]'"
             ) from error
         if size not in FRAME_SIZES:
-            raise ConfigError(
-                f"size: {size[0]}x{size[1]} is not offered; use {', '.join(f'{w}x{h}' for w, h in FRAME_SIZES)}"
-            )
+            offered = ", ".join(f"{width}x{height}" for width, height in FRAME_SIZES)
+            raise ConfigError(f"size: {size[0]}x{size[1]} is not offered; use {offered}")
         self.map_name, self.size = map_name, size
         self._engine_seed = seed % (1 << 31)
         self._folder = tempfile.TemporaryDirectory(prefix="vidact-doom-")
@@ -139,7 +141,8 @@ class DoomGame:
             game.set_doom_scenario_path(str(scenario))
         game.set_doom_map(inner_map)
         game.set_doom_skill(skill)
-        # The engine writes its settings at close and reads them at the next start: keep them out of the working folder.
+        # The engine writes its settings at close and reads them at the next start: keep them out of
+        # the working folder.
         game.set_doom_config_path(str(Path(self._folder.name) / "engine.ini"))
         game.set_window_visible(False)
         game.set_sound_enabled(False)
@@ -189,7 +192,7 @@ class DoomGame:
         self._advance([0.0] * len(_BUTTONS))
 
     def step(self, held: Held, tics: int = 1) -> None:
-        """Apply what is held, and the way the mouse goes in one tic, for `tics` tics; only the last is drawn."""
+        """Play `tics` tics with what is held, and as much mouse in each; only the last is drawn."""
         action = [0.0] * len(_BUTTONS)
         for key in held.keys:
             button = KEYS.get(key)
@@ -230,7 +233,7 @@ class DoomGame:
         return self._game.get_episode_time()
 
     def situation(self) -> Situation:
-        """Where the player is and what he has."""
+        """Where the player is and what they have."""
         v = self._values
         return Situation(
             x=float(v[0]),
@@ -265,19 +268,22 @@ class DoomGame:
         return self._game.get_game_variable(getattr(vizdoom.GameVariable, name))
 
     def command(self, text: str) -> None:
-        """A console command, such as `god`, `give shotgun` or `warp 0 64`; shows its effect with the next tic."""
+        """Give a console command, such as `god`, `give shotgun` or `warp 0 64`.
+
+        Its effect shows with the next tic.
+        """
         self._game.send_game_command(text)
 
 
 def _launcher(folder: Path) -> Path:
-    """A script that starts the engine inside `folder`, where it may leave its folders, and bound to our life.
+    """A script that starts the engine inside `folder`, where it may leave its files.
 
-    The engine is a process of its own: when ours is killed it would wait for orders for ever.
+    The engine is a process of its own: when ours is killed it would wait for orders for ever, so it
+    is bound to our life.
     """
     engine = vizdoom_folder() / "vizdoom"
-    die_with_us = (
-        f"{shlex.quote(setpriv)} --pdeathsig KILL " if (setpriv := shutil.which("setpriv")) else ""
-    )
+    setpriv = shutil.which("setpriv")
+    die_with_us = f"{shlex.quote(setpriv)} --pdeathsig KILL " if setpriv else ""
     script = folder / "engine.sh"
     start = f'cd {shlex.quote(str(folder))} && exec {die_with_us}{shlex.quote(str(engine))} "$@"'
     script.write_text(f"#!/bin/sh\n{start}\n")
@@ -290,17 +296,8 @@ def _launcher(folder: Path) -> Path:
 _BUTTONS = (*KEYS.values(), *MOUSE_BUTTONS.values(), "TURN_LEFT_RIGHT_DELTA", "LOOK_UP_DOWN_DELTA")
 _INDEX = {name: i for i, name in enumerate(_BUTTONS)}
 _VARIABLES = (
-    *(
-        "POSITION_X",
-        "POSITION_Y",
-        "POSITION_Z",
-        "ANGLE",
-        "PITCH",
-        "HEALTH",
-        "SELECTED_WEAPON",
-        "KILLCOUNT",
-        "DEAD",
-    ),
+    *("POSITION_X", "POSITION_Y", "POSITION_Z", "ANGLE", "PITCH"),
+    *("HEALTH", "SELECTED_WEAPON", "KILLCOUNT", "DEAD"),
     *(f"WEAPON{n}" for n in range(1, 8)),
     *(f"AMMO{n}" for n in range(1, 8)),
 )

@@ -1,6 +1,7 @@
 """Which Doom maps there are, where their files lie, and which of them are kept out of training.
 
-Everything comes with the ViZDoom wheel: Freedoom's two games (36 and 32 maps, BSD-style licence) and small scenarios.
+Everything comes with the ViZDoom wheel: Freedoom's two games (36 and 32 maps, BSD-style license)
+and small scenarios.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ _SETS = {
 
 
 def parse_maps(names: str) -> tuple[str, ...]:
-    """Map names from `train`, `heldout`, `test`, `validation`, `all` or a list such as `E1M1,MAP05`.
+    """The maps that a setting names.
+
+    Args:
+        names: `train`, `heldout`, `test`, `validation`, `all` or a list such as `E1M1,MAP05`.
 
     Raises:
         ConfigError: a name is unknown.
@@ -55,8 +59,8 @@ def parse_maps(names: str) -> tuple[str, ...]:
             maps.append(name)
         else:
             raise ConfigError(
-                f"maps: there is no map {name!r}; use {', '.join(_SETS)}, E1M1 … E4M9, MAP01 … MAP32, or a scenario "
-                f"({', '.join(SCENARIOS)}), separated by commas"
+                f"maps: there is no map {name!r}; use {', '.join(_SETS)}, E1M1 … E4M9, "
+                f"MAP01 … MAP32, or a scenario ({', '.join(SCENARIOS)}), separated by commas"
             )
     return tuple(dict.fromkeys(maps))
 

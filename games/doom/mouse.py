@@ -1,7 +1,8 @@
 """A hand on a mouse: aims are reached by short swings with pauses between them, as people do it.
 
-A swing follows the minimum-jerk profile (Flash and Hogan 1985) with a duration that grows with the logarithm of its
-length (Fitts 1954); it misses by a few per cent, sometimes overshoots, and drags the other axis along a little.
+A swing follows the minimum-jerk profile (Flash and Hogan 1985) with a duration that grows with the
+logarithm of its length (Fitts 1954); it misses by a few per cent, sometimes overshoots, and drags
+the other axis along a little.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .game import DEGREES_PER_PIXEL
+
+SWEEP_DEG = 110.0  # one sweep over the mouse pad
 
 
 @dataclass
@@ -62,9 +65,10 @@ class MouseHand:
     def aim(
         self, yaw_error: float, pitch_error: float, *, dead_zone: float, patience: float = 1.0
     ) -> None:
-        """Consider an error between where one looks and where one wants to look (degrees, right and down positive).
+        """Consider an error between where one looks and where one wants to look.
 
-        Nothing happens below the dead zone, or while the hand rests between swings; `patience` below 1 shortens rests.
+        The errors are in degrees, right and down positive. Nothing happens below the dead zone, or
+        while the hand rests between swings; `patience` below 1 shortens rests.
         """
         pending_yaw, pending_pitch = self.pending
         yaw, pitch = yaw_error - pending_yaw, pitch_error - pending_pitch
@@ -78,26 +82,25 @@ class MouseHand:
             return
         rng = self.rng
         gain = rng.normal(0.97, 0.06)
-        if size > 15 and rng.random() < 0.2:
+        if size > 15 and rng.random() < 0.2:  # long swings overshoot at times
             gain = rng.uniform(1.06, 1.2)
         yaw, pitch = yaw * gain, pitch * gain
         pitch += yaw * rng.normal(0, 0.05)
-        limit = 110.0  # one sweep over the mouse pad
-        if abs(yaw) > limit:
-            yaw = math.copysign(limit, yaw)
-        seconds = (
-            (0.12 + 0.075 * math.log2(1 + size / 4))
-            * rng.uniform(0.85, 1.3)
-            / (self.brisk * self.speed)
-        )
+        if abs(yaw) > SWEEP_DEG:
+            yaw = math.copysign(SWEEP_DEG, yaw)
+        usual_s = 0.12 + 0.075 * math.log2(1 + size / 4)  # Fitts' law
+        seconds = usual_s * rng.uniform(0.85, 1.3) / (self.brisk * self.speed)
         self.swings.append(_Swing(yaw, pitch, max(4, round(35 * seconds))))
         self.pause = self.swings[-1].tics + max(1, round(rng.integers(2, 9) * patience))
 
     def pursue(self, yaw_rate: float) -> None:
-        """Follow something that moves across the view at this rate (degrees a tic) with the hand, a little behind."""
-        wanted = (
-            0.0 if abs(yaw_rate) < 0.35 else math.copysign(min(0.9 * abs(yaw_rate), 5.0), yaw_rate)
-        )
+        """Follow something that moves across the view, with the hand, a little behind.
+
+        Args:
+            yaw_rate: in degrees per tic.
+        """
+        slow = abs(yaw_rate) < 0.35  # the eye alone follows it
+        wanted = 0.0 if slow else math.copysign(min(0.9 * abs(yaw_rate), 5.0), yaw_rate)
         self._pursuit += 0.4 * (wanted - self._pursuit)
         if abs(self._pursuit) < 0.1:
             self._pursuit = 0.0

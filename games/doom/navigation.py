@@ -2,7 +2,8 @@
 
 The map becomes a grid of 16-unit cells under Doom's own rules of collision: a box of 32 units that
 may climb 24, needs 56 of height, and stands on the highest floor it touches. Doors count as
-passable (somebody has to press USE), lifts as passable both at their upper and at their lower floor.
+passable (somebody has to press USE), lifts as passable both at their upper and at their lower
+floor.
 
 Shapes: grids are [Y, X] with cell (y, x) centered on `origin + (index + 0.5) * CELL`; routes are
 lists of flat indices.
@@ -31,7 +32,8 @@ STAIRS = 2 * CLIMB  # between two samples a stair may have two steps
 UNREACHED = 1 << 30  # the cost of a cell that no way leads to
 NEAR_WALL = 3  # cells: people keep about a metre and a half from walls where they can
 
-# Decorations that stop the player (Doom's thing numbers): barrels, pillars, torches, trees, hanging bodies.
+# Decorations that stop the player (Doom's thing numbers): barrels, pillars, torches, trees, hanging
+# bodies.
 SOLID_THINGS = frozenset(
     {2035, 70, 2028, 25, 26, 27, 28, 29, 30, 31, 32, 33, 35, 36, 37, 41, 42, 43, 44, 45, 46, 47, 48}
     | {49, 50, 51, 52, 53, 54, 55, 56, 57, 73, 74, 75, 76, 77, 78, 85, 86}
@@ -73,7 +75,8 @@ class WalkGrid:
         solid = (g.back == NO_SIDE) | g.blocking | np.isin(g.special, list(EXITS | TELEPORTS))
         front, back = g.front, np.maximum(g.back, 0)
         top = np.minimum(heights.ceiling[front], heights.ceiling[back])  # [L]
-        # Doors that are opened by hand shut again behind the player: they count as shut for the eye.
+        # Doors that are opened by hand shut again behind the player: they count as shut for the
+        # eye.
         shut = np.where(heights.opened, heights.ceiling, g.ceiling)
         highest_floor = np.maximum(heights.floor[front], heights.floor[back])
         opening = np.minimum(shut[front], shut[back]) - highest_floor

@@ -1,7 +1,7 @@
-"""Whether a game did what its player asked of it; what it ignored shows in no picture, and is no label.
+"""Whether a game did what its player asked of it: what it ignored is no label.
 
-Doom holds a player still for half a second after a teleporter moved him, whatever he presses, and looking up or down
-ends at a limit.
+No picture shows what was ignored. Doom holds a player still for half a second after a teleporter
+moved them, whatever they press, and looking up or down ends at a limit.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-TELEPORT_UNITS = (
-    60.0  # nobody walks so far in one tic (running straight is 17, sliding down stairs 30)
-)
+# Nobody walks so far in one tic (running straight is 17, sliding down stairs 30).
+TELEPORT_UNITS = 60.0
 REACTION_TICS = 18  # that the engine holds a player still who was teleported (its `reactiontime`)
 TOLERANCE_DEG = 0.1
 
 
 class Pose(Protocol):
-    """Where a player is and looks, Doom units and degrees: `angle` counts leftwards, `pitch` upwards."""
+    """Where a player is and looks, in Doom units and degrees.
+
+    `angle` counts leftwards, `pitch` upwards.
+    """
 
     @property
     def x(self) -> float: ...
@@ -39,7 +41,11 @@ class Obedience:
         self._held_still = 0  # tics that are left of it
 
     def obeyed(self, before: Pose, after: Pose, *, right_deg: float, up_deg: float) -> bool:
-        """Whether the tic between two poses did what was asked: a turn to the right and one upwards, and the keys."""
+        """Whether the tic between two poses did what was asked.
+
+        Args:
+            right_deg, up_deg: the turns that the mouse asked for.
+        """
         held_still = self._held_still > 0
         self._held_still = max(self._held_still - 1, 0)
         if max(abs(after.x - before.x), abs(after.y - before.y)) > TELEPORT_UNITS:

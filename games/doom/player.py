@@ -1,7 +1,8 @@
-"""The scripted Doom player: explores, opens doors, presses switches, fights, and moves like a person.
+"""The scripted Doom player: explores, opens doors, fights, and moves like a person.
 
-Decisions are taken every second tic, and the hands (`mouse.py`, `keyboard.py`) carry them out at 35 Hz with human
-holds, pauses and misses. What a decision reads is the situation, the things in view, and the walkable map; no pixels.
+Decisions are taken every second tic, and the hands (`mouse.py`, `keyboard.py`) carry them out at 35
+Hz with human holds, pauses and misses. What a decision reads is the situation, the things in view,
+and the walkable map; no pixels.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .aiming import EYE, Aim, Fighter
+from .aiming import Aim, Fighter
 from .exploring import Explorer, Waypoint, bearing, turn_between
 from .game import Situation, Thing
 from .keyboard import KeyboardHand
@@ -24,14 +25,9 @@ DECISION_TICS = 2
 STUCK_TICS = 14
 STUCK_UNITS = 10.0
 STRAY_NOTICED_TICS = 14
-LIKING = {
-    2: 0.3,
-    3: 1.0,
-    4: 1.0,
-    5: 0.15,
-    6: 0.8,
-    7: 0.2,
-}  # how often people take a weapon when they may choose
+DOOR_TICS = 55  # pressing again sooner would shut the door that is opening
+# How often people take a weapon, by its slot, when they may choose.
+LIKING = {2: 0.3, 3: 1.0, 4: 1.0, 5: 0.15, 6: 0.8, 7: 0.2}
 _KEYS = {
     "forward": "key.keyboard.w",
     "back": "key.keyboard.s",
@@ -54,7 +50,7 @@ class Input:
 
 
 @dataclass
-class _Whim:
+class _Intention:
     """Something done for a while without need: until when, and when next."""
 
     until: int = 0
@@ -86,22 +82,22 @@ class DoomPlayer:
         self._run = bool(rng.random() < 0.7)
         self._run_until = self._soon(2, 8)
         self._open_way = True
-        self._strafe = _Whim(next=self._soon(2, 6))
+        self._strafe = _Intention(next=self._soon(2, 6))
         self._strafe_key = "left"
-        self._glance = _Whim(next=self._soon(2, 5))
+        self._glance = _Intention(next=self._soon(2, 5))
         self._glance_at = (0.0, 0.0)
-        self._rest = _Whim(next=self._soon(8, 20))
+        self._rest = _Intention(next=self._soon(8, 20))
         self._strays_per_minute = strays_per_minute
-        self._stray = _Whim(next=self._next_stray())
+        self._stray = _Intention(next=self._next_stray())
         self._stray_to = 0.0
         self._pitch_rest = float(rng.normal(0, 2.5))
-        self._burst = _Whim()
+        self._burst = _Intention()
         self._weapon_at = self._soon(4, 15)
         self._weapon_key = ""
         self._weapon_release = 0
         self._use_at = -1000
         self._use_tries = 0
-        self._free = _Whim()
+        self._free = _Intention()
         self._free_keys: tuple[str, ...] = ()
         self._free_turn = 0.0
         self._followed = (0.0, 0.0, -1)  # world bearing, tic and identity of what the eyes follow
@@ -136,10 +132,13 @@ class DoomPlayer:
 
     @property
     def looks(self) -> bool:
-        """Whether the coming decision wants to know the monsters: always in a fight, half as often in peace."""
+        """Whether the coming decision wants to know the monsters.
+
+        It always does in a fight; in peace every second one does.
+        """
         return self.decides and (self.mode == "fight" or self.tic % (2 * DECISION_TICS) == 0)
 
-    # -- one decision --------------------------------------------------------------------------------------------
+    # -- one decision -----------------------------------------------------------------------------
 
     def _decide(self, s: Situation, monsters: list[Thing] | None) -> None:
         if self.tic % (2 * DECISION_TICS) == 0:
@@ -187,7 +186,8 @@ class DoomPlayer:
         self._look_along(s, error, slope, way)
         if self._glance.until <= self.tic and math.dist((s.x, s.y), (way.x, way.y)) > 60:
             self._pursue(s.angle - error, cell, 0.6)
-        # Walking on through a turn is human; only a turn back, or circling round a near point, needs a stop.
+        # Walking on through a turn is human; only a turn back, or circling round a near point,
+        # needs a stop.
         distance = math.dist((s.x, s.y), (way.x, way.y))
         self._open_way = distance > (90 if self._open_way else 150) and abs(error) < 70
         near = distance < 80
@@ -197,9 +197,10 @@ class DoomPlayer:
         self._open_doors(s, error)
 
     def _strays(self, s: Situation, error: float) -> bool:
-        """Now and then the mind wanders: walk on in some direction, into a wall perhaps, and come to oneself again.
+        """Walk in some direction for a moment, into a wall perhaps, and notice it again.
 
-        Nobody walks perfectly, and an agent can only learn from such play how to leave a wall that it ran into.
+        Nobody walks perfectly, and an agent can only learn from such play how to leave a wall that
+        it ran into. Returns whether the player strays now.
         """
         if self._stray.until <= self.tic:
             if self._stray.next > self.tic or abs(error) > 60:
@@ -210,16 +211,18 @@ class DoomPlayer:
         for key in ("left", "right", "use"):
             self.keyboard.want(key, False)
         self.mouse.aim(turn_between(s.angle, self._stray_to), 0.0, dead_zone=6.0)
-        held = (
-            self.keyboard.is_down("forward")
-            and self.keyboard.since("forward") >= STRAY_NOTICED_TICS
-        )
+        walking = self.keyboard.is_down("forward")
+        held = walking and self.keyboard.since("forward") >= STRAY_NOTICED_TICS
         if held and len(self._track) > 6 and math.dist(self._track[-6], self._track[-1]) < 8:
             self._stray.until = 0  # noticed
         return self._stray.until > self.tic
 
     def _pursue(self, to_bearing: float, identity: int, nearest_rate: float) -> None:
-        """Follow a bearing that changes because somebody moves; a new thing to look at is not followed yet."""
+        """Follow a bearing that changes because somebody moves.
+
+        A new thing to look at is not followed yet: how fast it moves shows only from its second
+        bearing.
+        """
         before, tic, which = self._followed
         self._followed = (to_bearing, self.tic, identity)
         elapsed = self.tic - tic
@@ -241,9 +244,8 @@ class DoomPlayer:
             kind = self.rng.random()
             side = float(self.rng.choice([-1, 1]))
             yaw = side * self.rng.uniform(8, 35) if kind < 0.45 else self.rng.normal(0, 2)
-            pitch = (
-                0.0 if kind < 0.25 else float(self.rng.choice([-1, 1])) * self.rng.uniform(7, 24)
-            )
+            up_or_down = kind >= 0.25
+            pitch = float(self.rng.choice([-1, 1])) * self.rng.uniform(7, 24) if up_or_down else 0.0
             self._glance_at = (s.angle - yaw, slope + pitch)
             self._pitch_rest = float(self.rng.normal(0, 2.5))
             return
@@ -264,10 +266,8 @@ class DoomPlayer:
             self.keyboard.want(key, False)
         if self._glance.until <= self.tic:
             self._glance.until = self._soon(0.4, 0.9)
-            self._glance_at = (
-                s.angle + float(self.rng.normal(0, 45)),
-                float(self.rng.normal(0, 9)),
-            )
+            yaw, pitch = float(self.rng.normal(0, 45)), float(self.rng.normal(0, 9))
+            self._glance_at = (s.angle + yaw, pitch)
         yaw, pitch = self._glance_at
         self.mouse.aim(turn_between(s.angle, yaw), s.pitch - pitch, dead_zone=4.0)
 
@@ -292,9 +292,7 @@ class DoomPlayer:
     def _press_use(self, ready: bool) -> None:
         if self.keyboard.is_down("use"):
             self.keyboard.want("use", False)
-        elif (
-            ready and self.tic - self._use_at > 55
-        ):  # pressing again would shut the door that is opening
+        elif ready and self.tic - self._use_at > DOOR_TICS:
             self.keyboard.want("use", True)
             self._use_at = self.tic
             self._use_tries += 1
@@ -317,12 +315,9 @@ class DoomPlayer:
         ahead, behind, left, right = self._room(s)
         far = aim.distance > 380
         keyboard.want("back", aim.distance < 110 and behind > 96)
-        keyboard.want(
-            "forward",
-            not keyboard.is_down("back")
-            and ahead > 80
-            and (far or (aim.distance > 170 and self._advance())),
-        )
+        free = not keyboard.is_down("back") and ahead > 80
+        advance = far or (aim.distance > 170 and self._advance())
+        keyboard.want("forward", free and advance)
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
             self._begin_strafe(left, right, 0.35, 1.3)
             self._strafe.next = self._strafe.until + round(35 * self.rng.uniform(0.2, 1.2))
@@ -368,7 +363,10 @@ class DoomPlayer:
         self.keyboard.want(self._strafe_key, on and room > 40 and not self.keyboard.is_down(other))
 
     def _choose_run(self) -> None:
-        """Run or walk for seconds at a time, walk round corners; nobody holds the run key while standing."""
+        """Run or walk for seconds at a time, and walk round corners.
+
+        Nobody holds the run key while standing.
+        """
         if self._run_until <= self.tic:
             self._run = not self._run
             self._run_until = self._soon(2.5, 8) if self._run else self._soon(1.5, 4)
@@ -391,18 +389,15 @@ class DoomPlayer:
             self._weapon_at = self._soon(8, 22)
             self.keyboard.want(self._weapon_key, True)
 
-    # -- walls ---------------------------------------------------------------------------------------------------
+    # -- walls ------------------------------------------------------------------------------------
 
     def _moved(self) -> float:
         return math.dist(self._track[0], self._track[-1])
 
     def _watch_for_walls(self, s: Situation) -> None:
         pushing = self.keyboard.is_down("forward") and self.keyboard.since("forward") >= STUCK_TICS
-        if (
-            self._free.until > self.tic
-            or not pushing
-            or len(self._track) < STUCK_TICS // DECISION_TICS
-        ):
+        known = len(self._track) >= STUCK_TICS // DECISION_TICS
+        if self._free.until > self.tic or not pushing or not known:
             return
         if self._moved() >= STUCK_UNITS:
             return
@@ -435,8 +430,3 @@ class DoomPlayer:
         self.keyboard.want("attack", False)
         self.keyboard.want("use", False)
         self.mouse.aim(turn_between(s.angle, self._free_turn_to), s.pitch, dead_zone=6.0)
-
-
-def eye_height(s: Situation) -> float:
-    """The height of the player's eyes in the world (Doom units)."""
-    return s.z + EYE

@@ -1,8 +1,8 @@
-"""How somebody plays: speed, time stuck, press rates, hold lengths, turns and looks, from recordings with tracks.
+"""How somebody plays: speed, press rates, hold lengths, turns, from recordings with tracks.
 
 `python -m vidact.games.doom.statistics DIR…` prints one table with a column per folder, so that the
-scripted player can be laid beside people. Figures are per game tic (1/35 s) unless
-they say otherwise; what is not valid is left out.
+scripted player can be laid beside people. Figures are per game tic (1/35 s) unless they say
+otherwise; what is not valid is left out.
 """
 
 from __future__ import annotations
@@ -30,8 +30,11 @@ MOVES = ("forward", "back", "left", "right")
 
 @dataclass(frozen=True, kw_only=True)
 class Play:
-    """One recording as arrays: `held` bool [N, K] in the order of `names`, `turn`, `look` float [N] in degrees a tic
-    (right and down are positive), `valid` bool [N], `track` float32 [N, 6] or None."""
+    """One recording as arrays.
+
+    `held` bool [N, K] in the order of `names`; `turn`, `look` float [N] in degrees per tic (right
+    and down are positive); `valid` bool [N]; `track` float32 [N, 6] or None.
+    """
 
     names: tuple[str, ...]
     held: np.ndarray
@@ -42,7 +45,7 @@ class Play:
 
 
 def read_play(stem: Path, spec: ActionSpec) -> Play:
-    """The device states of a recording through the eyes of a spec, with its track if there is one."""
+    """The device states of a recording as a spec sees them, with its track if there is one."""
     states = read_device_states(str(stem.parent / f"{stem.name}.jsonl"))
     inputs = [state.inputs() for state in states]
     held = np.array([[bool(set(b.inputs) & i) for b in spec.buttons] for i in inputs], bool)
@@ -168,7 +171,8 @@ def statistics_of_folder(folder: Path, spec: ActionSpec) -> dict[str, float]:
     ]
     if not stems:
         raise RecordingError(
-            f"{folder}: no recordings (*.jsonl with *.mp4); `vidact record doom --out {folder}` makes some"
+            f"{folder}: no recordings (*.jsonl with *.mp4); "
+            f"`vidact record doom --out {folder}` makes some"
         )
     return play_statistics([read_play(stem, spec) for stem in stems])
 

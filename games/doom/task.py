@@ -39,7 +39,8 @@ class DoomEnv:
         known = {*KEYS, *(f"mouse.{n}" for n in MOUSE_BUTTONS)}
         if not known & {name for button in spec.buttons for name in button.inputs}:
             raise ConfigError(
-                f"task {task.name!r}: the action spec {spec.name!r} presses none of Doom's keys; use the spec `doom`"
+                f"task {task.name!r}: the action spec {spec.name!r} presses none of "
+                "Doom's keys; use the spec `doom`"
             )
         self.task, self.spec = task, spec
         self._seed = seed

@@ -1,7 +1,8 @@
 """Where the player was in each frame of a recording: `<stem>.track.npy`.
 
 It is for statistics and scores, never for training.
-float32 [N, 6]: x, y, z in Doom units, angle in degrees from +x leftwards, pitch in degrees upwards, health.
+float32 [N, 6]: x, y, z in Doom units, angle in degrees from +x leftwards, pitch in degrees upwards,
+health.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Doom's map files: what is in a WAD, and the lines, sectors and things of one of its maps.
 
-Both storage forms that the ViZDoom wheel ships are read: Doom's binary lumps (Freedoom) and UDMF text (scenarios).
+Both storage forms that the ViZDoom wheel ships are read: Doom's binary lumps (Freedoom) and UDMF
+text (scenarios).
 Formats: the unofficial Doom specs (binary lumps) and the UDMF 1.1 specification.
 """
 
@@ -49,10 +50,10 @@ class WadError(VidactError):
 class MapGeometry:
     """One map. All lengths are Doom units (the player is 32 wide and 56 high).
 
-    `lines` float32 [L, 4] (x1, y1, x2, y2); `front` and `back` int32 [L] are sector numbers, `back` is -1 for a wall;
-    `blocking` bool [L] has the flag that stops players; `special` and `tag` int32 [L] say what a line does;
-    `floor`, `ceiling` float32 [S] and `sector_tag` int32 [S] describe sectors at the start of the level;
-    `things` float32 [N, 3] (x, y, kind).
+    `lines` float32 [L, 4] (x1, y1, x2, y2); `front` and `back` int32 [L] are sector numbers, `back`
+    is -1 for a wall; `blocking` bool [L] has the flag that stops players; `special` and `tag` int32
+    [L] say what a line does; `floor`, `ceiling` float32 [S] and `sector_tag` int32 [S] describe
+    sectors at the start of the level; `things` float32 [N, 3] (x, y, kind).
     """
 
     name: str
@@ -76,26 +77,23 @@ class Wad:
         self.data = path.read_bytes()
         if self.data[:4] not in (b"IWAD", b"PWAD"):
             raise WadError(
-                f"{path}: not a WAD file: starts with {self.data[:4]!r}, expected b'IWAD' or b'PWAD'"
+                f"{path}: not a WAD file: starts with {self.data[:4]!r}, "
+                "expected b'IWAD' or b'PWAD'"
             )
         count, start = struct.unpack_from("<II", self.data, 4)
         if start + 16 * count > len(self.data):
             raise WadError(
-                f"{path}: truncated: the directory ends at byte {start + 16 * count} of {len(self.data)}"
+                f"{path}: truncated: the directory ends at byte {start + 16 * count} "
+                f"of {len(self.data)}"
             )
         self.lumps = []
         for i in range(count):
-            offset, size = struct.unpack_from("<II", self.data, start + 16 * i)
-            name = (
-                self.data[start + 16 * i + 8 : start + 16 * i + 16]
-                .rstrip(b"\0")
-                .decode("ascii", "replace")
-                .upper()
-            )
+            offset, size, padded = struct.unpack_from("<II8s", self.data, start + 16 * i)
+            name = padded.rstrip(b"\0").decode("ascii", "replace").upper()
             self.lumps.append((name, offset, size))
 
     def read(self, name: str) -> bytes:
-        """The bytes of the last lump called `name` (later lumps replace earlier ones, as in the game)."""
+        """The bytes of the last lump called `name`: it replaces earlier ones in the game, too."""
         for lump, offset, size in reversed(self.lumps):
             if lump == name:
                 return self.data[offset : offset + size]

@@ -38,12 +38,9 @@ def data(tmp_path_factory):
 
 
 def settings(data, out, **changes):
-    return CloneConfig(
-        **{
-            "data": (data,), "out": str(out), "network": NETWORK, "steps": 12, "batch_size": 2, "ticks": 16,
-            "learning_rate": 1e-2, "ema_decay": 0.5, "threads": 1, "save_every": 4, "eval_batches": 2, **changes,
-        }
-    )  # fmt: skip
+    small = {"network": NETWORK, "steps": 12, "batch_size": 2, "ticks": 16, "threads": 1}
+    learning = {"learning_rate": 1e-2, "ema_decay": 0.5, "save_every": 4, "eval_batches": 2}
+    return CloneConfig(**{"data": (data,), "out": str(out), **small, **learning, **changes})
 
 
 def rows_of(out):

@@ -1,4 +1,4 @@
-"""Fine-tuning that is killed and started again goes on exactly, with toy games and with real ones."""
+"""Fine-tuning that is killed and resumed continues exactly, with toy games and with real ones."""
 
 import json
 import signal
@@ -38,10 +38,13 @@ class Killed(LocalActors):
 torch.manual_seed(0)
 policy = Policy(TOY_SPEC, TOY_NETWORK)
 config = FinetuneConfig(
-    checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6, threads=1,
-    precision="float32", ppo=PPOConfig(learning_rate=1e-2),
+    checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6,
+    threads=1, precision="float32", ppo=PPOConfig(learning_rate=1e-2),
 )
-actors = Killed([Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2) for i in range(2)])
+actors = Killed([
+    Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2)
+    for i in range(2)
+])
 with open_run(config, {"run": 1}) as run:
     run_finetuning(config, policy, "toy", run, actors)
 """

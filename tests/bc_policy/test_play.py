@@ -1,4 +1,4 @@
-"""Real games played by worker processes: scores that do not depend on the workers, and a video browsers can show."""
+"""Real games played by worker processes: scores that do not depend on the workers, and a video."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The policy has VPT's size, acts in chunks as in single steps, and comes back from its checkpoint."""
+"""The policy has VPT's size, acts in chunks as in steps, and comes back from its checkpoint."""
 
 import dataclasses
 
@@ -147,12 +147,12 @@ def test_value_statistics_and_rescaling():
     with torch.no_grad():
         head.linear.weight.copy_(torch.tensor([[1.0, -2.0, 0.5]]))
     x = torch.randn(5, 3)
-    before = head.denormalised(head(x))
+    before = head.denormalized(head(x))
     head.update(torch.tensor([10.0, 30.0]), beta=0.5)
     assert head.statistics()[0].item() == pytest.approx((0.25 * 2 + 0.5 * 20) / 0.75)
-    torch.testing.assert_close(head.denormalised(head(x)), before)
+    torch.testing.assert_close(head.denormalized(head(x)), before)
     returns = torch.tensor([4.0])
-    torch.testing.assert_close(head.denormalised(head.normalised(returns)), returns)
+    torch.testing.assert_close(head.denormalized(head.normalized(returns)), returns)
 
 
 def test_previous_actions_by_hand():

@@ -1,4 +1,4 @@
-"""PPO on games whose optimum is known: with and without the prior, with memory, and over time limits."""
+"""PPO on games whose optimum is known: with and without prior, with memory, over time limits."""
 
 import copy
 
@@ -8,7 +8,7 @@ import torch
 from vidact.bc_policy.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.actors import LocalActors
-from vidact.bc_policy.rl.ppo import PPO, generalised_advantages
+from vidact.bc_policy.rl.ppo import PPO, generalized_advantages
 from vidact.bc_policy.rl.rollout import Actor
 from vidact.errors import ConfigError
 
@@ -47,10 +47,16 @@ def gae(*, reward, value, ends, cut, final, last, discount=0.5, lam=0.5):
     def row(numbers, dtype=torch.float32):
         return torch.tensor([numbers], dtype=dtype)
 
-    result = generalised_advantages(
-        reward=row(reward), value=row(value), terminated=row(ends, torch.bool), truncated=row(cut, torch.bool),
-        final_value=row(final), last_value=torch.tensor([last]), discount=discount, gae_lambda=lam,
-    )  # fmt: skip
+    result = generalized_advantages(
+        reward=row(reward),
+        value=row(value),
+        terminated=row(ends, torch.bool),
+        truncated=row(cut, torch.bool),
+        final_value=row(final),
+        last_value=torch.tensor([last]),
+        discount=discount,
+        gae_lambda=lam,
+    )
     return result.advantages[0].tolist(), result.returns[0].tolist()
 
 
@@ -59,7 +65,8 @@ def test_advantages_by_hand():
     advantage, returns = gae(
         reward=[1.0, 2.0, 3.0], value=[0.5, 1.0, 1.5], ends=no, cut=no, final=[0.0] * 3, last=4.0
     )
-    # surprises: 1+.5*1-.5 = 1; 2+.5*1.5-1 = 1.75; 3+.5*4-1.5 = 3.5; each advantage adds 1/4 of the next.
+    # The errors are 1+.5*1-.5 = 1; 2+.5*1.5-1 = 1.75; 3+.5*4-1.5 = 3.5; each advantage adds 1/4 of
+    # the next.
     assert advantage == [1 + (1.75 + 3.5 / 4) / 4, 1.75 + 3.5 / 4, 3.5]
     assert returns == [advantage[0] + 0.5, advantage[1] + 1.0, advantage[2] + 1.5]
 
@@ -79,7 +86,10 @@ def test_without_prior_it_finds_the_best_action():
 
 
 def settled(policy, config):
-    """The policy's distribution, averaged over the last half of a long run (each iteration is a noisy step)."""
+    """The policy's distribution, averaged over the last half of a long run.
+
+    Each iteration is a noisy step.
+    """
     actors = LocalActors([Actor(copy.deepcopy(policy), Bandit, lanes=16, seed=1)])
     learner = PPO(policy, config)
     seen = []
@@ -110,7 +120,10 @@ def test_with_kl_to_the_prior_it_finds_the_regularised_optimum():
 
 
 def test_with_vpts_direction_of_the_kl_too():
-    """max E[r] - rho KL(prior ‖ pi): stationary where r + rho prior / pi = mu, so pi = rho prior / (mu - r)."""
+    """max E[r] - rho KL(prior ‖ pi) has the solution pi = rho prior / (mu - r).
+
+    It is stationary where r + rho prior / pi = mu.
+    """
     rewards = np.array(Bandit.rewards)
     low, high = rewards.max() + 1e-9, rewards.max() + 10
     for _ in range(200):  # the sum falls with mu: bisect until it is 1

@@ -1,4 +1,7 @@
-"""A dataset in which the picture tells the action: a light at the right means `go` and turning, at the left `fire`."""
+"""A dataset in which the picture tells the action.
+
+A light at the right means `go` and turning, at the left `fire`.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ LEFT, MIDDLE, RIGHT = range(3)
 
 
 def lights(where: np.ndarray) -> np.ndarray:
-    """int [T] ► frames uint8 [T, 16, 16, 3] with a light at the left, in the middle or at the right."""
+    """int [T] ► frames uint8 [T, 16, 16, 3], each with a light at the left, middle or right."""
     frames = np.full((len(where), 16, 3, 5, 3), 60, dtype=np.uint8)
     frames[np.arange(len(where)), :, where] = 200
     return np.pad(

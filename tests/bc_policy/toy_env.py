@@ -83,7 +83,10 @@ class Bandit(ToyEnv):
 
 
 class Recall(ToyEnv):
-    """The first frame is bright or dark; at the fourth tick `a` or `b` is right. Only a memory can tell."""
+    """The first frame is bright or dark; at the fourth tick `a` or `b` is right.
+
+    Only a memory can tell which.
+    """
 
     length = 4
 

@@ -32,10 +32,11 @@ def map_lumps(
     special: dict[int, int] | None = None,
     things: list[tuple[int, int, int]] = [],  # noqa: B006 - only read
 ) -> list[tuple[str, bytes]]:
-    """A row of rooms from left to right, each (x1, x2, y1, y2, floor, ceiling), open towards the next one.
+    """A row of rooms from left to right, open towards the next one.
 
-    Room i's right side is the left side of room i + 1, and all rooms have the same y1, y2. `special` gives the line
-    between rooms i and i + 1 what it does (its back is room i + 1).
+    Each is (x1, x2, y1, y2, floor, ceiling). Room i's right side is the left side of room i + 1,
+    and all rooms have the same y1, y2. `special` gives the line between rooms i and i + 1 what it
+    does (its back is room i + 1).
     """
     vertices: list[tuple[int, int]] = []
     lines, sides = b"", b""

@@ -24,7 +24,10 @@ def crafter() -> None:
 
 
 def view_of(*rows: str, things: tuple[tuple[int, int, str], ...] = ()) -> CrafterView:
-    """A view from letters: . grass, # stone, ~ water, T tree, L lava, ? hidden; the player stands in the middle."""
+    """A view from letters; the player stands in the middle.
+
+    The letters are . grass, # stone, ~ water, T tree, L lava, ? hidden.
+    """
     names = {".": "grass", "#": "stone", "~": "water", "T": "tree", "L": "lava", "?": "hidden"}
     return CrafterView(
         cells=tuple(tuple(names[c] for c in row) for row in rows),
@@ -112,7 +115,8 @@ def test_the_player_knows_where_he_stands() -> None:
         game.step(player.act(game.view()))
         if game.finished:
             break
-    # Another look at the same place agrees with what he remembers of it, except where creatures or he changed things.
+    # Another look at the same place agrees with what he remembers of it, except where creatures or
+    # he changed things.
     player.act(game.view())
     x, y = player.memory.here
     start = np.array(game._env._world.area) // 2

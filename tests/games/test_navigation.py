@@ -13,7 +13,8 @@ Room = tuple[int, int, int, int, int, int]
 
 
 def grid_of(tmp_path: Path, rooms: list[Room], **options: object) -> WalkGrid:
-    wad = Wad(write_wad(tmp_path / "toy.wad", map_lumps("MAP01", rooms, **options)))  # type: ignore[arg-type]
+    lumps = map_lumps("MAP01", rooms, **options)  # type: ignore[arg-type]
+    wad = Wad(write_wad(tmp_path / "toy.wad", lumps))
     return WalkGrid(wad.map("MAP01"))
 
 
@@ -25,7 +26,8 @@ def reach(grid: WalkGrid, start: tuple[float, float], to: tuple[float, float]) -
 def test_a_room_is_walkable_up_to_half_a_player_from_its_walls(tmp_path: Path) -> None:
     grid = grid_of(tmp_path, [(0, 128, 0, 96, 0, 128)])
     cells = {grid.centre(i) for i in np.flatnonzero(grid.walkable.ravel())}
-    # A box of 32 fits with its centre between 16 and 112, and 16 and 80; cells are centred on 8, 24, 40 …
+    # A box of 32 fits with its centre between 16 and 112, and 16 and 80; cells are centred on 8,
+    # 24, 40 …
     assert cells == {(x, y) for x in range(24, 105, 16) for y in range(24, 73, 16)}
 
 

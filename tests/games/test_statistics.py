@@ -49,7 +49,8 @@ def test_speed_cells_and_being_stuck() -> None:
     found = play_statistics([play(tics, forward=np.ones(tics, bool), track=track)])
     assert found["speed (units a tic)"] == pytest.approx(34 * 8 / 69)
     assert found["time standing"] == pytest.approx(35 / 69)
-    # Windows of 12 tics from tic 33 on move less than 12 units: 8 at 33, 0 later; the last window starts at 57.
+    # Windows of 12 tics from tic 33 on move less than 12 units: 8 at 33, 0 later; the last window
+    # starts at 57.
     assert found["time stuck"] == pytest.approx(25 / 58)
     assert found["cells of 64 units a minute"] == pytest.approx(5 / (2 / 60))  # x from 0 to 272
 
