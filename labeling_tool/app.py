@@ -56,9 +56,11 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(
         title="vidact labelling tool",
         version=_version(),
-        description="Everything the pages do, for scripts: send `Authorization: Bearer <token>` (Settings, Tokens).",
+        description="Everything the pages do, for scripts: "
+        "send `Authorization: Bearer <token>` (Settings, Tokens).",
         openapi_url="/api/openapi.json",
-        docs_url=None,  # its page loads scripts from another site; the document itself is what tools need
+        # its page loads scripts from another site; the document itself is what tools need
+        docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
         responses=REFUSALS,

@@ -1,4 +1,6 @@
-"""What a running server holds: its settings, its folder, its database, the log of operations, the picture store."""
+"""What a running server holds: its settings, its folder, its database, the log of operations, the
+picture store.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Context:
     log: OperationLog
     bundles: BundleStore
     setup_code: str
-    """What the first-run page must know where strangers could reach it; empty on the loopback address."""
+    """What the first-run page must know where strangers could reach it; empty on the loopback
+    address.
+    """
 
     @classmethod
     def open(cls, config: ServeConfig) -> Context:

@@ -1,6 +1,7 @@
 """What a request can do wrong, as one exception and one shape of answer.
 
-Every refusal is JSON `{"error": word, "message": sentence, …}`: the front end shows the sentence and acts on the word.
+Every refusal is JSON `{"error": word, "message": sentence, …}`: the front end shows the sentence
+and acts on the word.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Problem(Exception):  # noqa: N818 - an answer, not an accident
 
 
 def not_found(what: str) -> Problem:
-    """The same answer for what is not there and for what is not yours, so that ids cannot be probed."""
+    """The same answer for what is not there and for what is not yours, so that ids cannot be
+    probed.
+    """
     return Problem(404, "not_found", f"There is no such {what}, or it is not yours.")
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def run_serve(config: ServeConfig) -> int:
-    """Serve until interrupted. Imports run beside the server, so that the first page is there at once."""
+    """Serve until interrupted. Imports run beside the server, so that the first page is there at
+    once.
+    """
     try:
         import uvicorn
 
@@ -31,7 +33,8 @@ def run_serve(config: ServeConfig) -> int:
         ) from error
     if not (STATIC / "index.html").is_file():
         raise ConfigError(
-            f"{STATIC}: the front end has not been bundled; run `make setup` in the repository (wheels bring it)"
+            f"{STATIC}: the front end has not been bundled; run `make setup` in the repository "
+            "(wheels bring it)"
         )
     _require_inputs(config)
     listening = _listen(config)
@@ -63,10 +66,13 @@ def run_serve(config: ServeConfig) -> int:
 
 
 def _require_inputs(config: ServeConfig) -> None:
-    """Raise what can be told before anybody waits: mistyped paths and specs, a dataset as the tool's folder."""
+    """Raise what can be told before anybody waits: mistyped paths and specs, a dataset as the
+    tool's folder.
+    """
     if Dataset(config.data).has_tables():
         raise ConfigError(
-            f"data: {config.data} is a dataset: it is given by --review, and the tool has its own folder"
+            f"data: {config.data} is a dataset: it is given by --review, and the tool has a folder "
+            "of its own"
         )
     for option in ("review", "clean"):
         for uri in getattr(config, option):
@@ -83,8 +89,9 @@ def _listen(config: ServeConfig) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))
     except OSError as error:
+        why = error.strerror or error
         raise ConfigError(
-            f"host {config.host} and port {config.port} cannot be listened on: {error.strerror or error}; "
+            f"host {config.host} and port {config.port} cannot be listened on: {why}; "
             "choose others with --host and --port"
         ) from error
     return listening

@@ -1,4 +1,6 @@
-"""Clean-or-not labels, for the filter: a table, and the frames themselves beside their labels in a WebDataset tar."""
+"""Clean-or-not labels, for the filter: a table, and the frames themselves beside their labels in a
+WebDataset tar.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,9 @@ SCHEMA = pa.schema(
 def export_filter_labels(
     context: Context, project: Project, found: Iterable[Submission], folder: Path
 ) -> dict[str, Any]:
-    """Write `labels.parquet` and `frames-00000.tar` (`<key>.jpg`, `<key>.json`) into `folder`; returns counts."""
+    """Write `labels.parquet` and `frames-00000.tar` (`<key>.jpg`, `<key>.json`) into `folder`;
+    returns counts.
+    """
     rows: list[dict[str, Any]] = []
     with tarfile.open(folder / "frames-00000.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
         for submission in found:
@@ -46,7 +51,7 @@ def export_filter_labels(
             lineage = submission.task.lineage
             path = context.bundles.get(
                 recipe_of(submission.task, submission.source),
-                lambda asked, out: render(context, asked, out),
+                partial(render, context),
             )
             pictures, _ = unpack(path.read_bytes())
             for frame, label in enumerate(document.labels):

@@ -34,7 +34,9 @@ BLOCK = 1 << 20
 def start_export(
     context: Context, project: Project, format: str, *, approved_only: bool, user_id: int
 ) -> Export:
-    """Begin an export; its row says when it is done. Raises Problem 422 for a format of the other kind of project."""
+    """Begin an export; its row says when it is done. Raises Problem 422 for a format of the other
+    kind of project.
+    """
     if project.kind not in FORMATS[format] or project.practice:
         raise Problem(422, "wrong_format", f"{format} is no export of this project.")
     with context.database.write() as session:

@@ -61,8 +61,8 @@ def submissions(
 
     Args:
         approved_only: leave out what no reviewer has approved.
-        every: all people's submissions of a task, instead of one a task (an approved one before others, the latest
-            before earlier ones).
+        every: all people's submissions of a task, instead of one a task (an approved one before
+            others, the latest before earlier ones).
     """
     states = ("approved",) if approved_only else ("submitted", "approved")
     with context.database.read() as session:

@@ -31,7 +31,9 @@ CLEAN = [("label", pa.string()), ("reasons", pa.list_(pa.string()))]
 
 
 def action_schema(spec: ActionSpec) -> pa.Schema:
-    """Columns of an action-review table: `buttons` and `model_buttons` one field a button, degrees an axis."""
+    """Columns of an action-review table: `buttons` and `model_buttons` one field a button, degrees
+    an axis.
+    """
     buttons = pa.struct([(name, pa.uint8()) for name in spec.button_names])
     probabilities = pa.struct([(name, pa.float32()) for name in spec.button_names])
     camera = pa.struct([(name, pa.float32()) for name in spec.axis_names])
@@ -71,7 +73,9 @@ def export_parquet(project: Project, found: Iterable[Submission], folder: Path) 
 
 
 def export_json(project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
-    """Write `submissions.jsonl`: a submission a line, with its lineage, its labels and every operation."""
+    """Write `submissions.jsonl`: a submission a line, with its lineage, its labels and every
+    operation.
+    """
     count = 0
     with open(folder / "submissions.jsonl", "w", encoding="utf-8") as file:
         for submission in found:

@@ -1,7 +1,8 @@
 """Corrected labels written back: a new version of the dataset that the clips came from.
 
-Pixels are copied byte for byte. A corrected clip gets certain labels (probabilities 0 and 1, confidence 1) and says in
-its lineage who corrected it; every other clip is copied as it is. The old version is left alone.
+Pixels are copied byte for byte. A corrected clip gets certain labels (probabilities 0 and 1,
+confidence 1) and says in its lineage who corrected it; every other clip is copied as it is. The old
+version is left alone.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from .submissions import Submission
 
 
 def export_dataset(project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
-    """Write `dataset/` into `folder`; returns counts. Raises DatasetError where the clips come from no dataset."""
+    """Write `dataset/` into `folder`; returns counts. Raises DatasetError where the clips come from
+    no dataset.
+    """
     by_dataset: dict[str, dict[str, Submission]] = {}
     for submission in found:
         uri, row = submission.source.meta.get("dataset"), submission.task.lineage.get("row")
@@ -35,8 +38,8 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             by_dataset.setdefault(uri, {})[row["key"]] = submission
     if len(by_dataset) != 1:
         raise DatasetError(
-            f"{project.name}: submitted clips come from {len(by_dataset)} datasets; writing back needs exactly one "
-            "(recordings and videos have none: export recordings instead)"
+            f"{project.name}: submitted clips come from {len(by_dataset)} datasets; writing back "
+            "needs exactly one (recordings and videos have none: export recordings instead)"
         )
     ((uri, corrections),) = by_dataset.items()
     dataset, target = Dataset(uri), Dataset(folder / "dataset")
@@ -77,15 +80,16 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             writer.commit({**record.inherited, "parent": origin})
     if corrections:
         raise DatasetError(
-            f"{dataset}: no longer holds {len(corrections)} of the corrected clips, such as {min(corrections)}; "
-            "was it made anew since they were imported?"
+            f"{dataset}: no longer holds {len(corrections)} of the corrected clips, "
+            f"such as {min(corrections)}; was it made anew since they were imported?"
         )
+    corrected = f"Corrected by hand: {counts['corrected_clips']} clips."
     target.compact(
         DatasetInfo(
             name=f"{parent['name']} (corrected)",
             spec=spec,
             labels=parent["labels"],
-            description=f"{parent['description']} Corrected by hand: {counts['corrected_clips']} clips.".strip(),
+            description=f"{parent['description']} {corrected}".strip(),
             license=parent["license"],
             idm=parent["idm"],
             options={

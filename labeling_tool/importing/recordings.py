@@ -1,4 +1,6 @@
-"""Recordings (mp4 and jsonl) as tasks of action review: the recorded actions are what the annotator starts from."""
+"""Recordings (mp4 and jsonl) as tasks of action review: the recorded actions are what the annotator
+starts from.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def import_recordings(
     random_fraction: float,
     name: str | None = None,
 ) -> tuple[int, int]:
-    """Make or extend a project that reviews recordings. Returns its id and the number of new tasks."""
+    """Make or extend a project that reviews recordings. Returns its id and the number of new
+    tasks.
+    """
     spec = ActionSpec.load(spec_name)
     stems = find_stems(paths)
     title = name or f"Review of {Path(paths[0]).stem}"
@@ -60,7 +64,8 @@ def add_recording(
 
     Raises:
         RecordingError: the project is none of action review.
-        VideoError: the recording cannot be read; reason `no_recording` where frames and lines do not fit.
+        VideoError: the recording cannot be read; reason `no_recording` where frames and lines do
+            not fit.
     """
     if project.spec is None:
         raise RecordingError(

@@ -90,5 +90,7 @@ def add_task(
 
 
 def random_rank(identity: str) -> float:
-    """A number in [0, 1) that looks random and is always the same: the order of the random share needs no seed."""
+    """A number in [0, 1) that looks random and is always the same: the order of the random share
+    needs no seed.
+    """
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:6], "big") / 2**48

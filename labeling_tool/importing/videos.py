@@ -1,4 +1,6 @@
-"""Videos as tasks of clean-or-not: frames at even distances, in batches that a person judges in a few minutes."""
+"""Videos as tasks of clean-or-not: frames at even distances, in batches that a person judges in a
+few minutes.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def import_videos(
 def add_video(
     context: Context, project: Project, path: Path, *, frame_step_s: float, name: str | None = None
 ) -> int:
-    """Cut a video into tasks of a clean-or-not project; returns how many are new. Raises VideoError."""
+    """Cut a video into tasks of a clean-or-not project; returns how many are new. Raises
+    VideoError.
+    """
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index.npy"
         facts = probe_limited(path, index)

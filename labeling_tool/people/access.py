@@ -1,7 +1,7 @@
 """Who is asking, and may they: sessions by cookie, scripts by token, roles a route.
 
-A cookie session needs the CSRF token in a header for everything that changes something; a bearer token needs none,
-since no browser sends it by itself.
+A cookie session needs the CSRF token in a header for everything that changes something; a bearer
+token needs none, since no browser sends it by itself.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def identify(connection: HTTPConnection, method: str = "GET") -> Person:
-    """The person behind a request or WebSocket. Raises 401, or 403 where the CSRF token is missing."""
+    """The person behind a request or WebSocket. Raises 401, or 403 where the CSRF token is
+    missing.
+    """
     context = context_of(connection)
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:

@@ -12,7 +12,8 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 MIN_LENGTH = 10
 MAX_LENGTH = 256
-# A verification takes 64 MiB and some 0.1 s: without a limit a burst of logins would take memory and cores from saving.
+# A verification takes 64 MiB and some 0.1 s: without a limit a burst of logins would take memory
+# and cores from saving.
 _AT_ONCE = BoundedSemaphore(2)
 _HASHER = PasswordHasher()
 
@@ -24,7 +25,9 @@ def hash_password(password: str) -> str:
 
 
 def verify_password(stored: str | None, password: str) -> bool:
-    """Whether the password is right. `stored` is None for an unknown name, which takes as long and is never right."""
+    """Whether the password is right. `stored` is None for an unknown name, which takes as long and
+    is never right.
+    """
     with _AT_ONCE:
         try:
             _HASHER.verify(stored or _nobody(), password)

@@ -1,4 +1,6 @@
-"""What every request passes: body limits, origin checks, security headers. Plain ASGI, so WebSockets pass it too."""
+"""What every request passes: body limits, origin checks, security headers. Plain ASGI, so
+WebSockets pass it too.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 BODY_LIMIT = 1024 * 1024  # bytes: a batch of operations is some kB
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 CONTENT_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; font-src 'self'; manifest-src 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'"
 )
 HEADERS = {
     "content-security-policy": CONTENT_POLICY,
@@ -33,7 +36,8 @@ class Protection:
 
     Args:
         app: what to protect.
-        public_url: the address behind which a proxy serves it, or None; its origin is allowed beside the Host's own.
+        public_url: the address behind which a proxy serves it, or None; its origin is allowed
+        beside the Host's own.
         upload_paths: prefixes whose bodies may be as long as `upload_limit`.
         upload_limit: bytes.
     """
@@ -66,7 +70,9 @@ class Protection:
             await self.app(scope, receive, send)
 
     def origin_is_ours(self, scope: Scope, *, required: bool = False) -> bool:
-        """Whether the request comes from a page of ours. Scripts send no Origin; browsers always do where it counts."""
+        """Whether the request comes from a page of ours. Scripts send no Origin; browsers always do
+        where it counts.
+        """
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1").lower()
         if not origin:

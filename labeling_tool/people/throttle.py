@@ -1,6 +1,7 @@
 """Slow down guessing of passwords: by name, and by address.
 
-Counts live in the database, so that several server processes share them and a restart forgets nothing.
+Counts live in the database, so that several server processes share them and a restart forgets
+nothing.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
             frames_limited(fetch(context, recipe["uri"]), recipe["pts_ns"], out)
             return np.asarray(np.load(out, allow_pickle=False), np.uint8)
         except (VidactError, OSError, ValueError):
-            path = context.bundles.get(recipe, lambda asked, target: render(context, asked, target))
+            path = context.bundles.get(recipe, partial(render, context))
     pictures, _ = unpack(path.read_bytes())
     return np.stack(
         [np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures]

@@ -1,4 +1,6 @@
-"""What happens in the practice tasks: true actions, the frames they give, and mistakes put into the predictions."""
+"""What happens in the practice tasks: true actions, the frames they give, and mistakes put into the
+predictions.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ LESSONS: tuple[tuple[tuple[int, str, float, float], ...], ...] = (
 
 @dataclass(slots=True)
 class Lesson:
-    """A practice task: frames uint8 [T, H, W, 3], the truth, and predictions with mistakes in them."""
+    """A practice task: frames uint8 [T, H, W, 3], the truth, and predictions with mistakes in
+    them.
+    """
 
     frames: NDArray[np.uint8]
     truth: Predictions

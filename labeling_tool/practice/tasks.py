@@ -29,7 +29,9 @@ CLEAN_FPS = Fraction(2)  # slow, so that every frame is shown once at the step o
 
 
 def import_practice(context: Context) -> tuple[int, int]:
-    """Make the practice projects where they are missing. Returns the id of the first and the number of new tasks."""
+    """Make the practice projects where they are missing. Returns the id of the first and the number
+    of new tasks.
+    """
     folder = context.folder / "practice"
     folder.mkdir(exist_ok=True)
     spec = ActionSpec.load("doom")

@@ -64,7 +64,9 @@ class PersonalSettings(Strict):
 
 @router.get("/state")
 def state(request: Request, context: ContextOf) -> dict[str, Any]:
-    """What the front end needs to choose its first page: whether there is an admin, and who is logged in."""
+    """What the front end needs to choose its first page: whether there is an admin, and who is
+    logged in.
+    """
     with context.database.read() as session:
         empty = session.execute(select(func.count()).select_from(User)).scalar_one() == 0
     if empty:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
@@ -15,10 +15,9 @@ from ..problems import Problem, not_found
 from ..store.audit import note
 from ..store.models import Export, Project
 from ..work.operation_kinds import Strict
+from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["export"])
-
-Id = Annotated[int, Path(ge=1, lt=2**31)]
 
 
 class NewExport(Strict):
@@ -83,7 +82,8 @@ def fetch(export_id: Id, person: Staff, context: ContextOf) -> StreamingResponse
     folder = folder_of(context, export_id)
     if row.state != "done" or not folder.is_dir():
         raise Problem(409, "not_ready", f"This export is {row.state}.")
-    name = f"{re.sub(r'[^A-Za-z0-9]+', '-', project.name).strip('-').lower() or 'project'}-{row.format}-{row.id}"
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", project.name).strip("-").lower() or "project"
+    name = f"{plain}-{row.format}-{row.id}"
     return StreamingResponse(
         archive(folder, name),
         media_type="application/x-tar",

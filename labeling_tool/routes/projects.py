@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 from pydantic import Field
 from sqlalchemy import delete, func, select, update
 
@@ -17,10 +17,10 @@ from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, 
 from ..work.operation_kinds import Strict
 from ..work.progress import people_of, progress_of
 from ..work.project_settings import ProjectSettings, settings_of
+from .parameters import Id
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 
-Id = Annotated[int, Path(ge=1, lt=2**31)]
 Title = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
 SPECS = ("crafter", "doom", "minecraft")
 PAGE = 100
@@ -127,7 +127,9 @@ def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]
 def change_project(
     project_id: Id, body: ProjectChange, person: Admin, context: ContextOf
 ) -> dict[str, Any]:
-    """Rename, pause, open, or change the rules that are given. A new overlap holds for tasks that are not done yet."""
+    """Rename, pause, open, or change the rules that are given. A new overlap holds for tasks that
+    are not done yet.
+    """
     with context.database.write() as session:
         row = session.get(Project, project_id, with_for_update=True)
         if row is None:

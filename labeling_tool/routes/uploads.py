@@ -1,7 +1,7 @@
 """Uploads: videos and recordings from browsers and scripts.
 
-A file is stored under a name of ours, counted byte by byte, and looked at only by a limited child process. What its
-sender called it is shown to people and never used as a path.
+A file is stored under a name of ours, counted byte by byte, and looked at only by a limited child
+process. What its sender called it is shown to people and never used as a path.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
@@ -28,10 +28,10 @@ from ..store.audit import note
 from ..store.models import Member, Project
 from ..work.operation_kinds import Strict
 from ..work.project_settings import settings_of
+from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["import"])
 
-Id = Annotated[int, Path(ge=1, lt=2**31)]
 BYTES = {
     "required": True,
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},

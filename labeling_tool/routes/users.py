@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import Field
 from sqlalchemy import func, select
 
@@ -15,10 +15,10 @@ from ..store.audit import note
 from ..store.models import ApiToken, AuditEntry, User, now_ms
 from ..work.operation_kinds import Strict
 from .auth import Name, Password, clean_name
+from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["people"])
 
-Id = Annotated[int, Path(ge=1, lt=2**31)]
 Role = Literal["admin", "reviewer", "annotator", "contractor"]
 AUDIT_PAGE = 100
 

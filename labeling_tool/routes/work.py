@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -26,10 +27,10 @@ from ..work.operation_kinds import Batch, Strict
 from ..work.operations import operation_json, operations_of
 from ..work.predictions import Predictions
 from ..work.project_settings import settings_of
+from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["work"])
 
-Id = Annotated[int, Path(ge=1, lt=2**31)]
 FRAMES_KEPT_S = (
     7 * 24 * 3600
 )  # the browser may keep a task's pictures: their address names their content
@@ -202,10 +203,11 @@ def reopen(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str,
 def review(assignment_id: Id, body: Verdict, person: Staff, context: ContextOf) -> dict[str, str]:
     """Approve somebody's work, or return it with a reason."""
     work_queue.review(context.database, person.id, assignment_id, body.verdict, body.reason)
+    state = "approved" if body.verdict == "approve" else "returned"
     with context.database.write() as session:
-        note(session, person.id, f"work {body.verdict}d" if body.verdict == "approve" else "work returned",
-             f"assignment {assignment_id}", address=person.address, reason=body.reason)  # fmt: skip
-    return {"state": "approved" if body.verdict == "approve" else "returned"}
+        where = {"address": person.address, "reason": body.reason}
+        note(session, person.id, f"work {state}", f"assignment {assignment_id}", **where)
+    return {"state": state}
 
 
 @router.get("/assignments/{assignment_id}/score")
@@ -229,7 +231,9 @@ def pictures(
     person: Labeller,
     context: ContextOf,
 ) -> FileResponse:
-    """The task's frames: a bundle of JPEGs (see docs/guides/review_labels.md), rendered when it is asked for first."""
+    """The task's frames: a bundle of JPEGs (see docs/guides/review_labels.md), rendered when it is
+    asked for first.
+    """
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
         project = _require_project(session, task.project_id, person)
@@ -243,7 +247,7 @@ def pictures(
     if BundleStore.key(recipe) != key:
         raise not_found("picture bundle")
     try:
-        path = context.bundles.get(recipe, lambda asked, out: rendering.render(context, asked, out))
+        path = context.bundles.get(recipe, partial(rendering.render, context))
     except VidactError as error:
         reason = str(error).replace(str(recipe["uri"]), source.name)
         raise Problem(
@@ -262,7 +266,7 @@ def pictures(
 def _prepare(context: Context, task: Task, source: Source) -> str:
     """Begin to render a task's pictures; returns their address."""
     recipe = rendering.recipe_of(task, source)
-    context.bundles.prepare(recipe, lambda asked, out: rendering.render(context, asked, out))
+    context.bundles.prepare(recipe, partial(rendering.render, context))
     return f"/api/tasks/{task.id}/pictures/{BundleStore.key(recipe)}"
 
 

@@ -2,11 +2,11 @@
 
     bytes 0-3   "VAB1"
     bytes 4-7   length of the head, unsigned little-endian
-    then        the head, JSON: lengths of the JPEGs, width, height, and from what they were rendered
+    then        the head, JSON: lengths of the JPEGs, width, height, and what they were made from
     then        the JPEGs one after the other
 
-The front end loads a bundle whole and decodes it before the first key is pressed: no seeking, no codec, no wrong
-frame.
+The front end loads a bundle whole and decodes it before the first key is pressed: no seeking, no
+codec, no wrong frame.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def unpack(data: bytes) -> tuple[list[bytes], dict[str, Any]]:
 
 
 class BundleStore:
-    """Bundles by what they show. `get` makes what is missing, once, however many ask; `prepare` does so in advance."""
+    """Bundles by what they show. `get` makes what is missing, once, however many ask; `prepare`
+    does so in advance.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -65,7 +67,9 @@ class BundleStore:
 
     @staticmethod
     def key(recipe: dict[str, Any]) -> str:
-        """The name of the bundle that a recipe makes: a hash, so no name of a user's ever becomes a path."""
+        """The name of the bundle that a recipe makes: a hash, so no name of a user's ever becomes a
+        path.
+        """
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:40]
 
     def path(self, key: str) -> Path:

@@ -1,8 +1,8 @@
 """The database: SQLite beside the data or PostgreSQL by URL, behind the same sessions.
 
-SQLite takes one writer at a time. A deferred transaction that reads and then writes fails at once when another one
-wrote in between, whatever the busy timeout says; so writers take the lock when they begin, and wait in this process
-rather than in SQLite, whose waiting is unfair.
+SQLite takes one writer at a time. A deferred transaction that reads and then writes fails at once
+when another one wrote in between, whatever the busy timeout says; so writers take the lock when
+they begin, and wait in this process rather than in SQLite, whose waiting is unfair.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_MS = 10_000
-POOL = 42  # connections kept: one for each thread of the server's pool, the log's and the import's; opening one under
+# connections kept: one for each thread of the server's pool, the log's and the import's; opening
+# one under
+POOL = 42
 # load costs more than what it is opened for
 
 

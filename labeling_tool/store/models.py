@@ -1,6 +1,8 @@
-"""The tables. Times are whole milliseconds since 1970 (UTC), so that both databases keep the same numbers.
+"""The tables. Times are whole milliseconds since 1970 (UTC), so that both databases keep the same
+numbers.
 
-Labels themselves are in no table: they are the replay of `operations` over a task's predictions (`documents.py`).
+Labels themselves are in no table: they are the replay of `operations` over a task's predictions
+(`documents.py`).
 """
 
 from __future__ import annotations
@@ -24,11 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
 
 ROLES = ("admin", "reviewer", "annotator", "contractor")
-PROJECT_KINDS = ("actions", "clean")
-TASK_STATES = ("open", "done")
-ASSIGNMENT_STATES = ("leased", "paused", "returned", "submitted", "approved", "expired", "released")
 HOLDING = ("leased", "paused", "returned", "submitted", "approved")
-"""States in which an assignment takes one of a task's places; a lease does so only until it expires."""
+"""States in which an assignment takes one of a task's places; a lease does so only until it
+expires.
+"""
 FINISHED = ("submitted", "approved")
 
 
@@ -48,7 +49,9 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """A person. Never deleted, so that history keeps its names; `active` says whether they can log in."""
+    """A person. Never deleted, so that history keeps its names; `active` says whether they can log
+    in.
+    """
 
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -90,7 +93,9 @@ class ApiToken(Base):
 
 
 class LoginFailure(Base):
-    """A failed login, for the throttle: in the database, so that several server processes count together."""
+    """A failed login, for the throttle: in the database, so that several server processes count
+    together.
+    """
 
     __tablename__ = "login_failures"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -126,7 +131,9 @@ class Member(Base):
 
 
 class Source(Base):
-    """A file that frames are rendered from. `uri` comes from the operator, a dataset's lineage or the upload store."""
+    """A file that frames are rendered from. `uri` comes from the operator, a dataset's lineage or
+    the upload store.
+    """
 
     __tablename__ = "sources"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -157,7 +164,9 @@ class Task(Base):
     state: Mapped[str] = mapped_column(String(16), default="open")
     needed: Mapped[int] = mapped_column(Integer, default=1)
     gain: Mapped[float] = mapped_column(Float, default=0.0)
-    """Expected number of wrong frames: the sum of 1 - confidence. The queue gives out the largest first."""
+    """Expected number of wrong frames: the sum of 1 - confidence. The queue gives out the largest
+    first.
+    """
     random_rank: Mapped[float] = mapped_column(Float)
     """In [0, 1): the order in which the random share of the queue is drawn."""
     frames: Mapped[int] = mapped_column(Integer)

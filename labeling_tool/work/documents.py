@@ -1,7 +1,8 @@
-"""From operations to labels: the replay. The front end has the same in `document.ts`; a test compares the two.
+"""From operations to labels: the replay. The front end has the same in `document.ts`; a test
+compares the two.
 
-An operation counts unless the last undo or redo that names it is an undo. What counts is applied in the order of
-`seq`. Legend: T frames, K buttons, A axes.
+An operation counts unless the last undo or redo that names it is an undo. What counts is applied in
+the order of `seq`. Legend: T frames, K buttons, A axes.
 """
 
 from __future__ import annotations

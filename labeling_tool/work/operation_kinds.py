@@ -1,7 +1,7 @@
 """The operations: what an annotator can do to a task, and what each must say.
 
-Frames are counted from 0 within the task and ranges are half-open. An operation never says what was there before: the
-replay knows, and undoing means leaving it out.
+Frames are counted from 0 within the task and ranges are half-open. An operation never says what was
+there before: the replay knows, and undoing means leaving it out.
 """
 
 from __future__ import annotations

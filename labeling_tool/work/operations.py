@@ -1,8 +1,8 @@
 """The append-only log: batches of operations in, acknowledged once they are on disk.
 
-Many annotators save at once, and each commit waits for the disk. One thread therefore takes whatever has gathered,
-writes it in one transaction, and answers everybody after the one commit. A batch that is refused touches nothing of
-the others.
+Many annotators save at once, and each commit waits for the disk. One thread therefore takes
+whatever has gathered, writes it in one transaction, and answers everybody after the one commit. A
+batch that is refused touches nothing of the others.
 """
 
 from __future__ import annotations
@@ -52,11 +52,13 @@ class OperationLog:
     ) -> dict[str, Any]:
         """Append a batch; returns when it is on disk.
 
-        Returns `seq` (of the last operation), `accepted` (ids written now), `known` (ids that were there already).
+        Returns `seq` (of the last operation), `accepted` (ids written now), `known` (ids that were
+        there already).
 
         Raises:
-            Problem: 404 for a foreign assignment, 409 `conflict` with the operations that this window has not seen,
-                409 `closed` after the submission, 422 for an operation that the task does not allow.
+            Problem: 404 for a foreign assignment, 409 `conflict` with the operations that this
+                window has not seen, 409 `closed` after the submission, 422 for an operation that
+                the task does not allow.
         """
         job = Job(assignment_id, user_id, is_staff, batch, Future())
         self._jobs.put(job)
@@ -87,7 +89,8 @@ class OperationLog:
                 return
 
     def _write(self, jobs: list[Job]) -> None:
-        # Several server processes may do this at once: rows locked in one order cannot lock each other up.
+        # Several server processes may do this at once: rows locked in one order cannot lock each
+        # other up.
         jobs.sort(key=lambda job: job.assignment_id)
         while jobs:
             first: dict[
@@ -127,10 +130,11 @@ class OperationLog:
 
 
 def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | Exception]:
-    """Append one batch each to different assignments within the session's transaction; an outcome for each.
+    """Append one batch each to different assignments within the session's transaction; an outcome
+    for each.
 
-    However many they are, it takes the same few statements: each is a way to the database and back, and on a busy
-    machine those ways are what saving waits for.
+    However many they are, it takes the same few statements: each is a way to the database and back,
+    and on a busy machine those ways are what saving waits for.
     """
     found = {
         row[0].id: row
@@ -239,7 +243,8 @@ def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> Non
         raise Problem(
             409,
             "conflict",
-            "This task was edited in another window since. Nothing was overwritten; choose how to go on.",
+            "This task was edited in another window since. Nothing was overwritten; "
+            "choose how to go on.",
             operations=[operation_json(op) for op in missed],
             seq=assignment.seq,
         )

@@ -13,7 +13,9 @@ RECENT_MS = 24 * 3600_000
 
 
 def progress_of(session: Session, project: Project) -> dict[str, Any]:
-    """Counts of tasks and places, frames, hours worked, and seconds to go at the present pace (null: unknown)."""
+    """Counts of tasks and places, frames, hours worked, and seconds to go at the present pace
+    (null: unknown).
+    """
     tasks = dict(
         session.execute(
             select(Task.state, func.count())

@@ -1,8 +1,8 @@
 """Who gets which task: claims, leases, pauses, submissions.
 
-A task has `needed` places. What holds a place: a lease that has not expired, and every state after it. To claim, a
-task's row is locked first and its places are counted in a statement of their own: counted within the locking
-statement, PostgreSQL gives out places twice.
+A task has `needed` places. What holds a place: a lease that has not expired, and every state after
+it. To claim, a task's row is locked first and its places are counted in a statement of their own:
+counted within the locking statement, PostgreSQL gives out places twice.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ def claim(
     beside: int | None = None,
     chance: float | None = None,
 ) -> Assignment | None:
-    """The next task for a person: returned ones first, then what they left lying, then from the queue.
+    """The next task for a person: returned ones first, then what they left lying, then from the
+    queue.
 
     Args:
         database: where.
         user_id: who.
         project_id: which project.
-        beside: an assignment that they have on screen already; another one is wanted, to be ready when it is done.
-        chance: a number in [0, 1) that decides whether the task is drawn at random; a fresh one by default.
+        beside: an assignment that they have on screen already; another one is wanted, to be ready
+        when it is done.
+        chance: a number in [0, 1) that decides whether the task is drawn at random; a fresh one by
+            default.
 
     Returns:
         An assignment whose lease has begun, or None when nothing is left.
@@ -56,7 +59,8 @@ def claim(
         assignment, left = _claim_once(database, user_id, project_id, beside=beside, draw=draw)
         if assignment is not None or not left:
             return assignment
-        # Every open row was in somebody's hands. Waiting for them within the transaction could end in a deadlock.
+        # Every open row was in somebody's hands. Waiting for them within the transaction could end
+        # in a deadlock.
         time.sleep(random.uniform(0.005, 0.03))
     return None
 
@@ -114,7 +118,9 @@ def _own(
 
 
 def renew(session: Session, assignment: Assignment, now: int) -> bool:
-    """Give a lost lease back if its task still has a place; the row is locked then. The caller sets the new end."""
+    """Give a lost lease back if its task still has a place; the row is locked then. The caller sets
+    the new end.
+    """
     task = session.get(Task, assignment.task_id, with_for_update=True)
     if (
         task is None
@@ -191,7 +197,9 @@ def _places_taken(session: Session, task_id: int, now: int, *, but: int | None =
 
 
 def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> dict[int, str]:
-    """Extend leases; the state of each: `held`, `lost` (somebody else has the task), or what it has become."""
+    """Extend leases; the state of each: `held`, `lost` (somebody else has the task), or what it has
+    become.
+    """
     now = now_ms()
     states: dict[int, str] = {}
     short: list[int] = []
@@ -203,7 +211,8 @@ def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> di
             used = span - (assignment.lease_ms - now)
             if assignment.state in ("leased", "paused") and used > min(BEAT_WRITES_MS, span // 4):
                 short.append(assignment_id)
-    if not short:  # most beats: a lease that was extended a moment ago needs no write, and no wait for the disk
+    # most beats: a lease that was extended a moment ago needs no write, and no wait for the disk
+    if not short:
         return states
     with database.write() as session:
         for assignment_id in short:
@@ -257,7 +266,8 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
         seq: the last operation that the window knows, so that nothing unseen is submitted.
 
     Raises:
-        Problem: 409 `unsaved` where `seq` is not the log's, 409 `lease_lost` where the task is full without this one.
+        Problem: 409 `unsaved` where `seq` is not the log's, 409 `lease_lost` where the task is full
+            without this one.
     """
     now = now_ms()
     with database.write() as session:
@@ -289,7 +299,8 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
         raise Problem(
             409,
             "lease_lost",
-            "Your lease ended and somebody else has this task now. Your edits are kept in its history.",
+            "Your lease ended and somebody else has this task now. "
+            "Your edits are kept in its history.",
         )
     return "submitted"
 

@@ -1,4 +1,6 @@
-"""Videos whose frames say their own number: 16 bits as black and white columns that survive any codec."""
+"""Videos whose frames say their own number: 16 bits as black and white columns that survive any
+codec.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ COLUMN = WIDTH // BITS
 
 
 def picture(number: int) -> NDArray[np.uint8]:
-    """The frame with that number: its bits above, a moving grey ramp below so that every frame differs."""
+    """The frame with that number: its bits above, a moving grey ramp below so that every frame
+    differs.
+    """
     frame = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for bit in range(BITS):
         frame[: HEIGHT // 2, bit * COLUMN : (bit + 1) * COLUMN] = 235 if number >> bit & 1 else 20
@@ -34,7 +38,9 @@ def read(frame: NDArray[np.uint8]) -> int:
 def write(
     path: Path, count: int, *, rate: Fraction = Fraction(30), kind: str = "plain", first: int = 0
 ) -> Path:
-    """A video of `count` frames. Kinds: `plain`, `b-frames`, `vfr`, `offset` (starts late), `webm` (VP9)."""
+    """A video of `count` frames. Kinds: `plain`, `b-frames`, `vfr`, `offset` (starts late), `webm`
+    (VP9).
+    """
     codec = "libvpx-vp9" if kind == "webm" else "libx264"
     options = {
         "preset": "veryfast",
@@ -66,7 +72,9 @@ def write(
 
 
 def with_edit_list(source: Path, path: Path, start_s: float) -> Path:
-    """A stream copy that begins in the middle of a group of pictures: players hide its first frames by an edit list."""
+    """A stream copy that begins in the middle of a group of pictures: players hide its first frames
+    by an edit list.
+    """
     with av.open(str(source)) as origin, av.open(str(path), "w") as target:
         stream = origin.streams.video[0]
         copy = target.add_stream_from_template(stream)

@@ -1,4 +1,6 @@
-"""Driving the real pages: who is logged in, which frame is on screen by its pixels, what has been saved."""
+"""Driving the real pages: who is logged in, which frame is on screen by its pixels, what has been
+saved.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from tests.labeling_tool.running import Script
 # Reads the bar code of `barcodes.py` from a canvas, without scaling it.
 READ_CODE = """(selector) => {
   const canvas = document.querySelector(selector);
-  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext(
+    "2d", { willReadFrequently: true });
   copy.drawImage(canvas, 0, 0);
   const y = Math.round(canvas.height / 6);
   let number = 0;
@@ -26,7 +29,9 @@ READ_CODE = """(selector) => {
 def sign_in(
     browser: Any, url: str, name: str = "ada", *, tour_done: bool = True, **options: Any
 ) -> Any:
-    """A page of a new browser context in which somebody is logged in; errors on the page fail the test at the end."""
+    """A page of a new browser context in which somebody is logged in; errors on the page fail the
+    test at the end.
+    """
     script = Script(url).login(name)
     if tour_done:
         script.patch("/api/me/settings", {"tour": 1000})
@@ -72,7 +77,8 @@ def code(page: Any, selector: str = "#picture") -> int:
 
 def frame_and_code(page: Any) -> tuple[int, int]:
     """Both at the same moment: the frame that the page says it shows, and the one in the pixels."""
-    script = f"() => [Number(document.querySelector('.timeline').dataset.frame), ({READ_CODE})('#picture')]"
+    shown = "Number(document.querySelector('.timeline').dataset.frame)"
+    script = f"() => [{shown}, ({READ_CODE})('#picture')]"
     said, shown = page.evaluate(script)
     return int(said), int(shown)
 

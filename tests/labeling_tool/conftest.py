@@ -38,7 +38,9 @@ CHROMIUM_FLAGS = [
 
 @pytest.fixture(autouse=True)
 def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cheap argon2 within the test's own process: its real cost is tested once, and paid by real servers."""
+    """Cheap argon2 within the test's own process: its real cost is tested once, and paid by real
+    servers.
+    """
     from argon2 import PasswordHasher
     from vidact.labeling_tool.people import passwords
 
@@ -55,7 +57,9 @@ class Postgres:
         self.owner = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
     def run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs as the cluster's owner: the server refuses to be root."""
+        """Run one of PostgreSQL's programs as the cluster's owner: the server refuses to be
+        root.
+        """
         command = [f"{self.programs}/{program}", *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", self.owner, "--", *command]
@@ -153,7 +157,9 @@ def any_context(tmp_path: Path, database_url: str | None) -> Iterator[Context]:
 
 @pytest.fixture
 def client(context: Context) -> Iterator[Any]:
-    """The application of `context`, in this process; its first admin, ada, is made and logged in."""
+    """The application of `context`, in this process; its first admin, ada, is made and logged
+    in.
+    """
     from fastapi.testclient import TestClient
     from vidact.labeling_tool.app import create_app
 
@@ -179,7 +185,9 @@ def practice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
 
 @dataclass(frozen=True)
 class Review:
-    """A server over bar-coded videos: a project of action review a kind of file, and one of clean-or-not."""
+    """A server over bar-coded videos: a project of action review a kind of file, and one of
+    clean-or-not.
+    """
 
     server: Server
     numbers: dict[str, list[int]]
@@ -193,7 +201,9 @@ class Review:
 
 @contextmanager
 def review_server(folder: Path) -> Iterator[Review]:
-    """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and eve annotators."""
+    """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and
+    eve annotators.
+    """
     from vidact.datasets.actions.spec import ActionSpec
     from vidact.datasets.video.ticks import probe
     from vidact.datasets.video.timing import frame_slots, tick_times_ns

@@ -16,7 +16,9 @@ TICKS = 64
 
 
 def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int = 0) -> str:
-    """A dataset of `clips` clips of 64 ticks of each video; clip i of a video is less certain the larger i is."""
+    """A dataset of `clips` clips of 64 ticks of each video; clip i of a video is less certain the
+    larger i is.
+    """
     spec = ActionSpec.load("doom")
     rng = np.random.default_rng(seed)
     with ShardWriter(str(folder), "train-00000", spec) as writer:

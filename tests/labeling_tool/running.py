@@ -56,7 +56,8 @@ class Server:
         while time.monotonic() < until:
             if self.process.poll() is not None:
                 raise RuntimeError(
-                    f"the server ended with {self.process.returncode}:\n{self.log.read_text()[-2000:]}"
+                    f"the server ended with {self.process.returncode}:\n"
+                    f"{self.log.read_text()[-2000:]}"
                 )
             try:
                 if httpx.get(f"{self.url}/api/state", timeout=2).status_code == 200:

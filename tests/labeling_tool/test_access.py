@@ -1,4 +1,6 @@
-"""Safety: every route for every role, sessions, CSRF, origins, body limits, throttles, paths, headers."""
+"""Safety: every route for every role, sessions, CSRF, origins, body limits, throttles, paths,
+headers.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ STAFF = {"admin", "reviewer"}
 LABELLERS = {"admin", "reviewer", "annotator"}
 EVERYBODY = set(ROLES)
 
-# Written out by hand and compared with the application: a route that is added without an entry here fails the test.
+# Written out by hand and compared with the application: a route that is added without an entry here
+# fails the test.
 ALLOWED: dict[str, set[str]] = {
     "GET /api/me": EVERYBODY,
     "PATCH /api/me/settings": EVERYBODY,

@@ -1,4 +1,6 @@
-"""schemathesis: whatever the OpenAPI document allows, and what it does not, is answered without a server error."""
+"""schemathesis: whatever the OpenAPI document allows, and what it does not, is answered without a
+server error.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ PHASES = [Phase.explicit, Phase.generate]
 
 
 def attack(folder: Path, examples: int) -> tuple[int, list[str]]:
-    """Throw generated requests at every operation as an admin; the number of requests, and the server errors."""
+    """Throw generated requests at every operation as an admin; the number of requests, and the
+    server errors.
+    """
     from fastapi.testclient import TestClient
 
     context = open_context(folder / "data")
@@ -58,7 +62,8 @@ def attack(folder: Path, examples: int) -> tuple[int, list[str]]:
             count += 1
             answer = case.call(headers={"authorization": f"Bearer {token}"})
             if answer.status_code >= 500:
-                errors.append(f"{where}: {answer.status_code} {answer.text[:300]}")  # noqa: B023 - run at once
+                answered = f"{answer.status_code} {answer.text[:300]}"
+                errors.append(f"{where}: {answered}")  # noqa: B023 - run at once
 
         run()
     context.close()

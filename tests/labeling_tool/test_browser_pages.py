@@ -1,4 +1,6 @@
-"""Every other page in a real Chromium: clean-or-not, the tour, the admin's pages; axe in both themes."""
+"""Every other page in a real Chromium: clean-or-not, the tour, the admin's pages; axe in both
+themes.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ AXE = (
 )
 CHECK = """async () => {
   const found = await axe.run(document, { resultTypes: ["violations"] });
-  return found.violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(" | ")}`);
+  const places = (v) => v.nodes.map((n) => n.target.join(" ")).slice(0, 3).join(" | ");
+  return found.violations.map((v) => `${v.id}: ${places(v)}`);
 }"""
 
 # Parts of the page of sixteen that do not fit on the screen.
@@ -47,7 +50,9 @@ def axe(page: Any, where: str) -> None:
 
 
 def test_clean_or_not_by_keyboard_alone(chromium: Any, review: Review) -> None:
-    """The grid and the single frame show the right frames; labels, reasons, ranges, undo, the rest of the page."""
+    """The grid and the single frame show the right frames; labels, reasons, ranges, undo, the rest
+    of the page.
+    """
     page = sign_in(chromium, review.url, "eve")
     start_work(page, review.url, "Clean or not: film", ".clean-page")
     codes = [code(page, f".cell:nth-child({i + 1}) canvas") for i in range(16)]

@@ -1,4 +1,6 @@
-"""Action review in a real Chromium: by keyboard alone, frame by frame, and through every accident."""
+"""Action review in a real Chromium: by keyboard alone, frame by frame, and through every
+accident.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def test_a_hundred_and_fifty_steps_and_seeks(chromium: Any, review: Review, kind
 
 
 def walk_through(chromium: Any, review: Review, kind: str, steps: int) -> int:
-    """Steps and seeks over a task of that kind of file, then played and stopped; the number of wrong frames."""
+    """Steps and seeks over a task of that kind of file, then played and stopped; the number of
+    wrong frames.
+    """
     page = sign_in(chromium, review.url)
     start_work(page, review.url, f"Review of {kind}")
     begin = first_tick(page, review.url)
@@ -132,7 +136,9 @@ def test_a_key_counts_from_the_moment_the_screen_is_there(
 
 
 def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
-    """From the login to the next task without the mouse: edits, ranges, undo, redo, reload, comment, submission."""
+    """From the login to the next task without the mouse: edits, ranges, undo, redo, reload,
+    comment, submission.
+    """
     page = sign_in(chromium, own_server.url)
     page.context.clear_cookies()
     page.goto(own_server.url)

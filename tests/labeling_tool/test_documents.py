@@ -208,8 +208,8 @@ def test_front_end_replays_as_the_server_does(tmp_path: Path) -> None:
         console.log(JSON.stringify(logs.map((log) => {{
           const d = replayActions(predictions, log);
           const rows = (m) => m.map((row) => [...row]);
-          return {{ buttons: rows(d.buttons), camera: rows(d.camera), edited: [...d.edited], accepted: [...d.accepted],
-                    unsure: [...d.unsure], valid: [...d.valid] }};
+          return {{ buttons: rows(d.buttons), camera: rows(d.camera), edited: [...d.edited],
+                    accepted: [...d.accepted], unsure: [...d.unsure], valid: [...d.valid] }};
         }})));
     """
     run = subprocess.run(

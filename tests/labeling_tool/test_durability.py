@@ -1,4 +1,6 @@
-"""Power cuts: the server is killed under busy clients, and no acknowledged operation is lost or doubled."""
+"""Power cuts: the server is killed under busy clients, and no acknowledged operation is lost or
+doubled.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ CLIENTS = 8
 
 
 class Client(threading.Thread):
-    """Saves batch after batch on one task, and sends a batch again until it is acknowledged, as the pages do."""
+    """Saves batch after batch on one task, and sends a batch again until it is acknowledged, as the
+    pages do.
+    """
 
     def __init__(self, url: str, token: str, assignment: int, number: int):
         super().__init__(daemon=True)

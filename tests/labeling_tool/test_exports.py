@@ -1,4 +1,6 @@
-"""What comes out: recordings that training reads, datasets that verify, tables, filter labels; nothing mixed up."""
+"""What comes out: recordings that training reads, datasets that verify, tables, filter labels;
+nothing mixed up.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ def corrections(assignment: int) -> list[tuple[str, dict[str, Any]]]:
 
 @pytest.fixture
 def reviewed(context: Context, tmp_path: Path) -> tuple[int, str]:
-    """A project over a toy dataset of two clips of one video, the second clip of which was corrected by somebody."""
+    """A project over a toy dataset of two clips of one video, the second clip of which was
+    corrected by somebody.
+    """
     video = barcodes.write(tmp_path / "film.mp4", 300, kind="b-frames")
     dataset = make_dataset(tmp_path / "dataset", [video])
     project, _ = import_dataset(context, dataset, clips=10, random_fraction=0.0)
@@ -238,7 +242,9 @@ def test_filter_labels_bring_their_frames(context: Context, tmp_path: Path) -> N
 def test_recordings_of_contractors_can_be_corrected(
     context: Context, tmp_path: Path, reviewed: tuple[int, str]
 ) -> None:
-    """Out as recordings, in again as recordings: the labels are the same, and can be corrected once more."""
+    """Out as recordings, in again as recordings: the labels are the same, and can be corrected once
+    more.
+    """
     write_export(
         context, project_of(context, reviewed[0]), "recordings", _new(tmp_path), approved_only=False
     )
@@ -281,7 +287,9 @@ def test_the_archive_is_a_tar(tmp_path: Path) -> None:
     data = b"".join(archive(tmp_path, "export"))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         assert tar.getnames() == ["export/b.txt", "export/deep/a.bin"]
-        assert tar.extractfile("export/deep/a.bin").read() == b"x" * 1000  # type: ignore[union-attr]
+        deep = tar.extractfile("export/deep/a.bin")
+        assert deep is not None
+        assert deep.read() == b"x" * 1000
 
 
 def _new(tmp_path: Path) -> Path:

@@ -1,4 +1,6 @@
-"""The loop closes: somebody corrects clips in a browser that the IDM was unsure of, and `train-idm` reads them."""
+"""The loop closes: somebody corrects clips in a browser that the IDM was unsure of, and `train-idm`
+reads them.
+"""
 
 from __future__ import annotations
 

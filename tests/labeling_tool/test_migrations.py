@@ -1,4 +1,6 @@
-"""The schema of the migrations is the schema of the models, and every step can be taken back, on both databases."""
+"""The schema of the migrations is the schema of the models, and every step can be taken back, on
+both databases.
+"""
 
 from __future__ import annotations
 

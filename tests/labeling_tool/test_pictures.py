@@ -1,9 +1,12 @@
-"""Every frame is the right one: bundles, recordings and grids of awkward files, read back from the pixels."""
+"""Every frame is the right one: bundles, recordings and grids of awkward files, read back from the
+pixels.
+"""
 
 from __future__ import annotations
 
 import io
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -29,7 +32,9 @@ KINDS = ("plain", "b-frames", "vfr", "29.97", "offset", "webm", "edit-list")
 
 
 def awkward(folder: Path, kind: str, count: int = 300) -> Path:
-    """A bar-coded video of the kind; with `edit-list` it begins at frame 67, within a group of pictures."""
+    """A bar-coded video of the kind; with `edit-list` it begins at frame 67, within a group of
+    pictures.
+    """
     if kind == "29.97":
         return barcodes.write(
             folder / "ntsc.mp4", count, rate=Fraction(30_000, 1001), kind="b-frames"
@@ -79,7 +84,7 @@ def tasks_of(context: Context, project: int) -> list[tuple[Task, Source]]:
 
 def bundle(context: Context, task: Task, source: Source) -> Path:
     recipe = rendering.recipe_of(task, source)
-    return context.bundles.get(recipe, lambda asked, out: rendering.render(context, asked, out))
+    return context.bundles.get(recipe, partial(rendering.render, context))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,7 +131,7 @@ def test_a_source_that_is_gone_falls_back_and_says_so(context: Context, tmp_path
     gone = BundleStore(tmp_path / "again")
     path.unlink()
     recipe = rendering.recipe_of(task, source)
-    fallback = gone.get(recipe, lambda asked, out: rendering.render(context, asked, out))
+    fallback = gone.get(recipe, partial(rendering.render, context))
     pictures, head = unpack(fallback.read_bytes())
     assert (head["from"], head["width"], len(pictures)) == ("clip", 128, TICKS)
     assert "gone" in head["why"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -154,7 +155,9 @@ def test_overlap_gives_a_task_to_several_people_once_each(any_context: Context) 
 
 
 def race(context: Context, rounds: int) -> int:
-    """Forty people claim at a barrier, again and again; the number of tasks with more people than places."""
+    """Forty people claim at a barrier, again and again; the number of tasks with more people than
+    places.
+    """
     people = add_people(context, CLIENTS)
     over = 0
     for number in range(rounds):
@@ -191,7 +194,7 @@ def test_forty_people_at_a_barrier(any_context: Context) -> None:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_forty_people_at_a_barrier_twenty_times(tmp_path, database_url: str | None) -> None:  # type: ignore[no-untyped-def]
+def test_forty_people_at_a_barrier_twenty_times(tmp_path: Path, database_url: str | None) -> None:
     context = open_context(tmp_path / "data", database_url)
     try:
         assert race(context, rounds=20) == 0

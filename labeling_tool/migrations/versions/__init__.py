@@ -1,4 +1,5 @@
 """One file a step of the database's history.
 
-In comes the schema before, out goes the schema after; Alembic reads the files in the order of their revisions.
+In comes the schema before, out goes the schema after; Alembic reads the files in the order of their
+revisions.
 """
