@@ -83,13 +83,13 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             f"{dataset}: no longer holds {len(corrections)} of the corrected clips, "
             f"such as {min(corrections)}; was it made anew since they were imported?"
         )
-    corrected = f"Corrected by hand: {counts['corrected_clips']} clips."
+    by_hand = f"Corrected by hand: {counts['corrected_clips']} clips."
     target.compact(
         DatasetInfo(
             name=f"{parent['name']} (corrected)",
             spec=spec,
             labels=parent["labels"],
-            description=f"{parent['description']} {corrected}".strip(),
+            description=f"{parent['description']} {by_hand}".strip(),
             license=parent["license"],
             idm=parent["idm"],
             options={
