@@ -1,4 +1,5 @@
-"""`vidact eval-idm`: how good an IDM's labels are on play it has not seen, beside baselines, with intervals.
+"""`vidact eval-idm`: how good an IDM's labels are on play it has not seen, beside baselines, with
+intervals.
 
 Writes `metrics.json` and plots. Recordings are streamed: nothing but labels is held.
 """
@@ -118,7 +119,8 @@ def judge(
     checkpoint: Checkpoint, recordings: Sequence[Recording], config: EvalIDMConfig
 ) -> list[Judged]:
     """Label recordings in every way and sum up how good that is."""
-    # One thread a recording: small networks gain nothing from several threads a product, and lose on a busy machine.
+    # One thread a recording: small networks gain nothing from several threads a product, and lose
+    # on a busy machine.
     predictor = Predictor.load(checkpoint, device=config.device, threads=1)
     spec = predictor.spec
     one = _Judge(predictor, *load_baselines(checkpoint, spec), seed=config.seed)
@@ -132,7 +134,8 @@ def judge(
 
 
 def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) -> dict[str, Any]:
-    """`metrics.json`: figures, and their intervals over resamplings of the recordings or of groups of them.
+    """`metrics.json`: figures, and their intervals over resamplings of the recordings or of groups
+    of them.
 
     `gain` is over the baselines, and over any other labelling that each of `judged` has sums of.
     """
@@ -221,7 +224,9 @@ class Judged:
 
 
 class _Judge:
-    """Labels a recording in every way and sums up how good that is; safe to call from several threads."""
+    """Labels a recording in every way and sums up how good that is; safe to call from several
+    threads.
+    """
 
     def __init__(
         self, predictor: Predictor, rates: RatesSampler, linear: LinearModel, *, seed: int
@@ -291,7 +296,9 @@ def _figures_dict(figures: Figures, spec: ActionSpec) -> dict[str, Any]:
 
 
 def _differences(one: Figures, other: Figures) -> dict[str, NDArray[np.float64]]:
-    """By how much each headline figure is better, in the same resamplings (less is better for `ece`)."""
+    """By how much each headline figure is better, in the same resamplings (less is better for
+    `ece`).
+    """
     return {
         name: (other.headline[name] - values if name == "ece" else values - other.headline[name])
         for name, values in one.headline.items()

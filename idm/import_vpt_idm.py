@@ -1,8 +1,10 @@
-"""`vidact import vpt-idm`: OpenAI's published IDM (`4x_idm.model`, `4x_idm.weights`) as a checkpoint of ours.
+"""`vidact import vpt-idm`: OpenAI's published IDM (`4x_idm.model`, `4x_idm.weights`) as a
+checkpoint of ours.
 
-The `.model` file is a pickle that describes the network, the `.weights` file a `state_dict` in torch's format. Both
-come from strangers: of the first only plain values are read (nothing that it names is imported or called), of the
-second only tensors. Every tensor must land in our graph, by name and shape.
+The `.model` file is a pickle that describes the network, the `.weights` file a `state_dict` in
+torch's format. Both come from strangers: of the first only plain values are read (nothing that it
+names is imported or called), of the second only tensors. Every tensor must land in our graph, by
+name and shape.
 
 K buttons, A axes, G bins of an axis, D width
 """
@@ -129,7 +131,10 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
 
 
 def read_model(path: str) -> tuple[IDMConfig, float]:
-    """The network and the temperature of its head that a `.model` file describes. Raises CheckpointError."""
+    """The network and the temperature of its head that a `.model` file describes.
+
+    Raises CheckpointError.
+    """
     content = read_plain_pickle(path)
     try:
         arguments = content["model"]["args"]

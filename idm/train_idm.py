@@ -1,8 +1,9 @@
 """`vidact train-idm`: recordings ► checkpoint.
 
-Decode ► random augmented clips ► steps ► averaged weights ► calibration on held-out recordings ► checkpoint folder:
-`model.safetensors`, `config.json`, `metrics.jsonl`, and while it runs `snapshots/` and the frame cache. A run that was
-stopped or killed resumes from its last snapshot; with `steps` on the CPU, bit for bit as if nothing had happened.
+Decode ► random augmented clips ► steps ► averaged weights ► calibration on held-out recordings ►
+checkpoint folder: `model.safetensors`, `config.json`, `metrics.jsonl`, and while it runs
+`snapshots/` and the frame cache. A run that was stopped or killed resumes from its last snapshot;
+with `steps` on the CPU, bit for bit as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ from .play.frame_cache import Track, remove_cache
 from .play.training_play import TrainingPlay, digest_of
 
 SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml` is the same run
-# What may change between two sessions of one run, because it does not decide what is learned; `data` and `val` are
-# told by their content.
+# What may change between two sessions of one run, because it does not decide what is learned;
+# `data` and `val` are told by their content.
 NOT_THE_RUN = (
     "out",
     "cache",
@@ -64,7 +65,10 @@ NOT_THE_RUN = (
 
 
 def train_idm(config: TrainIDMConfig) -> int:
-    """Train and write the checkpoint; returns the exit code. Raises what the user can fix as VidactError."""
+    """Train and write the checkpoint; returns the exit code.
+
+    Raises what the user can fix as VidactError.
+    """
     out = Path(config.out)
     require_place(out, "idm")
     group = Group(config.device)
@@ -126,7 +130,8 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
 def averaging_mirror(
     config: TrainIDMConfig, spec: ActionSpec, first: Checkpoint | None
 ) -> Mirror | None:
-    """The mirror image that labels are averaged with: as set, or as the IDM that training starts from has it.
+    """The mirror image that labels are averaged with: as set, or as the IDM that training starts
+    from has it.
 
     Raises ConfigError where clips are mirrored in another way than that.
     """
@@ -144,7 +149,8 @@ def averaging_mirror(
 
 
 def check_play(config: TrainIDMConfig, play: TrainingPlay, first: Checkpoint | None) -> None:
-    """Say what the user should know of the play. What is wrong shows here, before an hour of decoding.
+    """Say what the user should know of the play. What is wrong shows here, before an hour of
+    decoding.
 
     Raises ConfigError, RecordingError where nothing can be learned or calibrated.
     """
@@ -207,7 +213,9 @@ def write_checkpoint(
     tracks: list[Track],
     first: Checkpoint | None,
 ) -> dict[str, float | None]:
-    """Calibrate the averaged weights, fit the baselines and save; returns the figures on validation play."""
+    """Calibrate the averaged weights, fit the baselines and save; returns the figures on validation
+    play.
+    """
     run, network = trainer.run, trainer.model.config
     model = trainer.averaged_model()
     calibration, figures = calibrate(

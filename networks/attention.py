@@ -2,14 +2,16 @@
 
 B batch, T frames, D width, G heads, E = D/G width of a head, M memory, S = M + T keys
 
-- `mask="none"` (the IDM): every frame of a window sees every other; `present` hides frames that do not exist.
-- `mask="clipped_causal"` (policies): every frame sees itself and the M - 1 frames before it, whatever the lengths of
-  the chunks in which they come. Keys and values of the last M frames are carried from chunk to chunk, without gradient.
-  A frame that starts an episode (`first`) hides everything before it. Frames behind a row's last one that exists
-  (`present`) do not come into the memory.
+- `mask="none"` (the IDM): every frame of a window sees every other; `present` hides frames that do
+  not exist.
+- `mask="clipped_causal"` (policies): every frame sees itself and the M - 1 frames before it,
+  whatever the lengths of the chunks in which they come. Keys and values of the last M frames are
+  carried from chunk to chunk, without gradient. A frame that starts an episode (`first`) hides
+  everything before it. Frames behind a row's last one that exists (`present`) do not come into the
+  memory.
 
-VPT's arithmetic, needed to load its weights: the residual of the attention starts from LN(x), not from x; logits are
-scaled by 1/E, not 1/sqrt(E); queries have a bias, keys and values none.
+VPT's arithmetic, needed to load its weights: the residual of the attention starts from LN(x), not
+from x; logits are scaled by 1/E, not 1/sqrt(E); queries have a bias, keys and values none.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Attention(nn.Module):
     """Multi-head self-attention; returns x + attention(x).
 
     Args:
-        width: D. heads: G. mask: see above. memory: M, how many frames back a frame sees, itself included.
+        width: D. heads: G. mask: see above. memory: M, how many frames back a frame sees, itself
+        included.
         relative: adds VPT's learned bias by distance in time (only with `clipped_causal`).
     """
 
@@ -89,12 +92,13 @@ class Attention(nn.Module):
         Args:
             x: [B, T, D].
             first: bool [B, T], starts of episodes; only with `clipped_causal`.
-            memory: what the previous chunk returned, or None at the start; only with `clipped_causal`.
-            present: bool [B, T], frames that exist, all of them by default; with `clipped_causal` they are the first
-                ones of each row (or none).
+            memory: what the previous chunk returned, or None at the start; only with
+            `clipped_causal`.
+            present: bool [B, T], frames that exist, all of them by default; with `clipped_causal`
+                they are the first ones of each row (or none).
 
-        Returns [B, T, D] and the new memory (None with mask `none`). What it returns for absent frames is finite and
-        means nothing.
+        Returns [B, T, D] and the new memory (None with mask `none`). What it returns for absent
+        frames is finite and means nothing.
         """
         query, key, value = self.q_layer(x), self.k_layer(x), self.v_layer(x)  # (B, T, D)
         if self.mask == "none":
@@ -143,7 +147,9 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, G, T, E)
 
     def _relative_bias(self, x: Tensor, keys: int) -> Tensor:
-        """A learned function of the distance in time, scaled by what the frame asks for: [B, G, T, S]."""
+        """A learned function of the distance in time, scaled by what the frame asks for: [B, G, T,
+        S].
+        """
         frames = x.shape[1]
         wanted = (
             self.r_layer(x).unflatten(-1, (self.heads, RELATIVE_BASIS)).transpose(1, 2)
@@ -157,8 +163,9 @@ class TransformerBlock(nn.Module):
     """h = LN(x); h = h + attention(h); x = h + mlp(h).
 
     Args:
-        ratio: width of the MLP's hidden layer over D (VPT: 4). depth_scale: the scale of the block's branches at the
-            start; 1/sqrt(number of blocks) keeps the sum of them at the scale of one.
+        ratio: width of the MLP's hidden layer over D (VPT: 4). depth_scale: the scale of the
+            block's branches at the start; 1/sqrt(number of blocks) keeps the sum of them at the
+            scale of one.
     """
 
     def __init__(
@@ -260,7 +267,8 @@ def causal_visibility(
         first: bool [B, T] or None.
         frames: T.
 
-    Returns bool [B, T, S] (frame t sees key s) and bool [B, S] (key s belongs to the episode that runs at the end).
+    Returns bool [B, T, S] (frame t sees key s) and bool [B, S] (key s belongs to the episode that
+    runs at the end).
     """
     batch, memory = remembered.shape
     device = remembered.device

@@ -1,7 +1,8 @@
 """A checkpoint: a folder with `model.safetensors` and `config.json`, whole or refused.
 
-Nothing in it is a pickle, so a checkpoint of a stranger can be loaded without running anything of theirs.
-`config.json` carries the digest of the weights: a pair that does not belong together is refused.
+Nothing in it is a pickle, so a checkpoint of a stranger can be loaded without running anything of
+theirs. `config.json` carries the digest of the weights: a pair that does not belong together is
+refused.
 """
 
 from __future__ import annotations
@@ -26,9 +27,8 @@ from ..errors import CheckpointError, ConfigError
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
-VERSION = (
-    1  # of the layout of config.json; raised when an old reader would misread a new checkpoint
-)
+# Of the layout of config.json; raised when an old reader would misread a new checkpoint.
+VERSION = 1
 KINDS = ("idm", "policy", "filter")
 # What reading a config that somebody altered may raise, up to a network that cannot be built.
 UNFIT = (
@@ -51,7 +51,9 @@ class Checkpoint:
     config: dict[str, Any]
     """Network, spec, training configuration, lineage, metrics."""
     sha256: str
-    """Digest over weights and configuration (hex): the name by which labels and scores refer to this model."""
+    """Digest over weights and configuration (hex): the name by which labels and scores refer to
+    this model.
+    """
     uri: str
     """Where it was read from."""
 
@@ -65,7 +67,9 @@ class Checkpoint:
 
     @contextmanager
     def config_read(self) -> Iterator[None]:
-        """Within the block a config that lacks something or holds something else is a CheckpointError."""
+        """Within the block a config that lacks something or holds something else is a
+        CheckpointError.
+        """
         try:
             yield
         except UNFIT as error:
@@ -74,7 +78,10 @@ class Checkpoint:
             ) from error
 
     def spec(self) -> ActionSpec:
-        """The action spec that the model was made under. Raises CheckpointError where it was edited."""
+        """The action spec that the model was made under.
+
+        Raises CheckpointError where it was edited.
+        """
         with self.config_read():
             spec, says = ActionSpec.from_dict(self.config["spec"]), str(self.config["spec_sha256"])
         if spec.sha256 != says:
@@ -86,7 +93,9 @@ class Checkpoint:
 
 
 def require_place(out: str | Path, kind: str) -> None:
-    """Raise ConfigError where a folder holds what a checkpoint of this kind must not replace, or lie among."""
+    """Raise ConfigError where a folder holds what a checkpoint of this kind must not replace, or
+    lie among.
+    """
     from ..datasets.shards.dataset import Dataset
 
     if Dataset(out).has_tables():
@@ -110,9 +119,10 @@ def save_checkpoint(
     """Write a checkpoint folder and return its digest.
 
     Args:
-        folder: a local path or any fsspec URL. The configuration is put in place last, and each file by one rename (in
-            a bucket: one upload): a folder without it is no checkpoint yet, and one that was interrupted between the
-            two is refused by its digest. Other files of the folder (snapshots, metrics) stay.
+        folder: a local path or any fsspec URL. The configuration is put in place last, and each
+            file by one rename (in a bucket: one upload): a folder without it is no checkpoint yet,
+            and one that was interrupted between the two is refused by its digest. Other files of
+            the folder (snapshots, metrics) stay.
         state: the network's `state_dict`.
         config: JSON-able; must name its `kind`: `idm`, `policy` or `filter`.
     """
@@ -183,7 +193,9 @@ def first_not_finite(state: Mapping[str, torch.Tensor]) -> str | None:
 
 
 def require_fit(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
-    """Raise CheckpointError where the weights are not those of `module`, which may be one without memory (`meta`)."""
+    """Raise CheckpointError where the weights are not those of `module`, which may be one without
+    memory (`meta`).
+    """
     own = module.state_dict()
     missing = sorted(own.keys() - checkpoint.state.keys())
     surplus = sorted(checkpoint.state.keys() - own.keys())

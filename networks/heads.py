@@ -1,11 +1,12 @@
 """The two action heads, both made from an action spec.
 
-B batch, T frames (or any leading shape ...), D width, K buttons, A axes, J joint actions, C joint camera bins
+B batch, T frames (or any leading shape ...), D width, K buttons, A axes, J joint actions, C joint
+camera bins
 
 - `FactoredHead` (the IDM): one Bernoulli a button, one categorical an axis.
-- `JointHead` (policies): one categorical over the product of the button groups and the camera meta-action, and one over
-  the joint camera bins. The camera counts only where the meta-action says that the mouse moves: in the log-probability,
-  the entropy, the divergence and the sample alike.
+- `JointHead` (policies): one categorical over the product of the button groups and the camera
+  meta-action, and one over the joint camera bins. The camera counts only where the meta-action says
+  that the mouse moves: in the log-probability, the entropy, the divergence and the sample alike.
 """
 
 from __future__ import annotations
@@ -73,8 +74,8 @@ class JointHead(nn.Module):
     def __init__(self, width: int, spec: ActionSpec, *, shared: bool = False):
         """
         Args:
-            shared: classes that have something in common (a button held, a bin of an axis) also share parameters: see
-                `SharedLinear`. VPT's heads do not.
+            shared: classes that have something in common (a button held, a bin of an axis) also
+                share parameters: see `SharedLinear`. VPT's heads do not.
         """
         super().__init__()
         actions = JointActions(spec)
@@ -96,7 +97,8 @@ class JointHead(nn.Module):
         """log p(action), float [...].
 
         Args:
-            joint: int64 [...]. camera: int64 [...]; ignored where the joint action leaves the mouse still.
+            joint: int64 [...]. camera: int64 [...]; ignored where the joint action leaves the mouse
+                still.
         """
         result = _log_softmax(logits.joint).gather(-1, joint[..., None])[..., 0]
         if logits.camera is not None:
@@ -115,8 +117,8 @@ class JointHead(nn.Module):
 
         Args:
             temperature: the logits are divided by it; 0 takes the most likely action.
-            uniforms: float64 [..., 2] in [0, 1), the chance to use (so that every episode can bring its own generator);
-                by default torch's own.
+            uniforms: float64 [..., 2] in [0, 1), the chance to use (so that every episode can bring
+                its own generator); by default torch's own.
         """
         if uniforms is None:
             uniforms = torch.rand(
@@ -139,7 +141,9 @@ class JointHead(nn.Module):
         return result
 
     def kl(self, p: JointLogits, q: JointLogits) -> Tensor:
-        """KL(p ‖ q) in nats, float [...]: the camera's share is weighted by p's probability of moving it."""
+        """KL(p ‖ q) in nats, float [...]: the camera's share is weighted by p's probability of
+        moving it.
+        """
         result = _kl(p.joint, q.joint)
         if p.camera is not None and q.camera is not None:
             result = result + self.camera_probability(p) * _kl(p.camera, q.camera)
@@ -153,9 +157,9 @@ class JointHead(nn.Module):
 class SharedLinear(nn.Module):
     """A linear layer over classes that are described by traits: logits = W x + b + S (V x + c).
 
-    S (classes x traits) is fixed; W, b, V and c are learnt. It can say nothing that a linear layer cannot: W + S V is
-    one weight matrix; but what the data say of one class they say at once of all that share its traits, so that a
-    thousand classes are learnt from as few examples as a dozen.
+    S (classes x traits) is fixed; W, b, V and c are learnt. It can say nothing that a linear layer
+    cannot: W + S V is one weight matrix; but what the data say of one class they say at once of all
+    that share its traits, so that a thousand classes are learnt from as few examples as a dozen.
 
     Args:
         traits: float [classes, traits].
@@ -183,7 +187,9 @@ def button_traits(actions: JointActions) -> np.ndarray:
 
 
 def camera_traits(actions: JointActions) -> np.ndarray:
-    """What each camera class means for each axis: which bin, which way and how far. float32 [C, traits]."""
+    """What each camera class means for each axis: which bin, which way and how far. float32 [C,
+    traits].
+    """
     traits = []
     for axis, bins in enumerate(actions.spec.num_bins):
         bin_of = actions.camera_bins_table[:, axis]
@@ -217,7 +223,9 @@ def _kl(p: Tensor, q: Tensor) -> Tensor:
 
 
 def _draw(logits: Tensor, temperature: float, uniform: Tensor) -> Tensor:
-    """Invert the cumulative distribution at `uniform` (in float64: a thousand outcomes round badly in float32)."""
+    """Invert the cumulative distribution at `uniform` (in float64: a thousand outcomes round badly
+    in float32).
+    """
     if temperature == 0:
         return logits.argmax(-1)
     cumulative = torch.softmax(logits.double() / temperature, dim=-1).cumsum(-1)  # (..., outcomes)

@@ -4,7 +4,8 @@ B batch, T frames, N = B*T, C channels, H and W pixels, D width of the output
 
     frame/255 ► [pool] ► 3 stacks: conv ► max-pool/2 ► norm ► residual blocks ► dense 256 ► D
 
-Each layer is norm ► linear or convolution ► ReLU, as in VPT (a layer after a norm needs no bias of its own).
+Each layer is norm ► linear or convolution ► ReLU, as in VPT (a layer after a norm needs no bias of
+its own).
 """
 
 from __future__ import annotations
@@ -15,13 +16,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# bf16 matrix products this wide crash in oneDNN's AMX path (SIGFPE in torch 2.15): such a layer stays in float32.
+# bf16 matrix products this wide crash in oneDNN's AMX path (SIGFPE in torch 2.15): such a layer
+# stays in float32.
 WIDEST_BF16_INPUT = 65536
 POOLED_AT_ONCE = 16  # pictures; 128x128 of them are 3 MB in float32
 
 
 class NormedLayer(nn.Module):
-    """norm ► layer ► ReLU, with rows scaled to `init_scale` at the start so that depth does not blow signals up.
+    """norm ► layer ► ReLU, with rows scaled to `init_scale` at the start so that depth does not
+    blow signals up.
 
     Args:
         layer: a convolution or linear layer.
@@ -101,11 +104,12 @@ class Trunk(nn.Module):
         channels: the widths of the stacks. VPT's policies have (64, 128, 128) times 1, 2 or 3.
         blocks: residual blocks a stack (VPT: 2).
         channels_in: 3 for RGB frames; more behind a temporal convolution.
-        pool: frames are averaged over pool x pool pixels first. Each step costs detail and saves a factor of
-            pool squared in the first, dearest stack (VPT: 1).
+        pool: frames are averaged over pool x pool pixels first. Each step costs detail and saves a
+            factor of pool squared in the first, dearest stack (VPT: 1).
         stride: of the first convolution (VPT: 1).
         dense: width between the flattened stacks and D (VPT: 256).
-        norm_first: whether the first convolution has a norm before it (VPT: in the IDM, not in the policies).
+        norm_first: whether the first convolution has a norm before it (VPT: in the IDM, not in the
+            policies).
 
     `forward`: uint8 or float frames in 0..255 [N, H, W, C] ► float [N, D].
     """
@@ -177,7 +181,9 @@ class Trunk(nn.Module):
 
 
 def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
-    """Pictures [N, C, H, W] in 0..255 ► 0..1, averaged over pool x pool pixels, in `dtype` and channels_last."""
+    """Pictures [N, C, H, W] in 0..255 ► 0..1, averaged over pool x pool pixels, in `dtype` and
+    channels_last.
+    """
     height, width = x.shape[2:]
     if pool == 1:
         return x.to(dtype) / 255
@@ -185,8 +191,9 @@ def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
         return (
             F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False).to(dtype) / 255
         )
-    # Whole rows are added, then neighbours in them, for a few pictures at a time, which stay in the cache: several
-    # times as fast on a CPU as avg_pool2d, which would cost as much here as all convolutions after it.
+    # Whole rows are added, then neighbours in them, for a few pictures at a time, which stay in the
+    # cache: several times as fast on a CPU as avg_pool2d, which would cost as much here as all
+    # convolutions after it.
     out = x.new_empty((len(x), height // pool, width // pool, x.shape[1]), dtype=dtype)
     for part, place in zip(
         x.permute(0, 2, 3, 1).split(POOLED_AT_ONCE), out.split(POOLED_AT_ONCE), strict=True

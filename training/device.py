@@ -8,7 +8,10 @@ from ..errors import ConfigError
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the first GPU where there is one, else the CPU. Raises ConfigError where there is no such device."""
+    """`auto` is the first GPU where there is one, else the CPU.
+
+    Raises ConfigError where there is no such device.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

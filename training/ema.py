@@ -1,4 +1,6 @@
-"""A running average of the weights: less noisy than the last step's, and what is evaluated and saved."""
+"""A running average of the weights: less noisy than the last step's, and what is evaluated and
+saved.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ class EMA:
 
     Args:
         module: the module that is trained.
-        decay: share of the old average that a step keeps. In the first steps it is lower, (1 + n) / (10 + n), so that
-            the random start is soon forgotten.
+        decay: share of the old average that a step keeps. In the first steps it is lower, (1 + n) /
+            (10 + n), so that the random start is soon forgotten.
     """
 
     def __init__(self, module: nn.Module, decay: float = 0.998):

@@ -15,9 +15,11 @@ class DivergedError(VidactError):
 
 
 class FiniteGuard:
-    """Skips steps whose loss or gradients are not finite, and gives up after `patience` of them in a row.
+    """Skips steps whose loss or gradients are not finite, and gives up after `patience` of them in
+    a row.
 
-    One overflow in bf16 costs a batch; a run that diverged must not go on and overwrite good checkpoints.
+    One overflow in bf16 costs a batch; a run that diverged must not go on and overwrite good
+    checkpoints.
     """
 
     def __init__(self, patience: int = 10):
@@ -26,7 +28,10 @@ class FiniteGuard:
         self.skipped = 0
 
     def accepts(self, loss: float, gradient_norm: float, step: int) -> bool:
-        """Whether the optimizer may take this step. Raises DivergedError when patience is at its end."""
+        """Whether the optimizer may take this step.
+
+        Raises DivergedError when patience is at its end.
+        """
         if torch.isfinite(torch.tensor([loss, gradient_norm])).all():
             self.in_a_row = 0
             return True
@@ -50,7 +55,8 @@ class FiniteGuard:
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scale the gradients to at most `max_norm` together; returns the norm they had.
 
-    Raises ValueError where nothing has a gradient: a generator that was consumed before would clip nothing, silently.
+    Raises ValueError where nothing has a gradient: a generator that was consumed before would clip
+    nothing, silently.
     """
     with_gradient = [parameter for parameter in list(parameters) if parameter.grad is not None]
     if not with_gradient:

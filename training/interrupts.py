@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM end a run between two steps, with everything saved; a second Ctrl-C ends it at once."""
+"""Ctrl-C and SIGTERM end a run between two steps, with everything saved; a second Ctrl-C ends it at
+once.
+"""
 
 from __future__ import annotations
 

@@ -17,14 +17,18 @@ Array = NDArray[np.float64]
 
 
 def bootstrap_weights(recordings: int, resamplings: int, seed: int) -> Array:
-    """How often each recording is drawn, [1 + resamplings, R]; the first row is every recording once."""
+    """How often each recording is drawn, [1 + resamplings, R]; the first row is every recording
+    once.
+    """
     generator = np.random.default_rng(seed)
     drawn = generator.multinomial(recordings, np.full(recordings, 1 / recordings), size=resamplings)
     return np.concatenate([np.ones((1, recordings)), drawn]).astype(np.float64)
 
 
 def interval(samples: Array) -> list[float] | None:
-    """The middle 95 % of bootstrap samples (all but the first entry, the estimate itself); None if none is finite."""
+    """The middle 95 % of bootstrap samples (all but the first entry, the estimate itself); None if
+    none is finite.
+    """
     finite = samples[1:][np.isfinite(samples[1:])]
     if not len(finite):
         return None
@@ -34,8 +38,8 @@ def interval(samples: Array) -> list[float] | None:
 def mean_interval(scores: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
     """The interval of the mean of episodes: percentiles of the means of resampled ones.
 
-    Episodes are the units that are drawn: frames of one episode are not independent. One episode says nothing of how
-    far others would be: None.
+    Episodes are the units that are drawn: frames of one episode are not independent. One episode
+    says nothing of how far others would be: None.
     """
     values = np.asarray(scores, dtype=np.float64)
     if len(values) == 0:

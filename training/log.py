@@ -1,4 +1,6 @@
-"""What a run measures, a JSON line a time in `metrics.jsonl`, and in TensorBoard where that is installed."""
+"""What a run measures, a JSON line a time in `metrics.jsonl`, and in TensorBoard where that is
+installed.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ class MetricsLog:
 
     Args:
         folder: where `metrics.jsonl` lies.
-        resume_step: the step that the run goes on from. Lines of later steps, written before a crash and about to be
-            measured again, are taken away. None starts a new file.
-        tensorboard: also writes TensorBoard events under `folder/tensorboard`, if the package is there.
+        resume_step: the step that the run goes on from. Lines of later steps, written before a
+            crash and about to be measured again, are taken away. None starts a new file.
+        tensorboard: also writes TensorBoard events under `folder/tensorboard`, if the package is
+            there.
     """
 
     def __init__(

@@ -10,7 +10,8 @@ from torch import nn
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """For AdamW: matrices and kernels with weight decay; biases and norms without.
 
-    Decay keeps products of weights small; a bias or the gain of a norm is no factor of such a product.
+    Decay keeps products of weights small; a bias or the gain of a norm is no factor of such a
+    product.
     """
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     return [

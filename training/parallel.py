@@ -1,8 +1,8 @@
 """Training on several processes or GPUs: `torchrun --nproc-per-node 8 -m vidact.cli train-idm …`.
 
-Every process takes its share of a step's batches; the gradients are averaged, so that all hold the same weights. The
-first one is the leader: it decides when the run ends, writes, measures, and logs. Without torchrun a process is its
-own group.
+Every process takes its share of a step's batches; the gradients are averaged, so that all hold the
+same weights. The first one is the leader: it decides when the run ends, writes, measures, and logs.
+Without torchrun a process is its own group.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 
 import torch
-import torch.distributed.nn.functional  # read once a group is there, its functions keep that as their default
+
+# read once a group is there, its functions keep that as their default
+import torch.distributed.nn.functional
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -35,7 +37,9 @@ def num_processes() -> int:
 
 
 def require_one_process() -> None:
-    """Raise ConfigError where torchrun started several: a training without a `Group` would run once in each."""
+    """Raise ConfigError where torchrun started several: a training without a `Group` would run once
+    in each.
+    """
     if (size := num_processes()) > 1:
         raise ConfigError(
             f"WORLD_SIZE must be 1 here, got {size}: torchrun starts {size} copies, which would all write "
@@ -79,7 +83,8 @@ class Group:
         if self.size == 1:
             return module
         with warnings.catch_warnings():
-            # Buffers never change: none are sent. The successor of this option is not whole yet, says the warning.
+            # Buffers never change: none are sent. The successor of this option is not whole yet,
+            # says the warning.
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             return DistributedDataParallel(module, broadcast_buffers=False)
 
@@ -115,8 +120,9 @@ class Group:
     def close(self) -> None:
         """Leave the group: nothing more is done together, and no learner is in use any more.
 
-        The threads that carry values between the processes end here. One that lets go of Python's tensor only while the
-        interpreter ends aborts the process: "terminate called without an active exception".
+        The threads that carry values between the processes end here. One that lets go of Python's
+        tensor only while the interpreter ends aborts the process: "terminate called without an
+        active exception".
         """
         if self.size > 1:
             gc.collect()  # a learner refers to itself, and to the group

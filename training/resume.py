@@ -1,11 +1,12 @@
 """Snapshots of a running training, from which it goes on exactly.
 
-A snapshot holds whatever decides the next step: weights, optimizer, average, counters, data position, and the state of
-every random generator. On the CPU a run that is killed and started again computes the same losses, bit for bit, as one
-that was not.
+A snapshot holds whatever decides the next step: weights, optimizer, average, counters, data
+position, and the state of every random generator. On the CPU a run that is killed and started again
+computes the same losses, bit for bit, as one that was not.
 
-A snapshot is a folder `state-<step>` with `tensors.safetensors` and `state.json`; it appears by one rename. The last
-two are kept: should the newest be damaged (a full disk, a dying machine), the one before it is used.
+A snapshot is a folder `state-<step>` with `tensors.safetensors` and `state.json`; it appears by one
+rename. The last two are kept: should the newest be damaged (a full disk, a dying machine), the one
+before it is used.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ class Snapshots:
 
     Args:
         folder: where they lie; made when the first is saved.
-        run: what the run is (its resolved config, its data): a snapshot of another run is refused, not continued.
+        run: what the run is (its resolved config, its data): a snapshot of another run is refused,
+            not continued.
     """
 
     def __init__(self, folder: str | Path, run: Mapping[str, Any]):
@@ -64,8 +66,8 @@ class Snapshots:
 
         Args:
             state: nested dicts, lists and tuples of tensors, numpy arrays and JSON values, such as
-                `{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "loader": loader.state_dict()}`.
-                The random generators of torch, numpy and Python are added.
+                `{"model": model.state_dict(), "optimizer": optimizer.state_dict(), "loader":
+                loader.state_dict()}`. The random generators of torch, numpy and Python are added.
         """
         tensors: dict[str, Tensor] = {}
         tree = _flatten({"state": dict(state), "rng": rng_state()}, tensors)
@@ -97,7 +99,8 @@ class Snapshots:
         return final
 
     def load_last(self) -> tuple[int, dict[str, Any]] | None:
-        """(step, state) of the newest good snapshot, or None where there is none. The random generators are restored.
+        """(step, state) of the newest good snapshot, or None where there is none. The random
+        generators are restored.
 
         Damaged ones that are newer are removed: the run is going to pass these steps again.
 
@@ -150,7 +153,10 @@ class Snapshots:
 
 
 def claim(folder: Path) -> IO[str]:
-    """The folder is this process's until the returned file is closed. Raises ConfigError where another has it."""
+    """The folder is this process's until the returned file is closed.
+
+    Raises ConfigError where another has it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     handle = open(folder / LOCK_FILE, "w")  # noqa: SIM115 - open for the whole run
     try:
@@ -194,7 +200,8 @@ def set_rng_state(state: Mapping[str, Any]) -> None:
 def _flatten(value: Any, tensors: dict[str, Tensor], path: str = "") -> Any:
     """A JSON tree of `value`; tensors and arrays move to `tensors` under their path."""
     if isinstance(value, Tensor):
-        # The memory format is kept: other strides would take other (equally right) rounding paths after a resume.
+        # The memory format is kept: other strides would take other (equally right) rounding paths
+        # after a resume.
         channels_last = (
             value.dim() == 4
             and not value.is_contiguous()

@@ -1,4 +1,5 @@
-"""One training run and its folder: who it is, whether it is done, and how it resumes, saves and stops.
+"""One training run and its folder: who it is, whether it is done, and how it resumes, saves and
+stops.
 
 run = TrainingRun(out, identity, budget=Budget(minutes=6), save_minutes=1)
 if run.is_finished(trained_identity):       # of the checkpoint that lies in the folder
@@ -45,7 +46,8 @@ class TrainingRun:
 
     Attributes:
         out: the folder of the checkpoint, of the snapshots and of the lock.
-        identity: what makes the run the same run (settings that decide what is learned, data, initial weights), as JSON.
+        identity: what makes the run the same run (settings that decide what is learned, data,
+        initial weights), as JSON.
         step: how many steps are done. The loop counts it up.
     """
 
@@ -64,8 +66,9 @@ class TrainingRun:
 
         Args:
             budget: how long the run lasts, over all its sessions.
-            group: the processes that train together. Without one the run is of a single process: ConfigError where
-                torchrun started several, since each would write all of the same files.
+            group: the processes that train together. Without one the run is of a single process:
+                ConfigError where torchrun started several, since each would write all of the same
+                files.
             save_every: steps between two snapshots; 0: not by steps.
             save_minutes: minutes of training between two snapshots; 0: not by time.
             unit: what a step is called in messages.
@@ -92,7 +95,9 @@ class TrainingRun:
         return self._group is None or self._group.is_leader
 
     def is_finished(self, trained: Mapping[str, Any] | None) -> bool:
-        """Whether `trained`, the identity that the checkpoint in the folder names, is that of this run."""
+        """Whether `trained`, the identity that the checkpoint in the folder names, is that of this
+        run.
+        """
         return trained == self.identity
 
     def __enter__(self) -> TrainingRun:
@@ -115,10 +120,12 @@ class TrainingRun:
         self._claim = None
 
     def resume_into(self, parts: Mapping[str, Stateful]) -> dict[str, Any]:
-        """Load the last snapshot, if there is one, into `parts`; from now on they are what snapshots hold.
+        """Load the last snapshot, if there is one, into `parts`; from now on they are what
+        snapshots hold.
 
-        Returns the counters that were saved with it; nothing where the run starts afresh. Raises CheckpointError where
-        the snapshot is of another run, or where the processes of the group see different ones.
+        Returns the counters that were saved with it; nothing where the run starts afresh. Raises
+        CheckpointError where the snapshot is of another run, or where the processes of the group
+        see different ones.
         """
         self._parts = parts
         found = self._snapshots.load_last()
@@ -146,17 +153,21 @@ class TrainingRun:
             yield
 
     def fraction(self) -> float:
-        """How much of the budget is spent, 0..1: by the leader's clock, so that all processes end at one step."""
+        """How much of the budget is spent, 0..1: by the leader's clock, so that all processes end
+        at one step.
+        """
         return self._broadcast(self.budget.fraction(self.step))
 
     def save_if_due(self, *, hold: bool = False, **counters: Any) -> None:
-        """Save where it is time to, or where a signal came; after a signal raise Interrupted (exit code 75).
+        """Save where it is time to, or where a signal came; after a signal raise Interrupted (exit
+        code 75).
 
         Args:
             hold: neither save nor leave after this step: its weights are not good.
             counters: numbers and lists beside the parts, which `resume_into` returns.
         """
-        # All processes ask each other at each step, held or not: a collective that one of them skips is a deadlock.
+        # All processes ask each other at each step, held or not: a collective that one of them
+        # skips is a deadlock.
         stopped = bool(self._broadcast(self._stop.requested)) and not hold
         if stopped or (self._is_due() and not hold):
             self.save(**counters)

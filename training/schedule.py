@@ -1,6 +1,7 @@
 """Learning rates over a run: linear warm-up, then linear decay, as in VPT.
 
-The schedule is a function of the fraction of the run that is done, so that a run can be bounded by steps or by minutes.
+The schedule is a function of the fraction of the run that is done, so that a run can be bounded by
+steps or by minutes.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class Schedule:
 class Budget:
     """How long a run goes: a number of steps, or minutes of training.
 
-    With minutes the number of steps depends on the machine's speed: such a run cannot be repeated exactly, but it ends
-    in time, its schedule decayed to the end. The time counts over interruptions (`elapsed_s` is saved and restored).
+    With minutes the number of steps depends on the machine's speed: such a run cannot be repeated
+    exactly, but it ends in time, its schedule decayed to the end. The time counts over
+    interruptions (`elapsed_s` is saved and restored).
     """
 
     def __init__(self, *, steps: int = 0, minutes: float = 0.0):

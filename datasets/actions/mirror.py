@@ -66,15 +66,15 @@ class Mirror:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
-        """The inverse of `asdict`, also after JSON. Raises ValueError where it is none of this
-        spec.
+        """The inverse of `asdict`, also after JSON.
+
+        Raises ValueError where it is none of this spec.
         """
         mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
         buttons = list(range(spec.num_buttons))
         if sorted(mirror.button_order) != buttons or len(mirror.axis_sign) != spec.num_axes:
             raise ValueError(
-                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: "
-                f"{mirror}"
+                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}"
             )
         if not all(sign in (-1, 1) for sign in mirror.axis_sign):
             raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")

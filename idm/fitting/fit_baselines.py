@@ -1,4 +1,6 @@
-"""The baselines of the training play, which go into the checkpoint: an evaluation needs nothing but it and recordings."""
+"""The baselines of the training play, which go into the checkpoint: an evaluation needs nothing but
+it and recordings.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from .validation import truth_of
 def fit_baselines(
     tracks: Sequence[Track], spec: ActionSpec
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Fit on training play; `load_baselines` reads back what goes into the checkpoint: tensors, and plain values."""
+    """Fit on training play; `load_baselines` reads back what goes into the checkpoint: tensors, and
+    plain values.
+    """
     truths = [truth_of(track) for track in tracks]
     total = sum(track.num_ticks for track in tracks)
     with Progress("Fitting baselines", total=total, unit="ticks") as progress:

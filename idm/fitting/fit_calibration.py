@@ -24,20 +24,21 @@ from ..labels.decisions import smooth
 from ..labels.windows import WindowLogits
 from ..scores.metrics import BIN_TOLERANCE, transition_counts
 
-MIN_PRESSES = 10  # held ticks in validation below which a button's decision stays a plain threshold at one half
+# held ticks in validation below which a button's decision stays a plain threshold at one half
+MIN_PRESSES = 10
 THRESHOLDS = np.linspace(
     -1.5, 2.5, 17
 )  # log-odds; a rare button needs up to +2.5 (decided held from a probability of 8 %)
 SWITCH_COSTS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])  # log-odds
 TEMPERATURES = np.geomspace(0.5, 3.0, 26)
 REACHES = (1, 2, 3, 5, 99)
-# What decisions are chosen by: F1 before the rest. (Of weights 1 to 8 the best in every figure on maps left out.)
+# What decisions are chosen by: F1 before the rest. (Of weights 1 to 8 the best in every figure on
+# maps left out.)
 F1_WEIGHT, TRANSITION_WEIGHT, ACCURACY_WEIGHT = 4.0, 1.0, 4.0
 PRIOR_STRENGTH = 1.0  # of "the logits are right already", beside the ticks' likelihoods
 NEWTON_STEPS = 25
-SIDE_BY_SIDE = (
-    32  # windows that all settings are tried on at once: more are not faster, and need the memory
-)
+# Windows that all settings are tried on at once: more are not faster, and need the memory.
+SIDE_BY_SIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ def fit(
         windows: in order of time within each recording.
         spec: of the labels.
         positive_weights: [K], that held ticks had in training.
-        twins: for each button the one whose logits are its own in the mirror image (itself where there is none): what
-            holds for one holds for the other, so they are fitted together.
+        twins: for each button the one whose logits are its own in the mirror image (itself where
+            there is none): what holds for one holds for the other, so they are fitted together.
 
     Raises RecordingError where nothing is valid.
     """
@@ -134,7 +135,8 @@ def fit_logistic(x: Array, y: NDArray, prior: Array) -> Array:
             len(prior)
         )
         step = np.linalg.solve(curvature, gradient)
-        # Far from the optimum a full Newton step can overshoot; a step of the prior's own size is always safe.
+        # Far from the optimum a full Newton step can overshoot; a step of the prior's own size is
+        # always safe.
         weights = weights - step / max(1.0, float(np.abs(step).max()) / 2.0)
         if np.abs(step).max() < 1e-8:
             break
@@ -144,7 +146,9 @@ def fit_logistic(x: Array, y: NDArray, prior: Array) -> Array:
 def _fit_decisions(
     windows: Sequence[LabelledWindow], calibration: Calibration, together: Sequence[Sequence[int]]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Threshold and switch cost of each button, by trying all pairs: weighted F1, transition F1 and accuracy."""
+    """Threshold and switch cost of each button, by trying all pairs: weighted F1, transition F1 and
+    accuracy.
+    """
     log_odds = np.stack(
         [calibration.log_odds(window.logits.buttons) for window in windows], axis=1
     )  # (T, W, K)
@@ -240,7 +244,9 @@ def _fit_reach(
 def _fit_confidence(
     windows: Sequence[LabelledWindow], calibration: Calibration, spec: ActionSpec
 ) -> tuple[float, float, float]:
-    """Weights by likelihood of being right, over a small grid for the parts and a logistic offset for the whole."""
+    """Weights by likelihood of being right, over a small grid for the parts and a logistic offset
+    for the whole.
+    """
     buttons, near, right = [], [], []
     for window in windows:
         keep = slice(*window.logits.keep)

@@ -1,4 +1,5 @@
-"""What the IDM is trained on: one Bernoulli a button, one categorical an axis, both where labels are valid.
+"""What the IDM is trained on: one Bernoulli a button, one categorical an axis, both where labels
+are valid.
 
 N ticks, K buttons, A axes
 """
@@ -28,14 +29,15 @@ class LossParts(NamedTuple):
 class FactoredLoss(nn.Module):
     """Loss of factored logits.
 
-    Buttons: binary cross-entropy, summed over buttons, the held side weighted (`positive_weights`). Axes: cross-entropy
-    against the two bins around the true motion, shared so that their mean is exactly it (the bins then lose nothing),
-    and the smoothed absolute error of the expected motion.
+    Buttons: binary cross-entropy, summed over buttons, the held side weighted (`positive_weights`).
+    Axes: cross-entropy against the two bins around the true motion, shared so that their mean is
+    exactly it (the bins then lose nothing), and the smoothed absolute error of the expected motion.
 
     Args:
         spec: of the labels.
         positive_weights: float [K], the weight of held ticks of each button.
-        camera_scale: float [A], degrees: the deviation of each axis in training, the unit of its error.
+        camera_scale: float [A], degrees: the deviation of each axis in training, the unit of its
+        error.
         error_weight: of the expected motion's error beside the cross-entropy.
     """
 
@@ -90,7 +92,8 @@ class FactoredLoss(nn.Module):
 
 
 def two_hot(degrees: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """The bin below each value and the share of the bin above it, so that the shares' mean is the value.
+    """The bin below each value and the share of the bin above it, so that the shares' mean is the
+    value.
 
     Args:
         degrees: float [N]; values beyond the outermost centres are clipped to them.
@@ -109,7 +112,8 @@ def two_hot(degrees: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
 def positive_weights(
     press_rates: NDArray[np.float64], balance: float, limit: float
 ) -> NDArray[np.float32]:
-    """Weights of held ticks: (released / held) ** balance, within 1 and `limit`; 1 for buttons never pressed.
+    """Weights of held ticks: (released / held) ** balance, within 1 and `limit`; 1 for buttons
+    never pressed.
 
     Args:
         press_rates: float [K], share of the training ticks in which a button is held.

@@ -122,7 +122,8 @@ class Trainer:
             with Progress("Training IDM", unit="frames") as progress, run.session():
                 progress.resume_at(run.step * frames)
                 validated_s = run.budget.elapsed_s
-                # A skipped step neither ends a run nor is saved: one that diverges must not push good snapshots out.
+                # A skipped step neither ends a run nor is saved: one that diverges must not push
+                # good snapshots out.
                 while (fraction := run.fraction()) < 1 or self.guard.in_a_row:
                     losses, learning_rate, norm = self.train_step(learner, batches, fraction)
                     progress.total = run.budget.expected_steps(run.step) * frames
@@ -152,7 +153,9 @@ class Trainer:
     def train_step(
         self, learner: nn.Module, batches: Iterator[ClipBatch], fraction: float
     ) -> tuple[tuple[float, ...], float, float]:
-        """One step; returns the losses (all, buttons, camera), the learning rate, and the gradients' norm."""
+        """One step; returns the losses (all, buttons, camera), the learning rate, and the
+        gradients' norm.
+        """
         step, count = self.run.step, self.config.accumulate
         learning_rate = self.schedule.at(step, fraction)
         set_learning_rate(self.optimizer, learning_rate)

@@ -23,7 +23,9 @@ def calibrate(
     tracks: Sequence[Track],
     positive_weights: NDArray[np.floating],
 ) -> tuple[Calibration, dict[str, float | None]]:
-    """Fit on validation play; returns the calibration and the headline figures there (slightly flattered by it)."""
+    """Fit on validation play; returns the calibration and the headline figures there (slightly
+    flattered by it).
+    """
     windows = label_windows(runner, tracks)
     mirror = runner.mirror
     calibration = fit(windows, spec, positive_weights, mirror.button_order if mirror else None)

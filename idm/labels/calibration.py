@@ -1,11 +1,14 @@
-"""Probabilities that mean what they say, decisions, and a confidence; fitted on validation play (`fit_calibration.py`).
+"""Probabilities that mean what they say, decisions, and a confidence; fitted on validation play
+(`fit_calibration.py`).
 
 N ticks, T ticks of a window, K buttons, A axes
 
-- a button's probability: sigmoid(slope * logit + offset) (Platt), which also takes back the weights that rare buttons
-  had in training; an axis's: softmax(logits / temperature)
-- a button is held where its path of states says so (`decisions.py`), with the offset and switch cost that do best
-- `confidence`: the probability that all buttons of a tick are right and each axis is in the true bin or next to it
+- a button's probability: sigmoid(slope * logit + offset) (Platt), which also takes back the weights
+  that rare buttons had in training; an axis's: softmax(logits / temperature)
+- a button is held where its path of states says so (`decisions.py`), with the offset and switch
+  cost that do best
+- `confidence`: the probability that all buttons of a tick are right and each axis is in the true
+  bin or next to it
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ class Calibration:
     reach: tuple[int, ...]
     """The camera's motion is the mean over the most likely bin and this many on each side."""
     confidence_weights: tuple[float, float, float]
-    """Offset, weight of the log-probability of the decided buttons, of the bins around the decided motion."""
+    """Offset, weight of the log-probability of the decided buttons, of the bins around the decided
+    motion.
+    """
 
     def __post_init__(self) -> None:
         same = len(self.slope) == len(self.offset) == len(self.threshold) == len(self.switch_cost)
@@ -142,9 +147,11 @@ class Calibration:
     def camera(
         self, axes: list[NDArray[np.float32]], spec: ActionSpec, ticks: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], Array]:
-        """Motion, probabilities and confidence of each axis, if any, from logits [n, bins] an axis of n = `ticks`.
+        """Motion, probabilities and confidence of each axis, if any, from logits [n, bins] an axis
+        of n = `ticks`.
 
-        Returns degrees [n, A]; probabilities [n, A, most bins]; log-probability of the decided bin ± 1 [n, A].
+        Returns degrees [n, A]; probabilities [n, A, most bins]; log-probability of the decided bin
+        ± 1 [n, A].
         """
         most = max(spec.num_bins, default=0)
         degrees = np.zeros((ticks, spec.num_axes), np.float32)
@@ -161,9 +168,12 @@ class Calibration:
         return degrees, probabilities, log_near
 
     def score(self, buttons: Array, near: Array) -> Array:
-        """Log-odds of a tick being right, from the log-probabilities of its decided buttons and bins."""
+        """Log-odds of a tick being right, from the log-probabilities of its decided buttons and
+        bins.
+        """
         offset, of_buttons, of_camera = self.confidence_weights
-        # From a log-probability of being right to log-odds: log p - log(1 - p), after weighting the parts.
+        # From a log-probability of being right to log-odds: log p - log(1 - p), after weighting the
+        # parts.
         log_p = np.minimum(of_buttons * buttons + of_camera * near, -1e-6)
         return offset + log_p - np.log(-np.expm1(log_p))
 

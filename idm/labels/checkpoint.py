@@ -1,4 +1,5 @@
-"""What an IDM's checkpoint holds beside a spec: the network, what turns its logits into labels, baselines, lineage.
+"""What an IDM's checkpoint holds beside a spec: the network, what turns its logits into labels,
+baselines, lineage.
 
 IDMs that ship with vidact are known by name: they label without any training.
 """
@@ -39,8 +40,8 @@ def load_idm(uri: str) -> Checkpoint:
     """An IDM's checkpoint.
 
     Args:
-        uri: a folder, local or any fsspec URL, or the name of one that ships, such as `doom`; a local folder of that
-            name comes first.
+        uri: a folder, local or any fsspec URL, or the name of one that ships, such as `doom`; a
+            local folder of that name comes first.
 
     Raises CheckpointError.
     """
@@ -57,7 +58,10 @@ def load_idm(uri: str) -> Checkpoint:
 
 
 def load_network(checkpoint: Checkpoint, spec: ActionSpec) -> InverseDynamicsModel:
-    """The network of a checkpoint, on the CPU. Raises CheckpointError where its config and its tensors do not fit."""
+    """The network of a checkpoint, on the CPU.
+
+    Raises CheckpointError where its config and its tensors do not fit.
+    """
     own = {
         name: tensor
         for name, tensor in checkpoint.state.items()
@@ -74,7 +78,10 @@ def load_network(checkpoint: Checkpoint, spec: ActionSpec) -> InverseDynamicsMod
 
 
 def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampler, LinearModel]:
-    """What a labelling is compared with, as `fit_baselines` fitted it. Raises CheckpointError where there is none."""
+    """What a labelling is compared with, as `fit_baselines` fitted it.
+
+    Raises CheckpointError where there is none.
+    """
     if "baselines" not in checkpoint.config:
         raise CheckpointError(
             f"{checkpoint.uri} holds no baselines to compare with: import it again with --play"
@@ -88,7 +95,10 @@ def load_baselines(checkpoint: Checkpoint, spec: ActionSpec) -> tuple[RatesSampl
 
 
 def spec_of(checkpoint: Checkpoint) -> ActionSpec:
-    """The action spec of an IDM. Raises CheckpointError where that, or what else makes labels, was edited."""
+    """The action spec of an IDM.
+
+    Raises CheckpointError where that, or what else makes labels, was edited.
+    """
     return settings_of(checkpoint)[0]
 
 
@@ -101,20 +111,27 @@ def settings_of(checkpoint: Checkpoint) -> tuple[ActionSpec, Calibration, Mirror
 
 
 def mirror_of(checkpoint: Checkpoint, spec: ActionSpec) -> Mirror | None:
-    """The mirror image that an IDM's labels are averaged with. Raises CheckpointError where that was edited."""
+    """The mirror image that an IDM's labels are averaged with.
+
+    Raises CheckpointError where that was edited.
+    """
     with checkpoint.config_read():
         return Mirror.from_dict(found, spec) if (found := checkpoint.config.get("mirror")) else None
 
 
 def play_seen(checkpoint: Checkpoint) -> list[tuple[str, str]]:
-    """Names and digests of the recordings that an IDM, or one that it started from, was trained or tuned on."""
+    """Names and digests of the recordings that an IDM, or one that it started from, was trained or
+    tuned on.
+    """
     with checkpoint.config_read():
         data = checkpoint.config.get("data", {})
         return [seen for part in ("before", "train", "val") for seen in data.get(part, {}).items()]
 
 
 def digests_by_name(recordings: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Names and digests for a record of what was used; namesakes are told apart by the beginning of their digest."""
+    """Names and digests for a record of what was used; namesakes are told apart by the beginning of
+    their digest.
+    """
     names = {sha256: name for name, sha256 in recordings}
     counts = Counter(names.values())
     return {
@@ -126,7 +143,9 @@ def digests_by_name(recordings: Iterable[tuple[str, str]]) -> dict[str, str]:
 def idm_checkpoint_config(
     network: IDMConfig, spec: ActionSpec, calibration: Calibration, *, preset: str, **parts: Any
 ) -> dict[str, Any]:
-    """The `config.json` of an IDM's checkpoint: what labels need, and what the caller knows of its making."""
+    """The `config.json` of an IDM's checkpoint: what labels need, and what the caller knows of its
+    making.
+    """
     return {
         "kind": "idm",
         "preset": preset,

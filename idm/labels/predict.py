@@ -1,4 +1,5 @@
-"""Labels for any stretch of video from an IDM checkpoint: what the labelling job and the evaluation call.
+"""Labels for any stretch of video from an IDM checkpoint: what the labelling job and the evaluation
+call.
 
 n ticks, H rows, W columns, K buttons, A axes
 """
@@ -38,7 +39,8 @@ class Predictions:
     camera_prob: NDArray[np.float32]
     """[n, A, most bins of any axis]: calibrated; bins that an axis does not have are 0."""
     confidence: NDArray[np.float32]
-    """[n]: probability that all buttons are right and each axis is in the true bin or next to it."""
+    """[n]: probability that all buttons are right and each axis is in the true bin or next to it.
+    """
 
 
 class Predictor:
@@ -80,7 +82,8 @@ class Predictor:
         """Make one from a checkpoint.
 
         Args:
-            idm: one that is read already, or a folder, local or any fsspec URL, or the name of one that ships.
+            idm: one that is read already, or a folder, local or any fsspec URL, or the name of one
+            that ships.
             device: `cpu`, `cuda` or `auto`.
             threads: of torch in this process; None leaves them as they are.
             precision: `float32`, `bfloat16` or `auto` (bfloat16 where the machine is fast at it).
@@ -103,7 +106,8 @@ class Predictor:
         )
 
     def frame_range(self, keep: Range, stretch: Range) -> Range:
-        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed from.
+        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed
+        from.
 
         They are enough wherever cuts are found within them.
         """
@@ -112,21 +116,27 @@ class Predictor:
     def windows(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[WindowLogits]:
-        """What the network itself says, window by window; arguments and errors are those of `predict`."""
+        """What the network itself says, window by window; arguments and errors are those of
+        `predict`.
+        """
         return self._runner.run(frames, start=start, stretch=stretch, keep=keep)
 
     def predict(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[Predictions]:
-        """Label the ticks of `keep`, in order, up to 128 at a time; memory does not grow with their number.
+        """Label the ticks of `keep`, in order, up to 128 at a time; memory does not grow with their
+        number.
 
         Args:
-            frames: batches uint8 [n, H, W, 3] of consecutive frames at the spec's size and tick rate.
-            start: the tick of the first frame. All of `frame_range(keep, stretch)` must come; more does no harm.
+            frames: batches uint8 [n, H, W, 3] of consecutive frames at the spec's size and tick
+            rate.
+            start: the tick of the first frame. All of `frame_range(keep, stretch)` must come; more
+            does no harm.
             stretch: ticks [s, e) that belong together: nothing outside them is looked at.
             keep: ticks [a, b) within it.
 
-        The same ticks get the same bytes however they are cut into calls. Raises ValueError where frames are missing.
+        The same ticks get the same bytes however they are cut into calls. Raises ValueError where
+        frames are missing.
         """
         for window in self.windows(frames, start=start, stretch=stretch, keep=keep):
             labels = self.calibration.labels(window, self.spec)

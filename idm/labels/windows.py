@@ -2,11 +2,12 @@
 
 r radius of the network, D width, K buttons
 
-Window i covers ticks [64 i, 64 i + 128) and labels its centre 64; the first and the last window that a stretch (what
-lies between two cuts) needs label its edges too. The part of a window outside its stretch is masked out. Since the grid
-is absolute, a label never depends on how a video was cut into segments. Vectors of frames are computed once, in chunks
-of 64 ticks on the same grid, and shared by the two windows that overlap there; every batch has the same shape, so that
-the bytes do not depend on the segmentation either. The published IDM sees nothing beyond a window: for it
+Window i covers ticks [64 i, 64 i + 128) and labels its centre 64; the first and the last window
+that a stretch (what lies between two cuts) needs label its edges too. The part of a window outside
+its stretch is masked out. Since the grid is absolute, a label never depends on how a video was cut
+into segments. Vectors of frames are computed once, in chunks of 64 ticks on the same grid, and
+shared by the two windows that overlap there; every batch has the same shape, so that the bytes do
+not depend on the segmentation either. The published IDM sees nothing beyond a window: for it
 (`zero_padded_windows`) the few vectors at a window's ends are computed a second time, in the dark.
 """
 
@@ -42,7 +43,9 @@ def window_of(tick: int, stretch: Range) -> int:
 
 
 def labelled_by(window: int, stretch: Range) -> Range:
-    """The ticks of a stretch that a window labels: its centre, and at an edge of the stretch all up to there."""
+    """The ticks of a stretch that a window labels: its centre, and at an edge of the stretch all up
+    to there.
+    """
     start, end = window * STRIDE + EDGE, window * STRIDE + EDGE + STRIDE
     return (
         stretch[0] if window_of(start - 1, stretch) == window else start,
@@ -51,7 +54,8 @@ def labelled_by(window: int, stretch: Range) -> Range:
 
 
 def frame_range(keep: Range, stretch: Range, radius: int) -> Range:
-    """Which frames labels for `keep` are computed from, wherever in `stretch` further cuts may be found.
+    """Which frames labels for `keep` are computed from, wherever in `stretch` further cuts may be
+    found.
 
     Args:
         keep: ticks [a, b) that are to be labelled.
@@ -65,12 +69,16 @@ def frame_range(keep: Range, stretch: Range, radius: int) -> Range:
 
 
 class Chunk(NamedTuple):
-    """Vectors of 64 frames, B = 1, or 2 with those of the mirror image; r frames at each end a second time."""
+    """Vectors of 64 frames, B = 1, or 2 with those of the mirror image; r frames at each end a
+    second time.
+    """
 
     vectors: Tensor
     """[B, 64, D]."""
     opening: Tensor
-    """[B, r, D]: the first r, where a window begins with them and sees nothing before. Empty where that is the same."""
+    """[B, r, D]: the first r, where a window begins with them and sees nothing before. Empty where
+    that is the same.
+    """
     closing: Tensor
     """[B, r, D]: the last r, where a window ends with them."""
 
@@ -97,7 +105,8 @@ class WindowRunner:
     Args:
         model: in evaluation mode, on its device.
         dtype: of matrix products.
-        mirror: what a mirrored picture means for the actions, to average over the picture and its mirror image.
+        mirror: what a mirrored picture means for the actions, to average over the picture and its
+            mirror image.
     """
 
     def __init__(
@@ -115,12 +124,13 @@ class WindowRunner:
     def run(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[WindowLogits]:
-        """Yield the windows that label `keep`, in order; holds a few chunks, however long the stretch.
+        """Yield the windows that label `keep`, in order; holds a few chunks, however long the
+        stretch.
 
         Args:
             frames: batches uint8 [n, H, W, 3] of consecutive frames.
-            start: the tick of the first of them; with all of `frame_range(keep, stretch, radius)` behind it.
-            stretch, keep: ticks, see `frame_range`.
+            start: the tick of the first of them; with all of `frame_range(keep, stretch, radius)`
+            behind it. stretch, keep: ticks, see `frame_range`.
         """
         radius = self.model.radius
         needed = frame_range(keep, stretch, radius)
@@ -218,7 +228,9 @@ class _FrameBuffer:
         self._stretch = stretch
 
     def take(self, start: int, end: int) -> NDArray[np.uint8]:
-        """uint8 [end - start, H, W, 3]; black outside the stretch. Later calls may not ask for earlier starts."""
+        """uint8 [end - start, H, W, 3]; black outside the stretch. Later calls may not ask for
+        earlier starts.
+        """
         first, last = max(start, self._stretch[0]), min(end, self._stretch[1])
         while self._end < last:
             part = next(self._stream, None)

@@ -2,12 +2,12 @@
 
 B clips, T frames, H rows, W columns
 
-Hue ±0.2; saturation, brightness, contrast 0.8 to 1.2; rotation ±2°; scale 0.98 to 1.02; shear ±2°; translation ±2
-pixels of the full frame. All frames of a clip get the same draw, or motion would be made up. The picture branch gets
-all of it. The motion branch sees grey at full size: there hue and saturation change next to nothing (and local
-normalisation undoes brightness and contrast), so it gets the geometry only; hue at full size would cost as much as all
-the rest of a training step on a CPU. The mirror swaps left with right and turns the yaw around
-(`datasets/actions/mirror.py`).
+Hue ±0.2; saturation, brightness, contrast 0.8 to 1.2; rotation ±2°; scale 0.98 to 1.02; shear ±2°;
+translation ±2 pixels of the full frame. All frames of a clip get the same draw, or motion would be
+made up. The picture branch gets all of it. The motion branch sees grey at full size: there hue and
+saturation change next to nothing (and local normalisation undoes brightness and contrast), so it
+gets the geometry only; hue at full size would cost as much as all the rest of a training step on a
+CPU. The mirror swaps left with right and turns the yaw around (`datasets/actions/mirror.py`).
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
 def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:
     """The geometric part without the mirror.
 
-    All planes [P, H, W] are channels of one image: the sampling grid is computed once a clip. `frame` is the height and
-    width that a shift is a share of; planes may reach beyond it.
+    All planes [P, H, W] are channels of one image: the sampling grid is computed once a clip.
+    `frame` is the height and width that a shift is a share of; planes may reach beyond it.
     """
     height, width = frame
     if not one.rotation_deg and one.scale == 1 and not any(one.shear_deg) and not any(one.shift):
@@ -96,7 +96,8 @@ def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:
 
 
 def mirror_of_clips(config: AugmentConfig, spec: ActionSpec) -> Mirror:
-    """What the mirror of training clips means under a spec; where none are mirrored it changes nothing.
+    """What the mirror of training clips means under a spec; where none are mirrored it changes
+    nothing.
 
     Raises ConfigError for buttons and axes that the spec has not.
     """

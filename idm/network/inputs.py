@@ -2,8 +2,8 @@
 
 B clips, T ticks, N = B*T frames, H rows, W columns
 
-Nothing here is learned, so in training it runs ahead of the network, in threads of its own. Augmentation comes between
-the pixels and the motion front end.
+Nothing here is learned, so in training it runs ahead of the network, in threads of its own.
+Augmentation comes between the pixels and the motion front end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ class Inputs(NamedTuple):
     picture: Tensor
     """float [B, T + 2 radius, 3, H/pool, W/pool] in 0..1."""
     motion: Motion | None
-    """Of the T frames in the middle of each clip, N of them, or None for a network without that branch."""
+    """Of the T frames in the middle of each clip, N of them, or None for a network without that
+    branch.
+    """
 
     def to(self, device: torch.device) -> Inputs:
         motion = None if self.motion is None else Motion(*(part.to(device) for part in self.motion))
@@ -80,7 +82,8 @@ class InputPipeline(nn.Module):
             dtype: of the front end's matrix products.
         """
         pictures, motions = [], []
-        # One clip after the other: what a clip needs fits the processor's cache, a batch does not (1.6 times slower).
+        # One clip after the other: what a clip needs fits the processor's cache, a batch does not
+        # (1.6 times slower).
         for index, clip in enumerate(frames):
             one = draws[index] if draws is not None else None
             picture = pooled_pictures(clip, self.pool)

@@ -1,6 +1,7 @@
 """The inverse dynamics model: which action lies between this frame and the next?
 
-B windows or clips, T ticks, N = B*T frames, H rows, W columns, D width, K buttons, P patches, S shifts
+B windows or clips, T ticks, N = B*T frames, H rows, W columns, D width, K buttons, P patches, S
+shifts
 
     frames ► temporal convolution ► residual CNN ┐
            ► motion front end ► convolutions     ┴► vector a frame [T, D]        (`features`)
@@ -8,9 +9,10 @@ B windows or clips, T ticks, N = B*T frames, H rows, W columns, D width, K butto
     vectors of a window ► convolutions in time ► unmasked attention ► factored head   (`forward_windows`)
     peaks ► linear ┴► added to the axes' logits: which shift is which bin is learned in a minute
 
-A frame's vector depends on `radius` frames around it and is computed once; what depends on the window is only the
-second half, small beside the first. Frames that do not exist (before a stretch, after it) are black: a temporal
-convolution's zero padding. The published IDM is the same graph without the motion branch and the convolutions in time.
+A frame's vector depends on `radius` frames around it and is computed once; what depends on the
+window is only the second half, small beside the first. Frames that do not exist (before a stretch,
+after it) are black: a temporal convolution's zero padding. The published IDM is the same graph
+without the motion branch and the convolutions in time.
 """
 
 from __future__ import annotations
@@ -105,7 +107,9 @@ class InverseDynamicsModel(nn.Module):
         return x.unflatten(0, (clips, padded - 2 * self.radius))  # (B, T, D + M)
 
     def _picture(self, picture: Tensor) -> Tensor:
-        """[B, T + k - 1, C, H, W] ► [N, D]; without gradients a few frames at a time, so that memory stays small."""
+        """[B, T + k - 1, C, H, W] ► [N, D]; without gradients a few frames at a time, so that
+        memory stays small.
+        """
         clips, padded, _, *size = picture.shape
         beyond = self.config.temporal_kernel - 1
         frames = padded - beyond
@@ -155,9 +159,11 @@ class InverseDynamicsModel(nn.Module):
 
 
 class TemporalConvolution(nn.Module):
-    """A convolution over neighbouring frames at each pixel, with ReLU: VPT's conv3d, kernel (k, 1, 1).
+    """A convolution over neighbouring frames at each pixel, with ReLU: VPT's conv3d, kernel (k, 1,
+    1).
 
-    Computed as a 1x1 convolution over the stacked channels of k frames, which is many times faster than conv3d.
+    Computed as a 1x1 convolution over the stacked channels of k frames, which is many times faster
+    than conv3d.
     """
 
     def __init__(self, kernel: int, channels_in: int, channels_out: int):
@@ -199,7 +205,9 @@ class MotionBranch(nn.Module):
 
 
 class CorrelationNet(nn.Module):
-    """Three strided convolutions over a correlation volume [N, L, P, S], bands as channels ► [N, D]."""
+    """Three strided convolutions over a correlation volume [N, L, P, S], bands as channels ► [N,
+    D].
+    """
 
     def __init__(
         self, shape: tuple[int, int, int], config: MotionConfig, width: int, dropout: float
@@ -228,7 +236,9 @@ class CorrelationNet(nn.Module):
 
 
 class TimeBlock(nn.Module):
-    """x + linear(relu(convolution over 5 ticks(norm(x)))); absent ticks are zeros for their neighbours."""
+    """x + linear(relu(convolution over 5 ticks(norm(x)))); absent ticks are zeros for their
+    neighbours.
+    """
 
     def __init__(self, width: int, dilation: int):
         super().__init__()
@@ -248,9 +258,9 @@ class TimeBlock(nn.Module):
 class PublishedTensors(nn.Module):
     """What the published IDM has beyond this graph, so that its weights can be imported whole.
 
-    `released` counts: the published head has two logits a button, and the log-odds are their difference. The others
-    its arithmetic never touches, and they stay frozen: a last layer whose output is overwritten, and relative-attention
-    layers of a bias with no entries.
+    `released` counts: the published head has two logits a button, and the log-odds are their
+    difference. The others its arithmetic never touches, and they stay frozen: a last layer whose
+    output is overwritten, and relative-attention layers of a bias with no entries.
     """
 
     def __init__(self, config: IDMConfig, buttons: int):

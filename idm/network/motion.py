@@ -1,18 +1,20 @@
 """Motion made explicit: where each patch of a picture went in the next one.
 
-A small network learns turning and walking from stacked frames only slowly; given the correlation of neighbouring
-frames it learns them in minutes. This front end has no parameters and runs on the fly, behind any augmentation.
+A small network learns turning and walking from stacked frames only slowly; given the correlation of
+neighbouring frames it learns them in minutes. This front end has no parameters and runs on the fly,
+behind any augmentation.
 
 N frames, H rows, W columns, P patches along an axis, S shifts, L bands
 
-    view ► average over `blur` pixels across the axis of search, so that motion across it does not matter
-         ► subtract the local mean, divide by the local deviation, along the axis ► cut into bands and patches
-         ► correlate each patch with the next frame at every shift within reach, along its band
+    view ► average over `blur` pixels across the axis of search, so that motion across it does not
+         matter ► subtract the local mean, divide by the local deviation, along the axis ► cut into
+         bands and patches ► correlate each patch with the next frame at every shift within reach,
+         along its band
 
-For sideways motion bands are rows of the picture, for vertical motion columns; before the vertical search the next
-frame is turned back by as much as most of the picture went sideways, or a patch would no longer stand in its column.
-One matrix product a band gives the correlation of its patches with every position of the band in the next frame; a
-strided view lines up equal shifts.
+For sideways motion bands are rows of the picture, for vertical motion columns; before the vertical
+search the next frame is turned back by as much as most of the picture went sideways, or a patch
+would no longer stand in its column. One matrix product a band gives the correlation of its patches
+with every position of the band in the next frame; a strided view lines up equal shifts.
 """
 
 from __future__ import annotations
@@ -25,16 +27,17 @@ from torch.nn import functional as F
 
 from ..config import MotionConfig
 
-NEIGHBOURHOOD = 23  # pixels along the axis that local contrast is measured over; detail much coarser does not localise
-SMOOTHING = (
-    3  # pixels along the axis: the finest detail of game textures flickers from frame to frame
-)
+# pixels along the axis that local contrast is measured over; detail much coarser does not localise
+NEIGHBOURHOOD = 23
+# Pixels along the axis: the finest detail of game textures flickers from frame to frame.
+SMOOTHING = 3
 NOISE_VARIANCE = 1.0  # grey levels squared: keeps flat walls flat
-CORRELATION_SCALE = (
-    3.0  # brings the correlations of moving pictures (mostly within ±0.3) near unit variance
-)
+# Brings the correlations of moving pictures (mostly within ±0.3) near unit variance.
+CORRELATION_SCALE = 3.0
 PROFILE_LIMIT = 10.0  # deviations: a flat picture may have one peak and nothing else
-HANDS = 0.25  # part of the height, from below, where games show hands and weapons, which do not turn with the view
+# part of the height, from below, where games show hands and weapons, which do not turn with the
+# view
+HANDS = 0.25
 AGREEMENT = 0.06  # mean correlation above which a shift of the whole picture is believed
 PEAK_SCALE = 8.0  # pixels: a moderate turn; brings peak positions to the order of one
 
@@ -43,12 +46,15 @@ class Motion(NamedTuple):
     """What moved between each frame and the next."""
 
     across: Tensor
-    """float32 or bfloat16 [N, L, P, S]: patch p of horizontal band l with what is s - S//2 pixels to its right next."""
+    """float32 or bfloat16 [N, L, P, S]: patch p of horizontal band l with what is s - S//2 pixels
+    to its right next.
+    """
     along: Tensor
     """float [N, L', P', S']: the same down the columns; bands are vertical, shifts go down."""
     peaks: Tensor
-    """float [N, M]: positions (in units of 8 pixels) and sharpness of the correlation peaks, and the whole picture's
-    correlation by shift, in deviations from its mean."""
+    """float [N, M]: positions (in units of 8 pixels) and sharpness of the correlation peaks, and
+    the whole picture's correlation by shift, in deviations from its mean.
+    """
 
 
 class MotionFrontEnd(nn.Module):
@@ -78,7 +84,9 @@ class MotionFrontEnd(nn.Module):
 
     @property
     def num_peaks(self) -> int:
-        """M: along both axes position and sharpness a band and overall, the median over patches, and the profile."""
+        """M: along both axes position and sharpness a band and overall, the median over patches,
+        and the profile.
+        """
         return sum(
             2 * (bands + 1) + 1 + shifts
             for bands, _, shifts in (self.across_shape, self.along_shape)
@@ -91,7 +99,8 @@ class MotionFrontEnd(nn.Module):
             view: [N + 1, H, W], 0..255: consecutive frames of one clip.
             dtype: of the matrix products; bfloat16 halves the time where the machine has it.
 
-        Returns the motion from each of the first N frames to its successor. A black (absent) frame correlates with
+        Returns the motion from each of the first N frames to its successor. A black (absent) frame
+        correlates with
         nothing: all zeros.
         """
         config = self.config
@@ -111,14 +120,18 @@ class MotionFrontEnd(nn.Module):
         )
 
     def _turn(self, across: Tensor) -> Tensor:
-        """int64 [N]: by how many pixels most of the picture went sideways, 0 where nothing in it says so."""
+        """int64 [N]: by how many pixels most of the picture went sideways, 0 where nothing in it
+        says so.
+        """
         bands = across.shape[1] - int(HANDS * across.shape[1])
         agreement, shift = across[:, :bands].mean((1, 2)).max(-1)
         return torch.where(agreement > AGREEMENT, shift - self.config.reach_across, 0)
 
 
 def shifted(view: Tensor, pixels: Tensor) -> Tensor:
-    """[N, H, W] moved left by so many pixels each (int64 [N]); the rim's own column is repeated beyond it."""
+    """[N, H, W] moved left by so many pixels each (int64 [N]); the rim's own column is repeated
+    beyond it.
+    """
     columns = torch.arange(view.shape[-1], device=view.device) + pixels[:, None]  # (N, W)
     return view.gather(2, columns.clamp_(0, view.shape[-1] - 1)[:, None].expand_as(view))
 
@@ -138,7 +151,8 @@ def local_contrast(x: Tensor) -> Tensor:
 
 
 def box_mean(x: Tensor, size: int) -> Tensor:
-    """Mean over the `size` (odd) pixels around each one along the last axis; the rim's own pixel is repeated beyond it.
+    """Mean over the `size` (odd) pixels around each one along the last axis; the rim's own pixel is
+    repeated beyond it.
 
     Sums double (1, 2, 4 … pixels), so that it takes a few additions a pixel whatever the size.
     """
@@ -166,7 +180,8 @@ def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: i
         band, patch: height and width of a patch in pixels.
         reach: the largest shift in pixels.
 
-    Returns float32 [N, H//band, W//patch, 2*reach+1]; positions that leave the picture contribute zero.
+    Returns float32 [N, H//band, W//patch, 2*reach+1]; positions that leave the picture contribute
+    zero.
     """
     frames, _, width = now.shape
     bands, patches = now.shape[1] // band, width // patch
@@ -186,7 +201,8 @@ def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: i
     products = torch.bmm(left, right).view(
         frames, bands, patches, positions
     )  # position q starts at column q-(patch-1)
-    # Patch p at shift s lands on column p*patch + s: rows of the product, each begun `patch` later, line up by shift.
+    # Patch p at shift s lands on column p*patch + s: rows of the product, each begun `patch` later,
+    # line up by shift.
     margin = max(reach - (patch - 1), 0)
     padded = F.pad(products, (margin, margin))
     stride = padded.stride()
@@ -199,7 +215,9 @@ def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: i
 
 
 def _peaks(correlation: Tensor) -> Tensor:
-    """Positions and sharpness of the peaks of [N, L, P, S], a band and overall; median over patches; profile."""
+    """Positions and sharpness of the peaks of [N, L, P, S], a band and overall; median over
+    patches; profile.
+    """
     per_band = correlation.mean(2)  # (N, L, S)
     profiles = torch.cat([per_band, per_band.mean(1, keepdim=True)], dim=1)  # (N, L + 1, S)
     height, index = profiles.max(-1)
@@ -214,7 +232,9 @@ def _peaks(correlation: Tensor) -> Tensor:
 
 
 def _parabola(profiles: Tensor, index: Tensor, height: Tensor) -> Tensor:
-    """How far the top of the parabola through a peak and its neighbours lies from the peak, within ±0.5 pixel."""
+    """How far the top of the parabola through a peak and its neighbours lies from the peak, within
+    ±0.5 pixel.
+    """
     last = profiles.shape[-1] - 1
     before = profiles.gather(-1, (index - 1).clamp_min(0)[..., None])[..., 0]
     after = profiles.gather(-1, (index + 1).clamp_max(last)[..., None])[..., 0]

@@ -2,10 +2,11 @@
 
 T frames, H rows, W columns
 
-In a flat picture what turns past moves slowly in the middle and up to twice as fast, and up or down, near the rim. On
-a cylinder around the player (columns at equal angles, rows scaled to match) a turn is one sideways shift of everything,
-in proportion to its degrees, so its correlation peak is sharp and stands where the turn says. Geometric augmentation is
-composed with the mapping, so that frames are interpolated once.
+In a flat picture what turns past moves slowly in the middle and up to twice as fast, and up or
+down, near the rim. On a cylinder around the player (columns at equal angles, rows scaled to match)
+a turn is one sideways shift of everything, in proportion to its degrees, so its correlation peak is
+sharp and stands where the turn says. Geometric augmentation is composed with the mapping, so that
+frames are interpolated once.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from torch.nn import functional as F
 
 from .augment import ClipDraw, moved
 
-MARGIN = 12  # pixels of coordinates beyond the picture, so that moved pictures repeat their rim rather than end in black
+# pixels of coordinates beyond the picture, so that moved pictures repeat their rim rather than end
+# in black
+MARGIN = 12
 
 
 class CylinderView(nn.Module):
@@ -27,9 +30,11 @@ class CylinderView(nn.Module):
     Args:
         image: height and width of the frames in pixels.
         rows: how many rows from the top are used; the player looks at their middle.
-        fov_deg: horizontal field of view of the game. Another one only makes turns a little less uniform.
-        height: of the view, by default `rows`; what it shows below and above them repeats their rim, so that nothing of
-            a status bar is seen, not even towards the sides, where a row of the view hangs down into it.
+        fov_deg: horizontal field of view of the game. Another one only makes turns a little less
+        uniform.
+        height: of the view, by default `rows`; what it shows below and above them repeats their
+            rim, so that nothing of a status bar is seen, not even towards the sides, where a row of
+            the view hangs down into it.
     """
 
     grid: Tensor
@@ -66,7 +71,9 @@ class CylinderView(nn.Module):
         )
 
     def forward(self, grey: Tensor, one: ClipDraw | None = None) -> Tensor:
-        """[T, H, W] ► [T, rows, W], with a draw's geometry. All frames are channels of one image, sampled alike."""
+        """[T, H, W] ► [T, rows, W], with a draw's geometry. All frames are channels of one image,
+        sampled alike.
+        """
         grid = self.grid if one is None else self._moved_grid(one)
         view = F.grid_sample(
             grey[None], grid[None], mode="bilinear", padding_mode="border", align_corners=False
@@ -74,7 +81,9 @@ class CylinderView(nn.Module):
         return view.flip(-1) if one is not None and one.mirror else view
 
     def _moved_grid(self, one: ClipDraw) -> Tensor:
-        """Where each pixel of the view comes from in a frame that was not moved: the moved map of coordinates."""
+        """Where each pixel of the view comes from in a frame that was not moved: the moved map of
+        coordinates.
+        """
         height, width = self.image
         coordinates = moved(self.coordinates, one, (height, width))
         size = torch.tensor(

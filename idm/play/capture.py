@@ -1,10 +1,11 @@
-"""How somebody else would have recorded the same play: frames that come late, a larger status bar, pictures squeezed by
-a video site.
+"""How somebody else would have recorded the same play: frames that come late, a larger status bar,
+pictures squeezed by a video site.
 
-A recorder looks at the screen at its own rate, and at a tick the last of its pictures is what there is: it may be up to
-one of its frames old, and by another amount at the next tick. Training sees this on the recording's own frames, which
-lie between the ticks where it has more of them (35 frames/s at 17.5 ticks/s). A status bar of another scale is the
-lowest part of the picture, enlarged. Compression is real H.264, at the size of the network's frames.
+A recorder looks at the screen at its own rate, and at a tick the last of its pictures is what there
+is: it may be up to one of its frames old, and by another amount at the next tick. Training sees
+this on the recording's own frames, which lie between the ticks where it has more of them (35
+frames/s at 17.5 ticks/s). A status bar of another scale is the lowest part of the picture,
+enlarged. Compression is real H.264, at the size of the network's frames.
 """
 
 from __future__ import annotations
@@ -35,12 +36,16 @@ class Recorder:
     offset: float
     """When it takes its first picture, 0..1 of one of its frames."""
     bar: tuple[float, float]
-    """The status bar's share of the height, and how many times it is enlarged; (0, 1): it is as it was."""
+    """The status bar's share of the height, and how many times it is enlarged; (0, 1): it is as it
+    was.
+    """
     crf: int
     """x264's quality of its video; 0: as it was."""
 
     def delays(self, frames: NDArray[np.int64], rate: float) -> NDArray[np.int64]:
-        """How old its last picture is when a screen of `rate` frames a second shows these, in frames of the screen."""
+        """How old its last picture is when a screen of `rate` frames a second shows these, in
+        frames of the screen.
+        """
         taken = (np.floor(frames * (self.fps / rate) - self.offset) + self.offset) * (
             rate / self.fps
         )

@@ -2,8 +2,8 @@
 
 B clips, T ticks, K buttons, A axes
 
-A batch is a pure function of (seed, number): a run that resumes at a step sees the same clips as one that never
-stopped, and threads may prepare batches ahead in any order.
+A batch is a pure function of (seed, number): a run that resumes at a step sees the same clips as
+one that never stopped, and threads may prepare batches ahead in any order.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from .capture import Recorder, draw_recorder
 from .frame_cache import Track
 
 TRIES = 20  # draws of a start before a clip with few labels is taken as it is
-CUT_SHARE = 0.25  # of clips after which the video ends, as it does at cuts: their last tick is labelled from the past alone
-LABELLED_SHARE = (
-    0.5  # of a clip's ticks that must carry a label, so that menus and deaths do not fill batches
-)
+# of clips after which the video ends, as it does at cuts: their last tick is labelled from the past
+# alone
+CUT_SHARE = 0.25
+# Of a clip's ticks that must carry a label, so that menus and deaths do not fill batches.
+LABELLED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,9 @@ class ClipSampler:
     def batches(
         self, first: int, workers: int, *, stride: int = 1
     ) -> Generator[ClipBatch, None, None]:
-        """Batches first, first + stride, …, prepared ahead by `workers` threads (0: when asked for)."""
+        """Batches first, first + stride, …, prepared ahead by `workers` threads (0: when asked
+        for).
+        """
         numbers = itertools.count(first, stride)
         if workers == 0:
             yield from map(self.batch, numbers)
@@ -142,7 +145,9 @@ class ClipSampler:
         return [draw_recorder(self.augment, generator) for _ in range(self.batch_clips)]
 
     def _place(self, generator: np.random.Generator) -> tuple[Track, int]:
-        """A track and a start. Clips may begin anywhere that leaves them whole, or fill a short track."""
+        """A track and a start. Clips may begin anywhere that leaves them whole, or fill a short
+        track.
+        """
         track, start = self.tracks[0], 0
         for _ in range(TRIES):
             index = int(np.searchsorted(self._share, generator.random(), side="right"))

@@ -1,8 +1,10 @@
-"""Decoded frames of recordings on disk, so that training reads clips instead of decoding video again and again.
+"""Decoded frames of recordings on disk, so that training reads clips instead of decoding video
+again and again.
 
-A file a phase of a recording: raw uint8 frames [T, H, W, 3] at the spec's size and tick rate, named after the content
-hash of the video, the spec and the phase. Both phases of a 35 Hz recording at 17.5 Hz come from one decoding pass.
-Clips are read by position; a memory map would count the whole cache as the process's memory.
+A file a phase of a recording: raw uint8 frames [T, H, W, 3] at the spec's size and tick rate, named
+after the content hash of the video, the spec and the phase. Both phases of a 35 Hz recording at
+17.5 Hz come from one decoding pass. Clips are read by position; a memory map would count the whole
+cache as the process's memory.
 """
 
 from __future__ import annotations
@@ -74,8 +76,9 @@ class Track:
             yield self.frames(start, min(start + BATCH_TICKS, self.num_ticks))
 
     def frames(self, start: int, end: int, recorder: Recorder | None = None) -> NDArray[np.uint8]:
-        """Frames of ticks [start, end), uint8 [n, H, W, 3], as they are or as another recorder shows them; ticks
-        outside the recording are black."""
+        """Frames of ticks [start, end), uint8 [n, H, W, 3], as they are or as another recorder
+        shows them; ticks outside the recording are black.
+        """
         out = np.zeros((end - start, *self.frame_shape), np.uint8)
         first, last = max(start, 0), min(end, self.num_ticks)
         if first >= last:
@@ -120,7 +123,8 @@ def _read(file: FileIO, first: int, out: NDArray[np.uint8]) -> None:
 def open_tracks(
     recordings: list[Recording], spec: ActionSpec, folder: Path, *, phases: bool = True
 ) -> list[Track]:
-    """Decode what the cache lacks, in as many threads as there are cores, and return all tracks in order.
+    """Decode what the cache lacks, in as many threads as there are cores, and return all tracks in
+    order.
 
     Args:
         recordings: labelled play.
@@ -129,7 +133,8 @@ def open_tracks(
         phases: all phases of each recording, or only the first (validation needs no second look).
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tracks = []  # their labels first: what is wrong with a recording shows before an hour of decoding
+    # their labels first: what is wrong with a recording shows before an hour of decoding
+    tracks = []
     for recording in recordings:
         paths = tuple(_paths(recording, spec, folder, phases))
         for phase in range(len(paths)):
@@ -194,7 +199,9 @@ def _is_cached(recording: Recording, spec: ActionSpec, folder: Path, phases: boo
 
 
 def remove_cache(folder: Path) -> None:
-    """Remove the cached frames, also those that a killed run left half, and the folder if nothing else is in it."""
+    """Remove the cached frames, also those that a killed run left half, and the folder if nothing
+    else is in it.
+    """
     for path in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f".*{SUFFIX}.*.tmp")):
         path.unlink()
     remove_if_empty(folder)

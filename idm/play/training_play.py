@@ -64,7 +64,10 @@ class TrainingPlay:
 
 
 def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Recording]]:
-    """Training and validation recordings: those named, or a share held out by content hash. Raises ConfigError."""
+    """Training and validation recordings: those named, or a share held out by content hash.
+
+    Raises ConfigError.
+    """
     found = {recording.sha256: recording for recording in unique(find_recordings(config.data))}
     if config.val:
         val = {recording.sha256: recording for recording in unique(find_recordings(config.val))}
@@ -99,7 +102,9 @@ def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Rec
 def first_recordings(
     recordings: list[Recording], spec: ActionSpec, ticks: int | None
 ) -> list[Recording]:
-    """As many recordings, by rising digest, as hold this number of ticks; all of them without a number."""
+    """As many recordings, by rising digest, as hold this number of ticks; all of them without a
+    number.
+    """
     if ticks is None:
         return recordings
     chosen = []
@@ -140,6 +145,7 @@ def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> NDArray[np.float3
     """Deviation of each axis over valid ticks in degrees, [A]; at least half the finest bin."""
     camera = np.concatenate([track.camera[track.valid] for track in tracks])
     deviation = camera.std(0, dtype=np.float64)
-    # The loss divides errors by it: an axis that hardly moves in this play would count without bound.
+    # The loss divides errors by it: an axis that hardly moves in this play would count without
+    # bound.
     finest = [np.diff(spec.bin_centres(axis)).min() / 2 for axis in range(spec.num_axes)]
     return np.maximum(deviation, finest).astype(np.float32) if finest else np.zeros(0, np.float32)

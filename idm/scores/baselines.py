@@ -3,9 +3,11 @@
 N ticks, K buttons, A axes, F features
 
 - `always_released`: nothing is ever pressed, the mouse lies still
-- `rates`: presses drawn at the training play's rates, with its hold lengths; mouse motion drawn from its ticks
+- `rates`: presses drawn at the training play's rates, with its hold lengths; mouse motion drawn
+  from its ticks
 - `frame_difference`: a linear model on how the picture changes, fitted on the training play
-`copy_last` (the true label of the tick before) sees the truth: it is printed as an oracle, not as a baseline.
+`copy_last` (the true label of the tick before) sees the truth: it is printed as an oracle, not as a
+baseline.
 """
 
 from __future__ import annotations
@@ -22,12 +24,10 @@ from .metrics import Labelling, Truth
 
 GRID = 12  # cells a side of the grey pictures that the linear model sees
 RIDGE = 1e-3  # of the mean feature's square; keeps the solution finite, and decides nothing
-HOLDS_KEPT = (
-    500  # hold lengths of a button that are remembered, spread evenly over their sorted list
-)
-THRESHOLD_TICKS = (
-    20_000  # most ticks, 577 numbers each, that the linear model's thresholds are chosen on
-)
+# Hold lengths of a button that are remembered, spread evenly over their sorted list.
+HOLDS_KEPT = 500
+# Most ticks, 577 numbers each, that the linear model's thresholds are chosen on.
+THRESHOLD_TICKS = 20_000
 MOTIONS_KEPT = 5000  # ticks of mouse motion that are remembered
 
 Array = NDArray[np.float64]
@@ -53,7 +53,8 @@ class RatesSampler:
     """Draws play with the training play's statistics, button by button, blind to the video.
 
     Args:
-        held, released: for each button int [n], lengths in ticks of its presses and of the pauses between them.
+        held, released: for each button int [n], lengths in ticks of its presses and of the pauses
+        between them.
         motions: float [n, A], degrees: mouse motion of some training ticks.
     """
 
@@ -123,11 +124,13 @@ class RatesSampler:
 
 
 class LinearModel:
-    """Buttons and motion as linear functions of the grey differences to the frames before and after.
+    """Buttons and motion as linear functions of the grey differences to the frames before and
+    after.
 
     Args:
         weights: float [1 + F, K + A], offset first.
-        thresholds: float [K]: a button is held where its value lies above; chosen for the best F1 in training.
+        thresholds: float [K]: a button is held where its value lies above; chosen for the best F1
+            in training.
     """
 
     def __init__(self, weights: Array, thresholds: Array):
@@ -206,8 +209,8 @@ def difference_features(frames: Iterable[NDArray[np.uint8]]) -> Array:
 class DifferenceStream:
     """Collects `difference_features` of frames that pass by; holds coarse pictures only.
 
-    Features are the differences of a coarse grey picture, and their absolute values, to the next frame and from the one
-    before.
+    Features are the differences of a coarse grey picture, and their absolute values, to the next
+    frame and from the one before.
     """
 
     def __init__(self) -> None:

@@ -1,14 +1,18 @@
-"""Figures from sums: per button, per axis, as a whole, and how well confidence tells right from wrong.
+"""Figures from sums: per button, per axis, as a whole, and how well confidence tells right from
+wrong.
 
 K buttons, A axes, S score bins, E reliability bins, W rows of weights
 
 - accuracy, precision, recall, F1: of held or released, over valid ticks
-- average precision: the mean over true presses of the precision at their score (area under precision against recall)
-- transition F1: a predicted press or release is right if a true one of the same kind lies within ±2 ticks; each true
-  one is found at most once
-- R²: 1 - squared error / variance of the true motion in degrees; None where the truth has no variance
-- ECE: mean distance between probability and frequency over 15 bins of probability, weighted by ticks
-Macro means go over the buttons that the recordings press at all; figures whose denominator is zero are left out.
+- average precision: the mean over true presses of the precision at their score (area under
+  precision against recall)
+- transition F1: a predicted press or release is right if a true one of the same kind lies within ±2
+  ticks; each true one is found at most once
+- R²: 1 - squared error / variance of the true motion in degrees; None where the truth has no
+  variance
+- ECE: mean distance between probability and frequency over 15 bins of probability, weighted by
+ticks Macro means go over the buttons that the recordings press at all; figures whose denominator is
+zero are left out.
 """
 
 from __future__ import annotations
@@ -49,8 +53,9 @@ class Figures:
     headline: dict[str, Array]
     """By name [W]: those of `BUTTON_FIGURES`, mouse_r2.<axis>."""
     confidence: dict[str, Array]
-    """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in the surest 80 %, and
-    the confidence that these have at least."""
+    """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in
+    the surest 80 %, and the confidence that these have at least.
+    """
 
     @classmethod
     def over(cls, recordings: Sequence[Sums], spec: ActionSpec) -> Figures:
@@ -64,8 +69,9 @@ class Figures:
         Args:
             sums: [W, …].
             spec: names the axes.
-            press_rates: [K], share of ticks in which a button is held. Macro means go over the buttons that occur,
-                those named `common` over the ones held in at least `COMMON` of the ticks.
+            press_rates: [K], share of ticks in which a button is held. Macro means go over the
+                buttons that occur, those named `common` over the ones held in at least `COMMON` of
+                the ticks.
         """
         pressed, common = press_rates > 0, press_rates >= COMMON
         tp, fp, fn, tn = np.moveaxis(sums.confusion, -1, 0)  # (W, K)
@@ -120,7 +126,9 @@ class Figures:
 
 
 def average_precision(scores: Array) -> Array:
-    """From histograms [..., S, 2] of released and held ticks by rising score; NaN where nothing is held."""
+    """From histograms [..., S, 2] of released and held ticks by rising score; NaN where nothing is
+    held.
+    """
     falling = scores[..., ::-1, :]
     held = falling[..., 1]
     predicted, matched = falling.sum(-1).cumsum(-1), held.cumsum(-1)
@@ -128,7 +136,9 @@ def average_precision(scores: Array) -> Array:
 
 
 def auroc(scores: Array) -> Array:
-    """The chance that a right tick scores higher than a wrong one (ties: half): histograms [..., S, 2] wrong, right."""
+    """The chance that a right tick scores higher than a wrong one (ties: half): histograms [..., S,
+    2] wrong, right.
+    """
     wrong, right = scores[..., 0], scores[..., 1]
     below = wrong.cumsum(-1) - 0.5 * wrong
     return ratio((right * below).sum(-1), right.sum(-1) * wrong.sum(-1))
@@ -154,7 +164,8 @@ def lowest_kept() -> Array:
 
 
 def surest(ranking: Array, kept: Array) -> Array:
-    """Of the surest ticks, shares `kept` [K] of all: the share of wrong ones, and the confidence that all of them have.
+    """Of the surest ticks, shares `kept` [K] of all: the share of wrong ones, and the confidence
+    that all of them have.
 
     Returns two rows, [2, K]; NaN where there are no ticks.
     """
@@ -171,9 +182,9 @@ def surest(ranking: Array, kept: Array) -> Array:
 def confidence_curves(sums: Sums) -> dict[str, dict[str, list[float]]]:
     """What plots of `confidence` draw, of the first weighting in `sums`.
 
-    `reliability`: by bin of confidence that has ticks, its mean, the share of them that are right, and how many they
-    are. `risk_coverage`: at 50 shares of ticks kept, surest first, the share of wrong ones among them and the
-    confidence that they have at least.
+    `reliability`: by bin of confidence that has ticks, its mean, the share of them that are right,
+    and how many they are. `risk_coverage`: at 50 shares of ticks kept, surest first, the share of
+    wrong ones among them and the confidence that they have at least.
     """
     count, probability, right = np.moveaxis(sums.confidence[0], -1, 0)  # (E,)
     some = count > 0

@@ -2,9 +2,9 @@
 
 N ticks, K buttons, A axes, R recordings, S score bins, E reliability bins, W rows of weights
 
-A figure of any set of recordings is a function of weighted sums, so bootstrap resampling of recordings costs no second
-look at the ticks. Ranking measures (average precision) use histograms of the log-odds, 0.02 wide: scores that differ by
-less count as ties.
+A figure of any set of recordings is a function of weighted sums, so bootstrap resampling of
+recordings costs no second look at the ticks. Ranking measures (average precision) use histograms of
+the log-odds, 0.02 wide: scores that differ by less count as ties.
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ class Sums:
     reliability: Array
     """[K, E, 3]: ticks, sum of probability, held ticks by probability."""
     motion: Array
-    """[A, 6]: ticks, sum and square sum of the truth, squared error, absolute error, ticks in the right bin ± 1."""
+    """[A, 6]: ticks, sum and square sum of the truth, squared error, absolute error, ticks in the
+    right bin ± 1.
+    """
     confidence: Array
     """[E, 3]: ticks, sum of confidence, ticks wholly right by confidence."""
     ranking: Array
@@ -97,7 +99,8 @@ class Sums:
         confidence = np.zeros(len(right))
         if labels.confidence is not None:
             confidence = labels.confidence[valid].astype(np.float64)
-        # Over all ticks, not the valid ones alone: a transition needs to know which ticks are neighbors.
+        # Over all ticks, not the valid ones alone: a transition needs to know which ticks are
+        # neighbors.
         one_segment = np.zeros(len(valid), np.int64)
         switches = [
             transition_counts(one > 0, other > 0, valid, one_segment)

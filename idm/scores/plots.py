@@ -1,4 +1,5 @@
-"""Plots of an evaluation: a labelled stretch under its film strip, reliability, buttons against baselines, yaw.
+"""Plots of an evaluation: a labelled stretch under its film strip, reliability, buttons against
+baselines, yaw.
 
 T ticks of a stretch, K buttons, A axes
 """
@@ -84,7 +85,9 @@ def plain_text(name: str) -> str:
 
 
 def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling, int]:
-    """A stretch in which much happens: the most true presses and releases, of many buttons, and turns."""
+    """A stretch in which much happens: the most true presses and releases, of many buttons, and
+    turns.
+    """
     best: tuple[float, int, int] = (-1.0, 0, 0)
     for index, (_, truth, _) in enumerate(play):
         changes = np.abs(
@@ -170,7 +173,9 @@ def stretch(
 
 
 def buttons(result: dict[str, Any]) -> Figure:
-    """Bars of each button that occurs: F1, average precision and transition F1, beside the baselines."""
+    """Bars of each button that occurs: F1, average precision and transition F1, beside the
+    baselines.
+    """
     names = [name for name, figures in result["per_button"].items() if figures["pressed"]]
     measures = {
         "f1": "F1",
@@ -209,7 +214,9 @@ def buttons(result: dict[str, Any]) -> Figure:
 
 
 def reliability(result: dict[str, Any]) -> Figure:
-    """Is the confidence true, are the buttons' probabilities, and what is left of the errors among the surest ticks?"""
+    """Is the confidence true, are the buttons' probabilities, and what is left of the errors among
+    the surest ticks?
+    """
     figure, (whole, single, risk) = pyplot.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
     confidence = result["confidence"]
     curve = confidence["reliability"]
@@ -320,7 +327,9 @@ def _button_lane(
     probability: NDArray[np.floating],
     seconds: NDArray,
 ) -> None:
-    """Truth in the upper half, the label in the lower one (red where it is wrong), its probability as a line."""
+    """Truth in the upper half, the label in the lower one (red where it is wrong), its probability
+    as a line.
+    """
     start, length = seconds[:-1], seconds[1] - seconds[0]
     for held, level, colour in (
         (true > 0, 0.55, TRUE),

@@ -1,4 +1,6 @@
-"""A toy game: a textured wall that the mouse moves sideways, and a lamp that a key lights in the next frame."""
+"""A toy game: a textured wall that the mouse moves sideways, and a lamp that a key lights in the
+next frame.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,9 @@ def wall(seed: int = 0) -> np.ndarray:
 
 
 def toy_play(frames: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures uint8 [N, SIZE, SIZE, 3], lamp bool [N], dx int [N] pixels: what was done after each picture."""
+    """Pictures uint8 [N, SIZE, SIZE, 3], lamp bool [N], dx int [N] pixels: what was done after each
+    picture.
+    """
     generator = np.random.default_rng(seed)
     texture = wall(seed)
     lamp = np.repeat(generator.random(frames // 6 + 1) < 0.5, 6)[:frames]

@@ -1,6 +1,8 @@
-"""OpenAI's IDM as published, the plain way: the names and shapes of its tensors, and its arithmetic on them.
+"""OpenAI's IDM as published, the plain way: the names and shapes of its tensors, and its arithmetic
+on them.
 
-Written from the description of the graph, with nothing of vidact's networks in it: what those are measured against.
+Written from the description of the graph, with nothing of vidact's networks in it: what those are
+measured against.
 """
 
 from __future__ import annotations
@@ -131,7 +133,9 @@ def moving_pictures(ticks: int) -> np.ndarray:
 def logits(
     weights: dict[str, Tensor], frames: Tensor, *, heads: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """uint8 [T, 128, 128, 3], one window ► logits [T, 20, 2] (released, held) and [T, 2, 11] (pitch, yaw)."""
+    """uint8 [T, 128, 128, 3], one window ► logits [T, 20, 2] (released, held) and [T, 2, 11]
+    (pitch, yaw).
+    """
 
     def normed(name: str, x: Tensor) -> Tensor:
         scale, shift = weights[f"{name}.norm.weight"], weights[f"{name}.norm.bias"]

@@ -50,7 +50,8 @@ def test_linear_model_learns_what_is_linear(
     labels = model(difference_features([pictures]))
     changes = np.flatnonzero(np.diff(lamp.astype(int)) != 0)
     assert labels.buttons.shape == (400, 3)
-    # A lamp going on or off shows in a difference of pictures: those ticks are told apart far better than by chance.
+    # A lamp going on or off shows in a difference of pictures: those ticks are told apart far
+    # better than by chance.
     on, off = (changes[lamp[changes + 1] == state] + 1 for state in (True, False))
     assert labels.buttons_prob[on, 0].mean() > labels.buttons_prob[off, 0].mean() + 0.3
 

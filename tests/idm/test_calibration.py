@@ -13,7 +13,9 @@ from vidact.idm.labels.windows import EDGE, STRIDE, WINDOW, WindowLogits
 
 
 def toy_windows(spec: ActionSpec, count: int = 40, seed: int = 0) -> list[LabelledWindow]:
-    """Windows whose lamp logits are twice as sure as they should be, shifted by one; the axis logits likewise."""
+    """Windows whose lamp logits are twice as sure as they should be, shifted by one; the axis
+    logits likewise.
+    """
     generator = np.random.default_rng(seed)
     windows = []
     for i in range(count):

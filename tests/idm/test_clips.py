@@ -1,4 +1,6 @@
-"""The frame cache holds the right frames of both phases, and batches are a pure function of seed and step."""
+"""The frame cache holds the right frames of both phases, and batches are a pure function of seed
+and step.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""OpenAI's IDM, imported: every tensor lands, the arithmetic is theirs, and nothing that a stranger wrote runs."""
+"""OpenAI's IDM, imported: every tensor lands, the arithmetic is theirs, and nothing that a stranger
+wrote runs.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ def test_all_tensors_of_the_released_size_land(tmp_path: Path, spec: ActionSpec)
 def test_overlapping_windows_equal_the_plain_computation(
     files: tuple[Path, Path], spec: ActionSpec
 ) -> None:
-    """Windows 0, 64 and 128 of 270 ticks, each computed whole and alone; the edges of the video keep their ticks."""
+    """Windows 0, 64 and 128 of 270 ticks, each computed whole and alone; the edges of the video
+    keep their ticks.
+    """
     ticks = 270
     frames, theirs = moving_pictures(ticks), random_weights(SMALL)
     network, temperature = read_model(str(files[0]))

@@ -152,7 +152,9 @@ def test_whole_report_by_hand(toy_spec: ActionSpec) -> None:
 def test_rare_buttons_count_in_the_mean_but_not_in_that_over_common_ones(
     toy_spec: ActionSpec,
 ) -> None:
-    """In 100 ticks the first button is held in half of them, the second in two, the third in one, and never found."""
+    """In 100 ticks the first button is held in half of them, the second in two, the third in one,
+    and never found.
+    """
     true = np.zeros((100, 3), np.uint8)
     true[:50, 0], true[:2, 1], true[:1, 2] = 1, 1, 1
     held = true.copy()

@@ -24,7 +24,9 @@ def texture(height: int, width: int, tile: int = 4, seed: int = 0) -> torch.Tens
 
 
 def windows(shift_x: int, shift_y: int, tile: int = 4) -> torch.Tensor:
-    """Two frames [2, 64, 128] of a texture; what was at (y, x) is at (y + shift_y, x + shift_x) in the second."""
+    """Two frames [2, 64, 128] of a texture; what was at (y, x) is at (y + shift_y, x + shift_x) in
+    the second.
+    """
     big = texture(200, 300, tile)
     first = big[60:124, 100:228]
     return torch.stack([first, big[60 - shift_y : 124 - shift_y, 100 - shift_x : 228 - shift_x]])

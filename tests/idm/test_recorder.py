@@ -1,4 +1,6 @@
-"""Play as somebody else would have recorded it: late frames come from between the ticks, squeezed ones stay put."""
+"""Play as somebody else would have recorded it: late frames come from between the ticks, squeezed
+ones stay put.
+"""
 
 from pathlib import Path
 
@@ -27,7 +29,8 @@ def tracks(
 def test_a_recorder_has_the_last_picture_that_it_took() -> None:
     """Counted by hand: a screen of 35 frames/s, a recorder of 24 that begins with it."""
     delays = Recorder(fps=24.0, offset=0.0, bar=(0.0, 1.0), crf=0).delays(np.arange(8), 35.0)
-    # Pictures are taken at frames 0, 1.458, 2.917, 4.375, 5.833, 7.29 of the screen and show 0, 1, 2, 4, 5, 7.
+    # Pictures are taken at frames 0, 1.458, 2.917, 4.375, 5.833, 7.29 of the screen and show 0, 1,
+    # 2, 4, 5, 7.
     assert delays.tolist() == [0, 1, 1, 1, 2, 1, 1, 2]
 
 

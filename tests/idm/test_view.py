@@ -13,7 +13,9 @@ SIZE, FOCAL = 128, 64.0  # a field of view of 90 degrees
 
 
 def seen(yaw_deg: float) -> torch.Tensor:
-    """A flat picture [128, 128] of a textured cylinder around the player, who turned right by so many degrees."""
+    """A flat picture [128, 128] of a textured cylinder around the player, who turned right by so
+    many degrees.
+    """
     generator = np.random.default_rng(0)
     texture = np.kron(generator.random((64, 720)), np.ones((4, 1))) * 255  # half a degree a column
     x = np.arange(SIZE) + 0.5 - SIZE / 2

@@ -36,7 +36,8 @@ def test_ticks_and_their_windows() -> None:
 
 
 def test_frames_needed() -> None:
-    # Ticks 64..127 are labelled by windows 0 (64..95) and 1 (96..127): ticks 0 to 191, and a radius of 2 more.
+    # Ticks 64..127 are labelled by windows 0 (64..95) and 1 (96..127): ticks 0 to 191, and a radius
+    # of 2 more.
     assert frame_range((64, 128), (0, 1000), 2) == (0, 194)
     assert frame_range((128, 192), (0, 1000), 2) == (62, 258)
     assert frame_range((128, 192), (100, 200), 2) == (100, 200)

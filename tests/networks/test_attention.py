@@ -1,4 +1,6 @@
-"""Chunks, single steps and whole sequences agree; starts of episodes and padding hide what they should."""
+"""Chunks, single steps and whole sequences agree; starts of episodes and padding hide what they
+should.
+"""
 
 import pytest
 import torch
@@ -21,7 +23,8 @@ def stack(blocks=2, memory=5):
 def test_visibility_is_the_last_m_frames_of_the_same_episode():
     first = torch.tensor([[False, False, True, False]])
     visible, alive = causal_visibility(torch.tensor([[False, True, True]]), first, 4)
-    # Columns: 3 remembered frames (the oldest empty), then frames 0..3. M = 3, so itself and two before.
+    # Columns: 3 remembered frames (the oldest empty), then frames 0..3. M = 3, so itself and two
+    # before.
     assert visible[0].int().tolist() == [
         [0, 1, 1, 1, 0, 0, 0],
         [0, 0, 1, 1, 1, 0, 0],
@@ -56,7 +59,8 @@ def test_padding_does_not_come_into_the_memory():
     first = torch.zeros(3, 12, dtype=torch.bool)
     first[1, 6] = True
     whole, end = model(x, first=first)
-    # Row 0 comes in chunks of 4, 3 and 5 frames, row 1 of 4, 4 and 4; row 2 has nothing in the second chunk.
+    # Row 0 comes in chunks of 4, 3 and 5 frames, row 1 of 4, 4 and 4; row 2 has nothing in the
+    # second chunk.
     cuts = [[0, 4, 7, 12], [0, 4, 8, 12], [0, 8, 8, 12]]
     state, parts = None, [[], [], []]
     for chunk in range(3):

@@ -1,4 +1,6 @@
-"""A run that is killed with -9 and started again has the same losses, bit for bit, as one that was not."""
+"""A run that is killed with -9 and started again has the same losses, bit for bit, as one that was
+not.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""A run claims its folder, resumes from its snapshots, saves when it is due, and stops between two steps."""
+"""A run claims its folder, resumes from its snapshots, saves when it is due, and stops between two
+steps.
+"""
 
 from __future__ import annotations
 
