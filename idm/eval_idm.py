@@ -50,7 +50,7 @@ METRICS_FILE = "metrics.json"
 
 
 def eval_idm(config: EvalIDMConfig) -> int:
-    """Measure and draw; returns the exit code. Raises what the user can mend as VidactError."""
+    """Measure and draw; returns the exit code. Raises what the user can fix as VidactError."""
     out = Path(config.out)
     recordings = unique(find_recordings(config.recordings))
     checkpoint = load_idm(config.checkpoint)
@@ -59,9 +59,8 @@ def eval_idm(config: EvalIDMConfig) -> int:
         raise RecordingError("no tick of these recordings has a valid label: nothing to measure by")
     for line in doubts(checkpoint, recordings, spec):
         log(line)
-    out.mkdir(
-        parents=True, exist_ok=True
-    )  # a folder that cannot be made shows before the labelling
+    # A folder that cannot be made shows before the labelling.
+    out.mkdir(parents=True, exist_ok=True)
     judged = judge(checkpoint, recordings, config)
     play = [(one.recording, *one.play) for one in judged]
     result = report(judged, spec, config)
@@ -81,14 +80,14 @@ def eval_idm(config: EvalIDMConfig) -> int:
 
 
 def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: ActionSpec) -> list[str]:
-    """What the user should know before he believes the figures."""
+    """What the user should know before they believe the figures."""
     seen = {sha256 for _, sha256 in play_seen(checkpoint)}
     known = [recording.name for recording in recordings if recording.sha256 in seen]
     lines = spec_doubts(recordings, spec)
     if known:
         lines.append(
-            f"{len(known)} of {len(recordings)} recordings ({', '.join(known[:3])} …) are what this IDM was trained or "
-            "tuned on: these figures say nothing of other play"
+            f"{len(known)} of {len(recordings)} recordings ({', '.join(known[:3])} …) are what "
+            "this IDM was trained or tuned on: these figures say nothing of other play"
         )
     return lines
 
@@ -141,18 +140,15 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
     """
     groups: defaultdict[str, list[Judged]] = defaultdict(list)
     for one in judged:
-        groups[one.recording.group if config.resample == "group" else one.recording.sha256].append(
-            one
-        )
+        recording = one.recording
+        groups[recording.group if config.resample == "group" else recording.sha256].append(one)
     stacked = {
-        name: Sums.stack(
-            [Sums.added([one.sums[name] for one in group]) for group in groups.values()]
-        )
+        name: Sums.stack([Sums.added([one.sums[name] for one in some]) for some in groups.values()])
         for name in judged[0].sums
     }
-    weights = bootstrap_weights(
-        len(groups), config.bootstrap if len(groups) > 1 else 0, config.seed
-    )
+    # Of one group there is nothing to draw: its intervals would have no width and claim to be sure.
+    resamplings = config.bootstrap if len(groups) > 1 else 0
+    weights = bootstrap_weights(len(groups), resamplings, config.seed)
     total = stacked["idm"].weighted(np.ones((1, len(groups))))
     rates = total.press_rates()[0]
     figures = {name: _figures(sums, weights, spec, rates) for name, sums in stacked.items()}
@@ -202,13 +198,15 @@ def summary(result: dict[str, Any]) -> str:
         cells = "".join(f"{_shown(one['mouse_r2'][axis]):>19}" for one in columns.values())
         lines.append(f"{'mouse_r2 ' + axis:22}{cells}")
     before, after = result["before_calibration"], result["confidence"]
+    at = {name: _shown(value) for name, value in after.items() if not isinstance(value, dict)}
     lines.append(
-        f"wholly right (all buttons, every axis within a bin) {_shown(after['right'])}, confidence says "
-        f"{_shown(after['mean_confidence'])}; wrong {_shown(after['error'])}, of the surest 80 % (confidence from "
-        f"{_shown(after['confidence_at_80'])} on) {_shown(after['error_at_80'])}; AUROC {_shown(after['auroc'])}"
+        f"wholly right (all buttons, every axis within a bin) {at['right']}, confidence says "
+        f"{at['mean_confidence']}; wrong {at['error']}, of the surest 80 % (confidence from "
+        f"{at['confidence_at_80']} on) {at['error_at_80']}; AUROC {at['auroc']}"
     )
     lines.append(
-        f"calibration error of confidence {_shown(before['confidence']['ece'])} before, {_shown(after['ece'])} after; "
+        f"calibration error of confidence {_shown(before['confidence']['ece'])} before, "
+        f"{at['ece']} after; "
         f"of buttons (ece) {_shown(before['ece'])} before, {_shown(result['ece'])} after"
     )
     return "\n".join(lines)
@@ -275,7 +273,8 @@ class _Judge:
 def _figures(
     sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]
 ) -> Figures:
-    """In slices of the resamplings: histograms of all of them at once would be gigabytes."""
+    """Figures of every resampling, [1 + resamplings, …]."""
+    # In slices of the resamplings: histograms of all of them at once would be gigabytes.
     parts = [
         Figures.of(sums.weighted(weights[i : i + 50]), spec, press_rates)
         for i in range(0, len(weights), 50)

@@ -18,7 +18,7 @@ import pickletools
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as short  # of a stranger's values, which may be as long as he likes
+from reprlib import repr as short  # of a stranger's values, which may be as long as they like
 from typing import Any, NoReturn
 
 import numpy as np
@@ -48,7 +48,7 @@ from .network.model import InverseDynamicsModel
 from .play.frame_cache import open_tracks
 
 SPEC = "minecraft"
-LARGEST_MODEL_FILE = 2**20  # bytes; the published ones have a few thousand
+MAX_MODEL_FILE = 2**20  # bytes; the published ones have a few thousand
 IMPALA_CHANNELS = (16, 32, 32)  # of a network of impala_width 1
 # What the graph is made for; another value is another graph.
 FIXED: dict[str, Any] = {
@@ -125,7 +125,8 @@ def import_vpt_idm(config: ImportVPTIDMConfig) -> int:
     log(f"{config.out}: {len(theirs)} tensors, {parameters:,} parameters, checkpoint {digest[:12]}")
     if not config.play:
         log(
-            "Its probabilities are the network's own; with --play RECORDINGS they are calibrated on labelled play."
+            "Its probabilities are the network's own; with --play RECORDINGS they are calibrated "
+            "on labelled play."
         )
     return 0
 
@@ -196,26 +197,25 @@ def read_plain_pickle(path: str) -> Any:
     """The plain values in a pickle of a stranger. Raises CheckpointError for anything else."""
     try:
         with open(path, "rb") as file:
-            data = file.read(LARGEST_MODEL_FILE + 1)
+            data = file.read(MAX_MODEL_FILE + 1)
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}") from error
-    if len(data) > LARGEST_MODEL_FILE:
+    if len(data) > MAX_MODEL_FILE:
         raise CheckpointError(
-            f"{path} is larger than {LARGEST_MODEL_FILE:,} bytes: no description of a network"
+            f"{path} is larger than {MAX_MODEL_FILE:,} bytes: no description of a network"
         )
     try:
         for operation, argument, _ in pickletools.genops(data):  # looks without doing
             if "PUT" in operation.name and isinstance(argument, int) and argument > len(data):
-                raise pickle.UnpicklingError(
-                    "it would fill the memory"
-                )  # with an empty table of that size
+                # The unpickler would make an empty table of that size.
+                raise pickle.UnpicklingError("it would fill the memory")
         return _PlainUnpickler(io.BytesIO(data)).load()
     except Exception as error:  # whatever strangers' bytes set off
         raise CheckpointError(f"{path} is refused: {error}") from error
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
-    """The tensors of a `.weights` file. Raises CheckpointError; runs nothing that the file names."""
+    """The tensors of a `.weights` file; runs nothing that it names. Raises CheckpointError."""
     try:
         file = open(path, "rb")  # noqa: SIM115 - whether it opens is a question of its own
     except OSError as error:

@@ -62,7 +62,8 @@ class Attention(nn.Module):
             raise ConfigError(f"width ({width}) must be a multiple of heads ({heads})")
         if (mask == "clipped_causal") != (memory > 0):
             raise ConfigError(
-                f"memory must be positive with clipped_causal and 0 with none, got {memory} with {mask}"
+                "memory must be positive with clipped_causal and 0 with none, "
+                f"got {memory} with {mask}"
             )
         self.width, self.heads, self.mask, self.memory = width, heads, mask, memory
         self.q_layer = nn.Linear(width, width)
@@ -102,9 +103,8 @@ class Attention(nn.Module):
         """
         query, key, value = self.q_layer(x), self.k_layer(x), self.v_layer(x)  # (B, T, D)
         if self.mask == "none":
-            if (
-                present is not None
-            ):  # a window of padding only sees itself: a softmax over nothing is no number
+            if present is not None:
+                # A window of padding only sees itself: a softmax over nothing is no number.
                 present = present | ~present.any(1, keepdim=True)  # (B, T)
             bias = None if present is None else present[:, None, None, :]  # (B, 1, 1, T)
             return x + self._attend(query, key, value, bias), None
@@ -117,21 +117,18 @@ class Attention(nn.Module):
         visible, alive = causal_visibility(memory.alive, first, x.shape[1])  # (B, T, S), (B, S)
         bias = visible[:, None]  # (B, 1, T, S)
         if self.relative:
-            bias = self._relative_bias(x, keys.shape[1]).masked_fill(
-                ~bias, float("-inf")
-            )  # (B, G, T, S)
+            relative = self._relative_bias(x, keys.shape[1])
+            bias = relative.masked_fill(~bias, float("-inf"))  # (B, G, T, S)
         out = x + self._attend(query, keys, values, bias)
-        return out, Memory(
-            *(self._carried(part, present) for part in (keys, values, alive))
-        ).detached()
+        carried = (self._carried(part, present) for part in (keys, values, alive))
+        return out, Memory(*carried).detached()
 
     def _carried(self, part: Tensor, present: Tensor | None) -> Tensor:
         """The M entries up to the last frame that exists: [B, S, …] ► [B, M, …]."""
         if present is None:
             return part[:, -self.memory :]
-        last = present.sum(1, keepdim=True) + torch.arange(
-            self.memory, device=part.device
-        )  # (B, M)
+        places = torch.arange(self.memory, device=part.device)
+        last = present.sum(1, keepdim=True) + places  # (B, M)
         return part[torch.arange(len(part), device=part.device)[:, None], last]
 
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
@@ -151,9 +148,8 @@ class Attention(nn.Module):
         S].
         """
         frames = x.shape[1]
-        wanted = (
-            self.r_layer(x).unflatten(-1, (self.heads, RELATIVE_BASIS)).transpose(1, 2)
-        )  # (B, G, T, basis)
+        wanted = self.r_layer(x).unflatten(-1, (self.heads, RELATIVE_BASIS))
+        wanted = wanted.transpose(1, 2)  # (B, G, T, basis)
         by_distance = wanted.float() @ self.b_nd.float()  # (B, G, T, M): the bias at each distance
         distance = _distance(frames, keys, x.device).clamp(0, self.memory - 1)  # (T, S)
         return by_distance.gather(-1, distance.expand(*by_distance.shape[:2], frames, keys))
@@ -196,7 +192,7 @@ class TransformerBlock(nn.Module):
         memory: Memory | None = None,
         present: Tensor | None = None,
     ) -> tuple[Tensor, Memory | None]:
-        """As `Attention.forward`."""
+        """The same as `Attention.forward`, through the whole block."""
         x, memory = self.attention(self.pre_r_ln(x), first=first, memory=memory, present=present)
         return x + self.mlp1(self.mlp0(x)), memory
 
@@ -286,6 +282,6 @@ def causal_visibility(
 
 
 def _distance(frames: int, keys: int, device: torch.device) -> Tensor:
-    """How many frames each key lies before each query; the last query is the last key: int [T, S]."""
+    """How many frames a key lies before a query (the last is the last key): int [T, S]."""
     query = torch.arange(keys - frames, keys, device=device)
     return query[:, None] - torch.arange(keys, device=device)[None, :]

@@ -55,13 +55,14 @@ class Checkpoint:
     this model.
     """
     uri: str
-    """Where it was read from."""
+    """The folder or URL that it was read from."""
 
     def require_kind(self, kind: str) -> Checkpoint:
         """Return self, or raise CheckpointError where this is another kind of model."""
         if self.config.get("kind") != kind:
             raise CheckpointError(
-                f"{self.uri}: this checkpoint is of kind '{self.config.get('kind')}', but a '{kind}' is needed here"
+                f"{self.uri}: this checkpoint is of kind '{self.config.get('kind')}', "
+                f"but a '{kind}' is needed here"
             )
         return self
 
@@ -86,8 +87,8 @@ class Checkpoint:
             spec, says = ActionSpec.from_dict(self.config["spec"]), str(self.config["spec_sha256"])
         if spec.sha256 != says:
             raise CheckpointError(
-                f"{self.uri}: its action spec has digest {spec.sha256[:12]}, but it says {says[:12]}: "
-                "the config was edited; train again under the new spec"
+                f"{self.uri}: its action spec has digest {spec.sha256[:12]}, but it says "
+                f"{says[:12]}: the config was edited; train again under the new spec"
             )
         return spec
 
@@ -160,7 +161,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     version = config.get("version", 0) if isinstance(config, dict) else None
     if not isinstance(version, int) or version > VERSION:
         raise CheckpointError(
-            f"{folder}/{CONFIG_FILE} is of version {version!r}; this program reads up to {VERSION}: use a newer one"
+            f"{folder}/{CONFIG_FILE} is of version {version!r}; this program reads up to "
+            f"{VERSION}: use a newer one"
         )
     expected, got = config.get("model_sha256"), hashlib.sha256(weights).hexdigest()
     if expected is not None and expected != got:
@@ -221,7 +223,8 @@ def _read(folder: str | Path, name: str) -> bytes:
         return storage.read_bytes(storage.join(os.fspath(folder), name))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise CheckpointError(
-            f"{folder} is no checkpoint: it has no {name} (a checkpoint is a folder with {MODEL_FILE}, {CONFIG_FILE})"
+            f"{folder} is no checkpoint: it has no {name} "
+            f"(a checkpoint is a folder with {MODEL_FILE}, {CONFIG_FILE})"
         ) from error
 
 

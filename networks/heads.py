@@ -3,7 +3,7 @@
 B batch, T frames (or any leading shape ...), D width, K buttons, A axes, J joint actions, C joint
 camera bins
 
-- `FactoredHead` (the IDM): one Bernoulli a button, one categorical an axis.
+- `FactoredHead` (the IDM): one Bernoulli per button, one categorical per axis.
 - `JointHead` (policies): one categorical over the product of the button groups and the camera
   meta-action, and one over the joint camera bins. The camera counts only where the meta-action says
   that the mouse moves: in the log-probability, the entropy, the divergence and the sample alike.
@@ -157,9 +157,9 @@ class JointHead(nn.Module):
 class SharedLinear(nn.Module):
     """A linear layer over classes that are described by traits: logits = W x + b + S (V x + c).
 
-    S (classes x traits) is fixed; W, b, V and c are learnt. It can say nothing that a linear layer
+    S (classes x traits) is fixed; W, b, V and c are learned. It can say nothing that a linear layer
     cannot: W + S V is one weight matrix; but what the data say of one class they say at once of all
-    that share its traits, so that a thousand classes are learnt from as few examples as a dozen.
+    that share its traits, so that a thousand classes are learned from as few examples as a dozen.
 
     Args:
         traits: float [classes, traits].
@@ -180,22 +180,22 @@ class SharedLinear(nn.Module):
 
 
 def button_traits(actions: JointActions) -> np.ndarray:
-    """Which buttons each joint action holds, and whether it moves the camera: float32 [J, K + 1]."""
+    """Which buttons a joint action holds, and whether it moves the camera: float32 [J, K + 1]."""
     return np.concatenate([actions.buttons_table, actions.camera_on_table[:, None]], axis=1).astype(
         np.float32
     )
 
 
 def camera_traits(actions: JointActions) -> np.ndarray:
-    """What each camera class means for each axis: which bin, which way and how far. float32 [C,
-    traits].
+    """What each camera class means for each axis: which bin, which way and how far.
+
+    Returns float32 [C, traits].
     """
     traits = []
     for axis, bins in enumerate(actions.spec.num_bins):
         bin_of = actions.camera_bins_table[:, axis]
-        place = (
-            bin_of / ((bins - 1) / 2) - 1
-        )  # -1..1; the quantiser's curve makes steps near rest fine
+        # -1..1; the quantiser's curve makes steps near rest fine.
+        place = bin_of / ((bins - 1) / 2) - 1
         traits += [
             np.eye(bins)[bin_of],
             np.sign(place)[:, None],

@@ -153,9 +153,8 @@ class Trunk(nn.Module):
         flat = previous * height * pixels_wide
         self.dense = normed_linear(flat, dense, init_scale=1.4)
         self.linear = normed_linear(dense, width, init_scale=1.4)
-        self.to(
-            memory_format=torch.channels_last
-        )  # twice as fast as NCHW on the CPU, and free on tensor cores
+        # Twice as fast as NCHW on the CPU, and free on tensor cores.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, frames: Tensor) -> Tensor:
         x = frames.permute(0, 3, 1, 2)  # (N, C, H, W), channels_last without a copy
@@ -191,7 +190,7 @@ def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
         return (
             F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False).to(dtype) / 255
         )
-    # Whole rows are added, then neighbours in them, for a few pictures at a time, which stay in the
+    # Whole rows are added, then neighbors in them, for a few pictures at a time, which stay in the
     # cache: several times as fast on a CPU as avg_pool2d, which would cost as much here as all
     # convolutions after it.
     out = x.new_empty((len(x), height // pool, width // pool, x.shape[1]), dtype=dtype)
@@ -203,7 +202,7 @@ def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
 
 
 def _group_sum(x: Tensor, dim: int, size: int) -> Tensor:
-    """Sums of each `size` neighbours along `dim`, in float32."""
+    """Sums of each `size` neighbors along `dim`, in float32."""
     groups = x.unflatten(dim, (-1, size))
     total = groups.select(dim + 1, 0).float()
     for index in range(1, size):
@@ -220,9 +219,8 @@ def normed_conv(
     init_scale: float = 1.0,
 ) -> NormedLayer:
     """A 3x3 convolution behind a GroupNorm of one group (all of a frame), with ReLU."""
-    kernel = (
-        3 if stride == 1 else 2 * stride + 1
-    )  # a strided kernel must still overlap its neighbours
+    # A strided kernel must still overlap its neighbors.
+    kernel = 3 if stride == 1 else 2 * stride + 1
     layer = nn.Conv2d(
         channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=not norm
     )

@@ -1,4 +1,4 @@
-"""What stops a training run from going on with broken numbers."""
+"""What stops a training run from continuing with broken numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class FiniteGuard:
     """Skips steps whose loss or gradients are not finite, and gives up after `patience` of them in
     a row.
 
-    One overflow in bf16 costs a batch; a run that diverged must not go on and overwrite good
+    One overflow in bf16 costs a batch; a run that diverged must not continue and overwrite good
     checkpoints.
     """
 
@@ -39,9 +39,9 @@ class FiniteGuard:
         self.skipped += 1
         if self.in_a_row >= self.patience:
             raise DivergedError(
-                f"step {step}: loss {loss}, gradient norm {gradient_norm}; {self.in_a_row} steps in a row were not "
-                "finite. Lower the learning rate, or look at the data of these steps; the last snapshot is from before "
-                "them"
+                f"step {step}: loss {loss}, gradient norm {gradient_norm}; "
+                f"{self.in_a_row} steps in a row were not finite. Lower the learning rate, or look "
+                "at the data of these steps; the last snapshot is from before them"
             )
         return False
 
@@ -61,6 +61,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     with_gradient = [parameter for parameter in list(parameters) if parameter.grad is not None]
     if not with_gradient:
         raise ValueError(
-            "clip_gradients: no parameter has a gradient (an exhausted generator, or no backward pass?)"
+            "clip_gradients: no parameter has a gradient "
+            "(an exhausted generator, or no backward pass?)"
         )
     return float(torch.nn.utils.clip_grad_norm_(with_gradient, max_norm))

@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM end a run between two steps, with everything saved; a second Ctrl-C ends it at
-once.
+"""Ctrl-C and SIGTERM end a run between two steps, with everything saved.
+
+A second Ctrl-C ends it at once.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ class StopRequest:
         self._old: dict[int, object] = {}
 
     def __enter__(self) -> StopRequest:
-        if (
-            threading.current_thread() is threading.main_thread()
-        ):  # elsewhere Python forbids handlers
+        # Elsewhere Python forbids handlers.
+        if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._old[number] = signal.signal(number, self._handle)
         return self
@@ -54,5 +54,5 @@ class StopRequest:
     def leave(self, where: str) -> None:
         """Raise Interrupted (exit code 75): everything is saved."""
         raise Interrupted(
-            f"stopped at {where}; everything is saved: the same command goes on from there"
+            f"stopped at {where}; everything is saved: the same command resumes there"
         )

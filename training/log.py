@@ -19,7 +19,7 @@ class MetricsLog:
 
     Args:
         folder: where `metrics.jsonl` lies.
-        resume_step: the step that the run goes on from. Lines of later steps, written before a
+        resume_step: the step that the run resumes from. Lines of later steps, written before a
             crash and about to be measured again, are taken away. None starts a new file.
         tensorboard: also writes TensorBoard events under `folder/tensorboard`, if the package is
             there.

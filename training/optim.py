@@ -8,7 +8,7 @@ from torch import nn
 
 
 def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """For AdamW: matrices and kernels with weight decay; biases and norms without.
+    """Parameter groups for AdamW: matrices and kernels decay, biases and norms do not.
 
     Decay keeps products of weights small; a bias or the gain of a norm is no factor of such a
     product.

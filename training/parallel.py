@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import torch
 
-# read once a group is there, its functions keep that as their default
+# Before there is a group: read later, its functions would keep that as their default.
 import torch.distributed.nn.functional
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -42,8 +42,9 @@ def require_one_process() -> None:
     """
     if (size := num_processes()) > 1:
         raise ConfigError(
-            f"WORLD_SIZE must be 1 here, got {size}: torchrun starts {size} copies, which would all write "
-            "the same files. Start this command without torchrun (train-idm is the one that can share its steps)"
+            f"WORLD_SIZE must be 1 here, got {size}: torchrun starts {size} copies, which would "
+            "all write the same files. Start this command without torchrun (train-idm is the one "
+            "that can share its steps)"
         )
 
 
@@ -63,7 +64,8 @@ class Group:
             here = int(os.environ.get("LOCAL_RANK", "0"))
             if here >= torch.cuda.device_count():
                 raise ConfigError(
-                    f"device: {torch.cuda.device_count()} GPUs here, and more processes on this machine"
+                    f"device: {torch.cuda.device_count()} GPUs here, "
+                    "and more processes on this machine"
                 )
             self.device = torch.device("cuda", here)
             torch.cuda.set_device(self.device)

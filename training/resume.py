@@ -1,4 +1,4 @@
-"""Snapshots of a running training, from which it goes on exactly.
+"""Snapshots of a running training, from which it resumes exactly.
 
 A snapshot holds whatever decides the next step: weights, optimizer, average, counters, data
 position, and the state of every random generator. On the CPU a run that is killed and started again
@@ -121,9 +121,8 @@ class Snapshots:
             self._require_same_run(run, folder)
             tree = _unflatten(flat, load_tensors(data))
             for newer in (one for one in self._steps() if one > step):
-                shutil.rmtree(
-                    self.folder / f"state-{newer:09d}", ignore_errors=True
-                )  # another process may do it, too
+                # Another process of the run may remove it, too.
+                shutil.rmtree(self.folder / f"state-{newer:09d}", ignore_errors=True)
             set_rng_state(tree["rng"])
             return step, tree["state"]
         return None

@@ -1,12 +1,11 @@
-"""One training run and its folder: who it is, whether it is done, and how it resumes, saves and
-stops.
+"""One training run and its folder: identity, claim, resume, snapshots, budget and stop.
 
 run = TrainingRun(out, identity, budget=Budget(minutes=6), save_minutes=1)
 if run.is_finished(trained_identity):       # of the checkpoint that lies in the folder
     return
 with run:                                   # no other process trains into this folder
     frames = run.resume_into({"model": model, "optimizer": optimizer}).get("frames", 0)
-    with run.session():                     # the clock runs; Ctrl-C and SIGTERM wait for a step's end
+    with run.session():                     # the clock runs; signals wait for a step's end
         while (fraction := run.fraction()) < 1:
             frames += train_step(run.step, fraction)
             run.step += 1
@@ -132,8 +131,8 @@ class TrainingRun:
         step = found[0] if found else 0
         if (leaders := self._broadcast(step)) != step:
             raise CheckpointError(
-                f"{self._snapshots.folder}: this process finds step {step:,}, the first one {leaders:,.0f}: "
-                "all processes must see the same folder"
+                f"{self._snapshots.folder}: this process finds step {step:,}, "
+                f"the first one {leaders:,.0f}: all processes must see the same folder"
             )
         if found is None:
             return {}

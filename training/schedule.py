@@ -30,11 +30,13 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.peak <= 0 or not 0 <= self.floor <= self.peak:
             raise ConfigError(
-                f"learning rates must satisfy 0 <= floor <= peak, peak > 0: {self.floor}, {self.peak}"
+                "learning rates must satisfy 0 <= floor <= peak, peak > 0: "
+                f"{self.floor}, {self.peak}"
             )
         if self.warmup_steps < 0 or not 0 <= self.decay_from <= 1:
             raise ConfigError(
-                f"warmup_steps must be >= 0 and decay_from in 0..1, got {self.warmup_steps} and {self.decay_from}"
+                "warmup_steps must be >= 0 and decay_from in 0..1, "
+                f"got {self.warmup_steps} and {self.decay_from}"
             )
 
     def at(self, step: int, fraction: float) -> float:
@@ -86,6 +88,6 @@ class Budget:
 
 
 def set_learning_rate(optimizer: Optimizer, learning_rate: float) -> None:
-    """Give every parameter group this learning rate (times its own `lr_scale`, where it has one)."""
+    """Give every parameter group this learning rate (times its `lr_scale`, where it has one)."""
     for group in optimizer.param_groups:
         group["lr"] = learning_rate * group.get("lr_scale", 1.0)

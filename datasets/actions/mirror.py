@@ -74,7 +74,8 @@ class Mirror:
         buttons = list(range(spec.num_buttons))
         if sorted(mirror.button_order) != buttons or len(mirror.axis_sign) != spec.num_axes:
             raise ValueError(
-                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: {mirror}"
+                f"mirror must order {spec.num_buttons} buttons and sign {spec.num_axes} axes: "
+                f"{mirror}"
             )
         if not all(sign in (-1, 1) for sign in mirror.axis_sign):
             raise ValueError(f"mirror: signs of axes are 1 or -1, got {mirror.axis_sign}")

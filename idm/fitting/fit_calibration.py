@@ -24,11 +24,10 @@ from ..labels.decisions import smooth
 from ..labels.windows import WindowLogits
 from ..scores.metrics import BIN_TOLERANCE, transition_counts
 
-# held ticks in validation below which a button's decision stays a plain threshold at one half
+# Held ticks in validation below which a button's decision stays a plain threshold at one half
 MIN_PRESSES = 10
-THRESHOLDS = np.linspace(
-    -1.5, 2.5, 17
-)  # log-odds; a rare button needs up to +2.5 (decided held from a probability of 8 %)
+# log-odds; a rare button needs up to +2.5 (decided held from a probability of 8 %)
+THRESHOLDS = np.linspace(-1.5, 2.5, 17)
 SWITCH_COSTS = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])  # log-odds
 TEMPERATURES = np.geomspace(0.5, 3.0, 26)
 REACHES = (1, 2, 3, 5, 99)
@@ -149,32 +148,28 @@ def _fit_decisions(
     """Threshold and switch cost of each button, by trying all pairs: weighted F1, transition F1 and
     accuracy.
     """
-    log_odds = np.stack(
-        [calibration.log_odds(window.logits.buttons) for window in windows], axis=1
-    )  # (T, W, K)
+    each = [calibration.log_odds(window.logits.buttons) for window in windows]
+    log_odds = np.stack(each, axis=1)  # (T, W, K)
     present = np.stack([window.logits.present for window in windows], axis=1)  # (T, W)
     true = np.concatenate([window.buttons for window in windows])  # (N, K)
     valid = np.concatenate([window.valid for window in windows])  # (N,)
     segments = _segments(windows)
-    chunks = [
-        range(w, min(w + SIDE_BY_SIDE, len(windows))) for w in range(0, len(windows), SIDE_BY_SIDE)
-    ]
-    grid_threshold, grid_cost = (
-        g.ravel() for g in np.meshgrid(THRESHOLDS, SWITCH_COSTS, indexing="ij")
-    )  # (G,)
+    count = len(windows)
+    chunks = [range(w, min(w + SIDE_BY_SIDE, count)) for w in range(0, count, SIDE_BY_SIDE)]
+    grid = np.meshgrid(THRESHOLDS, SWITCH_COSTS, indexing="ij")
+    grid_threshold, grid_cost = (settings.ravel() for settings in grid)  # (G,)
 
     def paths_of(some: range, k: int) -> NDArray[np.bool_]:
         """What every setting decides in these windows, [their ticks, G]."""
-        evidence = log_odds[:, some.start : some.stop, k, None] + grid_threshold
-        paths = smooth(
-            evidence, grid_cost, present[:, some.start : some.stop, None]
-        )  # (T, some, G)
+        these = slice(some.start, some.stop)
+        evidence = log_odds[:, these, k, None] + grid_threshold
+        paths = smooth(evidence, grid_cost, present[:, these, None])  # (T, some, G)
         return np.concatenate(
             [paths[slice(*windows[w].logits.keep), i] for i, w in enumerate(some)]
         )
 
     def scores(k: int) -> Array:
-        """Of each setting [G]; zeros for a button that is held too seldom to tell."""
+        """The score of each setting, [G]; zeros for a button that is held too seldom to tell."""
         if true[valid, k].sum() < MIN_PRESSES:
             return np.zeros(len(grid_cost))
         kept = np.concatenate([paths_of(some, k) for some in chunks])  # (N, G)
@@ -182,6 +177,7 @@ def _fit_decisions(
             _score(kept[:, g], true[:, k].astype(bool), valid, segments)
             for g in range(len(grid_cost))
         ]
+        # Among settings that do as well the one nearest to no shift at all.
         return np.array(each) - 1e-3 * np.abs(grid_threshold)
 
     found = [scores(k) for k in range(len(together))]
@@ -208,7 +204,7 @@ def _score(
 
 
 def _segments(windows: Sequence[LabelledWindow]) -> NDArray[np.int64]:
-    """A number a tick that changes where a recording ends, [N]."""
+    """A number per tick that changes where a recording ends, [N]."""
     names = {
         name: i for i, name in enumerate(dict.fromkeys(window.recording for window in windows))
     }
@@ -286,6 +282,6 @@ def _fit_offset(z: Array, y: NDArray[np.bool_]) -> float:
 def all_right(
     held: NDArray, degrees: NDArray, true_buttons: NDArray, true_camera: NDArray, spec: ActionSpec
 ) -> NDArray[np.bool_]:
-    """Whether all buttons of a tick are right and each axis is within one bin of the true one: [n]."""
+    """Whether all buttons of a tick are right and each axis is in the true bin ± 1: [n]."""
     near = np.abs(spec.quantise(degrees) - spec.quantise(true_camera)) <= BIN_TOLERANCE  # (n, A)
     return (held.astype(bool) == true_buttons.astype(bool)).all(1) & near.all(1)

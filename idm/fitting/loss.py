@@ -1,4 +1,4 @@
-"""What the IDM is trained on: one Bernoulli a button, one categorical an axis, both where labels
+"""What the IDM is trained on: one Bernoulli per button, one categorical per axis, both where labels
 are valid.
 
 N ticks, K buttons, A axes

@@ -199,7 +199,7 @@ class Trainer:
 
 
 class Losses(nn.Module):
-    """A batch ► its losses: network and loss as one module, which is what processes train together."""
+    """A batch ► its losses: network and loss as one module, which processes train together."""
 
     def __init__(self, model: InverseDynamicsModel, loss: FactoredLoss, dtype: torch.dtype):
         super().__init__()

@@ -1,4 +1,4 @@
 """From logits to labels: windows, calibrated probabilities, decisions.
 
-In come frames and a checkpoint, out go labels a tick; jobs and evaluations call it.
+In come frames and a checkpoint, out go labels of every tick; jobs and evaluations call it.
 """

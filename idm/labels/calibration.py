@@ -46,7 +46,7 @@ class WindowLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """All of it; lists have one entry a button or axis."""
+    """What validation play has taught about the logits; one entry per button or axis."""
 
     slope: tuple[float, ...]
     offset: tuple[float, ...]
@@ -62,21 +62,19 @@ class Calibration:
     """
 
     def __post_init__(self) -> None:
-        same = len(self.slope) == len(self.offset) == len(self.threshold) == len(self.switch_cost)
-        if (
-            not same
-            or len(self.temperature) != len(self.reach)
-            or len(self.confidence_weights) != 3
-        ):
+        per_button = (self.slope, self.offset, self.threshold, self.switch_cost)
+        same = len({len(entries) for entries in per_button}) == 1
+        same &= len(self.temperature) == len(self.reach)
+        if not same or len(self.confidence_weights) != 3:
             raise CheckpointError(
-                "the checkpoint's calibration does not have one entry a button and axis"
+                "the checkpoint's calibration does not have one entry per button and axis"
             )
 
     @classmethod
     def neutral(
         cls, spec: ActionSpec, positive_weights: NDArray[np.floating] | None = None
     ) -> Calibration:
-        """Nothing fitted: the logits as they are, less the weights that held ticks had in training."""
+        """Nothing fitted: the logits as they are, less the weights of held ticks in training."""
         weights = np.ones(spec.num_buttons) if positive_weights is None else positive_weights
         return cls(
             slope=(1.0,) * spec.num_buttons,
@@ -106,13 +104,14 @@ class Calibration:
             ) from error
         if not finite or (len(found.slope), len(found.reach)) != (spec.num_buttons, spec.num_axes):
             raise CheckpointError(
-                "the checkpoint's calibration does not have one finite entry a button and axis"
+                "the checkpoint's calibration does not have one finite entry per button and axis"
             )
         whole = all(isinstance(reach, int) and reach >= 0 for reach in found.reach)
         if min(found.temperature, default=1) <= 0 or min(found.switch_cost) < 0 or not whole:
             raise CheckpointError(
-                "the checkpoint's calibration must have temperatures above 0, costs from 0 and whole reaches from 0: "
-                f"temperature {found.temperature}, switch_cost {found.switch_cost}, reach {found.reach}"
+                "the checkpoint's calibration must have temperatures above 0, costs from 0 and "
+                f"whole reaches from 0: temperature {found.temperature}, "
+                f"switch_cost {found.switch_cost}, reach {found.reach}"
             )
         return found
 
@@ -184,7 +183,7 @@ def decided_log_prob(log_odds: Array, held: NDArray[np.bool_]) -> Array:
 
 
 def local_mean(p: Array, centres: Array, reach: int) -> Array:
-    """Mean of the bins within `reach` of the most likely one: p [n, bins], centres [bins] ► [n]."""
+    """Mean of the bins within `reach` of the most likely one: [n, bins], [bins] ► [n]."""
     near = np.abs(np.arange(p.shape[1]) - p.argmax(1)[:, None]) <= reach  # (n, bins)
     weights = np.where(near, p, 0.0)
     return (weights @ centres) / weights.sum(1)
@@ -195,6 +194,6 @@ def sigmoid(x: Array) -> Array:
 
 
 def softmax(logits: Array) -> Array:
-    """Over the last axis."""
+    """Probabilities over the last axis."""
     e = np.exp(logits - logits.max(-1, keepdims=True))
     return e / e.sum(-1, keepdims=True)

@@ -152,18 +152,16 @@ class WindowRunner:
         start, end, radius = chunk * STRIDE, (chunk + 1) * STRIDE, self.model.radius
         if end <= stretch[0] or start >= stretch[1]:
             return None
-        frames = torch.from_numpy(buffer.take(start - radius, end + radius))[
-            None
-        ]  # (1, 64 + 2r, H, W, 3)
+        taken = torch.from_numpy(buffer.take(start - radius, end + radius))
+        frames = taken[None]  # (1, 64 + 2r, H, W, 3)
         if self.mirror is not None:
             frames = torch.cat([frames, frames.flip(3)])
         vectors = self._features(frames)  # (B, 64, D)
         if not self.model.config.zero_padded_windows:
             return Chunk(vectors, vectors[:, :0], vectors[:, :0])
-        opening, closing = (
-            frames[:, : 3 * radius].clone(),
-            frames[:, -3 * radius :].clone(),
-        )  # (B, 3r, H, W, 3)
+        # What a window sees that begins or ends here: the frames outside it are black.
+        opening = frames[:, : 3 * radius].clone()  # (B, 3r, H, W, 3)
+        closing = frames[:, -3 * radius :].clone()
         opening[:, :radius] = 0
         closing[:, -radius:] = 0
         ends = self._features(torch.cat([opening, closing]))  # (2B, r, D)

@@ -1,4 +1,4 @@
-"""VPT's augmentations, one draw a clip, by torchvision's v2 transforms; and a mirror.
+"""VPT's augmentations, one draw per clip, by torchvision's v2 transforms; and a mirror.
 
 B clips, T frames, H rows, W columns
 
@@ -34,7 +34,7 @@ class ClipDraw:
     scale: float
     shear_deg: tuple[float, float]
     shift: tuple[float, float]
-    """Of the full frame's width and height."""
+    """Shift right and down, as shares of the full frame's width and height."""
     mirror: bool
 
 
@@ -58,10 +58,9 @@ def draw(
 
 
 def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
-    """All of it, on [T, 3, H, W] in 0..1."""
-    from torchvision.transforms.v2 import (
-        functional as transforms,
-    )  # two seconds that those who only label do without
+    """The whole augmentation of one clip, [T, 3, H, W] in 0..1."""
+    # Here, since it takes two seconds that labelling does without.
+    from torchvision.transforms.v2 import functional as transforms
 
     clip = transforms.adjust_brightness(clip, one.brightness)
     clip = transforms.adjust_contrast(clip, one.contrast)
@@ -76,7 +75,7 @@ def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
 def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:
     """The geometric part without the mirror.
 
-    All planes [P, H, W] are channels of one image: the sampling grid is computed once a clip.
+    All planes [P, H, W] are channels of one image: the sampling grid is computed once per clip.
     `frame` is the height and width that a shift is a share of; planes may reach beyond it.
     """
     height, width = frame

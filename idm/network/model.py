@@ -4,9 +4,10 @@ B windows or clips, T ticks, N = B*T frames, H rows, W columns, D width, K butto
 shifts
 
     frames ► temporal convolution ► residual CNN ┐
-           ► motion front end ► convolutions     ┴► vector a frame [T, D]        (`features`)
+           ► motion front end ► convolutions     ┴► vector per frame [T, D]      (`features`)
                               └ peaks, as they are: [T, M] behind the D
-    vectors of a window ► convolutions in time ► unmasked attention ► factored head   (`forward_windows`)
+    vectors of a window ► convolutions in time ► unmasked attention ► factored head
+                                                                           (`forward_windows`)
     peaks ► linear ┴► added to the axes' logits: which shift is which bin is learned in a minute
 
 A frame's vector depends on `radius` frames around it and is computed once; what depends on the
@@ -97,7 +98,7 @@ class InverseDynamicsModel(nn.Module):
         return self.features_of(self.inputs(frames, dtype=self.matrix_dtype(frames.device)))
 
     def features_of(self, inputs: Inputs) -> Tensor:
-        """As `features`, from prepared inputs."""
+        """The same as `features`, from prepared inputs."""
         clips, padded = inputs.picture.shape[:2]
         inset = self.radius - self.config.temporal_kernel // 2
         x = self.dropout(self._picture(inputs.picture[:, inset : padded - inset]))  # (N, D)
@@ -159,7 +160,7 @@ class InverseDynamicsModel(nn.Module):
 
 
 class TemporalConvolution(nn.Module):
-    """A convolution over neighbouring frames at each pixel, with ReLU: VPT's conv3d, kernel (k, 1,
+    """A convolution over neighboring frames at each pixel, with ReLU: VPT's conv3d, kernel (k, 1,
     1).
 
     Computed as a 1x1 convolution over the stacked channels of k frames, which is many times faster
@@ -174,9 +175,8 @@ class TemporalConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, T + k - 1, C, H, W] ► [B * T, C', H, W]."""
         frames = x.shape[1] - self.kernel + 1
-        stacked = torch.cat(
-            [x[:, i : i + frames] for i in range(self.kernel)], dim=2
-        )  # (B, T, k*C, H, W)
+        shifted = [x[:, i : i + frames] for i in range(self.kernel)]
+        stacked = torch.cat(shifted, dim=2)  # (B, T, k*C, H, W)
         stacked = stacked.flatten(0, 1).contiguous(memory_format=torch.channels_last)
         weight = self.conv.weight.transpose(1, 2).flatten(1, 2)  # (C', k*C, 1, 1)
         return F.relu(F.conv2d(stacked, weight, self.conv.bias))
@@ -195,9 +195,8 @@ class MotionBranch(nn.Module):
         self.to_axes = nn.Linear(peaks, bins)
         nn.init.zeros_(self.to_axes.weight)
         nn.init.zeros_(self.to_axes.bias)
-        self.to_axes.requires_grad_(
-            bins > 0
-        )  # a game without a mouse gives it no gradient, which DDP would wait for
+        # A game without a mouse gives it no gradient, which DDP would wait for.
+        self.to_axes.requires_grad_(bins > 0)
 
     def forward(self, motion: Motion) -> Tensor:
         x = self.peaks(motion.peaks) + self.peaks_skip(motion.peaks)
@@ -237,7 +236,7 @@ class CorrelationNet(nn.Module):
 
 class TimeBlock(nn.Module):
     """x + linear(relu(convolution over 5 ticks(norm(x)))); absent ticks are zeros for their
-    neighbours.
+    neighbors.
     """
 
     def __init__(self, width: int, dilation: int):
@@ -258,7 +257,7 @@ class TimeBlock(nn.Module):
 class PublishedTensors(nn.Module):
     """What the published IDM has beyond this graph, so that its weights can be imported whole.
 
-    `released` counts: the published head has two logits a button, and the log-odds are their
+    `released` counts: the published head has two logits per button, and the log-odds are their
     difference. The others its arithmetic never touches, and they stay frozen: a last layer whose
     output is overwritten, and relative-attention layers of a bias with no entries.
     """

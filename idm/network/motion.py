@@ -1,7 +1,7 @@
 """Motion made explicit: where each patch of a picture went in the next one.
 
 A small network learns turning and walking from stacked frames only slowly; given the correlation of
-neighbouring frames it learns them in minutes. This front end has no parameters and runs on the fly,
+neighboring frames it learns them in minutes. This front end has no parameters and runs on the fly,
 behind any augmentation.
 
 N frames, H rows, W columns, P patches along an axis, S shifts, L bands
@@ -28,7 +28,7 @@ from torch.nn import functional as F
 from ..config import MotionConfig
 
 # pixels along the axis that local contrast is measured over; detail much coarser does not localise
-NEIGHBOURHOOD = 23
+NEIGHBORHOOD = 23
 # Pixels along the axis: the finest detail of game textures flickers from frame to frame.
 SMOOTHING = 3
 NOISE_VARIANCE = 1.0  # grey levels squared: keeps flat walls flat
@@ -143,10 +143,10 @@ def blurred_contrast(view: Tensor, blur: int) -> Tensor:
 
 
 def local_contrast(x: Tensor) -> Tensor:
-    """About zero mean and unit variance in each neighbourhood along the last axis: [N, H, W]."""
+    """About zero mean and unit variance in each neighborhood along the last axis: [N, H, W]."""
     smooth = box_mean(x, SMOOTHING)
-    difference = smooth - box_mean(smooth, NEIGHBOURHOOD)
-    variance = box_mean(difference.square(), NEIGHBOURHOOD)
+    difference = smooth - box_mean(smooth, NEIGHBORHOOD)
+    variance = box_mean(difference.square(), NEIGHBORHOOD)
     return difference.mul_(torch.rsqrt_(variance.add_(NOISE_VARIANCE)))
 
 
@@ -187,20 +187,17 @@ def block_correlation(now: Tensor, then: Tensor, band: int, patch: int, reach: i
     bands, patches = now.shape[1] // band, width // patch
     size, positions = band * patch, width + patch - 1
     now = now[:, : bands * band, : patches * patch]
-    left = now.reshape(frames, bands, band, patches, patch).permute(
-        0, 1, 3, 2, 4
-    )  # (N, L, P, band, patch)
+    left = now.reshape(frames, bands, band, patches, patch)
+    left = left.permute(0, 1, 3, 2, 4)  # (N, L, P, band, patch)
     left = left.reshape(frames * bands, patches, size)
-    padded = F.pad(
-        then[:, : bands * band], (patch - 1, patch - 1)
-    ).contiguous()  # (N, H, W + 2 (patch-1))
+    padded = F.pad(then[:, : bands * band], (patch - 1, patch - 1))  # (N, H, W + 2 (patch-1))
+    padded = padded.contiguous()
     stride = padded.stride()
     right = padded.as_strided(
         (frames, bands, band, patch, positions), (stride[0], band * stride[1], stride[1], 1, 1)
     ).reshape(frames * bands, size, positions)
-    products = torch.bmm(left, right).view(
-        frames, bands, patches, positions
-    )  # position q starts at column q-(patch-1)
+    # Position q starts at column q-(patch-1).
+    products = torch.bmm(left, right).view(frames, bands, patches, positions)
     # Patch p at shift s lands on column p*patch + s: rows of the product, each begun `patch` later,
     # line up by shift.
     margin = max(reach - (patch - 1), 0)
@@ -232,7 +229,7 @@ def _peaks(correlation: Tensor) -> Tensor:
 
 
 def _parabola(profiles: Tensor, index: Tensor, height: Tensor) -> Tensor:
-    """How far the top of the parabola through a peak and its neighbours lies from the peak, within
+    """How far the top of the parabola through a peak and its neighbors lies from the peak, within
     ±0.5 pixel.
     """
     last = profiles.shape[-1] - 1

@@ -44,7 +44,7 @@ class Track:
     name: str
     phase: int
     phases: tuple[Path, ...]
-    """Where the frames of each phase lie."""
+    """The file of the frames of each phase."""
     buttons: NDArray[np.uint8]
     """[T, K]."""
     camera: NDArray[np.float32]
@@ -56,7 +56,7 @@ class Track:
 
     @property
     def path(self) -> Path:
-        """Where its frames lie."""
+        """The file of its frames."""
         return self.phases[self.phase]
 
     @property
@@ -235,10 +235,11 @@ def _decode(recording: Recording, spec: ActionSpec, paths: list[Path], stop: Eve
             for phase, wanted in enumerate(slots):
                 if written[phase] != len(wanted):
                     raise RecordingError(
-                        f"{recording.stem}.mp4 shows {written[phase]} of {len(wanted)} ticks and then ends; "
-                        "remove the recording or make it again"
+                        f"{recording.stem}.mp4 shows {written[phase]} of {len(wanted)} ticks and "
+                        "then ends; remove the recording or make it again"
                     )
     except DamageError as error:
         raise RecordingError(
-            f"{recording.stem}.mp4 is damaged after tick {written[0]}: {error}; remove the recording or make it again"
+            f"{recording.stem}.mp4 is damaged after tick {written[0]}: {error}; "
+            "remove the recording or make it again"
         ) from error

@@ -68,7 +68,7 @@ class RatesSampler:
 
     @classmethod
     def fit(cls, truths: Sequence[Truth], spec: ActionSpec) -> RatesSampler:
-        """From training play."""
+        """Count the lengths and motions of training play."""
         held, released = [], []
         for k in range(spec.num_buttons):
             states = [truth.buttons[:, k][truth.valid] > 0 for truth in truths]
@@ -138,15 +138,13 @@ class LinearModel:
 
     @classmethod
     def of(cls, weights: Array, thresholds: Array, spec: ActionSpec) -> LinearModel:
-        """From stored arrays. Raises ValueError where they are not a model of this spec."""
+        """The model in stored arrays. Raises ValueError where they are none of this spec."""
         expected = (1 + 4 * GRID * GRID, spec.num_buttons + spec.num_axes)
-        if (
-            weights.shape != expected
-            or not np.isfinite(weights).all()
-            or thresholds.shape != (spec.num_buttons,)
-        ):
+        fits = weights.shape == expected and thresholds.shape == (spec.num_buttons,)
+        if not fits or not np.isfinite(weights).all():
             raise ValueError(
-                f"baselines: weights {expected}, finite, and {spec.num_buttons} thresholds are needed"
+                f"baselines: weights {expected}, finite, and {spec.num_buttons} thresholds "
+                "are needed"
             )
         return cls(weights, thresholds)
 

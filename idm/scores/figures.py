@@ -43,7 +43,7 @@ class Figures:
     """Figures from summed `Sums`, with a leading axis of W; NaN where a denominator is zero."""
 
     per_button: dict[str, Array]
-    """By name of the figure [W, K]."""
+    """[W, K] by name of the figure."""
     motion_r2: Array
     """[W, A]."""
     motion_error_deg: Array
@@ -51,15 +51,15 @@ class Figures:
     motion_near: Array
     """[W, A], share of ticks in the right bin or next to it."""
     headline: dict[str, Array]
-    """By name [W]: those of `BUTTON_FIGURES`, mouse_r2.<axis>."""
+    """[W] by name: those of `BUTTON_FIGURES`, mouse_r2.<axis>."""
     confidence: dict[str, Array]
-    """By name [W]: mean confidence, share of ticks wholly right, ece, auroc, error in all and in
+    """[W] by name: mean confidence, share of ticks wholly right, ece, auroc, error in all and in
     the surest 80 %, and the confidence that these have at least.
     """
 
     @classmethod
     def over(cls, recordings: Sequence[Sums], spec: ActionSpec) -> Figures:
-        """Of all recordings together, without resampling."""
+        """The figures of all recordings together, without resampling."""
         total = Sums.stack(recordings).weighted(np.ones((1, len(recordings))))
         return cls.of(total, spec, total.press_rates()[0])
 
@@ -87,9 +87,8 @@ class Figures:
             "transition_f1": ratio(2 * matched, predicted + actual),
             "ece": expected_calibration_error(sums.reliability),
         }
-        count, total, squares, squared_error, absolute_error, near = np.moveaxis(
-            sums.motion, -1, 0
-        )  # (W, A)
+        motion = np.moveaxis(sums.motion, -1, 0)  # (6, W, A)
+        count, total, squares, squared_error, absolute_error, near = motion
         variance = squares - ratio(total**2, count)
         enough = variance > 1e-9 * np.maximum(count, 1)
         r2 = np.where(enough, 1 - ratio(squared_error, np.where(enough, variance, 0.0)), np.nan)
@@ -126,8 +125,9 @@ class Figures:
 
 
 def average_precision(scores: Array) -> Array:
-    """From histograms [..., S, 2] of released and held ticks by rising score; NaN where nothing is
-    held.
+    """Average precision from histograms [..., S, 2] of released and held ticks by rising score.
+
+    NaN where nothing is held.
     """
     falling = scores[..., ::-1, :]
     held = falling[..., 1]
@@ -136,8 +136,10 @@ def average_precision(scores: Array) -> Array:
 
 
 def auroc(scores: Array) -> Array:
-    """The chance that a right tick scores higher than a wrong one (ties: half): histograms [..., S,
-    2] wrong, right.
+    """The chance that a right tick scores higher than a wrong one; ties count half.
+
+    Args:
+        scores: histograms [..., S, 2] of wrong and right ticks.
     """
     wrong, right = scores[..., 0], scores[..., 1]
     below = wrong.cumsum(-1) - 0.5 * wrong
@@ -145,7 +147,7 @@ def auroc(scores: Array) -> Array:
 
 
 def expected_calibration_error(reliability: Array) -> Array:
-    """From [..., E, 3]: ticks, sum of probability, ticks where it was so."""
+    """ECE from [..., E, 3]: ticks, sum of probability, ticks where the event occurred."""
     count, probability, so = np.moveaxis(reliability, -1, 0)
     return ratio(np.abs(probability - so).sum(-1), count.sum(-1))
 
@@ -164,18 +166,17 @@ def lowest_kept() -> Array:
 
 
 def surest(ranking: Array, kept: Array) -> Array:
-    """Of the surest ticks, shares `kept` [K] of all: the share of wrong ones, and the confidence
-    that all of them have.
+    """How right the surest ticks are, for shares `kept` [K] of all ticks.
 
-    Returns two rows, [2, K]; NaN where there are no ticks.
+    Returns two rows, [2, K]: the share of wrong ones among them, and the confidence that all of
+    them have. NaN where there are no ticks.
     """
     shares, wrong = risk_coverage(ranking)
     places = np.flatnonzero(np.isfinite(shares) & np.isfinite(wrong))
     if not len(places):
         return np.full((2, len(kept)), np.nan)
-    places = places[
-        np.unique(shares[places], return_index=True)[1]
-    ]  # the first of those that keep no more
+    _, first = np.unique(shares[places], return_index=True)
+    places = places[first]  # of places that keep the same share
     return np.stack([np.interp(kept, shares[places], of[places]) for of in (wrong, lowest_kept())])
 
 
@@ -218,7 +219,7 @@ def _confidence(sums: Sums) -> dict[str, Array]:
 
 
 def plain(value: Any) -> float | None:
-    """For JSON: a number, or None for NaN."""
+    """A number as JSON can hold it: None for NaN."""
     return float(value) if np.isfinite(value) else None
 
 

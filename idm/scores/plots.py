@@ -30,7 +30,7 @@ STRIP_FRAMES = 10
 ENOUGH_TICKS = 20  # fewer say nothing about a share
 LONG_NAME = 9  # letters; longer names of buttons are written aslant
 TRUE, SAID, WRONG = "#22313f", "#2b7bba", "#d1495b"
-BASELINE_COLOURS = {"always_released": "#c9c9c9", "rates": "#e3b76f", "frame_difference": "#9a8fc0"}
+BASELINE_COLORS = {"always_released": "#c9c9c9", "rates": "#e3b76f", "frame_difference": "#9a8fc0"}
 BASELINE_NAMES = {
     "always_released": "always released",
     "rates": "sampled rates",
@@ -90,9 +90,8 @@ def liveliest(play: Play, spec: ActionSpec) -> tuple[Recording, Truth, Labelling
     """
     best: tuple[float, int, int] = (-1.0, 0, 0)
     for index, (_, truth, _) in enumerate(play):
-        changes = np.abs(
-            np.diff(truth.buttons.astype(np.int8), axis=0, prepend=truth.buttons[:1])
-        )  # (N, K)
+        buttons = truth.buttons.astype(np.int8)
+        changes = np.abs(np.diff(buttons, axis=0, prepend=buttons[:1]))  # (N, K)
         for start in range(0, max(1, len(truth.valid) - STRETCH_TICKS + 1), STRETCH_TICKS // 2):
             part = slice(start, start + STRETCH_TICKS)
             if not truth.valid[part].all():
@@ -135,7 +134,8 @@ def stretch(
     )
     _film(axes[0], frames, seconds[-1])
     axes[0].set_title(
-        f"{title}, from {start / rate:.0f} s. Truth (dark) above label (blue; red: held wrongly, hatched: missed)"
+        f"{title}, from {start / rate:.0f} s. "
+        "Truth (dark) above label (blue; red: held wrongly, hatched: missed)"
     )
     for ax, k in zip(axes[1:], shown, strict=False):
         _button_lane(
@@ -186,18 +186,18 @@ def buttons(result: dict[str, Any]) -> Figure:
         len(measures), 1, figsize=(max(8, 1.1 * len(names)), 7.2), sharex=True, layout="constrained"
     )
     columns = {"IDM": (result, SAID)} | {
-        BASELINE_NAMES[base]: (result["baselines"][base], colour)
-        for base, colour in BASELINE_COLOURS.items()
+        BASELINE_NAMES[base]: (result["baselines"][base], color)
+        for base, color in BASELINE_COLORS.items()
     }
     width = 0.8 / len(columns)
     for ax, (key, title) in zip(axes, measures.items(), strict=True):
-        for offset, (label, (figures, colour)) in enumerate(columns.items()):
+        for offset, (label, (figures, color)) in enumerate(columns.items()):
             values = [figures["per_button"][name][key] or 0.0 for name in names]
             ax.bar(
                 np.arange(len(names)) + (offset - 1.5) * width,
                 values,
                 width,
-                color=colour,
+                color=color,
                 label=label,
             )
         ax.set(ylim=(0, 1), title=title)
@@ -240,19 +240,19 @@ def reliability(result: dict[str, Any]) -> Figure:
     whole.text(0.03, 0.93, f"ECE {_text(confidence['ece'])} ({_text(before)} uncalibrated)")
     whole.text(0.03, 0.87, f"AUROC {_text(confidence['auroc'])}")
     pairs = pyplot.get_cmap("tab20").colors  # type: ignore[attr-defined]
-    colours = (*pairs[::2], *pairs[1::2])  # the pale ones last
+    colors = (*pairs[::2], *pairs[1::2])  # the pale ones last
     for number, (name, rows) in enumerate(result["button_reliability"].items()):
         count, probability, so = np.asarray(rows).T
         some = count >= ENOUGH_TICKS
         if some.sum() < 2:  # pressed too seldom for a curve
             continue
-        x, y, colour = (
+        x, y, color = (
             probability[some] / count[some],
             so[some] / count[some],
-            colours[number % len(colours)],
+            colors[number % len(colors)],
         )
-        single.plot(x, y, lw=1, color=colour, label=name)
-        single.scatter(x, y, s=4 + 2 * np.sqrt(count[some]), color=colour, alpha=0.6, lw=0)
+        single.plot(x, y, lw=1, color=color, label=name)
+        single.scatter(x, y, s=4 + 2 * np.sqrt(count[some]), color=color, alpha=0.6, lw=0)
     single.set(
         title="Each button",
         xlabel="probability (large dots: many ticks)",
@@ -297,11 +297,12 @@ def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
         )
         figure.colorbar(density, ax=ax, shrink=0.7, label="ticks")
         name = spec.axis_names[a]
+        r2, error = (_text(result[figure][name]) for figure in ("mouse_r2", "mouse_error_deg"))
         ax.set(
             xlim=(-reach, reach),
             ylim=(-reach, reach),
             aspect="equal",
-            title=f"{name}: R² {_text(result['mouse_r2'][name])}, mean error {_text(result['mouse_error_deg'][name])}°",
+            title=f"{name}: R² {r2}, mean error {error}°",
             xlabel="truth, degrees a tick",
             ylabel="label, degrees a tick",
         )
@@ -331,12 +332,12 @@ def _button_lane(
     as a line.
     """
     start, length = seconds[:-1], seconds[1] - seconds[0]
-    for held, level, colour in (
+    for held, level, color in (
         (true > 0, 0.55, TRUE),
         ((said > 0) & (true > 0), 0.05, SAID),
         ((said > 0) & (true == 0), 0.05, WRONG),
     ):
-        ax.broken_barh([(t, length) for t in start[held]], (level, 0.4), color=colour, lw=0)
+        ax.broken_barh([(t, length) for t in start[held]], (level, 0.4), color=color, lw=0)
     missed = (said == 0) & (true > 0)
     ax.broken_barh(
         [(t, length) for t in start[missed]],

@@ -92,9 +92,9 @@ def shapes(*, width: int, heads: int, impala: int, conv: int) -> dict[str, tuple
         found[f"{base}.pre_r_ln.weight"] = found[f"{base}.pre_r_ln.bias"] = (width,)
         orc = f"{base}.r.orc_block"
         found[f"{orc}.b_nd"] = (10, 0)
-        for name, rows, bias in (
-            ("q", width, True), ("k", width, False), ("v", width, False), ("proj", width, True), ("r", 10 * heads, True)
-        ):  # fmt: skip
+        layers = [("q", width, True), ("k", width, False), ("v", width, False)]
+        layers += [("proj", width, True), ("r", 10 * heads, True)]
+        for name, rows, bias in layers:
             found[f"{orc}.{name}_layer.weight"] = (rows, width)
             if bias:
                 found[f"{orc}.{name}_layer.bias"] = (rows,)

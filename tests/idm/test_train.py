@@ -419,7 +419,7 @@ def test_two_processes_take_the_steps_of_one(
 def test_players_of_one_game_stay_together(
     record_toy: Callable[..., Path], spec_file: str, tmp_path: Path
 ) -> None:
-    """They see the same map at the same time: one of them held out from the others is not unseen."""
+    """They see one map at one time: what is held out from the others would not be unseen."""
     for seed in range(6):
         record_toy(tmp_path, f"toy-{seed}", seed=seed)
         (tmp_path / f"toy-{seed}.meta.json").write_text(json.dumps({"group": f"game-{seed // 2}"}))

@@ -103,7 +103,7 @@ def test_heads_of_the_built_in_specs(name):
 
 
 def test_shared_parameters_reach_all_classes_with_the_trait():
-    """What is learnt of `forward` holds for all joint actions with it, of a turn to the right for
+    """What is learned of `forward` holds for all joint actions with it, of a turn to the right for
     all such bins.
     """
     spec = ActionSpec.load("doom")

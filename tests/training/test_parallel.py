@@ -12,7 +12,8 @@ import torch
 from vidact.training.parallel import Group
 
 def threads():
-    names = {thread: open(f"/proc/self/task/{thread}/comm").read() for thread in os.listdir("/proc/self/task")}
+    tasks = "/proc/self/task"
+    names = {thread: open(f"{tasks}/{thread}/comm").read() for thread in os.listdir(tasks)}
     return {thread for thread, name in names.items() if "gloo" in name}
 
 group = Group("cpu")
@@ -27,7 +28,8 @@ assert group.broadcast(group.rank) == 0
 assert group.all_reduce_mean([group.rank, 4]) == (0.5, 4)
 del learner
 group.close()
-assert not own & threads(), "they may still hold Python's tensors when the interpreter ends, and abort it"
+# They may still hold Python's tensors when the interpreter ends, and abort it.
+assert not own & threads()
 """
 
 

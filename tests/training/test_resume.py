@@ -25,7 +25,8 @@ from vidact.training.resume import Snapshots
 
 folder, kill_at = sys.argv[1], int(sys.argv[2])
 torch.manual_seed(0); np.random.seed(0); torch.set_num_threads(1)
-model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8 * 36, 1))
+layers = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8 * 36, 1)
+model = nn.Sequential(*layers)
 model.to(memory_format=torch.channels_last)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
 ema = EMA(model, 0.9)
@@ -37,7 +38,8 @@ if loaded:
     for name, part in parts.items():
         part.load_state_dict(state[name])
 while step < 12:
-    x = torch.from_numpy(np.random.randn(4, 3, 8, 8)).float().contiguous(memory_format=torch.channels_last)
+    x = torch.from_numpy(np.random.randn(4, 3, 8, 8)).float()
+    x = x.contiguous(memory_format=torch.channels_last)
     loss = (model(x) - torch.rand(4, 1)).square().mean()
     optimizer.zero_grad(); loss.backward(); optimizer.step(); ema.update(model)
     step += 1
