@@ -8,39 +8,24 @@ Interrupted and run again, it goes on.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from .. import storage
+from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.clip import decode_clip, video_id
-from ..datasets.shards.commits import (
-    PROBES_FOLDER,
-    CommitRecord,
-    committed_shards,
-    read_commit,
-    read_commits,
-    shard_uri,
-    tombstone,
-    write_commit,
-)
-from ..datasets.shards.manifest import (
-    DatasetInfo,
-    compact,
-    dataset_spec,
-    note_removed,
-    read_dataset_json,
-    read_manifest,
-)
+from ..datasets.shards.commits import CommitRecord, tombstone
+from ..datasets.shards.dataset import Dataset
+from ..datasets.shards.info import DatasetInfo
 from ..datasets.shards.samples import iter_samples
 from ..datasets.shards.writer import ShardWriter
 from ..errors import ConfigError, DatasetError
 from ..progress import Progress, log
 from ..storage_failures import interrupted_by_storage
 from .config import RemoveConfig
-from .labelling.previews import PREVIEWS
-from .labelling.source_statistics import FILE, Reference, source_statistics, write_source_statistics
 from .planning.plan import (
     Plan,
     duplicates,
@@ -50,94 +35,95 @@ from .planning.plan import (
     removed_record,
     write_plan,
 )
-from .run_folder import RunFolder
-from .running.job import sweep
+from .planning.probe import SourceRecord
+from .running.job import DatasetJob
 
 MIN_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 
 
 @interrupted_by_storage()
-def run_remove(config: RemoveConfig) -> int:
+def remove(config: RemoveConfig) -> int:
     """Take sources out of a dataset.
 
     Raises:
         ConfigError: a name fits no source, or several.
         DatasetError: the dataset is not finished, or a job on it is running.
     """
-    content = read_dataset_json(config.dataset)
-    run = RunFolder.of(config.dataset)
-    run.lock()
-    try:
-        sweep(config.dataset)
-        plan = read_plan(config.dataset)
+    dataset = Dataset(config.dataset)
+    content = dataset.content()
+    with DatasetJob(dataset) as job:
+        dataset.sweep()
+        plan, spec = read_plan(dataset), dataset.spec()
         before = set(content["options"].get("removed", []))
-        before |= (
-            {record.sha256 for record in plan.sources if record.status == "removed"}
-            if plan
-            else set()
-        )
-        gone = {
-            _find(name, {sha: set() for sha in before} | _known(config.dataset, plan))
-            for name in config.source
-        }
+        before |= {record.sha256 for record in _removed(plan)}
+        known: dict[str, set[str]] = {sha: set() for sha in before} | _known(dataset, plan)
+        gone = {_find(name, known) for name in config.source}
         history = sorted({*before, *filter(_is_hash, gone)})
-        note_removed(config.dataset, history)
-        spec = dataset_spec(config.dataset)
-        clips = tuple(f"{video_id(sha)}-" for sha in gone)
-        for preview in storage.list_files(storage.join(config.dataset, PREVIEWS), ".mp4"):
-            if preview.rsplit("/", 1)[1].startswith(clips):
-                storage.remove(preview)
-        for probed in storage.list_files(storage.join(config.dataset, PROBES_FOLDER), ".json"):
-            storage.remove(
-                probed
-            )  # of a plan that was interrupted: found out again, without what is gone
-        changed = 0
-        with Progress(
-            "Removing", total=len(committed_shards(config.dataset)), unit="shards"
-        ) as progress:
-            for shard in committed_shards(config.dataset):
-                changed += _rewrite(config.dataset, shard, gone, spec, run.spool)
-                progress.advance()
+        # First: from here on, an interrupted removal is known, and run again it ends.
+        dataset.note_removed(history)
+        _forget_pictures(dataset, gone)
+        dataset.forget_probes()  # of an interrupted plan: sources are probed again, without these
+        changed = _rewrite_all(dataset, gone, spec, job.run_folder.spool)
         if plan is not None:
             plan = _without(plan, gone)
-            write_plan(plan, config.dataset)
-        info = DatasetInfo(
-            name=content["name"],
-            spec=spec,
-            labels=content["labels"],
-            description=content["description"],
-            license=licence_of(plan) if plan is not None and plan.segments else content["license"],
-            idm=content["idm"],
-            options={**content["options"], "removed": history},
-            environment=content["environment"],
-            dead_letters=(*(plan_dead_letters(plan) if plan else ()), *map(tombstone, history)),
-            duplicates=duplicates(plan) if plan is not None else {},
-        )
-        compact(config.dataset, info)
-        if storage.exists(storage.join(config.dataset, FILE)):
-            rows = source_statistics(read_commits(config.dataset), spec, Reference())
-            write_source_statistics(config.dataset, rows, spec)
-        sweep(config.dataset)
-    finally:
-        run.release(done=True)
-    log(f"{config.dataset}: {len(gone - before)} sources removed, {changed} shards rewritten")
+            write_plan(plan, dataset)
+        job.publish(_info(content, plan, spec, history))
+        dataset.sweep()
+    log(f"{dataset}: {len(gone - before)} sources removed, {changed} shards rewritten")
     if again := sorted(sha[:12] for sha in gone & before):
         log(f"{', '.join(again)}: removed before")
     return 0
 
 
-def _known(dataset: str, plan: Plan | None) -> dict[str, set[str]]:
+def _removed(plan: Plan | None) -> list[SourceRecord]:
+    return [record for record in plan.sources if record.status == "removed"] if plan else []
+
+
+def _forget_pictures(dataset: Dataset, gone: set[str]) -> None:
+    clips = tuple(f"{video_id(sha)}-" for sha in gone)
+    for preview in dataset.previews():
+        if preview.rsplit("/", 1)[1].startswith(clips):
+            storage.remove(preview)
+
+
+def _rewrite_all(dataset: Dataset, gone: set[str], spec: ActionSpec, scratch: Path) -> int:
+    """Write all shards again without some sources; returns how many held anything of them."""
+    shards, changed = dataset.committed_shards(), 0
+    with Progress("Removing", total=len(shards), unit="shards") as progress:
+        for shard in shards:
+            changed += _rewrite(dataset, shard, gone, spec, scratch)
+            progress.advance()
+    return changed
+
+
+def _info(
+    content: Mapping[str, Any], plan: Plan | None, spec: ActionSpec, history: Sequence[str]
+) -> DatasetInfo:
+    """What the dataset says of itself, as before but for the sources that are gone."""
+    return DatasetInfo(
+        name=content["name"],
+        spec=spec,
+        labels=content["labels"],
+        description=content["description"],
+        license=licence_of(plan) if plan is not None and plan.segments else content["license"],
+        idm=content["idm"],
+        options={**content["options"], "removed": history},
+        environment=content["environment"],
+        dead_letters=(*(plan_dead_letters(plan) if plan else ()), *map(tombstone, history)),
+        duplicates=duplicates(plan) if plan is not None else {},
+    )
+
+
+def _known(dataset: Dataset, plan: Plan | None) -> dict[str, set[str]]:
     """URIs of each content of the dataset; what could not be read is known by its URI."""
     known: dict[str, set[str]] = {}
     for record in plan.sources if plan else ():
         known.setdefault(record.sha256 or record.uri, set()).add(record.uri)
-    for shard in committed_shards(dataset):
-        for row in read_commit(dataset, shard).rows:
-            known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
-    for row in read_manifest(dataset).select(["source_sha256", "source_uri"]).to_pylist():
-        known.setdefault(row["source_sha256"], set()).add(
-            row["source_uri"]
-        )  # of a removal that was interrupted
+    committed = (row for record in dataset.commits() for row in record.rows)
+    # The manifest still has what a removal that was interrupted took out of the records.
+    listed = dataset.manifest().select(["source_sha256", "source_uri"]).to_pylist()
+    for row in chain(committed, listed):
+        known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
     return known
 
 
@@ -155,8 +141,8 @@ def _find(name: str, known: Mapping[str, set[str]]) -> str:
     if len(found) != 1:
         what = "no source" if not found else f"{len(found)} sources"
         raise ConfigError(
-            f"source {name}: {what} of this name; give its URI as in the manifest, or {MIN_DIGITS} or more digits "
-            "of its source_sha256"
+            f"source {name}: {what} of this name; give its URI as in the manifest, or {MIN_DIGITS} "
+            "or more digits of its source_sha256"
         )
     return found[0]
 
@@ -165,20 +151,19 @@ def _is_hash(gone: str) -> bool:
     return "/" not in gone
 
 
-def _rewrite(dataset: str, shard: str, gone: set[str], spec: Any, spool: Path) -> bool:
+def _rewrite(dataset: Dataset, shard: str, gone: set[str], spec: ActionSpec, scratch: Path) -> bool:
     """Write a shard again without some sources; False where it holds nothing of them.
 
     The tar may be that of an interrupted attempt, so samples are chosen by what they say of themselves.
     """
-    record = read_commit(dataset, shard)
+    record = dataset.read_commit(shard)
     letters = tuple(letter for letter in record.dead_letters if letter.source_sha256 not in gone)
     if not any(row["source_sha256"] in gone for row in record.rows):
         if letters == record.dead_letters:
             return False
-        write_commit(dataset, replace(record, dead_letters=letters))
+        dataset.write_commit(replace(record, dead_letters=letters))
         return True
-    beside = None if storage.local_path(dataset) is not None else str(spool)
-    with ShardWriter(dataset, shard, spec, spool=beside) as writer:
+    with ShardWriter(dataset, shard, spec, spool=scratch) as writer:
         for letter in letters:
             writer.dead_letter(letter)
         for reason, ticks in record.drops.items():
@@ -186,19 +171,18 @@ def _rewrite(dataset: str, shard: str, gone: set[str], spec: Any, spool: Path) -
         for key, members in _samples(dataset, record, gone):
             if json.loads(members["json"])["source_sha256"] not in gone:
                 writer.add_encoded(decode_clip(key, members, frames=False), members)
-        degrees = {
-            sha: value for sha, value in record.extra.get("degrees", {}).items() if sha not in gone
-        }
-        writer.commit(
-            {**record.extra, "degrees": degrees} if "degrees" in record.extra else record.extra
-        )
+        extra = dict(record.extra)
+        if "degrees" in extra:
+            kept = {sha: value for sha, value in extra["degrees"].items() if sha not in gone}
+            extra["degrees"] = kept
+        writer.commit(extra)
     return True
 
 
 def _samples(
-    dataset: str, record: CommitRecord, gone: set[str]
+    dataset: Dataset, record: CommitRecord, gone: set[str]
 ) -> Iterable[tuple[str, dict[str, bytes]]]:
-    uri = shard_uri(dataset, record.shard)
+    uri = dataset.shard_uri(record.shard)
     if not storage.exists(uri):
         if all(row["source_sha256"] in gone for row in record.rows):
             return ()  # an interrupted attempt found nothing to keep and took the tar away

@@ -4,7 +4,7 @@ It lies outside the dataset, on this machine's disk, and is gone when the job en
 that a second job on the same dataset says so instead of doing the work twice.
 
     settings.json          the job, for the driver and its workers
-    working/<shard>.json   a worker is at this shard: its process, the segment; touched whenever work goes on
+    working/<shard>.json   a worker is at this shard: its process, the segment; touched at every progress
     waiting/<shard>        the shard cannot be labelled now, and why
     strikes.json           how often each shard's segment killed its worker; outlives an interrupted job
     driver.log             everything Beam and the workers say
@@ -25,7 +25,7 @@ from pathlib import Path
 from .. import storage
 from ..errors import DatasetError
 
-STRIKES = 2  # deaths at one segment after which it is not tried again
+MAX_CRASHES = 2  # deaths of workers at one segment after which it is not tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,14 @@ class RunFolder:
         self.path = path
         self.working, self.waiting, self.spool = path / "working", path / "waiting", path / "spool"
         self.log, self.settings = path / "driver.log", path / "settings.json"
+        self._crashes = path / "strikes.json"
         self._lock: int | None = None
 
     @classmethod
-    def of(cls, dataset: str) -> RunFolder:
+    def of(cls, dataset: str | os.PathLike[str]) -> RunFolder:
         """The folder of a dataset's job on this machine; the same for every process of this user."""
         place = storage.local_path(dataset)
-        name = dataset if place is None else str(place.resolve())
+        name = os.fspath(dataset) if place is None else str(place.resolve())
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         return cls(Path(tempfile.gettempdir()) / f"vidact-{os.getuid()}" / digest)
 
@@ -72,7 +73,7 @@ class RunFolder:
         self.clear()
 
     def clear(self) -> None:
-        """Forget what workers left behind; strikes stay."""
+        """Forget what workers left behind; crashes stay."""
         for folder in (self.working, self.waiting, self.spool):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -90,26 +91,26 @@ class RunFolder:
 
     # ---- workers
 
-    def at(self, shard: str, segment: int) -> None:
+    def mark_started(self, shard: str, segment: int) -> None:
         """Say that this process is at a segment of a shard."""
         with storage.replacing(self.working / f"{shard}.json", sync=False) as temporary:
             temporary.write_text(json.dumps({"pid": os.getpid(), "segment": segment}))
 
     def touch(self, shard: str) -> None:
-        """Say that work has gone on."""
+        """Say that there is progress."""
         os.utime(self.working / f"{shard}.json")
 
-    def left(self, shard: str) -> None:
+    def mark_done(self, shard: str) -> None:
         """Say that this process is done with a shard, one way or another."""
         (self.working / f"{shard}.json").unlink(missing_ok=True)
 
-    def wait(self, shard: str, why: str) -> None:
+    def defer(self, shard: str, why: str) -> None:
         """Note that a shard cannot be labelled now."""
         self.waiting.mkdir(parents=True, exist_ok=True)
         (self.waiting / shard).write_text(why)
 
-    def claim(self, count: int) -> int:
-        """A number below `count` that no other process of the job has, as long as this one lives; else any."""
+    def claim_gpu(self, count: int) -> int:
+        """Number of a GPU that no other worker of the job has while this one lives; else any of `count`."""
         for number in range(count):
             handle = os.open(
                 self.path / f"gpu-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
@@ -125,7 +126,7 @@ class RunFolder:
     # ---- the supervisor
 
     def markers(self) -> list[Marker]:
-        """Who is at what."""
+        """Which workers are at which segments."""
         found = []
         for path in sorted(self.working.glob("*.json")):
             try:
@@ -139,33 +140,31 @@ class RunFolder:
         """Unix time of the last sign of life; 0 for none."""
         return max((marker.touched_s for marker in self.markers()), default=0.0)
 
-    def waits(self) -> dict[str, str]:
-        """Shards that wait, and why."""
+    def deferred(self) -> dict[str, str]:
+        """Shards that cannot be labelled now, and why."""
         return {path.name: path.read_text() for path in sorted(self.waiting.glob("*"))}
 
-    def strikes(self) -> dict[str, list[int]]:
-        """Per shard, the segment at which each worker died that died at it, in order; -1 outside any segment."""
-        path = self.path / "strikes.json"
-        return json.loads(path.read_text()) if path.exists() else {}
+    def crashes(self) -> dict[str, list[int]]:
+        """The segments at which workers died, in order, by shard; -1 outside any segment."""
+        return json.loads(self._crashes.read_text()) if self._crashes.exists() else {}
 
-    def strike(self, marker: Marker) -> int:
-        """Note that a worker died at this place; returns how often one did."""
-        strikes = self.strikes()
-        deaths = strikes.setdefault(marker.shard, [])
+    def record_crash(self, marker: Marker) -> int:
+        """Note that a worker died at this place; returns how often that happened."""
+        crashes = self.crashes()
+        deaths = crashes.setdefault(marker.shard, [])
         deaths.append(marker.segment)
-        storage.write_atomic(self.path / "strikes.json", json.dumps(strikes).encode())
+        storage.write_atomic(self._crashes, json.dumps(crashes).encode())
         return deaths.count(marker.segment)
 
-    def forgive(self) -> None:
-        """Forget all strikes."""
-        (self.path / "strikes.json").unlink(missing_ok=True)
+    def forget_crashes(self) -> None:
+        """Forget them all."""
+        self._crashes.unlink(missing_ok=True)
 
     def quarantined(self) -> dict[str, tuple[int, ...]]:
         """Per shard, the segments at which workers died twice."""
-        found = {
-            shard: tuple(
-                sorted({segment for segment in deaths if deaths.count(segment) >= STRIKES})
-            )
-            for shard, deaths in self.strikes().items()
-        }
-        return {shard: segments for shard, segments in found.items() if segments}
+        found = {}
+        for shard, deaths in self.crashes().items():
+            often = {segment for segment in deaths if deaths.count(segment) >= MAX_CRASHES}
+            if often:
+                found[shard] = tuple(sorted(often))
+        return found

@@ -35,8 +35,10 @@ from .parquet import parquet_bytes
 from .samples import check_sample
 
 SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
-PLAN_FILE, IDENTITY_FILE, CONTENT = "plan.parquet", "label.json", "dataset.json"
+PLAN_FILE, SOURCES_FILE = "plan.parquet", "sources.parquet"
+IDENTITY_FILE, CONTENT = "label.json", "dataset.json"
 MANIFEST, DEAD_LETTERS = "manifest.parquet", "dead_letters.parquet"
+SOURCE_STATISTICS = "source_statistics.parquet"
 # Every job and `pack` make one of these first, so a folder that has none holds something else.
 SIGNS = frozenset({COMMITS, SPOOL, PROBES, PLAN_FILE, IDENTITY_FILE, CONTENT})
 READERS = 16  # records are small and buckets slow to answer
@@ -100,7 +102,7 @@ class Dataset:
     @property
     def sources_uri(self) -> str:
         """Where the plan's sources lie."""
-        return self._join("sources.parquet")
+        return self._join(SOURCES_FILE)
 
     @property
     def identity_uri(self) -> str:
@@ -110,7 +112,7 @@ class Dataset:
     @property
     def source_statistics_uri(self) -> str:
         """Where the table of statistics by source lies."""
-        return self._join("source_statistics.parquet")
+        return self._join(SOURCE_STATISTICS)
 
     def shard_uri(self, shard: str) -> str:
         """Where a shard's tar lies."""
@@ -215,6 +217,16 @@ class Dataset:
             self.forget_commit(shard)
         more = " …" if len(lost) > SHOWN_SHARDS else ""
         log(f"{self}: the tars of {', '.join(lost[:SHOWN_SHARDS])}{more} are gone: made again")
+
+    def forget_probes(self) -> None:
+        """Remove what is known of sources that are not planned."""
+        for probed in self.probes():
+            storage.remove(probed)
+        folder = self._join(PROBES)
+        storage.remove_temporary(folder)  # of workers that were killed
+        local = storage.local_path(folder)
+        if local is not None and local.is_dir():
+            local.rmdir()
 
     # Tables
 

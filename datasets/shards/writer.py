@@ -38,7 +38,8 @@ class ShardWriter:
         shard: `<split>-<nnnnn>`; every clip must be of this split.
         spec: the action spec of all labels.
         chroma: "420" or "444", see `clips.encode_video`.
-        spool: a local folder to write into before the upload; a local dataset spools beside its shards.
+        spool: a local folder to write into before the upload. A local dataset spools beside its
+            shards, so that a shard gets to its place by a rename.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class ShardWriter:
         spec: ActionSpec,
         *,
         chroma: str = "420",
-        spool: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ):
         from webdataset import TarWriter
 
@@ -181,9 +182,9 @@ class ShardWriter:
         self.statistics.add(clip)
 
 
-def _spool_path(dataset: Dataset, shard: str, spool: str | None) -> Path:
+def _spool_path(dataset: Dataset, shard: str, spool: str | os.PathLike[str] | None) -> Path:
     """A file of this attempt alone; what dead attempts of this machine left behind for the shard is removed."""
-    folder = Path(spool) if spool else dataset.spool or Path(tempfile.gettempdir())
+    folder = dataset.spool or Path(spool or tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"\W", "_", socket.gethostname())
     if dataset.local:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,14 +22,6 @@ SMALL = 64  # pixels a side that pictures are compared at
 NEAR = 4  # pixels on each side that count as a pixel's neighbourhood
 NOISE_VARIANCE = 4.0  # levels squared: keeps flat parts flat
 LEVELS = 8  # colour histograms have 8 x 8 x 8 bins: coarse enough to forgive light and compression
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Stretch:
-    """Ticks `[start, end)` that follow one another without a cut or a dropped tick."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,18 +37,13 @@ class Verdicts:
     differences: np.ndarray
     """float32 [n]: mean absolute difference from the tick before, levels of 255 (0 for the first)."""
 
-    def __getitem__(self, tick: int) -> bool | tuple[bool, str]:
-        """True where `tick` is kept, else `(False, reason)`."""
-        reason = self.reasons[tick - self.start]
-        return True if reason is None else (False, reason)
-
-    def stretches(self) -> Iterator[Stretch]:
-        """The longest runs of kept ticks without a cut inside."""
+    def stretches(self) -> Iterator[tuple[int, int]]:
+        """The longest ranges `[start, end)` of kept ticks without a cut inside."""
         kept = np.array([reason is None for reason in self.reasons], dtype=bool)
-        begins = kept & (self.cuts | ~np.concatenate([[False], kept[:-1]]))
-        ends = kept & np.concatenate([self.cuts[1:] | ~kept[1:], [True]])
-        for a, b in zip(np.flatnonzero(begins), np.flatnonzero(ends), strict=True):
-            yield Stretch(start=self.start + int(a), end=self.start + int(b) + 1)
+        for a, b in stretches(kept).tolist():
+            cuts = (a + 1 + np.flatnonzero(self.cuts[a + 1 : b])).tolist()
+            for start, end in pairwise([a, *cuts, b]):
+                yield self.start + start, self.start + end
 
     def drops(self, start: int, end: int) -> Counter[str]:
         """Dropped ticks within `[start, end)` by reason."""

@@ -6,24 +6,27 @@ the model, and the encoder, never a video.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
-from ...datasets.shards.commits import DeadLetter, is_committed
+from ...datasets.config import DecoderConfig
+from ...datasets.shards.clip import ARRAY_DTYPES, Clip, clip_key, clip_meta, clip_ranges
+from ...datasets.shards.commits import DeadLetter
+from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
 from ...datasets.video.decoder import Decoder, TickReader
-from ...datasets.video.sandbox import CHILD_LOST
-from ...errors import VideoError
+from ...datasets.video.sandbox import CHILD_LOST, open_decoder
+from ...errors import DatasetError, VideoError
 from ..config import FilterConfig
 from ..planning.layout import Segment
+from ..planning.plan import read_plan
 from ..planning.probe import fingerprint
 from .filter import StaticFilter, Verdicts
 from .source_statistics import degrees_for_record, total_degrees
@@ -44,20 +47,9 @@ class ShardTask:
     """A shard to be labelled."""
 
     shard: str
-    split: str
     segments: tuple[Segment, ...] = ()
     quarantined: tuple[int, ...] = ()
     """Segments that killed their worker twice: they go to the dead letters unread."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardOptions:
-    """What the bytes of a shard depend on, besides the video and the model."""
-
-    dataset: str
-    filter: FilterConfig = field(default_factory=FilterConfig)
-    chroma: str = "420"
-    drop_missing: bool = False
 
 
 @dataclass(slots=True)
@@ -71,37 +63,87 @@ class ShardOutcome:
     ticks: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LabelWork:
+    """Labels for the sources of a plan: what the bytes of a shard depend on besides video and model."""
+
+    verb: Literal["label"] = "label"
+    filter: FilterConfig = field(default_factory=FilterConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    chroma: str = "420"
+    drop_missing: bool = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What labels and pixels are a function of, besides the plan and the model."""
+        return {"chroma": self.chroma, "filter": asdict(self.filter)}
+
+    def open_tasks(
+        self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
+    ) -> Iterator[ShardTask]:
+        """The shards of the plan that have no record yet, in order.
+
+        Args:
+            quarantined: by shard, the segments that are not to be tried.
+        """
+        plan = read_plan(dataset)
+        if plan is None:
+            raise DatasetError(
+                f"{dataset}: there is no plan; run `vidact plan` or `vidact label` with sources"
+            )
+        done = set(dataset.committed_shards())
+        for shard, segments in plan.shards.items():
+            if shard not in done:
+                yield ShardTask(
+                    shard=shard,
+                    segments=segments,
+                    quarantined=quarantined.get(shard, ()),
+                )
+
+    def open_labeller(
+        self,
+        predictor: Predictor,
+        dataset: Dataset,
+        *,
+        scratch: Path,
+        alive: Callable[[int], None],
+    ) -> ShardLabeller:
+        """What labels the shards; see there."""
+        decoder = open_decoder(self.decoder, predictor.spec.frame)
+        return ShardLabeller(predictor, decoder, dataset, self, scratch=scratch, alive=alive)
+
+
 class ShardLabeller:
     """Labels shards, one after another, with one model and one decoder.
 
     Args:
-        alive: called with the segment's position whenever work has gone on; a watchdog looks at it.
-        spool: a local folder for unfinished shards; None for beside the dataset, which must be local.
-        downloads: a local folder for sources that lie elsewhere.
+        scratch: a local folder for sources that lie elsewhere, and for unfinished shards of a
+            dataset that is not local. A local one spools beside its shards, so that a shard gets to
+            its place by a rename.
+        alive: called with the segment's position whenever there is progress; a watchdog looks at it.
     """
 
     def __init__(
         self,
         predictor: Predictor,
         decoder: Decoder,
-        options: ShardOptions,
+        dataset: Dataset,
+        work: LabelWork,
         *,
-        spool: Path | None = None,
-        downloads: Path | None = None,
+        scratch: Path | None = None,
         alive: Callable[[int], None] = lambda segment: None,
     ):
-        self.predictor, self.decoder, self.options = predictor, decoder, options
+        self.predictor, self.decoder, self.dataset, self.work = predictor, decoder, dataset, work
         self.spec: ActionSpec = predictor.spec
-        self.filter = StaticFilter(options.filter)
-        self.spool, self.downloads, self.alive = spool, downloads, alive
+        self.filter = StaticFilter(work.filter)
+        self.scratch, self.alive = scratch, alive
 
     def label(self, task: ShardTask) -> ShardOutcome:
         """Label and commit a shard, unless it has its record already."""
-        if is_committed(self.options.dataset, task.shard):
+        if self.dataset.is_committed(task.shard):
             return ShardOutcome(task.shard, "was_done")
-        spool = None if self.spool is None else str(self.spool)
         with ShardWriter(
-            self.options.dataset, task.shard, self.spec, chroma=self.options.chroma, spool=spool
+            self.dataset, task.shard, self.spec, chroma=self.work.chroma, spool=self.scratch
         ) as writer:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             try:
@@ -118,20 +160,20 @@ class ShardLabeller:
             )
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
+    def close(self) -> None:
+        """Stop the decoder."""
+        self.decoder.close()
+
     def _label_source(
         self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter
     ) -> np.ndarray:
         first = segments[0]
         todo = []
         for segment in segments:
+            # Who died while committing died in no segment: then none of the shard is tried again.
             if segment.segment in task.quarantined or COMMITTING in task.quarantined:
-                _dead(
-                    writer,
-                    segment,
-                    "label",
-                    "killed_worker",
-                    "its worker died twice in this segment",
-                )
+                detail = "its worker died twice in this segment"
+                _dead(writer, segment, "label", "killed_worker", detail)
             else:
                 todo.append(segment)
         turned = np.zeros(self.spec.num_axes)
@@ -140,18 +182,18 @@ class ShardLabeller:
         with ExitStack() as stack:
             try:
                 mark, _ = fingerprint(first.source_uri)
-                path = stack.enter_context(storage.fetched(first.source_uri, self.downloads))
+                path = stack.enter_context(storage.fetched(first.source_uri, self.scratch))
                 self.alive(todo[0].segment)
                 found = self.decoder.probe(path, self.spec.tick_hz)
                 if found.sha256 != first.source_sha256:
                     raise SourceMissingError(f"{first.source_uri} has changed since it was planned")
             except (FileNotFoundError, SourceMissingError, VideoError) as error:
-                # It could be read when it was planned, so whatever it is now, it is not the file that was planned.
+                # It could be read when it was planned: whatever it is now, it is not that file.
                 if isinstance(error, VideoError) and error.reason in CHILD_LOST:
                     for segment in todo:
                         _dead(writer, segment, "decode", error.reason, error.detail)
                     return turned
-                if not self.options.drop_missing:
+                if not self.work.drop_missing:
                     raise SourceMissingError(f"{first.source_uri}: {error}") from error
                 reason = (
                     "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
@@ -201,32 +243,21 @@ class ShardLabeller:
             writer.drop(reason, count)
         ticks = SegmentTicks(start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts)
         for stretch in verdicts.stretches():
-            kept = max(keep[0], stretch.start), min(keep[1], stretch.end)
+            kept = max(keep[0], stretch[0]), min(keep[1], stretch[1])
             if kept[0] >= kept[1]:
                 continue
             ranges = clip_ranges(*kept)
             if not ranges:
                 writer.drop("short", kept[1] - kept[0])
                 continue
-            labels = self._predict(ticks, (stretch.start, stretch.end), kept)
+            seen = self.predictor.frame_range(kept, stretch)
+            shown = ticks.frames[ticks.at(*seen)]
+            labels = predict(self.predictor, shown, seen[0], stretch=stretch, keep=kept)
             for start, end in ranges:
                 own = {
                     name: values[start - kept[0] : end - kept[0]] for name, values in labels.items()
                 }
                 yield self._clip(segment, start, end, ticks, own)
-
-    def _predict(
-        self, ticks: SegmentTicks, stretch: tuple[int, int], keep: tuple[int, int]
-    ) -> dict[str, np.ndarray]:
-        """Labels of the ticks `keep`, by name; each array has one row a tick."""
-        start, end = self.predictor.frame_range(keep, stretch)
-        batches = (
-            ticks.frames[ticks.at(a, min(a + BATCH_TICKS, end))]
-            for a in range(start, end, BATCH_TICKS)
-        )
-        parts = list(self.predictor.predict(batches, start=start, stretch=stretch, keep=keep))
-        names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
-        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
     def _clip(
         self,
@@ -240,11 +271,7 @@ class ShardLabeller:
         return Clip(
             key=clip_key(segment.source_sha256, start),
             frames=ticks.frames[shown],
-            buttons=labels["buttons"].astype(np.uint8),
-            buttons_prob=labels["buttons_prob"].astype(np.float16),
-            camera=labels["camera"].astype(np.float32),
-            camera_prob=labels["camera_prob"].astype(np.float16),
-            confidence=labels["confidence"].astype(np.float16),
+            **labels,
             valid=np.ones(end - start, bool),
             meta=clip_meta(
                 source_uri=segment.source_uri,
@@ -277,6 +304,29 @@ class SegmentTicks:
     def at(self, start: int, end: int) -> slice:
         """Where ticks `[start, end)` lie in the arrays."""
         return slice(start - self.start, end - self.start)
+
+
+def predict(
+    predictor: Predictor,
+    frames: np.ndarray,
+    start: int,
+    *,
+    stretch: tuple[int, int],
+    keep: tuple[int, int],
+) -> dict[str, np.ndarray]:
+    """The labels of the ticks `keep`, by the names and in the types that they have in a clip.
+
+    Args:
+        frames: uint8 [n, H, W, 3], tick `start` first.
+        stretch: ticks that belong together; the model looks at none outside.
+    """
+    batches = (frames[i : i + BATCH_TICKS] for i in range(0, len(frames), BATCH_TICKS))
+    parts = list(predictor.predict(batches, start=start, stretch=stretch, keep=keep))
+    return {
+        name: np.concatenate([getattr(part, name) for part in parts]).astype(kind)
+        for name, kind in ARRAY_DTYPES.items()
+        if name != "valid"  # which is not for the model to say
+    }
 
 
 def _dead(

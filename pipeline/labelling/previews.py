@@ -15,21 +15,14 @@ from ... import storage
 from ...datasets.actions.spec import FrameSpec
 from ...datasets.config import DecoderConfig
 from ...datasets.shards.clip import decode_clip, encode_video
-from ...datasets.shards.manifest import dataset_spec, read_manifest
-from ...datasets.shards.samples import read_sample
+from ...datasets.shards.dataset import Dataset
 from ...datasets.video.resize import fit
 from ...datasets.video.sandbox import open_decoder
 from ...errors import VideoError
 from ...progress import Progress, log
 
-PREVIEWS = "previews"  # a folder of the dataset
 LINES = 360
 WIDEST = 640
-
-
-def preview_uri(dataset: str, key: str) -> str:
-    """Where a clip's preview lies."""
-    return storage.join(dataset, PREVIEWS, f"{key}.mp4")
 
 
 def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, Any]]:
@@ -38,12 +31,12 @@ def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, An
     return sorted(rows, key=lambda row: (row["mean_confidence"], row["key"]))[:count]
 
 
-def keep_previews(dataset: str, share: float, decoder: DecoderConfig | None = None) -> int:
+def keep_previews(dataset: Dataset, share: float, decoder: DecoderConfig | None = None) -> int:
     """Write the previews that are missing; returns how many. A source that cannot be decoded is told and left out."""
     config = decoder or DecoderConfig()
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in least_certain(read_manifest(dataset).to_pylist(), share):
-        if not storage.exists(preview_uri(dataset, row["key"])):
+    for row in least_certain(dataset.manifest().to_pylist(), share):
+        if not storage.exists(dataset.preview_uri(row["key"])):
             wanted[row["source_uri"], row["source_sha256"]].append(row)
     made = 0
     with Progress(
@@ -58,8 +51,10 @@ def keep_previews(dataset: str, share: float, decoder: DecoderConfig | None = No
     return made
 
 
-def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: DecoderConfig) -> int:
-    spec = dataset_spec(dataset)
+def _of_source(
+    dataset: Dataset, uri: str, rows: list[dict[str, Any]], config: DecoderConfig
+) -> int:
+    spec = dataset.spec()
     with storage.fetched(uri) as path:
         probing = open_decoder(config, FrameSpec(16, 16))
         try:
@@ -73,7 +68,7 @@ def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: Decod
         made = 0
         try:
             for row in sorted(rows, key=lambda row: row["start_tick"]):
-                lineage = decode_clip(row["key"], read_sample(dataset, row), frames=False).meta
+                lineage = decode_clip(row["key"], dataset.read_sample(row), frames=False).meta
                 start, end = row["start_tick"], row["start_tick"] + row["frames"]
                 frames, times = [], []
                 for batch in reading.ticks(
@@ -86,7 +81,7 @@ def _of_source(dataset: str, uri: str, rows: list[dict[str, Any]], config: Decod
                         "other_file", uri, "its frames are not those that were labelled"
                     )
                 video = encode_video(np.concatenate(frames), spec.tick_hz)
-                storage.write_atomic(preview_uri(dataset, row["key"]), video)
+                storage.write_atomic(dataset.preview_uri(row["key"]), video)
                 made += 1
         finally:
             reading.close()

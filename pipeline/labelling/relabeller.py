@@ -8,26 +8,63 @@ from __future__ import annotations
 import bisect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ...datasets.shards.clip import Clip, decode_arrays, decode_video, encode_arrays, encode_json
-from ...datasets.shards.commits import is_committed, read_commit
-from ...datasets.shards.manifest import read_manifest
-from ...datasets.shards.samples import read_sample
+from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
-from .labeller import BATCH_TICKS, COMMITTING, ShardOutcome, ShardTask
+from .labeller import COMMITTING, ShardOutcome, ShardTask, predict
 from .source_statistics import degrees_for_record, total_degrees
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
 
-CLIPS_AT_ONCE = (
-    8  # of 128 ticks: what is held in memory is what a segment holds when it is labelled
-)
+# Clips of 128 ticks each: as much is held in memory as of a segment when it is labelled.
+CLIPS_AT_ONCE = 8
 HORIZON = 1 << 40  # ticks: further than any neighbour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RelabelWork:
+    """New labels for the pixels of a dataset."""
+
+    source: Dataset
+    """The finished dataset."""
+    verb: Literal["relabel"] = "relabel"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the new dataset is a function of, besides the model."""
+        shards = self.source.content()["shards"]
+        return {"relabelled": {shard["name"]: shard["sha256"] for shard in shards}}
+
+    def open_tasks(
+        self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
+    ) -> Iterator[ShardTask]:
+        """The shards of the source that have no record in `dataset` yet, in order.
+
+        Args:
+            quarantined: not heeded: clips were decoded before, when they were written.
+        """
+        done = set(dataset.committed_shards())
+        yield from (
+            ShardTask(shard=shard) for shard in self.source.committed_shards() if shard not in done
+        )
+
+    def open_labeller(
+        self,
+        predictor: Predictor,
+        dataset: Dataset,
+        *,
+        scratch: Path,
+        alive: Callable[[int], None],
+    ) -> ShardRelabeller:
+        """What labels the shards; see there."""
+        return ShardRelabeller(predictor, self.source, dataset, scratch=scratch, alive=alive)
 
 
 class ShardRelabeller:
@@ -36,36 +73,38 @@ class ShardRelabeller:
     Args:
         source: the finished dataset.
         target: the dataset to write.
-        alive: called whenever work has gone on.
+        scratch: a local folder for unfinished shards of a dataset that is not local.
+        alive: called whenever there is progress; a watchdog looks at it.
     """
 
     def __init__(
         self,
         predictor: Predictor,
-        source: str,
-        target: str,
+        source: Dataset,
+        target: Dataset,
         *,
-        spool: Path | None = None,
+        scratch: Path | None = None,
         alive: Callable[[int], None] = lambda segment: None,
     ):
         self.predictor, self.spec = predictor, predictor.spec
-        self.source, self.target, self.spool, self.alive = source, target, spool, alive
-        self.neighbours = Neighbours(source)
+        self.source, self.target, self.scratch, self.alive = source, target, scratch, alive
+        self.neighbors = Neighbors(source)
+
+    def close(self) -> None:
+        """There is nothing to stop: clips are decoded in this process."""
 
     def label(self, task: ShardTask) -> ShardOutcome:
         """Relabel and commit a shard, unless it has its record already."""
-        if is_committed(self.target, task.shard):
+        if self.target.is_committed(task.shard):
             return ShardOutcome(task.shard, "was_done")
-        old = read_commit(self.source, task.shard)
-        with ShardWriter(
-            self.target, task.shard, self.spec, spool=str(self.spool) if self.spool else None
-        ) as writer:
+        old = self.source.read_commit(task.shard)
+        with ShardWriter(self.target, task.shard, self.spec, spool=self.scratch) as writer:
             for letter in old.dead_letters:
                 writer.dead_letter(letter)
             for reason, ticks in old.drops.items():
                 writer.drop(reason, ticks)
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
-            for number, rows in enumerate(_runs(old.rows)):
+            for number, rows in enumerate(_consecutive(old.rows)):
                 self.alive(number)
                 for clip in self._relabel(rows, writer):
                     sha256 = clip.meta["source_sha256"]
@@ -76,7 +115,7 @@ class ShardRelabeller:
 
     def _relabel(self, rows: Sequence[Mapping[str, Any]], writer: ShardWriter) -> Iterator[Clip]:
         """Relabel consecutive clips, from scene to scene, and yield what was written."""
-        members = [read_sample(self.source, row) for row in rows]
+        members = [self.source.read_sample(row) for row in rows]
         metas = [json.loads(one["json"]) for one in members]
         first = 0
         for i in range(1, len(rows) + 1):
@@ -95,25 +134,19 @@ class ShardRelabeller:
     ) -> Iterator[Clip]:
         keep = int(rows[0]["start_tick"]), int(rows[-1]["start_tick"]) + int(rows[-1]["frames"])
         low, high = self.predictor.frame_range(keep, (0, HORIZON))
-        before = [] if metas[0].get("begins_scene") else self.neighbours.before(rows[0], low)
-        after = self.neighbours.after(rows[-1], high)
+        before = [] if metas[0].get("begins_scene") else self.neighbors.before(rows[0], low)
+        after = self.neighbors.after(rows[-1], high)
         parts = [*before, *(decode_video(one["mp4"]) for one in members), *after]
         stretch = keep[0] - sum(map(len, before)), keep[1] + sum(map(len, after))
         frames = np.concatenate(parts)
-        labels = self._predict(frames, stretch, keep)
+        labels = predict(self.predictor, frames, stretch[0], stretch=stretch, keep=keep)
         for row, one, meta in zip(rows, members, metas, strict=True):
-            own = slice(
-                int(row["start_tick"]) - keep[0],
-                int(row["start_tick"]) - keep[0] + int(row["frames"]),
-            )
+            start = int(row["start_tick"]) - keep[0]
+            own = slice(start, start + int(row["frames"]))
             clip = Clip(
                 key=row["key"],
                 frames=None,
-                buttons=labels["buttons"][own].astype(np.uint8),
-                buttons_prob=labels["buttons_prob"][own].astype(np.float16),
-                camera=labels["camera"][own].astype(np.float32),
-                camera_prob=labels["camera_prob"][own].astype(np.float16),
-                confidence=labels["confidence"][own].astype(np.float16),
+                **{name: values[own] for name, values in labels.items()},
                 valid=decode_arrays(one["npz"], ("valid",))["valid"],
                 meta={**meta, "idm_sha256": self.predictor.sha256, "label_source": "idm"},
             )
@@ -125,22 +158,14 @@ class ShardRelabeller:
             writer.add_encoded(clip, encoded)
             yield clip
 
-    def _predict(
-        self, frames: np.ndarray, stretch: tuple[int, int], keep: tuple[int, int]
-    ) -> dict[str, np.ndarray]:
-        batches = (frames[i : i + BATCH_TICKS] for i in range(0, len(frames), BATCH_TICKS))
-        parts = list(self.predictor.predict(batches, start=stretch[0], stretch=stretch, keep=keep))
-        names = ("buttons", "buttons_prob", "camera", "camera_prob", "confidence")
-        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
 
-
-class Neighbours:
+class Neighbors:
     """Frames of the clips next to a clip, in whatever shard they lie."""
 
-    def __init__(self, dataset: str):
+    def __init__(self, dataset: Dataset):
         self.dataset = dataset
         self._rows: dict[str, list[dict[str, Any]]] = {}
-        for row in read_manifest(dataset).to_pylist():
+        for row in dataset.manifest().to_pylist():
             self._rows.setdefault(row["key"].rsplit("-", 1)[0], []).append(row)
         for rows in self._rows.values():
             rows.sort(key=lambda row: row["start_tick"])
@@ -154,7 +179,7 @@ class Neighbours:
             start > low and at > 0 and rows[at - 1]["start_tick"] + rows[at - 1]["frames"] == start
         ):
             at -= 1
-            members = read_sample(self.dataset, rows[at])
+            members = self.dataset.read_sample(rows[at])
             found.insert(0, decode_video(members["mp4"]))
             start = rows[at]["start_tick"]
             if json.loads(members["json"]).get("begins_scene"):
@@ -168,7 +193,7 @@ class Neighbours:
         end = row["start_tick"] + row["frames"]
         while end < high and at + 1 < len(rows) and rows[at + 1]["start_tick"] == end:
             at += 1
-            members = read_sample(self.dataset, rows[at])
+            members = self.dataset.read_sample(rows[at])
             if json.loads(members["json"]).get("begins_scene"):
                 break
             found.append(decode_video(members["mp4"]))
@@ -182,7 +207,7 @@ class Neighbours:
         )
 
 
-def _runs(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+def _consecutive(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Clips that follow one another in a video, a few at a time."""
     run: list[Mapping[str, Any]] = []
     for row in rows:

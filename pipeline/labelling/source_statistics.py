@@ -8,7 +8,7 @@ Legend: N sources, K buttons, A axes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.commits import CommitRecord
+from ...datasets.shards.dataset import SOURCE_STATISTICS, Dataset
 from ...datasets.shards.parquet import parquet_bytes
 
-FILE = "source_statistics.parquet"
 ODD_BUTTONS = 0.25  # bits between the shares of the buttons in a source and in the training set
 ODD_RATIO = 3.0  # times as many presses, or degrees turned, as usual; or as few
 ODD_CONFIDENCE = 3.5  # robust standard deviations below the median source
@@ -59,7 +59,7 @@ class Reference:
 
 
 def source_statistics(
-    records: Sequence[CommitRecord], spec: ActionSpec, reference: Reference
+    records: Iterable[CommitRecord], spec: ActionSpec, reference: Reference
 ) -> list[dict[str, Any]]:
     """A row a source, the oddest first.
 
@@ -117,7 +117,7 @@ def degrees_for_record(turned: Mapping[str, NDArray[np.float64]]) -> dict[str, l
 
 
 def write_source_statistics(
-    dataset: str, rows: Sequence[Mapping[str, Any]], spec: ActionSpec
+    dataset: Dataset, rows: Sequence[Mapping[str, Any]], spec: ActionSpec
 ) -> None:
     """Write the table."""
     schema = pa.schema(
@@ -138,7 +138,7 @@ def write_source_statistics(
     if not spec.axis_names:
         schema = schema.remove(schema.get_field_index("degrees_a_s"))
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    storage.write_atomic(storage.join(dataset, FILE), parquet_bytes(table))
+    storage.write_atomic(dataset.source_statistics_uri, parquet_bytes(table))
 
 
 def flagged_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -146,7 +146,7 @@ def flagged_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     odd = [row for row in rows if row["flags"]]
     if not odd:
         return []
-    lines = [f"{len(odd)} of {len(rows)} sources look odd ({FILE} has all of them):"]
+    lines = [f"{len(odd)} of {len(rows)} sources look odd ({SOURCE_STATISTICS} has all of them):"]
     for row in odd[:SHOWN]:
         lines.append(
             f"  {row['source_uri']}: {', '.join(row['flags'])} (confidence {row['mean_confidence']:.2f}, "
@@ -155,7 +155,7 @@ def flagged_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return lines + ([f"  … and {len(odd) - SHOWN} more"] if len(odd) > SHOWN else [])
 
 
-def _sums(records: Sequence[CommitRecord], spec: ActionSpec) -> dict[str, dict[str, Any]]:
+def _sums(records: Iterable[CommitRecord], spec: ActionSpec) -> dict[str, dict[str, Any]]:
     """By content hash."""
     sums: dict[str, dict[str, Any]] = {}
     for record in records:

@@ -12,17 +12,13 @@ from fractions import Fraction
 from typing import Any
 
 from ... import storage
-from ...datasets.shards.commits import (
-    PLAN_FILE,
-    DeadLetter,
-    tombstone,
-)
+from ...datasets.shards.commits import DeadLetter, tombstone
+from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
 from .layout import Segment
 from .probe import SourceRecord
 from .tables import Row, rows_from_parquet, rows_to_parquet
 
-SOURCES_FILE = "sources.parquet"
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
 
@@ -49,21 +45,20 @@ class Plan:
         return float(sum(segment.ticks for segment in self.segments) / self.tick_hz / 3600)
 
 
-def read_plan(out: str) -> Plan | None:
+def read_plan(dataset: Dataset) -> Plan | None:
     """The plan of a dataset, or None where it has none. Raises DatasetError where a table of it is damaged."""
-    segments, metadata = _read_rows(storage.join(out, PLAN_FILE), Segment)
+    segments, metadata = _read_rows(dataset.plan_uri, Segment)
     if segments is None:
         return None
     try:
         tick_hz = Fraction(metadata["tick_hz"])
     except (KeyError, ValueError, ZeroDivisionError) as error:
         raise DatasetError(
-            f"{storage.join(out, PLAN_FILE)}: does not say its tick rate; put back a whole one"
+            f"{dataset.plan_uri}: does not say its tick rate; put back a whole one"
         ) from error
-    sources, _ = _read_rows(storage.join(out, SOURCES_FILE), SourceRecord)
-    return Plan(
-        tick_hz, sources or (), segments
-    )  # killed between the two writes: the sources are probed again
+    # Killed between the two writes, there are no sources: they are probed again.
+    sources, _ = _read_rows(dataset.sources_uri, SourceRecord)
+    return Plan(tick_hz, sources or (), segments)
 
 
 def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str]]:
@@ -76,15 +71,11 @@ def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[
         raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one") from error
 
 
-def write_plan(plan: Plan, out: str) -> None:
+def write_plan(plan: Plan, dataset: Dataset) -> None:
     """Write both tables; segments first, so that a source never counts as known before it is planned."""
     metadata = {"tick_hz": str(plan.tick_hz)}
-    storage.write_atomic(
-        storage.join(out, PLAN_FILE), rows_to_parquet(plan.segments, Segment, metadata)
-    )
-    storage.write_atomic(
-        storage.join(out, SOURCES_FILE), rows_to_parquet(plan.sources, SourceRecord, metadata)
-    )
+    storage.write_atomic(dataset.plan_uri, rows_to_parquet(plan.segments, Segment, metadata))
+    storage.write_atomic(dataset.sources_uri, rows_to_parquet(plan.sources, SourceRecord, metadata))
 
 
 def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:

@@ -1,7 +1,7 @@
 """Probing through Beam: `Create ► Reshuffle ► LookAtSources`; what comes out are rows of `sources.parquet`.
 
 Sources travel in small batches. A worker puts the rows of a batch into `_probes/` of the dataset before it takes the
-next one, so a plan of thousands of hours that is interrupted goes on where it was, and the machine that plans reads
+next one, so a plan of thousands of hours that is interrupted resumes where it was, and the machine that plans reads
 what others probed. The folder is gone when the plan is written.
 """
 
@@ -22,27 +22,31 @@ from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 from ... import storage
 from ...datasets.config import DecoderConfig
-from ...datasets.shards.commits import PROBES_FOLDER
+from ...datasets.shards.dataset import Dataset
 from ...datasets.video.sandbox import open_decoder
 from ...progress import Progress
 from .near_duplicates import DIGITS, FRAME
 from .probe import SourceRecord, fingerprint, hash_source, probe_source
 from .sources import Source
 
-LARGEST_BATCH = 32  # sources: what an interruption costs each worker
-BATCHES_A_WORKER = 8  # at least, so that one with long videos does not hold up the others for long
+MAX_BATCH = 32  # sources: what an interruption costs each worker
+BATCHES_PER_WORKER = (
+    8  # at least, so that one with long videos does not hold up the others for long
+)
 FEW = 64  # sources: fewer are probed on this machine, since a job on a cluster takes 20 s to start
 LOOK_S = 0.5
 READERS = 16  # rows are small and buckets slow to answer
 
-_STOP = threading.Event()  # of probing in this process: it was interrupted
+# Probing in this process was interrupted. Beam pickles what it runs, in its own threads too, so that
+# only what belongs to the module reaches `LookAtSources`.
+_STOP = threading.Event()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LookSettings:
     """What a worker needs to look at sources."""
 
-    dataset: str
+    dataset: Dataset
     tick_hz: Fraction
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     pictures: int = 0
@@ -73,11 +77,8 @@ class LookAtSources(beam.DoFn):
                 raise InterruptedError("probing was interrupted")
             rows.append(self._look(item))
         data = json.dumps([asdict(row) for row in rows]).encode()
-        name = hashlib.sha256(data).hexdigest()[:32]
-        storage.write_atomic(
-            storage.join(self.settings.dataset, PROBES_FOLDER, f"{name}{self.settings.suffix}"),
-            data,
-        )
+        name = f"{hashlib.sha256(data).hexdigest()[:32]}{self.settings.suffix}"
+        storage.write_atomic(self.settings.dataset.probe_uri(name), data)
         yield len(rows)
 
     def teardown(self) -> None:
@@ -103,7 +104,7 @@ class Prober:
 
     def __init__(
         self,
-        dataset: str,
+        dataset: Dataset,
         tick_hz: Fraction,
         *,
         workers: int,
@@ -139,19 +140,12 @@ class Prober:
 
     def forget(self) -> None:
         """Remove the rows: the plan has them."""
-        folder = storage.join(self.settings.dataset, PROBES_FOLDER)
-        for name in storage.list_files(folder, ".json"):
-            storage.remove(name)
-        local = storage.local_path(folder)
-        if local is not None and local.is_dir():
-            for left in local.glob(".*.tmp"):  # of workers that were killed
-                left.unlink(missing_ok=True)
-            local.rmdir()
+        self.settings.dataset.forget_probes()
 
     def _run(self, title: str, settings: LookSettings, items: Sequence[Item]) -> None:
         if not items:
             return
-        size = min(max(len(items) // (BATCHES_A_WORKER * self.workers), 1), LARGEST_BATCH)
+        size = min(max(len(items) // (BATCHES_PER_WORKER * self.workers), 1), MAX_BATCH)
         batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
         failed: list[BaseException] = []
         ended = (
@@ -210,9 +204,7 @@ class Prober:
 
     def _gather(self) -> int:
         """Read what was written since the last time; returns the number of rows."""
-        names = storage.list_files(
-            storage.join(self.settings.dataset, PROBES_FOLDER), self.settings.suffix
-        )
+        names = self.settings.dataset.probes(self.settings.suffix)
         new = [name for name in names if name not in self._read]
         self._read.update(new)
         count = 0

@@ -12,15 +12,14 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from ..labelling.labeller import ShardOutcome, ShardTask
-from .identity import WorkerSettings
-from .worker import Worker, open_tasks
+from .worker import Worker, WorkerSettings
 
 
 def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection:
     """Append the labelling job to a pipeline; gives an outcome a shard."""
     return (
         pipeline
-        | "Dataset" >> beam.Create([settings.dataset])
+        | "Dataset" >> beam.Create([settings.dataset.uri])
         | "ReadPlan" >> beam.ParDo(ReadPlan(settings))
         | "Reshuffle" >> beam.Reshuffle()
         | "LabelShard" >> beam.ParDo(LabelShard(settings))
@@ -35,7 +34,7 @@ class ReadPlan(beam.DoFn):
         self.settings = settings
 
     def process(self, dataset: str) -> Iterator[ShardTask]:
-        yield from open_tasks(self.settings)
+        yield from self.settings.open_tasks()
 
 
 class LabelShard(beam.DoFn):

@@ -19,7 +19,7 @@ from pathlib import Path
 from ...errors import VidactError
 from ...storage_failures import full_name, is_storage_failure
 from ..run_folder import RunFolder
-from .identity import WorkerSettings
+from .worker import WorkerSettings
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
 STORAGE_FAILED = 74  # EX_IOERR
@@ -121,7 +121,7 @@ def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]
                         f"worker {marker.pid} died at {marker.shard}, segment {marker.segment}",
                         file=sys.stderr,
                     )
-                    run.strike(marker)
+                    run.record_crash(marker)
             sys.stderr.flush()
             os._exit(WORKER_DIED)
 

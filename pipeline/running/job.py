@@ -1,121 +1,156 @@
-"""Runs a job over shards under the supervisor, with its displays: what labelling and relabelling have in common."""
+"""The ceremony of every job on a dataset: claim, identity, sweep, run, compact, verify."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
 
 from ... import storage
-from ...datasets.shards.commits import SPOOL_FOLDER, committed_shards
-from ...errors import CheckFailed
-from ...machine import ONE_THREAD, cores
+from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.info import DatasetInfo
+from ...datasets.verify import check_dataset
+from ...errors import CheckFailed, Interrupted
 from ...progress import log
-from ..config import EngineConfig
-from ..labelling.previews import PREVIEWS
+from ..config import LabelConfig, RelabelConfig
+from ..labelling.source_statistics import Reference, source_statistics, write_source_statistics
 from ..run_folder import RunFolder
-from .display import Display
-from .identity import WorkerSettings
-from .prometheus import MetricsServer
-from .supervisor import driver_command, supervise
+from .engine import Runner, worker_count
+from .identity import environment, require_identity, write_identity
 from .tracker import Tracker
+from .worker import Work, WorkerSettings
 
 SHOWN_PROBLEMS = 20
+SHOWN_SHARDS = 5
+SHOWN_REASONS = 20
 
 
-def run_shards(
-    config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker
-) -> None:
-    """Do all shards that have no record yet.
+class DatasetJob:
+    """A job on a dataset; from `with` to the end of its block the only one on this machine.
 
-    Raises:
-        VidactError: the user's mistake, as a worker found it.
-        Interrupted: given up after restarts that brought nothing.
+    Args:
+        dataset: what is worked on.
+        resumable: where the job is interrupted, its run folder stays for the one that resumes it.
     """
-    missing = tracker.missing()
-    local = config.runner == "local"
-    run.settings.write_text(settings.to_json())
-    with ExitStack() as stack:
-        remote = storage.local_path(settings.dataset) is None
-        display = stack.enter_context(
-            Display(tracker, json_lines=config.progress_json, remote=remote)
+
+    def __init__(self, dataset: Dataset, *, resumable: bool = False):
+        self.dataset = dataset
+        self.run_folder = RunFolder.of(dataset)
+        self.new: list[str] = []
+        """The shards that had no record yet when the job began to run."""
+        self.environments: list[dict[str, Any]] = []
+        """Under which versions and on which kinds of processor the dataset was labelled."""
+        self._identity: Mapping[str, Any] = {}
+        self._done = not resumable
+
+    def __enter__(self) -> DatasetJob:
+        self.run_folder.lock()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.run_folder.release(done=self._done)
+
+    def require_identity(
+        self, identity: Mapping[str, Any], config: LabelConfig | RelabelConfig
+    ) -> None:
+        """Refuse a dataset that was begun otherwise; see `identity.require_identity`. Writes nothing."""
+        self._identity = identity
+        self.environments = require_identity(
+            self.dataset,
+            identity,
+            environment(config.device),
+            allow_other_environment=config.allow_other_environment,
         )
-        if config.metrics_port:
-            stack.enter_context(MetricsServer(config.metrics_port, lambda: display.state))
 
-        def done() -> int:
-            return len(committed_shards(settings.dataset))
+    def begin(self, *, retry_quarantined: bool = False) -> None:
+        """Write the identity, and clear away what an interrupted job left.
 
-        def watch() -> None:
-            display.update(len(run.markers()) if local else None)
+        Args:
+            retry_quarantined: try the segments again that killed their worker twice.
+        """
+        write_identity(self.dataset, self.run_folder, self._identity, self.environments)
+        if retry_quarantined:
+            forget_quarantined(self.dataset)
+            self.run_folder.forget_crashes()
+        self.dataset.sweep()
+        self.dataset.forget_lost()
 
-        supervise(
-            run,
-            driver_command(
-                run, min(worker_count(config), len(missing)), config.runner, config.beam_options
-            ),
-            done=done,
-            stall_s=config.stall_s
-            if local
-            else float("inf"),  # a cluster's workers give no sign here
-            max_restarts=config.max_restarts,
-            watch=watch,
-            env=os.environ | ONE_THREAD,
+    def run(
+        self,
+        config: LabelConfig | RelabelConfig,
+        work: Work,
+        tracker: Tracker,
+        runner: Runner,
+    ) -> None:
+        """Do all shards that have no record yet. Raises Interrupted where some are left."""
+        local = config.runner == "local"  # a cluster's workers see no folder of this machine
+        settings = WorkerSettings(
+            dataset=self.dataset,
+            idm=config.idm,
+            device=config.device,
+            work=work,
+            run_folder=str(self.run_folder.path) if local else "",
         )
+        self.new = tracker.missing()
+        if self.new:
+            runner(config, settings, self.run_folder, tracker)
+        self.dataset.sweep()
+        if left := tracker.missing():
+            raise Interrupted(_what_is_left(left, self.run_folder.deferred()))
+        self._done = True
+
+    def publish(
+        self, info: DatasetInfo, reference: Reference | None = None
+    ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Compact the records into tables, and compare the sources with each other.
+
+        Args:
+            reference: what is usual in the model's training set; where it is not given, sources are
+                compared only in a dataset where they were before.
+
+        Returns:
+            The content of `dataset.json`, and the rows of the sources' statistics.
+        """
+        content = self.dataset.compact(info)
+        if reference is None and not storage.exists(self.dataset.source_statistics_uri):
+            return content, []
+        records = self.dataset.commits()
+        rows = source_statistics(records, info.spec, reference or Reference())
+        write_source_statistics(self.dataset, rows, info.spec)
+        return content, rows
+
+    def verify(self, config: LabelConfig | RelabelConfig) -> None:
+        """Read back what is new, unless that is not wanted. Raises CheckFailed."""
+        if not config.verify or not self.new:
+            return
+        report = check_dataset(self.dataset, threads=worker_count(config), shards=self.new)
+        if report.problems:
+            shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
+            raise CheckFailed(f"{self.dataset}: {len(report.problems)} problems:\n{shown}")
+        counts = ", ".join(f"{number:,} {name}" for name, number in report.counts.items())
+        log(f"{self.dataset}: verified {counts}.")
 
 
-def worker_count(config: EngineConfig) -> int:
-    """How many worker processes: what was asked for, else one a GPU where the model runs on GPUs, else one a core."""
-    if config.workers:
-        return config.workers
-    if config.device == "auto":
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.device_count()
-    return 1 if config.device.startswith("cuda") else cores()
+def forget_quarantined(dataset: Dataset) -> None:
+    """Take back the records of shards with quarantined segments, so that they are tried again."""
+    for record in dataset.commits():
+        if any(letter.reason == "killed_worker" for letter in record.dead_letters):
+            dataset.forget_commit(record.shard)
 
 
-def sweep(dataset: str) -> None:
-    """Remove what killed workers left: unfinished shards, and temporary files of writes that never were renamed."""
-    root = storage.local_path(dataset)
-    if root is None:
-        _sweep_remote(dataset)
-        return
-    for folder in (root / SPOOL_FOLDER, root, root / "shards", root / "_commits", root / PREVIEWS):
-        if folder.is_dir():
-            for path in folder.iterdir():
-                if path.is_file() and (folder.name == SPOOL_FOLDER or _is_temporary(path.name)):
-                    path.unlink(missing_ok=True)
-    if (root / SPOOL_FOLDER).is_dir():
-        (root / SPOOL_FOLDER).rmdir()
-
-
-def _sweep_remote(dataset: str) -> None:
-    """Filesystems with a rename, such as hdfs; buckets show no half-written objects."""
-    if dataset.split("://", 1)[0] in storage.BUCKET_PROTOCOLS:
-        return
-    for folder in ("", "shards", "_commits", PREVIEWS):
-        fs, inner = storage.filesystem(storage.join(dataset, folder) if folder else dataset)
-        if fs.exists(inner):
-            for name in fs.ls(inner, detail=False):
-                if _is_temporary(name.rsplit("/", 1)[-1]):
-                    fs.rm_file(name)
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".tmp")
-
-
-def verify_shards(dataset: str, shards: Sequence[str], *, threads: int) -> None:
-    """Read back what is new. Raises CheckFailed."""
-    from ...datasets.shards.dataset import Dataset
-    from ...datasets.verify import check_dataset
-
-    report = check_dataset(Dataset(dataset), threads=threads, shards=shards)
-    if report.problems:
-        shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
-        raise CheckFailed(f"{dataset}: {len(report.problems)} problems:\n{shown}")
-    log(
-        f"{dataset}: verified {', '.join(f'{number:,} {name}' for name, number in report.counts.items())}."
+def _what_is_left(shards: Sequence[str], waits: Mapping[str, str]) -> str:
+    named = ", ".join(shards[:SHOWN_SHARDS]) + (" …" if len(shards) > SHOWN_SHARDS else "")
+    count = f"{len(shards)} shards are still to be done ({named})"
+    reasons = sorted({waits[shard] for shard in shards if shard in waits})
+    if not reasons:
+        return f"{count}; run again"
+    listed = "\n".join(f"  {reason}" for reason in reasons[:SHOWN_REASONS])
+    return (
+        f"{count}.\n{listed}\n"
+        "Put the sources back and run again, or let them go with --drop-missing."
     )

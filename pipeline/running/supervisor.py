@@ -114,14 +114,14 @@ def _run_once(
             looked_s = time.monotonic()
             if clock.look(group_members(process.pid)) > stall_s:
                 for marker in run.markers():
-                    run.strike(marker)
+                    run.record_crash(marker)
                 log(f"no sign of life for {stall_s:.0f} s: killing the workers")
                 _kill_group(process)
                 return process.wait()
         if code < 0:  # killed; a driver that labels by itself died at the shard it was at
             for marker in run.markers():
                 if marker.pid == process.pid:
-                    run.strike(marker)
+                    run.record_crash(marker)
         return code
     finally:
         _kill_group(process)

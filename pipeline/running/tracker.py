@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from ...datasets.shards.commits import committed_shards, read_commit
+from ...datasets.shards.dataset import Dataset
 from ...progress import duration
 from ..planning.plan import Plan
 
@@ -24,14 +24,14 @@ class JobState:
     hours_total: float = 0.0
     """Hours of video in the plan."""
     hours_done: float = 0.0
-    """Of it, in shards that are committed."""
+    """Hours of video in shards that are committed."""
     hours_kept: float = 0.0
     """Hours in clips."""
     shards_total: int = 0
     shards_done: int = 0
     clips: int = 0
     video_hours_per_hour: float | None = None
-    """Of this run; None before its first shard."""
+    """The speed of this run; None before its first shard."""
     eta_s: float | None = None
     drops_hours: dict[str, float] = field(default_factory=dict)
     """Hours left out on purpose, by reason."""
@@ -67,13 +67,13 @@ class Tracker:
 
     Args:
         ticks: length of the video in each shard of the job.
-        tick_hz: ticks a second.
-        dead_letters: those that are known before any shard, by reason.
+        tick_hz: ticks per second.
+        dead_letters: how many are known before any shard is done, by reason.
     """
 
     def __init__(
         self,
-        dataset: str,
+        dataset: Dataset,
         ticks: Mapping[str, int],
         tick_hz: Fraction,
         dead_letters: Mapping[str, int] | None = None,
@@ -84,13 +84,14 @@ class Tracker:
         self._clips = self._kept = 0
         self._drops: Counter[str] = Counter()
         self._dead: Counter[str] = Counter(dead_letters or {})
-        self._refresh()
-        self._started_s, self._started_ticks = time.monotonic(), sum(self._seen.values())
-        self._last_commit_s = self._started_s
+        # Records are read when the state is asked for: where all shards are done, nobody asks.
+        self._started_s: float | None = None
+        self._started_ticks = 0
+        self._last_commit_s = 0.0
 
     @classmethod
-    def of_plan(cls, dataset: str, plan: Plan) -> Tracker:
-        """Follows the labelling of a plan."""
+    def of_plan(cls, dataset: Dataset, plan: Plan) -> Tracker:
+        """A tracker of the labeling of a plan."""
         dead = Counter(record.reason for record in plan.sources if record.status == "unreadable")
         dead.update(
             "truncated"
@@ -102,17 +103,15 @@ class Tracker:
 
     def missing(self) -> list[str]:
         """The shards that have no record yet, in order."""
-        done = set(committed_shards(self.dataset))
+        done = set(self.dataset.committed_shards())
         return [shard for shard in self._ticks if shard not in done]
 
-    @property
-    def done(self) -> int:
-        """Committed shards of the plan."""
-        return len(self._seen)
-
     def state(self, workers: int | None = None) -> JobState:
-        """Look again."""
+        """Look again; the first look is the start of this run."""
         self._refresh()
+        if self._started_s is None:
+            self._started_s = self._last_commit_s = time.monotonic()
+            self._started_ticks = sum(self._seen.values())
         hour = float(self.tick_hz) * 3600
         done, total = sum(self._seen.values()), sum(self._ticks.values())
         elapsed = self._last_commit_s - self._started_s
@@ -139,10 +138,10 @@ class Tracker:
         )
 
     def _refresh(self) -> None:
-        for shard in committed_shards(self.dataset):
+        for shard in self.dataset.committed_shards():
             if shard in self._seen or shard not in self._ticks:
                 continue
-            record = read_commit(self.dataset, shard)
+            record = self.dataset.read_commit(shard)
             self._seen[shard] = self._ticks[shard]
             self._clips += int(record.statistics["clips"])
             self._kept += int(record.statistics["ticks"])

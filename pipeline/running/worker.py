@@ -1,116 +1,96 @@
-"""What one process of a job does: find the shards that are still open, open a labeller once, label shard after shard."""
+"""What one process of a job does: it opens a labeller once, and labels shard after shard."""
 
 from __future__ import annotations
 
 import logging
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from ... import storage
-from ...datasets.shards.commits import committed_shards, split_of_shard
-from ...datasets.video.sandbox import open_decoder
-from ...errors import DatasetError
-from ..labelling.labeller import ShardLabeller, ShardOptions, ShardOutcome, ShardTask
-from ..labelling.relabeller import ShardRelabeller
-from ..planning.plan import read_plan
+from pydantic import Field, TypeAdapter
+
+from ...datasets.shards.dataset import Dataset
+from ..labelling.labeller import LabelWork, ShardOutcome, ShardTask
+from ..labelling.relabeller import RelabelWork
 from ..run_folder import RunFolder
-from .identity import WorkerSettings
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
+
+Work = LabelWork | RelabelWork
 
 # The model of this process: loaded once, whatever the runner makes of DoFns.
 _LOADED: dict[tuple[str, str], Predictor] = {}
 
 
-def open_tasks(settings: WorkerSettings) -> Iterator[ShardTask]:
-    """The shards that have no record yet, in order: of the plan, or of the dataset that gets new labels."""
-    if settings.relabel_from:
-        done = set(committed_shards(settings.dataset))
-        for shard in committed_shards(settings.relabel_from):
-            if shard not in done:
-                yield ShardTask(shard=shard, split=split_of_shard(shard))
-        return
-    plan = read_plan(settings.dataset)
-    if plan is None:
-        raise DatasetError(
-            f"{settings.dataset}: there is no plan; run `vidact plan` or `vidact label` with sources"
-        )
-    done = set(committed_shards(settings.dataset))
-    quarantined = RunFolder(Path(settings.run_folder)).quarantined() if settings.run_folder else {}
-    for shard, segments in plan.shards.items():
-        if shard not in done:
-            yield ShardTask(
-                shard=shard,
-                split=segments[0].split,
-                segments=segments,
-                quarantined=quarantined.get(shard, ()),
-            )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerSettings:
+    """What a worker needs; it travels to the workers inside the Beam step, and to the driver as JSON."""
+
+    dataset: Dataset
+    idm: str
+    work: Annotated[Work, Field(discriminator="verb")]
+    device: str = "auto"
+    run_folder: str = ""
+    """The run folder on this machine; empty on a cluster, whose workers see no common disk."""
+
+    def to_json(self) -> str:
+        """As JSON."""
+        return TypeAdapter(WorkerSettings).dump_json(self, indent=1).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        """From `to_json`."""
+        return TypeAdapter(cls).validate_json(text)
+
+    def open_run(self) -> RunFolder | None:
+        """The run folder, where workers see it."""
+        return RunFolder(Path(self.run_folder)) if self.run_folder else None
+
+    def open_tasks(self) -> Iterator[ShardTask]:
+        """The shards that have no record yet, in order."""
+        run = self.open_run()
+        return self.work.open_tasks(self.dataset, run.quarantined() if run is not None else {})
 
 
 class Worker:
     """What a process needs to label shards: model, decoder, run folder. Made inside the process, never sent to it."""
 
     def __init__(self, settings: WorkerSettings):
-        self.settings = settings
-        self.run = RunFolder(Path(settings.run_folder)) if settings.run_folder else None
-        self.predictor = load_predictor(settings.idm, settings.device, self.run)
-        self.decoder = (
-            None
-            if settings.relabel_from
-            else open_decoder(settings.decoder, self.predictor.spec.frame)
+        self.run = settings.open_run()
+        scratch = self.run.spool if self.run is not None else Path(tempfile.gettempdir())
+        self.labeller = settings.work.open_labeller(
+            load_predictor(settings.idm, settings.device, self.run),
+            settings.dataset,
+            scratch=scratch,
+            alive=self._alive,
         )
         self._at: tuple[str, int] | None = None
         self._shard = ""
-        self.labeller = self._labeller()
 
     def label(self, task: ShardTask) -> ShardOutcome:
         """Label one shard, telling the supervisor where it is."""
         self._shard, self._at = task.shard, None
         outcome = self.labeller.label(task)
         if self.run is not None:
-            self.run.left(task.shard)
+            self.run.mark_done(task.shard)
             if outcome.status == "waiting":
-                self.run.wait(task.shard, outcome.detail)
+                self.run.defer(task.shard, outcome.detail)
         if outcome.detail:
             logging.getLogger(__name__).warning("shard %s: %s", task.shard, outcome.detail)
         return outcome
 
     def close(self) -> None:
         """Stop the decoder."""
-        if self.decoder is not None:
-            self.decoder.close()
-
-    def _labeller(self) -> ShardLabeller | ShardRelabeller:
-        spool = self.run.spool if self.run is not None else Path(tempfile.gettempdir())
-        settings = self.settings
-        # A local dataset spools beside its shards, so that a shard gets to its place by a rename.
-        beside = None if storage.local_path(settings.dataset) is not None else spool
-        if self.decoder is None:
-            return ShardRelabeller(
-                self.predictor,
-                settings.relabel_from,
-                settings.dataset,
-                spool=beside,
-                alive=self._alive,
-            )
-        options = ShardOptions(
-            dataset=settings.dataset,
-            filter=settings.filter,
-            chroma=settings.chroma,
-            drop_missing=settings.drop_missing,
-        )
-        return ShardLabeller(
-            self.predictor, self.decoder, options, spool=beside, downloads=spool, alive=self._alive
-        )
+        self.labeller.close()
 
     def _alive(self, segment: int) -> None:
         if self.run is None:
             return
         if self._at != (self._shard, segment):
-            self.run.at(self._shard, segment)
+            self.run.mark_started(self._shard, segment)
             self._at = self._shard, segment
         else:
             self.run.touch(self._shard)
@@ -129,8 +109,8 @@ def load_predictor(idm: str, device: str, run: RunFolder | None = None) -> Predi
 
 
 def _own_device(device: str, run: RunFolder | None) -> str:
-    """One GPU a worker, where there are several and none was named."""
+    """One GPU per worker, where there are several and none was named."""
     import torch
 
     gpus = torch.cuda.device_count() if device == "auto" and torch.cuda.is_available() else 0
-    return f"cuda:{run.claim(gpus)}" if gpus > 1 and run is not None else device
+    return f"cuda:{run.claim_gpu(gpus)}" if gpus > 1 and run is not None else device

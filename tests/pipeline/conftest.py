@@ -9,6 +9,10 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.clip import encode_video
+from vidact.pipeline.config import EngineConfig
+from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.tracker import Tracker
+from vidact.pipeline.running.worker import Worker, WorkerSettings
 
 
 def moving_picture(frames: int, *, seed: int = 0, size: int = 96) -> np.ndarray:
@@ -29,6 +33,16 @@ def write_video(path: Path, frames: np.ndarray, fps: int = 30) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_video(frames, Fraction(fps)))
     return path
+
+
+def plain_loop(
+    config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker
+) -> None:
+    """Label in this process, shard after shard, instead of through Beam: what every engine must equal."""
+    worker = Worker(settings)
+    for task in settings.open_tasks():
+        worker.label(task)
+    worker.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,19 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.shards.clip import encode_video
-from vidact.datasets.shards.commits import read_commits
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import check_dataset
-from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import DecoderConfig, LabelConfig, LayoutConfig
-from vidact.pipeline.label import run_label
+from vidact.pipeline.label import label
 from vidact.pipeline.planning.plan import read_plan
-from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.identity import WorkerSettings
-from vidact.pipeline.running.worker import Worker, open_tasks
 
-from .conftest import moving_picture
+from .conftest import moving_picture, plain_loop
 
 Mutation = Callable[[bytes, random.Random], bytes]
 
@@ -149,16 +143,7 @@ def write_mutants(folder: Path, count: int, seed: int) -> None:
     [30, pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])],
     ids=["tenth", "all"],
 )
-def test_every_tick_is_accounted_for(
-    idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
-    def loop(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
-        worker = Worker(settings)
-        for task in open_tasks(settings):
-            worker.label(task)
-        worker.close()
-
-    monkeypatch.setattr(label_verb, "label_shards", loop)
+def test_every_tick_is_accounted_for(idm: str, tmp_path: Path, count: int) -> None:
     videos, out = tmp_path / "videos", tmp_path / "data"
     write_mutants(videos, count, seed=count)
     config = LabelConfig(
@@ -170,14 +155,14 @@ def test_every_tick_is_accounted_for(
         layout=LayoutConfig(val_fraction=0.0, near_duplicates=False),
         decoder=DecoderConfig(max_pixels=2000 * 2000, stall_s=10, memory_gib=2),
     )
-    assert run_label(config) == 0
+    assert label(config, runner=plain_loop) == 0
     assert check_dataset(Dataset(out)).problems == []
-    plan = read_plan(str(out))
+    plan = read_plan(Dataset(out))
     assert plan is not None
     assert len(plan.sources) == count + 4
-    letters = read_dead_letters(str(out)).to_pylist()
-    rows = read_manifest(str(out)).to_pylist()
-    dropped = sum(sum(record.drops.values()) for record in read_commits(str(out)))
+    letters = Dataset(out).dead_letters().to_pylist()
+    rows = Dataset(out).manifest().to_pylist()
+    dropped = sum(sum(record.drops.values()) for record in list(Dataset(out).commits()))
     lost = sum(
         letter["end_tick"] - letter["start_tick"]
         for letter in letters

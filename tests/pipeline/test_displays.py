@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.commits import DeadLetter
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import ConfigError
 from vidact.pipeline.planning.layout import Segment
@@ -54,7 +55,7 @@ def test_states_of_a_job(
 ) -> None:
     _commit(tmp_path, "train-00000", spec)
     _commit(tmp_path, "train-00009", spec)  # of no plan: not counted
-    tracker = Tracker.of_plan(str(tmp_path), _plan(4))
+    tracker = Tracker.of_plan(Dataset(tmp_path), _plan(4))
     state = tracker.state()
     assert (state.hours_done, state.hours_total, state.shards_done, state.shards_total) == (
         1.0,
@@ -84,7 +85,7 @@ def test_states_of_a_job(
 
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
     _commit(tmp_path, "train-00000", spec)
-    tracker = Tracker.of_plan(str(tmp_path), _plan(2))
+    tracker = Tracker.of_plan(Dataset(tmp_path), _plan(2))
     text = exposition(tracker.state())
     assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1.0\n" in text
     assert 'vidact_label_drops_hours{reason="frozen"} 0.5\n' in text

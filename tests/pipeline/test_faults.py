@@ -18,16 +18,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from vidact.pipeline import label as label_verb
-from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.label import run_label
+from vidact.datasets.shards.dataset import Dataset
+from vidact.pipeline.config import EngineConfig, LabelConfig, LayoutConfig
+from vidact.pipeline.label import label
+from vidact.pipeline.labelling.labeller import LabelWork
 from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.identity import WorkerSettings
-from vidact.pipeline.running.worker import Worker, open_tasks
+from vidact.pipeline.running.tracker import Tracker
+from vidact.pipeline.running.worker import Worker, WorkerSettings
 
-from .conftest import moving_picture, write_video
+from .conftest import moving_picture, plain_loop, write_video
 
 Inject = Callable[[], None]
+Job = tuple[EngineConfig, WorkerSettings, RunFolder, Tracker]  # what a runner is given
 
 
 @pytest.fixture(scope="module")
@@ -49,26 +51,18 @@ def contents(dataset: Path) -> dict[str, bytes]:
     return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
 
 
-def label_rest(settings: WorkerSettings) -> None:
-    """What a worker does with all shards that are left."""
-    worker = Worker(settings)
-    for task in open_tasks(settings):
-        worker.label(task)
-    worker.close()
-
-
 class Attempt:
     """One process that labels, and what is done to it."""
 
-    def __init__(self, settings: WorkerSettings, run: RunFolder, before: Inject = lambda: None):
-        self.run = run
+    def __init__(self, job: Job, before: Inject = lambda: None):
+        self.run = job[2]
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:
                 os.setpgid(0, 0)
                 before()
-                label_rest(settings)
+                plain_loop(*job)
                 code = 0
             except OSError:
                 code = 3
@@ -130,33 +124,31 @@ class Faults:
         self.counts: Counter[str] = Counter()
 
     def run_job(
-        self, config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object
+        self, config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker
     ) -> None:
         """In place of Beam: attempts with faults, as long as there is work left, then one without."""
-        self.settings, self.run = settings, run
-        self.out = Path(config.out)
+        self.job: Job = (config, settings, run, tracker)
+        self.out = Path(settings.dataset)
         kinds = (
             [self.kill_worker] * 4
             + [self.kill_decoder] * 2
             + [self.full, self.forbidden, self.away, self.replaced]
         )
-        while (
-            self.counts.total() < self.count and next(open_tasks(self.settings), None) is not None
-        ):
+        while self.counts.total() < self.count and next(settings.open_tasks(), None) is not None:
             kind = self.random.choice(kinds)
             kind()
             self.counts[kind.__name__] += 1
             run.clear()
-        label_rest(self.settings)
+        plain_loop(*self.job)
 
     def kill_worker(self) -> None:
-        attempt = Attempt(self.settings, self.run)
+        attempt = Attempt(self.job)
         attempt.until_at_work()
         if attempt.wait(self.random.uniform(0.0, 0.15)) is None:
             attempt.kill()
 
     def kill_decoder(self) -> None:
-        attempt = Attempt(self.settings, self.run)
+        attempt = Attempt(self.job)
         attempt.until_at_work()
         if (
             attempt.wait(self.random.uniform(0.0, 0.1)) is None
@@ -167,7 +159,7 @@ class Faults:
             attempt.kill()
 
     def full(self) -> None:
-        self._ends(Attempt(self.settings, self.run, disk_full))
+        self._ends(Attempt(self.job, disk_full))
 
     def forbidden(self) -> None:
         folders = [
@@ -177,13 +169,13 @@ class Faults:
             return
         folder = self.random.choice(folders)
         folder.chmod(0o500)
-        self._ends(Attempt(self.settings, self.run, obey_permissions))
+        self._ends(Attempt(self.job, obey_permissions))
         folder.chmod(0o755)
 
     def away(self) -> None:
         victim = self.random.choice(sorted(self.videos.glob("*.mp4")))
         hidden = victim.with_suffix(".away")
-        attempt = Attempt(self.settings, self.run)
+        attempt = Attempt(self.job)
         if self.random.random() < 0.5:
             attempt.until_at_work()
         victim.rename(hidden)
@@ -193,7 +185,7 @@ class Faults:
     def replaced(self) -> None:
         victim, other = self.random.sample(sorted(self.videos.glob("*.mp4")), 2)
         original, stat = victim.read_bytes(), victim.stat()
-        attempt = Attempt(self.settings, self.run)
+        attempt = Attempt(self.job)
         if self.random.random() < 0.5:
             attempt.until_at_work()
         new = victim.with_suffix(".new")
@@ -214,27 +206,18 @@ class Faults:
     [20, pytest.param(200, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])],
     ids=["tenth", "all"],
 )
-def test_faults_leave_no_trace(
-    many_videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
-) -> None:
+def test_faults_leave_no_trace(many_videos: Path, idm: str, tmp_path: Path, count: int) -> None:
     Worker(
-        WorkerSettings(dataset="", idm=idm, device="cpu")
+        WorkerSettings(dataset=Dataset(""), idm=idm, device="cpu", work=LabelWork())
     ).close()  # the model is loaded once, before any fork
 
-    def undisturbed(
-        config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object
-    ) -> None:
-        label_rest(settings)
-
-    monkeypatch.setattr(label_verb, "label_shards", undisturbed)
-    assert run_label(config(many_videos, idm, tmp_path / "calm" / "data")) == 0
+    assert label(config(many_videos, idm, tmp_path / "calm" / "data"), runner=plain_loop) == 0
     calm = contents(tmp_path / "calm" / "data")
     faults = Faults(seed=20 + count, count=count, videos=many_videos)
-    monkeypatch.setattr(label_verb, "label_shards", faults.run_job)
     rounds = 0
     while faults.counts.total() < count:  # a job is over after some faults; then the next one
         out = tmp_path / "stormy" / str(rounds) / "data"
-        assert run_label(config(many_videos, idm, out)) == 0
+        assert label(config(many_videos, idm, out), runner=faults.run_job) == 0
         assert contents(out) == calm, f"round {rounds}, after {dict(faults.counts)}"
         assert not (out / "_spool").exists()
         assert not RunFolder.of(str(out)).path.exists()

@@ -25,19 +25,15 @@ from typing import Any
 
 import pytest
 import yaml
-from vidact.datasets.shards.commits import PROBES_FOLDER, committed_shards
-from vidact.pipeline import label as label_verb
+from vidact.datasets.shards.dataset import PROBES, Dataset
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.label import run_label
+from vidact.pipeline.label import label
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
 from vidact.pipeline.planning.plan import Plan
-from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.identity import WorkerSettings
-from vidact.pipeline.running.worker import Worker, open_tasks
 
 from ..requirements import require
-from .conftest import moving_picture, write_video
+from .conftest import moving_picture, plain_loop, write_video
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "flink"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -176,19 +172,11 @@ def contents(dataset: Path) -> dict[str, bytes]:
 def calm(many_videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What a plain loop over the same plan writes."""
 
-    def plain(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
-        worker = Worker(settings)
-        for task in open_tasks(settings):
-            worker.label(task)
-        worker.close()
-
     out = tmp_path_factory.mktemp("plain") / "data"
     config = LabelConfig(
         sources=(str(many_videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=LAYOUT
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(label_verb, "label_shards", plain)
-        assert run_label(config) == 0
+    assert label(config, runner=plain_loop) == 0
     return contents(out)
 
 
@@ -246,7 +234,7 @@ def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fix
         try:
             while process.poll() is None:
                 time.sleep(0.02)
-                done = len(committed_shards(str(out)))
+                done = len(Dataset(out).committed_shards())
                 if seen < done < 16 and kills.total() < count:
                     seen = done  # the next kill waits for work that was done after this one
                     what = ("worker", "task manager")[kills.total() % 2]
@@ -269,11 +257,11 @@ def test_probing_on_the_cluster(
 
     def plan(name: str, **on: Any) -> Plan:
         return make_plan(
-            [str(many_videos)], str(tmp_path / name), tick_hz=HZ, layout=LAYOUT, workers=2, **on
+            [str(many_videos)], Dataset(tmp_path / name), tick_hz=HZ, layout=LAYOUT, workers=2, **on
         )
 
     on_ctrl_c = signal.getsignal(signal.SIGINT)
     there = plan("flink", runner=options["runner"], beam_options=options["beam_options"])
     assert signal.getsignal(signal.SIGINT) == on_ctrl_c
     assert there == plan("local")
-    assert not (tmp_path / "flink" / PROBES_FOLDER).exists()
+    assert not (tmp_path / "flink" / PROBES).exists()

@@ -11,12 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from vidact.datasets.shards.commits import committed_shards
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.shards.manifest import read_dead_letters, read_manifest
 from vidact.datasets.verify import check_dataset
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
-from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import (
     DecoderConfig,
     FilterConfig,
@@ -24,13 +21,14 @@ from vidact.pipeline.config import (
     LayoutConfig,
     RemoveConfig,
 )
-from vidact.pipeline.label import run_label
+from vidact.pipeline.label import label
 from vidact.pipeline.labelling import labeller
-from vidact.pipeline.remove import run_remove
+from vidact.pipeline.remove import remove
 from vidact.pipeline.run_folder import Marker, RunFolder
-from vidact.pipeline.running import job
-from vidact.pipeline.running.identity import WorkerSettings
-from vidact.pipeline.running.worker import Worker, open_tasks
+from vidact.pipeline.running import engine, job
+from vidact.pipeline.running.worker import Worker
+
+from .conftest import plain_loop
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
@@ -40,28 +38,16 @@ def config(videos: Path, idm: str, out: Path, **options: object) -> LabelConfig:
     return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)  # type: ignore[arg-type]
 
 
-def plain_label(
-    config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object
-) -> None:
-    """Label in this process, shard after shard, instead of through Beam: what every engine must equal."""
-    worker = Worker(settings)
-    for task in open_tasks(settings):
-        worker.label(task)
-    worker.close()
-
-
-@pytest.fixture
-def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(label_verb, "label_shards", plain_label)
+def run_label(config: LabelConfig) -> int:
+    """The verb, in this process instead of through Beam."""
+    return label(config, runner=plain_loop)
 
 
 def contents(dataset: Path) -> dict[str, bytes]:
     return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
 
 
-def test_beam_with_two_workers_one_of_them_killed(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
-) -> None:
+def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "beam" / "data"
     command = [
         sys.executable,
@@ -93,7 +79,7 @@ def test_beam_with_two_workers_one_of_them_killed(
     assert contents(out) == contents(tmp_path / "plain" / "data")
 
 
-def test_what_comes_out(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_what_comes_out(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
     assert run_label(config(videos, idm, out)) == 0
     assert sorted(p.name for p in out.iterdir()) == [
@@ -108,9 +94,9 @@ def test_what_comes_out(videos: Path, idm: str, tmp_path: Path, plain_loop: None
         "source_statistics.parquet",
         "sources.parquet",
     ]
-    rows = read_manifest(str(out)).to_pylist()
+    rows = Dataset(out).manifest().to_pylist()
     assert sum(row["frames"] for row in rows) == 1155
-    (letter,) = read_dead_letters(str(out)).to_pylist()
+    (letter,) = Dataset(out).dead_letters().to_pylist()
     assert (letter["source_uri"], letter["reason"]) == (str(videos / "garbage.mp4"), "not_a_video")
     content = json.loads((out / "dataset.json").read_bytes())
     assert content["options"]["filter"]["frozen_ticks"] == 64
@@ -124,7 +110,7 @@ def test_what_comes_out(videos: Path, idm: str, tmp_path: Path, plain_loop: None
 
 
 def test_a_run_that_was_stopped_goes_on(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "a" / "data"
     whole = Worker.label
@@ -139,16 +125,14 @@ def test_a_run_that_was_stopped_goes_on(
     monkeypatch.setattr(Worker, "label", stop_after_two)
     with pytest.raises(KeyboardInterrupt):
         run_label(config(videos, idm, out))
-    assert len(committed_shards(str(out))) == 2
+    assert len(Dataset(out).committed_shards()) == 2
     monkeypatch.setattr(Worker, "label", whole)
     assert run_label(config(videos, idm, out)) == 0
     assert run_label(config(videos, idm, tmp_path / "b" / "data")) == 0
     assert contents(out) == contents(tmp_path / "b" / "data")
 
 
-def test_left_overs_of_killed_workers_are_swept(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
-) -> None:
+def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
     for name in (
         "_spool/train-00000.host-1",
@@ -161,9 +145,7 @@ def test_left_overs_of_killed_workers_are_swept(
     assert not [name for name in contents(out) if "host-1" in name]
 
 
-def test_a_shard_whose_tar_is_gone_is_made_again(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
-) -> None:
+def test_a_shard_whose_tar_is_gone_is_made_again(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
     run_label(config(videos, idm, out))
     whole = contents(out)
@@ -174,11 +156,11 @@ def test_a_shard_whose_tar_is_gone_is_made_again(
 
 @pytest.mark.parametrize("name", ["plan.parquet", "sources.parquet", "label.json"])
 def test_what_it_goes_on_from_must_be_whole(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None, name: str
+    videos: Path, idm: str, tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / "data"
     run_label(config(videos, idm, out))
-    commits = committed_shards(str(out))
+    commits = Dataset(out).committed_shards()
     (out / name).write_bytes(b"{")
     with pytest.raises(DatasetError, match=rf"data/{name}: is damaged"):
         run_label(config(videos, idm, out))
@@ -186,10 +168,10 @@ def test_what_it_goes_on_from_must_be_whole(
         (out / name).unlink()
         with pytest.raises(DatasetError, match=r"has shards, but plan\.parquet is gone"):
             run_label(config(videos, idm, out))
-    assert committed_shards(str(out)) == commits
+    assert Dataset(out).committed_shards() == commits
 
 
-def test_a_gpu_that_is_not_there(videos: Path, idm: str, tmp_path: Path, plain_loop: None) -> None:
+def test_a_gpu_that_is_not_there(videos: Path, idm: str, tmp_path: Path) -> None:
     import torch
 
     if torch.cuda.is_available():
@@ -200,7 +182,7 @@ def test_a_gpu_that_is_not_there(videos: Path, idm: str, tmp_path: Path, plain_l
 
 
 def test_going_on_in_another_way_is_refused(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
     run_label(config(videos, idm, out))
@@ -208,9 +190,7 @@ def test_going_on_in_another_way_is_refused(
         run_label(config(videos, idm, out, filter=FilterConfig(frozen_ticks=32)))
     with pytest.raises(DatasetError, match="begun with chroma '420', now it is '444'"):
         run_label(config(videos, idm, out, chroma="444"))
-    monkeypatch.setattr(
-        label_verb, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1}
-    )
+    monkeypatch.setattr(job, "environment", lambda device: {"torch": "0.1", "threads_a_worker": 1})
     with pytest.raises(ConfigError, match="--allow-other-environment"):
         run_label(config(videos, idm, out))
     assert run_label(config(videos, idm, out, allow_other_environment=True)) == 0
@@ -219,9 +199,7 @@ def test_going_on_in_another_way_is_refused(
     assert environments[1]["torch"] == "0.1"
 
 
-def test_a_source_that_is_gone_is_waited_for(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
-) -> None:
+def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: Path) -> None:
     sources, out = tmp_path / "videos", tmp_path / "data"
     sources.mkdir()
     for name in ("a.mp4", "b.mp4"):
@@ -230,19 +208,19 @@ def test_a_source_that_is_gone_is_waited_for(
     from vidact.pipeline.planning.plan import read_plan
 
     assert run_label(config(sources / "b.mp4", idm, out)) == 0
-    plan = read_plan(str(out))
+    plan = read_plan(Dataset(out))
     assert plan is not None
-    make_plan([str(sources)], str(out), tick_hz=plan.tick_hz, layout=LAYOUT, workers=1)
+    make_plan([str(sources)], Dataset(out), tick_hz=plan.tick_hz, layout=LAYOUT, workers=1)
     (sources / "a.mp4").rename(tmp_path / "away.mp4")
     with pytest.raises(Interrupted, match="Put the sources back and run again"):
         run_label(config(sources, idm, out))
     (tmp_path / "away.mp4").rename(sources / "a.mp4")
     assert run_label(config(sources, idm, out)) == 0
-    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155
+    assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155
 
 
 def test_a_source_that_changes_while_it_is_read_waits(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None, monkeypatch: pytest.MonkeyPatch
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
     with monkeypatch.context() as patch:
@@ -250,25 +228,21 @@ def test_a_source_that_changes_while_it_is_read_waits(
         with pytest.raises(Interrupted, match="changed while it was read"):
             run_label(config(videos / "b.mp4", idm, out, drop_missing=True))
     assert run_label(config(videos / "b.mp4", idm, out, drop_missing=True)) == 0
-    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 455
+    assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 455
 
 
-def test_strikes_end_with_their_dataset(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
-) -> None:
+def test_strikes_end_with_their_dataset(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
     run = RunFolder.of(str(out))
     run.lock()
     for _ in range(2):  # a worker died twice in the first segment of what lay here before
-        run.strike(Marker("train-00000", 1, 0, 0.0))
+        run.record_crash(Marker("train-00000", 1, 0, 0.0))
     run.release(done=False)
     assert run_label(config(videos / "b.mp4", idm, out)) == 0
-    assert read_dead_letters(str(out)).num_rows == 0
+    assert Dataset(out).dead_letters().num_rows == 0
 
 
-def test_decoding_in_the_child_gives_the_same_bytes(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
-) -> None:
+def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_path: Path) -> None:
     run_label(config(videos, idm, tmp_path / "a" / "data"))
     run_label(config(videos, idm, tmp_path / "b" / "data", decoder=DecoderConfig(child=False)))
     assert contents(tmp_path / "a" / "data") == contents(tmp_path / "b" / "data")
@@ -277,10 +251,9 @@ def test_decoding_in_the_child_gives_the_same_bytes(
 LETHAL_DRIVER = """
 import os, signal, sys
 from pathlib import Path
-from vidact.pipeline.running.worker import Worker, open_tasks
+from vidact.pipeline.running.worker import Worker, WorkerSettings
 from vidact.pipeline.labelling.labeller import ShardLabeller
 from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.identity import WorkerSettings
 
 whole = ShardLabeller._clips
 
@@ -292,7 +265,7 @@ def clips(self, segment, *rest):
 ShardLabeller._clips = clips
 settings = WorkerSettings.from_json(RunFolder(Path(sys.argv[1])).settings.read_text())
 worker = Worker(settings)
-for task in open_tasks(settings):
+for task in settings.open_tasks():
     worker.label(task)
 worker.close()
 """
@@ -308,40 +281,38 @@ def test_a_segment_that_kills_its_worker_twice_is_quarantined(
     def lethal(run: RunFolder, *rest: object) -> list[str]:
         return [sys.executable, "-c", LETHAL_DRIVER, str(run.path)]
 
-    monkeypatch.setattr(job, "driver_command", lethal)
+    monkeypatch.setattr(engine, "driver_command", lethal)
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=1024, min_shards=1)
-    assert run_label(config(videos, idm, out, layout=layout)) == 0
+    assert label(config(videos, idm, out, layout=layout)) == 0
     assert capsys.readouterr().err.count("the driver was killed (SIGSEGV); starting again") == 2
     letters = [
-        letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "label"
+        letter for letter in Dataset(out).dead_letters().to_pylist() if letter["stage"] == "label"
     ]
     assert [(letter["start_tick"], letter["end_tick"], letter["reason"]) for letter in letters] == [
         (256, 512, "killed_worker")
     ]
-    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155 - 256
-    monkeypatch.undo()
-    monkeypatch.setattr(label_verb, "label_shards", plain_label)
+    assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155 - 256
     assert run_label(config(videos, idm, out, layout=layout)) == 0  # quarantine holds
-    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155 - 256
+    assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155 - 256
     assert run_label(config(videos, idm, out, layout=layout, retry_quarantined=True)) == 0
-    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 1155
+    assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155
 
 
 def test_licences_go_from_the_table_to_manifest_and_card(
-    videos: Path, idm: str, tmp_path: Path, plain_loop: None
+    videos: Path, idm: str, tmp_path: Path
 ) -> None:
     table, out = tmp_path / "list.csv", tmp_path / "data"
     table.write_text(f"uri,licence\n{videos}/a.mp4,CC-BY-4.0\n{videos}/b.mp4,\n")
     assert run_label(config(table, idm, out)) == 0
     found = {
         (Path(row["source_uri"]).name, row["licence"])
-        for row in read_manifest(str(out)).to_pylist()
+        for row in Dataset(out).manifest().to_pylist()
     }
     assert found == {("a.mp4", "CC-BY-4.0"), ("b.mp4", None)}
     licences = json.loads((out / "dataset.json").read_bytes())["licences"]
     assert {name: one["sources"] for name, one in licences.items()} == {"": 1, "CC-BY-4.0": 1}
     assert "| CC-BY-4.0 | 1 |" in (out / "README.md").read_text()
-    assert run_remove(RemoveConfig(dataset=str(out), source=(f"{videos}/b.mp4",))) == 0
+    assert remove(RemoveConfig(dataset=str(out), source=(f"{videos}/b.mp4",))) == 0
     assert "license: CC-BY-4.0" in (out / "README.md").read_text()
     assert check_dataset(Dataset(out)).problems == []

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.shards.clip import Clip, decode_clip
-from vidact.datasets.shards.commits import CommitRecord, read_commit, shard_uri
+from vidact.datasets.shards.commits import CommitRecord
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.errors import VideoError
 from vidact.idm.labels.predict import Predictor
-from vidact.pipeline.labelling.labeller import COMMITTING, ShardLabeller, ShardOptions, ShardTask
+from vidact.pipeline.labelling.labeller import COMMITTING, LabelWork, ShardLabeller, ShardTask
 from vidact.pipeline.planning.layout import Segment
 
 from .conftest import moving_picture, write_video
@@ -61,15 +62,16 @@ def label(
     labeller = ShardLabeller(
         predictor,
         decoder or InProcessDecoder(),
-        ShardOptions(dataset=str(dataset), drop_missing=drop_missing),
+        Dataset(dataset),
+        LabelWork(drop_missing=drop_missing),
     )
-    task = ShardTask(shard=parts[0].shard, split="train", segments=parts, quarantined=quarantined)
+    task = ShardTask(shard=parts[0].shard, segments=parts, quarantined=quarantined)
     return labeller.label(task).status
 
 
 def clips_of(dataset: Path, shard: str = "train-00000") -> list[Clip]:
     found: dict[str, dict[str, bytes]] = {}
-    with tarfile.open(shard_uri(str(dataset), shard)) as tar:
+    with tarfile.open(Dataset(dataset).shard_uri(shard)) as tar:
         for member in tar:
             key, _, extension = member.name.partition(".")
             file = tar.extractfile(member)
@@ -87,7 +89,7 @@ def by_tick(clips: list[Clip], name: str) -> dict[int, np.ndarray]:
 
 
 def record_of(dataset: Path) -> CommitRecord:
-    return read_commit(str(dataset), "train-00000")
+    return Dataset(dataset).read_commit("train-00000")
 
 
 def test_every_tick_is_labelled_once(videos: Path, tmp_path: Path, predictor: Predictor) -> None:

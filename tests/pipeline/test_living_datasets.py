@@ -12,46 +12,31 @@ from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.clip import decode_clip
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.shards.manifest import read_dataset_json, read_dead_letters, read_manifest
 from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
-from vidact.pipeline import label as label_verb
 from vidact.pipeline import plan as plan_module
-from vidact.pipeline import relabel, remove
+from vidact.pipeline import remove as remove_module
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
-from vidact.pipeline.label import run_label
-from vidact.pipeline.labelling.previews import preview_uri
+from vidact.pipeline.label import label
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
 from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.planning.probe import SourceRecord, fingerprint
 from vidact.pipeline.planning.sources import Source
-from vidact.pipeline.relabel import run_relabel
-from vidact.pipeline.remove import run_remove
-from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.identity import WorkerSettings
-from vidact.pipeline.running.worker import Worker, open_tasks
+from vidact.pipeline.relabel import relabel
+from vidact.pipeline.remove import remove
 
-from .conftest import moving_picture, write_video
+from .conftest import moving_picture, plain_loop, write_video
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
 
-@pytest.fixture(autouse=True)
-def plain_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in this process instead of through Beam."""
-
-    def loop(config: object, settings: WorkerSettings, run: RunFolder, todo: object) -> None:
-        worker = Worker(settings)
-        for task in open_tasks(settings):
-            worker.label(task)
-        worker.close()
-
-    monkeypatch.setattr(label_verb, "label_shards", loop)
-    monkeypatch.setattr(relabel, "run_shards", loop)
+def run_relabel(config: RelabelConfig) -> int:
+    """The verb, in this process instead of through Beam."""
+    return relabel(config, runner=plain_loop)
 
 
-def label(videos: Path, idm: str, out: Path) -> None:
+def run_label(videos: Path, idm: str, out: Path) -> None:
     config = LabelConfig(
         sources=(str(videos),),
         idm=idm,
@@ -61,7 +46,7 @@ def label(videos: Path, idm: str, out: Path) -> None:
         device="cpu",
         verify=False,
     )
-    assert run_label(config) == 0
+    assert label(config, runner=plain_loop) == 0
 
 
 def members(dataset: Path) -> dict[str, bytes]:
@@ -101,7 +86,7 @@ def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
 def test_relabel_changes_labels_only(
     videos: Path, idm: str, spec: ActionSpec, tmp_path: Path
 ) -> None:
-    label(videos, idm, tmp_path / "old")
+    run_label(videos, idm, tmp_path / "old")
     better = checkpoint(spec, tmp_path / "idm", seed=8)
     config = RelabelConfig(
         dataset=str(tmp_path / "old"), idm=better, out=str(tmp_path / "new"), device="cpu"
@@ -128,7 +113,7 @@ def test_relabelling_with_the_same_model_changes_little(
     videos: Path, idm: str, tmp_path: Path
 ) -> None:
     """The pixels went through the clips' encoder, so labels may differ, but windows and neighbours are the same."""
-    label(videos, idm, tmp_path / "old")
+    run_label(videos, idm, tmp_path / "old")
     config = RelabelConfig(
         dataset=str(tmp_path / "old"), idm=idm, out=str(tmp_path / "new"), device="cpu"
     )
@@ -149,7 +134,7 @@ def test_relabelling_with_the_same_model_changes_little(
 
 
 def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) -> None:
-    label(videos, idm, tmp_path / "old")
+    run_label(videos, idm, tmp_path / "old")
     content = ActionSpec.load("doom").to_dict()
     other = ActionSpec.from_dict(content | {"frame": {"width": 64, "height": 32, "resize": "area"}})
     config = RelabelConfig(
@@ -163,66 +148,66 @@ def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) 
 
 def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    label(videos, idm, out)
-    rows = read_manifest(str(out)).to_pylist()
+    run_label(videos, idm, out)
+    rows = Dataset(out).manifest().to_pylist()
     (sha,) = {row["source_sha256"] for row in rows if row["source_uri"].endswith("a.mp4")}
     kept = {
         name: data
         for name, data in members(out).items()
         if not name.split("/")[1].startswith(sha[:12])
     }
-    assert run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
+    assert remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
     assert members(out) == kept
     assert check_dataset(Dataset(out)).problems == []
     everything = b"".join(
         path.read_bytes() for path in out.rglob("*") if path.is_file() and path.suffix != ".parquet"
     )
     assert b"a.mp4" not in everything
-    sources = {record["source_uri"] for record in read_manifest(str(out)).to_pylist()}
+    sources = {record["source_uri"] for record in Dataset(out).manifest().to_pylist()}
     assert sources == {str(videos / "b.mp4")}
     stones = [
-        letter for letter in read_dead_letters(str(out)).to_pylist() if letter["stage"] == "remove"
+        letter for letter in Dataset(out).dead_letters().to_pylist() if letter["stage"] == "remove"
     ]
     assert [(stone["source_sha256"], stone["source_uri"]) for stone in stones] == [(sha, "")]
     assert (
-        run_remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
+        remove(RemoveConfig(dataset=str(out), source=(sha[:10],))) == 0
     )  # once more: nothing is left to do
-    label(videos, idm, out)  # a.mp4 is still in the folder, and so is its copy
+    run_label(videos, idm, out)  # a.mp4 is still in the folder, and so is its copy
     assert members(out) == kept
-    assert {record["source_uri"] for record in read_manifest(str(out)).to_pylist()} == sources
+    assert {record["source_uri"] for record in Dataset(out).manifest().to_pylist()} == sources
     with pytest.raises(ConfigError, match="no source of this name"):
-        run_remove(RemoveConfig(dataset=str(out), source=("c.mp4",)))
+        remove(RemoveConfig(dataset=str(out), source=("c.mp4",)))
 
 
 def test_nothing_of_a_removed_source_is_left_in_previews(
     videos: Path, idm: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "data"
-    label(videos, idm, out)
-    rows = read_manifest(str(out)).to_pylist()
+    run_label(videos, idm, out)
+    rows = Dataset(out).manifest().to_pylist()
     for row in rows:
-        storage.write_atomic(preview_uri(str(out), row["key"]), b"a picture")
-    run_remove(RemoveConfig(dataset=str(out), source=(str(videos / "a.mp4"),)))
+        storage.write_atomic(Dataset(out).preview_uri(row["key"]), b"a picture")
+    remove(RemoveConfig(dataset=str(out), source=(str(videos / "a.mp4"),)))
     left = {path.stem for path in (out / "previews").iterdir()}
     assert left == {row["key"] for row in rows if row["source_uri"].endswith("b.mp4")}
 
 
 def test_what_could_not_be_read_can_be_removed_too(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    label(videos, idm, out)
-    assert run_remove(RemoveConfig(dataset=str(out), source=(str(videos / "garbage.mp4"),))) == 0
-    assert read_dead_letters(str(out)).num_rows == 0
+    run_label(videos, idm, out)
+    assert remove(RemoveConfig(dataset=str(out), source=(str(videos / "garbage.mp4"),))) == 0
+    assert Dataset(out).dead_letters().num_rows == 0
     everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
     assert b"garbage.mp4" not in everything
     assert check_dataset(Dataset(out)).problems == []
 
 
 def test_relabelling_keeps_the_dead_letters(videos: Path, idm: str, tmp_path: Path) -> None:
-    label(videos, idm, tmp_path / "data")
+    run_label(videos, idm, tmp_path / "data")
     run_relabel(
         RelabelConfig(dataset=str(tmp_path / "data"), idm=idm, out=str(tmp_path / "new"), workers=1)
     )
-    old, new = (read_dead_letters(str(tmp_path / name)).to_pylist() for name in ("data", "new"))
+    old, new = (Dataset(tmp_path / name).dead_letters().to_pylist() for name in ("data", "new"))
     assert len(old) == 1
     assert new == old
     with pytest.raises(ConfigError, match="is the dataset itself"):
@@ -237,8 +222,8 @@ def test_datasets_of_other_verbs_are_left_as_they_are(
     videos: Path, idm: str, tmp_path: Path
 ) -> None:
     old, other, recordings = tmp_path / "old", tmp_path / "other", tmp_path / "recordings"
-    label(videos, idm, old)
-    label(videos, idm, other)
+    run_label(videos, idm, old)
+    run_label(videos, idm, other)
     before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
     with pytest.raises(DatasetError, match="was made by `vidact label`"):
         run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(other)))
@@ -254,7 +239,7 @@ def test_datasets_of_other_verbs_are_left_as_they_are(
     ):
         run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(recordings)))
     with pytest.raises(ConfigError, match="a folder of its own"):
-        label(videos, idm, recordings)
+        run_label(videos, idm, recordings)
 
 
 def test_what_another_model_was_to_label_is_not_planned(
@@ -263,13 +248,13 @@ def test_what_another_model_was_to_label_is_not_planned(
     out, sources = tmp_path / "data", tmp_path / "videos"
     sources.mkdir()
     (sources / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
-    label(sources, idm, out)
+    run_label(sources, idm, out)
     plan = (out / "plan.parquet").read_bytes()
     (sources / "b.mp4").write_bytes((videos / "b.mp4").read_bytes())
     with pytest.raises(
         DatasetError, match=r"was begun with idm_sha256 [0-9a-f]{12}, now it is [0-9a-f]{12};"
     ):
-        label(sources, checkpoint(spec, tmp_path / "idm", 8), out)
+        run_label(sources, checkpoint(spec, tmp_path / "idm", 8), out)
     assert (out / "plan.parquet").read_bytes() == plan
 
 
@@ -285,12 +270,12 @@ def test_the_whole_copy_of_a_damaged_video_is_named(
     at = len(data) * 98 // 100  # behind the last picture that is looked at
     data[at : at + 1000] = bytes(1000)
     damaged.write_bytes(data)
-    label(tmp_path / "videos", idm, tmp_path / "data")
+    run_label(tmp_path / "videos", idm, tmp_path / "data")
     assert (
         f"{damaged} is damaged; {whole} looks the same and was left out: it may be whole"
         in capsys.readouterr().err
     )
-    assert read_dataset_json(str(tmp_path / "data"))["duplicates"] == {"near_duplicate": 1}
+    assert Dataset(tmp_path / "data").content()["duplicates"] == {"near_duplicate": 1}
     assert "1 sources, one like each is kept" in (tmp_path / "data" / "README.md").read_text()
 
 
@@ -300,20 +285,20 @@ def test_new_sources_never_take_a_removed_shard_s_name(
     out, sources = tmp_path / "data", tmp_path / "videos"
     sources.mkdir()
     (sources / "a.mp4").write_bytes((videos / "a.mp4").read_bytes())
-    label(sources, idm, out)
-    run_remove(RemoveConfig(dataset=str(out), source=(str(sources / "a.mp4"),)))
-    assert read_manifest(str(out)).num_rows == 0
+    run_label(sources, idm, out)
+    remove(RemoveConfig(dataset=str(out), source=(str(sources / "a.mp4"),)))
+    assert Dataset(out).manifest().num_rows == 0
     (sources / "b.mp4").write_bytes((videos / "b.mp4").read_bytes())
-    label(sources, idm, out)
-    assert sum(row["frames"] for row in read_manifest(str(out)).to_pylist()) == 455
+    run_label(sources, idm, out)
+    assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 455
 
 
 def test_an_interrupted_removal_goes_on(
     videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
-    label(videos, idm, out)
-    sha = read_manifest(str(out)).to_pylist()[0]["source_sha256"]
+    run_label(videos, idm, out)
+    sha = Dataset(out).manifest().to_pylist()[0]["source_sha256"]
     whole = Dataset.write_commit
 
     def stop(*args: object) -> None:
@@ -321,27 +306,27 @@ def test_an_interrupted_removal_goes_on(
 
     monkeypatch.setattr(Dataset, "write_commit", stop)
     with pytest.raises(KeyboardInterrupt):
-        run_remove(RemoveConfig(dataset=str(out), source=(sha,)))
+        remove(RemoveConfig(dataset=str(out), source=(sha,)))
     monkeypatch.setattr(Dataset, "write_commit", whole)
-    assert run_remove(RemoveConfig(dataset=str(out), source=(sha,))) == 0
+    assert remove(RemoveConfig(dataset=str(out), source=(sha,))) == 0
     assert check_dataset(Dataset(out)).problems == []
-    assert sha not in {row["source_sha256"] for row in read_manifest(str(out)).to_pylist()}
+    assert sha not in {row["source_sha256"] for row in Dataset(out).manifest().to_pylist()}
 
 
 def test_a_disk_that_is_away_loses_no_record(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    label(videos, idm, out)
+    run_label(videos, idm, out)
     records = sorted(path.name for path in (out / "_commits").iterdir())
     (out / "shards").rename(tmp_path / "away")
     with pytest.raises(DatasetError, match=r"none of its \d+ tars is in shards/"):
-        label(videos, idm, out)
+        run_label(videos, idm, out)
     (out / "shards").mkdir()  # an empty place to mount it
     with pytest.raises(DatasetError, match=r"none of its \d+ tars is in shards/"):
-        label(videos, idm, out)
+        run_label(videos, idm, out)
     (out / "shards").rmdir()
     (tmp_path / "away").rename(out / "shards")
     assert sorted(path.name for path in (out / "_commits").iterdir()) == records
-    label(videos, idm, out)
+    run_label(videos, idm, out)
     assert check_dataset(Dataset(out)).problems == []
 
 
@@ -363,12 +348,12 @@ def test_what_could_not_be_read_is_tried_again(
         return whole(source, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(prober, "probe_source", no_right)
-    label(sources, idm, out)
-    assert read_dataset_json(str(out))["dead_letter_reasons"] == {"no_permission": 1}
+    run_label(sources, idm, out)
+    assert Dataset(out).content()["dead_letter_reasons"] == {"no_permission": 1}
     monkeypatch.setattr(prober, "probe_source", whole)
-    label(sources, idm, out)
-    assert read_dataset_json(str(out))["dead_letter_reasons"] == {}
-    assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {
+    run_label(sources, idm, out)
+    assert Dataset(out).content()["dead_letter_reasons"] == {}
+    assert {row["source_uri"] for row in Dataset(out).manifest().to_pylist()} == {
         str(sources / name) for name in ("a.mp4", "b.mp4")
     }
 
@@ -381,7 +366,7 @@ def test_a_video_that_has_changed_stays_in_its_split(
     for seed in range(8):
         write_video(video, moving_picture(300, seed=seed))
         layout = LayoutConfig(val_fraction=0.5)
-        plan = make_plan([str(video)], out, tick_hz=Fraction(10), layout=layout, workers=1)
+        plan = make_plan([str(video)], Dataset(out), tick_hz=Fraction(10), layout=layout, workers=1)
         splits = {segment.split for segment in plan.segments}
     assert len({segment.source_sha256 for segment in plan.segments}) == 8
     assert len(splits) == 1
@@ -400,10 +385,14 @@ def test_rows_of_another_tick_rate_are_not_taken(
         patch.setattr(plan_module, "write_plan", stop)
         with pytest.raises(KeyboardInterrupt):
             make_plan(
-                [str(video)], str(tmp_path / "data"), tick_hz=Fraction(10), layout=LAYOUT, workers=1
+                [str(video)],
+                Dataset(tmp_path / "data"),
+                tick_hz=Fraction(10),
+                layout=LAYOUT,
+                workers=1,
             )
     plan = make_plan(
-        [str(video)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1
+        [str(video)], Dataset(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1
     )
     assert plan.sources[0].ticks == 200
     assert not (tmp_path / "data" / "_probes").exists()
@@ -413,33 +402,35 @@ def test_a_removal_that_was_interrupted_late_goes_on(
     videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
-    label(videos, idm, out)
+    run_label(videos, idm, out)
     uri = str(videos / "a.mp4")
 
     def stop(*args: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(remove, "compact", stop)
+        patch.setattr(Dataset, "compact", stop)
         with pytest.raises(KeyboardInterrupt):
-            run_remove(RemoveConfig(dataset=str(out), source=(uri,)))
-    assert run_remove(RemoveConfig(dataset=str(out), source=(uri,))) == 0
+            remove(RemoveConfig(dataset=str(out), source=(uri,)))
+    assert remove(RemoveConfig(dataset=str(out), source=(uri,))) == 0
     assert check_dataset(Dataset(out)).problems == []
     (out / "sources.parquet").unlink()  # what was removed is known without it
-    label(videos, idm, out)
-    assert {row["source_uri"] for row in read_manifest(str(out)).to_pylist()} == {
+    run_label(videos, idm, out)
+    assert {row["source_uri"] for row in Dataset(out).manifest().to_pylist()} == {
         str(videos / "b.mp4")
     }
 
 
 def test_relabelling_brings_nothing_back(videos: Path, idm: str, tmp_path: Path) -> None:
     old, new = str(tmp_path / "old"), str(tmp_path / "new")
-    label(videos, idm, tmp_path / "old")
+    run_label(videos, idm, tmp_path / "old")
     run_relabel(RelabelConfig(dataset=old, idm=idm, out=new, workers=1))
-    run_remove(RemoveConfig(dataset=new, source=(str(videos / "a.mp4"),)))
+    remove(RemoveConfig(dataset=new, source=(str(videos / "a.mp4"),)))
     with pytest.raises(DatasetError, match="was removed from it"):
         run_relabel(RelabelConfig(dataset=old, idm=idm, out=new, workers=1))
-    assert {row["source_uri"] for row in read_manifest(new).to_pylist()} == {str(videos / "b.mp4")}
+    assert {row["source_uri"] for row in Dataset(new).manifest().to_pylist()} == {
+        str(videos / "b.mp4")
+    }
 
 
 def test_copies_of_copies_are_removed_too() -> None:
@@ -452,7 +443,7 @@ def test_copies_of_copies_are_removed_too() -> None:
         source("b", "a" * 64, "duplicate", "a"),
         source("other", "d" * 64),
     )
-    left = remove._without(Plan(Fraction(10), sources), {"c" * 64})
+    left = remove_module._without(Plan(Fraction(10), sources), {"c" * 64})
     assert {record.uri for record in left.sources} == {
         "other",
         f"removed:{'a' * 64}",

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
 from vidact.pipeline.plan import make_plan
@@ -79,7 +80,7 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     write_video(tmp_path / "videos" / "later.mp4", moving_picture(900, seed=11)[300:])
     layout = LayoutConfig(val_fraction=0.0)
     plan = make_plan(
-        [str(tmp_path / "videos")], str(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
+        [str(tmp_path / "videos")], Dataset(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
     )
     by_name = {Path(record.uri).name: record for record in plan.sources}
     assert {name: record.status for name, record in by_name.items()} == {
@@ -97,7 +98,7 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     # A re-encode that comes later is known too, even though it is the better one.
     write_video(tmp_path / "videos" / "better.mp4", play.repeat(2, axis=1).repeat(2, axis=2))
     again = make_plan(
-        [str(tmp_path / "videos")], str(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
+        [str(tmp_path / "videos")], Dataset(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
     )
     assert again.segments == plan.segments
     assert {Path(r.uri).name: r.status for r in again.sources}["better.mp4"] == "near_duplicate"

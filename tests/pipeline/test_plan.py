@@ -8,9 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import DatasetError
 from vidact.pipeline.config import LayoutConfig, PlanConfig
-from vidact.pipeline.plan import make_plan, run_plan
+from vidact.pipeline.plan import make_plan, plan
 from vidact.pipeline.planning.plan import (
     Plan,
     describe,
@@ -26,7 +27,7 @@ LAYOUT = LayoutConfig(val_fraction=0.0)
 
 
 def _plan(sources: Path, out: Path) -> Plan:
-    return make_plan([str(sources)], str(out), tick_hz=HZ, layout=LAYOUT, workers=2)
+    return make_plan([str(sources)], Dataset(out), tick_hz=HZ, layout=LAYOUT, workers=2)
 
 
 def test_plan_of_a_folder(videos: Path, tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_plan_of_a_folder(videos: Path, tmp_path: Path) -> None:
     assert by_name["copy-of-a.mp4"].detail == by_name["a.mp4"].uri
     assert sum(segment.ticks for segment in plan.segments) == 1155
     assert [letter.reason for letter in plan_dead_letters(plan)] == ["not_a_video"]
-    assert read_plan(str(tmp_path / "data")) == plan
+    assert read_plan(Dataset(tmp_path / "data")) == plan
     assert "1 duplicate (same_content)" in describe(plan)
 
 
@@ -110,12 +111,16 @@ def test_another_tick_rate_is_refused(videos: Path, tmp_path: Path) -> None:
     _plan(videos, tmp_path / "data")
     with pytest.raises(DatasetError, match="planned at 35/2 ticks a second, but now asked for 20"):
         make_plan(
-            [str(videos)], str(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1
+            [str(videos)],
+            Dataset(tmp_path / "data"),
+            tick_hz=Fraction(20),
+            layout=LAYOUT,
+            workers=1,
         )
 
 
 def test_the_verb(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_plan(PlanConfig(sources=(str(videos),), out=str(tmp_path / "data"))) == 0
+    assert plan(PlanConfig(sources=(str(videos),), out=str(tmp_path / "data"))) == 0
     assert (
         "Plan: 1.1 minutes in 5 segments and 5 shards; about 2 MB, and " in capsys.readouterr().err
     )
@@ -126,7 +131,9 @@ def test_licence_of_the_whole(videos: Path, tmp_path: Path) -> None:
         table = tmp_path / "list.csv"
         table.write_text("\n".join(["uri,licence", *rows]) + "\n")
         out = tmp_path / f"data-{len(list(tmp_path.iterdir()))}"
-        return licence_of(make_plan([str(table)], str(out), tick_hz=HZ, layout=LAYOUT, workers=1))
+        return licence_of(
+            make_plan([str(table)], Dataset(out), tick_hz=HZ, layout=LAYOUT, workers=1)
+        )
 
     assert planned(f"{videos}/a.mp4,", f"{videos}/b.mp4,") == "other"
     assert planned(f"{videos}/a.mp4,CC0-1.0") == "CC0-1.0"

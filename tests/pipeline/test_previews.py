@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from vidact.datasets.shards.clip import decode_video
-from vidact.datasets.shards.manifest import read_manifest
+from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError
 from vidact.pipeline.config import DecoderConfig, LabelConfig, share_of
 from vidact.pipeline.labelling.previews import keep_previews, least_certain, preview_frame
@@ -48,17 +48,17 @@ def test_sizes() -> None:
 def test_previews_show_the_labelled_frames(tmp_path: Path) -> None:
     film = barcodes.write(tmp_path / "film.mp4", 260, kind="b-frames")
     dataset = make_dataset(tmp_path / "dataset", [film], clips=2)
-    assert keep_previews(dataset, 0.5, DecoderConfig(child=False)) == 1
-    row = min(read_manifest(dataset).to_pylist(), key=lambda row: row["mean_confidence"])
+    assert keep_previews(Dataset(dataset), 0.5, DecoderConfig(child=False)) == 1
+    row = min(Dataset(dataset).manifest().to_pylist(), key=lambda row: row["mean_confidence"])
     frames = decode_video((tmp_path / "dataset" / "previews" / f"{row['key']}.mp4").read_bytes())
     assert frames.shape == (64, 240, 320, 3)
     assert [barcodes.read(frame) for frame in frames] == [
         int(t * 30 / 17.5 + 1e-6) for t in range(64, 128)
     ]
-    assert keep_previews(dataset, 0.5, DecoderConfig(child=False)) == 0
+    assert keep_previews(Dataset(dataset), 0.5, DecoderConfig(child=False)) == 0
     barcodes.write(
         film, 261, kind="b-frames"
     )  # another film of the same rate: its times are the same
-    assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0
+    assert keep_previews(Dataset(dataset), 1.0, DecoderConfig(child=False)) == 0
     film.unlink()
-    assert keep_previews(dataset, 1.0, DecoderConfig(child=False)) == 0
+    assert keep_previews(Dataset(dataset), 1.0, DecoderConfig(child=False)) == 0

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from vidact.datasets.shards.commits import PROBES_FOLDER
+from vidact.datasets.shards.dataset import PROBES, Dataset
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
 from vidact.pipeline.plan import make_plan
@@ -24,7 +24,7 @@ HZ = Fraction(35, 2)
 
 
 def prober(out: Path, workers: int) -> Prober:
-    return Prober(str(out), HZ, workers=workers, decoder=DecoderConfig(child=False))
+    return Prober(Dataset(out), HZ, workers=workers, decoder=DecoderConfig(child=False))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -52,18 +52,18 @@ def test_what_was_probed_is_not_probed_again(
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0)
     with pytest.raises(RuntimeError, match="the power went"):
-        make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
-    kept = [row for path in (out / PROBES_FOLDER).iterdir() for row in json.loads(path.read_text())]
+        make_plan([str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, workers=1)
+    kept = [row for path in (out / PROBES).iterdir() for row in json.loads(path.read_text())]
     assert {Path(row["uri"]).name for row in kept} == set(looked[:2])
     videos[0].write_bytes(
         videos[1].read_bytes() + b"changed"
     )  # replaced meanwhile: what is known of it is of no use
-    plan = make_plan([str(tmp_path)], str(out), tick_hz=HZ, layout=layout, workers=1)
+    plan = make_plan([str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, workers=1)
     assert sorted(looked[3:]) == sorted(
         path.name for path in videos if path.name not in looked[:2] or path == videos[0]
     )
     assert len(plan.sources) == 4
-    assert not (out / PROBES_FOLDER).exists()
+    assert not (out / PROBES).exists()
 
 
 def test_interrupting_ends_after_the_video_at_hand(

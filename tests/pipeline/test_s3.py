@@ -15,12 +15,10 @@ import pytest
 from vidact import storage
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
-from vidact.pipeline import label as label_verb
 from vidact.pipeline.config import LabelConfig, LayoutConfig
-from vidact.pipeline.label import run_label
-from vidact.pipeline.run_folder import RunFolder
-from vidact.pipeline.running.identity import WorkerSettings
-from vidact.pipeline.running.worker import Worker, open_tasks
+from vidact.pipeline.label import label
+
+from .conftest import plain_loop
 
 pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
@@ -128,13 +126,6 @@ def line(monkeypatch: pytest.MonkeyPatch) -> Iterator[BadLine]:
     server.stop()
 
 
-def plain_loop(config: LabelConfig, settings: WorkerSettings, run: RunFolder, plan: object) -> None:
-    worker = Worker(settings)
-    for task in open_tasks(settings):
-        worker.label(task)
-    worker.close()
-
-
 def objects(uri: str) -> dict[str, bytes]:
     return {
         name.split("/data/", 1)[1]: storage.read_bytes(name)
@@ -142,16 +133,13 @@ def objects(uri: str) -> dict[str, bytes]:
     }
 
 
-def test_from_bucket_to_bucket_over_a_bad_line(
-    line: BadLine, videos: Path, idm: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(label_verb, "label_shards", plain_loop)
+def test_from_bucket_to_bucket_over_a_bad_line(line: BadLine, videos: Path, idm: str) -> None:
     fs, _ = storage.filesystem("s3://bucket-of-videos/")
     fs.mkdir("bucket-of-videos")
     for name in ("a.mp4", "b.mp4", "garbage.mp4"):
         storage.put_atomic(videos / name, f"s3://bucket-of-videos/videos/{name}")
 
-    def label(out: str) -> None:
+    def write(out: str) -> None:
         layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
         config = LabelConfig(
             sources=("s3://bucket-of-videos/videos/",),
@@ -161,13 +149,13 @@ def test_from_bucket_to_bucket_over_a_bad_line(
             device="cpu",
             layout=layout,
         )
-        assert run_label(config) == 0
+        assert label(config, runner=plain_loop) == 0
 
-    label("s3://bucket-of-videos/calm/data")
+    write("s3://bucket-of-videos/calm/data")
     calm = objects("s3://bucket-of-videos/calm/data")
     assert len([name for name in calm if name.endswith(".tar")]) == 5
     line.bad = True
-    label("s3://bucket-of-videos/stormy/data")
+    write("s3://bucket-of-videos/stormy/data")
     line.bad = False
     assert objects("s3://bucket-of-videos/stormy/data") == calm
     assert line.faults["error"] > 0

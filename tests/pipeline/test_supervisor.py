@@ -66,32 +66,32 @@ def test_a_dead_worker_means_a_restart(run: RunFolder) -> None:
 def test_a_killed_driver_is_struck_at_the_shard_it_was_at(run: RunFolder) -> None:
     script = """
         if attempt < 3:
-            run.at("train-00001", 4)
+            run.mark_started("train-00001", 4)
             os.kill(os.getpid(), signal.SIGKILL)
         assert not run.markers()  # what the dead left is cleared away
     """
     assert drive(run, script) == 3
-    assert run.strikes() == {"train-00001": [4, 4]}
+    assert run.crashes() == {"train-00001": [4, 4]}
     assert run.quarantined() == {"train-00001": (4,)}
 
 
 def test_a_driver_without_a_sign_of_life_is_killed(run: RunFolder) -> None:
     script = """
         if attempt == 1:
-            run.at("train-00000", 0)
+            run.mark_started("train-00000", 0)
             time.sleep(1000)
     """
     assert drive(run, script, stall_s=1.0) == 2
-    assert run.strikes() == {"train-00000": [0]}
+    assert run.crashes() == {"train-00000": [0]}
 
 
 def test_signs_of_life_are_seen(run: RunFolder) -> None:
     script = """
-        run.at("train-00000", 0)
+        run.mark_started("train-00000", 0)
         for _ in range(15):
             time.sleep(0.1)
             run.touch("train-00000")
-        run.left("train-00000")
+        run.mark_done("train-00000")
     """
     assert drive(run, script, stall_s=1.2) == 1
 
