@@ -236,9 +236,9 @@ def plan(words: Words) -> int | None:
     from .pipeline.config import PlanConfig
 
     settings = words.parse(PlanConfig)
-    from .pipeline.plan import run_plan
+    from .pipeline.plan import plan
 
-    return run_plan(settings)
+    return plan(settings)
 
 
 @verb("label", stage=LABEL, example="vidact label 'videos/*.mp4' --idm runs/idm --out runs/dataset")
@@ -251,9 +251,9 @@ def label(words: Words) -> int | None:
     from .pipeline.config import LabelConfig
 
     settings = words.parse(LabelConfig)
-    from .pipeline.label import run_label
+    from .pipeline.label import label
 
-    return run_label(settings)
+    return label(settings)
 
 
 @verb("pack", stage=LABEL, example="vidact pack runs/play --out runs/dataset-true")
@@ -302,9 +302,9 @@ def relabel(words: Words) -> int | None:
     from .pipeline.config import RelabelConfig
 
     settings = words.parse(RelabelConfig)
-    from .pipeline.relabel import run_relabel
+    from .pipeline.relabel import relabel
 
-    return run_relabel(settings)
+    return relabel(settings)
 
 
 @verb("remove", stage=LABEL, example="vidact remove runs/dataset --source 3f786850e387")
@@ -313,9 +313,9 @@ def remove(words: Words) -> int | None:
     from .pipeline.config import RemoveConfig
 
     settings = words.parse(RemoveConfig)
-    from .pipeline.remove import run_remove
+    from .pipeline.remove import remove
 
-    return run_remove(settings)
+    return remove(settings)
 
 
 @verb("inspect", stage=LABEL, example="vidact inspect runs/dataset")

@@ -28,10 +28,12 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from vidact.datasets.shards.dataset import Dataset
 from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig
+from vidact.pipeline.labelling.labeller import LabelWork
 from vidact.pipeline.plan import make_plan
-from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import Worker, WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "beam_overhead.json"
 CPU_BAR, SPEEDUP_BAR = 1.10, 0.95
@@ -88,11 +90,9 @@ def make_checkpoint(folder: Path) -> str:
 
 def label_some(settings_json: str, share: int, shares: int) -> None:
     """What a worker of the plain loop or of the pool does: every `shares`-th shard."""
-    from vidact.pipeline.running.worker import Worker, open_tasks
-
     settings = WorkerSettings.from_json(settings_json)
     worker = Worker(settings)
-    for number, task in enumerate(list(open_tasks(settings))):
+    for number, task in enumerate(list(settings.open_tasks())):
         if number % shares == share:
             worker.label(task)
     worker.close()
@@ -144,7 +144,13 @@ def measure(name: str, config: LabelConfig, out: Path, hours: float) -> dict[str
     shutil.rmtree(out / "_commits", ignore_errors=True)
     shutil.rmtree(out / "shards", ignore_errors=True)
     engine, workers = name.split("-")
-    settings = WorkerSettings.of(config, out.parent / f"run-{name}")
+    settings = WorkerSettings(
+        dataset=Dataset(config.out),
+        idm=config.idm,
+        device=config.device,
+        work=LabelWork(filter=config.filter, decoder=config.decoder),
+        run_folder=str(out.parent / f"run-{name}"),
+    )
     begun = time.monotonic()
     process = multiprocessing.get_context("fork").Process(
         target=run_beam if engine == "beam" else run_pool, args=(settings, int(workers))
@@ -189,7 +195,9 @@ def main() -> int:
             config = LabelConfig(
                 sources=sources, idm=idm, out=str(folder / size), device="cpu", layout=layout
             )
-            plan = make_plan(sources, config.out, tick_hz=Fraction(35, 2), layout=layout, workers=2)
+            plan = make_plan(
+                sources, Dataset(config.out), tick_hz=Fraction(35, 2), layout=layout, workers=2
+            )
             for round_number in range(options.rounds):
                 for name in names:
                     found = measure(name, config, folder / size, plan.hours)

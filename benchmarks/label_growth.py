@@ -28,10 +28,12 @@ from statistics import median
 import av
 from beam_overhead import gameplay, make_checkpoint
 from vidact.datasets.shards.clip import encode_video
+from vidact.datasets.shards.dataset import Dataset
 from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig
+from vidact.pipeline.labelling.labeller import LabelWork
 from vidact.pipeline.plan import make_plan
-from vidact.pipeline.running.identity import WorkerSettings
+from vidact.pipeline.running.worker import WorkerSettings
 
 RESULT = Path(__file__).parent / "results" / "label_growth.json"
 MEMORY_RESULT = RESULT.with_name("label_memory.json")
@@ -70,12 +72,18 @@ def label(folder: Path, idm: str, minutes: float) -> dict[str, float]:
         config = LabelConfig(
             sources=(str(folder),), idm=idm, out=f"{out}/data", device="cpu", layout=layout
         )
-        plan = make_plan(
-            config.sources, config.out, tick_hz=Fraction(35, 2), layout=layout, workers=1
-        )
+        dataset = Dataset(config.out)
+        plan = make_plan(config.sources, dataset, tick_hz=Fraction(35, 2), layout=layout, workers=1)
         run = Path(out) / "run"
         run.mkdir()
-        (run / "settings.json").write_text(WorkerSettings.of(config, run).to_json())
+        settings = WorkerSettings(
+            dataset=dataset,
+            idm=config.idm,
+            device=config.device,
+            work=LabelWork(filter=config.filter, decoder=config.decoder),
+            run_folder=str(run),
+        )
+        (run / "settings.json").write_text(settings.to_json())
         before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         command = [sys.executable, "-m", "vidact.pipeline.running.driver", str(run), "1", "local"]
         with open(run / "driver.log", "wb") as log:

@@ -21,6 +21,7 @@ from fractions import Fraction
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from vidact.datasets.shards.dataset import Dataset
 from vidact.pipeline.config import LayoutConfig
 from vidact.pipeline.planning.extend import extend
 from vidact.pipeline.planning.near_duplicates import DIGITS
@@ -77,10 +78,10 @@ def read_and_write(source: str, target: str, connection: Connection) -> None:
     bytes.
     """
     cpu = time.process_time()
-    plan = read_plan(source)
+    plan = read_plan(Dataset(source))
     if plan is None:
         raise SystemExit(f"no plan in {source}")
-    write_plan(plan, target)
+    write_plan(plan, Dataset(target))
     connection.send((time.process_time() - cpu, peak_bytes()))
 
 
@@ -99,7 +100,7 @@ def main() -> int:
         out, again = Path(temporary) / "a", Path(temporary) / "b"
         begun, cpu = time.monotonic(), time.process_time()
         plan = extend(Plan(TICK_HZ), records, LayoutConfig(), workers=2, look=look)
-        write_plan(plan, str(out))
+        write_plan(plan, Dataset(out))
         seconds, cpu_s = time.monotonic() - begun, time.process_time() - cpu
         peak = peak_bytes()
         ours, theirs = multiprocessing.Pipe()

@@ -138,12 +138,12 @@ def test_it_says_what_no_button_means_and_which_spec_it_took(tmp_path, capsys):
 
 def test_what_was_removed_is_remembered(tmp_path, recordings):
     from vidact.pipeline.config import RemoveConfig
-    from vidact.pipeline.remove import run_remove
+    from vidact.pipeline.remove import remove
 
     out, settings = str(tmp_path / "data"), config(recordings, tmp_path / "data", shard_clips=2)
     pack(settings)
     sha = Dataset(out).manifest()["source_sha256"][0].as_py()
-    run_remove(RemoveConfig(dataset=out, source=(sha,)))
+    remove(RemoveConfig(dataset=out, source=(sha,)))
     after = Dataset(out).content()
     storage.remove(
         Dataset(out).shard_uri(next(shard["name"] for shard in after["shards"] if shard["path"]))
