@@ -1,6 +1,7 @@
 """vidact: from piles of unlabelled gameplay video to data that trains agents.
 
-The names listed here are the Python interface; all others may change. Importing the package loads none of them.
+The names listed here are the Python interface; all others may change. Importing the package loads
+none of their modules.
 """
 
 from __future__ import annotations

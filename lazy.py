@@ -11,10 +11,11 @@ from typing import Any
 def lazy_names(
     package: str, modules: Mapping[str, tuple[str, ...]]
 ) -> tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]:
-    """`__all__`, `__getattr__` and `__dir__` of a package whose names come from `modules` on first use.
+    """`__all__`, `__getattr__` and `__dir__` of a package that imports names on their first use.
 
     Importing the package then loads none of these modules. The package imports the same names under
-    `if TYPE_CHECKING` and calls this function in its `else`, so that type checkers see exactly these names.
+    `if TYPE_CHECKING` and calls this function in its `else`, so that type checkers see exactly
+    these names.
 
     Args:
         package: the package's `__name__`.

@@ -1,76 +1,185 @@
-"""Settings of a verb: a dataclass, filled from a YAML file and the command line.
+"""Settings classes: frozen pydantic dataclasses, which convert and check their fields by type.
 
-Every verb has one frozen dataclass of settings. `parse_settings` fills it in this order, the later winning: the
-dataclass's own defaults, the file given by `--config FILE`, the command line. A key that the dataclass does not know
-is an error that names the closest one it does.
+Every verb has one. What is not allowed is a ConfigError that names the field, what is allowed, and
+what was given.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
 import tyro
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from .errors import ConfigError
 
 Settings = TypeVar("Settings")
 
-NONE_BY_DEFAULT = tyro.conf.arg(help_behavior_hint="(default: none)")
-"""For options that take several words and have none by default, of which tyro would print nothing."""
+CHECKS = ConfigDict(
+    extra="forbid",
+    coerce_numbers_to_str=True,  # a dataset may be called 2026
+    revalidate_instances="always",  # what `from_mapping` makes was not checked whole
+)
+BOUNDS = {
+    "ge": "at least {}",
+    "gt": "above {}",
+    "le": "at most {}",
+    "lt": "below {}",
+    "multiple_of": "a multiple of {}",
+    "min_length": "at least {} long",
+    "max_length": "at most {} long",
+}
+"""Pydantic's names of bounds, and what people say."""
+OUT_OF_BOUNDS = ("greater_than", "less_than", "multiple_of", "too_long", "too_short")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""A port to listen on; 0 is any free one, or none."""
 
 
-def several(name: str) -> Any:
-    """For positional words of which at least one must be given; tyro would call them optional, and by their type."""
-    return tyro.conf.arg(metavar=f"{name} …", help_behavior_hint="(required)")
+def must_be(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
+    """A check for `Annotated`: a value that fails `test` is refused with "must be `allowed`"."""
+
+    def check(value: Any) -> Any:
+        if not test(value):
+            raise PydanticCustomError("must_be", "{allowed}", {"allowed": allowed})
+        return value
+
+    return AfterValidator(check)
 
 
-def parse_settings(
-    cls: type[Settings], args: Sequence[str], *, prog: str, description: str
-) -> Settings:
-    """Settings of type `cls` from command-line words.
+def require(ok: bool, name: str, value: object, allowed: str) -> None:
+    """Raise a ConfigError that names field, allowed and got unless `ok`: for checks over fields."""
+    if not ok:
+        raise ConfigError(f"{name} must be {allowed}, got {value!r}")
+
+
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,)
+)
+def settings(
+    *, place: str = "", strict: bool = False
+) -> Callable[[type[Settings]], type[Settings]]:
+    """Make a class a frozen dataclass whose fields are converted and checked, or ConfigError raised.
 
     Args:
-        cls: a dataclass; its docstrings become the help of its options.
-        args: the words after the verb.
-        prog: what the user typed before them, for usage lines: `"vidact train-idm"`.
-        description: the text above the options in `--help`.
-
-    Raises:
-        ConfigError: the `--config` file is missing, is no mapping, or holds a key or value that `cls` does not allow.
-        SystemExit: code 2 after tyro has printed what is wrong on the command line; code 0 after `--help`.
+        place: the option under which a verb's settings hold the class, for its errors: `layout`.
+        strict: convert nothing, as befits what strangers wrote: `true` is no number.
     """
-    rest, config_file = _take_config_option(args, prog)
-    default = from_mapping(
-        cls, read_yaml(config_file) if config_file else {}, where=config_file or ""
+
+    def make(cls: type[Settings]) -> type[Settings]:
+        checks = CHECKS | {"strict": strict}
+        made = pydantic_dataclass(frozen=True, kw_only=True, slots=True, config=checks)(cls)
+        fill = made.__init__
+
+        @functools.wraps(fill)
+        def init(self: Any, **given: Any) -> None:
+            try:
+                fill(self, **given)
+            except ValidationError as error:
+                message = _explain(error, type(self), f"{place}." if place else "")
+                raise ConfigError(message) from None
+
+        made.__init__ = init  # type: ignore[method-assign]
+        return made  # type: ignore[return-value]
+
+    return make
+
+
+def hints_of(cls: type) -> dict[str, Any]:
+    """The types of a settings class's fields, with what `Annotated` adds to them."""
+    return typing.get_type_hints(cls, include_extras=True)
+
+
+# ---- what is wrong, in words
+
+
+def _explain(error: ValidationError, hint: Any, name: str, quote: str = "") -> str:
+    """The first of pydantic's errors as field, allowed and got.
+
+    Args:
+        hint: the type that was asked for.
+        name: the field of this type; where `hint` is a settings class, what stands before its fields.
+        quote: what stands around the field's name.
+    """
+    found = error.errors(include_url=False)[0]
+    for part in found["loc"]:
+        if dataclasses.is_dataclass(hint := _plain(hint)):
+            if part not in (known := hints_of(hint)):  # type: ignore[arg-type]
+                return f"unknown field `{name}{part}`{closest(str(part), list(known))}"
+            name, hint = name + str(part), known[str(part)]
+            name += "." if dataclasses.is_dataclass(_plain(hint)) else ""
+        elif isinstance(part, int):
+            members = [member for member in typing.get_args(hint) if member is not Ellipsis]
+            hint = members[min(part, len(members) - 1)]
+    name = f"{quote}{name.rstrip('.')}{quote}"
+    if found["type"] == "missing":
+        return f"{name} must be given: {describe(hint)}"
+    allowed = {"must_be": found["msg"]}.get(found["type"]) or (
+        _bounds(hint) if found["type"].startswith(OUT_OF_BOUNDS) else describe(hint)
     )
-    wrapper = dataclasses.make_dataclass(
-        "Options",
-        [
-            (
-                "settings",
-                Annotated[cls, tyro.conf.arg(name="")],  # type: ignore[valid-type]
-                dataclasses.field(default=default),
-            ),
-            (
-                "config",
-                Annotated[
-                    str | None,
-                    tyro.conf.arg(
-                        metavar="FILE", help="A YAML file that sets any of these options by name."
-                    ),
-                ],
-                dataclasses.field(default=None),
-            ),
-        ],
-    )
-    return tyro.cli(wrapper, args=rest, prog=prog, description=description).settings  # type: ignore[attr-defined]
+    return f"{name} must be {allowed}, got {found['input']!r}"
+
+
+def _plain(hint: Any) -> Any:
+    """A type without what `Annotated` and `| None` add to it."""
+    while typing.get_origin(hint) is Annotated:
+        hint = typing.get_args(hint)[0]
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return _plain(kinds[0]) if len(kinds) == 1 else hint
+    return hint
+
+
+def describe(hint: Any) -> str:
+    """A type as people say it, with its bounds: `a whole number of at least 1`."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        said, bounds = describe(arguments[0]), _bounds(hint)
+        return f"{said} {bounds}" if bounds else said
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join("null" if a is type(None) else describe(a) for a in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(str(a) for a in arguments)
+    if origin is tuple:
+        members = [member for member in arguments if member is not Ellipsis]
+        return "a list" + (f" (each {describe(members[0])})" if len(set(members)) == 1 else "")
+    if dataclasses.is_dataclass(hint):
+        return "a mapping"
+    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+    return names.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+def _bounds(hint: Any) -> str:
+    """The bounds of a number as people say them: `within 0..1`; empty where it has none."""
+    found: dict[str, Any] = {}
+    for extra in typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ():
+        for rule in extra.metadata if isinstance(extra, FieldInfo) else [extra]:
+            for word in BOUNDS:
+                if (bound := getattr(rule, word, None)) is not None:
+                    found[word] = f"{bound:g}" if isinstance(bound, float) else str(bound)
+    if found.keys() == {"ge", "le"}:
+        return f"within {found['ge']}..{found['le']}"
+    return " and ".join(said.format(found[word]) for word, said in BOUNDS.items() if word in found)
+
+
+def closest(word: str, allowed: Sequence[str]) -> str:
+    """The end of an error about an unknown word: `. Did you mean …?`, or what is allowed."""
+    near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
+    return f". Did you mean `{near[0]}`?" if near else f". Allowed: {', '.join(sorted(allowed))}."
+
+
+# ---- from files and to files
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -88,55 +197,64 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
+        kind = type(loaded).__name__
         raise ConfigError(
-            f"--config {path}: expected `option: value` lines, got a {type(loaded).__name__} at the top of the file."
+            f"--config {path}: expected `option: value` lines, got a {kind} at the top of the file."
         )
     return loaded
 
 
 def from_mapping(
-    cls: type[Settings], values: dict[str, Any], *, where: str | Path, prefix: str = ""
+    cls: type[Settings], values: Mapping[str, Any], *, where: str | Path, prefix: str = ""
 ) -> Settings:
-    """An instance of the dataclass `cls` in which unset required fields are `tyro.MISSING`.
+    """An instance of settings class `cls`; required fields that are not given are `tyro.MISSING`.
 
-    It is only a set of defaults for tyro, so its `__post_init__` has not run: tyro builds the real instance, with
-    every value known, and that one is checked.
+    It is only a set of defaults for tyro, so fields are checked one by one and never together: tyro
+    builds the real instance, with every value known, and that one is checked whole.
 
     Args:
-        values: names (dashes or underscores) to YAML values; a nested dataclass takes a nested mapping.
+        values: names (dashes or underscores) to YAML values; a nested settings class takes a nested
+            mapping.
         where: the file, for errors.
         prefix: the dotted path of `cls` inside the outermost settings, for errors.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(
-        cls
-    )  # without extras: Positional[...] and Annotated[...] fall away
+    hints = hints_of(cls)
     given: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
-        if name not in fields:
+        if name not in hints:
             raise ConfigError(
-                f"{where}: unknown option `{prefix}{key}`{closest(name, list(fields))}"
+                f"{where}: unknown option `{prefix}{key}`{closest(name, list(hints))}"
             )
-        given[name] = _convert(value, hints[name], where=where, name=prefix + name)
+        given[name] = _checked(value, hints[name], where=where, name=prefix + name)
     instance = object.__new__(cls)
-    for name, field in fields.items():
-        if name in given:
-            value = given[name]
-        elif field.default is not dataclasses.MISSING:
-            value = field.default
-        elif field.default_factory is not dataclasses.MISSING:
-            value = field.default_factory()
-        else:
-            value = tyro.MISSING
-        object.__setattr__(instance, name, value)
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        value = given[field.name] if field.name in given else _default_of(field)
+        object.__setattr__(instance, field.name, value)
     return instance
 
 
-def closest(word: str, allowed: Sequence[str]) -> str:
-    """The end of an error about an unknown word: `. Did you mean …?` or the list of what is allowed."""
-    near = difflib.get_close_matches(word, allowed, n=1, cutoff=0.5)
-    return f". Did you mean `{near[0]}`?" if near else f". Allowed: {', '.join(sorted(allowed))}."
+def _default_of(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return tyro.MISSING if field.default is dataclasses.MISSING else field.default
+
+
+def _checked(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
+    """A YAML value as the type `hint`, or a ConfigError that names the option."""
+    kind = _plain(hint)
+    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
+        return from_mapping(kind, value, where=where, prefix=f"{name}.")  # type: ignore[arg-type]
+    if typing.get_origin(kind) is tuple and isinstance(value, str | int | float):
+        value = [value]  # `sources: a.mp4` for a list of one
+    # pydantic would take 1 for true, and true for 1
+    if isinstance(value, bool) != (kind is bool) and (kind is bool or kind in (int, float)):
+        raise ConfigError(f"{where}: `{name}` must be {describe(hint)}, got {value!r}")
+    config = None if dataclasses.is_dataclass(kind) else CHECKS
+    try:
+        return TypeAdapter(hint, config=config).validate_python(value)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_explain(error, hint, name, '`')}") from None
 
 
 def to_plain(value: Any) -> Any:
@@ -157,161 +275,10 @@ def to_plain(value: Any) -> Any:
     return str(value)
 
 
-def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
-    """The shortest command line that `parse_settings` turns into `settings`: what differs from the defaults.
-
-    Positional fields come first, so that a list option before them cannot swallow them.
-    """
-    positional: list[str] = []
-    options: list[str] = []
-    hints = typing.get_type_hints(type(settings), include_extras=True)
-    for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
-        default = (
-            field.default_factory()
-            if field.default_factory is not dataclasses.MISSING
-            else field.default
-        )
-        if value == default:
-            continue
-        option = "--" + (_prefix + field.name).replace("_", "-")
-        if dataclasses.is_dataclass(value):
-            options += to_words(value, _prefix=f"{_prefix}{field.name}.")
-        elif tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
-            positional += _words_of(value)
-        elif tyro.conf.UseAppendAction in getattr(hints[field.name], "__metadata__", ()):
-            options += [word for item in value for word in (option, str(item))]
-        elif isinstance(value, bool):
-            options.append(option if value else "--no-" + option.removeprefix("--"))
-        else:
-            options += [option, *_words_of(value)]
-    return positional + options
-
-
-def _words_of(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [str(word) for pair in value.items() for word in pair]
-    if isinstance(value, list | tuple):
-        return [str(item) for item in value]
-    return [str(value)]
-
-
-def _take_config_option(args: Sequence[str], prog: str) -> tuple[list[str], str | None]:
-    """Split `--config FILE` off: its values must be known before tyro knows which options are still missing."""
-    rest: list[str] = []
-    found: str | None = None
-    words = iter(args)
-    for word in words:
-        if word == "--config":
-            found = next(words, None)
-            if found is None:
-                raise ConfigError(f"{prog}: --config needs a file.")
-        elif word.startswith("--config="):
-            found = word.removeprefix("--config=")
-        else:
-            rest.append(word)
-    return rest, found
-
-
-def _convert(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
-    """A YAML value as the type `hint`, or a ConfigError that names the option."""
-
-    def wrong() -> ConfigError:
-        return ConfigError(f"{where}: `{name}` must be {_describe(hint)}, got {value!r}.")
-
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint is Any:
-        return value
-    if origin in (Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return None
-        for option in arguments:
-            if option is not type(None):
-                try:
-                    return _convert(value, option, where=where, name=name)
-                except ConfigError:
-                    continue
-        raise wrong()
-    if origin is Literal:
-        if value not in arguments:
-            near = (
-                closest(str(value), [str(a) for a in arguments]) if isinstance(value, str) else "."
-            )
-            raise ConfigError(f"{where}: `{name}` must be {_describe(hint)}, got {value!r}{near}")
-        return value
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            raise wrong()
-        return from_mapping(hint, value, where=where, prefix=name + ".")  # type: ignore[arg-type]
-    if origin is dict or hint is dict:
-        if not isinstance(value, dict):
-            raise wrong()
-        return value
-    if origin in (tuple, list, typing.get_origin(Sequence[int])) or hint in (tuple, list):
-        items = [value] if isinstance(value, str | int | float) else value
-        if not isinstance(items, list):
-            raise wrong()
-        element = [a for a in arguments if a is not Ellipsis] or [Any]
-        if origin is tuple and Ellipsis not in arguments and len(items) != len(element):
-            raise wrong()
-        kinds = element * len(items) if len(element) == 1 else element
-        made = [
-            _convert(item, kind, where=where, name=name)
-            for item, kind in zip(items, kinds, strict=True)
-        ]
-        return made if origin is list or hint is list else tuple(made)
-    return _convert_scalar(value, hint, wrong)
-
-
-def _convert_scalar(value: Any, hint: Any, wrong: typing.Callable[[], ConfigError]) -> Any:
-    if hint is bool or isinstance(value, bool):
-        if hint is not bool or not isinstance(value, bool):
-            raise wrong()
-        return value
-    if hint is int:
-        if not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
-            raise wrong()
-        return int(value)
-    if hint in (float, Fraction):
-        try:  # YAML 1.1 reads 1e-3 as a string; people mean a number
-            return hint(value)
-        except (TypeError, ValueError, ZeroDivisionError):
-            raise wrong() from None
-    if hint is str:
-        if isinstance(value, dict | list) or value is None:
-            raise wrong()
-        return str(value)
-    if isinstance(hint, type) and issubclass(hint, Path):
-        if not isinstance(value, str):
-            raise wrong()
-        return Path(value)
-    return value
-
-
-def _describe(hint: Any) -> str:
-    """A type as people say it."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join("null" if a is type(None) else _describe(a) for a in arguments)
-    if origin is Literal:
-        return "one of " + ", ".join(str(a) for a in arguments)
-    if origin in (tuple, list) or hint in (tuple, list):
-        element = [a for a in arguments if a is not Ellipsis]
-        return "a list" + (f" of {_describe(element[0])}" if len(set(element)) == 1 else "")
-    if dataclasses.is_dataclass(hint) or origin is dict or hint is dict:
-        return "a mapping"
-    names = {
-        int: "a whole number",
-        float: "a number",
-        str: "text",
-        bool: "true or false",
-        Path: "a path",
-    }
-    return names.get(hint, getattr(hint, "__name__", str(hint)))
-
-
 def first_difference(one: Any, other: Any, name: str = "") -> tuple[str, Any, Any]:
-    """The first place, by name, at which two nested dicts differ, and what each has there: `("ppo.kl", 0.1, 0.2)`."""
+    """The first place, by name, at which two nested dicts differ, and what each has there:
+    `("ppo.kl", 0.1, 0.2)`.
+    """
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for key in sorted(one.keys() | other.keys()):
             if one.get(key) != other.get(key):

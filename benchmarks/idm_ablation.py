@@ -18,20 +18,22 @@ import numpy as np
 from idm_scaling import Study, figures
 from studies import ROOT, chosen, options_of
 from vidact.datasets.recordings.recording import Recording
-from vidact.idm.config import AUGMENTED_MOST, PRESETS, AugmentConfig
+from vidact.idm.config import PRESETS, AugmentConfig
 
 RESULT = ROOT / "benchmarks" / "results" / "idm_ablation.json"
 SEEDS = (0, 1, 2)
 MINUTES = 20
 FEW_MAPS = 12
 
+# the ranges of VPT's own augmentation
+VPTS = ["hue", "saturation", "brightness", "contrast"]
+VPTS += ["rotation_deg", "scale", "shear_deg", "translation_px"]
+
 
 def augmented(times: float, **others: Any) -> AugmentConfig:
     """Augmentation whose ranges are so many times the defaults'."""
     usual = AugmentConfig()
-    return AugmentConfig(
-        **{name: times * getattr(usual, name) for name in AUGMENTED_MOST}, **others
-    )
+    return AugmentConfig(**{name: times * getattr(usual, name) for name in VPTS}, **others)
 
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from ..errors import ConfigError
+from pydantic import Field
+
+from ..settings import must_be, settings
 
 DEFAULT_HOURS = 0.9
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
@@ -13,13 +16,21 @@ MIN_MINUTES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings()
 class DemoConfig:
-    """The whole chain on embedded defaults."""
+    """The whole chain on Doom, in minutes: play, IDM, labels, agent, report.
 
-    out: str = "runs/demo"
+    Records scripted play, trains an IDM on it, labels video it has never seen, clones an agent from
+    those labels, fine-tunes it, and writes a page with every number: OUT/report.html. A second run
+    reuses finished stages.
+
+    Example:
+      vidact demo --out runs/demo
+    """
+
+    out: Annotated[str, must_be("a folder", bool)] = "runs/demo"
     """Folder of everything that the demo makes; the report is `report.html` in it."""
-    hours: float = DEFAULT_HOURS
+    hours: Annotated[float, Field(ge=0.005, le=1000)] = DEFAULT_HOURS
     """Hours of play to record, all piles together; training scales with it. The default takes under
     20 minutes on two CPU cores, 0.02 about two.
     """
@@ -29,12 +40,6 @@ class DemoConfig:
     """What the agents play: explore_maze, explore, defend_the_center, my_way_home or
     health_gathering.
     """
-
-    def __post_init__(self) -> None:
-        if not 0.005 <= self.hours <= 1000:
-            raise ConfigError(f"hours must be within 0.005..1000, got {self.hours}")
-        if not self.out:
-            raise ConfigError("out must name a folder")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,8 +27,9 @@ from typing import Any
 
 from .. import storage
 from ..errors import CheckFailed, ConfigError, DatasetError, Interrupted, VidactError
+from ..options import to_words
 from ..progress import duration, log
-from ..settings import to_plain, to_words
+from ..settings import to_plain
 from .memory import MemoryWatch
 
 GRACE_S = 30.0  # how long a stopped step may take to put its state away

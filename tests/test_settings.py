@@ -1,18 +1,20 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
 import tyro
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
-from vidact.settings import from_mapping, parse_settings, read_yaml, to_plain, to_words
+from vidact.options import parse_settings, to_words
+from vidact.settings import from_mapping, read_yaml, settings, to_plain
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings()
 class Layout:
     """How to lay out."""
 
@@ -20,7 +22,7 @@ class Layout:
     """Size, pieces."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings()
 class Example:
     """An example."""
 
@@ -48,7 +50,7 @@ class Example:
 
 
 def parse(*words: str) -> Example:
-    return parse_settings(Example, words, prog="vidact example", description="Test.")
+    return parse_settings(Example, words, prog="vidact example")
 
 
 def yaml_file(folder: Path, text: str) -> str:
@@ -112,7 +114,7 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert from_mapping(Layout, {}, where="f").size == 4
 
 
-@settings(deadline=None)  # timing never decides a test
+@hypothesis_settings(deadline=None)  # timing never decides a test
 @given(
     sources=st.lists(st.text("abc/.", min_size=1), min_size=1, max_size=3),
     rate=st.floats(1e-6, 1e3),

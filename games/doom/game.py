@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from ...errors import ConfigError, MissingDependencyError
-from ..config import FRAME_SIZES
+from .frame_sizes import FRAME_SIZES
 from .maps import vizdoom_folder, wad_of
 
 if TYPE_CHECKING:

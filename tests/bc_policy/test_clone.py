@@ -303,7 +303,7 @@ def test_mistakes_are_named(tmp_path, data):
     with pytest.raises(ConfigError, match="steps or minutes"):
         settings(data, "x", steps=0)
     for name in ("seed", "threads", "weight_decay", "warmup_steps", "minutes", "eval_every"):
-        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 0, got -1"):
             settings(data, "x", **{name: -1})
     with pytest.raises(DatasetError):
         clone(settings(str(tmp_path / "nowhere"), tmp_path / "out"))

@@ -96,7 +96,7 @@ def test_mistakes_are_named(tmp_path):
     with pytest.raises(ConfigError, match="either a checkpoint or --random"):
         PlayConfig(task="explore", out="x")
     for name in ("seed", "workers", "temperature"):
-        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 0, got -1"):
             PlayConfig(task="explore", out="x", random=True, **{name: -1})
     with pytest.raises(ConfigError, match="there is no task 'chess'"):
         play(PlayConfig(task="chess", out=str(tmp_path), random=True))

@@ -591,7 +591,7 @@ def test_work_goes_on_where_nobody_reads_what_it_says(
 
 
 def test_bad_settings_and_checkpoints_say_what_is_wrong(trained: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"time_dilations must be some of 1\.\."):
+    with pytest.raises(ConfigError, match=r"time_dilations must be within 1\.\."):
         replace(MICRO, time_dilations=(0,))
     with pytest.raises(ConfigError, match=r"picture_pool must be within 1\.\.11"):
         replace(MICRO, picture_pool=12)

@@ -97,7 +97,10 @@ def test_extension_numbers_go_on() -> None:
 
 
 def test_settings_say_which_field_is_wrong() -> None:
-    with pytest.raises(ConfigError, match=r"layout\.segment_ticks is 300"):
+    with pytest.raises(
+        ConfigError,
+        match=r"layout\.segment_ticks must be at least 256 and a multiple of 128, got 300",
+    ):
         LayoutConfig(segment_ticks=300)
     with pytest.raises(ConfigError, match="loses data"):
         LabelConfig(sources=("v",), idm="i", out="o", runner="DaskRunner")

@@ -1,0 +1,182 @@
+"""A verb's settings from the words of a command line, by tyro, and back to words.
+
+`parse_settings` fills a settings class in this order, the later winning: the class's own defaults,
+the file given by `--config FILE`, the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import shutil
+import textwrap
+import typing
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+import tyro
+from tyro.constructors import (
+    ConstructorRegistry,
+    StructConstructorSpec,
+    StructFieldSpec,
+    StructTypeInfo,
+)
+
+from .errors import ConfigError
+from .settings import from_mapping, hints_of, read_yaml
+
+Settings = TypeVar("Settings")
+
+NONE_BY_DEFAULT = tyro.conf.arg(help_behavior_hint="(default: none)")
+"""For options that take several words and have none by default, of which tyro would print nothing.
+"""
+
+
+def several(name: str) -> Any:
+    """For positional words of which at least one must be given; tyro would call them optional, and
+    by their type.
+    """
+    return tyro.conf.arg(metavar=f"{name} …", help_behavior_hint="(required)")
+
+
+def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str) -> Settings:
+    """Settings of type `cls` from command-line words.
+
+    Args:
+        cls: a settings class; its docstring is the text of `--help`, the docstrings of its fields
+            that of the options.
+        args: the words after the verb.
+        prog: what the user typed before them, for usage lines: `"vidact train-idm"`.
+
+    Raises:
+        ConfigError: the `--config` file is missing, is no mapping, or holds a key or value that
+            `cls` does not allow.
+        SystemExit: code 2 after tyro has printed what is wrong on the command line; code 0 after
+            `--help`.
+    """
+    rest, config_file = _take_config_option(args, prog)
+    default = from_mapping(
+        cls, read_yaml(config_file) if config_file else {}, where=config_file or ""
+    )
+    config_help = "A YAML file that sets any of these options by name."
+    config_option = Annotated[str | None, tyro.conf.arg(metavar="FILE", help=config_help)]
+    options = dataclasses.make_dataclass(
+        "Options",
+        [
+            (
+                "settings",
+                Annotated[cls, tyro.conf.arg(name="")],
+                dataclasses.field(default=default),
+            ),  # type: ignore[valid-type]
+            ("config", config_option, dataclasses.field(default=None)),
+        ],
+    )
+    if not {"-h", "--help"}.isdisjoint(rest):
+        print(help_text(cls))  # by ourselves, as tyro does not wrap it
+    found = tyro.cli(options, args=rest, prog=prog, description="", registry=_REGISTRY)
+    return found.settings  # type: ignore[attr-defined]
+
+
+def help_text(cls: type) -> str:
+    """The docstring of a settings class, each paragraph wrapped to the terminal, and its example as
+    it stands.
+    """
+    width = max(40, min(shutil.get_terminal_size().columns, 100))
+    paragraphs = inspect.cleandoc(cls.__doc__ or "").split("\n\n")
+    wrapped = (text if "\n  " in text else textwrap.fill(text, width) for text in paragraphs)
+    return "\n\n".join(wrapped) + "\n"
+
+
+_REGISTRY = ConstructorRegistry()
+
+
+@_REGISTRY.struct_rule
+def _settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """How tyro fills a settings class: like any dataclass, but with `_help_of` as the help of its
+    options.
+    """
+    if not hasattr(info.type, "__pydantic_config__"):
+        return None
+    known = isinstance(info.default, info.type)
+    defaults = info.default if known else from_mapping(info.type, {}, where="")
+    fields = [
+        StructFieldSpec(
+            name=name,
+            type=hint,
+            default=getattr(defaults, name),
+            helptext=functools.partial(_help_of, info.type, name),
+        )
+        for name, hint in hints_of(info.type).items()
+    ]
+    return StructConstructorSpec(instantiate=info.type, fields=tuple(fields))
+
+
+def _help_of(cls: type, field: str) -> str:
+    """The docstring under a field as one paragraph: tyro would keep the line breaks of the source."""
+    import docstring_parser
+
+    for owner in cls.__mro__[:-1]:  # without `object`
+        for found in docstring_parser.parse_from_object(owner).params:
+            if found.arg_name == field:
+                return " ".join((found.description or "").split())
+    return ""
+
+
+def _take_config_option(args: Sequence[str], prog: str) -> tuple[list[str], str | None]:
+    """Split `--config FILE` off: its values must be known before tyro knows which options are still
+    missing.
+    """
+    rest: list[str] = []
+    found: str | None = None
+    words = iter(args)
+    for word in words:
+        if word == "--config":
+            found = next(words, None)
+            if found is None:
+                raise ConfigError(f"{prog}: --config needs a file.")
+        elif word.startswith("--config="):
+            found = word.removeprefix("--config=")
+        else:
+            rest.append(word)
+    return rest, found
+
+
+def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
+    """The shortest command line that `parse_settings` turns into `settings`: what differs from the
+    defaults.
+
+    Positional fields come first, so that a list option before them cannot swallow them.
+    """
+    positional: list[str] = []
+    options: list[str] = []
+    hints = typing.get_type_hints(type(settings), include_extras=True)
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        default = (
+            field.default_factory()
+            if field.default_factory is not dataclasses.MISSING
+            else field.default
+        )
+        if value == default:
+            continue
+        option = "--" + (_prefix + field.name).replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            options += to_words(value, _prefix=f"{_prefix}{field.name}.")
+        elif tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
+            positional += _words_of(value)
+        elif tyro.conf.UseAppendAction in getattr(hints[field.name], "__metadata__", ()):
+            options += [word for item in value for word in (option, str(item))]
+        elif isinstance(value, bool):
+            options.append(option if value else "--no-" + option.removeprefix("--"))
+        else:
+            options += [option, *_words_of(value)]
+    return positional + options
+
+
+def _words_of(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [str(word) for pair in value.items() for word in pair]
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    return [str(value)]
