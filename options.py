@@ -61,21 +61,17 @@ def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str) -> Se
     )
     config_help = "A YAML file that sets any of these options by name."
     config_option = Annotated[str | None, tyro.conf.arg(metavar="FILE", help=config_help)]
-    options = dataclasses.make_dataclass(
-        "Options",
-        [
-            (
-                "settings",
-                Annotated[cls, tyro.conf.arg(name="")],
-                dataclasses.field(default=default),
-            ),  # type: ignore[valid-type]
-            ("config", config_option, dataclasses.field(default=None)),
-        ],
-    )
+    own: Any = Annotated[cls, tyro.conf.arg(name="")]
+    options = [
+        ("settings", own, dataclasses.field(default=default)),
+        ("config", config_option, dataclasses.field(default=None)),
+    ]
     if not {"-h", "--help"}.isdisjoint(rest):
         print(help_text(cls))  # by ourselves, as tyro does not wrap it
-    found = tyro.cli(options, args=rest, prog=prog, description="", registry=_REGISTRY)
-    return found.settings  # type: ignore[attr-defined]
+    wrapper = dataclasses.make_dataclass("Options", options)
+    found: Any = tyro.cli(wrapper, args=rest, prog=prog, description="", registry=_REGISTRY)
+    filled: Settings = found.settings
+    return filled
 
 
 def help_text(cls: type) -> str:

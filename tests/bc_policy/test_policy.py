@@ -85,7 +85,7 @@ def test_a_spec_that_was_edited_is_refused(tmp_path):
         ("network", {"heads": 4.0}, "heads must be"),
         ("network", {"channels": "ab"}, "channels must be"),
         ("network", {"channels": 4}, "channels must be a list .*, got 4"),
-        ("network", {"colour": 1}, "unknown field `colour`. Did you mean"),
+        ("network", {"colour": 1}, "unknown field `colour`. Allowed: blocks, channels"),
         ("network", [], "is damaged"),
         ("spec", [], "is damaged"),
         ("spec", {"frame": {"width": 1 << 40, "height": 8, "resize": "area"}}, "wrong shape"),
