@@ -358,11 +358,13 @@ def _is_bucket(uri: str | os.PathLike[str]) -> bool:
 
 
 def _temporary_name(name: str) -> str:
-    """A hidden name unique to this attempt, short enough where `name` itself is near the limit of
-    255 bytes.
+    """Return a hidden name unique to this attempt.
+
+    It is short enough where `name` itself is near the limit of 255 bytes.
     """
     attempt = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(4).hex()}"
-    return f".{name[:100]}.{attempt}.tmp"
+    beginning = name.encode(errors="surrogateescape")[:100].decode(errors="ignore")
+    return f".{beginning}.{attempt}.tmp"
 
 
 def _is_temporary(name: str) -> bool:

@@ -9,15 +9,12 @@ import tyro
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..datasets.config import Chroma, DecoderConfig
+from ..datasets.shards.lengths import CLIP_TICKS
 from ..errors import ConfigError
 from ..options import several
 from ..settings import Port, Share, must_be, require, settings
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
-CLIP_TICKS = 128  # ticks of a full clip; segments are multiples of it, so that only a stretch's last clip is short
-MIN_CLIP_TICKS = (
-    32  # ticks: anything shorter is too short to train on and is dropped, counted as `short`
-)
 
 
 def _refuse_dask(runner: str) -> str:

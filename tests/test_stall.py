@@ -1,4 +1,6 @@
-"""What counts as being at nothing: sleeping and spinning do, waiting for a processor or a disk does not."""
+"""What counts as being at nothing: sleeping and spinning do, waiting for a processor or a disk
+does not.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,10 @@ def test_a_sign_of_life_begins_anew() -> None:
 
 
 def test_real_processes() -> None:
-    code = "import signal, subprocess, sys; p = subprocess.Popen(['sleep', '600']); print(p.pid, flush=True); p.wait()"
+    code = (
+        "import signal, subprocess, sys; p = subprocess.Popen(['sleep', '600']); "
+        "print(p.pid, flush=True); p.wait()"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code], start_new_session=True, stdout=subprocess.PIPE
     )

@@ -1,4 +1,6 @@
-"""Bytes at rest: atomic writes, names that fsspec would misread, the same calls on a remote filesystem."""
+"""Bytes at rest: atomic writes, names that fsspec would misread, the same calls on a remote
+filesystem.
+"""
 
 from __future__ import annotations
 
@@ -144,8 +146,9 @@ def test_several_files_are_on_the_disk_before_the_first_takes_its_place(tmp_path
     assert order == ["model", "config"]
 
 
-def test_replacing_a_name_of_the_greatest_length(tmp_path):
-    path = tmp_path / ("x" * 251 + ".tar")
+@pytest.mark.parametrize("name", ["x" * 251 + ".tar", "é" * 125 + ".tar", "\U0001f3ae" * 63])
+def test_replacing_a_name_of_the_greatest_length(tmp_path, name):
+    path = tmp_path / name
     with storage.replacing(path) as temporary:
         temporary.write_bytes(b"x")
     assert path.read_bytes() == b"x"

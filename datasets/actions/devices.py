@@ -217,7 +217,7 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
         for a, axis in enumerate(spec.axes):
             motion[i, a] = (state.dx if axis.input == "dx" else state.dy) * axis.degrees_per_pixel
         valid[i] = state.valid
-    at = edges[:-1] - first
+    at = edges[:-1] - first  # `reduceat` takes each tick's states up to the next one's first
     return TickActions(
         np.maximum.reduceat(held, at) if spec.num_buttons else np.zeros((ticks, 0), np.uint8),
         np.add.reduceat(motion, at).astype(np.float32)

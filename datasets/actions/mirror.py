@@ -36,8 +36,9 @@ class Mirror:
         *,
         option: str = "mirror",
     ) -> Mirror:
-        """The mirror that swaps these pairs of buttons and turns these axes around; without any it
-        changes nothing.
+        """Return the mirror that swaps these pairs of buttons and turns these axes around.
+
+        Without any it changes nothing.
 
         Raises ConfigError, which names `option`, for buttons and axes that the spec has not. Where
         it has no axes at all their names are passed over: they are those of other games.
@@ -66,9 +67,10 @@ class Mirror:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
-        """The inverse of `asdict`, also after JSON.
+        """Read what `asdict` gave, also after JSON.
 
-        Raises ValueError where it is none of this spec.
+        Raises:
+            ValueError: it is no mirror of this spec.
         """
         mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
         buttons = list(range(spec.num_buttons))

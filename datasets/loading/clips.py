@@ -19,8 +19,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...errors import ConfigError, DatasetError, ShardError
-from ..shards.clip import CLIP_TICKS, decode_arrays, decode_video
+from ..shards.clip import decode_arrays, decode_video
 from ..shards.dataset import Dataset
+from ..shards.lengths import CLIP_TICKS
 from .batch import Batch
 from .items import ORDERS, ClipItems, Filter, conditions_of, emptied_by, read_items
 from .order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order

@@ -22,7 +22,7 @@ from ..actions.devices import TickActions
 from ..actions.spec import ActionSpec
 from ..recordings.recording import Recording, find_recordings
 from ..recordings.stream import TickStream
-from ..shards.clip import CLIP_TICKS
+from ..shards.lengths import CLIP_TICKS
 from .batch import Batch
 from .order import EMPTY, EpochOrder, Items, episodes_order
 from .resumable import ResumableLoader, Session, check_loader_settings

@@ -121,7 +121,7 @@ class Recording:
 
     @property
     def group(self) -> str:
-        """What belongs together when play is divided or drawn: players of one game share it."""
+        """The name of what stays together where play is divided: players of one game share it."""
         return str(self.meta.get("group") or self.sha256)
 
     def phases(self, spec: ActionSpec) -> int:

@@ -78,6 +78,7 @@ class RecordingWriter:
         self._stream.pix_fmt = "yuv420p"
         self._stream.thread_type = "NONE"
         self._stream.codec_context.thread_count = 1
+        # A stamp is then the number of its frame, exact at any rate.
         self._stream.codec_context.time_base = 1 / self.fps
         self._reformatter = VideoReformatter()
 

@@ -25,10 +25,9 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShardError
+from .lengths import CLIP_TICKS, MIN_CLIP_TICKS
 
 SCHEMA_VERSION = 1
-CLIP_TICKS = 128  # long enough for a policy's context, short enough that a shuffled batch is varied
-MIN_CLIP_TICKS = 32
 MEMBERS = ("json", "mp4", "npz")  # in the order in which they lie in a shard
 
 GOP = 32

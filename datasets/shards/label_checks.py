@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..actions.spec import ActionSpec
-from .clip import ARRAY_DTYPES, CLIP_TICKS
+from .clip import ARRAY_DTYPES
+from .lengths import CLIP_TICKS
 
 SUM_TOLERANCE = 0.02  # a distribution over 39 bins in float16 sums to 1 within 39 * 2^-11
 CAMERA_SLACK = 1.0 + 1e-3  # float32 rounding at the outermost bin

@@ -162,7 +162,7 @@ class TickReader:
         self._rest: TickFrames | None = None  # decoded, but beyond the last range
 
     def read(self, start: int, end: int) -> tuple[np.ndarray, np.ndarray, VideoError | None]:
-        """Ticks `[start, end)`.
+        """Read ticks `[start, end)`.
 
         Returns:
             frames uint8 [n, H, W, 3] and pts_ns int64 [n], with n < end - start only where the

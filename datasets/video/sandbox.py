@@ -152,7 +152,7 @@ class Child:
         os.close(self._lifeline)
 
     def _lost(self) -> ChildLostError:
-        """Why the child is gone."""
+        """Find out why the child is gone."""
         try:
             code = self._process.wait(timeout=5)
         except subprocess.TimeoutExpired:
@@ -199,7 +199,7 @@ class ChildDecoder:
     def ticks(
         self, path: Path, frame: FrameSpec, tick_hz: Fraction, *, start_tick: int, end_tick: int
     ) -> Iterator[TickFrames]:
-        """Ticks of a file, decoded in the child while the caller is at the ticks before."""
+        """Yield ticks of a file, decoded in the child while the caller is at the ticks before."""
         if frame != self.frame:
             raise ValueError(f"this decoder makes frames of {self.frame}, not of {frame}")
         at, failures = start_tick, 0
@@ -259,7 +259,7 @@ class ChildDecoder:
         return child, self._answer(child, self._request, request["path"])
 
     def _answer(self, child: Child, request: int, path: str | Path) -> dict[str, Any]:
-        """The next answer to a request; what is left of earlier ones is passed over."""
+        """Return the next answer to a request; what is left of earlier ones is passed over."""
         while True:
             message = child.receive(stall_s=self.config.stall_s)
             if message.get("id") != request:
@@ -295,7 +295,7 @@ class _DecodingChild(Child):
 
 @contextlib.contextmanager
 def _shared_file(size: int) -> Iterator[BinaryIO]:
-    """A nameless file in memory that a child can inherit: nothing of it is left, whoever dies."""
+    """Open a nameless file in memory that a child can inherit: nothing of it outlives both."""
     in_memory = hasattr(os, "memfd_create")
     with (
         os.fdopen(os.memfd_create("vidact-frames"), "r+b")

@@ -34,7 +34,7 @@ from .source_statistics import degrees_for_record, total_degrees
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
 
-BATCH_TICKS = 64  # frames handed to the model at a time: one stride of its windows
+STRIDE_TICKS = 64  # frames handed to the model at a time: one stride of its windows
 COMMITTING = -1  # instead of a segment's position
 
 
@@ -320,7 +320,7 @@ def predict(
         frames: uint8 [n, H, W, 3], tick `start` first.
         stretch: ticks that belong together; the model looks at none outside.
     """
-    batches = (frames[i : i + BATCH_TICKS] for i in range(0, len(frames), BATCH_TICKS))
+    batches = (frames[i : i + STRIDE_TICKS] for i in range(0, len(frames), BATCH_TICKS))
     parts = list(predictor.predict(batches, start=start, stretch=stretch, keep=keep))
     return {
         name: np.concatenate([getattr(part, name) for part in parts]).astype(kind)

@@ -11,8 +11,9 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ...datasets.shards.lengths import CLIP_TICKS
 from ...datasets.shards.splits import SPLITS, fractions_of, split_of
-from ..config import CLIP_TICKS, LayoutConfig
+from ..config import LayoutConfig
 
 MIN_SEGMENT_TICKS = (
     256  # below this the halo of 64 ticks on each side costs more than half of the work

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ... import storage
+from ...datasets.shards.lengths import MIN_CLIP_TICKS
 from ...datasets.video.decoder import Decoder
 from ...errors import VideoError
-from ..config import MIN_CLIP_TICKS
 from .near_duplicates import picture_hashes
 from .sources import Source
 

@@ -4,6 +4,7 @@ ours.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,28 @@ def test_the_child_is_stopped_when_it_takes_too_long(tmp_path: Path) -> None:
         limited.run_limited(
             {"do": "probe", "path": str(film), "out": str(tmp_path / "index")}, wall_s=0.01
         )
+
+
+def test_the_child_has_limits_and_sees_no_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "child.py"
+    script.write_text(
+        "import os, resource, sys\n"
+        "from vidact.datasets.video.sandbox_child import enter\n"
+        "_, replies, limits = enter(sys.argv[1:])\n"
+        "sys.stdin.readline()\n"
+        "kinds = (resource.RLIMIT_AS, resource.RLIMIT_CPU)\n"
+        "bounds = [resource.getrlimit(kind)[1] for kind in kinds]\n"
+        "replies.send(names=sorted(os.environ), bounds=bounds, max_pixels=limits.max_pixels)\n"
+    )
+    monkeypatch.setattr(limited, "ENTRY", (sys.executable, str(script)))
+    monkeypatch.setenv("SECRET", "password")
+    answer = limited.run_limited({"path": "film.mp4"})
+    assert "PATH" in answer["names"]
+    assert "SECRET" not in answer["names"]
+    assert answer["bounds"] == [4 << 30, 300]
+    assert answer["max_pixels"] == 7680 * 4320
 
 
 def test_a_child_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,12 +27,26 @@ def test_a_line_of_vpt_s_recorder() -> None:
     # As in a 7.x recording: more fields than are read.
     line = json.dumps(
         {
-            "mouse": {"x": 640.0, "y": 360.5, "dx": 3.0, "dy": -2.0, "scaledX": 1.5, "scaledY": 0.2, "dwheel": -1.0,
-                      "buttons": [0, 1], "newButtons": [1]},
+            "mouse": {
+                "x": 640.0,
+                "y": 360.5,
+                "dx": 3.0,
+                "dy": -2.0,
+                "scaledX": 1.5,
+                "scaledY": 0.2,
+                "dwheel": -1.0,
+                "buttons": [0, 1],
+                "newButtons": [1],
+            },
             "keyboard": {"keys": ["key.keyboard.w"], "newKeys": ["key.keyboard.w"], "chars": "w"},
-            "isGuiOpen": True, "isGuiInventory": False, "hotbar": 4, "yaw": 12.0, "tick": 7, "inventory": [],
+            "isGuiOpen": True,
+            "isGuiInventory": False,
+            "hotbar": 4,
+            "yaw": 12.0,
+            "tick": 7,
+            "inventory": [],
         }
-    )  # fmt: skip
+    )
     assert DeviceState.from_json(line) == DeviceState(
         keys=("key.keyboard.w",),
         new_keys=("key.keyboard.w",),

@@ -27,7 +27,8 @@ def test_vpt_centres_and_edges() -> None:
 
 
 def test_vpt_bins_of_every_pixel_count() -> None:
-    # Raw mouse pixels at which the bin changes (0.15 degrees a pixel): 1.81, 7.02, 15.44, 29.05, 51.03.
+    # Raw mouse pixels at which the bin changes (0.15 degrees a pixel): 1.81, 7.02, 15.44, 29.05,
+    # 51.03.
     pixels = np.arange(0, 100)
     expected = 5 + np.digitize(pixels, [1.81, 7.02, 15.44, 29.05, 51.03])
     np.testing.assert_array_equal(VPT.quantise(pixels * 0.15), expected)

@@ -27,7 +27,9 @@ FORWARD = DOOM.button_names.index("forward")
 
 
 def record(stem: Path, frames: int = 71, fps: str = "35", **meta: object) -> Recording:
-    """Frame i shows the number i; then the mouse moves i pixels right, and forward is held after odd frames."""
+    """Frame i shows the number i; then the mouse moves i pixels right, and forward is held
+    after odd frames.
+    """
     with RecordingWriter(stem, fps=Fraction(fps), size=(192, 108), meta=meta) as writer:
         for i in range(frames):
             keys = ("key.keyboard.w",) if i % 2 else ()
@@ -80,7 +82,8 @@ def test_phases(tmp_path: Path) -> None:
         np.testing.assert_allclose(actions.camera[:35, 0], -0.15, rtol=1e-5)
         held = actions.buttons[:, FORWARD]
         assert held[:35].all()  # one of the two frames of a tick is enough
-        # Frame 10 is invalid and lies in tick 5 or 4; the half recorded last tick of phase 0 is invalid too.
+        # Frame 10 is invalid and lies in tick 5 or 4; the half recorded last tick of phase 0 is
+        # invalid too.
         assert np.flatnonzero(~actions.valid).tolist() == ([4] if phase else [5, 35])
 
 
@@ -95,7 +98,8 @@ def test_other_rates_keep_every_pixel(tmp_path: Path, fps: str) -> None:
     assert abs(recording.fps - Fraction(fps)) < Fraction(1, 1000)
     actions = recording.actions(DOOM)
     assert actions.camera[:, 1].sum() == pytest.approx(sum(range(90)) * 0.15, rel=1e-5)
-    # A tick holds what was done from its frame on: frame numbers shown are the sums of states before them.
+    # A tick holds what was done from its frame on: frame numbers shown are the sums of states
+    # before them.
     before = np.concatenate([[0], np.cumsum(actions.camera[:, 1])[:-1]]) / 0.15
     for shown, pixels in zip(numbers(recording, 0), before, strict=True):
         assert sum(range(shown)) == pytest.approx(pixels, abs=0.05)

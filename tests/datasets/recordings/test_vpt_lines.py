@@ -14,7 +14,9 @@ SPEC = ActionSpec.load("minecraft")
 
 
 def line(**fields: Any) -> dict[str, Any]:
-    """A line in which nothing is done, except for `fields` (those of mouse and keyboard go there)."""
+    """A line in which nothing is done, except for `fields` (those of mouse and keyboard go
+    there).
+    """
     mouse = {
         "x": 640.0,
         "y": 360.0,

@@ -1,6 +1,8 @@
-"""Forty kinds of video, each frame numbered: every frame of full passes and random seeks must be the right one.
+"""Forty kinds of video, each frame numbered: every frame of full passes and random seeks must be
+the right one.
 
-`make test` takes short files and a seeded tenth of the seeks; `make soak` the long files and all 1,000.
+`make test` takes short files and a seeded tenth of the seeks; `make soak` the long files and all
+1,000.
 """
 
 from __future__ import annotations
@@ -65,7 +67,8 @@ def full_passes(corpus: list[Made]) -> list[str]:
         since_first = (video.pts_ns - video.pts_ns[0]) / 1e9
         if np.abs(since_first - made.times).max() > 1e-3:
             wrong.append(
-                f"{made.path.name}: timestamps are off by {np.abs(since_first - made.times).max():.4f} s"
+                f"{made.path.name}: timestamps are off by "
+                f"{np.abs(since_first - made.times).max():.4f} s"
             )
         tick_hz = rate_for(made, number)
         shown = list(codes(made, tick_hz))
@@ -110,7 +113,8 @@ def codes(made: Made, tick_hz: Fraction, **options: object) -> Iterator[tuple[in
 
 def mismatches(made: Made, tick_hz: Fraction, shown: list[tuple[int, int]]) -> list[str]:
     return [
-        f"{made.path.name}: tick {tick} at {tick_hz} Hz shows {code}, not {made.on_screen(tick, tick_hz)}"
+        f"{made.path.name}: tick {tick} at {tick_hz} Hz shows {code}, "
+        f"not {made.on_screen(tick, tick_hz)}"
         for tick, code in shown
         if code not in made.on_screen(tick, tick_hz)
     ]

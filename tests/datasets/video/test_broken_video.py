@@ -1,4 +1,6 @@
-"""Broken inputs: each is read rightly as far as it goes, or refused with its reason; no hang, no made-up frame."""
+"""Broken inputs: each is read rightly as far as it goes, or refused with its reason; no hang,
+no made-up frame.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,29 @@ from ..corpus import Video, draw_code, make, read_code
 FRAME, HZ = FrameSpec(128, 128), Fraction(30)
 FRAMES = 90
 OPTIONS = {"preset": "veryfast", "g": "30", "bf": "2"}
+HEVC_OPTIONS = "log-level=none:keyint=30:pools=none:frame-threads=1"
 SOURCES = {
     "mp4": Video(name="front", options=OPTIONS, muxer={"movflags": "faststart"}),
     "mp4_index_last": Video(name="last", options=OPTIONS),
-    "fragmented": Video(name="fragments", options=OPTIONS, muxer={"movflags": "frag_keyframe+empty_moov"}),
+    "fragmented": Video(
+        name="fragments", options=OPTIONS, muxer={"movflags": "frag_keyframe+empty_moov"}
+    ),
     "mkv": Video(name="mkv", suffix=".mkv", options=OPTIONS),
     "ts": Video(name="ts", suffix=".ts", options=OPTIONS),
     "avi": Video(name="avi", codec="mpeg4", suffix=".avi", options={"g": "30", "qscale": "4"}),
-    "vp9": Video(name="vp9", codec="libvpx-vp9", suffix=".webm", options={"deadline": "realtime", "cpu-used": "8"}),
-    "hevc": Video(
-        name="hevc", codec="libx265", muxer={"movflags": "faststart"},
-        options={"preset": "ultrafast", "x265-params": "log-level=none:keyint=30:pools=none:frame-threads=1"},
+    "vp9": Video(
+        name="vp9",
+        codec="libvpx-vp9",
+        suffix=".webm",
+        options={"deadline": "realtime", "cpu-used": "8"},
     ),
-}  # fmt: skip
+    "hevc": Video(
+        name="hevc",
+        codec="libx265",
+        muxer={"movflags": "faststart"},
+        options={"preset": "ultrafast", "x265-params": HEVC_OPTIONS},
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -119,8 +131,8 @@ def test_a_hole_of_zeros(whole: dict[str, Path], name: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("name", ["mp4", "fragmented", "vp9"])
 @pytest.mark.parametrize("seed", range(3))
 def test_flipped_bits(whole: dict[str, Path], name: str, seed: int, tmp_path: Path) -> None:
-    # Codecs that notice at once: H.264 with arithmetic coding, and VP9. MPEG-4 notices pictures later, and HEVC has
-    # no redundancy that would tell.
+    # Codecs that notice at once: H.264 with arithmetic coding, and VP9. MPEG-4 notices pictures
+    # later, and HEVC has no redundancy that would tell.
     rng = np.random.default_rng(seed)
     content = bytearray(whole[name].read_bytes())
     for place in rng.integers(len(content) // 4, len(content) * 9 // 10, 6):
@@ -137,8 +149,9 @@ def test_flipped_bits(whole: dict[str, Path], name: str, seed: int, tmp_path: Pa
 def test_random_mutations_give_no_wrong_picture(
     whole: dict[str, Path], name: str, tmp_path: Path
 ) -> None:
-    # H.264, in containers that tell where a picture is missing. Known limits of the others: MPEG-4 and HEVC decode some
-    # flipped bits, and a picture lost from a transport stream looks like one that was never there.
+    # H.264, in containers that tell where a picture is missing. Known limits of the others: MPEG-4
+    # and HEVC decode some flipped bits, and a picture lost from a transport stream looks like one
+    # that was never there.
     path = tmp_path / whole[name].name
     wrong = {}
     for seed in range(40):
@@ -276,13 +289,22 @@ def words(text: str) -> Callable[[Path], object]:
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty.mp4": (lambda path: path.write_bytes(b""), "empty"),
-    "garbage.mp4": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(50_000)), "not_a_video"),
+    "garbage.mp4": (
+        lambda path: path.write_bytes(np.random.default_rng(0).bytes(50_000)),
+        "not_a_video",
+    ),
     "zeros.mkv": (lambda path: path.write_bytes(bytes(50_000)), "not_a_video"),
     "sound.mp4": (sound, "no_video_stream"),
-    "no_index.mp4": (words("\0\0\0\x10ftypisom" + "\0\0\0\0" + "\0\0\x7f\x7fmdat" + "\0" * 30_000), "truncated"),
+    "no_index.mp4": (
+        words("\0\0\0\x10ftypisom" + "\0\0\0\0" + "\0\0\x7f\x7fmdat" + "\0" * 30_000),
+        "truncated",
+    ),
     "text.mp4": (words("This is no video.\n" * 1000), "not_a_video"),
     "text.txt": (words("\x1b[31mEven this has been taken for one.\n" * 1000), "not_a_video"),
-    "playlist.m3u8": (words("#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"), "not_a_video"),
+    "playlist.m3u8": (
+        words("#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"),
+        "not_a_video",
+    ),
     "playlist.mp4": (words("ffconcat version 1.0\nfile /etc/passwd\n"), "not_a_video"),
     "page.html": (words("<html><body>404</body></html>"), "not_a_video"),
     "picture.png": (lambda path: picture_file(path, "png", "rgb24"), "not_a_video"),
@@ -291,7 +313,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "dangling.mp4": (lambda path: path.symlink_to("nowhere.mp4"), "not_found"),
     "loop.mp4": (lambda path: path.symlink_to("loop.mp4"), "not_found"),
     "device.mp4": (lambda path: path.symlink_to("/dev/zero"), "not_a_file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.timeout(60)
@@ -315,11 +337,22 @@ def test_missing_file() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "with space.mp4", "quote'and\"quote.mp4", "späße 游戏 🎮.mp4", "line\nbreak.mp4", "http:colon.mp4", "-dash.mp4",
-        "100%.mp4", "a::b#c?d=e.mp4", "star*[1].mp4", "back\\slash.mp4", os.fsdecode(b"not-utf8-\xff.mp4"), ".mp4",
-        "no-suffix", "x" * 240 + ".mp4",
+        "with space.mp4",
+        "quote'and\"quote.mp4",
+        "späße 游戏 🎮.mp4",
+        "line\nbreak.mp4",
+        "http:colon.mp4",
+        "-dash.mp4",
+        "100%.mp4",
+        "a::b#c?d=e.mp4",
+        "star*[1].mp4",
+        "back\\slash.mp4",
+        os.fsdecode(b"not-utf8-\xff.mp4"),
+        ".mp4",
+        "no-suffix",
+        "x" * 240 + ".mp4",
     ],
-)  # fmt: skip
+)
 def test_any_name(whole: dict[str, Path], name: str, tmp_path: Path) -> None:
     shutil.copyfile(whole["mp4"], tmp_path / name)
     assert read(tmp_path / name) == Result(FRAMES, [], "", None)
@@ -380,7 +413,8 @@ def test_too_slow(tmp_path: Path) -> None:
 
 
 def test_timestamps_that_jump(whole: dict[str, Path], tmp_path: Path) -> None:
-    # Two transport streams, one behind the other, as recorders that restart leave them: the second starts at 0 again.
+    # Two transport streams, one behind the other, as recorders that restart leave them: the second
+    # starts at 0 again.
     path = tmp_path / "twice.ts"
     path.write_bytes(whole["ts"].read_bytes() * 2)
     result = read(path)

@@ -1,4 +1,6 @@
-"""Forty inputs that are no ordinary video, each with what must become of it: ticks that are right, and a reason."""
+"""Forty inputs that are no ordinary video, each with what must become of it: ticks that are
+right, and a reason.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ NAMES = {
 }
 WHOLE = Result(FRAMES, [], "", None)
 NOT_AS_ROOT = (
-    "import os, sys; from vidact.datasets.video.ticks import probe; from vidact.errors import VideoError\n"
+    "import os, sys; from vidact.datasets.video.ticks import probe\n"
+    "from vidact.errors import VideoError\n"
     "os.chdir(sys.argv[1]); os.setuid(65534)\n"
     "try: probe('locked.mp4')\n"
     "except VideoError as error: print(error.reason)"

@@ -1,4 +1,6 @@
-"""Resizing: VPT's sampling within a level of the reference, area averages, the same picture from video and game."""
+"""Resizing: VPT's sampling within a level of the reference, area averages, the same picture
+from video and game.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def noise(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
 
 
 def bilinear(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.float64]:
-    """Sampling at pixel centres without anti-aliasing, in floating point: what INTER_LINEAR rounds."""
+    """Sampling at pixel centres without anti-aliasing, in floating point: what INTER_LINEAR
+    rounds.
+    """
     tensor = torch.from_numpy(picture).permute(2, 0, 1)[None].double()
     out = torch.nn.functional.interpolate(
         tensor, (height, width), mode="bilinear", align_corners=False, antialias=False
@@ -39,7 +43,8 @@ def test_vpt_is_plain_bilinear_within_a_level(seed: int) -> None:
 
 
 def test_vpt_reads_every_fifth_column() -> None:
-    # 640 / 128 = 5: sample i falls exactly on column 5 i + 2, so stripes there are all that is seen.
+    # 640 / 128 = 5: sample i falls exactly on column 5 i + 2, so stripes there are all that is
+    # seen.
     picture = np.zeros((360, 640, 3), np.uint8)
     picture[:, 2::5] = 200
     assert (FrameResizer(VPT).from_rgb(picture) == 200).all()
@@ -146,6 +151,7 @@ def at_the_end_of_a_page(height: int, width: int) -> NDArray[np.uint8]:
 
 
 def test_nothing_is_read_beyond_a_picture() -> None:
-    # swscale reads beyond the pixels of packed RGB: an array at the end of its memory once took the process with it.
+    # swscale reads beyond the pixels of packed RGB: an array at the end of its memory once took the
+    # process with it.
     for height, width in ((10, 90), (240, 320), (17, 116), (23, 80)):
         FrameResizer(AREA).from_rgb(at_the_end_of_a_page(height, width))

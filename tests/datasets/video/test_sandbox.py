@@ -1,4 +1,6 @@
-"""The decoder child: the same frames as in process; crash, hang and bloat cost their place in the video and no more."""
+"""The decoder child: the same frames as in process; crash, hang and bloat cost their place in
+the video and no more.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,13 @@ import textwrap
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import FrameSpec
 from vidact.datasets.config import DecoderConfig
-from vidact.datasets.video.decoder import InProcessDecoder, TickReader
+from vidact.datasets.video.decoder import Decoder, InProcessDecoder, TickReader
 from vidact.datasets.video.sandbox import ChildDecoder
 from vidact.errors import VideoError
 
@@ -60,7 +63,8 @@ def _trapped(tmp_path: Path, action: str, tick: int, **limits: float) -> ChildDe
 
 
 def _reader(decoder: object, path: Path, end: int) -> TickReader:
-    return TickReader(decoder, path, frame=FRAME, tick_hz=HZ, end_tick=end)  # type: ignore[arg-type]
+    decoder = cast(Decoder, decoder)
+    return TickReader(decoder, path, frame=FRAME, tick_hz=HZ, end_tick=end)
 
 
 def test_same_frames_as_in_process(videos: Path) -> None:
@@ -179,7 +183,9 @@ def test_a_hung_child_dies_with_its_worker(videos: Path, tmp_path: Path) -> None
 
 
 def _state(pid: int) -> str:
-    """The kernel's letter for a process' state; empty where there is none. A zombie (Z) waits for init only."""
+    """The kernel's letter for a process' state; empty where there is none. A zombie (Z) waits
+    for init only.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except (FileNotFoundError, ProcessLookupError):

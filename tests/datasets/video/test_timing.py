@@ -1,4 +1,6 @@
-"""Ticks from timestamps: counts, the frame on screen, and agreement with exact fractions for any rate."""
+"""Ticks from timestamps: counts, the frame on screen, and agreement with exact fractions for
+any rate.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,8 @@ def test_variable_rate_shows_what_stands() -> None:
 
 
 def test_coarse_stamps_within_tolerance_have_come() -> None:
-    # 35 frames/s in whole milliseconds: frame 8 is stamped 229 ms, but tick 4 of 17.5 Hz is at 228.57 ms.
+    # 35 frames/s in whole milliseconds: frame 8 is stamped 229 ms, but tick 4 of 17.5 Hz is at
+    # 228.57 ms.
     times = np.round(np.arange(10) * 1000 / 35).astype(np.int64) * 1_000_000
     tick = tick_times_ns(4, 5, Fraction(35, 2))
     assert frame_slots(times, tick, tolerance_ns=1000).tolist() == [7]
