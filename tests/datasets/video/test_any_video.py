@@ -121,7 +121,7 @@ def mismatches(made: Made, tick_hz: Fraction, shown: list[tuple[int, int]]) -> l
 
 
 def test_reading_a_code_notices_what_is_wrong(tmp_path: Path) -> None:
-    from .corpus import draw_code
+    from ..corpus import draw_code
 
     picture = draw_code(1234, 192, 108)
     assert read_code(picture) == 1234
