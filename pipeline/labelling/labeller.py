@@ -320,7 +320,7 @@ def predict(
         frames: uint8 [n, H, W, 3], tick `start` first.
         stretch: ticks that belong together; the model looks at none outside.
     """
-    batches = (frames[i : i + STRIDE_TICKS] for i in range(0, len(frames), BATCH_TICKS))
+    batches = (frames[i : i + STRIDE_TICKS] for i in range(0, len(frames), STRIDE_TICKS))
     parts = list(predictor.predict(batches, start=start, stretch=stretch, keep=keep))
     return {
         name: np.concatenate([getattr(part, name) for part in parts]).astype(kind)
