@@ -22,7 +22,7 @@ from vidact.idm.labels.windows import (
 )
 from vidact.idm.network.model import InverseDynamicsModel
 
-from .conftest import MICRO, SIZE, toy_play
+from ..conftest import MICRO, SIZE, toy_play
 
 
 def test_ticks_and_their_windows() -> None:

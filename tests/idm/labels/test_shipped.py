@@ -16,8 +16,8 @@ from vidact.idm.labels.checkpoint import FOLDER, load_idm, shipped
 from vidact.idm.labels.predict import Predictor
 from vidact.idm.scores.metrics import Labelling
 
-from ..games.conftest import need_vizdoom
-from ..pipeline.conftest import moving_picture, write_video
+from ...games.conftest import need_vizdoom
+from ...pipeline.conftest import moving_picture, write_video
 
 
 def test_doom_ships_small_and_with_its_card() -> None:

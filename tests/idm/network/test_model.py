@@ -9,7 +9,7 @@ from vidact.errors import ConfigError
 from vidact.idm.config import PRESETS, IDMConfig
 from vidact.idm.network.model import InverseDynamicsModel, TemporalConvolution
 
-from .conftest import MICRO, SIZE
+from ..conftest import MICRO, SIZE
 
 PICTURE_ONLY = IDMConfig(
     width=32,

@@ -17,7 +17,7 @@ from vidact.idm.network.inputs import InputPipeline, pooled_pictures
 from vidact.idm.play.clips import ClipBatch, ClipSampler
 from vidact.idm.play.frame_cache import Track, open_tracks
 
-from .conftest import MICRO, SIZE
+from ..conftest import MICRO, SIZE
 
 
 @pytest.fixture(scope="module")

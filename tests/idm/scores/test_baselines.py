@@ -14,7 +14,7 @@ from vidact.idm.scores.baselines import (
 )
 from vidact.idm.scores.metrics import Truth
 
-from .conftest import toy_play
+from ..conftest import toy_play
 
 
 def test_sampler_has_the_rates_and_holds_of_training(toy_spec: ActionSpec) -> None:

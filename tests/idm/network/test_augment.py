@@ -12,7 +12,7 @@ from vidact.idm.network.augment import ClipDraw, augment_picture, draw, mirror_o
 from vidact.idm.network.motion import MotionFrontEnd
 from vidact.idm.network.view import CylinderView
 
-from .conftest import MICRO, SIZE, wall
+from ..conftest import MICRO, SIZE, wall
 
 NOTHING = ClipDraw(
     hue=0.0,
