@@ -40,7 +40,7 @@ CPU_BAR, SPEEDUP_BAR = 1.10, 0.95
 
 
 def make_videos(folder: Path, minutes: float) -> None:
-    from vidact.datasets.shards.clip import encode_video
+    from vidact.datasets.shards.codec import encode_video
 
     folder.mkdir()
     seconds = 30

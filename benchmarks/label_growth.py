@@ -27,7 +27,7 @@ from statistics import median
 
 import av
 from beam_overhead import gameplay, make_checkpoint
-from vidact.datasets.shards.clip import encode_video
+from vidact.datasets.shards.codec import encode_video
 from vidact.datasets.shards.dataset import Dataset
 from vidact.machine import ONE_THREAD
 from vidact.pipeline.config import LabelConfig, LayoutConfig

@@ -231,7 +231,7 @@ def load_vpt_style(data: Path) -> Callable[[], int]:
 
 def decode_shards(data: Path) -> Callable[[], int]:
     """Decode alone: videos that lie in memory, each to an array of its own, as batches need them."""
-    from vidact.datasets.shards.clip import decode_video
+    from vidact.datasets.shards.codec import decode_video
     from vidact.datasets.shards.samples import iter_samples
 
     videos = [

@@ -1,7 +1,9 @@
-"""OpenAI's contractor and BASALT recordings, mended and brought to our format: the verb `import vpt`.
+"""OpenAI's contractor and BASALT recordings, mended and brought to our format: the verb `import
+vpt`.
 
-In comes an index (basedir and relpaths) or a folder of mp4 and jsonl files; out come recordings, and a report of what
-was mended and what was left out and why. What was imported before is not done again.
+In comes an index (basedir and relpaths) or a folder of mp4 and jsonl files; out come recordings,
+and a report of what was mended and what was left out and why. What was imported before is not done
+again.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ from .video.ticks import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
 MIN_FRAMES = 64  # 3 s; less teaches nothing
-# Frames with a cursor are encoded again: close to the eye's limit, at about the size of OpenAI's own files.
+# Frames with a cursor are encoded again: close to the eye's limit, at about the size of OpenAI's
+# own files.
 ENCODER = {"preset": "veryfast", "crf": "17", "g": "120"}
 REPORT = "import_report.json"
 VERSION = re.compile(r"\d+\.\d+")
@@ -118,7 +121,9 @@ def list_segments(source: str, basedir: str = "") -> list[Segment]:
 
 
 def _require_apart(config: ImportVPTConfig, segments: Sequence[Segment]) -> None:
-    """Raises ConfigError where what is imported would be taken for the source, or the source for what is imported."""
+    """Raises ConfigError where what is imported would be taken for the source, or the source for
+    what is imported.
+    """
     source, out = storage.local_path(config.source), Path(config.out).resolve()
     if source is not None and source.is_dir() and out.is_relative_to(source.resolve()):
         raise ConfigError(
@@ -149,7 +154,8 @@ def import_segment(
         segment: where it is.
         out: the folder of the recordings.
         cursor: draw a cursor into frames with an open GUI.
-        most_mismatch: how many frames and lines may differ in number; more means that they cannot be matched.
+        most_mismatch: how many frames and lines may differ in number; more means that they cannot
+            be matched.
     """
     outcome = Outcome(segment.name)
     stem = out / segment.name
@@ -291,7 +297,9 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def run(config: ImportVPTConfig) -> int:
-    """The verb `import vpt`: import all segments, print what happened, write OUT/import_report.json."""
+    """The verb `import vpt`: import all segments, print what happened, write
+    OUT/import_report.json.
+    """
     segments = list_segments(config.source, config.basedir)
     segments = segments[: config.limit] if config.limit else segments
     _require_apart(config, segments)

@@ -1,4 +1,6 @@
-"""`vidact inspect`: a clip as a picture, its frames over the lanes of its labels, and its lineage as text."""
+"""`vidact inspect`: a clip as a picture, its frames over the lanes of its labels, and its lineage
+as text.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from ..errors import ConfigError, DatasetError
 from .actions.spec import ActionSpec
 from .actions.stretches import stretches
 from .config import InspectConfig
-from .shards.clip import Clip, decode_clip
+from .shards.clip import Clip
+from .shards.codec import decode_clip
 from .shards.dataset import Dataset
 
 WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
@@ -26,7 +29,9 @@ HELD, PROBABLE, CAMERA, CONFIDENCE = (
 
 
 def inspect(config: InspectConfig) -> int:
-    """Print what is known of a clip and draw it; returns 0. Raises DatasetError where no clip fits the key."""
+    """Print what is known of a clip and draw it; returns 0. Raises DatasetError where no clip fits
+    the key.
+    """
     if config.out and not config.out.lower().endswith(".png"):
         raise ConfigError(f"out must be the name of a PNG, got {config.out!r}")
     dataset = Dataset(config.dataset)
@@ -41,7 +46,9 @@ def inspect(config: InspectConfig) -> int:
 
 
 def choose_clip(dataset: Dataset, key: str) -> dict[str, Any]:
-    """The manifest's row of the clip whose key begins with `key`; of the liveliest one where `key` is empty."""
+    """The manifest's row of the clip whose key begins with `key`; of the liveliest one where `key`
+    is empty.
+    """
     rows = dataset.manifest().to_pylist()
     if not rows:
         raise DatasetError(
@@ -86,7 +93,9 @@ def describe_clip(clip: Clip, row: Mapping[str, Any], spec: ActionSpec) -> list[
 
 
 def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> None:
-    """Draw a clip's film strip over a lane for each button, each axis and confidence, as a PNG at the local `out`."""
+    """Draw a clip's film strip over a lane for each button, each axis and confidence, as a PNG at
+    the local `out`.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -140,7 +149,9 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
 
 
 def _draw_buttons(lane: Any, clip: Clip, spec: ActionSpec) -> None:
-    """A row a button, the first on top: pale bars as high as the probability, dark where it is held."""
+    """A row a button, the first on top: pale bars as high as the probability, dark where it is
+    held.
+    """
     for k in range(spec.num_buttons):
         base = spec.num_buttons - 1 - k
         ticks = np.arange(clip.ticks)

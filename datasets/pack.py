@@ -1,4 +1,6 @@
-"""`vidact pack`: recordings with their true actions become a dataset, in the same form as labelled video."""
+"""`vidact pack`: recordings with their true actions become a dataset, in the same form as labelled
+video.
+"""
 
 from __future__ import annotations
 
@@ -99,7 +101,8 @@ def pack(config: PackConfig) -> int:
 def plan_shards(
     recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig
 ) -> list[Planned]:
-    """Cut all recordings into clips and clips into shards, split by split; depends on nothing but the arguments.
+    """Cut all recordings into clips and clips into shards, split by split; depends on nothing but
+    the arguments.
 
     Recordings whose `meta` names the same `group` (two views of one game, say) share their split.
     """
@@ -147,7 +150,9 @@ def _write(
     config: PackConfig,
     progress: Progress,
 ) -> None:
-    """Shards side by side: what takes time (decoding, resizing, encoding) is done without Python's lock."""
+    """Shards side by side: what takes time (decoding, resizing, encoding) is done without Python's
+    lock.
+    """
 
     def write_shard(shard: str, clips: Sequence[Planned]) -> None:
         with ShardWriter(config.out, shard, spec, chroma=config.chroma) as writer:
@@ -198,7 +203,9 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
 def true_clip(
     planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray
 ) -> Clip:
-    """A clip whose probabilities are 0 and 1 and whose confidence is 1, or 0 where there is no label."""
+    """A clip whose probabilities are 0 and 1 and whose confidence is 1, or 0 where there is no
+    label.
+    """
     recording, start, end = planned.recording, planned.start_tick, planned.end_tick
     buttons, camera, valid = (
         array[start:end] for array in (actions.buttons, actions.camera, actions.valid)

@@ -1,6 +1,8 @@
-"""What an action spec loses on recorded play: how far its bins bend the camera, and what it cannot express at all.
+"""What an action spec loses on recorded play: how far its bins bend the camera, and what it cannot
+express at all.
 
-The R² ceiling of an axis is the best that any model can reach on raw degrees when it answers in the spec's bins.
+The R² ceiling of an axis is the best that any model can reach on raw degrees when it answers in the
+spec's bins.
 """
 
 from __future__ import annotations

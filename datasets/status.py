@@ -1,4 +1,6 @@
-"""`vidact status`: what a dataset holds, and how much of its plan is done. Reads records and tables, never shards."""
+"""`vidact status`: what a dataset holds, and how much of its plan is done. Reads records and
+tables, never shards.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,8 @@ def status(config: StatusConfig) -> int:
 def dataset_status(dataset: Dataset) -> dict[str, Any]:
     """The status as plain values.
 
-    `planned_shards` is None where there is no plan (`vidact pack` makes none), `compacted` says whether the tables
-    hold every committed shard.
+    `planned_shards` is None where there is no plan (`vidact pack` makes none), `compacted` says
+    whether the tables hold every committed shard.
 
     Raises:
         DatasetError: there is neither a plan nor a record.

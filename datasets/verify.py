@@ -1,7 +1,9 @@
-"""`vidact verify`: does a dataset hold what it says? One problem is one line that names shard, clip and field.
+"""`vidact verify`: does a dataset hold what it says? One problem is one line that names shard, clip
+and field.
 
-Shards are read once from end to end: hash, place and checksum of every sample, every label array against the spec, the
-lineage against the manifest, and every frame. Then the manifest alone tells whether splits leak.
+Shards are read once from end to end: hash, place and checksum of every sample, every label array
+against the spec, the lineage against the manifest, and every frame. Then the manifest alone tells
+whether splits leak.
 """
 
 from __future__ import annotations
@@ -73,7 +75,8 @@ def check_dataset(
         dataset: what to check.
         decode: decode every frame too; most of the time goes there.
         threads: shards at a time.
-        shards: read only these, such as those that a job just wrote; tables and splits are checked as a whole.
+        shards: read only these, such as those that a job just wrote; tables and splits are checked
+            as a whole.
 
     Raises:
         DatasetError: there is no dataset, or a record of another schema version.
@@ -117,7 +120,9 @@ def check_dataset(
 
 
 def _stray_tars(tars: Sequence[str], owners: Collection[str]) -> Iterator[str]:
-    """Tars that are no shard of the dataset, and that whoever reads `shards/*.tar` would take for one."""
+    """Tars that are no shard of the dataset, and that whoever reads `shards/*.tar` would take for
+    one.
+    """
     for uri in tars:
         if uri.rsplit("/", 1)[1].removesuffix(".tar") not in owners:
             yield (
@@ -127,7 +132,9 @@ def _stray_tars(tars: Sequence[str], owners: Collection[str]) -> Iterator[str]:
 
 
 def _unreadable_tables(dataset: Dataset) -> Iterator[str]:
-    """Tables that cannot be read at all: of the plan, the sources and the like only this is checked."""
+    """Tables that cannot be read at all: of the plan, the sources and the like only this is
+    checked.
+    """
     for uri in dataset.tables():
         try:
             open_parquet(storage.read_bytes(uri)).close()
@@ -136,7 +143,9 @@ def _unreadable_tables(dataset: Dataset) -> Iterator[str]:
 
 
 class _Tables:
-    """`dataset.json`, the manifest and the dead letters, to be compared with the records, which are the truth."""
+    """`dataset.json`, the manifest and the dead letters, to be compared with the records, which are
+    the truth.
+    """
 
     def __init__(self, content: Mapping[str, Any], manifest: pa.Table, letters: pa.Table):
         self._spec_sha256 = content["spec_sha256"]
@@ -201,7 +210,9 @@ class _Tables:
                 yield f"dataset.json: counts.{name}: expected {number} as in the tables, got {got!r}"
 
     def owners(self, committed: Set[str]) -> set[str]:
-        """The shards that have a tar, as far as is known: those that are not listed yet may have one."""
+        """The shards that have a tar, as far as is known: those that are not listed yet may have
+        one.
+        """
         return {name for name, shard in self._listed.items() if shard["sha256"]} | set(
             committed - self._listed.keys()
         )

@@ -11,7 +11,8 @@ import numpy as np
 
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import Recording, find_recordings
-from ..datasets.shards.clip import Clip, decode_clip
+from ..datasets.shards.clip import Clip
+from ..datasets.shards.codec import decode_clip
 from ..datasets.shards.dataset import Dataset
 from ..errors import DatasetError
 from ..idm.scores.figures import Figures, confidence_curves, plain

@@ -16,7 +16,8 @@ from typing import Any
 
 from .. import storage
 from ..datasets.actions.spec import ActionSpec
-from ..datasets.shards.clip import decode_clip, video_id
+from ..datasets.shards.clip import video_id
+from ..datasets.shards.codec import decode_clip
 from ..datasets.shards.commits import CommitRecord, tombstone
 from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.info import DatasetInfo

@@ -12,7 +12,9 @@ from ..actions.spec import ActionSpec
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B clips of T ticks, with K buttons and A axes. Ticks beyond a clip's end are zero and not valid."""
+    """B clips of T ticks, with K buttons and A axes. Ticks beyond a clip's end are zero and not
+    valid.
+    """
 
     frames: NDArray[np.uint8]
     """uint8 [B, T, H, W, 3]."""
@@ -27,13 +29,16 @@ class Batch:
     first: NDArray[np.bool_]
     """bool [B, T]: where a memory must be empty: the start of an episode, or a gap in it."""
     ticks: NDArray[np.int64]
-    """int64 [B]: how many ticks of the row exist, from its start on; 0 for a row that has no clip."""
+    """int64 [B]: how many ticks of the row exist, from its start on; 0 for a row that has no clip.
+    """
     keys: list[str]
     """The clip of each row; empty for a row that has none."""
 
     @classmethod
     def empty(cls, spec: ActionSpec, rows: int, ticks: int, *, frames: bool = True) -> Batch:
-        """A batch of zeros to be filled; without frames, their array has no pixels ([B, T, 0, 0, 3])."""
+        """A batch of zeros to be filled; without frames, their array has no pixels ([B, T, 0, 0,
+        3]).
+        """
         size = (spec.frame.height, spec.frame.width) if frames else (0, 0)
         return cls(
             frames=np.empty(

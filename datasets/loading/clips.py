@@ -5,9 +5,9 @@
         ...
         state = loader.state_dict()
 
-Resume is exact: the order follows from (manifest, seed, epoch) alone, and the state is (epoch, step). It holds as long
-as the datasets, `batch_size`, `ticks`, `order` and the filters stay the same; the number of ranks and threads may
-change.
+Resume is exact: the order follows from (manifest, seed, epoch) alone, and the state is (epoch,
+step). It holds as long as the datasets, `batch_size`, `ticks`, `order` and the filters stay the
+same; the number of ranks and threads may change.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...errors import ConfigError, DatasetError, ShardError
-from ..shards.clip import decode_arrays, decode_video
+from ..shards.codec import decode_arrays, decode_video
 from ..shards.dataset import Dataset
 from ..shards.lengths import CLIP_TICKS
 from .batch import Batch
@@ -42,19 +42,20 @@ class ClipLoader(ResumableLoader):
         datasets: `Dataset`s, or their folders or fsspec URLs, with the same action spec.
         batch_size: rows of a step over ALL ranks; a rank gets `batch_size / world_size` of them.
         ticks: T; longer clips are cut into pieces, shorter ones padded.
-        order: `clips` (shuffled), or `episodes` (row b goes on where row b of the batch before ended, and
-            `batch.first` says where it does not; for policies with memory).
+        order: `clips` (shuffled), or `episodes` (row b goes on where row b of the batch before
+            ended, and `batch.first` says where it does not; for policies with memory).
         split: `train`, `val`, `test`, or None for all.
         seed: of the order.
         rank, world_size: which of how many processes this is.
         threads: that decode.
         prefetch: steps that are decoded ahead.
         weights: share of each dataset in an epoch, in any unit; by their size where None.
-        filters: conditions on manifest columns, all of which must hold: `("mean_confidence", ">=", 0.5)`,
-            `("source_uri", "not in", [...])`.
-        drop_last: leave out the clips that do not fill a step (others in each epoch); False gives a last step with
-            empty rows instead, so that every clip is seen once.
-        block_clips: neighbouring clips that stay close in the `clips` order, for long reads from buckets.
+        filters: conditions on manifest columns, all of which must hold: `("mean_confidence", ">=",
+            0.5)`, `("source_uri", "not in", [...])`.
+        drop_last: leave out the clips that do not fill a step (others in each epoch); False gives a
+            last step with empty rows instead, so that every clip is seen once.
+        block_clips: neighbouring clips that stay close in the `clips` order, for long reads from
+        buckets.
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
         cache_dir, cache_gb: keep whole remote shards here, up to this size.
         frames: False leaves pixels out: labels only, a hundred times as fast.
@@ -117,7 +118,8 @@ class ClipLoader(ResumableLoader):
                 "a smaller batch, fewer ticks a piece, a weaker filter, or drop_last=False"
                 + "".join(emptied_by(dataset, conditions) for dataset in self.datasets)
             )
-        # Blocks that are open at a time: those of the present shuffle window and of the next one, on this rank.
+        # Blocks that are open at a time: those of the present shuffle window and of the next one,
+        # on this rank.
         open_clips = 2 * self._window_steps * (batch_size // world_size)
         self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
         self._remote = any(dataset.local is None for dataset in self.datasets)
@@ -148,7 +150,9 @@ class ClipLoader(ResumableLoader):
 
     @property
     def num_clips(self) -> int:
-        """Items of all datasets that pass the filters; clips longer than `ticks` count once a piece."""
+        """Items of all datasets that pass the filters; clips longer than `ticks` count once a
+        piece.
+        """
         return len(self._items.index)
 
     def epoch_order(self, epoch: int) -> EpochOrder:

@@ -1,6 +1,7 @@
 """Which clips, or pieces of clips, a loader has to choose from: the manifests, filtered and sorted.
 
-Kept as columns (about 150 bytes a clip), since a thousand hours are half a million clips on each rank.
+Kept as columns (about 150 bytes a clip), since a thousand hours are half a million clips on each
+rank.
 """
 
 from __future__ import annotations
@@ -39,9 +40,11 @@ DENSE = 0.5  # read a block in one go where at least this share of its bytes is 
 
 
 class Columns:
-    """What loading needs of a manifest; a row costs 10 microseconds, a tenth of what the table itself takes.
+    """What loading needs of a manifest; a row costs 10 microseconds, a tenth of what the table
+    itself takes.
 
-    Beside the manifest's own columns there are `block_start` and `block_end`: the bytes to fetch at once.
+    Beside the manifest's own columns there are `block_start` and `block_end`: the bytes to fetch at
+    once.
     """
 
     def __init__(self, table: pa.Table):
@@ -169,7 +172,9 @@ def conditions_of(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
 
 
 def emptied_by(dataset: Dataset, conditions: Sequence[Filter]) -> str:
-    """For an error: the first of the conditions that leaves no clip, and what the manifest has there; else nothing."""
+    """For an error: the first of the conditions that leaves no clip, and what the manifest has
+    there; else nothing.
+    """
     table = dataset.manifest()
     for column, comparison, value in conditions:
         left = rows_where(table, column, comparison, value)
@@ -181,7 +186,9 @@ def emptied_by(dataset: Dataset, conditions: Sequence[Filter]) -> str:
 
 
 def _spread(table: pa.Table, column: str) -> str:
-    """What a column holds, for people: its values where they are few, else from where to where they go."""
+    """What a column holds, for people: its values where they are few, else from where to where they
+    go.
+    """
     values = column_of(table, column)
     distinct = pc.unique(values)
     if len(distinct) <= FEW:
@@ -213,7 +220,9 @@ def _block_runs(shard: Index, block_clips: int) -> Index:
 
 
 def _with_block_ranges(table: pa.Table, block: Index) -> pa.Table:
-    """Add the bytes to fetch for each row: its block's, or its own where filters left holes in the block."""
+    """Add the bytes to fetch for each row: its block's, or its own where filters left holes in the
+    block.
+    """
     start = _column(table, "offset_bytes")
     end = start + _column(table, "size_bytes")
     if len(block):

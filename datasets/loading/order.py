@@ -1,9 +1,10 @@
 """In which order clips become batches: pure index arithmetic, with no file and no state.
 
-An epoch's order is a function of (manifest hash, seed, epoch) and of the options that cut it into batches; never of
-ranks, threads or time. That is all that exact resume needs.
+An epoch's order is a function of (manifest hash, seed, epoch) and of the options that cut it into
+batches; never of ranks, threads or time. That is all that exact resume needs.
 
-Legend: N items, B batch size over all ranks, S steps of an epoch. An item is a clip, or a piece of one.
+Legend: N items, B batch size over all ranks, S steps of an epoch. An item is a clip, or a piece of
+    one.
 """
 
 from __future__ import annotations
@@ -32,12 +33,16 @@ class EpochOrder:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What the order needs to know of the items, which are sorted by dataset, then by their place in it."""
+    """What the order needs to know of the items, which are sorted by dataset, then by their place
+    in it.
+    """
 
     dataset: Index
     """int64 [N]: the number of the dataset, rising."""
     run: Index
-    """int64 [N]: items of one run stay together: blocks of a shard for `clips`, episodes for `episodes`."""
+    """int64 [N]: items of one run stay together: blocks of a shard for `clips`, episodes for
+    `episodes`.
+    """
     begin: Index
     """int64 [N]: first tick in the source."""
     end: Index
@@ -48,7 +53,8 @@ class Items:
 
 
 def permutation(n: int, *seed: object) -> Index:
-    """A permutation of `range(n)` that depends on nothing but `seed`: raw bits of a counter generator, sorted.
+    """A permutation of `range(n)` that depends on nothing but `seed`: raw bits of a counter
+    generator, sorted.
 
     NumPy promises that the bit stream never changes, but not `Generator.permutation`.
     """
@@ -58,7 +64,9 @@ def permutation(n: int, *seed: object) -> Index:
 
 
 def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> list[int]:
-    """How many items of each dataset an epoch has: each once, or as many in all, divided by `weights`, one at least."""
+    """How many items of each dataset an epoch has: each once, or as many in all, divided by
+    `weights`, one at least.
+    """
     if weights is None:
         return list(counts)
     total = sum(counts)
@@ -87,9 +95,10 @@ def clips_order(
 ) -> EpochOrder:
     """The shuffled order.
 
-    Runs (blocks of neighbouring clips) are shuffled, then cut into windows of `window_steps` steps. Within a window
-    each row of the batch owns a stretch of the sequence, which is shuffled; so a block is read by one row, within one
-    window, which keeps reads from buckets long, and two clips of a block are hardly ever in one batch.
+    Runs (blocks of neighbouring clips) are shuffled, then cut into windows of `window_steps` steps.
+    Within a window each row of the batch owns a stretch of the sequence, which is shuffled; so a
+    block is read by one row, within one window, which keeps reads from buckets long, and two clips
+    of a block are hardly ever in one batch.
     """
     sequence = _sequence_of_runs(items, manifest, seed, epoch, draws)
     steps, rest = divmod(len(sequence), batch_size)
@@ -117,10 +126,11 @@ def episodes_order(
     draws: Sequence[int],
     drop_last: bool,
 ) -> EpochOrder:
-    """The order for policies with memory: row b of all batches is a lane of episodes, each in the order of time.
+    """The order for policies with memory: row b of all batches is a lane of episodes, each in the
+    order of time.
 
-    The shuffled episodes are laid end to end and cut into B lanes of the same length, so an episode may start in one
-    lane's end and go on, as if it were new, at the beginning of the next.
+    The shuffled episodes are laid end to end and cut into B lanes of the same length, so an episode
+    may start in one lane's end and go on, as if it were new, at the beginning of the next.
     """
     sequence = _sequence_of_runs(items, manifest, seed, epoch, draws)
     steps, rest = divmod(len(sequence), batch_size)
@@ -149,8 +159,9 @@ def _sequence_of_runs(
 ) -> Index:
     """The epoch's items, int64 [sum of draws], run after run, runs of all datasets mixed.
 
-    Each dataset is an endless stream of passes over its shuffled runs; an epoch takes the next `draws` items of it,
-    so that weights neither repeat an item before its pass is over nor leave one out for ever.
+    Each dataset is an endless stream of passes over its shuffled runs; an epoch takes the next
+    `draws` items of it, so that weights neither repeat an item before its pass is over nor leave
+    one out for ever.
     """
     parts: list[Index] = []
     for number, count in enumerate(draws):
@@ -165,7 +176,8 @@ def _sequence_of_runs(
     if not parts:
         return np.zeros(0, np.int64)
     sequence = np.concatenate(parts)
-    # Runs are told apart by dataset, pass and run: what the passes of one dataset share must not be joined.
+    # Runs are told apart by dataset, pass and run: what the passes of one dataset share must not be
+    # joined.
     identity = np.concatenate(
         [np.stack([np.full(len(part), n), items.run[part]], 1) for n, part in enumerate(parts)]
     )  # (items, 2)

@@ -1,6 +1,8 @@
-"""Fetching samples for the loader: from local shards, from a bucket in long reads, or through a cache of shards.
+"""Fetching samples for the loader: from local shards, from a bucket in long reads, or through a
+cache of shards.
 
-Every sample is compared with its manifest row on the way, whatever the path. All readers may be used from many threads.
+Every sample is compared with its manifest row on the way, whatever the path. All readers may be
+used from many threads.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ class SampleReader(Protocol):
         """This row will be read soon: begin to fetch what is slow to come, without waiting for it."""
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        """The members; raises ShardError where the shard is not the one that the manifest describes."""
+        """The members; raises ShardError where the shard is not the one that the manifest
+        describes.
+        """
 
     def close(self) -> None:
         """Let go of files and memory."""
@@ -49,7 +53,8 @@ def open_reader(
         dataset: where the samples lie.
         shards: of `dataset.json`, by name: size and hash.
         cache: where to keep whole remote shards, if anywhere.
-        block_bytes: memory for blocks of neighbouring clips, where they are read from a bucket without a cache.
+        block_bytes: memory for blocks of neighbouring clips, where they are read from a bucket
+            without a cache.
     """
     if dataset.local is not None:
         return LocalReader(dataset)
@@ -110,7 +115,9 @@ class CachedReader(LocalReader):
 
 
 class BlockReader:
-    """Reads from a bucket: one range request fetches a block of neighbouring clips, which are wanted soon."""
+    """Reads from a bucket: one range request fetches a block of neighbouring clips, which are
+    wanted soon.
+    """
 
     def __init__(self, dataset: Dataset, budget_bytes: int):
         self._dataset = dataset
@@ -146,7 +153,9 @@ class BlockReader:
 
 
 class _Fetcher:
-    """Threads that fetch what was announced, each thing once at a time. Errors are left to whoever reads it."""
+    """Threads that fetch what was announced, each thing once at a time. Errors are left to whoever
+    reads it.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(FETCHERS, thread_name_prefix="vidact-fetch")

@@ -1,9 +1,11 @@
-"""Batches straight from recordings: lanes of consecutive play, decoded as they are needed, with nothing on disk.
+"""Batches straight from recordings: lanes of consecutive play, decoded as they are needed, with
+nothing on disk.
 
     loader = RecordingLoader(["runs/play"], ActionSpec.load("doom"), batch_size=8)
 
-Each row of the batch is a lane that plays one recording after the other, so a video is decoded once, from its start to
-its end, at the speed of the decoder. For shuffled clips, or for many passes, `vidact pack` is the better way.
+Each row of the batch is a lane that plays one recording after the other, so a video is decoded
+once, from its start to its end, at the speed of the decoder. For shuffled clips, or for many
+passes, `vidact pack` is the better way.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ MAX_TICKS = 4096  # of one row; a batch of 8 such rows of 128x128 pixels takes 1
 
 
 class RecordingLoader(ResumableLoader):
-    """Iterates batches of consecutive ticks with true actions; rows are as in `ClipLoader` with order `episodes`.
+    """Iterates batches of consecutive ticks with true actions; rows are as in `ClipLoader` with
+    order `episodes`.
 
     Args:
         recordings: folders, mp4 files or stems, or recordings that are open already.

@@ -1,7 +1,9 @@
-"""What every loader does the same way: steps, ranks, decoding ahead in threads, and a state of two numbers.
+"""What every loader does the same way: steps, ranks, decoding ahead in threads, and a state of two
+numbers.
 
-A loader knows its order (`loader_order.py`) and how to fill one row of a batch; this module does the rest. Threads of
-this process decode: PyAV frees the GIL, and nothing is pickled across processes.
+A loader knows its order (`loader_order.py`) and how to fill one row of a batch; this module does
+the rest. Threads of this process decode: PyAV frees the GIL, and nothing is pickled across
+processes.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ from ..video.resize import keep_freed_memory
 from .batch import Batch
 from .order import EMPTY, EpochOrder
 
-READ_AHEAD_STEPS = 8  # beyond those that are being decoded; hides the tenth of a second that a bucket takes to answer
+# beyond those that are being decoded; hides the tenth of a second that a bucket takes to answer
+READ_AHEAD_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,8 @@ class Session:
     """What an epoch needs while it runs."""
 
     fill: Callable[[Batch, int, int], None]
-    """`fill(batch, row, item)` fills a row of a batch with an item; called in the decoding threads."""
+    """`fill(batch, row, item)` fills a row of a batch with an item; called in the decoding threads.
+    """
     announce: Callable[[int], None] = lambda item: None
     """`announce(item)` says that an item will be wanted soon; must return at once."""
 
@@ -79,7 +83,8 @@ class ResumableLoader(ABC):
         self.steps_per_epoch = steps_per_epoch
         self._frames, self._rows_in_turn = frames, rows_in_turn
         self._identity = dict(identity)
-        keep_freed_memory()  # a batch is given back as another is made; to map its pages anew costs 3 % of decoding
+        # a batch is given back as another is made; to map its pages anew costs 3 % of decoding
+        keep_freed_memory()
         self.epoch = 0
         self.step = 0
 
@@ -95,13 +100,16 @@ class ResumableLoader(ABC):
         return self.steps_per_epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader is: after the last batch that it gave. Plain values; valid for any ranks and threads."""
+        """Where the loader is: after the last batch that it gave. Plain values; valid for any ranks
+        and threads.
+        """
         return {"epoch": self.epoch, "step": self.step, "identity": dict(self._identity)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where `state` was taken.
 
-        Raises DatasetError where the order is not the same any more, or `state` is none that `state_dict` gave.
+        Raises DatasetError where the order is not the same any more, or `state` is none that
+        `state_dict` gave.
         """
         if problem := self._state_problem(state):
             raise DatasetError(
@@ -185,7 +193,9 @@ class ResumableLoader(ABC):
 def _after(
     before: Future[None] | None, session: Session, batch: Batch, row: int, item: int
 ) -> None:
-    """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is running or done."""
+    """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is
+    running or done.
+    """
     if before is not None:
         before.result()
     session.fill(batch, row, item)

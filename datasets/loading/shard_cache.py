@@ -1,6 +1,7 @@
 """A folder of remote shards, kept under a size limit and shared by all processes of a machine.
 
-A shard lies there under its hash, so another dataset, or a shard that was written anew, can never be taken for it.
+A shard lies there under its hash, so another dataset, or a shard that was written anew, can never
+be taken for it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ class ShardCache:
 
     Args:
         folder: local; made where it is missing.
-        limit_bytes: the folder's size after each download. A single larger shard is still kept while it is used.
+        limit_bytes: the folder's size after each download. A single larger shard is still kept
+            while it is used.
     """
 
     def __init__(self, folder: str, limit_bytes: int):
@@ -34,7 +36,8 @@ class ShardCache:
         (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
 
     def fetch(self, uri: str, shard: Mapping[str, Any]) -> Path:
-        """The local copy of a shard of the `sha256` and `size_bytes` in `shard`; downloads it at most once a machine.
+        """The local copy of a shard of the `sha256` and `size_bytes` in `shard`; downloads it at
+        most once a machine.
 
         Raises:
             ShardError: what lies at `uri` is another file.

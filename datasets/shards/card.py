@@ -1,4 +1,6 @@
-"""The data card: `README.md` with YAML front matter that the Hugging Face hub reads, and tables that people read."""
+"""The data card: `README.md` with YAML front matter that the Hugging Face hub reads, and tables
+that people read.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def histogram(labels: Sequence[str], values: Sequence[float], texts: Sequence[st
 
 
 def bar(share: float) -> str:
-    """A bar of `share` (0 to 1) of the full width, to an eighth of a character; what is not zero is seen."""
+    """A bar of `share` (0 to 1) of the full width, to an eighth of a character; what is not zero is
+    seen.
+    """
     eighths = round(share * BAR_WIDTH * 8)
     if share > 0:
         eighths = max(eighths, 1)

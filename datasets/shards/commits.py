@@ -1,4 +1,5 @@
-"""Commit records: `_commits/<shard>.json` says that a shard is whole, and everything that is known about it.
+"""Commit records: `_commits/<shard>.json` says that a shard is whole, and everything that is known
+about it.
 
 A tar without its record does not exist. A shard in which nothing was kept has a record and no tar.
 """
@@ -75,7 +76,9 @@ class CommitRecord:
 
     @property
     def inherited(self) -> dict[str, Any]:
-        """What of `extra` another dataset takes over with the clips: all but what says that `pack` may go on there."""
+        """What of `extra` another dataset takes over with the clips: all but what says that `pack`
+        may go on there.
+        """
         return {name: value for name, value in self.extra.items() if name != PACKED}
 
     def to_json(self) -> bytes:

@@ -49,8 +49,8 @@ SHOWN_SHARDS = 5
 class Dataset:
     """Knows where everything of a dataset lies, and reads and writes it.
 
-    Making one reads nothing, so it may name a dataset that is not there yet; it can be pickled, compared and used
-    wherever a path is taken.
+    Making one reads nothing, so it may name a dataset that is not there yet; it can be pickled,
+    compared and used wherever a path is taken.
 
     Args:
         uri: a folder or a bucket prefix, or a `Dataset`.
@@ -166,7 +166,9 @@ class Dataset:
         return storage.exists(self.commit_uri(shard))
 
     def read_commit(self, shard: str) -> CommitRecord:
-        """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there is none."""
+        """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there
+        is none.
+        """
         uri = self.commit_uri(shard)
         record = CommitRecord.from_json(storage.read_bytes(uri), uri)
         if record.shard != shard:
@@ -174,7 +176,9 @@ class Dataset:
         return record
 
     def commits(self) -> Iterator[CommitRecord]:
-        """All records in the order of their names, with few in memory at a time: a row per clip makes them large."""
+        """All records in the order of their names, with few in memory at a time: a row per clip
+        makes them large.
+        """
         shards = self.committed_shards()
         with ThreadPoolExecutor(READERS) as pool:
             for begin in range(0, len(shards), READERS):
@@ -197,7 +201,8 @@ class Dataset:
     def forget_lost(self) -> None:
         """Take back the records of shards whose tars are gone, so that they are made again.
 
-        Raises DatasetError where all of several are gone, or their folder: a disk that is not mounted comes back.
+        Raises DatasetError where all of several are gone, or their folder: a disk that is not
+        mounted comes back.
         """
         lost = self.lost_shards()
         if not lost:
@@ -235,7 +240,9 @@ class Dataset:
         return storage.exists(self.content_uri)
 
     def content(self) -> dict[str, Any]:
-        """The content of `dataset.json`. Raises DatasetError where it is missing, damaged or of another version."""
+        """The content of `dataset.json`. Raises DatasetError where it is missing, damaged or of
+        another version.
+        """
         return parse_content(self._read(CONTENT), self.content_uri, str(self))
 
     def spec(self) -> ActionSpec:
@@ -296,7 +303,9 @@ class Dataset:
     # Clips
 
     def read_sample(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        """The members of the clip of a manifest row, checked against it. Raises ShardError where they differ."""
+        """The members of the clip of a manifest row, checked against it. Raises ShardError where
+        they differ.
+        """
         uri = self.shard_uri(row["shard"])
         start = row["offset_bytes"]
         try:
@@ -310,7 +319,9 @@ class Dataset:
     # The folder
 
     def require_own_folder(self) -> None:
-        """Raise ConfigError where a local folder holds other things: files of the dataset would lie among them."""
+        """Raise ConfigError where a local folder holds other things: files of the dataset would lie
+        among them.
+        """
         if self.local is None or not self.local.is_dir():
             return
         names = {path.name for path in self.local.iterdir() if not path.name.startswith(".")}
@@ -321,7 +332,9 @@ class Dataset:
             )
 
     def sweep(self) -> None:
-        """Remove what killed workers left: unfinished shards, and files of writes that were never renamed."""
+        """Remove what killed workers left: unfinished shards, and files of writes that were never
+        renamed.
+        """
         if self.spool is not None and self.spool.is_dir():
             for path in self.spool.iterdir():
                 if path.is_file():

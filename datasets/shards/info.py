@@ -40,15 +40,20 @@ class DatasetInfo:
     options: dict[str, Any] = field(default_factory=dict)
     """The resolved settings that made the dataset."""
     environment: dict[str, Any] = field(default_factory=dict)
-    """Versions, kind of processor, threads a worker: what decides the bytes beside input and options."""
+    """Versions, kind of processor, threads a worker: what decides the bytes beside input and
+    options.
+    """
     dead_letters: tuple[DeadLetter, ...] = ()
     """Of sources that never came as far as a shard."""
     duplicates: dict[str, int] = field(default_factory=dict)
-    """Sources left out because another has the same bytes (`duplicate`) or the same pictures (`near_duplicate`)."""
+    """Sources left out because another has the same bytes (`duplicate`) or the same pictures
+    (`near_duplicate`).
+    """
 
 
 class Summary:
-    """Adds up commit records one by one; what it keeps grows with sources and shards, not with clips.
+    """Adds up commit records one by one; what it keeps grows with sources and shards, not with
+    clips.
 
     Args:
         spec: of the dataset.
@@ -167,8 +172,8 @@ def content_bytes(content: Mapping[str, Any]) -> bytes:
 def parse_content(data: bytes, uri: str, dataset: str) -> dict[str, Any]:
     """The content of the `dataset.json` whose bytes are `data`.
 
-    Raises DatasetError, naming the file's `uri`, where it is damaged, and naming the dataset where it is of another
-    schema version.
+    Raises DatasetError, naming the file's `uri`, where it is damaged, and naming the dataset where
+    it is of another schema version.
     """
     try:
         content = json.loads(data)

@@ -1,4 +1,5 @@
-"""What must hold of a clip's label arrays under an action spec; asked before writing and again by `verify`.
+"""What must hold of a clip's label arrays under an action spec; asked before writing and again by
+`verify`.
 
 Legend: T ticks, K buttons, A axes, Q bins of the axis with most bins.
 """
@@ -33,9 +34,11 @@ def array_shapes(spec: ActionSpec, ticks: int) -> dict[str, tuple[int, ...]]:
 def label_problems(
     arrays: Mapping[str, np.ndarray], spec: ActionSpec, *, inferred: bool
 ) -> list[str]:
-    """Each thing that is wrong with the arrays, as `field: what, expected, got`; empty where all is well.
+    """Each thing that is wrong with the arrays, as `field: what, expected, got`; empty where all is
+    well.
 
-    `inferred` labels come from a model, whose camera cannot leave the quantiser's range; true ones may.
+    `inferred` labels come from a model, whose camera cannot leave the quantiser's range; true ones
+    may.
     """
     problems = _shape_problems(arrays, spec)
     if problems:

@@ -1,4 +1,6 @@
-"""Whether splits are clean: nothing that belongs together may lie in two of them, and no tick may be there twice."""
+"""Whether splits are clean: nothing that belongs together may lie in two of them, and no tick may
+be there twice.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The dataset's tables, compacted from the commit records: `manifest.parquet`, `dead_letters.parquet`, `dataset.json`
-and the data card. All of it can be made again from the records at any time.
+"""The dataset's tables, compacted from the commit records: `manifest.parquet`,
+`dead_letters.parquet`, `dataset.json` and the data card. All of it can be made again from the
+records at any time.
 """
 
 from __future__ import annotations
@@ -109,7 +110,9 @@ def tables_of(records: Iterable[CommitRecord], info: DatasetInfo, dataset: str) 
 
 
 def parse_table(data: bytes, columns: Sequence[str], uri: str) -> pa.Table:
-    """The table in `data`. Raises DatasetError, naming its `uri`, where it is damaged or lacks one of the columns."""
+    """The table in `data`. Raises DatasetError, naming its `uri`, where it is damaged or lacks one
+    of the columns.
+    """
     try:
         table = parse_parquet(data)
     except (ValueError, pa.ArrowException) as error:

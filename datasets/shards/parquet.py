@@ -1,9 +1,9 @@
 """Parquet tables of up to some million rows, read and rearranged in this thread alone.
 
-Arrow's own threads are not used, and never get hold of a Python object: one that lets go of such an object while the
-process ends waits for an interpreter that is gone, and aborts it ("terminate called without an active exception"),
-which on a busy machine turned the exit code of every third command into 134. Tables here are small beside the shards,
-so nothing is lost.
+Arrow's own threads are not used, and never get hold of a Python object: one that lets go of such an
+object while the process ends waits for an interpreter that is gone, and aborts it ("terminate
+called without an active exception"), which on a busy machine turned the exit code of every third
+command into 134. Tables here are small beside the shards, so nothing is lost.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def rows_where(table: pa.Table, column: str, comparison: str, value: Any) -> pa.
         value: to compare with; a collection for `in` and `not in`.
 
     Raises:
-        ValueError, TypeError, pyarrow.ArrowException: an unknown operator, or a value that does not compare.
+        ValueError, TypeError, pyarrow.ArrowException: an unknown operator, or a value that does not
+        compare.
     """
     if comparison not in OPERATORS:
         raise ValueError(f"operator {comparison!r} is none of {', '.join(OPERATORS)}")

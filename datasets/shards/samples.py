@@ -1,7 +1,7 @@
 """Reading samples of a shard: by their place in the tar, or one after the other.
 
-Whoever reads by place compares what lies there with the manifest, so a shard that changed is an error and never a
-wrong label.
+Whoever reads by place compares what lies there with the manifest, so a shard that changed is an
+error and never a wrong label.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def members_crc32(members: Mapping[str, bytes]) -> int:
 def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, bytes]]:
     """Key and members of the sample whose tar blocks are `data`.
 
-    Reading the 512-byte headers ourselves takes a fifth of the time of `tarfile`, and needs no seekable file.
+    Reading the 512-byte headers ourselves takes a fifth of the time of `tarfile`, and needs no
+    seekable file.
 
     Raises:
         ShardError: these are not the blocks of one sample; the message begins with `where`.

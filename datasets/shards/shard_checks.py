@@ -12,7 +12,8 @@ import numpy as np
 from ... import storage
 from ...errors import ShardError
 from ..actions.spec import ActionSpec
-from .clip import MEMBERS, Clip, decode_arrays, decode_video
+from .clip import MEMBERS, Clip
+from .codec import decode_arrays, decode_video
 from .commits import CommitRecord
 from .dataset import Dataset
 from .label_checks import label_problems

@@ -1,4 +1,5 @@
-"""Which split a group of clips belongs to: decided by the group's name alone, so that it never changes or leaks.
+"""Which split a group of clips belongs to: decided by the group's name alone, so that it never
+changes or leaks.
 
 A group is whatever must not be torn apart: a source video, an episode, a set of near duplicates.
 """
@@ -20,12 +21,14 @@ def fractions_of(val: float, test: float) -> dict[str, float]:
 
 
 def split_of(group: str, seed: int = 0, fractions: Mapping[str, float] | None = None) -> str:
-    """The split of `group`, by hash: the same on every machine and for any order or number of groups.
+    """The split of `group`, by hash: the same on every machine and for any order or number of
+    groups.
 
     Args:
         group: its name or content hash.
         seed: another seed gives another division.
-        fractions: share of each split, summing to 1; 90, 5 and 5 % if not given. Raises ConfigError.
+        fractions: share of each split, summing to 1; 90, 5 and 5 % if not given. Raises
+            ConfigError.
     """
     shares = dict(fractions or DEFAULT_FRACTIONS)
     if (

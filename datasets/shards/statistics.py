@@ -19,8 +19,9 @@ CONFIDENCE_BINS = 10
 def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, Any]:
     """The manifest's row of a clip, without its place in the tar.
 
-    `presses` counts how often each button goes down (held at the start of the clip counts once), `null_fraction` is
-    the share of valid ticks with no button held and no camera bin but the middle one.
+    `presses` counts how often each button goes down (held at the start of the clip counts once),
+    `null_fraction` is the share of valid ticks with no button held and no camera bin but the middle
+    one.
     """
     valid = np.asarray(clip.valid, bool)
     confidence = np.asarray(clip.confidence, np.float32)[valid]
@@ -49,7 +50,9 @@ def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, 
 
 
 class ShardStatistics:
-    """Sums over the clips of a shard; `to_dict` is what the commit record keeps, `merge` adds such dicts up."""
+    """Sums over the clips of a shard; `to_dict` is what the commit record keeps, `merge` adds such
+    dicts up.
+    """
 
     def __init__(self, spec: ActionSpec):
         self.spec = spec
@@ -86,7 +89,9 @@ class ShardStatistics:
         self.confidence += other["confidence"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers: ticks and clips, ticks held and presses a button, a histogram an axis and of confidence."""
+        """Plain numbers: ticks and clips, ticks held and presses a button, a histogram an axis and
+        of confidence.
+        """
         names = self.spec.button_names
         return {
             **self.counts,

@@ -1,7 +1,7 @@
 """Writing shards: WebDataset tars of clips, whole or not at all.
 
-The order of a commit is tar, then record. Until the record is there, nothing has happened, and a second attempt writes
-the same bytes over the first one's.
+The order of a commit is tar, then record. Until the record is there, nothing has happened, and a
+second attempt writes the same bytes over the first one's.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from ... import storage
 from ...errors import ShardError
 from ...machine import is_alive
 from ..actions.spec import ActionSpec
-from .clip import Clip, encode_clip
+from .clip import Clip
+from .codec import encode_clip
 from .commits import CommitRecord, DeadLetter, split_of_shard
 from .dataset import Dataset
 from .label_checks import label_problems
@@ -31,7 +32,8 @@ KEY_NAME = re.compile(r"[0-9a-f]{12}-\d{9}")
 
 
 class ShardWriter:
-    """Writes one shard: `add` clips, then `commit`; leaving the `with` block without a commit aborts.
+    """Writes one shard: `add` clips, then `commit`; leaving the `with` block without a commit
+    aborts.
 
     Args:
         dataset: the shard's dataset.
@@ -81,7 +83,9 @@ class ShardWriter:
         self._append(clip, encode_clip(clip, self.spec.tick_hz, chroma=self.chroma))
 
     def add_encoded(self, clip: Clip, members: Mapping[str, bytes]) -> None:
-        """Append members that are encoded already; `clip` needs no frames. So relabelling keeps pixels bit by bit."""
+        """Append members that are encoded already; `clip` needs no frames. So relabelling keeps
+        pixels bit by bit.
+        """
         self._append(self._check(clip), members)
 
     def dead_letter(self, letter: DeadLetter) -> None:
@@ -143,7 +147,9 @@ class ShardWriter:
         self.abort()
 
     def _check(self, clip: Clip) -> Clip:
-        """The clip with its arrays as they will lie in the shard, so that what is counted is what is stored."""
+        """The clip with its arrays as they will lie in the shard, so that what is counted is what
+        is stored.
+        """
         where = f"shard {self.shard}, clip {clip.key}"
         if not KEY_NAME.fullmatch(clip.key):
             raise ShardError(

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.shards.clip import Clip, decode_clip, encode_arrays, encode_json
+from ...datasets.shards.clip import Clip
+from ...datasets.shards.codec import decode_clip, encode_arrays, encode_json
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.info import DatasetInfo

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from ...datasets.shards.clip import decode_clip
+from ...datasets.shards.codec import decode_clip
 from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
 from ...progress import Progress

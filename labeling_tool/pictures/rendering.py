@@ -129,7 +129,7 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
 
 
 def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
-    from ...datasets.shards.clip import decode_clip
+    from ...datasets.shards.codec import decode_clip
 
     row = recipe["row"]
     clip = decode_clip(row["key"], Dataset(recipe["dataset"]).read_sample(row))

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...datasets.shards.clip import Clip, decode_arrays, decode_video, encode_arrays, encode_json
+from ...datasets.shards.clip import Clip
+from ...datasets.shards.codec import decode_arrays, decode_video, encode_arrays, encode_json
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
 from .labeller import COMMITTING, ShardOutcome, ShardTask, predict

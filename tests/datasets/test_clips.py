@@ -13,16 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.datasets.shards.clip import (
-    clip_key,
-    clip_ranges,
+from vidact.datasets.shards.clip import clip_key, clip_ranges, video_id
+from vidact.datasets.shards.codec import (
     decode_arrays,
     decode_clip,
     decode_video,
     encode_arrays,
     encode_clip,
     encode_video,
-    video_id,
 )
 from vidact.errors import ShardError
 
@@ -87,7 +85,7 @@ def test_video_comes_back_frame_by_frame(chroma, fps):
 
 ENCODE_IN_DIRTY_MEMORY = """
 import hashlib, numpy, fractions
-from vidact.datasets.shards.clip import encode_video
+from vidact.datasets.shards.codec import encode_video
 y, x = numpy.mgrid[:96, :160]
 for height, width in ((32, 64), (96, 160), (84, 84), (16, 32), (128, 128)):
     picture = [(x * 2 + y * 3 + 5 * t)[:height, :width] % 256 for t in range(40)] if height <= 96 else [

@@ -15,7 +15,7 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
 from vidact.datasets.recordings.recording import Recording, RecordingWriter
-from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.status import dataset_status
 from vidact.datasets.verify import check_dataset

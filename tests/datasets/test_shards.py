@@ -8,7 +8,7 @@ import tarfile
 import numpy as np
 import pytest
 from vidact import storage
-from vidact.datasets.shards.clip import decode_clip, encode_clip
+from vidact.datasets.shards.codec import decode_clip, encode_clip
 from vidact.datasets.shards.commits import CommitRecord, DeadLetter
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.samples import iter_samples

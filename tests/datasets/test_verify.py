@@ -11,7 +11,7 @@ import pytest
 from vidact import storage
 from vidact.datasets.config import VerifyConfig
 from vidact.datasets.loading.clips import ClipLoader
-from vidact.datasets.shards.clip import encode_clip
+from vidact.datasets.shards.codec import encode_clip
 from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo

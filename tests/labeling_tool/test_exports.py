@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
-from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
 from vidact.errors import DatasetError

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.shards.clip import encode_video
+from vidact.datasets.shards.codec import encode_video
 from vidact.pipeline.config import EngineConfig
 from vidact.pipeline.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.shards.clip import encode_video
+from vidact.datasets.shards.codec import encode_video
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
 from vidact.pipeline.config import DecoderConfig, LabelConfig, LayoutConfig

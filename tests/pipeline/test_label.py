@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.shards.clip import Clip, decode_clip
+from vidact.datasets.shards.clip import Clip
+from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.commits import CommitRecord
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.decoder import InProcessDecoder

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.shards.clip import decode_clip
+from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from vidact.datasets.shards.clip import decode_video
+from vidact.datasets.shards.codec import decode_video
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError
 from vidact.pipeline.config import DecoderConfig, LabelConfig, share_of
