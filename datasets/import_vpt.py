@@ -1,5 +1,4 @@
-"""OpenAI's contractor and BASALT recordings, mended and brought to our format: the verb `import
-vpt`.
+"""The verb `import vpt`: OpenAI's contractor and BASALT recordings, repaired, in our format.
 
 In comes an index (basedir and relpaths) or a folder of mp4 and jsonl files; out come recordings,
 and a report of what was mended and what was left out and why. What was imported before is not done
@@ -121,9 +120,7 @@ def list_segments(source: str, basedir: str = "") -> list[Segment]:
 
 
 def _require_apart(config: ImportVPTConfig, segments: Sequence[Segment]) -> None:
-    """Raises ConfigError where what is imported would be taken for the source, or the source for
-    what is imported.
-    """
+    """Raise ConfigError where `out` and the source would be taken for each other."""
     source, out = storage.local_path(config.source), Path(config.out).resolve()
     if source is not None and source.is_dir() and out.is_relative_to(source.resolve()):
         raise ConfigError(
@@ -133,7 +130,8 @@ def _require_apart(config: ImportVPTConfig, segments: Sequence[Segment]) -> None
         path = storage.local_path(segment.base)
         if path is not None and path.resolve() == out / segment.name:
             raise ConfigError(
-                f"out {config.out} is where the index has {segment.base}; choose a folder of its own"
+                f"out {config.out} is where the index has {segment.base}; "
+                "choose a folder of its own"
             )
 
 
@@ -297,9 +295,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def run(config: ImportVPTConfig) -> int:
-    """The verb `import vpt`: import all segments, print what happened, write
-    OUT/import_report.json.
-    """
+    """Import all segments, print what happened and write OUT/import_report.json."""
     segments = list_segments(config.source, config.basedir)
     segments = segments[: config.limit] if config.limit else segments
     _require_apart(config, segments)
@@ -353,4 +349,5 @@ def _render(report: Mapping[str, Any]) -> Iterator[str]:
         )
     for reason, count in report["left_out_by_reason"].items():
         first = next(entry for entry in report["left_out"] if entry["reason"] == reason)
-        yield f"Left out, {reason.replace('_', ' ')}: {count}, such as {first['name']} ({first['detail']})"
+        example = f"such as {first['name']} ({first['detail']})"
+        yield f"Left out, {reason.replace('_', ' ')}: {count}, {example}"

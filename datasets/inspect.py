@@ -1,6 +1,4 @@
-"""`vidact inspect`: a clip as a picture, its frames over the lanes of its labels, and its lineage
-as text.
-"""
+"""The verb `inspect`: a clip's frames over the lanes of its labels, and its lineage as text."""
 
 from __future__ import annotations
 
@@ -29,8 +27,9 @@ HELD, PROBABLE, CAMERA, CONFIDENCE = (
 
 
 def inspect(config: InspectConfig) -> int:
-    """Print what is known of a clip and draw it; returns 0. Raises DatasetError where no clip fits
-    the key.
+    """Print what is known of a clip and draw it; return 0.
+
+    Raises DatasetError where no clip fits the key.
     """
     if config.out and not config.out.lower().endswith(".png"):
         raise ConfigError(f"out must be the name of a PNG, got {config.out!r}")
@@ -46,8 +45,9 @@ def inspect(config: InspectConfig) -> int:
 
 
 def choose_clip(dataset: Dataset, key: str) -> dict[str, Any]:
-    """The manifest's row of the clip whose key begins with `key`; of the liveliest one where `key`
-    is empty.
+    """The manifest's row of the clip whose key begins with `key`.
+
+    Where `key` is empty, that is the clip in which most different buttons are pressed.
     """
     rows = dataset.manifest().to_pylist()
     if not rows:
@@ -79,22 +79,25 @@ def describe_clip(clip: Clip, row: Mapping[str, Any], spec: ActionSpec) -> list[
     lines = [
         f"clip {clip.key} of {row['shard']}: {clip.ticks} ticks from tick {row['start_tick']} "
         f"({row['start_tick'] / float(spec.tick_hz):.1f} s), {row['valid_frames']} with labels",
-        f"confidence: mean {row['mean_confidence']:.3f}, 10th percentile {row['p10_confidence']:.3f}; "
+        f"confidence: mean {row['mean_confidence']:.3f}, "
+        f"10th percentile {row['p10_confidence']:.3f}; "
         f"nothing is done in {row['null_fraction']:.0%} of the ticks",
         "presses: " + (", ".join(f"{name} {n}" for name, n in pressed.items()) or "none"),
     ]
     for a, name in enumerate(spec.axis_names):
         turned = clip.camera[clip.valid, a]
         lines.append(
-            f"camera {name}: {turned.sum():+.1f} degrees in all, {np.abs(turned).sum():.1f} there and back"
+            f"camera {name}: {turned.sum():+.1f} degrees in all, "
+            f"{np.abs(turned).sum():.1f} there and back"
         )
     lineage = {name: value for name, value in clip.meta.items() if name != "pts_ns"}
     return [*lines, "lineage: " + json.dumps(lineage, ensure_ascii=False)]
 
 
 def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> None:
-    """Draw a clip's film strip over a lane for each button, each axis and confidence, as a PNG at
-    the local `out`.
+    """Draw a clip's frames over a lane for each button, each axis and confidence.
+
+    The picture is a PNG, written to the local path `out`.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -149,9 +152,7 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
 
 
 def _draw_buttons(lane: Any, clip: Clip, spec: ActionSpec) -> None:
-    """A row a button, the first on top: pale bars as high as the probability, dark where it is
-    held.
-    """
+    """Draw a row per button: pale bars as high as its probability, dark ones where it is held."""
     for k in range(spec.num_buttons):
         base = spec.num_buttons - 1 - k
         ticks = np.arange(clip.ticks)

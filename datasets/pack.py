@@ -1,6 +1,4 @@
-"""`vidact pack`: recordings with their true actions become a dataset, in the same form as labelled
-video.
-"""
+"""The verb `pack`: recordings with true actions become a dataset, as labelled video does."""
 
 from __future__ import annotations
 
@@ -92,17 +90,17 @@ def pack(config: PackConfig) -> int:
         inputs = ", ".join(
             f"{name} ({frames:,} frames)" for name, frames in unmapped.most_common(SHOWN_INPUTS)
         )
-        log(
-            f"Held, but no button of spec {spec.name!r}: {inputs}{' …' if len(unmapped) > SHOWN_INPUTS else ''}"
-        )
+        more = " …" if len(unmapped) > SHOWN_INPUTS else ""
+        log(f"Held, but no button of spec {spec.name!r}: {inputs}{more}")
     return 0
 
 
 def plan_shards(
     recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig
 ) -> list[Planned]:
-    """Cut all recordings into clips and clips into shards, split by split; depends on nothing but
-    the arguments.
+    """Cut all recordings into clips, and clips into shards, split by split.
+
+    The plan depends on nothing but the arguments.
 
     Recordings whose `meta` names the same `group` (two views of one game, say) share their split.
     """
@@ -150,8 +148,9 @@ def _write(
     config: PackConfig,
     progress: Progress,
 ) -> None:
-    """Shards side by side: what takes time (decoding, resizing, encoding) is done without Python's
-    lock.
+    """Write shards in parallel threads.
+
+    What takes time (decoding, resizing, encoding) is done without Python's lock.
     """
 
     def write_shard(shard: str, clips: Sequence[Planned]) -> None:
@@ -177,7 +176,7 @@ def _write(
 
 
 def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
-    """Each planned clip, with every recording decoded once from its first missing tick to its last."""
+    """Decode each planned clip; a recording is read once, from its first missing tick on."""
     position = 0
     while position < len(missing):
         first = missing[position]
@@ -203,9 +202,7 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
 def true_clip(
     planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray
 ) -> Clip:
-    """A clip whose probabilities are 0 and 1 and whose confidence is 1, or 0 where there is no
-    label.
-    """
+    """A clip of true actions: probabilities 0 and 1, confidence 1, or 0 where there is no label."""
     recording, start, end = planned.recording, planned.start_tick, planned.end_tick
     buttons, camera, valid = (
         array[start:end] for array in (actions.buttons, actions.camera, actions.valid)

@@ -1,8 +1,7 @@
-"""What an action spec loses on recorded play: how far its bins bend the camera, and what it cannot
-express at all.
+"""The verb `spec check`: what an action spec loses on recorded play.
 
-The R² ceiling of an axis is the best that any model can reach on raw degrees when it answers in the
-spec's bins.
+Its bins bend the camera, and some inputs it cannot express at all. The R² ceiling of an axis is the
+best that any model can reach on raw degrees when it answers in the spec's bins.
 """
 
 from __future__ import annotations
@@ -121,8 +120,9 @@ def render(report: SpecReport) -> str:
     for name, axis in report.axes.items():
         ceiling = "never moves" if axis.r2_ceiling is None else f"R² ceiling {axis.r2_ceiling:.4f}"
         lines.append(
-            f"  {name}: {ceiling}; sd {axis.sd_deg:.2f} degrees a tick, largest {axis.max_deg:.1f}; "
-            f"still {axis.still_fraction:.1%} (moved but too little to tell {axis.moved_but_still_fraction:.1%}), "
+            f"  {name}: {ceiling}; sd {axis.sd_deg:.2f} degrees a tick, "
+            f"largest {axis.max_deg:.1f}; still {axis.still_fraction:.1%} "
+            f"(moved but too little to tell {axis.moved_but_still_fraction:.1%}), "
             f"clipped {axis.clipped_fraction:.2%}"
         )
     if not report.axes:

@@ -1,5 +1,6 @@
-"""`vidact status`: what a dataset holds, and how much of its plan is done. Reads records and
-tables, never shards.
+"""The verb `status`: what a dataset holds, and how much of its plan is done.
+
+It reads records and tables, never shards.
 """
 
 from __future__ import annotations
@@ -88,7 +89,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     lines = [
         f"{status['dataset']}",
         f"  shards done    {status['committed_shards']:,}{of}",
-        f"  clips          {status['clips']:,} ({status['ticks']:,} ticks{hours}, {size_mb:,.1f} MB)",
+        f"  clips          {status['clips']:,} "
+        f"({status['ticks']:,} ticks{hours}, {size_mb:,.1f} MB)",
     ]
     lines += [
         f"  split {split:<8} {counts['clips']:,} clips in {counts['shards']:,} shards"
@@ -115,7 +117,8 @@ def status_lines(status: dict[str, Any]) -> list[str]:
             " …" if len(status["lost_shards"]) > 5 else ""
         )
         lines.append(
-            f"  lost           {len(status['lost_shards']):,} shards whose tars are gone: {shown}; run the job again"
+            f"  lost           {len(status['lost_shards']):,} shards whose tars are gone: {shown}; "
+            "run the job again"
         )
     if not status["compacted"]:
         lines.append(

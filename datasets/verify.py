@@ -1,5 +1,6 @@
-"""`vidact verify`: does a dataset hold what it says? One problem is one line that names shard, clip
-and field.
+"""The verb `verify`: whether a dataset holds what it says.
+
+A problem is a line that names shard, clip and field.
 
 Shards are read once from end to end: hash, place and checksum of every sample, every label array
 against the spec, the lineage against the manifest, and every frame. Then the manifest alone tells
@@ -120,21 +121,18 @@ def check_dataset(
 
 
 def _stray_tars(tars: Sequence[str], owners: Collection[str]) -> Iterator[str]:
-    """Tars that are no shard of the dataset, and that whoever reads `shards/*.tar` would take for
-    one.
-    """
+    """Tars that are no shard, though readers of `shards/*.tar` would take them for one."""
     for uri in tars:
         if uri.rsplit("/", 1)[1].removesuffix(".tar") not in owners:
             yield (
-                f"{uri}: no commit record tells of it, so it is not part of the dataset, but other readers would take "
-                "it for a shard; run the job again where it has not ended, else delete the file"
+                f"{uri}: no commit record tells of it, so it is not part of the dataset, but other "
+                "readers would take it for a shard; run the job again where it has not ended, "
+                "else delete the file"
             )
 
 
 def _unreadable_tables(dataset: Dataset) -> Iterator[str]:
-    """Tables that cannot be read at all: of the plan, the sources and the like only this is
-    checked.
-    """
+    """Tables that cannot be read; those beside manifest and dead letters are checked no further."""
     for uri in dataset.tables():
         try:
             open_parquet(storage.read_bytes(uri)).close()
@@ -143,8 +141,9 @@ def _unreadable_tables(dataset: Dataset) -> Iterator[str]:
 
 
 class _Tables:
-    """`dataset.json`, the manifest and the dead letters, to be compared with the records, which are
-    the truth.
+    """`dataset.json`, the manifest and the dead letters, to be compared with the records.
+
+    The records are the truth.
     """
 
     def __init__(self, content: Mapping[str, Any], manifest: pa.Table, letters: pa.Table):
@@ -169,13 +168,15 @@ class _Tables:
         """Where the tables differ from a record."""
         shard = record.shard
         if shard not in self._listed:
-            yield f"{shard}: is committed, but dataset.json does not list it; run the job again to compact the tables"
+            advice = "run the job again to compact the tables"
+            yield f"{shard}: is committed, but dataset.json does not list it; {advice}"
             return
         if self._times_listed[shard] > 1:
             yield f"{shard}: dataset.json lists it {self._times_listed[shard]} times"
         for letter in record.dead_letters:
             if letter not in self._letters:
-                yield f"{shard}: a dead letter of its commit record ({letter.reason}) is missing in the table"
+                what = f"a dead letter of its commit record ({letter.reason})"
+                yield f"{shard}: {what} is missing in the table"
         tar = record.tar or {"sha256": None, "size_bytes": 0}
         for name in ("sha256", "size_bytes"):
             if self._listed[shard][name] != tar[name]:
@@ -207,12 +208,11 @@ class _Tables:
         }
         for name, number in expected.items():
             if (got := self._counts.get(name)) != number:
-                yield f"dataset.json: counts.{name}: expected {number} as in the tables, got {got!r}"
+                what = f"expected {number} as in the tables, got {got!r}"
+                yield f"dataset.json: counts.{name}: {what}"
 
     def owners(self, committed: Set[str]) -> set[str]:
-        """The shards that have a tar, as far as is known: those that are not listed yet may have
-        one.
-        """
+        """The shards that have a tar, as far as is known: one not listed yet may have one."""
         return {name for name, shard in self._listed.items() if shard["sha256"]} | set(
             committed - self._listed.keys()
         )
@@ -222,7 +222,8 @@ class _Tables:
         for name in sorted(self._listed.keys() - set(committed)):
             yield f"{name}: dataset.json lists it, but it has no commit record; run the job again"
         for name in sorted(self._rows.keys() - set(committed)):
-            yield f"{name}: the manifest lists {self._rows[name][1]} clips of it, but it has no commit record"
+            clips = self._rows[name][1]
+            yield f"{name}: the manifest lists {clips} clips of it, but it has no commit record"
 
 
 def _row_differences(

@@ -12,8 +12,9 @@ from ..actions.spec import ActionSpec
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B clips of T ticks, with K buttons and A axes. Ticks beyond a clip's end are zero and not
-    valid.
+    """B clips of T ticks, with K buttons and A axes.
+
+    Ticks beyond a clip's end are zero and not valid.
     """
 
     frames: NDArray[np.uint8]
@@ -36,9 +37,7 @@ class Batch:
 
     @classmethod
     def empty(cls, spec: ActionSpec, rows: int, ticks: int, *, frames: bool = True) -> Batch:
-        """A batch of zeros to be filled; without frames, their array has no pixels ([B, T, 0, 0,
-        3]).
-        """
+        """A batch of zeros to be filled; without frames, their array is [B, T, 0, 0, 3]."""
         size = (spec.frame.height, spec.frame.width) if frames else (0, 0)
         return cls(
             frames=np.empty(

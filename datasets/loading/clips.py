@@ -26,7 +26,7 @@ from .batch import Batch
 from .items import ORDERS, ClipItems, Filter, conditions_of, emptied_by, read_items
 from .order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
 from .reader import SampleReader, open_reader
-from .resumable import ResumableLoader, Session, check_loader_settings
+from .resumable import ResumableLoader, Session, require_settings
 from .shard_cache import ShardCache
 
 __all__ = ["Batch", "ClipLoader"]
@@ -89,7 +89,17 @@ class ClipLoader(ResumableLoader):
         cache_gb: float = 20.0,
         frames: bool = True,
     ):
-        check_loader_settings(locals(), CLIP_TICKS)
+        require_settings(
+            batch_size=batch_size,
+            ticks=ticks,
+            max_ticks=CLIP_TICKS,
+            rank=rank,
+            world_size=world_size,
+            threads=threads,
+            prefetch=prefetch,
+            block_clips=block_clips,
+            shuffle_clips=shuffle_clips,
+        )
         _check_choices(datasets, order, weights)
         self.datasets = [Dataset(dataset) for dataset in datasets]
         self.order, self.seed = order, seed
@@ -105,8 +115,8 @@ class ClipLoader(ResumableLoader):
         if weights is not None and 0 in counts:
             empty = self.datasets[counts.index(0)]
             raise DatasetError(
-                f"{empty}: no clip passes split {split!r} and the filters, so it cannot have a weight"
-                + emptied_by(empty, conditions)
+                f"{empty}: no clip passes split {split!r} and the filters, "
+                "so it cannot have a weight" + emptied_by(empty, conditions)
             )
         self._draws = draws_per_epoch(counts, weights)
         total = sum(self._draws)
@@ -114,8 +124,9 @@ class ClipLoader(ResumableLoader):
         name = ", ".join(map(str, self.datasets))
         if not steps:
             raise DatasetError(
-                f"{name}: {total} clips of split {split!r} pass the filters, fewer than batch_size {batch_size}; take "
-                "a smaller batch, fewer ticks a piece, a weaker filter, or drop_last=False"
+                f"{name}: {total} clips of split {split!r} pass the filters, "
+                f"fewer than batch_size {batch_size}; take a smaller batch, fewer ticks a piece, "
+                "a weaker filter, or drop_last=False"
                 + "".join(emptied_by(dataset, conditions) for dataset in self.datasets)
             )
         # Blocks that are open at a time: those of the present shuffle window and of the next one,
@@ -150,9 +161,7 @@ class ClipLoader(ResumableLoader):
 
     @property
     def num_clips(self) -> int:
-        """Items of all datasets that pass the filters; clips longer than `ticks` count once a
-        piece.
-        """
+        """The number of items that pass the filters: a clip longer than `ticks` is several."""
         return len(self._items.index)
 
     def epoch_order(self, epoch: int) -> EpochOrder:
@@ -170,7 +179,7 @@ class ClipLoader(ResumableLoader):
         return clips_order(self._items.index, window_steps=self._window_steps, **common)
 
     def epoch_keys(self, epoch: int) -> list[list[str]]:
-        """The clip keys of each step of an epoch, over all ranks; empty for a row without a clip."""
+        """The clip keys of each step of an epoch, over all ranks; "" for a row without a clip."""
         return [
             ["" if item == EMPTY else self._items.key(item) for item in step]
             for step in self.epoch_order(epoch).items
@@ -210,7 +219,8 @@ class ClipLoader(ResumableLoader):
             if self._frames:
                 decode_video(members["mp4"], start=start, out=batch.frames[row, :ticks])
         except (ShardError, KeyError, ValueError) as error:
-            where = f"{self.datasets[number]}, shard {manifest_row['shard']}, clip {manifest_row['key']}"
+            shard, key = manifest_row["shard"], manifest_row["key"]
+            where = f"{self.datasets[number]}, shard {shard}, clip {key}"
             raise ShardError(f"{where}: {error}; run `vidact verify` on the dataset") from error
         batch.frames[row, ticks:] = 0
         batch.confidence[row][~batch.valid[row]] = 0
@@ -227,5 +237,6 @@ def _check_choices(
         len(weights) != len(datasets) or not all(0 < weight < math.inf for weight in weights)
     ):
         raise ConfigError(
-            f"weights must be one positive number for each of {len(datasets)} datasets, got {weights}"
+            f"weights must be one positive number for each of {len(datasets)} datasets, "
+            f"got {weights}"
         )

@@ -40,8 +40,9 @@ DENSE = 0.5  # read a block in one go where at least this share of its bytes is 
 
 
 class Columns:
-    """What loading needs of a manifest; a row costs 10 microseconds, a tenth of what the table
-    itself takes.
+    """The columns of a manifest that loading needs.
+
+    To look up a row takes 10 microseconds, a tenth of what it takes in the table itself.
 
     Beside the manifest's own columns there are `block_start` and `block_end`: the bytes to fetch at
     once.
@@ -117,8 +118,8 @@ def read_items(
         table = _filtered(dataset, conditions)
         if unknown := set(table["shard"].unique().to_pylist()) - set(names):
             raise DatasetError(
-                f"{dataset}: the manifest lists shard {min(unknown)}, dataset.json does not; the job that writes the "
-                "dataset has not ended: run it again"
+                f"{dataset}: the manifest lists shard {min(unknown)}, dataset.json does not; "
+                "the job that writes the dataset has not ended: run it again"
             )
         table = sort_rows(table, "shard", "offset_bytes")
         runs = _block_runs(_codes(table["shard"]), block_clips)
@@ -148,8 +149,8 @@ def _filtered(dataset: Dataset, conditions: Sequence[Filter]) -> pa.Table:
     for condition in conditions:
         if len(condition) != 3 or str(condition[0]).split(".")[0] not in table.column_names:
             raise ConfigError(
-                f"filter {condition!r}: expected (column, operator, value) with a column of the manifest: "
-                f"{', '.join(table.column_names)}"
+                f"filter {condition!r}: expected (column, operator, value) with a column "
+                f"of the manifest: {', '.join(table.column_names)}"
             )
         try:
             table = rows_where(table, *condition)
@@ -165,15 +166,15 @@ def conditions_of(split: str | None, filters: Sequence[Filter]) -> list[Filter]:
     conditions: list[Filter] = [("split", "==", split)] if split is not None else []
     for condition in filters:
         kept = (list(part) if isinstance(part, Iterator) else part for part in condition)
-        conditions.append(
-            cast(Filter, tuple(kept))
-        )  # as long as it came: what is wrong with it is said later
+        # Not checked here: what is wrong with a condition is said with the manifest at hand.
+        conditions.append(cast(Filter, tuple(kept)))
     return conditions
 
 
 def emptied_by(dataset: Dataset, conditions: Sequence[Filter]) -> str:
-    """For an error: the first of the conditions that leaves no clip, and what the manifest has
-    there; else nothing.
+    """Say which of the conditions is the first that leaves no clip, for an error.
+
+    The text names what the manifest has instead; it is empty where clips are left.
     """
     table = dataset.manifest()
     for column, comparison, value in conditions:
@@ -186,9 +187,7 @@ def emptied_by(dataset: Dataset, conditions: Sequence[Filter]) -> str:
 
 
 def _spread(table: pa.Table, column: str) -> str:
-    """What a column holds, for people: its values where they are few, else from where to where they
-    go.
-    """
+    """Describe a column's values: all where they are few, else the least and the greatest."""
     values = column_of(table, column)
     distinct = pc.unique(values)
     if len(distinct) <= FEW:
@@ -211,7 +210,7 @@ def _codes(names: pa.ChunkedArray) -> Index:
 
 
 def _block_runs(shard: Index, block_clips: int) -> Index:
-    """int64: the block of each row: so many neighbours of one shard. `shard` must be in stretches."""
+    """int64 [N]: the block of each row. `shard`, the number of its shard, must be in stretches."""
     if not len(shard):
         return shard
     borders = np.flatnonzero(np.diff(shard, prepend=shard[0] - 1))  # the first row of each shard
@@ -220,8 +219,9 @@ def _block_runs(shard: Index, block_clips: int) -> Index:
 
 
 def _with_block_ranges(table: pa.Table, block: Index) -> pa.Table:
-    """Add the bytes to fetch for each row: its block's, or its own where filters left holes in the
-    block.
+    """Add the range of bytes to fetch for each row.
+
+    It is the range of its block, or its own where filters left holes in the block.
     """
     start = _column(table, "offset_bytes")
     end = start + _column(table, "size_bytes")

@@ -33,16 +33,12 @@ class EpochOrder:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """What the order needs to know of the items, which are sorted by dataset, then by their place
-    in it.
-    """
+    """What the order needs to know of items, which are sorted by dataset and place in it."""
 
     dataset: Index
     """int64 [N]: the number of the dataset, rising."""
     run: Index
-    """int64 [N]: items of one run stay together: blocks of a shard for `clips`, episodes for
-    `episodes`.
-    """
+    """int64 [N]: the run of an item: a block of a shard for `clips`, an episode for `episodes`."""
     begin: Index
     """int64 [N]: first tick in the source."""
     end: Index
@@ -53,8 +49,9 @@ class Items:
 
 
 def permutation(n: int, *seed: object) -> Index:
-    """A permutation of `range(n)` that depends on nothing but `seed`: raw bits of a counter
-    generator, sorted.
+    """A permutation of `range(n)` that depends on nothing but `seed`.
+
+    It sorts the raw bits of a counter generator.
 
     NumPy promises that the bit stream never changes, but not `Generator.permutation`.
     """
@@ -64,8 +61,9 @@ def permutation(n: int, *seed: object) -> Index:
 
 
 def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> list[int]:
-    """How many items of each dataset an epoch has: each once, or as many in all, divided by
-    `weights`, one at least.
+    """How many items of each dataset an epoch has.
+
+    Each is drawn once; with `weights` there are as many in all, and at least one per dataset.
     """
     if weights is None:
         return list(counts)
@@ -126,8 +124,7 @@ def episodes_order(
     draws: Sequence[int],
     drop_last: bool,
 ) -> EpochOrder:
-    """The order for policies with memory: row b of all batches is a lane of episodes, each in the
-    order of time.
+    """The order for policies with memory: row b of all batches plays one episode after the other.
 
     The shuffled episodes are laid end to end and cut into B lanes of the same length, so an episode
     may start in one lane's end and go on, as if it were new, at the beginning of the next.

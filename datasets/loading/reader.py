@@ -1,5 +1,4 @@
-"""Fetching samples for the loader: from local shards, from a bucket in long reads, or through a
-cache of shards.
+"""Fetching samples: from local shards, from a bucket in long reads, or through a cache.
 
 Every sample is compared with its manifest row on the way, whatever the path. All readers may be
 used from many threads.
@@ -30,11 +29,12 @@ class SampleReader(Protocol):
     """Reads the members of the clip of a manifest row."""
 
     def announce(self, row: Mapping[str, Any]) -> None:
-        """This row will be read soon: begin to fetch what is slow to come, without waiting for it."""
+        """Begin to fetch what is slow to come of a row that is read soon; returns at once."""
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        """The members; raises ShardError where the shard is not the one that the manifest
-        describes.
+        """The members of the row's clip.
+
+        Raises ShardError where the shard is not the one that the manifest describes.
         """
 
     def close(self) -> None:
@@ -115,9 +115,7 @@ class CachedReader(LocalReader):
 
 
 class BlockReader:
-    """Reads from a bucket: one range request fetches a block of neighbouring clips, which are
-    wanted soon.
-    """
+    """Reads from a bucket: one request fetches a block of neighbouring clips, wanted soon after."""
 
     def __init__(self, dataset: Dataset, budget_bytes: int):
         self._dataset = dataset
@@ -153,8 +151,9 @@ class BlockReader:
 
 
 class _Fetcher:
-    """Threads that fetch what was announced, each thing once at a time. Errors are left to whoever
-    reads it.
+    """Threads that fetch what was announced, each thing once at a time.
+
+    Errors are left to whoever reads it.
     """
 
     def __init__(self) -> None:
@@ -173,5 +172,6 @@ class _Fetcher:
 
 def _missing(uri: str) -> ShardError:
     return ShardError(
-        f"{uri}: is missing, though the manifest lists clips in it; run `vidact verify` on the dataset"
+        f"{uri}: is missing, though the manifest lists clips in it; "
+        "run `vidact verify` on the dataset"
     )

@@ -1,5 +1,4 @@
-"""Batches straight from recordings: lanes of consecutive play, decoded as they are needed, with
-nothing on disk.
+"""Batches straight from recordings, decoded as they are needed, with nothing on disk.
 
     loader = RecordingLoader(["runs/play"], ActionSpec.load("doom"), batch_size=8)
 
@@ -27,14 +26,15 @@ from ..recordings.stream import TickStream
 from ..shards.lengths import CLIP_TICKS
 from .batch import Batch
 from .order import EMPTY, EpochOrder, Items, episodes_order
-from .resumable import ResumableLoader, Session, check_loader_settings
+from .resumable import ResumableLoader, Session, require_settings
 
 MAX_TICKS = 4096  # of one row; a batch of 8 such rows of 128x128 pixels takes 1.6 GB
 
 
 class RecordingLoader(ResumableLoader):
-    """Iterates batches of consecutive ticks with true actions; rows are as in `ClipLoader` with
-    order `episodes`.
+    """Iterates batches of consecutive ticks with true actions.
+
+    Rows are as in `ClipLoader` with order `episodes`.
 
     Args:
         recordings: folders, mp4 files or stems, or recordings that are open already.
@@ -67,7 +67,15 @@ class RecordingLoader(ResumableLoader):
         prefetch: int = 1,
         drop_last: bool = True,
     ):
-        check_loader_settings(locals(), MAX_TICKS)
+        require_settings(
+            batch_size=batch_size,
+            ticks=ticks,
+            max_ticks=MAX_TICKS,
+            rank=rank,
+            world_size=world_size,
+            threads=threads,
+            prefetch=prefetch,
+        )
         self.seed, self._drop_last = seed, drop_last
         paths = [
             Path(recording) for recording in recordings if not isinstance(recording, Recording)
@@ -91,8 +99,8 @@ class RecordingLoader(ResumableLoader):
         steps = len(rows) // batch_size if drop_last else -(-len(rows) // batch_size)
         if not steps:
             raise RecordingError(
-                f"{len(self.recordings)} recordings hold {len(rows)} stretches of {ticks} ticks, fewer than batch_size "
-                f"{batch_size}; take a smaller batch or drop_last=False"
+                f"{len(self.recordings)} recordings hold {len(rows)} stretches of {ticks} ticks, "
+                f"fewer than batch_size {batch_size}; take a smaller batch or drop_last=False"
             )
         identity = "\n".join(
             f"{r.sha256}:{r.labels_sha256}:{phase}:{r.num_ticks(spec, phase)}"
@@ -135,9 +143,8 @@ class RecordingLoader(ResumableLoader):
 
     @contextmanager
     def _open(self) -> Iterator[Session]:
-        lanes: dict[
-            int, tuple[int, TickStream]
-        ] = {}  # by row: the run that it plays, and its decoder
+        # By row: the run that it plays, and its decoder.
+        lanes: dict[int, tuple[int, TickStream]] = {}
 
         def fill(batch: Batch, row: int, item: int) -> None:
             if item == EMPTY:

@@ -1,5 +1,4 @@
-"""What every loader does the same way: steps, ranks, decoding ahead in threads, and a state of two
-numbers.
+"""What every loader does the same way: steps, ranks, decoding ahead, a state of two numbers.
 
 A loader knows its order (`loader_order.py`) and how to fill one row of a batch; this module does
 the rest. Threads of this process decode: PyAV frees the GIL, and nothing is pickled across
@@ -100,8 +99,9 @@ class ResumableLoader(ABC):
         return self.steps_per_epoch
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the loader is: after the last batch that it gave. Plain values; valid for any ranks
-        and threads.
+        """The position after the last batch that the loader gave.
+
+        Plain values, valid for another number of ranks and threads.
         """
         return {"epoch": self.epoch, "step": self.step, "identity": dict(self._identity)}
 
@@ -113,7 +113,8 @@ class ResumableLoader(ABC):
         """
         if problem := self._state_problem(state):
             raise DatasetError(
-                f"{self.name}: cannot go on where the last run stopped: {problem}; restore it, or start a new run"
+                f"{self.name}: cannot go on where the last run stopped: {problem}; "
+                "restore it, or start a new run"
             )
         self.epoch, self.step = int(state["epoch"]), int(state["step"])
 
@@ -193,9 +194,7 @@ class ResumableLoader(ABC):
 def _after(
     before: Future[None] | None, session: Session, batch: Batch, row: int, item: int
 ) -> None:
-    """Fill a row, once the row's step before is filled; that one was submitted earlier, so it is
-    running or done.
-    """
+    """Fill a row after its step before, which was submitted earlier: it is running or done."""
     if before is not None:
         before.result()
     session.fill(batch, row, item)
@@ -211,21 +210,32 @@ class _Pool(ThreadPoolExecutor):
         self.shutdown(wait=True, cancel_futures=True)
 
 
-def check_loader_settings(given: Mapping[str, Any], most_ticks: int) -> None:
-    """Raises ConfigError, naming the setting and what is allowed."""
-    for name in ("batch_size", "ticks", "world_size", "threads", "block_clips", "shuffle_clips"):
-        if given.get(name, 1) < 1:
-            raise ConfigError(f"{name} must be 1 or more, got {given[name]}")
-    if given["ticks"] > most_ticks:
+def require_settings(
+    *,
+    batch_size: int,
+    ticks: int,
+    max_ticks: int,
+    rank: int,
+    world_size: int,
+    threads: int,
+    prefetch: int,
+    **more: int,
+) -> None:
+    """Raise ConfigError, naming the setting and what is allowed; `more` must be 1 or more each."""
+    counts = {"batch_size": batch_size, "ticks": ticks, "world_size": world_size}
+    for name, value in {**counts, "threads": threads, **more}.items():
+        if value < 1:
+            raise ConfigError(f"{name} must be 1 or more, got {value}")
+    if ticks > max_ticks:
         raise ConfigError(
-            f"ticks must be at most {most_ticks}, the longest a clip can be, got {given['ticks']}"
+            f"ticks must be at most {max_ticks}, the longest a clip can be, got {ticks}"
         )
-    if given["prefetch"] < 0:
-        raise ConfigError(f"prefetch must be 0 or more steps, got {given['prefetch']}")
-    if given["batch_size"] % given["world_size"]:
+    if prefetch < 0:
+        raise ConfigError(f"prefetch must be 0 or more steps, got {prefetch}")
+    if batch_size % world_size:
         raise ConfigError(
-            f"batch_size counts rows over all ranks and must divide by world_size {given['world_size']}, "
-            f"got {given['batch_size']}"
+            "batch_size counts rows over all ranks and must divide by "
+            f"world_size {world_size}, got {batch_size}"
         )
-    if not 0 <= given["rank"] < given["world_size"]:
-        raise ConfigError(f"rank must be from 0 to {given['world_size'] - 1}, got {given['rank']}")
+    if not 0 <= rank < world_size:
+        raise ConfigError(f"rank must be from 0 to {world_size - 1}, got {rank}")

@@ -36,8 +36,9 @@ class ShardCache:
         (self.folder / LOCKS).mkdir(parents=True, exist_ok=True)
 
     def fetch(self, uri: str, shard: Mapping[str, Any]) -> Path:
-        """The local copy of a shard of the `sha256` and `size_bytes` in `shard`; downloads it at
-        most once a machine.
+        """The local copy of a shard, downloaded at most once per machine.
+
+        `shard` holds its `sha256` and `size_bytes`.
 
         Raises:
             ShardError: what lies at `uri` is another file.

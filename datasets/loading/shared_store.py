@@ -31,9 +31,7 @@ class Shared(Generic[Key, Value]):
         self._used = 0
 
     def lend(self, key: Key, make: Callable[[Key], Value]) -> _Loan[Key, Value]:
-        """A context manager that gives the value of `key`, made by `make(key)` where it is not
-        kept.
-        """
+        """Lend the value of `key`, made by `make(key)` where it is not kept."""
         return _Loan(self, key, make)
 
     def close(self) -> None:

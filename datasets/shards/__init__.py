@@ -1,5 +1,4 @@
-"""Shards of clips and all that lies around them in a dataset: records, manifest, card, statistics,
-checks.
+"""A dataset: shards of clips, and the records, tables, card, statistics and checks beside them.
 
 In come clips, out go committed tars and tables; the labeling job writes them, loaders and verbs
 read them.

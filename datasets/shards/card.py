@@ -1,6 +1,4 @@
-"""The data card: `README.md` with YAML front matter that the Hugging Face hub reads, and tables
-that people read.
-"""
+"""The data card: `README.md` with front matter for the Hugging Face hub and tables for people."""
 
 from __future__ import annotations
 
@@ -65,8 +63,9 @@ def histogram(labels: Sequence[str], values: Sequence[float], texts: Sequence[st
 
 
 def bar(share: float) -> str:
-    """A bar of `share` (0 to 1) of the full width, to an eighth of a character; what is not zero is
-    seen.
+    """A bar of `share` (0 to 1) of the full width, to an eighth of a character.
+
+    What is not zero has an eighth at least.
     """
     eighths = round(share * BAR_WIDTH * 8)
     if share > 0:
@@ -113,8 +112,9 @@ def _summary(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     return (
         (f"{dataset['description']}\n\n" if dataset["description"] else "")
         + f"**{_duration(dataset['hours'])}** of play at {float(spec.tick_hz):g} Hz with {labels}: "
-        f"{counts['clips']:,} clips from {counts['sources']:,} sources in {counts['shards']:,} shards "
-        f"({counts['size_bytes'] / 1e6:,.1f} MB). Action spec `{spec.name}` version {spec.version}."
+        f"{counts['clips']:,} clips from {counts['sources']:,} sources "
+        f"in {counts['shards']:,} shards ({counts['size_bytes'] / 1e6:,.1f} MB). "
+        f"Action spec `{spec.name}` version {spec.version}."
     )
 
 
@@ -134,12 +134,15 @@ def _features(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         for name, f in dataset["features"].items()
     ]
     return (
-        "A clip is 32 to 128 consecutive ticks (T). Its `json` member holds the lineage: source, start tick, time of "
-        "each source frame, hashes of spec and checkpoint.\n\n"
+        "A clip is 32 to 128 consecutive ticks (T). Its `json` member holds the lineage: source, "
+        "start tick, time of each source frame, hashes of spec and checkpoint.\n\n"
         + _table(("field", "member", "dtype", "shape", "meaning"), rows)
-        + f"\n\nButtons, in order: {', '.join(f'`{name}`' for name in spec.button_names) or 'none'}. "
-        + f"Axes: {', '.join(f'`{name}`' for name in spec.axis_names) or 'none'}."
+        + f"\n\nButtons, in order: {_names(spec.button_names)}. Axes: {_names(spec.axis_names)}."
     )
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "none"
 
 
 def _meaning(name: str) -> str:
@@ -149,7 +152,8 @@ def _meaning(name: str) -> str:
         "buttons_prob": "calibrated probability of being held",
         "camera": "degrees turned in the tick",
         "camera_prob": "distribution over the bins of each axis",
-        "confidence": "probability that all buttons are right and every axis is in the true bin or next to it",
+        "confidence": "probability that all buttons are right "
+        "and every axis is in the true bin or next to it",
         "valid": "false: no label at this tick",
     }[name]
 
@@ -173,8 +177,8 @@ def _actions(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         labels = [f"{centre:+.2f}" for centre in spec.bin_centres(number)]
         shares = [count / ticks for count in counts]
         parts += [
-            f"Camera `{axis.name}`, share of ticks by degrees a tick (bin centres; the scale is that of the square "
-            "root, so that rare turns are seen):",
+            f"Camera `{axis.name}`, share of ticks by degrees a tick (bin centres; "
+            "the scale is that of the square root, so that rare turns are seen):",
             histogram(
                 labels, [share**0.5 for share in shares], [f"{share:6.2%}" for share in shares]
             ),
@@ -225,10 +229,11 @@ def _reading(dataset: Mapping[str, Any]) -> str:
     )
     tars = f"PATH/shards/{split}-*.tar"
     return f"""\
-Any WebDataset reader works, and so does `tar` with NumPy; `vidact` adds an order that can be resumed exactly.
+Any WebDataset reader works, and so does `tar` with NumPy; \
+`vidact` adds an order that can be resumed exactly.
 
 ```python
-from vidact.datasets.loading.clips import ClipLoader           # batches of NumPy arrays
+from vidact import ClipLoader                           # batches of NumPy arrays
 for batch in ClipLoader(["PATH"], batch_size=8, split="{split}"): ...
 
 import glob, webdataset                                 # samples as bytes
@@ -239,7 +244,8 @@ from datasets import load_dataset                       # Hugging Face, streamin
 for sample in load_dataset("webdataset", data_files="{tars}", split="train", streaming=True): ...
 ```
 
-`manifest.parquet` has a row a clip (where it lies, its source, confidence, presses a button), `dead_letters.parquet`
+`manifest.parquet` has a row a clip (where it lies, its source, confidence, presses a button), \
+`dead_letters.parquet`
 what could not be labelled and why, `dataset.json` everything on this page as numbers."""
 
 

@@ -46,8 +46,7 @@ class Clip:
     camera_prob: np.ndarray
     """float16 [T, A, Q]: the distribution over an axis' bins, zero beyond them."""
     confidence: np.ndarray
-    """float16 [T]: the probability that all buttons are right and each axis is in the true bin ± 1.
-    """
+    """float16 [T]: the probability that all buttons are right and all axes in the true bin ± 1."""
     valid: np.ndarray
     """bool [T]: False where the tick has no label (a menu, a dead player)."""
     meta: dict[str, Any] = field(default_factory=dict)
@@ -66,8 +65,9 @@ class Clip:
 
 
 def video_id(source_sha256: str, phase: int = 0) -> str:
-    """12 hex digits that stand for a video in clip keys; the second phase of a recording counts as
-    another video.
+    """12 hex digits that stand for a video in clip keys.
+
+    Each phase of a recording counts as a video of its own.
     """
     if phase == 0:
         return source_sha256[:12]
@@ -131,8 +131,7 @@ def clip_meta(
 def clip_ranges(
     start_tick: int, end_tick: int, length: int = CLIP_TICKS, least: int = MIN_CLIP_TICKS
 ) -> list[tuple[int, int]]:
-    """Cut `[start_tick, end_tick)` into clips of `length` ticks, and at the end one of `least` or
-    more.
+    """Cut `[start_tick, end_tick)` into clips of `length` ticks, the last one of `least` or more.
 
     A rest shorter than `least` takes what it lacks from the clip before it, so that no tick is lost
     and no clip is too short; only a stretch that is shorter than `least` as a whole gives no clip.

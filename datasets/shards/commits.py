@@ -1,5 +1,4 @@
-"""Commit records: `_commits/<shard>.json` says that a shard is whole, and everything that is known
-about it.
+"""Commit records: `_commits/<shard>.json` says that a shard is whole, and what is known of it.
 
 A tar without its record does not exist. A shard in which nothing was kept has a record and no tar.
 """
@@ -76,8 +75,9 @@ class CommitRecord:
 
     @property
     def inherited(self) -> dict[str, Any]:
-        """What of `extra` another dataset takes over with the clips: all but what says that `pack`
-        may go on there.
+        """The part of `extra` that another dataset takes over with the clips.
+
+        That is all but the mark by which `pack` knows its own shards.
         """
         return {name: value for name, value in self.extra.items() if name != PACKED}
 
@@ -96,7 +96,8 @@ class CommitRecord:
             version = content["schema_version"]
             if version != SCHEMA_VERSION:
                 raise DatasetError(
-                    f"{where}: schema version {version}, this vidact reads {SCHEMA_VERSION}; read it with what wrote it"
+                    f"{where}: schema version {version}, this vidact reads {SCHEMA_VERSION}; "
+                    "read it with what wrote it"
                 )
             content["rows"] = tuple(content["rows"])
             content["dead_letters"] = tuple(
@@ -105,7 +106,8 @@ class CommitRecord:
             return cls(**content)
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
-                f"{where}: not a commit record ({type(error).__name__}: {error}); delete it and make the shard again"
+                f"{where}: not a commit record ({type(error).__name__}: {error}); "
+                "delete it and make the shard again"
             ) from error
 
 

@@ -3,12 +3,12 @@
 shards/<shard>.tar            clips; a shard is called `<split>-<nnnnn>`
 _commits/<shard>.json         records: a tar without its record does not exist
 previews/<key>.mp4            larger pictures of uncertain clips, for people who review labels
-plan.parquet sources.parquet  which ticks of which source go into which shard, and what each source is
+plan.parquet sources.parquet  which ticks go into which shard, and what each source is
 label.json                    the model and the options that label the sources
 manifest.parquet dead_letters.parquet dataset.json README.md
                               what is compacted from the records; can be made again at any time
 source_statistics.parquet     how each source differs from the play that the model was trained on
-_spool/ _probes/              shards that are being written; what is known of sources until they are planned
+_spool/ _probes/              shards that are being written; sources that are being planned
 """
 
 from __future__ import annotations
@@ -166,8 +166,9 @@ class Dataset:
         return storage.exists(self.commit_uri(shard))
 
     def read_commit(self, shard: str) -> CommitRecord:
-        """A shard's record. Raises DatasetError where it is damaged, FileNotFoundError where there
-        is none.
+        """Read a shard's record.
+
+        Raises DatasetError where it is damaged, FileNotFoundError where there is none.
         """
         uri = self.commit_uri(shard)
         record = CommitRecord.from_json(storage.read_bytes(uri), uri)
@@ -176,8 +177,9 @@ class Dataset:
         return record
 
     def commits(self) -> Iterator[CommitRecord]:
-        """All records in the order of their names, with few in memory at a time: a row per clip
-        makes them large.
+        """Read all records in the order of their names.
+
+        Few are in memory at a time: a row per clip makes them large.
         """
         shards = self.committed_shards()
         with ThreadPoolExecutor(READERS) as pool:
@@ -215,8 +217,8 @@ class Dataset:
         ]
         if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
             raise DatasetError(
-                f"{self}: none of its {len(lost)} tars is in {SHARDS}/: is that folder where it was, "
-                f"and its disk there? To have them all made again, delete {COMMITS}/ too"
+                f"{self}: none of its {len(lost)} tars is in {SHARDS}/: is that folder where it "
+                f"was, and its disk there? To have them all made again, delete {COMMITS}/ too"
             )
         for shard in lost:
             self.forget_commit(shard)
@@ -240,8 +242,9 @@ class Dataset:
         return storage.exists(self.content_uri)
 
     def content(self) -> dict[str, Any]:
-        """The content of `dataset.json`. Raises DatasetError where it is missing, damaged or of
-        another version.
+        """Read `dataset.json`.
+
+        Raises DatasetError where it is missing, damaged or of another schema version.
         """
         return parse_content(self._read(CONTENT), self.content_uri, str(self))
 
@@ -292,9 +295,9 @@ class Dataset:
             return storage.read_bytes(self._join(name))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise DatasetError(
-                f"{self}: no {name}; a dataset is what `vidact label` or `vidact pack` wrote with --out, and it has "
-                "its tables when that command has ended (run it again to go on); recordings become one by "
-                "`vidact pack`"
+                f"{self}: no {name}; a dataset is what `vidact label` or `vidact pack` wrote with "
+                "--out, and it has its tables when that command has ended (run it again to "
+                "resume); recordings become one by `vidact pack`"
             ) from error
 
     def _write_content(self, content: Mapping[str, Any]) -> None:
@@ -303,8 +306,9 @@ class Dataset:
     # Clips
 
     def read_sample(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        """The members of the clip of a manifest row, checked against it. Raises ShardError where
-        they differ.
+        """Read the members of the clip of a manifest row, checked against it.
+
+        Raises ShardError where they differ.
         """
         uri = self.shard_uri(row["shard"])
         start = row["offset_bytes"]
@@ -319,8 +323,9 @@ class Dataset:
     # The folder
 
     def require_own_folder(self) -> None:
-        """Raise ConfigError where a local folder holds other things: files of the dataset would lie
-        among them.
+        """Raise ConfigError where a local folder holds other things.
+
+        The dataset's files would lie among them.
         """
         if self.local is None or not self.local.is_dir():
             return
@@ -332,9 +337,7 @@ class Dataset:
             )
 
     def sweep(self) -> None:
-        """Remove what killed workers left: unfinished shards, and files of writes that were never
-        renamed.
-        """
+        """Remove what killed workers left: unfinished shards and files that were never renamed."""
         if self.spool is not None and self.spool.is_dir():
             for path in self.spool.iterdir():
                 if path.is_file():

@@ -40,20 +40,17 @@ class DatasetInfo:
     options: dict[str, Any] = field(default_factory=dict)
     """The resolved settings that made the dataset."""
     environment: dict[str, Any] = field(default_factory=dict)
-    """Versions, kind of processor, threads a worker: what decides the bytes beside input and
-    options.
-    """
+    """What decides the bytes beside input and options: versions, processor, threads per worker."""
     dead_letters: tuple[DeadLetter, ...] = ()
     """Of sources that never came as far as a shard."""
     duplicates: dict[str, int] = field(default_factory=dict)
-    """Sources left out because another has the same bytes (`duplicate`) or the same pictures
-    (`near_duplicate`).
-    """
+    """Sources left out as `duplicate` (the same bytes) or `near_duplicate` (the same pictures)."""
 
 
 class Summary:
-    """Adds up commit records one by one; what it keeps grows with sources and shards, not with
-    clips.
+    """Adds up commit records one by one.
+
+    What it keeps grows with sources and shards, not with clips.
 
     Args:
         spec: of the dataset.
@@ -183,8 +180,8 @@ def parse_content(data: bytes, uri: str, dataset: str) -> dict[str, Any]:
         raise DatasetError(f"{uri}: is damaged ({error}); {MADE_AGAIN}") from error
     if content.get("schema_version") != SCHEMA_VERSION:
         raise DatasetError(
-            f"{dataset}: schema version {content.get('schema_version')}, this vidact reads {SCHEMA_VERSION}; "
-            "read it with the version that wrote it"
+            f"{dataset}: schema version {content.get('schema_version')}, "
+            f"this vidact reads {SCHEMA_VERSION}; read it with the version that wrote it"
         )
     if missing := CONTENT_KEYS - content.keys():
         raise DatasetError(f"{uri}: lacks {', '.join(sorted(missing))}; {MADE_AGAIN}")

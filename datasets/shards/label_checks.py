@@ -1,5 +1,4 @@
-"""What must hold of a clip's label arrays under an action spec; asked before writing and again by
-`verify`.
+"""What must hold of a clip's label arrays: asked before writing, and again by `verify`.
 
 Legend: T ticks, K buttons, A axes, Q bins of the axis with most bins.
 """
@@ -34,8 +33,7 @@ def array_shapes(spec: ActionSpec, ticks: int) -> dict[str, tuple[int, ...]]:
 def label_problems(
     arrays: Mapping[str, np.ndarray], spec: ActionSpec, *, inferred: bool
 ) -> list[str]:
-    """Each thing that is wrong with the arrays, as `field: what, expected, got`; empty where all is
-    well.
+    """Everything wrong with the arrays, as `field: what, expected, got`; empty where all is well.
 
     `inferred` labels come from a model, whose camera cannot leave the quantiser's range; true ones
     may.
@@ -59,7 +57,8 @@ def label_problems(
             problems.append(f"camera.{axis.name}: expected finite degrees, got {_extent(camera)}")
         elif inferred and camera.size and np.abs(camera).max() > limit:
             problems.append(
-                f"camera.{axis.name}: expected at most {axis.quantiser.max_deg} degrees, got {_extent(camera)}"
+                f"camera.{axis.name}: expected at most {axis.quantiser.max_deg} degrees, "
+                f"got {_extent(camera)}"
             )
         distribution = arrays["camera_prob"][valid, a].astype(np.float32)  # (valid ticks, Q)
         if distribution[:, axis.quantiser.bins :].any():

@@ -1,6 +1,4 @@
-"""Whether splits are clean: nothing that belongs together may lie in two of them, and no tick may
-be there twice.
-"""
+"""Leaks between splits: what belongs together lies in two of them, or a tick is there twice."""
 
 from __future__ import annotations
 
@@ -50,6 +48,7 @@ def _overlaps(manifest: pa.Table) -> Iterator[str]:
     for index in np.flatnonzero((video[1:] == video[:-1]) & (start[1:] < end[:-1])).tolist():
         before, after = ordered.slice(index, 2).to_pylist()
         yield (
-            f"{after['shard']} / {after['key']}: starts at tick {after['start_tick']}, before {before['key']} of "
-            f"{before['shard']} ends at {before['start_tick'] + before['frames']}: the same ticks twice"
+            f"{after['shard']} / {after['key']}: starts at tick {after['start_tick']}, "
+            f"before {before['key']} of {before['shard']} ends "
+            f"at {before['start_tick'] + before['frames']}: the same ticks twice"
         )

@@ -1,7 +1,4 @@
-"""The dataset's tables, compacted from the commit records: `manifest.parquet`,
-`dead_letters.parquet`, `dataset.json` and the data card. All of it can be made again from the
-records at any time.
-"""
+"""The dataset's tables: the manifest and the dead letters, compacted from the commit records."""
 
 from __future__ import annotations
 
@@ -97,9 +94,11 @@ def tables_of(records: Iterable[CommitRecord], info: DatasetInfo, dataset: str) 
     for record in records:
         if record.spec["sha256"] != info.spec.sha256:
             raise SpecMismatchError(
-                f"{dataset}: shard {record.shard} was made under action spec {record.spec['name']!r} "
-                f"v{record.spec['version']} ({record.spec['sha256'][:12]}), the dataset's is {info.spec.name!r} "
-                f"v{info.spec.version} ({info.spec.sha256[:12]}); write shards of another spec into another dataset"
+                f"{dataset}: shard {record.shard} was made under action spec "
+                f"{record.spec['name']!r} v{record.spec['version']} "
+                f"({record.spec['sha256'][:12]}), the dataset's is {info.spec.name!r} "
+                f"v{info.spec.version} ({info.spec.sha256[:12]}); "
+                "write shards of another spec into another dataset"
             )
         tables.append(pa.Table.from_pylist([dict(row) for row in record.rows], schema=schema))
         found.update(record.dead_letters)
@@ -110,8 +109,9 @@ def tables_of(records: Iterable[CommitRecord], info: DatasetInfo, dataset: str) 
 
 
 def parse_table(data: bytes, columns: Sequence[str], uri: str) -> pa.Table:
-    """The table in `data`. Raises DatasetError, naming its `uri`, where it is damaged or lacks one
-    of the columns.
+    """The table in `data`.
+
+    Raises DatasetError, naming its `uri`, where it is damaged or lacks one of the columns.
     """
     try:
         table = parse_parquet(data)
@@ -123,7 +123,7 @@ def parse_table(data: bytes, columns: Sequence[str], uri: str) -> pa.Table:
 
 
 def manifest_hash(table: pa.Table) -> str:
-    """Hex SHA-256 of which clips there are and what lies in them, whatever wrote the parquet file."""
+    """Hex SHA-256 of the clips and what lies in them, whatever wrote the parquet file."""
     digest = hashlib.sha256()
     for name in ("key", "shard"):
         digest.update("\n".join(table[name].to_pylist()).encode())

@@ -65,7 +65,7 @@ def read_sample(dataset_uri: str, row: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def check_sample(data: bytes | memoryview, row: Mapping[str, Any], uri: str) -> dict[str, bytes]:
-    """Members of the sample in `data` after comparing size, key and checksum with its manifest row."""
+    """Members of the sample in `data`, whose size, key and checksum are those of its row."""
     where = f"{uri}, clip {row['key']} at byte {row['offset_bytes']}"
     advice = (
         "the shard is not the one that the manifest describes; run `vidact verify` on the dataset"

@@ -46,12 +46,12 @@ def shard_problems(
             hashed = _Hashed(file)
             try:
                 for key, members in iter_samples(uri, hashed):
+                    where = f"{record.shard} / {key}"
                     if key not in rows:
-                        yield f"{record.shard} / {key}: is in the shard, but not in its commit record"
+                        yield f"{where}: is in the shard, but not in its commit record"
                     elif key in seen:
-                        yield f"{record.shard} / {key}: is twice in the shard"
+                        yield f"{where}: is twice in the shard"
                     else:
-                        where = f"{record.shard} / {key}"
                         yield from (
                             f"{where} / {p}"
                             for p in sample_problems(members, rows[key], spec, decode=decode)
@@ -102,15 +102,17 @@ def sample_problems(
     pts_ns = np.asarray(meta.get("pts_ns", []), np.int64)
     if len(pts_ns) != ticks:
         yield f"json.pts_ns: expected {ticks} times, got {len(pts_ns)}"
-    elif (np.diff(pts_ns) < 0).any():
-        yield f"json.pts_ns: goes back in time at tick {int(np.flatnonzero(np.diff(pts_ns) < 0)[0]) + 1}"
+    elif len(back := np.flatnonzero(np.diff(pts_ns) < 0)):
+        yield f"json.pts_ns: goes back in time at tick {int(back[0]) + 1}"
     if not problems and meta.keys() >= {*LINEAGE, "label_source"}:
-        counted = clip_row(
-            Clip(key=row["key"], frames=None, meta=meta, **arrays), spec, row["shard"], row["split"]
-        )
+        clip = Clip(key=row["key"], frames=None, meta=meta, **arrays)
+        counted = clip_row(clip, spec, row["shard"], row["split"])
         for name in COUNTED:
             if not _close(counted[name], row[name]):
-                yield f"{name}: expected {row[name]!r} as in the manifest, got {counted[name]!r} from the labels"
+                yield (
+                    f"{name}: expected {row[name]!r} as in the manifest, "
+                    f"got {counted[name]!r} from the labels"
+                )
     if decode:
         yield from _video_problems(members["mp4"], ticks, spec)
 

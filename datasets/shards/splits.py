@@ -1,5 +1,4 @@
-"""Which split a group of clips belongs to: decided by the group's name alone, so that it never
-changes or leaks.
+"""Splits: a group's name alone decides which one its clips belong to, so it never changes.
 
 A group is whatever must not be torn apart: a source video, an episode, a set of near duplicates.
 """
@@ -21,8 +20,7 @@ def fractions_of(val: float, test: float) -> dict[str, float]:
 
 
 def split_of(group: str, seed: int = 0, fractions: Mapping[str, float] | None = None) -> str:
-    """The split of `group`, by hash: the same on every machine and for any order or number of
-    groups.
+    """The split of `group`, by hash: the same on every machine, for any order or number of groups.
 
     Args:
         group: its name or content hash.

@@ -50,8 +50,9 @@ def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, 
 
 
 class ShardStatistics:
-    """Sums over the clips of a shard; `to_dict` is what the commit record keeps, `merge` adds such
-    dicts up.
+    """Sums over the clips of a shard.
+
+    `to_dict` gives what the commit record keeps; `merge` adds such dicts up.
     """
 
     def __init__(self, spec: ActionSpec):
@@ -89,9 +90,7 @@ class ShardStatistics:
         self.confidence += other["confidence"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers: ticks and clips, ticks held and presses a button, a histogram an axis and
-        of confidence.
-        """
+        """Plain numbers: counts of ticks, clips and presses; histograms of axes and confidence."""
         names = self.spec.button_names
         return {
             **self.counts,

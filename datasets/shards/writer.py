@@ -32,8 +32,7 @@ KEY_NAME = re.compile(r"[0-9a-f]{12}-\d{9}")
 
 
 class ShardWriter:
-    """Writes one shard: `add` clips, then `commit`; leaving the `with` block without a commit
-    aborts.
+    """Writes one shard: `add` clips, then `commit`; to leave the `with` block without aborts.
 
     Args:
         dataset: the shard's dataset.
@@ -66,7 +65,8 @@ class ShardWriter:
         self._rows: list[dict[str, Any]] = []
         self._keys: set[str] = set()
         self._path = _spool_path(self.dataset, shard, spool)
-        self._file: IO[bytes] | None = open(self._path, "wb")  # noqa: SIM115 - closed by commit or abort
+        # Closed by `commit` or `abort`.
+        self._file: IO[bytes] | None = open(self._path, "wb")  # noqa: SIM115
         self._tar = TarWriter(self._file, mtime=0, encoder=False, user="", group="")
 
     @property
@@ -83,8 +83,9 @@ class ShardWriter:
         self._append(clip, encode_clip(clip, self.spec.tick_hz, chroma=self.chroma))
 
     def add_encoded(self, clip: Clip, members: Mapping[str, bytes]) -> None:
-        """Append members that are encoded already; `clip` needs no frames. So relabelling keeps
-        pixels bit by bit.
+        """Append members that are encoded already; `clip` needs no frames.
+
+        So relabelling keeps pixels bit by bit.
         """
         self._append(self._check(clip), members)
 
@@ -147,8 +148,9 @@ class ShardWriter:
         self.abort()
 
     def _check(self, clip: Clip) -> Clip:
-        """The clip with its arrays as they will lie in the shard, so that what is counted is what
-        is stored.
+        """Check a clip, and give it the arrays that will lie in the shard.
+
+        So what is counted is what is stored.
         """
         where = f"shard {self.shard}, clip {clip.key}"
         if not KEY_NAME.fullmatch(clip.key):
@@ -157,7 +159,8 @@ class ShardWriter:
             )
         if clip.key in self._keys:
             raise ShardError(
-                f"{where}: the shard has a clip of this key already; two sources with the same content?"
+                f"{where}: the shard has a clip of this key already; "
+                "two sources with the same content?"
             )
         for name, expected in (("split", self.split), ("spec_sha256", self.spec.sha256)):
             if clip.meta.get(name) != expected:
@@ -189,7 +192,10 @@ class ShardWriter:
 
 
 def _spool_path(dataset: Dataset, shard: str, spool: str | os.PathLike[str] | None) -> Path:
-    """A file of this attempt alone; what dead attempts of this machine left behind for the shard is removed."""
+    """A file of this attempt alone.
+
+    What dead attempts of this machine left behind for the shard is removed.
+    """
     folder = dataset.spool or Path(spool or tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
     host = re.sub(r"\W", "_", socket.gethostname())
