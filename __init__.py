@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .datasets.recordings.recording import Recording as Recording
     from .datasets.recordings.recording import find_recordings as find_recordings
     from .datasets.recordings.writer import RecordingWriter as RecordingWriter
+    from .datasets.shards.dataset import Dataset as Dataset
     from .games.tasks import TASKS as TASKS
     from .games.tasks import make_env as make_env
     from .idm.labels.checkpoint import load_idm as load_idm
@@ -37,6 +38,7 @@ else:  # hidden from type checkers, which would take any name for one of these
             ".datasets.loading.recordings": ("RecordingLoader",),
             ".datasets.recordings.recording": ("Recording", "find_recordings"),
             ".datasets.recordings.writer": ("RecordingWriter",),
+            ".datasets.shards.dataset": ("Dataset",),
             ".games.tasks": ("TASKS", "make_env"),
             ".idm.labels.checkpoint": ("load_idm",),
             ".idm.labels.predict": ("Predictor",),

@@ -144,7 +144,7 @@ def _segment(base: str, stem: str, folder: str) -> Segment:
 
 
 def import_segment(
-    segment: Segment, out: Path, *, cursor: bool = True, most_mismatch: int = 20
+    segment: Segment, out: Path, *, cursor: bool = True, max_mismatch: int = 20
 ) -> Outcome:
     """Import one segment below `out`; what cannot be is told in the outcome, never raised.
 
@@ -152,7 +152,7 @@ def import_segment(
         segment: where it is.
         out: the folder of the recordings.
         cursor: draw a cursor into frames with an open GUI.
-        most_mismatch: how many frames and lines may differ in number; more means that they cannot
+        max_mismatch: how many frames and lines may differ in number; more means that they cannot
             be matched.
     """
     outcome = Outcome(segment.name)
@@ -165,9 +165,7 @@ def import_segment(
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vidact-import-"))
             lines = _read_lines(_local(segment.base + ".jsonl", folder))
             video = probe(_local(segment.base + ".mp4", folder))
-            _import(
-                segment, lines, video, stem, outcome, cursor=cursor, most_mismatch=most_mismatch
-            )
+            _import(segment, lines, video, stem, outcome, cursor=cursor, max_mismatch=max_mismatch)
         except VideoError as error:
             outcome.status, outcome.reason, outcome.detail = "left_out", error.reason, error.detail
         except RecordingError as error:
@@ -187,7 +185,7 @@ def _import(
     outcome: Outcome,
     *,
     cursor: bool,
-    most_mismatch: int,
+    max_mismatch: int,
 ) -> None:
     if abs(float(video.fps / FPS) - 1) > 0.02:
         raise VideoError(
@@ -196,7 +194,7 @@ def _import(
             f"{float(video.fps):.2f} frames/s; Minecraft is recorded at 20",
         )
     mismatch = len(lines) - video.frames
-    if abs(mismatch) > most_mismatch and not (video.truncated and mismatch > 0):
+    if abs(mismatch) > max_mismatch and not (video.truncated and mismatch > 0):
         raise VideoError(
             "length_mismatch",
             video.path,
@@ -294,7 +292,7 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def run(config: ImportVPTConfig) -> int:
+def import_vpt(config: ImportVPTConfig) -> int:
     """Import all segments, print what happened and write OUT/import_report.json."""
     segments = list_segments(config.source, config.basedir)
     segments = segments[: config.limit] if config.limit else segments
@@ -308,7 +306,7 @@ def run(config: ImportVPTConfig) -> int:
     ):
         for outcome in pool.map(
             lambda s: import_segment(
-                s, out, cursor=config.draw_cursor, most_mismatch=config.most_mismatch
+                s, out, cursor=config.draw_cursor, max_mismatch=config.most_mismatch
             ),
             segments,
         ):

@@ -138,7 +138,7 @@ def render(report: SpecReport) -> str:
     return "\n".join(lines)
 
 
-def run(config: SpecCheckConfig) -> int:
+def spec_check(config: SpecCheckConfig) -> int:
     """The verb `spec check`: print the report."""
     recordings = find_recordings(config.recordings)
     report = check_spec(spec_of(recordings, config.spec), recordings)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.config import ImportVPTConfig
-from vidact.datasets.import_vpt import list_segments, run
+from vidact.datasets.import_vpt import import_vpt, list_segments
 from vidact.datasets.recordings.cursor import draw_cursor
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.datasets.video.resize import FrameResizer
@@ -125,7 +125,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def imported(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("imported")
     assert (
-        run(ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(out), workers=2))
+        import_vpt(
+            ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(out), workers=2)
+        )
         == 0
     )
     return out
@@ -164,7 +166,7 @@ def test_a_second_run_does_nothing_again(imported: Path, published: Path, tmp_pa
         source=str(published / "all_Jun_29.json"), out=str(imported), strict=True
     )
     report = (imported / "import_report.json").read_bytes()
-    assert run(config) == 1  # strict: one upload is missing
+    assert import_vpt(config) == 1  # strict: one upload is missing
     assert {path: path.stat().st_mtime_ns for path in imported.rglob("*.mp4")} == before
     assert json.loads((imported / "import_report.json").read_text())["recordings"] == {
         "present": 7,
@@ -214,7 +216,7 @@ def test_folder_and_index_give_the_same_segments(published: Path) -> None:
 
 
 def outcome_of(tmp_path: Path) -> dict[str, Any]:
-    run(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / "out")))
+    import_vpt(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / "out")))
     return json.loads((tmp_path / "out" / "import_report.json").read_text())
 
 
@@ -298,12 +300,12 @@ def test_out_in_the_source_is_refused(tmp_path: Path) -> None:
         with pytest.raises(
             ConfigError, match=r"lies in the source .*; choose a folder outside of it"
         ):
-            run(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / out)))
+            import_vpt(ImportVPTConfig(source=str(tmp_path / "in"), out=str(tmp_path / out)))
     (tmp_path / "index.json").write_text(json.dumps({"basedir": "in", "relpaths": ["s.mp4"]}))
     with pytest.raises(
         ConfigError, match=r"is where the index has .*/in/s; choose a folder of its own"
     ):
-        run(ImportVPTConfig(source=str(tmp_path / "index.json"), out=str(tmp_path / "in")))
+        import_vpt(ImportVPTConfig(source=str(tmp_path / "index.json"), out=str(tmp_path / "in")))
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "index.json") == before
 
 

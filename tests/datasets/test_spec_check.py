@@ -11,7 +11,7 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import SpecCheckConfig
 from vidact.datasets.recordings.recording import DeviceState, Recording, RecordingWriter
-from vidact.datasets.spec_check import check_spec, render, run
+from vidact.datasets.spec_check import check_spec, render, spec_check
 from vidact.errors import ConfigError
 
 MINECRAFT = ActionSpec.load("minecraft")
@@ -76,7 +76,9 @@ def test_minecraft_s_ceiling_is_the_published_one() -> None:
 
 def test_the_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     play(tmp_path / "r", [DeviceState(dx=i) for i in range(40)])
-    assert run(SpecCheckConfig(recordings=(str(tmp_path),), spec="minecraft", json=True)) == 0
+    assert (
+        spec_check(SpecCheckConfig(recordings=(str(tmp_path),), spec="minecraft", json=True)) == 0
+    )
     report = json.loads(capsys.readouterr().out)
     assert report["spec"] == "minecraft v1"
     assert report["axes"]["yaw"]["r2_ceiling"] > 0.85
