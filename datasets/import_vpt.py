@@ -1,7 +1,7 @@
 """The verb `import vpt`: OpenAI's contractor and BASALT recordings, repaired, in our format.
 
 In comes an index (basedir and relpaths) or a folder of mp4 and jsonl files; out come recordings,
-and a report of what was mended and what was left out and why. What was imported before is not done
+and a report of what was repaired, what was left out and why. What was imported before is not done
 again.
 """
 
@@ -55,7 +55,7 @@ class Segment:
     name: str
     """Path below the output folder, without suffix."""
     version: str
-    """The recorder's, or empty."""
+    """The recorder's version, or empty."""
 
     @property
     def player(self) -> str:

@@ -126,7 +126,10 @@ def plan_shards(
 
 
 def _divided(plan: Sequence[Planned], config: PackConfig) -> str:
-    """How the recordings fell: each by its own hash, so of a few some splits may well get none."""
+    """Say how many recordings each split drew, and which splits drew none.
+
+    Each recording falls by its own hash, so of a few recordings some splits may well get none.
+    """
     split_by_recording = {
         planned.recording.sha256: split_of_shard(planned.shard) for planned in plan
     }
@@ -235,7 +238,7 @@ def true_clip(
 
 
 def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -> dict[str, str]:
-    """By shard: a hash of everything that decides its bytes, but for where the recordings lie."""
+    """Hash everything that decides a shard's bytes but where the recordings lie, by shard."""
     content: dict[str, list[object]] = {}
     for planned in plan:
         recording = planned.recording

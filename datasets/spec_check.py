@@ -21,7 +21,7 @@ from .recordings.recording import Recording, find_recordings, spec_of
 
 @dataclass(frozen=True, slots=True)
 class AxisReport:
-    """One axis over all valid ticks, in degrees a tick."""
+    """What a spec keeps of an axis over all valid ticks, in degrees per tick."""
 
     r2_ceiling: float | None
     """1 - quantisation error / variance; None where the axis never moves."""
@@ -58,10 +58,8 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
         buttons.append(actions.buttons[actions.valid])
         camera.append(actions.camera[actions.valid])
         invalid += int((~actions.valid).sum())
-    all_buttons, all_camera = (
-        np.concatenate(buttons),
-        np.concatenate(camera),
-    )  # (ticks, K), (ticks, A)
+    all_buttons = np.concatenate(buttons)  # (ticks, K)
+    all_camera = np.concatenate(camera)  # (ticks, A)
     joint_actions = JointActions(spec)
     joint, camera_class = joint_actions.encode(all_buttons, spec.quantise(all_camera))
     kept, _ = joint_actions.decode(joint, camera_class)
@@ -82,7 +80,7 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
 
 
 def unmapped_inputs(recordings: Sequence[Recording], spec: ActionSpec) -> Counter[str]:
-    """Frames in which an input was held that no button names, by input."""
+    """Count the frames in which an input was held that no button names, by input."""
     known = {name for button in spec.buttons for name in button.inputs}
     return Counter(
         name

@@ -15,6 +15,8 @@ from .config import StatusConfig
 from .shards.dataset import PLAN_FILE, Dataset
 from .shards.parquet import parse_parquet
 
+SHOWN_SHARDS = 5
+
 
 def status(config: StatusConfig) -> int:
     """Print the status of a dataset; return 0."""
@@ -77,7 +79,7 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:
-    """The status for people."""
+    """The status in lines of text."""
     planned = status["planned_shards"]
     of = (
         ""
@@ -107,24 +109,22 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     lines += [
         f"  left out       {number:,}: {kind}" for kind, number in status["duplicates"].items()
     ]
-    if status["missing_shards"]:
-        shown = ", ".join(status["missing_shards"][:5]) + (
-            " …" if len(status["missing_shards"]) > 5 else ""
-        )
-        lines.append(f"  to do          {len(status['missing_shards']):,} shards: {shown}")
-    if status["lost_shards"]:
-        shown = ", ".join(status["lost_shards"][:5]) + (
-            " …" if len(status["lost_shards"]) > 5 else ""
-        )
+    if missing := status["missing_shards"]:
+        lines.append(f"  to do          {len(missing):,} shards: {_shown(missing)}")
+    if lost := status["lost_shards"]:
         lines.append(
-            f"  lost           {len(status['lost_shards']):,} shards whose tars are gone: {shown}; "
+            f"  lost           {len(lost):,} shards whose tars are gone: {_shown(lost)}; "
             "run the job again"
         )
     if not status["compacted"]:
         lines.append(
-            "  tables         not up to date: the job has not ended; run it again to go on"
+            "  tables         not up to date: the job has not ended; run it again to resume"
         )
     return lines
+
+
+def _shown(shards: list[str]) -> str:
+    return ", ".join(shards[:SHOWN_SHARDS]) + (" …" if len(shards) > SHOWN_SHARDS else "")
 
 
 def _planned(dataset: Dataset) -> set[str] | None:

@@ -1,4 +1,4 @@
-"""Batches of clips from one or several datasets, in an order that can be taken up again exactly.
+"""Batches of clips from one or several datasets, in an order that can be resumed exactly.
 
     loader = ClipLoader(["runs/dataset"], batch_size=8)
     for batch in loader:        # the rest of the epoch
@@ -42,7 +42,7 @@ class ClipLoader(ResumableLoader):
         datasets: `Dataset`s, or their folders or fsspec URLs, with the same action spec.
         batch_size: rows of a step over ALL ranks; a rank gets `batch_size / world_size` of them.
         ticks: T; longer clips are cut into pieces, shorter ones padded.
-        order: `clips` (shuffled), or `episodes` (row b goes on where row b of the batch before
+        order: `clips` (shuffled), or `episodes` (row b continues where row b of the batch before
             ended, and `batch.first` says where it does not; for policies with memory).
         split: `train`, `val`, `test`, or None for all.
         seed: of the order.
@@ -55,7 +55,7 @@ class ClipLoader(ResumableLoader):
         drop_last: leave out the clips that do not fill a step (others in each epoch); False gives a
             last step with empty rows instead, so that every clip is seen once.
         block_clips: neighbouring clips that stay close in the `clips` order, for long reads from
-        buckets.
+            buckets.
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
         cache_dir, cache_gb: keep whole remote shards here, up to this size.
         frames: False leaves pixels out: labels only, a hundred times as fast.
@@ -129,8 +129,7 @@ class ClipLoader(ResumableLoader):
                 "a weaker filter, or drop_last=False"
                 + "".join(emptied_by(dataset, conditions) for dataset in self.datasets)
             )
-        # Blocks that are open at a time: those of the present shuffle window and of the next one,
-        # on this rank.
+        # Blocks that are open at a time on this rank: those of this shuffle window and the next.
         open_clips = 2 * self._window_steps * (batch_size // world_size)
         self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
         self._remote = any(dataset.local is None for dataset in self.datasets)

@@ -1,6 +1,6 @@
-"""Which clips, or pieces of clips, a loader has to choose from: the manifests, filtered and sorted.
+"""The clips, or pieces of clips, that a loader draws from: the manifests, filtered and sorted.
 
-Kept as columns (about 150 bytes a clip), since a thousand hours are half a million clips on each
+Kept as columns (about 150 bytes per clip), since a thousand hours are half a million clips on each
 rank.
 """
 
@@ -54,7 +54,7 @@ class Columns:
         self.numbers = {name: _column(table, name) for name in numbers}
 
     def row(self, index: int) -> dict[str, Any]:
-        """A clip's row."""
+        """The row of a clip by its number."""
         return {
             **{name: column[index].as_py() for name, column in self.names.items()},
             **{name: int(column[index]) for name, column in self.numbers.items()},
@@ -74,9 +74,9 @@ class ClipItems:
     starts: Index
     """int64 [N]: the item's first tick, counted in its clip."""
     tables: list[Columns]
-    """By dataset: the manifest's rows that passed."""
+    """The manifest's rows that passed, for each dataset."""
     shards: list[dict[str, Mapping[str, Any]]]
-    """By dataset: the shards of `dataset.json` by name."""
+    """The shards of `dataset.json` by name, for each dataset."""
 
     def locate(self, item: int) -> tuple[int, dict[str, Any], int, int]:
         """Dataset number, manifest row, first tick in the clip and number of ticks of an item."""

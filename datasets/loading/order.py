@@ -3,8 +3,7 @@
 An epoch's order is a function of (manifest hash, seed, epoch) and of the options that cut it into
 batches; never of ranks, threads or time. That is all that exact resume needs.
 
-Legend: N items, B batch size over all ranks, S steps of an epoch. An item is a clip, or a piece of
-    one.
+Legend: N items (clips, or pieces of clips), B batch size over all ranks, S steps of an epoch.
 """
 
 from __future__ import annotations
@@ -51,9 +50,8 @@ class Items:
 def permutation(n: int, *seed: object) -> Index:
     """A permutation of `range(n)` that depends on nothing but `seed`.
 
-    It sorts the raw bits of a counter generator.
-
-    NumPy promises that the bit stream never changes, but not `Generator.permutation`.
+    It sorts raw bits of a counter generator: NumPy promises that these never change, but promises
+    nothing of `Generator.permutation`.
     """
     digest = hashlib.sha256(repr(seed).encode()).digest()
     bits = np.random.Philox(key=np.frombuffer(digest[:16], np.uint64)).random_raw(n)
@@ -70,11 +68,10 @@ def draws_per_epoch(counts: Sequence[int], weights: Sequence[float] | None) -> l
     total = sum(counts)
     shares = np.asarray(weights, np.float64) / sum(weights) * total
     draws = np.floor(shares).astype(np.int64)
-    for number in np.argsort(draws - shares, kind="stable")[
-        : total - int(draws.sum())
-    ]:  # largest remainders
-        draws[number] += 1
-    for number in np.flatnonzero(draws == 0):  # however small its weight, none is left out for ever
+    by_remainder = np.argsort(draws - shares, kind="stable")  # the largest first
+    draws[by_remainder[: total - int(draws.sum())]] += 1
+    # However small its weight, no dataset is left out for ever.
+    for number in np.flatnonzero(draws == 0):
         draws[draws.argmax()] -= 1
         draws[number] = 1
     return draws.tolist()
@@ -103,9 +100,8 @@ def clips_order(
     order = np.full((steps + (rest > 0 and not drop_last), batch_size), EMPTY, np.int64)
     for window, start in enumerate(range(0, steps, window_steps)):
         end = min(start + window_steps, steps)
-        rows = sequence[start * batch_size : end * batch_size].reshape(
-            batch_size, end - start
-        )  # (B, steps of window)
+        rows = sequence[start * batch_size : end * batch_size]
+        rows = rows.reshape(batch_size, end - start)  # (B, steps of window)
         for row in range(batch_size):
             shuffled = permutation(end - start, "row", manifest, seed, epoch, window, row)
             order[start:end, row] = rows[row, shuffled]
@@ -127,11 +123,11 @@ def episodes_order(
     """The order for policies with memory: row b of all batches plays one episode after the other.
 
     The shuffled episodes are laid end to end and cut into B lanes of the same length, so an episode
-    may start in one lane's end and go on, as if it were new, at the beginning of the next.
+    may begin at the end of a lane and continue, as if it were new, at the start of the next.
     """
     sequence = _sequence_of_runs(items, manifest, seed, epoch, draws)
     steps, rest = divmod(len(sequence), batch_size)
-    longer = 0 if drop_last else rest  # the first lanes take one of the rest each
+    longer = 0 if drop_last else rest  # that many lanes are an item longer
     order = np.full((steps + (longer > 0), batch_size), EMPTY, np.int64)
     position = 0
     for lane in range(batch_size):
@@ -139,7 +135,7 @@ def episodes_order(
         order[:length, lane] = sequence[position : position + length]
         position += length
     before, after = order[:-1], order[1:]  # (S - 1, B)
-    goes_on = (
+    continues = (
         (before != EMPTY)
         & (after != EMPTY)
         & (items.dataset[before] == items.dataset[after])
@@ -147,7 +143,7 @@ def episodes_order(
         & (items.end[before] == items.begin[after])
     )
     first = np.ones(order.shape, bool)
-    first[1:] = ~goes_on
+    first[1:] = ~continues
     return EpochOrder(order, first & (order != EMPTY))
 
 
@@ -158,7 +154,7 @@ def _sequence_of_runs(
 
     Each dataset is an endless stream of passes over its shuffled runs; an epoch takes the next
     `draws` items of it, so that weights neither repeat an item before its pass is over nor leave
-    one out for ever.
+    an item out for ever.
     """
     parts: list[Index] = []
     for number, count in enumerate(draws):
@@ -173,12 +169,11 @@ def _sequence_of_runs(
     if not parts:
         return np.zeros(0, np.int64)
     sequence = np.concatenate(parts)
-    # Runs are told apart by dataset, pass and run: what the passes of one dataset share must not be
-    # joined.
-    identity = np.concatenate(
-        [np.stack([np.full(len(part), n), items.run[part]], 1) for n, part in enumerate(parts)]
-    )  # (items, 2)
-    borders = np.flatnonzero((np.diff(identity, axis=0) != 0).any(axis=1)) + 1
+    # A run is told from the next by pass and number: two passes may meet at the same run, and their
+    # items must not be taken for one run.
+    passes = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    runs = items.run[sequence]
+    borders = np.flatnonzero((np.diff(passes) != 0) | (np.diff(runs) != 0)) + 1
     run_numbers = np.zeros(len(sequence), np.int64)
     run_numbers[borders] = 1
     return _shuffle_runs(sequence, np.cumsum(run_numbers), "mix", manifest, seed, epoch)
@@ -191,7 +186,7 @@ def _shuffle_runs(values: Index, run: Index, *seed: object) -> Index:
     starts = np.concatenate([[0], np.flatnonzero(np.diff(run)) + 1])
     lengths = np.diff(np.append(starts, len(values)))
     chosen = permutation(len(starts), *seed)
-    first_of_run = np.repeat(
-        starts[chosen] - np.concatenate([[0], np.cumsum(lengths[chosen])[:-1]]), lengths[chosen]
-    )
-    return values[first_of_run + np.arange(len(values))]
+    # How far each run moves: from where it starts now back to where it started.
+    new_starts = np.cumsum(lengths[chosen]) - lengths[chosen]
+    shift = np.repeat(starts[chosen] - new_starts, lengths[chosen])
+    return values[shift + np.arange(len(values))]

@@ -64,14 +64,14 @@ def open_reader(
 
 
 class LocalReader:
-    """Reads from local files, a system call a sample."""
+    """Reads from local files with a system call per sample."""
 
     def __init__(self, dataset: Dataset, open_files: int = OPEN_FILES):
         self._dataset = dataset
         self._files = Shared[str, int](open_files, lambda _: 1, os.close)
 
     def announce(self, row: Mapping[str, Any]) -> None:
-        """Local disks need no warning."""
+        """Do nothing: a local disk answers at once."""
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
         with self._files.lend(row["shard"], self._open) as handle:
@@ -161,7 +161,7 @@ class _Fetcher:
         self._begun: dict[Hashable, Future[object]] = {}
 
     def begin(self, key: Hashable, fetch: Callable[[], object]) -> None:
-        """Called from one thread."""
+        """Begin to fetch a thing, unless it has begun; must be called from one thread only."""
         if key not in self._begun:
             self._begun = {k: future for k, future in self._begun.items() if not future.done()}
             self._begun[key] = self._pool.submit(fetch)

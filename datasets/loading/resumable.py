@@ -1,6 +1,6 @@
 """What every loader does the same way: steps, ranks, decoding ahead, a state of two numbers.
 
-A loader knows its order (`loader_order.py`) and how to fill one row of a batch; this module does
+A loader knows its order (`order.py`) and how to fill one row of a batch; this module does
 the rest. Threads of this process decode: PyAV frees the GIL, and nothing is pickled across
 processes.
 """
@@ -23,7 +23,7 @@ from ..video.resize import keep_freed_memory
 from .batch import Batch
 from .order import EMPTY, EpochOrder
 
-# beyond those that are being decoded; hides the tenth of a second that a bucket takes to answer
+# Beyond the steps that are being decoded: a bucket takes a tenth of a second to answer.
 READ_AHEAD_STEPS = 8
 
 
@@ -32,8 +32,7 @@ class Session:
     """What an epoch needs while it runs."""
 
     fill: Callable[[Batch, int, int], None]
-    """`fill(batch, row, item)` fills a row of a batch with an item; called in the decoding threads.
-    """
+    """`fill(batch, row, item)` fills a row with an item; it is called in the decoding threads."""
     announce: Callable[[int], None] = lambda item: None
     """`announce(item)` says that an item will be wanted soon; must return at once."""
 
@@ -73,16 +72,12 @@ class ResumableLoader(ABC):
     ):
         self.name, self.spec = name, spec
         self.batch_size, self.ticks = batch_size, ticks
-        self.rank, self.world_size, self.threads, self.prefetch = (
-            rank,
-            world_size,
-            threads,
-            prefetch,
-        )
+        self.rank, self.world_size = rank, world_size
+        self.threads, self.prefetch = threads, prefetch
         self.steps_per_epoch = steps_per_epoch
         self._frames, self._rows_in_turn = frames, rows_in_turn
         self._identity = dict(identity)
-        # a batch is given back as another is made; to map its pages anew costs 3 % of decoding
+        # A batch is given back as another is made; to map its pages anew costs 3 % of decoding.
         keep_freed_memory()
         self.epoch = 0
         self.step = 0
@@ -108,12 +103,12 @@ class ResumableLoader(ABC):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go to where `state` was taken.
 
-        Raises DatasetError where the order is not the same any more, or `state` is none that
+        Raises DatasetError where the order is no longer the same, or where `state` is none that
         `state_dict` gave.
         """
         if problem := self._state_problem(state):
             raise DatasetError(
-                f"{self.name}: cannot go on where the last run stopped: {problem}; "
+                f"{self.name}: cannot resume where the last run stopped: {problem}; "
                 "restore it, or start a new run"
             )
         self.epoch, self.step = int(state["epoch"]), int(state["step"])
@@ -201,7 +196,7 @@ def _after(
 
 
 class _Pool(ThreadPoolExecutor):
-    """Threads that drop what is still waiting when their work is broken off."""
+    """Threads that drop what still waits when their work is interrupted."""
 
     def __init__(self, threads: int):
         super().__init__(threads, thread_name_prefix="vidact-loader")

@@ -106,8 +106,8 @@ def clip_meta(
         split: `train`, `val` or `test`.
         idm_sha256: the checkpoint that labelled it; None for true actions.
         filter_score: mean clean probability of the quality filter, where one ran.
-        group: duplicates of one source share it, and with it the split; the source's own hash where
-        None.
+        group: duplicates of one source share it, and with it the split; where None, the source's
+            own hash.
         label_source: `idm`, `human`, `corrected` or `scripted`.
         more: further facts that JSON can hold.
     """
@@ -129,17 +129,17 @@ def clip_meta(
 
 
 def clip_ranges(
-    start_tick: int, end_tick: int, length: int = CLIP_TICKS, least: int = MIN_CLIP_TICKS
+    start_tick: int, end_tick: int, length: int = CLIP_TICKS, shortest: int = MIN_CLIP_TICKS
 ) -> list[tuple[int, int]]:
-    """Cut `[start_tick, end_tick)` into clips of `length` ticks, the last one of `least` or more.
+    """Cut `[start_tick, end_tick)` into clips of `length` ticks, the last of `shortest` or more.
 
-    A rest shorter than `least` takes what it lacks from the clip before it, so that no tick is lost
-    and no clip is too short; only a stretch that is shorter than `least` as a whole gives no clip.
+    A rest shorter than `shortest` takes what it lacks from the clip before it, so that no tick is
+    lost and no clip is too short; only a stretch that is that short as a whole gives no clip.
     """
     ranges = [(a, min(a + length, end_tick)) for a in range(start_tick, end_tick, length)]
-    if ranges and ranges[-1][1] - ranges[-1][0] < least:
+    if ranges and ranges[-1][1] - ranges[-1][0] < shortest:
         if len(ranges) == 1:
             return []
-        cut = end_tick - least
+        cut = end_tick - shortest
         ranges[-2:] = [(ranges[-2][0], cut), (cut, end_tick)]
     return ranges

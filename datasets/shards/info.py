@@ -36,13 +36,13 @@ class DatasetInfo:
     license: str = "other"
     """An SPDX name, or `other`: it depends on the sources, which only the user knows."""
     idm: dict[str, Any] | None = None
-    """Of the checkpoint that labelled: `uri`, `sha256` and its measured `metrics`."""
+    """The checkpoint that labelled it: `uri`, `sha256` and measured `metrics`."""
     options: dict[str, Any] = field(default_factory=dict)
     """The resolved settings that made the dataset."""
     environment: dict[str, Any] = field(default_factory=dict)
     """What decides the bytes beside input and options: versions, processor, threads per worker."""
     dead_letters: tuple[DeadLetter, ...] = ()
-    """Of sources that never came as far as a shard."""
+    """Dead letters of sources that never came as far as a shard."""
     duplicates: dict[str, int] = field(default_factory=dict)
     """Sources left out as `duplicate` (the same bytes) or `near_duplicate` (the same pictures)."""
 
@@ -91,7 +91,7 @@ class Summary:
 
     def content(self, info: DatasetInfo, letters: Sequence[DeadLetter]) -> dict[str, Any]:
         """The content of `dataset.json`."""
-        hours_a_tick = float(1 / self.spec.tick_hz) / 3600
+        hours_per_tick = float(1 / self.spec.tick_hz) / 3600
         counts = self._total.counts
         return {
             "schema_version": SCHEMA_VERSION,
@@ -113,17 +113,17 @@ class Summary:
                 "dead_letters": len(letters),
                 "size_bytes": sum(shard["size_bytes"] for shard in self._shards),
             },
-            "hours": counts["ticks"] * hours_a_tick,
+            "hours": counts["ticks"] * hours_per_tick,
             "splits": {
                 split: {
                     "clips": statistics.counts["clips"],
-                    "hours": statistics.counts["ticks"] * hours_a_tick,
+                    "hours": statistics.counts["ticks"] * hours_per_tick,
                     "sources": len(self._sources[split]),
                 }
                 for split, statistics in sorted(self._splits.items())
             },
             "licences": {  # as the table of sources named them; empty where it named none
-                licence: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_a_tick}
+                licence: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_per_tick}
                 for licence, ticks in sorted(self._licences.items())
             },
             "statistics": self._total.to_dict(),

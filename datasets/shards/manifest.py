@@ -42,7 +42,7 @@ DEAD_LETTER_SCHEMA = pa.schema(
 
 
 def manifest_schema(spec: ActionSpec) -> pa.Schema:
-    """Columns of `manifest.parquet`, a row a clip."""
+    """The columns of `manifest.parquet`, which has a row per clip."""
     return pa.schema(
         [
             ("key", pa.string()),

@@ -49,7 +49,7 @@ def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table
 
 
 def sort_rows(table: pa.Table, *columns: str) -> pa.Table:
-    """The rows in rising order of the columns, the first one first."""
+    """The rows in rising order of the columns, the first of which counts most."""
     return table.take(
         pc.sort_indices(table, sort_keys=[(column, "ascending") for column in columns])
     )
@@ -80,5 +80,5 @@ def column_of(table: pa.Table, column: str) -> pa.ChunkedArray:
 
 
 def group_rows(table: pa.Table, by: str | Sequence[str], column: str, function: str) -> pa.Table:
-    """A row a group, with the aggregate as `<column>_<function>`."""
+    """One row per group, with the aggregate as `<column>_<function>`."""
     return table.group_by(by, use_threads=False).aggregate([(column, function)])

@@ -1,4 +1,4 @@
-"""What is counted while a shard is written: a manifest row for each clip, and the shard's sums.
+"""Counts made while a shard is written: a manifest row for each clip, and the shard's sums.
 
 Only valid ticks count. Legend: T ticks, K buttons, A axes.
 """
@@ -19,9 +19,8 @@ CONFIDENCE_BINS = 10
 def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, Any]:
     """The manifest's row of a clip, without its place in the tar.
 
-    `presses` counts how often each button goes down (held at the start of the clip counts once),
-    `null_fraction` is the share of valid ticks with no button held and no camera bin but the middle
-    one.
+    `presses` counts how often each button goes down (held at the start of the clip counts once);
+    `null_fraction` is the share of valid ticks with no button held and all axes in their middle bin.
     """
     valid = np.asarray(clip.valid, bool)
     confidence = np.asarray(clip.confidence, np.float32)[valid]

@@ -32,7 +32,9 @@ KEY_NAME = re.compile(r"[0-9a-f]{12}-\d{9}")
 
 
 class ShardWriter:
-    """Writes one shard: `add` clips, then `commit`; to leave the `with` block without aborts.
+    """Writes one shard: `add` clips, then `commit`.
+
+    To leave the `with` block without a commit aborts: nothing is left behind.
 
     Args:
         dataset: the shard's dataset.

@@ -266,7 +266,8 @@ def test_a_state_that_is_none_is_refused(dataset, change, message):
     state = loader.state_dict()
     change(state)
     with pytest.raises(
-        DatasetError, match=f"cannot go on where the last run stopped: .*{message}.*start a new run"
+        DatasetError,
+        match=f"cannot resume where the last run stopped: .*{message}.*start a new run",
     ):
         loader.load_state_dict(state)
     assert (loader.epoch, loader.step) == (0, 0)
