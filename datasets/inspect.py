@@ -18,12 +18,8 @@ from .shards.dataset import Dataset
 
 WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
 CHOICES = 5  # keys that an ambiguous beginning lists
-HELD, PROBABLE, CAMERA, CONFIDENCE = (
-    "#1f4e79",
-    "#9ecae1",
-    "#7a3b00",
-    "#3a7d44",
-)  # told apart in grey as well
+# Colors that differ in gray as well.
+HELD, PROBABLE, CAMERA, CONFIDENCE = "#1f4e79", "#9ecae1", "#7a3b00", "#3a7d44"
 
 
 def inspect(config: InspectConfig) -> int:

@@ -59,6 +59,7 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
     return {
         "dataset": str(dataset),
         "committed_shards": len(committed),
+        # After `remove` the plan may lack a shard that has its record.
         "planned_shards": None if planned is None else len(planned | committed),
         "missing_shards": sorted((planned or set()) - committed),
         "lost_shards": dataset.lost_shards() if committed else [],

@@ -229,7 +229,7 @@ class _Tables:
 def _row_differences(
     shard: str, expected: Mapping[str, Any], got: Mapping[str, Any]
 ) -> Iterator[str]:
-    for name, a in expected.items():
+    for name, a in expected.items():  # numbers are float32 in the manifest, float64 in the record
         b = got.get(name)
         same = abs(a - b) <= 1e-5 if isinstance(a, float) and isinstance(b, float) else a == b
         if not same:

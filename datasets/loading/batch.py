@@ -30,19 +30,17 @@ class Batch:
     first: NDArray[np.bool_]
     """bool [B, T]: where a memory must be empty: the start of an episode, or a gap in it."""
     ticks: NDArray[np.int64]
-    """int64 [B]: how many ticks of the row exist, from its start on; 0 for a row that has no clip.
-    """
+    """int64 [B]: how many ticks of the row exist, from its start on; 0 where it has no clip."""
     keys: list[str]
-    """The clip of each row; empty for a row that has none."""
+    """The key of each row's clip; empty for a row that has none."""
 
     @classmethod
     def empty(cls, spec: ActionSpec, rows: int, ticks: int, *, frames: bool = True) -> Batch:
-        """A batch of zeros to be filled; without frames, their array is [B, T, 0, 0, 3]."""
+        """A batch to be filled; without frames, their array is [B, T, 0, 0, 3]."""
         size = (spec.frame.height, spec.frame.width) if frames else (0, 0)
         return cls(
-            frames=np.empty(
-                (rows, ticks, *size, 3), np.uint8
-            ),  # whoever fills a row zeroes what a clip leaves
+            # Not zeroed: whoever fills a row zeroes what its clip leaves.
+            frames=np.empty((rows, ticks, *size, 3), np.uint8),
             buttons=np.zeros((rows, ticks, spec.num_buttons), np.uint8),
             camera=np.zeros((rows, ticks, spec.num_axes), np.float32),
             confidence=np.zeros((rows, ticks), np.float32),

@@ -88,7 +88,7 @@ def tables_of(records: Iterable[CommitRecord], info: DatasetInfo, dataset: str) 
         SpecMismatchError: a shard was made under another spec.
     """
     schema = manifest_schema(info.spec)
-    tables = [schema.empty_table()]
+    tables = [schema.empty_table()]  # a dataset without clips has a manifest too
     found = set(info.dead_letters)
     summary = Summary(info.spec)
     for record in records:

@@ -54,7 +54,7 @@ def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, 
                 f"{where}: member {extension} needs {size} bytes, {len(view) - begin} are there"
             )
         members[extension] = bytes(view[begin : begin + size])
-        position = begin + -(-size // TAR_BLOCK) * TAR_BLOCK
+        position = begin + -(-size // TAR_BLOCK) * TAR_BLOCK  # members are padded to whole blocks
     return key, members
 
 
@@ -121,5 +121,6 @@ def iter_samples(uri: str, file: IO[bytes] | Any = None) -> Iterator[tuple[str, 
 
 
 def _header_is_whole(header: bytes) -> bool:
+    # The checksum is a sum over the header in which its own eight bytes count as spaces.
     stated = header[148:156].rstrip(b"\0 ")
     return stated.isdigit() and int(stated, 8) == sum(header[:148]) + 8 * 32 + sum(header[156:])
