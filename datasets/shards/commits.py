@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,15 +15,7 @@ from ...errors import DatasetError
 from .clip import SCHEMA_VERSION
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
-SPOOL_FOLDER = "_spool"  # of a local dataset: shards that are being written
-PROBES_FOLDER = "_probes"  # what was found out of sources until the plan is written
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
-PLAN_FILE = "plan.parquet"  # which part of which source goes into which shard
-IDENTITY_FILE = "label.json"  # which model and options label it
-DATASET_JSON = "dataset.json"
-# One of these is there from early on.
-SIGNS = {"_commits", SPOOL_FOLDER, PROBES_FOLDER, PLAN_FILE, IDENTITY_FILE, DATASET_JSON}
-READERS = 16  # records are small and buckets slow to answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,56 +109,3 @@ def split_of_shard(shard: str) -> str:
     if match is None:
         raise DatasetError(f"shard name {shard!r}: expected <split>-<nnnnn>, such as train-00000")
     return match.group(1)
-
-
-# Until their users ask `Dataset`.
-
-
-def _dataset(uri: str) -> Any:
-    from .dataset import Dataset
-
-    return Dataset(uri)
-
-
-def shard_uri(dataset_uri: str, shard: str) -> str:
-    return _dataset(dataset_uri).shard_uri(shard)
-
-
-def commit_uri(dataset_uri: str, shard: str) -> str:
-    return _dataset(dataset_uri).commit_uri(shard)
-
-
-def write_commit(dataset_uri: str, record: CommitRecord) -> None:
-    _dataset(dataset_uri).write_commit(record)
-
-
-def is_committed(dataset_uri: str, shard: str) -> bool:
-    return _dataset(dataset_uri).is_committed(shard)
-
-
-def lost_shards(dataset: str) -> list[str]:
-    return _dataset(dataset).lost_shards()
-
-
-def forget_lost(dataset: str) -> None:
-    _dataset(dataset).forget_lost()
-
-
-def require_own_folder(dataset: str) -> None:
-    _dataset(dataset).require_own_folder()
-
-
-def committed_shards(dataset_uri: str) -> list[str]:
-    return _dataset(dataset_uri).committed_shards()
-
-
-def read_commit(dataset_uri: str, shard: str) -> CommitRecord:
-    return _dataset(dataset_uri).read_commit(shard)
-
-
-def iter_commits(dataset_uri: str) -> Iterator[CommitRecord]:
-    return _dataset(dataset_uri).commits()
-
-
-def read_commits(dataset_uri: str) -> list[CommitRecord]:
-    return list(iter_commits(dataset_uri))

@@ -263,7 +263,7 @@ class Dataset:
         )
 
     def removed_sources(self) -> list[str]:
-        """Digests of what `vidact remove` took out; none where there is no dataset yet."""
+        """The digests of what `vidact remove` took out; none where there is no dataset yet."""
         return list(self.content()["options"].get("removed", [])) if self.has_tables() else []
 
     def note_removed(self, removed: Sequence[str]) -> None:

@@ -15,9 +15,6 @@ from .commits import CommitRecord, DeadLetter
 from .info import MADE_AGAIN, DatasetInfo, Summary
 from .parquet import parse_parquet
 
-MANIFEST = "manifest.parquet"
-DEAD_LETTERS = "dead_letters.parquet"
-
 MANIFEST_COLUMNS = (
     "key",
     "shard",
@@ -143,40 +140,3 @@ def _letter_order(letter: DeadLetter) -> tuple[str | int, ...]:
         letter.source_sha256 or "",
         end,
     )
-
-
-# Until their users ask `Dataset`.
-
-
-def _dataset(uri: str) -> Any:
-    from .dataset import Dataset
-
-    return Dataset(uri)
-
-
-def compact(dataset_uri: str, info: DatasetInfo) -> dict[str, Any]:
-    return _dataset(dataset_uri).compact(info)
-
-
-def read_manifest(dataset_uri: str) -> pa.Table:
-    return _dataset(dataset_uri).manifest()
-
-
-def read_dead_letters(dataset_uri: str) -> pa.Table:
-    return _dataset(dataset_uri).dead_letters()
-
-
-def read_dataset_json(dataset_uri: str) -> dict[str, Any]:
-    return _dataset(dataset_uri).content()
-
-
-def dataset_spec(dataset_uri: str) -> ActionSpec:
-    return _dataset(dataset_uri).spec()
-
-
-def note_removed(dataset_uri: str, removed: Sequence[str]) -> None:
-    _dataset(dataset_uri).note_removed(removed)
-
-
-def removed_sources(dataset_uri: str) -> list[str]:
-    return _dataset(dataset_uri).removed_sources()

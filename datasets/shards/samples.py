@@ -58,12 +58,6 @@ def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, 
     return key, members
 
 
-def read_sample(dataset_uri: str, row: Mapping[str, Any]) -> dict[str, bytes]:
-    from .dataset import Dataset
-
-    return Dataset(dataset_uri).read_sample(row)
-
-
 def check_sample(data: bytes | memoryview, row: Mapping[str, Any], uri: str) -> dict[str, bytes]:
     """Members of the sample in `data`, whose size, key and checksum are those of its row."""
     where = f"{uri}, clip {row['key']} at byte {row['offset_bytes']}"
