@@ -50,10 +50,11 @@ test: setup  ## all tests
 	@$(BIN)/python -m pytest -m 'not soak' $(PYTEST_ARGS)
 
 # Types are checked by the package's name, whatever the checkout's folder is called: a link gives it that name.
-check: setup  ## format, lint and types
+check: setup  ## format, lint, types and imports
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 	@mkdir -p .mypy_cache/checkout && ln -sfn $(CURDIR) .mypy_cache/checkout/vidact
 	@MYPYPATH=.mypy_cache/checkout $(BIN)/mypy -p vidact
+	@PYTHONPATH=.mypy_cache/checkout $(BIN)/lint-imports --no-cache --no-logo
 	@set -e; $(WITH_NODE); cd $(FRONTEND); run npm run --silent check
 
 format: setup  ## format and fix what can be fixed

@@ -118,7 +118,7 @@ TABLE = (
     Verb("clone", AGENT, "bc_policy"),
     Verb("play", AGENT, "bc_policy"),
     Verb("finetune", AGENT, "bc_policy"),
-    Verb("serve", REVIEW, "labeling_tool", "run_serve"),
+    Verb("serve", REVIEW, "labeling_tool"),
 )
 VERBS = {verb.name: verb for verb in TABLE}
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import tyro
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, NonNegativeInt, PositiveInt
 
 from ..options import several
 from ..settings import Share, must_be, require, settings
-from .video.limits import MAX_PIXELS, MEMORY_GIB
 
 Chroma = Annotated[Literal["420", "444"], BeforeValidator(str)]  # YAML reads 420 as a number
 Recordings = Annotated[
@@ -18,21 +17,6 @@ Recordings = Annotated[
     several("RECORDINGS"),
     must_be("at least one folder, mp4 file or stem", bool),
 ]
-
-
-@settings(place="decoder")
-class DecoderConfig:
-    """Limits of the child process that decodes strangers' bytes."""
-
-    child: bool = True
-    """Decode in a child process of the worker, so that a crash, a hang or bloat costs one segment.
-    """
-    memory_gib: Annotated[float, Field(ge=1)] = MEMORY_GIB
-    """Address space of the child, GiB (the libraries alone map about 1)."""
-    max_pixels: PositiveInt = MAX_PIXELS
-    """Largest picture that is decoded, pixels."""
-    stall_s: PositiveFloat = 30.0
-    """Seconds without a new batch of frames after which the child is killed."""
 
 
 @settings()

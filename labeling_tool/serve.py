@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .context import Context
 
 
-def run_serve(config: ServeConfig) -> int:
+def serve(config: ServeConfig) -> int:
     """Serve until interrupted. Imports run beside the server, so that the first page is there at
     once.
     """

@@ -8,8 +8,9 @@ from typing import Annotated
 import tyro
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from ..datasets.config import Chroma, DecoderConfig
+from ..datasets.config import Chroma
 from ..datasets.shards.lengths import CLIP_TICKS
+from ..datasets.video.config import DecoderConfig
 from ..errors import ConfigError
 from ..options import several
 from ..settings import Port, Share, must_be, require, settings

@@ -9,8 +9,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ..datasets.actions.spec import ActionSpec
-from ..datasets.config import DecoderConfig
 from ..datasets.shards.dataset import PLAN_FILE, SOURCES_FILE, Dataset
+from ..datasets.video.config import DecoderConfig
 from ..errors import DatasetError
 from ..machine import cores
 from ..progress import log

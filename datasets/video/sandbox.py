@@ -29,7 +29,7 @@ from ...errors import VideoError
 from ...machine import ONE_THREAD
 from ...stall import StallClock
 from ..actions.spec import FrameSpec
-from ..config import DecoderConfig
+from .config import DecoderConfig
 from .decoder import Decoder, InProcessDecoder, VideoFacts
 from .limits import Limits
 from .sandbox_child import SLOTS

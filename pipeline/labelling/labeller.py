@@ -16,11 +16,11 @@ import numpy as np
 
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.config import DecoderConfig
 from ...datasets.shards.clip import ARRAY_DTYPES, Clip, clip_key, clip_meta, clip_ranges
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
+from ...datasets.video.config import DecoderConfig
 from ...datasets.video.decoder import Decoder, TickReader
 from ...datasets.video.sandbox import CHILD_LOST, open_decoder
 from ...errors import DatasetError, VideoError

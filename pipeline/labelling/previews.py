@@ -13,9 +13,9 @@ import numpy as np
 
 from ... import storage
 from ...datasets.actions.spec import FrameSpec
-from ...datasets.config import DecoderConfig
 from ...datasets.shards.codec import decode_clip, encode_video
 from ...datasets.shards.dataset import Dataset
+from ...datasets.video.config import DecoderConfig
 from ...datasets.video.resize import fit
 from ...datasets.video.sandbox import open_decoder
 from ...errors import VideoError

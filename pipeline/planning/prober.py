@@ -21,8 +21,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import fn_runner
 
 from ... import storage
-from ...datasets.config import DecoderConfig
 from ...datasets.shards.dataset import Dataset
+from ...datasets.video.config import DecoderConfig
 from ...datasets.video.sandbox import open_decoder
 from ...progress import Progress
 from .near_duplicates import DIGITS, FRAME

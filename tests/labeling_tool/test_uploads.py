@@ -20,7 +20,7 @@ from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.videos import find_videos
 from vidact.labeling_tool.pictures import sandbox as limited
-from vidact.labeling_tool.serve import run_serve
+from vidact.labeling_tool.serve import serve
 from vidact.pipeline.planning.sources import find_sources
 
 from tests.labeling_tool import barcodes
@@ -138,7 +138,7 @@ def test_what_serve_cannot_use_is_told_at_once(
     options: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(VidactError, match=message):
-        run_serve(ServeConfig(data=str(tmp_path / "labels"), port=0, **options))
+        serve(ServeConfig(data=str(tmp_path / "labels"), port=0, **options))
 
 
 def test_uploads_are_limited_to_the_byte(tmp_path: Path) -> None:

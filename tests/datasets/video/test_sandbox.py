@@ -17,7 +17,7 @@ from typing import cast
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import FrameSpec
-from vidact.datasets.config import DecoderConfig
+from vidact.datasets.video.config import DecoderConfig
 from vidact.datasets.video.decoder import Decoder, InProcessDecoder, TickReader
 from vidact.datasets.video.sandbox import ChildDecoder
 from vidact.errors import VideoError
@@ -158,7 +158,7 @@ def test_a_hung_child_dies_with_its_worker(videos: Path, tmp_path: Path) -> None
             from pathlib import Path
             from vidact.datasets.actions.spec import FrameSpec
             from vidact.datasets.video.sandbox import ChildDecoder
-            from vidact.datasets.config import DecoderConfig
+            from vidact.datasets.video.config import DecoderConfig
             entry = (sys.executable, {str(script)!r}, "hang", "0")
             decoder = ChildDecoder(DecoderConfig(), FrameSpec(64, 64), entry=entry)
             decoder.probe(Path({str(videos / "a.mp4")!r}), Fraction(35, 2))
