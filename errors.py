@@ -47,7 +47,7 @@ class SpecMismatchError(SpecError):
 
 
 class RecordingError(VidactError):
-    """A recording (mp4 and jsonl) cannot be read as labelled play."""
+    """A recording (mp4 and jsonl) cannot be read as labeled play."""
 
 
 class VideoError(VidactError):

@@ -396,8 +396,9 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a power cut; filesystems that cannot sync a folder (some network ones)
-    are left alone.
+    """Make a rename survive a power cut.
+
+    Filesystems that cannot sync a folder, as some network ones, are left alone.
     """
     try:
         handle = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,7 @@
 """Action specs: the buttons and axes of a game, the inputs that press them, bins of camera motion.
 
 From one spec come the IDM's factored head, the policy's joint head (`joint.py`) and every
-conversion. A spec has a name, a version and a content hash; whatever is labelled or trained under
+conversion. A spec has a name, a version and a content hash; whatever is labeled or trained under
 it carries them.
 
 Shapes: K buttons, A axes.

@@ -1,4 +1,4 @@
-"""Labelled play at rest: a video with a device state per frame, read at the tick rate of a spec.
+"""Labeled play at rest: a video with a device state per frame, read at the tick rate of a spec.
 
 The format is VPT's contractor format (`<stem>.mp4`, `<stem>.jsonl`): line i holds what was done
 *after* frame i was shown. Tick k shows the frame on screen at its moment and sums up the lines
@@ -84,7 +84,7 @@ class Recording:
             raise RecordingError(
                 f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; "
                 "line i must hold what was done after frame i "
-                "(`vidact import vpt` mends OpenAI's recordings)"
+                "(`vidact import vpt` fixes OpenAI's recordings)"
             )
         return cls(stem, video, states, _read_meta(_beside(stem, ".meta.json")))
 
@@ -302,7 +302,7 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise RecordingError(
-            f"{path}: is damaged ({error}); mend it, or delete it: without it, spec and group are "
+            f"{path}: is damaged ({error}); fix it, or delete it: without it, spec and group are "
             "not known"
         ) from error
     return meta

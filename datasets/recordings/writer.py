@@ -1,4 +1,4 @@
-"""Writes labelled play as it happens: `<stem>.mp4`, `<stem>.jsonl` and `<stem>.meta.json`.
+"""Writes labeled play as it happens: `<stem>.mp4`, `<stem>.jsonl` and `<stem>.meta.json`.
 
 All three are written under temporary names and renamed at the end, the jsonl last, so that a
 recording either exists whole or not at all.

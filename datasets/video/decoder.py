@@ -1,7 +1,7 @@
-"""The seam between the labelling job and whatever decodes strangers' bytes.
+"""The seam between the labeling job and whatever decodes strangers' bytes.
 
 A `Decoder` turns a file into ticks of frames, batch by batch; `sandbox.open_decoder` chooses one.
-`TickReader` reads ranges of ticks, so that the halo that two neighbouring segments share is decoded
+`TickReader` reads ranges of ticks, so that the halo that two neighboring segments share is decoded
 once.
 """
 
@@ -75,7 +75,7 @@ class InProcessDecoder:
         self._known: tuple[Path, tuple[int, int], VideoProbe] | None = None
 
     def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
-        """Index and hash a file; refuse what is too large or cannot be labelled at this rate."""
+        """Index and hash a file; refuse what is too large or cannot be labeled at this rate."""
         found = self._index(path, sha256=True)
         require_rate(found, tick_hz)
         declared = num_ticks(found, tick_hz)

@@ -1,7 +1,7 @@
 """What is in a video file: one pass over its packets, without decoding them.
 
-The pass keeps a timestamp a frame, so a day of video probes in some tens of MB. The timestamps are
-the index by which ticks are laid out and seeks are made.
+The pass keeps one timestamp per frame, so a day of video probes in some tens of MB. The timestamps
+are the index by which ticks are laid out and seeks are made.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
 COARSE_TOLERANCE_NS = 500_000
 MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
 HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
-# A picture that stands for longer is a broken timestamp, and would be labelled as hours of rest.
+# A picture that stands for longer is a broken timestamp, and would be labeled as hours of rest.
 MAX_GAP_S = 600.0
 
 

@@ -1,6 +1,6 @@
 """The sandbox for strangers' bytes: child processes with limits, and what their death costs.
 
-`open_decoder` gives the labelling job a decoder whose work is done in such a child: frames come
+`open_decoder` gives the labeling job a decoder whose work is done in such a child: frames come
 through shared memory, and a crash, a hang or bloat costs its place in the video and no more.
 """
 

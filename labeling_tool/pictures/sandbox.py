@@ -1,6 +1,6 @@
 """What the tool asks of strangers' bytes: each request is served by a child process of its own.
 
-The sandbox is the labelling job's; a child of the tool has other requests, a limit of time for
+The sandbox is the labeling job's; a child of the tool has other requests, a limit of time for
 each, and sees no more of the environment than it needs. Pictures and indexes go to the file that
 the request names; it opens no other file than the video.
 """
@@ -17,7 +17,7 @@ from ...datasets.video.sandbox import Child, ChildLostError
 from ...errors import VideoError
 
 ENTRY = (sys.executable, "-m", "vidact.labeling_tool.pictures.sandbox_child")
-LIMITS = Limits(cpu_s=300)  # of memory and pixels as much as the labelling job
+LIMITS = Limits(cpu_s=300)  # of memory and pixels as much as the labeling job
 WALL_S = 120.0
 # The server's environment may hold secrets, such as the database's password.
 PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR")

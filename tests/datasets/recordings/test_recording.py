@@ -174,7 +174,7 @@ def test_a_damaged_meta_file(tmp_path: Path, content: bytes) -> None:
     record(tmp_path / "r", frames=20)
     (tmp_path / "r.meta.json").write_bytes(content)
     with pytest.raises(
-        RecordingError, match=r"r\.meta\.json: is damaged \(.*\); mend it, or delete it"
+        RecordingError, match=r"r\.meta\.json: is damaged \(.*\); fix it, or delete it"
     ):
         Recording.open(tmp_path / "r")
     (tmp_path / "r.meta.json").unlink()
