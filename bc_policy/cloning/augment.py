@@ -1,7 +1,6 @@
-"""Augmentation of batches for cloning: one draw a clip, so that motion stays motion.
+"""Augmentation of batches for cloning: one draw per clip, so that motion stays motion.
 
-Where a policy carries its memory on from clip to clip, the draw goes on too, as long as the row
-does.
+Where a policy keeps its memory from clip to clip, the draw is kept too, as long as the row lasts.
 
 B clips, T ticks, H, W pixels, K buttons, A axes
 """
@@ -30,7 +29,7 @@ class Augmentation:
         spec: of the batches.
         brightness: brightness and contrast of a clip change by up to this share.
         mirror: pairs of buttons that change sides in a mirror (`left:right`); none: nothing is
-        mirrored.
+            mirrored.
         keep: a row's draw is kept until a clip of it begins something new (`batch.first`);
             otherwise each clip has its own.
     """
@@ -58,11 +57,10 @@ class Augmentation:
         mirrored = side < (0.0 if self._mirror is None else 0.5)
         contrast = 1 + self._brightness * contrast
         brightness = 128 * self._brightness * brightness
-        # A table of 256 levels a clip: one look-up a pixel is several times as fast as arithmetic
-        # on floats.
-        levels = (
-            (np.arange(256)[None] - 128) * contrast[:, None] + 128 + brightness[:, None]
-        )  # (B, 256)
+        # A table of 256 levels per clip: one look-up per pixel is several times as fast as
+        # arithmetic on floats.
+        centered = np.arange(256)[None] - 128
+        levels = centered * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
         tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
         if self._brightness > 0 or mirrored.any():
             list(self._threads.map(change_clip, batch.frames, tables, mirrored))
@@ -77,7 +75,7 @@ class Augmentation:
         )
 
     def _draws(self, batch: Batch) -> np.ndarray:
-        """Of each clip its side in 0..1, and contrast and brightness in -1..1: float64 [3, B]."""
+        """float64 [3, B]: each clip's side in 0..1, its contrast and its brightness in -1..1."""
         clips = len(batch.frames)
         drawn = np.stack(
             [self._generator.random(clips), *self._generator.uniform(-1, 1, size=(2, clips))]

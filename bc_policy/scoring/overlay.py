@@ -22,13 +22,8 @@ STRIP_PIXELS = 96  # below the picture, for keys and mouse
 MIN_WIDTH = 640  # smaller pictures are enlarged by whole factors, so that pixels stay sharp
 CAP = 24  # size of a keycap
 GAP = 4
-UP, DOWN, INK, PAPER, ACCENT = (
-    (52, 56, 64),
-    (250, 204, 70),
-    (225, 228, 232),
-    (24, 26, 30),
-    (250, 204, 70),
-)
+UP, DOWN = (52, 56, 64), (250, 204, 70)
+INK, PAPER, ACCENT = (225, 228, 232), (24, 26, 30), (250, 204, 70)
 DEGREES_AT_RIM = 20.0  # a turn this fast reaches the rim of the mouse dial
 KEY_NAMES = {
     "left.shift": "Shift",
@@ -80,10 +75,8 @@ class ActionOverlay:
 
     def _draw_caps(self, pen: ImageDraw.ImageDraw, top: int, buttons: np.ndarray) -> None:
         right = GAP * 3 + 3 * (CAP + GAP)
-        rows = [
-            right,
-            right,
-        ]  # where the next key that is not under the left hand goes, in each of two rows
+        # Where the next key that is not under the left hand goes, in each of two rows.
+        rows = [right, right]
         for k, name in self._caps:
             device, _, key = name.removeprefix("key.").partition(".")
             label = (
@@ -147,7 +140,7 @@ class EpisodeVideo:
         """One tick: the frame that the player saw (uint8 [h, w, 3]), and what it did then."""
         picture = self._overlay.draw(frame, buttons, camera_deg, caption)
         if self._stream is None:
-            # The rate is capped at 4.5 MB a minute, so that a page can carry the film in itself.
+            # The rate is capped at 4.5 MB per minute, so that a page can carry the film in itself.
             rate = {"maxrate": "600k", "bufsize": "1200k"}
             options = {"preset": "veryfast", "crf": "26", "threads": "1", **rate}
             self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)

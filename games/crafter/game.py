@@ -18,7 +18,7 @@ from ...errors import MissingDependencyError
 
 TICKS_PER_SECOND = Fraction(10)
 VIEW = (9, 7)  # columns and rows of the map that are shown; the inventory fills two rows more
-UNIT = 24  # pixels a cell
+UNIT = 24  # pixels per cell
 SIZE = (9 * UNIT, 9 * UNIT)
 KEYS = {
     "key.keyboard.a": "move_left",
@@ -119,7 +119,7 @@ class CrafterGame:
         world = World(env._world.area, list(crafter.constants.materials), (12, 12))
         # The views keep the world they were made with, so that each must be given the new one.
         env._world = env._local_view._world = env._sem_view._world = world
-        env._sem_view = lambda: None  # a picture of the whole world a step, which nobody looks at
+        env._sem_view = lambda: None  # a picture of the whole world per step, which nobody looks at
         if not draw:
             env._obs = lambda: np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
         self._actions = {name: i for i, name in enumerate(env.action_names)}

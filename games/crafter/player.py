@@ -51,7 +51,6 @@ class CrafterPlayer:
         self._pause = 0
         self._health = 9
         self._plan: deque[str] = deque()
-        self._avoid: dict[Cell, int] = {}
         self._heading: Cell = STEPS[int(self.rng.integers(4))]
 
     def act(self, view: CrafterView) -> tuple[str, ...]:
@@ -358,11 +357,11 @@ class CrafterPlayer:
         return DO  # takes away what stands there, or hits the creature in the way
 
     def _danger(self, cell: Cell) -> int:
-        """Cells beside lava cost more, and so do places given up lately."""
+        """The extra cost of a cell: where a skeleton shoots, and beside lava."""
         if self.memory.materials.get(cell) == "path" and self.memory.under_fire(cell):
             return 6
         beside = {self.memory.materials.get(n) for n in self.memory.neighbours(cell)}
-        return (2 if "lava" in beside else 0) + (8 if self._avoid.get(cell, 0) > self.tick else 0)
+        return 2 if "lava" in beside else 0
 
     def _explore(self, view: CrafterView) -> str | None:
         """Walk to the nearest edge of the known, rather straight on than back.

@@ -112,7 +112,7 @@ def need_engine() -> None:
 
 
 def replay(wad: Path, demo: str, *, view: int, size: tuple[int, int]) -> Iterator[DemoTic]:
-    """The tics of one demo through the eyes of player `view`. May be called once a process.
+    """The tics of one demo through the eyes of player `view`. May be called once per process.
 
     Args:
         wad: the IWAD; its name tells the engine the game (`freedoom1.wad`).

@@ -1,7 +1,7 @@
-"""ViZDoom as a game that is played with a keyboard and a mouse, one step a tic (35 a second).
+"""ViZDoom as a game that is played with keyboard and mouse, one step per tic (35 per second).
 
 The bindings are those of a person's set-up: WASD, Shift to run, left button to fire, E to use, 1 to
-7 for weapons, and a mouse of 0.15 degrees a pixel (to the right and down are positive).
+7 for weapons, and a mouse of 0.15 degrees per pixel (to the right and down are positive).
 """
 
 from __future__ import annotations
@@ -100,9 +100,7 @@ class DoomGame:
         seed: of the engine; same seed and same inputs give the same game.
         size: width and height of the frames in pixels, one of FRAME_SIZES.
         skill: 1 (easy) to 5.
-        hud: draw the status bar and the weapon, as a person sees them.
         things: make `monsters()` work (costs 5 % of the engine's speed).
-        timeout_tics: end an episode after so many tics; 0 means never.
 
     Raises:
         ConfigError: unknown map or size.
@@ -116,9 +114,7 @@ class DoomGame:
         *,
         size: tuple[int, int] = (320, 240),
         skill: int = 2,
-        hud: bool = True,
         things: bool = False,
-        timeout_tics: int = 0,
     ):
         try:
             import vizdoom
@@ -148,13 +144,13 @@ class DoomGame:
         game.set_sound_enabled(False)
         game.set_screen_resolution(getattr(vizdoom.ScreenResolution, f"RES_{size[0]}X{size[1]}"))
         game.set_screen_format(vizdoom.ScreenFormat.RGB24)
-        game.set_render_hud(hud)
+        game.set_render_hud(True)  # status bar and weapon, as a person sees them
         game.set_render_weapon(True)
         game.set_render_crosshair(False)
         game.set_objects_info_enabled(things)
         game.set_mode(vizdoom.Mode.PLAYER)
         game.set_ticrate(35)
-        game.set_episode_timeout(timeout_tics)
+        game.set_episode_timeout(0)  # none: tasks and recorders count for themselves
         game.set_available_buttons([getattr(vizdoom.Button, name) for name in _BUTTONS])
         game.set_available_game_variables(
             [getattr(vizdoom.GameVariable, name) for name in _VARIABLES]
@@ -227,11 +223,6 @@ class DoomGame:
         """uint8 [height, width, 3], RGB: what the player sees now."""
         return self._state.screen_buffer
 
-    @property
-    def tic(self) -> int:
-        """Tics since the start of the episode."""
-        return self._game.get_episode_time()
-
     def situation(self) -> Situation:
         """Where the player is and what they have."""
         v = self._values
@@ -260,12 +251,6 @@ class DoomGame:
     def reward(self) -> float:
         """What the scenario's script has paid since the start of the episode."""
         return self._game.get_total_reward()
-
-    def variable(self, name: str) -> float:
-        """One of ViZDoom's game variables by name, such as `KILLCOUNT`."""
-        import vizdoom
-
-        return self._game.get_game_variable(getattr(vizdoom.GameVariable, name))
 
     def command(self, text: str) -> None:
         """Give a console command, such as `god`, `give shotgun` or `warp 0 64`.

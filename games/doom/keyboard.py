@@ -44,6 +44,11 @@ class KeyboardHand:
         if down != key.down and (now or key.since >= (hold if key.down else rest)):
             key.down, key.since = down, 0
 
+    def release(self, *names: str) -> None:
+        """Ask for keys up."""
+        for name in names:
+            self.want(name, False)
+
     def is_down(self, name: str) -> bool:
         """Whether a key is held."""
         return name in self._keys and self._keys[name].down

@@ -39,7 +39,7 @@ def _minimum_jerk(t: float) -> float:
 
 
 class MouseHand:
-    """Turns aiming errors into mouse motion, a tic at a time.
+    """Turns aiming errors into mouse motion, tic by tic.
 
     Args:
         rng: the only source of chance.

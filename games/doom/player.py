@@ -98,12 +98,13 @@ class DoomPlayer:
         self._use_at = -1000
         self._use_tries = 0
         self._free = _Intention()
-        self._free_keys: tuple[str, ...] = ()
-        self._free_turn = 0.0
+        self._free_key = ""
+        self._free_turn_to = 0.0
         self._followed = (0.0, 0.0, -1)  # world bearing, tic and identity of what the eyes follow
 
     def _soon(self, low_s: float, high_s: float) -> int:
-        return getattr(self, "tic", 0) + round(35 * float(self.rng.uniform(low_s, high_s)))
+        """A tic between so many seconds from now."""
+        return self.tic + round(35 * float(self.rng.uniform(low_s, high_s)))
 
     def _next_stray(self) -> int:
         if not self._strays_per_minute:
@@ -208,8 +209,7 @@ class DoomPlayer:
             self._stray.until, self._stray.next = self._soon(1.0, 2.4), self._next_stray()
             self._stray_to = s.angle + float(self.rng.choice([-1, 1]) * self.rng.uniform(10, 80))
         self.keyboard.want("forward", True)
-        for key in ("left", "right", "use"):
-            self.keyboard.want(key, False)
+        self.keyboard.release("left", "right", "use")
         self.mouse.aim(turn_between(s.angle, self._stray_to), 0.0, dead_zone=6.0)
         walking = self.keyboard.is_down("forward")
         held = walking and self.keyboard.since("forward") >= STRAY_NOTICED_TICS
@@ -262,8 +262,7 @@ class DoomPlayer:
         )
 
     def _stand_and_look(self, s: Situation) -> None:
-        for key in ("forward", "left", "right", "use"):
-            self.keyboard.want(key, False)
+        self.keyboard.release("forward", "left", "right", "use")
         if self._glance.until <= self.tic:
             self._glance.until = self._soon(0.4, 0.9)
             yaw, pitch = float(self.rng.normal(0, 45)), float(self.rng.normal(0, 9))
@@ -273,8 +272,7 @@ class DoomPlayer:
 
     def _press_switch(self, s: Situation, at: tuple[float, float]) -> None:
         error = turn_between(s.angle, bearing(s.x, s.y, *at))
-        for key in ("left", "right", "back"):
-            self.keyboard.want(key, False)
+        self.keyboard.release("left", "right", "back")
         self.keyboard.want("forward", math.dist((s.x, s.y), at) > 40 and abs(error) < 30, now=True)
         self.mouse.aim(error, s.pitch, dead_zone=5.0, patience=0.5)
         self._press_use(abs(error) < 12)
@@ -342,8 +340,7 @@ class DoomPlayer:
                 )
             self._hold_strafe(left, right)
         else:
-            self.keyboard.want("left", False)
-            self.keyboard.want("right", False)
+            self.keyboard.release("left", "right")
 
     def _begin_strafe(self, left: float, right: float, low_s: float, high_s: float) -> None:
         if max(left, right) < 80:
@@ -413,20 +410,17 @@ class DoomPlayer:
         _, behind, left, right = self._room(s)
         options = [("back", behind), ("left", left), ("right", right)]
         key = max(options, key=lambda option: option[1] + self.rng.uniform(0, 40))[0]
-        self._free_keys = (key,)
-        self._free_turn = float(self.rng.choice([-1, 1]) * self.rng.uniform(30, 80))
-        if left > right + 48:
-            self._free_turn = -abs(self._free_turn)
-        elif right > left + 48:
-            self._free_turn = abs(self._free_turn)
+        self._free_key = key
+        turn = float(self.rng.choice([-1, 1]) * self.rng.uniform(30, 80))
+        if abs(left - right) > 48:  # to the side that is clearly wider
+            turn = math.copysign(turn, right - left)
         self._free.until = self.tic + int(self.rng.integers(12, 22))
-        self._free_turn_to = s.angle - self._free_turn
+        self._free_turn_to = s.angle - turn
         self._track.clear()
         self._track.append((s.x, s.y))
 
     def _get_free(self, s: Situation) -> None:
         for key in ("forward", "back", "left", "right"):
-            self.keyboard.want(key, key in self._free_keys, now=True)
-        self.keyboard.want("attack", False)
-        self.keyboard.want("use", False)
+            self.keyboard.want(key, key == self._free_key, now=True)
+        self.keyboard.release("attack", "use")
         self.mouse.aim(turn_between(s.angle, self._free_turn_to), s.pitch, dead_zone=6.0)

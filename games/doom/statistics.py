@@ -72,21 +72,13 @@ def play_statistics(plays: Sequence[Play]) -> dict[str, float]:
     for k, name in enumerate(names):
         out[f"held {name}"] = float(held[:, k].mean())
     weapons = [k for k, name in enumerate(names) if name.startswith("weapon.")]
-    out["weapon keys a minute"] = (
-        sum(_presses(p.held[:, k]) for p in plays for k in weapons) / minutes
-    )
+    presses = sum(len(_holds(p.held[:, k])) for p in plays for k in weapons)
+    out["weapon keys a minute"] = presses / minutes
     for name in (*MOVES, "run", "attack", "use"):
-        lengths = (
-            np.concatenate([_holds(p.held[:, names.index(name)]) for p in plays]) / TICS_PER_SECOND
-        )
-        low, middle, high = (
-            np.quantile(lengths, [0.1, 0.5, 0.9]) if len(lengths) else (0.0, 0.0, 0.0)
-        )
-        (
-            out[f"hold {name} 10 % (s)"],
-            out[f"hold {name} median (s)"],
-            out[f"hold {name} 90 % (s)"],
-        ) = low, middle, high
+        holds = np.concatenate([_holds(p.held[:, names.index(name)]) for p in plays])
+        lengths = holds / TICS_PER_SECOND
+        for share, called in ((0.1, "10 %"), (0.5, "median"), (0.9, "90 %")):
+            out[f"hold {name} {called} (s)"] = np.quantile(lengths, share) if len(lengths) else 0.0
         out[f"presses of {name} a minute"] = len(lengths) / minutes
     out.update(_motion("turn", turn))
     out.update(_motion("look", look))
@@ -146,10 +138,6 @@ def _motion(name: str, degrees: np.ndarray) -> dict[str, float]:
 def _holds(held: np.ndarray) -> np.ndarray:
     """Lengths in tics of the stretches in which a button is held, int [P]."""
     return np.diff(stretches(held))[:, 0]
-
-
-def _presses(held: np.ndarray) -> int:
-    return len(_holds(held))
 
 
 def table(columns: dict[str, dict[str, float]]) -> str:

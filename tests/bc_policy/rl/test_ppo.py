@@ -12,7 +12,7 @@ from vidact.bc_policy.rl.ppo import PPO, generalized_advantages
 from vidact.bc_policy.rl.rollout import Actor
 from vidact.errors import ConfigError
 
-from .toy_env import TOY_NETWORK, TOY_SPEC, Bandit, Endless, Recall
+from ..toy_env import TOY_NETWORK, TOY_SPEC, Bandit, Endless, Recall
 
 GREY = torch.full((1, 1, 8, 8, 3), 128, dtype=torch.uint8)
 PRIOR = np.array([0.1, 0.5, 0.25, 0.15])

@@ -25,7 +25,7 @@ from vidact.games.doom.navigation import WalkGrid
 from vidact.games.doom.player import DoomPlayer
 from vidact.games.doom.wad import Wad
 
-from .conftest import need_vizdoom
+from ..conftest import need_vizdoom
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, SpecMismatchError, VidactError
 from vidact.networks.checkpoints import save_checkpoint
 
-from .toy_env import TOY_NETWORK, TOY_SPEC
+from ..toy_env import TOY_NETWORK, TOY_SPEC
 
 
 @pytest.mark.parametrize(

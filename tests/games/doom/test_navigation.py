@@ -7,7 +7,7 @@ import pytest
 from vidact.games.doom.navigation import CELL, WalkGrid
 from vidact.games.doom.wad import Wad
 
-from .conftest import map_lumps, write_wad
+from ..conftest import map_lumps, write_wad
 
 Room = tuple[int, int, int, int, int, int]
 

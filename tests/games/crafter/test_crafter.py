@@ -115,8 +115,8 @@ def test_the_player_knows_where_he_stands() -> None:
         game.step(player.act(game.view()))
         if game.finished:
             break
-    # Another look at the same place agrees with what he remembers of it, except where creatures or
-    # he changed things.
+    # Another look at the same place agrees with what the player remembers of it, except where
+    # creatures or they themselves changed things.
     player.act(game.view())
     x, y = player.memory.here
     start = np.array(game._env._world.area) // 2

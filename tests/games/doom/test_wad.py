@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from vidact.games.doom.wad import Wad, WadError
 
-from .conftest import map_lumps, write_wad
+from ..conftest import map_lumps, write_wad
 
 
 def test_binary_map(tmp_path: Path) -> None:
