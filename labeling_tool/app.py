@@ -34,6 +34,9 @@ PAGES = (
     "/tour/{path:path}",
     "/help",
 )
+DESCRIPTION = (
+    "Everything the pages do, for scripts: send `Authorization: Bearer <token>` (Settings, Tokens)."
+)
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"description": "The body is no JSON."},
     401: {"description": "Log in first."},
@@ -56,10 +59,9 @@ def create_app(context: Context) -> FastAPI:
     app = FastAPI(
         title="vidact labelling tool",
         version=_version(),
-        description="Everything the pages do, for scripts: "
-        "send `Authorization: Bearer <token>` (Settings, Tokens).",
+        description=DESCRIPTION,
         openapi_url="/api/openapi.json",
-        # its page loads scripts from another site; the document itself is what tools need
+        # Its page loads scripts from another site; the document itself is what tools need
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

@@ -1,6 +1,4 @@
-"""What a running server holds: its settings, its folder, its database, the log of operations, the
-picture store.
-"""
+"""What a running server holds: settings, data folder, database, operation log, picture store."""
 
 from __future__ import annotations
 
@@ -34,8 +32,9 @@ class Context:
     log: OperationLog
     bundles: BundleStore
     setup_code: str
-    """What the first-run page must know where strangers could reach it; empty on the loopback
-    address.
+    """The code that the first-run page asks for; empty on the loopback address.
+
+    Where strangers can reach the server, one of them could otherwise become its admin.
     """
 
     @classmethod
@@ -70,7 +69,7 @@ class Context:
 
     @property
     def upload_limit(self) -> int:
-        """Bytes."""
+        """The size of the largest upload, in bytes."""
         return self.config.upload_mib * MIB
 
     def close(self) -> None:

@@ -32,12 +32,10 @@ class Problem(Exception):  # noqa: N818 - an answer, not an accident
 
 
 def not_found(what: str) -> Problem:
-    """The same answer for what is not there and for what is not yours, so that ids cannot be
-    probed.
-    """
+    """The answer for what is not there, and for what is not yours: so ids cannot be probed."""
     return Problem(404, "not_found", f"There is no such {what}, or it is not yours.")
 
 
 def forbidden(message: str) -> Problem:
-    """Logged in, but not allowed."""
+    """The answer for somebody who is logged in but not allowed to do this."""
     return Problem(403, "forbidden", message)

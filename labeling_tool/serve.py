@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .. import storage
@@ -18,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def serve(config: ServeConfig) -> int:
-    """Serve until interrupted. Imports run beside the server, so that the first page is there at
-    once.
-    """
+    """Serve until interrupted, and import beside it, so that the first page is there at once."""
     try:
         import uvicorn
 
@@ -33,8 +32,8 @@ def serve(config: ServeConfig) -> int:
         ) from error
     if not (STATIC / "index.html").is_file():
         raise ConfigError(
-            f"{STATIC}: the front end has not been bundled; run `make setup` in the repository "
-            "(wheels bring it)"
+            f"{STATIC}: the front end has not been bundled; "
+            "run `make setup` in the repository (wheels bring it)"
         )
     _require_inputs(config)
     listening = _listen(config)
@@ -66,13 +65,14 @@ def serve(config: ServeConfig) -> int:
 
 
 def _require_inputs(config: ServeConfig) -> None:
-    """Raise what can be told before anybody waits: mistyped paths and specs, a dataset as the
-    tool's folder.
+    """Refuse what can be told before anybody waits.
+
+    That is a mistyped path or spec, and a dataset as the tool's own folder.
     """
     if Dataset(config.data).has_tables():
         raise ConfigError(
-            f"data: {config.data} is a dataset: it is given by --review, and the tool has a folder "
-            "of its own"
+            f"data: {config.data} is a dataset: it is given by --review, "
+            "and the tool has its own folder"
         )
     for option in ("review", "clean"):
         for uri in getattr(config, option):
@@ -91,8 +91,8 @@ def _listen(config: ServeConfig) -> socket.socket:
     except OSError as error:
         why = error.strerror or error
         raise ConfigError(
-            f"host {config.host} and port {config.port} cannot be listened on: {why}; "
-            "choose others with --host and --port"
+            f"host {config.host} and port {config.port} cannot be listened on: "
+            f"{error.strerror or error}; choose others with --host and --port"
         ) from error
     return listening
 
@@ -113,36 +113,21 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     from .practice.tasks import import_practice
 
     share = config.random_fraction
-    jobs = [
-        *([("practice", lambda: import_practice(context))] if config.practice else []),
-        *(
-            (
-                dataset,
-                lambda d=dataset: import_dataset(
-                    context, d, clips=config.clips, random_fraction=share
-                ),
-            )
-            for dataset in config.review
-        ),
-        *(
-            (
-                path,
-                lambda p=path: import_recordings(
-                    context, [p], spec_name=config.spec, random_fraction=share
-                ),
-            )
-            for path in config.recordings
-        ),
-        *(
-            (
-                path,
-                lambda p=path: import_videos(
-                    context, [p], frame_step_s=config.frame_step_s, random_fraction=share
-                ),
-            )
-            for path in config.clean
-        ),
-    ]
+    jobs: list[tuple[str, partial[tuple[int, int]]]] = []
+    if config.practice:
+        jobs.append(("practice", partial(import_practice, context)))
+    for uri in config.review:
+        job = partial(import_dataset, context, uri, clips=config.clips, random_fraction=share)
+        jobs.append((uri, job))
+    for path in config.recordings:
+        spec = config.spec
+        job = partial(import_recordings, context, [path], spec_name=spec, random_fraction=share)
+        jobs.append((path, job))
+    for path in config.clean:
+        step_s = config.frame_step_s
+        job = partial(import_videos, context, [path], frame_step_s=step_s, random_fraction=share)
+        jobs.append((path, job))
+    # One import that fails must not keep the others, nor the server, from working.
     for what, job in jobs:
         try:
             _, new = job()

@@ -1,8 +1,7 @@
-"""Corrected labels as recordings in the contractor format (mp4 and jsonl), which `vidact train-idm`
-reads.
+"""Corrected labels as recordings (mp4 and jsonl), which `vidact train-idm` reads.
 
 Tasks that follow one another in a source become one recording, so that the model has its context.
-The video has one frame a tick, at the tick rate, as large as annotators saw it. A frame that
+The video has a frame per tick, at the tick rate, as large as annotators saw it. A frame that
 somebody marked as unsure, or as carrying no label, is not valid: training leaves it out.
 """
 
@@ -37,9 +36,9 @@ def export_recordings(
             frames.append(frames_of(context, recipe_of(submission.task, submission.source)))
             documents.append(submission.actions())
         height, width = frames[0].shape[1:3]
-        video = first.source.sha256[:12] or "source"
+        source = first.source.sha256[:12] or "source"
         first_tick = first.task.lineage.get("first_tick", 0)
-        stem = folder / f"{video}-{first_tick:09d}-t{first.task.id}"
+        stem = folder / f"{source}-{first_tick:09d}-t{first.task.id}"
         meta = {
             "spec": spec.name,
             "spec_sha256": spec.sha256,

@@ -1,6 +1,4 @@
-"""Clean-or-not labels, for the filter: a table, and the frames themselves beside their labels in a
-WebDataset tar.
-"""
+"""Clean-or-not labels for the filter: a table, and a WebDataset tar of frames and labels."""
 
 from __future__ import annotations
 
@@ -17,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..context import Context
-from ..pictures.rendering import recipe_of, render
+from ..pictures.rendering import get_pictures, recipe_of
 from ..store.bundles import unpack
 from ..store.models import Project
 from .submissions import Submission
@@ -41,18 +39,16 @@ SCHEMA = pa.schema(
 def export_filter_labels(
     context: Context, project: Project, found: Iterable[Submission], folder: Path
 ) -> dict[str, Any]:
-    """Write `labels.parquet` and `frames-00000.tar` (`<key>.jpg`, `<key>.json`) into `folder`;
-    returns counts.
+    """Write `labels.parquet` and `frames-00000.tar` into `folder`; returns counts.
+
+    The tar holds `<key>.jpg` and `<key>.json` for each frame.
     """
     rows: list[dict[str, Any]] = []
     with tarfile.open(folder / "frames-00000.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
         for submission in found:
             document = submission.clean()
             lineage = submission.task.lineage
-            path = context.bundles.get(
-                recipe_of(submission.task, submission.source),
-                partial(render, context),
-            )
+            path = get_pictures(context, recipe_of(submission.task, submission.source))
             pictures, _ = unpack(path.read_bytes())
             for frame, label in enumerate(document.labels):
                 if label is None:

@@ -34,8 +34,10 @@ BLOCK = 1 << 20
 def start_export(
     context: Context, project: Project, format: str, *, approved_only: bool, user_id: int
 ) -> Export:
-    """Begin an export; its row says when it is done. Raises Problem 422 for a format of the other
-    kind of project.
+    """Begin an export; its row says when it is done.
+
+    Raises:
+        Problem: 422 for a format of the other kind of project.
     """
     if project.kind not in FORMATS[format] or project.practice:
         raise Problem(422, "wrong_format", f"{format} is no export of this project.")
@@ -59,7 +61,7 @@ def start_export(
 
 
 def folder_of(context: Context, export_id: int) -> Path:
-    """Where an export lies."""
+    """Return where an export lies."""
     return context.folder / "exports" / f"{export_id:06d}"
 
 

@@ -1,4 +1,4 @@
-"""What counts of a project: for each task one person's submission."""
+"""What counts of a project: for each task the submission of one person."""
 
 from __future__ import annotations
 

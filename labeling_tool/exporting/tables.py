@@ -1,4 +1,4 @@
-"""Everything as parquet (a row a frame) and as JSON (every submission with its full history)."""
+"""Labels as parquet (a row per frame) and as JSON (a submission per line, with its history)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ CLEAN = [("label", pa.string()), ("reasons", pa.list_(pa.string()))]
 
 
 def action_schema(spec: ActionSpec) -> pa.Schema:
-    """Columns of an action-review table: `buttons` and `model_buttons` one field a button, degrees
-    an axis.
+    """Return the columns of an action-review table.
+
+    `buttons` and `model_buttons` have a field per button, the cameras one per axis, in degrees.
     """
     buttons = pa.struct([(name, pa.uint8()) for name in spec.button_names])
     probabilities = pa.struct([(name, pa.float32()) for name in spec.button_names])
@@ -55,7 +56,7 @@ def action_schema(spec: ActionSpec) -> pa.Schema:
 
 
 def export_parquet(project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
-    """Write `labels.parquet`, a row a frame, everybody's submissions; returns counts."""
+    """Write `labels.parquet`, a row per frame of everybody's submissions; returns counts."""
     spec = ActionSpec.from_dict(project.spec) if project.spec else None
     schema = action_schema(spec) if spec else pa.schema([*LINEAGE, *CLEAN])
     counts = {"submissions": 0, "frames": 0}
@@ -73,9 +74,7 @@ def export_parquet(project: Project, found: Iterable[Submission], folder: Path) 
 
 
 def export_json(project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
-    """Write `submissions.jsonl`: a submission a line, with its lineage, its labels and every
-    operation.
-    """
+    """Write `submissions.jsonl`: a submission per line, with lineage, labels and operations."""
     count = 0
     with open(folder / "submissions.jsonl", "w", encoding="utf-8") as file:
         for submission in found:

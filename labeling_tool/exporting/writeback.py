@@ -29,8 +29,10 @@ from .submissions import Submission
 
 
 def export_dataset(project: Project, found: Iterable[Submission], folder: Path) -> dict[str, Any]:
-    """Write `dataset/` into `folder`; returns counts. Raises DatasetError where the clips come from
-    no dataset.
+    """Write `dataset/` into `folder`; returns counts.
+
+    Raises:
+        DatasetError: the clips come from no dataset, from several, or from one that has changed.
     """
     by_dataset: dict[str, dict[str, Submission]] = {}
     for submission in found:
@@ -84,13 +86,13 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
             f"{dataset}: no longer holds {len(corrections)} of the corrected clips, "
             f"such as {min(corrections)}; was it made anew since they were imported?"
         )
-    by_hand = f"Corrected by hand: {counts['corrected_clips']} clips."
+    what = f"Corrected by hand: {counts['corrected_clips']} clips."
     target.compact(
         DatasetInfo(
             name=f"{parent['name']} (corrected)",
             spec=spec,
             labels=parent["labels"],
-            description=f"{parent['description']} {by_hand}".strip(),
+            description=f"{parent['description']} {what}".strip(),
             license=parent["license"],
             idm=parent["idm"],
             options={
@@ -117,9 +119,8 @@ def correct(
 ) -> Clip:
     """The clip with a person's labels; frames they were unsure of carry none."""
     camera = document.camera.astype(np.float32)
-    if (
-        clip.meta.get("idm_sha256") is not None
-    ):  # what a model's labels may hold; see `label_checks.py`
+    if clip.meta.get("idm_sha256") is not None:
+        # A model's labels hold no more than its axes can say, and `label_checks.py` insists on it.
         limits = np.array([axis.quantiser.max_deg for axis in spec.axes], np.float32)
         camera = np.clip(camera, -limits, limits) if spec.axes else camera
     bins = spec.quantise(camera)  # (T, A)

@@ -21,8 +21,10 @@ ROW = ("key", "shard", "offset_bytes", "size_bytes", "sample_crc32")  # what fin
 
 
 def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> list[dict[str, Any]]:
-    """The clips worth a human's time: those with the most expected wrong frames, and a random share
-    of the others.
+    """Choose the clips worth a human's time.
+
+    Those are the ones with the most expected wrong frames, and a random share of the others: from
+    the random share accuracy can be estimated without bias.
     """
     ranked = sorted(
         rows, key=lambda row: (-row["valid_frames"] * (1.0 - row["mean_confidence"]), row["key"])

@@ -1,5 +1,6 @@
-"""Recordings (mp4 and jsonl) as tasks of action review: the recorded actions are what the annotator
-starts from.
+"""Recordings (mp4 and jsonl) as tasks of action review.
+
+The recorded actions are what the annotator starts from.
 """
 
 from __future__ import annotations
@@ -30,9 +31,7 @@ def import_recordings(
     random_fraction: float,
     name: str | None = None,
 ) -> tuple[int, int]:
-    """Make or extend a project that reviews recordings. Returns its id and the number of new
-    tasks.
-    """
+    """Make or extend a project that reviews recordings; returns its id and how many are new."""
     spec = ActionSpec.load(spec_name)
     stems = find_stems(paths)
     title = name or f"Review of {Path(paths[0]).stem}"

@@ -24,7 +24,7 @@ def get_project(
     settings: dict[str, Any],
     practice: bool = False,
 ) -> Project:
-    """The project of that name, made where it is missing."""
+    """Return the project of that name, made where it is missing."""
     project = session.scalars(select(Project).where(Project.name == name)).first()
     if project is None:
         project = Project(name=name, kind=kind, spec=spec, settings=settings, practice=practice)
@@ -43,7 +43,7 @@ def get_source(
     sha256: str,
     meta: dict[str, Any],
 ) -> Source:
-    """The project's source with these bytes at this place, made where it is missing."""
+    """Return the project's source with these bytes at this place, made where it is missing."""
     source = session.scalars(
         select(Source).where(
             Source.project_id == project.id, Source.uri == uri, Source.sha256 == sha256
@@ -90,7 +90,8 @@ def add_task(
 
 
 def random_rank(identity: str) -> float:
-    """A number in [0, 1) that looks random and is always the same: the order of the random share
-    needs no seed.
+    """Return a number in [0, 1) that looks random and is always the same for a task.
+
+    So the order of the random share needs no seed.
     """
     return int.from_bytes(hashlib.sha256(identity.encode()).digest()[:6], "big") / 2**48

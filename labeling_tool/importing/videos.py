@@ -1,5 +1,6 @@
-"""Videos as tasks of clean-or-not: frames at even distances, in batches that a person judges in a
-few minutes.
+"""Videos as tasks of clean-or-not.
+
+A task has frames at even distances, as many as a person judges in a few minutes.
 """
 
 from __future__ import annotations
@@ -74,8 +75,10 @@ def import_videos(
 def add_video(
     context: Context, project: Project, path: Path, *, frame_step_s: float, name: str | None = None
 ) -> int:
-    """Cut a video into tasks of a clean-or-not project; returns how many are new. Raises
-    VideoError.
+    """Cut a video into tasks of a clean-or-not project; returns how many are new.
+
+    Raises:
+        VideoError: the video cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
         index = Path(folder) / "index.npy"
@@ -112,6 +115,6 @@ def add_video(
 
 
 def evenly(pts_ns: NDArray[np.int64], step_s: float) -> NDArray[np.int64]:
-    """Indices of the frames on screen every `step_s` seconds, int64, each once."""
+    """Return the indices of the frames on screen every `step_s` seconds, int64, each once."""
     moments = np.arange(int(pts_ns[0]), int(pts_ns[-1]) + 1, max(1, round(step_s * 1e9)))
     return np.unique(np.searchsorted(pts_ns, moments, side="right") - 1)

@@ -1,4 +1,4 @@
-"""Who is asking, and may they: sessions by cookie, scripts by token, roles a route.
+"""Who is asking, and may they: sessions by cookie, scripts by token, roles per route.
 
 A cookie session needs the CSRF token in a header for everything that changes something; a bearer
 token needs none, since no browser sends it by itself.
@@ -46,7 +46,7 @@ class Person:
 
 
 def context_of(connection: HTTPConnection) -> Context:
-    """The server's context."""
+    """Return the server's context."""
     context: Context = connection.app.state.context
     return context
 
@@ -57,9 +57,7 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def identify(connection: HTTPConnection, method: str = "GET") -> Person:
-    """The person behind a request or WebSocket. Raises 401, or 403 where the CSRF token is
-    missing.
-    """
+    """Find who is behind a request. Raises 401, or 403 where the CSRF token is missing."""
     context = context_of(connection)
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
@@ -108,7 +106,8 @@ def start_session(context: Context, user: User, request: Request, response: Resp
     token, csrf = new_token(), new_token()
     with context.database.write() as session:
         old = request.cookies.get(COOKIE)
-        if old:  # the session that the browser had ends: logging in always changes the token
+        if old:
+            # The session that the browser had ends: logging in always changes the token.
             session.execute(
                 update(WebSession)
                 .where(WebSession.token_sha256 == token_hash(old))

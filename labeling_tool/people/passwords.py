@@ -19,14 +19,16 @@ _HASHER = PasswordHasher()
 
 
 def hash_password(password: str) -> str:
-    """The argon2id hash of a password."""
+    """Return the argon2id hash of a password."""
     with _AT_ONCE:
         return _HASHER.hash(password)
 
 
 def verify_password(stored: str | None, password: str) -> bool:
-    """Whether the password is right. `stored` is None for an unknown name, which takes as long and
-    is never right.
+    """Return whether the password is right.
+
+    `stored` is None for an unknown name, which takes as long and is never right: the time must not
+    tell which names exist.
     """
     with _AT_ONCE:
         try:
@@ -37,7 +39,7 @@ def verify_password(stored: str | None, password: str) -> bool:
 
 
 def new_token() -> str:
-    """256 random bits for a cookie or an API token."""
+    """Draw 256 random bits for a cookie or an API token."""
     return secrets.token_urlsafe(32)
 
 

@@ -1,5 +1,6 @@
-"""What every request passes: body limits, origin checks, security headers. Plain ASGI, so
-WebSockets pass it too.
+"""What every request passes: body limits, origin checks, security headers.
+
+It is plain ASGI, so that WebSockets pass it too.
 """
 
 from __future__ import annotations
@@ -70,8 +71,9 @@ class Protection:
             await self.app(scope, receive, send)
 
     def origin_is_ours(self, scope: Scope, *, required: bool = False) -> bool:
-        """Whether the request comes from a page of ours. Scripts send no Origin; browsers always do
-        where it counts.
+        """Return whether the request comes from a page of ours.
+
+        Scripts send no Origin; browsers always do where it counts.
         """
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"").decode("latin-1").lower()

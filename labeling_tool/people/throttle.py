@@ -20,14 +20,14 @@ MAX_BY_ADDRESS = 40  # an office behind one address
 def require_not_throttled(database: Database, name: str, address: str) -> None:
     """Raise 429 where this name or address failed too often within the window."""
     since = now_ms() - WINDOW_MS
-    for key, most in ((_name_key(name), MAX_BY_NAME), (f"address:{address}", MAX_BY_ADDRESS)):
+    for key, limit in ((_name_key(name), MAX_BY_NAME), (f"address:{address}", MAX_BY_ADDRESS)):
         with database.read() as session:
             count, first = session.execute(
                 select(func.count(), func.min(LoginFailure.at_ms)).where(
                     LoginFailure.key == key, LoginFailure.at_ms > since
                 )
             ).one()
-        if count >= most:
+        if count >= limit:
             minutes = max(1, round((first + WINDOW_MS - now_ms()) / 60_000))
             raise Problem(
                 429,

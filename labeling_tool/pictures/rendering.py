@@ -43,6 +43,16 @@ def recipe_of(task: Task, source: Source) -> dict[str, Any]:
     }
 
 
+def get_pictures(context: Context, recipe: dict[str, Any]) -> Path:
+    """Return the bundle of a recipe, rendered where it is missing. Raises what `render` raises."""
+    return context.bundles.get(recipe, partial(render, context))
+
+
+def prepare_pictures(context: Context, recipe: dict[str, Any]) -> None:
+    """Begin to render the bundle of a recipe where it is missing."""
+    context.bundles.prepare(recipe, partial(render, context))
+
+
 def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
     """Write the bundle of a recipe to `out`.
 
@@ -82,7 +92,7 @@ def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
             frames_limited(fetch(context, recipe["uri"]), recipe["pts_ns"], out)
             return np.asarray(np.load(out, allow_pickle=False), np.uint8)
         except (VidactError, OSError, ValueError):
-            path = context.bundles.get(recipe, partial(render, context))
+            path = get_pictures(context, recipe)
     pictures, _ = unpack(path.read_bytes())
     return np.stack(
         [np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")) for picture in pictures]

@@ -1,5 +1,6 @@
-"""A drawn maze seen from within, for practice: every frame follows from the actions, so the truth
-is known.
+"""A drawn maze seen from within, for practice.
+
+Every frame follows from the actions, so the truth is known.
 
 Rays are cast through a grid of cells for all columns of the picture at once. Angles are degrees,
 clockwise seen from above, so that positive yaw turns right; lengths are cells.
@@ -61,8 +62,9 @@ class Camera:
 
 
 def draw(camera: Camera, *, flash: float = 0.0, sway: float = 0.0) -> NDArray[np.uint8]:
-    """The view, uint8 [HEIGHT, WIDTH, 3]; `flash` in 0..1 is the muzzle's light, `sway` moves the
-    weapon (pixels).
+    """Draw the view, uint8 [HEIGHT, WIDTH, 3].
+
+    `flash` in 0..1 is the muzzle's light, `sway` moves the weapon (pixels).
     """
     across = (np.arange(WIDTH) + 0.5) / WIDTH * 2 - 1
     offset = np.arctan(across * np.tan(np.deg2rad(VIEW_DEG / 2)))
@@ -105,8 +107,10 @@ def draw(camera: Camera, *, flash: float = 0.0, sway: float = 0.0) -> NDArray[np
 def _cast(
     x: float, y: float, angle: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Distance, wall kind, place along the wall in 0..1, and whether it faces north or south, for
-    each ray.
+    """Cast a ray per column through the grid, cell border by cell border.
+
+    Returns for each its length, the wall's kind, the place along the wall in 0..1, and whether the
+    wall faces north or south.
     """
     dx, dy = np.cos(angle), np.sin(angle)
     cell_x, cell_y = np.full(WIDTH, int(x)), np.full(WIDTH, int(y))

@@ -1,5 +1,6 @@
-"""What happens in the practice tasks: true actions, the frames they give, and mistakes put into the
-predictions.
+"""What happens in the practice tasks.
+
+True actions, the frames that they give, and mistakes put into the predictions.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from ...datasets.actions.spec import ActionSpec
 from ..work.predictions import Predictions
 from .maze import HEIGHT, WIDTH, Camera, draw
 
-WALK = 0.055  # cells a tick
+WALK = 0.055  # cells per tick
 RUN = 0.095
 FLASH_FADES = (1.0, 0.45)  # the muzzle's light in the tick of the shot and the one after
 PIXELS_PER_DEGREE = 3.2  # of pitch, on the drawn horizon
-# (ticks, buttons held, yaw in degrees a tick, pitch in degrees a tick)
+# (ticks, buttons held, yaw in degrees per tick, pitch in degrees per tick)
 LESSONS: tuple[tuple[tuple[int, str, float, float], ...], ...] = (
     (
         (14, "forward", 0.0, 0.0),
@@ -49,9 +50,7 @@ LESSONS: tuple[tuple[tuple[int, str, float, float], ...], ...] = (
 
 @dataclass(slots=True)
 class Lesson:
-    """A practice task: frames uint8 [T, H, W, 3], the truth, and predictions with mistakes in
-    them.
-    """
+    """A practice task: frames uint8 [T, H, W, 3], the truth, and predictions with mistakes."""
 
     frames: NDArray[np.uint8]
     truth: Predictions
@@ -59,7 +58,7 @@ class Lesson:
 
 
 def action_lesson(spec: ActionSpec, number: int) -> Lesson:
-    """Practice task `number` (0 or 1) of action review."""
+    """Make practice task `number` (0 or 1) of action review."""
     steps = [
         (buttons.split(), yaw, pitch)
         for ticks, buttons, yaw, pitch in LESSONS[number]
@@ -73,9 +72,8 @@ def action_lesson(spec: ActionSpec, number: int) -> Lesson:
     flash = 0.0
     for t, (held, yaw, pitch) in enumerate(steps):
         sway = 3.0 * np.sin(t / 2.2) if held else 0.0
-        frames[t] = draw(
-            player, flash=flash, sway=float(sway)
-        )  # a frame shows what was done before it
+        # Drawn before the actions apply: a frame shows what was done before it.
+        frames[t] = draw(player, flash=flash, sway=float(sway))
         for name in held:
             buttons[t, spec.button_names.index(name)] = 1
         camera[t, spec.axis_names.index("yaw")] = yaw
@@ -100,7 +98,7 @@ def action_lesson(spec: ActionSpec, number: int) -> Lesson:
 
 
 def _with_mistakes(spec: ActionSpec, truth: Predictions, number: int) -> Predictions:
-    """What a model might have said: nearly right, and unsure where it is wrong."""
+    """Return what a model might predict: nearly right, and unsure where it is wrong."""
     rng = np.random.default_rng(number)
     buttons, camera = truth.buttons.copy(), truth.camera.copy()
     probabilities = np.clip(
@@ -139,7 +137,7 @@ def _with_mistakes(spec: ActionSpec, truth: Predictions, number: int) -> Predict
 
 
 def clean_lesson() -> tuple[NDArray[np.uint8], list[str]]:
-    """Frames uint8 [16, H, W, 3] for clean-or-not, and the right label of each."""
+    """Draw frames uint8 [16, H, W, 3] for clean-or-not, and say the right label of each."""
     from PIL import Image, ImageDraw
 
     kinds = ["clean", "clean", "webcam", "clean", "watermark", "clean", "menu", "clean"]

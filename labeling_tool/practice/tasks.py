@@ -29,8 +29,9 @@ CLEAN_FPS = Fraction(2)  # slow, so that every frame is shown once at the step o
 
 
 def import_practice(context: Context) -> tuple[int, int]:
-    """Make the practice projects where they are missing. Returns the id of the first and the number
-    of new tasks.
+    """Make the practice projects where they are missing.
+
+    Returns the id of the first project and how many tasks are new.
     """
     folder = context.folder / "practice"
     folder.mkdir(exist_ok=True)
@@ -121,7 +122,7 @@ def _clean(context: Context, folder: Path, project_id: int) -> int:
 
 
 def score_actions(task: Task, document: ActionDocument, spec: ActionSpec) -> dict[str, Any]:
-    """How an action-review lesson went: frames right, and where it is still wrong."""
+    """Say how an action-review lesson went: frames right, and where it is still wrong."""
     truth = task.lineage["truth"]
     buttons = np.array([[int(c) for c in lane] for lane in truth["buttons"]], np.uint8).T  # (T, K)
     camera = np.array(truth["camera"], np.float32).T  # (T, A)
@@ -141,7 +142,7 @@ def score_actions(task: Task, document: ActionDocument, spec: ActionSpec) -> dic
 
 
 def score_clean(task: Task, document: CleanDocument) -> dict[str, Any]:
-    """How a clean-or-not lesson went."""
+    """Say how a clean-or-not lesson went."""
     truth = task.lineage["truth"]["labels"]
     right = np.array([given == true for given, true in zip(document.labels, truth, strict=True)])
     missed = [

@@ -23,9 +23,9 @@ from ..people.access import (
 from ..people.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, verify_password
 from ..people.throttle import forgive, note_failure, require_not_throttled
 from ..problems import Problem
+from ..schema import Strict
 from ..store.audit import note
 from ..store.models import User, WebSession, now_ms
-from ..work.operation_kinds import Strict
 
 router = APIRouter(prefix="/api", tags=["people"])
 
@@ -64,9 +64,7 @@ class PersonalSettings(Strict):
 
 @router.get("/state")
 def state(request: Request, context: ContextOf) -> dict[str, Any]:
-    """What the front end needs to choose its first page: whether there is an admin, and who is
-    logged in.
-    """
+    """Whether there is an admin, and who is logged in: what the first page depends on."""
     with context.database.read() as session:
         empty = session.execute(select(func.count()).select_from(User)).scalar_one() == 0
     if empty:

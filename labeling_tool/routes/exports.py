@@ -12,10 +12,9 @@ from sqlalchemy import select
 from ..exporting.run import archive, folder_of, start_export
 from ..people.access import ContextOf, Staff
 from ..problems import Problem, not_found
+from ..schema import PathId, Strict
 from ..store.audit import note
 from ..store.models import Export, Project
-from ..work.operation_kinds import Strict
-from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["export"])
 
@@ -27,7 +26,7 @@ class NewExport(Strict):
 
 
 @router.get("/projects/{project_id}/exports")
-def exports(project_id: Id, person: Staff, context: ContextOf) -> list[dict[str, Any]]:
+def exports(project_id: PathId, person: Staff, context: ContextOf) -> list[dict[str, Any]]:
     """A project's exports, newest first."""
     with context.database.read() as session:
         rows = session.scalars(
@@ -38,7 +37,7 @@ def exports(project_id: Id, person: Staff, context: ContextOf) -> list[dict[str,
 
 @router.post("/projects/{project_id}/exports", status_code=201)
 def add_export(
-    project_id: Id, body: NewExport, person: Staff, context: ContextOf
+    project_id: PathId, body: NewExport, person: Staff, context: ContextOf
 ) -> dict[str, Any]:
     """Begin an export."""
     with context.database.read() as session:
@@ -62,7 +61,7 @@ def add_export(
 
 
 @router.get("/exports/{export_id}")
-def export(export_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]:
+def export(export_id: PathId, person: Staff, context: ContextOf) -> dict[str, Any]:
     """How an export goes: `running`, `done` or `failed`, with counts or the reason."""
     with context.database.read() as session:
         row = session.get(Export, export_id)
@@ -72,7 +71,7 @@ def export(export_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]:
 
 
 @router.get("/exports/{export_id}/archive", response_class=StreamingResponse)
-def fetch(export_id: Id, person: Staff, context: ContextOf) -> StreamingResponse:
+def fetch(export_id: PathId, person: Staff, context: ContextOf) -> StreamingResponse:
     """The export as a tar."""
     with context.database.read() as session:
         row = session.get(Export, export_id)
@@ -82,8 +81,8 @@ def fetch(export_id: Id, person: Staff, context: ContextOf) -> StreamingResponse
     folder = folder_of(context, export_id)
     if row.state != "done" or not folder.is_dir():
         raise Problem(409, "not_ready", f"This export is {row.state}.")
-    plain = re.sub(r"[^A-Za-z0-9]+", "-", project.name).strip("-").lower() or "project"
-    name = f"{plain}-{row.format}-{row.id}"
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", project.name).strip("-").lower() or "project"
+    name = f"{slug}-{row.format}-{row.id}"
     return StreamingResponse(
         archive(folder, name),
         media_type="application/x-tar",

@@ -1,4 +1,4 @@
-"""A WebSocket that tells open pages how projects go on, so that nobody reloads to see it."""
+"""A WebSocket that tells open pages how projects advance, so that nobody reloads to see it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from ...datasets.actions.spec import ActionSpec
 from ...errors import SpecError
 from ..people.access import Admin, Anybody, ContextOf, Staff, may_see
 from ..problems import Problem, not_found
+from ..schema import PathId, RowId, Strict
 from ..store.audit import note
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
-from ..work.operation_kinds import Strict
 from ..work.progress import people_of, progress_of
 from ..work.project_settings import ProjectSettings, settings_of
 from .parameters import Id
@@ -41,7 +41,7 @@ class ProjectChange(Strict):
 
 
 class Members(Strict):
-    users: Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(max_length=1000)]
+    users: Annotated[list[RowId], Field(max_length=1000)]
 
 
 @router.get("")
@@ -103,7 +103,7 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
 
 
 @router.get("/{project_id}")
-def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]:
+def project(project_id: PathId, person: Staff, context: ContextOf) -> dict[str, Any]:
     """A project in full: rules, progress, people."""
     with context.database.read() as session:
         row = session.get(Project, project_id)
@@ -125,10 +125,11 @@ def project(project_id: Id, person: Staff, context: ContextOf) -> dict[str, Any]
 
 @router.patch("/{project_id}")
 def change_project(
-    project_id: Id, body: ProjectChange, person: Admin, context: ContextOf
+    project_id: PathId, body: ProjectChange, person: Admin, context: ContextOf
 ) -> dict[str, Any]:
-    """Rename, pause, open, or change the rules that are given. A new overlap holds for tasks that
-    are not done yet.
+    """Rename, pause, open, or change the rules that are given.
+
+    A new overlap holds for tasks that are not done yet.
     """
     with context.database.write() as session:
         row = session.get(Project, project_id, with_for_update=True)
@@ -152,13 +153,22 @@ def change_project(
                     .where(Task.project_id == project_id, Task.state == "open")
                     .values(needed=row.settings["overlap"])
                 )
-        note(session, person.id, "project changed", row.name, address=person.address,
-             changed=body.model_dump(exclude_none=True))  # fmt: skip
+        changed = body.model_dump(exclude_none=True)
+        note(
+            session,
+            person.id,
+            "project changed",
+            row.name,
+            address=person.address,
+            changed=changed,
+        )
         return {**_project(row), "settings": settings_of(row.settings).model_dump()}
 
 
 @router.put("/{project_id}/members")
-def set_members(project_id: Id, body: Members, person: Admin, context: ContextOf) -> dict[str, int]:
+def set_members(
+    project_id: PathId, body: Members, person: Admin, context: ContextOf
+) -> dict[str, int]:
     """Who may work on it where it is not open to all."""
     with context.database.write() as session:
         row = session.get(Project, project_id)
@@ -175,7 +185,7 @@ def set_members(project_id: Id, body: Members, person: Admin, context: ContextOf
 
 @router.get("/{project_id}/submissions")
 def submissions(
-    project_id: Id,
+    project_id: PathId,
     person: Staff,
     context: ContextOf,
     state: Annotated[Literal["submitted", "approved", "returned", "all"], Query()] = "all",

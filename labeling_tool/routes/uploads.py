@@ -24,9 +24,9 @@ from ..importing.recordings import add_recording
 from ..importing.videos import add_video
 from ..people.access import STAFF, ContextOf, Person, require_role
 from ..problems import Problem, not_found
+from ..schema import PathId, Strict
 from ..store.audit import note
 from ..store.models import Member, Project
-from ..work.operation_kinds import Strict
 from ..work.project_settings import settings_of
 from .parameters import Id
 
@@ -52,7 +52,7 @@ class Import(Strict):
 
 @router.post("/uploads/{project_id}", status_code=201, openapi_extra={"requestBody": BYTES})
 async def upload(
-    project_id: Id, request: Request, person: Uploader, context: ContextOf
+    project_id: PathId, request: Request, person: Uploader, context: ContextOf
 ) -> dict[str, str]:
     """Store a file; the body is its bytes. Returns the name to import it by."""
     await run_in_threadpool(_require_uploader, context, project_id, person)
@@ -77,7 +77,7 @@ async def upload(
 
 @router.post("/projects/{project_id}/import", status_code=201)
 def import_upload(
-    project_id: Id, body: Import, person: Uploader, context: ContextOf
+    project_id: PathId, body: Import, person: Uploader, context: ContextOf
 ) -> dict[str, Any]:
     """Make tasks from an upload. Files that cannot be read are deleted."""
     project = _require_uploader(context, project_id, person)

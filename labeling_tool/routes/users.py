@@ -11,9 +11,9 @@ from sqlalchemy import func, select
 from ..people.access import Admin, Anybody, ContextOf, end_all_sessions
 from ..people.passwords import hash_password, new_token, token_hash
 from ..problems import Problem, not_found
+from ..schema import PathId, RowId, Strict
 from ..store.audit import note
 from ..store.models import ApiToken, AuditEntry, User, now_ms
-from ..work.operation_kinds import Strict
 from .auth import Name, Password, clean_name
 from .parameters import Id
 
@@ -65,7 +65,9 @@ def add_user(body: NewUser, person: Admin, context: ContextOf) -> dict[str, Any]
 
 
 @router.patch("/users/{user_id}")
-def change_user(user_id: Id, body: UserChange, person: Admin, context: ContextOf) -> dict[str, Any]:
+def change_user(
+    user_id: PathId, body: UserChange, person: Admin, context: ContextOf
+) -> dict[str, Any]:
     """Change a role, deactivate, or set a new password; each ends the person's sessions."""
     hashed = hash_password(body.password) if body.password else None
     with context.database.write() as session:
@@ -144,7 +146,7 @@ def add_token(body: NewToken, person: Anybody, context: ContextOf) -> dict[str, 
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
-def revoke_token(token_id: Id, person: Anybody, context: ContextOf) -> None:
+def revoke_token(token_id: PathId, person: Anybody, context: ContextOf) -> None:
     """Revoke one of my tokens."""
     with context.database.write() as session:
         row = session.get(ApiToken, token_id)
@@ -155,9 +157,7 @@ def revoke_token(token_id: Id, person: Anybody, context: ContextOf) -> None:
 
 
 @router.get("/audit")
-def audit(
-    person: Admin, context: ContextOf, before: Annotated[int, Field(ge=1, lt=2**31)] | None = None
-) -> dict[str, Any]:
+def audit(person: Admin, context: ContextOf, before: RowId | None = None) -> dict[str, Any]:
     """The audit log, newest first, a page at a time."""
     with context.database.read() as session:
         statement = select(AuditEntry, User.name).outerjoin(User, User.id == AuditEntry.user_id)

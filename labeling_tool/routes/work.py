@@ -15,15 +15,16 @@ from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
 from ..context import Context
 from ..people.access import STAFF, ContextOf, Labeller, Person, Staff, may_see
-from ..pictures import rendering
+from ..pictures.rendering import get_pictures, prepare_pictures, recipe_of
 from ..practice.tasks import score_actions, score_clean
 from ..problems import Problem, not_found
+from ..schema import PathId, RowId, Strict
 from ..store.audit import note
 from ..store.bundles import BundleStore
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
 from ..work import queue as work_queue
 from ..work.documents import replay_actions, replay_clean
-from ..work.operation_kinds import Batch, Strict
+from ..work.operation_kinds import Batch
 from ..work.operations import operation_json, operations_of
 from ..work.predictions import Predictions
 from ..work.project_settings import settings_of
@@ -31,18 +32,17 @@ from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["work"])
 
-FRAMES_KEPT_S = (
-    7 * 24 * 3600
-)  # the browser may keep a task's pictures: their address names their content
+# The browser may keep a task's pictures: their address names their content.
+FRAMES_KEPT_S = 7 * 24 * 3600
 
 
 class Claim(Strict):
-    beside: Annotated[int, Field(ge=1, lt=2**31)] | None = None
+    beside: RowId | None = None
     """The assignment on screen: another one is wanted, to be ready when it is done."""
 
 
 class Beat(Strict):
-    assignments: Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(max_length=20)]
+    assignments: Annotated[list[RowId], Field(max_length=20)]
 
 
 class Submission(Strict):
@@ -56,7 +56,7 @@ class Verdict(Strict):
 
 
 @router.post("/projects/{project_id}/claim")
-def claim(project_id: Id, body: Claim, person: Labeller, context: ContextOf) -> dict[str, Any]:
+def claim(project_id: PathId, body: Claim, person: Labeller, context: ContextOf) -> dict[str, Any]:
     """The next task for me, its lease begun; `assignment` is null when nothing is left."""
     with context.database.read() as session:
         _require_project(session, project_id, person)
@@ -80,7 +80,7 @@ def heartbeat(body: Beat, person: Labeller, context: ContextOf) -> dict[str, str
 def my_assignments(
     person: Labeller, context: ContextOf, state: Annotated[str | None, Query(max_length=16)] = None
 ) -> list[dict[str, Any]]:
-    """My work, newest first: what I may go on with, what was returned, what is done."""
+    """My work, newest first: what I may resume, what was returned, what is done."""
     with context.database.read() as session:
         statement = (
             select(Assignment, Task.project_id, Project.name, Project.kind)
@@ -98,7 +98,7 @@ def my_assignments(
 
 
 @router.get("/assignments/{assignment_id}")
-def assignment(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, Any]:
+def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, Any]:
     """Everything a screen needs: task, predictions, operations so far."""
     with context.database.read() as session:
         row, task, project = _visible(session, assignment_id, person, labels=True)
@@ -142,14 +142,16 @@ def assignment(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[
 
 
 @router.post("/assignments/{assignment_id}/operations")
-def append(assignment_id: Id, body: Batch, person: Labeller, context: ContextOf) -> dict[str, Any]:
+def append(
+    assignment_id: PathId, body: Batch, person: Labeller, context: ContextOf
+) -> dict[str, Any]:
     """Save a batch of operations; answered when it is on disk. Sending it again is harmless."""
     return context.log.append(assignment_id, person.id, is_staff=person.role in STAFF, batch=body)
 
 
 @router.get("/assignments/{assignment_id}/operations")
 def operations(
-    assignment_id: Id,
+    assignment_id: PathId,
     person: Labeller,
     context: ContextOf,
     after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
@@ -171,14 +173,14 @@ def operations(
 
 
 @router.post("/assignments/{assignment_id}/pause")
-def pause(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, str]:
+def pause(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, str]:
     """Keep the task for me over a longer time."""
     work_queue.pause(context.database, person.id, assignment_id)
     return {"state": "paused"}
 
 
 @router.post("/assignments/{assignment_id}/release")
-def release(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, str]:
+def release(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, str]:
     """Give the task back to the queue; what I did stays in its history."""
     work_queue.release(context.database, person.id, assignment_id)
     return {"state": "released"}
@@ -186,32 +188,40 @@ def release(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str
 
 @router.post("/assignments/{assignment_id}/submit")
 def submit(
-    assignment_id: Id, body: Submission, person: Labeller, context: ContextOf
+    assignment_id: PathId, body: Submission, person: Labeller, context: ContextOf
 ) -> dict[str, str]:
     """Finish the task."""
     return {"state": work_queue.submit(context.database, person.id, assignment_id, seq=body.seq)}
 
 
 @router.post("/assignments/{assignment_id}/reopen")
-def reopen(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, str]:
+def reopen(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, str]:
     """Take my submission back."""
     work_queue.reopen(context.database, person.id, assignment_id)
     return {"state": "leased"}
 
 
 @router.post("/assignments/{assignment_id}/review")
-def review(assignment_id: Id, body: Verdict, person: Staff, context: ContextOf) -> dict[str, str]:
+def review(
+    assignment_id: PathId, body: Verdict, person: Staff, context: ContextOf
+) -> dict[str, str]:
     """Approve somebody's work, or return it with a reason."""
     work_queue.review(context.database, person.id, assignment_id, body.verdict, body.reason)
     state = "approved" if body.verdict == "approve" else "returned"
     with context.database.write() as session:
-        where = {"address": person.address, "reason": body.reason}
-        note(session, person.id, f"work {state}", f"assignment {assignment_id}", **where)
+        note(
+            session,
+            person.id,
+            f"work {state}",
+            f"assignment {assignment_id}",
+            address=person.address,
+            reason=body.reason,
+        )
     return {"state": state}
 
 
 @router.get("/assignments/{assignment_id}/score")
-def score(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, Any]:
+def score(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, Any]:
     """How a practice task went: frames right, and where it is still wrong."""
     with context.database.read() as session:
         row, task, project = _visible(session, assignment_id, person, labels=True)
@@ -226,13 +236,14 @@ def score(assignment_id: Id, person: Labeller, context: ContextOf) -> dict[str, 
 
 @router.get("/tasks/{task_id}/pictures/{key}", response_class=FileResponse)
 def pictures(
-    task_id: Id,
+    task_id: PathId,
     key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")],
     person: Labeller,
     context: ContextOf,
 ) -> FileResponse:
-    """The task's frames: a bundle of JPEGs (see docs/guides/review_labels.md), rendered when it is
-    asked for first.
+    """The task's frames as a bundle of JPEGs, made when asked for.
+
+    Its format: docs/guides/review_labels.md.
     """
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
@@ -243,11 +254,11 @@ def pictures(
             )
             if session.scalars(mine).first() is None:
                 raise not_found("task")
-        recipe = rendering.recipe_of(task, source)
+        recipe = recipe_of(task, source)
     if BundleStore.key(recipe) != key:
         raise not_found("picture bundle")
     try:
-        path = context.bundles.get(recipe, partial(rendering.render, context))
+        path = get_pictures(context, recipe)
     except VidactError as error:
         reason = str(error).replace(str(recipe["uri"]), source.name)
         raise Problem(
@@ -265,8 +276,8 @@ def pictures(
 
 def _prepare(context: Context, task: Task, source: Source) -> str:
     """Begin to render a task's pictures; returns their address."""
-    recipe = rendering.recipe_of(task, source)
-    context.bundles.prepare(recipe, partial(rendering.render, context))
+    recipe = recipe_of(task, source)
+    prepare_pictures(context, recipe)
     return f"/api/tasks/{task.id}/pictures/{BundleStore.key(recipe)}"
 
 

@@ -1,5 +1,6 @@
-"""The audit log: who did what that is no labelling. Rows are only ever added; nothing secret goes
-in.
+"""The audit log: who did what that is no labeling.
+
+Rows are only ever added; nothing secret goes in.
 """
 
 from __future__ import annotations
@@ -20,9 +21,7 @@ def note(
     address: str = "",
     **detail: Any,
 ) -> None:
-    """Add an entry to the session's transaction, so that it stands if and only if what it tells of
-    does.
-    """
+    """Add an entry to the session's transaction: it stands if and only if the deed does."""
     session.add(
         AuditEntry(
             user_id=user_id, action=action, target=target[:200], detail=detail, address=address[:64]

@@ -2,7 +2,7 @@
 
     bytes 0-3   "VAB1"
     bytes 4-7   length of the head, unsigned little-endian
-    then        the head, JSON: lengths of the JPEGs, width, height, and what they were made from
+    then        the head, JSON: lengths of the JPEGs, width, height, what they were rendered from
     then        the JPEGs one after the other
 
 The front end loads a bundle whole and decodes it before the first key is pressed: no seeking, no
@@ -25,10 +25,9 @@ from typing import Any
 from ... import storage
 
 MAGIC = b"VAB1"
-RENDERERS = 2  # processes that render at once: one a core of the smallest machine
-FORGET_AFTER_S = (
-    30 * 24 * 3600.0
-)  # pictures that nobody has looked at for a month can be rendered again
+RENDERERS = 2  # processes that render at once: one per core of the smallest machine
+# Pictures that nobody has looked at for a month can be rendered again.
+FORGET_AFTER_S = 30 * 24 * 3600.0
 
 Render = Callable[[dict[str, Any], Path], None]
 
@@ -55,8 +54,9 @@ def unpack(data: bytes) -> tuple[list[bytes], dict[str, Any]]:
 
 
 class BundleStore:
-    """Bundles by what they show. `get` makes what is missing, once, however many ask; `prepare`
-    does so in advance.
+    """Bundles by what they show.
+
+    `get` makes what is missing, once, however many ask; `prepare` does so in advance.
     """
 
     def __init__(self, folder: Path):
@@ -67,9 +67,7 @@ class BundleStore:
 
     @staticmethod
     def key(recipe: dict[str, Any]) -> str:
-        """The name of the bundle that a recipe makes: a hash, so no name of a user's ever becomes a
-        path.
-        """
+        """Name the bundle that a recipe makes: by a hash, so no user's word becomes a path."""
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:40]
 
     def path(self, key: str) -> Path:

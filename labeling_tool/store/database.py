@@ -18,10 +18,9 @@ from sqlalchemy.orm import Session
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_MS = 10_000
-# connections kept: one for each thread of the server's pool, the log's and the import's; opening
-# one under
+# Connections kept: one for each thread of the server's pool, the log's and the import's. Opening
+# one under load costs more than what it is opened for.
 POOL = 42
-# load costs more than what it is opened for
 
 
 class Database:
@@ -35,7 +34,7 @@ class Database:
         self.url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.is_sqlite = self.url.startswith("sqlite")
         if self.is_sqlite:
-            # One connection a thread at a time; a request must never wait for one.
+            # Each thread has one connection at a time; a request must never wait for one.
             self.engine = create_engine(
                 self.url, connect_args={"check_same_thread": False}, pool_size=POOL, max_overflow=-1
             )
@@ -87,14 +86,13 @@ def alembic_config(connection: Any) -> Any:
 
 
 def sqlite_engine_url(folder: Path) -> str:
-    """The database beside the data."""
+    """The address of the database beside the data."""
     return f"sqlite:///{folder / 'labels.sqlite'}"
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
-    connection.isolation_level = (
-        None  # the driver begins no transactions of its own: `_begin_sqlite` does
-    )
+    # The driver begins no transactions of its own: `_begin_sqlite` does.
+    connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",  # readers do not wait for the writer
         "synchronous=FULL",  # a label that was acknowledged survives a power cut

@@ -1,5 +1,6 @@
-"""The tables. Times are whole milliseconds since 1970 (UTC), so that both databases keep the same
-numbers.
+"""The tables.
+
+Times are whole milliseconds since 1970 (UTC), so that both databases keep the same numbers.
 
 Labels themselves are in no table: they are the replay of `operations` over a task's predictions
 (`documents.py`).
@@ -25,11 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
 
-ROLES = ("admin", "reviewer", "annotator", "contractor")
 HOLDING = ("leased", "paused", "returned", "submitted", "approved")
-"""States in which an assignment takes one of a task's places; a lease does so only until it
-expires.
-"""
+"""States in which an assignment takes one of its task's places; a lease only until it expires."""
 FINISHED = ("submitted", "approved")
 
 
@@ -49,16 +47,16 @@ class Base(DeclarativeBase):
 
 
 class User(Base):
-    """A person. Never deleted, so that history keeps its names; `active` says whether they can log
-    in.
-    """
+    """A person, who is never deleted, so that history keeps its names."""
 
     __tablename__ = "users"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
     role: Mapped[str] = mapped_column(String(16))
+    """`admin`, `reviewer`, `annotator` or `contractor`."""
     active: Mapped[bool] = mapped_column(Boolean, default=True)
+    """Whether they can log in."""
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Keys, theme, tour: what the front end keeps for this person."""
     created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
@@ -93,8 +91,9 @@ class ApiToken(Base):
 
 
 class LoginFailure(Base):
-    """A failed login, for the throttle: in the database, so that several server processes count
-    together.
+    """A failed login, for the throttle.
+
+    It is in the database, so that several server processes count together.
     """
 
     __tablename__ = "login_failures"
@@ -110,6 +109,7 @@ class Project(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(120), unique=True)
     kind: Mapped[str] = mapped_column(String(16))
+    """`actions` or `clean`."""
     state: Mapped[str] = mapped_column(String(16), default="open")
     """`open` or `paused`: a paused project hands out no tasks."""
     spec: Mapped[dict[str, Any] | None] = mapped_column(JSON)
@@ -131,8 +131,9 @@ class Member(Base):
 
 
 class Source(Base):
-    """A file that frames are rendered from. `uri` comes from the operator, a dataset's lineage or
-    the upload store.
+    """A file that frames are rendered from.
+
+    Its `uri` comes from the operator, a dataset's lineage or the upload store.
     """
 
     __tablename__ = "sources"
@@ -162,13 +163,12 @@ class Task(Base):
     identity: Mapped[str] = mapped_column(String(160))
     """What makes it this task, so that importing twice adds nothing."""
     state: Mapped[str] = mapped_column(String(16), default="open")
+    """`open`, or `done` once `needed` people have submitted."""
     needed: Mapped[int] = mapped_column(Integer, default=1)
     gain: Mapped[float] = mapped_column(Float, default=0.0)
-    """Expected number of wrong frames: the sum of 1 - confidence. The queue gives out the largest
-    first.
-    """
+    """Expected number of wrong frames, the sum of 1 - confidence: the queue's order."""
     random_rank: Mapped[float] = mapped_column(Float)
-    """In [0, 1): the order in which the random share of the queue is drawn."""
+    """A number in [0, 1): the order in which the random share of the queue is drawn."""
     frames: Mapped[int] = mapped_column(Integer)
     lineage: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """`pts_ns` of each frame in its source, first tick, clip key, hashes."""
@@ -189,10 +189,11 @@ class Assignment(Base):
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     state: Mapped[str] = mapped_column(String(16), default="leased")
+    """One of `HOLDING`, or `expired` (the lease ended, and it was noticed) or `released`."""
     lease_ms: Mapped[int] = mapped_column(BigInteger)
     """When the lease ends unless a heartbeat extends it."""
     seq: Mapped[int] = mapped_column(Integer, default=0)
-    """Number of its operations; the last one has this `seq`."""
+    """How many operations it has; the last one has this `seq`."""
     served: Mapped[str] = mapped_column(String(16), default="gain")
     """Why the queue gave it out: `gain` or `random`."""
     active_ms: Mapped[int] = mapped_column(BigInteger, default=0)

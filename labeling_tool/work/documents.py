@@ -1,5 +1,6 @@
-"""From operations to labels: the replay. The front end has the same in `document.ts`; a test
-compares the two.
+"""From operations to labels: the replay.
+
+The front end has the same in `document.ts`; a test compares the two.
 
 An operation counts unless the last undo or redo that names it is an undo. What counts is applied in
 the order of `seq`. Legend: T frames, K buttons, A axes.
@@ -49,7 +50,7 @@ class CleanDocument:
     """The labels of a clean-or-not task."""
 
     labels: list[str | None]
-    """One a frame; None where nobody has judged it."""
+    """One per frame; None where nobody has judged it."""
     reasons: list[list[str]] = field(default_factory=list)
     note: str = ""
 

@@ -8,22 +8,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from ..problems import Problem
+from ..schema import Strict
 
-CLEAN_LABELS = ("clean", "artifacts", "none", "unsure")
-REASONS = ("webcam", "watermark", "overlay", "menu", "other_game", "other")
-MAX_FRAMES = 100_000
+MAX_FRAMES = 100_000  # of a task
 
 Frame = Annotated[int, Field(ge=0, lt=MAX_FRAMES)]
 OperationId = Annotated[str, Field(min_length=8, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
-
-
-class Strict(BaseModel):
-    """What comes from outside: unknown fields are errors."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Range(Strict):
@@ -47,7 +40,7 @@ class Paint(Range):
 
 
 class Camera(Range):
-    """Set the motion of an axis, degrees a frame: one value for all frames, or one for each."""
+    """Set the motion of an axis, in degrees per frame: one value for all frames, or one each."""
 
     axis: Annotated[int, Field(ge=0, lt=16)]
     values: Annotated[
@@ -66,7 +59,7 @@ class Release(Range):
 
 
 class Reset(Range):
-    """Back to the predictions, marks included."""
+    """Restore the predictions, and take marks away."""
 
 
 class Mark(Range):
@@ -76,13 +69,12 @@ class Mark(Range):
 
 
 class Label(Range):
-    """Clean or not. None takes the label away."""
+    """Say whether frames are clean; None takes the label away."""
 
     label: Literal["clean", "artifacts", "none", "unsure"] | None
-    reasons: Annotated[
-        list[Literal["webcam", "watermark", "overlay", "menu", "other_game", "other"]],
-        Field(max_length=6),
-    ] = []
+    reasons: list[Literal["webcam", "watermark", "overlay", "menu", "other_game", "other"]] = Field(
+        [], max_length=6
+    )
 
 
 class Target(Strict):
@@ -135,7 +127,7 @@ class OperationIn(Strict):
 
     id: OperationId
     kind: Kind
-    payload: dict[str, Any] = {}
+    payload: dict[str, Any] = Field({})
     client_ms: Annotated[int, Field(ge=0, lt=2**53)]
 
 

@@ -29,7 +29,7 @@ REVIEWER_WRITES = ("submitted", "approved")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A batch on its way."""
+    """A batch that waits to be written."""
 
     assignment_id: int
     user_id: int
@@ -93,9 +93,8 @@ class OperationLog:
         # other up.
         jobs.sort(key=lambda job: job.assignment_id)
         while jobs:
-            first: dict[
-                int, Job
-            ] = {}  # one batch a task at a time: what the next may do depends on it
+            # One batch per task at a time: what the next one may do depends on it.
+            first: dict[int, Job] = {}
             later: list[Job] = []
             for job in jobs:
                 if job.assignment_id in first:
@@ -111,16 +110,14 @@ class OperationLog:
             with self.database.write() as session:
                 outcomes = append_batches(session, jobs)
         except IntegrityError as error:
-            if (
-                len(jobs) > 1
-            ):  # one of them brings an id of another task: the others must not suffer for it
+            if len(jobs) > 1:
+                # One of them brings an id of another task: the others must not suffer for it.
                 for job in jobs:
                     self._write_group([job])
                 return
             outcomes = [_as_problem(error)]
-        except (
-            Exception
-        ) as error:  # the commit failed: nothing of this is on disk, and everybody must know
+        except Exception as error:
+            # The commit failed: nothing of this is on disk, and everybody must know.
             outcomes = [error] * len(jobs)
         for job, outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -130,8 +127,9 @@ class OperationLog:
 
 
 def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | Exception]:
-    """Append one batch each to different assignments within the session's transaction; an outcome
-    for each.
+    """Append a batch to each of several assignments, in the session's transaction.
+
+    Returns an outcome for each.
 
     However many they are, it takes the same few statements: each is a way to the database and back,
     and on a busy machine those ways are what saving waits for.
@@ -190,7 +188,7 @@ def _rows_of(
     spec: dict[str, Any] | None,
     known: set[str],
 ) -> list[dict[str, Any]]:
-    """The rows that a batch adds; none where all of it is there already. Raises Problem."""
+    """Return the rows that a batch adds: none where all of it is there already. Raises Problem."""
     if not (job.is_staff or assignment.user_id == job.user_id):
         raise not_found("assignment")
     batch = job.batch
@@ -229,7 +227,7 @@ def _rows_of(
 
 
 def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> None:
-    """409 where another window has edited since; nothing is overwritten."""
+    """Raise 409 where another window has edited since; nothing is overwritten."""
     missed = session.scalars(
         select(Operation)
         .where(
@@ -243,8 +241,8 @@ def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> Non
         raise Problem(
             409,
             "conflict",
-            "This task was edited in another window since. Nothing was overwritten; "
-            "choose how to go on.",
+            "This task was edited in another window since. "
+            "Nothing was overwritten; choose how to go on.",
             operations=[operation_json(op) for op in missed],
             seq=assignment.seq,
         )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 @dataclass(slots=True)
 class Predictions:
-    """Labels before anybody touched them, one row a frame."""
+    """Labels before anybody touched them, a row per frame."""
 
     buttons: NDArray[np.uint8]
     """[T, K]: 1 where held."""
@@ -38,7 +38,7 @@ class Predictions:
         return float((1.0 - self.confidence.astype(np.float64))[self.valid].sum())
 
     def to_bytes(self) -> bytes:
-        """As a compressed npz."""
+        """Return the labels as a compressed npz."""
         buffer = io.BytesIO()
         np.savez_compressed(
             buffer,
@@ -52,7 +52,7 @@ class Predictions:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Predictions:
-        """What `to_bytes` made."""
+        """Read what `to_bytes` made."""
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return cls(
                 buttons=arrays["buttons"],
@@ -63,11 +63,10 @@ class Predictions:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """For the front end: numbers short enough to be exact in what they show."""
+        """Return the labels for the front end, with no more digits than it shows."""
         return {
-            "buttons": [
-                "".join(map(str, row)) for row in self.buttons.T.tolist()
-            ],  # K strings of T digits
+            # K strings of T digits: a list of numbers would be twice as long.
+            "buttons": ["".join(map(str, row)) for row in self.buttons.T.tolist()],
             "buttons_prob": np.round(self.buttons_prob.T.astype(np.float64), 3).tolist(),  # [K][T]
             "camera": np.round(self.camera.T.astype(np.float64), 4).tolist(),  # [A][T]
             "confidence": np.round(self.confidence.astype(np.float64), 3).tolist(),

@@ -9,12 +9,15 @@ from sqlalchemy.orm import Session
 
 from ..store.models import FINISHED, Assignment, Project, Task, User, now_ms
 
-RECENT_MS = 24 * 3600_000
+RECENT_MS = 24 * 3600_000  # the present pace is that of the last day
+MIN_RECENT = 3  # submissions: fewer say nothing about the pace
+MIN_SPAN_MS = 60_000  # a first burst of submissions is no pace either
 
 
 def progress_of(session: Session, project: Project) -> dict[str, Any]:
-    """Counts of tasks and places, frames, hours worked, and seconds to go at the present pace
-    (null: unknown).
+    """Return counts of tasks, assignments and frames, the time worked, and the time to go.
+
+    `to_go_s` is at the present pace; it is None where that is unknown.
     """
     tasks = dict(
         session.execute(
@@ -58,9 +61,10 @@ def progress_of(session: Session, project: Project) -> dict[str, Any]:
     total, done = sum(tasks.values()), tasks.get("done", 0)
     finished = sum(states.get(state, 0) for state in FINISHED)
     to_go_s = None
-    if recent[0] >= 3 and total > done and not project.practice:
-        pace = recent[0] / max(60_000, now_ms() - (recent[1] or 0))  # submissions a millisecond
-        to_go_s = round((total - done) / pace / 1000)
+    if recent[0] >= MIN_RECENT and total > done and not project.practice:
+        span_ms = max(MIN_SPAN_MS, now_ms() - (recent[1] or 0))
+        per_ms = recent[0] / span_ms  # submissions
+        to_go_s = round((total - done) / per_ms / 1000)
     return {
         "tasks": total,
         "done": done,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from .operation_kinds import Strict
+from ..schema import Strict
 
 
 class ProjectSettings(Strict):

@@ -24,7 +24,7 @@ TRIES = 20  # rows that others may take between choosing and locking
 
 
 def _holds(now: int) -> Any:
-    """The condition on an assignment that it takes one of its task's places."""
+    """Return the condition on an assignment that it takes one of its task's places."""
     return or_(
         Assignment.state.in_([state for state in HOLDING if state not in ("leased", "paused")]),
         and_(Assignment.state.in_(("leased", "paused")), Assignment.lease_ms > now),
@@ -39,8 +39,7 @@ def claim(
     beside: int | None = None,
     chance: float | None = None,
 ) -> Assignment | None:
-    """The next task for a person: returned ones first, then what they left lying, then from the
-    queue.
+    """Find a person's next task: returned ones first, then what they left, then the queue's.
 
     Args:
         database: where.
@@ -68,7 +67,7 @@ def claim(
 def _claim_once(
     database: Database, user_id: int, project_id: int, *, beside: int | None, draw: float
 ) -> tuple[Assignment | None, bool]:
-    """An assignment, or None; and whether a place seemed to be left."""
+    """Return an assignment or None, and whether a place seemed to be left."""
     now = now_ms()
     with database.write() as session:
         project = session.get(Project, project_id)
@@ -94,16 +93,15 @@ def _claim_once(
 def _own(
     session: Session, user_id: int, project_id: int, beside: int | None, now: int
 ) -> Assignment | None:
-    """What the person has begun and may go on with, the returned first."""
+    """Find what the person has begun and may resume, the returned first."""
     rows = session.scalars(
         select(Assignment)
         .join(Task, Task.id == Assignment.task_id)
         .where(
             Assignment.user_id == user_id,
             Task.project_id == project_id,
-            Assignment.state.in_(
-                ("returned", "leased", "paused", "expired")
-            ),  # what was given back stays away
+            # What they gave back does not come to them again.
+            Assignment.state.in_(("returned", "leased", "paused", "expired")),
         )
         .order_by((Assignment.state == "returned").desc(), Assignment.seq.desc(), Assignment.id)
     ).all()
@@ -118,8 +116,9 @@ def _own(
 
 
 def renew(session: Session, assignment: Assignment, now: int) -> bool:
-    """Give a lost lease back if its task still has a place; the row is locked then. The caller sets
-    the new end.
+    """Give a lost lease back if its task still has a place.
+
+    The task's row is locked then, and the caller sets the lease's new end.
     """
     task = session.get(Task, assignment.task_id, with_for_update=True)
     if (
@@ -197,8 +196,10 @@ def _places_taken(session: Session, task_id: int, now: int, *, but: int | None =
 
 
 def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> dict[int, str]:
-    """Extend leases; the state of each: `held`, `lost` (somebody else has the task), or what it has
-    become.
+    """Extend leases.
+
+    Returns:
+        The state of each: `held`, `lost` (somebody else has the task), or what it has become.
     """
     now = now_ms()
     states: dict[int, str] = {}
@@ -211,7 +212,7 @@ def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> di
             used = span - (assignment.lease_ms - now)
             if assignment.state in ("leased", "paused") and used > min(BEAT_WRITES_MS, span // 4):
                 short.append(assignment_id)
-    # most beats: a lease that was extended a moment ago needs no write, and no wait for the disk
+    # Most beats: a lease that was extended a moment ago needs no write, and no wait for the disk
     if not short:
         return states
     with database.write() as session:

@@ -12,8 +12,8 @@ from tests.labeling_tool.running import Script
 # Reads the bar code of `barcodes.py` from a canvas, without scaling it.
 READ_CODE = """(selector) => {
   const canvas = document.querySelector(selector);
-  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext(
-    "2d", { willReadFrequently: true });
+  const offscreen = new OffscreenCanvas(canvas.width, canvas.height);
+  const copy = offscreen.getContext("2d", { willReadFrequently: true });
   copy.drawImage(canvas, 0, 0);
   const y = Math.round(canvas.height / 6);
   let number = 0;
@@ -77,8 +77,8 @@ def code(page: Any, selector: str = "#picture") -> int:
 
 def frame_and_code(page: Any) -> tuple[int, int]:
     """Both at the same moment: the frame that the page says it shows, and the one in the pixels."""
-    shown = "Number(document.querySelector('.timeline').dataset.frame)"
-    script = f"() => [{shown}, ({READ_CODE})('#picture')]"
+    said = "Number(document.querySelector('.timeline').dataset.frame)"
+    script = f"() => [{said}, ({READ_CODE})('#picture')]"
     said, shown = page.evaluate(script)
     return int(said), int(shown)
 

@@ -57,9 +57,7 @@ class Postgres:
         self.owner = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
 
     def run(self, program: str, *arguments: str) -> None:
-        """Run one of PostgreSQL's programs as the cluster's owner: the server refuses to be
-        root.
-        """
+        """Run a program of PostgreSQL's as the cluster's owner: the server refuses to be root."""
         command = [f"{self.programs}/{program}", *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", self.owner, "--", *command]
@@ -157,9 +155,7 @@ def any_context(tmp_path: Path, database_url: str | None) -> Iterator[Context]:
 
 @pytest.fixture
 def client(context: Context) -> Iterator[Any]:
-    """The application of `context`, in this process; its first admin, ada, is made and logged
-    in.
-    """
+    """The application of `context`, in this process; its admin, ada, is made and logged in."""
     from fastapi.testclient import TestClient
     from vidact.labeling_tool.app import create_app
 

@@ -62,8 +62,8 @@ def attack(folder: Path, examples: int) -> tuple[int, list[str]]:
             count += 1
             answer = case.call(headers={"authorization": f"Bearer {token}"})
             if answer.status_code >= 500:
-                answered = f"{answer.status_code} {answer.text[:300]}"
-                errors.append(f"{where}: {answered}")  # noqa: B023 - run at once
+                text = answer.text[:300]
+                errors.append(f"{where}: {answer.status_code} {text}")  # noqa: B023 - run at once
 
         run()
     context.close()

@@ -1,6 +1,4 @@
-"""Action review in a real Chromium: by keyboard alone, frame by frame, and through every
-accident.
-"""
+"""Action review in a real Chromium: by keyboard alone, frame by frame, through every accident."""
 
 from __future__ import annotations
 

@@ -287,9 +287,9 @@ def test_the_archive_is_a_tar(tmp_path: Path) -> None:
     data = b"".join(archive(tmp_path, "export"))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         assert tar.getnames() == ["export/b.txt", "export/deep/a.bin"]
-        deep = tar.extractfile("export/deep/a.bin")
-        assert deep is not None
-        assert deep.read() == b"x" * 1000
+        member = tar.extractfile("export/deep/a.bin")
+        assert member is not None
+        assert member.read() == b"x" * 1000
 
 
 def _new(tmp_path: Path) -> Path:

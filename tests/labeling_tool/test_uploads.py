@@ -1,6 +1,4 @@
-"""Uploads: strangers' bytes, read only by a child process with limits, stored under names of
-ours.
-"""
+"""Uploads: strangers' bytes, read only by a limited child process, under names of ours."""
 
 from __future__ import annotations
 
