@@ -24,7 +24,7 @@ STATIC = Path(__file__).parent / "static"
 
 @dataclass(slots=True)
 class Context:
-    """One server process."""
+    """Everything that one server process has open."""
 
     config: ServeConfig
     folder: Path
@@ -62,7 +62,7 @@ class Context:
         )
 
     def is_https(self, scheme: str) -> bool:
-        """Whether people reach the server by HTTPS, so that cookies must be marked secure."""
+        """Return whether people reach the server by HTTPS: cookies are marked secure then."""
         if self.config.public_url:
             return urlsplit(self.config.public_url).scheme == "https"
         return scheme == "https"

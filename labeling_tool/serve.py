@@ -52,10 +52,11 @@ def serve(config: ServeConfig) -> int:
                 create_app(context),
                 log_level="info" if config.log_requests else "warning",
                 proxy_headers=True,
+                # Only a proxy on this machine may say whose address it is.
                 forwarded_allow_ips="127.0.0.1",
                 server_header=False,
                 ws="websockets-sansio",
-                timeout_graceful_shutdown=5,
+                timeout_graceful_shutdown=5,  # open pages hold a WebSocket, which never ends
             )
         )
         server.run(sockets=[listening])
@@ -86,6 +87,7 @@ def _listen(config: ServeConfig) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
         listening = socket.socket(family)
+        # A restart need not wait until the old connections have timed out.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))
     except OSError as error:

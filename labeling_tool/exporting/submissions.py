@@ -28,7 +28,7 @@ class Submission:
 
     @property
     def predictions(self) -> Predictions:
-        """What the annotator started from."""
+        """The predictions that the annotator started from."""
         if self.task.labels is None:
             raise ValueError(f"task {self.task.id} has no predictions")
         return Predictions.from_bytes(self.task.labels)
@@ -42,7 +42,7 @@ class Submission:
         return replay_clean(self.task.frames, self.operations)
 
     def provenance(self) -> dict[str, Any]:
-        """Who said so, and when."""
+        """Return who said so, and when."""
         return {
             "assignment": self.assignment.id,
             "task": self.task.id,
@@ -83,6 +83,7 @@ def submissions(
         if task_id in taken and not every:
             continue
         taken.add(task_id)
+        # One at a time, as the predictions of all of them may not fit into memory.
         with context.database.read() as session:
             assignment, task, source, who = (
                 session.execute(

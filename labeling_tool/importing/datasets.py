@@ -32,6 +32,7 @@ def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> li
     drawn = min(round(count * random_fraction), max(0, len(ranked) - 1))
     chosen = ranked[: count - drawn]
     rest = ranked[len(chosen) :]
+    # With a fixed seed, so that importing again chooses the same clips.
     return chosen + random.Random(0).sample(rest, min(drawn, len(rest)))
 
 

@@ -34,7 +34,7 @@ EVERYBODY = ("admin", "reviewer", "annotator", "contractor")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who is logged in."""
+    """The person behind a request, and how they are logged in."""
 
     id: int
     name: str
@@ -154,7 +154,7 @@ def end_all_sessions(session: Any, user_id: int, *, but: int | None = None) -> N
 
 
 def may_see(project: Project, person: Person, members: set[int]) -> bool:
-    """Whether a project is there for a person: to label in it, or to upload to it."""
+    """Return whether a project is there for a person: to label in it, or to upload to it."""
     if person.role in STAFF:
         return True
     if person.role not in LABELLERS and project.practice:

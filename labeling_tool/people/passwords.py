@@ -44,7 +44,7 @@ def new_token() -> str:
 
 
 def token_hash(token: str) -> str:
-    """What is stored of a token: a plain hash is enough, since it cannot be guessed."""
+    """Return what is stored of a token: a plain hash is enough, since it cannot be guessed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

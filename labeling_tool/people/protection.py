@@ -103,11 +103,7 @@ class Protection:
                 "This request comes from another site's page.",
             )
             return
-        limit = (
-            self.upload_limit
-            if scope["path"].startswith(self.upload_paths or ("\0",))
-            else BODY_LIMIT
-        )
+        limit = self.upload_limit if scope["path"].startswith(self.upload_paths) else BODY_LIMIT
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
             await _refuse(

@@ -41,6 +41,7 @@ def note_failure(database: Database, name: str, address: str) -> None:
     """Count a failed login."""
     with database.write() as session:
         session.add_all([LoginFailure(key=_name_key(name)), LoginFailure(key=f"address:{address}")])
+        # What no longer counts is cleared away by whoever fails next.
         session.execute(delete(LoginFailure).where(LoginFailure.at_ms < now_ms() - 2 * WINDOW_MS))
 
 

@@ -42,13 +42,13 @@ COLOURS = np.array(
 
 @dataclass(slots=True)
 class Camera:
-    """Where the player stands and looks."""
+    """The place where the player stands, and the direction of their view."""
 
     x: float = 2.5
     y: float = 1.6
     yaw_deg: float = 90.0
     pitch_px: float = 0.0
-    """How far the horizon is shifted down, pixels."""
+    """The horizon's shift downwards, in pixels."""
 
     def move(self, forward: float, right: float) -> None:
         """Walk in cells, sliding along walls."""

@@ -51,7 +51,7 @@ class PasswordChange(Strict):
 
 
 class PersonalSettings(Strict):
-    """What the front end keeps for a person; merged into what is there."""
+    """A change of what the front end keeps for a person; it is merged into what is there."""
 
     theme: Annotated[str, Field(pattern="^(auto|light|dark)$")] | None = None
     keys: (
@@ -59,7 +59,7 @@ class PersonalSettings(Strict):
     ) = None
     single_keys: bool | None = None
     tour: Annotated[int, Field(ge=0, le=1000)] | None = None
-    """How many steps of the tour are done; 1000 for finished or skipped."""
+    """The number of steps of the tour that are done; 1000 for finished or skipped."""
 
 
 @router.get("/state")

@@ -46,7 +46,7 @@ class Import(Strict):
     lines: UploadId | None = None
     """The upload that holds a recording's jsonl; none for a video to be judged clean or not."""
     name: Annotated[str, Field(min_length=1, max_length=120)]
-    """What people see of it."""
+    """The name that people see; it is never used as a path."""
     frame_step_s: Annotated[float, Field(gt=0, le=3600)] = 2.0
 
 
@@ -60,7 +60,7 @@ async def upload(
     path = _stored(context, key)
     size = 0
     try:
-        with open(path, "xb") as file:
+        with open(path, "xb") as file:  # x: what somebody else stored is never written over
             async for block in request.stream():
                 size += len(block)
                 await run_in_threadpool(file.write, block)

@@ -22,6 +22,7 @@ def note(
     **detail: Any,
 ) -> None:
     """Add an entry to the session's transaction: it stands if and only if the deed does."""
+    # Cut to the columns' lengths: PostgreSQL would refuse what is longer.
     session.add(
         AuditEntry(
             user_id=user_id, action=action, target=target[:200], detail=detail, address=address[:64]

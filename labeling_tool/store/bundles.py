@@ -71,7 +71,7 @@ class BundleStore:
         return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:40]
 
     def path(self, key: str) -> Path:
-        """Where a bundle lies, or will lie."""
+        """Return where a bundle lies, or will lie."""
         return self.folder / key[:2] / f"{key}.vab"
 
     def prepare(self, recipe: dict[str, Any], render: Render) -> Future[Path]:

@@ -108,7 +108,7 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 def is_unique_violation(error: Exception) -> bool:
-    """Whether an IntegrityError says that a row of this key is there already."""
+    """Return whether an IntegrityError says that a row of this key is there already."""
     text = str(getattr(error, "orig", error)).lower()
     return "unique" in text or "duplicate" in text
 

@@ -37,7 +37,7 @@ def now_ms() -> int:
 
 
 class Base(DeclarativeBase):
-    """What all tables share."""
+    """The base of all tables."""
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         dict[str, Any]: JSON,
@@ -123,7 +123,7 @@ class Project(Base):
 
 
 class Member(Base):
-    """Who may work on a project that is not open to all."""
+    """A person who may work on a project that is not open to all."""
 
     __tablename__ = "members"
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
@@ -142,7 +142,7 @@ class Source(Base):
     kind: Mapped[str] = mapped_column(String(16))
     """`video`, `recording` or `clip`."""
     name: Mapped[str] = mapped_column(String(200))
-    """What people see of it: never a path."""
+    """The name that people see: never a path."""
     uri: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64), default="")
     meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -161,7 +161,7 @@ class Task(Base):
     project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
     source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
     identity: Mapped[str] = mapped_column(String(160))
-    """What makes it this task, so that importing twice adds nothing."""
+    """The text that makes it this task, so that importing twice adds nothing."""
     state: Mapped[str] = mapped_column(String(16), default="open")
     """`open`, or `done` once `needed` people have submitted."""
     needed: Mapped[int] = mapped_column(Integer, default=1)
@@ -191,15 +191,15 @@ class Assignment(Base):
     state: Mapped[str] = mapped_column(String(16), default="leased")
     """One of `HOLDING`, or `expired` (the lease ended, and it was noticed) or `released`."""
     lease_ms: Mapped[int] = mapped_column(BigInteger)
-    """When the lease ends unless a heartbeat extends it."""
+    """The time at which the lease ends unless a heartbeat extends it."""
     seq: Mapped[int] = mapped_column(Integer, default=0)
     """How many operations it has; the last one has this `seq`."""
     served: Mapped[str] = mapped_column(String(16), default="gain")
-    """Why the queue gave it out: `gain` or `random`."""
+    """The reason why the queue gave it out: `gain` or `random`."""
     active_ms: Mapped[int] = mapped_column(BigInteger, default=0)
     """Time with the task on screen and a hand on the keys."""
     reason: Mapped[str] = mapped_column(Text, default="")
-    """Why a reviewer returned it."""
+    """The reason why a reviewer returned it."""
     reviewed_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
     submitted_ms: Mapped[int | None] = mapped_column(BigInteger)
@@ -217,7 +217,7 @@ class Operation(Base):
     """1, 2, 3 … within the assignment, given by the server."""
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     client: Mapped[str] = mapped_column(String(40))
-    """Which window made it."""
+    """The window that made it."""
     kind: Mapped[str] = mapped_column(String(16))
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
     client_ms: Mapped[int] = mapped_column(BigInteger)
@@ -225,7 +225,7 @@ class Operation(Base):
 
 
 class AuditEntry(Base):
-    """Who did what that is no labelling: logins, users, projects, imports, exports, tokens."""
+    """A deed that is no labeling: logins, users, projects, imports, exports, tokens."""
 
     __tablename__ = "audit"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -19,7 +19,7 @@ from .predictions import Predictions
 
 
 class OperationLike(Protocol):
-    """What the replay reads of an operation."""
+    """The part of an operation that the replay reads."""
 
     id: Any
     kind: Any
@@ -50,7 +50,7 @@ class CleanDocument:
     """The labels of a clean-or-not task."""
 
     labels: list[str | None]
-    """One per frame; None where nobody has judged it."""
+    """A label per frame; None where nobody has judged it."""
     reasons: list[list[str]] = field(default_factory=list)
     note: str = ""
 

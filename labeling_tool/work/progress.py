@@ -80,7 +80,7 @@ def progress_of(session: Session, project: Project) -> dict[str, Any]:
 
 
 def people_of(session: Session, project_id: int) -> list[dict[str, Any]]:
-    """What each person has done in a project."""
+    """Return what each person has done in a project."""
     rows = session.execute(
         select(
             User.name,

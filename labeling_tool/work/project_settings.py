@@ -15,7 +15,7 @@ class ProjectSettings(Strict):
     open_to_all: bool = True
     """Every annotator may work on it; else only its members."""
     overlap: Annotated[int, Field(ge=1, le=20)] = 1
-    """How many people label each task; none of them sees the others' labels."""
+    """The number of people who label each task; none of them sees the others' labels."""
     random_fraction: Annotated[float, Field(ge=0, le=1)] = 0.15
     """Share of the queue that is drawn at random instead of by expected gain."""
     lease_s: Annotated[int, Field(ge=30, le=86_400)] = 900
@@ -25,7 +25,7 @@ class ProjectSettings(Strict):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.6
     """Frames below this confidence are marked as uncertain."""
     instructions: Annotated[str, Field(max_length=8000)] = ""
-    """What annotators should know; shown with the task."""
+    """A text that annotators should know; shown with the task."""
 
 
 def settings_of(stored: dict[str, object] | None) -> ProjectSettings:
