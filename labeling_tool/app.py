@@ -61,7 +61,7 @@ def create_app(context: Context) -> FastAPI:
         version=_version(),
         description=DESCRIPTION,
         openapi_url="/api/openapi.json",
-        # Its page loads scripts from another site; the document itself is what tools need
+        # Its page loads scripts from another site; the document itself is what tools need.
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,

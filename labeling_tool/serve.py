@@ -91,7 +91,6 @@ def _listen(config: ServeConfig) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))
     except OSError as error:
-        why = error.strerror or error
         raise ConfigError(
             f"host {config.host} and port {config.port} cannot be listened on: "
             f"{error.strerror or error}; choose others with --host and --port"

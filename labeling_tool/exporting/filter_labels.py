@@ -7,7 +7,6 @@ import json
 import tarfile
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 

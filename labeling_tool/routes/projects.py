@@ -17,7 +17,6 @@ from ..store.audit import note
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
 from ..work.progress import people_of, progress_of
 from ..work.project_settings import ProjectSettings, settings_of
-from .parameters import Id
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 

@@ -28,7 +28,6 @@ from ..schema import PathId, Strict
 from ..store.audit import note
 from ..store.models import Member, Project
 from ..work.project_settings import settings_of
-from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["import"])
 

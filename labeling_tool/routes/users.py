@@ -15,7 +15,6 @@ from ..schema import PathId, RowId, Strict
 from ..store.audit import note
 from ..store.models import ApiToken, AuditEntry, User, now_ms
 from .auth import Name, Password, clean_name
-from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["people"])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -28,7 +27,6 @@ from ..work.operation_kinds import Batch
 from ..work.operations import operation_json, operations_of
 from ..work.predictions import Predictions
 from ..work.project_settings import settings_of
-from .parameters import Id
 
 router = APIRouter(prefix="/api", tags=["work"])
 
