@@ -210,7 +210,7 @@ export function formValues(event: SubmitEvent): Record<string, string> {
 }
 
 /** What the timeline's colors and shapes mean. */
-export function ColourKey() {
+export function ColorKey() {
   const entries: [string, string][] = [
     ["ghost", "grey, as tall as it is likely: what the model thinks"],
     ["held", "green: held, and the model said so"],

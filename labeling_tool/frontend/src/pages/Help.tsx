@@ -1,7 +1,7 @@
 // Every key on one page.
 
 import type { Scope } from "../keys";
-import { ColourKey, KeyGroups, Link } from "../parts";
+import { ColorKey, KeyGroups, Link } from "../parts";
 
 function Table({ scope, title }: { scope: Scope; title: string }) {
   return (
@@ -35,7 +35,7 @@ export function Help() {
       </section>
       <section class="panel">
         <h2>Colours of action review</h2>
-        <ColourKey />
+        <ColorKey />
       </section>
       <Table scope="review" title="Keys of action review" />
       <Table scope="clean" title="Keys of clean or not" />

@@ -1,7 +1,7 @@
 // The frame itself: the picture pixel by pixel on one canvas, what is held on another above it.
 
 import { signal } from "@preact/signals";
-import { colours } from "./colours";
+import { colors } from "./colors";
 import type { ReviewModel } from "./model";
 
 const ARROW_SCALE = 4; // display pixels per degree
@@ -89,7 +89,7 @@ export class Stage {
       g.beginPath();
       g.roundRect(x, height - CAP - 10, wide, CAP, 5);
       g.fill();
-      g.strokeStyle = model.predicted[lane][frame] ? colours.value.held : colours.value.edit;
+      g.strokeStyle = model.predicted[lane][frame] ? colors.value.held : colors.value.edit;
       g.lineWidth = 2;
       g.stroke();
       g.fillStyle = "#fff";
@@ -104,12 +104,12 @@ function arrow(
   x: number,
   y: number,
   [dx, dy]: [number, number],
-  colour: string,
+  color: string,
   wide: number,
 ): void {
   const length = Math.hypot(dx, dy);
   if (length < 1) return;
-  g.strokeStyle = g.fillStyle = colour;
+  g.strokeStyle = g.fillStyle = color;
   g.lineWidth = wide;
   g.lineCap = "round";
   g.beginPath();

@@ -2,7 +2,7 @@
 // when labels or the view change; a step draws only the playhead, on a second canvas above.
 
 import { computed, signal } from "@preact/signals";
-import { colours } from "./colours";
+import { colors } from "./colors";
 import type { ReviewModel } from "./model";
 
 // In CSS pixels: the room for the lanes' names, and the rows' heights.
@@ -110,7 +110,7 @@ export class Timeline {
     if (!width) return;
     const g = this.base.getContext("2d")!;
     const { model } = this;
-    g.fillStyle = colours.value.surface;
+    g.fillStyle = colors.value.surface;
     g.fillRect(0, 0, width, height);
     this.drawStrip(g);
     this.drawDoubt(g);
@@ -130,7 +130,7 @@ export class Timeline {
     if (!width) return;
     const { model } = this;
     const g = this.over.getContext("2d")!;
-    const c = colours.value;
+    const c = colors.value;
     g.clearRect(0, 0, width, height);
     const bottom = this.curvesBottom;
     const selection = model.selection.range.value;
@@ -184,7 +184,7 @@ export class Timeline {
 
   /** How unsure the model was in each frame, and what became of it. */
   private drawDoubt(g: CanvasRenderingContext2D): void {
-    const c = colours.value;
+    const c = colors.value;
     const { start, end } = this.place.value;
     const { confidence } = this.model.predictions;
     const { accepted, unsure } = this.model.document.value;
@@ -195,7 +195,7 @@ export class Timeline {
       const wide = Math.max(1, this.x(t + 1) - x - 0.5);
       const doubtful = confidence[t] < threshold;
       const decided = accepted[t] || unsure[t];
-      g.fillStyle = decided ? this.decisionColour(t) : doubtful ? c.edit : c.ghost;
+      g.fillStyle = decided ? this.decisionColor(t) : doubtful ? c.edit : c.ghost;
       const high = Math.max(2, (1 - confidence[t]) * (DOUBT - 3));
       if (decided) g.fillRect(x, LANES_TOP - 4, wide, 3);
       if (!decided || doubtful) g.fillRect(x, LANES_TOP - 1 - high, wide, high);
@@ -203,9 +203,9 @@ export class Timeline {
   }
 
   /** The color of an uncertain frame, by what was decided about it. */
-  private decisionColour(t: number): string {
+  private decisionColor(t: number): string {
     const { accepted, unsure } = this.model.document.value;
-    const { held, unsure: untold, edit } = colours.value;
+    const { held, unsure: untold, edit } = colors.value;
     return unsure[t] ? untold : accepted[t] ? held : edit;
   }
 
@@ -214,16 +214,16 @@ export class Timeline {
     text: string,
     y: number,
     high: number,
-    colour: string,
+    color: string,
   ): void {
-    g.fillStyle = colour;
+    g.fillStyle = color;
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
     g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
   }
 
   private drawLane(g: CanvasRenderingContext2D, lane: number, y: number): void {
-    const c = colours.value;
+    const c = colors.value;
     const { start, end, laneHeight: high } = this.place.value;
     const row = this.model.document.value.buttons[lane];
     const predicted = this.model.predicted[lane];
@@ -264,7 +264,7 @@ export class Timeline {
   }
 
   private drawAxis(g: CanvasRenderingContext2D, axis: number, y: number): void {
-    const c = colours.value;
+    const c = colors.value;
     const { start, end } = this.place.value;
     const predicted = this.model.predictions.camera[axis];
     const corrected = this.model.document.value.camera[axis];
@@ -279,8 +279,8 @@ export class Timeline {
     g.moveTo(GUTTER, middle + 0.5);
     g.lineTo(GUTTER + this.span, middle + 0.5);
     g.stroke();
-    const curve = (values: ArrayLike<number>, colour: string, wide: number): void => {
-      g.strokeStyle = colour;
+    const curve = (values: ArrayLike<number>, color: string, wide: number): void => {
+      g.strokeStyle = color;
       g.lineWidth = wide;
       g.beginPath();
       for (let t = start; t < end; t++) {
@@ -308,11 +308,11 @@ export class Timeline {
       if (valid[t]) continue;
       const x = this.x(t);
       const wide = this.x(t + 1) - x;
-      g.fillStyle = colours.value.surface;
+      g.fillStyle = colors.value.surface;
       g.globalAlpha = 0.75;
       g.fillRect(x, top, wide, bottom - top);
       g.globalAlpha = 1;
-      g.strokeStyle = colours.value.bad;
+      g.strokeStyle = colors.value.bad;
       g.lineWidth = 1;
       g.beginPath();
       g.moveTo(x, bottom);
@@ -323,7 +323,7 @@ export class Timeline {
 
   /** The whole task in one line: what is to do, what is done, where the view is. */
   private drawOverview(g: CanvasRenderingContext2D, y: number): void {
-    const c = colours.value;
+    const c = colors.value;
     const { frames, runs } = this.model;
     const { start, end } = this.place.value;
     const wide = this.span;
@@ -333,7 +333,7 @@ export class Timeline {
     g.fillRect(GUTTER, y, wide, OVERVIEW);
     for (const run of runs) {
       for (let t = run.start; t < run.end; t++) {
-        g.fillStyle = this.decisionColour(t);
+        g.fillStyle = this.decisionColor(t);
         g.fillRect(place(t), y + 2, Math.max(1, place(t + 1) - place(t)), OVERVIEW - 4);
       }
     }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import type { Scope } from "../keys";
 import type { OperationLog } from "../oplog";
-import { Button, ColourKey, Dialog, Field, Input, Key, KeyGroups, Link, when } from "../parts";
+import { Button, ColorKey, Dialog, Field, Input, Key, KeyGroups, Link, when } from "../parts";
 import { person } from "../session";
 import type { TaskControl } from "./control";
 
@@ -125,7 +125,7 @@ function ReviewKeys() {
     <>
       <section>
         <h3>Colours</h3>
-        <ColourKey />
+        <ColorKey />
       </section>
       <section>
         <h3>Lanes</h3>

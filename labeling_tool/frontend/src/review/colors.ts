@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { theme } from "../session";
 
-export type Colours = Record<string, string>;
+export type Colors = Record<string, string>;
 
 const NAMES = [
   "surface",
@@ -28,7 +28,7 @@ systemDark.addEventListener("change", () => {
   isDark.value = systemDark.matches;
 });
 
-function read(): Colours {
+function read(): Colors {
   const probe = document.createElement("i");
   probe.hidden = true;
   document.body.append(probe);
@@ -41,7 +41,7 @@ function read(): Colours {
 }
 
 /** Read anew when the person or the system changes between light and dark. */
-export const colours = computed(() => {
+export const colors = computed(() => {
   void theme.value;
   void isDark.value;
   return read();
