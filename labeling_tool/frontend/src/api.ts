@@ -26,6 +26,7 @@ export class ApiError extends Error {
     super(message);
   }
 
+  /** Whether it may pass by itself: 502 and above are a proxy's words for a server that is away. */
   get offline(): boolean {
     return this.status === 0 || this.status >= 502;
   }

@@ -97,7 +97,7 @@ export function replayActions(predictions: Predictions, operations: Operation[])
         break;
       case "accept":
         document.accepted.fill(value ? 1 : 0, start, end);
-        if (value) document.unsure.fill(0, start, end);
+        if (value) document.unsure.fill(0, start, end); // nobody is both sure and unsure
         break;
       case "unsure":
         document.unsure.fill(value ? 1 : 0, start, end);

@@ -56,6 +56,7 @@ function Page({
 }) {
   if (!signedIn) return state.setup ? <Setup codeNeeded={state.code_needed ?? false} /> : <Login />;
   const work = /^\/work\/(\d+)$/.exec(where);
+  // By its key a new assignment is a new page: nothing of the state of the last one stays.
   if (work) return <Work assignment={Number(work[1])} key={work[1]} />;
   return (
     <>

@@ -106,6 +106,7 @@ export class OperationLog {
 
   push(kind: Kind, payload: Payload): void {
     batch(() => {
+      // Drawing waits for the end of the batch: what is shown has been kept.
       const operation = { id: randomId(), kind, payload, client_ms: Date.now() };
       this.pending.value = [...this.pending.value, operation];
       this.store();
@@ -144,6 +145,7 @@ export class OperationLog {
         this.sending = null;
       });
       await this.sending;
+      // Every other state waits for a person, or for the timer of the next attempt.
       if (this.state.value !== "saving" && this.state.value !== "saved") break;
     }
     return this.pending.value.length === 0;

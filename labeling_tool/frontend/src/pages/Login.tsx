@@ -19,7 +19,7 @@ function useForm(send: (values: Record<string, string>) => Promise<void>) {
       await send(values);
     } catch (problem) {
       setError(errorText(problem));
-      setBusy(false);
+      setBusy(false); // only here: where it succeeds, the form is gone
     }
   };
   return { error, busy, submit };

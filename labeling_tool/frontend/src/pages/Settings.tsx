@@ -62,7 +62,7 @@ function Keys() {
       setWaiting(null);
       void saveSettings({ keys }).catch(sayError);
     };
-    window.addEventListener("keydown", take, true);
+    window.addEventListener("keydown", take, true); // before the page's own keys hear it
     return () => window.removeEventListener("keydown", take, true);
   }, [waiting]);
   const bad = new Map<string, string[]>();

@@ -7,7 +7,7 @@ import { Bar, Button } from "../parts";
 import { go, person, saveSettings, say, sayError } from "../session";
 import type { ProjectRow, TaskData } from "../types";
 
-export const TOUR_DONE = 1000;
+export const TOUR_DONE = 1000; // finished or skipped; the server keeps the number
 
 /** Open the next practice task; false where all are done (or none were made). */
 async function openLesson(): Promise<boolean> {

@@ -112,6 +112,7 @@ export class ReviewModel extends TaskModel {
   private setLane(lane: number, { start, end }: FrameRange, value: 0 | 1): void {
     if (this.readOnly || lane >= this.lanes) return;
     const row = this.document.value.buttons[lane].subarray(start, end);
+    // An edit that changes nothing is none: undo would seem to do nothing for it.
     if (row.some((held) => held !== value)) this.log.push("paint", { lane, start, end, value });
   }
 
@@ -185,6 +186,7 @@ export class ReviewModel extends TaskModel {
   }
 
   jumpUncertain(direction: 1 | -1): void {
+    // The open ones first; where none is left, all of them, to look at them again.
     const open = this.openRuns.value.length ? this.openRuns.value : this.runs;
     const frame = this.frame.value;
     const next =
@@ -214,6 +216,7 @@ export class ReviewModel extends TaskModel {
   mark(kind: "unsure" | "invalid"): void {
     if (this.readOnly) return;
     const selected = this.selection.range.value;
+    // Doubt is about a run; that there is no label (a menu, say) is seen frame by frame.
     const run = kind === "unsure" ? this.runAtFrame.value : null;
     const { start, end } = selected ?? run ?? this.target;
     const { unsure, valid } = this.document.value;

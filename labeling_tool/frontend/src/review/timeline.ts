@@ -240,7 +240,7 @@ export class Timeline {
     if (this.model.showPrediction.value) {
       g.fillStyle = c.ghost;
       for (let t = start; t < end; t++) {
-        if (probability[t] < 0.02) continue;
+        if (probability[t] < 0.02) continue; // less than half a pixel high
         const tall = probability[t] * (high - 3);
         g.fillRect(this.x(t), y + high - 1 - tall, Math.max(1, this.x(t + 1) - this.x(t)), tall);
       }
