@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 from ..lazy import lazy_names
 
 if TYPE_CHECKING:
+    from .labels.calibration import Predictions as Predictions
     from .labels.checkpoint import load_idm as load_idm
-    from .labels.predict import Predictions as Predictions
     from .labels.predict import Predictor as Predictor
 else:  # hidden from type checkers, which would take any name for one of these
     __all__, __getattr__, __dir__ = lazy_names(
         __name__,
-        {".labels.checkpoint": ("load_idm",), ".labels.predict": ("Predictions", "Predictor")},
+        {
+            ".labels.calibration": ("Predictions",),
+            ".labels.checkpoint": ("load_idm",),
+            ".labels.predict": ("Predictor",),
+        },
     )

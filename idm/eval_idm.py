@@ -94,8 +94,7 @@ def doubts(checkpoint: Checkpoint, recordings: Sequence[Recording], spec: Action
 
 def truth_of(recording: Recording, spec: ActionSpec) -> Truth:
     """The true labels of a recording's first phase."""
-    actions = recording.actions(spec)
-    return Truth(buttons=actions.buttons, camera=actions.camera, valid=actions.valid)
+    return Truth.of(recording.actions(spec))
 
 
 def windows_of(

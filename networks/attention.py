@@ -48,7 +48,7 @@ class Attention(nn.Module):
 
     Args:
         width: D. heads: G. mask: see above. memory: M, how many frames back a frame sees, itself
-        included.
+            included.
         relative: adds VPT's learned bias by distance in time (only with `clipped_causal`).
     """
 
@@ -94,7 +94,7 @@ class Attention(nn.Module):
             x: [B, T, D].
             first: bool [B, T], starts of episodes; only with `clipped_causal`.
             memory: what the previous chunk returned, or None at the start; only with
-            `clipped_causal`.
+                `clipped_causal`.
             present: bool [B, T], frames that exist, all of them by default; with `clipped_causal`
                 they are the first ones of each row (or none).
 

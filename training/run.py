@@ -46,7 +46,7 @@ class TrainingRun:
     Attributes:
         out: the folder of the checkpoint, of the snapshots and of the lock.
         identity: what makes the run the same run (settings that decide what is learned, data,
-        initial weights), as JSON.
+            initial weights), as JSON.
         step: how many steps are done. The loop counts it up.
     """
 

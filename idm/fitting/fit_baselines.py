@@ -17,7 +17,7 @@ from ...progress import Progress
 from ..labels.checkpoint import BASELINE_PREFIX
 from ..play.frame_cache import Track
 from ..scores.baselines import LinearModel, RatesSampler
-from .validation import truth_of
+from ..scores.metrics import Truth
 
 
 def fit_baselines(
@@ -26,7 +26,7 @@ def fit_baselines(
     """Fit on training play; `load_baselines` reads back what goes into the checkpoint: tensors, and
     plain values.
     """
-    truths = [truth_of(track) for track in tracks]
+    truths = [Truth.of(track) for track in tracks]
     total = sum(track.num_ticks for track in tracks)
     with Progress("Fitting baselines", total=total, unit="ticks") as progress:
 

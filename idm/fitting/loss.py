@@ -37,7 +37,7 @@ class FactoredLoss(nn.Module):
         spec: of the labels.
         positive_weights: float [K], the weight of held ticks of each button.
         camera_scale: float [A], degrees: the deviation of each axis in training, the unit of its
-        error.
+            error.
         error_weight: of the expected motion's error beside the cross-entropy.
     """
 

@@ -33,14 +33,9 @@ def calibrate(
     for track in tracks:
         own = (window.logits for window in windows if window.recording == track.recording)
         labelling = Labelling.joined(calibration.labels(logits, spec) for logits in own)
-        sums.append(Sums.of(labelling, truth_of(track), spec))
+        sums.append(Sums.of(labelling, Truth.of(track), spec))
     figures = Figures.over(sums, spec)
     return calibration, {name: plain(values[0]) for name, values in figures.headline.items()}
-
-
-def truth_of(track: Track) -> Truth:
-    """The labels of a track as the truth that others are measured against."""
-    return Truth(buttons=track.buttons, camera=track.camera, valid=track.valid)
 
 
 def label_windows(runner: WindowRunner, tracks: Sequence[Track]) -> list[LabelledWindow]:

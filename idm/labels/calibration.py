@@ -28,20 +28,22 @@ from .windows import WindowLogits
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class WindowLabels:
-    """Labels of the kept ticks of one window, n of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """Labels of n consecutive ticks."""
 
+    start: int
+    """The first tick."""
     buttons: NDArray[np.uint8]
-    """[n, K]."""
+    """[n, K]: held (1) or released."""
     buttons_prob: NDArray[np.float32]
-    """[n, K], calibrated."""
+    """[n, K]: calibrated probability that a button is held."""
     camera: NDArray[np.float32]
-    """[n, A], degrees."""
+    """[n, A]: motion in degrees."""
     camera_prob: NDArray[np.float32]
-    """[n, A, most bins of any axis], calibrated."""
+    """[n, A, most bins of any axis]: calibrated; bins that an axis does not have are 0."""
     confidence: NDArray[np.float32]
-    """[n]."""
+    """[n]: probability that all buttons are right and each axis is in the true bin ± 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,7 @@ class Calibration:
             log_odds + np.asarray(self.threshold), np.asarray(self.switch_cost), present[:, None]
         )
 
-    def labels(self, window: WindowLogits, spec: ActionSpec) -> WindowLabels:
+    def labels(self, window: WindowLogits, spec: ActionSpec) -> Predictions:
         """Labels of a window's kept ticks."""
         keep = slice(*window.keep)
         log_odds = self.log_odds(window.buttons)  # (T, K)
@@ -135,7 +137,8 @@ class Calibration:
             [axis[keep] for axis in window.axes], spec, len(held)
         )
         log_odds_right = self.score(decided_log_prob(log_odds, held).sum(1), log_near.sum(1))
-        return WindowLabels(
+        return Predictions(
+            start=window.first_tick + window.keep[0],
             buttons=held.astype(np.uint8),
             buttons_prob=sigmoid(log_odds).astype(np.float32),
             camera=camera,

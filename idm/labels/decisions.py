@@ -21,7 +21,7 @@ def smooth(log_odds: Floats, switch_cost: Floats, present: NDArray[np.bool_]) ->
     Args:
         log_odds: [T, ...]: evidence for held against released at each tick.
         switch_cost: broadcastable to [...]: what a change of state costs, in the same unit, at
-        least 0.
+            least 0.
         present: bool [T, ...] broadcastable: ticks that exist; others give no evidence.
 
     Returns bool [T, ...]: held.

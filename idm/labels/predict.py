@@ -1,5 +1,4 @@
-"""Labels for any stretch of video from an IDM checkpoint: what the labelling job and the evaluation
-call.
+"""Labels for any stretch of video from an IDM: what the labelling job and the evaluation call.
 
 n ticks, H rows, W columns, K buttons, A axes
 """
@@ -7,7 +6,6 @@ n ticks, H rows, W columns, K buttons, A axes
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -19,28 +17,9 @@ from ...networks.checkpoints import Checkpoint
 from ...training.device import pick_device
 from ...training.precision import resolve_precision
 from ..network.model import InverseDynamicsModel
-from .calibration import Calibration
+from .calibration import Calibration, Predictions
 from .checkpoint import load_idm, load_network, settings_of
 from .windows import Range, WindowLogits, WindowRunner, frame_range
-
-
-@dataclass(frozen=True, slots=True)
-class Predictions:
-    """Labels of consecutive ticks."""
-
-    start: int
-    """The first tick."""
-    buttons: NDArray[np.uint8]
-    """[n, K]: held (1) or released."""
-    buttons_prob: NDArray[np.float32]
-    """[n, K]: calibrated probability that a button is held."""
-    camera: NDArray[np.float32]
-    """[n, A]: motion in degrees."""
-    camera_prob: NDArray[np.float32]
-    """[n, A, most bins of any axis]: calibrated; bins that an axis does not have are 0."""
-    confidence: NDArray[np.float32]
-    """[n]: probability that all buttons are right and each axis is in the true bin or next to it.
-    """
 
 
 class Predictor:
@@ -83,7 +62,7 @@ class Predictor:
 
         Args:
             idm: one that is read already, or a folder, local or any fsspec URL, or the name of one
-            that ships.
+                that ships.
             device: `cpu`, `cuda` or `auto`.
             threads: of torch in this process; None leaves them as they are.
             precision: `float32`, `bfloat16` or `auto` (bfloat16 where the machine is fast at it).
@@ -93,6 +72,7 @@ class Predictor:
         if threads:
             torch.set_num_threads(threads)
         checkpoint = load_idm(idm) if isinstance(idm, str) else idm
+        # Before the network is built: an edited checkpoint is refused at no cost.
         spec, calibration, mirror = settings_of(checkpoint)
         where = pick_device(device)
         model = load_network(checkpoint, spec)
@@ -106,8 +86,7 @@ class Predictor:
         )
 
     def frame_range(self, keep: Range, stretch: Range) -> Range:
-        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, are computed
-        from.
+        """The frames [start, end) that labels of ticks `keep`, a part of `stretch`, need.
 
         They are enough wherever cuts are found within them.
         """
@@ -116,35 +95,27 @@ class Predictor:
     def windows(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[WindowLogits]:
-        """What the network itself says, window by window; arguments and errors are those of
-        `predict`.
-        """
+        """The network's logits, window by window; arguments and errors are those of `predict`."""
         return self._runner.run(frames, start=start, stretch=stretch, keep=keep)
 
     def predict(
         self, frames: Iterable[NDArray[np.uint8]], *, start: int, stretch: Range, keep: Range
     ) -> Iterator[Predictions]:
-        """Label the ticks of `keep`, in order, up to 128 at a time; memory does not grow with their
-        number.
+        """Label the ticks of `keep`, in order, up to 128 at a time.
+
+        Memory does not grow with their number.
 
         Args:
             frames: batches uint8 [n, H, W, 3] of consecutive frames at the spec's size and tick
-            rate.
+                rate.
             start: the tick of the first frame. All of `frame_range(keep, stretch)` must come; more
-            does no harm.
+                does no harm.
             stretch: ticks [s, e) that belong together: nothing outside them is looked at.
             keep: ticks [a, b) within it.
 
         The same ticks get the same bytes however they are cut into calls. Raises ValueError where
         frames are missing.
         """
+        # Windows lie on an absolute grid and decisions are made per window, not per call.
         for window in self.windows(frames, start=start, stretch=stretch, keep=keep):
-            labels = self.calibration.labels(window, self.spec)
-            yield Predictions(
-                start=window.first_tick + window.keep[0],
-                buttons=labels.buttons,
-                buttons_prob=labels.buttons_prob,
-                camera=labels.camera,
-                camera_prob=labels.camera_prob,
-                confidence=labels.confidence,
-            )
+            yield self.calibration.labels(window, self.spec)

@@ -130,7 +130,8 @@ class WindowRunner:
         Args:
             frames: batches uint8 [n, H, W, 3] of consecutive frames.
             start: the tick of the first of them; with all of `frame_range(keep, stretch, radius)`
-            behind it. stretch, keep: ticks, see `frame_range`.
+                behind it.
+            stretch, keep: ticks, see `frame_range`.
         """
         radius = self.model.radius
         needed = frame_range(keep, stretch, radius)

@@ -31,7 +31,7 @@ class CylinderView(nn.Module):
         image: height and width of the frames in pixels.
         rows: how many rows from the top are used; the player looks at their middle.
         fov_deg: horizontal field of view of the game. Another one only makes turns a little less
-        uniform.
+            uniform.
         height: of the view, by default `rows`; what it shows below and above them repeats their
             rim, so that nothing of a status bar is seen, not even towards the sides, where a row of
             the view hangs down into it.

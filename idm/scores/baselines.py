@@ -54,7 +54,7 @@ class RatesSampler:
 
     Args:
         held, released: for each button int [n], lengths in ticks of its presses and of the pauses
-        between them.
+            between them.
         motions: float [n, A], degrees: mouse motion of some training ticks.
     """
 

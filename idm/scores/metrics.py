@@ -62,6 +62,11 @@ class Truth:
     valid: NDArray[np.bool_]
     """[N]: ticks that count."""
 
+    @classmethod
+    def of(cls, play: Any) -> Truth:
+        """The labels of something with these three fields: actions of a recording, a track."""
+        return cls(buttons=play.buttons, camera=play.camera, valid=play.valid)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sums:
