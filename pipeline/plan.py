@@ -1,4 +1,6 @@
-"""`vidact plan`: probe what is new, and lay out which stretch of which video goes into which shard."""
+"""`vidact plan`: probe what is new, and lay out which stretch of which video goes into which
+shard.
+"""
 
 from __future__ import annotations
 
@@ -157,7 +159,9 @@ def _drop(record: logging.LogRecord) -> bool:
 
 
 def _is_known(source: Source, record: SourceRecord | None) -> bool:
-    """Whether the source was probed before and has not changed since, nor what kept it from being read."""
+    """Whether the source was probed before and has not changed since, nor what kept it from
+    being read.
+    """
     if record is None or record.reason in PASSING:
         return False
     try:

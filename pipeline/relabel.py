@@ -61,7 +61,9 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     info = DatasetInfo(
         name=dataset.name,
         spec=model.spec,
-        description=f"The pixels of {old['name']} with the labels of another inverse dynamics model.",
+        description=(
+            f"The pixels of {old['name']} with the labels of another inverse dynamics model."
+        ),
         license=old["license"],
         idm=model.info,
         options={

@@ -1,8 +1,8 @@
 """`vidact remove`: a source leaves a dataset for good.
 
-Its clips are cut out of their shards, its name and pictures' hashes out of every table. What stays is a tombstone: the
-hash of its content, in the sources' table and among the dead letters, so that labelling again does not bring it back.
-Interrupted and run again, it goes on.
+Its clips are cut out of their shards, its name and pictures' hashes out of every table. What stays
+is a tombstone: the hash of its content, in the sources' table and among the dead letters, so that
+labelling again does not bring it back. Interrupted and run again, it resumes.
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def _known(dataset: Dataset, plan: Plan | None) -> dict[str, set[str]]:
 
 
 def _find(name: str, known: Mapping[str, set[str]]) -> str:
-    """The content hash that a URI or the beginning of a hash stands for, or the URI of what could not be read."""
+    """The content hash that a URI or the beginning of a hash stands for, or the URI of what
+    could not be read.
+    """
     path = storage.local_path(name)
     names = {
         name,
@@ -155,7 +157,8 @@ def _is_hash(gone: str) -> bool:
 def _rewrite(dataset: Dataset, shard: str, gone: set[str], spec: ActionSpec, scratch: Path) -> bool:
     """Write a shard again without some sources; False where it holds nothing of them.
 
-    The tar may be that of an interrupted attempt, so samples are chosen by what they say of themselves.
+    The tar may be that of an interrupted attempt, so samples are chosen by what they say of
+    themselves.
     """
     record = dataset.read_commit(shard)
     letters = tuple(letter for letter in record.dead_letters if letter.source_sha256 not in gone)
@@ -192,7 +195,9 @@ def _samples(
 
 
 def _without(plan: Plan, gone: set[str]) -> Plan:
-    """The plan with tombstones: of removed sources, and of their duplicates, only the hash is left."""
+    """The plan with tombstones: of removed sources, and of their duplicates, only the hash is
+    left.
+    """
     there = [record for record in plan.sources if record.status != "removed"]
     uris: set[str] = set()
     lost = [record for record in there if record.sha256 in gone or record.uri in gone]

@@ -1,8 +1,9 @@
 """The static filter: which ticks carry play, judged from the pictures alone.
 
-Two things are found: scene cuts (a level change, an edit), which end a stretch so that no window of the model looks
-across them; and ticks without play (frozen or black), which are dropped with their reason. Each answer depends only on
-ticks within `context` of it, so it is the same however a video is segmented.
+Two things are found: scene cuts (a level change, an edit), which end a stretch so that no window of
+the model looks across them; and ticks without play (frozen or black), which are dropped with their
+reason. Each answer depends only on ticks within `context` of it, so it is the same however a video
+is segmented.
 """
 
 from __future__ import annotations
@@ -17,11 +18,12 @@ import numpy as np
 from ...datasets.actions.stretches import stretches
 from ..config import FilterConfig
 
-BLOCKS = 8  # a side: a status bar's number or a far monster moves a block, a codec's key frames hardly do
+# a side: a status bar's number or a far monster moves a block, a codec's key frames hardly do
+BLOCKS = 8
 SMALL = 64  # pixels a side that pictures are compared at
-NEAR = 4  # pixels on each side that count as a pixel's neighbourhood
+NEAR = 4  # pixels on each side that count as a pixel's neighborhood
 NOISE_VARIANCE = 4.0  # levels squared: keeps flat parts flat
-LEVELS = 8  # colour histograms have 8 x 8 x 8 bins: coarse enough to forgive light and compression
+LEVELS = 8  # color histograms have 8 x 8 x 8 bins: coarse enough to forgive light and compression
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,7 +37,9 @@ class Verdicts:
     reasons: np.ndarray
     """object [n]: why this tick is dropped, or None where it is kept."""
     differences: np.ndarray
-    """float32 [n]: mean absolute difference from the tick before, levels of 255 (0 for the first)."""
+    """float32 [n]: mean absolute difference from the tick before, levels of 255 (0 for the
+    first).
+    """
 
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The longest ranges `[start, end)` of kept ticks without a cut inside."""
@@ -81,7 +85,7 @@ class StaticFilter:
                     histogram_distance(frames[i - 1], frames[i]) >= config.cut_histogram
                     and likeness(frames[i - 1], frames[i]) <= config.cut_likeness
                 )
-        frozen = _runs(largest < config.frozen_difference, config.frozen_ticks)
+        frozen = _repeated(largest < config.frozen_difference, config.frozen_ticks)
         reasons = np.full(n, None, dtype=object)
         reasons[frozen] = "frozen"
         reasons[black] = "black"
@@ -89,34 +93,35 @@ class StaticFilter:
 
 
 def block_differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Mean absolute difference, levels, of two uint8 pictures in each of 8 x 8 blocks; float [8, 8]."""
+    """Mean absolute difference, levels, of two uint8 pictures in each of 8 x 8 blocks; float
+    [8, 8].
+    """
     height, width = a.shape[0] // BLOCKS, a.shape[1] // BLOCKS
     changed = np.maximum(a, b) - np.minimum(a, b)  # no wrap-around, no wider copy
     changed = changed[: BLOCKS * height, : BLOCKS * width]
-    sums = changed.reshape(BLOCKS * height, BLOCKS, width * 3).sum(
-        axis=2, dtype=np.uint32
-    )  # (rows, 8)
+    rows = changed.reshape(BLOCKS * height, BLOCKS, width * 3)
+    sums = rows.sum(axis=2, dtype=np.uint32)  # (rows, 8)
     return sums.reshape(BLOCKS, height, BLOCKS).sum(axis=1) / (height * width * 3)  # (8, 8)
 
 
 def histogram_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance of the colours of two pictures of one size: 0 the same, 1 nothing in common."""
+    """Distance of the colors of two pictures of one size: 0 the same, 1 nothing in common."""
     return float(np.abs(_histogram(a) - _histogram(b)).sum()) / (2 * a[..., 0].size)
 
 
 def _histogram(frame: np.ndarray) -> np.ndarray:
-    """Counts of the 512 coarse colours, int64 [512]."""
+    """Counts of the 512 coarse colors, int64 [512]."""
     coarse = (frame >> 5).astype(np.uint16)  # 256 levels to 8
     codes = (coarse[..., 0] * LEVELS + coarse[..., 1]) * LEVELS + coarse[..., 2]
     return np.bincount(codes.ravel(), minlength=LEVELS**3)
 
 
 def likeness(a: np.ndarray, b: np.ndarray) -> float:
-    """How far the correlation of the local contrast of two pictures of one size stands out at the shift that fits best,
-    in standard deviations over all shifts.
+    """How far the correlation of the local contrast of two pictures of one size stands out at the
+    shift that fits best, in standard deviations over all shifts.
 
-    Pictures that have nothing to do with each other have 4.7 (3.4 to 7.0 in nine of ten pairs out of Doom), through a
-    flash and a tick's motion 10 stay (5.7 to 17).
+    Pictures that have nothing to do with each other have 4.7 (3.4 to 7.0 in nine of ten pairs out
+    of Doom), through a flash and a tick's motion 10 stay (5.7 to 17).
     """
     now, then = _contrast(a), _contrast(b)
     correlation = np.fft.irfft2(np.fft.rfft2(now).conj() * np.fft.rfft2(then), s=now.shape)
@@ -124,18 +129,20 @@ def likeness(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _contrast(frame: np.ndarray) -> np.ndarray:
-    """Grey, 64 pixels a side or less, less its neighbourhood's mean and over its deviation, of length one."""
+    """Grey, 64 pixels a side or less, less its neighborhood's mean and over its deviation, of
+    length one.
+    """
     rows, columns = (min(SMALL, side) for side in frame.shape[:2])
     height, width = frame.shape[0] // rows, frame.shape[1] // columns
     part = frame[: rows * height, : columns * width].reshape(rows, height, columns, width * 3)
     small = part.mean(axis=(1, 3), dtype=np.float32)
-    detail = small - _neighbourhood(small)
-    detail /= np.sqrt(_neighbourhood(detail * detail) + NOISE_VARIANCE)
+    detail = small - _neighborhood(small)
+    detail /= np.sqrt(_neighborhood(detail * detail) + NOISE_VARIANCE)
     detail -= detail.mean()
     return detail / max(float(np.linalg.norm(detail)), 1e-6)
 
 
-def _neighbourhood(x: np.ndarray) -> np.ndarray:
+def _neighborhood(x: np.ndarray) -> np.ndarray:
     """Mean over the 9 x 9 pixels around each one, [H, W]."""
     padded = np.pad(x, NEAR, mode="edge")
     return np.lib.stride_tricks.sliding_window_view(padded, (2 * NEAR + 1, 2 * NEAR + 1)).mean(
@@ -147,15 +154,17 @@ def _is_black(frame: np.ndarray, level: int) -> bool:
     return int(np.count_nonzero(frame >= level)) <= frame.size // 100
 
 
-def _runs(same: np.ndarray, least: int) -> np.ndarray:
-    """Ticks of stretches in which at least `least` ticks after the first repeat the picture before them.
+def _repeated(same: np.ndarray, min_ticks: int) -> np.ndarray:
+    """Ticks of stretches in which at least `min_ticks` ticks after the first repeat the picture
+    before them.
 
-    `same[i]` says that tick i shows the picture of tick i - 1; the first tick has nothing to repeat.
+    `same[i]` says that tick i shows the picture of tick i - 1; the first tick has nothing to
+    repeat.
     """
     same = same.copy()
     same[:1] = False
     out = np.zeros(len(same), dtype=bool)
     for a, b in stretches(same):  # [a, b) repeat
-        if b - a >= least:
+        if b - a >= min_ticks:
             out[a:b] = True  # tick a - 1 shows the picture first: it was play
     return out

@@ -1,7 +1,7 @@
 """Label one shard: decode ► filter ► predict ► write ► commit.
 
-The same shard gives the same bytes wherever and however often it is labelled. A worker holds one segment's frames,
-the model, and the encoder, never a video.
+The same shard gives the same bytes wherever and however often it is labelled. A worker holds one
+segment's frames, the model, and the encoder, never a video.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ COMMITTING = -1  # instead of a segment's position
 
 
 class SourceMissingError(Exception):
-    """A planned source is gone or has other content now: its shard waits, and the job goes on with the others."""
+    """A planned source is gone or has other content now: its shard waits, and the job goes on
+    with the others.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +67,9 @@ class ShardOutcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelWork:
-    """Labels for the sources of a plan: what the bytes of a shard depend on besides video and model."""
+    """Labels for the sources of a plan: what the bytes of a shard depend on besides video and
+    model.
+    """
 
     verb: Literal["label"] = "label"
     filter: FilterConfig = field(default_factory=FilterConfig)
@@ -108,7 +112,7 @@ class LabelWork:
         scratch: Path,
         alive: Callable[[int], None],
     ) -> ShardLabeller:
-        """What labels the shards; see there."""
+        """Open what labels the shards; for the arguments see `ShardLabeller`."""
         decoder = open_decoder(self.decoder, predictor.spec.frame)
         return ShardLabeller(predictor, decoder, dataset, self, scratch=scratch, alive=alive)
 
@@ -120,7 +124,8 @@ class ShardLabeller:
         scratch: a local folder for sources that lie elsewhere, and for unfinished shards of a
             dataset that is not local. A local one spools beside its shards, so that a shard gets to
             its place by a rename.
-        alive: called with the segment's position whenever there is progress; a watchdog looks at it.
+        alive: called with the segment's position whenever there is progress; a watchdog looks at
+            it.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""Previews: larger pictures of the least certain clips, for people, kept for when a source vanishes.
+"""Previews: larger pictures of the least certain clips, for people, kept for when a source
+vanishes.
 
-A clip of 128 pixels cannot be read by a person; the labelling tool renders frames from the source, and where that is
-gone from `previews/<key>.mp4`: one frame a tick, 360 lines at most.
+A clip of 128 pixels cannot be read by a person; the labelling tool renders frames from the source,
+and where that is gone from `previews/<key>.mp4`: one frame a tick, 360 lines at most.
 """
 
 from __future__ import annotations
@@ -21,18 +22,22 @@ from ...datasets.video.sandbox import open_decoder
 from ...errors import VideoError
 from ...progress import Progress, log
 
-LINES = 360
-WIDEST = 640
+MAX_LINES = 360
+MAX_WIDTH = 640
 
 
 def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, Any]]:
-    """The share of the clips with the lowest mean confidence, at least one where the share is above 0."""
+    """The share of the clips with the lowest mean confidence, at least one where the share is
+    above 0.
+    """
     count = min(len(rows), max(1, round(share * len(rows)))) if share > 0 else 0
     return sorted(rows, key=lambda row: (row["mean_confidence"], row["key"]))[:count]
 
 
 def keep_previews(dataset: Dataset, share: float, decoder: DecoderConfig | None = None) -> int:
-    """Write the previews that are missing; returns how many. A source that cannot be decoded is told and left out."""
+    """Write the previews that are missing; returns how many. A source that cannot be decoded is
+    told and left out.
+    """
     config = decoder or DecoderConfig()
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for row in least_certain(dataset.manifest().to_pylist(), share):
@@ -89,7 +94,9 @@ def _of_source(
 
 
 def preview_frame(width: int, height: int, rotation: int = 0) -> FrameSpec:
-    """The even size of a preview: the picture's own shape, 360 lines and 640 columns at most, never enlarged."""
+    """The even size of a preview: the picture's own shape, 360 lines and 640 columns at most,
+    never enlarged.
+    """
     if rotation in (90, 270):
         width, height = height, width
-    return FrameSpec(*fit(width, height, (WIDEST, LINES)))
+    return FrameSpec(*fit(width, height, (MAX_WIDTH, MAX_LINES)))

@@ -1,6 +1,7 @@
 """Relabels one shard: the clips of another dataset, with the labels of another model.
 
-The model sees a clip's neighbors too, wherever they lie, so labels hardly depend on where clips begin and end.
+The model sees a clip's neighbors too, wherever they lie, so labels hardly depend on where clips
+begin and end.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:  # torch is for workers; the driver does without
 
 # Clips of 128 ticks each: as much is held in memory as of a segment when it is labelled.
 CLIPS_AT_ONCE = 8
-HORIZON = 1 << 40  # ticks: further than any neighbour
+HORIZON = 1 << 40  # ticks: further than any neighbor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +65,7 @@ class RelabelWork:
         scratch: Path,
         alive: Callable[[int], None],
     ) -> ShardRelabeller:
-        """What labels the shards; see there."""
+        """Open what labels the shards; for the arguments see `ShardRelabeller`."""
         return ShardRelabeller(predictor, self.source, dataset, scratch=scratch, alive=alive)
 
 
@@ -172,7 +173,9 @@ class Neighbors:
             rows.sort(key=lambda row: row["start_tick"])
 
     def before(self, row: Mapping[str, Any], low: int) -> list[np.ndarray]:
-        """Frames that lead up to a clip without a gap or a cut, back to tick `low` at least where there are any."""
+        """Frames that lead up to a clip without a gap or a cut, back to tick `low` at least
+        where there are any.
+        """
         rows, at = self._place(row)
         found: list[np.ndarray] = []
         start = row["start_tick"]
@@ -188,7 +191,9 @@ class Neighbors:
         return found
 
     def after(self, row: Mapping[str, Any], high: int) -> list[np.ndarray]:
-        """Frames that follow a clip without a gap or a cut, up to tick `high` at least where there are any."""
+        """Frames that follow a clip without a gap or a cut, up to tick `high` at least where
+        there are any.
+        """
         rows, at = self._place(row)
         found: list[np.ndarray] = []
         end = row["start_tick"] + row["frames"]

@@ -1,7 +1,9 @@
-"""Which videos do not look like the game: statistics of each source, beside those of the model's training set.
+"""Which videos do not look like the game: statistics of each source, beside those of the model's
+training set.
 
-A wrong game, another mouse sensitivity or an overlay shows in what the model believes to see: other buttons, turns of
-another size, low confidence. `source_statistics.parquet` ranks the sources, the oddest first. Nothing is dropped.
+A wrong game, another mouse sensitivity or an overlay shows in what the model believes to see: other
+buttons, turns of another size, low confidence. `source_statistics.parquet` ranks the sources, the
+oddest first. Nothing is dropped.
 
 Legend: N sources, K buttons, A axes.
 """
@@ -28,13 +30,16 @@ ODD_CONFIDENCE = 3.5  # robust standard deviations below the median source
 MIN_SPREAD = 0.02  # of confidence: sources that agree better than this are not told apart
 INACTIVE = 0.9  # share of ticks with no action at all
 MIN_PRESSES = 50  # fewer say little about the shares of the buttons
-MIN_SECONDS = 60  # a shorter source is no measure of how often a button is pressed, or of how far the camera turns
+# a shorter source is no measure of how often a button is pressed, or of how far the camera turns
+MIN_SECONDS = 60
 SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What is usual: from the model's training set where its checkpoint tells, else the median source."""
+    """What is usual: from the model's training set where its checkpoint tells, else the median
+    source.
+    """
 
     shares: NDArray[np.float64] | None = None
     """[K]: each button's share of all presses."""
@@ -42,10 +47,10 @@ class Reference:
 
     @classmethod
     def of_checkpoint(cls, config: Mapping[str, Any], spec: ActionSpec) -> Reference:
-        """From the lengths of holds and pauses in a checkpoint's training set.
+        """A reference from the lengths of holds and pauses in a checkpoint's training set.
 
-        A checkpoint keeps a part of the lengths of each button, as many of rare ones as of frequent ones at most: what
-        they say is how often that button is pressed in the time that they cover.
+        A checkpoint keeps a part of the lengths of each button, as many of rare ones as of frequent
+        ones at most: what they say is how often that button is pressed in the time that they cover.
         """
         rates = config.get("baselines", {}).get("rates", {})
         held, released = rates.get("held"), rates.get("released")
@@ -61,11 +66,11 @@ class Reference:
 def source_statistics(
     records: Iterable[CommitRecord], spec: ActionSpec, reference: Reference
 ) -> list[dict[str, Any]]:
-    """A row a source, the oddest first.
+    """A row per source, the oddest first.
 
-    Columns: `rank source_uri source_sha256 hours clips mean_confidence null_fraction presses_a_minute`, `degrees_a_s`
-    by axis, `button_distance` (bits), `flags` (out of `odd_buttons too_many_presses too_few_presses odd_turns
-    low_confidence inactive`).
+    Columns: `rank source_uri source_sha256 hours clips mean_confidence null_fraction
+    presses_a_minute`, `degrees_a_s` by axis, `button_distance` (bits), `flags` (out of `odd_buttons
+    too_many_presses too_few_presses odd_turns low_confidence inactive`).
     """
     sums = _sums(records, spec)
     rows = [_row(sha256, own, spec) for sha256, own in sorted(sums.items())]
@@ -112,14 +117,14 @@ def total_degrees(camera: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def degrees_for_record(turned: Mapping[str, NDArray[np.float64]]) -> dict[str, list[float]]:
-    """What a commit record keeps of it, by content hash."""
+    """The turns as a commit record keeps them, by content hash."""
     return {sha256: degrees.round(3).tolist() for sha256, degrees in sorted(turned.items())}
 
 
 def write_source_statistics(
     dataset: Dataset, rows: Sequence[Mapping[str, Any]], spec: ActionSpec
 ) -> None:
-    """Write the table."""
+    """Write `source_statistics.parquet`."""
     schema = pa.schema(
         [
             ("rank", pa.int64()),
@@ -148,15 +153,17 @@ def flagged_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         return []
     lines = [f"{len(odd)} of {len(rows)} sources look odd ({SOURCE_STATISTICS} has all of them):"]
     for row in odd[:SHOWN]:
-        lines.append(
-            f"  {row['source_uri']}: {', '.join(row['flags'])} (confidence {row['mean_confidence']:.2f}, "
-            f"{row['presses_a_minute']:.0f} presses a minute, buttons {row['button_distance']:.2f} bits off)"
+        figures = (
+            f"confidence {row['mean_confidence']:.2f}, "
+            f"{row['presses_a_minute']:.0f} presses a minute, "
+            f"buttons {row['button_distance']:.2f} bits off"
         )
+        lines.append(f"  {row['source_uri']}: {', '.join(row['flags'])} ({figures})")
     return lines + ([f"  … and {len(odd) - SHOWN} more"] if len(odd) > SHOWN else [])
 
 
 def _sums(records: Iterable[CommitRecord], spec: ActionSpec) -> dict[str, dict[str, Any]]:
-    """By content hash."""
+    """Sums over the clips of each source, by content hash."""
     sums: dict[str, dict[str, Any]] = {}
     for record in records:
         for row in record.rows:

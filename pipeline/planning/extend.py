@@ -1,4 +1,6 @@
-"""Extends a plan by sources that were probed: each content once, re-encodes listed, new shards beside the old ones."""
+"""Extends a plan by sources that were probed: each content once, re-encodes listed, new shards
+beside the old ones.
+"""
 
 from __future__ import annotations
 
@@ -51,9 +53,8 @@ def extend(
     before = [
         r for r in plan.sources if r.status == "planned" and r.sha256 in old and r.uri not in again
     ]
-    new.sort(
-        key=lambda r: (-r.frames * r.width * r.height, r.sha256)
-    )  # the best of several re-encodes is kept
+    # The best of several re-encodes comes first, and is the one that is kept.
+    new.sort(key=lambda r: (-r.frames * r.width * r.height, r.sha256))
     if look is not None:
         known |= {record.uri: record for record in _near_duplicates(before, new, look)}
     split_by_group = {segment.group: segment.split for segment in plan.segments if segment.group}
@@ -90,7 +91,9 @@ def _near_duplicates(
     new: Sequence[SourceRecord],
     look: Callable[[Sequence[SourceRecord], int], list[str]],
 ) -> Iterator[SourceRecord]:
-    """The rows that change: hashes where pictures were looked at, status and original of near duplicates."""
+    """The rows that change: hashes where pictures were looked at, status and original of near
+    duplicates.
+    """
     everyone = [*before, *new]
     hashes = {
         i: record.picture_hashes for i, record in enumerate(everyone) if record.picture_hashes

@@ -1,7 +1,9 @@
-"""Which ticks of which video go into which shard: pure arithmetic on the content, the same on every machine.
+"""Which ticks of which video go into which shard: pure arithmetic on the content, the same on every
+machine.
 
-Sources are ordered by content hash, cut into near-equal segments at multiples of 64 ticks, and packed into shards of
-near-equal length. Nothing depends on file names, on the number of workers up to eight, or on the time of day.
+Sources are ordered by content hash, cut into near-equal segments at multiples of 64 ticks, and
+packed into shards of near-equal length. Nothing depends on file names, on the number of workers up
+to eight, or on the time of day.
 """
 
 from __future__ import annotations
@@ -15,9 +17,8 @@ from ...datasets.shards.lengths import CLIP_TICKS
 from ...datasets.shards.splits import SPLITS, fractions_of, split_of
 from ..config import LayoutConfig
 
-MIN_SEGMENT_TICKS = (
-    256  # below this the halo of 64 ticks on each side costs more than half of the work
-)
+# Below this the halo of 64 ticks on each side costs more than half of the work.
+MIN_SEGMENT_TICKS = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +32,9 @@ class Planned:
     """Sources of one group share a split (a channel, a player); empty for the content itself."""
     licence: str = ""
     split: str = ""
-    """Where its group, or what it was before it changed, lies already; empty for what has no place yet."""
+    """Where its group, or what it was before it changed, lies already; empty for what has no
+    place yet.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,15 +58,15 @@ class Segment:
 
     @property
     def ticks(self) -> int:
-        """Length, ticks."""
+        """The length in ticks."""
         return self.end_tick - self.start_tick
 
 
 def segment_bounds(ticks: int, longest: int) -> list[tuple[int, int]]:
     """Cut `[0, ticks)` into the fewest near-equal ranges of at most `longest` ticks.
 
-    Starts are multiples of 128 (so of the grid of 64 too, and every clip but a video's last is full); ranges differ by
-    at most 128 ticks, but for the last, which ends where the video ends.
+    Starts are multiples of 128 (so of the grid of 64 too, and every clip but a video's last is
+    full); ranges differ by at most 128 ticks, but for the last, which ends where the video ends.
     """
     if ticks <= 0:
         return []

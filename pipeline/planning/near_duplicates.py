@@ -1,10 +1,11 @@
-"""Re-encodes of one video: found by what its pictures look like, so that no play is labelled twice or crosses splits.
+"""Re-encodes of one video: found by what its pictures look like, so that no play is labelled twice
+or crosses splits.
 
-A picture is hashed by whether brightness rises or falls from block to block (64 bits); compression and size hardly
-change that. Two videos are near duplicates when they last equally long and the hashes of 16 pictures differ little on
-average. Looking is dear (each picture is decoded from the key frame before it), so it is done only where another video
-is as long, first at two pictures, and at all 16 only where those agree. A copy that was cut or shifted in time is not
-found.
+A picture is hashed by whether brightness rises or falls from block to block (64 bits); compression
+and size hardly change that. Two videos are near duplicates when they last equally long and the
+hashes of 16 pictures differ little on average. Looking is dear (each picture is decoded from the
+key frame before it), so it is done only where another video is as long, first at two pictures, and
+at all 16 only where those agree. A copy that was cut or shifted in time is not found.
 
 Legend: N videos, P pictures.
 """
@@ -22,42 +23,29 @@ from ...datasets.actions.spec import FrameSpec
 from ...datasets.video.decoder import Decoder
 from ...errors import VideoError
 
-PLACES = (
-    5,
-    10,
-    0,
-    1,
-    2,
-    3,
-    4,
-    6,
-    7,
-    8,
-    9,
-    11,
-    12,
-    13,
-    14,
-    15,
-)  # of 16 along the video; the first two are looked at first
-FIRST_LOOK = 2
+# Of 16 places along the video, a third and two thirds are looked at first.
+FIRST = (5, 10)
+PLACES = (*FIRST, *(place for place in range(16) if place not in FIRST))
 FRAME = FrameSpec(width=72, height=64)  # 9 x 8 blocks of 8 x 8 pixels
-MAX_BITS = (
-    6.0  # of 64 that may differ on average: re-encodes differ in about 2, other play in about 30
-)
+# Of 64 that may differ on average: re-encodes differ in about 2, other play in about 30.
+MAX_BITS = 6.0
 LENGTH_TOLERANCE = 0.005  # of the length: encoders add or lose a frame or two at the ends
 MIN_DISTINCT = 4  # of 16 hashes: a video that always shows the same says nothing about what it is
-CROWD = 32  # videos that share half a hash and are compared: more than that share a black picture or a menu
+# Videos that share a quarter of a hash and are compared: more share a black picture or a menu.
+MAX_CROWD = 32
 DIGITS = 16  # hex digits of a hash
 
 Look = Callable[[Sequence[int], int], Mapping[int, str]]
-"""`look(videos, pictures)`: the first hashes of each of these videos, without those that cannot be decoded."""
+"""`look(videos, pictures)`: the first hashes of each of these videos, without those that cannot
+be decoded.
+"""
 
 
 def picture_hashes(
     decoder: Decoder, path: Path, ticks: int, tick_hz: Fraction, pictures: int
 ) -> str:
-    """Hashes of the first `pictures` places of a video, 16 hex digits each; empty where one cannot be decoded.
+    """Hashes of the first `pictures` places of a video, 16 hex digits each; empty where one cannot
+    be decoded.
 
     The decoder must make frames of size `FRAME`.
     """
@@ -80,10 +68,11 @@ def picture_hash(picture: NDArray[np.uint8]) -> int:
 
 
 def find_near_duplicates(ticks: Sequence[int], look: Look, *, first_new: int = 0) -> dict[int, int]:
-    """Which videos are near duplicates of which.
+    """Find which videos are near duplicates of which.
 
     Args:
-        ticks: length of each video, in order of preference: of several near duplicates the first is kept.
+        ticks: length of each video, in order of preference: of several near duplicates the first is
+        kept.
         look: decodes and hashes pictures.
         first_new: videos before this one are kept whatever they look like.
 
@@ -91,7 +80,7 @@ def find_near_duplicates(ticks: Sequence[int], look: Look, *, first_new: int = 0
         For each near duplicate, the one that is kept.
     """
     lengths = np.asarray(ticks, np.int64)
-    glance = look(_as_long_as_another(lengths, first_new), FIRST_LOOK)
+    glance = look(_as_long_as_another(lengths, first_new), len(FIRST))
     pairs = [
         (a, b)
         for a, b in _candidates(glance)
@@ -143,7 +132,7 @@ def _words(hashes: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def _distance(a: str, b: str) -> float:
-    """Bits of 64 that differ, on average over the pictures."""
+    """How many bits of 64 differ, on average over the pictures."""
     words = _words([a, b])
     return float(np.bitwise_count(words[0] ^ words[1]).mean())
 
@@ -155,7 +144,8 @@ def _tells(hashes: str) -> bool:
 def _candidates(hashes: Mapping[int, str]) -> list[tuple[int, int]]:
     """Pairs (a, b), a < b, that agree in a quarter of a hash of a picture, sorted.
 
-    Where 4 bits of 64 differ, a quarter is the same in one of three, so that 8 quarters hardly ever miss a pair.
+    Where 4 bits of 64 differ, a quarter is the same in one of three, so that 8 quarters hardly ever
+    miss a pair.
     """
     videos = sorted(hashes)
     if len(videos) < 2:
@@ -168,7 +158,7 @@ def _candidates(hashes: Mapping[int, str]) -> list[tuple[int, int]]:
             edges = np.flatnonzero(np.diff(part[order], prepend=-1, append=-1))
             sizes = np.diff(edges)
             for start, size in zip(edges[:-1][sizes > 1], sizes[sizes > 1], strict=True):
-                if size <= CROWD:
+                if size <= MAX_CROWD:
                     members = sorted(order[start : start + size].tolist())
                     pairs.update(
                         (videos[a], videos[b])

@@ -1,7 +1,7 @@
 """The plan of a dataset: what every source is, and which of its ticks go into which shard.
 
-`sources.parquet` has a row for each source ever given, `plan.parquet` a row for each segment. A plan only grows: what
-is new is probed and laid out in new shards; no shard is ever renamed.
+`sources.parquet` has a row for each source ever given, `plan.parquet` a row for each segment. A
+plan only grows: what is new is probed and laid out in new shards; no shard is ever renamed.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Plan:
 
     @property
     def shards(self) -> dict[str, tuple[Segment, ...]]:
-        """Segments by shard, in order."""
+        """The segments of each shard, in order."""
         found: dict[str, list[Segment]] = {}
         for segment in self.segments:
             found.setdefault(segment.shard, []).append(segment)
@@ -46,7 +46,9 @@ class Plan:
 
 
 def read_plan(dataset: Dataset) -> Plan | None:
-    """The plan of a dataset, or None where it has none. Raises DatasetError where a table of it is damaged."""
+    """The plan of a dataset, or None where it has none. Raises DatasetError where a table of it
+    is damaged.
+    """
     segments, metadata = _read_rows(dataset.plan_uri, Segment)
     if segments is None:
         return None
@@ -72,7 +74,9 @@ def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[
 
 
 def write_plan(plan: Plan, dataset: Dataset) -> None:
-    """Write both tables; segments first, so that a source never counts as known before it is planned."""
+    """Write both tables; segments first, so that a source never counts as known before it is
+    planned.
+    """
     metadata = {"tick_hz": str(plan.tick_hz)}
     storage.write_atomic(dataset.plan_uri, rows_to_parquet(plan.segments, Segment, metadata))
     storage.write_atomic(dataset.sources_uri, rows_to_parquet(plan.sources, SourceRecord, metadata))
@@ -114,7 +118,9 @@ def duplicates(plan: Plan) -> dict[str, int]:
 
 
 def removed_record(sha256: str) -> SourceRecord:
-    """The row of a source that was taken out of the dataset: only the hash of its content is left."""
+    """The row of a source that was taken out of the dataset: only the hash of its content is
+    left.
+    """
     return SourceRecord(uri=f"removed:{sha256}", status="removed", sha256=sha256)
 
 
@@ -132,18 +138,20 @@ def describe(plan: Plan) -> str:
         counts[key] = counts.get(key, 0) + 1
     used = [record for record in plan.sources if record.status == "planned"]
     pixels = sum(record.frames * record.width * record.height for record in used)
+    core_hours = pixels / PIXELS_PER_CORE_S / 3600
     megabytes = sum(segment.ticks for segment in plan.segments) * BYTES_PER_TICK / 1e6
     sources = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none"
     return (
         f"Sources: {sources}.\n"
-        f"Plan: {_duration(plan.hours)} in {len(plan.segments):,} segments and {len(plan.shards):,} shards; about "
-        f"{megabytes:,.0f} MB, and {_duration(pixels / PIXELS_PER_CORE_S / 3600)} of a core for decoding."
+        f"Plan: {_duration(plan.hours)} in {len(plan.segments):,} segments and "
+        f"{len(plan.shards):,} shards; about {megabytes:,.0f} MB, and "
+        f"{_duration(core_hours)} of a core for decoding."
     )
 
 
 def _duration(hours: float) -> str:
-    """In the unit that suits it."""
-    for unit, most in (("seconds", 1 / 60), ("minutes", 1)):
-        if hours < most:
-            return f"{60 * hours / most:.1f} {unit}"
+    """A number of hours in the unit that suits it."""
+    for unit, limit in (("seconds", 1 / 60), ("minutes", 1)):
+        if hours < limit:
+            return f"{60 * hours / limit:.1f} {unit}"
     return f"{hours:,.1f} hours"

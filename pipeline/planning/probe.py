@@ -1,6 +1,7 @@
 """What is known of each source: probed once, kept in `sources.parquet`.
 
-A source that cannot be read is a row too, with its reason; so is one whose content was planned under another name.
+A source that cannot be read is a row too, with its reason; so is one whose content was planned
+under another name.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ class SourceRecord:
     """Of the whole file; empty where it could not be read."""
     size_bytes: int = 0
     fingerprint: str = ""
-    """Size and modification time (local) or entity tag (buckets): unchanged means that no new probe is needed."""
+    """Size and modification time (local) or entity tag (buckets): unchanged means that no new
+    probe is needed.
+    """
     codec: str = ""
     container: str = ""
     width: int = 0
@@ -48,7 +51,9 @@ class SourceRecord:
     group: str = ""
     licence: str = ""
     picture_hashes: str = ""
-    """What 2 or 16 of its pictures look like, where another video is as long; see `near_duplicates.py`."""
+    """What 2 or 16 of its pictures look like, where another video is as long; see
+    `near_duplicates.py`.
+    """
 
 
 def fingerprint(uri: str) -> tuple[str, int]:
@@ -128,7 +133,9 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
 
 
 def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder: Decoder) -> str:
-    """What the first pictures of a probed source look like; empty where it cannot be read (any more)."""
+    """What the first pictures of a probed source look like; empty where it cannot be read (any
+    more).
+    """
     try:
         with storage.fetched(record.uri) as path:
             return picture_hashes(decoder, path, record.ticks, tick_hz, pictures)

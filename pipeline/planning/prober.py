@@ -1,8 +1,10 @@
-"""Probing through Beam: `Create ► Reshuffle ► LookAtSources`; what comes out are rows of `sources.parquet`.
+"""Probing through Beam: `Create ► Reshuffle ► LookAtSources`; what comes out are rows of
+`sources.parquet`.
 
-Sources travel in small batches. A worker puts the rows of a batch into `_probes/` of the dataset before it takes the
-next one, so a plan of thousands of hours that is interrupted resumes where it was, and the machine that plans reads
-what others probed. The folder is gone when the plan is written.
+Sources travel in small batches. A worker puts the rows of a batch into `_probes/` of the dataset
+before it takes the next one, so a plan of thousands of hours that is interrupted resumes where it
+was, and the machine that plans reads what others probed. The folder is gone when the plan is
+written.
 """
 
 from __future__ import annotations
@@ -30,15 +32,14 @@ from .probe import SourceRecord, fingerprint, hash_source, probe_source
 from .sources import Source
 
 MAX_BATCH = 32  # sources: what an interruption costs each worker
-BATCHES_PER_WORKER = (
-    8  # at least, so that one with long videos does not hold up the others for long
-)
+# At least: so one with long videos does not hold up the others for long.
+MIN_BATCHES_PER_WORKER = 8
 FEW = 64  # sources: fewer are probed on this machine, since a job on a cluster takes 20 s to start
 LOOK_S = 0.5
 READERS = 16  # rows are small and buckets slow to answer
 
-# Probing in this process was interrupted. Beam pickles what it runs, in its own threads too, so that
-# only what belongs to the module reaches `LookAtSources`.
+# Probing in this process was interrupted. Beam pickles what it runs, in its own threads too, so
+# that only what belongs to the module reaches `LookAtSources`.
 _STOP = threading.Event()
 
 
@@ -54,7 +55,7 @@ class LookSettings:
 
     @property
     def suffix(self) -> str:
-        """How the names of rows end: ticks are counted at one rate."""
+        """The end of the names of rows: their ticks are counted at this rate."""
         return f".{self.tick_hz.numerator}-{self.tick_hz.denominator}hz.json"
 
 
@@ -98,7 +99,8 @@ class Prober:
     Args:
         dataset: where rows are kept until the plan is written.
         workers: on this machine.
-        runner: `local`, or the name of a portable runner, which is used for more than `FEW` sources.
+        runner: `local`, or the name of a portable runner, which is used for more than `FEW`
+        sources.
         options: of that runner.
     """
 
@@ -118,7 +120,7 @@ class Prober:
         self._rows: dict[str, dict[str, SourceRecord]] = {}  # by URI, then by fingerprint
 
     def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
-        """Rows in the order of `sources`."""
+        """Probe what is not known yet; returns rows in the order of `sources`."""
         self._gather()
         marks = {source.uri: self._mark(source) for source in sources if source.uri in self._rows}
         new = [source for source in sources if not self._row(source, marks.get(source.uri))]
@@ -132,7 +134,7 @@ class Prober:
         return rows
 
     def look(self, records: Sequence[SourceRecord], pictures: int) -> list[str]:
-        """Hashes in the order of `records`; empty where a video cannot be read (any more)."""
+        """Hash pictures; returns hashes in the order of `records`, empty for unreadable videos."""
         self._gather()
         new = [record for record in records if len(self._hashes(record)) < pictures * DIGITS]
         self._run("Looking for re-encodes", replace(self.settings, pictures=pictures), new)
@@ -145,17 +147,17 @@ class Prober:
     def _run(self, title: str, settings: LookSettings, items: Sequence[Item]) -> None:
         if not items:
             return
-        size = min(max(len(items) // (BATCHES_PER_WORKER * self.workers), 1), MAX_BATCH)
+        size = min(max(len(items) // (MIN_BATCHES_PER_WORKER * self.workers), 1), MAX_BATCH)
         batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
         failed: list[BaseException] = []
-        ended = (
-            threading.Event()
-        )  # Thread.join, once interrupted, takes a running thread for one that has ended
+        # Not Thread.join: once interrupted, it takes a running thread for one that has ended.
+        ended = threading.Event()
 
         pipeline = self._pipeline(len(items), min(self.workers, len(batches)))
         build(pipeline, batches, settings)
-        # A cluster's job runs on after it was handed over, which only the main thread may do (Beam's job server wants
-        # to hear of Ctrl-C); a local one runs in whichever thread starts it.
+        # A cluster's job runs on after it was handed over, which only the main thread may do
+        # (Beam's job server wants to hear of Ctrl-C); a local one runs in whichever thread starts
+        # it.
         on_ctrl_c = signal.getsignal(signal.SIGINT)
         job = pipeline.run() if self._on_cluster(len(items)) else None
 
@@ -180,9 +182,8 @@ class Prober:
                 raise
             finally:
                 if job is not None:
-                    signal.signal(
-                        signal.SIGINT, on_ctrl_c
-                    )  # the job server's, which stops it, would stay
+                    # Else the job server's handler, which stops it, would stay.
+                    signal.signal(signal.SIGINT, on_ctrl_c)
             progress.advance(self._gather())
         if failed:
             raise failed[0]
@@ -222,7 +223,7 @@ class Prober:
             known[row.fingerprint] = row
 
     def _row(self, source: Source, mark: str | None) -> SourceRecord | None:
-        """What was found of the file as it is now."""
+        """What was found out about the file as it is now."""
         return self._rows.get(source.uri, {}).get(mark) if mark else None
 
     def _hashes(self, record: SourceRecord) -> str:

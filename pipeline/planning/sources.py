@@ -1,7 +1,8 @@
 """What the user calls a SOURCE, turned into a list of video URIs.
 
-A source is a file, a folder, a glob, an fsspec URL, or a table (csv or parquet) with a `uri` column and, where wanted,
-`group` (sources of one group share a split) and `licence` (travels to the manifest and the data card).
+A source is a file, a folder, a glob, an fsspec URL, or a table (csv or parquet) with a `uri` column
+and, where wanted, `group` (sources of one group share a split) and `licence` (travels to the
+manifest and the data card).
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def find_sources(names: Sequence[str]) -> list[Source]:
     """All sources behind `names`, each URI once, in the order of URIs.
 
     Raises:
-        ConfigError: a name leads to nothing, a table has no `uri` column, or two tables give one URI different groups
-            or licences.
+        ConfigError: a name leads to nothing, a table has no `uri` column, or two tables give one
+            URI different groups or licences.
     """
     found: dict[str, Source] = {}
     for name in names:
@@ -91,7 +92,9 @@ def _videos(uris: Iterable[str]) -> list[Source]:
 
 
 def _absolute(uri: str) -> str:
-    """Local paths are made absolute, so that lineage can be followed from anywhere; links keep their own name."""
+    """Local paths are made absolute, so that lineage can be followed from anywhere; links keep
+    their own name.
+    """
     path = storage.local_path(uri)
     return uri if path is None else storage.storable(os.path.abspath(path))
 
@@ -118,9 +121,8 @@ def _table(uri: str, suffix: str) -> list[Source]:
     for number, row in enumerate(rows, start=1):
         text = str(row["uri"] or "").strip()
         if not text or "\0" in text:
-            raise ConfigError(
-                f"source table {uri}: row {number} has {'a NUL byte in' if text else 'an empty'} `uri`"
-            )
+            problem = "a NUL byte in" if text else "an empty"
+            raise ConfigError(f"source table {uri}: row {number} has {problem} `uri`")
         path = storage.local_path(text)
         if path is None:
             try:

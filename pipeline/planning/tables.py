@@ -1,7 +1,7 @@
 """`sources.parquet` and `plan.parquet` as rows of dataclasses, written and read a batch at a time.
 
-A plan of 100,000 sources has millions of segments: as one Arrow table, or as dicts, they would take gigabytes. Arrow's
-threads are not used, see `datasets/shards/parquet.py`.
+A plan of 100,000 sources has millions of segments: as one Arrow table, or as dicts, they would take
+gigabytes. Arrow's threads are not used, see `datasets/shards/parquet.py`.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def rows_from_parquet(data: bytes, kind: type[Row]) -> tuple[tuple[Row, ...], di
 
 
 def _values(column: pa.Array, same: dict[str, str]) -> list[Any]:
-    """As Python values; equal strings are one object, since a source's URI stands in each of its segments."""
+    """A column as Python values; equal strings are one object, since a source's URI stands in each
+    of its segments.
+    """
     values = column.to_pylist()
     return (
         [same.setdefault(value, value) for value in values]

@@ -1,7 +1,8 @@
 """The Beam pipeline: `ReadPlan ► Reshuffle ► LabelShard ► Commit`.
 
-The same chain runs on this machine's worker processes and on a cluster. Only names of shards travel between steps:
-a worker reads, decodes, labels, writes and commits a shard in one go, so no pixel ever enters a shuffle.
+The same chain runs on this machine's worker processes and on a cluster. Only names of shards travel
+between steps: a worker reads, decodes, labels, writes and commits a shard in one go, so no pixel
+ever enters a shuffle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from .worker import Worker, WorkerSettings
 
 
 def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection:
-    """Append the labelling job to a pipeline; gives an outcome a shard."""
+    """Append the labelling job to a pipeline; gives an outcome per shard."""
     return (
         pipeline
         | "Dataset" >> beam.Create([settings.dataset.uri])
@@ -38,7 +39,9 @@ class ReadPlan(beam.DoFn):
 
 
 class LabelShard(beam.DoFn):
-    """Labels a shard and commits it, unless it has its record by now (a runner's recovery repeats whole stages)."""
+    """Labels a shard and commits it, unless it has its record by now (a runner's recovery
+    repeats whole stages).
+    """
 
     def __init__(self, settings: WorkerSettings):
         self.settings = settings

@@ -1,4 +1,6 @@
-"""Shows a job's progress: a live line on a terminal, plain lines in a log, JSON lines for programs."""
+"""Shows a job's progress: a live line on a terminal, plain lines in a log, JSON lines for
+programs.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,7 @@ class Display:
                 print(
                     json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True
                 )
-            except BrokenPipeError:  # nobody reads any more; the work goes on
+            except BrokenPipeError:  # nobody reads any more; the work continues
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         else:
             print("Labelling: " + self.state.line(), file=sys.stderr, flush=True)

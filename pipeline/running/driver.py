@@ -1,9 +1,10 @@
-"""The process that runs the Beam pipeline; the supervisor starts it, watches it, and starts it again.
+"""The process that runs the Beam pipeline; the supervisor starts it, watches it, and starts it
+again.
 
     python -m vidact.pipeline.running.driver RUN_FOLDER WORKERS RUNNER [--beam-option ...]
 
-Exit codes: 0 the pipeline is done, 2 the user's mistake (the message is the last line), 70 a worker died, 74 a disk or
-bucket failed, 1 anything else (the traceback is in the log).
+Exit codes: 0 the pipeline is done, 2 the user's mistake (the message is the last line), 70 a worker
+died, 74 a disk or bucket failed, 1 anything else (the traceback is in the log).
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import threading
 from pathlib import Path
 
 from ...errors import VidactError
+from ...machine import is_alive
 from ...storage_failures import full_name, is_storage_failure
-from ..run_folder import RunFolder
+from .run_folder import RunFolder
 from .worker import WorkerSettings
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
 STORAGE_FAILED = 74  # EX_IOERR
+USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log
 RAISED = re.compile(
     r"^([\w.]+)(?:: (.*))?$", re.MULTILINE
 )  # the last line of a traceback: `package.Error: message`
@@ -48,7 +51,9 @@ def main(argv: list[str]) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """The exit code for what a pipeline raised. Beam passes on what a worker process raised as the text of its own."""
+    """The exit code for what a pipeline raised. Beam passes on what a worker process raised as
+    the text of its own.
+    """
     if isinstance(error, VidactError):
         print(f"{USER_MISTAKE}{error}", file=sys.stderr, flush=True)
         return 2
@@ -68,11 +73,10 @@ def _is_exception(name: str) -> bool:
     )
 
 
-USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log
-
-
 def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
-    """On this machine: in this process for one worker, else in worker processes of Beam's local runner."""
+    """Run on this machine: in this process for one worker, else in worker processes of Beam's local
+    runner.
+    """
     import apache_beam as beam
     from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
     from apache_beam.portability.api import beam_provision_api_pb2
@@ -84,8 +88,8 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
     mode = "in_memory" if workers == 1 else "multi_processing"
     options = PipelineOptions([f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"])
     options.view_as(DirectOptions)
-    # The runner by name would first look for another one (Prism) on the network; made here it also hands the options
-    # on to the worker processes, which it does not when it is chosen by name.
+    # The runner by name would first look for another one (Prism) on the network; made here it also
+    # hands the options on to the worker processes, which it does not when it is chosen by name.
     encoded = JobServiceHandle.encode_pipeline_options(options.get_all_options())
     info = fn_runner.ExtendedProvisionInfo(
         beam_provision_api_pb2.ProvisionInfo(pipeline_options=encoded)
@@ -98,7 +102,7 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
 
 
 def _run_portable(settings: WorkerSettings, runner: str, options: list[str]) -> None:
-    """On a cluster, by whatever options the runner takes."""
+    """Run on a cluster, by whatever options the runner takes."""
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -109,14 +113,16 @@ def _run_portable(settings: WorkerSettings, runner: str, options: list[str]) -> 
 
 
 def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]
-    """A hook for exceptions in threads. Beam's thread that waits for a worker process raises when that process dies,
-    and nothing else happens: the pipeline would wait for ever. So the driver ends instead, noting who died where."""
+    """A hook for exceptions in threads. Beam's thread that waits for a worker process raises
+    when that process dies, and nothing else happens: the pipeline would wait for ever. So the
+    driver ends instead, noting who died where.
+    """
 
     def hook(args: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(args)
         if args.thread is not None and args.thread.name == "run_worker":
             for marker in run.markers():
-                if not _alive(marker.pid):
+                if not is_alive(marker.pid):
                     print(
                         f"worker {marker.pid} died at {marker.shard}, segment {marker.segment}",
                         file=sys.stderr,
@@ -128,18 +134,10 @@ def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]
     return hook
 
 
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _die_with_supervisor() -> None:
-    """The supervisor holds the other end of our standard input: when it is gone, so are we and all our workers."""
+    """The supervisor holds the other end of our standard input: when it is gone, so are we and
+    all our workers.
+    """
 
     def watch() -> None:
         while os.read(0, 1):

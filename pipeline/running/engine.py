@@ -1,4 +1,6 @@
-"""Runs the open shards of a job on its engine: a supervised driver, with the job's displays beside it."""
+"""Runs the open shards of a job on its engine: a supervised driver, with the job's displays
+beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ from contextlib import ExitStack
 
 from ...machine import ONE_THREAD, cores
 from ..config import EngineConfig
-from ..run_folder import RunFolder
 from .display import Display
 from .prometheus import MetricsServer
+from .run_folder import RunFolder
 from .supervisor import driver_command, supervise
 from .tracker import Tracker
 from .worker import WorkerSettings
@@ -50,7 +52,9 @@ def run_on_engine(
 
 
 def worker_count(config: EngineConfig) -> int:
-    """How many worker processes: as many as asked for, else one per GPU or, on CPUs, one per core."""
+    """How many worker processes: as many as asked for, else one per GPU or, on CPUs, one per
+    core.
+    """
     if config.workers:
         return config.workers
     if config.device == "auto":

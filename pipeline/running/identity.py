@@ -1,4 +1,6 @@
-"""What the bytes of a dataset depend on, and that a job resumes only what it would have made alike."""
+"""What the bytes of a dataset depend on, and that a job resumes only what it would have made
+alike.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from ...datasets.shards.dataset import IDENTITY_FILE, Dataset
 from ...errors import ConfigError, DatasetError
 from ...machine import cpu_model
 from ...settings import first_difference
-from ..run_folder import RunFolder
+from .run_folder import RunFolder
 
 # What frames, labels and tars are made by.
 PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")
@@ -66,8 +68,8 @@ def require_identity(
     except FileNotFoundError:
         if dataset.committed_shards():
             raise DatasetError(
-                f"{dataset}: has shards, but no {IDENTITY_FILE} that says "
-                "with which model they were labelled (`pack` makes such datasets); use another --out"
+                f"{dataset}: has shards, but no {IDENTITY_FILE} that says with which model they "
+                "were labelled (`pack` makes such datasets); use another --out"
             ) from None
         known, environments = dict(wanted), []
     except (ValueError, KeyError, TypeError) as error:
@@ -83,8 +85,9 @@ def require_identity(
     if known != dict(wanted):
         name, found, given = first_difference(known, dict(wanted))
         raise DatasetError(
-            f"{uri}: this dataset was begun with {name} {_shown(found)}, now it is {_shown(given)}; "
-            "a dataset has one model and one set of options: use the same again, or another --out"
+            f"{uri}: this dataset was begun with {name} {_shown(found)}, now it is "
+            f"{_shown(given)}; a dataset has one model and one set of options: use the same again, "
+            "or another --out"
         )
     if dict(here) not in environments:
         if environments and not allow_other_environment:

@@ -14,9 +14,9 @@ from ...errors import CheckFailed, Interrupted
 from ...progress import log
 from ..config import LabelConfig, RelabelConfig
 from ..labelling.source_statistics import Reference, source_statistics, write_source_statistics
-from ..run_folder import RunFolder
 from .engine import Runner, worker_count
 from .identity import environment, require_identity, write_identity
+from .run_folder import RunFolder
 from .tracker import Tracker
 from .worker import Work, WorkerSettings
 
@@ -58,7 +58,9 @@ class DatasetJob:
     def require_identity(
         self, identity: Mapping[str, Any], config: LabelConfig | RelabelConfig
     ) -> None:
-        """Refuse a dataset that was begun otherwise; see `identity.require_identity`. Writes nothing."""
+        """Refuse a dataset that was begun otherwise; see `identity.require_identity`. Writes
+        nothing.
+        """
         self._identity = identity
         self.environments = require_identity(
             self.dataset,

@@ -1,7 +1,8 @@
-"""Keeps a driver running until the job is done: a dead or stuck worker or driver becomes a restart that goes on.
+"""Keeps a driver running until the job is done: a dead or stuck worker or driver becomes a restart
+that resumes.
 
-The driver and its workers are one process group of their own. Whatever ends the driver, the whole group is gone before
-the next one starts, so no old worker writes beside a new one.
+The driver and its workers are one process group of their own. Whatever ends the driver, the whole
+group is gone before the next one starts, so no old worker writes beside a new one.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from pathlib import Path
 from ...errors import Interrupted, VidactError
 from ...progress import log
 from ...stall import StallClock, group_members
-from ..run_folder import RunFolder
 from .driver import STORAGE_FAILED, USER_MISTAKE, WORKER_DIED
+from .run_folder import RunFolder
 
 POLL_S = 0.2
 LOOK_S = 1.0  # how often the workers' processor time is looked at
 LOG_TAIL_LINES = 25
-PAUSE_S = 0.5  # before going on after a disk or bucket failed; doubled each time
-LONGEST_PAUSE_S = 60.0
+PAUSE_S = 0.5  # before a restart after a disk or bucket failed; doubled each time
+MAX_PAUSE_S = 60.0
 
 
 class JobFailedError(VidactError):
@@ -47,7 +48,8 @@ def supervise(
 
     Args:
         done: counts the shards that are committed; as long as it grows, restarts are free.
-        stall_s: seconds without a sign of life, those of a busy machine not counted, after which the group is killed.
+        stall_s: seconds without a sign of life, those of a busy machine not counted, after which
+        the group is killed.
         max_restarts: restarts in a row without a new shard before giving up.
         watch: called every 0.2 s, for displays.
 
@@ -75,11 +77,11 @@ def supervise(
         last_error = error
         if restarts > max_restarts:
             raise Interrupted(
-                f"gave up after {max_restarts} restarts without a new shard; the end of {run.log}:\n"
-                + "\n".join(tail)
+                f"gave up after {max_restarts} restarts without a new shard; "
+                f"the end of {run.log}:\n" + "\n".join(tail)
             )
         log(f"{_why(code, tail)}; starting again ({now} shards are done)")
-        time.sleep(min(PAUSE_S * 2**restarts, LONGEST_PAUSE_S) if code == STORAGE_FAILED else 0)
+        time.sleep(min(PAUSE_S * 2**restarts, MAX_PAUSE_S) if code == STORAGE_FAILED else 0)
 
 
 def _run_once(
@@ -90,7 +92,9 @@ def _run_once(
     watch: Callable[[], None],
     env: dict[str, str] | None,
 ) -> int:
-    """Start the driver and see it through; returns its exit code (negative: the signal that ended it)."""
+    """Start the driver and see it through; returns its exit code (negative: the signal that
+    ended it).
+    """
     run.clear()
     with open(run.log, "ab") as output:
         process = subprocess.Popen(
@@ -136,9 +140,8 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         return
-    deadline = (
-        time.monotonic() + 10
-    )  # killed processes need a moment to be gone; a stuck disk may hold one longer
+    # Killed processes need a moment to be gone; a stuck disk may hold one longer.
+    deadline = time.monotonic() + 10
     while time.monotonic() < deadline and (process.poll() is None or group_members(process.pid)):
         time.sleep(0.02)
 

@@ -1,6 +1,8 @@
-"""How far a job is, read from its plan and its commit records: by any machine that sees the dataset.
+"""How far a job is, read from its plan and its commit records: by any machine that sees the
+dataset.
 
-Rates and the time left come from when records were written (on this machine: seen), so that they hold after restarts.
+Rates and the time left come from when records were written (on this machine: seen), so that they
+hold after restarts.
 """
 
 from __future__ import annotations
@@ -41,11 +43,11 @@ class JobState:
     """Processes at work now; None where that cannot be seen."""
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON lines."""
+        """The numbers by name, for JSON lines."""
         return {name: getattr(self, name) for name in self.__slots__}
 
     def line(self) -> str:
-        """For people and logs."""
+        """The numbers in a line, for people and logs."""
         parts = [
             f"{self.hours_done:.2f}/{self.hours_total:.2f} h of video",
             f"{self.shards_done}/{self.shards_total} shards",

@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 from ...datasets.shards.dataset import Dataset
 from ..labelling.labeller import LabelWork, ShardOutcome, ShardTask
 from ..labelling.relabeller import RelabelWork
-from ..run_folder import RunFolder
+from .run_folder import RunFolder
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
@@ -27,7 +27,9 @@ _LOADED: dict[tuple[str, str], Predictor] = {}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WorkerSettings:
-    """What a worker needs; it travels to the workers inside the Beam step, and to the driver as JSON."""
+    """What a worker needs; it travels to the workers inside the Beam step, and to the driver as
+    JSON.
+    """
 
     dataset: Dataset
     idm: str
@@ -37,12 +39,12 @@ class WorkerSettings:
     """The run folder on this machine; empty on a cluster, whose workers see no common disk."""
 
     def to_json(self) -> str:
-        """As JSON."""
+        """The settings as JSON."""
         return TypeAdapter(WorkerSettings).dump_json(self, indent=1).decode()
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
-        """From `to_json`."""
+        """The settings that `to_json` wrote."""
         return TypeAdapter(cls).validate_json(text)
 
     def open_run(self) -> RunFolder | None:
@@ -56,7 +58,9 @@ class WorkerSettings:
 
 
 class Worker:
-    """What a process needs to label shards: model, decoder, run folder. Made inside the process, never sent to it."""
+    """What a process needs to label shards: model, decoder, run folder. Made inside the
+    process, never sent to it.
+    """
 
     def __init__(self, settings: WorkerSettings):
         self.run = settings.open_run()
@@ -97,7 +101,9 @@ class Worker:
 
 
 def load_predictor(idm: str, device: str, run: RunFolder | None = None) -> Predictor:
-    """The model of this process, one thread on a CPU, so that labels do not depend on the number of cores."""
+    """The model of this process, one thread on a CPU, so that labels do not depend on the
+    number of cores.
+    """
     import torch
 
     from ...idm.labels.predict import Predictor

@@ -2,13 +2,17 @@
 
     python -m vidact.pipeline.running.worker_pool [--port 50000]
 
-A runner's task managers ask it for a worker (`--environment_type=EXTERNAL`), and the worker calls them back. It takes
-the place of Beam's own `worker_pool_main` and differs where that one loses jobs:
+A runner's task managers ask it for a worker (`--environment_type=EXTERNAL`), and the worker calls
+them back. It takes the place of Beam's own `worker_pool_main` and differs where that one loses
+jobs:
 
-- two task managers may name their workers alike: stopping one's must not stop the other's. So nothing is stopped by
-  name; a worker ends when its task manager hangs up, and is killed where it does not;
-- a worker that dies before it has called back would be waited for for ever: it is started again as long as it is;
-- workers run in this very Python, not in whichever `python` is first on the PATH, with one thread of torch each.
+- two task managers may name their workers alike: stopping one's must not stop the other's. So
+  nothing is stopped by name; a worker ends when its task manager hangs up, and is killed where it
+  does not;
+- a worker that dies before it has called back would be waited for for ever: it is started again as
+  long as it is;
+- workers run in this very Python, not in whichever `python` is first on the PATH, with one thread
+  of torch each.
 """
 
 from __future__ import annotations
@@ -38,7 +42,9 @@ MAX_STARTS = 10  # of one worker: what dies that often would die again
 HARNESS = """
 import sys
 from apache_beam.runners.worker.sdk_worker import SdkHarness
-SdkHarness(sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1).run()
+SdkHarness(
+    sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1
+).run()
 """
 
 log = logging.getLogger(__name__)
@@ -61,7 +67,7 @@ def answers(endpoint: str) -> bool:
 
 @dataclass(slots=True)
 class Worker:
-    """One that a task manager asked for."""
+    """A worker process that a task manager asked for."""
 
     id: str
     endpoint: str
@@ -100,7 +106,9 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
     def StopWorker(  # noqa: N802 - the service's name
         self, request: beam_fn_api_pb2.StopWorkerRequest, context: grpc.ServicerContext
     ) -> beam_fn_api_pb2.StopWorkerResponse:
-        """Beam has no more use for a worker of this name; which one, it does not say: it hangs up on the right one."""
+        """Beam has no more use for a worker of this name; which one, it does not say: it hangs
+        up on the right one.
+        """
         return beam_fn_api_pb2.StopWorkerResponse()
 
     def look(self) -> None:
@@ -165,9 +173,8 @@ def main() -> None:
         help=f"where task managers ask for workers (default: {PORT})",
     )
     options = parser.parse_args()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", force=True
-    )  # Beam's import sets another
+    # By force: Beam's import sets another format.
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     pool = WorkerPool()
     atexit.register(pool.close)
     server, port = serve(pool, options.port)

@@ -10,13 +10,15 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.codec import encode_video
 from vidact.pipeline.config import EngineConfig
-from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 
 
 def moving_picture(frames: int, *, seed: int = 0, size: int = 96) -> np.ndarray:
-    """uint8 [frames, size, size, 3]: a coloured noise texture that slides and a square that wanders."""
+    """uint8 [frames, size, size, 3]: a coloured noise texture that slides and a square that
+    wanders.
+    """
     rng = np.random.default_rng(seed)
     coarse = rng.integers(40, 216, (size // 8, size // 8, 3)).astype(np.uint8)
     texture = np.kron(coarse, np.ones((8, 8, 1), np.uint8))
@@ -38,7 +40,9 @@ def write_video(path: Path, frames: np.ndarray, fps: int = 30) -> Path:
 def plain_loop(
     config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker
 ) -> None:
-    """Label in this process, shard after shard, instead of through Beam: what every engine must equal."""
+    """Label in this process, shard after shard, instead of through Beam: what every engine must
+    equal.
+    """
     worker = Worker(settings)
     for task in settings.open_tasks():
         worker.label(task)
@@ -47,7 +51,9 @@ def plain_loop(
 
 @pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two good videos (40 and 26 s at 30 fps), a copy, a truncated one and one that is no video."""
+    """A folder with two good videos (40 and 26 s at 30 fps), a copy, a truncated one and one
+    that is no video.
+    """
     folder = tmp_path_factory.mktemp("videos")
     first = write_video(folder / "a.mp4", moving_picture(1200, seed=1))
     write_video(folder / "b.mp4", moving_picture(780, seed=2))
@@ -66,7 +72,9 @@ def spec() -> ActionSpec:
 
 @pytest.fixture(scope="session")
 def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A checkpoint of the smallest network with random weights, whose labels depend on the whole window."""
+    """A checkpoint of the smallest network with random weights, whose labels depend on the
+    whole window.
+    """
     import torch
     from vidact.idm.config import IDMConfig
     from vidact.idm.labels.calibration import Calibration

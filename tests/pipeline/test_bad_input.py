@@ -1,8 +1,9 @@
-"""Mutated videos: bit flips, cuts, spliced headers, absurd sizes and rates, bombs, other formats under video names.
+"""Mutated videos: bit flips, cuts, spliced headers, absurd sizes and rates, bombs, other formats
+under video names.
 
-Whatever a file holds, the job ends well, and every tick of it is in a clip, was dropped with a reason, or is a dead
-letter; a file that cannot be read at all is a dead letter. The seeded tenth runs with every test run, all 300 in
-`make soak`.
+Whatever a file holds, the job ends well, and every tick of it is in a clip, was dropped with a
+reason, or is a dead letter; a file that cannot be read at all is a dead letter. The seeded tenth
+runs with every test run, all 300 in `make soak`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Injected faults: processes killed at random moments, disks full, permissions lost, sources away. Whatever happened,
-in the end the dataset is that of an undisturbed run, byte for byte, and nothing else lies in it.
+"""Injected faults: processes killed at random moments, disks full, permissions lost, sources away.
+Whatever happened, in the end the dataset is that of an undisturbed run, byte for byte, and nothing
+else lies in it.
 
-Each fault hits a forked process that labels for real (model, decoder child, shards, commits) and has work left to do;
-the seeded tenth runs with every test run, all of it in `make soak`.
+Each fault hits a forked process that labels for real (model, decoder child, shards, commits) and
+has work left to do; the seeded tenth runs with every test run, all of it in `make soak`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.pipeline.config import EngineConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
 from vidact.pipeline.labelling.labeller import LabelWork
-from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 
@@ -104,7 +105,9 @@ def disk_full() -> None:
 
 
 def obey_permissions() -> None:
-    """Give up root's right to write where nobody may (on Linux: CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH)."""
+    """Give up root's right to write where nobody may (on Linux: CAP_DAC_OVERRIDE and
+    CAP_DAC_READ_SEARCH).
+    """
     if os.getuid() != 0:
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -126,7 +129,9 @@ class Faults:
     def run_job(
         self, config: EngineConfig, settings: WorkerSettings, run: RunFolder, tracker: Tracker
     ) -> None:
-        """In place of Beam: attempts with faults, as long as there is work left, then one without."""
+        """In place of Beam: attempts with faults, as long as there is work left, then one
+        without.
+        """
         self.job: Job = (config, settings, run, tracker)
         self.out = Path(settings.dataset)
         kinds = (

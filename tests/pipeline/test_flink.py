@@ -1,7 +1,8 @@
-"""The job on a real Flink cluster: the bytes of a plain loop, also when workers and task managers are killed.
+"""The job on a real Flink cluster: the bytes of a plain loop, also when workers and task managers
+are killed.
 
-The cluster is started from what `make flink` built, on ports of its own, and stopped afterwards. Nothing is built by a
-test, unless VIDACT_REQUIRE names `java`.
+The cluster is started from what `make flink` built, on ports of its own, and stopped afterwards.
+Nothing is built by a test, unless VIDACT_REQUIRE names `java`.
 """
 
 from __future__ import annotations

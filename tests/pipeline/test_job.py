@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vidact.datasets.shards.dataset import Dataset
@@ -24,8 +25,8 @@ from vidact.pipeline.config import (
 from vidact.pipeline.label import label
 from vidact.pipeline.labelling import labeller
 from vidact.pipeline.remove import remove
-from vidact.pipeline.run_folder import Marker, RunFolder
 from vidact.pipeline.running import engine, job
+from vidact.pipeline.running.run_folder import Marker, RunFolder
 from vidact.pipeline.running.worker import Worker
 
 from .conftest import plain_loop
@@ -33,9 +34,9 @@ from .conftest import plain_loop
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
 
-def config(videos: Path, idm: str, out: Path, **options: object) -> LabelConfig:
-    options = {"layout": LAYOUT, "workers": 1, "device": "cpu"} | options
-    return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)  # type: ignore[arg-type]
+def config(videos: Path, idm: str, out: Path, **options: Any) -> LabelConfig:
+    options = {"workers": 1, "device": "cpu", "layout": LAYOUT, **options}
+    return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)
 
 
 def run_label(config: LabelConfig) -> int:
@@ -253,7 +254,7 @@ import os, signal, sys
 from pathlib import Path
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 from vidact.pipeline.labelling.labeller import ShardLabeller
-from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.run_folder import RunFolder
 
 whole = ShardLabeller._clips
 

@@ -1,4 +1,6 @@
-"""One shard at a time, without Beam: what is kept, what is dropped, and that the segmentation does not show."""
+"""One shard at a time, without Beam: what is kept, what is dropped, and that the segmentation
+does not show.
+"""
 
 from __future__ import annotations
 
@@ -175,7 +177,9 @@ def test_frozen_and_black_ticks_are_dropped(tmp_path: Path, predictor: Predictor
 
 def test_damage_keeps_what_came_before(videos: Path, tmp_path: Path, predictor: Predictor) -> None:
     class Damaged(InProcessDecoder):
-        def ticks(self, path, frame, tick_hz, *, start_tick, end_tick):  # type: ignore[no-untyped-def, override]
+        def ticks(  # type: ignore[no-untyped-def, override]
+            self, path, frame, tick_hz, *, start_tick, end_tick
+        ):
             bad = range(300, 330)
             if start_tick < 330:
                 stop = max(start_tick, 300)

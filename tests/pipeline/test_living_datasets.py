@@ -112,7 +112,9 @@ def test_relabel_changes_labels_only(
 def test_relabelling_with_the_same_model_changes_little(
     videos: Path, idm: str, tmp_path: Path
 ) -> None:
-    """The pixels went through the clips' encoder, so labels may differ, but windows and neighbours are the same."""
+    """The pixels went through the clips' encoder, so labels may differ, but windows and
+    neighbours are the same.
+    """
     run_label(videos, idm, tmp_path / "old")
     config = RelabelConfig(
         dataset=str(tmp_path / "old"), idm=idm, out=str(tmp_path / "new"), device="cpu"

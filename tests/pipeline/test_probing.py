@@ -1,4 +1,6 @@
-"""Probing through Beam: the same rows as one by one, kept when it is interrupted, gone when the plan is written."""
+"""Probing through Beam: the same rows as one by one, kept when it is interrupted, gone when the
+plan is written.
+"""
 
 from __future__ import annotations
 

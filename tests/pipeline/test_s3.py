@@ -1,4 +1,6 @@
-"""The job against a server that speaks S3, through a line that breaks: internal errors, slow answers, cut uploads."""
+"""The job against a server that speaks S3, through a line that breaks: internal errors, slow
+answers, cut uploads.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ moto_server = pytest.importorskip("moto.server")
 
 
 class BadLine:
-    """A proxy before the S3 server that answers some requests with a fault. `faults` counts them."""
+    """A proxy before the S3 server that answers some requests with a fault. `faults` counts
+    them.
+    """
 
     def __init__(self, port: int):
         self.bad, self.lock = False, threading.Lock()
@@ -89,7 +93,9 @@ class BadLine:
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def choose(self, command: str, path: str) -> str:
-        """Every third upload and every ninth other request meets a fault, one kind after the other."""
+        """Every third upload and every ninth other request meets a fault, one kind after the
+        other.
+        """
         if "partNumber=" in path and self.parts_to_cut:
             with self.lock:
                 self.parts_to_cut -= 1

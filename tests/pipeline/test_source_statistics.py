@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.commits import CommitRecord
+from vidact.datasets.shards.dataset import Dataset
 from vidact.pipeline.labelling.source_statistics import (
     Reference,
     flagged_lines,
@@ -78,7 +79,7 @@ def test_what_is_odd(tmp_path: Any) -> None:
         "other-game.mp4: odd_buttons, low_confidence (confidence 0.40, 33 presses a minute"
         in lines[1]
     )
-    write_source_statistics(str(tmp_path), found, spec)
+    write_source_statistics(Dataset(tmp_path), found, spec)
     assert pq.read_table(tmp_path / "source_statistics.parquet").to_pylist() == found
 
 

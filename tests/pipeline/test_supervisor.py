@@ -1,5 +1,6 @@
-"""The supervisor with small drivers of one's own: what ends well, what is started again, what is given up, and that
-nothing of a killed job goes on running."""
+"""The supervisor with small drivers of one's own: what ends well, what is started again, what
+is given up, and that nothing of a killed job goes on running.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from vidact.errors import DatasetError, Interrupted, VidactError
-from vidact.pipeline.run_folder import RunFolder
+from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.supervisor import JobFailedError, supervise
 
 
@@ -30,12 +31,14 @@ def drive(
     max_restarts: int = 3,
     watch: Callable[[], None] = lambda: None,
 ) -> int:
-    """Supervise a driver; it finds `attempt` (from 1) and `run`. Returns how often it was started."""
+    """Supervise a driver; it finds `attempt` (from 1) and `run`. Returns how often it was
+    started.
+    """
     count = run.path / "attempts"
     head = f"""
         import os, signal, subprocess, sys, time
         from pathlib import Path
-        from vidact.pipeline.run_folder import RunFolder
+        from vidact.pipeline.running.run_folder import RunFolder
         run = RunFolder(Path({str(run.path)!r}))
         count = Path({str(count)!r})
         attempt = int(count.read_text()) + 1 if count.exists() else 1

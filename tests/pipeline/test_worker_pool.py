@@ -1,4 +1,6 @@
-"""The pool of a cluster's Python workers: asked over its real gRPC service, with processes that only wait."""
+"""The pool of a cluster's Python workers: asked over its real gRPC service, with processes that
+only wait.
+"""
 
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """The run folder: how the processes of one machine's job tell each other what they are at.
 
-It lies outside the dataset, on this machine's disk, and is gone when the job ends. While it is in use it is locked, so
-that a second job on the same dataset says so instead of doing the work twice.
+It lies outside the dataset, on this machine's disk, and is gone when the job ends. While it is in
+use it is locked, so that a second job on the same dataset says so instead of doing the work twice.
 
     settings.json          the job, for the driver and its workers
-    working/<shard>.json   a worker is at this shard: its process, the segment; touched at every progress
+    working/<shard>.json   a worker is at this shard: its process, the segment; touched again
+                           whenever there is progress
     waiting/<shard>        the shard cannot be labelled now, and why
-    strikes.json           how often each shard's segment killed its worker; outlives an interrupted job
+    strikes.json           at which segments workers died, by shard; outlives an interrupted job
     driver.log             everything Beam and the workers say
     spool/                 downloads and unfinished shards
 """
@@ -22,8 +23,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from .. import storage
-from ..errors import DatasetError
+from ... import storage
+from ...errors import DatasetError
 
 MAX_CRASHES = 2  # deaths of workers at one segment after which it is not tried again
 
@@ -40,7 +41,9 @@ class Marker:
 
 
 class RunFolder:
-    """A job's run folder. `RunFolder.lock` is for the supervisor; drivers and workers open the path."""
+    """A job's run folder. `RunFolder.lock` is for the supervisor; drivers and workers open the
+    path.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -51,14 +54,18 @@ class RunFolder:
 
     @classmethod
     def of(cls, dataset: str | os.PathLike[str]) -> RunFolder:
-        """The folder of a dataset's job on this machine; the same for every process of this user."""
+        """The folder of a dataset's job on this machine; the same for every process of this
+        user.
+        """
         place = storage.local_path(dataset)
         name = os.fspath(dataset) if place is None else str(place.resolve())
         digest = hashlib.sha256(name.encode()).hexdigest()[:16]
         return cls(Path(tempfile.gettempdir()) / f"vidact-{os.getuid()}" / digest)
 
     def lock(self) -> None:
-        """Take the folder and empty it of what an earlier job left. Raises DatasetError where a job is running."""
+        """Take the folder and empty it of what an earlier job left. Raises DatasetError where a
+        job is running.
+        """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -67,8 +74,8 @@ class RunFolder:
             os.close(self._lock)
             self._lock = None
             raise DatasetError(
-                "another labelling job on this dataset runs on this machine; wait for it, or stop it and run again "
-                f"(its folder is {self.path})"
+                "another labelling job on this dataset runs on this machine; wait for it, or stop "
+                f"it and run again (its folder is {self.path})"
             ) from None
         self.clear()
 
@@ -110,7 +117,9 @@ class RunFolder:
         (self.waiting / shard).write_text(why)
 
     def claim_gpu(self, count: int) -> int:
-        """Number of a GPU that no other worker of the job has while this one lives; else any of `count`."""
+        """Number of a GPU that no other worker of the job has while this one lives; else any of
+        `count`.
+        """
         for number in range(count):
             handle = os.open(
                 self.path / f"gpu-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
