@@ -56,6 +56,7 @@ def clone(config: CloneConfig) -> int:
             f"{cloner.policy.num_parameters:,} parameters, "
             f"{cloner.loader.steps_per_epoch} steps an epoch, {cloner.dtype}"
         )
+        # Lines of steps after the last snapshot are dropped: they are about to be measured again.
         with closing(MetricsLog(config.out, resume_step=run.step)) as metrics:
             frames = train(cloner, run, metrics, split, frames)
             results = {
@@ -93,10 +94,11 @@ def train(
     """
     eval_every = cloner.config.eval_every
     with run.session(), Progress("Cloning", unit="frames") as progress:
-        progress.resume_at(frames)
+        progress.resume_at(frames)  # a rate is of this session's frames alone
         while (fraction := run.fraction()) < 1:
             measured = cloner.step(run.step, fraction)
             run.step, frames = run.step + 1, frames + measured["frames"]
+            # Batches differ in their valid frames: the total is an estimate.
             progress.total = frames / run.step * run.budget.expected_steps(run.step)
             shown = {name: measured[name] for name in ("loss", "accuracy")}
             progress.advance(measured["frames"], **shown)

@@ -101,7 +101,7 @@ def run_finetuning(
             measured = learner.learn(rollout)
             run.step, ticks = run.step + 1, ticks + rollout.ticks
             recent.extend(episode["score"] for episode in rollout.episodes)
-            score = mean_of(recent)
+            score = mean_of(recent)  # an iteration alone ends too few episodes to tell
             progress.total = ticks / run.step * run.budget.expected_steps(run.step)
             shown = {"reward_per_tick": measured["reward_per_tick"], "kl": measured["kl_to_prior"]}
             progress.advance(rollout.ticks, **shown, **({} if score is None else {"score": score}))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ..datasets.actions.spec import ActionSpec
 from ..games.env import GameEnv
@@ -29,10 +30,11 @@ from ..training.intervals import interval_words, mean_interval
 from .config import PlayConfig
 from .policy.policy import load_policy
 from .scoring.overlay import EpisodeVideo
+from .scoring.players import Agent, Player, RandomPlayer
 
 SCORE_FILE = "score.json"
 VIDEO_FILE = "episode.mp4"
-REPORT_TICKS = 50  # a worker tells how far it is this often
+REPORT_TICKS = 50  # of each lane: how often a worker tells how far it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +133,7 @@ def play_groups(
 
 def play_worker(connection: Connection, config: PlayConfig, spec_content: dict[str, Any]) -> None:
     """In the child: play the groups of episodes that come through the pipe until None comes."""
-    import torch
-
-    torch.set_num_threads(1)
-    from .scoring.players import Agent, Player, RandomPlayer
-
+    torch.set_num_threads(1)  # the workers share the cores
     player: Player
     if config.random:
         player = RandomPlayer(ActionSpec.from_dict(spec_content), config.lanes, config.random_style)
@@ -152,10 +150,14 @@ def play_worker(connection: Connection, config: PlayConfig, spec_content: dict[s
 
 
 def play_lanes(
-    config: PlayConfig, player: Any, envs: list[GameEnv], group: list[int], connection: Connection
+    config: PlayConfig,
+    player: Player,
+    envs: list[GameEnv],
+    group: list[int],
+    connection: Connection,
 ) -> list[Episode]:
-    """Play the episodes of a group side by side, one a lane."""
-    spec: ActionSpec = player.spec
+    """Play the episodes of a group side by side, one per lane; ticks are reported as they go."""
+    spec = player.spec
     frames = np.zeros((len(envs), spec.frame.height, spec.frame.width, 3), dtype=np.uint8)
     seeds = [config.seed + index for index in group]
     rewards, ticks = np.zeros(len(group)), np.zeros(len(group), dtype=int)
@@ -195,7 +197,7 @@ def play_lanes(
                     int(ticks[lane]),
                     rest,
                 )
-                frames[lane] = 0
+                frames[lane] = 0  # an idle lane stays in the batch, whose size decides last bits
                 if video is not None and lane == 0:
                     video.close()
                     video = None

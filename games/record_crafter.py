@@ -68,6 +68,7 @@ def _record_item(item: tuple[Stretch, Path]) -> Iterator[int]:
 
 def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
     """Make one recording; yields the number of frames written since the last yield."""
+    # A digest: after a death world + 1 follows, which must not be the first of another recording.
     world = zlib.crc32(f"crafter/{stretch.seed}/{stretch.number}".encode())
     game, player = CrafterGame(world), CrafterPlayer(world)
     previous: tuple[str, ...] = ()
@@ -82,6 +83,7 @@ def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
                 game.reset(world)
                 player, previous = CrafterPlayer(world), ()
             else:
+                # The line of a frame holds the action that was applied after it was shown.
                 keys = player.act(game.view())
                 new = tuple(k for k in keys if k not in previous)
                 writer.write(

@@ -77,9 +77,10 @@ class Augmentation:
     def _draws(self, batch: Batch) -> np.ndarray:
         """float64 [3, B]: each clip's side in 0..1, its contrast and its brightness in -1..1."""
         clips = len(batch.frames)
+        # (3, B)
         drawn = np.stack(
             [self._generator.random(clips), *self._generator.uniform(-1, 1, size=(2, clips))]
-        )  # (3, B)
+        )
         if self._keep:
             if self._kept is not None:
                 drawn = np.where(batch.first[:, 0], drawn, self._kept)

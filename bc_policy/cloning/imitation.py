@@ -75,15 +75,15 @@ def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> Im
     """The loss of a batch.
 
     Args:
-        logits: [B, T, J] and [B, T, C]. targets: of the same B and T; a batch without weight has
-            the loss 0.
+        logits: [B, T, J] and [B, T, C].
+        targets: of the same B and T; a batch without weight has the loss 0.
     """
     weight = targets.weight
     total_weight = weight.sum().clamp_min(1e-6)
     of_action = -head.log_prob(logits, targets.joint, targets.camera)  # (B, T)
-    of_buttons = -head.log_prob(
-        JointLogits(logits.joint.detach(), None), targets.joint
-    )  # (B, T), only to be shown
+    # The buttons' part is only shown, the sum alone is learned from: it needs no gradient.
+    joint_alone = JointLogits(logits.joint.detach(), None)
+    of_buttons = -head.log_prob(joint_alone, targets.joint)  # (B, T)
     hit = (logits.joint.detach().argmax(-1) == targets.joint).float()
 
     def mean(x: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ class Agent:
     Args:
         policy: in evaluation mode.
         lanes: L; the batch always has this size, idle lanes included, because the last bits of a
-        sum depend on it.
+            sum depend on it.
         temperature: the action logits are divided by it; 0 always takes the likeliest action.
     """
 
@@ -56,9 +56,8 @@ class Agent:
     def start(self, lane: int, seed: int) -> None:
         self._first[lane] = True
         self._previous[lane] = -1
-        self._chance[lane] = np.random.default_rng(
-            [seed, 7]
-        )  # not the stream that the game draws its map from
+        # 7: not the stream that the game draws its map from.
+        self._chance[lane] = np.random.default_rng([seed, 7])
 
     @torch.inference_mode()
     def act(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -70,9 +69,8 @@ class Agent:
         )
         self._memory = out.memory
         self._first = np.zeros(len(frames), dtype=bool)
-        uniforms = torch.from_numpy(
-            np.stack([chance.random((1, 2)) for chance in self._chance])
-        )  # (L, 1, 2)
+        # (L, 1, 2)
+        uniforms = torch.from_numpy(np.stack([chance.random((1, 2)) for chance in self._chance]))
         joint, camera = self.policy.head.sample(
             out.logits, temperature=self.temperature, uniforms=uniforms.to(self._device)
         )
@@ -93,7 +91,5 @@ class RandomPlayer:
         self._players[lane] = RandomPlay(self.spec, seed, self._style)
 
     def act(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        actions = [player.act() for player in self._players]
-        return np.stack([buttons for buttons, _ in actions]), np.stack(
-            [camera for _, camera in actions]
-        )
+        buttons, camera = zip(*(player.act() for player in self._players), strict=True)
+        return np.stack(buttons), np.stack(camera)

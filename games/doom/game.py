@@ -96,7 +96,7 @@ class DoomGame:
 
     Args:
         map_name: `E1M1` … `E4M9`, `MAP01` … `MAP32` (Freedoom), or a scenario such as
-        `my_way_home`.
+            `my_way_home`.
         seed: of the engine; same seed and same inputs give the same game.
         size: width and height of the frames in pixels, one of FRAME_SIZES.
         skill: 1 (easy) to 5.

@@ -98,15 +98,15 @@ def _movement(plays: Sequence[Play]) -> dict[str, float]:
     for play, track in tracked:
         xy = track[:, :2].astype(np.float64)
         step = np.hypot(*np.diff(xy, axis=0).T)
+        # A teleporter's leap is no walk.
         whole = play.valid[1:] & play.valid[:-1] & (step < TELEPORT_UNITS)
         speeds.append(step[whole])
         by_play.append(float(step[whole].mean()) if whole.any() else 0.0)
         standing += int((step[whole] < 0.2).sum())
         moving = play.held[:, [play.names.index(m) for m in MOVES]].any(axis=1) & play.valid
         if len(xy) > STUCK_TICS:
-            held = np.lib.stride_tricks.sliding_window_view(moving, STUCK_TICS)[
-                :-1
-            ]  # [N - STUCK_TICS, STUCK_TICS]
+            # [N - STUCK_TICS, STUCK_TICS]: each window has a position after its last tic.
+            held = np.lib.stride_tricks.sliding_window_view(moving, STUCK_TICS)[:-1]
             window = np.asarray(held.all(axis=1))
             way = np.hypot(*(xy[STUCK_TICS:] - xy[:-STUCK_TICS]).T)
             stuck += int((window & (way < STUCK_UNITS)).sum())

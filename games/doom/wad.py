@@ -173,9 +173,8 @@ def _from_udmf(name: str, text: bytes) -> MapGeometry:
         front=side_sector[column("linedef", "sidefront").astype(int)],
         back=np.where(back_side < 0, NO_SIDE, side_sector[back_side]),
         blocking=np.array(flags, bool),
-        special=np.zeros(
-            len(first), np.int32
-        ),  # UDMF specials are numbered otherwise; the scenarios have no doors
+        # UDMF specials are numbered otherwise; the scenarios have no doors.
+        special=np.zeros(len(first), np.int32),
         tag=np.zeros(len(first), np.int32),
         floor=column("sector", "heightfloor"),
         ceiling=column("sector", "heightceiling"),

@@ -89,9 +89,8 @@ def test_weights_of_ticks():
         [[True, True, True, False]],
     )
     assert targets_of(played).weight.tolist() == [[1, 1, 1, 0]]
-    assert targets_of(played, null_actions="mask").weight.tolist() == [
-        [1, 0, 1, 0]
-    ]  # turning alone is an action
+    # Turning alone is an action.
+    assert targets_of(played, null_actions="mask").weight.tolist() == [[1, 0, 1, 0]]
     unsure = batch(played.buttons, played.camera, confidence=[[0.5, 0.75, 1.0, 0.25]])
     assert targets_of(unsure, min_confidence=0.6).weight.tolist() == [[0, 1, 1, 0]]
     assert targets_of(unsure, weight_by_confidence=True).weight.tolist() == [[0.5, 0.75, 1.0, 0.25]]
@@ -140,9 +139,8 @@ def test_resumed_run_equals_an_uninterrupted_one(tmp_path, data, order):
 
 
 def test_the_memory_follows_an_episode_through_padded_clips(tmp_path):
-    data = lights_dataset(
-        str(tmp_path), sources=2, ticks=20
-    )  # 16 and 4 ticks a clip, two clips an episode
+    # 16 and 4 ticks a clip, two clips an episode.
+    data = lights_dataset(str(tmp_path), sources=2, ticks=20)
     network = dataclasses.replace(NETWORK, previous_action=True)
     cloner = Cloner(
         settings(data, "x", order="episodes", batch_size=1, network=network, precision="float32")

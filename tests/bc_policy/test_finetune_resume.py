@@ -68,9 +68,8 @@ def metrics_of(folder):
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
     whole = run_toy(tmp_path / "whole", kill_at=-1)
     assert whole.returncode == 0, whole.stderr
-    assert (
-        run_toy(tmp_path / "killed", kill_at=6).returncode == -signal.SIGKILL
-    )  # after 5; the snapshot is of 4
+    # After 5; the snapshot is of 4.
+    assert run_toy(tmp_path / "killed", kill_at=6).returncode == -signal.SIGKILL
     resumed = run_toy(tmp_path / "killed", kill_at=-1)
     assert resumed.returncode == 0, resumed.stderr
     assert "Resuming from iteration 4" in resumed.stderr

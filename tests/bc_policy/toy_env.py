@@ -96,9 +96,8 @@ class Recall(ToyEnv):
     def frame(self) -> np.ndarray:
         if self.tick == 0:
             return np.full((8, 8, 3), 255 if self.bright else 0, dtype=np.uint8)
-        return np.full(
-            (8, 8, 3), 60 * self.tick, dtype=np.uint8
-        )  # so that the policy knows what time it is
+        # So that the policy knows what time it is.
+        return np.full((8, 8, 3), 60 * self.tick, dtype=np.uint8)
 
     def reward(self, pressed: int) -> float:
         return float(self.tick == 3 and pressed == (1 if self.bright else 2))

@@ -83,15 +83,12 @@ def test_commands_become_keys_and_mouse() -> None:
     assert walk.keys == ("key.keyboard.s", "key.keyboard.d", "key.keyboard.e")
     assert walk.buttons == walk.new_buttons == (0,)
     assert device_state(tic(buttons=1), walk, valid=True).new_buttons == ()
-    assert device_state(tic(buttons=4 | 2 << 3), nothing, valid=True).keys == (
-        "key.keyboard.3",
-    )  # shotgun
-    assert device_state(tic(buttons=4 | 7 << 3), nothing, valid=True).keys == (
-        "key.keyboard.1",
-    )  # chain saw
-    assert (
-        device_state(tic(buttons=128 | 1), nothing, valid=True).inputs() == frozenset()
-    )  # a pause
+    # Shotgun.
+    assert device_state(tic(buttons=4 | 2 << 3), nothing, valid=True).keys == ("key.keyboard.3",)
+    # Chain saw.
+    assert device_state(tic(buttons=4 | 7 << 3), nothing, valid=True).keys == ("key.keyboard.1",)
+    # A pause.
+    assert device_state(tic(buttons=128 | 1), nothing, valid=True).inputs() == frozenset()
 
 
 def test_dead_tics_gaps_and_teleports_have_no_label() -> None:
@@ -119,9 +116,8 @@ def test_a_replay_belongs_to_its_commands(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.chdir(tmp_path)
     config = RecordFreedoomDemosConfig(out="people", demos="MAP03", width=320, height=200, jobs=1)
     assert record_freedoom_demos(config) == 0
-    assert [path.name for path in tmp_path.iterdir()] == [
-        "people"
-    ]  # the engine leaves nothing beside
+    # The engine leaves nothing beside.
+    assert [path.name for path in tmp_path.iterdir()] == ["people"]
     (recording,) = find_recordings(["people"])
     assert recording.num_frames == 2662  # the first picture is that of tic 3
     assert recording.meta["group"] == "freedoom2-DEMO1"

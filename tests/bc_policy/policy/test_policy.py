@@ -125,9 +125,8 @@ def test_a_loaded_network_has_its_constants(tmp_path):
     } < own.keys()
     assert all(torch.equal(buffer, own[name]) for name, buffer in loaded.named_buffers())
     stored, fresh = loaded.state_dict(), policy.state_dict()
-    assert all(
-        stored[name].stride() == fresh[name].stride() for name in fresh
-    )  # channels_last, as it was
+    # channels_last, as it was.
+    assert all(stored[name].stride() == fresh[name].stride() for name in fresh)
     frames, previous = (
         torch.zeros(1, 2, 128, 128, 3, dtype=torch.uint8),
         torch.tensor([[[-1, -1], [5, 7]]]),

@@ -138,18 +138,16 @@ def test_memory_carries_what_was_seen_over_chunks():
     policy = new_policy()
     config = PPOConfig(kl=0.0, learning_rate=3e-3, discount=1.0, value_warmup=0, epochs=3)
     metrics = train(policy, Recall, config, iterations=60, lanes=32, ticks=6)
-    assert (
-        np.mean([m["reward_per_tick"] for m in metrics[-5:]]) > 0.24
-    )  # the best is 1/4, without memory 1/8
+    # The best is 1/4, without memory 1/8.
+    assert np.mean([m["reward_per_tick"] for m in metrics[-5:]]) > 0.24
 
 
 def test_value_at_time_limits_is_that_of_going_on():
     policy = new_policy()
     config = PPOConfig(kl=1.0, learning_rate=3e-3, discount=0.8, value_warmup=0)
     metrics = train(policy, Endless, config, iterations=60, ticks=8)
-    assert metrics[-1]["value"] == pytest.approx(
-        1 / (1 - 0.8), rel=0.1
-    )  # a termination would give at most 3.4
+    # A termination would give at most 3.4.
+    assert metrics[-1]["value"] == pytest.approx(1 / (1 - 0.8), rel=0.1)
 
 
 def test_only_the_value_head_learns_at_first():

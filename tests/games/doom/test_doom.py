@@ -172,9 +172,8 @@ def test_the_player_walks_far_and_does_not_get_stuck() -> None:
         runs.append((inputs, places))
     assert runs[0] == runs[1]  # decided by the seed alone
     xy = np.array(places)
-    assert (
-        len({(int(x), int(y)) for x, y in xy // 64}) >= 25
-    )  # random play comes to about 10 in 20 s
+    # Random play comes to about 10 in 20 s.
+    assert len({(int(x), int(y)) for x, y in xy // 64}) >= 25
     pushing = np.array(["key.keyboard.w" in i.keys for i in inputs])
     still = np.hypot(*(xy[35:] - xy[:-35]).T) < 20
     blocked = still & np.lib.stride_tricks.sliding_window_view(pushing, 35)[1:].all(axis=1)

@@ -33,9 +33,8 @@ def test_a_swing_starts_and_ends_softly() -> None:
     hand.swing(90.0, 0.0, 20)
     speed = run_out(hand, 20)[:, 0] * DEGREES_PER_PIXEL
     assert speed.argmax() in (9, 10)
-    assert speed.max() == pytest.approx(
-        90 / 20 * 1.875, rel=0.05
-    )  # the peak of minimum jerk is 1.875 times the mean
+    # The peak of minimum jerk is 1.875 times the mean.
+    assert speed.max() == pytest.approx(90 / 20 * 1.875, rel=0.05)
     assert max(speed[0], speed[-1]) < 0.5
 
 

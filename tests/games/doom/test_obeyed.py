@@ -22,9 +22,8 @@ def test_what_was_asked_and_done_is_a_label() -> None:
 def test_what_the_game_ignored_is_none() -> None:
     watch = Obedience()
     assert not watch.obeyed(Pose(), Pose(), right_deg=3, up_deg=0)
-    assert not watch.obeyed(
-        Pose(pitch=31), Pose(pitch=32), right_deg=0, up_deg=4
-    )  # the limit of looking up
+    # The limit of looking up.
+    assert not watch.obeyed(Pose(pitch=31), Pose(pitch=32), right_deg=0, up_deg=4)
     assert watch.obeyed(Pose(pitch=32), Pose(pitch=32), right_deg=0, up_deg=0)
 
 

@@ -41,9 +41,8 @@ def test_rates_holds_and_motion() -> None:
 
 def test_speed_cells_and_being_stuck() -> None:
     tics = 70
-    x = np.concatenate(
-        [np.arange(35) * 8.0, np.full(35, 34 * 8.0)]
-    )  # walks for a second, then pushes a wall
+    # Walks for a second, then pushes a wall.
+    x = np.concatenate([np.arange(35) * 8.0, np.full(35, 34 * 8.0)])
     track = np.zeros((tics, 6), np.float32)
     track[:, 0] = x
     found = play_statistics([play(tics, forward=np.ones(tics, bool), track=track)])
