@@ -9,22 +9,25 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import itertools
 import shutil
+import sys
 import textwrap
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar
 
 import tyro
 from tyro.constructors import (
     ConstructorRegistry,
+    PrimitiveConstructorSpec,
     StructConstructorSpec,
     StructFieldSpec,
     StructTypeInfo,
 )
 
 from .errors import ConfigError
-from .settings import from_mapping, hints_of, read_yaml
+from .settings import from_mapping, hints_of, plain, read_yaml, recorded_name
 
 Settings = TypeVar("Settings")
 
@@ -38,6 +41,33 @@ def several(name: str) -> Any:
     by their type.
     """
     return tyro.conf.arg(metavar=f"{name} …", help_behavior_hint="(required)")
+
+
+def _pair(words: list[str]) -> tuple[str, ...]:
+    if words[0].count(":") != 1:
+        raise ValueError(f"give a pair as left:right, not {words[0]!r}")
+    return tuple(words[0].split(":"))
+
+
+PAIR: Any = Annotated[
+    tuple[str, str],
+    PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="LEFT:RIGHT",
+        instance_from_str=_pair,
+        is_instance=lambda pair: isinstance(pair, tuple),
+        str_from_instance=lambda pair: [":".join(pair)],
+    ),
+]
+"""Two names, which are one word on the command line."""
+
+ONCE_POSITIONAL = "once positional"
+"""Marks an option that was the last positional word before."""
+
+
+def top_level(name: str) -> Any:
+    """For a field of nested settings whose option bears no prefix: `--split-seed`."""
+    return tyro.conf.arg(name=name, prefix_name=False)
 
 
 def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str) -> Settings:
@@ -56,6 +86,7 @@ def parse_settings(cls: type[Settings], args: Sequence[str], *, prog: str) -> Se
             `--help`.
     """
     rest, config_file = _take_config_option(args, prog)
+    rest = _respelled(cls, rest)
     default = from_mapping(
         cls, read_yaml(config_file) if config_file else {}, where=config_file or ""
     )
@@ -138,6 +169,55 @@ def _take_config_option(args: Sequence[str], prog: str) -> tuple[list[str], str 
     return rest, found
 
 
+def _option(path: str, hint: Any) -> str:
+    """The option of the field at a dotted path."""
+    for extra in typing.get_args(hint)[1:]:
+        if getattr(extra, "prefix_name", None) is False:
+            return f"--{extra.name}"
+    return "--" + path.replace("_", "-")
+
+
+def old_spellings(cls: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Options as they were spelled before, with today's spelling and type."""
+    for name, hint in hints_of(cls).items():
+        now = _option(prefix + name, hint)
+        for before in {name, recorded_name(name, hint)}:
+            if (old := "--" + (prefix + before).replace("_", "-")) != now:
+                yield old, now, hint
+        if dataclasses.is_dataclass(kind := plain(hint)):
+            yield from old_spellings(kind, f"{prefix}{name}.")  # type: ignore[arg-type]
+
+
+def _respelled(cls: type, args: Sequence[str]) -> list[str]:
+    """Words with options in today's spelling; a note on stderr names each that was not."""
+    old = {before: (now, hint) for before, now, hint in old_spellings(cls)}
+    words: list[str] = []
+    pending = list(args)
+    while pending:
+        word = pending.pop(0)
+        option, equals, value = word.partition("=")
+        if not (word.startswith("--") and (option := option.replace("_", "-")) in old):
+            words.append(word)
+            continue
+        now, hint = old[option]
+        _note(option, now)
+        words.append(now + equals + value)
+        if PAIR in typing.get_args(plain(hint)):  # `left right` before, `left:right` now
+            while len(pending) > 1 and not any(w[:1] == "-" or ":" in w for w in pending[:2]):
+                words.append(f"{pending.pop(0)}:{pending.pop(0)}")
+    hints = hints_of(cls)
+    places = sum(tyro.conf.Positional in typing.get_args(hint) for hint in hints.values())
+    leading = list(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    if ONCE_POSITIONAL in typing.get_args(hints.get("out")) and len(leading) == places + 1:
+        _note(f"a {('second', 'third')[places - 1]} word", "--out")
+        words.insert(places, "--out")
+    return words
+
+
+def _note(before: str, now: str) -> None:
+    print(f"vidact: note: {before} is spelled {now} now", file=sys.stderr)
+
+
 def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
     """The shortest command line that `parse_settings` turns into `settings`: what differs from the
     defaults.
@@ -146,7 +226,7 @@ def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
     """
     positional: list[str] = []
     options: list[str] = []
-    hints = typing.get_type_hints(type(settings), include_extras=True)
+    hints = hints_of(type(settings))
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         default = (
@@ -156,7 +236,7 @@ def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
         )
         if value == default:
             continue
-        option = "--" + (_prefix + field.name).replace("_", "-")
+        option = _option(_prefix + field.name, hints[field.name])
         if dataclasses.is_dataclass(value):
             options += to_words(value, _prefix=f"{_prefix}{field.name}.")
         elif tyro.conf.Positional in getattr(hints[field.name], "__metadata__", ()):
@@ -174,5 +254,5 @@ def _words_of(value: Any) -> list[str]:
     if isinstance(value, dict):
         return [str(word) for pair in value.items() for word in pair]
     if isinstance(value, list | tuple):
-        return [str(item) for item in value]
+        return [":".join(item) if isinstance(item, tuple) else str(item) for item in value]
     return [str(value)]

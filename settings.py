@@ -47,6 +47,21 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """A port to listen on; 0 is any free one, or none."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Formerly:
+    """The first name of a field, for `Annotated`: files, identities and snapshots keep it.
+
+    Files and command lines that say it are understood.
+    """
+
+    name: str
+
+
+def recorded_name(name: str, hint: Any) -> str:
+    """The name of a field in files: its first one."""
+    return next((m.name for m in typing.get_args(hint)[1:] if isinstance(m, Formerly)), name)
+
+
 def must_be(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
     """A check for `Annotated`: a value that fails `test` is refused with "must be `allowed`"."""
 
@@ -114,11 +129,11 @@ def _explain(error: ValidationError, hint: Any, name: str, quote: str = "") -> s
     """
     found = error.errors(include_url=False)[0]
     for part in found["loc"]:
-        if dataclasses.is_dataclass(hint := _plain(hint)):
+        if dataclasses.is_dataclass(hint := plain(hint)):
             if part not in (known := hints_of(hint)):  # type: ignore[arg-type]
                 return f"unknown field `{name}{part}`{closest(str(part), list(known))}"
             name, hint = name + str(part), known[str(part)]
-            name += "." if dataclasses.is_dataclass(_plain(hint)) else ""
+            name += "." if dataclasses.is_dataclass(plain(hint)) else ""
         elif isinstance(part, int):
             members = [member for member in typing.get_args(hint) if member is not Ellipsis]
             hint = members[min(part, len(members) - 1)]
@@ -131,13 +146,13 @@ def _explain(error: ValidationError, hint: Any, name: str, quote: str = "") -> s
     return f"{name} must be {allowed}, got {found['input']!r}"
 
 
-def _plain(hint: Any) -> Any:
+def plain(hint: Any) -> Any:
     """A type without what `Annotated` and `| None` add to it."""
     while typing.get_origin(hint) is Annotated:
         hint = typing.get_args(hint)[0]
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
-        return _plain(kinds[0]) if len(kinds) == 1 else hint
+        return plain(kinds[0]) if len(kinds) == 1 else hint
     return hint
 
 
@@ -219,9 +234,11 @@ def from_mapping(
         prefix: the dotted path of `cls` inside the outermost settings, for errors.
     """
     hints = hints_of(cls)
+    former = {recorded_name(name, hint): name for name, hint in hints.items()}
     given: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
+        name = former.get(name, name)
         if name not in hints:
             raise ConfigError(
                 f"{where}: unknown option `{prefix}{key}`{closest(name, list(hints))}"
@@ -242,7 +259,7 @@ def _default_of(field: dataclasses.Field[Any]) -> Any:
 
 def _checked(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
     """A YAML value as the type `hint`, or a ConfigError that names the option."""
-    kind = _plain(hint)
+    kind = plain(hint)
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return from_mapping(kind, value, where=where, prefix=f"{name}.")  # type: ignore[arg-type]
     if typing.get_origin(kind) is tuple and isinstance(value, str | int | float):
@@ -258,10 +275,15 @@ def _checked(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
 
 
 def to_plain(value: Any) -> Any:
-    """Settings as JSON can hold them, to hash or to write beside what a run makes."""
+    """Settings as JSON can hold them, to hash or to write beside what a run makes.
+
+    Fields have the names that they had first, so that what was hashed and written before is the same.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        hints = hints_of(type(value)) if hasattr(value, "__pydantic_config__") else {}
         return {
-            field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+            recorded_name(field.name, hints.get(field.name)): to_plain(getattr(value, field.name))
+            for field in dataclasses.fields(value)
         }
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 import tyro
 from pydantic import BeforeValidator, NonNegativeInt, PositiveInt
 
-from ..options import several
-from ..settings import Share, must_be, require, settings
+from ..options import ONCE_POSITIONAL, several
+from ..settings import Formerly, Share, must_be, require, settings
 
 Chroma = Annotated[Literal["420", "444"], BeforeValidator(str)]  # YAML reads 420 as a number
 Recordings = Annotated[
@@ -48,24 +48,24 @@ class ImportVPTConfig:
     recordings.
 
     Example:
-      vidact import vpt all_7xx_Apr_6.json runs/vpt --limit 10
+      vidact import vpt all_7xx_Apr_6.json --out runs/vpt --limit 10
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
     """An index (`all_7xx_Apr_6.json`: basedir and relpaths), or a folder of mp4 and jsonl files."""
-    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[str, ONCE_POSITIONAL]
     """The folder to write recordings to."""
     limit: NonNegativeInt = 0
     """Import at most this many recordings; 0 for all."""
     draw_cursor: bool = True
     """Draw a cursor into frames with an open GUI; the recorder left it out."""
-    most_mismatch: NonNegativeInt = 20
+    max_mismatch: Annotated[NonNegativeInt, Formerly("most_mismatch")] = 20
     """How many frames and lines of a recording may differ in number (1 s); with more it is left
     out.
     """
     basedir: str = ""
     """Where the files are, instead of the index's own basedir."""
-    workers: NonNegativeInt = 0
+    threads: Annotated[NonNegativeInt, Formerly("workers")] = 0
     """Recordings imported at a time; 0: one a core."""
     strict: bool = False
     """Exit with 1 if any recording had to be left out."""

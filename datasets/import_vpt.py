@@ -301,12 +301,12 @@ def import_vpt(config: ImportVPTConfig) -> int:
     out.mkdir(parents=True, exist_ok=True)
     outcomes = []
     with (
-        ThreadPoolExecutor(config.workers or cores()) as pool,
+        ThreadPoolExecutor(config.threads or cores()) as pool,
         Progress("Importing", total=len(segments), unit="recordings") as progress,
     ):
         for outcome in pool.map(
             lambda s: import_segment(
-                s, out, cursor=config.draw_cursor, max_mismatch=config.most_mismatch
+                s, out, cursor=config.draw_cursor, max_mismatch=config.max_mismatch
             ),
             segments,
         ):

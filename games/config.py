@@ -7,13 +7,13 @@ from typing import Annotated
 import tyro
 from pydantic import Field, NonNegativeInt
 
-from ..settings import require, settings
+from ..settings import Formerly, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.maps import parse_maps
 
 Minutes = Annotated[float, Field(gt=0, le=100_000)]
 ChunkMinutes = Annotated[float, Field(gt=0, le=60)]
-Jobs = Annotated[NonNegativeInt, tyro.conf.arg(aliases=["-j"])]
+Workers = Annotated[NonNegativeInt, tyro.conf.arg(aliases=["-j"]), Formerly("jobs")]
 
 
 @settings()
@@ -35,7 +35,7 @@ class RecordDoomConfig:
     """Seed of engine and player; other seeds give other play on the same maps."""
     maps: str = "train"
     """`train`, `heldout`, `validation`, `test`, `all`, or names such as `E1M1,MAP05`."""
-    jobs: Jobs = 0
+    workers: Workers = 0
     """Worker processes; 0 takes one a core."""
     chunk_minutes: ChunkMinutes = 1.0
     """Longest recording in minutes; it is shortened, down to half of one, where that gives every
@@ -86,7 +86,7 @@ class RecordFreedoomDemosConfig:
     (E3M9), `-DEMO4` (E4M6), `freedoom2-DEMO1` (MAP03), `-DEMO2` (MAP10), `-DEMO3` (MAP22), `-DEMO4`
     (MAP23), or those maps.
     """
-    jobs: Jobs = 0
+    workers: Workers = 0
     """Worker processes; 0 takes one a core."""
     width: int = 640
     """Width of the frames in pixels, a multiple of 320."""
@@ -122,5 +122,5 @@ class RecordCrafterConfig:
     """Longest recording in minutes; it is shortened, down to half of one, until there are four
     recordings.
     """
-    jobs: Jobs = 0
+    workers: Workers = 0
     """Worker processes; 0 takes one a core."""

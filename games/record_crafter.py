@@ -59,7 +59,7 @@ def record_crafter(config: RecordCrafterConfig) -> int:
         )
     out = Path(config.out)
     wanted = [Wanted(out / s.name, s.frames, stretch_meta(s), (s, out)) for s in lay_out(config)]
-    return record_missing("Recording Crafter", _record_item, wanted, out=out, jobs=config.jobs)
+    return record_missing("Recording Crafter", _record_item, wanted, out=out, jobs=config.workers)
 
 
 def _record_item(item: tuple[Stretch, Path]) -> Iterator[int]:

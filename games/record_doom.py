@@ -6,7 +6,6 @@ worker makes it, and a second run of the same command makes only what is missing
 
 from __future__ import annotations
 
-import dataclasses
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 
 from ..datasets.actions.devices import DeviceState
 from ..datasets.recordings.writer import RecordingWriter
+from ..settings import to_plain
 from .config import RecordDoomConfig
 from .doom.game import DEGREES_PER_PIXEL, TICS_PER_SECOND, DoomGame, Situation
 from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder, wad_of
@@ -83,7 +83,12 @@ def record_doom(config: RecordDoomConfig) -> int:
         for c in lay_out(config)
     ]
     return record_missing(
-        "Recording Doom", _record_item, wanted, out=out, jobs=config.jobs, more_suffixes=(SUFFIX,)
+        "Recording Doom",
+        _record_item,
+        wanted,
+        out=out,
+        jobs=config.workers,
+        more_suffixes=(SUFFIX,),
     )
 
 
@@ -191,7 +196,7 @@ def enter(
 
 def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
     """What a recording says about itself; equal for equal recordings."""
-    settings = dataclasses.asdict(config)
+    settings = to_plain(config)
     for name in NOT_THE_RECORDING:
         del settings[name]
     return {

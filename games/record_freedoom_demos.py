@@ -123,7 +123,7 @@ def record_freedoom_demos(config: RecordFreedoomDemosConfig) -> int:
         _record_item,
         wanted,
         out=out,
-        jobs=config.jobs,
+        jobs=config.workers,
         more_suffixes=(SUFFIX,),
     )
 

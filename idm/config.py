@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import tyro
 from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from ..options import NONE_BY_DEFAULT, several
-from ..settings import Share, must_be, require, settings
+from ..options import NONE_BY_DEFAULT, ONCE_POSITIONAL, PAIR, several, top_level
+from ..settings import Formerly, Share, must_be, require, settings
 
 
 @settings()
@@ -229,7 +229,7 @@ class AugmentConfig:
     """
     mirror: Share = 0.5
     """Part of the clips that are mirrored, left with right."""
-    mirror_buttons: tuple[tuple[str, str], ...] = (LEFT_RIGHT,)
+    mirror_buttons: Annotated[tuple[PAIR, ...], top_level("mirror")] = (LEFT_RIGHT,)
     """Pairs of buttons that a mirror swaps."""
     mirror_axes: tuple[str, ...] = ("yaw",)
     """Axes that a mirror turns around."""
@@ -283,9 +283,9 @@ class TrainIDMConfig:
     """Minutes of training, where no number of steps is given."""
     steps: NonNegativeInt = 0
     """Steps of training; above 0 it replaces `minutes`, and the run can be repeated exactly."""
-    batch_clips: PositiveInt = 6
+    batch_size: Annotated[PositiveInt, Formerly("batch_clips")] = 6
     """Clips a step."""
-    clip_ticks: PositiveInt = 64
+    ticks: Annotated[PositiveInt, Formerly("clip_ticks")] = 64
     """Ticks a clip."""
     accumulate: PositiveInt = 1
     """Batches whose gradients are added up before a step (in each process, where torchrun starts
@@ -301,7 +301,7 @@ class TrainIDMConfig:
     """Part of the run after which it falls, linearly, to zero."""
     weight_decay: NotNegative = 0.05
     """AdamW's, on matrices and kernels."""
-    gradient_clip: Positive = 1.0
+    clip_norm: Annotated[Positive, Formerly("gradient_clip")] = 1.0
     """Largest norm of all gradients together."""
     ema_decay: Share = 0.998
     """Of the averaged weights, which are what is measured and saved."""
@@ -311,7 +311,7 @@ class TrainIDMConfig:
     """
     rare_limit: Positive = 5.0
     """Largest weight of a held tick."""
-    val_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    val_fraction: Annotated[float, Field(gt=0, lt=1), Formerly("val_share")] = 0.15
     """Part of the recordings held out where no `val` is given (at least one)."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Augmentation of training clips."""
@@ -327,13 +327,13 @@ class TrainIDMConfig:
     """Of matrix products: float32, bfloat16 or auto (bfloat16 where the machine is fast at it)."""
     threads: NonNegativeInt = 0
     """Threads of the network; 0 leaves one core to preparing clips."""
-    workers: NonNegativeInt = 1
+    loader_threads: Annotated[NonNegativeInt, Formerly("workers")] = 1
     """Threads that prepare clips ahead."""
     cache: str = ""
     """Folder of decoded frames (49 kB a tick at 128x128); by default one inside `out`, removed at
     the end.
     """
-    snapshot_minutes: Positive = 1.0
+    save_every: Annotated[Positive, Formerly("snapshot_minutes")] = 1.0
     """How often the run's whole state is saved; a killed run goes on from the last time."""
     eval_minutes: NonNegativeFloat = 10.0
     """How often the averaged weights are measured on validation play (into metrics.jsonl); 0: only
@@ -363,14 +363,14 @@ class ImportVPTIDMConfig:
     arithmetic.
 
     Example:
-      vidact import vpt-idm 4x_idm.model 4x_idm.weights runs/vpt-idm
+      vidact import vpt-idm 4x_idm.model 4x_idm.weights --out runs/vpt-idm
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """The description of the network: `4x_idm.model`."""
     weights: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WEIGHTS")]
     """Its weights: `4x_idm.weights`."""
-    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    out: Annotated[str, ONCE_POSITIONAL]
     """The checkpoint folder that is made."""
     play: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
     """Labelled play (see `vidact import vpt`) to calibrate its probabilities on and to fit

@@ -81,7 +81,7 @@ def train_idm(config: TrainIDMConfig) -> int:
         identity(config, play, first=first, processes=group.size),
         budget=Budget(steps=config.steps, minutes=0 if config.steps else config.minutes),
         group=group,
-        save_minutes=config.snapshot_minutes,
+        save_minutes=config.save_every,
     )
     if is_trained(run):
         log(f"{out} is trained already: the same settings and play")
@@ -142,7 +142,7 @@ def averaging_mirror(
     if config.augment.mirror and own != inherited:
         raise ConfigError(
             f"augment: {config.init} labels by the mean with its mirror image, in which other "
-            "buttons or axes change; give its --augment.mirror-buttons and --augment.mirror-axes, "
+            "buttons or axes change; give its --mirror and --augment.mirror-axes, "
             "or --augment.mirror 0"
         )
     return inherited
@@ -168,7 +168,7 @@ def check_play(config: TrainIDMConfig, play: TrainingPlay, first: Checkpoint | N
     if config.augment.mirror and not mirror_of_clips(config.augment, spec).swaps:
         log(
             f"Clips are mirrored, and no buttons of spec {spec.name!r} change places then: name "
-            "those that mean left and right (--augment.mirror-buttons A B), or say "
+            "those that mean left and right (--mirror A:B), or say "
             "--augment.mirror 0"
         )
     if not any(recording.actions(spec).valid.any() for recording in play.val):
@@ -182,7 +182,7 @@ def identity(
     config: TrainIDMConfig, play: TrainingPlay, *, first: Checkpoint | None, processes: int
 ) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
-    settings = {name: value for name, value in asdict(config).items() if name not in NOT_THE_RUN}
+    settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
     # Four batches in one process and two in each of two are the same step.
     settings["batches_a_step"] = settings.pop("accumulate") * processes
     settings |= {"spec": play.spec.sha256, "init": first.sha256 if first else ""}
@@ -229,7 +229,7 @@ def write_checkpoint(
         play.spec,
         calibration,
         preset=next((name for name, preset in PRESETS.items() if preset == network), ""),
-        training={**asdict(config), "steps_done": run.step, "seconds": seconds},
+        training={**to_plain(config), "steps_done": run.step, "seconds": seconds},
         data={
             "train": digests_by_name((one.name, one.sha256) for one in play.train),
             "val": digests_by_name((one.name, one.sha256) for one in play.val),

@@ -12,8 +12,8 @@ from ..datasets.config import Chroma
 from ..datasets.shards.lengths import CLIP_TICKS
 from ..datasets.video.config import DecoderConfig
 from ..errors import ConfigError
-from ..options import several
-from ..settings import Port, Share, must_be, require, settings
+from ..options import several, top_level
+from ..settings import Formerly, Port, Share, must_be, require, settings
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
 
@@ -76,7 +76,7 @@ class LayoutConfig:
     """
     test_fraction: Share = 0.0
     """Share of the sources that goes to the split `test`."""
-    seed: int = 0
+    split_seed: Annotated[int, Formerly("seed"), top_level("split-seed")] = 0
     """Seed of the hash that deals out splits."""
     near_duplicates: bool = True
     """Look at pictures of videos that are equally long, and plan re-encodes of one only once."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.info import DatasetInfo
 from ..errors import CheckFailed
 from ..progress import log
+from ..settings import to_plain
 from ..storage_failures import interrupted_by_storage
 from .config import LabelConfig, share_of
 from .labelling.labeller import LabelWork
@@ -82,7 +82,7 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
 def _info(
     config: LabelConfig, model: JobModel, plan: Plan, environments: Sequence[Mapping[str, Any]]
 ) -> DatasetInfo:
-    options = {name: value for name, value in asdict(config).items() if name in OPTIONS}
+    options = {name: value for name, value in to_plain(config).items() if name in OPTIONS}
     removed = sorted(record.sha256 for record in plan.sources if record.status == "removed")
     return DatasetInfo(
         name=Dataset(config.out).name,

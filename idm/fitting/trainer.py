@@ -66,7 +66,7 @@ class Trainer:
         if group.device.type == "cpu":
             # One core is left to the threads that prepare clips.
             own = cores() // group.size
-            torch.set_num_threads(config.threads or max(1, own - min(config.workers, 1)))
+            torch.set_num_threads(config.threads or max(1, own - min(config.loader_threads, 1)))
         torch.manual_seed(config.seed)
         self.config, self.spec, self.val_tracks = config, spec, val_tracks
         self.run, self.group, self.device = run, group, group.device
@@ -85,8 +85,8 @@ class Trainer:
             tracks,
             spec,
             self.model.inputs,
-            batch_clips=config.batch_clips,
-            clip_ticks=config.clip_ticks,
+            batch_clips=config.batch_size,
+            clip_ticks=config.ticks,
             augment=config.augment,
             seed=config.seed,
             dtype=self.dtype,
@@ -115,8 +115,8 @@ class Trainer:
             log(f"Starting from {config.init}: {shown}")
         metrics = MetricsLog(run.out, resume_step=run.step) if run.is_leader else None
         first_batch = run.step * config.accumulate * size + self.group.rank
-        batches = self.sampler.batches(first_batch, config.workers, stride=size)
-        frames = config.batch_clips * config.clip_ticks * config.accumulate * size
+        batches = self.sampler.batches(first_batch, config.loader_threads, stride=size)
+        frames = config.batch_size * config.ticks * config.accumulate * size
         self.model.train()
         try:
             with Progress("Training IDM", unit="frames") as progress, run.session():
@@ -171,7 +171,7 @@ class Trainer:
                 (losses.total / count).backward()
             sums += torch.stack([loss.detach().float().cpu() for loss in losses])
         means = self.group.all_reduce_mean((sums / count).tolist())
-        norm = clip_gradients(self.model.parameters(), self.config.gradient_clip)
+        norm = clip_gradients(self.model.parameters(), self.config.clip_norm)
         if self.guard.accepts(means[0], norm, step):
             self.optimizer.step()
             self.ema.update(self.model)

@@ -90,7 +90,7 @@ def choose_recordings(config: TrainIDMConfig) -> tuple[list[Recording], list[Rec
         raise ConfigError(
             "data: a single recording cannot be divided; give more of them, or others with --val"
         )
-    count = min(max(1, round(config.val_share * len(digests))), len(digests) - 1)
+    count = min(max(1, round(config.val_fraction * len(digests))), len(digests) - 1)
     # Digests are as good as drawn by lot, and stay what they are.
     held_out = set(sorted(digests, key=digests.__getitem__)[:count])
     divided: tuple[list[Recording], list[Recording]] = ([], [])

@@ -118,7 +118,9 @@ def lay_out(
     fractions = fractions_of(config.val_fraction, config.test_fraction)
     by_split: dict[str, list[Planned]] = {}
     for source in ordered:
-        split = source.split or split_of(source.group or source.sha256, config.seed, fractions)
+        split = source.split or split_of(
+            source.group or source.sha256, config.split_seed, fractions
+        )
         by_split.setdefault(split, []).append(source)
     segments: list[Segment] = []
     episodes: dict[str, str] = {}

@@ -126,7 +126,7 @@ def imported(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("imported")
     assert (
         import_vpt(
-            ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(out), workers=2)
+            ImportVPTConfig(source=str(published / "all_Jun_29.json"), out=str(out), threads=2)
         )
         == 0
     )

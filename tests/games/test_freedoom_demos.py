@@ -114,7 +114,9 @@ def test_a_replay_belongs_to_its_commands(monkeypatch: pytest.MonkeyPatch, tmp_p
     if find_spec("cydoomgeneric") is None:
         pytest.skip("cydoomgeneric is not installed")
     monkeypatch.chdir(tmp_path)
-    config = RecordFreedoomDemosConfig(out="people", demos="MAP03", width=320, height=200, jobs=1)
+    config = RecordFreedoomDemosConfig(
+        out="people", demos="MAP03", width=320, height=200, workers=1
+    )
     assert record_freedoom_demos(config) == 0
     # The engine leaves nothing beside.
     assert [path.name for path in tmp_path.iterdir()] == ["people"]

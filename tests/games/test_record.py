@@ -40,7 +40,7 @@ def test_a_seed_draws_the_order_of_maps() -> None:
 
 
 @pytest.mark.parametrize(
-    "field", [{"minutes": 0}, {"skill": 6}, {"width": 321}, {"maps": "E9M9"}, {"jobs": -1}]
+    "field", [{"minutes": 0}, {"skill": 6}, {"width": 321}, {"maps": "E9M9"}, {"workers": -1}]
 )
 def test_wrong_settings_are_named(field: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(field))):
@@ -56,7 +56,7 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
             minutes=0.12,
             chunk_minutes=0.06,
             maps="E1M1,MAP01",
-            jobs=jobs,
+            workers=jobs,
         )
         assert record_doom(config) == 0
         return {

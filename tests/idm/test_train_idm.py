@@ -52,11 +52,11 @@ def settings(folder: Path, out: Path, spec_file: str, **changes: object) -> Trai
         "spec": spec_file,
         "network": MICRO,
         "steps": 8,
-        "batch_clips": 2,
-        "clip_ticks": 24,
+        "batch_size": 2,
+        "ticks": 24,
         "warmup_steps": 4,
         "log_every": 1,
-        "workers": 1,
+        "loader_threads": 1,
         "threads": 1,
         "precision": "float32",
     }
@@ -68,7 +68,7 @@ def trained(toy_folder: Path, spec_file: str, tmp_path_factory: pytest.TempPathF
     """A checkpoint of a short training that learns the toy."""
     out = tmp_path_factory.mktemp("idm") / "checkpoint"
     config = settings(
-        toy_folder, out, spec_file, steps=120, batch_clips=4, learning_rate=4e-3, ema_decay=0.95
+        toy_folder, out, spec_file, steps=120, batch_size=4, learning_rate=4e-3, ema_decay=0.95
     )
     assert train_idm(config) == 0
     return out
@@ -193,7 +193,7 @@ def test_a_run_that_diverges_keeps_its_good_snapshots(
         steps=6,
         warmup_steps=0,
         learning_rate=1e30,
-        snapshot_minutes=1e-6,
+        save_every=1e-6,
     )
     for _ in range(2):  # the second goes on from a snapshot, and says the same
         with pytest.raises(DivergedError, match="steps in a row were not finite"):
@@ -535,7 +535,7 @@ def test_killed_run_goes_on_to_the_last_bit(
     whole = settings(toy_folder, tmp_path / "whole", spec_file, steps=12)
     train_idm(whole)
     # A snapshot after every step; killed somewhere on the way, without warning.
-    broken = settings(toy_folder, tmp_path / "broken", spec_file, steps=12, snapshot_minutes=1e-9)
+    broken = settings(toy_folder, tmp_path / "broken", spec_file, steps=12, save_every=1e-9)
     words = json.dumps({**asdict(broken), "network": MICRO.to_dict(), "augment": None}, default=str)
     values = json.loads(words)
     del values["augment"]

@@ -131,7 +131,7 @@ def test_the_player_makes_a_stone_pickaxe() -> None:
 
 @pytest.mark.usefixtures("crafter")
 def test_recordings_have_fixed_length_and_true_keys(tmp_path: Path) -> None:
-    config = RecordCrafterConfig(out=str(tmp_path), minutes=0.2, chunk_minutes=0.1, jobs=2)
+    config = RecordCrafterConfig(out=str(tmp_path), minutes=0.2, chunk_minutes=0.1, workers=2)
     assert [s.frames for s in lay_out(config)] == [60, 60]
     assert record_crafter(config) == 0
     spec = ActionSpec.load("crafter")
