@@ -312,7 +312,7 @@ def import_vpt(config: ImportVPTConfig) -> int:
         ):
             outcomes.append(outcome)
             progress.advance(1)
-    report = summarise(outcomes)
+    report = summarize(outcomes)
     storage.write_atomic(
         out / REPORT, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
     )
@@ -321,7 +321,7 @@ def import_vpt(config: ImportVPTConfig) -> int:
     return 1 if config.strict and report["left_out"] else 0
 
 
-def summarise(outcomes: list[Outcome]) -> dict[str, Any]:
+def summarize(outcomes: list[Outcome]) -> dict[str, Any]:
     """Counts by status, reason and quirk, and each recording that was left out."""
     mended: Counter[str] = Counter()
     for outcome in outcomes:
@@ -342,7 +342,7 @@ def _render(report: Mapping[str, Any]) -> Iterator[str]:
     )
     yield f"Recordings: {counts}; {report['frames']:,} new frames."
     if report["mended_lines"]:
-        yield "Mended lines: " + ", ".join(
+        yield "Fixed lines: " + ", ".join(
             f"{k.replace('_', ' ')} {n:,}" for k, n in report["mended_lines"].items()
         )
     for reason, count in report["left_out_by_reason"].items():

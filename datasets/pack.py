@@ -1,4 +1,4 @@
-"""The verb `pack`: recordings with true actions become a dataset, as labelled video does."""
+"""The verb `pack`: recordings with true actions become a dataset, as labeled video does."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def pack(config: PackConfig) -> int:
     dataset.require_own_folder()
     for uri in (dataset.identity_uri, dataset.plan_uri):
         if storage.exists(uri):
-            raise DatasetError(f"{uri} says that a labelling job writes here; choose another --out")
+            raise DatasetError(f"{uri} says that a labeling job writes here; choose another --out")
     identity = _identities(plan, spec, config)
     for record in dataset.commits():
         if record.extra.get(PACKED) != identity.get(record.shard):

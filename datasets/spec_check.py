@@ -24,14 +24,14 @@ class AxisReport:
     """What a spec keeps of an axis over all valid ticks, in degrees per tick."""
 
     r2_ceiling: float | None
-    """1 - quantisation error / variance; None where the axis never moves."""
+    """1 - quantization error / variance; None where the axis never moves."""
     sd_deg: float
     still_fraction: float
     """Share of ticks in the bin of no motion."""
     moved_but_still_fraction: float
     """Share of ticks with some motion, too small for any other bin."""
     clipped_fraction: float
-    """Share of ticks beyond the outermost bins' centres."""
+    """Share of ticks beyond the outermost bins' centers."""
     max_deg: float
 
 

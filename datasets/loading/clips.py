@@ -54,7 +54,7 @@ class ClipLoader(ResumableLoader):
             0.5)`, `("source_uri", "not in", [...])`.
         drop_last: leave out the clips that do not fill a step (others in each epoch); False gives a
             last step with empty rows instead, so that every clip is seen once.
-        block_clips: neighbouring clips that stay close in the `clips` order, for long reads from
+        block_clips: neighboring clips that stay close in the `clips` order, for long reads from
             buckets.
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
         cache_dir, cache_gb: keep whole remote shards here, up to this size.

@@ -90,7 +90,7 @@ def clips_order(
 ) -> EpochOrder:
     """The shuffled order.
 
-    Runs (blocks of neighbouring clips) are shuffled, then cut into windows of `window_steps` steps.
+    Runs (blocks of neighboring clips) are shuffled, then cut into windows of `window_steps` steps.
     Within a window each row of the batch owns a stretch of the sequence, which is shuffled; so a
     block is read by one row, within one window, which keeps reads from buckets long, and two clips
     of a block are hardly ever in one batch.

@@ -53,7 +53,7 @@ def open_reader(
         dataset: where the samples lie.
         shards: of `dataset.json`, by name: size and hash.
         cache: where to keep whole remote shards, if anywhere.
-        block_bytes: memory for blocks of neighbouring clips, where they are read from a bucket
+        block_bytes: memory for blocks of neighboring clips, where they are read from a bucket
             without a cache.
     """
     if dataset.local is not None:
@@ -115,7 +115,7 @@ class CachedReader(LocalReader):
 
 
 class BlockReader:
-    """Reads from a bucket: one request fetches a block of neighbouring clips, wanted soon after."""
+    """Reads from a bucket: one request fetches a block of neighboring clips, wanted soon after."""
 
     def __init__(self, dataset: Dataset, budget_bytes: int):
         self._dataset = dataset

@@ -178,7 +178,7 @@ class ResumableLoader(ABC):
                 batch, filled = ahead.popleft()
                 for future in filled:
                     future.result()
-                # Before the batch is given: what `state_dict` says meanwhile is what comes after it.
+                # Before the batch is given: `state_dict` then says what comes after it.
                 self.step += 1
                 if self.step == self.steps_per_epoch:
                     self.epoch, self.step = self.epoch + 1, 0

@@ -42,7 +42,7 @@ def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         _confidence(dataset),
         "## What was left out",
         _left_out(dataset),
-        *_licences(dataset),
+        *_licenses(dataset),
         "## Reading it",
         _reading(dataset),
         "## Where it comes from",
@@ -174,7 +174,7 @@ def _actions(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         ]
     for number, axis in enumerate(spec.axes):
         counts = statistics["camera_bins"][axis.name]
-        labels = [f"{centre:+.2f}" for centre in spec.bin_centres(number)]
+        labels = [f"{center:+.2f}" for center in spec.bin_centres(number)]
         shares = [count / ticks for count in counts]
         parts += [
             f"Camera `{axis.name}`, share of ticks by degrees a tick (bin centres; "
@@ -210,8 +210,8 @@ def _left_out(dataset: Mapping[str, Any]) -> str:
     return _table(("reason", "amount"), rows) if rows else "Nothing."
 
 
-def _licences(dataset: Mapping[str, Any]) -> list[str]:
-    """Under which licences the sources are; nothing where none was named."""
+def _licenses(dataset: Mapping[str, Any]) -> list[str]:
+    """The licenses of the sources and how many have each; nothing where none was named."""
     found = dataset.get("licences", {})
     if not any(found):
         return []

@@ -104,7 +104,7 @@ def clip_meta(
         pts_ns: int64 [T]: the time of the source frame behind each frame.
         spec_sha256: the action spec's hash.
         split: `train`, `val` or `test`.
-        idm_sha256: the checkpoint that labelled it; None for true actions.
+        idm_sha256: the checkpoint that labeled it; None for true actions.
         filter_score: mean clean probability of the quality filter, where one ran.
         group: duplicates of one source share it, and with it the split; where None, the source's
             own hash.

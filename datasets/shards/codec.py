@@ -2,7 +2,7 @@
 
     mp4   the frames at the spec's size and tick rate
     npz   the labels, an array per field
-    json  the lineage: where the frames came from and who labelled them
+    json  the lineage: where the frames came from and who labeled them
 
 The same clip gives the same bytes in the same environment: one encoder thread, fixed options, no
 dates.
@@ -50,7 +50,7 @@ _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 def encode_video(frames: np.ndarray, fps: Fraction, *, chroma: str = "420") -> bytes:
     """Encode uint8 [T, H, W, 3] RGB frames as an H.264 mp4.
 
-    `chroma` "420" is what GPU decoders and players want; "444" keeps coloured edges (2 dB more for
+    `chroma` "420" is what GPU decoders and players want; "444" keeps colored edges (2 dB more for
     6 % more bytes and 30 % slower decoding).
     """
     import av

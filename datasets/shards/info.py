@@ -36,7 +36,7 @@ class DatasetInfo:
     license: str = "other"
     """An SPDX name, or `other`: it depends on the sources, which only the user knows."""
     idm: dict[str, Any] | None = None
-    """The checkpoint that labelled it: `uri`, `sha256` and measured `metrics`."""
+    """The checkpoint that labeled it: `uri`, `sha256` and measured `metrics`."""
     options: dict[str, Any] = field(default_factory=dict)
     """The resolved settings that made the dataset."""
     environment: dict[str, Any] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Summary:
         self._splits: dict[str, ShardStatistics] = {}
         self._sources: dict[str, set[str]] = {}
         self._episodes: set[str] = set()
-        self._licences: dict[str, dict[str, int]] = {}  # ticks by source, by licence
+        self._licenses: dict[str, dict[str, int]] = {}  # ticks by source, by license
         self._drops: Counter[str] = Counter()
         self._shards: list[dict[str, Any]] = []
 
@@ -75,7 +75,7 @@ class Summary:
         )
         self._episodes.update(row["episode_id"] for row in record.rows)
         for row in record.rows:
-            ticks = self._licences.setdefault(row.get("licence") or "", {})
+            ticks = self._licenses.setdefault(row.get("licence") or "", {})
             ticks[row["source_sha256"]] = ticks.get(row["source_sha256"], 0) + row["frames"]
         self._drops.update(record.drops)
         self._shards.append(
@@ -123,8 +123,8 @@ class Summary:
                 for split, statistics in sorted(self._splits.items())
             },
             "licences": {  # as the table of sources named them; empty where it named none
-                licence: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_per_tick}
-                for licence, ticks in sorted(self._licences.items())
+                license: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_per_tick}
+                for license, ticks in sorted(self._licenses.items())
             },
             "statistics": self._total.to_dict(),
             "drops": dict(sorted(self._drops.items())),

@@ -20,7 +20,7 @@ def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, 
     """The manifest's row of a clip, without its place in the tar.
 
     `presses` counts how often each button goes down (held at the start of the clip counts once);
-    `null_fraction` is the share of valid ticks with no button held and all axes in their middle bin.
+    `null_fraction` is the share of valid ticks with no button held and all axes in the middle bin.
     """
     valid = np.asarray(clip.valid, bool)
     confidence = np.asarray(clip.confidence, np.float32)[valid]

@@ -87,7 +87,7 @@ class ShardWriter:
     def add_encoded(self, clip: Clip, members: Mapping[str, bytes]) -> None:
         """Append members that are encoded already; `clip` needs no frames.
 
-        So relabelling keeps pixels bit by bit.
+        So relabeling keeps pixels bit by bit.
         """
         self._append(self._check(clip), members)
 

@@ -43,7 +43,9 @@ def source_hash(number: int) -> str:
 
 @pytest.fixture(scope="session")
 def toy_clip(toy_spec: ActionSpec) -> Callable[..., Clip]:
-    """`toy_clip(source, start, end)`: `go` is held in odd ticks, grey level and yaw follow the tick."""
+    """`toy_clip(source, start, end)`: `go` is held in odd ticks, grey level and yaw follow the
+    tick.
+    """
 
     def make(
         source: int, start: int, end: int, *, split: str = "train", confidence: float = 1.0, **meta
@@ -79,7 +81,9 @@ def toy_clip(toy_spec: ActionSpec) -> Callable[..., Clip]:
 
 @pytest.fixture(scope="session")
 def toy_dataset(toy_spec: ActionSpec, toy_clip: Callable[..., Clip]) -> Callable[..., str]:
-    """`toy_dataset(uri, {"train": [300, 100]})`: a source of so many ticks each, two sources a shard."""
+    """`toy_dataset(uri, {"train": [300, 100]})`: a source of so many ticks each, two sources a
+    shard.
+    """
 
     def make(
         uri: str,

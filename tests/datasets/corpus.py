@@ -1,7 +1,8 @@
-"""Small videos of every kind, each frame carrying its number as a bar code, so that a wrong frame cannot pass.
+"""Small videos of every kind, each frame carrying its number as a bar code, so that a wrong frame
+cannot pass.
 
-A code is 12 bits as bright and dark columns in the upper half of the picture and their opposite in the lower half: it
-also tells a picture that is upside down, mirrored or mixed with another.
+A code is 12 bits as bright and dark columns in the upper half of the picture and their opposite in
+the lower half: it also tells a picture that is upside down, mirrored or mixed with another.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ Times = Callable[[int], list[Fraction]]
 
 
 def draw_code(number: int, width: int, height: int) -> NDArray[np.uint8]:
-    """The picture of a number, uint8 [height, width, 3]; a small square runs over it so that motion has to be coded."""
+    """The picture of a number, uint8 [height, width, 3]; a small square runs over it so that
+    motion has to be coded.
+    """
     edges = np.linspace(0, width, BITS + 1).round().astype(int)
     bits = np.array([number >> b & 1 for b in range(BITS)])
     columns = np.repeat(np.where(bits, BRIGHT, DARK), np.diff(edges))
@@ -105,7 +108,9 @@ class Made:
     """The number that each visible frame shows."""
 
     def on_screen(self, tick: int, tick_hz: Fraction) -> set[int]:
-        """The numbers that may be on screen at a tick: two only if a whole-millisecond stamp cannot tell."""
+        """The numbers that may be on screen at a tick: two only if a whole-millisecond stamp
+        cannot tell.
+        """
         slack = [-5.1e-4, 5.1e-4] if self.path.suffix in (".mkv", ".webm") else [1e-6]
         moments = float(tick / tick_hz) + np.array(slack)
         return {
@@ -132,7 +137,9 @@ CORPUS: tuple[Video, ...] = (
     Video(name="24fps_b8", rate="24", options={**FAST, "bf": "8", "b-pyramid": "normal"}),
     Video(name="25fps_no_b", rate="25", options={**FAST, "bf": "0"}),
     Video(name="29.97fps", rate="30000/1001", options=FAST),
-    Video(name="50fps_strict_pyramid", rate="50", options={**FAST, "bf": "5", "b-pyramid": "strict"}),
+    Video(
+        name="50fps_strict_pyramid", rate="50", options={**FAST, "bf": "5", "b-pyramid": "strict"}
+    ),
     Video(name="59.94fps", rate="60000/1001", options=FAST),
     Video(name="60fps_two_keys", rate="60", options={**FAST, "g": "100"}),
     Video(name="120fps", rate="120", options=FAST),
@@ -162,10 +169,18 @@ CORPUS: tuple[Video, ...] = (
     Video(name="hevc", codec="libx265", options=X265),
     Video(name="hevc_ten_bit", codec="libx265", pix_fmt="yuv420p10le", suffix=".mkv", options=X265),
     Video(name="vp9", codec="libvpx-vp9", suffix=".webm", options=VP9),
-    Video(name="vp9_vfr_444", codec="libvpx-vp9", suffix=".webm", pix_fmt="yuv444p", times=variable(2), options=VP9),
+    Video(
+        name="vp9_vfr_444", codec="libvpx-vp9", suffix=".webm", pix_fmt="yuv444p",
+        times=variable(2), options=VP9,
+    ),
     Video(name="av1", codec="libsvtav1", options=AV1),
-    Video(name="av1_ten_bit", codec="libsvtav1", suffix=".webm", pix_fmt="yuv420p10le", options=AV1),
-    Video(name="mpeg4_avi", codec="mpeg4", suffix=".avi", options={"bf": "2", "g": "24", "qscale": "4"}),
+    Video(
+        name="av1_ten_bit", codec="libsvtav1", suffix=".webm", pix_fmt="yuv420p10le", options=AV1
+    ),
+    Video(
+        name="mpeg4_avi", codec="mpeg4", suffix=".avi",
+        options={"bf": "2", "g": "24", "qscale": "4"},
+    ),
     Video(name="h264_avi", suffix=".avi", options={**FAST, "bf": "3"}),
     Video(name="h264_mkv_29.97", suffix=".mkv", rate="30000/1001", options={**FAST, "bf": "3"}),
     Video(name="h264_ts", suffix=".ts", options={**FAST, "bf": "3"}),
@@ -232,8 +247,10 @@ def _encode(video: Video, path: Path, times: Sequence[Fraction], time_base: Frac
 
 @contextmanager
 def ordinary_scheduling() -> Iterator[None]:
-    """SVT-AV1 makes the thread that it encodes for a real-time one, where root runs it, and leaves it like that:
-    whatever is started afterwards, browsers with all their threads, would fight for the processors without mercy."""
+    """SVT-AV1 makes the thread that it encodes for a real-time one, where root runs it, and
+    leaves it like that: whatever is started afterwards, browsers with all their threads, would
+    fight for the processors without mercy.
+    """
     policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     try:
         yield
@@ -242,14 +259,18 @@ def ordinary_scheduling() -> Iterator[None]:
 
 
 def _lay_down(picture: NDArray[np.uint8], video: Video) -> NDArray[np.uint8]:
-    """The stored picture that is shown as `picture` after the display matrix turned it and then mirrored it."""
+    """The stored picture that is shown as `picture` after the display matrix turned it and then
+    mirrored it.
+    """
     if video.mirror:
         picture = picture[:, ::-1]
     return np.rot90(picture, -(video.rotation // 90))
 
 
 def _hide(whole: Path, path: Path, first: Fraction) -> None:
-    """Copy packets with the time before `first` pushed below zero, which the muxer hides by an edit list."""
+    """Copy packets with the time before `first` pushed below zero, which the muxer hides by an
+    edit list.
+    """
     with av.open(str(whole)) as source, av.open(str(path), "w") as target:
         stream = source.streams.video[0]
         copy = target.add_stream_from_template(stream)

@@ -1,4 +1,6 @@
-"""Datasets in a bucket: a real S3 server in this process, written, verified and read like a local folder."""
+"""Datasets in a bucket: a real S3 server in this process, written, verified and read like a
+local folder.
+"""
 
 from __future__ import annotations
 

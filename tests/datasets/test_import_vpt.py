@@ -1,4 +1,6 @@
-"""`import vpt` on small recordings of each recorder version's shape, from indexes and folders, whole and broken."""
+"""`import vpt` on small recordings of each recorder version's shape, from indexes and folders,
+whole and broken.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""pack: true actions arrive tick by tick, a recording stays in one split, an interrupted run goes on."""
+"""pack: true actions arrive tick by tick, a recording stays in one split, an interrupted run
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from vidact.errors import ConfigError, DatasetError, RecordingError
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
-    """Four recordings of 300 frames at 35 frames/s: w is held in frames 40 to 79, a frame's grey is its number."""
+    """Four recordings of 300 frames at 35 frames/s: w is held in frames 40 to 79, a frame's
+    grey is its number.
+    """
     folder = tmp_path_factory.mktemp("play")
     for number in range(4):
         with RecordingWriter(
@@ -158,7 +162,7 @@ def test_what_was_removed_is_remembered(tmp_path, recordings):
 def test_folders_of_other_things_are_refused(tmp_path, recordings):
     (tmp_path / "labelled" / "_commits").mkdir(parents=True)
     (tmp_path / "labelled" / "label.json").write_text("{}")
-    with pytest.raises(DatasetError, match=r"label\.json says that a labelling job writes here"):
+    with pytest.raises(DatasetError, match=r"label\.json says that a labeling job writes here"):
         pack(config(recordings, tmp_path / "labelled"))
     (tmp_path / "code" / "__pycache__").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"holds other things \(__pycache__\)"):

@@ -1,4 +1,6 @@
-"""Reading shards without us: every recipe of docs/reference/dataset.md, run as it stands there, gives the clips' own labels."""
+"""Reading shards without us: every recipe of docs/reference/dataset.md, run as it stands there,
+gives the clips' own labels.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ def recipe(title: str) -> str:
 
 
 def run(code: str, folder: Path) -> str:
-    """In a process of its own and another folder, where `datasets` is Hugging Face's library and not ours."""
+    """In a process of its own and another folder, where `datasets` is Hugging Face's library
+    and not ours.
+    """
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=folder,
@@ -168,8 +172,10 @@ def test_hugging_face_takes_splits_from_the_card_and_arrays_without_columns(
     code = f"""
 from datasets import Video, load_dataset
 splits = load_dataset({dataset!r}, streaming=True)
-print(sorted(splits), next(iter(splits["validation"].cast_column("mp4", Video(decode=False))))["__key__"])
-crafter = load_dataset({no_axes!r}, split="train", streaming=True).cast_column("mp4", Video(decode=False))
+validation = splits["validation"].cast_column("mp4", Video(decode=False))
+print(sorted(splits), next(iter(validation))["__key__"])
+crafter = load_dataset({no_axes!r}, split="train", streaming=True)
+crafter = crafter.cast_column("mp4", Video(decode=False))
 print(len(next(iter(crafter))["npz"]["buttons"]))
 """
     assert run(code, tmp_path).splitlines() == [

@@ -25,8 +25,9 @@ def play(stem: Path, states: list[DeviceState]) -> Recording:
 
 
 def test_known_losses(tmp_path: Path) -> None:
-    # Yaw alternates between 10 and -10 degrees: exactly bin centres, nothing is lost. Pitch alternates between 20 and
-    # -20, twice the largest bin: errors of 10 on a deviation of 20 leave 1 - 100 / 400.
+    # Yaw alternates between 10 and -10 degrees: exactly bin centres, nothing is lost. Pitch
+    # alternates between 20 and -20, twice the largest bin: errors of 10 on a deviation of 20 leave
+    # 1 - 100 / 400.
     keys = ("key.keyboard.w", "key.keyboard.s", "key.keyboard.f3")
     states = [
         DeviceState(dx=s * 10 / 0.15, dy=s * 20 / 0.15, keys=keys if i < 25 else ())
@@ -55,7 +56,9 @@ def test_no_motion_has_no_ceiling(tmp_path: Path) -> None:
 def human_like(
     rng: np.random.Generator, sd: float, still: float, ticks: int = 20_000
 ) -> np.ndarray:
-    """Motion with a share of exact rest and flicks of up to six deviations, in whole counts of 0.15 degrees."""
+    """Motion with a share of exact rest and flicks of up to six deviations, in whole counts of
+    0.15 degrees.
+    """
     motion = rng.standard_t(5, ticks) * (rng.random(ticks) >= still)
     return np.round(np.clip(motion / motion.std(), -6, 6) * sd / 0.15) * 0.15
 

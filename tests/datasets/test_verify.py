@@ -168,7 +168,8 @@ def test_tables_that_do_not_fit_the_records(dataset, toy_spec, toy_clip):
         writer.add(toy_clip(50, 0, 64))
         writer.commit()
     assert [p for p in check_dataset(Dataset(dataset)).problems if "dataset.json" in p] == [
-        "train-00002: is committed, but dataset.json does not list it; run the job again to compact the tables"
+        "train-00002: is committed, but dataset.json does not list it; "
+        "run the job again to compact the tables"
     ]
     storage.remove(Dataset(dataset).commit_uri("train-00002"))
     record = Dataset(dataset).read_commit("val-00000")
@@ -178,8 +179,8 @@ def test_tables_that_do_not_fit_the_records(dataset, toy_spec, toy_clip):
     problems = check_dataset(Dataset(dataset)).problems
     assert f"val-00000 / {key} / mean_confidence: expected 0.5, got 1.0 in the manifest" in problems
     assert (
-        f"val-00000 / {key} / mean_confidence: expected 0.5 as in the manifest, got 1.0 from the labels"
-        in problems
+        f"val-00000 / {key} / mean_confidence: "
+        "expected 0.5 as in the manifest, got 1.0 from the labels" in problems
     )
     storage.remove(Dataset(dataset).commit_uri("val-00000"))
     assert (
@@ -277,14 +278,17 @@ def test_leaks_between_splits():
     clean = [leak_row(f"{a}-000000000", "train"), leak_row(f"{b}-000000000", "val", 2)]
     assert found(*clean) == []
     assert found(leak_row(f"{a}-000000000", "train"), leak_row(f"{a}-000000064", "val")) == [
-        f"leak: the same video (source_sha256 {'1' * 64}) is in train ({a}-000000000), val ({a}-000000064)"
+        f"leak: the same video (source_sha256 {'1' * 64}) is in "
+        f"train ({a}-000000000), val ({a}-000000064)"
     ]
     assert found(clean[0], leak_row(f"{b}-000000000", "val", 2, group="1" * 64)) == [
-        f"leak: duplicates of one source (group {'1' * 64}) is in train ({a}-000000000), val ({b}-000000000)"
+        f"leak: duplicates of one source (group {'1' * 64}) is in "
+        f"train ({a}-000000000), val ({b}-000000000)"
     ]
     renamed = found(clean[0], leak_row(f"{b}-000000000", "test", 2, source_uri="1.mp4"))
     assert renamed == [
-        f"leak: the same source (source_uri 1.mp4) is in test ({b}-000000000), train ({a}-000000000)"
+        f"leak: the same source (source_uri 1.mp4) is in "
+        f"test ({b}-000000000), train ({a}-000000000)"
     ]
 
 
@@ -295,7 +299,8 @@ def test_the_same_ticks_twice():
         leak_row(f"{a}-000000063", "train", shard="train-00001"),
     ]
     assert found(*rows) == [
-        f"train-00001 / {a}-000000063: starts at tick 63, before {a}-000000000 of train-00000 ends at 64: "
+        f"train-00001 / {a}-000000063: starts at tick 63, "
+        f"before {a}-000000000 of train-00000 ends at 64: "
         "the same ticks twice"
     ]
 

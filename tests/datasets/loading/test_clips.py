@@ -1,4 +1,6 @@
-"""ClipLoader: right labels for right frames, exact resume on other ranks and threads, clear errors."""
+"""ClipLoader: right labels for right frames, exact resume on other ranks and threads, clear
+errors.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def same(a, b):
 
 
 def rows_of(batches):
-    """The rows of the batches of all ranks side by side, as one list of (key, bytes of everything)."""
+    """The rows of the batches of all ranks side by side, as one list of (key, bytes of
+    everything).
+    """
     return [
         (
             batch.keys[b],

@@ -1,4 +1,6 @@
-"""A trainer is killed with SIGKILL in the middle of an epoch; others go on with every batch that it would have had."""
+"""A trainer is killed with SIGKILL in the middle of an epoch; others go on with every batch
+that it would have had.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.loading.recordings import RecordingLoader
 
 data, order, state, log, rank, world_size, threads, steps, pause = sys.argv[1:]
-settings = dict(batch_size=4, ticks=32, seed=2, rank=int(rank), world_size=int(world_size), threads=int(threads),
-                prefetch=int(threads))
+settings = dict(batch_size=4, ticks=32, seed=2, rank=int(rank), world_size=int(world_size),
+                threads=int(threads), prefetch=int(threads))
 if order == "recordings":
     loader = RecordingLoader([data], ActionSpec.load("doom"), **settings)
 else:
@@ -34,11 +36,13 @@ if storage.exists(state):
     loader.load_state_dict(json.loads(storage.read_bytes(state)))
 with open(log, "a") as file:
     for batch, _ in zip(loader.batches(), range(int(steps))):
-        digest = [hashlib.sha256(batch.frames[b].tobytes() + batch.buttons[b].tobytes() + batch.camera[b].tobytes()
-                                 + batch.first[b].tobytes()).hexdigest()[:16] for b in range(len(batch.keys))]
+        arrays = (batch.frames, batch.buttons, batch.camera, batch.first)
+        rows = [b"".join(array[b].tobytes() for array in arrays) for b in range(len(batch.keys))]
+        digest = [hashlib.sha256(row).hexdigest()[:16] for row in rows]
         print(json.dumps([loader.epoch, loader.step, batch.keys, digest]), file=file, flush=True)
         if world_size == "1":
-            storage.write_atomic(state, json.dumps(loader.state_dict()).encode())  # as a checkpoint would
+            # as a checkpoint would
+            storage.write_atomic(state, json.dumps(loader.state_dict()).encode())
         time.sleep(float(pause))
 """
 

@@ -1,4 +1,6 @@
-"""The loader's order: every clip once, nothing depends on ranks, episodes stay in the order of time."""
+"""The loader's order: every clip once, nothing depends on ranks, episodes stay in the order of
+time.
+"""
 
 from __future__ import annotations
 

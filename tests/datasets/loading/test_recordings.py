@@ -1,4 +1,6 @@
-"""RecordingLoader: lanes of play with the recording's own actions, resumed exactly in the middle of a video."""
+"""RecordingLoader: lanes of play with the recording's own actions, resumed exactly in the
+middle of a video.
+"""
 
 from __future__ import annotations
 

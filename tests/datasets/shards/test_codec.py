@@ -88,8 +88,9 @@ import hashlib, numpy, fractions
 from vidact.datasets.shards.codec import encode_video
 y, x = numpy.mgrid[:96, :160]
 for height, width in ((32, 64), (96, 160), (84, 84), (16, 32), (128, 128)):
-    picture = [(x * 2 + y * 3 + 5 * t)[:height, :width] % 256 for t in range(40)] if height <= 96 else [
-        numpy.full((height, width), t) for t in range(40)]
+    moving = [(x * 2 + y * 3 + 5 * t)[:height, :width] % 256 for t in range(40)]
+    plain = [numpy.full((height, width), t) for t in range(40)]
+    picture = moving if height <= 96 else plain
     frames = numpy.repeat(numpy.stack(picture).astype(numpy.uint8)[..., None], 3, axis=-1)
     print(hashlib.sha256(encode_video(frames, fractions.Fraction(20))).hexdigest())
 """

@@ -1,4 +1,6 @@
-"""The tables and the card: what they say is what the records say, and both people and programs can read it."""
+"""The tables and the card: what they say is what the records say, and both people and programs
+can read it.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from vidact.errors import DatasetError, SpecMismatchError
 
 @pytest.fixture
 def dataset(tmp_path, toy_dataset, toy_spec):
-    """Clips of 64 + 36, 64, 64 ticks; a shard of which nothing was kept; a source that could not be opened."""
+    """Clips of 64 + 36, 64, 64 ticks; a shard of which nothing was kept; a source that could
+    not be opened.
+    """
     uri = toy_dataset(str(tmp_path / "data"), {"train": [100, 64], "val": [64]})
     with ShardWriter(uri, "train-00001", toy_spec) as writer:
         writer.drop("menu", 90)

@@ -10,7 +10,8 @@ from vidact.errors import ConfigError
 
 
 def test_known_answers() -> None:
-    # Written down so that a change of the rule, which would move clips between splits, cannot pass unseen.
+    # Written down so that a change of the rule, which would move clips between splits, cannot pass
+    # unseen.
     fractions = {"train": 0.5, "val": 0.25, "test": 0.25}
     assert [split_of(f"video-{i}", 0, fractions) for i in range(8)] == [
         "test",

@@ -50,7 +50,8 @@ def test_rows_and_statistics_are_counted_by_hand(dataset, toy_spec, toy_clip):
     clip.valid[30:] = False
     record = write(dataset, toy_spec, [clip])
     row = record.rows[0]
-    # go is held in the odd ticks 1, 3 … 29; the middle bin of yaw is tick % 5 == 2: ticks 2, 12, 22 are null
+    # go is held in the odd ticks 1, 3 … 29; the middle bin of yaw is tick % 5 == 2: ticks 2, 12, 22
+    # are null
     assert (row["frames"], row["valid_frames"], row["presses"]) == (40, 30, {"go": 15, "fire": 0})
     assert (row["mean_confidence"], row["p10_confidence"], row["null_fraction"]) == (
         0.75,

@@ -1,0 +1,74 @@
+"""A dataset knows its places without reading anything, and sweeps only what killed workers left."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from vidact.datasets.shards.dataset import Dataset
+from vidact.errors import ConfigError
+
+FOLDERS = ("", ".actions", ".loading", ".recordings", ".shards", ".video")
+
+
+@pytest.mark.parametrize("place", ["/data/set", Path("/data/set"), Dataset("/data/set")])
+def test_strings_paths_and_datasets_name_the_same_dataset(place):
+    dataset = Dataset(place)
+    assert dataset == Dataset("/data/set")
+    assert (str(dataset), os.fspath(dataset)) == ("/data/set", "/data/set")
+    assert pickle.loads(pickle.dumps(dataset)) == dataset
+
+
+def test_places():
+    dataset = Dataset("s3://bucket/sets/doom/")
+    assert (dataset.name, dataset.local, dataset.spool) == ("doom", None, None)
+    assert dataset.shard_uri("train-00000") == "s3://bucket/sets/doom/shards/train-00000.tar"
+    assert dataset.commit_uri("train-00000") == "s3://bucket/sets/doom/_commits/train-00000.json"
+    assert dataset.preview_uri("k") == "s3://bucket/sets/doom/previews/k.mp4"
+    assert dataset.plan_uri == "s3://bucket/sets/doom/plan.parquet"
+    assert Dataset("data").spool == Path("data/_spool")
+
+
+def test_what_is_not_there_yet_is_empty(tmp_path):
+    dataset = Dataset(tmp_path / "new")
+    assert dataset.committed_shards() == dataset.tars() == dataset.previews() == []
+    assert list(dataset.commits()) == dataset.lost_shards() == dataset.removed_sources() == []
+    assert not dataset.has_tables()
+    dataset.sweep()
+    dataset.require_own_folder()
+    assert not (tmp_path / "new").exists()
+
+
+def test_sweeping_leaves_what_is_in_its_place(toy_dataset, tmp_path):
+    dataset = Dataset(toy_dataset(str(tmp_path / "data"), {"train": [64]}))
+    before = sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file())
+    for name in ("_spool/train-00001.host.1.ab.tar", "shards/.x.tmp", "_commits/.y.tmp", ".z.tmp"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    dataset.sweep()
+    assert sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file()) == before
+    assert not (tmp_path / "data" / "_spool").exists()
+
+
+def test_a_folder_of_other_things_is_refused(tmp_path):
+    (tmp_path / "letter.txt").write_text("Dear")
+    with pytest.raises(ConfigError, match=r"holds other things \(letter\.txt\)"):
+        Dataset(tmp_path).require_own_folder()
+
+
+def test_folders_give_their_nouns_and_load_nothing_heavy():
+    for folder in FOLDERS:
+        package = import_module(f"vidact.datasets{folder}")
+        for name in package.__all__:
+            assert getattr(package, name).__name__ == name
+    imports = ", ".join(f"vidact.datasets{folder}" for folder in FOLDERS)
+    heavy = {"torch", "apache_beam", "av", "pyarrow"}
+    check = f"import sys, {imports}; print({heavy} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
