@@ -144,8 +144,9 @@ class Attention(nn.Module):
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, G, T, E)
 
     def _relative_bias(self, x: Tensor, keys: int) -> Tensor:
-        """A learned function of the distance in time, scaled by what the frame asks for: [B, G, T,
-        S].
+        """A learned function of the distance in time, scaled by what the frame asks for.
+
+        Returns [B, G, T, S].
         """
         frames = x.shape[1]
         wanted = self.r_layer(x).unflatten(-1, (self.heads, RELATIVE_BASIS))
@@ -159,9 +160,9 @@ class TransformerBlock(nn.Module):
     """h = LN(x); h = h + attention(h); x = h + mlp(h).
 
     Args:
-        ratio: width of the MLP's hidden layer over D (VPT: 4). depth_scale: the scale of the
-            block's branches at the start; 1/sqrt(number of blocks) keeps the sum of them at the
-            scale of one.
+        ratio: width of the MLP's hidden layer over D (VPT: 4).
+        depth_scale: the scale of the block's branches at the start; 1/sqrt(number of blocks) keeps
+            the sum of them at the scale of one.
     """
 
     def __init__(
@@ -198,7 +199,7 @@ class TransformerBlock(nn.Module):
 
 
 class TransformerStack(nn.Module):
-    """Blocks one after the other; the memory is a list, one entry a block."""
+    """Blocks one after the other; the memory is a list, one entry per block."""
 
     def __init__(
         self,
@@ -268,12 +269,9 @@ def causal_visibility(
     """
     batch, memory = remembered.shape
     device = remembered.device
-    started = (
-        torch.zeros(batch, frames, dtype=torch.long, device=device)
-        if first is None
-        else first.long()
-    )
-    episode = started.cumsum(1)  # (B, T): 0 for the episode that the memory belongs to
+    if first is None:
+        first = torch.zeros(batch, frames, dtype=torch.bool, device=device)
+    episode = first.long().cumsum(1)  # (B, T): 0 for the episode that the memory belongs to
     key_episode = torch.cat([torch.where(remembered, 0, -1), episode], dim=1)  # (B, S)
     distance = _distance(frames, memory + frames, device)  # (T, S)
     inside = (distance >= 0) & (distance < memory)  # (T, S)

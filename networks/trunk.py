@@ -102,7 +102,7 @@ class Trunk(nn.Module):
         width: D, the size of a frame's vector.
         image: height and width of a frame in pixels.
         channels: the widths of the stacks. VPT's policies have (64, 128, 128) times 1, 2 or 3.
-        blocks: residual blocks a stack (VPT: 2).
+        blocks: residual blocks per stack (VPT: 2).
         channels_in: 3 for RGB frames; more behind a temporal convolution.
         pool: frames are averaged over pool x pool pixels first. Each step costs detail and saves a
             factor of pool squared in the first, dearest stack (VPT: 1).
@@ -180,16 +180,16 @@ class Trunk(nn.Module):
 
 
 def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
-    """Pictures [N, C, H, W] in 0..255 ► 0..1, averaged over pool x pool pixels, in `dtype` and
-    channels_last.
+    """Pictures [N, C, H, W] in 0..255 ► 0..1, averaged over pool x pool pixels.
+
+    They come in `dtype` and channels_last.
     """
     height, width = x.shape[2:]
     if pool == 1:
         return x.to(dtype) / 255
     if x.requires_grad or height % pool or width % pool:
-        return (
-            F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False).to(dtype) / 255
-        )
+        pooled = F.avg_pool2d(x.float(), pool, ceil_mode=True, count_include_pad=False)
+        return pooled.to(dtype) / 255
     # Whole rows are added, then neighbors in them, for a few pictures at a time, which stay in the
     # cache: several times as fast on a CPU as avg_pool2d, which would cost as much here as all
     # convolutions after it.

@@ -35,7 +35,7 @@ from ..settings import first_difference
 TENSORS_FILE = "tensors.safetensors"
 STATE_FILE = "state.json"
 LOCK_FILE = ".lock"
-KEPT = 2
+KEPT = 2  # the newest, and the one before it, should that be damaged
 
 
 def plain_run(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,14 +72,9 @@ class Snapshots:
         tensors: dict[str, Tensor] = {}
         tree = _flatten({"state": dict(state), "rng": rng_state()}, tensors)
         data = save_tensors(tensors)
-        text = json.dumps(
-            {
-                "step": step,
-                "run": self.run,
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "tree": tree,
-            }
-        )
+        # The digest lies beside the tensors, not among them: a file that was cut short shows.
+        digest = hashlib.sha256(data).hexdigest()
+        text = json.dumps({"step": step, "run": self.run, "sha256": digest, "tree": tree})
         final = self.folder / f"state-{step:09d}"
         fresh = self.folder / f".state-{step:09d}.{os.getpid()}.tmp"
         fresh.mkdir(parents=True, exist_ok=True)
@@ -88,7 +83,8 @@ class Snapshots:
                 with open(fresh / name, "wb") as file:
                     file.write(content)
                     file.flush()
-                    os.fsync(file.fileno())
+                    os.fsync(file.fileno())  # before the rename, which must not come first
+            # A run may save one step twice: when a snapshot is due, and at its end.
             if final.exists():
                 shutil.rmtree(final)
             os.rename(fresh, final)
@@ -99,8 +95,9 @@ class Snapshots:
         return final
 
     def load_last(self) -> tuple[int, dict[str, Any]] | None:
-        """(step, state) of the newest good snapshot, or None where there is none. The random
-        generators are restored.
+        """(step, state) of the newest good snapshot, or None where there is none.
+
+        The random generators are restored.
 
         Damaged ones that are newer are removed: the run is going to pass these steps again.
 
@@ -138,6 +135,7 @@ class Snapshots:
     def _steps(self) -> list[int]:
         if not self.folder.is_dir():
             return []
+        # Others' files in the folder, and halves (`.state-….tmp`), are no snapshots.
         found = (re.fullmatch(r"state-(\d{9,})", path.name) for path in self.folder.iterdir())
         return sorted(int(match[1]) for match in found if match)
 
@@ -158,6 +156,7 @@ def claim(folder: Path) -> IO[str]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle = open(folder / LOCK_FILE, "w")  # noqa: SIM115 - open for the whole run
+    # A lock, not a note of the process: it ends with the process, however that ends.
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -190,6 +189,7 @@ def rng_state() -> dict[str, Any]:
 def set_rng_state(state: Mapping[str, Any]) -> None:
     """The inverse of `rng_state`."""
     torch.set_rng_state(state["torch"])
+    # With another number of GPUs there is no state for each of them.
     if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all(state["cuda"])
     np.random.set_state(state["numpy"])

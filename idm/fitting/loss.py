@@ -68,7 +68,7 @@ class FactoredLoss(nn.Module):
             logits: of [B, T] ticks.
             buttons: float [B, T, K]. camera: float [B, T, A], degrees. valid: bool [B, T].
         """
-        count = valid.sum().clamp_min(1)
+        count = valid.sum().clamp_min(1)  # a batch without a valid label costs 0, not 0 / 0
         of_buttons = F.binary_cross_entropy_with_logits(
             logits.buttons[valid].float(),
             buttons[valid],

@@ -166,7 +166,8 @@ class Calibration:
             probabilities[:, index, : p.shape[1]] = p
             decided = spec.axes[index].quantiser.quantise(degrees[:, index])
             around = np.abs(np.arange(p.shape[1]) - decided[:, None]) <= BIN_TOLERANCE
-            log_near[:, index] = np.log(np.maximum((p * around).sum(1), 1e-9))
+            share = (p * around).sum(1)
+            log_near[:, index] = np.log(np.maximum(share, 1e-9))  # finite: it goes into sums
         return degrees, probabilities, log_near
 
     def score(self, buttons: Array, near: Array) -> Array:
@@ -175,7 +176,7 @@ class Calibration:
         """
         offset, of_buttons, of_camera = self.confidence_weights
         # From a log-probability of being right to log-odds: log p - log(1 - p), after weighting the
-        # parts.
+        # parts. Certainty (log p = 0) would have infinite odds.
         log_p = np.minimum(of_buttons * buttons + of_camera * near, -1e-6)
         return offset + log_p - np.log(-np.expm1(log_p))
 

@@ -108,13 +108,12 @@ class InverseDynamicsModel(nn.Module):
         return x.unflatten(0, (clips, padded - 2 * self.radius))  # (B, T, D + M)
 
     def _picture(self, picture: Tensor) -> Tensor:
-        """[B, T + k - 1, C, H, W] ► [N, D]; without gradients a few frames at a time, so that
-        memory stays small.
-        """
+        """[B, T + k - 1, C, H, W] ► [N, D]."""
         clips, padded, _, *size = picture.shape
         beyond = self.config.temporal_kernel - 1
         frames = padded - beyond
         widest = max(self.config.temporal_channels, self.config.trunk_channels[0])
+        # Without gradients a few frames at a time, so that memory stays small.
         fitting = max(1, TRUNK_VALUES // (clips * widest * math.prod(size)))
         step = frames if torch.is_grad_enabled() else fitting
         parts = [
@@ -142,9 +141,8 @@ class InverseDynamicsModel(nn.Module):
         logits = self.head(x)
         if self.motion is not None:
             skipped = self.motion.to_axes(peaks).split(self.head.bins, dim=-1)
-            logits = logits._replace(
-                axes=tuple(a + b for a, b in zip(logits.axes, skipped, strict=True))
-            )
+            axes = tuple(a + b for a, b in zip(logits.axes, skipped, strict=True))
+            logits = logits._replace(axes=axes)
         if self.published is not None:
             logits = logits._replace(buttons=logits.buttons - self.published.released(x))
         return logits
@@ -160,8 +158,7 @@ class InverseDynamicsModel(nn.Module):
 
 
 class TemporalConvolution(nn.Module):
-    """A convolution over neighboring frames at each pixel, with ReLU: VPT's conv3d, kernel (k, 1,
-    1).
+    """A convolution over neighboring frames at each pixel, with ReLU: VPT's conv3d.
 
     Computed as a 1x1 convolution over the stacked channels of k frames, which is many times faster
     than conv3d.
@@ -204,9 +201,7 @@ class MotionBranch(nn.Module):
 
 
 class CorrelationNet(nn.Module):
-    """Three strided convolutions over a correlation volume [N, L, P, S], bands as channels ► [N,
-    D].
-    """
+    """Three strided convolutions over a correlation volume, bands as channels: ► [N, D]."""
 
     def __init__(
         self, shape: tuple[int, int, int], config: MotionConfig, width: int, dropout: float
@@ -235,9 +230,7 @@ class CorrelationNet(nn.Module):
 
 
 class TimeBlock(nn.Module):
-    """x + linear(relu(convolution over 5 ticks(norm(x)))); absent ticks are zeros for their
-    neighbors.
-    """
+    """x + linear(relu(convolution over 5 ticks(norm(x)))); absent ticks are zeros."""
 
     def __init__(self, width: int, dilation: int):
         super().__init__()

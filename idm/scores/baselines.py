@@ -191,6 +191,7 @@ class LinearModel:
         values = np.column_stack([np.ones(len(features)), features]) @ self.weights  # (N, K + A)
         return Labelling(
             buttons=(values[:, :buttons] > self.thresholds).astype(np.uint8),
+            # Values of a linear model are no probabilities, but they rank ticks all the same.
             buttons_prob=np.clip(values[:, :buttons], 1e-4, 1 - 1e-4),
             camera=values[:, buttons:],
         )
@@ -223,9 +224,8 @@ class DifferenceStream:
         coarse = np.concatenate(self._coarse)  # (N, GRID²)
         after = np.diff(coarse, axis=0, append=coarse[-1:])
         before = np.diff(coarse, axis=0, prepend=coarse[:1])
-        return np.concatenate([after, np.abs(after), before, np.abs(before)], axis=1).astype(
-            np.float64
-        )
+        features = [after, np.abs(after), before, np.abs(before)]
+        return np.concatenate(features, axis=1).astype(np.float64)
 
 
 def _coarse(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -245,7 +245,7 @@ def _best_threshold(values: Array, true: NDArray[np.uint8]) -> float:
     found = np.cumsum(true[order])
     f1 = 2 * found / (np.arange(1, len(values) + 1) + true.sum())
     best = int(np.argmax(f1))
-    return float(values[order[best]]) - 1e-9
+    return float(values[order[best]]) - 1e-9  # just below: "held" lies above the threshold
 
 
 def _lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -256,8 +256,6 @@ def _lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _spread(values: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """At most `most` of the sorted values, evenly spread: the same distribution in less room."""
     ordered = np.sort(values)
-    return (
-        ordered
-        if len(ordered) <= most
-        else ordered[np.linspace(0, len(ordered) - 1, most).astype(int)]
-    )
+    if len(ordered) <= most:
+        return ordered
+    return ordered[np.linspace(0, len(ordered) - 1, most).astype(int)]

@@ -90,6 +90,7 @@ class Figures:
         motion = np.moveaxis(sums.motion, -1, 0)  # (6, W, A)
         count, total, squares, squared_error, absolute_error, near = motion
         variance = squares - ratio(total**2, count)
+        # Rounding leaves some variance where the truth has none.
         enough = variance > 1e-9 * np.maximum(count, 1)
         r2 = np.where(enough, 1 - ratio(squared_error, np.where(enough, variance, 0.0)), np.nan)
         r2_of = {f"mouse_r2.{name}": r2[:, a] for a, name in enumerate(spec.axis_names)}

@@ -205,7 +205,7 @@ def _matches(one: list[int], other: list[int], tolerance: int) -> int:
 
 def _by_score(p: Array, so: NDArray[np.bool_]) -> Array:
     """[S, 2]: ticks by log-odds of p, where it was not so and where it was."""
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore"):  # log 0 is -inf, which clips to the limit
         score = np.clip(np.log(p) - np.log1p(-p), -SCORE_LIMIT, SCORE_LIMIT)
     place = (score + SCORE_LIMIT) * (SCORE_BINS / (2 * SCORE_LIMIT))
     index = np.minimum(place, SCORE_BINS - 1).astype(np.int64)
