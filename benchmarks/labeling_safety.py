@@ -64,7 +64,7 @@ def kills(databases: tuple[str, ...]) -> dict[str, Any]:
 def races(databases: tuple[str, ...]) -> dict[str, Any]:
     """Tasks with more people than places after forty claimed at a barrier."""
     from tests.labeling_tool.conftest import open_context
-    from tests.labeling_tool.test_work_queue import CLIENTS, race
+    from tests.labeling_tool.work.test_work_queue import CLIENTS, race
 
     def count(folder: Path, database: str | None) -> dict[str, Any]:
         context = open_context(folder / "data", database)
@@ -78,7 +78,7 @@ def races(databases: tuple[str, ...]) -> dict[str, Any]:
 
 def api(databases: tuple[str, ...]) -> dict[str, Any]:
     """Requests that schemathesis made up, and those that ended in a server error."""
-    from tests.labeling_tool.test_api_schema import attack
+    from tests.labeling_tool.routes.test_api_schema import attack
 
     with tempfile.TemporaryDirectory() as folder:
         requests, errors = attack(Path(folder), examples=100)
@@ -92,8 +92,8 @@ def frames(databases: tuple[str, ...]) -> dict[str, Any]:
     from playwright.sync_api import sync_playwright
 
     from tests.labeling_tool.conftest import CHROMIUM_FLAGS, review_server
-    from tests.labeling_tool.test_browser_review import walk_through
-    from tests.labeling_tool.test_pictures import KINDS
+    from tests.labeling_tool.frontend.test_browser_review import walk_through
+    from tests.labeling_tool.pictures.test_pictures import KINDS
 
     found: dict[str, Any] = {"steps_and_seeks": 0, "wrong": 0, "kinds": {}}
     chromium = shutil.which("chromium") or "/usr/bin/chromium"

@@ -205,7 +205,7 @@ def review_server(folder: Path) -> Iterator[Review]:
     from vidact.datasets.video.timing import frame_slots, tick_times_ns
 
     from tests.labeling_tool.datasets import TICKS, make_dataset
-    from tests.labeling_tool.test_pictures import KINDS, awkward, truth
+    from tests.labeling_tool.pictures.test_pictures import KINDS, awkward, truth
 
     spec = ActionSpec.load("doom")
     numbers, arguments = {}, []

@@ -18,7 +18,7 @@ from vidact.labeling_tool.work.predictions import Predictions
 
 from tests.requirements import require
 
-FRONTEND = Path(__file__).resolve().parents[2] / "labeling_tool" / "frontend"
+FRONTEND = Path(__file__).resolve().parents[3] / "labeling_tool" / "frontend"
 
 
 def op(id: str, kind: str, **payload: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.running import PASSWORD, Script, Server
 
 AXE = (
-    Path(__file__).resolve().parents[2]
+    Path(__file__).resolve().parents[3]
     / "labeling_tool"
     / "frontend"
     / "node_modules"

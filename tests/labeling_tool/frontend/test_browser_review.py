@@ -23,8 +23,8 @@ from tests.labeling_tool.browsing import (
 )
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.datasets import make_dataset
+from tests.labeling_tool.pictures.test_pictures import KINDS
 from tests.labeling_tool.running import PASSWORD, Script, Server
-from tests.labeling_tool.test_pictures import KINDS
 
 
 def press(page: Any, *keys: str) -> None:
