@@ -141,13 +141,16 @@ def _settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 def _help_of(cls: type, field: str) -> str:
     """The docstring under a field as one paragraph: tyro would keep the line breaks of the source."""
+    found = (_field_docstrings(owner).get(field) for owner in cls.__mro__[:-1])  # without `object`
+    return next((text for text in found if text), "")
+
+
+@functools.cache
+def _field_docstrings(cls: type) -> dict[str, str]:
     import docstring_parser
 
-    for owner in cls.__mro__[:-1]:  # without `object`
-        for found in docstring_parser.parse_from_object(owner).params:
-            if found.arg_name == field:
-                return " ".join((found.description or "").split())
-    return ""
+    fields = docstring_parser.parse_from_object(cls).params
+    return {field.arg_name: " ".join((field.description or "").split()) for field in fields}
 
 
 def _take_config_option(args: Sequence[str], prog: str) -> tuple[list[str], str | None]:

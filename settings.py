@@ -85,7 +85,7 @@ def require(ok: bool, name: str, value: object, allowed: str) -> None:
 def settings(
     *, place: str = "", strict: bool = False
 ) -> Callable[[type[Settings]], type[Settings]]:
-    """Make a class a frozen dataclass whose fields are converted and checked, or ConfigError raised.
+    """Make a class a frozen dataclass that converts and checks its fields or raises ConfigError.
 
     Args:
         place: the option under which a verb's settings hold the class, for its errors: `layout`.
@@ -124,7 +124,8 @@ def _explain(error: ValidationError, hint: Any, name: str, quote: str = "") -> s
 
     Args:
         hint: the type that was asked for.
-        name: the field of this type; where `hint` is a settings class, what stands before its fields.
+        name: the field of this type; where `hint` is a settings class, what stands before its
+            fields.
         quote: what stands around the field's name.
     """
     found = error.errors(include_url=False)[0]
@@ -277,7 +278,8 @@ def _checked(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
 def to_plain(value: Any) -> Any:
     """Settings as JSON can hold them, to hash or to write beside what a run makes.
 
-    Fields have the names that they had first, so that what was hashed and written before is the same.
+    Fields have the names that they had first, so that what was hashed and written before is the
+    same.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = hints_of(type(value)) if hasattr(value, "__pydantic_config__") else {}

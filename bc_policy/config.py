@@ -311,6 +311,6 @@ class FinetuneConfig:
             raise ConfigError(f"ticks must be 2 or more where one game is played, got {self.ticks}")
         if self.actors * self.lanes % self.ppo.minibatches:
             raise ConfigError(
-                f"actors times lanes ({self.actors * self.lanes}) must be a multiple of ppo.minibatches "
-                f"({self.ppo.minibatches})"
+                f"actors times lanes ({self.actors * self.lanes}) must be a multiple of "
+                f"ppo.minibatches ({self.ppo.minibatches})"
             )

@@ -1,4 +1,6 @@
-"""Settings of `vidact serve`. Loads neither torch nor a web framework, so that `--help` is instant."""
+"""Settings of `vidact serve`. Loads neither torch nor a web framework, so that `--help` is
+instant.
+"""
 
 from __future__ import annotations
 

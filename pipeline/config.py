@@ -21,8 +21,9 @@ GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windo
 def _refuse_dask(runner: str) -> str:
     if runner.lower() == "daskrunner":
         raise ConfigError(
-            "runner is DaskRunner, which loses data: in Beam 2.77 it drops what finish_bundle emits, mixes tagged "
-            "outputs, computes only the last branch, and reports DONE; use `local` or a portable runner "
+            "runner is DaskRunner, which loses data: in Beam 2.77 it drops what finish_bundle "
+            "emits, mixes tagged outputs, computes only the last branch, and reports DONE; "
+            "use `local` or a portable runner "
             "(docs/guides/many_machines.md)"
         )
     return runner
@@ -155,7 +156,7 @@ class EngineConfig:
     device: str = "auto"
     """Where the model runs: `auto`, `cpu`, `cuda`, `cuda:1` …"""
     allow_other_environment: bool = False
-    """Go on with a dataset that was begun under other library versions, CPU or GPU (the bytes of
+    """Resume a dataset that was begun under other library versions, CPU or GPU (the bytes of
     the rest may differ; recorded in dataset.json).
     """
     stall_s: PositiveFloat = 900.0

@@ -36,7 +36,9 @@ def packages() -> list[str]:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy of what git knows, so that build products of the checkout cannot help it."""
+    """The wheel, built from a copy of what git knows, so that build products of the checkout
+    cannot help it.
+    """
     source = tmp_path_factory.mktemp("source")
     tracked = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"],
@@ -115,7 +117,8 @@ def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path
     code = (
         "import sys, vidact, vidact.cli\n"
         "from vidact.datasets.actions.spec import ActionSpec\n"
-        "print(vidact.__file__, *(ActionSpec.load(name).name for name in ('doom', 'crafter', 'minecraft')))\n"
+        "names = [ActionSpec.load(name).name for name in ('doom', 'crafter', 'minecraft')]\n"
+        "print(vidact.__file__, *names)\n"
         "sys.argv = ['vidact', '--help']\n"
         "vidact.cli.main()\n"
     )

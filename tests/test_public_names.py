@@ -1,4 +1,6 @@
-"""The Python interface: every public name imports, and importing the package loads nothing heavy."""
+"""The Python interface: every public name imports, and importing the package loads nothing
+heavy.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""One vocabulary of options: what was spelled otherwise is understood, and files keep the first names."""
+"""One vocabulary of options: what was spelled otherwise is understood, and files keep the first
+names.
+"""
 
 from __future__ import annotations
 
