@@ -38,7 +38,8 @@ def test_sampler_has_the_rates_and_holds_of_training(toy_spec: ActionSpec) -> No
 def test_linear_model_learns_what_is_linear(
     toy_spec: ActionSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pictures, lamp, dx = toy_play(400, 0)
+    # Of play 0 two thresholds are about as good, and which is better depends on the processor.
+    pictures, lamp, dx = toy_play(400, 5)
     buttons = np.stack([lamp, np.zeros(400), np.zeros(400)], axis=1).astype(np.uint8)
     truth = Truth(buttons=buttons, camera=dx[:, None].astype(np.float32), valid=np.ones(400, bool))
     model = LinearModel.fit([([pictures[:150], pictures[150:]], truth)])
