@@ -29,7 +29,8 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_enable_extensions = ["colon_fence", "deflist", "smartquotes"]
 myst_heading_anchors = 3  # so that a link may lead to a heading
 exclude_patterns = ["images"]
-suppress_warnings = ["myst.xref_ambiguous"]
+# Fields of one name in several settings are no broken link.
+suppress_warnings = ["myst.xref_ambiguous", "ref.python"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
@@ -43,16 +44,36 @@ html_copy_source = False
 html_show_sphinx = False
 
 
-def keep_whole(*event: object) -> None:
-    """Keep an attribute's words together: napoleon would take those before a colon for its type."""
+def show_example(*event: object) -> None:
+    """Set the example of a verb's settings as code: its `*` and `:` are no markup."""
     _, what, _, _, _, lines = event
-    if what in ("attribute", "property") and isinstance(lines, list) and lines:
-        lines.insert(0, "")
+    if what == "class" and isinstance(lines, list) and "Example:" in lines:
+        at = lines.index("Example:")
+        lines[at : at + 1] = ["Example", "", "::", ""]
+
+
+WHOLE: dict[object, list[str]] = {}
+
+
+def keep_whole(*event: object) -> None:
+    """Remember the words of an attribute: napoleon takes those before a colon for its type."""
+    _, what, name, _, _, lines = event
+    if what in ("attribute", "property") and isinstance(lines, list):
+        WHOLE[name] = list(lines)
+
+
+def put_back(*event: object) -> None:
+    """Give an attribute its words back."""
+    _, _, name, _, _, lines = event
+    if name in WHOLE and isinstance(lines, list):
+        lines[:] = WHOLE.pop(name)
 
 
 def setup(app: Sphinx) -> None:
     """Write the generated pages before Sphinx looks for its sources."""
-    app.connect("autodoc-process-docstring", keep_whole, priority=400)  # napoleon comes at 500
+    for hook, priority in ((show_example, 300), (keep_whole, 400), (put_back, 600)):
+        # Napoleon comes at 500.
+        app.connect("autodoc-process-docstring", hook, priority=priority)
     docs = Path(__file__).parent
     command_line.write(docs / "reference" / "command_line.md")
     python_api.write(docs / "reference" / "python_api.md")

@@ -39,7 +39,7 @@ class ClipLoader(ResumableLoader):
     """Iterates batches of clips; see the module's head.
 
     Args:
-        datasets: `Dataset`s, or their folders or fsspec URLs, with the same action spec.
+        datasets: datasets, or their folders or fsspec URLs, with the same action spec.
         batch_size: rows of a step over ALL ranks; a rank gets `batch_size / world_size` of them.
         ticks: T; longer clips are cut into pieces, shorter ones padded.
         order: `clips` (shuffled), or `episodes` (row b continues where row b of the batch before
