@@ -104,7 +104,7 @@ def test_a_missing_engine_is_explained(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(demo_engine, "find_spec", lambda _: None)
     with pytest.raises(MissingDependencyError, match=r"vidact\[demos\].*C compiler"):
         record_freedoom_demos(RecordFreedoomDemosConfig(out=str(tmp_path)))
-    with pytest.raises(ConfigError, match="640x480 is not a multiple of 320x200"):
+    with pytest.raises(ConfigError, match=r"must be a multiple of 320x200, .* got '640x480'"):
         RecordFreedoomDemosConfig(out="x", height=480)
 
 

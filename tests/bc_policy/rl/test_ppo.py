@@ -185,10 +185,10 @@ def test_without_warm_up_the_first_step_has_the_whole_learning_rate():
 def test_mistakes_are_named():
     common = {"checkpoint": "x", "task": "explore", "out": "y"}
     for name in ("seed", "threads", "minutes"):
-        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 0, got -1"):
             FinetuneConfig(**common, **{name: -1})
     for name in ("warmup_steps", "value_warmup", "kl"):
-        with pytest.raises(ConfigError, match=f"{name} must not be negative, got -1"):
+        with pytest.raises(ConfigError, match=f"{name} must be at least 0, got -1"):
             PPOConfig(**{name: -1})
     one = {"actors": 1, "lanes": 1, "ppo": PPOConfig(minibatches=1)}
     FinetuneConfig(**common, **one, ticks=2)
