@@ -140,7 +140,7 @@ def _settings_rule(info: StructTypeInfo) -> StructConstructorSpec | None:
 
 
 def _help_of(cls: type, field: str) -> str:
-    """The docstring under a field as one paragraph: tyro would keep the line breaks of the source."""
+    """The docstring under a field as one paragraph: tyro would keep the source's line breaks."""
     found = (_field_docstrings(owner).get(field) for owner in cls.__mro__[:-1])  # without `object`
     return next((text for text in found if text), "")
 

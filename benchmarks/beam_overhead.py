@@ -211,7 +211,7 @@ def report(figures: dict[str, list[dict[str, float]]], names: tuple[str, ...]) -
     hours = figures["pool-1-whole"][0]["hours"] - figures["pool-1-short"][0]["hours"]
 
     def work(name: str, what: str) -> float:
-        """Seconds for the hours by which the long job exceeds the short one; both have the start."""
+        """Seconds for what the long job has more than the short one; both have the start."""
         return median(f[what] for f in figures[f"{name}-whole"]) - median(
             f[what] for f in figures[f"{name}-short"]
         )

@@ -190,7 +190,7 @@ def decode_recordings(data: Path) -> Callable[[], int]:
 
 
 def resize_recordings(data: Path) -> Callable[[], int]:
-    """Decode and resize to 128x128, by the decoder that all of vidact uses; no labels or batches."""
+    """Decode and resize to 128x128, by vidact's own decoder; no labels or batches."""
     from vidact.datasets.actions.spec import ActionSpec
     from vidact.datasets.video.ticks import decode_ticks
 
@@ -230,7 +230,7 @@ def load_vpt_style(data: Path) -> Callable[[], int]:
 
 
 def decode_shards(data: Path) -> Callable[[], int]:
-    """Decode alone: videos that lie in memory, each to an array of its own, as batches need them."""
+    """Decode alone: videos in memory, each to an array of its own, as batches need them."""
     from vidact.datasets.shards.codec import decode_video
     from vidact.datasets.shards.samples import iter_samples
 

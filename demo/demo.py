@@ -34,8 +34,8 @@ MAZE_SHARE = 0.8
 MAZE_STRAYS = 6.0  # a minute: it needs to see how walls are left, too
 MIRROR = ("left:right",)  # Doom's rules are the same on both sides
 
-# Seconds on two cores, measured with the default hours (the demo prints what each step took): so much for
-# starting the processes of a step, and so much for each minute of play.
+# Seconds on two cores, measured with the default hours (the demo prints what each step took): so
+# much for starting the processes of a step, and so much for each minute of play.
 RECORD_S = (4.0, 3.6)
 RECORD_MAZE_S = (4.0, 2.1)  # its walls hide most of it: the engine has little to draw
 TRAIN_IDM_S = (12.0, 1.2)  # decoding and calibration, beside the minutes of training themselves

@@ -31,13 +31,14 @@ def write(page: Path) -> None:
     lines = [
         "# Command line",
         "",
-        "Every verb explains itself with `--help`; this page is what they say. Every option can also",
-        "be set in a YAML file (`--config FILE`), where words are joined by underscores; the command",
-        "line overrides the file. `--plain` prints line by line, as is done where the output is no",
-        "terminal.",
+        "Every verb explains itself with `--help`; this page is what they say. Every option can",
+        "also be set in a YAML file (`--config FILE`), where words are joined by underscores; the",
+        "command line overrides the file. `--plain` prints line by line, as is done where the",
+        "output is no terminal.",
         "",
-        "Exit codes: 0 done (dead letters are no failure; `--strict` makes them one), 1 a check failed,",
-        "2 a mistake in the command or its input, 75 interrupted: run the same command again.",
+        "Exit codes: 0 done (dead letters are no failure; `--strict` makes them one), 1 a check",
+        "failed, 2 a mistake in the command or its input, 75 interrupted: run the same command",
+        "again.",
         "",
     ]
     for verb, text in texts.items():

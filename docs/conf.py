@@ -1,4 +1,4 @@
-"""Sphinx's settings for the site: `make docs` builds it into `build/docs`, and fails on a broken link.
+"""Sphinx's settings for the site: `make docs` builds it, and fails on a broken link.
 
 Pages are Markdown (MyST). The command line, the Python API and the results are generated from the
 code and from `benchmarks/results` before each build.

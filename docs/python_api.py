@@ -1,4 +1,4 @@
-"""The reference page of the Python API: every public name of `import vidact`, from its docstring."""
+"""The reference page of the Python API: every public name of `import vidact`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ for batch in vidact.ClipLoader(["runs/dataset"], batch_size=4):
     print(batch.frames.shape, batch.buttons.shape)
 ```
 """
-EXTERNAL_MEMBERS = ("str", "Exception")  # methods of bases that are not ours are left out
 
 
 def _section(title: str, names: list[str], directive: str) -> list[str]:

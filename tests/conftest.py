@@ -1,6 +1,7 @@
 """What all tests need: that Ctrl-C reaches the processes they start.
 
-A shell starts what it puts in the background deaf to SIGINT, and children inherit that; tests of interruption send it.
+A shell starts what it puts in the background deaf to SIGINT, and children inherit that; tests of
+interruption send it.
 """
 
 import signal

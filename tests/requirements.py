@@ -1,4 +1,7 @@
-"""Parts of the system that some tests need: they skip where one is missing, and fail where CI says it must be there."""
+"""Parts of the system that some tests need: they skip where one is missing.
+
+They fail where CI says (`VIDACT_REQUIRE`) that it must be there.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=Tru
 
 
 def require(name: str) -> str:
-    """The path of `chromium`, of `node`, or of PostgreSQL's programs (`postgres`); skips or fails the test without it.
+    """The path of `chromium`, of `node`, or of PostgreSQL's programs (`postgres`).
+
+    Skips or fails the test without it.
 
     `VIDACT_REQUIRE=chromium,postgres` names what must not be skipped.
     """

@@ -21,9 +21,8 @@ from vidact.demo.report import environment
 
 def drawn(plot: DotPlot | LinePlot) -> str:
     """A chart as the page draws it."""
-    macros = environment().get_template("charts.html").module
-    macro = macros.dot_plot if isinstance(plot, DotPlot) else macros.line_plot  # type: ignore[attr-defined]
-    return str(macro(plot))
+    name = "dot_plot" if isinstance(plot, DotPlot) else "line_plot"
+    return str(getattr(environment().get_template("charts.html").module, name)(plot))
 
 
 def test_numbers_are_written_for_people() -> None:

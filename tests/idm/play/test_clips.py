@@ -87,7 +87,8 @@ def same(one: ClipBatch, other: ClipBatch) -> bool:
         for name in ("buttons", "camera", "valid", "present")
     ]
     pairs += [(one.inputs.picture, other.inputs.picture)]
-    pairs += list(zip(one.inputs.motion, other.inputs.motion, strict=True))  # type: ignore[arg-type]
+    motions = one.inputs.motion, other.inputs.motion
+    pairs += list(zip(*motions, strict=True))  # type: ignore[arg-type]
     return all(torch.equal(a, b) for a, b in pairs)
 
 
