@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
 from vidact.idm.config import IDMConfig, MotionConfig
+from vidact.idm.train_idm import train_idm
 
 SIZE = 64
 FPS = Fraction(20)
@@ -112,3 +114,23 @@ def toy_folder(tmp_path_factory: pytest.TempPathFactory, record_toy: Callable[..
     for seed in range(3):
         record_toy(folder, f"toy-{seed}", seed=seed)
     return folder
+
+
+@pytest.fixture(scope="session")
+def spec_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("spec") / "toy.yaml"
+    path.write_text(yaml.safe_dump(TOY, sort_keys=False))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def trained(toy_folder: Path, spec_file: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a short training that learns the toy."""
+    from .toy_training import settings  # which takes the toy from here
+
+    out = tmp_path_factory.mktemp("idm") / "checkpoint"
+    config = settings(
+        toy_folder, out, spec_file, steps=120, batch_size=4, learning_rate=4e-3, ema_decay=0.95
+    )
+    assert train_idm(config) == 0
+    return out
