@@ -37,15 +37,8 @@ def run_relabel(config: RelabelConfig) -> int:
 
 
 def run_label(videos: Path, idm: str, out: Path) -> None:
-    config = LabelConfig(
-        sources=(str(videos),),
-        idm=idm,
-        out=str(out),
-        layout=LAYOUT,
-        workers=1,
-        device="cpu",
-        verify=False,
-    )
+    here = {"layout": LAYOUT, "workers": 1, "device": "cpu", "verify": False}
+    config = LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **here)
     assert label(config, runner=plain_loop) == 0
 
 
