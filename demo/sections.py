@@ -102,22 +102,18 @@ def headline(report: Figures) -> list[dict[str, str]]:
     """Return the four figures to leave with, each beside what it must beat."""
     idm, dataset, clone = report["idm"], report["dataset"], report["clone"]
     released = idm["baselines"]["always_released"]["keypress_accuracy"]
-    accuracy_ends, yaw_ends = (
-        interval(idm, "keypress_accuracy"),
-        interval(idm, "mouse_r2.yaw"),
-    )
     return [
         {
             "figure": percent(idm["keypress_accuracy"]),
             "what": "of key states labelled right, on maps that the model never saw",
             "versus": f"“Nothing is ever pressed” scores {percent(released)}",
-            "interval": interval_words(accuracy_ends, 1, share=True),
+            "interval": interval_words(interval(idm, "keypress_accuracy"), 1, share=True),
         },
         {
             "figure": num(idm["mouse_r2"].get("yaw"), 2),
             "what": "R² of the mouse’s turning, in degrees a tick, on the same maps",
             "versus": "0 is “always the mean”, 1 is perfect",
-            "interval": interval_words(yaw_ends, 2),
+            "interval": interval_words(interval(idm, "mouse_r2.yaw"), 2),
         },
         {
             "figure": f"{num(dataset['hours'] * 60, 0)} min",
