@@ -15,15 +15,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .bc_policy.clone import clone as clone
-    from .bc_policy.config import CloneConfig as CloneConfig
-    from .bc_policy.config import FinetuneConfig as FinetuneConfig
-    from .bc_policy.config import PlayConfig as PlayConfig
-    from .bc_policy.config import PolicyConfig as PolicyConfig
-    from .bc_policy.config import PPOConfig as PPOConfig
+    from .bc_policy.cloning.config import CloneConfig as CloneConfig
     from .bc_policy.finetune import finetune as finetune
     from .bc_policy.play import play as play
+    from .bc_policy.policy.config import PolicyConfig as PolicyConfig
     from .bc_policy.policy.policy import Policy as Policy
     from .bc_policy.policy.policy import load_policy as load_policy
+    from .bc_policy.rl.config import FinetuneConfig as FinetuneConfig
+    from .bc_policy.rl.config import PPOConfig as PPOConfig
+    from .bc_policy.scoring.config import PlayConfig as PlayConfig
     from .datasets.actions.spec import ActionSpec as ActionSpec
     from .datasets.config import ImportVPTConfig as ImportVPTConfig
     from .datasets.config import InspectConfig as InspectConfig
@@ -165,13 +165,10 @@ else:  # hidden from type checkers, which would take any name for one of these
             ".pipeline.plan": ("plan",),
             ".pipeline.relabel": ("relabel",),
             ".pipeline.remove": ("remove",),
-            ".bc_policy.config": (
-                "CloneConfig",
-                "FinetuneConfig",
-                "PlayConfig",
-                "PolicyConfig",
-                "PPOConfig",
-            ),
+            ".bc_policy.cloning.config": ("CloneConfig",),
+            ".bc_policy.policy.config": ("PolicyConfig",),
+            ".bc_policy.rl.config": ("FinetuneConfig", "PPOConfig"),
+            ".bc_policy.scoring.config": ("PlayConfig",),
             ".bc_policy.clone": ("clone",),
             ".bc_policy.finetune": ("finetune",),
             ".bc_policy.play": ("play",),

@@ -53,6 +53,8 @@ class Verb:
     folder: str
     function: str = ""
     """The function's name where it is not the verb's."""
+    room: str = ""
+    """The room of the folder that holds `config.py`, where the folder itself holds none."""
 
     @property
     def settings_name(self) -> str:
@@ -64,11 +66,12 @@ class Verb:
     @property
     def summary(self) -> str:
         """The first line of the verb's help."""
-        return _first_lines(self.folder)[self.settings_name].rstrip(".")
+        return _first_lines(f"{self.folder}/{self.room}")[self.settings_name].rstrip(".")
 
     def settings_class(self) -> type[Any]:
         """The class of the verb's settings."""
-        config = import_module(f"{__package__}.{self.folder}.config")
+        place = ".".join(filter(None, (__package__, self.folder, self.room)))
+        config = import_module(f"{place}.config")
         found: type[Any] = getattr(config, self.settings_name)
         return found
 
@@ -115,9 +118,9 @@ TABLE = (
     Verb("relabel", LABEL, "pipeline"),
     Verb("remove", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
-    Verb("clone", AGENT, "bc_policy"),
-    Verb("play", AGENT, "bc_policy"),
-    Verb("finetune", AGENT, "bc_policy"),
+    Verb("clone", AGENT, "bc_policy", room="cloning"),
+    Verb("play", AGENT, "bc_policy", room="scoring"),
+    Verb("finetune", AGENT, "bc_policy", room="rl"),
     Verb("serve", REVIEW, "labeling_tool"),
 )
 VERBS = {verb.name: verb for verb in TABLE}

@@ -20,7 +20,7 @@ from ..training.log import MetricsLog
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
 from .cloning.cloner import Cloner
-from .config import CloneConfig
+from .cloning.config import CloneConfig
 from .policy.policy import policy_checkpoint_config
 
 HELD_OUT_SPLITS = ("val", "test")  # the first that the data have is measured

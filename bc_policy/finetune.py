@@ -28,9 +28,9 @@ from ..training.log import MetricsLog
 from ..training.precision import resolve_precision
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
-from .config import FinetuneConfig
 from .policy.policy import Policy, load_policy, policy_checkpoint_config
 from .rl.actors import ActorProcesses, Actors
+from .rl.config import FinetuneConfig
 from .rl.ppo import PPO
 
 RECENT_EPISODES = 50  # whose mean score is shown

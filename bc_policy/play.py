@@ -27,8 +27,8 @@ from ..settings import to_plain
 from ..storage import write_atomic
 from ..training.interrupts import StopRequest
 from ..training.intervals import interval_words, mean_interval
-from .config import PlayConfig
 from .policy.policy import load_policy
+from .scoring.config import PlayConfig
 from .scoring.overlay import EpisodeVideo
 from .scoring.players import Agent, Player, RandomPlayer
 

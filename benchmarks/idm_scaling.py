@@ -43,8 +43,8 @@ from policy_labels import PolicyRunner
 from studies import ROOT, TICKS_A_STEP, chosen, options_of
 from vidact import storage
 from vidact.bc_policy.clone import clone
-from vidact.bc_policy.config import PRESETS as POLICIES
-from vidact.bc_policy.config import CloneConfig
+from vidact.bc_policy.cloning.config import CloneConfig
+from vidact.bc_policy.policy.config import PRESETS as POLICIES
 from vidact.bc_policy.policy.policy import load_policy
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import PackConfig

@@ -11,7 +11,9 @@ import os
 from pathlib import Path
 
 from .. import __version__
-from ..bc_policy.config import CloneConfig, FinetuneConfig, PlayConfig
+from ..bc_policy.cloning.config import CloneConfig
+from ..bc_policy.rl.config import FinetuneConfig
+from ..bc_policy.scoring.config import PlayConfig
 from ..datasets.config import PackConfig, VerifyConfig
 from ..errors import MissingDependencyError
 from ..games.config import RecordDoomConfig, RecordFreedoomDemosConfig

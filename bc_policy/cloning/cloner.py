@@ -20,9 +20,10 @@ from ...training.guards import FiniteGuard, clip_gradients
 from ...training.optim import parameter_groups
 from ...training.precision import autocast, resolve_precision
 from ...training.schedule import Schedule, set_learning_rate
-from ..config import PRESETS, CloneConfig
+from ..policy.config import PRESETS
 from ..policy.policy import Policy, last_actions, previous_actions
 from .augment import Augmentation
+from .config import CloneConfig
 from .imitation import ImitationLoss, TargetMaker, imitation_loss
 
 

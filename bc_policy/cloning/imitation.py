@@ -15,7 +15,7 @@ from ...datasets.actions.joint import JointActions
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.loading.batch import Batch
 from ...networks.heads import JointHead, JointLogits
-from ..config import CloneConfig
+from .config import CloneConfig
 
 
 class Targets(NamedTuple):

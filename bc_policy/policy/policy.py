@@ -25,7 +25,7 @@ from ...networks.attention import Memory, TransformerStack
 from ...networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
 from ...networks.heads import JointHead, JointLogits
 from ...networks.trunk import Trunk, normed_linear
-from ..config import PolicyConfig
+from .config import PolicyConfig
 
 NORMALIZER_BETA = 0.99999  # of VPT's value normalizer
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ...datasets.actions.spec import ActionSpec
 from ...games.workers import Worker
 from ...networks.attention import Memory
-from ..config import PolicyConfig
+from ..policy.config import PolicyConfig
 from ..policy.policy import Policy
 from .rollout import Actor, Rollout, joined
 

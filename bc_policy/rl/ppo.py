@@ -23,8 +23,8 @@ from ...networks.heads import JointLogits
 from ...training.guards import FiniteGuard, clip_gradients
 from ...training.precision import autocast
 from ...training.schedule import set_learning_rate
-from ..config import PPOConfig
 from ..policy.policy import Policy, PolicyOutput, previous_actions
+from .config import PPOConfig
 from .rollout import Rollout
 
 

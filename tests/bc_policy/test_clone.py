@@ -15,8 +15,9 @@ import pytest
 import torch
 from vidact.bc_policy.clone import clone, initial_checkpoint, run_identity, trained_identity
 from vidact.bc_policy.cloning.cloner import Cloner
+from vidact.bc_policy.cloning.config import CloneConfig
 from vidact.bc_policy.cloning.imitation import TargetMaker, Targets, imitation_loss
-from vidact.bc_policy.config import CloneConfig, PolicyConfig
+from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.bc_policy.policy.policy import Policy, load_policy, policy_checkpoint_config
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.batch import Batch
@@ -176,7 +177,8 @@ RUN = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from vidact.bc_policy.clone import clone
-from vidact.bc_policy.config import CloneConfig, PolicyConfig
+from vidact.bc_policy.cloning.config import CloneConfig
+from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.errors import VidactError
 import json
 options = json.loads(sys.argv[2])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.config import PolicyConfig
+from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.actors import ActorProcesses
 from vidact.bc_policy.rl.rollout import Actor, joined
@@ -23,7 +23,7 @@ import torch
 sys.path.insert(0, sys.argv[1])
 from toy_env import TOY_NETWORK, TOY_SPEC, Recall
 from vidact.bc_policy.rl.actors import LocalActors
-from vidact.bc_policy.config import FinetuneConfig, PPOConfig
+from vidact.bc_policy.rl.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.finetune import open_run, run_finetuning
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.rollout import Actor

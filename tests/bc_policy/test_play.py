@@ -6,9 +6,10 @@ import av
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.config import PlayConfig, PolicyConfig
 from vidact.bc_policy.play import play, play_worker
+from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
+from vidact.bc_policy.scoring.config import PlayConfig
 from vidact.bc_policy.scoring.overlay import ActionOverlay
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, ConfigError

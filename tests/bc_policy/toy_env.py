@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from vidact.bc_policy.config import PolicyConfig
+from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.datasets.actions.spec import ActionSpec
 
 TOY_SPEC = ActionSpec.from_dict(

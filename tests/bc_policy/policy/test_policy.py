@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.config import PRESETS, PlayConfig
 from vidact.bc_policy.play import play
+from vidact.bc_policy.policy.config import PRESETS
 from vidact.bc_policy.policy.policy import (
     Policy,
     PreviousAction,
@@ -16,6 +16,7 @@ from vidact.bc_policy.policy.policy import (
     policy_checkpoint_config,
     previous_actions,
 )
+from vidact.bc_policy.scoring.config import PlayConfig
 from vidact.datasets.actions.joint import JointActions
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, SpecMismatchError, VidactError

@@ -5,9 +5,9 @@ import copy
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.actors import LocalActors
+from vidact.bc_policy.rl.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.rl.ppo import PPO, generalized_advantages
 from vidact.bc_policy.rl.rollout import Actor
 from vidact.errors import ConfigError

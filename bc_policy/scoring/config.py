@@ -1,0 +1,53 @@
+"""Settings of `play`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from ...errors import ConfigError
+from ...settings import settings
+
+
+@settings()
+class PlayConfig:
+    """Let an agent play a task: score with a 95 % interval, and a video.
+
+    Writes `score.json` and `episode.mp4`. With --random it measures the baseline instead.
+
+    Example:
+      vidact play runs/clone --task explore --episodes 20 --out runs/clone/play
+    """
+
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT]")] = ""
+    """The policy's checkpoint; none with --random."""
+    task: str
+    """What to play: explore, defend_the_center, my_way_home, health_gathering."""
+    out: str
+    """Folder of `score.json` and `episode.mp4`."""
+    episodes: PositiveInt = 32
+    """How many."""
+    random: bool = False
+    """Play at random instead: the baseline."""
+    random_style: Literal["human", "uniform"] = "human"
+    """human: keys held and mouse flicked about as often and as long as people do, the stronger
+    baseline. uniform: every action as likely as every other, drawn anew each tick.
+    """
+    spec: str = "doom"
+    """Action spec of random play (a policy brings its own)."""
+    temperature: NonNegativeFloat = 1.0
+    """Of the sampled actions; 0 always takes the likeliest."""
+    seed: NonNegativeInt = 1000
+    """Episode i has the seed seed + i: the same for every policy, so that scores compare."""
+    lanes: PositiveInt = 8
+    """Episodes that one worker plays side by side, in one batch of the network."""
+    workers: NonNegativeInt = 0
+    """Processes; 0 is one a core. The scores do not depend on it."""
+    video: bool = True
+    """Whether to write a video of the first episode."""
+
+    def __post_init__(self) -> None:
+        if bool(self.checkpoint) == self.random:
+            raise ConfigError("give either a checkpoint or --random")
