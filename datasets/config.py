@@ -33,8 +33,8 @@ class SpecCheckConfig:
     recordings: Recordings
     """Recordings: folders, mp4 files or stems."""
     spec: str = ""
-    """A built-in spec (doom, crafter, minecraft) or a YAML file; by default the one that recordings
-    name, else doom.
+    """A built-in spec (doom, crafter, minecraft; an older version as crafter@1) or a YAML file; by
+    default the one that recordings name, else doom.
     """
     json: bool = False
     """Print the report as JSON."""
@@ -87,8 +87,8 @@ class PackConfig:
     out: str
     """The dataset to write: a folder or an fsspec URL."""
     spec: str = ""
-    """A built-in spec (doom, crafter, minecraft) or a YAML file; by default the one that recordings
-    name, else doom.
+    """A built-in spec (doom, crafter, minecraft; an older version as crafter@1) or a YAML file; by
+    default the one that recordings name, else doom.
     """
     name: str = ""
     """Title of the data card; the folder's name if empty."""

@@ -106,7 +106,7 @@ class RecordCrafterConfig:
 
     The player sees what a person sees (nine by seven cells and the inventory) and works its way up
     to an iron pickaxe. The recordings are of spec `crafter`: a keyboard without a mouse, 10 frames
-    per second.
+    per second; what reads them may ask for its first version (`--spec crafter@1`) as well.
 
     Example:
       vidact record crafter --out runs/crafter --minutes 20 --seed 0

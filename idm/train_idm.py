@@ -118,11 +118,11 @@ def first_checkpoint(config: TrainIDMConfig, spec: ActionSpec) -> Checkpoint | N
         return None
     first = load_idm(config.init)
     if first.config.get("spec_sha256") != spec.sha256:
-        theirs = first.config.get("spec", {}).get("name")
+        theirs = first.spec()
         raise ConfigError(
-            f"init: {config.init} was trained under another action spec than {spec.name!r} as it "
-            "is here; buttons, axes and tick rate must be the same, by name too "
-            f"(try --spec {theirs})"
+            f"init: {config.init} was trained under another action spec than {spec.name!r} "
+            f"v{spec.version}; buttons, axes, tick rate and frame must be the same, by name too "
+            f"(try --spec {theirs.name}@{theirs.version})"
         )
     return first
 

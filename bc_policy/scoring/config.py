@@ -36,7 +36,7 @@ class PlayConfig:
     baseline. uniform: every action as likely as every other, drawn anew each tick.
     """
     spec: str = "doom"
-    """Action spec of random play (a policy brings its own)."""
+    """Action spec of random play, such as crafter or crafter@1 (a policy brings its own)."""
     temperature: NonNegativeFloat = 1.0
     """Of the sampled actions; 0 always takes the likeliest."""
     seed: NonNegativeInt = 1000

@@ -66,11 +66,25 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class FrameSpec:
-    """The size of a tick's picture in pixels, and how it is resized (`resize.py`)."""
+    """The size of a tick's picture in pixels, how it is resized (`resize.py`), and its layout."""
 
     width: int
     height: int
     resize: str = "area"
+    tile: int = 0
+    """Pixels a side of a cell, where the picture is a grid of cells; 0 where it is none."""
+    status: int = 0
+    """Rows of pixels at the bottom that show an inventory or health, not the world: a mirror leaves
+    them as they are.
+    """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values. A layout that a frame does not have is left out, so that the digests
+        of specs that never had one stay what they are.
+        """
+        layout = {"tile": self.tile, "status": self.status}
+        size = {"width": self.width, "height": self.height, "resize": self.resize}
+        return size | {name: pixels for name, pixels in layout.items() if pixels}
 
 
 @dataclass(frozen=True)
@@ -129,17 +143,44 @@ class ActionSpec:
             )
         if self.frame.resize not in RESIZES:
             raise SpecError(f"{where}: resize must be one of {RESIZES}, got {self.frame.resize!r}")
+        tile, status = self.frame.tile, self.frame.status
+        if tile < 0 or (tile and (width % tile or height % tile)):
+            raise SpecError(
+                f"{where}: tile must divide the frame's {width}x{height} pixels, got {tile}"
+            )
+        if not 0 <= status < height or (tile and status % tile):
+            raise SpecError(
+                f"{where}: status must be rows of the frame's {height}, whole cells where it has "
+                f"a tile, got {status}"
+            )
 
     # ---- reading and writing
 
     @classmethod
     def load(cls, name: str | Path) -> ActionSpec:
-        """Return the built-in spec of that name, or the one in that YAML file. Raises SpecError."""
-        built_in = SPEC_FOLDER / f"{name}.yaml"
-        path = built_in if "/" not in str(name) and built_in.is_file() else Path(name)
+        """Return the built-in spec of that name, or the one in that YAML file.
+
+        `crafter` is the newest version of Crafter's spec, `crafter@1` and `crafter@2` are those
+        very ones.
+
+        Raises:
+            SpecError: there is none, or it is malformed.
+        """
+        # The newest version of a spec lies in NAME.yaml, older ones in NAME@VERSION.yaml.
+        built_in = {path.stem: path for path in SPEC_FOLDER.glob("*.yaml")}
+        newest, _, version = str(name).partition("@")
+        if version and str(name) not in built_in and newest in built_in:
+            spec = cls._read(built_in[newest])
+            if version == str(spec.version):
+                return spec
+        path = built_in.get(str(name), Path(name))
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in SPEC_FOLDER.glob("*.yaml")))
+            known = ", ".join(sorted(built_in))
             raise SpecError(f"no action spec {str(name)!r}: give one of {known}, or a YAML file")
+        return cls._read(path)
+
+    @classmethod
+    def _read(cls, path: Path) -> ActionSpec:
         try:
             content = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -201,11 +242,7 @@ class ActionSpec:
             "name": self.name,
             "version": self.version,
             "tick_hz": str(self.tick_hz),
-            "frame": {
-                "width": self.frame.width,
-                "height": self.frame.height,
-                "resize": self.frame.resize,
-            },
+            "frame": self.frame.to_dict(),
             "buttons": [
                 {"name": button.name, "inputs": list(button.inputs)} for button in self.buttons
             ],

@@ -17,7 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 import yaml
-from reading import clips_read, policy_says, recordings_read
+from reading import SPECS, clips_read, policy_says, recordings_read
 from running import (
     EVALUATE,
     RELABEL,
@@ -32,7 +32,6 @@ from running import (
     vidact,
 )
 
-GAMES = ("doom", "crafter")
 MAX_BUNDLE_BYTES = 100_000
 FPS, WIDTH, HEIGHT = 35, 96, 72
 ONE_THREAD = "--device cpu --threads 1 --precision float32"
@@ -90,9 +89,9 @@ RECORD = (
 PACK = tuple(
     words_of(
         f"pack play/{game} --out finished/packed-{game} --name packed-{game} --threads 1",
-        "--val-fraction 0 --test-fraction 0 --shard-clips 1",
+        f"--spec {spec} --val-fraction 0 --test-fraction 0 --shard-clips 1",
     )
-    for game in GAMES
+    for game, spec in SPECS.items()
 )
 JOBS: dict[str, tuple[str, ...]] = {
     "idm": words_of("train-idm --config idm.yaml --data play/doom --steps 30", ONE_THREAD),
@@ -299,10 +298,12 @@ def expected(out: Path) -> dict[str, object]:
         }
     found = {
         "environment": environment(),
-        "recordings": {game: recordings_read(out / "play" / game, game) for game in GAMES},
+        "recordings": {
+            game: recordings_read(out / "play" / game, spec) for game, spec in SPECS.items()
+        },
         "spec check": {
-            game: json.loads(vidact(out, "spec", "check", f"play/{game}", "--json"))
-            for game in GAMES
+            game: json.loads(vidact(out, "spec", "check", f"play/{game}", "--spec", spec, "--json"))
+            for game, spec in SPECS.items()
         },
         "clips": {name: clips_read(out / "finished" / name) for name in datasets},
         "status": {

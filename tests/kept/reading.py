@@ -12,6 +12,8 @@ from vidact import ActionSpec, ClipLoader, Recording, find_recordings, load_poli
 
 LABELS = ("buttons", "camera", "confidence", "valid", "first", "ticks")
 FIRST_TICKS = 24
+SPECS = {"doom": "doom", "crafter": "crafter@1"}
+"""The spec that each game's play is read under; of Crafter's there is a newer version."""
 
 
 def digest(*arrays: np.ndarray) -> str:

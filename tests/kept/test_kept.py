@@ -19,10 +19,12 @@ import pyarrow.parquet as pq
 import pytest
 from alembic import command
 from safetensors.torch import load_file
+from vidact import ClipLoader
 from vidact.cli import run
+from vidact.errors import SpecMismatchError
 from vidact.labeling_tool.store.database import Database, alembic_config
 
-from tests.kept.reading import clips_read, policy_says, recordings_read
+from tests.kept.reading import SPECS, clips_read, policy_says, recordings_read
 from tests.kept.running import (
     EVALUATE,
     RELABEL,
@@ -95,12 +97,22 @@ def require_equal(found: Any, expected: Any) -> None:
 
 
 def test_recordings_are_read_as_they_were(kept: Path) -> None:
-    for game in ("doom", "crafter"):
-        found, expected = recordings_read(kept / "play" / game, game), EXPECTED["recordings"][game]
+    for game, spec in SPECS.items():
+        found, expected = recordings_read(kept / "play" / game, spec), EXPECTED["recordings"][game]
         assert without(found, "frames") == without(expected, "frames")
         assert found == expected or not SAME_ENVIRONMENT
-        check = json.loads(vidact("spec", "check", f"play/{game}", "--json"))
+        check = json.loads(vidact("spec", "check", f"play/{game}", "--spec", spec, "--json"))
         assert check == EXPECTED["spec check"][game]
+
+
+def test_old_recordings_pack_under_either_version_of_their_spec(kept: Path) -> None:
+    for out, spec, size in (("new", [], 72), ("old", ["--spec", "crafter@1"], 128)):
+        vidact("pack", "play/crafter", "--out", out, *spec, "--val-fraction", "0", "--threads", "1")
+        vidact("verify", out)
+        loader = ClipLoader([kept / out], batch_size=1, ticks=32, split=None)
+        assert next(iter(loader)).frames.shape == (1, 32, size, size, 3)
+    with pytest.raises(SpecMismatchError, match="version differs"):
+        ClipLoader([kept / "new", kept / "old"], batch_size=1, ticks=32, split=None)
 
 
 def test_datasets_verify_and_their_clips_are_read_as_they_were(kept: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.errors import SpecError, SpecMismatchError
 
 TOY: dict[str, Any] = {
@@ -66,7 +66,31 @@ def test_crafter_has_no_camera() -> None:
     assert spec.quantise(np.zeros((5, 0))).shape == (5, 0)
 
 
-@pytest.mark.parametrize("name", ["doom", "crafter", "minecraft"])
+def test_a_name_is_the_newest_version_and_older_ones_stay() -> None:
+    new, old = ActionSpec.load("crafter"), ActionSpec.load("crafter@1")
+    assert (new.version, new.frame) == (2, FrameSpec(72, 72, tile=8, status=16))
+    assert (old.version, old.frame) == (1, FrameSpec(128, 128))
+    assert ActionSpec.load("crafter@2") == new
+    assert (new.buttons, new.groups, new.tick_hz) == (old.buttons, old.groups, old.tick_hz)
+    with pytest.raises(SpecMismatchError, match="version differs: expected 2, got 1"):
+        new.require_same(old, "a dataset")
+    with pytest.raises(
+        SpecError, match="no action spec 'crafter@3': give one of crafter, crafter@1"
+    ):
+        ActionSpec.load("crafter@3")
+
+
+def test_digests_of_specs_without_a_layout_are_what_they_were() -> None:
+    """Labels, checkpoints and shards carry them."""
+    kept = {
+        "crafter@1": "4f0dd488f57e7e708c7d4be62e9bcf1c956e1ec480bf225be28e69d29ef8b713",
+        "doom": "ae4c3405fcdc73cc47fdccbfd645f822816863fff0f039a2cb18c90e6bdf5d29",
+        "minecraft": "ab96645970fcd626c51a8e024cd09e9dcb466a23afaec315fd39e8fe786370a0",
+    }
+    assert {name: ActionSpec.load(name).sha256 for name in kept} == kept
+
+
+@pytest.mark.parametrize("name", ["doom", "crafter", "crafter@1", "minecraft"])
 def test_built_in_specs_survive_writing(name: str, tmp_path: Path) -> None:
     spec = ActionSpec.load(name)
     path = tmp_path / "mine.yaml"
@@ -118,6 +142,9 @@ def test_mismatch_names_the_field(change: dict[str, Any], field: str) -> None:
         ({"tick_hz": "often"}, "malformed"),
         ({"frame": {"width": 31, "height": 16}}, "frame must be even"),
         ({"frame": {"width": 32, "height": 16, "resize": "bicubic"}}, "resize must be one of"),
+        ({"frame": {"width": 32, "height": 16, "tile": 6}}, "tile must divide .* 32x16 pixels"),
+        ({"frame": {"width": 32, "height": 16, "status": 16}}, "status must be rows of .* 16"),
+        ({"frame": {"width": 32, "height": 16, "tile": 8, "status": 4}}, "status must be .* whole"),
         ({"knobs": {}}, "unknown fields knobs"),
         ({"buttons": {}, "groups": [], "solo": [], "axes": []}, "neither buttons nor axes"),
     ],
@@ -128,7 +155,7 @@ def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> No
 
 
 def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="crafter, doom, minecraft"):
+    with pytest.raises(SpecError, match="crafter, crafter@1, doom, minecraft"):
         ActionSpec.load("quake")
     broken = tmp_path / "broken.yaml"
     broken.write_text("buttons: [")

@@ -153,7 +153,7 @@ def test_recordings_have_fixed_length_and_true_keys(tmp_path: Path) -> None:
 def test_the_task_scores_achievements() -> None:
     env = make_env("crafter", 0)
     frame = env.reset(1)
-    assert frame.shape == (128, 128, 3)
+    assert frame.shape == (72, 72, 3)
     player, total = CrafterPlayer(1), 0.0
     for _ in range(60):
         keys = player.act(env._game.view())  # type: ignore[attr-defined]
