@@ -57,6 +57,18 @@ class Formerly:
     name: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Later:
+    """A field that came when settings were stored already, for `Annotated`.
+
+    Where it has the value that means what those settings did, it is not recorded, so that they, and
+    what was hashed of them, stay the same.
+    """
+
+    before: Any
+    """That value, as `to_plain` gives it."""
+
+
 def recorded_name(name: str, hint: Any) -> str:
     """The name of a field in files: its first one."""
     return next((m.name for m in typing.get_args(hint)[1:] if isinstance(m, Formerly)), name)
@@ -278,14 +290,18 @@ def _checked(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
 def to_plain(value: Any) -> Any:
     """Settings as JSON can hold them, to hash or to write beside what a run makes.
 
-    Fields have the names that they had first, so that what was hashed and written before is the
-    same.
+    Fields have the names that they had first, and those that came later are left out where they
+    change nothing (`Later`), so that what was hashed and written before is the same.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = hints_of(type(value)) if hasattr(value, "__pydantic_config__") else {}
+        found = {
+            field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)
+        }
         return {
-            recorded_name(field.name, hints.get(field.name)): to_plain(getattr(value, field.name))
-            for field in dataclasses.fields(value)
+            recorded_name(name, hints.get(name)): plain_value
+            for name, plain_value in found.items()
+            if Later(plain_value) not in typing.get_args(hints.get(name))[1:]
         }
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}

@@ -11,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
 from vidact.options import parse_settings, to_words
-from vidact.settings import from_mapping, read_yaml, settings, to_plain
+from vidact.settings import Later, from_mapping, read_yaml, settings, to_plain
 
 
 @settings()
@@ -154,3 +154,17 @@ def test_plain_settings_are_json() -> None:
     assert plain["sources"] == ["a"]
     assert plain["layout"] == {"size": 4}
     assert to_plain({"b": Path("p"), "s": {2, 1}}) == {"b": "p", "s": [1, 2]}
+
+
+def test_a_later_field_is_recorded_only_where_it_changes_something() -> None:
+    @settings()
+    class Grown:
+        """Settings that were stored before `dropout` came."""
+
+        rate: float = 1e-3
+        """Rate."""
+        dropout: Annotated[float, Later(0.0)] = 0.5
+        """Share."""
+
+    assert to_plain(Grown(dropout=0)) == {"rate": 1e-3}
+    assert to_plain(Grown()) == {"rate": 1e-3, "dropout": 0.5}
