@@ -18,7 +18,7 @@ class Batch:
     """
 
     frames: NDArray[np.uint8]
-    """uint8 [B, T, H, W, 3]."""
+    """uint8 [B, T, H, W, 3], of the spec's size or of the one that they are shrunk to."""
     buttons: NDArray[np.uint8]
     """uint8 [B, T, K]: 1 where held."""
     camera: NDArray[np.float32]
@@ -28,16 +28,44 @@ class Batch:
     valid: NDArray[np.bool_]
     """bool [B, T]: whether the tick exists and has a label."""
     first: NDArray[np.bool_]
-    """bool [B, T]: where a memory must be empty: the start of an episode, or a gap in it."""
+    """bool [B, T]: where a memory must be empty: the start of an episode, a gap in it, or a cut."""
     ticks: NDArray[np.int64]
     """int64 [B]: how many ticks of the row exist, from its start on; 0 where it has no clip."""
     keys: list[str]
     """The key of each row's clip; empty for a row that has none."""
+    buttons_prob: NDArray[np.float32] | None = None
+    """float32 [B, T, K]: the probability of being held; None unless asked for."""
+    camera_prob: NDArray[np.float32] | None = None
+    """float32 [B, T, A, Q]: the distribution over an axis' bins, zero beyond them; Q is that of the
+    axis with most bins. None unless asked for.
+    """
 
     @classmethod
-    def empty(cls, spec: ActionSpec, rows: int, ticks: int, *, frames: bool = True) -> Batch:
-        """A batch to be filled; without frames, their array is [B, T, 0, 0, 3]."""
-        size = (spec.frame.height, spec.frame.width) if frames else (0, 0)
+    def empty(
+        cls,
+        spec: ActionSpec,
+        rows: int,
+        ticks: int,
+        *,
+        frame_size: tuple[int, int] | None = None,
+        probabilities: bool = False,
+    ) -> Batch:
+        """A batch to be filled.
+
+        Args:
+            frame_size: height and width of its frames: the spec's by default, (0, 0) for none.
+            probabilities: whether it has those of buttons and bins.
+        """
+        size = (spec.frame.height, spec.frame.width) if frame_size is None else frame_size
+        bins = max(spec.num_bins, default=0)
+        soft = (
+            {
+                "buttons_prob": np.zeros((rows, ticks, spec.num_buttons), np.float32),
+                "camera_prob": np.zeros((rows, ticks, spec.num_axes, bins), np.float32),
+            }
+            if probabilities
+            else {}
+        )
         return cls(
             # Not zeroed: whoever fills a row zeroes what its clip leaves.
             frames=np.empty((rows, ticks, *size, 3), np.uint8),
@@ -48,4 +76,5 @@ class Batch:
             first=np.zeros((rows, ticks), bool),
             ticks=np.zeros(rows, np.int64),
             keys=[""] * rows,
+            **soft,
         )

@@ -12,17 +12,22 @@ same; the number of ranks and threads may change.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ...errors import ConfigError, DatasetError, ShardError
 from ..shards.codec import decode_arrays, decode_video
 from ..shards.dataset import Dataset
 from ..shards.lengths import CLIP_TICKS
 from .batch import Batch
+from .frame_cache import FrameCache, Piece, Shrink
 from .items import ORDERS, ClipItems, Filter, conditions_of, emptied_by, read_items
 from .order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
 from .reader import SampleReader, open_reader
@@ -33,6 +38,7 @@ __all__ = ["Batch", "ClipLoader"]
 
 MIN_BLOCK_BYTES = 64 << 20
 LABELS = ("buttons", "camera", "confidence", "valid")
+PROBABILITIES = ("buttons_prob", "camera_prob")
 
 
 class ClipLoader(ResumableLoader):
@@ -59,6 +65,10 @@ class ClipLoader(ResumableLoader):
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
         cache_dir, cache_gb: keep whole remote shards here, up to this size.
         frames: False leaves pixels out: labels only, a hundred times as fast.
+        shrink: makes frames smaller as they are decoded.
+        frame_cache: keeps decoded items in memory: the batches are the same, and come without
+            decoding from the second epoch on.
+        probabilities: whether batches have those of buttons and bins.
 
     Raises:
         ConfigError: a setting is not allowed.
@@ -88,6 +98,9 @@ class ClipLoader(ResumableLoader):
         cache_dir: str | None = None,
         cache_gb: float = 20.0,
         frames: bool = True,
+        shrink: Shrink | None = None,
+        frame_cache: FrameCache | None = None,
+        probabilities: bool = False,
     ):
         require_settings(
             batch_size=batch_size,
@@ -134,6 +147,10 @@ class ClipLoader(ResumableLoader):
         self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
         self._remote = any(dataset.local is None for dataset in self.datasets)
         self._cache = ShardCache(cache_dir, int(cache_gb * 1e9)) if cache_dir else None
+        self._shrink, self._frame_cache = shrink, frame_cache
+        self._labels = LABELS + (PROBABILITIES if probabilities else ())
+        frame = self._items.spec.frame
+        size = (frame.height, frame.width) if shrink is None else shrink.size
         super().__init__(
             name,
             spec=self._items.spec,
@@ -143,9 +160,10 @@ class ClipLoader(ResumableLoader):
             world_size=world_size,
             threads=threads,
             prefetch=prefetch,
-            frames=frames,
+            frame_size=size if frames else (0, 0),
             rows_in_turn=False,
             steps_per_epoch=steps,
+            probabilities=probabilities,
             identity={
                 "manifest": self._items.manifest,
                 "batch_size": batch_size,
@@ -205,24 +223,69 @@ class ClipLoader(ResumableLoader):
                 reader.close()
 
     def _fill(self, batch: Batch, row: int, item: int, readers: Sequence[SampleReader]) -> None:
-        """Decode an item into its row; runs in a thread."""
+        """Put an item into its row; runs in a thread."""
         if item == EMPTY:
             batch.frames[row] = 0
             return
+        piece = None if self._frame_cache is None else self._frame_cache.find((self, item))
+        if piece is None:
+            piece = self._decoded(item, readers, batch.frames[row])
+        batch.keys[row] = self._items.key(item)
+        batch.ticks[row] = ticks = len(piece.labels["valid"])
+        batch.first[row, 0] |= piece.begins
+        for name, array in piece.labels.items():
+            getattr(batch, name)[row, :ticks] = array
+        if piece.frames is not None:
+            batch.frames[row, :ticks] = piece.frames
+        batch.frames[row, ticks:] = 0
+        batch.confidence[row][~batch.valid[row]] = 0
+
+    def _decoded(
+        self, item: int, readers: Sequence[SampleReader], place: NDArray[np.uint8]
+    ) -> Piece:
+        """Read and decode an item.
+
+        Where nothing else is done with its frames they are decoded into their `place`, uint8
+        [T, H, W, 3], and the piece has none.
+        """
         number, manifest_row, start, ticks = self._items.locate(item)
         members = readers[number].read(manifest_row)
-        batch.keys[row], batch.ticks[row] = manifest_row["key"], ticks
+        frames = None
         try:
-            for name, array in decode_arrays(members["npz"], LABELS).items():
-                getattr(batch, name)[row, :ticks] = array[start : start + ticks]
-            if self._frames:
-                decode_video(members["mp4"], start=start, out=batch.frames[row, :ticks])
+            labels = {  # copies: a view of a part would keep the whole clip's array
+                name: array[start : start + ticks].copy()
+                for name, array in decode_arrays(members["npz"], self._labels).items()
+            }
+            if wrong := [name for name, array in labels.items() if len(array) != ticks]:
+                raise ShardError(f"{wrong[0]} lacks ticks of {start} to {start + ticks}")
+            # Where clips are shuffled every one begins with an empty memory, without a look.
+            begins = self.order == "episodes" and start == 0 and begins_scene(members["json"])
+            if self.frame_size != (0, 0):
+                if self._shrink is None and self._frame_cache is None:
+                    decode_video(members["mp4"], start=start, out=place[:ticks])
+                else:
+                    frame = self.spec.frame
+                    frames = np.empty((ticks, frame.height, frame.width, 3), np.uint8)
+                    decode_video(members["mp4"], start=start, out=frames)
+                    if self._shrink is not None:
+                        frames = self._shrink.apply(frames)
         except (ShardError, KeyError, ValueError) as error:
             shard, key = manifest_row["shard"], manifest_row["key"]
             where = f"{self.datasets[number]}, shard {shard}, clip {key}"
             raise ShardError(f"{where}: {error}; run `vidact verify` on the dataset") from error
-        batch.frames[row, ticks:] = 0
-        batch.confidence[row][~batch.valid[row]] = 0
+        piece = Piece(frames, labels, begins)
+        if self._frame_cache is not None:
+            self._frame_cache.keep((self, item), piece)
+        return piece
+
+
+def begins_scene(meta: bytes) -> bool:
+    """Whether a clip's lineage, its `json` member, says that it begins an episode or a scene.
+
+    Lineages of before `pack` said so do not: their episodes begin where their source does.
+    """
+    content = json.loads(meta)
+    return isinstance(content, dict) and bool(content.get("begins_scene"))
 
 
 def _check_choices(

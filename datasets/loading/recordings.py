@@ -116,7 +116,7 @@ class RecordingLoader(ResumableLoader):
             world_size=world_size,
             threads=threads,
             prefetch=prefetch,
-            frames=True,
+            frame_size=(spec.frame.height, spec.frame.width),
             rows_in_turn=True,
             steps_per_epoch=steps,
             identity={

@@ -48,7 +48,8 @@ class ResumableLoader(ABC):
         rank, world_size: which of how many processes this is.
         threads: that decode.
         prefetch: steps that are decoded ahead.
-        frames: whether batches have pixels.
+        frame_size: height and width of the batches' frames; (0, 0) for batches without.
+        probabilities: whether batches have those of buttons and bins.
         rows_in_turn: a row's steps must be filled one after the other.
         steps_per_epoch: of every rank.
         identity: everything beside the epoch that the order depends on.
@@ -65,17 +66,19 @@ class ResumableLoader(ABC):
         world_size: int,
         threads: int,
         prefetch: int,
-        frames: bool,
+        frame_size: tuple[int, int],
         rows_in_turn: bool,
         steps_per_epoch: int,
         identity: Mapping[str, Any],
+        probabilities: bool = False,
     ):
         self.name, self.spec = name, spec
         self.batch_size, self.ticks = batch_size, ticks
         self.rank, self.world_size = rank, world_size
         self.threads, self.prefetch = threads, prefetch
         self.steps_per_epoch = steps_per_epoch
-        self._frames, self._rows_in_turn = frames, rows_in_turn
+        self.frame_size, self._probabilities = frame_size, probabilities
+        self._rows_in_turn = rows_in_turn
         self._identity = dict(identity)
         # A batch is given back as another is made; to map its pages anew costs 3 % of decoding.
         keep_freed_memory()
@@ -168,7 +171,13 @@ class ResumableLoader(ABC):
                             session.announce(item)
                     announced += 1
                 while submitted < self.steps_per_epoch and len(ahead) <= self.prefetch:
-                    batch = Batch.empty(self.spec, rows, self.ticks, frames=self._frames)
+                    batch = Batch.empty(
+                        self.spec,
+                        rows,
+                        self.ticks,
+                        frame_size=self.frame_size,
+                        probabilities=self._probabilities,
+                    )
                     batch.first[:, 0] = order.first[submitted, mine]
                     for row, item in enumerate(order.items[submitted, mine].tolist()):
                         before = last[row] if self._rows_in_turn else None
