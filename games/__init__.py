@@ -12,10 +12,10 @@ from ..lazy import lazy_names
 
 if TYPE_CHECKING:
     from .env import GameEnv as GameEnv
-    from .env import Task as Task
+    from .task import Task as Task
     from .tasks import TASKS as TASKS
     from .tasks import make_env as make_env
 else:  # hidden from type checkers, which would take any name for one of these
     __all__, __getattr__, __dir__ = lazy_names(
-        __name__, {".env": ("GameEnv", "Task"), ".tasks": ("TASKS", "make_env")}
+        __name__, {".env": ("GameEnv",), ".task": ("Task",), ".tasks": ("TASKS", "make_env")}
     )

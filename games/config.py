@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 from pydantic import Field, NonNegativeInt
 
+from ..errors import ConfigError
 from ..settings import Formerly, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.maps import parse_maps
@@ -22,15 +23,22 @@ class RecordDoomConfig:
 
     Plays Freedoom maps by keyboard and mouse and writes `<name>.mp4` and `<name>.jsonl` (raw device
     state, a line per frame) for each map.
+    With --task it plays a task as agents are scored on it (its start, its skill, mortal or not,
+    with its limit), an episode a recording.
 
     Example:
       vidact record doom --out runs/play --minutes 20 --seed 0
+      vidact record doom --out runs/defend --minutes 10 --task defend_the_center
     """
 
     out: str
     """Folder for the recordings (mp4, jsonl and meta.json each)."""
     minutes: Minutes = 20.0
-    """Minutes of play in all."""
+    """Minutes of play in all; of a task, the last episode is played to its end."""
+    task: str = ""
+    """A task or a task file (see `vidact play --task`); it says which maps, which skill and whether
+    the player is immortal.
+    """
     seed: int = 0
     """Seed of engine and player; other seeds give other play on the same maps."""
     maps: str = "train"
@@ -66,6 +74,13 @@ class RecordDoomConfig:
         offered = (self.width, self.height) in FRAME_SIZES
         require(offered, "width, height", f"{self.width}x{self.height}", f"one of {sizes}")
         parse_maps(self.maps)
+        decided = [
+            name
+            for name, usual in (("maps", "train"), ("skill", 2), ("immortal", True))
+            if self.task and getattr(self, name) != usual
+        ]
+        if decided:
+            raise ConfigError(f"{', '.join(decided)}: the task {self.task!r} decides them")
 
 
 @settings()

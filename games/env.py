@@ -1,4 +1,4 @@
-"""What a task is, and the environment that plays one.
+"""The environment that plays a task.
 
 A task is played through an action spec, at its tick rate and frame size, with the same keys, mouse
 and frames as the recordings: a policy cloned from recordings can act in it as it is. Shapes: K
@@ -7,15 +7,11 @@ buttons, A axes, H, W frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..datasets.actions.spec import ActionSpec
-
-GAME_SECONDS = 60.0
 
 
 class GameEnv(Protocol):
@@ -34,9 +30,10 @@ class GameEnv(Protocol):
     ) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
         """Play one tick with buttons uint8 [K] and camera float32 [A] in degrees.
 
-        Returns (frame, reward, done, info). `info["score"]` is the episode's score so far; rewards
-        add up to it unless the task says otherwise. `info["truncated"]` tells, at the end, whether
-        the time limit cut the episode.
+        Returns (frame, reward, done, info). The reward is what the task's table pays;
+        `info["score"]` is the episode's score so far, which no table changes: rewards add up to it
+        where the task has none. `info["truncated"]` tells, at the end, whether the time limit cut
+        the episode.
         """
 
     def render(self) -> np.ndarray:
@@ -44,19 +41,3 @@ class GameEnv(Protocol):
 
     def close(self) -> None:
         """Stop the game."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What is played, for how long, and what the score counts."""
-
-    name: str
-    game: str
-    """`doom` or `crafter`: also the name of the action spec that plays it."""
-    description: str
-    score: str
-    """What one point of the score is."""
-    seconds: float = GAME_SECONDS
-    """Longest episode, in seconds of game time."""
-    make: Callable[[Task, int, ActionSpec], GameEnv]
-    """Makes the environment from the task, the engine's seed and the spec that plays."""

@@ -15,16 +15,20 @@ import numpy as np
 
 from ..datasets.actions.devices import DeviceState
 from ..datasets.recordings.writer import RecordingWriter
+from ..errors import ConfigError
 from ..settings import to_plain
 from .config import RecordDoomConfig
-from .doom.game import DEGREES_PER_PIXEL, TICS_PER_SECOND, DoomGame, Situation
+from .doom.game import TICS_PER_SECOND, DoomGame
+from .doom.labelled_tics import LabelledTics
 from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder, wad_of
 from .doom.navigation import UNREACHED, WalkGrid
-from .doom.obeyed import Obedience
 from .doom.player import PLAYER_VERSION, DoomPlayer
-from .doom.tracks import SUFFIX, write_track
+from .doom.task_recording import EpisodeOrder, episode_draw, longest, map_of, record_episode
+from .doom.tracks import SUFFIX, track_row, write_track
 from .doom.wad import Wad
-from .recorder import Wanted, equal_parts, record_missing
+from .recorder import Wanted, equal_parts, record_episodes, record_missing
+from .task import Task
+from .tasks import find_task
 
 TICS_PER_MINUTE = 35 * 60
 MIN_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
@@ -32,7 +36,8 @@ REPORT_TICS = 175
 REVIVE_TICS = 70
 RECORDER_VERSION = 2
 # Settings that do not change a recording; its seed, number and tics are named beside them.
-NOT_THE_RECORDING = ("out", "minutes", "maps", "jobs", "chunk_minutes", "seed")
+NOT_THE_RECORDING = ("out", "minutes", "maps", "task", "jobs", "chunk_minutes", "seed")
+DECIDED_BY_TASK = ("skill", "immortal", "seconds", "start", "player")
 # What a person would have picked up after some levels, each with its chance.
 STARTING_GEAR = {
     "shotgun": 0.8,
@@ -78,6 +83,19 @@ def record_doom(config: RecordDoomConfig) -> int:
     """Record what is missing of the run that `config` describes; returns the exit code."""
     vizdoom_folder()  # say at once when the engine is missing
     out = Path(config.out)
+    if config.task:
+        task = find_task(config.task)
+        if task.game != "doom":
+            raise ConfigError(f"task: {task.name!r} is of {task.game}, and this records Doom")
+        return record_episodes(
+            f"Recording {task.name}",
+            record_episode,
+            lambda number: _wanted_episode(task, number, out, config),
+            frames=round(config.minutes * TICS_PER_MINUTE),
+            out=out,
+            jobs=config.workers,
+            more_suffixes=(SUFFIX,),
+        )
     wanted = [
         Wanted(out / c.name, c.tics, chunk_meta(c, config), (c, out, config))
         for c in lay_out(config)
@@ -90,6 +108,37 @@ def record_doom(config: RecordDoomConfig) -> int:
         jobs=config.workers,
         more_suffixes=(SUFFIX,),
     )
+
+
+def _wanted_episode(task: Task, number: int, out: Path, config: RecordDoomConfig) -> Wanted:
+    map_name = map_of(task, episode_draw(task.name, number, config.seed))
+    name = f"doom-{task.name}-s{config.seed}-{number:03d}"
+    meta = {
+        "game": "doom",
+        "task": task.name,
+        "map": map_name,
+        # Episodes on one map are told apart; several maps are divided by map, as in free play.
+        "group": name if len(task.maps) == 1 and map_name == task.maps[0] else map_name,
+        "seed": config.seed,
+        "number": number,
+        "player": f"scripted-{PLAYER_VERSION}",
+        "recorder": f"doom-{RECORDER_VERSION}",
+        "spec": "doom",
+        # Of the task only what the recording shows: another table of rewards records nothing else.
+        "settings": _settings(config)
+        | {name: to_plain(getattr(task, name)) for name in DECIDED_BY_TASK},
+    }
+    order = EpisodeOrder(
+        task=task,
+        number=number,
+        seed=config.seed,
+        stem=out / name,
+        meta=meta,
+        size=(config.width, config.height),
+        strays_per_minute=config.strays_per_minute,
+        mouse_speed=config.mouse_speed,
+    )
+    return Wanted(order.stem, longest(task), meta, order)
 
 
 def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
@@ -112,14 +161,12 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         player = DoomPlayer(
             grid, seed, strays_per_minute=config.strays_per_minute, mouse_speed=config.mouse_speed
         )
-        previous_keys: tuple[str, ...] = ()
-        previous_buttons: tuple[int, ...] = ()
-        obedience = Obedience()
+        labelled = LabelledTics()
         dead_tics, unreported = 0, 0
         track = []
         for _ in range(chunk.tics):
             before = game.situation()
-            track.append(_track_row(before))
+            track.append(track_row(before))
             if before.dead or game.finished:
                 dead_tics += 1
                 writer.write(game.frame, DeviceState(valid=False))
@@ -128,29 +175,12 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                     dead_tics = 0
                     game.reset()
                     enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
-                previous_keys, previous_buttons = (), ()
+                labelled.forget()
             else:
-                given = player.act(before, game.monsters() if player.looks else None)
+                given = player.act(before, game.things(player.looks_for) if player.looks else None)
                 frame = game.frame
                 game.step(given)
-                obeyed = obedience.obeyed(
-                    before,
-                    game.situation(),
-                    right_deg=given.dx * DEGREES_PER_PIXEL,
-                    up_deg=-given.dy * DEGREES_PER_PIXEL,
-                )
-                state = DeviceState(
-                    keys=given.keys,
-                    new_keys=tuple(k for k in given.keys if k not in previous_keys),
-                    buttons=given.buttons,
-                    new_buttons=tuple(b for b in given.buttons if b not in previous_buttons),
-                    dx=given.dx,
-                    dy=given.dy,
-                    valid=obeyed,
-                    label_source="scripted",
-                )
-                writer.write(frame, state)
-                previous_keys, previous_buttons = given.keys, given.buttons
+                writer.write(frame, labelled.state(given, before, game.situation()))
             unreported += 1
             if unreported == REPORT_TICS:
                 yield unreported
@@ -158,10 +188,6 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         # Before the rest, whose last rename makes the recording exist.
         write_track(out / chunk.name, track)
         yield unreported
-
-
-def _track_row(s: Situation) -> tuple[float, ...]:
-    return (s.x, s.y, s.z, s.angle, s.pitch, s.health)
 
 
 def enter(
@@ -196,9 +222,6 @@ def enter(
 
 def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
     """What a recording says about itself; equal for equal recordings."""
-    settings = to_plain(config)
-    for name in NOT_THE_RECORDING:
-        del settings[name]
     return {
         "game": "doom",
         "map": chunk.map_name,
@@ -209,5 +232,10 @@ def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
         "player": f"scripted-{PLAYER_VERSION}",
         "recorder": f"doom-{RECORDER_VERSION}",
         "spec": "doom",
-        "settings": settings,
+        "settings": _settings(config),
     }
+
+
+def _settings(config: RecordDoomConfig) -> dict[str, object]:
+    settings = to_plain(config)
+    return {name: value for name, value in settings.items() if name not in NOT_THE_RECORDING}

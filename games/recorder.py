@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,6 +26,7 @@ class Wanted:
 
     stem: Path
     frames: int
+    """How many it has; of an episode, whose end is not known before, how many at most."""
     meta: dict[str, object]
     """What it says about itself; equal for equal recordings."""
     item: Any
@@ -76,6 +77,61 @@ def record_missing(
         for frames in record_in_processes(job, items, jobs or cores(), where=out):
             progress.advance(frames)
     return 0
+
+
+def record_episodes(
+    title: str,
+    job: Job,
+    wanted: Callable[[int], Wanted],
+    *,
+    frames: int,
+    out: Path,
+    jobs: int,
+    more_suffixes: Sequence[str] = (),
+) -> int:
+    """Record episodes, each whole, until they have `frames` frames; returns the exit code.
+
+    They are numbered, and so many are made as it takes: which ones does not depend on how many are
+    made at a time. The other arguments are those of `record_missing`.
+
+    Args:
+        wanted: the recording of a number, from 0; its frames are those of the longest episode.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    begun: list[Wanted] = []
+    lengths: dict[int, int] = {}  # of the finished ones
+
+    def look() -> int:
+        """The frames that there are for sure, with episodes under way taken as the longest."""
+        for number, recording in enumerate(begun):
+            if number not in lengths and is_recorded(recording, more_suffixes):
+                lengths[number] = _frames_of(recording)
+        return sum(lengths.get(n, recording.frames) for n, recording in enumerate(begun))
+
+    def due() -> Iterator[Any]:
+        while True:
+            if look() < frames:
+                recording = wanted(len(begun))
+                begun.append(recording)
+                if not is_recorded(recording, more_suffixes):
+                    yield recording.item
+                else:
+                    progress.resume_at(progress.done + _frames_of(recording))
+            elif len(lengths) < len(begun):
+                yield None
+            else:
+                return
+
+    with Progress(title, total=frames, unit="frames") as progress:
+        for done in record_in_processes(job, due(), jobs or cores(), where=out):
+            progress.advance(done)
+    log(f"{out}: {len(begun)} episodes with {sum(lengths.values())} frames")
+    return 0
+
+
+def _frames_of(recorded: Wanted) -> int:
+    path = recorded.stem.parent / f"{recorded.stem.name}.meta.json"
+    return int(json.loads(path.read_text(encoding="utf-8"))["frames"])
 
 
 def is_recorded(wanted: Wanted, more_suffixes: Sequence[str] = ()) -> bool:

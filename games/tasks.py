@@ -1,63 +1,24 @@
-"""The tasks that players are scored on: games with a length, a reward per tick and a score."""
+"""The tasks that players are scored on, by name or by file, and the environments that play them."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
 
 from ..datasets.actions.spec import ActionSpec
 from ..errors import ConfigError
 from .crafter.task import CrafterEnv
 from .doom.task import DoomEnv
-from .env import GameEnv, Task
+from .env import GameEnv
+from .task import Task, read_task
 
-A_CELL = "a cell of 64 x 64 units that the player stood in"
-
-
-def _doom_task(name: str, description: str, score: str) -> Task:
-    return Task(name=name, game="doom", description=description, score=score, make=DoomEnv)
-
-
+REWARDS = Path(__file__).parent / "rewards"
 TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        _doom_task(
-            "explore",
-            "Walk through Freedoom maps that no training recording shows (damage does not kill).",
-            A_CELL,
-        ),
-        _doom_task(
-            "explore_train",
-            "The same on the maps of the training recordings, for reinforcement learning.",
-            A_CELL,
-        ),
-        _doom_task(
-            "explore_maze",
-            "Walk through the rooms of the maze of my_way_home, from a start in one of them.",
-            A_CELL,
-        ),
-        _doom_task(
-            "defend_the_center",
-            "Monsters come from all sides; 26 bullets; the episode ends with the player's death.",
-            "a monster killed",
-        ),
-        _doom_task(
-            "my_way_home",
-            "Find the vest in a maze of rooms from a random start.",
-            "1 if it was found",
-        ),
-        _doom_task(
-            "health_gathering",
-            "The floor burns; medikits keep the player alive.",
-            "a second survived (60 at most)",
-        ),
-        Task(
-            name="crafter",
-            game="crafter",
-            description="Survive in Crafter and achieve as much as possible; "
-            "the score of random play is about 4.",
-            score="one of Crafter's 22 achievements",
-            seconds=100.0,
-            make=CrafterEnv,
-        ),
-    )
+    task.name: task for task in (read_task(path) for path in sorted(REWARDS.glob("*.yaml")))
+}
+_GAMES: dict[str, Callable[[Task, int, ActionSpec], GameEnv]] = {
+    "doom": DoomEnv,
+    "crafter": CrafterEnv,
 }
 
 
@@ -65,7 +26,7 @@ def make_env(task: str, seed: int, spec: ActionSpec | None = None) -> GameEnv:
     """The environment of a task.
 
     Args:
-        task: a name in TASKS.
+        task: a name in TASKS, or the path of a task's YAML file.
         seed: of the game's engine where `reset` does not decide it.
         spec: the action spec that plays; the game's own by default.
 
@@ -74,11 +35,18 @@ def make_env(task: str, seed: int, spec: ActionSpec | None = None) -> GameEnv:
         MissingDependencyError: the game is not installed.
     """
     entry = find_task(task)
-    return entry.make(entry, seed, spec or ActionSpec.load(entry.game))
+    return _GAMES[entry.game](entry, seed, spec or ActionSpec.load(entry.game))
 
 
 def find_task(name: str) -> Task:
-    """The task of this name. Raises ConfigError, which lists the tasks, where there is none."""
-    if name not in TASKS:
-        raise ConfigError(f"task: there is no task {name!r}; use one of {', '.join(TASKS)}")
-    return TASKS[name]
+    """The task of this name, or of this YAML file.
+
+    Raises ConfigError, which lists the tasks, where there is none.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    if Path(name).suffix in (".yaml", ".yml"):
+        return read_task(name)
+    raise ConfigError(
+        f"task: there is no task {name!r}; use one of {', '.join(TASKS)}, or a YAML file of one"
+    )

@@ -11,7 +11,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from types import FrameType
@@ -117,7 +117,7 @@ def ready(workers: Sequence[Worker], timeout_s: float) -> list[Worker]:
 
 
 def record_in_processes(
-    job: Job, items: Sequence[Any], processes: int, *, where: object
+    job: Job, items: Iterable[Any], processes: int, *, where: object
 ) -> Iterator[int]:
     """Run `job(item)` for every item; yields numbers of frames as they get done.
 
@@ -126,7 +126,8 @@ def record_in_processes(
     Args:
         job: a function of a module (workers import it); its result must not depend on which worker
             runs it.
-        items: picklable, taken in order.
+        items: picklable, taken in order; None says that the next one is not known before another
+            recording has ended.
         processes: how many work at a time.
         where: what is being written, for messages.
 
@@ -134,13 +135,18 @@ def record_in_processes(
         RecordingError: a recording failed or a worker died; the message says which.
         Interrupted: Ctrl-C.
     """
-    waiting = list(items)[::-1]
+    waiting = iter(items)
+    ended = object()
+    item: Any = None
     recorders: dict[Worker, Any] = {}
     try:
-        while waiting or recorders:
-            while waiting and len(recorders) < processes:
-                item = waiting.pop()
-                recorders[Worker(_record, job, item)] = item
+        while item is not ended or recorders:
+            while item is not ended and len(recorders) < processes:
+                item = next(waiting, ended)
+                if item is None:
+                    break
+                if item is not ended:
+                    recorders[Worker(_record, job, item)] = item
             for recorder in ready(list(recorders), POLL_S):
                 frames = _frames_of(recorder, recorders[recorder], where)
                 if frames is None:

@@ -24,7 +24,10 @@ class PlayConfig:
     checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT]")] = ""
     """The policy's checkpoint; none with --random."""
     task: str
-    """What to play: explore, defend_the_center, my_way_home, health_gathering."""
+    """What to play: explore, explore_train, explore_maze, defend_the_center, health_gathering,
+    my_way_home, my_way_home_far, crafter, crafter_full, crafter_full_train, or a task file
+    (`mine.yaml`).
+    """
     out: str
     """Folder of `score.json` and `episode.mp4`."""
     episodes: PositiveInt = 32

@@ -149,6 +149,16 @@ class CrafterGame:
         """The names of what has been achieved in this world."""
         return {name for name, count in self._env._player.achievements.items() if count > 0}
 
+    @property
+    def achievement_counts(self) -> dict[str, float]:
+        """How often each achievement was done in this world."""
+        return {name: float(count) for name, count in self._env._player.achievements.items()}
+
+    @property
+    def health(self) -> float:
+        """The player's health, 0 to 9."""
+        return float(self._env._player.health)
+
     def view(self) -> CrafterView:
         """What the screen shows now."""
         env, player = self._env, self._env._player

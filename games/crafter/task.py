@@ -11,12 +11,14 @@ from ...datasets.actions.devices import device_state_of
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.video.resize import FrameResizer
 from ...errors import ConfigError
-from ..env import Task
+from ..task import Task
 from .game import KEYS, TICKS_PER_SECOND, CrafterGame
 
 
 class CrafterEnv:
-    """Crafter with a point for each of its 22 achievements. See `GameEnv` for the methods."""
+    """A task on Crafter. See `GameEnv` for the methods; `info["achievements"]` names what was
+    achieved.
+    """
 
     def __init__(self, task: Task, seed: int, spec: ActionSpec):
         if not set(KEYS) & {name for button in spec.buttons for name in button.inputs}:
@@ -41,25 +43,33 @@ class CrafterEnv:
         else:
             self._game.reset(world)
         self._left = round(self.task.seconds * TICKS_PER_SECOND)
-        self._score = 0.0
+        self._first_health = self._game.health
+        self._paid = self.task.paid(self._totals(self._game))
         return self._resize.from_rgb(self._game.frame)
 
     def step(
         self, buttons: np.ndarray, camera_deg: np.ndarray
     ) -> tuple[np.ndarray, float, bool, dict[str, Any]]:
-        game = self._playing()
-        before = self._score
+        game, before = self._playing(), self._paid
         game.step(device_state_of(self.spec, buttons, camera_deg).keys)
         self._left -= 1
-        achieved = sorted(game.achievements)  # a list: what is told of an episode goes into JSON
-        self._score = float(len(achieved))
+        totals = self._totals(game)
+        self._paid = self.task.paid(totals)
         done = game.finished or self._left <= 0
         info = {
-            "score": self._score,
+            "score": totals[self.task.counts],
             "truncated": done and not game.finished,
-            "achievements": achieved,
+            # A list: what is told of an episode goes into JSON.
+            "achievements": sorted(game.achievements),
         }
-        return self._resize.from_rgb(game.frame), self._score - before, done, info
+        return self._resize.from_rgb(game.frame), self._paid - before, done, info
+
+    def _totals(self, game: CrafterGame) -> dict[str, float]:
+        """How often each of CRAFTER_EVENTS happened since the episode's start."""
+        counts = game.achievement_counts
+        different = sum(count > 0 for count in counts.values())
+        health = game.health - self._first_health
+        return {**counts, "achievements": float(different), "health": health}
 
     def render(self) -> np.ndarray:
         return self._playing().frame

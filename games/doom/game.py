@@ -100,7 +100,7 @@ class DoomGame:
         seed: of the engine; same seed and same inputs give the same game.
         size: width and height of the frames in pixels, one of FRAME_SIZES.
         skill: 1 (easy) to 5.
-        things: make `monsters()` work (costs 5 % of the engine's speed).
+        things: make `things()` work (costs 5 % of the engine's speed).
 
     Raises:
         ConfigError: unknown map or size.
@@ -219,6 +219,11 @@ class DoomGame:
         return self._game.is_episode_finished()
 
     @property
+    def died(self) -> bool:
+        """The player is dead; `situation` may still be that of the tic before."""
+        return self._game.is_player_dead()
+
+    @property
     def frame(self) -> np.ndarray:
         """uint8 [height, width, 3], RGB: what the player sees now."""
         return self._state.screen_buffer
@@ -240,12 +245,15 @@ class DoomGame:
             ammo=(0, *(int(x) for x in v[16:23])),
         )
 
-    def monsters(self) -> list[Thing]:
-        """Everything alive but the player, wherever it is; needs `things=True`."""
+    def things(self, category: str) -> list[Thing]:
+        """Everything of a category, wherever it is; needs `things=True`.
+
+        `Monster` is everything alive but the player.
+        """
         return [
             Thing(o.id, o.name, o.category, o.position_x, o.position_y, o.position_z)
             for o in self._state.objects
-            if o.category == "Monster"
+            if o.category == category
         ]
 
     def reward(self) -> float:

@@ -67,6 +67,9 @@ class DoomPlayer:
         mouse_speed: how many times faster the mouse turns than it usually does.
     """
 
+    looks_for = "Monster"
+    """The category of the things that a decision wants to know."""
+
     def __init__(
         self, grid: WalkGrid, seed: int, *, strays_per_minute: float = 0.0, mouse_speed: float = 1.0
     ):
@@ -112,10 +115,10 @@ class DoomPlayer:
         gap_s = 60 / self._strays_per_minute
         return self._soon(0.6 * gap_s, 1.4 * gap_s)
 
-    def act(self, s: Situation, monsters: list[Thing] | None) -> Input:
-        """The input of this tic; `monsters` may be None unless `looks`."""
+    def act(self, s: Situation, things: list[Thing] | None) -> Input:
+        """The input of this tic; `things` (of `looks_for`) may be None unless `looks`."""
         if self.decides:
-            self._decide(s, monsters)
+            self._decide(s, things)
         dx, dy = self.mouse.tic()
         names = self.keyboard.tic()
         self.tic += 1
@@ -133,7 +136,7 @@ class DoomPlayer:
 
     @property
     def looks(self) -> bool:
-        """Whether the coming decision wants to know the monsters.
+        """Whether the coming decision wants to know the things of `looks_for`.
 
         It always does in a fight; in peace every second one does.
         """

@@ -15,9 +15,15 @@ import numpy as np
 
 from ... import storage
 from ...errors import RecordingError
+from .game import Situation
 
 COLUMNS = ("x", "y", "z", "angle", "pitch", "health")
 SUFFIX = ".track.npy"
+
+
+def track_row(s: Situation) -> tuple[float, ...]:
+    """The row of a frame."""
+    return (s.x, s.y, s.z, s.angle, s.pitch, s.health)
 
 
 def write_track(stem: Path, rows: Sequence[tuple[float, ...]]) -> None:

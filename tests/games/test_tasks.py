@@ -71,7 +71,7 @@ def test_exploring_scores_cells_and_ends_after_a_minute() -> None:
 
 
 def test_unknown_tasks_and_foreign_specs_are_refused() -> None:
-    with pytest.raises(ConfigError, match="no task 'chess'; use one of explore"):
+    with pytest.raises(ConfigError, match="no task 'chess'; use one of crafter"):
         make_env("chess", 0)
     spec = ActionSpec.from_dict(
         {

@@ -164,7 +164,9 @@ def test_the_player_walks_far_and_does_not_get_stuck() -> None:
             player = DoomPlayer(grid, 4)
             inputs, places = [], []
             for _ in range(700):
-                given = player.act(game.situation(), game.monsters() if player.looks else None)
+                given = player.act(
+                    game.situation(), game.things("Monster") if player.looks else None
+                )
                 game.step(given)
                 inputs.append(given)
                 s = game.situation()
