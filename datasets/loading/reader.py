@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,6 +111,10 @@ class CachedReader(LocalReader):
         self._fetcher.close()
         super().close()
 
+    def _open(self, shard: str) -> int:
+        self._fetcher.wait(shard)
+        return super()._open(shard)
+
     def _find(self, shard: str) -> Path:
         return self._cache.fetch(self._dataset.shard_uri(shard), self._shards[shard])
 
@@ -128,6 +133,7 @@ class BlockReader:
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
         start = row["block_start"]
+        self._fetcher.wait((row["shard"], start, row["block_end"]))
         with self._data.lend((row["shard"], start, row["block_end"]), self._fetch) as block:
             at = row["offset_bytes"] - start
             data = memoryview(block)[at : at + row["size_bytes"]]
@@ -165,6 +171,12 @@ class _Fetcher:
         if key not in self._begun:
             self._begun = {k: future for k, future in self._begun.items() if not future.done()}
             self._begun[key] = self._pool.submit(fetch)
+
+    def wait(self, key: Hashable) -> None:
+        """Wait for a thing that was announced: a reader that is early does not fetch it twice."""
+        if (future := self._begun.get(key)) is not None:
+            with suppress(Exception):  # whoever reads it meets the error by itself
+                future.result()
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
