@@ -1,9 +1,12 @@
-"""What all tests need: that Ctrl-C reaches the processes they start.
+"""What all tests need: Ctrl-C reaches the processes they start, and threads that wait sleep.
 
 A shell starts what it puts in the background deaf to SIGINT, and children inherit that; tests of
-interruption send it.
+interruption send it. Threads of OpenMP spin while they wait for work unless told otherwise: where
+tests run side by side they would take the processor from those that have some.
 """
 
+import os
 import signal
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
