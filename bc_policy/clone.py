@@ -21,6 +21,7 @@ from ..training.run import TrainingRun
 from ..training.schedule import Budget
 from .cloning.cloner import Cloner
 from .cloning.config import CloneConfig
+from .policy.config import PRESETS, preset_config
 from .policy.policy import policy_checkpoint_config
 
 HELD_OUT_SPLITS = ("val", "test")  # the first that the data have is measured
@@ -122,6 +123,10 @@ def run_identity(config: CloneConfig, init: Checkpoint | None) -> dict[str, Any]
     from (another one may lie in its place by now), and the digests of the data.
     """
     settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
+    if config.network is None and config.preset not in PRESETS:
+        # What the preset stands for differs from game to game, and may be measured anew.
+        network = preset_config(config.preset, Dataset(config.data[0]).spec())
+        settings["network"] = to_plain(network)
     if init is not None:
         settings["init_sha256"] = init.sha256
     data = [

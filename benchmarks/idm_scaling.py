@@ -44,7 +44,7 @@ from studies import ROOT, TICKS_A_STEP, chosen, options_of
 from vidact import storage
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.cloning.config import CloneConfig
-from vidact.bc_policy.policy.config import PRESETS as POLICIES
+from vidact.bc_policy.policy.config import preset_config
 from vidact.bc_policy.policy.policy import load_policy
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import PackConfig
@@ -247,7 +247,7 @@ def foreseen(study: Study, minutes: int, beside: list[Judged]) -> list[Sums]:
     config = CloneConfig(
         data=(str(dataset),),
         out=str(out),
-        network=replace(POLICIES["tiny"], previous_action=False),
+        network=replace(preset_config("tiny", spec), previous_action=False),
         mirror=("left:right",),
         batch_size=3,
         ticks=TICKS_A_STEP // 3,

@@ -120,8 +120,11 @@ class Attention(nn.Module):
             relative = self._relative_bias(x, keys.shape[1])
             bias = relative.masked_fill(~bias, float("-inf"))  # (B, G, T, S)
         out = x + self._attend(query, keys, values, bias)
-        carried = (self._carried(part, present) for part in (keys, values, alive))
-        return out, Memory(*carried).detached()
+        keys, values, alive = (self._carried(part, present) for part in (keys, values, alive))
+        # A mask hides numbers, but not infinite ones (0 * inf is no number): what is dead is 0.
+        dead = ~alive[..., None]
+        carried = Memory(keys.masked_fill(dead, 0), values.masked_fill(dead, 0), alive)
+        return out, carried.detached()
 
     def _carried(self, part: Tensor, present: Tensor | None) -> Tensor:
         """The M entries up to the last frame that exists: [B, S, …] ► [B, M, …]."""

@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..datasets.actions.joint import JointActions
 from ..datasets.actions.mirror import Mirror
@@ -71,22 +70,12 @@ class JointHead(nn.Module):
 
     camera_on: Tensor
 
-    def __init__(self, width: int, spec: ActionSpec, *, shared: bool = False):
-        """
-        Args:
-            shared: classes that have something in common (a button held, a bin of an axis) also
-                share parameters: see `SharedLinear`. VPT's heads do not.
-        """
+    def __init__(self, width: int, spec: ActionSpec):
         super().__init__()
         actions = JointActions(spec)
         self.num_joint, self.num_camera = int(actions.num_joint), int(actions.num_camera)
-        self.joint: nn.Module = _small_linear(width, self.num_joint)
-        self.camera: nn.Module | None = (
-            _small_linear(width, self.num_camera) if self.num_camera else None
-        )
-        if shared:
-            self.joint = SharedLinear(width, button_traits(actions))
-            self.camera = SharedLinear(width, camera_traits(actions)) if self.num_camera else None
+        self.joint = _small_linear(width, self.num_joint)
+        self.camera = _small_linear(width, self.num_camera) if self.num_camera else None
         moves = np.asarray(actions.camera_on(np.arange(self.num_joint)), dtype=bool)
         self.register_buffer("camera_on", torch.from_numpy(moves), persistent=False)
 
@@ -152,57 +141,6 @@ class JointHead(nn.Module):
     def camera_probability(self, logits: JointLogits) -> Tensor:
         """The probability that the mouse moves, float [...]."""
         return _log_softmax(logits.joint).exp() @ self.camera_on.float()
-
-
-class SharedLinear(nn.Module):
-    """A linear layer over classes that are described by traits: logits = W x + b + S (V x + c).
-
-    S (classes x traits) is fixed; W, b, V and c are learned. It can say nothing that a linear layer
-    cannot: W + S V is one weight matrix; but what the data say of one class they say at once of all
-    that share its traits, so that a thousand classes are learned from as few examples as a dozen.
-
-    Args:
-        traits: float [classes, traits].
-    """
-
-    traits: Tensor
-
-    def __init__(self, width: int, traits: np.ndarray):
-        super().__init__()
-        # Constants are on the CPU even where the module is made without memory (`meta`).
-        constant = torch.tensor(traits, dtype=torch.float32, device="cpu")
-        self.register_buffer("traits", constant, persistent=False)
-        self.own = _small_linear(width, traits.shape[0])
-        self.common = _small_linear(width, traits.shape[1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.own(x) + F.linear(self.common(x), self.traits)
-
-
-def button_traits(actions: JointActions) -> np.ndarray:
-    """Which buttons a joint action holds, and whether it moves the camera: float32 [J, K + 1]."""
-    return np.concatenate([actions.buttons_table, actions.camera_on_table[:, None]], axis=1).astype(
-        np.float32
-    )
-
-
-def camera_traits(actions: JointActions) -> np.ndarray:
-    """What each camera class means for each axis: which bin, which way and how far.
-
-    Returns float32 [C, traits].
-    """
-    traits = []
-    for axis, bins in enumerate(actions.spec.num_bins):
-        bin_of = actions.camera_bins_table[:, axis]
-        # -1..1; the quantiser's curve makes steps near rest fine.
-        place = bin_of / ((bins - 1) / 2) - 1
-        traits += [
-            np.eye(bins)[bin_of],
-            np.sign(place)[:, None],
-            place[:, None],
-            np.abs(place)[:, None],
-        ]
-    return np.concatenate(traits, axis=1).astype(np.float32)
 
 
 def _small_linear(width: int, outputs: int) -> nn.Linear:

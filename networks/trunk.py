@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .area import PICTURES_AT_ONCE, group_sum
+
 # bf16 matrix products this wide crash in oneDNN's AMX path (SIGFPE in torch 2.15): such a layer
 # stays in float32.
 WIDEST_BF16_INPUT = 65536
-POOLED_AT_ONCE = 16  # pictures; 128x128 of them are 3 MB in float32
 
 
 class NormedLayer(nn.Module):
@@ -158,7 +159,7 @@ class Trunk(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         x = frames.permute(0, 3, 1, 2)  # (N, C, H, W), channels_last without a copy
-        return self.features(scaled(x, self.pool, self._input_dtype(x.device)))
+        return self.features(scaled(x, self.pool, work_dtype(self.linear)))
 
     def features(self, x: Tensor) -> Tensor:
         """Like `forward`, from pictures that are scaled already: float [N, C, H, W] ► [N, D]."""
@@ -172,11 +173,13 @@ class Trunk(nn.Module):
             x = self.dense(x)
         return self.linear(x)
 
-    def _input_dtype(self, device: torch.device) -> torch.dtype:
-        """What the first convolution will work in."""
-        if torch.is_autocast_enabled(device.type):
-            return torch.get_autocast_dtype(device.type)
-        return self.linear.layer.weight.dtype  # type: ignore[union-attr, return-value]
+
+def work_dtype(layer: nn.Module) -> torch.dtype:
+    """What a layer will work in: autocast's dtype, or that of its weights."""
+    weight = next(layer.parameters())
+    if torch.is_autocast_enabled(weight.device.type):
+        return torch.get_autocast_dtype(weight.device.type)
+    return weight.dtype
 
 
 def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
@@ -195,19 +198,10 @@ def scaled(x: Tensor, pool: int, dtype: torch.dtype) -> Tensor:
     # convolutions after it.
     out = x.new_empty((len(x), height // pool, width // pool, x.shape[1]), dtype=dtype)
     for part, place in zip(
-        x.permute(0, 2, 3, 1).split(POOLED_AT_ONCE), out.split(POOLED_AT_ONCE), strict=True
+        x.permute(0, 2, 3, 1).split(PICTURES_AT_ONCE), out.split(PICTURES_AT_ONCE), strict=True
     ):
-        place.copy_(_group_sum(_group_sum(part, 1, pool), 2, pool).mul_(1 / (255 * pool**2)))
+        place.copy_(group_sum(group_sum(part, 1, pool), 2, pool).mul_(1 / (255 * pool**2)))
     return out.permute(0, 3, 1, 2)
-
-
-def _group_sum(x: Tensor, dim: int, size: int) -> Tensor:
-    """Sums of each `size` neighbors along `dim`, in float32."""
-    groups = x.unflatten(dim, (-1, size))
-    total = groups.select(dim + 1, 0).float()
-    for index in range(1, size):
-        total = total + groups.select(dim + 1, index)
-    return total
 
 
 def normed_conv(

@@ -20,7 +20,7 @@ from ...training.guards import FiniteGuard, clip_gradients
 from ...training.optim import parameter_groups
 from ...training.precision import autocast, resolve_precision
 from ...training.schedule import Schedule, set_learning_rate
-from ..policy.config import PRESETS
+from ..policy.config import preset_config
 from ..policy.policy import Policy, last_actions, previous_actions
 from .augment import Augmentation
 from .config import CloneConfig
@@ -44,7 +44,8 @@ class Cloner:
         self.batches = self.loader.batches()
         if init is not None:  # a head of the same shape may still mean other actions
             self.loader.spec.require_same(init.spec(), f"checkpoint {init.uri}")
-        self.policy = Policy(self.loader.spec, config.network or PRESETS[config.preset])
+        network = config.network or preset_config(config.preset, self.loader.spec)
+        self.policy = Policy(self.loader.spec, network)
         if init is not None:
             load_into(self.policy, init)
         self.policy.to(self.device).train()

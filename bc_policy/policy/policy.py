@@ -6,8 +6,8 @@ B batch, T frames, H, W pixels, D width, M memory, J joint actions, C joint came
                                                                    ► value head (return)
 
 The graph is VPT's: the presets 1x, 2x and 3x have its parameters one for one. `tiny` makes the same
-shape small enough for two CPU cores: it looks at averaged pixels, strides in its first convolution,
-and has fewer, narrower blocks.
+shape small enough for two CPU cores: it has fewer, narrower blocks and a trunk that looks at a
+smaller picture, which data are best kept at.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from torch.nn import functional as F
 
 from ...datasets.actions.joint import JointActions
 from ...datasets.actions.spec import ActionSpec
+from ...networks.area import averaged
 from ...networks.attention import Memory, TransformerStack
 from ...networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
+from ...networks.fast_trunks import PatchTrunk, StridedTrunk
 from ...networks.heads import JointHead, JointLogits
 from ...networks.trunk import Trunk, normed_linear
 from .config import PolicyConfig
@@ -188,22 +190,17 @@ class Policy(nn.Module):
     def __init__(self, spec: ActionSpec, config: PolicyConfig):
         super().__init__()
         self.spec, self.config = spec, config
-        self.trunk = Trunk(
-            config.width,
-            (spec.frame.height, spec.frame.width),
-            channels=config.channels,
-            blocks=config.residual_blocks,
-            pool=config.pool,
-            stride=config.stride,
-            dense=config.dense,
-        )
+        self.frame_size = frame_size(spec, config)
+        """Height and width in pixels of what the network looks at: what `shrink` makes."""
+        self.trunk = make_trunk(config, self.frame_size)
         self.previous = PreviousAction(config.width, spec) if config.previous_action else None
         self.blocks = TransformerStack(
             config.blocks, config.width, config.heads, mask="clipped_causal", memory=config.memory
         )
         self.last = normed_linear(config.width, config.width)
         self.final_norm = nn.LayerNorm(config.width)
-        self.head = JointHead(config.width, spec, shared=config.shared_classes)
+        self.output_dropout = nn.Dropout(config.output_dropout)
+        self.head = JointHead(config.width, spec)
         self.value_head = ValueHead(config.width)
 
     @classmethod
@@ -226,6 +223,22 @@ class Policy(nn.Module):
                 buffer.copy_(constants[name])
         return self
 
+    def shrink(self, frames: Tensor) -> Tensor:
+        """What the network looks at of frames: their areas' averages, as bytes.
+
+        Args:
+            frames: uint8 [..., H, W, 3], of the spec's size or of `frame_size`.
+
+        Returns uint8 [..., h, w, 3] of `frame_size`; the frames themselves where they have it. What
+        `forward` says of them is what it says of the frames. Raises ValueError for another size.
+        """
+        given, full = tuple(frames.shape[-3:-1]), (self.spec.frame.height, self.spec.frame.width)
+        if given == self.frame_size:
+            return frames
+        if given != full:
+            raise ValueError(f"frames must be of {full} or {self.frame_size} pixels, got {given}")
+        return averaged(frames, self.config.pool)
+
     def forward(
         self,
         frames: Tensor,
@@ -236,21 +249,36 @@ class Policy(nn.Module):
     ) -> PolicyOutput:
         """Logits, values and the next memory of a chunk of frames.
 
+        Logits and values come in float32 under autocast too: the steps of a value in bfloat16 are
+        as large as what it changes from tick to tick.
+
         Args:
-            frames: uint8 [B, T, H, W, 3].
+            frames: uint8 [B, T, H, W, 3], of the spec's size or of `frame_size`.
             first: bool [B, T], frames that begin an episode: they see nothing that came before.
             memory: what the previous chunk of these B episodes returned; None at the start.
             previous: int64 [B, T, 2], the joint action and camera bin of the tick before, -1 where
-                there was none; only looked at by networks with `previous_action`.
+                there was none or where it is not told. Networks with `previous_action` need it;
+                the others do not look at it.
             present: bool [B, T], frames that exist, the first ones of each row; all by default. The
                 memory ends with the last of them.
+
+        Raises ValueError where `previous` is missing.
         """
+        frames = self.shrink(frames)
+        if self.config.blind:
+            frames = torch.zeros_like(frames)
         x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
-        if self.previous is not None and previous is not None:
+        if self.previous is not None:
+            if previous is None:
+                raise ValueError(
+                    "this network is told its last action: give `previous`, -1 where there was none"
+                )
             x = x + self.previous(previous)
         x, memory = self.blocks(x, first=first, memory=memory, present=present)
-        x = self.final_norm(self.last(F.relu(x)))
-        return PolicyOutput(self.head(x), self.value_head(x), memory)
+        x = self.last(F.relu(x))
+        with torch.autocast(x.device.type, enabled=False):
+            x = self.output_dropout(self.final_norm(x.float()))
+            return PolicyOutput(self.head(x), self.value_head(x), memory)
 
     @property
     def num_parameters(self) -> int:
@@ -258,6 +286,47 @@ class Policy(nn.Module):
         return sum(p.numel() for p in self.parameters()) + sum(
             b.numel() for b in self.value_head.buffers()
         )
+
+
+def frame_size(spec: ActionSpec, config: PolicyConfig) -> tuple[int, int]:
+    """Height and width in pixels of what a network looks at.
+
+    The residual trunk is given whole frames: it averages in floating point, as it always did.
+    """
+    height, width = spec.frame.height, spec.frame.width
+    if config.trunk == "residual":
+        return height, width
+    return -(-height // config.pool), -(-width // config.pool)
+
+
+def make_trunk(config: PolicyConfig, image: tuple[int, int]) -> nn.Module:
+    """The trunk of a network that looks at pictures of `image` = height, width pixels."""
+    if config.trunk == "residual":
+        return Trunk(
+            config.width,
+            image,
+            channels=config.channels,
+            blocks=config.residual_blocks,
+            pool=config.pool,
+            stride=config.stride,
+            dense=config.dense,
+        )
+    sizes: dict[str, Any] = {
+        "channels": config.channels,
+        "dense": config.dense,
+        "dropout": config.feature_dropout,
+    }
+    if config.trunk == "strided":
+        return StridedTrunk(config.width, image, **sizes)
+    return PatchTrunk(
+        config.width,
+        image,
+        patch=config.patch,
+        near=config.near,
+        near_dropout=config.output_dropout,
+        mask=config.patch_mask,
+        **sizes,
+    )
 
 
 def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Checkpoint]:

@@ -163,7 +163,8 @@ class PPO:
         """One optimizer step on some lanes; shapes [B, T]."""
         config, head = self.config, self.policy.head
         value_only = self.iteration < config.value_warmup
-        self.policy.train()
+        # Learned from as it was played with: what dropout hides would look like a change of policy.
+        self.policy.eval()
         out = self._forward(self.policy, data)
         log_ratio = head.log_prob(out.logits, data.joint, data.camera) - old_log_prob  # (B, T)
         ratio = log_ratio.exp()

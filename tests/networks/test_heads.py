@@ -2,12 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from vidact.datasets.actions.joint import JointActions
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.networks.heads import FactoredHead, JointHead, JointLogits, SharedLinear
+from vidact.networks.heads import FactoredHead, JointHead, JointLogits
 
 TINY_SPEC = ActionSpec.from_dict(
     {
@@ -100,33 +99,3 @@ def test_heads_of_the_built_in_specs(name):
     factored = FactoredHead(16, spec)(features)
     assert factored.buttons.shape == (2, 3, spec.num_buttons)
     assert [axis.shape[-1] for axis in factored.axes] == list(spec.num_bins)
-
-
-def test_shared_parameters_reach_all_classes_with_the_trait():
-    """What is learned of `forward` holds for all joint actions with it, of a turn to the right for
-    all such bins.
-    """
-    spec = ActionSpec.load("doom")
-    actions, joint_head = JointActions(spec), JointHead(4, spec, shared=True)
-    with torch.no_grad():
-        for head in (joint_head.joint, joint_head.camera):
-            for layer in (head.own, head.common):
-                layer.weight.zero_()
-        joint_head.joint.common.weight[spec.button_names.index("forward"), 0] = 2.0
-        joint_head.camera.common.weight[37 + 3 + 39, 0] = (
-            1.0  # behind pitch's traits and yaw's bins: the way of the yaw
-        )
-    logits = joint_head(torch.tensor([1.0, 0.0, 0.0, 0.0]))
-    holds = torch.from_numpy(actions.buttons_table[:, spec.button_names.index("forward")]).float()
-    assert torch.equal(logits.joint, 2 * holds)
-    way = torch.from_numpy(np.sign(actions.camera_bins_table[:, 1] - 19)).float()
-    assert torch.equal(logits.camera, way)
-
-
-def test_a_shared_layer_is_one_linear_layer():
-    layer = SharedLinear(3, np.array([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
-    traits = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]])
-    x = torch.randn(5, 3)
-    weight = layer.own.weight + traits @ layer.common.weight
-    bias = layer.own.bias + traits @ layer.common.bias
-    torch.testing.assert_close(layer(x), x @ weight.T + bias)

@@ -86,7 +86,7 @@ def test_a_spec_that_was_edited_is_refused(tmp_path):
         ("network", {"heads": 4.0}, "heads must be"),
         ("network", {"channels": "ab"}, "channels must be"),
         ("network", {"channels": 4}, "channels must be a list .*, got 4"),
-        ("network", {"colour": 1}, "unknown field `colour`. Allowed: blocks, channels"),
+        ("network", {"colour": 1}, "unknown field `colour`. Allowed: blind, blocks, channels"),
         ("network", [], "is damaged"),
         ("spec", [], "is damaged"),
         ("spec", {"frame": {"width": 1 << 40, "height": 8, "resize": "area"}}, "wrong shape"),
@@ -109,21 +109,14 @@ def test_altered_configs_are_refused_before_memory_is_taken(tmp_path, part, chan
 
 def test_a_loaded_network_has_its_constants(tmp_path):
     spec = ActionSpec.load("doom")
-    network = dataclasses.replace(
-        TOY_NETWORK, pool=4, stride=2, previous_action=True, shared_classes=True
-    )
+    network = dataclasses.replace(TOY_NETWORK, pool=4, stride=2, previous_action=True)
     policy = Policy(spec, network).eval()
     save_checkpoint(
         tmp_path, policy.state_dict(), policy_checkpoint_config(policy, preset="custom")
     )
     loaded, _ = load_policy(str(tmp_path))
     own = dict(policy.named_buffers())
-    assert {
-        "head.camera_on",
-        "head.joint.traits",
-        "previous.table",
-        "previous.camera_table",
-    } < own.keys()
+    assert {"head.camera_on", "previous.table", "previous.camera_table"} < own.keys()
     assert all(torch.equal(buffer, own[name]) for name, buffer in loaded.named_buffers())
     stored, fresh = loaded.state_dict(), policy.state_dict()
     # channels_last, as it was.
@@ -189,7 +182,10 @@ def test_a_network_that_is_told_its_last_action_agrees_in_chunks_and_steps():
             memory = out.memory
             parts.append(out.logits.joint)
     torch.testing.assert_close(torch.cat(parts, 1), whole, rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(policy(frames, first).logits.joint, whole)
+    untold = policy(frames, first, None, torch.full_like(previous, -1)).logits.joint
+    assert not torch.allclose(untold, whole)
+    with pytest.raises(ValueError, match="told its last action"):
+        policy(frames, first)
 
 
 def test_features_of_the_last_action():
