@@ -125,7 +125,10 @@ def settings(
 
 def hints_of(cls: type) -> dict[str, Any]:
     """The types of a settings class's fields, with what `Annotated` adds to them."""
-    return typing.get_type_hints(cls, include_extras=True)
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {
+        name: hint for name, hint in hints.items() if typing.get_origin(hint) is not typing.ClassVar
+    }
 
 
 # ---- what is wrong, in words

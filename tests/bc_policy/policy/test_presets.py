@@ -11,7 +11,7 @@ from vidact.bc_policy.policy.config import PRESETS, PolicyConfig, preset_config
 from vidact.bc_policy.policy.policy import Policy
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
-from vidact.settings import to_plain
+from vidact.settings import hints_of, to_plain
 
 OLD_TINY: dict[str, Any] = {
     "width": 192,
@@ -64,6 +64,7 @@ def test_sizes_of_before_are_read_and_written_as_they_were() -> None:
         policy = Policy(ActionSpec.load("doom"), old)
     assert policy.num_parameters == 1_779_095
     assert policy.frame_size == (128, 128)
+    assert "retired" not in hints_of(PolicyConfig)  # nothing that an option could set
     new = replace(old, blind=True).to_dict()
     assert new == OLD_TINY | {"blind": True}
     assert PolicyConfig.from_dict(new).blind
