@@ -3,24 +3,26 @@
     actors play T ticks ► the learner takes PPO steps ► the actors get the new weights ► …
 
 A run is a function of its settings and the checkpoint; it can be stopped and resumed between two
-iterations.
+iterations. From scratch a new network takes the place of the checkpoint.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from ..datasets.actions.spec import ActionSpec
 from ..errors import CheckpointError, ConfigError
 from ..games.tasks import TASKS, find_task
 from ..machine import cores
-from ..networks.checkpoints import Checkpoint, load_checkpoint, require_place, save_checkpoint
+from ..networks.checkpoints import load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.device import pick_device
@@ -28,14 +30,27 @@ from ..training.log import MetricsLog
 from ..training.precision import resolve_precision
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
+from .policy.config import PRESETS
 from .policy.policy import Policy, load_policy, policy_checkpoint_config
 from .rl.actors import ActorProcesses, Actors
 from .rl.config import FinetuneConfig
+from .rl.former import begun_by_first_learner, settings_of
 from .rl.ppo import PPO
 
 RECENT_EPISODES = 50  # whose mean score is shown
-# What may change between two sessions of one run, because it does not decide what is learned.
-NOT_THE_RUN = ("out", "checkpoint", "save_every", "device", "threads")
+LEARNER = 2  # of the algorithm: runs of another one are other runs
+# What may change between two sessions of one run, because it does not decide what is learned; of
+# checkpoint and spec the digests are part of the run.
+NOT_THE_RUN = ("out", "checkpoint", "spec", "save_every", "device", "threads")
+
+
+class Start(NamedTuple):
+    """What a run starts from."""
+
+    policy: Policy
+    preset: str
+    identity: dict[str, Any]
+    """What of it makes two runs the same: digests, not the places where things lie."""
 
 
 def finetune(config: FinetuneConfig) -> int:
@@ -48,28 +63,46 @@ def finetune(config: FinetuneConfig) -> int:
     """
     require_place(config.out, "policy")
     task = training_task(config.task)
-    policy, checkpoint = load_policy(config.checkpoint)
-    run = open_run(config, run_identity(config, checkpoint, task))
+    start = starting_point(config)
+    config, identity = run_of(config, start, task)
+    run = open_run(config, identity)
     if run.is_finished(trained_identity(config.out)):
         log(f"{config.out} is the policy of these settings already: nothing to do")
         return 0
-    if Path(config.out).resolve() == Path(config.checkpoint).resolve():
+    if config.checkpoint and Path(config.out).resolve() == Path(config.checkpoint).resolve():
         raise ConfigError(
             f"out: {config.out} is the policy that is to be fine-tuned; use another --out"
         )
-    preset = checkpoint.config.get("preset", "custom")
+    policy = start.policy
     count = {"actors": config.actors, "lanes": config.lanes, "seed": config.seed}
     with run, ActorProcesses(task, policy.spec, policy.config, **count) as actors:
-        run_finetuning(config, policy, preset, run, actors)
+        run_finetuning(config, policy, start.preset, run, actors)
     return 0
+
+
+def starting_point(config: FinetuneConfig) -> Start:
+    """The checkpoint's policy, or from scratch a new network."""
+    if not config.scratch:
+        policy, checkpoint = load_policy(config.checkpoint)
+        preset = str(checkpoint.config.get("preset", "custom"))
+        return Start(policy, preset, {"start_sha256": checkpoint.sha256})
+    spec = ActionSpec.load(config.spec or find_task(config.task).game)
+    # Not by torch's own generator, whose state others may have changed.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        policy = Policy(spec, PRESETS[config.preset]).eval()
+    return Start(policy, config.preset, {"start_sha256": None, "spec_sha256": spec.sha256})
 
 
 def open_run(config: FinetuneConfig, identity: Mapping[str, Any]) -> TrainingRun:
     """The run of these settings, whose steps are iterations."""
+    iterations = config.iterations
+    if config.env_steps:
+        iterations = -(-config.env_steps // config.ticks_per_iteration)
     return TrainingRun(
         config.out,
         identity,
-        budget=Budget(steps=0 if config.minutes else config.iterations, minutes=config.minutes),
+        budget=Budget(steps=0 if config.minutes else iterations, minutes=config.minutes),
         save_every=config.save_every,
         unit="iteration",
     )
@@ -83,35 +116,52 @@ def run_finetuning(
     torch.set_num_threads(config.threads or cores())
     learner = PPO(
         policy.to(device),
-        config.ppo,
+        config.learner_settings(),
+        prior=not config.scratch,
+        imitation=config.imitation,
         dtype=resolve_precision(config.precision, device),
         seed=config.seed,
     )
     counters = run.resume_into({"learner": learner, "actors": actors})
-    ticks = int(counters.get("ticks", 0))
+    env_steps = int(counters.get("env_steps", counters.get("ticks", 0)))
     recent: deque[float] = deque(counters.get("recent", ()), maxlen=RECENT_EPISODES)
     with (
         closing(MetricsLog(config.out, resume_step=run.step)) as metrics,
         run.session(),
-        Progress("Fine-tuning", unit="ticks") as progress,
+        Progress("Fine-tuning", unit="env steps") as progress,
     ):
-        progress.resume_at(ticks)
-        while run.fraction() < 1:
+        progress.resume_at(env_steps)
+        while (fraction := run.fraction()) < 1:
             rollout = actors.collect(policy.state_dict(), config.ticks)
-            measured = learner.learn(rollout)
-            run.step, ticks = run.step + 1, ticks + rollout.ticks
-            recent.extend(episode["score"] for episode in rollout.episodes)
+            began = time.perf_counter()
+            measured = learner.learn(rollout, fraction)
+            seconds = {**rollout.seconds, "learn": time.perf_counter() - began}
+            run.step, env_steps = run.step + 1, env_steps + rollout.ticks
+            scores = [episode["score"] for episode in rollout.episodes]
+            recent.extend(scores)
             score = mean_of(recent)  # an iteration alone ends too few episodes to tell
-            progress.total = ticks / run.step * run.budget.expected_steps(run.step)
-            shown = {"reward_per_tick": measured["reward_per_tick"], "kl": measured["kl_to_prior"]}
-            progress.advance(rollout.ticks, **shown, **({} if score is None else {"score": score}))
-            play = {"score": score, "episodes": len(rollout.episodes), "ticks": ticks}
-            speed = {"ticks_per_s": progress.rate, "elapsed_s": run.budget.elapsed_s}
-            metrics.write(run.step, **measured, **play, **speed)
-            run.save_if_due(ticks=ticks, recent=list(recent))
+            progress.total = env_steps / run.step * run.budget.expected_steps(run.step)
+            shown = {"kl": measured.get("kl_to_prior"), "score": score}
+            progress.advance(
+                rollout.ticks,
+                reward_per_tick=measured["reward_per_tick"],
+                **{name: value for name, value in shown.items() if value is not None},
+            )
+            metrics.write(
+                run.step,
+                **measured,
+                score=score,
+                episodes=len(scores),
+                scores=scores,
+                env_steps=env_steps,
+                env_steps_per_s=progress.rate,
+                elapsed_s=run.budget.elapsed_s,
+                **{f"{name}_s": value for name, value in seconds.items()},
+            )
+            run.save_if_due(env_steps=env_steps, recent=list(recent))
     results = {
         "iterations": run.step,
-        "ticks": ticks,
+        "env_steps": env_steps,
         "seconds": run.budget.elapsed_s,
         "training_score": mean_of(recent),
     }
@@ -123,7 +173,7 @@ def run_finetuning(
         ),
     )
     run.clear()
-    log(f"Wrote {config.out} after {run.step} iterations, {ticks:,} ticks")
+    log(f"Wrote {config.out} after {run.step} iterations, {env_steps:,} environment steps")
 
 
 def training_task(name: str) -> str:
@@ -139,10 +189,23 @@ def training_task(name: str) -> str:
     return name
 
 
-def run_identity(config: FinetuneConfig, checkpoint: Checkpoint, task: str) -> dict[str, Any]:
-    """What makes two runs the same: the settings that decide what is learned, and the start."""
+def run_of(
+    config: FinetuneConfig, start: Start, task: str
+) -> tuple[FinetuneConfig, dict[str, Any]]:
+    """The settings of the run in the folder, and its identity: what makes two runs the same.
+
+    These are the settings that decide what is learned, and the start. A run that the first learner
+    began keeps the identity that it was begun with.
+    """
+    begun = begun_by_first_learner(config.out, trained_identity(config.out))
+    of_start = {"task": task, **start.identity}
+    if begun is not None and all(begun.get(name) == value for name, value in of_start.items()):
+        tick_hz = float(start.policy.spec.tick_hz)
+        if (former := settings_of(config, begun, tick_hz=tick_hz)) is not None:
+            return former, begun
     settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
-    return {**settings, "task": task, "start": checkpoint.uri, "start_sha256": checkpoint.sha256}
+    settings["ppo"] = to_plain(config.learner_settings())
+    return config, {**settings, **of_start, "learner": LEARNER}
 
 
 def trained_identity(out: str) -> dict[str, Any] | None:

@@ -41,6 +41,8 @@ class PolicyOutput(NamedTuple):
     """float [B, T]: the expected return, in units of the value normalizer."""
     memory: list[Memory]
     """The memory, to be given with the next chunk."""
+    features: Tensor
+    """float [B, T, D]: what both heads read."""
 
 
 class ValueHead(nn.Module):
@@ -278,7 +280,7 @@ class Policy(nn.Module):
         x = self.last(F.relu(x))
         with torch.autocast(x.device.type, enabled=False):
             x = self.output_dropout(self.final_norm(x.float()))
-            return PolicyOutput(self.head(x), self.value_head(x), memory)
+            return PolicyOutput(self.head(x), self.value_head(x), memory, x)
 
     @property
     def num_parameters(self) -> int:

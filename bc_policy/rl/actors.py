@@ -5,6 +5,7 @@ Real games get processes of their own; tests and debugging use actors in this on
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -17,9 +18,11 @@ from torch import Tensor
 from ...datasets.actions.spec import ActionSpec
 from ...games.workers import Worker
 from ...networks.attention import Memory
+from ...progress import log
 from ..policy.config import PolicyConfig
 from ..policy.policy import Policy
-from .rollout import Actor, Rollout, joined
+from .actor import Actor
+from .rollout import Rollout, joined
 
 
 class Actors(Protocol):
@@ -42,7 +45,8 @@ class LocalActors:
         self._actors = actors
 
     def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
-        return joined([actor.collect(weights, ticks) for actor in self._actors])
+        rollouts = [actor.collect(weights, ticks) for actor in self._actors]
+        return joined([replace(one, seconds=_with_waits(one.seconds)) for one in rollouts])
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [actor.state_dict() for actor in self._actors]
@@ -112,11 +116,21 @@ class ActorProcesses:
         # Arrays instead of tensors: torch would pass those through shared memory, with a file
         # descriptor for each.
         plain = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
+        began = time.perf_counter()
         for worker in self._workers:  # all are at work before the first answer is awaited
             worker.send(("collect", plain, ticks))
         rollouts: list[Rollout] = [worker.receive() for worker in self._workers]
+        took = time.perf_counter() - began
+        slowest = max(rollout.seconds["play"] for rollout in rollouts)
         return joined(
-            [replace(rollout, memory=_memory_tensors(rollout.memory)) for rollout in rollouts]
+            [
+                replace(
+                    rollout,
+                    memory=_memory_tensors(rollout.memory),
+                    seconds=_with_waits(rollout.seconds, slowest=slowest, took=took),
+                )
+                for rollout in rollouts
+            ]
         )
 
     def state_dict(self) -> list[dict[str, Any]]:
@@ -125,6 +139,9 @@ class ActorProcesses:
         return [worker.receive() for worker in self._workers]
 
     def load_state_dict(self, states: Sequence[Mapping[str, Any]]) -> None:
+        lanes = [lane for state in states for lane in state["lanes"]]
+        ticks = sum(len(lane["actions"]) for lane in lanes)
+        log(f"Playing {ticks:,} ticks again, to where {len(lanes)} games were stopped")
         for worker, state in zip(self._workers, states, strict=True):
             worker.send(("load", {**state, "memory": _memory_arrays(state["memory"])}))
         for worker in self._workers:
@@ -161,6 +178,20 @@ def actor_worker(connection: Connection, plan: ActorPlan) -> None:
                 connection.send("loaded")
     finally:
         actor.close()
+
+
+def _with_waits(
+    seconds: Mapping[str, float], *, slowest: float | None = None, took: float | None = None
+) -> dict[str, float]:
+    """An actor's seconds, with what it waited for others and what its answer took on its way.
+
+    Args:
+        slowest: seconds that the slowest actor played; by default this one is alone.
+        took: seconds from the question to the last answer; by default nothing was on its way.
+    """
+    slowest = seconds["play"] if slowest is None else slowest
+    sent = 0.0 if took is None else took - slowest
+    return {**seconds, "wait": slowest - seconds["play"], "send": sent}
 
 
 def _memory_arrays(memory: Sequence[Any]) -> list[Any]:

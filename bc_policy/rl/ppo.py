@@ -1,12 +1,15 @@
 """Proximal policy optimization towards a task's reward, held near a frozen prior.
 
-L lanes, T ticks, B lanes of a minibatch, J joint actions, C joint camera bins
+L lanes, T ticks, B lanes of a minibatch, D features, J joint actions, C joint camera bins
 
     rollout ► values, old log-probabilities, prior's logits ► advantages ► epochs of clipped steps
 
 In place of an entropy bonus there is the divergence to the prior, as in VPT's fine-tuning: what the
 prior learned from people stays while the reward is still rare. The prior sees the same frames and
-carries a memory of its own.
+carries a memory of its own. A learner from scratch has the bonus and no prior.
+
+The network is always in evaluation mode, with gradients while it learns: dropout would make another
+policy of it than the one that played, and the ratio of the two is what everything rests on.
 """
 
 from __future__ import annotations
@@ -17,65 +20,49 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ...networks.attention import Memory
 from ...networks.heads import JointLogits
 from ...training.guards import FiniteGuard, clip_gradients
 from ...training.precision import autocast
-from ...training.schedule import set_learning_rate
-from ..policy.policy import Policy, PolicyOutput, previous_actions
-from .config import PPOConfig
+from ...training.schedule import Schedule, set_learning_rate
+from ..policy.policy import Policy, PolicyOutput
+from .advantages import AdvantageScale, explained_variance, generalized_advantages
+from .batch import Batch, joined_memory, memory_of, memory_on
+from .best_episodes import BestEpisodes
+from .config import ImitationConfig, PPOConfig
+from .former import learner_state
 from .rollout import Rollout
+from .value_warmup import Played, ValueWarmup
+
+# The eps of OpenAI Baselines' PPO; Adam's own 1e-8 makes large steps of tiny gradients.
+ADAM_EPS = 1e-5
+STOP_AT = 1.5  # times target_kl, as in OpenAI's Spinning Up
 
 
-class Advantages(NamedTuple):
-    """What actions turned out to be worth."""
+class _Targets(NamedTuple):
+    """What the steps of an iteration aim at, [L, T] each but for the prior's logits."""
 
+    old_log_prob: Tensor
     advantages: Tensor
-    """float32 [L, T]: how much better the action was than the policy's average there."""
     returns: Tensor
-    """float32 [L, T]: the targets of the value head, in the reward's units."""
+    """In the value normalizer's units."""
+    prior: JointLogits | None
+    """[L, T, J] and [L, T, C]."""
 
-
-def generalized_advantages(
-    *,
-    reward: Tensor,
-    value: Tensor,
-    terminated: Tensor,
-    truncated: Tensor,
-    final_value: Tensor,
-    last_value: Tensor,
-    discount: float,
-    gae_lambda: float,
-) -> Advantages:
-    """Generalized advantage estimation (Schulman et al. 2016) over chunks in which episodes end.
-
-    After a terminated tick comes nothing; after a truncated one comes `final_value`; after the last
-    one of the chunk `last_value`.
-
-    Args:
-        reward, value, final_value: float [L, T].
-        terminated, truncated: bool [L, T].
-        last_value: float [L].
-    """
-    next_value = torch.cat([value[:, 1:], last_value[:, None]], dim=1)  # (L, T)
-    next_value = torch.where(truncated, final_value, next_value).masked_fill(terminated, 0.0)
-    delta = reward + discount * next_value - value  # (L, T): the temporal-difference errors
-    # No error of the next episode flows back into this one, whichever way it ended.
-    continues = 1.0 - (terminated | truncated).float()
-    advantages = torch.zeros_like(delta)
-    running = torch.zeros_like(last_value)
-    for tick in reversed(range(reward.shape[1])):
-        running = delta[:, tick] + discount * gae_lambda * continues[:, tick] * running
-        advantages[:, tick] = running
-    return Advantages(advantages, advantages + value)
+    def of_lanes(self, lanes: Tensor) -> _Targets:
+        parts = (self.old_log_prob[lanes], self.advantages[lanes], self.returns[lanes])
+        return _Targets(*parts, self.prior and _logits_of(self.prior, lanes))
 
 
 class PPO:
-    """A learner: the policy, its optimizer, the frozen prior and the prior's memory.
+    """A learner: the policy, its optimizers, the frozen prior and the prior's memory.
 
     Args:
         policy: is trained in place. A copy of it, as it is now, is the prior.
+        prior: whether there is one. Where `config.kl` is 0 it is only measured against.
+        imitation: of the run's best episodes; off by default.
         dtype: of the matrix products while learning. seed: of the minibatches' order.
     """
 
@@ -84,165 +71,257 @@ class PPO:
         policy: Policy,
         config: PPOConfig,
         *,
+        prior: bool = True,
+        imitation: ImitationConfig | None = None,
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
     ):
-        self.config, self.policy, self.dtype = config, policy, dtype
+        self.config, self.policy, self.dtype = config, policy.eval(), dtype
         self.device = next(policy.parameters()).device
-        self.prior = copy.deepcopy(policy).eval().requires_grad_(False)
-        # The eps of OpenAI Baselines' PPO; Adam's own 1e-8 makes large steps of tiny gradients.
-        self.optimizer = torch.optim.Adam(policy.parameters(), lr=config.learning_rate, eps=1e-5)
+        self.prior = copy.deepcopy(policy).requires_grad_(False) if prior else None
+        self.discount = config.discount(float(policy.spec.tick_hz))
+        self._value_parameters = list(policy.value_head.parameters())
+        values = {id(parameter) for parameter in self._value_parameters}
+        self._policy_parameters = [p for p in policy.parameters() if id(p) not in values]
+        # Two optimizers: the value head learns before the policy moves, at a rate and under a norm
+        # of its own.
+        rates = (config.learning_rate, config.value_learning_rate)
+        self.optimizer, self.value_optimizer = (
+            torch.optim.Adam(parameters, lr=rate, eps=ADAM_EPS)
+            for parameters, rate in zip(
+                (self._policy_parameters, self._value_parameters), rates, strict=True
+            )
+        )
+        self._rate = Schedule(
+            peak=config.learning_rate,
+            warmup_steps=config.warmup_steps,
+            floor=config.learning_rate * config.learning_rate_end,
+        )
         self.guard = FiniteGuard()
         self.iteration = 0
-        self.steps = 0
+        self.steps = 0  # of the policy
+        self.warmup: ValueWarmup | None = ValueWarmup() if config.value_warmup else None
+        self.advantage_scale = AdvantageScale()
+        self.best = BestEpisodes(imitation, seed=seed) if imitation and imitation.weight else None
         self._order = np.random.default_rng(seed)
         self._prior_memory: list[Memory] | None = None
 
-    @property
-    def kl_weight(self) -> float:
-        """ρ of the present iteration."""
-        return self.config.kl * self.config.kl_decay**self.iteration
-
-    def learn(self, rollout: Rollout) -> dict[str, float]:
-        """One iteration. Returns what was measured over its steps."""
+    def kl_weight(self, fraction: float) -> float:
+        """ρ where this share of the budget is spent: geometrically from `kl` to `kl_end`."""
         config = self.config
-        data = _Data.of(rollout, self.device)
-        old_log_prob, value = self._evaluate(data)
-        prior_logits = self._prior_logits(data)
-        value = self.policy.value_head.denormalized(value)
-        advantages, returns = generalized_advantages(
+        return config.kl * (config.kl_end / config.kl) ** fraction if config.kl else 0.0
+
+    def learn(self, rollout: Rollout, fraction: float = 0.0) -> dict[str, float]:
+        """One iteration. Returns what was measured over its steps.
+
+        Args:
+            fraction: how much of the run's budget is spent, 0..1.
+        """
+        data = Batch.of(rollout, self.device)
+        old_log_prob, out_value, features, entropy = self._evaluate(data)
+        prior = self._prior_logits(data)
+        if self.best is not None:
+            self.best.add(rollout)
+        head = self.policy.value_head
+        measured: dict[str, float]
+        if self.warmup is not None:
+            played = Played(features, data.reward, data.terminated, data.truncated)
+            measured = {"entropy": entropy, **self._warm_up(self.warmup, played)}
+            value = head.denormalized(out_value)
+            returns = self._returns(data, value)[1]
+        else:
+            value = head.denormalized(out_value)
+            advantages, returns = self._returns(data, value)
+            self._update_normalizer(returns)
+            # Over the whole iteration, so that ρ weighs against the same unit in all of its steps.
+            if self.config.normalise_advantages:
+                advantages = self.advantage_scale(advantages)
+            targets = _Targets(old_log_prob, advantages, head.normalized(returns), prior)
+            measured = self._steps(data, targets, fraction)
+        self.iteration += 1
+        return {
+            **measured,
+            # Of the values that played: the head says something else by now.
+            "explained_variance": explained_variance(returns, value),
+            "value": value.mean().item(),
+            "return": returns.mean().item(),
+            "kl_weight": self.kl_weight(fraction),
+            "reward_per_tick": data.reward.mean().item(),
+        }
+
+    def _returns(self, data: Batch, value: Tensor) -> tuple[Tensor, Tensor]:
+        """Advantages and returns [L, T] under values in the reward's units."""
+        return generalized_advantages(
             reward=data.reward,
             value=value,
             terminated=data.terminated,
             truncated=data.truncated,
             final_value=data.final_value,
             last_value=data.last_value,
-            discount=config.discount,
-            gae_lambda=config.gae_lambda,
+            discount=self.discount,
+            gae_lambda=self.config.gae_lambda,
         )
-        # Of the values that played: after the update below the head is scaled otherwise.
-        explained_variance = 1 - (returns - value).var() / returns.var().clamp_min(1e-8)
-        self.policy.value_head.update(returns, config.value_beta)
-        targets = self.policy.value_head.normalized(returns)
-        # Over the whole iteration, so that ρ weighs against the same unit in all of its steps.
-        if config.normalise_advantages:
-            advantages = (advantages - advantages.mean()) / advantages.std().clamp_min(1e-6)
-        sums: dict[str, float] = {}
-        batches = [
-            lanes for _ in range(config.epochs) for lanes in self._minibatches(len(data.reward))
-        ]
-        for lanes in batches:
-            measured = self._step(
-                data.of_lanes(lanes),
-                _logits_of(prior_logits, lanes),
-                old_log_prob[lanes],
-                advantages[lanes],
-                targets[lanes],
-            )
-            for name, number in measured.items():
-                sums[name] = sums.get(name, 0.0) + number
-        metrics = {name: total / len(batches) for name, total in sums.items()}
-        metrics |= {
-            "explained_variance": explained_variance.item(),
-            "value": value.mean().item(),
-            "return": returns.mean().item(),
-            "kl_weight": self.kl_weight,
-            "reward_per_tick": data.reward.mean().item(),
-        }
-        self.iteration += 1
-        return metrics
 
-    def _step(
-        self,
-        data: _Data,
-        prior_logits: JointLogits,
-        old_log_prob: Tensor,
-        advantages: Tensor,
-        targets: Tensor,
-    ) -> dict[str, float]:
-        """One optimizer step on some lanes; shapes [B, T]."""
-        config, head = self.config, self.policy.head
-        value_only = self.iteration < config.value_warmup
-        # Learned from as it was played with: what dropout hides would look like a change of policy.
-        self.policy.eval()
-        out = self._forward(self.policy, data)
-        log_ratio = head.log_prob(out.logits, data.joint, data.camera) - old_log_prob  # (B, T)
-        ratio = log_ratio.exp()
-        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
-        # The smaller of the two: a ratio that moved too far the wrong way is still pulled back.
-        surrogate = torch.minimum(ratio * advantages, clipped * advantages).mean()
-        pair = (prior_logits, out.logits)
-        p, q = pair if config.kl_direction == "prior_to_policy" else reversed(pair)
-        kl_to_prior = head.kl(p, q).mean()
-        value_loss = 0.5 * (out.value.float() - targets).square().mean()
-        loss = config.value_weight * value_loss
-        if not value_only:  # at first only the value head learns: its advantages would be noise
-            loss = loss - surrogate + self.kl_weight * kl_to_prior
-        warmup = min(1.0, (self.steps + 1) / max(config.warmup_steps, 1))
-        set_learning_rate(self.optimizer, config.learning_rate * warmup)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        trained = self.policy.value_head.parameters() if value_only else self.policy.parameters()
-        norm = clip_gradients(trained, config.clip_norm)
-        if value_only:
-            # The value loss reaches the trunk too. Without a gradient Adam passes a parameter over;
-            # with one of zero it would still count a step.
-            for name, parameter in self.policy.named_parameters():
-                if not name.startswith("value_head."):
-                    parameter.grad = None
-        if self.guard.accepts(loss.item(), norm, self.steps):
-            self.optimizer.step()
-        self.steps += 1
-        with torch.no_grad():
-            return {
-                "policy_gain": surrogate.item(),
-                "value_loss": value_loss.item(),
-                "kl_to_prior": kl_to_prior.item(),
-                "entropy": head.entropy(out.logits).mean().item(),
-                # Schulman's estimate: without bias, never below 0, and of low variance.
-                "approx_kl": (ratio - 1 - log_ratio).mean().item(),
-                "clip_fraction": ((ratio - 1).abs() > config.clip).float().mean().item(),
-                "gradient_norm": norm,
-            }
-
-    def _forward(self, policy: Policy, data: _Data) -> PolicyOutput:
-        with autocast(self.device, self.dtype):
-            return policy(
-                data.frames,
-                data.first,
-                data.memory,
-                previous_actions(data.joint, data.camera, data.first, data.before),
-            )
+    def _warm_up(self, warmup: ValueWarmup, played: Played) -> dict[str, float]:
+        """Fit the value head on all play so far; the policy does not move."""
+        warmup.add(played)
+        explained = warmup.fit(
+            self.policy.value_head, discount=self.discount, gae_lambda=self.config.gae_lambda
+        )
+        enough = explained >= self.config.value_explained
+        if enough or self.iteration + 1 >= self.config.value_warmup:
+            self.warmup = None
+        return {"value_explained": explained, "steps": 0.0}
 
     @torch.no_grad()
-    def _evaluate(self, data: _Data) -> tuple[Tensor, Tensor]:
-        """Log-probabilities and normalized values [L, T] under the weights that played.
+    def _update_normalizer(self, returns: Tensor) -> None:
+        """Take the returns into the value head's statistics.
+
+        Its layer is rescaled to the new unit, and with it what Adam remembers of the gradients,
+        which are as much larger or smaller.
+        """
+        head = self.policy.value_head
+        before, known = head.statistics()[1], bool(head.weight > 0)
+        head.update(returns, self.config.value_beta)
+        if not known:
+            return
+        scale = (before / head.statistics()[1]).item()
+        for state in self.value_optimizer.state.values():
+            state["exp_avg"].mul_(scale)
+            state["exp_avg_sq"].mul_(scale**2)
+
+    def _steps(self, data: Batch, targets: _Targets, fraction: float) -> dict[str, float]:
+        """The iteration's optimizer steps; returns the means of what they measured."""
+        found: dict[str, list[float]] = {}
+        batches = [
+            lanes
+            for _ in range(self.config.epochs)
+            for lanes in self._minibatches(len(data.reward))
+        ]
+        before = self.steps
+        for lanes in batches:
+            measured, goes_on = self._step(data.of_lanes(lanes), targets.of_lanes(lanes), fraction)
+            for name, number in measured.items():
+                found.setdefault(name, []).append(number)
+            if not goes_on:
+                break
+        means = {name: sum(numbers) / len(numbers) for name, numbers in found.items()}
+        return {**means, "steps": float(self.steps - before)}
+
+    def _step(
+        self, data: Batch, targets: _Targets, fraction: float
+    ) -> tuple[dict[str, float], bool]:
+        """One optimizer step on some lanes; shapes [B, T].
+
+        Returns what was measured, and False where the policy is so far from the one that played
+        that the step was left out.
+        """
+        config, head = self.config, self.policy.head
+        out = self._forward(self.policy, data)
+        log_ratio = head.log_prob(out.logits, data.joint, data.camera) - targets.old_log_prob
+        ratio = log_ratio.exp()  # (B, T)
+        clipped = ratio.clamp(1 - config.clip, 1 + config.clip)
+        # The smaller of the two: a ratio that moved too far the wrong way is still pulled back.
+        surrogate = torch.minimum(ratio * targets.advantages, clipped * targets.advantages).mean()
+        entropy = head.entropy(out.logits).mean()
+        loss = -surrogate - config.entropy * entropy
+        # Schulman's estimate: without bias, never below 0, and of low variance.
+        approx_kl = (ratio - 1 - log_ratio).mean().item()
+        measured = {"policy_gain": surrogate.item(), "entropy": entropy.item()}
+        if targets.prior is not None:
+            pair = (targets.prior, out.logits)
+            p, q = pair if config.kl_direction == "prior_to_policy" else reversed(pair)
+            kl_to_prior = head.kl(p, q).mean()
+            loss = loss + self.kl_weight(fraction) * kl_to_prior
+            measured["kl_to_prior"] = kl_to_prior.item()
+        # Huber's loss: the first success among nothing but failures lies many deviations off.
+        value_loss = F.smooth_l1_loss(out.value.float(), targets.returns)
+        measured |= {
+            "value_loss": value_loss.item(),
+            "approx_kl": approx_kl,
+            "clip_fraction": ((ratio - 1).abs() > config.clip).float().mean().item(),
+        }
+        if config.target_kl and approx_kl > STOP_AT * config.target_kl:
+            return measured, False
+        self._backward(out.features, loss, value_loss)
+        if self.best is not None and (likelihood := self._imitate(self.best)) is not None:
+            measured["imitation_loss"] = likelihood
+        norm = clip_gradients(self._policy_parameters, config.clip_norm)
+        value_norm = clip_gradients(self._value_parameters, config.value_clip_norm)
+        set_learning_rate(self.optimizer, self._rate.at(self.steps, fraction))
+        if self.guard.accepts(loss.item() + value_loss.item(), norm + value_norm, self.steps):
+            self.optimizer.step()
+            self.value_optimizer.step()
+        self.steps += 1
+        return {**measured, "gradient_norm": norm, "value_gradient_norm": value_norm}, True
+
+    def _backward(self, features: Tensor, loss: Tensor, value_loss: Tensor) -> None:
+        """Gradients of both losses, that of the value bounded where it meets the policy's.
+
+        Both heads read the same features: down to there the two are taken apart, and only their sum
+        goes through the trunk, in one pass.
+        """
+        for parameter in (*self._policy_parameters, *self._value_parameters):
+            parameter.grad = None
+        meeting = []  # the gradient of each loss at the features, (B, T, D)
+        for one, head in ((loss, self.policy.head), (value_loss, self.policy.value_head)):
+            own = list(head.parameters())
+            at_features, *gradients = torch.autograd.grad(one, [features, *own])
+            for parameter, gradient in zip(own, gradients, strict=True):
+                parameter.grad = gradient
+            meeting.append(at_features)
+        of_policy, of_value = meeting
+        most = self.config.value_share * of_policy.norm()
+        share = (most / of_value.norm().clamp_min(1e-12)).clamp_max(1.0)
+        features.backward(of_policy + share * of_value)
+
+    def _imitate(self, best: BestEpisodes) -> float | None:
+        """Add the gradient of the best episodes' likelihood; None where there are none yet."""
+        drawn = best.draw(self.device)
+        if drawn is None:
+            return None
+        batch, imitated = drawn
+        out = self._forward(self.policy, batch)
+        log_prob = self.policy.head.log_prob(out.logits, batch.joint, batch.camera)  # (B, T)
+        loss = -(log_prob * imitated).sum() / imitated.sum()
+        (best.config.weight * loss).backward()
+        return loss.item()
+
+    def _forward(self, policy: Policy, data: Batch) -> PolicyOutput:
+        with autocast(self.device, self.dtype):
+            return policy(data.frames, data.first, data.memory, data.previous())
+
+    @torch.no_grad()
+    def _evaluate(self, data: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
+        """Of the weights that played: log-probabilities and normalized values [L, T], features
+        [L, T, D] and the mean entropy.
 
         They are computed anew in the way that learning computes them: play went tick by tick and in
         float32, and the difference in rounding would look like a change of policy.
         """
-        self.policy.eval()
-        log_probs, values = [], []
+        log_probs, values, features, entropies = [], [], [], []
         for lanes in self._groups(len(data.reward)):
             chosen = data.of_lanes(lanes)
             out = self._forward(self.policy, chosen)
             log_probs.append(self.policy.head.log_prob(out.logits, chosen.joint, chosen.camera))
             values.append(out.value.float())
-        return torch.cat(log_probs), torch.cat(values)
+            features.append(out.features.float())
+            entropies.append(self.policy.head.entropy(out.logits))
+        entropy = torch.cat(entropies).mean().item()
+        return torch.cat(log_probs), torch.cat(values), torch.cat(features), entropy
 
     @torch.no_grad()
-    def _prior_logits(self, data: _Data) -> JointLogits:
+    def _prior_logits(self, data: Batch) -> JointLogits | None:
         """The prior's logits [L, T, J] and [L, T, C]; its memory is kept for the next rollout."""
+        if self.prior is None:
+            return None
         parts, memories = [], []
         for lanes in self._groups(len(data.reward)):
-            chosen = data.of_lanes(lanes)._replace(memory=_memory_of(self._prior_memory, lanes))
+            chosen = data.of_lanes(lanes)._replace(memory=memory_of(self._prior_memory, lanes))
             out = self._forward(self.prior, chosen)
             parts.append(out.logits)
             memories.append(out.memory)
-        self._prior_memory = [
-            Memory(*(torch.cat(same) for same in zip(*block, strict=True)))
-            for block in zip(*memories, strict=True)
-        ]
+        self._prior_memory = joined_memory(memories)
         cameras = [part.camera for part in parts if part.camera is not None]
         joint = torch.cat([part.joint for part in parts])
         return JointLogits(joint, torch.cat(cameras) if cameras else None)
@@ -259,60 +338,36 @@ class PPO:
     def state_dict(self) -> dict[str, Any]:
         return {
             "policy": self.policy.state_dict(),
-            "prior": self.prior.state_dict(),
+            "prior": self.prior and self.prior.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "value_optimizer": self.value_optimizer.state_dict(),
             "guard": self.guard.state_dict(),
             "iteration": self.iteration,
             "steps": self.steps,
+            "warmup": self.warmup and self.warmup.state_dict(),
+            "advantage_scale": self.advantage_scale.state_dict(),
+            "best": self.best and self.best.state_dict(),
             "order": self._order.bit_generator.state,
             "prior_memory": self._prior_memory and [tuple(block) for block in self._prior_memory],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name in ("policy", "prior", "optimizer", "guard"):
+        if "value_optimizer" not in state:
+            names = [name for name, _ in self.policy.named_parameters()]
+            state = learner_state(state, names, self.config)
+        for name in ("policy", "optimizer", "value_optimizer", "guard", "advantage_scale"):
             getattr(self, name).load_state_dict(state[name])
+        for name in ("prior", "best"):
+            if (part := getattr(self, name)) is not None:
+                part.load_state_dict(state[name])
         self.iteration, self.steps = state["iteration"], state["steps"]
+        if state["warmup"] is None:
+            self.warmup = None
+        elif self.warmup is not None:
+            self.warmup.load_state_dict(state["warmup"])
         self._order.bit_generator.state = state["order"]
         memory = state["prior_memory"]
-        self._prior_memory = memory and [
-            Memory(*(part.to(self.device) for part in block)) for block in memory
-        ]
-
-
-class _Data(NamedTuple):
-    """A rollout as tensors on the learner's device; see `Rollout`."""
-
-    frames: Tensor
-    first: Tensor
-    joint: Tensor
-    camera: Tensor
-    reward: Tensor
-    terminated: Tensor
-    truncated: Tensor
-    final_value: Tensor
-    last_value: Tensor
-    before: Tensor
-    memory: list[Memory] | None
-
-    @classmethod
-    def of(cls, rollout: Rollout, device: torch.device) -> _Data:
-        arrays = {
-            name: torch.from_numpy(getattr(rollout, name)).to(device)
-            for name in cls._fields
-            if name != "memory"
-        }
-        return cls(
-            **arrays,
-            memory=[Memory(*(part.to(device) for part in block)) for block in rollout.memory],
-        )
-
-    def of_lanes(self, lanes: Tensor) -> _Data:
-        arrays = {name: part[lanes] for name, part in self._asdict().items() if name != "memory"}
-        return _Data(**arrays, memory=_memory_of(self.memory, lanes))
-
-
-def _memory_of(memory: list[Memory] | None, lanes: Tensor) -> list[Memory] | None:
-    return memory and [Memory(*(part[lanes] for part in block)) for block in memory]
+        self._prior_memory = memory and memory_on([Memory(*block) for block in memory], self.device)
 
 
 def _logits_of(logits: JointLogits, lanes: Tensor) -> JointLogits:

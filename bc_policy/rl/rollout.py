@@ -1,33 +1,18 @@
-"""Play for learning: an actor runs a policy in several games and writes down what happened.
+"""A rollout: what several games and the policy that played them did for some ticks.
 
-L lanes (games side by side), T ticks, H, W pixels, K buttons, A axes
-
-An actor's future is decided by its state and the weights it is given. Games cannot be saved, but
-they are deterministic: the state holds the seed of each running episode and its actions so far, and
-loading the state plays them again.
+L lanes (games side by side), T ticks, h, w pixels at the network's size
 """
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from ...datasets.actions.joint import JointActions
-from ...datasets.actions.spec import ActionSpec
-from ...errors import VidactError
-from ...games.env import GameEnv
 from ...networks.attention import Memory
-from ..policy.policy import Policy
 
-FIRST_TRAINING_SEED = 1_000_000_000  # far from the seeds of `play`: no score is of training games
-RUN_SEEDS = 1_000_003  # how far the seeds of two runs' first episodes lie apart
-MakeEnv = Callable[[], GameEnv]
+NOT_BY_LANE = ("memory", "episodes", "seconds")
 
 
 @dataclass(slots=True)
@@ -35,7 +20,9 @@ class Rollout:
     """T ticks of L games."""
 
     frames: np.ndarray
-    """uint8 [L, T, H, W, 3]: what the policy saw before it acted."""
+    """uint8 [L, T, h, w, 3]: what the policy saw before it acted, at the size that its network
+    looks at.
+    """
     first: np.ndarray
     """bool [L, T]: frames that begin an episode."""
     joint: np.ndarray
@@ -58,7 +45,13 @@ class Rollout:
     memory: list[Memory]
     """The policy's memory before the first tick, [L, M, D] each."""
     episodes: list[dict[str, float]]
-    """The `score`, `reward` and `ticks` of each episode that ended here."""
+    """Each episode that ended here: its `score`, `reward` and `ticks`, and the `lane` and `tick` of
+    the rollout with which it ended.
+    """
+    seconds: dict[str, float]
+    """Where an actor's time went: `play`, of that `step` (the games) and `inference`, then `wait`
+    (for the slowest actor) and `send` (weights and play on their way); the mean over actors.
+    """
 
     @property
     def ticks(self) -> int:
@@ -66,227 +59,23 @@ class Rollout:
         return self.reward.size
 
 
-class Actor:
-    """L games and a policy that plays them.
-
-    Args:
-        policy: in evaluation mode; its weights are replaced at each `collect`.
-        make_env: makes one game. lanes: L.
-        seed: of the run.
-        index, actors: which of how many actors this is: no two play an episode of the same seed.
-    """
-
-    def __init__(
-        self,
-        policy: Policy,
-        make_env: MakeEnv,
-        *,
-        lanes: int,
-        seed: int,
-        index: int = 0,
-        actors: int = 1,
-    ):
-        self.policy = policy.eval()
-        self.spec: ActionSpec = policy.spec
-        self.actions = JointActions(self.spec)
-        self.envs = [make_env() for _ in range(lanes)]
-        first_seed = FIRST_TRAINING_SEED + seed * RUN_SEEDS
-        self._seeds = [
-            _LaneSeeds(first_seed, index * lanes + lane, actors * lanes) for lane in range(lanes)
-        ]
-        self._chance = [
-            np.random.default_rng([seed, index * lanes + lane]) for lane in range(lanes)
-        ]
-        self._lanes = [_Lane() for _ in range(lanes)]
-        self._memory = self._empty_memory()
-        size = (lanes, self.spec.frame.height, self.spec.frame.width, 3)
-        self._frames = np.zeros(size, dtype=np.uint8)
-        self._first = np.ones(lanes, dtype=bool)
-        self._previous = np.full((lanes, 2), -1)
-        self._started = False
-
-    def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
-        """Play `ticks` ticks in every lane with these weights."""
-        self.policy.load_state_dict(weights)
-        if not self._started:
-            for lane in range(len(self.envs)):
-                self._start_episode(lane)
-            self._started = True
-        lanes = len(self.envs)
-        out = Rollout(
-            frames=np.zeros((lanes, ticks, *self._frames.shape[1:]), np.uint8),
-            first=np.zeros((lanes, ticks), bool),
-            joint=np.zeros((lanes, ticks), np.int64),
-            camera=np.zeros((lanes, ticks), np.int64),
-            reward=np.zeros((lanes, ticks), np.float32),
-            terminated=np.zeros((lanes, ticks), bool),
-            truncated=np.zeros((lanes, ticks), bool),
-            final_value=np.zeros((lanes, ticks), np.float32),
-            last_value=np.zeros(lanes, np.float32),
-            before=self._previous.copy(),
-            memory=self._memory,
-            episodes=[],
-        )
-        for tick in range(ticks):
-            out.frames[:, tick], out.first[:, tick] = self._frames, self._first
-            joint, camera = self._decide()
-            out.joint[:, tick], out.camera[:, tick] = joint, camera
-            self._advance(out, tick, joint, camera)
-        out.last_value[:] = self._value()
-        return out
-
-    @torch.no_grad()
-    def _decide(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sample each lane's action, and take the frame into the memory."""
-        result = self.policy(*self._inputs())
-        self._memory = result.memory
-        self._first = np.zeros_like(self._first)
-        # Each lane has a generator of its own: its play does not depend on how many lanes there
-        # are.
-        drawn = [chance.random((1, 2)) for chance in self._chance]
-        uniforms = torch.from_numpy(np.stack(drawn))  # (L, 1, 2)
-        joint, camera = self.policy.head.sample(result.logits, uniforms=uniforms)  # (L, 1)
-        self._previous = torch.cat([joint, camera], dim=1).numpy()  # (L, 2)
-        return joint[:, 0].numpy(), camera[:, 0].numpy()
-
-    def _advance(self, out: Rollout, tick: int, joint: np.ndarray, camera: np.ndarray) -> None:
-        buttons, bins = self.actions.decode(joint, camera)
-        camera_deg = self.spec.dequantise(bins)
-        over: dict[int, bool] = {}  # lane ► cut by the time limit
-        for lane, env in enumerate(self.envs):
-            frame, reward, done, info = env.step(buttons[lane], camera_deg[lane])
-            self._frames[lane] = frame
-            out.reward[lane, tick] = reward
-            state = self._lanes[lane]
-            state.actions.append((int(joint[lane]), int(camera[lane])))
-            state.reward += reward
-            if done:
-                over[lane] = bool(info.get("truncated", False))
-                out.episodes.append(
-                    {
-                        "score": float(info["score"]),
-                        "reward": state.reward,
-                        "ticks": float(len(state.actions)),
-                    }
-                )
-        if any(over.values()):
-            values = self._value()  # of the last frames: the next episodes take their place below
-            for lane, truncated in over.items():
-                if truncated:
-                    out.truncated[lane, tick] = True
-                    out.final_value[lane, tick] = values[lane]
-        for lane, truncated in over.items():
-            out.terminated[lane, tick] = not truncated
-            self._start_episode(lane)
-
-    @torch.no_grad()
-    def _value(self) -> np.ndarray:
-        """float [L]: the value of the present frames in the reward's units; the memory stays."""
-        result = self.policy(*self._inputs())
-        return self.policy.value_head.denormalized(result.value)[:, 0].float().numpy()
-
-    def _inputs(self) -> tuple[Tensor, Tensor, list[Memory], Tensor]:
-        """The policy's arguments for one tick, [L, 1, …] each."""
-        arrays = (self._frames, self._first, self._previous)
-        frames, first, previous = (torch.from_numpy(array)[:, None] for array in arrays)
-        return frames, first, self._memory, previous
-
-    def _start_episode(self, lane: int) -> None:
-        self._lanes[lane] = _Lane(seed=self._seeds[lane].next())
-        self._frames[lane] = self.envs[lane].reset(self._lanes[lane].seed)
-        self._first[lane] = True
-        self._previous[lane] = -1
-
-    def _empty_memory(self) -> list[Memory]:
-        return self.policy.blocks.initial_memory(len(self.envs), next(self.policy.parameters()))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the weights, which `collect` is given."""
-        return {
-            "started": self._started,
-            "episodes_begun": [seeds.count for seeds in self._seeds],
-            "chance": [chance.bit_generator.state for chance in self._chance],
-            "lanes": [
-                {
-                    "seed": lane.seed,
-                    "reward": lane.reward,
-                    "actions": np.array(lane.actions, dtype=np.int64).reshape(-1, 2),
-                    # What playing the actions again must lead to.
-                    "frame_crc32": zlib.crc32(frame.tobytes()),
-                }
-                for lane, frame in zip(self._lanes, self._frames, strict=True)
-            ],
-            "first": self._first.astype(np.uint8),
-            "previous": self._previous,
-            "memory": [tuple(memory) for memory in self._memory],
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Load a state: each running episode is played again to where it was."""
-        self._started = state["started"]
-        for lane, kept in enumerate(state["lanes"]):
-            self._seeds[lane].count = state["episodes_begun"][lane]
-            self._chance[lane].bit_generator.state = state["chance"][lane]
-            if not self._started:
-                continue
-            actions = np.asarray(kept["actions"])
-            frame = self.envs[lane].reset(kept["seed"])
-            buttons, bins = self.actions.decode(actions[:, 0], actions[:, 1])
-            for pressed, camera_deg in zip(buttons, self.spec.dequantise(bins), strict=True):
-                frame = self.envs[lane].step(pressed, camera_deg)[0]
-            if zlib.crc32(frame.tobytes()) != kept["frame_crc32"]:
-                raise VidactError(
-                    f"lane {lane}: playing the {len(actions)} actions of episode {kept['seed']} "
-                    "again did not lead to the frame where the run was stopped (another version of "
-                    "the game?): start the run afresh"
-                )
-            self._frames[lane] = frame
-            self._lanes[lane] = _Lane(
-                seed=kept["seed"],
-                reward=kept["reward"],
-                actions=[(int(j), int(c)) for j, c in actions],
-            )
-        self._first = np.asarray(state["first"]).astype(bool)
-        self._previous = np.asarray(state["previous"]).copy()
-        self._memory = [Memory(*memory) for memory in state["memory"]]
-
-    def close(self) -> None:
-        for env in self.envs:
-            env.close()
-
-
-class _Lane:
-    """The running episode of a lane."""
-
-    def __init__(
-        self, seed: int = 0, reward: float = 0.0, actions: list[tuple[int, int]] | None = None
-    ):
-        self.seed, self.reward = seed, reward
-        self.actions: list[tuple[int, int]] = [] if actions is None else actions
-
-
-class _LaneSeeds:
-    """The seeds of a lane's episodes: start + lane, start + lane + lanes, …"""
-
-    def __init__(self, start: int, lane: int, lanes: int):
-        self._start, self._lane, self._lanes = start, lane, lanes
-        self.count = 0
-
-    def next(self) -> int:
-        self.count += 1
-        return self._start + self._lane + (self.count - 1) * self._lanes
-
-
 def joined(rollouts: list[Rollout]) -> Rollout:
     """The rollouts of several actors as one, lane after lane."""
     arrays = {
         field.name: np.concatenate([getattr(rollout, field.name) for rollout in rollouts])
         for field in fields(Rollout)
-        if field.name not in ("memory", "episodes")
+        if field.name not in NOT_BY_LANE
     }
     memory = [
         Memory(*(torch.cat(parts) for parts in zip(*block, strict=True)))
         for block in zip(*(rollout.memory for rollout in rollouts), strict=True)
     ]
-    episodes = [episode for rollout in rollouts for episode in rollout.episodes]
-    return Rollout(**arrays, memory=memory, episodes=episodes)
+    episodes, lane = [], 0
+    for rollout in rollouts:
+        episodes += [{**one, "lane": one["lane"] + lane} for one in rollout.episodes]
+        lane += len(rollout.reward)
+    seconds = {
+        name: sum(rollout.seconds[name] for rollout in rollouts) / len(rollouts)
+        for name in rollouts[0].seconds
+    }
+    return Rollout(**arrays, memory=memory, episodes=episodes, seconds=seconds)

@@ -11,8 +11,9 @@ import pytest
 import torch
 from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.bc_policy.policy.policy import Policy
+from vidact.bc_policy.rl.actor import Actor
 from vidact.bc_policy.rl.actors import ActorProcesses
-from vidact.bc_policy.rl.rollout import Actor, joined
+from vidact.bc_policy.rl.rollout import joined
 from vidact.datasets.actions.spec import ActionSpec
 
 from .toy_env import TOY_NETWORK, TOY_SPEC, Recall
@@ -26,7 +27,7 @@ from vidact.bc_policy.rl.actors import LocalActors
 from vidact.bc_policy.rl.config import FinetuneConfig, PPOConfig
 from vidact.bc_policy.finetune import open_run, run_finetuning
 from vidact.bc_policy.policy.policy import Policy
-from vidact.bc_policy.rl.rollout import Actor
+from vidact.bc_policy.rl.actor import Actor
 
 class Killed(LocalActors):
     def collect(self, weights, ticks):
@@ -60,7 +61,7 @@ def run_toy(folder, kill_at):
 def metrics_of(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [
-        {name: value for name, value in row.items() if name not in ("elapsed_s", "ticks_per_s")}
+        {name: value for name, value in row.items() if name not in ("elapsed_s", "env_steps_per_s")}
         for row in rows
     ]
 
