@@ -96,11 +96,9 @@ def settings_of(
 
 def _meant(given: Any, usual: Any, former: Mapping[str, Any]) -> dict[str, Any]:
     """What settings meant to the first learner."""
-    return {
-        name: default if getattr(given, name, None) == getattr(usual, name, None)
-        else getattr(given, name)
-        for name, default in former.items()
-    }  # fmt: skip
+    own = {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+    changed = {name for name, value in own.items() if value != getattr(usual, name)}
+    return {name: own[name] if name in changed else was for name, was in former.items()}
 
 
 def learner_state(

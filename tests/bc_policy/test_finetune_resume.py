@@ -24,7 +24,7 @@ import torch
 sys.path.insert(0, sys.argv[1])
 from toy_env import TOY_NETWORK, TOY_SPEC, Recall
 from vidact.bc_policy.rl.actors import LocalActors
-from vidact.bc_policy.rl.config import FinetuneConfig, PPOConfig
+from vidact.bc_policy.rl.config import FinetuneConfig, ImitationConfig, PPOConfig
 from vidact.bc_policy.finetune import open_run, run_finetuning
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.actor import Actor
@@ -40,7 +40,8 @@ torch.manual_seed(0)
 policy = Policy(TOY_SPEC, TOY_NETWORK)
 config = FinetuneConfig(
     checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6,
-    threads=1, precision="float32", ppo=PPOConfig(learning_rate=1e-2),
+    threads=1, precision="float32", ppo=PPOConfig(learning_rate=1e-2, value_warmup=2),
+    imitation=ImitationConfig(weight=0.1, ticks=64),
 )
 actors = Killed([
     Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2)
@@ -61,7 +62,7 @@ def run_toy(folder, kill_at):
 def metrics_of(folder):
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [
-        {name: value for name, value in row.items() if name not in ("elapsed_s", "env_steps_per_s")}
+        {name: value for name, value in row.items() if not name.endswith("_s")}  # seconds, rates
         for row in rows
     ]
 
