@@ -91,7 +91,8 @@ def starting_point(config: FinetuneConfig) -> Start:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         policy = Policy(spec, PRESETS[config.preset]).eval()
-    return Start(policy, config.preset, {"start_sha256": None, "spec_sha256": spec.sha256})
+    fresh = {"start_sha256": None, "spec_sha256": spec.sha256, "network": policy.config.to_dict()}
+    return Start(policy, config.preset, fresh)
 
 
 def open_run(config: FinetuneConfig, identity: Mapping[str, Any]) -> TrainingRun:
@@ -205,6 +206,8 @@ def run_of(
             return former, begun
     settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
     settings["ppo"] = to_plain(config.learner_settings())
+    if task not in TASKS:  # a file, whose content may change
+        settings["rules"] = to_plain(find_task(task))
     return config, {**settings, **of_start, "learner": LEARNER}
 
 

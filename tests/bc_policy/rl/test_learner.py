@@ -26,9 +26,9 @@ class Nothing(ToyEnv):
         return 0.0
 
 
-def new_policy():
+def new_policy(**sizes):
     torch.manual_seed(0)
-    return Policy(TOY_SPEC, TOY_NETWORK).eval()
+    return Policy(TOY_SPEC, dataclasses.replace(TOY_NETWORK, **sizes)).eval()
 
 
 def play(policy, make_env, *, lanes=8, ticks=8, seed=1):
@@ -91,10 +91,14 @@ def test_the_rate_and_the_weight_of_the_kl_fall_over_the_budget():
     assert learner.optimizer.param_groups[0]["lr"] == pytest.approx(5.5e-4)  # ends at a tenth
 
 
-def test_the_ratio_is_one_before_the_first_step():
-    policy = new_policy()
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_the_ratio_is_one_before_the_first_step(dropout):
+    """In training mode dropout would make another policy of it than the one that played."""
+    policy = new_policy(output_dropout=dropout)
     config = PPOConfig(**COLD, epochs=1, minibatches=1)
+    policy.train()  # as cloning leaves it
     measured = PPO(policy, config).learn(play(policy, Bandit))
+    assert not policy.training
     assert measured["approx_kl"] == pytest.approx(0, abs=1e-6)
     assert measured["clip_fraction"] == 0
     assert measured["kl_to_prior"] == pytest.approx(0, abs=1e-6)
