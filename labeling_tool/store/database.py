@@ -13,8 +13,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import create_engine, event, inspect
 from sqlalchemy.orm import Session
+
+from .models import Base, User
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_MS = 10_000
@@ -64,11 +66,19 @@ class Database:
             yield session
 
     def migrate(self) -> None:
-        """Bring the schema to this version."""
+        """Bring the schema to this version.
+
+        A new database gets the tables of this version at once, so that the models are the one place
+        that says what they are; only one that a release made before goes through the migrations.
+        """
         from alembic import command
 
         with self._turn, self._writing.begin() as connection:
-            command.upgrade(alembic_config(connection), "head")
+            config = alembic_config(connection)
+            if not inspect(connection).has_table(User.__tablename__):
+                Base.metadata.create_all(connection)
+                command.stamp(config, "head")
+            command.upgrade(config, "head")
 
     def close(self) -> None:
         """Close all connections."""
@@ -105,12 +115,3 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     write = connection.get_execution_options().get("vidact_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def is_unique_violation(error: Exception) -> bool:
-    """Return whether an IntegrityError says that a row of this key is there already."""
-    text = str(getattr(error, "orig", error)).lower()
-    return "unique" in text or "duplicate" in text
-
-
-__all__ = ["Database", "Engine", "alembic_config", "is_unique_violation", "sqlite_engine_url"]
