@@ -307,7 +307,7 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "crafter_skill.json",
                 "Crafter",
                 "Share of episodes with each achievement.",
-                "python -m vidact.games.crafter.skill --episodes 50 --ticks 2000",
+                "python benchmarks/crafter_skill.py --episodes 50 --ticks 2000",
                 mapping(),
             ),
         ),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.benchmarks.crafter_skill import play_episode
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError
@@ -12,7 +13,6 @@ from vidact.games.config import RecordCrafterConfig
 from vidact.games.crafter.game import KEYS, SIZE, VIEW, CrafterGame, CrafterView
 from vidact.games.crafter.memory import MapMemory
 from vidact.games.crafter.player import CrafterPlayer
-from vidact.games.crafter.skill import play_episode
 from vidact.games.record_crafter import lay_out, record_crafter
 from vidact.games.tasks import make_env
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from vidact.games.doom.statistics import Play, play_statistics, table
+from vidact.benchmarks.doom_play import Play, play_statistics, table
 
 NAMES = ("forward", "back", "left", "right", "run", "attack", "use", "weapon.1")
 

@@ -1,6 +1,6 @@
 """How somebody plays: speed, press rates, hold lengths, turns, from recordings with tracks.
 
-`python -m vidact.games.doom.statistics DIR…` prints one table with a column per folder, so that the
+`python benchmarks/doom_play.py DIR…` prints one table with a column per folder, so that the
 scripted player can be laid beside people. Figures are per game tic (1/35 s) unless they say
 otherwise; what is not valid is left out.
 """
@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
-from ...datasets.actions.devices import read_device_states
-from ...datasets.actions.spec import ActionSpec
-from ...datasets.actions.stretches import stretches
-from ...errors import RecordingError
-from .obeyed import TELEPORT_UNITS
-from .tracks import SUFFIX, read_track
+from vidact.datasets.actions.devices import read_device_states
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.actions.stretches import stretches
+from vidact.errors import RecordingError
+from vidact.games.doom.obeyed import TELEPORT_UNITS
+from vidact.games.doom.tracks import SUFFIX, read_track
 
 TICS_PER_SECOND = 35.0
 STUCK_TICS = 12
@@ -174,7 +173,7 @@ def main(folders: Sequence[str]) -> int:
 
 if __name__ == "__main__":
     if len(sys.argv) < 2:
-        print("usage: python -m vidact.games.doom.statistics FOLDER…", file=sys.stderr)
+        print("usage: python benchmarks/doom_play.py FOLDER…", file=sys.stderr)
         sys.exit(2)
     try:
         sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""How far the scripted Crafter player comes: `python -m vidact.games.crafter.skill --episodes 50`.
+"""How far the scripted Crafter player comes: `python benchmarks/crafter_skill.py --episodes 50`.
 
 Prints the share of episodes with each achievement. Episodes end with death or after `--ticks`.
 """
@@ -12,10 +12,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import tyro
-
-from ...progress import Progress
-from .game import CrafterGame
-from .player import CrafterPlayer
+from vidact.games.crafter.game import CrafterGame
+from vidact.games.crafter.player import CrafterPlayer
+from vidact.progress import Progress
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
