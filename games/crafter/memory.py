@@ -55,15 +55,10 @@ class MapMemory:
         """The four cells beside one."""
         return [(cell[0] + dx, cell[1] + dy) for dx, dy in STEPS]
 
-    def around(self, cell: Cell, reach: int = 1) -> set[str]:
-        """The materials in the square around a cell.
-
-        Crafting looks for a table likewise, with reach 1: in 3 x 3 cells.
-        """
+    def around(self, cell: Cell) -> set[str]:
+        """The materials in the 3 x 3 cells around one, in which crafting looks for a table."""
         x, y = cell
-        square = (
-            (x + dx, y + dy) for dx in range(-reach, reach + 1) for dy in range(-reach, reach + 1)
-        )
+        square = ((x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
         return {self.materials[c] for c in square if c in self.materials}
 
     def ahead(self, step: Cell) -> Cell:

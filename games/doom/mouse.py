@@ -18,7 +18,9 @@ SWEEP_DEG = 110.0  # one sweep over the mouse pad
 
 
 @dataclass
-class _Swing:
+class Swing:
+    """A motion under way: degrees from its start to its end, and the tics that it takes."""
+
     yaw: float
     pitch: float
     tics: int
@@ -51,7 +53,7 @@ class MouseHand:
         self.rng = rng
         self.brisk = brisk
         self.speed = speed
-        self.swings: list[_Swing] = []
+        self.swings: list[Swing] = []
         self.pause = 0
         self._pursuit = 0.0
         self._carry = np.zeros(2)
@@ -90,7 +92,7 @@ class MouseHand:
             yaw = math.copysign(SWEEP_DEG, yaw)
         usual_s = 0.12 + 0.075 * math.log2(1 + size / 4)  # Fitts' law
         seconds = usual_s * rng.uniform(0.85, 1.3) / (self.brisk * self.speed)
-        self.swings.append(_Swing(yaw, pitch, max(4, round(35 * seconds))))
+        self.swings.append(Swing(yaw, pitch, max(4, round(35 * seconds))))
         self.pause = self.swings[-1].tics + max(1, round(rng.integers(2, 9) * patience))
 
     def pursue(self, yaw_rate: float) -> None:
@@ -104,12 +106,6 @@ class MouseHand:
         self._pursuit += 0.4 * (wanted - self._pursuit)
         if abs(self._pursuit) < 0.1:
             self._pursuit = 0.0
-
-    def swing(self, yaw: float, pitch: float, tics: int) -> None:
-        """Start a deliberate swing, such as a glance."""
-        tics = max(4, round(tics / self.speed))
-        self.swings.append(_Swing(yaw, pitch, tics))
-        self.pause = max(self.pause, tics)
 
     def tic(self) -> tuple[float, float]:
         """Whole pixels (dx, dy) of this tic; what is lost in rounding is carried on."""

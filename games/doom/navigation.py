@@ -29,6 +29,7 @@ CELL = 16  # half a player: fine enough for a door frame of 64, coarse enough fo
 RADIUS = 16.0  # the player's half width
 CLIMB = 24.0
 STAIRS = 2 * CLIMB  # between two samples a stair may have two steps
+MAX_COST = 4000  # of a way that is looked for: 2 per cell in the open
 UNREACHED = 1 << 30  # the cost of a cell that no way leads to
 NEAR_WALL = 3  # cells: people keep about a metre and a half from walls where they can
 
@@ -265,7 +266,6 @@ class WalkGrid:
         goals: np.ndarray,
         *,
         slack: int = 0,
-        most: int = 4000,
         extra: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """The cheapest ways from a cell, by Dial's buckets: each step takes a whole bucket.
@@ -274,7 +274,6 @@ class WalkGrid:
             start: flat index.
             goals: bool [Y*X]; the search ends `slack` cost units after the first goal was reached.
             extra: int32 [Y*X], added to what the cells cost this time.
-            most: the largest cost that is explored (2 per cell in the open).
 
         Returns:
             (cost, parent) int32 [Y*X + 1]; the cost is UNREACHED where no way leads.
@@ -285,13 +284,13 @@ class WalkGrid:
         cost[start] = 0
         cell_cost = np.append(self.cost if extra is None else self.cost + extra, 1 << 20)
         buckets: dict[int, list[np.ndarray]] = {0: [np.array([start], np.int32)]}
-        level, last = 0, most
+        level, last = 0, MAX_COST
         while buckets and level <= last:
             if level in buckets:
                 bucket = np.concatenate(buckets.pop(level))
                 cells = bucket[cost[bucket] == level]  # others were reached more cheaply since
-                if last == most and goals[cells].any():
-                    last = min(most, level + slack)
+                if last == MAX_COST and goals[cells].any():
+                    last = min(MAX_COST, level + slack)
                 there = self.neighbours[cells]  # [n, 8]
                 new = level + cell_cost[there]
                 new[:, 4:] += 1  # a diagonal is 1.4 cells long

@@ -320,7 +320,7 @@ class DoomPlayer:
         advance = far or (aim.distance > 170 and self._advance())
         keyboard.want("forward", free and advance)
         if self._strafe.until <= self.tic and self._strafe.next <= self.tic:
-            self._begin_strafe(left, right, 0.35, 1.3)
+            self._begin_strafe(left, right, 1.3)
             self._strafe.next = self._strafe.until + round(35 * self.rng.uniform(0.2, 1.2))
         self._hold_strafe(left, right)
 
@@ -337,7 +337,7 @@ class DoomPlayer:
             _, _, left, right = self._room(s)
             if self._strafe.until <= self.tic:
                 if abs(error) < 20 and max(left, right) > 96:
-                    self._begin_strafe(left, right, 0.35, 1.2)
+                    self._begin_strafe(left, right, 1.2)
                 self._strafe.next = max(self._strafe.until, self.tic) + round(
                     35 * self.rng.uniform(2, 7)
                 )
@@ -345,7 +345,7 @@ class DoomPlayer:
         else:
             self.keyboard.release("left", "right")
 
-    def _begin_strafe(self, left: float, right: float, low_s: float, high_s: float) -> None:
+    def _begin_strafe(self, left: float, right: float, max_s: float) -> None:
         if max(left, right) < 80:
             self._strafe.next = self._soon(0.5, 1.5)
             return
@@ -353,7 +353,7 @@ class DoomPlayer:
             self._strafe_key = str(self.rng.choice(["left", "right"]))
         else:
             self._strafe_key = "left" if left > right else "right"
-        self._strafe.until = self._soon(low_s, high_s)
+        self._strafe.until = self._soon(0.35, max_s)
 
     def _hold_strafe(self, left: float, right: float) -> None:
         on = self._strafe.until > self.tic

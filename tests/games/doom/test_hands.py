@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from vidact.games.doom.game import DEGREES_PER_PIXEL
 from vidact.games.doom.keyboard import HOLD, KeyboardHand
-from vidact.games.doom.mouse import MouseHand
+from vidact.games.doom.mouse import MouseHand, Swing
 
 
 def run_out(hand: MouseHand, tics: int = 120) -> np.ndarray:
@@ -30,7 +30,7 @@ def test_a_swing_comes_near_its_aim_and_then_rests(yaw: float, pitch: float, see
 
 def test_a_swing_starts_and_ends_softly() -> None:
     hand = MouseHand(np.random.default_rng(3))
-    hand.swing(90.0, 0.0, 20)
+    hand.swings.append(Swing(90.0, 0.0, 20))
     speed = run_out(hand, 20)[:, 0] * DEGREES_PER_PIXEL
     assert speed.argmax() in (9, 10)
     # The peak of minimum jerk is 1.875 times the mean.
@@ -40,7 +40,7 @@ def test_a_swing_starts_and_ends_softly() -> None:
 
 def test_pixels_are_whole_and_nothing_is_lost_in_rounding() -> None:
     hand = MouseHand(np.random.default_rng(0))
-    hand.swing(10.0, 5.0, 30)
+    hand.swings.append(Swing(10.0, 5.0, 30))
     pixels = run_out(hand, 30)
     assert np.array_equal(pixels, np.rint(pixels))
     assert pixels.sum(axis=0) * DEGREES_PER_PIXEL == pytest.approx([10.0, 5.0], abs=1.5)  # tremor
