@@ -9,22 +9,20 @@ Labels themselves are in no table: they are the replay of `operations` over a ta
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from sqlalchemy import (
     JSON,
     BigInteger,
-    Boolean,
     Float,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     String,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 HOLDING = ("leased", "paused", "returned", "submitted", "approved")
 """States in which an assignment takes one of its task's places; a lease only until it expires."""
@@ -36,13 +34,24 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+Id = Annotated[int, mapped_column(primary_key=True)]
+Millis = Annotated[int, mapped_column(BigInteger)]
+Now = Annotated[int, mapped_column(BigInteger, default=now_ms)]
+"""The time at which the row was made."""
+UserId = Annotated[int, mapped_column(ForeignKey("users.id"))]
+ProjectId = Annotated[int, mapped_column(ForeignKey("projects.id"))]
+Str16 = Annotated[str, mapped_column(String(16))]
+Str40 = Annotated[str, mapped_column(String(40))]
+Str64 = Annotated[str, mapped_column(String(64))]
+
+
 class Base(DeclarativeBase):
     """The base of all tables."""
 
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         dict[str, Any]: JSON,
-        list[Any]: JSON,
         bytes: LargeBinary,
+        float: Float,
     }
 
 
@@ -50,30 +59,30 @@ class User(Base):
     """A person, who is never deleted, so that history keeps its names."""
 
     __tablename__ = "users"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), unique=True)
+    id: Mapped[Id]
+    name: Mapped[Str64] = mapped_column(unique=True)
     password_hash: Mapped[str] = mapped_column(String(256))
-    role: Mapped[str] = mapped_column(String(16))
+    role: Mapped[Str16]
     """`admin`, `reviewer`, `annotator` or `contractor`."""
-    active: Mapped[bool] = mapped_column(Boolean, default=True)
+    active: Mapped[bool] = mapped_column(default=True)
     """Whether they can log in."""
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """Keys, theme, tour: what the front end keeps for this person."""
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    created_ms: Mapped[Now]
 
 
 class WebSession(Base):
     """A logged-in browser. Only the hash of its token is kept."""
 
     __tablename__ = "web_sessions"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    csrf: Mapped[str] = mapped_column(String(64))
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    seen_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    expires_ms: Mapped[int] = mapped_column(BigInteger)
-    address: Mapped[str] = mapped_column(String(64), default="")
+    id: Mapped[Id]
+    user_id: Mapped[UserId] = mapped_column(index=True)
+    token_sha256: Mapped[Str64] = mapped_column(unique=True)
+    csrf: Mapped[Str64]
+    created_ms: Mapped[Now]
+    seen_ms: Mapped[Now]
+    expires_ms: Mapped[Millis]
+    address: Mapped[Str64] = mapped_column(default="")
     agent: Mapped[str] = mapped_column(String(256), default="")
 
 
@@ -81,13 +90,13 @@ class ApiToken(Base):
     """A script's key: it acts as its owner. Only the hash is kept."""
 
     __tablename__ = "api_tokens"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
-    name: Mapped[str] = mapped_column(String(64))
-    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    used_ms: Mapped[int | None] = mapped_column(BigInteger)
-    revoked_ms: Mapped[int | None] = mapped_column(BigInteger)
+    id: Mapped[Id]
+    user_id: Mapped[UserId] = mapped_column(index=True)
+    name: Mapped[Str64]
+    token_sha256: Mapped[Str64] = mapped_column(unique=True)
+    created_ms: Mapped[Now]
+    used_ms: Mapped[Millis | None]
+    revoked_ms: Mapped[Millis | None]
 
 
 class LoginFailure(Base):
@@ -97,37 +106,37 @@ class LoginFailure(Base):
     """
 
     __tablename__ = "login_failures"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Id]
     key: Mapped[str] = mapped_column(String(160), index=True)
-    at_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    at_ms: Mapped[Now]
 
 
 class Project(Base):
     """A pile of tasks of one kind under one set of rules."""
 
     __tablename__ = "projects"
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Id]
     name: Mapped[str] = mapped_column(String(120), unique=True)
-    kind: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[Str16]
     """`actions` or `clean`."""
-    state: Mapped[str] = mapped_column(String(16), default="open")
+    state: Mapped[Str16] = mapped_column(default="open")
     """`open` or `paused`: a paused project hands out no tasks."""
-    spec: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    spec: Mapped[dict[str, Any] | None]
     """The action spec (`ActionSpec.to_dict`); None for clean-or-not."""
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """`ProjectSettings` as JSON."""
-    practice: Mapped[bool] = mapped_column(Boolean, default=False)
+    practice: Mapped[bool] = mapped_column(default=False)
     """The guided tour: everybody gets every task, and nothing of it is exported."""
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_ms: Mapped[Now]
+    created_by: Mapped[UserId | None]
 
 
 class Member(Base):
     """A person who may work on a project that is not open to all."""
 
     __tablename__ = "members"
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), primary_key=True)
+    project_id: Mapped[ProjectId] = mapped_column(primary_key=True)
+    user_id: Mapped[UserId] = mapped_column(primary_key=True)
 
 
 class Source(Base):
@@ -137,14 +146,14 @@ class Source(Base):
     """
 
     __tablename__ = "sources"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(16))
+    id: Mapped[Id]
+    project_id: Mapped[ProjectId] = mapped_column(index=True)
+    kind: Mapped[Str16]
     """`video`, `recording` or `clip`."""
     name: Mapped[str] = mapped_column(String(200))
     """The name that people see: never a path."""
     uri: Mapped[str] = mapped_column(Text)
-    sha256: Mapped[str] = mapped_column(String(64), default="")
+    sha256: Mapped[Str64] = mapped_column(default="")
     meta: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
@@ -157,24 +166,24 @@ class Task(Base):
         Index("ix_tasks_gain", "project_id", "state", "gain"),
         Index("ix_tasks_random", "project_id", "state", "random_rank"),
     )
-    id: Mapped[int] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"))
+    id: Mapped[Id]
+    project_id: Mapped[ProjectId]
     source_id: Mapped[int] = mapped_column(ForeignKey("sources.id"))
     identity: Mapped[str] = mapped_column(String(160))
     """The text that makes it this task, so that importing twice adds nothing."""
-    state: Mapped[str] = mapped_column(String(16), default="open")
+    state: Mapped[Str16] = mapped_column(default="open")
     """`open`, or `done` once `needed` people have submitted."""
-    needed: Mapped[int] = mapped_column(Integer, default=1)
-    gain: Mapped[float] = mapped_column(Float, default=0.0)
+    needed: Mapped[int] = mapped_column(default=1)
+    gain: Mapped[float] = mapped_column(default=0.0)
     """Expected number of wrong frames, the sum of 1 - confidence: the queue's order."""
-    random_rank: Mapped[float] = mapped_column(Float)
+    random_rank: Mapped[float]
     """A number in [0, 1): the order in which the random share of the queue is drawn."""
-    frames: Mapped[int] = mapped_column(Integer)
+    frames: Mapped[int]
     lineage: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """`pts_ns` of each frame in its source, first tick, clip key, hashes."""
-    labels: Mapped[bytes | None] = deferred(mapped_column(LargeBinary))
+    labels: Mapped[bytes | None] = mapped_column(deferred=True)
     """Predictions as npz (`predictions.py`); None for clean-or-not."""
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    created_ms: Mapped[Now]
 
 
 class Assignment(Base):
@@ -185,24 +194,24 @@ class Assignment(Base):
         UniqueConstraint("task_id", "user_id", name="uq_assignments_person"),
         Index("ix_assignments_user_state", "user_id", "state"),
     )
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[Id]
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    state: Mapped[str] = mapped_column(String(16), default="leased")
+    user_id: Mapped[UserId]
+    state: Mapped[Str16] = mapped_column(default="leased")
     """One of `HOLDING`, or `expired` (the lease ended, and it was noticed) or `released`."""
-    lease_ms: Mapped[int] = mapped_column(BigInteger)
+    lease_ms: Mapped[Millis]
     """The time at which the lease ends unless a heartbeat extends it."""
-    seq: Mapped[int] = mapped_column(Integer, default=0)
+    seq: Mapped[int] = mapped_column(default=0)
     """How many operations it has; the last one has this `seq`."""
-    served: Mapped[str] = mapped_column(String(16), default="gain")
+    served: Mapped[Str16] = mapped_column(default="gain")
     """The reason why the queue gave it out: `gain` or `random`."""
-    active_ms: Mapped[int] = mapped_column(BigInteger, default=0)
+    active_ms: Mapped[Millis] = mapped_column(default=0)
     """Time with the task on screen and a hand on the keys."""
     reason: Mapped[str] = mapped_column(Text, default="")
     """The reason why a reviewer returned it."""
-    reviewed_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    submitted_ms: Mapped[int | None] = mapped_column(BigInteger)
+    reviewed_by: Mapped[UserId | None]
+    created_ms: Mapped[Now]
+    submitted_ms: Mapped[Millis | None]
 
 
 class Operation(Base):
@@ -210,42 +219,42 @@ class Operation(Base):
 
     __tablename__ = "operations"
     __table_args__ = (UniqueConstraint("assignment_id", "seq", name="uq_operations_seq"),)
-    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    id: Mapped[Str40] = mapped_column(primary_key=True)
     """Made by the client, so that sending it twice is harmless."""
     assignment_id: Mapped[int] = mapped_column(ForeignKey("assignments.id"))
-    seq: Mapped[int] = mapped_column(Integer)
+    seq: Mapped[int]
     """1, 2, 3 … within the assignment, given by the server."""
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
-    client: Mapped[str] = mapped_column(String(40))
+    user_id: Mapped[UserId]
+    client: Mapped[Str40]
     """The window that made it."""
-    kind: Mapped[str] = mapped_column(String(16))
+    kind: Mapped[Str16]
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    client_ms: Mapped[int] = mapped_column(BigInteger)
-    at_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
+    client_ms: Mapped[Millis]
+    at_ms: Mapped[Now]
 
 
 class AuditEntry(Base):
     """A deed that is no labeling: logins, users, projects, imports, exports, tokens."""
 
     __tablename__ = "audit"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    at_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms, index=True)
-    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    action: Mapped[str] = mapped_column(String(40))
+    id: Mapped[Id]
+    at_ms: Mapped[Now] = mapped_column(index=True)
+    user_id: Mapped[UserId | None]
+    action: Mapped[Str40]
     target: Mapped[str] = mapped_column(String(200), default="")
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    address: Mapped[str] = mapped_column(String(64), default="")
+    address: Mapped[Str64] = mapped_column(default="")
 
 
 class Export(Base):
     """A finished or running export; its files lie in the data folder under its id."""
 
     __tablename__ = "exports"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    project_id: Mapped[int] = mapped_column(ForeignKey("projects.id"), index=True)
+    id: Mapped[Id]
+    project_id: Mapped[ProjectId] = mapped_column(index=True)
     format: Mapped[str] = mapped_column(String(24))
-    state: Mapped[str] = mapped_column(String(16), default="running")
+    state: Mapped[Str16] = mapped_column(default="running")
     """`running`, `done` or `failed`."""
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    created_ms: Mapped[int] = mapped_column(BigInteger, default=now_ms)
-    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    created_ms: Mapped[Now]
+    created_by: Mapped[UserId | None]
