@@ -172,11 +172,7 @@ def sessions(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
         )
         return [
             {
-                "id": row.id,
-                "created_ms": row.created_ms,
-                "seen_ms": row.seen_ms,
-                "address": row.address,
-                "agent": row.agent,
+                **row.columns("id", "created_ms", "seen_ms", "address", "agent"),
                 "current": row.id == person.session_id,
             }
             for row in rows
@@ -199,13 +195,7 @@ def clean_name(name: str) -> str:
 def _me(context: Context, user_id: int, csrf: str) -> dict[str, Any]:
     with context.database.read() as session:
         user = session.get_one(User, user_id)
-        return {
-            "id": user.id,
-            "name": user.name,
-            "role": user.role,
-            "settings": user.settings,
-            "csrf": csrf,
-        }
+        return {**user.columns("id", "name", "role", "settings"), "csrf": csrf}
 
 
 __all__ = ["Name", "Password", "clean_name", "router"]

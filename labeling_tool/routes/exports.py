@@ -91,10 +91,4 @@ def fetch(export_id: PathId, person: Staff, context: ContextOf) -> StreamingResp
 
 
 def _export(row: Export) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "format": row.format,
-        "state": row.state,
-        "detail": row.detail,
-        "created_ms": row.created_ms,
-    }
+    return row.columns("id", "format", "state", "detail", "created_ms")

@@ -207,16 +207,13 @@ def submissions(
         rows = session.execute(statement.order_by(Assignment.id.desc()).limit(PAGE)).all()
         found = [
             {
-                "id": assignment.id,
-                "task_id": assignment.task_id,
+                **assignment.columns(
+                    "id", "task_id", "state", "active_ms", "submitted_ms", "served"
+                ),
                 "who": name,
                 "source": source,
                 "frames": frames,
-                "state": assignment.state,
                 "operations": assignment.seq,
-                "active_ms": assignment.active_ms,
-                "submitted_ms": assignment.submitted_ms,
-                "served": assignment.served,
             }
             for assignment, name, source, frames in rows
         ]
@@ -225,10 +222,6 @@ def submissions(
 
 def _project(row: Project) -> dict[str, Any]:
     return {
-        "id": row.id,
-        "name": row.name,
-        "kind": row.kind,
-        "state": row.state,
-        "practice": row.practice,
+        **row.columns("id", "name", "kind", "state", "practice"),
         "spec": row.spec["name"] if row.spec else None,
     }

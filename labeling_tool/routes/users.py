@@ -116,16 +116,7 @@ def tokens(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
         rows = session.scalars(
             select(ApiToken).where(ApiToken.user_id == person.id).order_by(ApiToken.id.desc())
         )
-        return [
-            {
-                "id": t.id,
-                "name": t.name,
-                "created_ms": t.created_ms,
-                "used_ms": t.used_ms,
-                "revoked_ms": t.revoked_ms,
-            }
-            for t in rows
-        ]
+        return [row.columns("id", "name", "created_ms", "used_ms", "revoked_ms") for row in rows]
 
 
 @router.post("/tokens", status_code=201)
@@ -141,7 +132,7 @@ def add_token(body: NewToken, person: Anybody, context: ContextOf) -> dict[str, 
         session.add(row)
         session.flush()
         note(session, person.id, "token made", body.name, address=person.address)
-        return {"id": row.id, "name": row.name, "token": token}
+        return {**row.columns("id", "name"), "token": token}
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
@@ -164,15 +155,7 @@ def audit(person: Admin, context: ContextOf, before: RowId | None = None) -> dic
             statement = statement.where(AuditEntry.id < before)
         rows = session.execute(statement.order_by(AuditEntry.id.desc()).limit(AUDIT_PAGE)).all()
         entries = [
-            {
-                "id": entry.id,
-                "at_ms": entry.at_ms,
-                "who": name,
-                "action": entry.action,
-                "target": entry.target,
-                "detail": entry.detail,
-                "address": entry.address,
-            }
+            {**entry.columns("id", "at_ms", "action", "target", "detail", "address"), "who": name}
             for entry, name in rows
         ]
         return {
@@ -182,10 +165,4 @@ def audit(person: Admin, context: ContextOf, before: RowId | None = None) -> dic
 
 
 def _user(user: User) -> dict[str, Any]:
-    return {
-        "id": user.id,
-        "name": user.name,
-        "role": user.role,
-        "active": user.active,
-        "created_ms": user.created_ms,
-    }
+    return user.columns("id", "name", "role", "active", "created_ms")

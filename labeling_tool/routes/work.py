@@ -118,13 +118,8 @@ def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> d
                 "pictures": frames,
             },
             "project": {
-                "id": project.id,
-                "name": project.name,
-                "kind": project.kind,
-                "practice": project.practice,
-                "threshold": rules.threshold,
-                "instructions": rules.instructions,
-                "lease_s": rules.lease_s,
+                **project.columns("id", "name", "kind", "practice"),
+                **rules.model_dump(include={"threshold", "instructions", "lease_s"}),
                 "buttons": list(spec.button_names) if spec else [],
                 "inputs": [button.inputs[0] if button.inputs else "" for button in spec.buttons]
                 if spec
@@ -316,13 +311,8 @@ def _visible(
 
 def _assignment(row: Assignment) -> dict[str, Any]:
     return {
-        "id": row.id,
-        "task_id": row.task_id,
-        "state": row.state,
+        **row.columns(
+            "id", "task_id", "state", "lease_ms", "seq", "reason", "active_ms", "submitted_ms"
+        ),
         "finished": row.state in FINISHED,
-        "lease_ms": row.lease_ms,
-        "seq": row.seq,
-        "reason": row.reason,
-        "active_ms": row.active_ms,
-        "submitted_ms": row.submitted_ms,
     }

@@ -250,16 +250,7 @@ def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> Non
 
 def operation_json(op: Operation) -> dict[str, Any]:
     """An operation as the front end reads it."""
-    return {
-        "id": op.id,
-        "seq": op.seq,
-        "user_id": op.user_id,
-        "client": op.client,
-        "kind": op.kind,
-        "payload": op.payload,
-        "client_ms": op.client_ms,
-        "at_ms": op.at_ms,
-    }
+    return op.columns("id", "seq", "user_id", "client", "kind", "payload", "client_ms", "at_ms")
 
 
 def operations_of(session: Session, assignment_id: int, after: int = 0) -> list[Operation]:
