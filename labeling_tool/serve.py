@@ -99,12 +99,10 @@ def _listen(config: ServeConfig) -> socket.socket:
 
 
 def _is_new(context: Context) -> bool:
-    from sqlalchemy import func, select
-
-    from .store.models import User
+    from .store.rows import has_users
 
     with context.database.read() as session:
-        return session.execute(select(func.count()).select_from(User)).scalar_one() == 0
+        return not has_users(session)
 
 
 def _import_all(context: Context, config: ServeConfig) -> None:

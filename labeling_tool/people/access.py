@@ -13,11 +13,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from ..context import Context
 from ..problems import Problem, forbidden
+from ..store.audit import note
 from ..store.models import ApiToken, Project, User, WebSession, now_ms
 from .passwords import new_token, token_hash
 from .protection import SAFE_METHODS
@@ -43,6 +45,10 @@ class Person:
     """The browser session; None for a token."""
     csrf: str
     address: str
+
+    def note(self, session: Session, action: str, target: str, **detail: Any) -> None:
+        """Add what this person did to the audit log."""
+        note(session, self.id, action, target, address=self.address, **detail)
 
 
 def context_of(connection: HTTPConnection) -> Context:

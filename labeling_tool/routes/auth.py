@@ -26,6 +26,7 @@ from ..problems import Problem
 from ..schema import Strict
 from ..store.audit import note
 from ..store.models import User, WebSession, now_ms
+from ..store.rows import has_users
 
 router = APIRouter(prefix="/api", tags=["people"])
 
@@ -66,8 +67,8 @@ class PersonalSettings(Strict):
 def state(request: Request, context: ContextOf) -> dict[str, Any]:
     """Whether there is an admin, and who is logged in: what the first page depends on."""
     with context.database.read() as session:
-        empty = session.execute(select(func.count()).select_from(User)).scalar_one() == 0
-    if empty:
+        set_up = has_users(session)
+    if not set_up:
         return {"setup": True, "code_needed": bool(context.setup_code), "person": None}
     from ..people.access import identify
 
@@ -91,7 +92,7 @@ def setup(body: Setup, request: Request, response: Response, context: ContextOf)
         )
     hashed = hash_password(body.password)
     with context.database.write() as session:
-        if session.execute(select(func.count()).select_from(User)).scalar_one():
+        if has_users(session):
             raise Problem(409, "done", "There is an admin already. Log in.")
         user = User(name=clean_name(body.name), password_hash=hashed, role="admin")
         session.add(user)
@@ -158,7 +159,7 @@ def change_password(body: PasswordChange, person: Anybody, context: ContextOf) -
     with context.database.write() as session:
         session.get_one(User, person.id).password_hash = hashed
         end_all_sessions(session, person.id, but=person.session_id)
-        note(session, person.id, "password changed", person.name, address=person.address)
+        person.note(session, "password changed", person.name)
 
 
 @router.get("/me/sessions")
@@ -184,7 +185,7 @@ def end_other_sessions(person: Anybody, context: ContextOf) -> None:
     """Log me out everywhere else."""
     with context.database.write() as session:
         end_all_sessions(session, person.id, but=person.session_id)
-        note(session, person.id, "other sessions ended", person.name, address=person.address)
+        person.note(session, "other sessions ended", person.name)
 
 
 def clean_name(name: str) -> str:

@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from ..exporting.run import archive, folder_of, start_export
 from ..people.access import ContextOf, Staff
-from ..problems import Problem, not_found
+from ..problems import Problem
 from ..schema import PathId, Strict
-from ..store.audit import note
 from ..store.models import Export, Project
+from ..store.rows import get_row
 
 router = APIRouter(prefix="/api", tags=["export"])
 
@@ -41,22 +41,12 @@ def add_export(
 ) -> dict[str, Any]:
     """Begin an export."""
     with context.database.read() as session:
-        project = session.get(Project, project_id)
-    if project is None:
-        raise not_found("project")
+        project = get_row(session, Project, project_id, "project")
     row = start_export(
         context, project, body.format, approved_only=body.approved_only, user_id=person.id
     )
     with context.database.write() as session:
-        note(
-            session,
-            person.id,
-            "exported",
-            project.name,
-            address=person.address,
-            format=body.format,
-            export=row.id,
-        )
+        person.note(session, "exported", project.name, format=body.format, export=row.id)
     return _export(row)
 
 
@@ -64,9 +54,7 @@ def add_export(
 def export(export_id: PathId, person: Staff, context: ContextOf) -> dict[str, Any]:
     """How an export goes: `running`, `done` or `failed`, with counts or the reason."""
     with context.database.read() as session:
-        row = session.get(Export, export_id)
-    if row is None:
-        raise not_found("export")
+        row = get_row(session, Export, export_id, "export")
     return _export(row)
 
 
@@ -74,10 +62,8 @@ def export(export_id: PathId, person: Staff, context: ContextOf) -> dict[str, An
 def fetch(export_id: PathId, person: Staff, context: ContextOf) -> StreamingResponse:
     """The export as a tar."""
     with context.database.read() as session:
-        row = session.get(Export, export_id)
-        project = session.get(Project, row.project_id) if row else None
-    if row is None or project is None:
-        raise not_found("export")
+        row = get_row(session, Export, export_id, "export")
+        project = session.get_one(Project, row.project_id)
     folder = folder_of(context, export_id)
     if row.state != "done" or not folder.is_dir():
         raise Problem(409, "not_ready", f"This export is {row.state}.")

@@ -11,10 +11,10 @@ from sqlalchemy import delete, func, select, update
 from ...datasets.actions.spec import ActionSpec
 from ...errors import SpecError
 from ..people.access import Admin, Anybody, ContextOf, Staff, may_see
-from ..problems import Problem, not_found
+from ..problems import Problem
 from ..schema import PathId, RowId, Strict
-from ..store.audit import note
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..store.rows import get_row, require_free_title
 from ..work.progress import people_of, progress_of
 from ..work.project_settings import ProjectSettings, settings_of
 
@@ -86,8 +86,7 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
     except SpecError as error:
         raise Problem(422, "bad_spec", str(error)) from error
     with context.database.write() as session:
-        if session.scalars(select(Project.id).where(Project.name == body.name)).first() is not None:
-            raise Problem(409, "taken", f"There is a project called {body.name} already.")
+        require_free_title(session, body.name)
         project = Project(
             name=body.name,
             kind=body.kind,
@@ -97,7 +96,7 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
         )
         session.add(project)
         session.flush()
-        note(session, person.id, "project made", body.name, address=person.address, kind=body.kind)
+        person.note(session, "project made", body.name, kind=body.kind)
         return _project(project)
 
 
@@ -105,9 +104,7 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
 def project(project_id: PathId, person: Staff, context: ContextOf) -> dict[str, Any]:
     """A project in full: rules, progress, people."""
     with context.database.read() as session:
-        row = session.get(Project, project_id)
-        if row is None:
-            raise not_found("project")
+        row = get_row(session, Project, project_id, "project")
         members = session.execute(
             select(User.id, User.name)
             .join(Member, Member.user_id == User.id)
@@ -131,15 +128,9 @@ def change_project(
     A new overlap holds for tasks that are not done yet.
     """
     with context.database.write() as session:
-        row = session.get(Project, project_id, with_for_update=True)
-        if row is None:
-            raise not_found("project")
+        row = get_row(session, Project, project_id, "project", lock=True)
         if body.name and body.name != row.name:
-            if (
-                session.scalars(select(Project.id).where(Project.name == body.name)).first()
-                is not None
-            ):
-                raise Problem(409, "taken", f"There is a project called {body.name} already.")
+            require_free_title(session, body.name)
             row.name = body.name
         row.state = body.state or row.state
         if body.settings is not None:
@@ -153,14 +144,7 @@ def change_project(
                     .values(needed=row.settings["overlap"])
                 )
         changed = body.model_dump(exclude_none=True)
-        note(
-            session,
-            person.id,
-            "project changed",
-            row.name,
-            address=person.address,
-            changed=changed,
-        )
+        person.note(session, "project changed", row.name, changed=changed)
         return {**_project(row), "settings": settings_of(row.settings).model_dump()}
 
 
@@ -170,15 +154,11 @@ def set_members(
 ) -> dict[str, int]:
     """Who may work on it where it is not open to all."""
     with context.database.write() as session:
-        row = session.get(Project, project_id)
-        if row is None:
-            raise not_found("project")
+        row = get_row(session, Project, project_id, "project")
         there = set(session.scalars(select(User.id).where(User.id.in_(body.users))))
         session.execute(delete(Member).where(Member.project_id == project_id))
         session.add_all(Member(project_id=project_id, user_id=user_id) for user_id in sorted(there))
-        note(
-            session, person.id, "members set", row.name, address=person.address, users=sorted(there)
-        )
+        person.note(session, "members set", row.name, users=sorted(there))
         return {"members": len(there)}
 
 
@@ -192,8 +172,7 @@ def submissions(
 ) -> dict[str, Any]:
     """Work that has come in, newest first, a page at a time."""
     with context.database.read() as session:
-        if session.get(Project, project_id) is None:
-            raise not_found("project")
+        get_row(session, Project, project_id, "project")
         wanted = (*FINISHED, "returned") if state == "all" else (state,)
         statement = (
             select(Assignment, User.name, Source.name, Task.frames)

@@ -25,7 +25,6 @@ from ..importing.videos import add_video
 from ..people.access import STAFF, ContextOf, Person, require_role
 from ..problems import Problem, not_found
 from ..schema import PathId, Strict
-from ..store.audit import note
 from ..store.models import Member, Project
 from ..work.project_settings import settings_of
 
@@ -113,15 +112,7 @@ def import_upload(
         reason = error.reason if isinstance(error, VideoError) else "no_recording"
         raise Problem(422, reason, f"{name} cannot be used: {detail}") from error
     with context.database.write() as session:
-        note(
-            session,
-            person.id,
-            "imported",
-            project.name,
-            address=person.address,
-            name=name,
-            tasks=new,
-        )
+        person.note(session, "imported", project.name, name=name, tasks=new)
     return {"tasks": new}
 
 

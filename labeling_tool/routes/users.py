@@ -12,8 +12,8 @@ from ..people.access import Admin, Anybody, ContextOf, end_all_sessions
 from ..people.passwords import hash_password, new_token, token_hash
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
-from ..store.audit import note
 from ..store.models import ApiToken, AuditEntry, User, now_ms
+from ..store.rows import get_row
 from .auth import Name, Password, clean_name
 
 router = APIRouter(prefix="/api", tags=["people"])
@@ -59,7 +59,7 @@ def add_user(body: NewUser, person: Admin, context: ContextOf) -> dict[str, Any]
         user = User(name=name, password_hash=hashed, role=body.role)
         session.add(user)
         session.flush()
-        note(session, person.id, "user added", name, address=person.address, role=body.role)
+        person.note(session, "user added", name, role=body.role)
         return _user(user)
 
 
@@ -70,9 +70,7 @@ def change_user(
     """Change a role, deactivate, or set a new password; each ends the person's sessions."""
     hashed = hash_password(body.password) if body.password else None
     with context.database.write() as session:
-        user = session.get(User, user_id, with_for_update=True)
-        if user is None:
-            raise not_found("person")
+        user = get_row(session, User, user_id, "person", lock=True)
         admins = session.execute(
             select(func.count())
             .select_from(User)
@@ -97,15 +95,7 @@ def change_user(
         changed = [
             name for name in ("role", "active", "password") if getattr(body, name) is not None
         ]
-        note(
-            session,
-            person.id,
-            "user changed",
-            user.name,
-            address=person.address,
-            changed=changed,
-            role=user.role,
-        )
+        person.note(session, "user changed", user.name, changed=changed, role=user.role)
         return _user(user)
 
 
@@ -131,7 +121,7 @@ def add_token(body: NewToken, person: Anybody, context: ContextOf) -> dict[str, 
         row = ApiToken(user_id=person.id, name=body.name, token_sha256=token_hash(token))
         session.add(row)
         session.flush()
-        note(session, person.id, "token made", body.name, address=person.address)
+        person.note(session, "token made", body.name)
         return {**row.columns("id", "name"), "token": token}
 
 
@@ -143,7 +133,7 @@ def revoke_token(token_id: PathId, person: Anybody, context: ContextOf) -> None:
         if row is None or row.user_id != person.id:
             raise not_found("token")
         row.revoked_ms = row.revoked_ms or now_ms()
-        note(session, person.id, "token revoked", row.name, address=person.address)
+        person.note(session, "token revoked", row.name)
 
 
 @router.get("/audit")

@@ -18,7 +18,6 @@ from ..pictures.rendering import get_pictures, prepare_pictures, recipe_of
 from ..practice.tasks import score_actions, score_clean
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
-from ..store.audit import note
 from ..store.bundles import BundleStore
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
 from ..work import queue as work_queue
@@ -202,14 +201,7 @@ def review(
     work_queue.review(context.database, person.id, assignment_id, body.verdict, body.reason)
     state = "approved" if body.verdict == "approve" else "returned"
     with context.database.write() as session:
-        note(
-            session,
-            person.id,
-            f"work {state}",
-            f"assignment {assignment_id}",
-            address=person.address,
-            reason=body.reason,
-        )
+        person.note(session, f"work {state}", f"assignment {assignment_id}", reason=body.reason)
     return {"state": state}
 
 

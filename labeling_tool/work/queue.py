@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from ..problems import Problem, not_found
 from ..store.database import Database
 from ..store.models import FINISHED, HOLDING, Assignment, Project, Task, now_ms
+from ..store.rows import get_row
 from .project_settings import ProjectSettings, settings_of
 
 BEAT_WRITES_MS = 60_000  # how much of a lease is used up before a heartbeat is worth a write
@@ -70,9 +71,7 @@ def _claim_once(
     """Return an assignment or None, and whether a place seemed to be left."""
     now = now_ms()
     with database.write() as session:
-        project = session.get(Project, project_id)
-        if project is None:
-            raise not_found("project")
+        project = get_row(session, Project, project_id, "project")
         if project.state != "open":
             raise Problem(409, "paused", "This project is paused; an admin can open it again.")
         rules = settings_of(project.settings)
@@ -275,10 +274,8 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
         assignment, _ = _mine(session, user_id, assignment_id)
         if assignment.state in FINISHED:
             return assignment.state
-        task = session.get(Task, assignment.task_id, with_for_update=True)
+        task = get_row(session, Task, assignment.task_id, "task", lock=True)
         session.refresh(assignment, with_for_update=True)
-        if task is None:
-            raise not_found("task")
         if assignment.seq != seq:
             raise Problem(
                 409,
@@ -325,9 +322,7 @@ def review(
 ) -> None:
     """Approve a submission, or return it with a reason."""
     with database.write() as session:
-        assignment = session.get(Assignment, assignment_id, with_for_update=True)
-        if assignment is None:
-            raise not_found("assignment")
+        assignment = get_row(session, Assignment, assignment_id, "assignment", lock=True)
         if assignment.state not in (*FINISHED, "returned"):
             raise Problem(409, "not_submitted", "Only submitted work can be reviewed.")
         assignment.reviewed_by = reviewer_id
