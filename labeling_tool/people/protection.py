@@ -5,15 +5,13 @@ It is plain ASGI, so that WebSockets pass it too.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from urllib.parse import urlsplit
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..problems import Problem
 
 BODY_LIMIT = 1024 * 1024  # bytes: a batch of operations is some kB
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -45,7 +43,7 @@ class Protection:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         *,
         public_url: str | None = None,
         upload_paths: tuple[str, ...] = (),
@@ -83,37 +81,33 @@ class Protection:
         return origin in (f"http://{host}", f"https://{host}") or origin == self.public_origin
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                there = {name for name, _ in message["headers"]}
-                message["headers"] = list(message["headers"]) + [
-                    (name.encode(), value.encode())
-                    for name, value in HEADERS.items()
-                    if name.encode() not in there
-                ]
-                if scope["path"].startswith("/api/") and b"cache-control" not in there:
-                    message["headers"].append((b"cache-control", b"no-store"))
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("cache-control", "no-store")
             await send(message)
 
+        async def refuse(problem: Problem) -> None:
+            answer = JSONResponse(problem.body(), status_code=problem.status)
+            await answer(scope, receive, send_with_headers)
+
         if scope["method"] not in SAFE_METHODS and not self.origin_is_ours(scope):
-            await _refuse(
-                send_with_headers,
-                403,
-                "foreign_origin",
-                "This request comes from another site's page.",
-            )
+            foreign = "This request comes from another site's page."
+            await refuse(Problem(403, "foreign_origin", foreign))
             return
         limit = self.upload_limit if scope["path"].startswith(self.upload_paths) else BODY_LIMIT
+        too_large = Problem(413, "too_large", f"The body is longer than {limit} bytes.")
         declared = dict(scope["headers"]).get(b"content-length", b"0")
         if not declared.isdigit() or int(declared) > limit:
-            await _refuse(
-                send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes."
-            )
+            await refuse(too_large)
             return
         # A chunked body declares no length: count what really comes.
         received, overrun, started = 0, False, False
 
-        async def counting_receive() -> MutableMapping[str, Any]:
+        async def counting_receive() -> Message:
             nonlocal received, overrun
             message = await receive()
             if message["type"] == "http.request":
@@ -123,7 +117,7 @@ class Protection:
                     return {"type": "http.disconnect"}
             return message
 
-        async def watching_send(message: MutableMapping[str, Any]) -> None:
+        async def watching_send(message: Message) -> None:
             nonlocal started
             if overrun and not started:
                 return  # whatever the application says to a body cut short
@@ -136,13 +130,4 @@ class Protection:
             if not overrun:
                 raise
         if overrun and not started:
-            await _refuse(
-                send_with_headers, 413, "too_large", f"The body is longer than {limit} bytes."
-            )
-
-
-async def _refuse(send: Send, status: int, error: str, message: str) -> None:
-    body = json.dumps({"error": error, "message": message}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+            await refuse(too_large)

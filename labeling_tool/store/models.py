@@ -27,6 +27,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 HOLDING = ("leased", "paused", "returned", "submitted", "approved")
 """States in which an assignment takes one of its task's places; a lease only until it expires."""
 FINISHED = ("submitted", "approved")
+LEASED = ("leased", "paused")
+"""States that a lease keeps: they hold a place until it ends."""
 
 
 def now_ms() -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ..problems import Problem
 from ..schema import Strict
@@ -142,9 +142,6 @@ class Batch(Strict):
     """Time worked since the last batch."""
 
 
-_ADAPTERS = {kind: TypeAdapter(model) for kind, model in PAYLOADS.items()}
-
-
 def check_payload(
     kind: str, payload: dict[str, Any], *, project_kind: str, frames: int, lanes: int, axes: int
 ) -> dict[str, Any]:
@@ -152,7 +149,7 @@ def check_payload(
     if kind not in ALLOWED[project_kind]:
         raise Problem(422, "bad_operation", f"`{kind}` is no operation of this kind of project.")
     try:
-        checked = _ADAPTERS[kind].validate_python(payload)
+        checked = PAYLOADS[kind].model_validate(payload)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "payload"

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from ..problems import Problem, not_found
 from ..store.database import Database
-from ..store.models import FINISHED, HOLDING, Assignment, Project, Task, now_ms
+from ..store.models import FINISHED, HOLDING, LEASED, Assignment, Project, Task, now_ms
 from ..store.rows import get_row
 from .project_settings import ProjectSettings, settings_of
 
@@ -27,8 +27,8 @@ TRIES = 20  # rows that others may take between choosing and locking
 def _holds(now: int) -> Any:
     """Return the condition on an assignment that it takes one of its task's places."""
     return or_(
-        Assignment.state.in_([state for state in HOLDING if state not in ("leased", "paused")]),
-        and_(Assignment.state.in_(("leased", "paused")), Assignment.lease_ms > now),
+        Assignment.state.in_([state for state in HOLDING if state not in LEASED]),
+        and_(Assignment.state.in_(LEASED), Assignment.lease_ms > now),
     )
 
 
@@ -107,7 +107,7 @@ def _own(
     for row in rows:
         if row.id == beside:
             continue
-        if row.state == "returned" or (row.state in ("leased", "paused") and row.lease_ms > now):
+        if row.state == "returned" or (row.state in LEASED and row.lease_ms > now):
             return row
         if renew(session, row, now):
             return row
@@ -125,7 +125,7 @@ def renew(session: Session, assignment: Assignment, now: int) -> bool:
         or task.state != "open"
         or _places_taken(session, task.id, now, but=assignment.id) >= task.needed
     ):
-        if assignment.state in ("leased", "paused"):
+        if assignment.state in LEASED:
             assignment.state = "expired"
         return False
     return True
@@ -209,7 +209,7 @@ def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> di
             states[assignment_id] = _held_or_lost(assignment)
             span = _span_ms(assignment, project)
             used = span - (assignment.lease_ms - now)
-            if assignment.state in ("leased", "paused") and used > min(BEAT_WRITES_MS, span // 4):
+            if assignment.state in LEASED and used > min(BEAT_WRITES_MS, span // 4):
                 short.append(assignment_id)
     # Most beats: a lease that was extended a moment ago needs no write, and no wait for the disk
     if not short:
@@ -218,7 +218,7 @@ def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> di
         for assignment_id in short:
             assignment, project = _mine(session, user_id, assignment_id)
             states[assignment_id] = _held_or_lost(assignment)
-            if assignment.state in ("leased", "paused"):
+            if assignment.state in LEASED:
                 if assignment.lease_ms > now or renew(session, assignment, now):
                     assignment.lease_ms = now + _span_ms(assignment, project)
                 else:
@@ -232,7 +232,7 @@ def _span_ms(assignment: Assignment, project: Project) -> int:
 
 
 def _held_or_lost(assignment: Assignment) -> str:
-    if assignment.state in ("leased", "paused"):
+    if assignment.state in LEASED:
         return "held"
     return "lost" if assignment.state in ("expired", "released") else assignment.state
 
@@ -241,7 +241,7 @@ def pause(database: Database, user_id: int, assignment_id: int) -> None:
     """Keep a task for its annotator over a longer time."""
     with database.write() as session:
         assignment, project = _mine(session, user_id, assignment_id)
-        if assignment.state not in ("leased", "paused"):
+        if assignment.state not in LEASED:
             raise Problem(
                 409,
                 "closed",
@@ -284,7 +284,7 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
                 seq=assignment.seq,
             )
         lost = assignment.state in ("expired", "released") or (
-            assignment.state in ("leased", "paused") and assignment.lease_ms <= now
+            assignment.state in LEASED and assignment.lease_ms <= now
         )
         full = _places_taken(session, task.id, now, but=assignment.id) >= task.needed
         too_late = lost and full
