@@ -37,7 +37,7 @@ def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> li
 
 
 def import_dataset(
-    context: Context, uri: str, *, clips: int, random_fraction: float, name: str | None = None
+    context: Context, uri: str, *, clips: int, random_fraction: float
 ) -> tuple[int, int]:
     """Make or extend the project that reviews a dataset.
 
@@ -45,7 +45,6 @@ def import_dataset(
         uri: the dataset's folder or bucket prefix; named by the operator.
         clips: how many clips to take.
         random_fraction: the share of them, and of the queue, that is random.
-        name: of the project; made from the dataset's by default.
 
     Returns:
         Id of the project and the number of new tasks.
@@ -55,15 +54,9 @@ def import_dataset(
     rows = [row for row in dataset.manifest().to_pylist() if row["valid_frames"]]
     if not rows:
         raise DatasetError(f"{dataset}: has no clips to review")
-    title = name or f"Review of {dataset.name}"
+    title = f"Review of {dataset.name}"
     with context.database.write() as session:
-        project = get_project(
-            session,
-            title,
-            "actions",
-            spec=spec.to_dict(),
-            settings={"random_fraction": random_fraction},
-        )
+        project = get_project(session, title, spec, random_fraction=random_fraction)
         known = set(session.scalars(select(Task.identity).where(Task.project_id == project.id)))
     if project.spec is None or project.kind != "actions":
         raise DatasetError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,12 @@ import numpy as np
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import find_stems
 from ...datasets.shards.clip import clip_ranges
-from ...errors import RecordingError, VideoError
-from ...progress import Progress, log
+from ...errors import RecordingError
 from ..context import Context
 from ..pictures.sandbox import read_recording_limited
 from ..store.models import Project
 from ..work.predictions import Predictions
-from .task_rows import add_task, get_project, get_source
+from .task_rows import add_each, add_task, get_project, get_source
 
 
 def import_recordings(
@@ -29,29 +29,14 @@ def import_recordings(
     *,
     spec_name: str,
     random_fraction: float,
-    name: str | None = None,
 ) -> tuple[int, int]:
     """Make or extend a project that reviews recordings; returns its id and how many are new."""
     spec = ActionSpec.load(spec_name)
     stems = find_stems(paths)
-    title = name or f"Review of {Path(paths[0]).stem}"
+    title = f"Review of {Path(paths[0]).stem}"
     with context.database.write() as session:
-        project = get_project(
-            session,
-            title,
-            "actions",
-            spec=spec.to_dict(),
-            settings={"random_fraction": random_fraction},
-        )
-    new = 0
-    with Progress("Importing recordings", total=len(stems), unit="recordings") as progress:
-        for stem in stems:
-            try:
-                new += add_recording(context, project, stem)
-            except VideoError as error:
-                log(f"left out: {error}")
-            progress.advance(1)
-    return project.id, new
+        project = get_project(session, title, spec, random_fraction=random_fraction)
+    return project.id, add_each(stems, "recordings", partial(add_recording, context, project))
 
 
 def add_recording(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ...datasets.actions.spec import ActionSpec
+from ...errors import VideoError
+from ...progress import Progress, log
 from ..store.models import Project, Source, Task
 from ..work.project_settings import settings_of
 
@@ -18,16 +22,25 @@ PRACTICE_PLACES = 1_000_000  # everybody gets every practice task
 def get_project(
     session: Session,
     name: str,
-    kind: str,
+    spec: ActionSpec | None,
     *,
-    spec: dict[str, Any] | None,
-    settings: dict[str, Any],
     practice: bool = False,
+    **settings: Any,
 ) -> Project:
-    """Return the project of that name, made where it is missing."""
+    """Return the project of that name, made where it is missing.
+
+    A new one is of action review where there is a spec, and of clean-or-not without; `settings` are
+    fields of `ProjectSettings`.
+    """
     project = session.scalars(select(Project).where(Project.name == name)).first()
     if project is None:
-        project = Project(name=name, kind=kind, spec=spec, settings=settings, practice=practice)
+        project = Project(
+            name=name,
+            kind="actions" if spec else "clean",
+            spec=spec.to_dict() if spec else None,
+            settings=settings,
+            practice=practice,
+        )
         session.add(project)
         session.flush()
     return project
@@ -87,6 +100,22 @@ def add_task(
         )
     )
     return True
+
+
+def add_each(items: Collection[Path], what: str, add: Callable[[Path], int]) -> int:
+    """Add the tasks of several files; one that cannot be read is told of and left out.
+
+    Returns how many tasks are new.
+    """
+    new = 0
+    with Progress(f"Importing {what}", total=len(items), unit=what) as progress:
+        for item in items:
+            try:
+                new += add(item)
+            except VideoError as error:
+                log(f"left out: {error}")
+            progress.advance(1)
+    return new
 
 
 def random_rank(identity: str) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,11 @@ from numpy.typing import NDArray
 
 from ... import storage
 from ...datasets.video.file import VIDEO_SUFFIXES
-from ...errors import ConfigError, VideoError
-from ...progress import Progress, log
+from ...errors import ConfigError
 from ..context import Context
 from ..pictures.sandbox import probe_limited
 from ..store.models import Project
-from .task_rows import add_task, get_project, get_source
+from .task_rows import add_each, add_task, get_project, get_source
 
 BATCH_FRAMES = 64  # four pages of the 4x4 grid
 
@@ -52,24 +52,14 @@ def import_videos(
     *,
     frame_step_s: float,
     random_fraction: float,
-    name: str | None = None,
 ) -> tuple[int, int]:
     """Make or extend a clean-or-not project. Returns its id and the number of new tasks."""
     videos = find_videos(paths)
-    title = name or f"Clean or not: {Path(paths[0]).stem}"
+    title = f"Clean or not: {Path(paths[0]).stem}"
     with context.database.write() as session:
-        project = get_project(
-            session, title, "clean", spec=None, settings={"random_fraction": random_fraction}
-        )
-    new = 0
-    with Progress("Importing videos", total=len(videos), unit="videos") as progress:
-        for path in videos:
-            try:
-                new += add_video(context, project, path, frame_step_s=frame_step_s)
-            except VideoError as error:
-                log(f"left out: {error}")
-            progress.advance(1)
-    return project.id, new
+        project = get_project(session, title, None, random_fraction=random_fraction)
+    add = partial(add_video, context, project, frame_step_s=frame_step_s)
+    return project.id, add_each(videos, "videos", add)
 
 
 def add_video(

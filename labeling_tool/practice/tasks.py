@@ -38,22 +38,8 @@ def import_practice(context: Context) -> tuple[int, int]:
     spec = ActionSpec.load("doom")
     new = 0
     with context.database.write() as session:
-        review = get_project(
-            session,
-            REVIEW_TITLE,
-            "actions",
-            spec=spec.to_dict(),
-            settings={"random_fraction": 0.0},
-            practice=True,
-        )
-        clean = get_project(
-            session,
-            CLEAN_TITLE,
-            "clean",
-            spec=None,
-            settings={"random_fraction": 0.0},
-            practice=True,
-        )
+        review = get_project(session, REVIEW_TITLE, spec, random_fraction=0.0, practice=True)
+        clean = get_project(session, CLEAN_TITLE, None, random_fraction=0.0, practice=True)
     for number in range(2):
         stem = folder / f"lesson-{number + 1}"
         lesson = action_lesson(spec, number)

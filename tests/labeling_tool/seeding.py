@@ -42,9 +42,7 @@ def add_tasks(
     """A project of action review whose task i has confidence 0.1 + 0.8 i / count; its id."""
     spec = ActionSpec.load("doom")
     with context.database.write() as session:
-        project = get_project(
-            session, name, "actions", spec=spec.to_dict(), settings=dict(settings)
-        )
+        project = get_project(session, name, spec, **settings)
         source = get_source(
             session, project, kind="video", name="film", uri=uri, sha256="ab" * 32, meta={}
         )
