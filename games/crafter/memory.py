@@ -47,6 +47,10 @@ class MapMemory:
             cell = (self.here[0] + column - VIEW[0] // 2, self.here[1] + row - VIEW[1] // 2)
             self.creatures[cell] = kind
 
+    def free_steps(self) -> list[Cell]:
+        """The steps that lead somewhere now."""
+        return [step for step in STEPS if self.free(self.ahead(step))]
+
     def free(self, cell: Cell) -> bool:
         """Whether one can step there now."""
         return self.materials.get(cell) in FREE and cell not in self.creatures

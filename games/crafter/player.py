@@ -77,7 +77,7 @@ class CrafterPlayer:
         if self._before is None or self._before.sleeping or self._pressed not in _MOVE.values():
             return
         step = next(s for s, key in _MOVE.items() if key == self._pressed)
-        ahead = (self.memory.here[0] + step[0], self.memory.here[1] + step[1])
+        ahead = self.memory.ahead(step)
         if self.memory.free(ahead):
             self.memory.here = ahead
 
@@ -107,7 +107,7 @@ class CrafterPlayer:
                 self.mode = mode
                 return key or None
         self.mode = "lost"
-        free = [s for s in STEPS if self.memory.free(self.memory.ahead(s))]
+        free = self.memory.free_steps()
         if free:
             return _MOVE[free[int(self.rng.integers(len(free)))]]
         return DO if inventory["wood_pickaxe"] else None
@@ -120,7 +120,7 @@ class CrafterPlayer:
         dx, dy = x - self.memory.here[0], y - self.memory.here[1]
         if abs(dx) + abs(dy) == 1:
             return DO if view.facing == (dx, dy) else _MOVE[(dx, dy)]
-        step = (int(np.sign(dx)), 0) if abs(dx) >= abs(dy) else (0, int(np.sign(dy)))
+        step = _along(dx, dy)
         i = view.inventory
         in_line = 0 in (dx, dy)
         if i["health"] <= 4 and i["stone"] and view.facing == step and in_line:
@@ -147,8 +147,7 @@ class CrafterPlayer:
                 shield = view.facing == towards and view.inventory["stone"]
                 if shield and self.memory.free(self.memory.ahead(towards)):
                     return STONE
-                across = [s for s in STEPS if (s[0] == 0) == (dy == 0)]
-                aside = [s for s in across if self.memory.free(self.memory.ahead(s))]
+                aside = [s for s in self.memory.free_steps() if (s[0] == 0) == (dy == 0)]
                 if aside:
                     return _MOVE[aside[int(self.rng.integers(len(aside)))]]
         return None
@@ -287,9 +286,9 @@ class CrafterPlayer:
         ahead = self.memory.ahead(view.facing)
         if self.memory.free(ahead):
             return key
-        for step in STEPS:
-            if self.memory.free(self.memory.ahead(step)):
-                return _MOVE[step]
+        aside = self.memory.free_steps()
+        if aside:
+            return _MOVE[aside[0]]
         if self.memory.materials.get(ahead) in ("stone", "tree") and view.inventory["wood_pickaxe"]:
             return DO
         return None
@@ -396,5 +395,10 @@ class CrafterPlayer:
         goal = route[-1]
         dx, dy = goal[0] - x0, goal[1] - y0
         if abs(dx) + abs(dy) > 2:
-            self._heading = (int(np.sign(dx)), 0) if abs(dx) >= abs(dy) else (0, int(np.sign(dy)))
+            self._heading = _along(dx, dy)
         return self._follow(view, route)
+
+
+def _along(dx: int, dy: int) -> Cell:
+    """The step that leads along the longer side of a way."""
+    return (int(np.sign(dx)), 0) if abs(dx) >= abs(dy) else (0, int(np.sign(dy)))

@@ -14,10 +14,11 @@ import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...datasets.actions.devices import DeviceState
 from ...errors import ConfigError, MissingDependencyError
 from .frame_sizes import FRAME_SIZES
 from .maps import vizdoom_folder, wad_of
@@ -40,22 +41,6 @@ KEYS = {
     **{f"key.keyboard.{n}": f"SELECT_WEAPON{n}" for n in range(1, 8)},
 }
 MOUSE_BUTTONS = {0: "ATTACK"}
-
-
-class Held(Protocol):
-    """What the game needs of a device state: what is held, and how far the mouse went (pixels)."""
-
-    @property
-    def keys(self) -> tuple[str, ...]: ...
-
-    @property
-    def buttons(self) -> tuple[int, ...]: ...
-
-    @property
-    def dx(self) -> float: ...
-
-    @property
-    def dy(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +172,7 @@ class DoomGame:
         """One tic with nothing pressed."""
         self._advance([0.0] * len(_BUTTONS))
 
-    def step(self, held: Held, tics: int = 1) -> None:
+    def step(self, held: DeviceState, tics: int = 1) -> None:
         """Play `tics` tics with what is held, and as much mouse in each; only the last is drawn."""
         action = [0.0] * len(_BUTTONS)
         for key in held.keys:

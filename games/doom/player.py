@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...datasets.actions.devices import DeviceState
 from .aiming import Aim, Fighter
 from .exploring import Explorer, Waypoint, bearing, turn_between
 from .game import Situation, Thing
@@ -37,16 +38,6 @@ _KEYS = {
     "use": "key.keyboard.e",
     **{f"weapon.{n}": f"key.keyboard.{n}" for n in range(1, 8)},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """What the hands hold during one tic; dx and dy in mouse pixels."""
-
-    keys: tuple[str, ...]
-    buttons: tuple[int, ...]
-    dx: float
-    dy: float
 
 
 @dataclass
@@ -115,14 +106,17 @@ class DoomPlayer:
         gap_s = 60 / self._strays_per_minute
         return self._soon(0.6 * gap_s, 1.4 * gap_s)
 
-    def act(self, s: Situation, things: list[Thing] | None) -> Input:
-        """The input of this tic; `things` (of `looks_for`) may be None unless `looks`."""
+    def act(self, s: Situation, things: list[Thing] | None) -> DeviceState:
+        """What the hands hold during this tic.
+
+        `things` (of `looks_for`) may be None unless `looks`.
+        """
         if self.decides:
             self._decide(s, things)
         dx, dy = self.mouse.tic()
         names = self.keyboard.tic()
         self.tic += 1
-        return Input(
+        return DeviceState(
             keys=tuple(_KEYS[n] for n in names if n != "attack"),
             buttons=(0,) if "attack" in names else (),
             dx=dx,
