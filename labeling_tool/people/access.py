@@ -18,9 +18,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from ..context import Context
-from ..problems import Problem, forbidden
+from ..problems import Problem, forbidden, not_found
 from ..store.audit import note
-from ..store.models import ApiToken, Project, User, WebSession, now_ms
+from ..store.models import ApiToken, Member, Project, User, WebSession, now_ms
 from .passwords import new_token, token_hash
 from .protection import SAFE_METHODS
 
@@ -159,13 +159,26 @@ def end_all_sessions(session: Any, user_id: int, *, but: int | None = None) -> N
     session.execute(statement.values(expires_ms=now_ms()))
 
 
-def may_see(project: Project, person: Person, members: set[int]) -> bool:
+def memberships(session: Session, person: Person) -> set[int]:
+    """Return the ids of the projects that a person is a member of."""
+    return set(session.scalars(select(Member.project_id).where(Member.user_id == person.id)))
+
+
+def may_see(project: Project, person: Person, member_of: set[int]) -> bool:
     """Return whether a project is there for a person: to label in it, or to upload to it."""
     if person.role in STAFF:
         return True
     if person.role not in LABELLERS and project.practice:
         return False
-    return bool(project.settings.get("open_to_all", True)) or person.id in members
+    return bool(project.settings.get("open_to_all", True)) or project.id in member_of
+
+
+def require_project(session: Session, project_id: int, person: Person) -> Project:
+    """Return a project that is there for a person. Raises 404 for any other."""
+    project = session.get(Project, project_id)
+    if project is None or not may_see(project, person, memberships(session, person)):
+        raise not_found("project")
+    return project
 
 
 def _by_cookie(context: Context, cookie: str, address: str) -> Person:

@@ -18,6 +18,7 @@ from ..people.access import (
     address_of,
     end_all_sessions,
     end_session,
+    identify,
     start_session,
 )
 from ..people.passwords import MAX_LENGTH, MIN_LENGTH, hash_password, verify_password
@@ -70,8 +71,6 @@ def state(request: Request, context: ContextOf) -> dict[str, Any]:
         set_up = has_users(session)
     if not set_up:
         return {"setup": True, "code_needed": bool(context.setup_code), "person": None}
-    from ..people.access import identify
-
     try:
         person = identify(request)
     except Problem:

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from ..context import Context
-from ..people.access import Person, context_of, identify, may_see
+from ..people.access import Person, context_of, identify, may_see, memberships
 from ..problems import Problem
-from ..store.models import Member, Project
+from ..store.models import Project
 from ..work.progress import progress_of
 
 router = APIRouter()
@@ -58,9 +58,9 @@ async def _until_closed(socket: WebSocket) -> None:
 
 def _progress(context: Context, person: Person) -> dict[str, Any]:
     with context.database.read() as session:
-        mine = set(session.scalars(select(Member.project_id).where(Member.user_id == person.id)))
+        mine = memberships(session, person)
         return {
             str(project.id): progress_of(session, project)
             for project in session.scalars(select(Project))
-            if may_see(project, person, {person.id} if project.id in mine else set())
+            if may_see(project, person, mine)
         }

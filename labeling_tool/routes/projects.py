@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import SpecError
-from ..people.access import Admin, Anybody, ContextOf, Staff, may_see
+from ..people.access import Admin, Anybody, ContextOf, Staff, may_see, memberships
 from ..problems import Problem
 from ..schema import PathId, RowId, Strict
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
@@ -47,9 +47,7 @@ class Members(Strict):
 def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
     """The projects that I may work on, with their progress and what of mine waits in them."""
     with context.database.read() as session:
-        members: dict[int, set[int]] = {}
-        for project_id, user_id in session.execute(select(Member.project_id, Member.user_id)):
-            members.setdefault(project_id, set()).add(user_id)
+        member_of = memberships(session, person)
         mine: dict[int, dict[str, int]] = {}
         for project_id, state, count in session.execute(
             select(Task.project_id, Assignment.state, func.count())
@@ -68,7 +66,7 @@ def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
                 "mine": mine.get(project.id, {}),
             }
             for project in rows
-            if may_see(project, person, members.get(project.id, set()))
+            if may_see(project, person, member_of)
         ]
 
 

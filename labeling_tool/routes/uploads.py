@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import Field
-from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -22,11 +21,10 @@ from ...errors import RecordingError, VideoError
 from ..context import Context
 from ..importing.recordings import add_recording
 from ..importing.videos import add_video
-from ..people.access import STAFF, ContextOf, Person, require_role
+from ..people.access import ContextOf, Person, require_project, require_role
 from ..problems import Problem, not_found
 from ..schema import PathId, Strict
-from ..store.models import Member, Project
-from ..work.project_settings import settings_of
+from ..store.models import Project
 
 router = APIRouter(prefix="/api", tags=["import"])
 
@@ -122,13 +120,7 @@ def _stored(context: Context, key: str) -> FilePath:
 
 def _require_uploader(context: Context, project_id: int, person: Person) -> Project:
     with context.database.read() as session:
-        project = session.get(Project, project_id)
-        if project is None or project.practice:
-            raise not_found("project")
-        if person.role not in STAFF and not settings_of(project.settings).open_to_all:
-            mine = select(Member.user_id).where(
-                Member.project_id == project_id, Member.user_id == person.id
-            )
-            if session.scalars(mine).first() is None:
-                raise not_found("project")
-        return project
+        project = require_project(session, project_id, person)
+    if project.practice:
+        raise not_found("project")
+    return project

@@ -13,13 +13,13 @@ from sqlalchemy.orm import Session, undefer
 from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
 from ..context import Context
-from ..people.access import STAFF, ContextOf, Labeller, Person, Staff, may_see
+from ..people.access import STAFF, ContextOf, Labeller, Person, Staff, require_project
 from ..pictures.rendering import get_pictures, prepare_pictures, recipe_of
 from ..practice.tasks import score_actions, score_clean
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
 from ..store.bundles import BundleStore
-from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..store.models import FINISHED, Assignment, Project, Source, Task, User
 from ..work import queue as work_queue
 from ..work.documents import replay_actions, replay_clean
 from ..work.operation_kinds import Batch
@@ -56,7 +56,7 @@ class Verdict(Strict):
 def claim(project_id: PathId, body: Claim, person: Labeller, context: ContextOf) -> dict[str, Any]:
     """The next task for me, its lease begun; `assignment` is null when nothing is left."""
     with context.database.read() as session:
-        _require_project(session, project_id, person)
+        require_project(session, project_id, person)
     assignment = work_queue.claim(context.database, person.id, project_id, beside=body.beside)
     if assignment is None:
         return {"assignment": None}
@@ -232,7 +232,7 @@ def pictures(
     """
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
-        project = _require_project(session, task.project_id, person)
+        project = require_project(session, task.project_id, person)
         if person.role not in STAFF and not project.practice:
             mine = select(Assignment.id).where(
                 Assignment.task_id == task_id, Assignment.user_id == person.id
@@ -273,14 +273,6 @@ def _task_and_source(session: Session, task_id: int) -> tuple[Task, Source]:
     if found is None:
         raise not_found("task")
     return found[0], found[1]
-
-
-def _require_project(session: Session, project_id: int, person: Person) -> Project:
-    project = session.get(Project, project_id)
-    members = set(session.scalars(select(Member.user_id).where(Member.project_id == project_id)))
-    if project is None or not may_see(project, person, members):
-        raise not_found("project")
-    return project
 
 
 def _visible(

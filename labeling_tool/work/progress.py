@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from ..store.models import FINISHED, Assignment, Project, Task, User, now_ms
+from ..store.models import FINISHED, LEASED, Assignment, Project, Task, User, now_ms
 
 RECENT_MS = 24 * 3600_000  # the present pace is that of the last day
 MIN_RECENT = 3  # submissions: fewer say nothing about the pace
@@ -19,31 +20,24 @@ def progress_of(session: Session, project: Project) -> dict[str, Any]:
 
     `to_go_s` is at the present pace; it is None where that is unknown.
     """
-    tasks = dict(
-        session.execute(
-            select(Task.state, func.count())
-            .where(Task.project_id == project.id)
-            .group_by(Task.state)
-        )
-        .tuples()
-        .all()
-    )
-    frames, done_frames = session.execute(
-        select(
-            func.coalesce(func.sum(Task.frames), 0),
-            func.coalesce(func.sum(Task.frames).filter(Task.state == "done"), 0),
-        ).where(Task.project_id == project.id)
-    ).one()
-    states = dict(
-        session.execute(
-            select(Assignment.state, func.count())
-            .join(Task, Task.id == Assignment.task_id)
-            .where(Task.project_id == project.id)
-            .group_by(Assignment.state)
-        )
-        .tuples()
-        .all()
-    )
+    tasks: Counter[str] = Counter()
+    frames: Counter[str] = Counter()
+    for state, count, total_frames in session.execute(
+        select(Task.state, func.count(), func.sum(Task.frames))
+        .where(Task.project_id == project.id)
+        .group_by(Task.state)
+    ):
+        tasks[state], frames[state] = count, int(total_frames)
+    states: Counter[str] = Counter()
+    worked_ms = 0
+    for state, count, active_ms in session.execute(
+        select(Assignment.state, func.count(), func.sum(Assignment.active_ms))
+        .join(Task, Task.id == Assignment.task_id)
+        .where(Task.project_id == project.id)
+        .group_by(Assignment.state)
+    ):
+        states[state] = count
+        worked_ms += int(active_ms)
     recent = session.execute(
         select(func.count(), func.min(Assignment.submitted_ms))
         .join(Task, Task.id == Assignment.task_id)
@@ -53,13 +47,7 @@ def progress_of(session: Session, project: Project) -> dict[str, Any]:
             Assignment.submitted_ms > now_ms() - RECENT_MS,
         )
     ).one()
-    worked_ms = session.execute(
-        select(func.coalesce(func.sum(Assignment.active_ms), 0))
-        .join(Task, Task.id == Assignment.task_id)
-        .where(Task.project_id == project.id)
-    ).scalar_one()
-    total, done = sum(tasks.values()), tasks.get("done", 0)
-    finished = sum(states.get(state, 0) for state in FINISHED)
+    total, done = tasks.total(), tasks["done"]
     to_go_s = None
     if recent[0] >= MIN_RECENT and total > done and not project.practice:
         span_ms = max(MIN_SPAN_MS, now_ms() - (recent[1] or 0))
@@ -68,13 +56,13 @@ def progress_of(session: Session, project: Project) -> dict[str, Any]:
     return {
         "tasks": total,
         "done": done,
-        "frames": int(frames),
-        "done_frames": int(done_frames),
-        "submitted": finished,
-        "approved": states.get("approved", 0),
-        "returned": states.get("returned", 0),
-        "in_work": states.get("leased", 0) + states.get("paused", 0),
-        "worked_s": round(int(worked_ms) / 1000),
+        "frames": frames.total(),
+        "done_frames": frames["done"],
+        "submitted": sum(states[state] for state in FINISHED),
+        "approved": states["approved"],
+        "returned": states["returned"],
+        "in_work": sum(states[state] for state in LEASED),
+        "worked_s": round(worked_ms / 1000),
         "to_go_s": to_go_s,
     }
 
