@@ -63,21 +63,21 @@ FIXED: dict[str, Any] = {
     "use_pointwise_layer": True,
     "use_pre_lstm_ln": False,
 }
-BLOCK, OWN_BLOCK = "net.recurrent_layer.blocks.{}.", "attention.blocks.{}."
 # Their names ► ours, a prefix each; what follows is the same. {} is the number of the block.
 RENAMED = {
     "net.conv3d_layer.layer.": "temporal.conv.",
     "net.img_process.cnn.": "trunk.",
     "net.img_process.linear.": "trunk.linear.",
-    f"{BLOCK}pre_r_ln.": f"{OWN_BLOCK}pre_r_ln.",
-    f"{BLOCK}mlp0.": f"{OWN_BLOCK}mlp0.",
-    f"{BLOCK}mlp1.layer.": f"{OWN_BLOCK}mlp1.",
-    f"{BLOCK}r.orc_block.r_layer.": "published.r_layers.{}.",
-    f"{BLOCK}r.orc_block.": f"{OWN_BLOCK}attention.",
+    "net.recurrent_layer.blocks.{}.pre_r_ln.": "attention.blocks.{}.pre_r_ln.",
+    "net.recurrent_layer.blocks.{}.mlp0.": "attention.blocks.{}.mlp0.",
+    "net.recurrent_layer.blocks.{}.mlp1.layer.": "attention.blocks.{}.mlp1.",
+    "net.recurrent_layer.blocks.{}.r.orc_block.r_layer.": "published.r_layers.{}.",
+    "net.recurrent_layer.blocks.{}.r.orc_block.": "attention.blocks.{}.attention.",
     "net.lastlayer.": "published.lastlayer.",
     "net.final_ln.": "final_ln.",
 }
-EMPTY_BIAS = "r.orc_block.b_nd"  # of a relative attention that reaches no frame: [10, 0]
+# Of a relative attention that reaches no frame: [10, 0].
+EMPTY_BIAS = "net.recurrent_layer.blocks.{}.r.orc_block.b_nd"
 BUTTONS, CAMERA = "pi_head.buttons.linear_layer.", "pi_head.camera.linear_layer."
 
 
@@ -256,26 +256,24 @@ def convert(
         old.format(block): new.format(block) for block in blocks for old, new in RENAMED.items()
     }
     for block in blocks:
-        name = BLOCK.format(block) + EMPTY_BIAS
+        name = EMPTY_BIAS.format(block)
         bias = left.pop(name, None)
         if bias is None or bias.numel():
             problems.append(f"{name}: {_shape(bias)}, expected (10, 0)")
     for part in ("weight", "bias"):
-        buttons, camera = left.pop(BUTTONS + part, None), left.pop(CAMERA + part, None)
-        if buttons is None or not buttons.dim() or len(buttons) != 2 * spec.num_buttons:
-            problems.append(
-                f"{BUTTONS}{part}: {_shape(buttons)}, expected {2 * spec.num_buttons} rows"
-            )
-        else:  # rows alternate: released, held
-            ours[f"published.released.{part}"], ours[f"head.buttons.{part}"] = (
-                buttons[0::2],
-                buttons[1::2],
-            )
-        if camera is None or not camera.dim() or len(camera) != sum(spec.num_bins):
-            problems.append(f"{CAMERA}{part}: {_shape(camera)}, expected {sum(spec.num_bins)} rows")
-        else:
-            for axis, rows in enumerate(camera.split(list(spec.num_bins))):
-                ours[f"head.axes.{axis}.{part}"] = rows
+        found: dict[str, Tensor] = {}
+        for name, rows in ((BUTTONS, 2 * spec.num_buttons), (CAMERA, sum(spec.num_bins))):
+            tensor = left.pop(name + part, None)
+            if tensor is None or not tensor.dim() or len(tensor) != rows:
+                problems.append(f"{name}{part}: {_shape(tensor)}, expected {rows} rows")
+            else:
+                found[name] = tensor
+        if BUTTONS in found:  # rows alternate: released, held
+            ours[f"published.released.{part}"] = found[BUTTONS][0::2]
+            ours[f"head.buttons.{part}"] = found[BUTTONS][1::2]
+        if CAMERA in found:
+            for axis, bins in enumerate(found[CAMERA].split(list(spec.num_bins))):
+                ours[f"head.axes.{axis}.{part}"] = bins
     head = set(ours)
     for name in list(left):
         old = next((old for old in prefixes if name.startswith(old)), None)

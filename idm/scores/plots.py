@@ -145,7 +145,7 @@ def stretch(
             labels.buttons_prob[ticks, k],
             seconds,
         )
-        ax.set_ylabel(spec.button_names[k], rotation=0, ha="right", va="center")
+        _lane_name(ax, spec.button_names[k])
     for ax, a in zip(axes[1 + len(shown) :], range(spec.num_axes), strict=False):
         ax.axhline(0, color="#dddddd", lw=0.8)
         ax.step(
@@ -160,7 +160,7 @@ def stretch(
         ax.step(
             seconds[:-1], labels.camera[ticks, a], where="post", color=SAID, lw=1.3, label="label"
         )
-        ax.set_ylabel(f"{spec.axis_names[a]}\n°/tick", rotation=0, ha="right", va="center")
+        _lane_name(ax, f"{spec.axis_names[a]}\n°/tick")
         if a == 0:
             ax.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
     if labels.confidence is not None:
@@ -168,7 +168,7 @@ def stretch(
             seconds[:-1], labels.confidence[ticks], step="post", color="#7fb069", alpha=0.8, lw=0
         )
     axes[-1].set(ylim=(0, 1), yticks=[0, 1], xlabel="seconds", xlim=(0, seconds[-1]))
-    axes[-1].set_ylabel("confidence", rotation=0, ha="right", va="center")
+    _lane_name(axes[-1], "confidence")
     return figure
 
 
@@ -307,6 +307,10 @@ def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
             ylabel="label, degrees a tick",
         )
     return figure
+
+
+def _lane_name(ax: Axes, name: str) -> None:
+    ax.set_ylabel(name, rotation=0, ha="right", va="center")
 
 
 def _film(ax: Axes, frames: NDArray[np.uint8], seconds: float) -> None:
