@@ -5,8 +5,9 @@ Environments play them through an action spec, recorders at the engine's own rat
 
 from __future__ import annotations
 
+from ...datasets.actions.devices import DeviceState
 from ..task import Task
-from .game import TICS_PER_SECOND, DoomGame, Held
+from .game import TICS_PER_SECOND, DoomGame
 from .maps import parse_maps
 
 SCORE_CELL = 64.0
@@ -52,7 +53,7 @@ class DoomEpisodes:
         self._count(0)
         return game
 
-    def play(self, held: Held, tics: int = 1) -> None:
+    def play(self, held: DeviceState, tics: int = 1) -> None:
         """Play so many tics, or what is left of the episode."""
         tics = min(tics, self.left)
         self.game.step(held, tics)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ...datasets.actions.devices import DeviceState
-from .game import DEGREES_PER_PIXEL, Held, Situation
+from .game import DEGREES_PER_PIXEL, Situation
 from .obeyed import Obedience
 
 
@@ -19,7 +21,7 @@ class LabelledTics:
         self._keys: tuple[str, ...] = ()
         self._buttons: tuple[int, ...] = ()
 
-    def state(self, given: Held, before: Situation, after: Situation) -> DeviceState:
+    def state(self, given: DeviceState, before: Situation, after: Situation) -> DeviceState:
         """The line of a tic; what the game ignored is no label.
 
         Args:
@@ -32,13 +34,10 @@ class LabelledTics:
             right_deg=given.dx * DEGREES_PER_PIXEL,
             up_deg=-given.dy * DEGREES_PER_PIXEL,
         )
-        state = DeviceState(
-            keys=given.keys,
+        state = replace(
+            given,
             new_keys=tuple(k for k in given.keys if k not in self._keys),
-            buttons=given.buttons,
             new_buttons=tuple(b for b in given.buttons if b not in self._buttons),
-            dx=given.dx,
-            dy=given.dy,
             valid=obeyed,
             label_source="scripted",
         )
