@@ -94,7 +94,7 @@ def _constant_interval(
 
 
 def pooled_interval(
-    scores: Sequence[Sequence[float]],
+    scores: Sequence[Sequence[float]] | Array,
     *,
     seed: int = 0,
     figure: Callable[[Array], Array] | None = None,
