@@ -218,19 +218,23 @@ class Cloner:
             sums += weight * np.array([*means, 1.0])
             memories.append(learned.memory)
         *sums_of_losses, whole = self.group.all_reduce_mean(sums.tolist())
-        means = {
+        measured = {
             name: value / max(whole, 1e-6)
             for name, value in zip(LOSSES, sums_of_losses, strict=True)
         }
-        return means, joined(memories)
+        return measured, joined(memories)
 
     def _inputs(self, batch: Batch, previous: Tensor, lanes: Lanes, rows: slice) -> Inputs:
         """Some rows of a batch, on the device."""
         ticks = torch.from_numpy(batch.ticks[rows])[:, None]
         present = torch.arange(batch.valid.shape[1]) < ticks  # (B, T)
-        frames, first = (torch.from_numpy(part[rows]) for part in (batch.frames, batch.first))
-        tensors = (part.to(self.device) for part in (frames, first, present, previous[rows]))
-        return Inputs(*tensors, lanes.memory_of(rows))
+        return Inputs(
+            torch.from_numpy(batch.frames[rows]).to(self.device),
+            torch.from_numpy(batch.first[rows]).to(self.device),
+            present.to(self.device),
+            previous[rows].to(self.device),
+            lanes.memory_of(rows),
+        )
 
     def _forgetful(self, previous: Tensor, step: int) -> Tensor:
         """The last actions, int64 [B, T, 2], some of them untold."""

@@ -5,8 +5,9 @@ B batch, T ticks, K buttons, A axes, J joint actions, C joint camera bins
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -37,11 +38,15 @@ class Targets(NamedTuple):
     """float32 [B, T, C]: how probable each camera bin is where the camera moves."""
 
     def to(self, device: torch.device) -> Targets:
-        return Targets(*(part if part is None else part.to(device) for part in self))
+        return self._each(lambda part: part.to(device))
 
     def rows(self, rows: slice) -> Targets:
         """Those of some rows."""
-        return Targets(*(part if part is None else part[rows] for part in self))
+        return self._each(lambda part: part[rows])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Targets:
+        joint, camera, weight, *soft = (part if part is None else change(part) for part in self)
+        return Targets(cast(Tensor, joint), cast(Tensor, camera), cast(Tensor, weight), *soft)
 
 
 class Lesson(NamedTuple):
@@ -125,9 +130,10 @@ def delayed(batch: Batch, delay: int) -> tuple[Batch, NDArray[np.bool_]]:
     episode = batch.first.cumsum(axis=1)
     known = (ticks + delay < batch.ticks[:, None]) & (episode[:, later] == episode)
     names = ("buttons", "camera", "confidence", "valid", "buttons_prob", "camera_prob")
-    found = {name: getattr(batch, name) for name in names}
-    moved = {name: array if array is None else array[:, later] for name, array in found.items()}
-    return replace(batch, **moved), known
+    found: dict[str, Any] = {name: getattr(batch, name) for name in names}
+    for name, array in found.items():
+        found[name] = None if array is None else array[:, later]
+    return replace(batch, **found), known
 
 
 def run_lengths(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
