@@ -18,7 +18,8 @@ from ..datasets.actions.devices import DeviceState
 from ..datasets.recordings.writer import RecordingWriter
 from ..errors import MissingDependencyError
 from .config import RecordCrafterConfig
-from .crafter.game import SIZE, TICKS_PER_SECOND, CrafterGame
+from .crafter.frame_sizes import SIZE
+from .crafter.game import TICKS_PER_SECOND, CrafterGame
 from .crafter.player import PLAYER_VERSION, CrafterPlayer
 from .recorder import Wanted, equal_parts, record_missing
 

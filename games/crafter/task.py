@@ -12,6 +12,7 @@ from ...datasets.actions.spec import ActionSpec
 from ...datasets.video.resize import FrameResizer
 from ...errors import ConfigError
 from ..task import Task
+from .frame_sizes import TILE, TILED_SIZE, UNIT
 from .game import KEYS, TICKS_PER_SECOND, CrafterGame
 
 
@@ -39,7 +40,9 @@ class CrafterEnv:
     def reset(self, seed: int) -> np.ndarray:
         world = zlib.crc32(f"{self._seed}/{seed}".encode())
         if self._game is None:
-            self._game = CrafterGame(world)
+            frame = self.spec.frame
+            averaged = (frame.width, frame.height) == TILED_SIZE
+            self._game = CrafterGame(world, unit=TILE if averaged else UNIT)
         else:
             self._game.reset(world)
         self._left = round(self.task.seconds * TICKS_PER_SECOND)

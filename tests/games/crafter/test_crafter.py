@@ -10,7 +10,8 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.errors import ConfigError
 from vidact.games.config import RecordCrafterConfig
-from vidact.games.crafter.game import KEYS, SIZE, VIEW, CrafterGame, CrafterView
+from vidact.games.crafter.frame_sizes import SIZE, VIEW
+from vidact.games.crafter.game import KEYS, CrafterGame, CrafterView
 from vidact.games.crafter.memory import MapMemory
 from vidact.games.crafter.player import CrafterPlayer
 from vidact.games.record_crafter import lay_out, record_crafter
