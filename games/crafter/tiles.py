@@ -46,7 +46,10 @@ class TileRenderer:
         across = np.linspace(-1, 1, COLUMNS * UNIT) ** 2
         down = np.linspace(-1, 1, ROWS * UNIT) ** 2
         vignette = 1 - np.exp(-0.5 * (across[None, :] + down[:, None]) / 0.5**2)
-        self._vignette = _averaged(vignette[..., None]).astype(np.float32)  # (HEIGHT, WIDTH, 1)
+        small = _averaged(vignette[..., None]).astype(np.float32)
+        # (HEIGHT, WIDTH, 3), as all that is computed with a picture: broadcasting is slower.
+        self._vignette = small.repeat(3, axis=2)
+        self._tint = np.broadcast_to(NIGHT_TINT, self._vignette.shape).copy()
 
     def draw(self, world: Any, player: Any, dice: tuple[int, ...]) -> np.ndarray:
         """The picture of a world and its player, uint8 [72, 72, 3].
@@ -76,11 +79,13 @@ class TileRenderer:
 
     def _noise(self, grid: np.ndarray, amount: float, dice: tuple[int, ...]) -> np.ndarray:
         """What the night's noise changes, the more the farther from the middle."""
-        drawn = np.random.default_rng(dice).standard_normal((HEIGHT, WIDTH, 1), np.float32)
-        noise = NOISE_MEAN + NOISE_DEVIATION * drawn
-        change = 0.5 * noise + NIGHT_TINT  # gray stays gray where colors fade
+        drawn = np.random.default_rng(dice).standard_normal(HEIGHT * WIDTH, np.float32)
+        noise = 0.5 * NOISE_MEAN + 0.5 * NOISE_DEVIATION * drawn
+        change = noise.repeat(3).reshape(HEIGHT, WIDTH, 3)  # gray stays gray where colors fade
+        change += self._tint
         change -= _spread(self._dusk[grid])
-        change *= amount * self._vignette
+        change *= self._vignette
+        change *= amount
         return change
 
     def _grid(self, world: Any, player: Any) -> np.ndarray:

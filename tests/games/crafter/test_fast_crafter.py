@@ -48,7 +48,7 @@ class _Still:
 def pictures(env: Env, monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
     """(tiles uint8, Crafter's own picture averaged as float), [72, 72, 3] each."""
     assert env._tiles is not None
-    flat = type("Flat", (), {"standard_normal": lambda self, shape, kind: np.zeros(shape, kind)})
+    flat = type("Flat", (), {"standard_normal": lambda self, size, kind: np.zeros(size, kind)})
     with monkeypatch.context() as patch:
         patch.setattr(env._world, "random", _Still())
         patch.setattr(np.random, "default_rng", lambda seed: flat())
