@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from .bc_policy.clone import clone as clone
     from .bc_policy.cloning.config import CloneConfig as CloneConfig
     from .bc_policy.finetune import finetune as finetune
-    from .bc_policy.import_vpt_policy import import_vpt_policy as import_vpt_policy
     from .bc_policy.play import play as play
-    from .bc_policy.policy.config import ImportVPTPolicyConfig as ImportVPTPolicyConfig
     from .bc_policy.policy.config import PolicyConfig as PolicyConfig
     from .bc_policy.policy.policy import Policy as Policy
     from .bc_policy.policy.policy import load_policy as load_policy
@@ -69,15 +67,15 @@ if TYPE_CHECKING:
     from .games.record_freedoom_demos import record_freedoom_demos as record_freedoom_demos
     from .games.tasks import TASKS as TASKS
     from .games.tasks import make_env as make_env
-    from .idm.config import AugmentConfig as AugmentConfig
     from .idm.config import EvalIDMConfig as EvalIDMConfig
-    from .idm.config import IDMConfig as IDMConfig
     from .idm.config import ImportVPTIDMConfig as ImportVPTIDMConfig
     from .idm.config import TrainIDMConfig as TrainIDMConfig
     from .idm.eval_idm import eval_idm as eval_idm
     from .idm.import_vpt_idm import import_vpt_idm as import_vpt_idm
     from .idm.labels.checkpoint import load_idm as load_idm
     from .idm.labels.predict import Predictor as Predictor
+    from .idm.network.config import AugmentConfig as AugmentConfig
+    from .idm.network.config import IDMConfig as IDMConfig
     from .idm.train_idm import train_idm as train_idm
     from .labeling_tool.config import ServeConfig as ServeConfig
     from .labeling_tool.serve import serve as serve
@@ -145,15 +143,10 @@ else:  # hidden from type checkers, which would take any name for one of these
             ".datasets.spec_check": ("spec_check",),
             ".datasets.status": ("status",),
             ".datasets.verify": ("verify",),
-            ".idm.config": (
-                "AugmentConfig",
-                "EvalIDMConfig",
-                "IDMConfig",
-                "ImportVPTIDMConfig",
-                "TrainIDMConfig",
-            ),
+            ".idm.config": ("EvalIDMConfig", "ImportVPTIDMConfig", "TrainIDMConfig"),
             ".idm.eval_idm": ("eval_idm",),
             ".idm.import_vpt_idm": ("import_vpt_idm",),
+            ".idm.network.config": ("AugmentConfig", "IDMConfig"),
             ".idm.train_idm": ("train_idm",),
             ".pipeline.config": (
                 "FilterConfig",
@@ -168,8 +161,7 @@ else:  # hidden from type checkers, which would take any name for one of these
             ".pipeline.relabel": ("relabel",),
             ".pipeline.remove": ("remove",),
             ".bc_policy.cloning.config": ("CloneConfig",),
-            ".bc_policy.import_vpt_policy": ("import_vpt_policy",),
-            ".bc_policy.policy.config": ("ImportVPTPolicyConfig", "PolicyConfig"),
+            ".bc_policy.policy.config": ("PolicyConfig",),
             ".bc_policy.rl.config": ("FinetuneConfig", "PPOConfig"),
             ".bc_policy.scoring.config": ("PlayConfig",),
             ".bc_policy.clone": ("clone",),

@@ -70,8 +70,8 @@ def gameplay(seed: int, seconds: int) -> np.ndarray:
 def make_checkpoint(folder: Path) -> str:
     import torch
     from vidact.datasets.actions.spec import ActionSpec
-    from vidact.idm.config import PRESETS
     from vidact.idm.labels.calibration import Calibration
+    from vidact.idm.network.config import PRESETS
     from vidact.idm.network.model import InverseDynamicsModel
     from vidact.networks.checkpoints import save_checkpoint
 

@@ -18,7 +18,8 @@ import numpy as np
 from idm_scaling import Study, figures
 from studies import ROOT, chosen, options_of
 from vidact.datasets.recordings.recording import Recording
-from vidact.idm.config import PRESETS, AugmentConfig
+from vidact.idm.config import AugmentConfig
+from vidact.idm.network.config import PRESETS
 
 RESULT = ROOT / "benchmarks" / "results" / "idm_ablation.json"
 SEEDS = (0, 1, 2)

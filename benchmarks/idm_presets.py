@@ -21,10 +21,11 @@ from idm_scaling import Study, figures
 from idm_speed import STRIDE, steady
 from studies import ROOT, TICKS_A_STEP, chosen, options_of
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.idm.config import PRESETS, AugmentConfig
+from vidact.idm.config import AugmentConfig
 from vidact.idm.fitting.loss import FactoredLoss
 from vidact.idm.fitting.trainer import Losses
 from vidact.idm.labels.windows import WindowRunner
+from vidact.idm.network.config import PRESETS
 from vidact.idm.network.model import InverseDynamicsModel
 from vidact.idm.play.clips import ClipSampler
 from vidact.idm.play.frame_cache import open_tracks

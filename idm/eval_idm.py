@@ -42,6 +42,7 @@ from .scores.baselines import (
 )
 from .scores.figures import BUTTON_FIGURES, Figures, confidence_curves, plain
 from .scores.metrics import Labelling, Sums, Truth
+from .scores.rare import never_found, rare_table, warning
 
 BASELINES = ("always_released", "rates", "frame_difference")
 ORACLE = "copy_last"
@@ -156,6 +157,7 @@ def report(judged: Sequence[Judged], spec: ActionSpec, config: EvalIDMConfig) ->
     return {
         **_figures_dict(idm, spec),
         "mouse_within_one_bin": _by_axis(idm.motion_near[0], spec),
+        "never_found": never_found(idm.by_button(spec)),
         "baselines": {name: _figures_dict(figures[name], spec) for name in BASELINES},
         "oracle": {ORACLE: _figures_dict(figures[ORACLE], spec)},
         "ci95": {name: interval(values) for name, values in idm.headline.items()},
@@ -208,6 +210,9 @@ def summary(result: dict[str, Any]) -> str:
         f"{at['ece']} after; "
         f"of buttons (ece) {_shown(before['ece'])} before, {_shown(result['ece'])} after"
     )
+    lines += rare_table(result["per_button"])
+    if missed := warning(result["per_button"], "this play"):
+        lines.append(missed)
     return "\n".join(lines)
 
 
@@ -286,10 +291,7 @@ def _figures_dict(figures: Figures, spec: ActionSpec) -> dict[str, Any]:
         **{name: plain(figures.headline[name][0]) for name in BUTTON_FIGURES},
         "mouse_r2": _by_axis(figures.motion_r2[0], spec),
         "mouse_error_deg": _by_axis(figures.motion_error_deg[0], spec),
-        "per_button": {
-            button: {name: plain(values[0, k]) for name, values in figures.per_button.items()}
-            for k, button in enumerate(spec.button_names)
-        },
+        "per_button": figures.by_button(spec),
     }
 
 

@@ -34,7 +34,7 @@ from ..training.parallel import Group
 from ..training.resume import differing
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
-from .config import PRESETS, TrainIDMConfig
+from .config import TrainIDMConfig
 from .fitting.fit_baselines import fit_baselines
 from .fitting.trainer import Trainer, validation_metrics
 from .fitting.validation import calibrate
@@ -46,8 +46,11 @@ from .labels.checkpoint import (
     play_seen,
 )
 from .network.augment import mirror_of_clips
+from .network.config import PRESETS, preset_config
 from .play.frame_cache import Track, remove_cache
 from .play.training_play import TrainingPlay, digest_of
+from .scores.figures import Figures
+from .scores.rare import rare_table, warning
 
 SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml` is the same run
 # What may change between two sessions of one run, because it does not decide what is learned;
@@ -104,11 +107,17 @@ def train_idm(config: TrainIDMConfig) -> int:
         if not run.is_leader:
             return 0
         figures = write_checkpoint(config, play, trainer, tracks, first)
+        headline = figures.plain_headline()
         with closing(MetricsLog(out, resume_step=run.step)) as metrics:
-            metrics.write(run.step, **validation_metrics(figures))
+            metrics.write(run.step, **validation_metrics(headline))
         clear_away(config, run)
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items() if value is not None)
-    log(f"{out}: {shown} (validation)")
+    shown = (f"{name} {value:.3f}" for name, value in headline.items() if value is not None)
+    log(f"{out}: {', '.join(shown)} (validation)")
+    per_button = figures.by_button(play.spec)
+    for line in rare_table(per_button):
+        log(line)
+    if missed := warning(per_button, "validation play"):
+        log(missed)
     return 0
 
 
@@ -212,7 +221,7 @@ def write_checkpoint(
     trainer: Trainer,
     tracks: list[Track],
     first: Checkpoint | None,
-) -> dict[str, float | None]:
+) -> Figures:
     """Calibrate the averaged weights, fit the baselines and save; returns the figures on validation
     play.
     """
@@ -228,7 +237,7 @@ def write_checkpoint(
         network,
         play.spec,
         calibration,
-        preset=next((name for name, preset in PRESETS.items() if preset == network), ""),
+        preset=next((name for name in PRESETS if preset_config(name, play.spec) == network), ""),
         training={**to_plain(config), "steps_done": run.step, "seconds": seconds},
         data={
             "train": digests_by_name((one.name, one.sha256) for one in play.train),
@@ -236,7 +245,7 @@ def write_checkpoint(
             "before": digests_by_name(play_seen(first) if first else []),
             "ticks": sum(track.num_ticks for track in tracks),
         },
-        metrics={"validation": figures},
+        metrics={"validation": figures.plain_headline()},
         mirror=trainer.mirror and asdict(trainer.mirror),
         baselines=baselines,
         run=run.identity,

@@ -11,11 +11,13 @@ camera bins
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from ..datasets.actions.joint import JointActions
 from ..datasets.actions.mirror import Mirror
@@ -41,16 +43,44 @@ class FactoredLogits(NamedTuple):
 
 
 class FactoredHead(nn.Module):
-    """[B, T, D] ► FactoredLogits."""
+    """[B, T, D] ► FactoredLogits.
 
-    def __init__(self, width: int, spec: ActionSpec):
+    Args:
+        width: D.
+        spec: the action spec.
+        exclusive: groups of buttons, by index, of which one at most is held. Their log-odds come
+            from one softmax over their members and none of them.
+    """
+
+    def __init__(self, width: int, spec: ActionSpec, *, exclusive: Sequence[Sequence[int]] = ()):
         super().__init__()
         self.bins = tuple(spec.num_bins)
+        self.exclusive = [list(group) for group in exclusive]
         self.buttons = _small_linear(width, spec.num_buttons)
         self.axes = nn.ModuleList(_small_linear(width, bins) for bins in self.bins)
 
     def forward(self, x: Tensor) -> FactoredLogits:
-        return FactoredLogits(self.buttons(x), tuple(axis(x) for axis in self.axes))
+        buttons = self.buttons(x)
+        if self.exclusive:
+            buttons = buttons.float()  # odds of 1 in 1,000 are nothing beside 1 in bfloat16
+            for group in self.exclusive:
+                odds = exclusive_log_odds(buttons[..., group])
+                index = torch.tensor(group, device=odds.device)
+                buttons = buttons.index_copy(-1, index, odds)
+        return FactoredLogits(buttons, tuple(axis(x) for axis in self.axes))
+
+
+def exclusive_log_odds(scores: Tensor) -> Tensor:
+    """Log-odds of each of n states in one softmax over them and none of them, whose score is 0.
+
+    The score less the logarithm of the sum over all others: [..., n] ► [..., n], whose sigmoids are
+    the softmax's probabilities.
+    """
+    states = scores.shape[-1]
+    all_states = F.pad(scores, (0, 1))  # (..., n + 1)
+    others = all_states[..., None, :].expand(*scores.shape, states + 1)  # (..., n, n + 1)
+    own = torch.eye(states, states + 1, dtype=torch.bool, device=scores.device)
+    return scores - others.masked_fill(own, float("-inf")).logsumexp(-1)
 
 
 class JointLogits(NamedTuple):

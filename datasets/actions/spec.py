@@ -319,6 +319,15 @@ class ActionSpec:
         """How many bins each axis has."""
         return tuple(axis.quantiser.bins for axis in self.axes)
 
+    def exclusive_groups(self) -> list[list[int]]:
+        """Return the indices of the buttons of each group of which one counts at most."""
+        index = {name: k for k, name in enumerate(self.button_names)}
+        return [
+            [index[name] for name in group.members]
+            for group in self.groups
+            if group.conflict == "last" and len(group.members) > 1
+        ]
+
     # ---- camera conversions
 
     def quantise(self, camera_deg: ArrayLike) -> NDArray[np.int64]:

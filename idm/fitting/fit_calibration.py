@@ -60,6 +60,8 @@ def fit(
     spec: ActionSpec,
     positive_weights: NDArray[np.floating],
     twins: Sequence[int] | None = None,
+    *,
+    exclusive: bool = False,
 ) -> Calibration:
     """Fit everything.
 
@@ -69,6 +71,7 @@ def fit(
         positive_weights: [K], that held ticks had in training.
         twins: for each button the one whose logits are its own in the mirror image (itself where
             there is none): what holds for one holds for the other, so they are fitted together.
+        exclusive: whether buttons of a group exclude each other in the logits.
 
     Raises RecordingError where nothing is valid.
     """
@@ -77,7 +80,7 @@ def fit(
         raise RecordingError(
             "the validation recordings have no tick with a valid label: nothing to calibrate on"
         )
-    result = Calibration.neutral(spec, positive_weights)
+    result = Calibration.neutral(spec, positive_weights, exclusive=exclusive)
     true = np.concatenate([window.buttons for window in windows])[valid]  # (N, K)
     logits = np.concatenate(
         [window.logits.buttons[slice(*window.logits.keep)] for window in windows]
@@ -247,7 +250,7 @@ def _fit_confidence(
     for window in windows:
         keep = slice(*window.logits.keep)
         log_odds = calibration.log_odds(window.logits.buttons)
-        held = calibration.held(log_odds, window.logits.present)[keep]
+        held = calibration.held(log_odds, window.logits.present, spec)[keep]
         degrees, _, log_near = calibration.camera(
             [axis[keep] for axis in window.logits.axes], spec, len(held)
         )

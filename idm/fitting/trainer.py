@@ -73,7 +73,7 @@ class Trainer:
         self.dtype = resolve_precision(config.precision, self.device)
         self.mirror = mirror
         if first is None:
-            self.model = InverseDynamicsModel(config.network_config, spec)
+            self.model = InverseDynamicsModel(config.network_for(spec), spec)
         else:
             self.model = load_network(first, spec)
         self.model.to(self.device)
@@ -87,9 +87,10 @@ class Trainer:
             self.model.inputs,
             batch_clips=config.batch_size,
             clip_ticks=config.ticks,
-            augment=config.augment,
+            augment=config.augment.under(spec),
             seed=config.seed,
             dtype=self.dtype,
+            rare_clips=config.rare_clips_for(spec),
         )
         peak = config.learning_rate or (LEARNING_RATE if first is None else FINE_TUNING_RATE)
         groups = parameter_groups(self.model, config.weight_decay)
@@ -186,7 +187,7 @@ class Trainer:
                 self.runner(self.model), self.spec, self.val_tracks, self.positive_weights
             )
         self.model.train()
-        return validation_metrics(figures)
+        return validation_metrics(figures.plain_headline())
 
     def runner(self, model: InverseDynamicsModel) -> WindowRunner:
         """What labels as this run's checkpoint will."""

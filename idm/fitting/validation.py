@@ -12,7 +12,7 @@ from ...progress import Progress
 from ..labels.calibration import Calibration
 from ..labels.windows import WindowRunner
 from ..play.frame_cache import Track
-from ..scores.figures import Figures, plain
+from ..scores.figures import Figures
 from ..scores.metrics import Labelling, Sums, Truth
 from .fit_calibration import LabelledWindow, fit
 
@@ -22,20 +22,25 @@ def calibrate(
     spec: ActionSpec,
     tracks: Sequence[Track],
     positive_weights: NDArray[np.floating],
-) -> tuple[Calibration, dict[str, float | None]]:
-    """Fit on validation play; returns the calibration and the headline figures there (slightly
-    flattered by it).
+) -> tuple[Calibration, Figures]:
+    """Fit on validation play; returns the calibration and the figures there (slightly flattered by
+    it).
     """
     windows = label_windows(runner, tracks)
     mirror = runner.mirror
-    calibration = fit(windows, spec, positive_weights, mirror.button_order if mirror else None)
+    calibration = fit(
+        windows,
+        spec,
+        positive_weights,
+        mirror.button_order if mirror else None,
+        exclusive=runner.model.config.exclusive,
+    )
     sums = []
     for track in tracks:
         own = (window.logits for window in windows if window.recording == track.recording)
         labelling = Labelling.joined(calibration.labels(logits, spec) for logits in own)
         sums.append(Sums.of(labelling, Truth.of(track), spec))
-    figures = Figures.over(sums, spec)
-    return calibration, {name: plain(values[0]) for name, values in figures.headline.items()}
+    return calibration, Figures.over(sums, spec)
 
 
 def label_windows(runner: WindowRunner, tracks: Sequence[Track]) -> list[LabelledWindow]:

@@ -62,6 +62,10 @@ class Calibration:
     """Offset, weight of the log-probability of the decided buttons, of the bins around the decided
     motion.
     """
+    exclusive: bool = False
+    """Of the buttons of a group that exclude each other (`ActionSpec.exclusive_groups`) one at most
+    is held, the likeliest; as the network's own probabilities have it.
+    """
 
     def __post_init__(self) -> None:
         per_button = (self.slope, self.offset, self.threshold, self.switch_cost)
@@ -74,7 +78,11 @@ class Calibration:
 
     @classmethod
     def neutral(
-        cls, spec: ActionSpec, positive_weights: NDArray[np.floating] | None = None
+        cls,
+        spec: ActionSpec,
+        positive_weights: NDArray[np.floating] | None = None,
+        *,
+        exclusive: bool = False,
     ) -> Calibration:
         """Nothing fitted: the logits as they are, less the weights of held ticks in training."""
         weights = np.ones(spec.num_buttons) if positive_weights is None else positive_weights
@@ -86,20 +94,23 @@ class Calibration:
             temperature=(1.0,) * spec.num_axes,
             reach=(2,) * spec.num_axes,
             confidence_weights=(0.0, 1.0, 1.0),
+            exclusive=exclusive,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a checkpoint's config."""
-        return asdict(self)
+        content = asdict(self)
+        if not self.exclusive:  # It came later: checkpoints of before do without it.
+            del content["exclusive"]
+        return content
 
     @classmethod
     def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Calibration:
         """The inverse of `to_dict`. Raises CheckpointError where it is none of this spec."""
         try:
-            found = cls(**{key: tuple(value) for key, value in content.items()})
-            finite = np.isfinite(
-                [number for value in asdict(found).values() for number in value]
-            ).all()
+            lists = {key: tuple(value) for key, value in content.items() if key != "exclusive"}
+            finite = np.isfinite([number for value in lists.values() for number in value]).all()
+            found = cls(**lists, exclusive=bool(content.get("exclusive", False)))
         except TypeError as error:
             raise CheckpointError(
                 f"the checkpoint's calibration cannot be read: {error}"
@@ -121,17 +132,22 @@ class Calibration:
         """Calibrated log-odds of [..., K] logits."""
         return logits.astype(np.float64) * np.asarray(self.slope) + np.asarray(self.offset)
 
-    def held(self, log_odds: Array, present: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def held(
+        self, log_odds: Array, present: NDArray[np.bool_], spec: ActionSpec
+    ) -> NDArray[np.bool_]:
         """Decisions of one whole window: [T, K] log-odds, [T] present ► bool [T, K]."""
-        return smooth(
-            log_odds + np.asarray(self.threshold), np.asarray(self.switch_cost), present[:, None]
-        )
+        shifted = log_odds + np.asarray(self.threshold)
+        held = smooth(shifted, np.asarray(self.switch_cost), present[:, None])
+        if self.exclusive:
+            for group in spec.exclusive_groups():
+                held[:, group] = likeliest(held[:, group], log_odds[:, group], shifted[:, group])
+        return held
 
     def labels(self, window: WindowLogits, spec: ActionSpec) -> Predictions:
         """Labels of a window's kept ticks."""
         keep = slice(*window.keep)
         log_odds = self.log_odds(window.buttons)  # (T, K)
-        held = self.held(log_odds, window.present)[keep]
+        held = self.held(log_odds, window.present, spec)[keep]
         log_odds = log_odds[keep]
         camera, camera_prob, log_near = self.camera(
             [axis[keep] for axis in window.axes], spec, len(held)
@@ -179,6 +195,25 @@ class Calibration:
         # parts. Certainty (log p = 0) would have infinite odds.
         log_p = np.minimum(of_buttons * buttons + of_camera * near, -1e-6)
         return offset + log_p - np.log(-np.expm1(log_p))
+
+
+def likeliest(held: NDArray[np.bool_], log_odds: Array, shifted: Array) -> NDArray[np.bool_]:
+    """Decisions over buttons that exclude each other, from decisions over each by itself.
+
+    Of several that are held the likeliest stays. Where none is, one is held all the same if that is
+    likelier than that none is: of three candidates at 40, 30 and 30 % none reaches one half, and a
+    rare key is most often in doubt between several.
+
+    Args:
+        held: bool [T, n]. log_odds: [T, n], calibrated. shifted: [T, n], with what makes pressing
+            easier.
+    """
+    best = np.eye(held.shape[1], dtype=bool)[shifted.argmax(1)]  # (T, n)
+    p = sigmoid(log_odds)
+    pressed = held.any(1) | ((p * best).sum(1) > 1 - p.sum(1))
+    among = np.where(held.any(1, keepdims=True) & ~held, -np.inf, shifted)
+    best = np.eye(held.shape[1], dtype=bool)[among.argmax(1)]
+    return best & pressed[:, None]
 
 
 def decided_log_prob(log_odds: Array, held: NDArray[np.bool_]) -> Array:

@@ -22,7 +22,7 @@ from ...networks.checkpoints import (
     load_into,
     require_fit,
 )
-from ..config import IDMConfig
+from ..network.config import IDMConfig
 from ..network.model import InverseDynamicsModel
 from ..scores.baselines import LinearModel, RatesSampler
 from .calibration import Calibration

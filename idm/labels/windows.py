@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from ...datasets.actions.mirror import Mirror
 from ...networks.heads import FactoredLogits
 from ...training.precision import autocast
+from ..network.augment import mirrored
 from ..network.model import InverseDynamicsModel
 
 WINDOW = 128
@@ -156,7 +157,8 @@ class WindowRunner:
         taken = torch.from_numpy(buffer.take(start - radius, end + radius))
         frames = taken[None]  # (1, 64 + 2r, H, W, 3)
         if self.mirror is not None:
-            frames = torch.cat([frames, frames.flip(3)])
+            image = mirrored(frames, self.model.inputs.status * self.model.inputs.pool, columns=3)
+            frames = torch.cat([frames, image])
         vectors = self._features(frames)  # (B, 64, D)
         if not self.model.config.zero_padded_windows:
             return Chunk(vectors, vectors[:, :0], vectors[:, :0])

@@ -15,11 +15,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ...datasets.actions.mirror import Mirror
 from ...datasets.actions.spec import ActionSpec
-from ..config import LEFT_RIGHT, AugmentConfig
+from .config import LEFT_RIGHT, AugmentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +58,40 @@ def draw(
     )
 
 
-def augment_picture(clip: Tensor, one: ClipDraw) -> Tensor:
-    """The whole augmentation of one clip, [T, 3, H, W] in 0..1."""
+def augment_picture(clip: Tensor, one: ClipDraw, status: int = 0) -> Tensor:
+    """The whole augmentation of one clip, [T, 3, H, W] in 0..1.
+
+    `status`: rows at the bottom that a mirror leaves as they are.
+    """
     # Here, since it takes two seconds that labelling does without.
     from torchvision.transforms.v2 import functional as transforms
 
-    clip = transforms.adjust_brightness(clip, one.brightness)
-    clip = transforms.adjust_contrast(clip, one.contrast)
-    clip = transforms.adjust_saturation(clip, one.saturation)
+    # What changes nothing is left out: it would take as long as a step of a small network.
+    if one.brightness != 1:
+        clip = transforms.adjust_brightness(clip, one.brightness)
+    if one.contrast != 1:
+        clip = transforms.adjust_contrast(clip, one.contrast)
+    if one.saturation != 1:
+        clip = transforms.adjust_saturation(clip, one.saturation)
     if one.hue:
         clip = transforms.adjust_hue(clip, one.hue)
     turned = moved(clip.flatten(0, 1), one, (clip.shape[-2], clip.shape[-1]))
     turned = turned.unflatten(0, clip.shape[:2])  # (T, 3, H, W)
-    return turned.flip(-1) if one.mirror else turned
+    return mirrored(turned, status) if one.mirror else turned
+
+
+def mirrored(frames: Tensor, status: int = 0, *, columns: int = -1) -> Tensor:
+    """Pictures with left and right changed, but for the lowest `status` rows of pixels.
+
+    Args:
+        columns: the dimension of the columns; the one before it is that of the rows.
+    """
+    turned = frames.flip(columns)
+    if not status:
+        return turned
+    world = frames.shape[columns - 1] - status
+    kept = frames.narrow(columns - 1, world, status)
+    return torch.cat([turned.narrow(columns - 1, 0, world), kept], dim=columns - 1)
 
 
 def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:

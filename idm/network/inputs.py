@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ...datasets.actions.spec import FrameSpec
-from ..config import IDMConfig
 from .augment import ClipDraw, augment_picture
+from .config import IDMConfig
 from .motion import Motion, MotionFrontEnd
 from .view import CylinderView
 
@@ -50,7 +50,7 @@ class InputPipeline(nn.Module):
         super().__init__()
         self.radius = config.radius
         self.pool = config.picture_pool
-        self.picture_shape = (frame.height // self.pool, frame.width // self.pool)
+        self.status = frame.status // self.pool  # rows of the picture that a mirror leaves alone
         self.view: CylinderView | None = None
         self.front_end: MotionFrontEnd | None = None
         if config.motion is not None:
@@ -87,7 +87,7 @@ class InputPipeline(nn.Module):
         for index, clip in enumerate(frames):
             one = draws[index] if draws is not None else None
             picture = pooled_pictures(clip, self.pool)
-            pictures.append(picture if one is None else augment_picture(picture, one))
+            pictures.append(picture if one is None else augment_picture(picture, one, self.status))
             if self.view is not None and self.front_end is not None:
                 grey = grey_frames(clip[self.radius : len(clip) - self.radius + 1])  # (T + 1, H, W)
                 motions.append(self.front_end(self.view(grey, one), dtype=dtype))

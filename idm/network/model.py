@@ -4,6 +4,7 @@ B windows or clips, T ticks, N = B*T frames, H rows, W columns, D width, K butto
 shifts
 
     frames ► temporal convolution ► residual CNN ┐
+             (or patches of both frames)         │
            ► motion front end ► convolutions     ┴► vector per frame [T, D]      (`features`)
                               └ peaks, as they are: [T, M] behind the D
     vectors of a window ► convolutions in time ► unmasked attention ► factored head
@@ -28,9 +29,10 @@ from ...datasets.actions.spec import ActionSpec
 from ...networks.attention import RELATIVE_BASIS, TransformerStack
 from ...networks.heads import FactoredHead, FactoredLogits
 from ...networks.trunk import Trunk, normed_linear
-from ..config import IDMConfig, MotionConfig
+from .config import IDMConfig, MotionConfig
 from .inputs import InputPipeline, Inputs
 from .motion import Motion, MotionFrontEnd
+from .patches import PatchFrontEnd
 
 TRUNK_VALUES = 2**24  # of a layer of the residual CNN that are held at once: 64 MB in float32
 
@@ -50,17 +52,21 @@ class InverseDynamicsModel(nn.Module):
         frame = spec.frame
         pooled = (frame.height // config.picture_pool, frame.width // config.picture_pool)
         self.inputs = InputPipeline(config, frame)
-        self.temporal = TemporalConvolution(config.temporal_kernel, 3, config.temporal_channels)
-        self.trunk = Trunk(
-            config.width,
-            pooled,
-            channels=config.trunk_channels,
-            blocks=config.trunk_blocks,
-            channels_in=config.temporal_channels,
-            stride=config.trunk_stride,
-            dense=config.trunk_dense,
-            norm_first=config.trunk_norm_first,
-        )
+        self.patches: PatchFrontEnd | None = None
+        if config.patches is not None:
+            self.patches = PatchFrontEnd(config.patches, config.width, pooled, config.dropout)
+        else:
+            self.temporal = TemporalConvolution(config.temporal_kernel, 3, config.temporal_channels)
+            self.trunk = Trunk(
+                config.width,
+                pooled,
+                channels=config.trunk_channels,
+                blocks=config.trunk_blocks,
+                channels_in=config.temporal_channels,
+                stride=config.trunk_stride,
+                dense=config.trunk_dense,
+                norm_first=config.trunk_norm_first,
+            )
         front_end = self.inputs.front_end
         self.motion: MotionBranch | None = None
         if front_end is not None:
@@ -73,7 +79,8 @@ class InverseDynamicsModel(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
         self.final_ln = nn.LayerNorm(config.width)
-        self.head = FactoredHead(config.width, spec)
+        exclusive = spec.exclusive_groups() if config.exclusive else ()
+        self.head = FactoredHead(config.width, spec, exclusive=exclusive)
         self.published = (
             PublishedTensors(config, spec.num_buttons) if config.published_tensors else None
         )
@@ -100,8 +107,11 @@ class InverseDynamicsModel(nn.Module):
     def features_of(self, inputs: Inputs) -> Tensor:
         """The same as `features`, from prepared inputs."""
         clips, padded = inputs.picture.shape[:2]
-        inset = self.radius - self.config.temporal_kernel // 2
-        x = self.dropout(self._picture(inputs.picture[:, inset : padded - inset]))  # (N, D)
+        if self.patches is not None:
+            x = self.patches(inputs.picture[:, self.radius : padded - self.radius + 1])  # (N, D)
+        else:
+            inset = self.radius - self.config.temporal_kernel // 2
+            x = self.dropout(self._picture(inputs.picture[:, inset : padded - inset]))  # (N, D)
         if self.motion is not None and inputs.motion is not None:
             x = x + self.motion(inputs.motion)  # (N, D)
             x = torch.cat([x.float(), inputs.motion.peaks], dim=1)  # (N, D + M)

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..config import MotionConfig
+from .config import MotionConfig
 
 # pixels along the axis that local contrast is measured over; detail much coarser does not localise
 NEIGHBORHOOD = 23

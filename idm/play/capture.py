@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ...datasets.actions.spec import FrameSpec
 from ...datasets.video.resize import FrameResizer, as_video_frame
-from ..config import AugmentConfig
+from ..network.config import AugmentConfig
 
 RATES = (24.0, 60.0)  # frames/s of recorders
 BARS = (0.08, 0.18)  # height of a status bar, of the frame's

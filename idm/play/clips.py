@@ -16,13 +16,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
-from ..config import AugmentConfig
 from ..network.augment import ClipDraw, draw, mirror_of_clips
+from ..network.config import AugmentConfig
 from ..network.inputs import InputPipeline, Inputs
+from ..scores.figures import COMMON
 from .capture import Recorder, draw_recorder
 from .frame_cache import Track
 
@@ -64,6 +66,7 @@ class ClipSampler:
         augment: ranges of the augmentation.
         seed: of all draws.
         dtype: of the motion front end's products.
+        rare_clips: part of the clips that are drawn around a press of a rare button.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class ClipSampler:
         augment: AugmentConfig,
         seed: int,
         dtype: torch.dtype = torch.float32,
+        rare_clips: float = 0.0,
     ):
         self.tracks = [track for track in tracks if track.valid.any()]
         if not self.tracks:
@@ -89,6 +93,8 @@ class ClipSampler:
         self.seed, self.dtype = seed, dtype
         lengths = np.array([track.num_ticks for track in self.tracks], np.float64)
         self._share = np.cumsum(lengths / lengths.sum())
+        self.rare_clips = rare_clips
+        self._rare = rare_presses(self.tracks) if rare_clips else []
 
     def batch(self, number: int) -> ClipBatch:
         """The batch of a number, such as the step's."""
@@ -148,6 +154,8 @@ class ClipSampler:
         """A track and a start. Clips may begin anywhere that leaves them whole, or fill a short
         track.
         """
+        if self._rare and generator.random() < self.rare_clips:
+            return self._around_a_press(generator)
         track, start = self.tracks[0], 0
         for _ in range(TRIES):
             index = int(np.searchsorted(self._share, generator.random(), side="right"))
@@ -157,8 +165,38 @@ class ClipSampler:
                 break
         return track, start
 
+    def _around_a_press(self, generator: np.random.Generator) -> tuple[Track, int]:
+        """A clip that has a press of a rare button somewhere in it."""
+        # By the square root of their number: a button that is pressed a few times is seen more
+        # often than it is pressed, and still not learned by heart.
+        often = np.cumsum([len(presses) ** 0.5 for presses in self._rare])
+        which = int(np.searchsorted(often, generator.random() * often[-1], side="right"))
+        presses = self._rare[min(which, len(self._rare) - 1)]
+        index, tick = presses[int(generator.integers(len(presses)))]
+        track = self.tracks[index]
+        start = int(tick) - int(generator.integers(self.clip_ticks))
+        return track, min(max(start, 0), max(0, track.num_ticks - self.clip_ticks))
+
     def _inputs(self, frames: list[Tensor], draws: list[ClipDraw]) -> Inputs:
         return self.pipeline(torch.stack(frames), draws=draws, dtype=self.dtype)
+
+
+def rare_presses(tracks: Sequence[Track]) -> list[NDArray[np.int64]]:
+    """Where each rare button goes down: for each of them int [n, 2], track and tick.
+
+    Rare are buttons that are held in less than `COMMON` of the valid ticks; a press counts where
+    its label is valid.
+    """
+    held = np.concatenate([track.buttons[track.valid] for track in tracks]).mean(0)
+    found = []
+    for button in np.flatnonzero((held > 0) & (held < COMMON)):
+        presses = []
+        for index, track in enumerate(tracks):
+            down = np.diff(track.buttons[:, button].astype(np.int8), prepend=0) > 0
+            ticks = np.flatnonzero(down & track.valid)
+            presses.append(np.stack([np.full(len(ticks), index), ticks], axis=1))
+        found.append(np.concatenate(presses))
+    return [presses for presses in found if len(presses)]
 
 
 def _cut(

@@ -43,7 +43,7 @@ class Figures:
     """Figures from summed `Sums`, with a leading axis of W; NaN where a denominator is zero."""
 
     per_button: dict[str, Array]
-    """[W, K] by name of the figure."""
+    """[W, K] by name of the figure; `held_ticks` counts those in truth, `said_ticks` those said."""
     motion_r2: Array
     """[W, A]."""
     motion_error_deg: Array
@@ -79,6 +79,8 @@ class Figures:
         ticks = tp + fp + fn + tn
         per_button = {
             "pressed": ratio(tp + fn, ticks),
+            "held_ticks": tp + fn,
+            "said_ticks": tp + fp,
             "accuracy": ratio(tp + tn, ticks),
             "precision": ratio(tp, tp + fp),
             "recall": ratio(tp, tp + fn),
@@ -111,6 +113,17 @@ class Figures:
             },
             confidence=_confidence(sums),
         )
+
+    def plain_headline(self) -> dict[str, float | None]:
+        """The first row's headline figures, by name."""
+        return {name: plain(values[0]) for name, values in self.headline.items()}
+
+    def by_button(self, spec: ActionSpec) -> dict[str, dict[str, float | None]]:
+        """The first row's figures of each button, by its name."""
+        return {
+            button: {name: plain(values[0, k]) for name, values in self.per_button.items()}
+            for k, button in enumerate(spec.button_names)
+        }
 
     @classmethod
     def concatenate(cls, parts: Sequence[Figures]) -> Figures:

@@ -173,17 +173,18 @@ def stretch(
 
 
 def buttons(result: dict[str, Any]) -> Figure:
-    """Bars of each button that occurs: F1, average precision and transition F1, beside the
+    """Bars of each button that occurs: F1, recall, average precision and transition F1, beside the
     baselines.
     """
     names = [name for name, figures in result["per_button"].items() if figures["pressed"]]
     measures = {
         "f1": "F1",
+        "recall": "recall",
         "average_precision": "average precision",
         "transition_f1": "transition F1 (±2 ticks)",
     }
     figure, axes = pyplot.subplots(
-        len(measures), 1, figsize=(max(8, 1.1 * len(names)), 7.2), sharex=True, layout="constrained"
+        len(measures), 1, figsize=(max(8, 1.1 * len(names)), 9.2), sharex=True, layout="constrained"
     )
     columns = {"IDM": (result, SAID)} | {
         BASELINE_NAMES[base]: (result["baselines"][base], color)
@@ -204,13 +205,21 @@ def buttons(result: dict[str, Any]) -> Figure:
         ax.grid(axis="y", color="#eeeeee")
         ax.set_axisbelow(True)
     axes[0].legend(ncols=4, frameon=False, loc="lower right", bbox_to_anchor=(1, 1))
-    labels = [f"{name}\n{100 * result['per_button'][name]['pressed']:.3g} %" for name in names]
+    labels = [_with_counts(name, result["per_button"][name]) for name in names]
     long = max(map(len, names), default=0) > LONG_NAME
     axes[-1].set_xticks(
         range(len(names)), labels, **({"rotation": 35, "ha": "right"} if long else {})
     )
-    axes[-1].set_xlabel("button, and the share of ticks in which it is held")
+    axes[-1].set_xlabel("button, and in how many ticks it is held; red: never found")
+    for tick, name in zip(axes[-1].get_xticklabels(), names, strict=True):
+        if name in result["never_found"]:
+            tick.set_color(WRONG)
     return figure
+
+
+def _with_counts(name: str, figures: dict[str, Any]) -> str:
+    """A button's name, its ticks, and their share of all."""
+    return f"{name}\n{figures['held_ticks']:.0f} ({100 * figures['pressed']:.3g} %)"
 
 
 def reliability(result: dict[str, Any]) -> Figure:

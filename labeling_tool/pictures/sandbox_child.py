@@ -43,7 +43,8 @@ def main(argv: list[str]) -> None:
 
 def _probe(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = _open(request, limits, sha256=True)
-    np.save(request["out"], video.pts_ns, allow_pickle=False)
+    with open(request["out"], "wb") as file:
+        np.save(file, video.pts_ns, allow_pickle=False)
     return {
         "codec": video.codec,
         "width": video.width,
@@ -72,7 +73,8 @@ def _frames(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = _open(request, limits, sha256=False)
     wanted = np.array(request["pts_ns"], np.int64)
     frames = np.stack(list(frames_at(video, wanted, BOX)))  # (n, h, w, 3)
-    np.save(request["out"], frames, allow_pickle=False)
+    with open(request["out"], "wb") as file:
+        np.save(file, frames, allow_pickle=False)
     return {"frames": len(frames)}
 
 
@@ -84,13 +86,10 @@ def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     actions = recording.actions(spec)
     times = tick_times_ns(0, len(actions.buttons), spec.tick_hz)
     pts_ns = video.pts_ns[frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)]
-    np.savez(
-        request["out"],
-        pts_ns=pts_ns,
-        buttons=actions.buttons,
-        camera=actions.camera,
-        valid=actions.valid,
-    )
+    with open(request["out"], "wb") as file:
+        np.savez(
+            file, pts_ns=pts_ns, buttons=actions.buttons, camera=actions.camera, valid=actions.valid
+        )
     return {
         "name": recording.name,
         "video": str(recording.path),

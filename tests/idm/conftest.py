@@ -14,7 +14,7 @@ import torch
 import yaml
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
-from vidact.idm.config import IDMConfig, MotionConfig
+from vidact.idm.network.config import IDMConfig, MotionConfig
 from vidact.idm.train_idm import train_idm
 
 SIZE = 64

@@ -351,7 +351,8 @@ def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
 RUN = """
 import sys
 from vidact.idm.train_idm import train_idm
-from vidact.idm.config import IDMConfig, TrainIDMConfig
+from vidact.idm.config import TrainIDMConfig
+from vidact.idm.network.config import IDMConfig
 import json
 values = json.loads(sys.argv[1])
 values["network"] = IDMConfig.from_dict(values["network"])

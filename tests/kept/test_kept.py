@@ -45,6 +45,8 @@ DATASETS = ("labelled", "packed-doom", "packed-crafter")
 TIMED = {"elapsed_s", "frames_per_s", "ticks_per_s", "seconds"}
 OF_THE_PLACE = {"out", "environments", "environment"}
 """Where a run wrote and what it ran under: what may differ between two runs of a job."""
+LATER_FIGURES = {"held_ticks", "said_ticks", "never_found"}
+"""What reports have got since."""
 OF_THE_ENVIRONMENT = {"label.json", "dataset.json", "README.md"}
 """Files of a dataset that name versions, vidact's among them."""
 
@@ -130,7 +132,8 @@ def test_datasets_verify_and_their_clips_are_read_as_they_were(kept: Path) -> No
 
 def test_checkpoints_say_what_they_did(kept: Path) -> None:
     vidact(*EVALUATE)
-    require_equal(json.loads((kept / "eval" / "metrics.json").read_bytes()), EXPECTED["idm"])
+    figures = json.loads((kept / "eval" / "metrics.json").read_bytes())
+    require_equal(without(figures, *LATER_FIGURES), EXPECTED["idm"])
     for name, expected in EXPECTED["policies"].items():
         require_equal(policy_says(kept / "finished" / name, kept / "play" / "doom"), expected)
 
@@ -224,24 +227,7 @@ def require_same_training(found: Path, expected: Path) -> None:
             ]
             for folder in (found, expected)
         )
-        require_equal(what_was_said(one, other), other)
-
-
-def what_was_said(found: list[Any], expected: list[Any]) -> list[Any]:
-    """Documents without what only a later vidact says: more of them, and more names in them."""
-    rest = iter(found)
-    said = []
-    for before in expected:
-        now = next((row for row in rest if before.keys() <= row.keys()), {})
-        said.append(known(now, before))
-    return said
-
-
-def known(found: Any, expected: Any) -> Any:
-    """JSON without names that are not expected, at any depth."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return {name: known(found[name], expected[name]) for name in expected if name in found}
-    return found
+        require_equal(one, other)
 
 
 def require_near_training(found: Path, expected: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, RecordingError
 from vidact.idm.fitting.fit_calibration import LabelledWindow, fit, fit_logistic
-from vidact.idm.labels.calibration import Calibration, local_mean, sigmoid, softmax
+from vidact.idm.labels.calibration import Calibration, likeliest, local_mean, sigmoid, softmax
 from vidact.idm.labels.windows import EDGE, STRIDE, WINDOW, WindowLogits
 
 
@@ -123,3 +123,30 @@ def test_round_trip_and_refusals(toy_spec: ActionSpec) -> None:
             toy_spec,
             np.ones(3),
         )
+
+
+def test_of_what_excludes_each_other_the_likeliest_is_held() -> None:
+    p = np.array(
+        [
+            [0.40, 0.30, 0.05],  # none of them reaches one half, and "none" has 0.25
+            [0.40, 0.05, 0.05],  # "none" has 0.5
+            [0.60, 0.30, 0.05],
+            [0.10, 0.10, 0.10],
+        ]
+    )
+    log_odds = np.log(p / (1 - p))
+    easier = log_odds + np.array([0.0, 0.0, 2.5])
+    held = easier > 0
+    assert likeliest(log_odds > 0, log_odds, log_odds).argmax(1).tolist() == [0, 0, 0, 0]
+    assert likeliest(log_odds > 0, log_odds, log_odds).any(1).tolist() == [True, False, True, False]
+    held[2, 2] = True  # both it and the first: the likelier one after the shift stays
+    chosen = likeliest(held, log_odds, easier)
+    assert chosen.sum(1).max() == 1
+    assert chosen[2].tolist() == [True, False, False]
+
+
+def test_exclusive_decisions_are_recorded_only_where_they_are(toy_spec: ActionSpec) -> None:
+    plain, exclusive = (Calibration.neutral(toy_spec, exclusive=one) for one in (False, True))
+    assert "exclusive" not in plain.to_dict()
+    again = Calibration.from_dict(json.loads(json.dumps(exclusive.to_dict())), toy_spec)
+    assert again.exclusive

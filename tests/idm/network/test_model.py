@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
-from vidact.idm.config import PRESETS, IDMConfig
+from vidact.idm.network.config import PRESETS, IDMConfig
 from vidact.idm.network.model import InverseDynamicsModel, TemporalConvolution
 
 from ..conftest import MICRO, SIZE

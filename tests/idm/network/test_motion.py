@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vidact.idm.config import MotionConfig
+from vidact.idm.network.config import MotionConfig
 from vidact.idm.network.motion import (
     PEAK_SCALE,
     MotionFrontEnd,

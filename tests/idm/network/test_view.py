@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import torch
-from vidact.idm.config import AugmentConfig, MotionConfig
+from vidact.idm.config import AugmentConfig
 from vidact.idm.network.augment import draw, moved
+from vidact.idm.network.config import MotionConfig
 from vidact.idm.network.motion import MotionFrontEnd
 from vidact.idm.network.view import CylinderView
 

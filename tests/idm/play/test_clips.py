@@ -3,6 +3,7 @@ and step.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,12 @@ from vidact.errors import RecordingError
 from vidact.idm.config import AugmentConfig
 from vidact.idm.network.augment import mirror_of_clips
 from vidact.idm.network.inputs import InputPipeline, pooled_pictures
-from vidact.idm.play.clips import ClipBatch, ClipSampler
+from vidact.idm.play.clips import ClipBatch, ClipSampler, rare_presses
 from vidact.idm.play.frame_cache import Track, open_tracks
 
 from ..conftest import MICRO, SIZE
+
+PICTURE = replace(MICRO, motion=None)
 
 
 @pytest.fixture(scope="module")
@@ -161,3 +164,31 @@ def test_pooled_pictures_are_means() -> None:
 
 def test_mirror_of_a_spec_without_its_buttons(toy_spec: ActionSpec) -> None:
     assert mirror_of_clips(AugmentConfig(mirror_axes=()), toy_spec).axis_sign == (1.0,)
+
+
+def test_rare_presses_are_drawn_more_often(tracks: list[Track], toy_spec: ActionSpec) -> None:
+    buttons = np.zeros_like(tracks[2].buttons)
+    buttons[70:72, 1] = 1  # one press in 720 ticks
+    buttons[90:, 0] = 1  # common
+    some = [
+        replace(tracks[2], buttons=buttons),
+        *(replace(track, buttons=np.zeros_like(track.buttons)) for track in tracks[3:]),
+    ]
+    (presses,) = rare_presses(some)
+    assert presses.tolist() == [[0, 70]]
+    pressed = []
+    for share in (0.0, 1.0):
+        clips = ClipSampler(
+            some,
+            toy_spec,
+            InputPipeline(PICTURE, toy_spec.frame),
+            batch_clips=3,
+            clip_ticks=20,
+            augment=AugmentConfig(mirror=0),
+            seed=0,
+            rare_clips=share,
+        )
+        batches = [clips.batch(number) for number in range(8)]
+        pressed.append(np.mean([batch.buttons[:, :, 1].any(1).numpy() for batch in batches]))
+    assert pressed[0] < 0.3
+    assert pressed[1] == 1
