@@ -30,9 +30,10 @@ from ..training.log import MetricsLog
 from ..training.precision import resolve_precision
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
-from .policy.config import PRESETS
+from .policy.config import preset_config
 from .policy.policy import Policy, load_policy, policy_checkpoint_config
 from .rl.actors import ActorProcesses, Actors
+from .rl.check import better_of
 from .rl.config import FinetuneConfig
 from .rl.former import begun_by_first_learner, settings_of
 from .rl.ppo import PPO
@@ -90,7 +91,7 @@ def starting_point(config: FinetuneConfig) -> Start:
     # Not by torch's own generator, whose state others may have changed.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        policy = Policy(spec, PRESETS[config.preset]).eval()
+        policy = Policy(spec, preset_config(config.preset, spec)).eval()
     fresh = {"start_sha256": None, "spec_sha256": spec.sha256, "network": policy.config.to_dict()}
     return Start(policy, config.preset, fresh)
 
@@ -125,6 +126,7 @@ def run_finetuning(
     )
     counters = run.resume_into({"learner": learner, "actors": actors})
     env_steps = int(counters.get("env_steps", counters.get("ticks", 0)))
+    crashes = int(counters.get("crashes", 0))  # games that were started again
     recent: deque[float] = deque(counters.get("recent", ()), maxlen=RECENT_EPISODES)
     with (
         closing(MetricsLog(config.out, resume_step=run.step)) as metrics,
@@ -138,7 +140,8 @@ def run_finetuning(
             measured = learner.learn(rollout, fraction)
             seconds = {**rollout.seconds, "learn": time.perf_counter() - began}
             run.step, env_steps = run.step + 1, env_steps + rollout.ticks
-            scores = [episode["score"] for episode in rollout.episodes]
+            scores = [one["score"] for one in rollout.episodes if not one["crashed"]]
+            crashes += len(rollout.episodes) - len(scores)
             recent.extend(scores)
             score = mean_of(recent)  # an iteration alone ends too few episodes to tell
             progress.total = env_steps / run.step * run.budget.expected_steps(run.step)
@@ -154,21 +157,29 @@ def run_finetuning(
                 score=score,
                 episodes=len(scores),
                 scores=scores,
+                crashes=crashes,
                 env_steps=env_steps,
                 env_steps_per_s=progress.rate,
                 elapsed_s=run.budget.elapsed_s,
                 **{f"{name}_s": value for name, value in seconds.items()},
             )
-            run.save_if_due(env_steps=env_steps, recent=list(recent))
-    results = {
+            run.save_if_due(env_steps=env_steps, crashes=crashes, recent=list(recent))
+    results: dict[str, Any] = {
         "iterations": run.step,
         "env_steps": env_steps,
+        "crashes": crashes,
         "seconds": run.budget.elapsed_s,
         "training_score": mean_of(recent),
     }
+    weights: Mapping[str, torch.Tensor] = policy.state_dict()
+    if config.check_episodes and learner.prior is not None:
+        # What follows may be interrupted.
+        run.save(env_steps=env_steps, crashes=crashes, recent=list(recent))
+        clone, episodes = learner.prior.state_dict(), config.check_episodes
+        weights, results["check"] = better_of(actors, clone, weights, episodes=episodes)
     save_checkpoint(
         config.out,
-        policy.state_dict(),
+        weights,
         policy_checkpoint_config(
             policy, preset=preset, training=run.identity, data=[], metrics=results
         ),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,6 +31,8 @@ from .rollout import Rollout
 
 FIRST_TRAINING_SEED = 1_000_000_000  # far from the seeds of `play`: no score is of training games
 RUN_SEEDS = 1_000_003  # how far the seeds of two runs' first episodes lie apart
+CHECKED = 3  # no stream of chance of a run begins with it and a seed
+SCORED_TICKS = 32  # how often it is asked whether all episodes are done
 MakeEnv = Callable[[], GameEnv]
 
 
@@ -156,6 +158,7 @@ class Actor:
                         "ticks": float(len(state.actions)),
                         "lane": float(lane),
                         "tick": float(tick),
+                        "crashed": float(info.get("crashed", False)),
                     }
                 )
         if any(over.values()):
@@ -241,6 +244,23 @@ class Actor:
         self._previous = np.asarray(state["previous"]).copy()
         self._memory = [Memory(*memory) for memory in state["memory"]]
 
+    def score(self, weights: Mapping[str, Tensor], seeds: Sequence[int]) -> list[float]:
+        """The scores of whole episodes of these seeds; the same chance whatever the weights.
+
+        What ran in the lanes is given up.
+        """
+        lanes = len(self.envs)
+        shares = [list(seeds[lane::lanes]) for lane in range(lanes)]
+        self._seeds = [_LaneSeeds(0, lane, lanes, listed=shares[lane]) for lane in range(lanes)]
+        self._chance = [np.random.default_rng([CHECKED, *share]) for share in shares]
+        self._memory, self._started = self._empty_memory(), False
+        found: list[list[float]] = [[] for _ in shares]
+        # A lane that is done plays on, so that the batch, which decides last bits, stays the same.
+        while any(len(found[lane]) < len(shares[lane]) for lane in range(lanes)):
+            for episode in self.collect(weights, SCORED_TICKS).episodes:
+                found[int(episode["lane"])].append(episode["score"])
+        return [found[place % lanes][place // lanes] for place in range(len(seeds))]
+
     def close(self) -> None:
         for env in self.envs:
             env.close()
@@ -257,12 +277,15 @@ class _Lane:
 
 
 class _LaneSeeds:
-    """The seeds of a lane's episodes: start + lane, start + lane + lanes, …"""
+    """The seeds of a lane's episodes: those listed, then start + lane, start + lane + lanes, …"""
 
-    def __init__(self, start: int, lane: int, lanes: int):
+    def __init__(self, start: int, lane: int, lanes: int, *, listed: Sequence[int] = ()):
         self._start, self._lane, self._lanes = start, lane, lanes
+        self._listed = list(listed)
         self.count = 0
 
     def next(self) -> int:
+        if self._listed:
+            return self._listed.pop(0)
         self.count += 1
         return self._start + self._lane + (self.count - 1) * self._lanes

@@ -31,6 +31,9 @@ class Actors(Protocol):
     def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
         """Play `ticks` ticks in every game with these weights."""
 
+    def score(self, weights: Mapping[str, Tensor], seeds: Sequence[int]) -> list[float]:
+        """The scores of whole episodes of these seeds; what ran in the games is given up."""
+
     def state_dict(self) -> list[dict[str, Any]]:
         """The state of each actor."""
 
@@ -47,6 +50,11 @@ class LocalActors:
     def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
         rollouts = [actor.collect(weights, ticks) for actor in self._actors]
         return joined([replace(one, seconds=_with_waits(one.seconds)) for one in rollouts])
+
+    def score(self, weights: Mapping[str, Tensor], seeds: Sequence[int]) -> list[float]:
+        shares = _shares(seeds, len(self._actors))
+        scored = zip(self._actors, shares, strict=True)
+        return _in_order([actor.score(weights, share) for actor, share in scored])
 
     def state_dict(self) -> list[dict[str, Any]]:
         return [actor.state_dict() for actor in self._actors]
@@ -113,9 +121,7 @@ class ActorProcesses:
             worker.close()
 
     def collect(self, weights: Mapping[str, Tensor], ticks: int) -> Rollout:
-        # Arrays instead of tensors: torch would pass those through shared memory, with a file
-        # descriptor for each.
-        plain = {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
+        plain = _weight_arrays(weights)
         began = time.perf_counter()
         for worker in self._workers:  # all are at work before the first answer is awaited
             worker.send(("collect", plain, ticks))
@@ -132,6 +138,12 @@ class ActorProcesses:
                 for rollout in rollouts
             ]
         )
+
+    def score(self, weights: Mapping[str, Tensor], seeds: Sequence[int]) -> list[float]:
+        plain = _weight_arrays(weights)
+        for worker, share in zip(self._workers, _shares(seeds, len(self._workers)), strict=True):
+            worker.send(("score", plain, share))
+        return _in_order([worker.receive() for worker in self._workers])
 
     def state_dict(self) -> list[dict[str, Any]]:
         for worker in self._workers:
@@ -164,8 +176,11 @@ def actor_worker(connection: Connection, plan: ActorPlan) -> None:
     )
     try:
         while (message := connection.recv()) is not None:
-            if message[0] == "collect":
+            if message[0] in ("collect", "score"):
                 weights = {name: torch.from_numpy(array) for name, array in message[1].items()}
+            if message[0] == "score":
+                connection.send(actor.score(weights, message[2]))
+            elif message[0] == "collect":
                 rollout = actor.collect(weights, message[2])
                 connection.send(replace(rollout, memory=_memory_arrays(rollout.memory)))
             elif message[0] == "state":
@@ -178,6 +193,23 @@ def actor_worker(connection: Connection, plan: ActorPlan) -> None:
                 connection.send("loaded")
     finally:
         actor.close()
+
+
+def _shares(seeds: Sequence[int], actors: int) -> list[Sequence[int]]:
+    return [seeds[index::actors] for index in range(actors)]
+
+
+def _in_order(scores: Sequence[Sequence[float]]) -> list[float]:
+    """The inverse of `_shares`."""
+    total = sum(len(share) for share in scores)
+    return [scores[place % len(scores)][place // len(scores)] for place in range(total)]
+
+
+def _weight_arrays(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Arrays instead of tensors: torch would pass those through shared memory, with a file
+    descriptor for each.
+    """
+    return {name: tensor.detach().cpu().numpy() for name, tensor in weights.items()}
 
 
 def _with_waits(

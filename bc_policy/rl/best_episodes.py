@@ -72,9 +72,9 @@ class BestEpisodes:
 
     def add(self, rollout: Rollout) -> None:
         """Take in a rollout: what runs is kept until it ends, what ended well longer."""
-        scores = [episode["score"] for episode in rollout.episodes]
+        scores = [one["score"] for one in rollout.episodes if not one["crashed"]]
         self._ended, self._total = self._ended + len(scores), self._total + sum(scores)
-        ended = {(int(e["lane"]), int(e["tick"])): e["score"] for e in rollout.episodes}
+        ended = {(int(one["lane"]), int(one["tick"])): one for one in rollout.episodes}
         lanes, ticks = rollout.reward.shape
         for lane in range(lanes):
             begin = 0
@@ -84,8 +84,9 @@ class BestEpisodes:
                 running = self._running.setdefault(lane, _Episode([]))
                 running.rows.append(_row(rollout, lane, begin, last + 1))
                 begin = last + 1
-                if (score := ended.get((lane, last))) is not None:
-                    self._enter(_Episode(running.rows, score))
+                if (end := ended.get((lane, last))) is not None:
+                    if not end["crashed"]:
+                        self._enter(_Episode(running.rows, end["score"]))
                     del self._running[lane]
         for running in self._running.values():
             while running.ticks > self.config.ticks:  # its start would never fit

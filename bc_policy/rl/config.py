@@ -164,6 +164,10 @@ class FinetuneConfig:
     """
     imitation: ImitationConfig = ImitationConfig()
     """Of the best episodes."""
+    check_episodes: NonNegativeInt = 64
+    """Fresh games that the clone and what it became play at the end, the same ones; the better
+    policy is written, and `config.json` says which that is. 0: always the fine-tuned one.
+    """
     save_every: PositiveInt = 5
     """Iterations between snapshots for resuming."""
     precision: Precision = "auto"
@@ -198,7 +202,7 @@ class FinetuneConfig:
                 f"actors times lanes ({self.actors * self.lanes}) must be a multiple of "
                 f"ppo.minibatches ({self.ppo.minibatches})"
             )
-        if self.scratch and self.learner_settings().kl:
+        if self.scratch and self.ppo.kl not in (0.0, PPOConfig().kl):
             raise ConfigError(
                 f"ppo.kl must be 0 with --scratch, which has no prior, got {self.ppo.kl:g}"
             )

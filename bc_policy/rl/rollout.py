@@ -45,8 +45,9 @@ class Rollout:
     memory: list[Memory]
     """The policy's memory before the first tick, [L, M, D] each."""
     episodes: list[dict[str, float]]
-    """Each episode that ended here: its `score`, `reward` and `ticks`, and the `lane` and `tick` of
-    the rollout with which it ended.
+    """Each episode that ended here: its `score`, `reward` and `ticks`, the `lane` and `tick` of the
+    rollout with which it ended, and whether the game `crashed` (1 or 0): then the score is of a
+    part.
     """
     seconds: dict[str, float]
     """Where an actor's time went: `play`, of that `step` (the games) and `inference`, then `wait`

@@ -41,7 +41,7 @@ policy = Policy(TOY_SPEC, TOY_NETWORK)
 config = FinetuneConfig(
     checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6,
     threads=1, precision="float32", ppo=PPOConfig(learning_rate=1e-2, value_warmup=2),
-    imitation=ImitationConfig(weight=0.1, ticks=64),
+    imitation=ImitationConfig(weight=0.1, ticks=64), check_episodes=4,
 )
 actors = Killed([
     Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2)

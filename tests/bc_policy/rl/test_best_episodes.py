@@ -37,7 +37,10 @@ def rollout(rows, ended):
         last_value=nothing[:, 0],
         before=np.full((lanes, 2), -1),
         memory=policy.blocks.initial_memory(lanes, next(policy.parameters())),
-        episodes=[{"lane": lane, "tick": tick, "score": score} for lane, tick, score in ended],
+        episodes=[
+            {"lane": lane, "tick": tick, "score": score, "crashed": crashed}
+            for lane, tick, score, crashed in (one if len(one) == 4 else (*one, 0) for one in ended)
+        ],
         seconds={},
     )
 
@@ -73,6 +76,12 @@ def test_the_worst_go_where_there_is_no_place():
     best.add(rollout([[4, 5, 6], [14, 15, 16]], [(0, 2, 2.0), (1, 1, 2.0)]))
     # Of one score the shorter ones stay, which lead there faster; then the later ones.
     assert kept(best) == [(2.0, [4, 5, 6]), (2.0, [14, 15])]
+
+
+def test_a_game_that_crashed_is_no_example():
+    best = BestEpisodes(ImitationConfig(weight=1, ticks=100))
+    best.add(rollout([[1, 2, 3], [11, 12, 13]], [(0, 0, 9.0, 1), (0, 2, 2.0), (1, 2, 1.0)]))
+    assert kept(best) == [(2.0, [2, 3])]
 
 
 def test_only_the_ticks_of_the_episode_are_imitated():

@@ -34,7 +34,7 @@ def new_policy(prior=None):
 def train(policy, make_env, config, *, iterations, lanes=16, ticks=16):
     """Trains in place; returns the metrics of each iteration."""
     actors = LocalActors([Actor(copy.deepcopy(policy), make_env, lanes=lanes, seed=1)])
-    learner = PPO(policy, config)
+    learner = PPO(policy, config, prior=config.kl > 0)
     return [learner.learn(actors.collect(policy.state_dict(), ticks)) for _ in range(iterations)]
 
 
@@ -104,8 +104,9 @@ def test_with_vpts_direction_of_the_kl_too():
 def test_memory_carries_what_was_seen_over_chunks():
     """Episodes of 4 ticks in chunks of 6: what decides the reward is often in the chunk before."""
     policy = new_policy()
-    config = PPOConfig(**FREE, half_life_seconds=1e6, epochs=3)
-    metrics = train(policy, Recall, config, iterations=60, lanes=32, ticks=6)
+    steps = {"epochs": 3, "minibatches": 2, "learning_rate": 6e-3}
+    config = PPOConfig(**{**FREE, **steps}, half_life_seconds=1e6)
+    metrics = train(policy, Recall, config, iterations=30, lanes=32, ticks=6)
     # The best is 1/4, without memory 1/8.
     assert np.mean([m["reward_per_tick"] for m in metrics[-5:]]) > 0.24
 
