@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .bc_policy.clone import clone as clone
     from .bc_policy.cloning.config import CloneConfig as CloneConfig
     from .bc_policy.finetune import finetune as finetune
+    from .bc_policy.import_vpt_policy import import_vpt_policy as import_vpt_policy
     from .bc_policy.play import play as play
+    from .bc_policy.policy.config import ImportVPTPolicyConfig as ImportVPTPolicyConfig
     from .bc_policy.policy.config import PolicyConfig as PolicyConfig
     from .bc_policy.policy.policy import Policy as Policy
     from .bc_policy.policy.policy import load_policy as load_policy
@@ -161,7 +163,8 @@ else:  # hidden from type checkers, which would take any name for one of these
             ".pipeline.relabel": ("relabel",),
             ".pipeline.remove": ("remove",),
             ".bc_policy.cloning.config": ("CloneConfig",),
-            ".bc_policy.policy.config": ("PolicyConfig",),
+            ".bc_policy.import_vpt_policy": ("import_vpt_policy",),
+            ".bc_policy.policy.config": ("ImportVPTPolicyConfig", "PolicyConfig"),
             ".bc_policy.rl.config": ("FinetuneConfig", "PPOConfig"),
             ".bc_policy.scoring.config": ("PlayConfig",),
             ".bc_policy.clone": ("clone",),

@@ -118,6 +118,7 @@ TABLE = (
     Verb("relabel", LABEL, "pipeline"),
     Verb("remove", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
+    Verb("import vpt-policy", AGENT, "bc_policy", room="policy"),
     Verb("clone", AGENT, "bc_policy", room="cloning"),
     Verb("play", AGENT, "bc_policy", room="scoring"),
     Verb("finetune", AGENT, "bc_policy", room="rl"),

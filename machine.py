@@ -11,10 +11,29 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THRE
 bytes.
 """
 
+CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container its limits
+
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory_bytes() -> int:
+    """Return how much more memory this process may take before the machine has none left.
+
+    A container's limit counts as the machine's.
+    """
+    import psutil
+
+    free = psutil.virtual_memory().available
+    try:
+        limit, used = (
+            int((CONTAINER / name).read_text()) for name in ("memory.max", "memory.current")
+        )
+    except (OSError, ValueError):  # no container, or one without a limit
+        return int(free)
+    return int(min(free, max(0, limit - used)))
 
 
 def cpu_model() -> str:

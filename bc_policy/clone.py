@@ -7,26 +7,49 @@ A run is a function of its settings and its data; it can be stopped and resumed 
 
 from __future__ import annotations
 
-from contextlib import closing
+import json
+import shutil
+from pathlib import Path
 from typing import Any
 
+from .. import storage
 from ..datasets.shards.dataset import Dataset
 from ..errors import CheckpointError, DatasetError
-from ..networks.checkpoints import Checkpoint, load_checkpoint, require_place, save_checkpoint
+from ..games.tasks import find_task
+from ..networks.checkpoints import (
+    CONFIG_FILE,
+    MODEL_FILE,
+    Checkpoint,
+    load_checkpoint,
+    require_place,
+    save_checkpoint,
+)
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..storage import sha256_file
-from ..training.log import MetricsLog
+from ..training.curves import CURVES_FILE, draw_curves
+from ..training.log import METRICS_FILE, MetricsLog, read_metrics
+from ..training.parallel import Group
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
 from .cloning.cloner import Cloner
 from .cloning.config import CloneConfig
+from .cloning.held_out import HeldOut
+from .play import SCORE_FILE, play
 from .policy.config import PRESETS, preset_config
 from .policy.policy import policy_checkpoint_config
+from .scoring.config import PlayConfig
 
 HELD_OUT_SPLITS = ("val", "test")  # the first that the data have is measured
+EVALUATIONS = 5  # held-out losses of a run, the last one included, unless it is said how many
+BEST = "best"  # folder of the policy with the lowest held-out loss, below the run's
+ROLLOUTS = "rollouts"  # folder of the scores during training
 # What may change between two sessions of one run, because it does not decide what is learned.
-NOT_THE_RUN = ("out", "save_every", "eval_every", "eval_batches", "device", "threads")
+NOT_THE_RUN = (
+    *("out", "save_every", "eval_every", "eval_batches", "play_task", "play_every"),
+    *("play_episodes", "device", "threads", "loader_threads", "cache_gb", "accumulate"),
+    *("shard_cache", "shard_cache_gb"),
+)
 
 
 def clone(config: CloneConfig) -> int:
@@ -36,79 +59,205 @@ def clone(config: CloneConfig) -> int:
         Interrupted: Ctrl-C or SIGTERM (everything is saved).
         DivergedError: the loss stays no number.
         SpecMismatchError: the datasets are of different specs.
-        ConfigError: another process trains into this folder, or torchrun started several.
+        ConfigError: another process trains into this folder.
     """
     require_place(config.out, "policy")
+    if config.play_task:
+        find_task(config.play_task)  # a name that is none is told now
     split = held_out_split(config.data)
     init = initial_checkpoint(config)
+    group = Group(config.device)
     run = TrainingRun(
         config.out,
         run_identity(config, init),
         budget=Budget(steps=0 if config.minutes else config.steps, minutes=config.minutes),
+        group=group,
         save_every=config.save_every,
     )
     if run.is_finished(trained_identity(config.out)):
         log(f"{config.out} is the policy of these settings and data already: nothing to do")
+        group.close()
         return 0
     with run:
-        cloner = Cloner(config, init)
-        frames = float(run.resume_into({"cloner": cloner}).get("frames", 0.0))
+        cloner = Cloner(config, init, group)
+        session = Session(config, cloner, run, split)
         log(
             f"{cloner.policy.num_parameters:,} parameters, "
             f"{cloner.loader.steps_per_epoch} steps an epoch, {cloner.dtype}"
         )
-        # Lines of steps after the last snapshot are dropped: they are about to be measured again.
-        with closing(MetricsLog(config.out, resume_step=run.step)) as metrics:
-            frames = train(cloner, run, metrics, split, frames)
-            results = {
-                "steps": run.step,
-                "frames": frames,
-                "seconds": run.budget.elapsed_s,
-                **(cloner.held_out(split) if split else {}),
-            }
-            metrics.write(run.step, **results)
-        save_checkpoint(
-            config.out,
-            cloner.averaged_state(),
-            policy_checkpoint_config(
-                cloner.policy,
-                preset="custom" if config.network else config.preset,
-                training=run.identity["settings"],
-                data=run.identity["data"],
-                metrics=results,
-            ),
-        )
-        run.clear()
-    figures = ", ".join(f"{name} {value:.4g}" for name, value in results.items())
-    log(f"Wrote {config.out}: {figures}")
+        session.train()
+        if run.is_leader:
+            session.finish()
+        group.close()
     return 0
 
 
-def train(
-    cloner: Cloner, run: TrainingRun, metrics: MetricsLog, split: str | None, frames: float
-) -> float:
-    """Train until the budget is spent. Returns how many frames were learned from.
+class Session:
+    """One session of a run, from its last snapshot on: the loop and what is measured beside it.
 
     Args:
-        split: that losses are measured on every `eval_every` steps; None where the data have none.
-        frames: learned from in earlier sessions.
+        split: that losses are measured on; None where the data have none.
     """
-    eval_every = cloner.config.eval_every
-    with run.session(), Progress("Cloning", unit="frames") as progress:
-        progress.resume_at(frames)  # a rate is of this session's frames alone
-        while (fraction := run.fraction()) < 1:
-            measured = cloner.step(run.step, fraction)
-            run.step, frames = run.step + 1, frames + measured["frames"]
-            # Batches differ in their valid frames: the total is an estimate.
-            progress.total = frames / run.step * run.budget.expected_steps(run.step)
-            shown = {name: measured[name] for name in ("loss", "accuracy")}
-            progress.advance(measured["frames"], **shown)
-            speed = {"frames_per_s": progress.rate, "elapsed_s": run.budget.elapsed_s}
-            metrics.write(run.step, **measured, **speed)
-            if eval_every and split and run.step % eval_every == 0:
-                metrics.write(run.step, **cloner.held_out(split))
-            run.save_if_due(frames=frames)
-    return frames
+
+    def __init__(self, config: CloneConfig, cloner: Cloner, run: TrainingRun, split: str | None):
+        self.config, self.cloner, self.run = config, cloner, run
+        self.held_out: HeldOut | None = None
+        if split and run.is_leader:
+            self.held_out = cloner.held_out(split)
+        counters = run.resume_into({"cloner": cloner})
+        self.frames = float(counters.get("frames", 0.0))
+        self.best: dict[str, float] | None = counters.get("best")
+        """Step and held-out loss of the policy in `best/`; None before there is one."""
+        # Lines of steps after the last snapshot are dropped: they are about to be measured again.
+        self.metrics = MetricsLog(config.out, resume_step=run.step) if run.is_leader else None
+
+    def train(self) -> None:
+        """Train until the budget is spent."""
+        run, cloner = self.run, self.cloner
+        with run.session(), Progress("Cloning", unit="frames") as progress:
+            progress.resume_at(self.frames)  # a rate is of this session's frames alone
+            fraction = run.fraction()
+            while fraction < 1:
+                measured = cloner.step(run.step, fraction)
+                run.step, self.frames = run.step + 1, self.frames + measured["frames"]
+                # Batches differ in their valid frames: the total is an estimate.
+                progress.total = self.frames / run.step * run.budget.expected_steps(run.step)
+                shown = {name: measured[name] for name in ("loss", "accuracy")}
+                progress.advance(measured["frames"], **shown)
+                before, fraction = fraction, run.fraction()
+                if self.metrics is not None:
+                    speed = {"frames_per_s": progress.rate, "elapsed_s": run.budget.elapsed_s}
+                    self.metrics.write(run.step, **measured, **speed)
+                    with run.budget.paused():
+                        self._look(before, fraction)
+                run.save_if_due(frames=self.frames, best=self.best)
+
+    def finish(self) -> None:
+        """Measure the policy, and write it and its curves."""
+        config, run = self.config, self.run
+        results = {"steps": run.step, "frames": self.frames, "seconds": run.budget.elapsed_s}
+        assert self.metrics is not None
+        results |= self._evaluate()
+        self.metrics.write(run.step, **results)
+        self.metrics.close()
+        self._draw()
+        self.save(Path(config.out), which="last", metrics=results)
+        if self.best is not None and self.best["step"] < run.step:
+            where = Path(config.out) / BEST if config.choose == "last" else config.out
+            log(
+                f"The held-out loss was lowest at step {self.best['step']:.0f}, "
+                f"{self.best['loss']:.4g}: that policy lies in {where}"
+            )
+            if config.choose == BEST:
+                replace_by_best(config.out)
+        run.clear()
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in results.items())
+        log(f"Wrote {config.out}: {figures}")
+
+    def save(self, folder: Path, *, which: str, metrics: dict[str, Any]) -> None:
+        """Write the averaged weights as a checkpoint.
+
+        Args:
+            which: `last`, or `best` by held-out loss: what the checkpoint says of itself.
+        """
+        config, run = self.config, self.run
+        save_checkpoint(
+            folder,
+            self.cloner.averaged_state(),
+            policy_checkpoint_config(
+                self.cloner.policy,
+                preset="custom" if config.network else config.preset,
+                training=run.identity["settings"],
+                data=run.identity["data"],
+                metrics=metrics,
+                saved={"which": which, "step": run.step},
+                **({"action_delay": config.action_delay} if config.action_delay else {}),
+            ),
+        )
+
+    def _look(self, before: float, now: float) -> None:
+        """Measure and play where it is time to; the end is measured by `finish`.
+
+        Args:
+            before, now: how much of the run was and is done.
+        """
+        config, step = self.config, self.run.step
+        if now >= 1:
+            return
+        evaluation = is_due(step, before, now, config.eval_every)
+        if evaluation and self.held_out is not None:
+            assert self.metrics is not None
+            self.metrics.write(step, **self._evaluate())
+        if config.play_task and is_due(step, before, now, config.play_every or config.eval_every):
+            self._play()
+            evaluation = True
+        if evaluation:
+            self._draw()
+
+    def _evaluate(self) -> dict[str, float]:
+        """The held-out figures of the averaged weights; the best policy so far is saved."""
+        if self.held_out is None:
+            return {}
+        figures = self.cloner.measure(self.held_out)
+        loss = figures[f"{self.held_out.split}_loss"]
+        if self.best is None or loss < self.best["loss"]:
+            self.best = {"step": self.run.step, "loss": loss}
+            self.save(Path(self.config.out) / BEST, which=BEST, metrics=figures)
+        return figures
+
+    def _play(self) -> None:
+        """Let the averaged weights play, and note their score."""
+        config, step = self.config, self.run.step
+        folder = Path(config.out) / ROLLOUTS
+        playing, score = folder / "policy", folder / f"step-{step:07d}"
+        self.save(playing, which="last", metrics={})
+        play(
+            PlayConfig(
+                checkpoint=str(playing),
+                task=config.play_task,
+                out=str(score),
+                episodes=config.play_episodes,
+                video=False,
+            )
+        )
+        shutil.rmtree(playing)
+        found = json.loads((score / SCORE_FILE).read_bytes())
+        low, high = found["ci95"] or (None, None)
+        assert self.metrics is not None
+        self.metrics.write(step, score=found["mean"], score_low=low, score_high=high)
+
+    def _draw(self) -> None:
+        """Draw the curves so far."""
+        split = self.held_out.split if self.held_out else ""
+        names = ("loss", *(f"{split}_loss{end}" for end in ("", "_marginal", "_copy_last")))
+        panels = {
+            "Loss, nats a tick": names,
+            "Accuracy": ("accuracy", f"{split}_accuracy", f"{split}_accuracy_changes"),
+            f"Score on {self.config.play_task}": ("score",),
+        }
+        rows = read_metrics(Path(self.config.out) / METRICS_FILE)
+        draw_curves(rows, panels, Path(self.config.out) / CURVES_FILE)
+
+
+def is_due(step: int, before: float, now: float, every: int) -> bool:
+    """Whether something happens after a step: every so many, or `EVALUATIONS` times in a run.
+
+    Args:
+        before, now: how much of the run was done before the step, and is.
+    """
+    if every:
+        return step % every == 0
+    return int(now * EVALUATIONS) > int(before * EVALUATIONS)
+
+
+def replace_by_best(out: str | Path) -> None:
+    """Put the policy of `best/` in the place of the last one, which moves to `last/`."""
+    names = (MODEL_FILE, CONFIG_FILE)
+    for source, target in ((Path(out), Path(out) / "last"), (Path(out) / BEST, Path(out))):
+        target.mkdir(exist_ok=True)
+        with storage.replacing_all([target / name for name in names]) as temporary:
+            for name, path in zip(names, temporary, strict=True):
+                shutil.copyfile(source / name, path)
 
 
 def initial_checkpoint(config: CloneConfig) -> Checkpoint | None:

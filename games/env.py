@@ -12,6 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..datasets.actions.spec import ActionSpec
+from ..errors import VidactError
+
+
+class GameCrashedError(VidactError):
+    """A game's engine ended in the middle of its work."""
 
 
 class GameEnv(Protocol):
@@ -33,7 +38,8 @@ class GameEnv(Protocol):
         Returns (frame, reward, done, info). The reward is what the task's table pays;
         `info["score"]` is the episode's score so far, which no table changes: rewards add up to it
         where the task has none. `info["truncated"]` tells, at the end, whether the time limit cut
-        the episode.
+        the episode, or a crash of the game: then `info["crashed"]` is there as well, and the next
+        `reset` starts the game anew.
         """
 
     def render(self) -> np.ndarray:

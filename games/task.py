@@ -94,6 +94,16 @@ class Task:
             needs = "needs at least one map" if self.game == "doom" else "has none"
             raise ConfigError(f"maps: {self.game} {needs}, got {list(self.maps)}")
 
+    @property
+    def score_bounds(self) -> tuple[float, float] | None:
+        """The least and the largest score that there can be; None where there is no largest."""
+        largest = {
+            "goal": 1.0,
+            "seconds": self.seconds,
+            "achievements": float(len(ACHIEVEMENTS)),
+        }.get(self.counts)
+        return None if largest is None else (0.0, largest)
+
     def paid(self, totals: Mapping[str, float]) -> float:
         """The reward of an episode whose events were counted so far; of a step, the difference.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, cast
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI, Request
@@ -70,9 +70,9 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     for module in (auth, users, projects, work, uploads, exports, live):
         app.include_router(module.router)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    app.exception_handler(Problem)(_problem)
+    app.exception_handler(RequestValidationError)(_invalid)
+    app.exception_handler(HTTPException)(_http)
     app.add_middleware(
         Protection,
         public_url=context.config.public_url,
@@ -97,16 +97,14 @@ def _front_end(status: int) -> HTMLResponse:
     return HTMLResponse(text, status_code=status, headers={"cache-control": "no-cache"})
 
 
-async def _problem(request: Request, error: Exception) -> JSONResponse:
-    error = cast("Problem", error)  # what it is registered for
+async def _problem(request: Request, error: Problem) -> JSONResponse:
     headers = (
         {"retry-after": str(error.more["retry_after_s"])} if "retry_after_s" in error.more else None
     )
     return JSONResponse(error.body(), status_code=error.status, headers=headers)
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    error = cast("RequestValidationError", error)
+async def _invalid(request: Request, error: RequestValidationError) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     status = 400 if first["type"] == "json_invalid" else 422
@@ -114,8 +112,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": "invalid", "message": message}, status_code=status)
 
 
-async def _http(request: Request, error: Exception) -> Response:
-    error = cast("HTTPException", error)
+async def _http(request: Request, error: HTTPException) -> Response:
     seen_by_people = "text/html" in request.headers.get("accept", "")
     if (
         error.status_code == HTTP_404_NOT_FOUND

@@ -110,6 +110,16 @@ class Group:
         distributed.all_reduce(shared)
         return tuple((shared / self.size).tolist())
 
+    def gather(self, rows: torch.Tensor) -> torch.Tensor:
+        """The rows [n, …] of all processes below each other, in their order: [size * n, …]."""
+        if self.size == 1:
+            return rows
+        # Not all backends carry bools.
+        sent = rows.to(self.device, torch.uint8 if rows.dtype == torch.bool else rows.dtype)
+        parts = [torch.empty_like(sent) for _ in range(self.size)]
+        distributed.all_gather(parts, sent.contiguous())
+        return torch.cat(parts).to(rows.device, rows.dtype)
+
     @contextmanager
     def leader_first(self) -> Iterator[None]:
         """The leader runs the block before the others do: what it leaves on the disk, they find."""

@@ -174,7 +174,12 @@ class TrainingRun:
             self._stop.leave(f"{self._unit} {self.step}")
 
     def save(self, **counters: Any) -> None:
-        """Write the snapshot of this step."""
+        """Write the snapshot of this step.
+
+        A part whose state lies in several processes has `gather()`, which all of them call first.
+        """
+        for part in self._parts.values():
+            getattr(part, "gather", lambda: None)()
         if self.is_leader:
             state = {name: part.state_dict() for name, part in self._parts.items()}
             elapsed = {"elapsed_s": self.budget.elapsed_s}

@@ -7,6 +7,8 @@ steps or by minutes.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch.optim import Optimizer
@@ -69,6 +71,15 @@ class Budget:
     def start(self, elapsed_s: float = 0.0) -> None:
         """Begin to count, after `elapsed_s` of earlier sessions of the same run."""
         self._before_s, self._started = elapsed_s, time.monotonic()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Within the block no time passes: what is measured there is no training."""
+        elapsed_s = self.elapsed_s
+        try:
+            yield
+        finally:
+            self.start(elapsed_s)
 
     @property
     def elapsed_s(self) -> float:

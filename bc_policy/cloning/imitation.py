@@ -1,63 +1,32 @@
-"""The loss of behavioural cloning: how likely the policy finds what the player did.
+"""The loss of behavioral cloning: how likely the policy finds what the player did.
 
-B batch, T frames, K buttons, A axes
+B batch, T frames, J joint actions, C joint camera bins
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ...datasets.actions.joint import JointActions
-from ...datasets.actions.spec import ActionSpec
-from ...datasets.loading.batch import Batch
 from ...networks.heads import JointHead, JointLogits
-from .config import CloneConfig
+from .targets import Targets
 
 
-class Targets(NamedTuple):
-    """What a batch teaches."""
+class TickLosses(NamedTuple):
+    """What each tick costs, float32 [B, T] each."""
 
-    joint: Tensor
-    """int64 [B, T]: the joint action of each tick."""
-    camera: Tensor
-    """int64 [B, T]: the joint camera bin; counts only where the joint action moves the camera."""
-    weight: Tensor
-    """float32 [B, T]: 0 where a tick teaches nothing."""
-
-    def to(self, device: torch.device) -> Targets:
-        return Targets(*(part.to(device) for part in self))
-
-
-class TargetMaker:
-    """Batches of labels ► targets, by the rules of a CloneConfig."""
-
-    def __init__(self, spec: ActionSpec, config: CloneConfig):
-        self.spec, self.config = spec, config
-        self.actions = JointActions(spec)
-
-    def __call__(self, batch: Batch) -> Targets:
-        bins = self.spec.quantise(batch.camera)
-        joint, camera = self.actions.encode(batch.buttons, bins)  # int64 [B, T] each
-        weight = np.asarray(batch.valid, dtype=np.float32)
-        if self.config.null_actions == "mask":
-            weight = weight * (joint != self.actions.null)
-        if self.config.min_confidence > 0:
-            weight = weight * (batch.confidence >= self.config.min_confidence)
-        if self.config.weight_by_confidence:
-            weight = weight * batch.confidence
-        return Targets(
-            torch.from_numpy(joint),
-            torch.from_numpy(camera),
-            torch.from_numpy(weight.astype(np.float32)),
-        )
+    action: Tensor
+    """Negative log-likelihood of the action, in nats: buttons, and camera where it moves."""
+    buttons: Tensor
+    """The joint action's part of it; only shown, it carries no gradient."""
+    likeliest: Tensor
+    """int64: the likeliest joint action."""
 
 
 class ImitationLoss(NamedTuple):
-    """Weighted means over the ticks of a batch (0-dimensional tensors)."""
+    """Of a batch (0-dimensional tensors): weighted means over its ticks, and their sum."""
 
     total: Tensor
     """Negative log-likelihood of the action, in nats: buttons, and camera where it moves."""
@@ -69,25 +38,57 @@ class ImitationLoss(NamedTuple):
     """How often the likeliest joint action is the player's."""
     weight: Tensor
     """Sum of the weights."""
+    sum: Tensor
+    """Weighted sum of what `total` is the mean of: what is learned from."""
 
 
-def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> ImitationLoss:
-    """The loss of a batch.
+def tick_losses(head: JointHead, logits: JointLogits, targets: Targets) -> TickLosses:
+    """The loss of each tick.
+
+    With probabilities it is the cross-entropy against them: what sure labels would cost on average.
 
     Args:
         logits: [B, T, J] and [B, T, C].
-        targets: of the same B and T; a batch without weight has the loss 0.
+        targets: of the same B and T.
     """
-    weight = targets.weight
-    total_weight = weight.sum().clamp_min(1e-6)
-    of_action = -head.log_prob(logits, targets.joint, targets.camera)  # (B, T)
-    # The buttons' part is only shown, the sum alone is learned from: it needs no gradient.
-    joint_alone = JointLogits(logits.joint.detach(), None)
-    of_buttons = -head.log_prob(joint_alone, targets.joint)  # (B, T)
-    hit = (logits.joint.detach().argmax(-1) == targets.joint).float()
+    log_joint = torch.log_softmax(logits.joint.float(), dim=-1)
+    if targets.joint_prob is None:
+        of_joint = log_joint.gather(-1, targets.joint[..., None])[..., 0]  # (B, T)
+        moves = head.camera_on[targets.joint].float()
+    else:
+        of_joint = (targets.joint_prob * log_joint).sum(-1)
+        moves = targets.joint_prob @ head.camera_on.float()
+    action = -of_joint
+    if logits.camera is not None:
+        turning = moves > 0  # the others' thousand bins need not be looked at
+        log_camera = torch.log_softmax(logits.camera[turning].float(), dim=-1)  # (n, C)
+        if targets.camera_prob is None:
+            of_camera = log_camera.gather(-1, targets.camera[turning][:, None])[:, 0]
+        else:
+            of_camera = (targets.camera_prob[turning] * log_camera).sum(-1)
+        whole = torch.zeros_like(action)
+        whole[turning] = of_camera
+        action = -(of_joint + moves * whole)
+    return TickLosses(action, -of_joint.detach(), logits.joint.detach().argmax(-1))
 
-    def mean(x: Tensor) -> Tensor:
-        return (x * weight).sum() / total_weight
 
-    total, buttons = mean(of_action), mean(of_buttons)
-    return ImitationLoss(total, buttons, total.detach() - buttons, mean(hit), weight.sum())
+def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> ImitationLoss:
+    """The loss of a batch; one without weight has the loss 0.
+
+    Args:
+        logits: [B, T, J] and [B, T, C].
+        targets: of the same B and T.
+    """
+    losses, weight = tick_losses(head, logits, targets), targets.weight
+    total_weight = weight.sum()
+    divisor = total_weight.clamp_min(1e-6)
+    of_action = (losses.action * weight).sum()
+    total, buttons, accuracy = (
+        part.detach() / divisor
+        for part in (
+            of_action,
+            (losses.buttons * weight).sum(),
+            ((losses.likeliest == targets.joint).float() * weight).sum(),
+        )
+    )
+    return ImitationLoss(total, buttons, total - buttons, accuracy, total_weight, of_action)

@@ -1,11 +1,13 @@
-"""Sizes of policy networks, and what all verbs of the policy say of the machine."""
+"""Sizes of policy networks, and the settings of `import vpt-policy`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+import tyro
 from pydantic import Field, Strict
 
+from ...options import ONCE_POSITIONAL
 from ...settings import Later, require, settings, to_plain
 
 if TYPE_CHECKING:
@@ -147,3 +149,23 @@ def preset_config(name: Preset, spec: ActionSpec) -> PolicyConfig:
         )
     pool = max(1, min(frame.height, frame.width) // LOOKED_AT)
     return PolicyConfig(trunk="strided", channels=(32, 64, 64), pool=pool, **sizes)
+
+
+@settings()
+class ImportVPTPolicyConfig:
+    """Bring one of OpenAI's published policies for Minecraft into our format.
+
+    Nothing in the files is executed: of the pickled description only plain values are read, of the
+    weights only tensors. The result is a checkpoint like any other, with the published arithmetic:
+    `clone --init` and `finetune` go on from it.
+
+    Example:
+      vidact import vpt-policy foundation-model-1x.model foundation-model-1x.weights --out runs/vpt
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """The description of the network: `foundation-model-1x.model`."""
+    weights: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WEIGHTS")]
+    """Its weights: `foundation-model-1x.weights`."""
+    out: Annotated[str, ONCE_POSITIONAL]
+    """The checkpoint folder that is made."""

@@ -15,14 +15,24 @@ from ...settings import settings
 class PlayConfig:
     """Let an agent play a task: score with a 95 % interval, and a video.
 
-    Writes `score.json` and `episode.mp4`. With --random it measures the baseline instead.
+    Writes `score.json` and `episode.mp4`. With --random it measures the baseline instead. A stopped
+    run keeps the episodes that are done, and the same command plays the others.
 
     Example:
       vidact play runs/clone --task explore --episodes 20 --out runs/clone/play
+      vidact play a --other-seeds b c --task explore --against runs/random --out runs/pooled
     """
 
     checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[CHECKPOINT]")] = ""
     """The policy's checkpoint; none with --random."""
+    other_seeds: tuple[str, ...] = ()
+    """Checkpoints of the same training with other seeds: each is scored, and the figures of all are
+    pooled with an interval over seeds and worlds. A claim needs three.
+    """
+    against: str = ""
+    """An earlier score (`score.json` or its folder) of the same task, seed and episodes, with which
+    this one is compared world by world.
+    """
     task: str
     """What to play: explore, explore_train, explore_maze, defend_the_center, health_gathering,
     my_way_home, my_way_home_far, crafter, crafter_full, crafter_full_train, or a task file
@@ -54,3 +64,5 @@ class PlayConfig:
     def __post_init__(self) -> None:
         if bool(self.checkpoint) == self.random:
             raise ConfigError("give either a checkpoint or --random")
+        if self.other_seeds and self.random:
+            raise ConfigError("other_seeds: random play has no training")

@@ -40,9 +40,13 @@ class Agent:
         lanes: L; the batch always has this size, idle lanes included, because the last bits of a
             sum depend on it.
         temperature: the action logits are divided by it; 0 always takes the likeliest action.
+        action_delay: so many ticks after it was chosen an action is done, as the policy was
+            trained; nothing is pressed before the first.
     """
 
-    def __init__(self, policy: Policy, lanes: int, *, temperature: float = 1.0):
+    def __init__(
+        self, policy: Policy, lanes: int, *, temperature: float = 1.0, action_delay: int = 0
+    ):
         self.spec = policy.spec
         self.policy = policy
         self.temperature = temperature
@@ -52,10 +56,13 @@ class Agent:
         self._chance = [np.random.default_rng(0) for _ in range(lanes)]
         self._memory: list[Memory] | None = None
         self._previous = np.full((lanes, 1, 2), -1)
+        # (D, L, 2): chosen and not yet done, the oldest first.
+        self._coming = np.zeros((action_delay, lanes, 2), np.int64)
 
     def start(self, lane: int, seed: int) -> None:
         self._first[lane] = True
         self._previous[lane] = -1
+        self._coming[:, lane] = (self._actions.null, self._actions.null_camera)
         # 7: not the stream that the game draws its map from.
         self._chance[lane] = np.random.default_rng([seed, 7])
 
@@ -75,7 +82,9 @@ class Agent:
             out.logits, temperature=self.temperature, uniforms=uniforms.to(self._device)
         )
         self._previous = torch.stack([joint, camera], dim=-1).cpu().numpy()  # (L, 1, 2)
-        buttons, bins = self._actions.decode(joint[:, 0].cpu().numpy(), camera[:, 0].cpu().numpy())
+        self._coming = np.concatenate([self._coming, self._previous[None, :, 0]])
+        now, self._coming = self._coming[0], self._coming[1:]  # (L, 2)
+        buttons, bins = self._actions.decode(now[:, 0], now[:, 1])
         return buttons, self.spec.dequantise(bins)
 
 

@@ -130,9 +130,70 @@ class JointActions:
         bins = self.camera_bins_table[np.asarray(camera, np.int64)]
         return buttons, np.where(self.camera_on_table[index][..., None], bins, self._null_bins)
 
+    def distributions(
+        self, buttons: NDArray[np.floating], bins: NDArray[np.floating]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What `encode` says of an action that is not sure: how probable each class is.
+
+        Args:
+            buttons: [..., K], the probability that each is held, independent of the others.
+            bins: [..., A, Q], the distribution over each axis' bins, independent too.
+
+        Returns float32 [..., J] and [..., C], each summing to 1; the camera's is that of the ticks
+        in which it moves. C is 0 where the spec has no axes.
+        """
+        p = np.clip(np.asarray(buttons, np.float64), 0, 1)
+        shape = p.shape[:-1]
+        joint = np.ones((*shape, 1))
+        for members, last in zip(self._groups, self._keeps_last, strict=True):
+            joint = _outer(joint, _group_states(p[..., members], last=last))
+        camera = np.zeros((*shape, 0))
+        if self.spec.axes:
+            camera = np.ones((*shape, 1))
+            for axis, count in enumerate(self.spec.num_bins):
+                own = np.asarray(bins[..., axis, :count], np.float64)
+                total = own.sum(-1, keepdims=True)
+                sure_rest = np.eye(count)[self._null_bins[axis]]  # where a tick has no label
+                own = np.where(total > 0, own / np.where(total > 0, total, 1), sure_rest)
+                camera = _outer(camera, own)
+            still = camera[..., self.null_camera, None].copy()
+            joint = _outer(joint, np.concatenate([still, 1 - still], axis=-1))
+            camera[..., self.null_camera] = 0
+            moving = 1 - still
+            # Where it surely rests its class is never asked for: any will do.
+            rest = np.eye(self.num_camera)[self.null_camera]
+            camera = np.where(moving > 0, camera / np.where(moving > 0, moving, 1), rest)
+        alone = []
+        others = np.ones((*shape, 1))
+        for one in self._solo:  # the first one listed wins, and silences everything else
+            alone.append(others * p[..., one, None])
+            others = others * (1 - p[..., one, None])
+        joint = np.concatenate([joint * others, *alone], axis=-1)
+        return joint.astype(np.float32), camera.astype(np.float32)
+
     def camera_on(self, joint: ArrayLike) -> NDArray[np.bool_]:
         """Return whether the camera's class, its loss and its sample, counts under each action.
 
         Of joint actions [...] it is bool [...].
         """
         return self.camera_on_table[np.asarray(joint, np.int64)]
+
+
+def _group_states(p: NDArray[np.float64], *, last: bool) -> NDArray[np.float64]:
+    """The distribution over a group's states, [..., members + 1], of members held with `p`.
+
+    State 0 is that none is held. Of several that are, the last one counts, or none does.
+    """
+    free = 1 - p
+    states = []
+    for member in range(p.shape[-1]):
+        others = free[..., member + 1 :] if last else np.delete(free, member, axis=-1)
+        states.append(p[..., member] * others.prod(-1))
+    found = np.stack(states, axis=-1)
+    return np.concatenate([1 - found.sum(-1, keepdims=True).clip(0, 1), found], axis=-1)
+
+
+def _outer(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The distribution over pairs, the second's classes running fastest: [..., n * m]."""
+    product = first[..., :, None] * second[..., None, :]
+    return product.reshape(*first.shape[:-1], -1)

@@ -89,3 +89,20 @@ class Mirror:
         """Buttons [..., K] and camera [..., A] of the mirrored clip."""
         signs = np.asarray(self.axis_sign, np.float32)
         return buttons[..., list(self.button_order)], camera * signs
+
+    def apply_probabilities(
+        self,
+        buttons: NDArray[np.floating],
+        bins: NDArray[np.floating],
+        num_bins: Sequence[int],
+    ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+        """The mirrored clip's probabilities of being held [..., K], and of the bins [..., A, Q].
+
+        Args:
+            num_bins: of each axis; beyond them a row of `bins` is padding, which stays where it is.
+        """
+        turned = bins.copy()
+        for axis, (sign, count) in enumerate(zip(self.axis_sign, num_bins, strict=True)):
+            if sign < 0:  # the bins of an axis lie evenly around its middle one
+                turned[..., axis, :count] = bins[..., axis, count - 1 :: -1]
+        return buttons[..., list(self.button_order)], turned

@@ -181,6 +181,11 @@ class ClipLoader(ResumableLoader):
         """The number of items that pass the filters: a clip longer than `ticks` is several."""
         return len(self._items.index)
 
+    @property
+    def num_ticks(self) -> int:
+        """How many ticks all items hold."""
+        return int((self._items.index.end - self._items.index.begin).sum())
+
     def epoch_order(self, epoch: int) -> EpochOrder:
         """What each step of an epoch loads, over all ranks; no file is read."""
         common: dict[str, Any] = {

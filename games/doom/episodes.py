@@ -6,6 +6,7 @@ Environments play them through an action spec, recorders at the engine's own rat
 from __future__ import annotations
 
 from ...datasets.actions.devices import DeviceState
+from ..env import GameCrashedError
 from ..task import Task
 from .game import TICS_PER_SECOND, DoomGame
 from .maps import parse_maps
@@ -37,8 +38,13 @@ class DoomEpisodes:
 
     def begin(self, draw: int) -> DoomGame:
         """Start an episode; the same draw gives the same map, start and chances."""
-        self.game = game = self._open(self.maps[draw % len(self.maps)])
-        game.reset(draw)
+        try:
+            self.game = game = self._open(self.maps[draw % len(self.maps)])
+            game.reset(draw)
+        except GameCrashedError:  # it may have died since the last episode: once anew
+            self.close()
+            self.game = game = self._open(self.maps[draw % len(self.maps)])
+            game.reset(draw)
         if self.task.immortal:
             game.command("god")
         if self.task.start is not None:

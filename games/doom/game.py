@@ -11,6 +11,8 @@ import os
 import shlex
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +22,7 @@ import numpy as np
 
 from ...datasets.actions.devices import DeviceState
 from ...errors import ConfigError, MissingDependencyError
+from ..env import GameCrashedError
 from .frame_sizes import FRAME_SIZES
 from .maps import vizdoom_folder, wad_of
 
@@ -90,6 +93,8 @@ class DoomGame:
     Raises:
         ConfigError: unknown map or size.
         MissingDependencyError: ViZDoom is not installed.
+
+    Where the engine crashes, what is called next raises GameCrashedError.
     """
 
     def __init__(
@@ -160,8 +165,23 @@ class DoomGame:
         """A new episode on the same map, played in by SETTLE_TICS idle tics."""
         if seed is not None:
             self._game.set_seed(seed % (1 << 31))
-        self._game.new_episode()
+        with self._crashes_told():
+            self._game.new_episode()
         self.settle()
+
+    @contextmanager
+    def _crashes_told(self) -> Iterator[None]:
+        """The engine is a process of its own, whose end shows in the next call."""
+        import vizdoom
+
+        try:
+            yield
+        except (
+            vizdoom.ViZDoomUnexpectedExitException,
+            vizdoom.ViZDoomIsNotRunningException,
+            vizdoom.ViZDoomErrorException,
+        ) as crash:
+            raise GameCrashedError(f"Doom on {self.map_name} crashed: {crash}") from crash
 
     def settle(self) -> None:
         """Let the player come into the world: turns are ignored before."""
@@ -188,9 +208,10 @@ class DoomGame:
         self._advance(action, tics)
 
     def _advance(self, action: list[float], tics: int = 1) -> None:
-        if not self._game.is_episode_finished():
-            self._game.make_action(action, tics)
-        self._keep()
+        with self._crashes_told():
+            if not self._game.is_episode_finished():
+                self._game.make_action(action, tics)
+            self._keep()
 
     def _keep(self) -> None:
         state = self._game.get_state()

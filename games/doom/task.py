@@ -11,6 +11,8 @@ from ...datasets.actions.devices import DeviceState, device_state_of
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.video.resize import FrameResizer
 from ...errors import ConfigError
+from ...progress import log
+from ..env import GameCrashedError
 from ..task import Task
 from .episodes import DoomEpisodes
 from .game import KEYS, MOUSE_BUTTONS, TICS_PER_SECOND
@@ -54,7 +56,12 @@ class DoomEnv:
             dx=whole.dx / self._tics,
             dy=whole.dy / self._tics,
         )
-        episode.play(share, self._tics)
+        try:
+            episode.play(share, self._tics)
+        except GameCrashedError as crash:
+            log(f"{crash}; the episode ends here")
+            ended = {"score": episode.score, "truncated": True, "crashed": True}
+            return self._resize.from_rgb(self.render()), 0.0, True, ended
         self._paid = self.task.paid(episode.totals)
         info = {
             "score": episode.score,

@@ -43,8 +43,7 @@ def main(argv: list[str]) -> None:
 
 def _probe(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = _open(request, limits, sha256=True)
-    with open(request["out"], "wb") as file:
-        np.save(file, video.pts_ns, allow_pickle=False)
+    np.save(request["out"], video.pts_ns, allow_pickle=False)
     return {
         "codec": video.codec,
         "width": video.width,
@@ -73,8 +72,7 @@ def _frames(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = _open(request, limits, sha256=False)
     wanted = np.array(request["pts_ns"], np.int64)
     frames = np.stack(list(frames_at(video, wanted, BOX)))  # (n, h, w, 3)
-    with open(request["out"], "wb") as file:
-        np.save(file, frames, allow_pickle=False)
+    np.save(request["out"], frames, allow_pickle=False)
     return {"frames": len(frames)}
 
 
@@ -86,10 +84,13 @@ def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     actions = recording.actions(spec)
     times = tick_times_ns(0, len(actions.buttons), spec.tick_hz)
     pts_ns = video.pts_ns[frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)]
-    with open(request["out"], "wb") as file:
-        np.savez(
-            file, pts_ns=pts_ns, buttons=actions.buttons, camera=actions.camera, valid=actions.valid
-        )
+    np.savez(
+        request["out"],
+        pts_ns=pts_ns,
+        buttons=actions.buttons,
+        camera=actions.camera,
+        valid=actions.valid,
+    )
     return {
         "name": recording.name,
         "video": str(recording.path),

@@ -42,8 +42,9 @@ def import_practice(context: Context) -> tuple[int, int]:
         clean = get_project(session, CLEAN_TITLE, None, random_fraction=0.0, practice=True)
     for number in range(2):
         stem = folder / f"lesson-{number + 1}"
+        path = stem.with_suffix(".mp4")
         lesson = action_lesson(spec, number)
-        if not stem.with_suffix(".mp4").is_file():
+        if not path.is_file():
             state = DeviceState()
             with RecordingWriter(stem, fps=spec.tick_hz, size=(WIDTH, HEIGHT), meta={}) as writer:
                 for frame, buttons, camera in zip(
@@ -51,15 +52,15 @@ def import_practice(context: Context) -> tuple[int, int]:
                 ):
                     state = device_state_of(spec, buttons, camera, previous=state)
                     writer.write(frame, state)
-        video = probe(stem.with_suffix(".mp4"), sha256=False)
+        video = probe(path, sha256=False)
         with context.database.write() as session:
             source = get_source(
                 session,
                 review,
                 kind="recording",
                 name=f"Lesson {number + 1}",
-                uri=str(stem.with_suffix(".mp4")),
-                sha256=sha256_file(stem.with_suffix(".mp4")),
+                uri=str(path),
+                sha256=sha256_file(path),
                 meta={},
             )
             new += add_task(
@@ -87,7 +88,8 @@ def import_practice(context: Context) -> tuple[int, int]:
 def _clean(context: Context, folder: Path, project_id: int) -> int:
     frames, labels = clean_lesson()
     stem = folder / "lesson-3"
-    if not stem.with_suffix(".mp4").is_file():
+    path = stem.with_suffix(".mp4")
+    if not path.is_file():
         with RecordingWriter(stem, fps=CLEAN_FPS, size=(WIDTH, HEIGHT), meta={}) as writer:
             for frame in frames:
                 writer.write(np.ascontiguousarray(frame), DeviceState())
@@ -96,7 +98,7 @@ def _clean(context: Context, folder: Path, project_id: int) -> int:
     new = add_video(
         context,
         project,
-        stem.with_suffix(".mp4"),
+        path,
         frame_step_s=float(1 / CLEAN_FPS),
         name="Lesson 3",
     )

@@ -9,7 +9,6 @@ from pydantic import Field
 from sqlalchemy import delete, func, select, update
 
 from ...datasets.actions.spec import ActionSpec
-from ...errors import SpecError
 from ..people.access import Admin, Anybody, ContextOf, Staff, may_see, memberships
 from ..problems import Problem
 from ..schema import PathId, RowId, Strict
@@ -77,12 +76,7 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
         raise Problem(
             422, "spec_needed", f"Action review needs an action spec: one of {', '.join(SPECS)}."
         )
-    try:
-        spec = (
-            ActionSpec.load(body.spec).to_dict() if body.kind == "actions" and body.spec else None
-        )
-    except SpecError as error:
-        raise Problem(422, "bad_spec", str(error)) from error
+    spec = ActionSpec.load(body.spec).to_dict() if body.kind == "actions" and body.spec else None
     with context.database.write() as session:
         require_free_title(session, body.name)
         project = Project(

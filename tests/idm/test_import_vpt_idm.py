@@ -18,10 +18,11 @@ from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import RecordingWriter
 from vidact.errors import CheckpointError
-from vidact.idm.import_vpt_idm import convert, read_model, read_plain_pickle, read_weights
+from vidact.idm.import_vpt_idm import convert, read_model
 from vidact.idm.labels.predict import Predictor
 from vidact.idm.labels.windows import WindowRunner
 from vidact.idm.network.model import InverseDynamicsModel
+from vidact.networks.vpt import read_plain_pickle, read_weights
 
 from . import published
 from .published import RELEASED, SMALL, arguments, moving_pictures, random_weights, shapes

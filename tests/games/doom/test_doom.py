@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,6 +25,7 @@ from vidact.games.doom.maps import (
 from vidact.games.doom.navigation import WalkGrid
 from vidact.games.doom.player import DoomPlayer
 from vidact.games.doom.wad import Wad
+from vidact.games.tasks import make_env
 
 from ..conftest import need_vizdoom
 
@@ -181,3 +183,18 @@ def test_the_player_walks_far_and_does_not_get_stuck() -> None:
     blocked = still & np.lib.stride_tricks.sliding_window_view(pushing, 35)[1:].all(axis=1)
     assert blocked.mean() < 0.05
     assert pushing.mean() > 0.4
+
+
+def test_a_crashed_engine_ends_the_episode_and_is_started_anew() -> None:
+    env = make_env("my_way_home", 0)
+    nothing = np.zeros(env.spec.num_buttons, np.uint8), np.zeros(2, np.float32)
+    first = env.reset(3)
+    env.step(*nothing)
+    for pid in _engines(os.getpid()):
+        os.kill(pid, signal.SIGKILL)
+    frame, reward, done, info = env.step(*nothing)
+    assert (reward, done, info["truncated"], info["crashed"]) == (0.0, True, True, True)
+    assert frame.shape == first.shape
+    assert np.array_equal(env.reset(3), first)
+    assert not env.step(*nothing)[2]
+    env.close()
