@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.training.precision import autocast, resolve_precision
 
 ROWS, TICKS = 16, 64
+PARTS = ("trunk", "policy")
 CPU = torch.device("cpu")
 RESIDUAL = PolicyConfig(
     width=192,
@@ -83,35 +85,29 @@ def main() -> None:
             if round_number:  # the first one chooses kernels and fills caches
                 times[key].append(time.process_time() - start)
     rates = {key: ROWS * TICKS / statistics.median(found) for key, found in times.items()}
-    table = [
-        {
-            "trunk": name,
+    table = {
+        name: {
             "parameters": policy.num_parameters,
-            **{
-                f"{part}_frames_per_core_s": round(rates[name, part])
-                for part in ("trunk", "policy")
-            },
+            **{f"{part}_frames_per_core_s": round(rates[name, part]) for part in PARTS},
             **{
                 f"{part}_ratio": round(rates[name, part] / rates["residual", part], 2)
-                for part in ("trunk", "policy")
+                for part in PARTS
             },
         }
         for name, (policy, _) in networks.items()
-    ]
-    for row in table:
-        print(row)
-    report = {
-        "what": "frames learned from per core-second, by the policy's trunk",
-        "settings": {
-            "rows": ROWS,
-            "ticks": TICKS,
-            "rounds": options.rounds,
-            "threads": 1,
-            "dtype": str(dtype),
-            "torch": torch.__version__,
-        },
-        "results": table,
     }
+    settings = {
+        "rows": ROWS,
+        "ticks": TICKS,
+        "rounds": options.rounds,
+        "threads": 1,
+        "dtype": str(dtype),
+        "torch": torch.__version__,
+        "cpu": torch.cpu.get_capabilities()["cpu_name"],
+        "load_average": round(os.getloadavg()[0], 1),  # others at work slow everything alike
+    }
+    report = {"trunk": table, "settings": settings}
+    print(json.dumps(report, indent=1))
     options.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 
 

@@ -168,6 +168,19 @@ def records(content: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
 
 
 PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
+    "agents": (
+        "Agents",
+        (
+            Result(
+                "policy_trunks.json",
+                "Trunks by speed",
+                "Frames that a policy learns from per core-second, by what turns a frame into a "
+                "vector; ratios are to the residual CNN.",
+                "python benchmarks/policy_trunks.py --rounds 3",
+                mapping(),
+            ),
+        ),
+    ),
     "idm": (
         "The inverse dynamics model",
         (
