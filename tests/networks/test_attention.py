@@ -161,3 +161,15 @@ def test_wrong_options_are_refused():
         Attention(8, 2, mask="clipped_causal")
     with pytest.raises(ConfigError, match="mask must be one of"):
         Attention(8, 2, mask="causal")
+
+
+def test_what_is_dead_in_the_memory_is_zero():
+    """A frame that was no number cannot poison the episodes after it."""
+    attention = Attention(8, 2, mask="clipped_causal", memory=4)
+    x, first = torch.randn(1, 3, 8), torch.tensor([[False, True, False]])
+    x[0, 0] = float("nan")
+    _, memory = attention(x, first=first)
+    assert memory.alive.tolist() == [[False, False, True, True]]
+    assert torch.equal(memory.keys[:, :2], torch.zeros(1, 2, 8))
+    out, _ = attention(torch.randn(1, 3, 8), memory=memory)
+    assert torch.isfinite(out).all()
