@@ -28,6 +28,7 @@ from .shards.clip import Clip, clip_key, clip_meta, clip_ranges, video_id
 from .shards.commits import PACKED, split_of_shard, tombstone
 from .shards.dataset import Dataset
 from .shards.info import DatasetInfo
+from .shards.lengths import MIN_CLIP_TICKS
 from .shards.splits import SPLITS, fractions_of, split_of
 from .shards.writer import ShardWriter
 from .spec_check import unmapped_inputs
@@ -44,6 +45,8 @@ class Planned:
     phase: int
     start_tick: int
     end_tick: int
+    episode_tick: int = 0
+    """Where the episode begins."""
 
 
 def pack(config: PackConfig) -> int:
@@ -86,6 +89,8 @@ def pack(config: PackConfig) -> int:
         f"in {counts['shards']} shards, {content['hours']:.2f} hours"
     )
     log(_divided(plan, config))
+    if short := _short_episodes(recordings, spec, config):
+        log(f"{short} episodes are shorter than {MIN_CLIP_TICKS} ticks and give no clip")
     if unmapped := unmapped_inputs(recordings, spec):
         inputs = ", ".join(
             f"{name} ({frames:,} frames)" for name, frames in unmapped.most_common(SHOWN_INPUTS)
@@ -106,7 +111,7 @@ def plan_shards(
     """
     fractions = fractions_of(config.val_fraction, config.test_fraction)
     seen: dict[str, Recording] = {}
-    splits: dict[str, list[tuple[Recording, int, int, int]]] = {}
+    splits: dict[str, list[tuple[Recording, int, int, int, int]]] = {}
     for recording in recordings:
         if (twin := seen.setdefault(recording.sha256, recording)) is not recording:
             raise RecordingError(
@@ -115,14 +120,25 @@ def plan_shards(
         clips = splits.setdefault(split_of(recording.group, config.split_seed, fractions), [])
         for phase in range(recording.phases(spec) if config.all_phases else 1):
             clips += [
-                (recording, phase, a, b)
-                for a, b in clip_ranges(0, recording.num_ticks(spec, phase))
+                (recording, phase, a, b, start)
+                for start, end in recording.episodes(spec, phase)
+                for a, b in clip_ranges(start, end)
             ]
     return [
         Planned(f"{split}-{number // config.shard_clips:05d}", *clip)
         for split, clips in sorted(splits.items())
         for number, clip in enumerate(clips)
     ]
+
+
+def _short_episodes(recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig) -> int:
+    """How many episodes are too short for a clip."""
+    return sum(
+        not clip_ranges(start, end)
+        for recording in recordings
+        for phase in range(recording.phases(spec) if config.all_phases else 1)
+        for start, end in recording.episodes(spec, phase)
+    )
 
 
 def _divided(plan: Sequence[Planned], config: PackConfig) -> str:
@@ -225,7 +241,7 @@ def true_clip(
         meta=clip_meta(
             source_uri=_storable(recording.path),
             source_sha256=source,
-            episode_id=video_id(source, planned.phase),
+            episode_id=_episode_id(planned),
             start_tick=start,
             pts_ns=pts_ns,
             spec_sha256=spec.sha256,
@@ -233,8 +249,15 @@ def true_clip(
             group=recording.group,
             label_source=recording.states[0].label_source,
             phase=planned.phase,
+            begins_scene=start == planned.episode_tick,
         ),
     )
+
+
+def _episode_id(planned: Planned) -> str:
+    """The recording's own where it holds one episode; later ones also say where they begin."""
+    recorded = video_id(planned.recording.sha256, planned.phase)
+    return f"{recorded}-{planned.episode_tick:09d}" if planned.episode_tick else recorded
 
 
 def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -> dict[str, str]:
@@ -244,6 +267,8 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
         recording = planned.recording
         source = (recording.sha256, recording.labels_sha256, recording.group)
         entry = (*source, planned.phase, planned.start_tick, planned.end_tick)
+        # Nothing of the first one: identities of before are those of recordings of one episode.
+        entry += (planned.episode_tick,) if planned.episode_tick else ()
         content.setdefault(planned.shard, [spec.sha256, config.chroma]).append(entry)
     return {
         shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest()

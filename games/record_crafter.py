@@ -1,7 +1,8 @@
 """`vidact record crafter`: the scripted Crafter player, recorded world by world.
 
-A recording is a stretch of fixed length; where the player dies it continues in a new world, and the
-frame at the cut is not valid. It is decided by its seed alone.
+A recording is a stretch of fixed length; where the player dies it continues in a new world: the
+last frame of a life is not valid, and the next one is marked as the first of an episode. It is
+decided by its seed alone.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
     world = zlib.crc32(f"crafter/{stretch.seed}/{stretch.number}".encode())
     game, player = CrafterGame(world), CrafterPlayer(world)
     previous: tuple[str, ...] = ()
+    begins = False  # another life, with the next frame
     unreported = 0
     with RecordingWriter(
         out / stretch.name, fps=Fraction(TICKS_PER_SECOND), size=SIZE, meta=stretch_meta(stretch)
@@ -82,16 +84,15 @@ def record_stretch(stretch: Stretch, out: Path) -> Iterator[int]:
                 writer.write(game.frame, DeviceState(valid=False, label_source="scripted"))
                 world += 1
                 game.reset(world)
-                player, previous = CrafterPlayer(world), ()
+                player, previous, begins = CrafterPlayer(world), (), True
             else:
                 # The line of a frame holds the action that was applied after it was shown.
                 keys = player.act(game.view())
                 new = tuple(k for k in keys if k not in previous)
-                writer.write(
-                    game.frame, DeviceState(keys=keys, new_keys=new, label_source="scripted")
-                )
+                state = DeviceState(keys=keys, new_keys=new, label_source="scripted", first=begins)
+                writer.write(game.frame, state)
                 game.step(keys)
-                previous = keys
+                previous, begins = keys, False
             unreported += 1
             if unreported == REPORT_FRAMES:
                 yield unreported

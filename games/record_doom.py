@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -163,16 +163,18 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
         )
         labelled = LabelledTics()
         dead_tics, unreported = 0, 0
+        begins = False  # another life, with the next frame
         track = []
         for _ in range(chunk.tics):
             before = game.situation()
             track.append(track_row(before))
             if before.dead or game.finished:
                 dead_tics += 1
-                writer.write(game.frame, DeviceState(valid=False))
+                writer.write(game.frame, DeviceState(valid=False, first=begins))
+                begins = False
                 game.idle()
                 if dead_tics >= REVIVE_TICS or game.finished:
-                    dead_tics = 0
+                    dead_tics, begins = 0, True
                     game.reset()
                     enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
                 labelled.forget()
@@ -180,7 +182,9 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                 given = player.act(before, game.things(player.looks_for) if player.looks else None)
                 frame = game.frame
                 game.step(given)
-                writer.write(frame, labelled.state(given, before, game.situation()))
+                state = labelled.state(given, before, game.situation())
+                writer.write(frame, replace(state, first=begins))
+                begins = False
             unreported += 1
             if unreported == REPORT_TICS:
                 yield unreported

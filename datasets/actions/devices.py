@@ -1,7 +1,7 @@
 """Device states: what keyboard and mouse did in one frame, as a game's actions and back.
 
-A line of a recording's jsonl is one device state in VPT's contractor format, with two optional
-fields of ours: `valid` and `label_source`.
+A line of a recording's jsonl is one device state in VPT's contractor format, with three optional
+fields of ours: `valid`, `label_source` and `first`.
 
 Shapes: N source frames, T ticks, K buttons, A axes.
 """
@@ -48,6 +48,9 @@ class DeviceState:
     """Whether there is a label; not for a dead player or in a menu: training leaves those out."""
     label_source: str = "human"
     """Where the label comes from: `human`, `scripted`, `idm` or `corrected`."""
+    first: bool = False
+    """Whether this frame begins an episode: a life, a world. The first of a recording always does.
+    """
 
     def inputs(self) -> frozenset[str]:
         """Return everything held or newly pressed, mouse buttons as `mouse.0`.
@@ -79,6 +82,8 @@ class DeviceState:
             "valid": self.valid,
             "label_source": self.label_source,
         }
+        if self.first:
+            line["first"] = True
         return json.dumps(line, separators=(",", ":"))
 
     @classmethod
@@ -112,6 +117,7 @@ class DeviceState:
             gui_open=_flag(content, "isGuiOpen", False),
             valid=_flag(content, "valid", True),
             label_source=str(content.get("label_source", "human")),
+            first=_flag(content, "first", False),
         )
 
 

@@ -89,11 +89,13 @@ class RecordingLoader(ResumableLoader):
         ]
         self._actions: dict[int, TickActions] = {}
         self._lock = threading.Lock()
+        episodes = [recording.episodes(spec, phase) for recording, phase in self._runs]
+        self._starts = [{start for start, _ in of_run} for of_run in episodes]
         rows = [
-            (0, run, begin, min(begin + ticks, length))
-            for run, (recording, phase) in enumerate(self._runs)
-            for length in [recording.num_ticks(spec, phase)]
-            for begin in range(0, length, ticks)
+            (0, run, begin, min(begin + ticks, end))
+            for run, of_run in enumerate(episodes)
+            for start, end in of_run
+            for begin in range(start, end, ticks)
         ]
         self._items = Items(*np.array(rows, np.int64).reshape(-1, 4).T)
         steps = len(rows) // batch_size if drop_last else -(-len(rows) // batch_size)
@@ -160,6 +162,7 @@ class RecordingLoader(ResumableLoader):
                 stream = TickStream(recording, self.spec, phase, begin)
                 lanes[row] = (run, stream)
             batch.ticks[row] = ticks = end - begin
+            batch.first[row, 0] |= begin in self._starts[run]
             stream.take(begin, batch.frames[row, :ticks])
             batch.frames[row, ticks:] = 0
             actions = self._actions_of(run)

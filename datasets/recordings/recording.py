@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,17 @@ class Recording:
         if len(starts) and complete > recorded_ns:
             valid[-1] = False
         return TickActions(buttons, camera, valid)
+
+    def episodes(self, spec: ActionSpec, phase: int = 0) -> list[tuple[int, int]]:
+        """Return the half-open tick ranges of the recording's episodes, one after the other.
+
+        A tick in whose midst an episode begins is the last one of the episode before.
+        """
+        slots = self._slots(spec, phase)
+        begun = [number for number, state in enumerate(self.states) if state.first]
+        starts = np.searchsorted(slots, begun)
+        inner = sorted({int(tick) for tick in starts if 0 < tick < len(slots)})
+        return list(pairwise([0, *inner, len(slots)]))
 
     def frames(
         self, spec: ActionSpec, phase: int = 0, *, start_tick: int = 0, end_tick: int | None = None

@@ -1,0 +1,71 @@
+"""Lives in a recording: no clip holds two of them, and a memory is empty where one begins."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.config import PackConfig
+from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.loading.recordings import RecordingLoader
+from vidact.datasets.pack import pack
+from vidact.datasets.recordings.recording import Recording
+from vidact.datasets.recordings.writer import RecordingWriter
+from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.verify import check_dataset
+
+# At two frames a tick. A life that begins within tick 80 has its first own tick after that; the
+# last one, of 20 ticks, is too short for a clip.
+STARTS = (161, 360)
+FRAMES = 400
+LIVES = [(0, 81), (81, 180), (180, 200)]
+
+
+@pytest.fixture(scope="module")
+def play(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("play")
+    with RecordingWriter(folder / "lives", fps=Fraction(35), size=(64, 48)) as writer:
+        for number in range(FRAMES):
+            grey = np.full((48, 64, 3), 20 + number % 200, np.uint8)
+            writer.write(grey, DeviceState(first=number in STARTS))
+    return folder
+
+
+def test_the_start_of_a_life_is_in_its_line(play: Path) -> None:
+    recording = Recording.open(play / "lives")
+    assert [n for n, state in enumerate(recording.states) if state.first] == list(STARTS)
+    assert recording.episodes(ActionSpec.load("doom")) == LIVES
+    assert '"first"' not in DeviceState().to_json(0)  # as recordings of before are
+
+
+def test_packed_lives_are_episodes(
+    play: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = PackConfig(recordings=(str(play),), out=str(tmp_path), val_fraction=0, test_fraction=0)
+    assert pack(config) == 0
+    assert "1 episodes are shorter than 32 ticks and give no clip" in capsys.readouterr().err
+    assert check_dataset(Dataset(str(tmp_path))).problems == []
+    rows = sorted(Dataset(str(tmp_path)).manifest().to_pylist(), key=lambda row: row["start_tick"])
+    ranges = [(row["start_tick"], row["start_tick"] + row["frames"]) for row in rows]
+    assert ranges == LIVES[:2]
+    assert len({row["episode_id"] for row in rows}) == 2
+    loader = ClipLoader([str(tmp_path)], batch_size=1, ticks=27, order="episodes")
+    starts = [(int(batch.keys[0][-9:]), bool(batch.first[0, 0])) for batch in loader]
+    # 81 ticks are three pieces, 99 are four: each life begins anew, and goes on.
+    by_life = {begin: [first for at, first in starts if at == begin] for begin in (0, 81)}
+    assert by_life == {0: [True, False, False], 81: [True, False, False, False]}
+
+
+def test_recordings_are_played_life_by_life(play: Path) -> None:
+    spec = ActionSpec.load("doom")
+    loader = RecordingLoader([play], spec, batch_size=1, ticks=64, drop_last=False)
+    found = [
+        (int(batch.keys[0].split(":")[-1]), int(batch.ticks[0]), bool(batch.first[0, 0]))
+        for batch in loader
+    ]
+    first_life, second_life = [(0, 64, True), (64, 17, False)], [(81, 64, True), (145, 35, False)]
+    assert found == [*first_life, *second_life, (180, 20, True)]
