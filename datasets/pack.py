@@ -266,7 +266,7 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
     for planned in plan:
         recording = planned.recording
         source = (recording.sha256, recording.labels_sha256, recording.group)
-        entry = (*source, planned.phase, planned.start_tick, planned.end_tick)
+        entry: tuple[object, ...] = (*source, planned.phase, planned.start_tick, planned.end_tick)
         # Nothing of the first one: identities of before are those of recordings of one episode.
         entry += (planned.episode_tick,) if planned.episode_tick else ()
         content.setdefault(planned.shard, [spec.sha256, config.chroma]).append(entry)
