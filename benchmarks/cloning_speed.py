@@ -15,6 +15,7 @@ Time is that of the processor, so that others who use the machine matter little.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import statistics
@@ -97,14 +98,15 @@ def measure(way: str, data: str, steps: int) -> float:
     from vidact.bc_policy.cloning.cloner import Cloner
 
     if way == "before":
-        from vidact.bc_policy.config import CloneConfig
-
-        old = CloneConfig(data=(data,), out="unused", threads=1, mirror=("left:right",))
+        settings_then = importlib.import_module("vidact.bc_policy.config")  # where they lay
+        old = settings_then.CloneConfig(
+            data=(data,), out="unused", threads=1, mirror=("left:right",)
+        )
         cloner = Cloner(old)
         return timed(lambda n: cloner.step(n, 0.0), WARM_STEPS, steps, old.batch_size * old.ticks)
-    from vidact.bc_policy.cloning.config import CloneConfig as Settings
+    from vidact.bc_policy.cloning.config import CloneConfig
 
-    settings = Settings(
+    settings = CloneConfig(
         data=(data,), out="unused", threads=1, loader_threads=1, mirror=("left:right",)
     )
     cloner = Cloner(settings)
