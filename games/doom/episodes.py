@@ -5,15 +5,19 @@ Environments play them through an action spec, recorders at the engine's own rat
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ...datasets.actions.devices import DeviceState
 from ..env import GameCrashedError
 from ..task import Task
 from .game import TICS_PER_SECOND, DoomGame
-from .maps import parse_maps
+from .maps import parse_maps, wad_of
 
 SCORE_CELL = 64.0
 GOAL_PAYS = 0.5  # more than any scenario pays for a tic, less than the goal
-OPEN_GAMES = 2  # an engine takes half a second to start and 100 MB: keep the last ones
+OPEN_GAMES = (
+    2  # an engine takes half a second to start and 100 MB: one for each of Freedoom's files
+)
 
 
 class DoomEpisodes:
@@ -33,7 +37,7 @@ class DoomEpisodes:
         self.task = task
         self.maps = parse_maps(",".join(task.maps))
         self._seed, self._size, self._things = seed, size, things
-        self._games: dict[str, DoomGame] = {}
+        self._games: dict[tuple[Path, Path | None], DoomGame] = {}
         self.totals: dict[str, float] = {}
 
     def begin(self, draw: int) -> DoomGame:
@@ -94,14 +98,18 @@ class DoomEpisodes:
         totals["seconds"] = float(self._alive_tics / TICS_PER_SECOND)
 
     def _open(self, map_name: str) -> DoomGame:
-        game = self._games.pop(map_name, None)
+        """An engine on this map: one that is open on the same file goes over to it."""
+        file = wad_of(map_name)[:2]
+        game = self._games.pop(file, None)
         if game is None:
             while len(self._games) >= OPEN_GAMES:
                 self._games.pop(next(iter(self._games))).close()
             game = DoomGame(
                 map_name, self._seed, size=self._size, skill=self.task.skill, things=self._things
             )
-        self._games[map_name] = game  # the one used last is the last to go
+        elif game.map_name != map_name:
+            game.change_map(map_name)
+        self._games[file] = game  # the one used last is the last to go
         return game
 
     def close(self) -> None:

@@ -169,6 +169,16 @@ class DoomGame:
             self._game.new_episode()
         self.settle()
 
+    def change_map(self, map_name: str) -> None:
+        """Play another map of the same game file from the next `reset` on.
+
+        It replays as in an engine that was started on it, in a fraction of the time.
+        """
+        if wad_of(map_name)[:2] != wad_of(self.map_name)[:2]:
+            raise ConfigError(f"map: {map_name} lies in another file than {self.map_name}")
+        self.map_name = map_name
+        self._game.set_doom_map(wad_of(map_name)[2])
+
     @contextmanager
     def _crashes_told(self) -> Iterator[None]:
         """The engine is a process of its own, whose end shows in the next call."""

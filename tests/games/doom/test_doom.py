@@ -198,3 +198,35 @@ def test_a_crashed_engine_ends_the_episode_and_is_started_anew() -> None:
     assert np.array_equal(env.reset(3), first)
     assert not env.step(*nothing)[2]
     env.close()
+
+
+def test_a_map_that_was_switched_to_replays_as_in_an_engine_started_on_it() -> None:
+    def run(game: DoomGame) -> list[object]:
+        game.reset(5)
+        seen: list[object] = []
+        for tic in range(12):
+            game.step(DeviceState(keys=("key.keyboard.w",), buttons=(0,), dx=float(tic - 6)), 2)
+            seen.append((game.frame.tobytes(), game.situation()))
+        return seen
+
+    with DoomGame("E1M1", 77) as game:
+        started = run(game)
+    with DoomGame("E1M3", 77) as game:
+        other = run(game)
+        game.change_map("E1M1")
+        assert run(game) == started
+        game.change_map("E1M3")
+        assert run(game) == other
+        with pytest.raises(ConfigError, match="MAP01 lies in another file than E1M3"):
+            game.change_map("MAP01")
+
+
+def test_a_task_of_many_maps_opens_an_engine_a_file() -> None:
+    env = make_env("explore_train", 0)
+    maps = set()
+    for seed in range(6):
+        env.reset(seed)
+        maps.add(env._episodes.game.map_name)
+    assert len(maps) >= 4
+    assert len(_engines(os.getpid())) <= 2
+    env.close()
