@@ -48,8 +48,10 @@ class PlayConfig:
     """human: keys held and mouse flicked about as often and as long as people do, the stronger
     baseline. uniform: every action as likely as every other, drawn anew each tick.
     """
-    spec: str = "doom"
-    """Action spec of random play, such as crafter or crafter@1 (a policy brings its own)."""
+    spec: str = ""
+    """Action spec of random play; that of the task's game where none is named (a policy brings its
+    own).
+    """
     temperature: NonNegativeFloat = 1.0
     """Of the sampled actions; 0 always takes the likeliest."""
     seed: NonNegativeInt = 1000

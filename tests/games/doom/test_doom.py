@@ -117,11 +117,11 @@ def test_the_engine_dies_with_a_killed_process() -> None:
 
 
 def _engines(parent: int) -> list[int]:
-    """The processes that a process started, from any of its threads."""
+    """The engines that a process started, from any of its threads."""
     found = []
     for path in Path(f"/proc/{parent}/task").glob("*/children"):
         found += [int(pid) for pid in path.read_text().split()]
-    return found
+    return [pid for pid in found if b"vizdoom" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def test_scenarios_and_sizes() -> None:
