@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ..settings import must_be, settings
 
-DEFAULT_HOURS = 0.9
+DEFAULT_HOURS = 0.7
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
 MIN_MINUTES = (
     0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
@@ -18,7 +18,7 @@ MIN_MINUTES = (
 
 @settings()
 class DemoConfig:
-    """The whole chain on Doom, in minutes: play, IDM, labels, agent, report.
+    """The whole chain on a game, in minutes: play, IDM, labels, agent, report.
 
     Records scripted play, trains an IDM on it, labels video it has never seen, clones an agent from
     those labels, fine-tunes it, and writes a page with every number: OUT/report.html. A second run
@@ -26,19 +26,22 @@ class DemoConfig:
 
     Example:
       vidact demo --out runs/demo
+      vidact demo --game crafter --out runs/crafter
     """
 
     out: Annotated[str, must_be("a folder", bool)] = "runs/demo"
     """Folder of everything that the demo makes; the report is `report.html` in it."""
+    game: Literal["doom", "crafter"] = "doom"
+    """What is played: nothing but the action spec and its recordings differs."""
     hours: Annotated[float, Field(ge=0.005, le=1000)] = DEFAULT_HOURS
     """Hours of play to record, all piles together; training scales with it. The default takes under
     20 minutes on two CPU cores, 0.02 about two.
     """
     seed: int = 0
     """Seed of play and training."""
-    task: str = "explore_maze"
-    """What the agents play: explore_maze, explore, defend_the_center, my_way_home or
-    health_gathering.
+    task: str = ""
+    """What the agents play, of the tasks that a script can demonstrate (`vidact play --help` lists
+    all). By default defend_the_center in Doom, and crafter in Crafter.
     """
 
 
@@ -52,6 +55,8 @@ class Amounts:
     validation: float
     train_idm: float
     clone: float
+    blind: float
+    """Of cloning on black pictures, whose network has nothing to look at: it is as many steps."""
     finetune: float
     episodes: int
     """Episodes of each score."""
@@ -68,7 +73,7 @@ class Amounts:
         two CPU cores).
         """
         scale = hours / DEFAULT_HOURS
-        heldout, validation = max(4.0 * scale, 4 * MIN_MINUTES), max(2.0 * scale, 2 * MIN_MINUTES)
+        heldout, validation = max(3.5 * scale, 4 * MIN_MINUTES), max(2.0 * scale, 4 * MIN_MINUTES)
         labelled = max(hours * 60 - heldout - validation, 4 * MIN_MINUTES) / (
             1 + UNLABELLED_PER_LABELLED
         )
@@ -78,9 +83,10 @@ class Amounts:
             unlabelled=round(labelled * UNLABELLED_PER_LABELLED, 3),
             heldout=round(heldout, 3),
             validation=round(validation, 3),
-            train_idm=round(6.0 * growth, 2),
-            clone=round(1.6 * growth, 2),
-            finetune=round(0.5 * growth, 2),
-            episodes=max(2, min(64, round(32 * scale))),
+            train_idm=round(4.5 * growth, 2),
+            clone=round(2.0 * growth, 2),
+            blind=round(0.7 * growth, 2),
+            finetune=round(2.5 * growth, 2),
+            episodes=max(2, min(200, round(64 * scale))),
             people="MAP03,MAP22" if scale >= 0.5 else "MAP03",
         )

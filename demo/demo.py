@@ -1,8 +1,7 @@
 """`vidact demo`: the steps of the whole chain, in order, and what each costs.
 
 The true actions of the unlabelled pile lie in a folder of their own (`truth`), which the labelling
-job never sees: it is given mp4 files. They serve to measure the labels afterwards, and to train the
-twin of the clone.
+job never sees: it is given mp4 files. They serve to measure the labels afterwards.
 """
 
 from __future__ import annotations
@@ -14,39 +13,26 @@ from .. import __version__
 from ..bc_policy.cloning.config import CloneConfig
 from ..bc_policy.rl.config import FinetuneConfig
 from ..bc_policy.scoring.config import PlayConfig
-from ..datasets.config import PackConfig, VerifyConfig
+from ..datasets.config import VerifyConfig
 from ..errors import MissingDependencyError
-from ..games.config import RecordDoomConfig, RecordFreedoomDemosConfig
+from ..games.config import RecordFreedoomDemosConfig
 from ..games.doom.demo_engine import need_engine
-from ..games.doom.maps import TRAIN_MAPS
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
 from ..pipeline.config import LabelConfig, LayoutConfig
 from ..progress import duration, log
 from .config import MIN_MINUTES, Amounts, DemoConfig
 from .stages import Chain, Outcome, Stage
 from .story import told
-
-SPEC = "doom"
-EVERY_FIFTH = 5  # of five maps in a row three are for labelled play and two for the unlabelled pile
-LABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH < 3)
-UNLABELLED_MAPS = tuple(name for i, name in enumerate(TRAIN_MAPS) if i % EVERY_FIFTH >= 3)
-MAZE = "my_way_home"  # the map of the task `explore_maze`
-# of the pile: an agent that learns for two minutes needs much play of the world it will act in
-MAZE_SHARE = 0.8
-MAZE_STRAYS = 6.0  # a minute: it needs to see how walls are left, too
-MIRROR = ("left:right",)  # Doom's rules are the same on both sides
+from .worlds import World, world_of
 
 # Seconds on two cores, measured with the default hours (the demo prints what each step took): so
 # much for starting the processes of a step, and so much for each minute of play.
-RECORD_S = (4.0, 3.6)
-RECORD_MAZE_S = (4.0, 2.1)  # its walls hide most of it: the engine has little to draw
 TRAIN_IDM_S = (12.0, 1.2)  # decoding and calibration, beside the minutes of training themselves
 EVALUATE_S = (12.0, 2.0)
 RECORD_PEOPLE_S, EVALUATE_PEOPLE_S = 15.0, 15.0
 LABEL_S = (20.0, 1.6)
 VERIFY_S = (3.0, 0.1)
 COMPARE_S = (3.0, 0.1)
-PACK_S = (4.0, 0.9)
 TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
 PLAY_S = (8.0, 1.1)  # so much for each episode, not minute
 
@@ -77,63 +63,57 @@ def _seconds(measured: tuple[float, float], amount: float) -> float:
 def stages(config: DemoConfig) -> list[Stage]:
     """The steps of the demo, each with its resolved settings."""
     out, amounts, seed = Path(config.out), Amounts.of(config.hours), config.seed
+    world = world_of(config, amounts)
     work = [
-        *_recording(out, amounts, seed),
-        *_idm(out, amounts, seed),
-        *_people(out, amounts, seed),
-        *_labelling(out, amounts, seed),
-        *_agent(out, amounts, config.task, seed),
+        *_recording(out, world, seed),
+        *_idm(out, amounts, world, seed),
+        *(_people(out, amounts, seed) if world.people else ()),
+        *_labelling(out, amounts, world),
+        *_agent(out, amounts, world, seed),
     ]
     return [*work, _report(config, tuple(step.name for step in work))]
 
 
-def _recording(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
-    in_the_maze = amounts.unlabelled * MAZE_SHARE
-    piles = [
-        ("labelled", amounts.labelled, ",".join(LABELLED_MAPS)),
-        ("validation", amounts.validation, "validation"),
-        ("heldout", amounts.heldout, "test"),
-        ("truth/freedoom", amounts.unlabelled * (1 - MAZE_SHARE), ",".join(UNLABELLED_MAPS)),
-        ("truth/maze", in_the_maze, MAZE),
-    ]
+def _recording(out: Path, world: World, seed: int) -> list[Stage]:
     made = [
         Stage(
-            name=f"record-{name.replace('/', '-')}",
-            **told(f"record-{name.replace('/', '-')}"),
-            verb="record doom",
-            settings=RecordDoomConfig(
-                out=str(out / name),
-                minutes=round(minutes, 3),
+            name=pile.step,
+            **told(pile.step, task=world.task),
+            verb=pile.verb,
+            settings=pile.settings(
+                out=str(out / pile.folder),
+                minutes=round(pile.minutes, 3),
                 seed=1000 * seed + number,  # other play on every pile
-                maps=maps,
-                strays_per_minute=MAZE_STRAYS if maps == MAZE else 0.0,
                 # Intervals are drawn over recordings: many short ones tell more than a few long
                 # ones.
-                chunk_minutes=round(min(1.0, max(MIN_MINUTES, minutes / 12)), 3),
+                chunk_minutes=round(min(1.0, max(MIN_MINUTES, pile.minutes / 12)), 3),
             ),
-            outputs=(out / name,),
-            budget_s=_seconds(RECORD_MAZE_S if maps == MAZE else RECORD_S, minutes),
+            outputs=(out / pile.folder,),
+            budget_s=_seconds(pile.cost_s, pile.minutes),
         )
-        for number, (name, minutes, maps) in enumerate(piles)
+        for number, pile in enumerate(world.piles)
     ]
     hide = Stage(
         name="hide-truth",
         **told("hide-truth"),
         function=lambda: hide_truth(out / "truth", out / "unlabelled"),
         settings={"from": str(out / "truth"), "to": str(out / "unlabelled")},
-        after=("record-truth-freedoom", "record-truth-maze"),
+        after=world.truth(),
         outputs=(out / "unlabelled",),
     )
     return [*made, hide]
 
 
-def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+def _idm(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
+    def recorded(folder: str) -> tuple[str, ...]:
+        return tuple(pile.step for pile in world.piles if pile.folder.startswith(folder))
+
     train = TrainIDMConfig(
         data=(str(out / "labelled"),),
         val=(str(out / "validation"),),
         out=str(out / "idm"),
         minutes=amounts.train_idm,
-        mirror_average=True,
+        mirror_average=bool(world.mirror),
         seed=seed,
     )
     evaluate = EvalIDMConfig(
@@ -148,7 +128,7 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             **told("train-idm"),
             verb="train-idm",
             settings=train,
-            after=("record-labelled", "record-validation"),
+            after=(*recorded("labelled"), *recorded("validation")),
             outputs=(out / "idm",),
             budget_s=60 * amounts.train_idm + _seconds(TRAIN_IDM_S, amounts.labelled),
         ),
@@ -157,7 +137,7 @@ def _idm(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             **told("eval-idm"),
             verb="eval-idm",
             settings=evaluate,
-            after=("train-idm", "record-heldout"),
+            after=("train-idm", *recorded("heldout")),
             outputs=(out / "idm_heldout",),
             budget_s=_seconds(EVALUATE_S, amounts.heldout),
         ),
@@ -196,7 +176,7 @@ def _people(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
     ]
 
 
-def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
+def _labelling(out: Path, amounts: Amounts, world: World) -> list[Stage]:
     from .label_quality import write_label_quality
 
     label = LabelConfig(
@@ -207,13 +187,6 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             segment_ticks=2048, min_shards=8
         ),  # a video whole, and 4 shards for each of two workers
         verify=False,
-    )
-    pack = PackConfig(
-        recordings=(str(out / "truth"),),
-        out=str(out / "dataset_true"),
-        spec=SPEC,
-        test_fraction=0.0,
-        shard_clips=64,
     )
     quality = out / "label_quality.json"
     return [
@@ -239,56 +212,45 @@ def _labelling(out: Path, amounts: Amounts, seed: int) -> list[Stage]:
             **told("label-quality"),
             function=lambda: write_label_quality(out / "dataset", out / "truth", quality),
             settings={"dataset": str(out / "dataset"), "truth": str(out / "truth")},
-            after=("label", "record-truth-freedoom", "record-truth-maze"),
+            after=("label", *world.truth()),
             outputs=(quality,),
             budget_s=_seconds(COMPARE_S, amounts.unlabelled),
-        ),
-        Stage(
-            name="pack-truth",
-            **told("pack-truth"),
-            verb="pack",
-            settings=pack,
-            after=("record-truth-freedoom", "record-truth-maze"),
-            outputs=(out / "dataset_true",),
-            budget_s=_seconds(PACK_S, amounts.unlabelled),
         ),
     ]
 
 
-def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
-    def clone(name: str, dataset: str, after: str) -> Stage:
+def _agent(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
+    def clone(name: str, minutes: float, *, blind: bool) -> Stage:
         return Stage(
-            name=name.replace("_", "-"),
-            **told(name.replace("_", "-")),
+            name=name,
+            **told(name),
             verb="clone",
             settings=CloneConfig(
-                data=(str(out / dataset),),
+                data=(str(out / "dataset"),),
                 out=str(out / name),
-                minutes=amounts.clone,
+                minutes=minutes,
                 steps=0,
-                # Small batches: in so short a time many steps teach more than smooth ones.
-                batch_size=2,
-                ticks=64,
-                mirror=MIRROR,
+                mirror=world.mirror,
+                blind=blind,
                 seed=seed,
             ),
-            after=(after,),
+            after=("label",),
             outputs=(out / name,),
-            budget_s=60 * amounts.clone + TRAIN_POLICY_S,
+            budget_s=60 * minutes + TRAIN_POLICY_S,
         )
 
     def play(who: str, *after: str) -> Stage:
         settings = PlayConfig(
             checkpoint="" if who == "random" else str(out / who),
             random=who == "random",
-            task=task,
+            task=world.task,
             out=str(out / "play" / who),
             episodes=amounts.episodes,
             lanes=min(16, max(1, amounts.episodes // 2)),  # so that two cores have work
         )
         return Stage(
-            name=f"play-{who.replace('_', '-')}",
-            **told(f"play-{who.replace('_', '-')}", task=task),
+            name=f"play-{who}",
+            **told(f"play-{who}", task=world.task),
             verb="play",
             settings=settings,
             after=after,
@@ -298,18 +260,18 @@ def _agent(out: Path, amounts: Amounts, task: str, seed: int) -> list[Stage]:
 
     finetune = FinetuneConfig(
         checkpoint=str(out / "clone"),
-        task=task,
+        task=world.task,
         out=str(out / "finetune"),
         minutes=amounts.finetune,
         iterations=0,
         seed=seed,
     )
     return [
-        clone("clone", "dataset", "label"),
-        clone("clone_true_labels", "dataset_true", "pack-truth"),
+        clone("clone", amounts.clone, blind=False),
+        clone("blind", amounts.blind, blind=True),
         play("random"),
+        play("blind", "blind"),
         play("clone", "clone"),
-        play("clone_true_labels", "clone-true-labels"),
         Stage(
             name="finetune",
             **told("finetune"),

@@ -22,7 +22,7 @@ from .filmstrip import Film, strip_image
 from .report import Media, render
 from .stages import Outcome
 
-AGENTS = ("random", "clone", "clone_true_labels", "finetune")
+AGENTS = ("random", "blind", "clone", "finetune")
 FILMED = ("clone", "finetune")
 # The films on the page are smaller than the originals: with these 1.6 MB a minute instead of 4, and
 # still readable.
@@ -48,13 +48,15 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
     outcomes = _outcomes(out)
     dataset = Dataset(out / "dataset")
     agents = {name: _score(out / "play" / name / "score.json") for name in AGENTS}
-    for name in ("clone", "clone_true_labels", "finetune"):
+    for name in AGENTS[1:]:
         agents[name]["training"] = _read(out / name / "config.json").get("metrics", {})
     return {
         "run": {
             "vidact": __version__,
             "finished": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "game": config.game,
             "hours": config.hours,
+            "tick_hz": float(dataset.spec().tick_hz),
             "seed": config.seed,
             "machine": f"{os.cpu_count()} CPU cores" + _gpu(),
         },
@@ -139,7 +141,8 @@ def _pile(folder: Path) -> dict[str, Any]:
     return {
         "minutes": minutes,
         "recordings": len(metas),
-        "maps": sorted({meta["map"] for meta in metas}),
+        # A world of Crafter has no name but its recording's.
+        "maps": sorted({meta.get("map", meta["group"]) for meta in metas}),
     }
 
 
@@ -173,7 +176,7 @@ def _curves(out: Path) -> list[dict[str, Any]]:
     for folder, title, y_label, wanted in (
         ("idm", "Inverse dynamics model", "training loss", losses),
         ("clone", "Cloning the labels", "training loss", losses),
-        ("clone_true_labels", "Cloning the true labels", "training loss", losses),
+        ("blind", "Cloning on black pictures", "training loss", losses),
         (
             "finetune",
             "Fine-tuning",

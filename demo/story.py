@@ -7,27 +7,46 @@ from typing import TypedDict
 STORY: dict[str, tuple[str, str]] = {
     "record-labelled": (
         "Record labelled play",
+        "A scripted player plays; its keys are written beside the video. From this the model will "
+        "learn.",
+    ),
+    "record-labelled-maps": (
+        "Record labelled play",
         "A scripted player walks, turns and fights in Doom (Freedoom maps); keys and mouse are "
         "written beside the video. From this the model will learn.",
     ),
+    "record-labelled-task": (
+        "Record labelled play of “{task}”",
+        "The same player in the scene of the task: labels are as good there as what the model saw "
+        "of it.",
+    ),
     "record-validation": (
+        "Record play for validation",
+        "A little in worlds of its own, on which the model’s probabilities are made honest.",
+    ),
+    "record-validation-maps": (
         "Record play for validation",
         "A little on maps of its own, on which the model’s probabilities are made honest.",
     ),
+    "record-validation-task": ("Record play of “{task}” for validation", "A little of it, too."),
     "record-heldout": (
         "Record held-out play",
         "On maps that nothing is ever trained on: what is measured here holds for video from "
         "elsewhere.",
     ),
-    "record-truth-freedoom": (
+    "record-truth": (
+        "Record the pile to be labelled",
+        "More play, in other worlds. The labelling job will get the video alone; the true actions "
+        "stay hidden.",
+    ),
+    "record-truth-maps": (
         "Record the pile to be labelled",
         "More play, on other maps. The labelling job will get the video alone; the true actions "
         "stay hidden.",
     ),
-    "record-truth-maze": (
-        "Record more of the pile, in the world of the task",
-        "Play in a maze of rooms, where the agents will be scored. The model was never trained "
-        "there.",
+    "record-truth-task": (
+        "Record more of the pile: “{task}”",
+        "Episodes of the task as agents are scored on it: its start, its dangers, its end.",
     ),
     "hide-truth": (
         "Take the labels away",
@@ -65,26 +84,21 @@ STORY: dict[str, tuple[str, str]] = {
         "Now the true actions of the pile come out: how right are the labels, and does the model "
         "know where it is wrong?",
     ),
-    "pack-truth": (
-        "Pack the true labels too",
-        "The same video with its true actions, as shards: from them a twin of the agent will "
-        "learn.",
-    ),
     "clone": (
         "Clone an agent from the labels",
         "A causal policy learns to do what the labels say, from past frames alone.",
     ),
-    "clone-true-labels": (
-        "Clone its twin from the true labels",
-        "The same network, the same video, the same time: what do the labels’ errors cost?",
+    "blind": (
+        "Clone a blind twin",
+        "The same training on black pictures: what does an agent score that knows the habits of "
+        "play, and sees nothing?",
     ),
-    "play-random": ("Play “{task}” at random", "The floor that an agent has to beat."),
+    "play-random": ("Play “{task}” at random", "The floor that an agent has to beat …"),
+    "play-blind": ("Let the blind twin play", "… and the higher one. On the same seeds."),
     "play-clone": ("Let the clone play", "On the same seeds."),
-    "play-clone-true-labels": ("Let its twin play", "On the same seeds."),
     "finetune": (
         "Fine-tune the clone by play",
-        "PPO, held near the clone by a KL term in place of an entropy bonus. Minutes here, days "
-        "in earnest.",
+        "PPO, held near the clone by a KL term. Minutes here, days in earnest.",
     ),
     "play-finetune": ("Let the fine-tuned agent play", "Once more on the same seeds."),
     "report": ("Write the report", "Every number of it was measured above."),

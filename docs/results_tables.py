@@ -168,6 +168,18 @@ def records(content: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
 
 
 PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
+    "command": (
+        "The command",
+        (
+            Result(
+                "import_time.json",
+                "Starting",
+                "What `import vidact` and `--help` cost beside Python alone, fresh processes.",
+                "python benchmarks/import_time.py",
+                mapping(),
+            ),
+        ),
+    ),
     "agents": (
         "Agents",
         (

@@ -266,10 +266,11 @@ class Policy(nn.Module):
 
         Raises ValueError where `previous` is missing.
         """
-        frames = self.shrink(frames)
-        if self.config.blind:
-            frames = torch.zeros_like(frames)
-        x = self.trunk(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])  # (B, T, D)
+        if self.config.blind:  # all pictures are the same: one goes through the trunk
+            black = frames.new_zeros((1, *self.frame_size, 3))
+            x = self.trunk(black).expand(*frames.shape[:2], -1)  # (B, T, D)
+        else:
+            x = self.trunk(self.shrink(frames).flatten(0, 1)).unflatten(0, frames.shape[:2])
         if self.previous is not None:
             if previous is None:
                 raise ValueError(

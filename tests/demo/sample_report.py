@@ -39,7 +39,9 @@ def sample_figures() -> dict[str, Any]:
         "run": {
             "vidact": "0.1.0",
             "finished": "2026-11-03 10:12 UTC",
+            "game": "doom",
             "hours": 1.1,
+            "tick_hz": 17.5,
             "seed": 0,
             "machine": "2 CPU cores",
         },
@@ -124,8 +126,8 @@ def sample_figures() -> dict[str, Any]:
             "press_share": share,
         },
         "random": _score(21.0, 18.4, 23.8),
+        "blind": _score(28.7, 25.1, 32.3),
         "clone": _score(42.1, 36.9, 47.5),
-        "clone_true_labels": _score(45.0, 39.2, 50.4),
         "finetune": _score(48.3, 42.6, 54.2),
         "curves": [
             {

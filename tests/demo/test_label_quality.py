@@ -10,8 +10,9 @@ from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
 from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
 from vidact.datasets.shards.dataset import Dataset
-from vidact.demo.demo import LABELLED_MAPS, UNLABELLED_MAPS, hide_truth
+from vidact.demo.demo import hide_truth
 from vidact.demo.label_quality import label_quality, labelled_strips
+from vidact.demo.worlds import LABELLED_MAPS, UNLABELLED_MAPS
 from vidact.errors import DatasetError
 from vidact.games.doom.maps import TEST_MAPS, VALIDATION_MAPS
 

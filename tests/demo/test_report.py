@@ -88,22 +88,22 @@ def test_the_page_shows_the_figures() -> None:
 
 def test_what_is_said_of_two_scores_follows_from_their_intervals() -> None:
     figures = sample_figures()
-    assert (
-        "The clone is above random play; it is not clearly apart from the clone of true labels"
-        in outline(figures).text
-    )
+    assert "The clone is above random play and above a blind clone" in outline(figures).text
     figures["clone"] |= {"score": 10.0, "ci95": [9.0, 11.0]}
     words = outline(figures).text
-    assert "The clone is below random play; it is below the clone of true labels" in words
+    assert "The clone is below random play and below a blind clone" in words
     assert "the fine-tuned agent is above the clone" in words
 
 
 def test_a_score_of_one_episode_has_no_interval() -> None:
     figures = sample_figures()
-    for name in ("random", "clone", "clone_true_labels", "finetune"):
+    for name in ("random", "blind", "clone", "finetune"):
         figures[name] |= {"ci95": None, "episodes": 1}
     words = outline(figures).text
-    assert "The clone is not clearly apart from random play" in words
+    assert (
+        "The clone is not clearly apart from random play and not clearly apart from a blind clone"
+        in words
+    )
     assert "no interval of one episode" in words
 
 
