@@ -2,25 +2,9 @@
 confidence.
 
 In come recordings (training) or frames (prediction), out go action labels; pipeline calls it. The
-names below are imported when they are first used.
+names of `__init__.pyi` are imported when they are first used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from ..lazy import lazy_names
-
-if TYPE_CHECKING:
-    from .labels.calibration import Predictions as Predictions
-    from .labels.checkpoint import load_idm as load_idm
-    from .labels.predict import Predictor as Predictor
-else:  # hidden from type checkers, which would take any name for one of these
-    __all__, __getattr__, __dir__ = lazy_names(
-        __name__,
-        {
-            ".labels.calibration": ("Predictions",),
-            ".labels.checkpoint": ("load_idm",),
-            ".labels.predict": ("Predictor",),
-        },
-    )
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

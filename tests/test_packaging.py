@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = "labeling_tool/static"
 SOURCE_SUFFIXES = {
     ".py",
+    ".pyi",
     ".yaml",
     ".css",
     ".html",

@@ -1,19 +1,9 @@
 """What the training loops share: the run, schedules, averages, exact resume, guards, intervals.
 
-In come steps, out go checkpoints and logs; idm and bc_policy call it. The names below are imported
-when they are first used.
+In come steps, out go checkpoints and logs; idm and bc_policy call it. The names of `__init__.pyi`
+are imported when they are first used.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from typing import TYPE_CHECKING
-
-from ..lazy import lazy_names
-
-if TYPE_CHECKING:
-    from .run import TrainingRun as TrainingRun
-    from .schedule import Budget as Budget
-else:  # hidden from type checkers, which would take any name for one of these
-    __all__, __getattr__, __dir__ = lazy_names(
-        __name__, {".run": ("TrainingRun",), ".schedule": ("Budget",)}
-    )
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from vidact import ActionSpec, ClipLoader, Recording, find_recordings, load_policy
+import vidact
 
 LABELS = ("buttons", "camera", "confidence", "valid", "first", "ticks")
 FIRST_TICKS = 24
@@ -25,15 +25,15 @@ def digest(*arrays: np.ndarray) -> str:
     return found.hexdigest()
 
 
-def pictures_of(recording: Recording, spec: ActionSpec) -> np.ndarray:
+def pictures_of(recording: vidact.Recording, spec: vidact.ActionSpec) -> np.ndarray:
     """The frames of a recording, uint8 [T, H, W, 3]."""
     return np.concatenate([batch.frames for batch in recording.frames(spec)])
 
 
 def recordings_read(folder: Path, spec_name: str) -> dict[str, Any]:
     """Of each recording: its hashes, what its frames decode to, and its actions."""
-    recordings = find_recordings([folder])
-    spec = ActionSpec.load(spec_name)
+    recordings = vidact.find_recordings([folder])
+    spec = vidact.ActionSpec.load(spec_name)
     found = {}
     for recording in recordings:
         actions = recording.actions(spec)
@@ -53,7 +53,7 @@ def clips_read(dataset: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for order in ("clips", "episodes"):
         options = {"order": order, "split": None, "seed": 3, "threads": 1}
-        loader = ClipLoader([dataset], batch_size=1, ticks=32, **options)
+        loader = vidact.ClipLoader([dataset], batch_size=1, ticks=32, **options)
         found["spec"] = loader.spec.sha256
         for _ in range(2):
             for batch in loader:
@@ -66,9 +66,9 @@ def clips_read(dataset: Path) -> dict[str, Any]:
 def policy_says(checkpoint: Path, play: Path) -> dict[str, Any]:
     """What a policy thinks of the first frames of each recording."""
     torch.set_num_threads(1)
-    policy, loaded = load_policy(str(checkpoint))
+    policy, loaded = vidact.load_policy(str(checkpoint))
     found: dict[str, Any] = {"sha256": loaded.sha256, "parameters": policy.num_parameters}
-    for recording in find_recordings([play]):
+    for recording in vidact.find_recordings([play]):
         frames = torch.from_numpy(pictures_of(recording, policy.spec)[None, :FIRST_TICKS])
         with torch.no_grad():
             said = policy(frames, previous=torch.full((1, frames.shape[1], 2), -1))

@@ -1,0 +1,11 @@
+from .actions.spec import ActionSpec as ActionSpec
+from .loading.batch import Batch as Batch
+from .loading.clips import ClipLoader as ClipLoader
+from .loading.recordings import RecordingLoader as RecordingLoader
+from .recordings.recording import Recording as Recording
+from .recordings.recording import find_recordings as find_recordings
+from .recordings.writer import RecordingWriter as RecordingWriter
+from .shards.clip import Clip as Clip
+from .shards.dataset import Dataset as Dataset
+from .shards.info import DatasetInfo as DatasetInfo
+from .shards.writer import ShardWriter as ShardWriter

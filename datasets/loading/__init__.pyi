@@ -1,0 +1,3 @@
+from .batch import Batch as Batch
+from .clips import ClipLoader as ClipLoader
+from .recordings import RecordingLoader as RecordingLoader

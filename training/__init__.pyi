@@ -1,0 +1,2 @@
+from .run import TrainingRun as TrainingRun
+from .schedule import Budget as Budget
