@@ -17,6 +17,7 @@ BUNDLE = "labeling_tool/static"
 SOURCE_SUFFIXES = {
     ".py",
     ".pyi",
+    ".jinja",
     ".yaml",
     ".css",
     ".html",
