@@ -7,6 +7,7 @@ traceback.
 from __future__ import annotations
 
 import errno
+from functools import partial
 
 # Failures of a path or a disk that waiting does not fix and the user can: wrong path, no
 # permission, full disk.
@@ -70,11 +71,7 @@ class VideoError(VidactError):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions with arguments by name do not survive pickling by default.
-        return (_rebuild_video_error, (self.reason, self.path, self.detail, self.tick))
-
-
-def _rebuild_video_error(reason: str, path: str, detail: str, tick: int | None) -> VideoError:
-    return VideoError(reason, path, detail, tick=tick)
+        return partial(VideoError, tick=self.tick), (self.reason, self.path, self.detail)
 
 
 class DatasetError(VidactError):

@@ -204,15 +204,8 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
         raise ValueError(
             f"ticks must cover one of the {len(states)} states or more each, got starts {edges}"
         )
-    ticks = max(len(edges) - 1, 0)
-    if not ticks:
-        return TickActions(
-            np.zeros((0, spec.num_buttons), np.uint8),
-            np.zeros((0, spec.num_axes), np.float32),
-            np.zeros(0, bool),
-        )
     button_of = {name: k for k, button in enumerate(spec.buttons) for name in button.inputs}
-    first, last = int(edges[0]), int(edges[-1])
+    first, last = edges[[0, -1]].tolist() if len(edges) else (0, 0)
     held = np.zeros((last - first, spec.num_buttons), np.uint8)
     motion = np.zeros((last - first, spec.num_axes), np.float64)
     valid = np.zeros(last - first, bool)
@@ -225,10 +218,8 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
         valid[i] = state.valid
     at = edges[:-1] - first  # `reduceat` takes each tick's states up to the next one's first
     return TickActions(
-        np.maximum.reduceat(held, at) if spec.num_buttons else np.zeros((ticks, 0), np.uint8),
-        np.add.reduceat(motion, at).astype(np.float32)
-        if spec.num_axes
-        else np.zeros((ticks, 0), np.float32),
+        np.maximum.reduceat(held, at),
+        np.add.reduceat(motion, at).astype(np.float32),
         np.logical_and.reduceat(valid, at),
     )
 

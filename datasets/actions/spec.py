@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -251,20 +251,7 @@ class ActionSpec:
                 for group in self.groups
             ],
             "solo": list(self.solo),
-            "axes": [
-                {
-                    "name": axis.name,
-                    "kind": "relative",
-                    "input": axis.input,
-                    "degrees_per_pixel": axis.degrees_per_pixel,
-                    "quantiser": {
-                        "max_deg": axis.quantiser.max_deg,
-                        "bins": axis.quantiser.bins,
-                        "mu": axis.quantiser.mu,
-                    },
-                }
-                for axis in self.axes
-            ],
+            "axes": [{"name": axis.name, "kind": "relative"} | asdict(axis) for axis in self.axes],
         }
 
     @cached_property

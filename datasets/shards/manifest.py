@@ -26,45 +26,45 @@ MANIFEST_COLUMNS = (
     "split",
 )
 DEAD_LETTER_SCHEMA = pa.schema(
-    [
-        ("source_uri", pa.string()),
-        ("source_sha256", pa.string()),
-        ("start_tick", pa.int64()),
-        ("end_tick", pa.int64()),
-        ("stage", pa.string()),
-        ("reason", pa.string()),
-        ("detail", pa.string()),
-    ]
+    {
+        "source_uri": "string",
+        "source_sha256": "string",
+        "start_tick": "int64",
+        "end_tick": "int64",
+        "stage": "string",
+        "reason": "string",
+        "detail": "string",
+    }
 )
 
 
 def manifest_schema(spec: ActionSpec) -> pa.Schema:
     """The columns of `manifest.parquet`, which has a row per clip."""
     return pa.schema(
-        [
-            ("key", pa.string()),
-            ("shard", pa.string()),
-            ("offset_bytes", pa.int64()),
-            ("size_bytes", pa.int64()),
-            ("frames", pa.int32()),
-            ("valid_frames", pa.int32()),
-            ("start_tick", pa.int64()),
-            ("episode_id", pa.string()),
-            ("source_uri", pa.string()),
-            ("source_sha256", pa.string()),
-            ("group", pa.string()),
-            ("licence", pa.string()),
-            ("split", pa.string()),
-            ("mean_confidence", pa.float32()),
-            ("p10_confidence", pa.float32()),
-            ("null_fraction", pa.float32()),
-            ("presses", pa.struct([(name, pa.int32()) for name in spec.button_names])),
-            ("filter_score", pa.float32()),
-            ("label_source", pa.string()),
-            ("spec_sha256", pa.string()),
-            ("idm_sha256", pa.string()),
-            ("sample_crc32", pa.int64()),
-        ]
+        {
+            "key": "string",
+            "shard": "string",
+            "offset_bytes": "int64",
+            "size_bytes": "int64",
+            "frames": "int32",
+            "valid_frames": "int32",
+            "start_tick": "int64",
+            "episode_id": "string",
+            "source_uri": "string",
+            "source_sha256": "string",
+            "group": "string",
+            "licence": "string",
+            "split": "string",
+            "mean_confidence": "float32",
+            "p10_confidence": "float32",
+            "null_fraction": "float32",
+            "presses": pa.struct(dict.fromkeys(spec.button_names, "int32")),
+            "filter_score": "float32",
+            "label_source": "string",
+            "spec_sha256": "string",
+            "idm_sha256": "string",
+            "sample_crc32": "int64",
+        }
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -152,8 +153,8 @@ class ShardLabeller:
         ) as writer:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             try:
-                for segments in _by_source(task.segments):
-                    turned[segments[0].source_sha256] = self._label_source(segments, task, writer)
+                for sha256, segments in groupby(task.segments, lambda s: s.source_sha256):
+                    turned[sha256] = self._label_source(tuple(segments), task, writer)
             except SourceMissingError as error:
                 return ShardOutcome(task.shard, "waiting", str(error))
             self.alive(COMMITTING)
@@ -355,17 +356,6 @@ def _dead(
             detail=detail,
         )
     )
-
-
-def _by_source(segments: tuple[Segment, ...]) -> Iterator[tuple[Segment, ...]]:
-    group: list[Segment] = []
-    for segment in segments:
-        if group and group[0].source_sha256 != segment.source_sha256:
-            yield tuple(group)
-            group = []
-        group.append(segment)
-    if group:
-        yield tuple(group)
 
 
 def _gone(uri: str, mark: str) -> bool:

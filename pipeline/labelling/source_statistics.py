@@ -126,19 +126,19 @@ def write_source_statistics(
 ) -> None:
     """Write `source_statistics.parquet`."""
     schema = pa.schema(
-        [
-            ("rank", pa.int64()),
-            ("source_uri", pa.string()),
-            ("source_sha256", pa.string()),
-            ("hours", pa.float64()),
-            ("clips", pa.int64()),
-            ("mean_confidence", pa.float64()),
-            ("null_fraction", pa.float64()),
-            ("presses_a_minute", pa.float64()),
-            ("degrees_a_s", pa.struct([(axis, pa.float64()) for axis in spec.axis_names])),
-            ("button_distance", pa.float64()),
-            ("flags", pa.list_(pa.string())),
-        ]
+        {
+            "rank": "int64",
+            "source_uri": "string",
+            "source_sha256": "string",
+            "hours": "float64",
+            "clips": "int64",
+            "mean_confidence": "float64",
+            "null_fraction": "float64",
+            "presses_a_minute": "float64",
+            "degrees_a_s": pa.struct(dict.fromkeys(spec.axis_names, "float64")),
+            "button_distance": "float64",
+            "flags": pa.list_(pa.string()),
+        }
     )
     if not spec.axis_names:
         schema = schema.remove(schema.get_field_index("degrees_a_s"))

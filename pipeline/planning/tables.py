@@ -19,15 +19,14 @@ from .layout import Segment
 from .probe import SourceRecord
 
 Row = TypeVar("Row", Segment, SourceRecord)
-ARROW_TYPES = {"str": pa.string(), "int": pa.int64(), "float": pa.float64()}
+ARROW_TYPES = {"str": "string", "int": "int64", "float": "float64"}
 BATCH_ROWS = 1 << 16
 
 
 def rows_to_parquet(rows: Sequence[Row], kind: type[Row], metadata: Mapping[str, str]) -> bytes:
     """A table with a column for each field of `kind`; the same rows give the same bytes."""
-    schema = pa.schema(
-        [pa.field(f.name, ARROW_TYPES[str(f.type)]) for f in fields(kind)], metadata=dict(metadata)
-    )
+    types = {field.name: ARROW_TYPES[str(field.type)] for field in fields(kind)}
+    schema = pa.schema(types, metadata=dict(metadata))
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for start in range(0, len(rows), BATCH_ROWS):

@@ -21,21 +21,11 @@ def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection
     return (
         pipeline
         | "Dataset" >> beam.Create([settings.dataset.uri])
-        | "ReadPlan" >> beam.ParDo(ReadPlan(settings))
+        | "ReadPlan" >> beam.FlatMap(lambda _: settings.open_tasks())
         | "Reshuffle" >> beam.Reshuffle()
         | "LabelShard" >> beam.ParDo(LabelShard(settings))
-        | "Commit" >> beam.ParDo(Count())
+        | "Commit" >> beam.Map(count)
     )
-
-
-class ReadPlan(beam.DoFn):
-    """Emits the shards that are still to be done."""
-
-    def __init__(self, settings: WorkerSettings):
-        self.settings = settings
-
-    def process(self, dataset: str) -> Iterator[ShardTask]:
-        yield from self.settings.open_tasks()
 
 
 class LabelShard(beam.DoFn):
@@ -57,10 +47,8 @@ class LabelShard(beam.DoFn):
             self.worker.close()
 
 
-class Count(beam.DoFn):
-    """Counts outcomes for the runner's own displays; what is true lies in the commit records."""
-
-    def process(self, outcome: ShardOutcome) -> Iterator[ShardOutcome]:
-        Metrics.counter("vidact", f"shards_{outcome.status}").inc()
-        Metrics.counter("vidact", "ticks").inc(outcome.ticks)
-        yield outcome
+def count(outcome: ShardOutcome) -> ShardOutcome:
+    """Count an outcome for the runner's own displays; what is true lies in the commit records."""
+    Metrics.counter("vidact", f"shards_{outcome.status}").inc()
+    Metrics.counter("vidact", "ticks").inc(outcome.ticks)
+    return outcome

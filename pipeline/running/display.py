@@ -8,7 +8,6 @@ import json
 import os
 import sys
 import time
-from types import TracebackType
 
 from ...progress import PLAIN_INTERVAL_S, is_terminal
 from .tracker import JobState, Tracker
@@ -44,12 +43,7 @@ class Display:
             status.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._status is not None:
             self._status.stop()  # type: ignore[attr-defined]
             self._status = None

@@ -17,7 +17,6 @@ jobs:
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import logging
 import os
@@ -30,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import grpc
+import tyro
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils import thread_pool_executor
 
@@ -161,24 +161,18 @@ def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
     return server, bound
 
 
-def main() -> None:
-    """Serve until stopped."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=PORT,
-        help=f"where task managers ask for workers (default: {PORT})",
-    )
-    options = parser.parse_args()
+def main(port: int = PORT) -> None:
+    """Serve until stopped.
+
+    Args:
+        port: where task managers ask for workers.
+    """
     # By force: Beam's import sets another format.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     pool = WorkerPool()
     atexit.register(pool.close)
-    server, port = serve(pool, options.port)
-    log.info("listening at port %d", port)
+    server, bound = serve(pool, port)
+    log.info("listening at port %d", bound)
     try:
         while True:
             time.sleep(LOOK_S)
@@ -188,4 +182,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    tyro.cli(main, description=__doc__)
