@@ -14,7 +14,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
@@ -25,10 +25,12 @@ HASH_BLOCK_BYTES = 1 << 20
 BUCKET_PROTOCOLS = frozenset(
     {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "memory"}
 )
+Uri = str | os.PathLike[str]
+"""A local path, or a URL that fsspec knows."""
 EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
-def local_path(uri: str | os.PathLike[str]) -> Path | None:
+def local_path(uri: Uri) -> Path | None:
     """Return the path of a local `uri` (a plain path or `file://`), None where it is remote."""
     text = os.fspath(uri)
     if "://" not in text:
@@ -38,7 +40,7 @@ def local_path(uri: str | os.PathLike[str]) -> Path | None:
     return None
 
 
-def storable(path: str | os.PathLike[str]) -> str:
+def storable(path: Uri) -> str:
     """Return a local path as text that every table can hold.
 
     It stays as it is, or becomes a `file://` URL where it is no UTF-8.
@@ -51,7 +53,7 @@ def storable(path: str | os.PathLike[str]) -> str:
     return text
 
 
-def join(base: str | os.PathLike[str], *parts: str) -> str:
+def join(base: Uri, *parts: str) -> str:
     """Join `base` and `parts` by single slashes: `join("s3://b/data", "shards", "x.tar")`."""
     text = os.fspath(base)
     for part in parts:
@@ -59,7 +61,7 @@ def join(base: str | os.PathLike[str], *parts: str) -> str:
     return text
 
 
-def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
+def filesystem(uri: Uri) -> tuple[Any, str]:
     """Return the fsspec filesystem of a remote `uri`, and its path inside it.
 
     Listings are never cached: other processes and machines write into the same dataset.
@@ -85,7 +87,7 @@ def filesystem(uri: str | os.PathLike[str]) -> tuple[Any, str]:
         ) from error
 
 
-def open_uri(uri: str | os.PathLike[str], mode: str = "rb") -> IO[Any]:
+def open_uri(uri: Uri, mode: str = "rb") -> IO[Any]:
     """Open a file.
 
     For writing prefer `replacing`, `write_atomic` and `put_atomic`: a file that is opened here is
@@ -98,7 +100,7 @@ def open_uri(uri: str | os.PathLike[str], mode: str = "rb") -> IO[Any]:
     return fs.open(inner, mode)
 
 
-def read_bytes(uri: str | os.PathLike[str]) -> bytes:
+def read_bytes(uri: Uri) -> bytes:
     """Return all bytes of a file. Raises FileNotFoundError."""
     path = local_path(uri)
     if path is not None:
@@ -107,7 +109,7 @@ def read_bytes(uri: str | os.PathLike[str]) -> bytes:
     return fs.cat_file(inner)
 
 
-def read_range(uri: str | os.PathLike[str], start: int, end: int) -> bytes:
+def read_range(uri: Uri, start: int, end: int) -> bytes:
     """Return bytes `[start, end)` of a file; fewer where the file is shorter."""
     path = local_path(uri)
     if path is not None:
@@ -118,7 +120,7 @@ def read_range(uri: str | os.PathLike[str], start: int, end: int) -> bytes:
     return fs.cat_file(inner, start=start, end=end)
 
 
-def exists(uri: str | os.PathLike[str]) -> bool:
+def exists(uri: Uri) -> bool:
     """Return whether a file or folder (for buckets: a key or a prefix) is there."""
     path = local_path(uri)
     if path is not None:
@@ -127,7 +129,7 @@ def exists(uri: str | os.PathLike[str]) -> bool:
     return bool(fs.exists(inner))
 
 
-def size_bytes(uri: str | os.PathLike[str]) -> int:
+def size_bytes(uri: Uri) -> int:
     """Return the size of a file. Raises FileNotFoundError."""
     path = local_path(uri)
     if path is not None:
@@ -136,9 +138,7 @@ def size_bytes(uri: str | os.PathLike[str]) -> int:
     return int(fs.info(inner)["size"])
 
 
-def list_files(
-    uri: str | os.PathLike[str], suffix: str = "", *, recursive: bool = False
-) -> list[str]:
+def list_files(uri: Uri, suffix: str = "", *, recursive: bool = False) -> list[str]:
     """Return the files of a folder whose names end in `suffix`, sorted.
 
     There are none where there is no such folder.
@@ -175,7 +175,7 @@ def glob_uris(pattern: str) -> list[str]:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Path]:
+def replacing(path: Uri, *, sync: bool = True) -> Iterator[Path]:
     """Yield a temporary path that takes the place of the local file `path` where the block ends.
 
     As `replacing_all`, of one file.
@@ -185,9 +185,7 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = True) -> Iterator[Pa
 
 
 @contextmanager
-def replacing_all(
-    paths: Sequence[str | os.PathLike[str]], *, sync: bool = True
-) -> Iterator[list[Path]]:
+def replacing_all(paths: Sequence[Uri], *, sync: bool = True) -> Iterator[list[Path]]:
     """Yield temporary paths beside local `paths`, which take their places in order where the block
     ends.
 
@@ -220,7 +218,7 @@ def replacing_all(
             _sync_folder(folder)
 
 
-def write_atomic(uri: str | os.PathLike[str], data: bytes) -> None:
+def write_atomic(uri: Uri, data: bytes) -> None:
     """Write a small file so that a reader sees the old bytes or the new ones, never a part."""
     path = local_path(uri)
     if path is not None:
@@ -236,9 +234,7 @@ def write_atomic(uri: str | os.PathLike[str], data: bytes) -> None:
     _rename_remote(fs, temporary_inner, inner)
 
 
-def put_atomic(
-    local: str | os.PathLike[str], uri: str | os.PathLike[str], *, consume: bool = False
-) -> None:
+def put_atomic(local: Uri, uri: Uri, *, consume: bool = False) -> None:
     """Put a finished local file in its place: locally and on hdfs under a name of its own, synced,
     then renamed; into a bucket by one upload to the final key.
 
@@ -276,9 +272,7 @@ def put_atomic(
 
 
 @contextmanager
-def fetched(
-    uri: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None
-) -> Iterator[Path]:
+def fetched(uri: Uri, folder: Uri | None = None) -> Iterator[Path]:
     """Yield a local file with the bytes at `uri`.
 
     A local file is yielded as it is; a remote one is downloaded, and deleted after the block.
@@ -300,13 +294,13 @@ def fetched(
         yield target
 
 
-def download(uri: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+def download(uri: Uri, path: Uri) -> None:
     """Copy the remote file at `uri` to a local `path`. Raises FileNotFoundError."""
     fs, inner = filesystem(uri)
     fs.get_file(inner, os.fspath(path))
 
 
-def remote_suffix(uri: str | os.PathLike[str]) -> str:
+def remote_suffix(uri: Uri) -> str:
     """Return the suffix of a remote file, such as `.mp4`, for the name of a local copy.
 
     Tokens and versions behind a question mark are no part of it, and it is at most 8 characters
@@ -315,20 +309,18 @@ def remote_suffix(uri: str | os.PathLike[str]) -> str:
     return Path(os.fspath(uri).split("?", maxsplit=1)[0]).suffix[:8]
 
 
-def remove(uri: str | os.PathLike[str]) -> None:
+def remove(uri: Uri) -> None:
     """Delete a file; nothing happens where there is none."""
     path = local_path(uri)
     if path is not None:
         path.unlink(missing_ok=True)
         return
     fs, inner = filesystem(uri)
-    try:
+    with suppress(FileNotFoundError):
         fs.rm_file(inner)
-    except FileNotFoundError:
-        return
 
 
-def remove_temporary(folder: str | os.PathLike[str]) -> None:
+def remove_temporary(folder: Uri) -> None:
     """Delete what killed writers left in a folder: files that were never renamed to their final
     names.
     """
@@ -344,7 +336,7 @@ def remove_temporary(folder: str | os.PathLike[str]) -> None:
                 fs.rm_file(name)
 
 
-def sha256_file(uri: str | os.PathLike[str]) -> str:
+def sha256_file(uri: Uri) -> str:
     """Return the hex SHA-256 of a file's bytes, read in blocks."""
     digest = hashlib.sha256()
     with open_uri(uri, "rb") as file:
@@ -353,7 +345,7 @@ def sha256_file(uri: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _is_bucket(uri: str | os.PathLike[str]) -> bool:
+def _is_bucket(uri: Uri) -> bool:
     return os.fspath(uri).split("://", 1)[0] in BUCKET_PROTOCOLS
 
 
@@ -404,9 +396,6 @@ def _sync_folder(folder: Path) -> None:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:
         return
-    try:
+    with suppress(OSError):
         os.fsync(handle)
-    except OSError:
-        return
-    finally:
-        os.close(handle)
+    os.close(handle)

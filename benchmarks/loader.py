@@ -114,7 +114,7 @@ def make_data(data: Path, seconds: int) -> float:
     from vidact.datasets.actions.devices import DeviceState
     from vidact.datasets.config import PackConfig
     from vidact.datasets.pack import pack
-    from vidact.datasets.recordings.recording import RecordingWriter
+    from vidact.datasets.recordings.writer import RecordingWriter
 
     encoder = {"preset": "medium", "crf": "23", "g": "250"}
     for number in range(RECORDINGS):

@@ -14,7 +14,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -74,7 +73,11 @@ class Outcome:
     reason: str = ""
     detail: str = ""
     frames: int = 0
-    mended: dict[str, int] = field(default_factory=dict)
+    mended: Counter[str] = field(default_factory=Counter)
+
+    def leave_out(self, reason: str, detail: str) -> None:
+        """Say that the segment could not be imported, and why."""
+        self.status, self.reason, self.detail = "left_out", reason, detail
 
 
 def list_segments(source: str, basedir: str = "") -> list[Segment]:
@@ -160,20 +163,19 @@ def import_segment(
     if stem.with_name(stem.name + ".jsonl").is_file():
         outcome.status = "present"
         return outcome
-    with ExitStack() as stack:
-        try:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="vidact-import-"))
+    try:
+        with tempfile.TemporaryDirectory(prefix="vidact-import-") as folder:
             lines = _read_lines(_local(segment.base + ".jsonl", folder))
             video = probe(_local(segment.base + ".mp4", folder))
             _import(segment, lines, video, stem, outcome, cursor=cursor, max_mismatch=max_mismatch)
-        except VideoError as error:
-            outcome.status, outcome.reason, outcome.detail = "left_out", error.reason, error.detail
-        except RecordingError as error:
-            outcome.status, outcome.reason, outcome.detail = "left_out", "bad_lines", str(error)
-        except FileNotFoundError as error:  # the published indexes name uploads that never came
-            outcome.status, outcome.reason, outcome.detail = "left_out", "not_found", str(error)
-        except OSError as error:
-            outcome.status, outcome.reason, outcome.detail = "left_out", "cannot_open", str(error)
+    except VideoError as error:
+        outcome.leave_out(error.reason, error.detail)
+    except RecordingError as error:
+        outcome.leave_out("bad_lines", str(error))
+    except FileNotFoundError as error:  # the published indexes name uploads that never came
+        outcome.leave_out("not_found", str(error))
+    except OSError as error:
+        outcome.leave_out("cannot_open", str(error))
     return outcome
 
 
@@ -201,11 +203,10 @@ def _import(
             f"{video.frames} frames but {len(lines)} lines: they cannot be matched",
         )
     fixed = fix_lines(lines, segment.version)
-    outcome.mended = dict(fixed.fixed)
+    outcome.mended.update(fixed.fixed)
     if mismatch:
-        outcome.mended["lines_without_frame" if mismatch > 0 else "frames_without_line"] = abs(
-            mismatch
-        )
+        what = "lines_without_frame" if mismatch > 0 else "frames_without_line"
+        outcome.mended[what] = abs(mismatch)
     states = fixed.states[: video.frames]
     states += [DeviceState(valid=False)] * (video.frames - len(states))
     further: list[Mapping[str, Any]] = [*lines[: video.frames], *[{}] * max(-mismatch, 0)]
@@ -214,7 +215,7 @@ def _import(
         "source": segment.base,
         "recorder_version": segment.version,
         "group": segment.player,
-        "mended": outcome.mended,
+        "mended": dict(outcome.mended),
         "label_source": "human",
         "spec": "minecraft",
     }
@@ -251,14 +252,14 @@ def _encode_again(
         try:
             for index, frame in decode_frames(video, FrameSpec(*size), np.arange(video.frames)):
                 if cursor and states[index].gui_open:
-                    outcome.mended["cursor_drawn"] = outcome.mended.get("cursor_drawn", 0) + 1
+                    outcome.mended["cursor_drawn"] += 1
                     draw_cursor(frame, states[index].cursor_x, states[index].cursor_y)
                 writer.write(frame, states[index], further[index])
         except DamageError as error:
             if writer.num_frames < MIN_FRAMES:
                 raise VideoError("damaged", video.path, str(error)) from error
             outcome.mended["frames_lost_to_damage"] = video.frames - writer.num_frames
-        writer.meta["mended"] = outcome.mended
+        writer.meta["mended"] = dict(outcome.mended)
         return writer.num_frames
 
 

@@ -183,7 +183,7 @@ def _write(
 
     failed = Event()
     shards = {
-        shard: list(clips) for shard, clips in groupby(missing, key=lambda planned: planned.shard)
+        shard: list(clips) for shard, clips in groupby(missing, lambda planned: planned.shard)
     }
     with ThreadPoolExecutor(config.threads or cores()) as pool:
         try:
@@ -196,26 +196,15 @@ def _write(
 
 def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
     """Decode each planned clip; a recording is read once, from its first missing tick on."""
-    position = 0
-    while position < len(missing):
-        first = missing[position]
-        end = position
-        while end < len(missing) and (missing[end].recording, missing[end].phase) == (
-            first.recording,
-            first.phase,
-        ):
-            end += 1
-        group = missing[position:end]
-        actions = first.recording.actions(spec, first.phase)
-        stream = TickStream(
-            first.recording, spec, first.phase, first.start_tick, group[-1].end_tick
-        )
+    for (recording, phase), clips in groupby(missing, lambda one: (one.recording, one.phase)):
+        group = list(clips)
+        actions = recording.actions(spec, phase)
+        stream = TickStream(recording, spec, phase, group[0].start_tick, group[-1].end_tick)
         for planned in group:
             ticks = planned.end_tick - planned.start_tick
             frames = np.empty((ticks, spec.frame.height, spec.frame.width, 3), np.uint8)
             pts_ns = stream.take(planned.start_tick, frames)
             yield true_clip(planned, spec, actions, frames, pts_ns)
-        position = end
 
 
 def true_clip(
@@ -307,7 +296,7 @@ def _info(config: PackConfig, spec: ActionSpec, removed: Sequence[str]) -> Datas
     )
 
 
-def _storable(path: str | os.PathLike[str]) -> str:
+def _storable(path: storage.Uri) -> str:
     """A path as it was given, or as an absolute `file://` URL where it is no UTF-8."""
     text = os.fspath(path)
     return text if storage.storable(text) == text else storage.storable(os.path.abspath(text))

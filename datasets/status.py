@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import storage
 from ..errors import DatasetError
+from .actions.spec import ActionSpec
 from .config import StatusConfig
 from .shards.dataset import PLAN_FILE, Dataset
 from .shards.parquet import parse_parquet
@@ -55,7 +56,7 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
         )
     tables = dataset.content() if dataset.has_tables() else None
     listed = {shard["name"] for shard in tables["shards"]} if tables else set()
-    tick_hz = _tick_hz(tables)
+    tick_hz = float(ActionSpec.from_dict(tables["spec"]).tick_hz) if tables else None
     return {
         "dataset": str(dataset),
         "committed_shards": len(committed),
@@ -135,9 +136,3 @@ def _planned(dataset: Dataset) -> set[str] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return set(parse_parquet(data, ["shard"])["shard"].to_pylist()) - {None, ""}
-
-
-def _tick_hz(tables: dict[str, Any] | None) -> float | None:
-    from .actions.spec import ActionSpec
-
-    return float(ActionSpec.from_dict(tables["spec"]).tick_hz) if tables else None

@@ -155,14 +155,9 @@ class _Tables:
         self._letters = {DeadLetter(**row) for row in letters.select(LETTER_COLUMNS).to_pylist()}
         self._manifest = sort_rows(manifest, "shard")
         names = self._manifest["shard"].to_numpy(zero_copy_only=False)
-        borders = (
-            np.flatnonzero(names[1:] != names[:-1]) + 1 if len(names) else np.zeros(0, np.int64)
-        )
-        starts = [0, *borders.tolist()] if len(names) else []
-        self._rows = {
-            names[a]: (a, b - a)
-            for a, b in zip(starts, [*borders.tolist(), len(names)][: len(starts)], strict=True)
-        }
+        shards, starts, counts = np.unique(names, return_index=True, return_counts=True)
+        places = zip(starts.tolist(), counts.tolist(), strict=True)
+        self._rows = dict(zip(shards, places, strict=True))
 
     def problems(self, record: CommitRecord) -> Iterator[str]:
         """Where the tables differ from a record."""

@@ -55,16 +55,6 @@ class MuLaw:
 
     def centres(self) -> NDArray[np.float32]:
         """Return the degrees that each bin stands for, float32 [bins]; the middle one is 0."""
-        return self._expand(np.arange(self.bins) / self.null_bin - 1.0).astype(np.float32)
-
-    def edges(self) -> NDArray[np.float64]:
-        """Return the degrees between neighboring bins, float64 [bins - 1]."""
-        return self._expand((np.arange(self.bins - 1) + 0.5) / self.null_bin - 1.0)
-
-    def _expand(self, companded: NDArray[np.float64]) -> NDArray[np.float64]:
-        return (
-            np.sign(companded)
-            * ((1.0 + self.mu) ** np.abs(companded) - 1.0)
-            / self.mu
-            * self.max_deg
-        )
+        companded = np.arange(self.bins) / self.null_bin - 1.0  # in [-1, 1]
+        size = ((1.0 + self.mu) ** np.abs(companded) - 1.0) / self.mu * self.max_deg
+        return (np.sign(companded) * size).astype(np.float32)

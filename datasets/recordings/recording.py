@@ -21,29 +21,12 @@ from numpy.typing import NDArray
 from ... import storage
 from ...errors import RecordingError
 from ...progress import log
-from ..actions.devices import (
-    DeviceState,
-    TickActions,
-    actions_of,
-    device_state_of,
-    read_device_states,
-)
+from ..actions.devices import DeviceState, TickActions, actions_of, read_device_states
 from ..actions.spec import ActionSpec
 from ..video.ticks import TickFrames, VideoProbe, decode_ticks, num_ticks, probe
 from ..video.timing import NS, frame_slots, tick_times_ns
-from .writer import RecordingWriter
 
 DEFAULT_SPEC = "doom"
-
-__all__ = [
-    "DeviceState",
-    "Recording",
-    "RecordingWriter",
-    "TickActions",
-    "device_state_of",
-    "find_recordings",
-    "spec_of",
-]
 
 
 class Recording:

@@ -58,7 +58,7 @@ class Dataset:
 
     uri: str
 
-    def __init__(self, uri: str | os.PathLike[str]):
+    def __init__(self, uri: storage.Uri):
         object.__setattr__(self, "uri", os.fspath(uri))
 
     def __str__(self) -> str:

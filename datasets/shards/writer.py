@@ -51,7 +51,7 @@ class ShardWriter:
         spec: ActionSpec,
         *,
         chroma: str = "420",
-        spool: str | os.PathLike[str] | None = None,
+        spool: storage.Uri | None = None,
     ):
         from webdataset import TarWriter
 
@@ -187,7 +187,7 @@ class ShardWriter:
         self.statistics.add(clip)
 
 
-def _spool_path(dataset: Dataset, shard: str, spool: str | os.PathLike[str] | None) -> Path:
+def _spool_path(dataset: Dataset, shard: str, spool: storage.Uri | None) -> Path:
     """A file of this attempt alone.
 
     What dead attempts of this machine left behind for the shard is removed.

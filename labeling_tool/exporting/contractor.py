@@ -16,7 +16,7 @@ import numpy as np
 
 from ...datasets.actions.devices import DeviceState, device_state_of
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.recordings.recording import RecordingWriter
+from ...datasets.recordings.writer import RecordingWriter
 from ..context import Context
 from ..pictures.rendering import frames_of, recipe_of
 from ..store.models import Project

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from ...datasets.actions.devices import DeviceState, device_state_of
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.actions.stretches import stretches
-from ...datasets.recordings.recording import RecordingWriter
+from ...datasets.recordings.writer import RecordingWriter
 from ...datasets.video.ticks import probe
 from ...storage import sha256_file
 from ..context import Context

@@ -53,7 +53,7 @@ class RunFolder:
         self._lock: int | None = None
 
     @classmethod
-    def of(cls, dataset: str | os.PathLike[str]) -> RunFolder:
+    def of(cls, dataset: storage.Uri) -> RunFolder:
         """The folder of a dataset's job on this machine; the same for every process of this
         user.
         """

@@ -16,7 +16,8 @@ from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
-from vidact.datasets.recordings.recording import Recording, RecordingWriter
+from vidact.datasets.recordings.recording import Recording
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.status import dataset_status

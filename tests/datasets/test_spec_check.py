@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.config import SpecCheckConfig
-from vidact.datasets.recordings.recording import DeviceState, Recording, RecordingWriter
+from vidact.datasets.recordings.recording import Recording
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.spec_check import check_spec, render, spec_check
 from vidact.errors import ConfigError
 

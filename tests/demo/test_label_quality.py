@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.config import PackConfig
 from vidact.datasets.pack import pack
-from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.shards.dataset import Dataset
 from vidact.demo.demo import hide_truth
 from vidact.demo.label_quality import label_quality, labelled_strips

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.idm.network.config import IDMConfig, MotionConfig
 from vidact.idm.train_idm import train_idm
 

@@ -16,7 +16,7 @@ import torch
 from vidact.cli import run
 from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.recording import RecordingWriter
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.errors import CheckpointError
 from vidact.idm.import_vpt_idm import convert, read_model
 from vidact.idm.labels.predict import Predictor

@@ -18,12 +18,19 @@ quantisers = st.builds(
 )
 
 
+def edges_of(quantiser: MuLaw) -> np.ndarray:
+    """The degrees between neighboring bins, float64 [bins - 1]."""
+    companded = (np.arange(quantiser.bins - 1) + 0.5) / quantiser.null_bin - 1.0
+    size = (1.0 + quantiser.mu) ** np.abs(companded) - 1.0
+    return np.sign(companded) * size / quantiser.mu * quantiser.max_deg
+
+
 def test_vpt_centres_and_edges() -> None:
     half = [0.61539, 1.60950, 3.21537, 5.80948, 10.0]
     np.testing.assert_allclose(VPT.centres(), [-x for x in half[::-1]] + [0.0] + half, atol=5e-6)
     assert VPT.centres()[5] == 0.0
     edges = [0.27098, 1.05314, 2.31662, 4.35766, 7.65473]
-    np.testing.assert_allclose(VPT.edges(), [-x for x in edges[::-1]] + edges, atol=5e-6)
+    np.testing.assert_allclose(edges_of(VPT), [-x for x in edges[::-1]] + edges, atol=5e-6)
 
 
 def test_vpt_bins_of_every_pixel_count() -> None:
@@ -54,8 +61,8 @@ def test_monotone_odd_and_nearest(quantiser: MuLaw, values: list[float]) -> None
     assert (np.diff(bins) >= 0).all()
     assert bins.min() >= 0
     assert bins.max() < quantiser.bins
-    inner = np.searchsorted(quantiser.edges(), degrees)
-    off_edge = np.abs(quantiser.edges()[:, None] - degrees).min(0) > 1e-6
+    inner = np.searchsorted(edges_of(quantiser), degrees)
+    off_edge = np.abs(edges_of(quantiser)[:, None] - degrees).min(0) > 1e-6
     np.testing.assert_array_equal(bins[off_edge], inner[off_edge])
     np.testing.assert_array_equal(
         quantiser.quantise(-degrees)[off_edge], quantiser.bins - 1 - bins[off_edge]

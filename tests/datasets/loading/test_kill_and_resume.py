@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from vidact import storage
 from vidact.datasets.actions.devices import DeviceState
-from vidact.datasets.recordings.recording import RecordingWriter
+from vidact.datasets.recordings.writer import RecordingWriter
 
 STEPS = 40  # 7 epochs; far more than a killed trainer comes in its time
 TRAINER = """

@@ -14,8 +14,9 @@ import pytest
 from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.recordings import RecordingLoader
-from vidact.datasets.recordings.recording import Recording, RecordingWriter
+from vidact.datasets.recordings.recording import Recording
 from vidact.datasets.recordings.stream import TickStream
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.errors import ConfigError, DatasetError, RecordingError
 
 

@@ -9,15 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.recording import (
-    DeviceState,
-    Recording,
-    RecordingWriter,
-    find_recordings,
-    find_stems,
-    spec_of,
-)
+from vidact.datasets.recordings.recording import Recording, find_recordings, find_stems, spec_of
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.errors import ConfigError, RecordingError, VideoError
 
 from ..corpus import draw_code, read_code

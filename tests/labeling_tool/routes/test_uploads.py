@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from vidact.datasets.actions.devices import device_state_of
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.recording import RecordingWriter
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.errors import ConfigError, VidactError, VideoError
 from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.config import ServeConfig
