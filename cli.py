@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted, VidactError
+from .progress import write_no_more
 
 EXIT_MISTAKE = ConfigError.exit_code
 EXIT_INTERRUPTED = Interrupted.exit_code
@@ -147,7 +148,7 @@ def run(argv: list[str]) -> int:
     try:
         return _dispatch(argv)
     except BrokenPipeError:  # the reader of a pipe, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_no_more(sys.stdout)
         return 0
     except KeyboardInterrupt:
         print("\nvidact: interrupted. Run the same command again to resume.", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The machine this process runs on: its cores, its CPU, its processes."""
+"""The machine this process runs on: its cores, its CPU."""
 
 from __future__ import annotations
 
@@ -44,14 +44,3 @@ def cpu_model() -> str:
         return platform.processor() or platform.machine()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.machine()
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process of this machine has the number `process`."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's process: alive
-        return True
-    return True

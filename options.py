@@ -27,7 +27,7 @@ from tyro.constructors import (
 )
 
 from .errors import ConfigError
-from .settings import from_mapping, hints_of, plain, read_yaml, recorded_name
+from .settings import default_of, from_mapping, hints_of, plain, read_yaml, recorded_name
 
 Settings = TypeVar("Settings")
 
@@ -232,12 +232,7 @@ def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
     hints = hints_of(type(settings))
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        default = (
-            field.default_factory()
-            if field.default_factory is not dataclasses.MISSING
-            else field.default
-        )
-        if value == default:
+        if value == default_of(field):
             continue
         option = _option(_prefix + field.name, hints[field.name])
         if dataclasses.is_dataclass(value):

@@ -10,7 +10,8 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:  # rich is for terminals; logs do without
     from rich.progress import Progress as RichProgress
@@ -41,7 +42,12 @@ def _print(line: str) -> None:
     try:
         print(line, file=sys.stderr, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        write_no_more(sys.stderr)
+
+
+def write_no_more(stream: TextIO) -> None:
+    """Let what is written to a stream vanish from now on: the reader of the pipe has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def is_terminal() -> bool:
@@ -141,6 +147,11 @@ class Progress:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def shortened(names: Sequence[str], most: int) -> str:
+    """Return at most `most` of many names, and a sign where there are more."""
+    return ", ".join(names[:most]) + (" …" if len(names) > most else "")
 
 
 def duration(seconds: float) -> str:

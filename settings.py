@@ -262,12 +262,13 @@ def from_mapping(
         given[name] = _checked(value, hints[name], where=where, name=prefix + name)
     instance = object.__new__(cls)
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
-        value = given[field.name] if field.name in given else _default_of(field)
+        value = given[field.name] if field.name in given else default_of(field)
         object.__setattr__(instance, field.name, value)
     return instance
 
 
-def _default_of(field: dataclasses.Field[Any]) -> Any:
+def default_of(field: dataclasses.Field[Any]) -> Any:
+    """The default of a field; `tyro.MISSING` where it must be given."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return tyro.MISSING if field.default is dataclasses.MISSING else field.default

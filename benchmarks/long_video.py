@@ -19,7 +19,8 @@ from pathlib import Path
 import av
 import numpy as np
 from vidact.datasets.actions.spec import FrameSpec
-from vidact.datasets.video.ticks import decode_ticks, num_ticks, probe
+from vidact.datasets.video.probe import probe
+from vidact.datasets.video.ticks import decode_ticks, num_ticks
 
 FPS, SIZE, TICK_HZ = 30, (160, 96), Fraction(20)
 BAR_MB = 32  # more than this between the first tenth and the last would be a leak

@@ -18,6 +18,8 @@ Recordings = Annotated[
     must_be("at least one folder, mp4 file or stem", bool),
 ]
 
+DatasetPlace = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+
 
 @settings()
 class SpecCheckConfig:
@@ -125,7 +127,7 @@ class VerifyConfig:
       vidact verify runs/dataset
     """
 
-    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    dataset: DatasetPlace
     """The dataset: a folder or an fsspec URL."""
     decode: bool = True
     """Decode every frame; without it, videos are only checked by their checksum."""
@@ -141,7 +143,7 @@ class StatusConfig:
       vidact status runs/dataset
     """
 
-    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    dataset: DatasetPlace
     """The dataset: a folder or an fsspec URL."""
     json: bool = False
     """Print it as JSON."""
@@ -155,7 +157,7 @@ class InspectConfig:
       vidact inspect runs/dataset
     """
 
-    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    dataset: DatasetPlace
     """The dataset: a folder or an fsspec URL."""
     key: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="[KEY]")] = ""
     """Key of a clip, or the beginning of one; if empty, the clip in which most different buttons

@@ -32,7 +32,7 @@ from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
 from .recordings.writer import RecordingWriter, copy_recording
 from .video.frames import DamageError, decode_frames
-from .video.ticks import VideoProbe, probe
+from .video.probe import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
 MIN_FRAMES = 64  # 3 s; less teaches nothing

@@ -11,6 +11,7 @@ from typing import Any
 
 from .. import storage
 from ..errors import DatasetError
+from ..progress import shortened
 from .actions.spec import ActionSpec
 from .config import StatusConfig
 from .shards.dataset import PLAN_FILE, Dataset
@@ -112,21 +113,18 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         f"  left out       {number:,}: {kind}" for kind, number in status["duplicates"].items()
     ]
     if missing := status["missing_shards"]:
-        lines.append(f"  to do          {len(missing):,} shards: {_shown(missing)}")
+        shown = shortened(missing, SHOWN_SHARDS)
+        lines.append(f"  to do          {len(missing):,} shards: {shown}")
     if lost := status["lost_shards"]:
+        shown = shortened(lost, SHOWN_SHARDS)
         lines.append(
-            f"  lost           {len(lost):,} shards whose tars are gone: {_shown(lost)}; "
-            "run the job again"
+            f"  lost           {len(lost):,} shards whose tars are gone: {shown}; run the job again"
         )
     if not status["compacted"]:
         lines.append(
             "  tables         not up to date: the job has not ended; run it again to resume"
         )
     return lines
-
-
-def _shown(shards: list[str]) -> str:
-    return ", ".join(shards[:SHOWN_SHARDS]) + (" …" if len(shards) > SHOWN_SHARDS else "")
 
 
 def _planned(dataset: Dataset) -> set[str] | None:

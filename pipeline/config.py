@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from ..datasets.config import Chroma
+from ..datasets.config import Chroma, DatasetPlace
 from ..datasets.shards.lengths import CLIP_TICKS
 from ..datasets.video.config import DecoderConfig
 from ..errors import ConfigError
@@ -229,7 +229,7 @@ class RelabelConfig(EngineConfig):
       vidact relabel runs/dataset --idm runs/better-idm --out runs/dataset2
     """
 
-    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    dataset: DatasetPlace
     """A finished dataset."""
     idm: str
     """The model that labels; its action spec must be the dataset's."""
@@ -248,7 +248,7 @@ class RemoveConfig:
       vidact remove runs/dataset --source 3f786850e387
     """
 
-    dataset: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATASET")]
+    dataset: DatasetPlace
     """The dataset: a folder or a bucket prefix."""
     source: Annotated[
         tuple[str, ...],

@@ -23,7 +23,8 @@ from ...errors import RecordingError
 from ...progress import log
 from ..actions.devices import DeviceState, TickActions, actions_of, read_device_states
 from ..actions.spec import ActionSpec
-from ..video.ticks import TickFrames, VideoProbe, decode_ticks, num_ticks, probe
+from ..video.probe import VideoProbe, probe
+from ..video.ticks import TickFrames, decode_ticks, num_ticks
 from ..video.timing import NS, frame_slots, tick_times_ns
 
 DEFAULT_SPEC = "doom"

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from ... import storage
 from ...errors import ConfigError, DatasetError, ShardError
-from ...progress import log
+from ...progress import log, shortened
 from ..actions.spec import ActionSpec
 from .card import data_card
 from .commits import CommitRecord
@@ -222,8 +222,7 @@ class Dataset:
             )
         for shard in lost:
             self.forget_commit(shard)
-        more = " …" if len(lost) > SHOWN_SHARDS else ""
-        log(f"{self}: the tars of {', '.join(lost[:SHOWN_SHARDS])}{more} are gone: made again")
+        log(f"{self}: the tars of {shortened(lost, SHOWN_SHARDS)} are gone: made again")
 
     def forget_probes(self) -> None:
         """Remove what is known of sources that are not planned."""
@@ -331,9 +330,9 @@ class Dataset:
             return
         names = {path.name for path in self.local.iterdir() if not path.name.startswith(".")}
         if names and not names & SIGNS:
-            shown = ", ".join(sorted(names)[:3]) + (" …" if len(names) > 3 else "")
             raise ConfigError(
-                f"out: {self} holds other things ({shown}); a dataset needs a folder of its own"
+                f"out: {self} holds other things ({shortened(sorted(names), 3)}); "
+                "a dataset needs a folder of its own"
             )
 
     def sweep(self) -> None:

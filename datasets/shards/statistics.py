@@ -14,6 +14,8 @@ from ..actions.spec import ActionSpec
 from .clip import Clip
 
 CONFIDENCE_BINS = 10
+COPIED = ("episode_id", "source_uri", "source_sha256", "group", "label_source", "spec_sha256")
+"""What a clip's row takes from its lineage as it is."""
 
 
 def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, Any]:
@@ -31,10 +33,6 @@ def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, 
         "frames": clip.ticks,
         "valid_frames": int(valid.sum()),
         "start_tick": int(clip.meta["start_tick"]),
-        "episode_id": clip.meta["episode_id"],
-        "source_uri": clip.meta["source_uri"],
-        "source_sha256": clip.meta["source_sha256"],
-        "group": clip.meta["group"],
         "licence": clip.meta.get("licence") or None,
         "split": split,
         "mean_confidence": _rounded(confidence.mean() if confidence.size else 0.0),
@@ -42,10 +40,8 @@ def clip_row(clip: Clip, spec: ActionSpec, shard: str, split: str) -> dict[str, 
         "null_fraction": _rounded(null.mean() if null.size else 0.0),
         "presses": dict(zip(spec.button_names, _presses(clip).tolist(), strict=True)),
         "filter_score": clip.meta.get("filter_score"),
-        "label_source": clip.meta["label_source"],
-        "spec_sha256": clip.meta["spec_sha256"],
         "idm_sha256": clip.meta.get("idm_sha256"),
-    }
+    } | {name: clip.meta[name] for name in COPIED}
 
 
 class ShardStatistics:

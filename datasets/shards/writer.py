@@ -15,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
+from psutil import pid_exists
+
 from ... import storage
 from ...errors import ShardError
-from ...machine import is_alive
 from ..actions.spec import ActionSpec
 from .clip import Clip
 from .codec import encode_clip
@@ -198,6 +199,6 @@ def _spool_path(dataset: Dataset, shard: str, spool: storage.Uri | None) -> Path
     if dataset.local:
         for left in folder.glob(f"{shard}.{host}.*.tar"):
             process = left.name.split(".")[2]
-            if process.isdigit() and not is_alive(int(process)):
+            if process.isdigit() and not pid_exists(int(process)):
                 left.unlink(missing_ok=True)
     return folder / f"{shard}.{host}.{os.getpid()}.{os.urandom(4).hex()}.tar"

@@ -19,7 +19,8 @@ import numpy as np
 from ...errors import VideoError
 from ..actions.spec import FrameSpec
 from .limits import MAX_PIXELS
-from .ticks import TickFrames, VideoProbe, decode_ticks, num_ticks, probe, require_rate
+from .probe import VideoProbe, probe
+from .ticks import TickFrames, decode_ticks, num_ticks, require_rate
 from .timing import count_ticks
 
 

@@ -25,6 +25,10 @@ from .resize import FrameResizer
 from .timing import NS
 
 MAX_REORDER = 16  # frames; the most that H.264 and HEVC allow
+Shown = tuple[int, int, av.VideoFrame]
+"""Index, guard and picture of a frame: `guard` is the last frame, by presentation, among those
+decoded no later than this one.
+"""
 LOST = "a picture that the next ones lean on is not in the file"
 
 
@@ -107,13 +111,8 @@ def _moment(video: VideoProbe, index: int) -> str:
     return f"{(video.pts_ns[index] - video.pts_ns[0]) / NS:.3f} s"
 
 
-def _shown_frames(
-    video: VideoProbe, wanted: NDArray[np.int64]
-) -> Iterator[tuple[int, int, av.VideoFrame]]:
-    """Yield (index, guard, frame) in presentation order, from before the first wanted frame on.
-
-    `guard` is the last frame, by presentation, among those decoded no later than this one.
-    """
+def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[Shown]:
+    """Yield frames in presentation order, from before the first wanted frame on."""
     key = int(np.searchsorted(video.key_pts, video.pts[wanted[0]], side="right")) - 1
     # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and
     # at last from the start.
@@ -133,7 +132,7 @@ def _shown_frames(
 
 def _from_key_frame(
     video: VideoProbe, wanted: NDArray[np.int64], start: int
-) -> Generator[tuple[int, int, av.VideoFrame], None, None]:
+) -> Generator[Shown, None, None]:
     with open_video(video.path) as (container, stream):
         if start > 0:
             container.seek(int(video.seek_pts[start]), stream=stream)
@@ -147,7 +146,7 @@ def _shown_by_stamp(
     start: int,
     container: av.container.InputContainer,
     stream: av.VideoStream,
-) -> Iterator[tuple[int, int, av.VideoFrame]]:
+) -> Iterator[Shown]:
     needed = np.zeros(video.frames, bool)
     needed[wanted] = True
     skipped, stamps = plain_numbers(video.unneeded & ~needed), plain_numbers(video.pts)
@@ -194,7 +193,7 @@ def _shown_by_number(
     start: int,
     container: av.container.InputContainer,
     stream: av.VideoStream,
-) -> Iterator[tuple[int, int, av.VideoFrame]]:
+) -> Iterator[Shown]:
     """Count the frames, where stamps follow the order of decoding.
 
     That is possible since a clean start shows nothing before itself.

@@ -233,7 +233,6 @@ class ChildDecoder:
             end_tick=end_tick,
         )
         request = self._request
-        ended = False
         try:
             while "slot" in message:
                 pts_ns = np.array(message["pts_ns"], np.int64)
@@ -241,15 +240,14 @@ class ChildDecoder:
                 yield TickFrames(message["start_tick"], pts_ns, frames)
                 child.send(op="credit")
                 message = self._answer(child, request, path)
-            ended = True
         except (VideoError, ChildLostError):
-            ended = True
             raise
-        finally:
-            if not ended and child is self._child:
+        except BaseException:  # the stream is no longer wanted
+            if child is self._child:
                 # A dead child is found at the next request.
                 with contextlib.suppress(ChildLostError):
                     child.send(op="stop")
+            raise
 
     def _ask(self, **request: Any) -> tuple[_DecodingChild, dict[str, Any]]:
         child = self._child or _DecodingChild(self.config, self.frame, self.entry)

@@ -44,10 +44,6 @@ class Structure:
     no_index: bool = False
     """Whether an mp4 lacks the box that says where its pictures lie; writers add it last."""
 
-    @property
-    def whole(self) -> bool:
-        return self.known and not self.missing_bytes and self.broken_at is None
-
 
 def walk(path: str | Path) -> Structure:
     """Walk the elements of a file, at about a microsecond per picture. Raises OSError."""

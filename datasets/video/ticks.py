@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from ...errors import VideoError
 from ..actions.spec import FrameSpec
 from .frames import DamageError, decode_frames, plain_numbers
-from .probe import VideoProbe, probe
+from .probe import VideoProbe
+from .probe import probe as probe_file
 from .timing import NS, count_ticks, frame_slots, tick_times_ns
-
-__all__ = ["TickFrames", "VideoProbe", "decode_ticks", "num_ticks", "probe"]
 
 BATCH_TICKS = 64  # 3 MB of 128x128 frames: enough to amortize a call, small beside any model
 
@@ -86,7 +85,7 @@ def decode_ticks(
             have been yielded. Without `end_tick` a file cut short ends so even if nobody knows what
             it lacks. Reason `too_slow` for a source with less than half as many frames as ticks.
     """
-    video = probe if probe is not None else _probe_file(path)
+    video = probe if probe is not None else probe_file(path, sha256=False)
     require_rate(video, tick_hz)
     total = num_ticks(video, tick_hz, phase_s)
     to_the_end = end_tick is None
@@ -134,10 +133,6 @@ def decode_ticks(
         raise VideoError("damaged", path, str(damage), tick=tick) from damage
     if tick < end_tick or (to_the_end and video.truncated):
         raise VideoError("truncated", path, video.truncated, tick=tick)
-
-
-def _probe_file(path: str | Path) -> VideoProbe:
-    return probe(path, sha256=False)
 
 
 def _batch(

@@ -16,8 +16,8 @@ from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import Recording
 from ...datasets.video.decoder import require_size
 from ...datasets.video.limits import Limits
+from ...datasets.video.probe import VideoProbe, probe
 from ...datasets.video.sandbox_child import enter
-from ...datasets.video.ticks import VideoProbe, probe
 from ...datasets.video.timing import frame_slots, tick_times_ns
 from ...errors import RecordingError, SpecError, VideoError
 from ..store.bundles import pack

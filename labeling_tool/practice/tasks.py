@@ -13,7 +13,7 @@ from ...datasets.actions.devices import DeviceState, device_state_of
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.actions.stretches import stretches
 from ...datasets.recordings.writer import RecordingWriter
-from ...datasets.video.ticks import probe
+from ...datasets.video.probe import probe
 from ...storage import sha256_file
 from ..context import Context
 from ..importing.task_rows import PRACTICE_PLACES, add_task, get_project, get_source

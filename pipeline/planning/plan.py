@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from ... import storage
 from ...datasets.shards.commits import DeadLetter, tombstone
@@ -132,10 +131,10 @@ def licence_of(plan: Plan) -> str:
 
 def describe(plan: Plan) -> str:
     """The plan in a few lines: what was found, and what to expect of labelling it."""
-    counts: dict[str, Any] = {}
-    for record in plan.sources:
-        key = record.status if not record.reason else f"{record.status} ({record.reason})"
-        counts[key] = counts.get(key, 0) + 1
+    counts = Counter(
+        f"{record.status} ({record.reason})" if record.reason else record.status
+        for record in plan.sources
+    )
     used = [record for record in plan.sources if record.status == "planned"]
     pixels = sum(record.frames * record.width * record.height for record in used)
     core_hours = pixels / PIXELS_PER_CORE_S / 3600

@@ -6,7 +6,7 @@ under another name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 
 from ... import storage
@@ -100,35 +100,23 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
             error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
         )
         return SourceRecord(
-            uri=source.uri,
+            **asdict(source),
             status="unreadable",
             reason=reason,
             detail=detail,
             size_bytes=size,
             fingerprint=mark,
-            group=source.group,
-            licence=source.licence,
         )
+    facts = asdict(found)
+    truncated = facts.pop("truncated")  # it is kept where ticks are lost by it
     return SourceRecord(
-        uri=source.uri,
+        **asdict(source),
+        **facts,
         status="planned",
         reason="truncated" if found.lost_ticks else "",
-        detail=found.truncated if found.lost_ticks else "",
-        sha256=found.sha256,
+        detail=truncated if found.lost_ticks else "",
         size_bytes=size,
         fingerprint=mark,
-        codec=found.codec,
-        container=found.container,
-        width=found.width,
-        height=found.height,
-        rotation=found.rotation,
-        frames=found.frames,
-        duration_s=found.duration_s,
-        fps=found.fps,
-        ticks=found.ticks,
-        lost_ticks=found.lost_ticks,
-        group=source.group,
-        licence=source.licence,
     )
 
 

@@ -5,11 +5,11 @@ programs.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
+from dataclasses import asdict
 
-from ...progress import PLAIN_INTERVAL_S, is_terminal
+from ...progress import PLAIN_INTERVAL_S, is_terminal, write_no_more
 from .tracker import JobState, Tracker
 
 LIVE_INTERVAL_S = 1.0
@@ -69,10 +69,9 @@ class Display:
     def _print(self) -> None:
         if self.json_lines:
             try:
-                print(
-                    json.dumps({"time": round(time.time(), 3), **self.state.as_dict()}), flush=True
-                )
+                state = {"time": round(time.time(), 3), **asdict(self.state)}
+                print(json.dumps(state), flush=True)
             except BrokenPipeError:  # nobody reads any more; the work continues
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                write_no_more(sys.stdout)
         else:
             print("Labelling: " + self.state.line(), file=sys.stderr, flush=True)

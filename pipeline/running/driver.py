@@ -17,8 +17,9 @@ import sys
 import threading
 from pathlib import Path
 
+from psutil import pid_exists
+
 from ...errors import VidactError
-from ...machine import is_alive
 from ...storage_failures import full_name, is_storage_failure
 from .run_folder import RunFolder
 from .worker import WorkerSettings
@@ -122,7 +123,7 @@ def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]
         threading.__excepthook__(args)
         if args.thread is not None and args.thread.name == "run_worker":
             for marker in run.markers():
-                if not is_alive(marker.pid):
+                if not pid_exists(marker.pid):
                     print(
                         f"worker {marker.pid} died at {marker.shard}, segment {marker.segment}",
                         file=sys.stderr,

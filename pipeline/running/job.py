@@ -10,7 +10,7 @@ from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.info import DatasetInfo
 from ...datasets.verify import check_dataset
 from ...errors import CheckFailed, Interrupted
-from ...progress import log
+from ...progress import log, shortened
 from ..config import LabelConfig, RelabelConfig
 from ..labelling.source_statistics import Reference, source_statistics, write_source_statistics
 from .engine import Runner, worker_count
@@ -140,8 +140,7 @@ def forget_quarantined(dataset: Dataset) -> None:
 
 
 def _what_is_left(shards: Sequence[str], waits: Mapping[str, str]) -> str:
-    named = ", ".join(shards[:SHOWN_SHARDS]) + (" …" if len(shards) > SHOWN_SHARDS else "")
-    count = f"{len(shards)} shards are still to be done ({named})"
+    count = f"{len(shards)} shards are still to be done ({shortened(shards, SHOWN_SHARDS)})"
     reasons = sorted({waits[shard] for shard in shards if shard in waits})
     if not reasons:
         return f"{count}; run again"

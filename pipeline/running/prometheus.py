@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import CollectorRegistry, generate_latest, make_wsgi_app
+from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import ThreadingWSGIServer
 from prometheus_client.registry import Collector
@@ -58,11 +58,6 @@ def registry_of(state: Callable[[], JobState]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(JobCollector(state))
     return registry
-
-
-def exposition(state: JobState) -> str:
-    """Return the state in Prometheus' text format."""
-    return generate_latest(registry_of(lambda: state)).decode()
 
 
 class SilentHandler(WSGIRequestHandler):

@@ -67,16 +67,12 @@ class RunFolder:
         job is running.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
+        self._lock = _lock(self.path / "lock")
+        if self._lock is None:
             raise DatasetError(
                 "another labelling job on this dataset runs on this machine; wait for it, or stop "
                 f"it and run again (its folder is {self.path})"
-            ) from None
+            )
         self.clear()
 
     def clear(self) -> None:
@@ -121,15 +117,8 @@ class RunFolder:
         `count`.
         """
         for number in range(count):
-            handle = os.open(
-                self.path / f"gpu-{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
-            )
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(handle)
-                continue
-            return number  # the handle stays open, and with it the lock
+            if _lock(self.path / f"gpu-{number}") is not None:
+                return number  # the handle stays open, and with it the lock
         return os.getpid() % count
 
     # ---- the supervisor
@@ -177,3 +166,14 @@ class RunFolder:
             if often:
                 found[shard] = tuple(sorted(often))
         return found
+
+
+def _lock(path: Path) -> int | None:
+    """Lock a file for this process; its handle, or None where another process has the lock."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle

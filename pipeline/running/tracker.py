@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
 
 from ...datasets.shards.dataset import Dataset
 from ...progress import duration
@@ -41,10 +40,6 @@ class JobState:
     """Failed parts of sources, by reason."""
     workers: int | None = None
     """Processes at work now; None where that cannot be seen."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """The numbers by name, for JSON lines."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
     def line(self) -> str:
         """The numbers in a line, for people and logs."""

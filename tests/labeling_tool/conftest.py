@@ -201,7 +201,7 @@ def review_server(folder: Path) -> Iterator[Review]:
     eve annotators.
     """
     from vidact.datasets.actions.spec import ActionSpec
-    from vidact.datasets.video.ticks import probe
+    from vidact.datasets.video.probe import probe
     from vidact.datasets.video.timing import frame_slots, tick_times_ns
 
     from tests.labeling_tool.datasets import TICKS, make_dataset

@@ -10,7 +10,8 @@ from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.video.ticks import decode_ticks, probe
+from vidact.datasets.video.probe import probe
+from vidact.datasets.video.ticks import decode_ticks
 
 TICKS = 64
 

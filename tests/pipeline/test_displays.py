@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
@@ -18,7 +19,7 @@ from vidact.pipeline.planning.layout import Segment
 from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.planning.probe import SourceRecord
 from vidact.pipeline.running.display import Display
-from vidact.pipeline.running.prometheus import MetricsServer, exposition
+from vidact.pipeline.running.prometheus import MetricsServer, registry_of
 from vidact.pipeline.running.tracker import Tracker
 
 HOUR = 63_000  # ticks at 17.5 Hz
@@ -86,7 +87,8 @@ def test_states_of_a_job(
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
     _commit(tmp_path, "train-00000", spec)
     tracker = Tracker.of_plan(Dataset(tmp_path), _plan(2))
-    text = exposition(tracker.state())
+    state = tracker.state()
+    text = generate_latest(registry_of(lambda: state)).decode()
     assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1.0\n" in text
     assert 'vidact_label_drops_hours{reason="frozen"} 0.5\n' in text
     assert "eta_s" not in text

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import FrameSpec
-from vidact.datasets.video.ticks import decode_ticks, num_ticks, probe
+from vidact.datasets.video.probe import probe
+from vidact.datasets.video.ticks import decode_ticks, num_ticks
 
 from ..corpus import CORPUS, Made, make, read_code
 

@@ -16,7 +16,8 @@ import av
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import FrameSpec
-from vidact.datasets.video.ticks import TickFrames, decode_ticks, num_ticks, probe
+from vidact.datasets.video.probe import probe
+from vidact.datasets.video.ticks import TickFrames, decode_ticks, num_ticks
 from vidact.errors import VideoError
 
 from ..corpus import Video, draw_code, make, read_code

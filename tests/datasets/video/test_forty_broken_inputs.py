@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.datasets.video.ticks import probe
+from vidact.datasets.video.probe import probe
 from vidact.errors import VideoError
 
 from ..corpus import Video, make
@@ -27,7 +27,7 @@ NAMES = {
 }
 WHOLE = Result(FRAMES, [], "", None)
 NOT_AS_ROOT = (
-    "import os, sys; from vidact.datasets.video.ticks import probe\n"
+    "import os, sys; from vidact.datasets.video.probe import probe\n"
     "from vidact.errors import VideoError\n"
     "os.chdir(sys.argv[1]); os.setuid(65534)\n"
     "try: probe('locked.mp4')\n"

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.video.ticks import probe
+from vidact.datasets.video.probe import probe
 from vidact.datasets.video.timing import frame_slots, tick_times_ns
 from vidact.errors import VideoError
 from vidact.labeling_tool.context import Context
