@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 from alembic import command
 from safetensors.torch import load_file
-from vidact import ClipLoader
 from vidact.cli import run
+from vidact.datasets.loading.clips import ClipLoader
 from vidact.errors import SpecMismatchError
 from vidact.labeling_tool.store.database import Database, alembic_config
 
