@@ -44,6 +44,11 @@ class VerifyReport:
     damaged: list[str] = field(default_factory=list)
     """Shards whose tars are not what their records say."""
 
+    @property
+    def counted(self) -> str:
+        """The counts as text."""
+        return ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
+
 
 def verify(config: VerifyConfig) -> int:
     """Print what is wrong with a dataset; return 0 where nothing is, else 1."""
@@ -53,8 +58,7 @@ def verify(config: VerifyConfig) -> int:
         print(line)
     if len(report.problems) > SHOWN_PROBLEMS:
         print(f"… and {len(report.problems) - SHOWN_PROBLEMS:,} more")
-    counts = ", ".join(f"{number:,} {name}" for name, number in report.counts.items())
-    print(f"{dataset}: checked {counts}: {len(report.problems):,} problems")
+    print(f"{dataset}: checked {report.counted}: {len(report.problems):,} problems")
     if report.damaged:
         tars = " ".join(dataset.shard_uri(shard) for shard in report.damaged[:SHOWN_TARS])
         tars += " …" if len(report.damaged) > SHOWN_TARS else ""

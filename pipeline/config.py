@@ -51,6 +51,7 @@ Sources = Annotated[
     must_be("at least one file, folder, glob, URL or table", bool),
 ]
 Runner = Annotated[str, AfterValidator(_refuse_dask)]
+BeamOptions = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 Level = Annotated[float, Field(ge=0, le=255)]
 """Of a color channel."""
 
@@ -141,7 +142,7 @@ class PlanConfig:
     """Beam runner that probes: `local`, or the name of a portable one, used for more than 64 new
     sources.
     """
-    beam_options: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    beam_options: BeamOptions = ()
     """Options for that runner, one `--beam-options=--name=value` each."""
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
@@ -169,7 +170,7 @@ class EngineConfig:
     """Beam runner: `local` (worker processes on this machine, supervised), or the name of a
     portable one, such as `FlinkRunner`, `SparkRunner`, `DataflowRunner`.
     """
-    beam_options: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    beam_options: BeamOptions = ()
     """Options for that runner, one `--beam-options=--name=value` each."""
     progress_json: bool = False
     """Print progress as JSON lines on stdout."""

@@ -83,7 +83,7 @@ def _info(
     config: LabelConfig, model: JobModel, plan: Plan, environments: Sequence[Mapping[str, Any]]
 ) -> DatasetInfo:
     options = {name: value for name, value in to_plain(config).items() if name in OPTIONS}
-    removed = sorted(record.sha256 for record in plan.sources if record.status == "removed")
+    removed = sorted(plan.removed)
     return DatasetInfo(
         name=Dataset(config.out).name,
         spec=model.spec,

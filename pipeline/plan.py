@@ -130,9 +130,8 @@ def _old_plan(dataset: Dataset, tick_hz: Fraction) -> Plan:
         )
     dataset.require_own_folder()
     old = old or Plan(tick_hz)
-    stones = {record.sha256 for record in old.sources if record.status == "removed"}
     # The table of sources may be gone; then `dataset.json` still knows what was removed.
-    lost = sorted(set(dataset.removed_sources()) - stones)
+    lost = sorted(set(dataset.removed_sources()) - old.removed)
     return replace(old, sources=(*old.sources, *map(removed_record, lost)))
 
 

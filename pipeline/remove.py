@@ -36,7 +36,6 @@ from .planning.plan import (
     removed_record,
     write_plan,
 )
-from .planning.probe import SourceRecord
 from .running.job import DatasetJob
 
 MIN_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
@@ -56,7 +55,7 @@ def remove(config: RemoveConfig) -> int:
         dataset.sweep()
         plan, spec = read_plan(dataset), dataset.spec()
         before = set(content["options"].get("removed", []))
-        before |= {record.sha256 for record in _removed(plan)}
+        before |= plan.removed if plan else set()
         known: dict[str, set[str]] = {sha: set() for sha in before} | _known(dataset, plan)
         gone = {_find(name, known) for name in config.source}
         history = sorted({*before, *filter(_is_hash, gone)})
@@ -74,10 +73,6 @@ def remove(config: RemoveConfig) -> int:
     if again := sorted(sha[:12] for sha in gone & before):
         log(f"{', '.join(again)}: removed before")
     return 0
-
-
-def _removed(plan: Plan | None) -> list[SourceRecord]:
-    return [record for record in plan.sources if record.status == "removed"] if plan else []
 
 
 def _forget_pictures(dataset: Dataset, gone: set[str]) -> None:
@@ -168,10 +163,8 @@ def _rewrite(dataset: Dataset, shard: str, gone: set[str], spec: ActionSpec, scr
         dataset.write_commit(replace(record, dead_letters=letters))
         return True
     with ShardWriter(dataset, shard, spec, spool=scratch) as writer:
-        for letter in letters:
-            writer.dead_letter(letter)
-        for reason, ticks in record.drops.items():
-            writer.drop(reason, ticks)
+        writer.dead_letters.extend(letters)
+        writer.drops.update(record.drops)
         for key, members in _samples(dataset, record, gone):
             if json.loads(members["json"])["source_sha256"] not in gone:
                 writer.add_encoded(decode_clip(key, members, frames=False), members)

@@ -78,14 +78,15 @@ class Summary:
             ticks = self._licenses.setdefault(row.get("licence") or "", {})
             ticks[row["source_sha256"]] = ticks.get(row["source_sha256"], 0) + row["frames"]
         self._drops.update(record.drops)
+        tar = record.tar or {"size_bytes": 0, "sha256": None}
         self._shards.append(
             {
                 "name": record.shard,
                 "path": f"shards/{record.shard}.tar" if record.tar else None,
                 "split": record.split,
                 "samples": len(record.rows),
-                "size_bytes": record.tar["size_bytes"] if record.tar else 0,
-                "sha256": record.tar["sha256"] if record.tar else None,
+                "size_bytes": tar["size_bytes"],
+                "sha256": tar["sha256"],
             }
         )
 

@@ -28,7 +28,7 @@ def members_crc32(members: Mapping[str, bytes]) -> int:
 def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, bytes]]:
     """Key and members of the sample whose tar blocks are `data`.
 
-    Reading the 512-byte headers ourselves takes a fifth of the time of `tarfile`, and needs no
+    Going from header to header ourselves takes less time than `tarfile.open`, and needs no
     seekable file.
 
     Raises:
@@ -38,23 +38,27 @@ def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, 
     key, members, position = "", {}, 0
     while position < len(view):
         header = bytes(view[position : position + TAR_BLOCK])
-        if len(header) < TAR_BLOCK or header[257:262] != b"ustar" or not _header_is_whole(header):
-            raise ShardError(f"{where}: no tar header at byte {position} of the sample")
-        name = header[:100].rstrip(b"\0").decode("utf-8", "replace")
-        size = int(header[124:136].rstrip(b"\0 ") or b"0", 8)
-        member_key, _, extension = name.partition(".")
+        try:
+            info = tarfile.TarInfo.frombuf(header, "utf-8", "replace")
+        except tarfile.HeaderError as error:
+            what = f"no tar header at byte {position} of the sample"
+            raise ShardError(f"{where}: {what}") from error
+        member_key, _, extension = info.name.partition(".")
         if key and member_key != key:
             raise ShardError(
                 f"{where}: holds members of {key} and {member_key}, expected one sample"
             )
         key = member_key
         begin = position + TAR_BLOCK
-        if begin + size > len(view):
+        if begin + info.size > len(view):
             raise ShardError(
-                f"{where}: member {extension} needs {size} bytes, {len(view) - begin} are there"
+                f"{where}: member {extension} needs {info.size} bytes, "
+                f"{len(view) - begin} are there"
             )
-        members[extension] = bytes(view[begin : begin + size])
-        position = begin + -(-size // TAR_BLOCK) * TAR_BLOCK  # members are padded to whole blocks
+        members[extension] = bytes(view[begin : begin + info.size])
+        position = (
+            begin + -(-info.size // TAR_BLOCK) * TAR_BLOCK
+        )  # members are padded to whole blocks
     return key, members
 
 
@@ -112,9 +116,3 @@ def iter_samples(uri: str, file: IO[bytes] | Any = None) -> Iterator[tuple[str, 
         raise ShardError(f"{uri}: cannot be read as a tar: {error}") from error
     if members:
         yield key, members
-
-
-def _header_is_whole(header: bytes) -> bool:
-    # The checksum is a sum over the header in which its own eight bytes count as spaces.
-    stated = header[148:156].rstrip(b"\0 ")
-    return stated.isdigit() and int(stated, 8) == sum(header[:148]) + 8 * 32 + sum(header[156:])

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ class ShardWriter:
         self.chroma = chroma
         self.statistics = ShardStatistics(spec)
         self.dead_letters: list[DeadLetter] = []
-        self.drops: dict[str, int] = {}
+        self.drops: Counter[str] = Counter()
         self._rows: list[dict[str, Any]] = []
         self._keys: set[str] = set()
         self._path = _spool_path(self.dataset, shard, spool)
@@ -97,7 +98,7 @@ class ShardWriter:
 
     def drop(self, reason: str, ticks: int) -> None:
         """Count ticks that are left out on purpose."""
-        self.drops[reason] = self.drops.get(reason, 0) + int(ticks)
+        self.drops[reason] += int(ticks)
 
     def commit(self, extra: Mapping[str, Any] | None = None) -> CommitRecord:
         """Put the tar in its place, then its record. Returns the record."""

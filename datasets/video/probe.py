@@ -124,7 +124,7 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         # Whether no packet is stamped before one that was decoded earlier.
         rises = bool(np.all(np.diff(stamps) > 0))
         in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
-        keys = _keys(found, pts, container, in_decode_order)
+        keys = np.array(_keys(found, pts, container, in_decode_order), np.int64).reshape(-1, 3)
         if not in_decode_order:
             # Pictures before the first key frame, by decoding or by showing, refer to what is
             # not there.
@@ -166,9 +166,9 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
             end_ns=end_ns,
             tolerance_ns=_tolerance_ns(time_base, interval),
             pts=pts,
-            key_pts=np.array([key for key, _, _ in keys], np.int64),
-            seek_pts=np.array([seek for _, seek, _ in keys], np.int64),
-            key_clean=np.array([clean for _, _, clean in keys], bool),
+            key_pts=keys[:, 0],
+            seek_pts=keys[:, 1],
+            key_clean=keys[:, 2].astype(bool),
             unneeded=~np.isin(pts, needed),
             lost_before=frozenset(found.lost_before),
             in_decode_order=in_decode_order,

@@ -101,10 +101,8 @@ class ShardRelabeller:
             return ShardOutcome(task.shard, "was_done")
         old = self.source.read_commit(task.shard)
         with ShardWriter(self.target, task.shard, self.spec, spool=self.scratch) as writer:
-            for letter in old.dead_letters:
-                writer.dead_letter(letter)
-            for reason, ticks in old.drops.items():
-                writer.drop(reason, ticks)
+            writer.dead_letters.extend(old.dead_letters)
+            writer.drops.update(old.drops)
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             for number, rows in enumerate(_consecutive(old.rows)):
                 self.alive(number)

@@ -34,7 +34,7 @@ def extend(
     old = set(planned)
     known = {record.uri: record for record in plan.sources}
     new: list[SourceRecord] = []
-    removed = {record.sha256 for record in plan.sources if record.status == "removed"}
+    removed = plan.removed
     for record in sorted(probed, key=lambda record: record.uri):
         if record.sha256 in removed:
             known.pop(record.uri, None)

@@ -39,6 +39,11 @@ class Plan:
         return {shard: tuple(segments) for shard, segments in found.items()}
 
     @property
+    def removed(self) -> set[str]:
+        """The content hashes of sources that were taken out of the dataset."""
+        return {record.sha256 for record in self.sources if record.status == "removed"}
+
+    @property
     def hours(self) -> float:
         """Hours of video in the segments."""
         return float(sum(segment.ticks for segment in self.segments) / self.tick_hz / 3600)

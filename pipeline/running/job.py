@@ -128,8 +128,7 @@ class DatasetJob:
         if report.problems:
             shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
             raise CheckFailed(f"{self.dataset}: {len(report.problems)} problems:\n{shown}")
-        counts = ", ".join(f"{number:,} {name}" for name, number in report.counts.items())
-        log(f"{self.dataset}: verified {counts}.")
+        log(f"{self.dataset}: verified {report.counted}.")
 
 
 def forget_quarantined(dataset: Dataset) -> None:
