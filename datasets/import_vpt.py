@@ -146,20 +146,10 @@ def _segment(base: str, stem: str, folder: str) -> Segment:
     return Segment(storage.join(base, stem), name, version)
 
 
-def import_segment(
-    segment: Segment, out: Path, *, cursor: bool = True, max_mismatch: int = 20
-) -> Outcome:
-    """Import one segment below `out`; what cannot be is told in the outcome, never raised.
-
-    Args:
-        segment: where it is.
-        out: the folder of the recordings.
-        cursor: draw a cursor into frames with an open GUI.
-        max_mismatch: how many frames and lines may differ in number; more means that they cannot
-            be matched.
-    """
+def import_segment(segment: Segment, config: ImportVPTConfig) -> Outcome:
+    """Import one segment; what cannot be is told in the outcome, never raised."""
     outcome = Outcome(segment.name)
-    stem = out / segment.name
+    stem = Path(config.out, segment.name)
     if stem.with_name(stem.name + ".jsonl").is_file():
         outcome.status = "present"
         return outcome
@@ -167,7 +157,7 @@ def import_segment(
         with tempfile.TemporaryDirectory(prefix="vidact-import-") as folder:
             lines = _read_lines(_local(segment.base + ".jsonl", folder))
             video = probe(_local(segment.base + ".mp4", folder))
-            _import(segment, lines, video, stem, outcome, cursor=cursor, max_mismatch=max_mismatch)
+            _import(segment, lines, video, stem, outcome=outcome, config=config)
     except VideoError as error:
         outcome.leave_out(error.reason, error.detail)
     except RecordingError as error:
@@ -184,10 +174,9 @@ def _import(
     lines: list[dict[str, Any]],
     video: VideoProbe,
     stem: Path,
-    outcome: Outcome,
     *,
-    cursor: bool,
-    max_mismatch: int,
+    outcome: Outcome,
+    config: ImportVPTConfig,
 ) -> None:
     if abs(float(video.fps / FPS) - 1) > 0.02:
         raise VideoError(
@@ -196,7 +185,7 @@ def _import(
             f"{float(video.fps):.2f} frames/s; Minecraft is recorded at 20",
         )
     mismatch = len(lines) - video.frames
-    if abs(mismatch) > max_mismatch and not (video.truncated and mismatch > 0):
+    if abs(mismatch) > config.max_mismatch and not (video.truncated and mismatch > 0):
         raise VideoError(
             "length_mismatch",
             video.path,
@@ -224,12 +213,12 @@ def _import(
             "too_short", video.path, f"{video.frames} frames; at least {MIN_FRAMES} are needed"
         )
     if (
-        (cursor and any(state.gui_open for state in states))
+        (config.draw_cursor and any(state.gui_open for state in states))
         or video.truncated
         or video.container[:3] != "mov"
     ):
         outcome.frames = _encode_again(
-            video, stem, states, further, meta=meta, outcome=outcome, cursor=cursor
+            video, stem, states, further, meta=meta, outcome=outcome, cursor=config.draw_cursor
         )
     else:
         copy_recording(Path(video.path), stem, states, further, meta)
@@ -305,12 +294,7 @@ def import_vpt(config: ImportVPTConfig) -> int:
         ThreadPoolExecutor(config.threads or cores()) as pool,
         Progress("Importing", total=len(segments), unit="recordings") as progress,
     ):
-        for outcome in pool.map(
-            lambda s: import_segment(
-                s, out, cursor=config.draw_cursor, max_mismatch=config.max_mismatch
-            ),
-            segments,
-        ):
+        for outcome in pool.map(lambda segment: import_segment(segment, config), segments):
             outcomes.append(outcome)
             progress.advance(1)
     report = summarize(outcomes)

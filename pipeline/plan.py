@@ -20,7 +20,7 @@ from ..storage_failures import interrupted_by_storage
 from .config import LayoutConfig, PlanConfig
 from .planning.extend import extend
 from .planning.plan import Plan, describe, read_plan, removed_record, write_plan
-from .planning.probe import SourceRecord, fingerprint
+from .planning.probe import SourceRecord, mark_of
 from .planning.sources import Source, find_sources
 from .running.job import DatasetJob
 
@@ -163,7 +163,5 @@ def _is_known(source: Source, record: SourceRecord | None) -> bool:
     """
     if record is None or record.reason in PASSING:
         return False
-    try:
-        return fingerprint(source.uri)[0] == record.fingerprint
-    except OSError:
-        return True  # gone for now: what is known of it stays
+    # Where it is gone for now, what is known of it stays.
+    return mark_of(source.uri) in (record.fingerprint, None)

@@ -46,18 +46,13 @@ def draw_cursor(frame: NDArray[np.uint8], x: float, y: float) -> None:
     if not (np.isfinite(x) and np.isfinite(y)):
         return
     left, top = int(x * frame.shape[1] // WINDOW[0]), int(y * frame.shape[0] // WINDOW[1])
-    rows = slice(max(top, 0), max(min(top + gray.shape[0], frame.shape[0]), 0))
-    columns = slice(max(left, 0), max(min(left + gray.shape[1], frame.shape[1]), 0))
-    if rows.start >= rows.stop or columns.start >= columns.stop:
-        return
-    part = (
-        slice(rows.start - top, rows.stop - top),
-        slice(columns.start - left, columns.stop - left),
-    )
-    cover, shade = opacity[part][..., None], gray[part][..., None]  # (rows, columns, 1)
-    frame[rows, columns] = np.round(frame[rows, columns] * (1 - cover) + shade * cover).astype(
-        np.uint8
-    )
+    height, width = gray.shape
+    seen = frame[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    # Of the arrow, what lies beyond the left and upper edges is cut off first, then the rest.
+    part = np.s_[max(-top, 0) :, max(-left, 0) :]
+    rows, columns = seen.shape[:2]
+    cover, shade = (a[part][:rows, :columns, None] for a in (opacity, gray))  # (rows, columns, 1)
+    seen[:] = np.round(seen * (1 - cover) + shade * cover).astype(np.uint8)
 
 
 @cache

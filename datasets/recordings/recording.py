@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -30,25 +31,23 @@ from ..video.timing import NS, frame_slots, tick_times_ns
 DEFAULT_SPEC = "doom"
 
 
+@dataclass(eq=False)
 class Recording:
-    """One recording on disk. Open it with `Recording.open`.
+    """One recording on disk. Open it with `Recording.open`."""
 
-    Attributes:
-        stem: path without suffix.
-        name: its last part.
-        video: the probed mp4.
-        states: one device state per frame.
-        meta: `<stem>.meta.json`, or empty.
-    """
+    stem: Path
+    """Path without suffix."""
+    video: VideoProbe
+    """The probed mp4."""
+    states: list[DeviceState]
+    """One per frame."""
+    meta: dict[str, Any]
+    """`<stem>.meta.json`, or empty."""
 
-    def __init__(
-        self, stem: Path, video: VideoProbe, states: list[DeviceState], meta: dict[str, Any]
-    ):
-        self.stem = stem
-        self.name = stem.name
-        self.video = video
-        self.states = states
-        self.meta = meta
+    @property
+    def name(self) -> str:
+        """The last part of the stem."""
+        return self.stem.name
 
     @classmethod
     def open(cls, path: str | Path) -> Recording:

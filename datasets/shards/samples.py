@@ -56,9 +56,8 @@ def split_members(data: bytes | memoryview, where: str) -> tuple[str, dict[str, 
                 f"{len(view) - begin} are there"
             )
         members[extension] = bytes(view[begin : begin + info.size])
-        position = (
-            begin + -(-info.size // TAR_BLOCK) * TAR_BLOCK
-        )  # members are padded to whole blocks
+        # Members are padded to whole blocks.
+        position = begin + -(-info.size // TAR_BLOCK) * TAR_BLOCK
     return key, members
 
 

@@ -28,7 +28,7 @@ from ...errors import DatasetError, VideoError
 from ..config import FilterConfig
 from ..planning.layout import Segment
 from ..planning.plan import read_plan
-from ..planning.probe import fingerprint
+from ..planning.probe import fingerprint, mark_of
 from .filter import StaticFilter, Verdicts
 from .source_statistics import degrees_for_record, total_degrees
 
@@ -359,7 +359,4 @@ def _dead(
 
 
 def _gone(uri: str, mark: str) -> bool:
-    try:
-        return fingerprint(uri)[0] != mark
-    except OSError:
-        return True
+    return mark_of(uri) != mark

@@ -76,6 +76,14 @@ def fingerprint(uri: str) -> tuple[str, int]:
     return f"{size}-{str(mark).strip(chr(34))}", size
 
 
+def mark_of(uri: str) -> str | None:
+    """The sign of `fingerprint`; None where the file is gone for now."""
+    try:
+        return fingerprint(uri)[0]
+    except OSError:
+        return None
+
+
 def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
     """Probe one source; what cannot be read becomes a row with its reason."""
     mark, size = "", 0

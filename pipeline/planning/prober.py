@@ -28,7 +28,7 @@ from ...datasets.video.config import DecoderConfig
 from ...datasets.video.sandbox import open_decoder
 from ...progress import Progress
 from .near_duplicates import DIGITS, FRAME
-from .probe import SourceRecord, fingerprint, hash_source, probe_source
+from .probe import SourceRecord, hash_source, mark_of, probe_source
 from .sources import Source
 
 MAX_BATCH = 32  # sources: what an interruption costs each worker
@@ -122,7 +122,7 @@ class Prober:
     def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
         """Probe what is not known yet; returns rows in the order of `sources`."""
         self._gather()
-        marks = {source.uri: self._mark(source) for source in sources if source.uri in self._rows}
+        marks = {source.uri: mark_of(source.uri) for source in sources if source.uri in self._rows}
         new = [source for source in sources if not self._row(source, marks.get(source.uri))]
         self._run("Probing", self.settings, new)
         rows = []
@@ -229,13 +229,6 @@ class Prober:
     def _hashes(self, record: SourceRecord) -> str:
         row = self._rows.get(record.uri, {}).get(record.fingerprint)
         return max(record.picture_hashes, "" if row is None else row.picture_hashes, key=len)
-
-    @staticmethod
-    def _mark(source: Source) -> str | None:
-        try:
-            return fingerprint(source.uri)[0]
-        except OSError:
-            return None
 
 
 def build(
