@@ -12,7 +12,7 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -31,6 +31,7 @@ from .config import ImportVPTConfig
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
 from .recordings.writer import RecordingWriter, copy_recording
+from .texts.filling import fill_in
 from .video.frames import DamageError, decode_frames
 from .video.probe import VideoProbe, probe
 
@@ -301,8 +302,7 @@ def import_vpt(config: ImportVPTConfig) -> int:
     storage.write_atomic(
         out / REPORT, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
     )
-    for line in _render(report):
-        log(line)
+    log(fill_in("import_report.txt", **report))
     return 1 if config.strict and report["left_out"] else 0
 
 
@@ -319,18 +319,3 @@ def summarize(outcomes: list[Outcome]) -> dict[str, Any]:
         "left_out_by_reason": dict(Counter(outcome.reason for outcome in left_out)),
         "left_out": [{"name": o.name, "reason": o.reason, "detail": o.detail} for o in left_out],
     }
-
-
-def _render(report: Mapping[str, Any]) -> Iterator[str]:
-    counts = ", ".join(
-        f"{count} {status.replace('_', ' ')}" for status, count in report["recordings"].items()
-    )
-    yield f"Recordings: {counts}; {report['frames']:,} new frames."
-    if report["mended_lines"]:
-        yield "Fixed lines: " + ", ".join(
-            f"{k.replace('_', ' ')} {n:,}" for k, n in report["mended_lines"].items()
-        )
-    for reason, count in report["left_out_by_reason"].items():
-        first = next(entry for entry in report["left_out"] if entry["reason"] == reason)
-        example = f"such as {first['name']} ({first['detail']})"
-        yield f"Left out, {reason.replace('_', ' ')}: {count}, {example}"

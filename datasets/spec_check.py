@@ -17,6 +17,7 @@ from .actions.joint import JointActions
 from .actions.spec import ActionSpec
 from .config import SpecCheckConfig
 from .recordings.recording import Recording, find_recordings, spec_of
+from .texts.filling import fill_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,29 +112,7 @@ def _axis_report(spec: ActionSpec, axis: int, degrees: np.ndarray) -> AxisReport
 
 def render(report: SpecReport) -> str:
     """The report as lines of text."""
-    lines = [
-        f"Spec {report.spec} on {report.recordings} recordings, {report.ticks:,} valid ticks "
-        f"({report.invalid_ticks:,} marked invalid)."
-    ]
-    for name, axis in report.axes.items():
-        ceiling = "never moves" if axis.r2_ceiling is None else f"R² ceiling {axis.r2_ceiling:.4f}"
-        lines.append(
-            f"  {name}: {ceiling}; sd {axis.sd_deg:.2f} degrees a tick, "
-            f"largest {axis.max_deg:.1f}; still {axis.still_fraction:.1%} "
-            f"(moved but too little to tell {axis.moved_but_still_fraction:.1%}), "
-            f"clipped {axis.clipped_fraction:.2%}"
-        )
-    if not report.axes:
-        lines.append("  no axes")
-    if report.conflicts:
-        shares = ", ".join(f"{name} {share:.2%}" for name, share in report.conflicts.items())
-        lines.append(f"  held but not kept by the joint actions (share of ticks): {shares}")
-    if report.unmapped_inputs:
-        inputs = ", ".join(
-            f"{name} ({frames:,} frames)" for name, frames in report.unmapped_inputs.items()
-        )
-        lines.append(f"  inputs that no button names: {inputs}")
-    return "\n".join(lines)
+    return fill_in("spec_report.txt", **asdict(report))
 
 
 def spec_check(config: SpecCheckConfig) -> int:

@@ -11,19 +11,17 @@ from typing import Any
 
 from .. import storage
 from ..errors import DatasetError
-from ..progress import shortened
 from .actions.spec import ActionSpec
 from .config import StatusConfig
 from .shards.dataset import PLAN_FILE, Dataset
 from .shards.parquet import parse_parquet
-
-SHOWN_SHARDS = 5
+from .texts.filling import fill_in
 
 
 def status(config: StatusConfig) -> int:
     """Print the status of a dataset; return 0."""
     found = dataset_status(Dataset(config.dataset))
-    print(json.dumps(found, indent=1) if config.json else "\n".join(status_lines(found)))
+    print(json.dumps(found, indent=1) if config.json else fill_in("status.txt", **found))
     return 0
 
 
@@ -79,52 +77,6 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
         ),
         "duplicates": tables.get("duplicates", {}) if tables else {},
     }
-
-
-def status_lines(status: dict[str, Any]) -> list[str]:
-    """The status in lines of text."""
-    planned = status["planned_shards"]
-    of = (
-        ""
-        if planned is None
-        else f" of {planned:,} ({status['committed_shards'] / max(planned, 1):.0%})"
-    )
-    hours = "" if status["hours"] is None else f", {status['hours']:.2f} hours"
-    size_mb = status["size_bytes"] / 1e6
-    lines = [
-        f"{status['dataset']}",
-        f"  shards done    {status['committed_shards']:,}{of}",
-        f"  clips          {status['clips']:,} "
-        f"({status['ticks']:,} ticks{hours}, {size_mb:,.1f} MB)",
-    ]
-    lines += [
-        f"  split {split:<8} {counts['clips']:,} clips in {counts['shards']:,} shards"
-        for split, counts in status["splits"].items()
-    ]
-    lines += [
-        f"  dropped        {ticks:,} ticks: {reason}"
-        for reason, ticks in status["dropped_ticks"].items()
-    ]
-    lines += [
-        f"  dead letters   {number:,}: {reason}"
-        for reason, number in status["dead_letters"].items()
-    ]
-    lines += [
-        f"  left out       {number:,}: {kind}" for kind, number in status["duplicates"].items()
-    ]
-    if missing := status["missing_shards"]:
-        shown = shortened(missing, SHOWN_SHARDS)
-        lines.append(f"  to do          {len(missing):,} shards: {shown}")
-    if lost := status["lost_shards"]:
-        shown = shortened(lost, SHOWN_SHARDS)
-        lines.append(
-            f"  lost           {len(lost):,} shards whose tars are gone: {shown}; run the job again"
-        )
-    if not status["compacted"]:
-        lines.append(
-            "  tables         not up to date: the job has not ended; run it again to resume"
-        )
-    return lines
 
 
 def _planned(dataset: Dataset) -> set[str] | None:

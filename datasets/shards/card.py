@@ -1,6 +1,6 @@
 """The data card: `README.md` with front matter for the Hugging Face hub and tables for people.
 
-Its words lie in `templates/data_card.md.jinja`.
+Its words lie in `datasets/texts/templates/data_card.md.jinja`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..actions.spec import ActionSpec
+from ..texts.filling import fill_in
 
 HUB_SPLITS = {"train": "train", "val": "validation", "test": "test"}
 HUB_SIZES = (
@@ -27,19 +27,12 @@ EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
     """The card of the dataset that the content of `dataset.json` describes."""
-    templates = Environment(
-        loader=PackageLoader("vidact.datasets.shards"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    templates.filters |= {"cell": _cell, "duration": _duration, "form": format}
     front = {"pretty_name": dataset["name"], "license": dataset["license"]}
     clips, splits = dataset["counts"]["clips"], dataset["splits"]
     statistics = dataset["statistics"]
     ticks = max(statistics["valid_ticks"], 1)
-    return templates.get_template("data_card.md.jinja").render(
+    card = fill_in(
+        "data_card.md",
         dataset=dataset,
         spec=spec,
         front=yaml.safe_dump(front, sort_keys=False, allow_unicode=True),
@@ -52,6 +45,7 @@ def data_card(dataset: Mapping[str, Any], spec: ActionSpec) -> str:
         figures=_figures((dataset["idm"] or {}).get("metrics") or {}),
         environment=_environment(dataset["environment"]),
     )
+    return card + "\n"
 
 
 def histogram(labels: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> str:
@@ -102,15 +96,6 @@ def _confidence(counts: Sequence[int]) -> str:
     shares = [count / max(sum(counts), 1) for count in counts]
     labels = [f"{i / len(counts):.1f} to {(i + 1) / len(counts):.1f}" for i in range(len(counts))]
     return histogram(labels, shares, [f"{share:6.2%}" for share in shares])
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:,.2f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
-
-
-def _cell(text: object) -> str:
-    """A text as a cell of a Markdown table can hold it."""
-    return str(text).replace("|", "\\|").replace("\n", " ")
 
 
 def _environment(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:

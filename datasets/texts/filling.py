@@ -1,0 +1,41 @@
+"""Fills in the templates of this room."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ...progress import shortened
+
+
+def fill_in(template: str, **values: object) -> str:
+    """The text of a template in `templates/`, without a newline at its end.
+
+    Filters beside jinja's own: `form` is Python's `format`, `duration` says hours or minutes,
+    `cell` is for cells of Markdown tables, `shortened` for lists of many names.
+    """
+    text = _templates().get_template(f"{template}.jinja").render(values)
+    return text.removesuffix("\n")
+
+
+@cache
+def _templates() -> Environment:
+    templates = Environment(
+        loader=PackageLoader("vidact.datasets.texts"),
+        undefined=StrictUndefined,  # a figure that is missing is an error, not a blank
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,  # else a text that ends in a block would keep one more
+    )
+    templates.filters |= {"cell": _cell, "duration": _duration, "form": format}
+    templates.filters["shortened"] = shortened
+    return templates
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:,.2f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
+
+
+def _cell(text: object) -> str:
+    return str(text).replace("|", "\\|").replace("\n", " ")
