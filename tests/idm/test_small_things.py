@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from vidact.datasets.recordings.recording import DeviceState, RecordingWriter
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.idm.config import EvalIDMConfig, TrainIDMConfig
 from vidact.idm.eval_idm import eval_idm
 from vidact.idm.network.config import IDMConfig, PatchConfig
