@@ -191,6 +191,14 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "python benchmarks/policy_trunks.py --rounds 3",
                 mapping(),
             ),
+            Result(
+                "crafter_speed.json",
+                "Crafter's speed",
+                "Steps of the environment under random play, drawn by tiles at 72x72, by Crafter "
+                "itself, and as before.",
+                "python benchmarks/crafter_speed.py --ticks 600 --rounds 3",
+                mapping(),
+            ),
         ),
     ),
     "idm": (
