@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ from .scoring.config import PlayConfig
 HELD_OUT_SPLITS = ("val", "test")  # the first that the data have is measured
 EVALUATIONS = 5  # held-out losses of a run, the last one included, unless it is said how many
 BEST = "best"  # folder of the policy with the lowest held-out loss, below the run's
+REDRAWN_S = 60.0  # between pictures of the curves: one takes a second of a core
 ROLLOUTS = "rollouts"  # folder of the scores during training
 # What may change between two sessions of one run, because it does not decide what is learned.
 NOT_THE_RUN = (
@@ -108,6 +110,7 @@ class Session:
         self.frames = float(counters.get("frames", 0.0))
         self.best: dict[str, float] | None = counters.get("best")
         """Step and held-out loss of the policy in `best/`; None before there is one."""
+        self._drawn = time.monotonic()
         # Lines of steps after the last snapshot are dropped: they are about to be measured again.
         self.metrics = MetricsLog(config.out, resume_step=run.step) if run.is_leader else None
 
@@ -191,7 +194,7 @@ class Session:
         if config.play_task and is_due(step, before, now, config.play_every or config.eval_every):
             self._play()
             evaluation = True
-        if evaluation:
+        if evaluation and time.monotonic() > self._drawn + REDRAWN_S:
             self._draw()
 
     def _evaluate(self) -> dict[str, float]:
@@ -228,6 +231,7 @@ class Session:
 
     def _draw(self) -> None:
         """Draw the curves so far."""
+        self._drawn = time.monotonic()
         split = self.held_out.split if self.held_out else ""
         names = ("loss", *(f"{split}_loss{end}" for end in ("", "_marginal", "_copy_last")))
         panels = {

@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import vidact.bc_policy.clone
 from vidact.bc_policy.clone import clone, initial_checkpoint, run_identity, trained_identity
 from vidact.bc_policy.cloning.cloner import Cloner, Lanes, asked
 from vidact.bc_policy.cloning.config import CloneConfig
@@ -69,6 +71,47 @@ def test_it_learns_what_the_pictures_tell(tmp_path, data):
     before = (tmp_path / "model.safetensors").stat().st_mtime_ns
     assert clone(settings(data, tmp_path, steps=80, precision="float32")) == 0  # nothing to do
     assert (tmp_path / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_best_policy_is_kept_and_may_be_chosen(tmp_path, data, monkeypatch):
+    """Held-out losses of 3, 1, 2, 4 and 5: the second one's policy is the best."""
+    losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
+    measured = []
+
+    def measure(cloner, held_out):
+        measured.append({name: part.clone() for name, part in cloner.averaged_state().items()})
+        return {"val_loss": next(losses)}
+
+    monkeypatch.setattr(Cloner, "measure", measure)
+    assert clone(settings(data, tmp_path, steps=10, choose="best")) == 0
+    saved = {place: load_policy(str(tmp_path / place)) for place in (".", "best", "last")}
+    for place, which, number in ((".", "best", 1), ("best", "best", 1), ("last", "last", 4)):
+        policy, checkpoint = saved[place]
+        assert checkpoint.config["saved"] == {"which": which, "step": 2 * (number + 1)}
+        for name, tensor in policy.state_dict().items():
+            assert torch.equal(tensor, measured[number][name])
+    assert clone(settings(data, tmp_path, steps=10, choose="best")) == 0  # it knows itself
+    assert len(measured) == 5
+
+
+def test_scores_during_training_are_noted(tmp_path, data, monkeypatch):
+    def play(config):
+        policy, _ = load_policy(config.checkpoint)
+        assert policy.spec.name == "lights"
+        Path(config.out).mkdir(parents=True)
+        score = {"mean": 4.0, "ci95": [3.0, 5.0]}
+        (Path(config.out) / "score.json").write_text(json.dumps(score))
+        return 0
+
+    monkeypatch.setattr(vidact.bc_policy.clone, "play", play)
+    assert clone(settings(data, tmp_path, steps=6, play_task="explore", play_every=2)) == 0
+    scores = {row["step"]: row["score"] for row in rows_of(tmp_path) if "score" in row}
+    assert scores == {2: 4.0, 4: 4.0}
+    assert sorted(path.name for path in (tmp_path / "rollouts").iterdir()) == [
+        "step-0000002",
+        "step-0000004",
+    ]
+    assert (tmp_path / "curves.png").exists()
 
 
 def batch(buttons, camera, valid=None, confidence=None, first=None):
