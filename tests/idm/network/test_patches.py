@@ -59,15 +59,19 @@ def test_a_few_pixels_are_a_large_part_of_their_patch() -> None:
     torch.manual_seed(0)
     front_end = PatchFrontEnd(PatchConfig(), 32, (72, 72), 0.0).eval()
     with torch.no_grad():
-        one, other = (front_end.patch[:2](_pair(part)) for part in (pictures, changed))
+        one, other = (front_end.of_cells(part) for part in (pictures, changed))
     moved = (one - other).abs().amax(1)[0]  # (9, 9)
     assert moved[7, 1] > 0.05
     moved[7, 1] = 0
     assert not moved.any()
 
 
-def _pair(pictures: torch.Tensor) -> torch.Tensor:
-    return torch.cat([pictures[:, 0] - 0.4, pictures[:, 1] - pictures[:, 0]], dim=1)
+def test_each_frame_is_looked_at_once_for_itself_and_for_the_difference() -> None:
+    pictures = torch.rand(2, 4, 3, 24, 16)
+    front_end = PatchFrontEnd(PatchConfig(), 32, (24, 16), 0.0)
+    now, then = pictures[:, :-1].flatten(0, 1), pictures[:, 1:].flatten(0, 1)
+    expected = front_end.cells(torch.cat([now - 0.4, then - now], dim=1))
+    torch.testing.assert_close(front_end.of_cells(pictures), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_patches_must_fill_the_picture() -> None:
