@@ -155,7 +155,7 @@ def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> No
 
 
 def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="crafter, crafter@1, doom, minecraft"):
+    with pytest.raises(SpecError, match="crafter, crafter@1, doom, doom-classic, minecraft"):
         ActionSpec.load("quake")
     broken = tmp_path / "broken.yaml"
     broken.write_text("buttons: [")
