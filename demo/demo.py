@@ -33,6 +33,7 @@ RECORD_PEOPLE_S, EVALUATE_PEOPLE_S = 15.0, 15.0
 LABEL_S = (20.0, 1.6)
 VERIFY_S = (3.0, 0.1)
 COMPARE_S = (3.0, 0.1)
+FEW_EPISODES = 8  # of a demo so small that nothing is learnt: more games would only cost time
 TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
 PLAY_S = (8.0, 1.1)  # so much for each episode, not minute
 
@@ -264,6 +265,8 @@ def _agent(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
         out=str(out / "finetune"),
         minutes=amounts.finetune,
         iterations=0,
+        lanes=2 if amounts.episodes < FEW_EPISODES else 8,
+        check_episodes=amounts.episodes,
         seed=seed,
     )
     return [
@@ -279,7 +282,7 @@ def _agent(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
             settings=finetune,
             after=("clone",),
             outputs=(out / "finetune",),
-            budget_s=60 * amounts.finetune + TRAIN_POLICY_S,
+            budget_s=60 * amounts.finetune + TRAIN_POLICY_S + _seconds(PLAY_S, amounts.episodes),
         ),
         play("finetune", "finetune"),
     ]
