@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..settings import must_be, settings
 
-DEFAULT_HOURS = 0.7
+DEFAULT_HOURS = 0.6
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
 MIN_MINUTES = (
     0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
@@ -83,10 +83,10 @@ class Amounts:
             unlabelled=round(labelled * UNLABELLED_PER_LABELLED, 3),
             heldout=round(heldout, 3),
             validation=round(validation, 3),
-            train_idm=round(4.5 * growth, 2),
-            clone=round(2.0 * growth, 2),
+            train_idm=round(4.0 * growth, 2),
+            clone=round(1.8 * growth, 2),
             blind=round(0.7 * growth, 2),
-            finetune=round(2.5 * growth, 2),
+            finetune=round(2.0 * growth, 2),
             episodes=max(2, min(200, round(64 * scale))),
             people="MAP03,MAP22" if scale >= 0.5 else "MAP03",
         )
