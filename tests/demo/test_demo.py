@@ -16,7 +16,7 @@ HOURS = "0.005"  # 18 seconds of play to learn from: every file is made, nothing
 PEOPLE = (
     find_spec("cydoomgeneric") is not None
 )  # the engine that replays people's demos is compiled on install
-STEPS = 24 if PEOPLE else 22
+STEPS = 23 if PEOPLE else 21
 
 
 def demo(folder: Path) -> list[str]:

@@ -61,4 +61,5 @@ def test_the_better_one_is_kept_and_it_is_said():
 
 def test_games_of_the_check_have_the_same_chance_for_both():
     _, found = better_of(actors(Bandit), weights(2), weights(2), episodes=9)
-    assert (found["gain"], found["gain_ci95"], found["kept"]) == (0, [0, 0], "finetuned")
+    # Of differences that are all alike nothing can be resampled: there is no interval.
+    assert (found["gain"], found["gain_ci95"], found["kept"]) == (0, None, "finetuned")
