@@ -54,7 +54,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return folder, done.stderr
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_step_is_done_and_told(finished: tuple[Path, str]) -> None:
     folder, said = finished
     for number in range(1, STEPS + 1):
