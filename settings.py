@@ -11,7 +11,7 @@ import difflib
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
 
@@ -289,6 +289,12 @@ def _checked(value: Any, hint: Any, *, where: str | Path, name: str) -> Any:
         return TypeAdapter(hint, config=config).validate_python(value)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_explain(error, hint, name, '`')}") from None
+
+
+def plain_but(value: Any, names: Iterable[str]) -> dict[str, Any]:
+    """What `to_plain` gives of settings, without some fields: those that decide nothing, say."""
+    left_out = set(names)
+    return {name: part for name, part in to_plain(value).items() if name not in left_out}
 
 
 def to_plain(value: Any) -> Any:

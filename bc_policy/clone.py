@@ -26,7 +26,7 @@ from ..networks.checkpoints import (
     save_checkpoint,
 )
 from ..progress import Progress, log
-from ..settings import to_plain
+from ..settings import plain_but, to_plain
 from ..storage import sha256_file
 from ..training.curves import CURVES_FILE, draw_curves
 from ..training.log import METRICS_FILE, MetricsLog, read_metrics
@@ -275,7 +275,7 @@ def run_identity(config: CloneConfig, init: Checkpoint | None) -> dict[str, Any]
     These are the settings that decide what is learned, the digest of the policy that the run starts
     from (another one may lie in its place by now), and the digests of the data.
     """
-    settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
+    settings = plain_but(config, NOT_THE_RUN)
     if config.network is None and config.preset not in PRESETS:
         # What the preset stands for differs from game to game, and may be measured anew.
         network = preset_config(config.preset, Dataset(config.data[0]).spec())

@@ -24,7 +24,7 @@ from ..games.tasks import TASKS, find_task
 from ..machine import cores
 from ..networks.checkpoints import load_checkpoint, require_place, save_checkpoint
 from ..progress import Progress, log
-from ..settings import to_plain
+from ..settings import plain_but, to_plain
 from ..training.device import pick_device
 from ..training.log import MetricsLog
 from ..training.precision import resolve_precision
@@ -215,7 +215,7 @@ def run_of(
         tick_hz = float(start.policy.spec.tick_hz)
         if (former := settings_of(config, begun, tick_hz=tick_hz)) is not None:
             return former, begun
-    settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
+    settings = plain_but(config, NOT_THE_RUN)
     settings["ppo"] = to_plain(config.learner_settings())
     if task not in TASKS:  # a file, whose content may change
         settings["rules"] = to_plain(find_task(task))

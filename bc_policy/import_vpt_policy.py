@@ -14,15 +14,16 @@ from typing import Any
 from torch import Tensor
 
 from ..datasets.actions.spec import ActionSpec
-from ..errors import CheckpointError, ConfigError
-from ..networks.checkpoints import UNFIT, save_checkpoint
+from ..errors import CheckpointError
+from ..networks.checkpoints import save_checkpoint
 from ..networks.vpt import (
     FIXED,
     IMPALA_CHANNELS,
     RESIDUAL_BLOCKS,
+    described,
     differing,
     impala_channels,
-    read_plain_pickle,
+    in_float32,
     read_weights,
     require_all_land,
     require_finite,
@@ -94,10 +95,7 @@ def read_model(path: str) -> tuple[PolicyConfig, float]:
 
     Raises CheckpointError.
     """
-    content = read_plain_pickle(path)
-    try:
-        arguments = content["model"]["args"]
-        net, head = arguments["net"]["args"], arguments["pi_head_opts"]
+    with described(path, "a policy of VPT") as (net, head):
         others = differing({**BY_DEFAULT, **net}, {**FIXED_HERE, **BY_DEFAULT})
         if list(net["img_shape"])[2:] != [3]:
             others.append(f"img_shape {short(net['img_shape'])}")
@@ -113,10 +111,6 @@ def read_model(path: str) -> tuple[PolicyConfig, float]:
             residual_blocks=RESIDUAL_BLOCKS,
         )
         temperature = float(head["temperature"])
-    except (*UNFIT, ConfigError) as error:
-        raise CheckpointError(
-            f"{path} does not describe a policy of VPT: {short(error)}"
-        ) from error
     if others:
         raise CheckpointError(f"{path} describes another graph than VPT's: {', '.join(others)}")
     return network, require_temperature(path, temperature)
@@ -141,8 +135,5 @@ def convert(
     ours = take_renamed(left, RENAMED, network.blocks)
     expected = Policy.without_memory(spec, network).state_dict()
     require_all_land(ours, expected, unknown=list(left), where=where)
-    # Shapes first: what a file says of a tensor's size costs nothing until it is computed with.
-    return {
-        name: tensor.float() / (temperature if name.startswith((JOINT, CAMERA)) else 1.0)
-        for name, tensor in ours.items()
-    }
+    head = [name for name in ours if name.startswith((JOINT, CAMERA))]
+    return in_float32(ours, head=head, temperature=temperature)

@@ -99,16 +99,13 @@ def _recording(out: Path, world: World, seed: int) -> list[Stage]:
         **told("hide-truth"),
         function=lambda: hide_truth(out / "truth", out / "unlabelled"),
         settings={"from": str(out / "truth"), "to": str(out / "unlabelled")},
-        after=world.truth(),
+        after=world.recorded("truth"),
         outputs=(out / "unlabelled",),
     )
     return [*made, hide]
 
 
 def _idm(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
-    def recorded(folder: str) -> tuple[str, ...]:
-        return tuple(pile.step for pile in world.piles if pile.folder.startswith(folder))
-
     train = TrainIDMConfig(
         data=(str(out / "labelled"),),
         val=(str(out / "validation"),),
@@ -129,7 +126,7 @@ def _idm(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
             **told("train-idm"),
             verb="train-idm",
             settings=train,
-            after=(*recorded("labelled"), *recorded("validation")),
+            after=(*world.recorded("labelled"), *world.recorded("validation")),
             outputs=(out / "idm",),
             budget_s=60 * amounts.train_idm + _seconds(TRAIN_IDM_S, amounts.labelled),
         ),
@@ -138,7 +135,7 @@ def _idm(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
             **told("eval-idm"),
             verb="eval-idm",
             settings=evaluate,
-            after=("train-idm", *recorded("heldout")),
+            after=("train-idm", *world.recorded("heldout")),
             outputs=(out / "idm_heldout",),
             budget_s=_seconds(EVALUATE_S, amounts.heldout),
         ),
@@ -213,7 +210,7 @@ def _labelling(out: Path, amounts: Amounts, world: World) -> list[Stage]:
             **told("label-quality"),
             function=lambda: write_label_quality(out / "dataset", out / "truth", quality),
             settings={"dataset": str(out / "dataset"), "truth": str(out / "truth")},
-            after=("label", *world.truth()),
+            after=("label", *world.recorded("truth")),
             outputs=(quality,),
             budget_s=_seconds(COMPARE_S, amounts.unlabelled),
         ),

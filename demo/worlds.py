@@ -28,7 +28,7 @@ RECORD_TASK_S = (4.0, 2.1)  # the rooms of tasks are small: the engine has littl
 RECORD_CRAFTER_S = (4.0, 1.6)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Pile:
     """Play that is recorded into a folder of its own."""
 
@@ -51,8 +51,6 @@ class Pile:
 class World:
     """A game as the demo goes through it."""
 
-    spec: str
-    """The action spec of its recordings."""
     task: str
     """What the agents play."""
     piles: tuple[Pile, ...]
@@ -61,9 +59,9 @@ class World:
     people: bool = False
     """Whether recordings of people come with the game."""
 
-    def truth(self) -> tuple[str, ...]:
-        """The names of the steps that record the pile to be labelled."""
-        return tuple(pile.step for pile in self.piles if pile.folder.startswith("truth"))
+    def recorded(self, folder: str) -> tuple[str, ...]:
+        """The names of the steps that record what lies in or below a folder."""
+        return tuple(pile.step for pile in self.piles if pile.folder.split("/")[0] == folder)
 
 
 def world_of(config: DemoConfig, amounts: Amounts) -> World:
@@ -77,16 +75,15 @@ def world_of(config: DemoConfig, amounts: Amounts) -> World:
 def _doom(task: str, amounts: Amounts) -> World:
     def maps(folder: str, minutes: float, names: str) -> Pile:
         settings = partial(RecordDoomConfig, maps=names)
-        return _pile(folder, minutes, "record doom", settings, RECORD_MAPS_S)
+        return Pile(folder, minutes, "record doom", settings, RECORD_MAPS_S)
 
     def scene(folder: str, minutes: float) -> Pile:
         settings = partial(RecordDoomConfig, task=task)
-        return _pile(folder, minutes, "record doom", settings, RECORD_TASK_S)
+        return Pile(folder, minutes, "record doom", settings, RECORD_TASK_S)
 
     labelled = amounts.labelled * LABELLED_TASK_SHARE
     pile = amounts.unlabelled * PILE_TASK_SHARE
     return World(
-        spec="doom",
         task=task,
         piles=(
             maps("labelled/maps", amounts.labelled - labelled, ",".join(LABELLED_MAPS)),
@@ -104,10 +101,9 @@ def _doom(task: str, amounts: Amounts) -> World:
 
 def _crafter(task: str, amounts: Amounts) -> World:
     return World(
-        spec="crafter",
         task=task,
         piles=tuple(
-            _pile(folder, minutes, "record crafter", RecordCrafterConfig, RECORD_CRAFTER_S)
+            Pile(folder, minutes, "record crafter", RecordCrafterConfig, RECORD_CRAFTER_S)
             for folder, minutes in (
                 ("labelled", amounts.labelled),
                 ("validation", amounts.validation),
@@ -118,16 +114,6 @@ def _crafter(task: str, amounts: Amounts) -> World:
         # None: the inventory below the map does not change sides with it.
         mirror=(),
     )
-
-
-def _pile(
-    folder: str,
-    minutes: float,
-    verb: str,
-    settings: Callable[..., Any],
-    cost_s: tuple[float, float],
-) -> Pile:
-    return Pile(folder=folder, minutes=minutes, verb=verb, settings=settings, cost_s=cost_s)
 
 
 WORLDS: dict[str, Callable[[str, Amounts], World]] = {"doom": _doom, "crafter": _crafter}

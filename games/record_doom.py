@@ -16,16 +16,16 @@ import numpy as np
 from ..datasets.actions.devices import DeviceState
 from ..datasets.recordings.writer import RecordingWriter
 from ..errors import ConfigError
-from ..settings import to_plain
+from ..settings import plain_but, to_plain
 from .config import RecordDoomConfig
+from .doom.episodes import longest, map_of
 from .doom.game import TICS_PER_SECOND, DoomGame
 from .doom.labelled_tics import LabelledTics
-from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder, wad_of
-from .doom.navigation import UNREACHED, WalkGrid
+from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder
+from .doom.navigation import UNREACHED, WalkGrid, grid_of
 from .doom.player import PLAYER_VERSION, DoomPlayer
-from .doom.task_recording import EpisodeOrder, episode_draw, longest, map_of, record_episode
+from .doom.task_recording import EpisodeOrder, episode_draw, record_episode
 from .doom.tracks import SUFFIX, track_row, write_track
-from .doom.wad import Wad
 from .recorder import Wanted, equal_parts, record_episodes, record_missing
 from .task import Task
 from .tasks import find_task
@@ -125,7 +125,7 @@ def _wanted_episode(task: Task, number: int, out: Path, config: RecordDoomConfig
         "recorder": f"doom-{RECORDER_VERSION}",
         "spec": "doom",
         # Of the task only what the recording shows: another table of rewards records nothing else.
-        "settings": _settings(config)
+        "settings": plain_but(config, NOT_THE_RECORDING)
         | {name: to_plain(getattr(task, name)) for name in DECIDED_BY_TASK},
     }
     order = EpisodeOrder(
@@ -149,8 +149,7 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
     """Make one recording; yields the number of frames written since the last yield."""
     seed = zlib.crc32(f"{chunk.map_name}/{chunk.number}/{chunk.seed}".encode())
     rng = np.random.default_rng([seed, 1])
-    game_file, scenario, inner_map = wad_of(chunk.map_name)
-    grid = WalkGrid(Wad(scenario or game_file).map(inner_map))
+    grid = grid_of(chunk.map_name)
     size = (config.width, config.height)
     meta = chunk_meta(chunk, config)
     with (
@@ -236,10 +235,5 @@ def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:
         "player": f"scripted-{PLAYER_VERSION}",
         "recorder": f"doom-{RECORDER_VERSION}",
         "spec": "doom",
-        "settings": _settings(config),
+        "settings": plain_but(config, NOT_THE_RECORDING),
     }
-
-
-def _settings(config: RecordDoomConfig) -> dict[str, object]:
-    settings = to_plain(config)
-    return {name: value for name, value in settings.items() if name not in NOT_THE_RECORDING}

@@ -20,14 +20,15 @@ from torch import Tensor
 
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.recordings.recording import find_recordings, unique
-from ..errors import CheckpointError, ConfigError
-from ..networks.checkpoints import UNFIT, save_checkpoint
+from ..errors import CheckpointError
+from ..networks.checkpoints import save_checkpoint
 from ..networks.vpt import (
     FIXED,
     RESIDUAL_BLOCKS,
+    described,
     differing,
     impala_channels,
-    read_plain_pickle,
+    in_float32,
     read_weights,
     require_all_land,
     require_finite,
@@ -120,10 +121,7 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
 
     Raises CheckpointError.
     """
-    content = read_plain_pickle(path)
-    try:
-        arguments = content["model"]["args"]
-        net, head = arguments["net"]["args"], arguments["pi_head_opts"]
+    with described(path, "VPT's inverse dynamics model") as (net, head):
         convolution, others = net["conv3d_params"], differing(net, FIXED_HERE)
         kernel, padding = list(convolution["kernel_size"]), list(convolution["padding"])
         if kernel[1:] != [1, 1] or padding != [kernel[0] // 2, 0, 0] or convolution["inchan"] != 3:
@@ -143,10 +141,6 @@ def read_model(path: str) -> tuple[IDMConfig, float]:
             zero_padded_windows=True,
         )
         temperature = float(head["temperature"])
-    except (*UNFIT, ConfigError) as error:
-        raise CheckpointError(
-            f"{path} does not describe VPT's inverse dynamics model: {short(error)}"
-        ) from error
     if others:
         raise CheckpointError(f"{path} describes another graph than 4x_idm: {', '.join(others)}")
     return network, require_temperature(path, temperature)
@@ -192,8 +186,4 @@ def convert(
     ours |= take_renamed(left, RENAMED, network.attention_blocks)
     expected = InverseDynamicsModel.without_memory(network, spec).state_dict()
     require_all_land(ours, expected, unknown=list(left), problems=problems, where=where)
-    # Shapes first: what a file says of a tensor's size costs nothing until it is computed with.
-    return {
-        name: tensor.float() / (temperature if name in head else 1.0)
-        for name, tensor in ours.items()
-    }
+    return in_float32(ours, head=head, temperature=temperature)

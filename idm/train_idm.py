@@ -28,7 +28,7 @@ from ..networks.checkpoints import (
     save_checkpoint,
 )
 from ..progress import log
-from ..settings import to_plain
+from ..settings import plain_but, to_plain
 from ..training.log import MetricsLog
 from ..training.parallel import Group
 from ..training.resume import differing
@@ -191,7 +191,7 @@ def identity(
     config: TrainIDMConfig, play: TrainingPlay, *, first: Checkpoint | None, processes: int
 ) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
-    settings = {name: value for name, value in to_plain(config).items() if name not in NOT_THE_RUN}
+    settings = plain_but(config, NOT_THE_RUN)
     # Four batches in one process and two in each of two are the same step.
     settings["batches_a_step"] = settings.pop("accumulate") * processes
     settings |= {"spec": play.spec.sha256, "init": first.sha256 if first else ""}

@@ -16,6 +16,7 @@ from x; logits are scaled by 1/E, not 1/sqrt(E); queries have a bias, keys and v
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -41,6 +42,27 @@ class Memory(NamedTuple):
 
     def detached(self) -> Memory:
         return Memory(self.keys.detach(), self.values.detach(), self.alive)
+
+
+def mapped_memory(
+    memory: Sequence[Sequence[Tensor]], change: Callable[[Tensor], Tensor]
+) -> list[Memory]:
+    """The memory of all blocks with every tensor changed: some rows of it, say, or another device.
+
+    Args:
+        memory: of each block a `Memory`, or its parts in their order, as a snapshot holds them.
+    """
+    return [Memory(*map(change, block)) for block in memory]
+
+
+def joined_memory(memories: Sequence[Sequence[Memory]]) -> list[Memory]:
+    """Memories of several groups of rows as one, row after row; that of one group as it is."""
+    if len(memories) == 1:
+        return list(memories[0])
+    return [
+        Memory(*(torch.cat(parts) for parts in zip(*block, strict=True)))
+        for block in zip(*memories, strict=True)
+    ]
 
 
 class Attention(nn.Module):

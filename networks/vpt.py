@@ -12,7 +12,8 @@ import io
 import math
 import pickle
 import pickletools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from reprlib import repr as short  # of a stranger's values, which may be as long as they like
 from typing import Any, NoReturn
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from .. import storage
 from ..errors import CheckpointError, ConfigError
-from .checkpoints import CONFIG_FILE, first_not_finite
+from .checkpoints import CONFIG_FILE, UNFIT, first_not_finite
 
 MAX_MODEL_FILE = 2**20  # bytes; the published ones have a few thousand
 IMPALA_CHANNELS = (16, 32, 32)  # of a network of impala_width 1
@@ -47,6 +48,21 @@ def require_free(out: str | Path) -> None:
         raise ConfigError(
             f"out: {out} holds a checkpoint already; give another folder, or remove it first"
         )
+
+
+@contextmanager
+def described(path: str, what: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """The arguments of a network and of its head that a `.model` file gives, to be read in a block.
+
+    Raises CheckpointError, which says that it does not describe `what`, where the block finds that
+    they lack something or that no network has such sizes.
+    """
+    content = read_plain_pickle(path)
+    try:
+        arguments = content["model"]["args"]
+        yield arguments["net"]["args"], arguments["pi_head_opts"]
+    except (*UNFIT, ConfigError) as error:
+        raise CheckpointError(f"{path} does not describe {what}: {short(error)}") from error
 
 
 def differing(net: Mapping[str, Any], fixed: Mapping[str, Any]) -> list[str]:
@@ -148,6 +164,20 @@ def take_renamed(
         if old is not None:
             taken[prefixes[old] + name.removeprefix(old)] = left.pop(name)
     return taken
+
+
+def in_float32(
+    ours: Mapping[str, Tensor], *, head: Collection[str], temperature: float
+) -> dict[str, Tensor]:
+    """The tensors in float32, those of the `head` divided by its temperature.
+
+    To be called when all shapes are known to be right: what a file says of a tensor's size costs
+    nothing until it is computed with.
+    """
+    return {
+        name: tensor.float() / (temperature if name in head else 1.0)
+        for name, tensor in ours.items()
+    }
 
 
 def require_all_land(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ...datasets.loading.batch import Batch
 from ...datasets.shards.dataset import Dataset
 from ...machine import cores
-from ...networks.attention import Memory
+from ...networks.attention import Memory, joined_memory, mapped_memory
 from ...networks.checkpoints import Checkpoint, load_into
 from ...training.ema import EMA
 from ...training.guards import FiniteGuard, clip_gradients
@@ -31,7 +31,7 @@ from .augment import Augmentation
 from .baselines import ActionBaselines
 from .config import CloneConfig
 from .held_out import HeldOut
-from .imitation import ImitationLoss, TickLosses, imitation_loss, tick_losses
+from .imitation import ImitationLoss, TickLosses, imitation_loss, mean_loss, tick_losses
 from .loaders import Loaders
 from .targets import UNTOLD, Lesson, TargetMaker, Targets
 
@@ -128,6 +128,7 @@ class Cloner:
         self.ema = EMA(self.policy, config.ema_decay)
         self.guard = FiniteGuard()
         self.make_targets = TargetMaker(spec, config)
+        self.sure_targets = TargetMaker(spec, config, soft=False)
         self.schedule = Schedule(peak=config.learning_rate, warmup_steps=config.warmup_steps)
         self.augmentation = Augmentation(
             spec,
@@ -222,7 +223,7 @@ class Cloner:
             name: value / max(whole, 1e-6)
             for name, value in zip(LOSSES, sums_of_losses, strict=True)
         }
-        return measured, joined(memories)
+        return measured, joined_memory(memories)
 
     def _inputs(self, batch: Batch, previous: Tensor, lanes: Lanes, rows: slice) -> Inputs:
         """Some rows of a batch, on the device."""
@@ -248,31 +249,25 @@ class Cloner:
 
     def held_out(self, split: str) -> HeldOut:
         """What measures held-out losses on a split; see `measure`."""
-        sure = TargetMaker(self.policy.spec, self.config, soft=False)
-        baselines = ActionBaselines(self.loaders.labels(), sure, self.policy.head)
+        baselines = ActionBaselines(self.loaders.labels(), self.sure_targets, self.policy.head)
         loader = self.loaders.held_out(self.policy, split)
         return HeldOut(loader, self.config.eval_batches, split, baselines)
 
     @torch.no_grad()
     def measure(self, held_out: HeldOut) -> dict[str, float]:
         """Figures of the averaged weights, by the labels' actions also where these are soft."""
-        sure = TargetMaker(self.policy.spec, self.config, soft=False)
         lanes = Lanes()
 
         def ask(batch: Batch) -> tuple[Lesson, ImitationLoss, TickLosses]:
             nonlocal lanes
-            lesson = sure.lesson(batch, lanes.last_actions)
+            lesson = self.sure_targets.lesson(batch, lanes.last_actions)
             targets = lesson.targets.to(self.device)
             inputs = self._inputs(batch, lesson.previous, lanes, slice(None))
             out = asked(self.policy, inputs, self.dtype)
             if self.config.order == "episodes":
                 lanes = Lanes(out.memory, lesson.last)
-            head = self.policy.head
-            return (
-                lesson,
-                imitation_loss(head, out.logits, targets),
-                tick_losses(head, out.logits, targets),
-            )
+            losses = tick_losses(self.policy.head, out.logits, targets)
+            return lesson, mean_loss(losses, targets), losses
 
         self.policy.eval()
         with self.ema.applied(self.policy):
@@ -313,11 +308,11 @@ class Cloner:
         own = slice(self.group.rank * rows, (self.group.rank + 1) * rows)
         if self.augmentation.kept is not None:
             self.augmentation.kept = self.augmentation.kept[:, own]
-        memory = state["memory"] and [Memory(*block) for block in state["memory"]]
-        self.lanes = Lanes(memory, state["last_actions"]).each(lambda part: part[own])
-        if self.lanes.memory is not None:
-            on_device = [Memory(*(x.to(self.device) for x in block)) for block in self.lanes.memory]
-            self.lanes = self.lanes._replace(memory=on_device)
+        memory = state["memory"] and mapped_memory(
+            state["memory"], lambda part: part[own].to(self.device)
+        )
+        actions = state["last_actions"]
+        self.lanes = Lanes(memory, None if actions is None else actions[own])
         # None in snapshots of when the weight was not averaged: as if every tick had counted fully.
         mean, sum_of_weights = state.get("mean_weight", (0.0, 0.0))
         self.mean_weight = (mean, sum_of_weights)
@@ -334,20 +329,10 @@ class Lanes(NamedTuple):
     def each(self, change: Callable[[Tensor], Tensor]) -> Lanes:
         """These with every tensor changed."""
         return Lanes(
-            self.memory and [Memory(*map(change, block)) for block in self.memory],
+            self.memory and mapped_memory(self.memory, change),
             None if self.last_actions is None else change(self.last_actions),
         )
 
     def memory_of(self, rows: slice) -> list[Memory] | None:
         """The memory of some rows."""
         return self.each(lambda part: part[rows]).memory
-
-
-def joined(parts: list[list[Memory]]) -> list[Memory]:
-    """The memory of all rows from that of the parts that they were gone through in."""
-    if len(parts) == 1:
-        return parts[0]
-    return [
-        Memory(*(torch.cat(tensors) for tensors in zip(*blocks, strict=True)))
-        for blocks in zip(*parts, strict=True)
-    ]

@@ -79,7 +79,12 @@ def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> Im
         logits: [B, T, J] and [B, T, C].
         targets: of the same B and T.
     """
-    losses, weight = tick_losses(head, logits, targets), targets.weight
+    return mean_loss(tick_losses(head, logits, targets), targets)
+
+
+def mean_loss(losses: TickLosses, targets: Targets) -> ImitationLoss:
+    """The loss of a batch whose ticks cost `losses`; one without weight has the loss 0."""
+    weight = targets.weight
     total_weight = weight.sum()
     divisor = total_weight.clamp_min(1e-6)
     of_action = (losses.action * weight).sum()

@@ -70,6 +70,12 @@ class TargetMaker:
         self.spec, self.config = spec, config
         self.soft = config.labels == "soft" if soft is None else soft
         self.actions = JointActions(spec)
+        # Of the actions as they are done, which a policy that acts late must also be told.
+        self._undelayed = (
+            TargetMaker(spec, replace(config, action_delay=0), soft=False)
+            if config.action_delay
+            else None
+        )
 
     def __call__(self, batch: Batch) -> Targets:
         """The targets of a batch; the last `action_delay` ticks of a clip have none."""
@@ -104,9 +110,9 @@ class TargetMaker:
         targets = self(batch)
         first, delay = torch.from_numpy(batch.first), self.config.action_delay
         joint, camera = targets.joint, targets.camera
-        if delay:
+        if self._undelayed is not None:
             # What was chosen a tick ago is done `delay - 1` ticks from now: this batch knows.
-            now = TargetMaker(self.spec, replace(self.config, action_delay=0), soft=False)(batch)
+            now = self._undelayed(batch)
             before = torch.stack([now.joint[:, delay - 1], now.camera[:, delay - 1]], dim=-1)
             known = torch.from_numpy(delayed(batch, delay)[1])
             joint, camera = (part.where(known, UNTOLD) for part in (joint, camera))

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ...datasets.actions.spec import ActionSpec
 from ...games.workers import Worker
-from ...networks.attention import Memory
+from ...networks.attention import Memory, mapped_memory
 from ...progress import log
 from ..policy.config import PolicyConfig
 from ..policy.policy import Policy
@@ -234,4 +234,4 @@ def _memory_arrays(memory: Sequence[Any]) -> list[Any]:
 
 
 def _memory_tensors(memory: Sequence[Any]) -> list[Memory]:
-    return [Memory(*(torch.as_tensor(part) for part in block)) for block in memory]
+    return mapped_memory(memory, torch.as_tensor)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ...networks.attention import Memory
+from ...networks.attention import Memory, mapped_memory
 from ..policy.policy import previous_actions
 from .rollout import Rollout
 
@@ -37,31 +37,14 @@ class Batch(NamedTuple):
             for name in cls._fields
             if name != "memory"
         }
-        return cls(**arrays, memory=memory_on(rollout.memory, device))
+        return cls(**arrays, memory=mapped_memory(rollout.memory, lambda part: part.to(device)))
 
     def of_lanes(self, lanes: Tensor) -> Batch:
         """Those lanes alone."""
         arrays = {name: part[lanes] for name, part in self._asdict().items() if name != "memory"}
-        return Batch(**arrays, memory=memory_of(self.memory, lanes))
+        memory = self.memory and mapped_memory(self.memory, lambda part: part[lanes])
+        return Batch(**arrays, memory=memory)
 
     def previous(self) -> Tensor:
         """int64 [L, T, 2]: each tick's last action."""
         return previous_actions(self.joint, self.camera, self.first, self.before)
-
-
-def memory_on(memory: list[Memory], device: torch.device) -> list[Memory]:
-    """The memory on a device."""
-    return [Memory(*(part.to(device) for part in block)) for block in memory]
-
-
-def memory_of(memory: list[Memory] | None, lanes: Tensor) -> list[Memory] | None:
-    """The memory of those lanes alone."""
-    return memory and [Memory(*(part[lanes] for part in block)) for block in memory]
-
-
-def joined_memory(memories: list[list[Memory]]) -> list[Memory]:
-    """Memories of several groups of lanes as one, lane after lane."""
-    return [
-        Memory(*(torch.cat(parts) for parts in zip(*block, strict=True)))
-        for block in zip(*memories, strict=True)
-    ]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ...networks.attention import Memory
-from .batch import Batch, memory_on
+from .batch import Batch
 from .config import ImitationConfig
 from .rollout import Rollout
 
@@ -112,7 +112,12 @@ class BestEpisodes:
         drawn = [rows[place] for place in places]
         arrays = {name: np.stack([row.arrays[name] for row in drawn]) for name in ROW}
         memory = [
-            Memory(*(torch.from_numpy(np.stack(parts)) for parts in zip(*block, strict=True)))
+            Memory(
+                *(
+                    torch.from_numpy(np.stack(parts)).to(device)
+                    for parts in zip(*block, strict=True)
+                )
+            )
             for block in zip(*(row.memory for row in drawn), strict=True)
         ]
         shape = arrays["joint"].shape  # (R, T)
@@ -128,7 +133,7 @@ class BestEpisodes:
             truncated=nothing.bool(),
             final_value=nothing,
             last_value=nothing[:, 0],
-            memory=memory_on([one._replace(alive=one.alive.bool()) for one in memory], device),
+            memory=[one._replace(alive=one.alive.bool()) for one in memory],
         )
         return batch, torch.from_numpy(imitated).to(device)
 

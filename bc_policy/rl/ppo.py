@@ -22,14 +22,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...networks.attention import Memory
+from ...networks.attention import Memory, joined_memory, mapped_memory
 from ...networks.heads import JointLogits
 from ...training.guards import FiniteGuard, clip_gradients
 from ...training.precision import autocast
 from ...training.schedule import Schedule, set_learning_rate
 from ..policy.policy import Policy, PolicyOutput
 from .advantages import AdvantageScale, explained_variance, generalized_advantages
-from .batch import Batch, joined_memory, memory_of, memory_on
+from .batch import Batch
 from .best_episodes import BestEpisodes
 from .config import ImitationConfig, PPOConfig
 from .former import learner_state
@@ -317,7 +317,7 @@ class PPO:
             return None
         parts, memories = [], []
         for lanes in self._groups(len(data.reward)):
-            chosen = data.of_lanes(lanes)._replace(memory=memory_of(self._prior_memory, lanes))
+            chosen = data._replace(memory=self._prior_memory).of_lanes(lanes)
             out = self._forward(self.prior, chosen)
             parts.append(out.logits)
             memories.append(out.memory)
@@ -367,7 +367,7 @@ class PPO:
             self.warmup.load_state_dict(state["warmup"])
         self._order.bit_generator.state = state["order"]
         memory = state["prior_memory"]
-        self._prior_memory = memory and memory_on([Memory(*block) for block in memory], self.device)
+        self._prior_memory = memory and mapped_memory(memory, lambda part: part.to(self.device))
 
 
 def _logits_of(logits: JointLogits, lanes: Tensor) -> JointLogits:

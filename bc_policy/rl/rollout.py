@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
-import torch
 
-from ...networks.attention import Memory
+from ...networks.attention import Memory, joined_memory
 
 NOT_BY_LANE = ("memory", "episodes", "seconds")
 
@@ -67,10 +66,7 @@ def joined(rollouts: list[Rollout]) -> Rollout:
         for field in fields(Rollout)
         if field.name not in NOT_BY_LANE
     }
-    memory = [
-        Memory(*(torch.cat(parts) for parts in zip(*block, strict=True)))
-        for block in zip(*(rollout.memory for rollout in rollouts), strict=True)
-    ]
+    memory = joined_memory([rollout.memory for rollout in rollouts])
     episodes, lane = [], 0
     for rollout in rollouts:
         episodes += [{**one, "lane": one["lane"] + lane} for one in rollout.episodes]

@@ -20,6 +20,17 @@ OPEN_GAMES = (
 )
 
 
+def longest(task: Task) -> int:
+    """The tics of an episode that nothing ends before its limit."""
+    return round(task.seconds * TICS_PER_SECOND)
+
+
+def map_of(task: Task, draw: int) -> str:
+    """The map on which the episode of a draw is played."""
+    maps = parse_maps(",".join(task.maps))
+    return maps[draw % len(maps)]
+
+
 class DoomEpisodes:
     """Plays one episode of a task after the other.
 
@@ -35,7 +46,7 @@ class DoomEpisodes:
         self, task: Task, seed: int, *, size: tuple[int, int] = (320, 240), things: bool = False
     ):
         self.task = task
-        self.maps = parse_maps(",".join(task.maps))
+        map_of(task, 0)  # a map that does not exist is told now
         self._seed, self._size, self._things = seed, size, things
         self._games: dict[tuple[Path, Path | None], DoomGame] = {}
         self.totals: dict[str, float] = {}
@@ -43,19 +54,17 @@ class DoomEpisodes:
     def begin(self, draw: int) -> DoomGame:
         """Start an episode; the same draw gives the same map, start and chances."""
         try:
-            self.game = game = self._open(self.maps[draw % len(self.maps)])
-            game.reset(draw)
+            game = self._enter(draw)
         except GameCrashedError:  # it may have died since the last episode: once anew
             self.close()
-            self.game = game = self._open(self.maps[draw % len(self.maps)])
-            game.reset(draw)
+            game = self._enter(draw)
         if self.task.immortal:
             game.command("god")
         if self.task.start is not None:
             game.command(f"warp {self.task.start.x} {self.task.start.y}")
             game.idle()  # a command shows its effect with the next tic
             game.idle()
-        self.left = round(self.task.seconds * TICS_PER_SECOND)
+        self.left = longest(self.task)
         self._cells: set[tuple[int, int]] = set()
         self._first = game.situation()
         self._alive_tics = 0
@@ -96,6 +105,11 @@ class DoomEpisodes:
         if not now.dead and not game.finished:
             self._alive_tics += tics
         totals["seconds"] = float(self._alive_tics / TICS_PER_SECOND)
+
+    def _enter(self, draw: int) -> DoomGame:
+        self.game = self._open(map_of(self.task, draw))
+        self.game.reset(draw)
+        return self.game
 
     def _open(self, map_name: str) -> DoomGame:
         """An engine on this map: one that is open on the same file goes over to it."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .maps import wad_of
 from .movers import (
     EXITS,
     HEIGHT,
@@ -23,7 +24,7 @@ from .movers import (
     reachable_heights,
     triggers_of,
 )
-from .wad import NO_SIDE, MapGeometry
+from .wad import NO_SIDE, MapGeometry, Wad
 
 CELL = 16  # half a player: fine enough for a door frame of 64, coarse enough for 0.1 s of building
 RADIUS = 16.0  # the player's half width
@@ -356,3 +357,9 @@ class WalkGrid:
         over_floors = (self._below[iy, ix] < height).all(axis=1)
         under_ceilings = (self._above[iy, ix] > height).all(axis=1)
         return ~walled & over_floors & under_ceilings
+
+
+def grid_of(map_name: str) -> WalkGrid:
+    """The grid of a map of Freedoom or of a scenario, by its name."""
+    game_file, scenario, inner_map = wad_of(map_name)
+    return WalkGrid(Wad(scenario or game_file).map(inner_map))

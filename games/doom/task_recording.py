@@ -12,15 +12,13 @@ from pathlib import Path
 
 from ...datasets.recordings.writer import RecordingWriter
 from ..task import Task
-from .episodes import DoomEpisodes
+from .episodes import DoomEpisodes, map_of
 from .game import TICS_PER_SECOND
 from .labelled_tics import LabelledTics
-from .maps import parse_maps, wad_of
 from .medikits import MedikitWalker
-from .navigation import WalkGrid
+from .navigation import grid_of
 from .player import DoomPlayer
 from .tracks import track_row, write_track
-from .wad import Wad
 
 PLAYERS = {"explorer": DoomPlayer, "medikits": MedikitWalker}
 REPORT_TICS = 175
@@ -54,22 +52,10 @@ def episode_draw(task: str, number: int, seed: int) -> int:
     return zlib.crc32(f"record/{task}/{number}/{seed}".encode())
 
 
-def longest(task: Task) -> int:
-    """The tics of an episode that nothing ends before its limit."""
-    return round(task.seconds * TICS_PER_SECOND)
-
-
-def map_of(task: Task, draw: int) -> str:
-    """The map on which an episode is played."""
-    maps = parse_maps(",".join(task.maps))
-    return maps[draw % len(maps)]
-
-
 def record_episode(order: EpisodeOrder) -> Iterator[int]:
     """Make one recording; yields the number of frames written since the last yield."""
     task, size = order.task, order.size
-    game_file, scenario, inner_map = wad_of(map_of(task, order.draw))
-    grid = WalkGrid(Wad(scenario or game_file).map(inner_map))
+    grid = grid_of(map_of(task, order.draw))
     player = PLAYERS[task.player](
         grid, order.draw, strays_per_minute=order.strays_per_minute, mouse_speed=order.mouse_speed
     )
