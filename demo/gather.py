@@ -16,6 +16,7 @@ from typing import Any
 from .. import __version__, storage
 from ..datasets.shards.dataset import Dataset
 from ..games.tasks import TASKS
+from ..training.curves import points, thinned
 from ..training.log import METRICS_FILE, read_metrics
 from .config import DemoConfig
 from .filmstrip import Film, strip_image
@@ -191,30 +192,11 @@ def _curves(out: Path) -> list[dict[str, Any]]:
         )
         lines = []
         for key, kind, name in wanted:
-            points = _thinned(
-                [(row["step"], row[key]) for row in rows if isinstance(row.get(key), int | float)]
-            )
-            lines.append(
-                {
-                    "name": name,
-                    "kind": kind,
-                    "x": [x for x, _ in points],
-                    "y": [y for _, y in points],
-                }
-            )
+            steps, values = thinned(*points(rows, key), CURVE_POINTS)
+            lines.append({"name": name, "kind": kind, "x": steps.tolist(), "y": values.tolist()})
         x_label = "iterations of play and learning" if folder == "finetune" else "steps"
         curves.append({"title": title, "x_label": x_label, "y_label": y_label, "lines": lines})
     return curves
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most CURVE_POINTS points, each the mean of its neighbours."""
-    size = -(-len(points) // CURVE_POINTS) or 1
-    groups = [points[i : i + size] for i in range(0, len(points), size)]
-    return [
-        (sum(x for x, _ in group) / len(group), sum(y for _, y in group) / len(group))
-        for group in groups
-    ]
 
 
 def _environment() -> dict[str, str]:

@@ -37,7 +37,7 @@ def draw_curves(
     shown = {
         title: found
         for title, names in panels.items()
-        if (found := [name for name in names if len(_points(rows, name)[0])])
+        if (found := [name for name in names if len(points(rows, name)[0])])
     }
     if not shown:
         return False
@@ -47,9 +47,9 @@ def draw_curves(
     axes = figure.subplots(1, len(shown), squeeze=False)[0]
     for panel, (title, names) in zip(axes, shown.items(), strict=True):
         for name in names:
-            steps, values = _points(rows, name)
-            (line,) = panel.plot(*_thinned(steps, values), label=name, marker=".", ms=3, lw=1.2)
-            low, high = _points(rows, name + LOW), _points(rows, name + HIGH)
+            steps, values = points(rows, name)
+            (line,) = panel.plot(*thinned(steps, values), label=name, marker=".", ms=3, lw=1.2)
+            low, high = points(rows, name + LOW), points(rows, name + HIGH)
             if len(low[0]) and np.array_equal(low[0], high[0]):
                 panel.fill_between(
                     low[0], low[1], high[1], color=line.get_color(), alpha=BAND, lw=0
@@ -63,7 +63,7 @@ def draw_curves(
     return True
 
 
-def _points(
+def points(
     rows: Sequence[Mapping[str, Any]], name: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Steps and values of a metric, where it is a number."""
@@ -72,11 +72,13 @@ def _points(
     return steps, values
 
 
-def _thinned(
-    steps: NDArray[np.float64], values: NDArray[np.float64]
+def thinned(
+    steps: NDArray[np.float64], values: NDArray[np.float64], most: int = MOST_DOTS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """At most `MOST_DOTS` points, the means of neighbors."""
-    size = -(-len(steps) // MOST_DOTS)
+    """At most so many points, the means of neighbors."""
+    if not len(steps):
+        return steps, values
+    size = -(-len(steps) // most)
     starts = np.arange(0, len(steps), size)
     counts = np.diff(np.append(starts, len(steps)))
     return np.add.reduceat(steps, starts) / counts, np.add.reduceat(values, starts) / counts
