@@ -1,6 +1,9 @@
 """Child processes that run games: started afresh, one CPU thread each, with a pipe to talk through.
 
 A child's exception is raised in the parent, in the middle of its next `receive`; so is its death.
+Ctrl-C and SIGTERM, which mostly reach a whole group of processes, are the parent's alone to answer:
+it may still need what a child is about to say. A child leaves when it is told to, or when the
+parent is gone.
 Recorders use one child per recording instead of a process pool, whose members cannot be stopped in
 the middle of their work (and one of the engines runs only once per process).
 """
@@ -10,9 +13,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any
@@ -22,6 +27,8 @@ from ..machine import ONE_THREAD
 
 STOP_WAIT_S = 5.0  # how long a child may take to leave before it is killed
 POLL_S = 0.2
+TO_GROUPS = (signal.SIGINT, signal.SIGTERM)
+LEAVE = signal.SIGUSR1  # what tells a child to leave, and no terminal or scheduler sends
 
 Job = Callable[[Any], Iterator[int]]
 """Makes one recording from one item, yielding the number of frames done since it last did."""
@@ -58,7 +65,7 @@ class Worker:
         self._process = context.Process(target=_serve, args=(target, child, args), daemon=True)
         # The variables are read once, where a library is loaded: they must be set before the child
         # starts. Many children with a thread per core each would only wait for each other.
-        with _environment(ONE_THREAD):
+        with _environment(ONE_THREAD), _blocked(TO_GROUPS):
             self._process.start()
         # With a copy of the child's end open here, its death would not end our `receive`.
         child.close()
@@ -85,7 +92,8 @@ class Worker:
 
     def terminate(self) -> None:
         """Ask the child to leave in the middle of its work; its `with` blocks still clean up."""
-        self._process.terminate()
+        if self._process.is_alive() and self._process.pid is not None:
+            os.kill(self._process.pid, LEAVE)
 
     def close(self) -> None:
         """Ask the child to leave; kill it where it does not."""
@@ -197,9 +205,8 @@ class _Failure:
 
 
 def _serve(target: Callable[..., None], connection: Connection, args: tuple[Any, ...]) -> None:
-    # Ctrl-C reaches the whole group: the parent decides what to do, so that one message is printed.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(LEAVE, _leave)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         target(connection, *args)
     except (BrokenPipeError, ConnectionResetError, EOFError):
@@ -211,8 +218,32 @@ def _serve(target: Callable[..., None], connection: Connection, args: tuple[Any,
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """End a child on SIGTERM by an exception, so that `with` blocks remove what is half-written."""
+    """End a child by an exception, so that `with` blocks remove what is half-written."""
     raise SystemExit(1)
+
+
+def _leave_with_parent() -> None:
+    """In a thread of a child: a killed parent tells nobody, and games would play on for minutes."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        signal.pthread_kill(threading.main_thread().ident or 0, LEAVE)
+
+
+@contextmanager
+def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
+    """Signals wait for the end of the block; with a child that is started in it they wait for good.
+
+    To ignore them in the child would not do: they may come before it can say so, a game's engine
+    brings handlers of its own, and the engine's own process must not hear them either.
+    """
+    # It unblocks signals when it starts, and every child is started with its help.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -3,6 +3,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -14,7 +19,7 @@ from vidact.errors import ConfigError, RecordingError
 from vidact.games.config import RecordDoomConfig
 from vidact.games.doom.tracks import read_track
 from vidact.games.record_doom import lay_out, record_doom
-from vidact.games.workers import record_in_processes
+from vidact.games.workers import Worker, record_in_processes, working
 
 from .conftest import need_vizdoom
 
@@ -146,3 +151,72 @@ def test_a_failing_recording_stops_the_run_with_its_reason(jobs: ModuleType) -> 
 def test_a_dead_worker_is_noticed(jobs: ModuleType) -> None:
     with pytest.raises(RecordingError, match=r"recording 1 died \(exit code 9\)"):
         list(record_in_processes(jobs.die, [1], 1, where="here"))
+
+
+ANSWERS = """
+import os, time
+
+def pid_and_echo(connection):
+    connection.send(os.getpid())
+    while (message := connection.recv()) is not None:
+        connection.send(message)
+
+def works_for_ever(connection, mark):
+    try:
+        connection.send(os.getpid())
+        while True:
+            time.sleep(0.01)
+    finally:
+        open(mark, "w").close()
+"""
+
+
+@pytest.fixture
+def answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """What workers can run."""
+    (tmp_path / "answers_of_a_test.py").write_text(ANSWERS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return importlib.import_module("answers_of_a_test")
+
+
+def test_signals_to_the_group_are_the_parents_to_answer(
+    answers: ModuleType, tmp_path: Path
+) -> None:
+    echo = Worker(answers.pid_and_echo)
+    busy = Worker(answers.works_for_ever, str(tmp_path / "cleaned-up"))
+    with working([echo, busy]):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            for process in (echo._process.pid, busy._process.pid):
+                assert process is not None
+                os.kill(process, number)  # also before it runs anything
+        assert isinstance(echo.receive(), int)
+        echo.send("still there")
+        assert echo.receive() == "still there"
+        assert isinstance(busy.receive(), int)
+        assert busy._process.is_alive()
+        busy.terminate()
+        busy._process.join(10)
+        assert (tmp_path / "cleaned-up").exists()
+
+
+def test_children_leave_with_their_parent(answers: ModuleType, tmp_path: Path) -> None:
+    parent = (
+        "import os, sys, answers_of_a_test as answers\n"
+        "from vidact.games.workers import Worker\n"
+        "if __name__ == '__main__':\n"
+        "    Worker(answers.works_for_ever, sys.argv[1]).receive()\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    (tmp_path / "parent.py").write_text(parent)
+    mark = tmp_path / "cleaned-up"
+    killed = subprocess.run(
+        [sys.executable, str(tmp_path / "parent.py"), str(mark)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    for _ in range(100):
+        if mark.exists():
+            return
+        time.sleep(0.1)
+    pytest.fail("the child works on without a parent")
