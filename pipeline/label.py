@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..datasets.shards.dataset import Dataset
+from ..datasets.shards.foreign import forget_foreign
 from ..datasets.shards.info import DatasetInfo
 from ..errors import CheckFailed
 from ..progress import log
@@ -66,6 +67,7 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         )
         log(describe(plan))
         job.begin(retry_quarantined=config.retry_quarantined)
+        forget_foreign(dataset, plan.keys)
         job.run(config, work, Tracker.of_plan(dataset, plan), runner)
     content, rows = job.publish(_info(config, model, plan, job.environments), model.reference)
     _report(dataset, plan, content)

@@ -5,14 +5,19 @@ A tar without its record does not exist. A shard in which nothing was kept has a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...errors import DatasetError
 from .clip import SCHEMA_VERSION
+
+SegmentKey = tuple[str, int, int]
+"""What a segment is, wherever its video lies: content hash, first tick, one past the last tick."""
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
@@ -59,11 +64,61 @@ class CommitRecord:
     """Ticks that were left out on purpose, by reason."""
     extra: Mapping[str, Any] = field(default_factory=dict)
     """What the writer wants to keep: environment, options, inputs."""
+    segments: tuple[SegmentKey, ...] | None = None
+    """The planned segments it was made of; None where there is no plan, and in old records."""
     schema_version: int = SCHEMA_VERSION
 
     @property
     def split(self) -> str:
         return split_of_shard(self.shard)
+
+    @property
+    def segments_sha256(self) -> str:
+        """The hash of its segments; empty where they are not known."""
+        return "" if self.segments is None else hash_segments(self.segments)
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """Content hashes of all sources that it holds anything of, or tells anything of."""
+        held = {str(row["source_sha256"]) for row in self.rows}
+        told = {letter.source_sha256 for letter in self.dead_letters if letter.source_sha256}
+        return frozenset(held | told | set(self.extra.get("degrees", ())))
+
+    def summary(self) -> dict[str, Any]:
+        """What displays and restarts need to know of the shard: a kilobyte instead of its rows."""
+        return {
+            "segments_sha256": self.segments_sha256,
+            "clips": int(self.statistics["clips"]),
+            "ticks": int(self.statistics["ticks"]),
+            "drops": dict(self.drops),
+            "dead_letters": dict(Counter(letter.reason for letter in self.dead_letters)),
+        }
+
+    def is_made_of(self, segments: Iterable[SegmentKey], removed: Collection[str] = ()) -> bool:
+        """Whether these planned segments are what the shard was made of.
+
+        Args:
+            removed: content hashes of sources that were taken down: whether plan or record still
+                have them does not matter.
+        """
+        planned = [key for key in segments if key[0] not in removed]
+        if self.segments is not None:
+            return planned == [key for key in self.segments if key[0] not in removed]
+        # A record of before: every clip and every dead letter must lie in a planned segment.
+        parts = [
+            (r["source_sha256"], r["start_tick"], r["start_tick"] + r["frames"]) for r in self.rows
+        ]
+        parts += [
+            (letter.source_sha256, letter.start_tick, letter.end_tick)
+            for letter in self.dead_letters
+            if letter.source_sha256 is not None and letter.start_tick is not None
+        ]
+        parts = [part for part in parts if part[0] not in removed]
+        if parts:
+            return all(_lies_in(part, planned) for part in parts)
+        # Nothing was kept, so all that can be compared is how much was looked at.
+        ticks = self.extra.get("planned_ticks")
+        return bool(removed) or ticks in (None, sum(end - start for _, start, end in planned))
 
     @property
     def inherited(self) -> dict[str, Any]:
@@ -75,9 +130,12 @@ class CommitRecord:
 
     def to_json(self) -> bytes:
         """The record's bytes; the same record gives the same bytes."""
-        text = json.dumps(
-            asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False
-        )
+        content = asdict(self)
+        if self.segments is None:
+            del content["segments"]
+        else:
+            content["segments_sha256"] = self.segments_sha256
+        text = json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
         return text.encode() + b"\n"
 
     @classmethod
@@ -95,12 +153,26 @@ class CommitRecord:
             content["dead_letters"] = tuple(
                 DeadLetter(**letter) for letter in content["dead_letters"]
             )
+            content.pop("segments_sha256", None)  # of the segments, for people and other readers
+            if "segments" in content:
+                content["segments"] = tuple((s, int(a), int(b)) for s, a, b in content["segments"])
             return cls(**content)
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{where}: not a commit record ({type(error).__name__}: {error}); "
                 "delete it and make the shard again"
             ) from error
+
+
+def hash_segments(segments: Iterable[SegmentKey]) -> str:
+    """Hex SHA-256 of the segments of a shard, in their order."""
+    text = "\n".join(f"{sha256} {start} {end}" for sha256, start, end in segments)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _lies_in(part: tuple[Any, Any, Any], segments: Iterable[SegmentKey]) -> bool:
+    sha256, start, end = part
+    return any(sha256 == sha and a <= start and end <= b for sha, a, b in segments)
 
 
 def split_of_shard(shard: str) -> str:

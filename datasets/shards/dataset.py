@@ -2,6 +2,8 @@
 
 shards/<shard>.tar            clips; a shard is called `<split>-<nnnnn>`
 _commits/<shard>.json         records: a tar without its record does not exist
+_summaries/<shard>.<hash>.json  a kilobyte of each record; the name has the hash of its segments
+_tombstones/<sha256>          takedowns: nothing of this content may be in the dataset
 previews/<key>.mp4            larger pictures of uncertain clips, for people who review labels
 plan.parquet sources.parquet  which ticks go into which shard, and what each source is
 label.json                    the model and the options that label the sources
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,13 +30,15 @@ from ...errors import ConfigError, DatasetError, ShardError
 from ...progress import log, shortened
 from ..actions.spec import ActionSpec
 from .card import data_card
-from .commits import CommitRecord
+from .commits import CommitRecord, SegmentKey
 from .info import DatasetInfo, content_bytes, parse_content
 from .manifest import DEAD_LETTER_SCHEMA, MANIFEST_COLUMNS, parse_table, tables_of
 from .parquet import parquet_bytes
 from .samples import check_sample
+from .summaries import Summaries
 
 SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
+SUMMARIES, TOMBSTONES = "_summaries", "_tombstones"
 PLAN_FILE, SOURCES_FILE = "plan.parquet", "sources.parquet"
 IDENTITY_FILE, CONTENT = "label.json", "dataset.json"
 MANIFEST, DEAD_LETTERS = "manifest.parquet", "dead_letters.parquet"
@@ -161,9 +165,19 @@ class Dataset:
         uris = storage.list_files(self._join(COMMITS), ".json")
         return sorted(uri.rsplit("/", 1)[1].removesuffix(".json") for uri in uris)
 
-    def is_committed(self, shard: str) -> bool:
-        """Whether a shard has its record."""
-        return storage.exists(self.commit_uri(shard))
+    def is_committed(self, shard: str, segments: Iterable[SegmentKey] | None = None) -> bool:
+        """Whether a shard has its record, made of these `segments` where they are given."""
+        if segments is None:
+            return storage.exists(self.commit_uri(shard))
+        try:
+            return self.read_commit(shard).is_made_of(segments, self.tombstones())
+        except FileNotFoundError:
+            return False
+
+    @property
+    def summaries(self) -> Summaries:
+        """A kilobyte of each record, for displays and restarts."""
+        return Summaries(self._join(SUMMARIES))
 
     def read_commit(self, shard: str) -> CommitRecord:
         """Read a shard's record.
@@ -188,16 +202,24 @@ class Dataset:
 
     def write_commit(self, record: CommitRecord) -> None:
         """Put a record in its place; from then on the shard exists."""
+        # A summary must never tell of another record than the one that lies there, so the old one
+        # goes before it, and the new one comes after it.
+        if self.is_committed(record.shard):
+            self.summaries.forget(record.shard)
         storage.write_atomic(self.commit_uri(record.shard), record.to_json())
+        self.summaries.write(record, record.segments_sha256)
 
     def forget_commit(self, shard: str) -> None:
         """Take a shard's record back, so that the shard is made again."""
+        self.summaries.forget(shard)
         storage.remove(self.commit_uri(shard))
 
     def lost_shards(self) -> list[str]:
         """Shards whose records tell of a tar that is gone."""
+        # Records before tars: of a shard that is committed meanwhile, the tar is there already.
+        committed = self.committed_shards()
         tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in self.tars()}
-        without = [shard for shard in self.committed_shards() if shard not in tars]
+        without = [shard for shard in committed if shard not in tars]
         return [shard for shard in without if self.read_commit(shard).tar]
 
     def forget_lost(self) -> None:
@@ -263,7 +285,22 @@ class Dataset:
 
     def removed_sources(self) -> list[str]:
         """The digests of what `vidact remove` took out; none where there is no dataset yet."""
-        return list(self.content()["options"].get("removed", [])) if self.has_tables() else []
+        options = self.content()["options"] if self.has_tables() else {}
+        return sorted({*options.get("removed", []), *self.tombstones()})
+
+    def tombstones(self) -> frozenset[str]:
+        """Content hashes of sources that were taken down: one listing.
+
+        Nothing of them may enter the dataset, nor be handed out. What was removed before there
+        were tombstones is in `removed_sources` only; it left the records then.
+        """
+        uris = storage.list_files(self._join(TOMBSTONES))
+        return frozenset(uri.rsplit("/", 1)[1] for uri in uris)
+
+    def bury(self, sha256: Iterable[str]) -> None:
+        """Write tombstones: from here on nothing of these contents enters the dataset."""
+        for one in sorted(set(sha256) - self.tombstones()):
+            storage.write_atomic(self._join(TOMBSTONES, one), b"{}\n")
 
     def note_removed(self, removed: Sequence[str]) -> None:
         """Say in `dataset.json` what is being removed: an interrupted removal is not forgotten."""

@@ -6,12 +6,13 @@ second attempt writes the same bytes over the first one's.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -19,14 +20,14 @@ from typing import IO, Any
 from psutil import pid_exists
 
 from ... import storage
-from ...errors import ShardError
+from ...errors import DatasetError, ShardError
 from ..actions.spec import ActionSpec
 from .clip import Clip
-from .codec import encode_clip
-from .commits import CommitRecord, DeadLetter, split_of_shard
+from .codec import decode_clip, encode_clip
+from .commits import CommitRecord, DeadLetter, SegmentKey, split_of_shard
 from .dataset import Dataset
 from .label_checks import label_problems
-from .samples import members_crc32
+from .samples import iter_samples, members_crc32
 from .statistics import ShardStatistics, clip_row
 
 KEY_NAME = re.compile(r"[0-9a-f]{12}-\d{9}")
@@ -100,13 +101,60 @@ class ShardWriter:
         """Count ticks that are left out on purpose."""
         self.drops[reason] += int(ticks)
 
-    def commit(self, extra: Mapping[str, Any] | None = None) -> CommitRecord:
-        """Put the tar in its place, then its record. Returns the record."""
+    def commit(
+        self,
+        extra: Mapping[str, Any] | None = None,
+        *,
+        segments: Sequence[SegmentKey] | None = None,
+    ) -> CommitRecord:
+        """Put the tar in its place, then its record. Returns the record.
+
+        Sources that were taken down meanwhile are left out: before the upload where that is known,
+        else right after the record is there. Who takes a source down writes its tombstone before
+        looking at the records, so one of the two sees the other.
+
+        Args:
+            extra: what the record is to keep beside.
+            segments: the planned segments that the shard was made of.
+        """
         if self._file is None:
             raise ValueError(f"shard {self.shard} was committed or aborted before")
         self._tar.close()
         self._file.close()
         self._file = None
+        record = self._record(extra, segments)
+        if gone := record.sources & self.dataset.tombstones():
+            samples = iter_samples(str(self._path)) if self._rows else ()
+            record = _write_without(self._like(), record, samples, gone)
+            self._path.unlink(missing_ok=True)
+            return record
+        record = self._put(record)
+        if gone := record.sources & self.dataset.tombstones():
+            return take_down(self.dataset, self.shard, gone, self.spec, spool=self._path.parent)
+        return record
+
+    def _record(
+        self, extra: Mapping[str, Any] | None, segments: Sequence[SegmentKey] | None
+    ) -> CommitRecord:
+        return CommitRecord(
+            shard=self.shard,
+            spec={"name": self.spec.name, "version": self.spec.version, "sha256": self.spec.sha256},
+            tar=None,
+            rows=tuple(self._rows),
+            statistics=self.statistics.to_dict(),
+            dead_letters=tuple(self.dead_letters),
+            drops=dict(sorted(self.drops.items())),
+            extra=dict(extra or {}),
+            segments=None if segments is None else tuple(segments),
+        )
+
+    def _like(self) -> ShardWriter:
+        """Another attempt at the same shard."""
+        folder = self._path.parent
+        return ShardWriter(self.dataset, self.shard, self.spec, chroma=self.chroma, spool=folder)
+
+    def _put(self, record: CommitRecord) -> CommitRecord:
+        """Put the finished tar in its place, then the record, which is returned."""
         tar = None
         if self._rows:
             tar = {
@@ -118,16 +166,7 @@ class ShardWriter:
             self._path.unlink()
             # What an attempt with other options left.
             storage.remove(self.dataset.shard_uri(self.shard))
-        record = CommitRecord(
-            shard=self.shard,
-            spec={"name": self.spec.name, "version": self.spec.version, "sha256": self.spec.sha256},
-            tar=tar,
-            rows=tuple(self._rows),
-            statistics=self.statistics.to_dict(),
-            dead_letters=tuple(self.dead_letters),
-            drops=dict(sorted(self.drops.items())),
-            extra=dict(extra or {}),
-        )
+        record = replace(record, tar=tar)
         self.dataset.write_commit(record)
         return record
 
@@ -187,6 +226,67 @@ class ShardWriter:
         self._rows.append(row)
         self._keys.add(clip.key)
         self.statistics.add(clip)
+
+
+def take_down(
+    dataset: Dataset,
+    shard: str,
+    gone: Collection[str],
+    spec: ActionSpec,
+    *,
+    spool: storage.Uri | None = None,
+) -> CommitRecord:
+    """Write a committed shard again without some sources, where it holds or tells anything of them.
+
+    Samples are copied as they are. The tar may be that of an interrupted attempt, so they are
+    chosen by what they say of themselves.
+
+    Args:
+        gone: content hashes.
+        spool: as for `ShardWriter`.
+
+    Returns:
+        The record that lies there now.
+
+    Raises:
+        DatasetError: the tar is missing.
+    """
+    record = dataset.read_commit(shard)
+    if not record.sources.intersection(gone):
+        return record
+    uri = dataset.shard_uri(shard)
+    samples: Iterable[tuple[str, Mapping[str, bytes]]] = ()
+    if storage.exists(uri):
+        samples = iter_samples(uri)
+    elif any(row["source_sha256"] not in gone for row in record.rows):
+        # Without these rows there is nothing to copy: an interrupted attempt took the tar away.
+        raise DatasetError(f"{uri}: is missing; run `vidact verify` on the dataset")
+    return _write_without(ShardWriter(dataset, shard, spec, spool=spool), record, samples, gone)
+
+
+def _write_without(
+    writer: ShardWriter,
+    record: CommitRecord,
+    samples: Iterable[tuple[str, Mapping[str, bytes]]],
+    gone: Collection[str],
+) -> CommitRecord:
+    """Commit what is left of a record and its samples."""
+    rows = {row["key"] for row in record.rows}
+    extra = dict(record.extra)
+    if "degrees" in extra:
+        kept = {sha: value for sha, value in extra["degrees"].items() if sha not in gone}
+        extra["degrees"] = kept
+    segments = record.segments
+    with writer:
+        writer.dead_letters += [x for x in record.dead_letters if x.source_sha256 not in gone]
+        writer.drops.update(record.drops)
+        for key, members in samples:
+            if key in rows and json.loads(members["json"])["source_sha256"] not in gone:
+                writer.add_encoded(decode_clip(key, members, frames=False), members)
+        return writer.commit(
+            extra,
+            segments=None if segments is None else [s for s in segments if s[0] not in gone],
+        )
 
 
 def _spool_path(dataset: Dataset, shard: str, spool: storage.Uri | None) -> Path:

@@ -146,23 +146,26 @@ class ShardLabeller:
 
     def label(self, task: ShardTask) -> ShardOutcome:
         """Label and commit a shard, unless it has its record already."""
-        if self.dataset.is_committed(task.shard):
+        if self.dataset.is_committed(task.shard, [segment.key for segment in task.segments]):
             return ShardOutcome(task.shard, "was_done")
+        removed = self.dataset.tombstones()  # sources that were taken down since the task was made
+        kept = tuple(s for s in task.segments if s.source_sha256 not in removed)
         with ShardWriter(
             self.dataset, task.shard, self.spec, chroma=self.work.chroma, spool=self.scratch
         ) as writer:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             try:
-                for sha256, segments in groupby(task.segments, lambda s: s.source_sha256):
+                for sha256, segments in groupby(kept, lambda s: s.source_sha256):
                     turned[sha256] = self._label_source(tuple(segments), task, writer)
             except SourceMissingError as error:
                 return ShardOutcome(task.shard, "waiting", str(error))
             self.alive(COMMITTING)
             record = writer.commit(
                 {
-                    "planned_ticks": sum(segment.ticks for segment in task.segments),
+                    "planned_ticks": sum(segment.ticks for segment in kept),
                     "degrees": degrees_for_record(turned),
-                }
+                },
+                segments=[segment.key for segment in kept],
             )
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 

@@ -110,7 +110,8 @@ class ShardRelabeller:
                     sha256 = clip.meta["source_sha256"]
                     turned[sha256] = turned.get(sha256, 0) + total_degrees(clip.camera)
             self.alive(COMMITTING)
-            record = writer.commit({**old.inherited, "degrees": degrees_for_record(turned)})
+            extra = {**old.inherited, "degrees": degrees_for_record(turned)}
+            record = writer.commit(extra, segments=old.segments)
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
     def _relabel(self, rows: Sequence[Mapping[str, Any]], writer: ShardWriter) -> Iterator[Clip]:

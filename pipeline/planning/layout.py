@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ...datasets.shards.commits import SegmentKey
 from ...datasets.shards.lengths import CLIP_TICKS
 from ...datasets.shards.splits import SPLITS, fractions_of, split_of
 from ..config import LayoutConfig
@@ -60,6 +61,11 @@ class Segment:
     def ticks(self) -> int:
         """The length in ticks."""
         return self.end_tick - self.start_tick
+
+    @property
+    def key(self) -> SegmentKey:
+        """What it is, wherever its video lies: what a shard's record keeps of it."""
+        return self.source_sha256, self.start_tick, self.end_tick
 
 
 def segment_bounds(ticks: int, longest: int) -> list[tuple[int, int]]:

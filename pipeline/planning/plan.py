@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ... import storage
-from ...datasets.shards.commits import DeadLetter, tombstone
+from ...datasets.shards.commits import DeadLetter, SegmentKey, tombstone
 from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
 from .layout import Segment
@@ -37,6 +37,14 @@ class Plan:
         for segment in self.segments:
             found.setdefault(segment.shard, []).append(segment)
         return {shard: tuple(segments) for shard, segments in found.items()}
+
+    @property
+    def keys(self) -> dict[str, list[SegmentKey]]:
+        """What the segments of each shard are, wherever their videos lie."""
+        found: dict[str, list[SegmentKey]] = {}
+        for segment in self.segments:
+            found.setdefault(segment.shard, []).append(segment.key)
+        return found
 
     @property
     def removed(self) -> set[str]:

@@ -72,3 +72,24 @@ def test_folders_give_their_nouns_and_load_nothing_heavy():
     check = f"import sys, {imports}; print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_shard_that_is_committed_between_two_listings_is_not_lost(
+    toy_dataset, tmp_path, monkeypatch
+):
+    dataset = Dataset(toy_dataset(str(tmp_path / "data"), {"train": [64]}))
+    (shard,) = dataset.committed_shards()
+    tar, whole = Path(dataset.shard_uri(shard)), Dataset.tars
+    content = tar.read_bytes()
+    record = Path(dataset.commit_uri(shard)).read_bytes()
+    tar.unlink()
+    Path(dataset.commit_uri(shard)).unlink()
+
+    def commit_after(self):
+        found = whole(self)
+        tar.write_bytes(content)
+        Path(self.commit_uri(shard)).write_bytes(record)
+        return found
+
+    monkeypatch.setattr(Dataset, "tars", commit_after)
+    assert dataset.lost_shards() == []
