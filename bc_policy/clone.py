@@ -174,7 +174,7 @@ class Session:
                 data=run.identity["data"],
                 metrics=metrics,
                 saved={"which": which, "step": run.step},
-                **({"action_delay": config.action_delay} if config.action_delay else {}),
+                action_delay=config.action_delay,
             ),
         )
 

@@ -31,7 +31,7 @@ from ..training.precision import resolve_precision
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
 from .policy.config import preset_config
-from .policy.policy import Policy, load_policy, policy_checkpoint_config
+from .policy.policy import Policy, action_delay_of, load_policy, policy_checkpoint_config
 from .rl.actors import ActorProcesses, Actors
 from .rl.check import better_of
 from .rl.config import FinetuneConfig
@@ -52,6 +52,8 @@ class Start(NamedTuple):
     preset: str
     identity: dict[str, Any]
     """What of it makes two runs the same: digests, not the places where things lie."""
+    action_delay: int = 0
+    """Ticks from choosing an action to doing it, as the checkpoint was cloned."""
 
 
 def finetune(config: FinetuneConfig) -> int:
@@ -75,9 +77,17 @@ def finetune(config: FinetuneConfig) -> int:
             f"out: {config.out} is the policy that is to be fine-tuned; use another --out"
         )
     policy = start.policy
-    count = {"actors": config.actors, "lanes": config.lanes, "seed": config.seed}
-    with run, ActorProcesses(task, policy.spec, policy.config, **count) as actors:
-        run_finetuning(config, policy, start.preset, run, actors)
+    actors = ActorProcesses(
+        task,
+        policy.spec,
+        policy.config,
+        actors=config.actors,
+        lanes=config.lanes,
+        seed=config.seed,
+        action_delay=start.action_delay,
+    )
+    with run, actors:
+        run_finetuning(config, start, run, actors)
     return 0
 
 
@@ -86,7 +96,8 @@ def starting_point(config: FinetuneConfig) -> Start:
     if not config.scratch:
         policy, checkpoint = load_policy(config.checkpoint)
         preset = str(checkpoint.config.get("preset", "custom"))
-        return Start(policy, preset, {"start_sha256": checkpoint.sha256})
+        identity = {"start_sha256": checkpoint.sha256}
+        return Start(policy, preset, identity, action_delay_of(checkpoint))
     spec = ActionSpec.load(config.spec or find_task(config.task).game)
     # Not by torch's own generator, whose state others may have changed.
     with torch.random.fork_rng(devices=[]):
@@ -110,10 +121,11 @@ def open_run(config: FinetuneConfig, identity: Mapping[str, Any]) -> TrainingRun
     )
 
 
-def run_finetuning(
-    config: FinetuneConfig, policy: Policy, preset: str, run: TrainingRun, actors: Actors
-) -> None:
-    """Train `policy` in place, in a run whose folder is claimed, and write its checkpoint."""
+def run_finetuning(config: FinetuneConfig, start: Start, run: TrainingRun, actors: Actors) -> None:
+    """Train the start's policy in place, in a run whose folder is claimed, and write its
+    checkpoint.
+    """
+    policy = start.policy
     device = pick_device(config.device)
     torch.set_num_threads(config.threads or cores())
     learner = PPO(
@@ -181,7 +193,12 @@ def run_finetuning(
         config.out,
         weights,
         policy_checkpoint_config(
-            policy, preset=preset, training=run.identity, data=[], metrics=results
+            policy,
+            preset=start.preset,
+            action_delay=start.action_delay,
+            training=run.identity,
+            data=[],
+            metrics=results,
         ),
     )
     run.clear()

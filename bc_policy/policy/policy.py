@@ -353,10 +353,18 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
     return policy.eval(), checkpoint
 
 
-def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> dict[str, Any]:
+def action_delay_of(checkpoint: Checkpoint) -> int:
+    """How many ticks after it was chosen an action of this policy is done."""
+    return int(checkpoint.config.get("action_delay", 0))
+
+
+def policy_checkpoint_config(
+    policy: Policy, *, preset: str, action_delay: int = 0, **parts: Any
+) -> dict[str, Any]:
     """The `config.json` of a policy's checkpoint.
 
-    It holds network and spec, and in `parts` what the caller knows of its making.
+    It holds network and spec, the delay of its actions in ticks if there is one, and in `parts`
+    what the caller knows of its making.
     """
     return {
         "kind": "policy",
@@ -365,4 +373,5 @@ def policy_checkpoint_config(policy: Policy, *, preset: str, **parts: Any) -> di
         "spec": policy.spec.to_dict(),
         "spec_sha256": policy.spec.sha256,
         **parts,
+        **({"action_delay": action_delay} if action_delay else {}),
     }

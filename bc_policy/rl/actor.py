@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -21,18 +22,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...datasets.actions.joint import JointActions
 from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
 from ...games.env import GameEnv
 from ...networks.attention import Memory
+from ..policy.agent import Agent
 from ..policy.policy import Policy
+from ..scoring.episodes import Episode
+from ..scoring.lanes import Lanes
 from .rollout import Rollout
 
 FIRST_TRAINING_SEED = 1_000_000_000  # far from the seeds of `play`: no score is of training games
 RUN_SEEDS = 1_000_003  # how far the seeds of two runs' first episodes lie apart
-CHECKED = 3  # no stream of chance of a run begins with it and a seed
-SCORED_TICKS = 32  # how often it is asked whether all episodes are done
 MakeEnv = Callable[[], GameEnv]
 
 
@@ -44,6 +45,7 @@ class Actor:
         make_env: makes one game. lanes: L.
         seed: of the run.
         index, actors: which of how many actors this is: no two play an episode of the same seed.
+        action_delay: ticks from choosing an action to doing it, as the policy was trained.
     """
 
     def __init__(
@@ -55,24 +57,24 @@ class Actor:
         seed: int,
         index: int = 0,
         actors: int = 1,
+        action_delay: int = 0,
     ):
         self.policy = policy.eval()
         self.spec: ActionSpec = policy.spec
-        self.actions = JointActions(self.spec)
+        self.agent = Agent(self.policy, lanes, action_delay=action_delay)
+        self._action_delay = action_delay
         self.envs = [make_env() for _ in range(lanes)]
         first_seed = FIRST_TRAINING_SEED + seed * RUN_SEEDS
         self._seeds = [
             _LaneSeeds(first_seed, index * lanes + lane, actors * lanes) for lane in range(lanes)
         ]
-        self._chance = [
+        # One a lane, over all of its episodes.
+        self.agent.chance = [
             np.random.default_rng([seed, index * lanes + lane]) for lane in range(lanes)
         ]
         self._lanes = [_Lane() for _ in range(lanes)]
-        self._memory = self._empty_memory()
         size = (lanes, self.spec.frame.height, self.spec.frame.width, 3)
         self._frames = np.zeros(size, dtype=np.uint8)
-        self._first = np.ones(lanes, dtype=bool)
-        self._previous = np.full((lanes, 2), -1)
         self._started = False
         self._seconds: dict[str, float] = {}
 
@@ -96,18 +98,18 @@ class Actor:
             truncated=np.zeros((lanes, ticks), bool),
             final_value=np.zeros((lanes, ticks), np.float32),
             last_value=np.zeros(lanes, np.float32),
-            before=self._previous.copy(),
-            memory=self._memory,
+            before=self.agent.previous.copy(),
+            memory=self.agent.memory,
             episodes=[],
             seconds=self._seconds,
         )
         for tick in range(ticks):
             with self._timed("inference"):
                 # Once, and not once more in each pass of the learner.
-                out.frames[:, tick], out.first[:, tick] = self._seen(), self._first
-                joint, camera = self._decide(out.frames[:, tick])
-            out.joint[:, tick], out.camera[:, tick] = joint, camera
-            self._advance(out, tick, joint, camera)
+                out.frames[:, tick], out.first[:, tick] = self._seen(), self.agent.first
+                chosen = self.agent.choose(out.frames[:, tick])
+            out.joint[:, tick], out.camera[:, tick] = chosen.T
+            self._advance(out, tick, self.agent.due(chosen))
         out.last_value[:] = self._value()
         self._seconds["play"] = time.perf_counter() - began
         return out
@@ -123,33 +125,19 @@ class Actor:
         """The present frames at the size that the network looks at, uint8 [L, h, w, 3]."""
         return self.policy.shrink(torch.from_numpy(self._frames)).numpy()
 
-    @torch.no_grad()
-    def _decide(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Sample each lane's action, and take the frame into the memory."""
-        result = self.policy(*self._inputs(frames))
-        self._memory = result.memory
-        self._first = np.zeros_like(self._first)
-        # Each lane has a generator of its own: its play does not depend on how many lanes there
-        # are.
-        drawn = [chance.random((1, 2)) for chance in self._chance]
-        uniforms = torch.from_numpy(np.stack(drawn))  # (L, 1, 2)
-        joint, camera = self.policy.head.sample(result.logits, uniforms=uniforms)  # (L, 1)
-        self._previous = torch.cat([joint, camera], dim=1).numpy()  # (L, 2)
-        return joint[:, 0].numpy(), camera[:, 0].numpy()
-
-    def _advance(self, out: Rollout, tick: int, joint: np.ndarray, camera: np.ndarray) -> None:
-        buttons, bins = self.actions.decode(joint, camera)
-        camera_deg = self.spec.dequantise(bins)
+    def _advance(self, out: Rollout, tick: int, done: np.ndarray) -> None:
+        """Play a tick with these actions, int64 [L, 2]."""
+        buttons, camera_deg = self.agent.pressed(done)
         over: dict[int, bool] = {}  # lane ► cut by the time limit
         for lane, env in enumerate(self.envs):
             with self._timed("step"):
-                frame, reward, done, info = env.step(buttons[lane], camera_deg[lane])
+                frame, reward, ended, info = env.step(buttons[lane], camera_deg[lane])
             self._frames[lane] = frame
             out.reward[lane, tick] = reward
             state = self._lanes[lane]
-            state.actions.append((int(joint[lane]), int(camera[lane])))
+            state.actions.append((int(done[lane, 0]), int(done[lane, 1])))
             state.reward += reward
-            if done:
+            if ended:
                 over[lane] = bool(info.get("truncated", False))
                 out.episodes.append(
                     {
@@ -171,35 +159,23 @@ class Actor:
             out.terminated[lane, tick] = not truncated
             self._start_episode(lane)
 
-    @torch.no_grad()
     def _value(self) -> np.ndarray:
-        """float [L]: the value of the present frames in the reward's units; the memory stays."""
+        """float [L]: the value of the present frames in the reward's units."""
         with self._timed("inference"):
-            result = self.policy(*self._inputs(self._seen()))
-        return self.policy.value_head.denormalized(result.value)[:, 0].float().numpy()
-
-    def _inputs(self, seen: np.ndarray) -> tuple[Tensor, Tensor, list[Memory], Tensor]:
-        """The policy's arguments for one tick, [L, 1, …] each."""
-        arrays = (seen, self._first, self._previous)
-        frames, first, previous = (torch.from_numpy(array)[:, None] for array in arrays)
-        return frames, first, self._memory, previous
+            return self.agent.value(self._seen())
 
     def _start_episode(self, lane: int) -> None:
         self._lanes[lane] = _Lane(seed=self._seeds[lane].next())
         with self._timed("step"):
             self._frames[lane] = self.envs[lane].reset(self._lanes[lane].seed)
-        self._first[lane] = True
-        self._previous[lane] = -1
-
-    def _empty_memory(self) -> list[Memory]:
-        return self.policy.blocks.initial_memory(len(self.envs), next(self.policy.parameters()))
+        self.agent.begin(lane)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the weights, which `collect` is given."""
         return {
             "started": self._started,
             "episodes_begun": [seeds.count for seeds in self._seeds],
-            "chance": [chance.bit_generator.state for chance in self._chance],
+            "chance": [chance.bit_generator.state for chance in self.agent.chance],
             "lanes": [
                 {
                     "seed": lane.seed,
@@ -210,9 +186,10 @@ class Actor:
                 }
                 for lane, frame in zip(self._lanes, self._frames, strict=True)
             ],
-            "first": self._first.astype(np.uint8),
-            "previous": self._previous,
-            "memory": [tuple(memory) for memory in self._memory],
+            "first": self.agent.first.astype(np.uint8),
+            "previous": self.agent.previous,
+            "coming": self.agent.coming,
+            "memory": [tuple(memory) for memory in self.agent.memory],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -220,13 +197,12 @@ class Actor:
         self._started = state["started"]
         for lane, kept in enumerate(state["lanes"]):
             self._seeds[lane].count = state["episodes_begun"][lane]
-            self._chance[lane].bit_generator.state = state["chance"][lane]
+            self.agent.chance[lane].bit_generator.state = state["chance"][lane]
             if not self._started:
                 continue
             actions = np.asarray(kept["actions"])
             frame = self.envs[lane].reset(kept["seed"])
-            buttons, bins = self.actions.decode(actions[:, 0], actions[:, 1])
-            for pressed, camera_deg in zip(buttons, self.spec.dequantise(bins), strict=True):
+            for pressed, camera_deg in zip(*self.agent.pressed(actions), strict=True):
                 frame = self.envs[lane].step(pressed, camera_deg)[0]
             if zlib.crc32(frame.tobytes()) != kept["frame_crc32"]:
                 raise VidactError(
@@ -240,26 +216,28 @@ class Actor:
                 reward=kept["reward"],
                 actions=[(int(j), int(c)) for j, c in actions],
             )
-        self._first = np.asarray(state["first"]).astype(bool)
-        self._previous = np.asarray(state["previous"]).copy()
-        self._memory = [Memory(*memory) for memory in state["memory"]]
+        self.agent.first = np.asarray(state["first"]).astype(bool)
+        self.agent.previous = np.asarray(state["previous"]).copy()
+        # None in snapshots of before, when every action was done at once.
+        self.agent.coming = np.array(state.get("coming", self.agent.coming))
+        self.agent.memory = [Memory(*memory) for memory in state["memory"]]
 
     def score(self, weights: Mapping[str, Tensor], seeds: Sequence[int]) -> list[float]:
         """The scores of whole episodes of these seeds; the same chance whatever the weights.
 
         What ran in the lanes is given up.
         """
+        self.policy.load_state_dict(weights)
+        self._started = False
         lanes = len(self.envs)
-        shares = [list(seeds[lane::lanes]) for lane in range(lanes)]
-        self._seeds = [_LaneSeeds(0, lane, lanes, listed=shares[lane]) for lane in range(lanes)]
-        self._chance = [np.random.default_rng([CHECKED, *share]) for share in shares]
-        self._memory, self._started = self._empty_memory(), False
-        found: list[list[float]] = [[] for _ in shares]
-        # A lane that is done plays on, so that the batch, which decides last bits, stays the same.
-        while any(len(found[lane]) < len(shares[lane]) for lane in range(lanes)):
-            for episode in self.collect(weights, SCORED_TICKS).episodes:
-                found[int(episode["lane"])].append(episode["score"])
-        return [found[place % lanes][place // lanes] for place in range(len(seeds))]
+        player = Agent(self.policy, lanes, action_delay=self._action_delay)
+        waiting = [deque(seeds[lane::lanes]) for lane in range(lanes)]
+        begin = {lane: queue.popleft() for lane, queue in enumerate(waiting) if queue}
+        played = Lanes(player, self.envs, seed=0).play(
+            begin, lambda lane: waiting[lane].popleft() if waiting[lane] else None
+        )
+        found = {one.seed: one.score for one in played if isinstance(one, Episode)}
+        return [found[seed] for seed in seeds]
 
     def close(self) -> None:
         for env in self.envs:
@@ -277,15 +255,12 @@ class _Lane:
 
 
 class _LaneSeeds:
-    """The seeds of a lane's episodes: those listed, then start + lane, start + lane + lanes, …"""
+    """The seeds of a lane's episodes: start + lane, start + lane + lanes, …"""
 
-    def __init__(self, start: int, lane: int, lanes: int, *, listed: Sequence[int] = ()):
+    def __init__(self, start: int, lane: int, lanes: int):
         self._start, self._lane, self._lanes = start, lane, lanes
-        self._listed = list(listed)
         self.count = 0
 
     def next(self) -> int:
-        if self._listed:
-            return self._listed.pop(0)
         self.count += 1
         return self._start + self._lane + (self.count - 1) * self._lanes

@@ -75,6 +75,7 @@ class ActorPlan:
     seed: int
     index: int
     actors: int
+    action_delay: int = 0
 
 
 class ActorProcesses:
@@ -83,6 +84,7 @@ class ActorProcesses:
     Args:
         task: a name in `games.tasks`. spec, network: of the policy.
         actors: how many. lanes: games of each. seed: of the run.
+        action_delay: of the policy, see `Actor`.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class ActorProcesses:
         actors: int,
         lanes: int,
         seed: int,
+        action_delay: int = 0,
     ):
         plan = ActorPlan(
             task=task,
@@ -103,6 +106,7 @@ class ActorProcesses:
             seed=seed,
             index=0,
             actors=actors,
+            action_delay=action_delay,
         )
         self._workers = [
             Worker(actor_worker, replace(plan, index=index)) for index in range(actors)
@@ -173,6 +177,7 @@ def actor_worker(connection: Connection, plan: ActorPlan) -> None:
         seed=plan.seed,
         index=plan.index,
         actors=plan.actors,
+        action_delay=plan.action_delay,
     )
     try:
         while (message := connection.recv()) is not None:

@@ -18,11 +18,12 @@ from ...datasets.actions.spec import ActionSpec
 from ...games.tasks import make_env
 from ...games.workers import Worker, WorkerDiedError, ready, working
 from ...progress import log
-from ..policy.policy import load_policy
+from ..policy.agent import Agent
+from ..policy.policy import action_delay_of, load_policy
 from .config import PlayConfig
 from .episodes import Episode
 from .lanes import Lanes
-from .players import Agent, Player, RandomPlayer
+from .players import Player, RandomPlayer
 
 VIDEO_FILE = "episode.mp4"
 MAX_DEATHS = 3  # of processes before a run is given up: then it is not chance
@@ -122,7 +123,7 @@ def play_worker(
             policy,
             config.lanes,
             temperature=config.temperature,
-            action_delay=int(stored.config.get("action_delay", 0)),
+            action_delay=action_delay_of(stored),
         )
     else:
         player = RandomPlayer(ActionSpec.from_dict(spec_content), config.lanes, config.random_style)

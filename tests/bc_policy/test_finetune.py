@@ -3,12 +3,20 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
-from vidact.bc_policy.finetune import finetune, run_of, starting_point
+import torch
+from vidact.bc_policy.finetune import finetune, open_run, run_finetuning, run_of, starting_point
+from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
+from vidact.bc_policy.rl.actor import Actor
+from vidact.bc_policy.rl.actors import LocalActors
 from vidact.bc_policy.rl.config import SCRATCH, FinetuneConfig, PPOConfig
 from vidact.datasets.actions.joint import JointActions
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
+from vidact.networks.checkpoints import save_checkpoint
+
+from .toy_env import TOY_NETWORK, TOY_SPEC, ToyEnv
 
 SMALL = {"actors": 1, "lanes": 2, "ticks": 4, "threads": 1, "device": "cpu", "check_episodes": 0}
 TWO = PPOConfig(minibatches=2)
@@ -87,3 +95,52 @@ def test_mistakes_are_named():
         FinetuneConfig(checkpoint="x", task="crafter", out="y", minutes=1, env_steps=5)
     with pytest.raises(ConfigError, match=r"ppo\.kl_end must be 0 where ppo\.kl is"):
         PPOConfig(kl=0.0)
+
+
+class Noted(ToyEnv):
+    """Notes what is pressed in each of its episodes of six ticks."""
+
+    length = 6
+
+    def begin(self):
+        self.pressed = []
+
+    def reward(self, pressed):
+        self.pressed.append(pressed)
+        return 0.0
+
+
+def test_an_action_is_done_as_late_as_the_policy_was_cloned(tmp_path):
+    torch.manual_seed(0)
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    made = policy_checkpoint_config(policy, preset="custom", action_delay=2)
+    save_checkpoint(tmp_path / "clone", policy.state_dict(), made)
+    config = FinetuneConfig(
+        checkpoint=str(tmp_path / "clone"),
+        task="toy",
+        out=str(tmp_path / "tuned"),
+        iterations=1,
+        **{**SMALL, "ticks": 6},
+        ppo=TWO,
+    )
+    start = starting_point(config)
+    assert start.action_delay == 2
+    games: list[Noted] = []
+
+    def make_env():
+        games.append(Noted())
+        return games[-1]
+
+    actor = Actor(start.policy, make_env, lanes=3, seed=0, action_delay=start.action_delay)
+    chosen = actor.collect(policy.state_dict(), 5).joint  # (L, T): one action a button, and none
+    assert len(np.unique(chosen)) > 2
+    for lane, game in enumerate(games):
+        assert game.pressed == [0, 0, *chosen[lane, :3]]
+    # What is still to be done belongs to the episode.
+    actor.collect(policy.state_dict(), 3)
+    assert all(game.pressed == [0, 0] for game in games)
+    player = Actor(start.policy, make_env, lanes=2, seed=0, action_delay=start.action_delay)
+    with open_run(config, {"run": 1}) as run:
+        run_finetuning(config, start, run, LocalActors([player]))
+    written = json.loads((tmp_path / "tuned" / "config.json").read_text())
+    assert written["action_delay"] == 2

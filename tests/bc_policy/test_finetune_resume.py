@@ -27,7 +27,7 @@ sys.path.insert(0, sys.argv[1])
 from toy_env import TOY_NETWORK, TOY_SPEC, Recall
 from vidact.bc_policy.rl.actors import LocalActors
 from vidact.bc_policy.rl.config import FinetuneConfig, ImitationConfig, PPOConfig
-from vidact.bc_policy.finetune import open_run, run_finetuning
+from vidact.bc_policy.finetune import Start, open_run, run_finetuning
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.actor import Actor
 
@@ -50,7 +50,7 @@ actors = Killed([
     for i in range(2)
 ])
 with open_run(config, {"run": 1}) as run:
-    run_finetuning(config, policy, "toy", run, actors)
+    run_finetuning(config, Start(policy, "toy", {}), run, actors)
 """
 
 
@@ -92,15 +92,16 @@ def same(a, b):
     assert a.episodes == b.episodes
 
 
-def test_an_actor_goes_on_from_its_state():
+@pytest.mark.parametrize("delay", [0, 2])
+def test_an_actor_goes_on_from_its_state(delay):
     torch.manual_seed(0)
     policy = Policy(TOY_SPEC, TOY_NETWORK)
     weights = {name: tensor.clone() for name, tensor in policy.state_dict().items()}
-    actor = Actor(policy, Recall, lanes=3, seed=5)
+    actor = Actor(policy, Recall, lanes=3, seed=5, action_delay=delay)
     actor.collect(weights, 6)
     state = actor.state_dict()
     expected = actor.collect(weights, 7)
-    fresh = Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=3, seed=5)
+    fresh = Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=3, seed=5, action_delay=delay)
     fresh.load_state_dict(state)
     same(fresh.collect(weights, 7), expected)
 

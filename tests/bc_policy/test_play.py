@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from vidact.bc_policy.play import play
+from vidact.bc_policy.policy.agent import Agent
 from vidact.bc_policy.policy.config import PolicyConfig
 from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
 from vidact.bc_policy.scoring.config import PlayConfig
 from vidact.bc_policy.scoring.overlay import ActionOverlay
-from vidact.bc_policy.scoring.players import Agent
 from vidact.bc_policy.scoring.pool import play_worker
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import CheckpointError, ConfigError
