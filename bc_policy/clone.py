@@ -15,12 +15,13 @@ from typing import Any
 
 from .. import storage
 from ..datasets.shards.dataset import Dataset
-from ..errors import CheckpointError, DatasetError
+from ..errors import DatasetError
 from ..games.tasks import find_task
 from ..networks.checkpoints import (
     CONFIG_FILE,
     MODEL_FILE,
     Checkpoint,
+    config_in,
     load_checkpoint,
     require_place,
     save_checkpoint,
@@ -76,7 +77,8 @@ def clone(config: CloneConfig) -> int:
         group=group,
         save_every=config.save_every,
     )
-    if run.is_finished(trained_identity(config.out)):
+    made = config_in(config.out)
+    if run.is_finished({"settings": made.get("training"), "data": made.get("data")}):
         log(f"{config.out} is the policy of these settings and data already: nothing to do")
         group.close()
         return 0
@@ -287,15 +289,6 @@ def run_identity(config: CloneConfig, init: Checkpoint | None) -> dict[str, Any]
         for uri in config.data
     ]
     return {"settings": settings, "data": data}
-
-
-def trained_identity(out: str) -> dict[str, Any] | None:
-    """The identity of the run whose checkpoint lies in `out`; None where there is none."""
-    try:
-        config = load_checkpoint(out).config
-    except CheckpointError:
-        return None
-    return {"settings": config.get("training"), "data": config.get("data")}
 
 
 def held_out_split(data: tuple[str, ...]) -> str | None:

@@ -19,10 +19,10 @@ import numpy as np
 import torch
 
 from ..datasets.actions.spec import ActionSpec
-from ..errors import CheckpointError, ConfigError
+from ..errors import ConfigError
 from ..games.tasks import TASKS, find_task
 from ..machine import cores
-from ..networks.checkpoints import load_checkpoint, require_place, save_checkpoint
+from ..networks.checkpoints import config_in, require_place, save_checkpoint
 from ..progress import Progress, log
 from ..settings import plain_but, to_plain
 from ..training.device import pick_device
@@ -69,7 +69,7 @@ def finetune(config: FinetuneConfig) -> int:
     start = starting_point(config)
     config, identity = run_of(config, start, task)
     run = open_run(config, identity)
-    if run.is_finished(trained_identity(config.out)):
+    if run.is_finished(config_in(config.out).get("training")):
         log(f"{config.out} is the policy of these settings already: nothing to do")
         return 0
     if config.checkpoint and Path(config.out).resolve() == Path(config.checkpoint).resolve():
@@ -226,7 +226,7 @@ def run_of(
     These are the settings that decide what is learned, and the start. A run that the first learner
     began keeps the identity that it was begun with.
     """
-    begun = begun_by_first_learner(config.out, trained_identity(config.out))
+    begun = begun_by_first_learner(config.out, config_in(config.out).get("training"))
     of_start = {"task": task, **start.identity}
     if begun is not None and all(begun.get(name) == value for name, value in of_start.items()):
         tick_hz = float(start.policy.spec.tick_hz)
@@ -237,14 +237,6 @@ def run_of(
     if task not in TASKS:  # a file, whose content may change
         settings["rules"] = to_plain(find_task(task))
     return config, {**settings, **of_start, "learner": LEARNER}
-
-
-def trained_identity(out: str) -> dict[str, Any] | None:
-    """The identity of the run whose checkpoint lies in `out`; None where there is none."""
-    try:
-        return load_checkpoint(out).config.get("training")
-    except CheckpointError:
-        return None
 
 
 def mean_of(scores: deque[float]) -> float | None:

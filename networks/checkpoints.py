@@ -177,6 +177,14 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(state=state, config=config, sha256=_digest(weights, text), uri=str(folder))
 
 
+def config_in(folder: str | Path) -> dict[str, Any]:
+    """What the checkpoint in a folder says of itself; nothing where there is no whole one."""
+    try:
+        return load_checkpoint(folder).config
+    except CheckpointError:
+        return {}
+
+
 def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights into `module`; CheckpointError names the first tensors that do not fit."""
     require_fit(module, checkpoint)

@@ -143,14 +143,21 @@ class PatchTrunk(nn.Module):
         return x * F.interpolate(seen.to(x.dtype), scale_factor=self.patch)
 
 
-def dense_layers(features: int, hidden: int, width: int, *, dropout: float = 0.0) -> nn.Sequential:
-    """Two linear layers, each behind a norm: [N, features] ► [N, width]."""
+def dense_layers(
+    features: int, hidden: int, width: int, *, dropout: float | None = 0.0
+) -> nn.Sequential:
+    """Two linear layers, each behind a norm: [N, features] ► [N, width].
+
+    Args:
+        dropout: share of the hidden layer that is dropped in training. None has no such layer, so
+            that the second linear one is number 4 in the names of the weights, and not 5.
+    """
     return nn.Sequential(
         nn.LayerNorm(features),
         nn.Linear(features, hidden),
         nn.ReLU(),
         nn.LayerNorm(hidden),
-        nn.Dropout(dropout),
+        *([] if dropout is None else [nn.Dropout(dropout)]),
         nn.Linear(hidden, width),
     )
 

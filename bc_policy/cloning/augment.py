@@ -19,6 +19,7 @@ from ...datasets.actions.mirror import Mirror
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.loading.batch import Batch
 from ...machine import cores
+from ...networks.mirror import mirrored
 
 
 class Augmentation:
@@ -61,9 +62,12 @@ class Augmentation:
     def __call__(self, batch: Batch) -> Batch:
         """The batch, changed; its frames are changed in place."""
         side, contrast, brightness = self._draws(batch)
-        mirrored = side < (0.0 if self._mirror is None else 0.5)
-        for row in np.flatnonzero(mirrored):
-            mirror_frames(batch.frames[row])
+        turned = side < (0.0 if self._mirror is None else 0.5)
+        for row in np.flatnonzero(turned):
+            frames = batch.frames[row]
+            # By torch, which is four times as fast as NumPy, that copies pixel by pixel.
+            image = mirrored(torch.from_numpy(frames), self._spec.frame.status_share, columns=2)
+            frames[:] = image.numpy()
         if self._brightness > 0:
             contrast = 1 + self._brightness * contrast
             brightness = 128 * self._brightness * brightness
@@ -73,7 +77,7 @@ class Augmentation:
             levels = centered * contrast[:, None] + 128 + brightness[:, None]  # (B, 256)
             tables = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
             list(self._threads.map(look_up, batch.frames, tables))
-        return batch if self._mirror is None else self._mirrored_labels(batch, mirrored)
+        return batch if self._mirror is None else self._mirrored_labels(batch, turned)
 
     def _mirrored_labels(self, batch: Batch, mirrored: np.ndarray) -> Batch:
         assert self._mirror is not None
@@ -112,12 +116,6 @@ class Augmentation:
         self._generator.bit_generator.state = state["generator"]
         kept = state.get("kept")  # none in snapshots of the time before draws were kept
         self.kept = None if kept is None else np.array(kept)
-
-
-def mirror_frames(frames: np.ndarray) -> None:
-    """Mirror a clip's frames, uint8 [T, H, W, 3], in place."""
-    # Four times as fast as NumPy, which copies pixel by pixel.
-    frames[:] = torch.from_numpy(frames).flip(2).numpy()
 
 
 def look_up(frames: np.ndarray, table: np.ndarray) -> None:

@@ -78,6 +78,11 @@ class FrameSpec:
     them as they are.
     """
 
+    @property
+    def status_share(self) -> float:
+        """The part of the height that `status` takes."""
+        return self.status / self.height
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values. A layout that a frame does not have is left out, so that the digests
         of specs that never had one stay what they are.

@@ -25,8 +25,8 @@ from torch.nn import functional as F
 
 from ...datasets.actions.mirror import Mirror
 from ...networks.heads import FactoredLogits
+from ...networks.mirror import mirrored
 from ...training.precision import autocast
-from ..network.augment import mirrored
 from ..network.model import InverseDynamicsModel
 
 WINDOW = 128
@@ -157,7 +157,7 @@ class WindowRunner:
         taken = torch.from_numpy(buffer.take(start - radius, end + radius))
         frames = taken[None]  # (1, 64 + 2r, H, W, 3)
         if self.mirror is not None:
-            image = mirrored(frames, self.model.inputs.status * self.model.inputs.pool, columns=3)
+            image = mirrored(frames, self.model.inputs.status, columns=3)
             frames = torch.cat([frames, image])
         vectors = self._features(frames)  # (B, 64, D)
         if not self.model.config.zero_padded_windows:

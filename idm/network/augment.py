@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from ...datasets.actions.mirror import Mirror
 from ...datasets.actions.spec import ActionSpec
+from ...networks.mirror import mirrored
 from .config import LEFT_RIGHT, AugmentConfig
 
 
@@ -58,10 +58,10 @@ def draw(
     )
 
 
-def augment_picture(clip: Tensor, one: ClipDraw, status: int = 0) -> Tensor:
+def augment_picture(clip: Tensor, one: ClipDraw, status: float = 0.0) -> Tensor:
     """The whole augmentation of one clip, [T, 3, H, W] in 0..1.
 
-    `status`: rows at the bottom that a mirror leaves as they are.
+    `status`: share of the height that a mirror leaves as it is.
     """
     # Here, since it takes two seconds that labelling does without.
     from torchvision.transforms.v2 import functional as transforms
@@ -78,20 +78,6 @@ def augment_picture(clip: Tensor, one: ClipDraw, status: int = 0) -> Tensor:
     turned = moved(clip.flatten(0, 1), one, (clip.shape[-2], clip.shape[-1]))
     turned = turned.unflatten(0, clip.shape[:2])  # (T, 3, H, W)
     return mirrored(turned, status) if one.mirror else turned
-
-
-def mirrored(frames: Tensor, status: int = 0, *, columns: int = -1) -> Tensor:
-    """Pictures with left and right changed, but for the lowest `status` rows of pixels.
-
-    Args:
-        columns: the dimension of the columns; the one before it is that of the rows.
-    """
-    turned = frames.flip(columns)
-    if not status:
-        return turned
-    world = frames.shape[columns - 1] - status
-    kept = frames.narrow(columns - 1, world, status)
-    return torch.cat([turned.narrow(columns - 1, 0, world), kept], dim=columns - 1)
 
 
 def moved(planes: Tensor, one: ClipDraw, frame: tuple[int, int]) -> Tensor:

@@ -50,7 +50,7 @@ class InputPipeline(nn.Module):
         super().__init__()
         self.radius = config.radius
         self.pool = config.picture_pool
-        self.status = frame.status // self.pool  # rows of the picture that a mirror leaves alone
+        self.status = frame.status_share
         self.view: CylinderView | None = None
         self.front_end: MotionFrontEnd | None = None
         if config.motion is not None:

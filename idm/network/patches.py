@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...errors import ConfigError
+from ...networks.fast_trunks import dense_layers
 from .config import PatchConfig
 
 GRAY = 0.4  # about the mean of game pictures: inputs lie around zero, and so does what is hidden
@@ -53,13 +54,7 @@ class PatchFrontEnd(nn.Module):
             nn.ReLU(),
         )
         self.dropout = nn.Dropout(dropout)
-        self.dense = nn.Sequential(
-            nn.LayerNorm(features),
-            nn.Linear(features, config.dense),
-            nn.ReLU(),
-            nn.LayerNorm(config.dense),
-            nn.Linear(config.dense, width),
-        )
+        self.dense = dense_layers(features, config.dense, width, dropout=None)
         self.to(memory_format=torch.channels_last)  # twice as fast as NCHW on the CPU
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -31,6 +31,17 @@ def test_half_of_the_clips_are_mirrored_picture_and_action_together():
         assert levels.tolist() == list(range(127, -1, -1) if mirrored[clip] else range(128))
 
 
+def test_an_inventory_is_not_mirrored():
+    crafter = ActionSpec.load("crafter")
+    made = Batch.empty(crafter, 20, 1)
+    made.frames[:] = np.arange(72, dtype=np.uint8)[:, None]
+    out = Augmentation(crafter, brightness=0.0, mirror=("left:right",), seed=0)(made).frames[:, 0]
+    turned = out[:, 0, 0, 0] == 71
+    assert 4 < turned.sum() < 16
+    assert (out[turned, :56, :, 0] == np.arange(71, -1, -1)).all()
+    assert (out[:, 56:, :, 0] == np.arange(72)).all()  # the lowest two rows of cells
+
+
 def grey():
     made = Batch.empty(SPEC, 2, 20)
     made.frames[:] = 128

@@ -9,7 +9,6 @@ from torch.nn import functional as F
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
 from vidact.idm.config import AugmentConfig, TrainIDMConfig
-from vidact.idm.network.augment import mirrored
 from vidact.idm.network.config import PRESETS, PatchConfig, preset_config
 from vidact.idm.network.model import InverseDynamicsModel
 from vidact.idm.network.patches import PatchFrontEnd
@@ -79,14 +78,10 @@ def test_patches_must_fill_the_picture() -> None:
         PatchFrontEnd(PatchConfig(), 32, (70, 72), 0.0)
 
 
-def test_a_mirror_leaves_the_status_as_it_is() -> None:
-    picture = torch.arange(24).reshape(1, 4, 6)
-    expected = picture.flip(-1)
-    expected[:, 3:] = picture[:, 3:]
-    assert torch.equal(mirrored(picture, 1), expected)
-    assert torch.equal(mirrored(picture), picture.flip(-1))
-    frames = picture[..., None].expand(1, 4, 6, 3)
-    assert torch.equal(mirrored(frames, 1, columns=2), expected[..., None].expand(1, 4, 6, 3))
+def test_names_of_the_weights_are_those_of_stored_checkpoints() -> None:
+    names = PatchFrontEnd(PatchConfig(), 32, (24, 16), 0.0).state_dict().keys()
+    of_dense = {f"dense.{layer}.{part}" for layer in (0, 1, 3, 4) for part in ("weight", "bias")}
+    assert {name for name in names if name.startswith("dense.")} == of_dense
 
 
 def test_cells_are_neither_shifted_nor_colored_unless_asked_for() -> None:
