@@ -120,8 +120,9 @@ class RecordCrafterConfig:
     """Record a scripted player in Crafter: video with true actions.
 
     The player sees what a person sees (nine by seven cells and the inventory) and works its way up
-    to an iron pickaxe. The recordings are of spec `crafter`: a keyboard without a mouse, 10 frames
-    per second; what reads them may ask for its first version (`--spec crafter@1`) as well.
+    to an iron pickaxe. A recording is a life in a world of its own. The recordings are of spec
+    `crafter`: a keyboard without a mouse, 10 frames per second; what reads them may ask for its
+    first version (`--spec crafter@1`) as well.
 
     Example:
       vidact record crafter --out runs/crafter --minutes 20 --seed 0
@@ -130,12 +131,12 @@ class RecordCrafterConfig:
     out: str
     """Folder for the recordings."""
     minutes: Minutes = 20.0
-    """Minutes of play in all, at 10 frames a second."""
+    """Minutes of play in all, at 10 frames a second; the last life is played to its end."""
     seed: int = 0
     """Seed of the worlds and of the player."""
     chunk_minutes: ChunkMinutes = 4.0
-    """Longest recording in minutes; it is shortened, down to half of one, until there are four
-    recordings.
+    """Longest recording in minutes: a life that lasts longer is cut there. It is shortened, down to
+    half of one, until there are four recordings.
     """
     workers: Workers = 0
     """Worker processes; 0 takes one a core."""

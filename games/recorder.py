@@ -88,6 +88,7 @@ def record_episodes(
     out: Path,
     jobs: int,
     more_suffixes: Sequence[str] = (),
+    lasting: bool = False,
 ) -> int:
     """Record episodes, each whole, until they have `frames` frames; returns the exit code.
 
@@ -96,6 +97,7 @@ def record_episodes(
 
     Args:
         wanted: the recording of a number, from 0; its frames are those of the longest episode.
+        lasting: whether a process makes several recordings, see `record_in_processes`.
     """
     out.mkdir(parents=True, exist_ok=True)
     begun: list[Wanted] = []
@@ -123,7 +125,8 @@ def record_episodes(
                 return
 
     with Progress(title, total=frames, unit="frames") as progress:
-        for done in record_in_processes(job, due(), jobs or cores(), where=out):
+        recorded = record_in_processes(job, due(), jobs or cores(), where=out, lasting=lasting)
+        for done in recorded:
             progress.advance(done)
     log(f"{out}: {len(begun)} episodes with {sum(lengths.values())} frames")
     return 0

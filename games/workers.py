@@ -4,8 +4,8 @@ A child's exception is raised in the parent, in the middle of its next `receive`
 Ctrl-C and SIGTERM, which mostly reach a whole group of processes, are the parent's alone to answer:
 it may still need what a child is about to say. A child leaves when it is told to, or when the
 parent is gone.
-Recorders use one child per recording instead of a process pool, whose members cannot be stopped in
-the middle of their work (and one of the engines runs only once per process).
+Recorders use such children instead of a process pool, whose members cannot be stopped in the middle
+of their work.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def ready(workers: Sequence[Worker], timeout_s: float) -> list[Worker]:
 
 
 def record_in_processes(
-    job: Job, items: Iterable[Any], processes: int, *, where: object
+    job: Job, items: Iterable[Any], processes: int, *, where: object, lasting: bool = False
 ) -> Iterator[int]:
     """Run `job(item)` for every item; yields numbers of frames as they get done.
 
@@ -138,6 +138,8 @@ def record_in_processes(
             recording has ended.
         processes: how many work at a time.
         where: what is being written, for messages.
+        lasting: whether a process makes one recording after the other, which spares the time of its
+            start. Otherwise each has one of its own: some engines run only once per process.
 
     Raises:
         RecordingError: a recording failed or a worker died; the message says which.
@@ -147,6 +149,7 @@ def record_in_processes(
     ended = object()
     item: Any = None
     recorders: dict[Worker, Any] = {}
+    idle: list[Worker] = []
     try:
         while item is not ended or recorders:
             while item is not ended and len(recorders) < processes:
@@ -154,12 +157,17 @@ def record_in_processes(
                 if item is None:
                     break
                 if item is not ended:
-                    recorders[Worker(_record, job, item)] = item
+                    recorder = idle.pop() if idle else Worker(_record, job)
+                    recorder.send(item)
+                    recorders[recorder] = item
             for recorder in ready(list(recorders), POLL_S):
                 frames = _frames_of(recorder, recorders[recorder], where)
                 if frames is None:
                     del recorders[recorder]
-                    recorder.close()
+                    if lasting:
+                        idle.append(recorder)
+                    else:
+                        recorder.close()
                 else:
                     yield frames
     except KeyboardInterrupt:
@@ -169,7 +177,7 @@ def record_in_processes(
     finally:
         for recorder in recorders:
             recorder.terminate()  # all of them first, so that they clean up at the same time
-        for recorder in recorders:
+        for recorder in (*recorders, *idle):
             recorder.close()
 
 
@@ -188,12 +196,13 @@ def _frames_of(recorder: Worker, item: Any, where: object) -> int | None:
         raise RecordingError(f"{where}: {mistake}") from None
 
 
-def _record(connection: Connection, job: Job, item: Any) -> None:
-    """In the child: make one recording."""
-    for frames in job(item):
-        if frames:
-            connection.send(frames)
-    connection.send(None)
+def _record(connection: Connection, job: Job) -> None:
+    """In the child: make the recordings of the items that come, until None comes."""
+    while (item := connection.recv()) is not None:
+        for frames in job(item):
+            if frames:
+                connection.send(frames)
+        connection.send(None)
 
 
 class _Failure:

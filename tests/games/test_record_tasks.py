@@ -42,7 +42,7 @@ def fake_recorder(monkeypatch: pytest.MonkeyPatch, behind: int) -> list[int]:
     """Recordings without a game, of LENGTHS; each ends when `behind` others have been begun."""
     made: list[int] = []
 
-    def in_turn(job: Any, items: Any, processes: int, *, where: object) -> Iterator[int]:
+    def in_turn(job: Any, items: Any, processes: int, **_: object) -> Iterator[int]:
         under_way: list[Any] = []
 
         def finish() -> int:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from vidact.games.crafter.frame_sizes import SIZE, VIEW
 from vidact.games.crafter.game import KEYS, CrafterGame, CrafterView
 from vidact.games.crafter.memory import MapMemory
 from vidact.games.crafter.player import CrafterPlayer
-from vidact.games.record_crafter import lay_out, record_crafter
+from vidact.games.record_crafter import Life, longest_life, record_crafter, record_life
 from vidact.games.tasks import make_env
 
 
@@ -131,23 +133,51 @@ def test_the_player_makes_a_stone_pickaxe() -> None:
 
 
 @pytest.mark.usefixtures("crafter")
-def test_recordings_have_fixed_length_and_true_keys(tmp_path: Path) -> None:
-    config = RecordCrafterConfig(out=str(tmp_path), minutes=0.2, chunk_minutes=0.1, workers=2)
-    assert [s.frames for s in lay_out(config)] == [60, 60]
-    assert record_crafter(config) == 0
+def test_a_recording_is_a_life_with_true_keys(tmp_path: Path) -> None:
+    def record(folder: str, workers: int) -> dict[str, str]:
+        out = tmp_path / folder
+        config = RecordCrafterConfig(out=str(out), minutes=0.1, chunk_minutes=0.05, workers=workers)
+        assert longest_life(config) == 30
+        assert record_crafter(config) == 0
+        return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(out.iterdir())}
+
+    first = record("a", 1)
+    assert record("b", 2) == first
     spec = ActionSpec.load("crafter")
-    recordings = find_recordings([str(tmp_path)])
-    assert [r.num_frames for r in recordings] == [60, 60]
+    recordings = find_recordings([str(tmp_path / "a")])
+    assert [recording.num_frames for recording in recordings] == [30, 30]
+    assert len({recording.group for recording in recordings}) == len(recordings)
     for recording in recordings:
         actions = recording.actions(spec)
         assert actions.buttons.sum(axis=1).max() == 1
         assert actions.buttons[:, :4].any()
+        # The last frame only shows what the last action did.
+        assert actions.valid.tolist() == [True] * (len(actions.valid) - 1) + [False]
+        assert recording.episodes(spec) == [(0, recording.num_frames)]
         assert recording.meta["spec"] == "crafter"
+        assert recording.meta["truncated"]
     stamp = [r.stem.with_suffix(".mp4").stat().st_mtime_ns for r in recordings]
-    assert record_crafter(config) == 0
+    assert record("a", 1) == first
     assert [r.stem.with_suffix(".mp4").stat().st_mtime_ns for r in recordings] == stamp
     with pytest.raises(ConfigError, match="minutes"):
         RecordCrafterConfig(out="x", minutes=0)
+
+
+@pytest.mark.usefixtures("crafter")
+def test_a_recording_ends_with_its_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Deadly(CrafterGame):
+        def step(self, keys: Iterable[str]) -> None:
+            super().step(keys)
+            self.finished = self.steps == 20
+
+    monkeypatch.setattr("vidact.games.record_crafter.CrafterGame", Deadly)
+    life = Life(number=3, seed=0, longest=100)
+    assert sum(record_life(life, tmp_path)) == 21
+    (made,) = find_recordings([str(tmp_path)])
+    assert made.num_frames == 21
+    assert [state.valid for state in made.states] == [True] * 20 + [False]
+    assert not made.meta["truncated"]
+    assert made.meta["score"] == len(made.meta["achievements"])
 
 
 @pytest.mark.usefixtures("crafter")
