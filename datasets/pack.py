@@ -58,19 +58,12 @@ def pack(config: PackConfig) -> int:
     """
     recordings = find_recordings(config.recordings)
     spec = spec_of(recordings, config.spec)
-    plan = plan_shards(recordings, spec, config)
     dataset = Dataset(config.out)
     dataset.require_own_folder()
     for uri in (dataset.identity_uri, dataset.plan_uri):
         if storage.exists(uri):
             raise DatasetError(f"{uri} says that a labeling job writes here; choose another --out")
-    identity = _identities(plan, spec, config)
-    for record in dataset.commits():
-        if record.extra.get(PACKED) != identity.get(record.shard):
-            raise DatasetError(
-                f"{dataset}: shard {record.shard} is there already, made from other recordings or "
-                "options; choose another --out, or delete it"
-            )
+    plan, identity = _fitting_plan(dataset, recordings, spec, config)
     dataset.forget_lost()
     done = set(dataset.committed_shards())
     removed = dataset.removed_sources()
@@ -100,14 +93,43 @@ def pack(config: PackConfig) -> int:
     return 0
 
 
+def _fitting_plan(
+    dataset: Dataset, recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig
+) -> tuple[list[Planned], dict[str, str]]:
+    """The plan, and the hash of what decides each shard.
+
+    A dataset that was begun before lives were derived goes on without that. Raises DatasetError
+    where it holds shards of other recordings or options.
+    """
+    others: list[str] = []
+    for derived in (True, False):
+        plan = plan_shards(recordings, spec, config, derived=derived)
+        identity = _identities(plan, spec, config)
+        found = [
+            record.shard
+            for record in dataset.commits()
+            if record.extra.get(PACKED) != identity.get(record.shard)
+        ]
+        if not found:
+            return plan, identity
+        others = others or found
+    raise DatasetError(
+        f"{dataset}: shard {others[0]} is there already, made from other recordings or "
+        "options; choose another --out, or delete it"
+    )
+
+
 def plan_shards(
-    recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig
+    recordings: Sequence[Recording], spec: ActionSpec, config: PackConfig, *, derived: bool = True
 ) -> list[Planned]:
     """Cut all recordings into clips, and clips into shards, split by split.
 
     The plan depends on nothing but the arguments.
 
     Recordings whose `meta` names the same `group` (two views of one game, say) share their split.
+
+    Args:
+        derived: whether lives are told apart in recordings that do not say it.
     """
     fractions = fractions_of(config.val_fraction, config.test_fraction)
     seen: dict[str, Recording] = {}
@@ -121,7 +143,7 @@ def plan_shards(
         for phase in range(recording.phases(spec) if config.all_phases else 1):
             clips += [
                 (recording, phase, a, b, start)
-                for start, end in recording.episodes(spec, phase)
+                for start, end in recording.episodes(spec, phase, derived=derived)
                 for a, b in clip_ranges(start, end)
             ]
     return [
@@ -137,7 +159,7 @@ def _short_episodes(recordings: Sequence[Recording], spec: ActionSpec, config: P
         not clip_ranges(start, end)
         for recording in recordings
         for phase in range(recording.phases(spec) if config.all_phases else 1)
-        for start, end in recording.episodes(spec, phase)
+        for start, end in recording.episodes(spec, phase, derived=True)
     )
 
 

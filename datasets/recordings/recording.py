@@ -148,13 +148,21 @@ class Recording:
             valid[-1] = False
         return TickActions(buttons, camera, valid)
 
-    def episodes(self, spec: ActionSpec, phase: int = 0) -> list[tuple[int, int]]:
+    def episodes(
+        self, spec: ActionSpec, phase: int = 0, *, derived: bool = False
+    ) -> list[tuple[int, int]]:
         """Return the half-open tick ranges of the recording's episodes, one after the other.
 
         A tick in whose midst an episode begins is the last one of the episode before.
+
+        Args:
+            derived: where no line says where an episode begins, as in recordings of before lines
+                did, it is derived from where scripted players lay dead.
         """
         slots = self._slots(spec, phase)
         begun = [number for number, state in enumerate(self.states) if state.first]
+        if derived and not begun:
+            begun = self._after_deaths()
         starts = np.searchsorted(slots, begun)
         inner = sorted({int(tick) for tick in starts if 0 < tick < len(slots)})
         return list(pairwise([0, *inner, len(slots)]))
@@ -172,6 +180,19 @@ class Recording:
             phase_s=self._phase_s(phase),
             probe=self.video,
         )
+
+    def _after_deaths(self) -> list[int]:
+        """The frames with which lives begin that follow on another, of a scripted player.
+
+        Nothing is held in the frames between two lives, and there is no label; where a game only
+        did not obey, something was held. People also pause, so that theirs say nothing.
+        """
+        if not str(self.meta.get("player", "")).startswith("scripted"):
+            return []
+        dead = [
+            not (state.valid or state.inputs() or state.dx or state.dy) for state in self.states
+        ]
+        return [number for number, pair in enumerate(pairwise(dead), 1) if pair == (True, False)]
 
     def _slots(self, spec: ActionSpec, phase: int) -> NDArray[np.int64]:
         """Return the source frame of each tick, int64 [T]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from vidact.datasets.recordings.recording import Recording
 from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
+from vidact.errors import DatasetError
 
 # At two frames a tick. A life that begins within tick 80 has its first own tick after that; the
 # last one, of 20 ticks, is too short for a clip.
@@ -58,6 +60,59 @@ def test_packed_lives_are_episodes(
     # 81 ticks are three pieces, 99 are four: each life begins anew, and goes on.
     by_life = {begin: [first for at, first in starts if at == begin] for begin in (0, 81)}
     assert by_life == {0: [True, False, False], 81: [True, False, False, False]}
+
+
+def unmarked(folder: Path, player: str) -> Path:
+    """Play of two lives at the ticks' rate, as recorders wrote it that did not mark them."""
+    meta = {"player": player, "spec": "crafter"}
+    with RecordingWriter(folder / "play", fps=Fraction(10), size=(72, 72), meta=meta) as writer:
+        for number in range(120):
+            state = DeviceState(keys=("key.keyboard.w",), label_source="scripted")
+            if number == 49:  # the last picture of a life
+                state = DeviceState(valid=False, label_source="scripted")
+            elif number == 80:  # the game did not obey
+                state = replace(state, valid=False)
+            writer.write(np.full((72, 72, 3), number, np.uint8), state)
+    return folder
+
+
+def test_lives_of_unmarked_recordings_are_derived(tmp_path: Path) -> None:
+    config = PackConfig(
+        recordings=(str(unmarked(tmp_path / "old", "scripted-1")),),
+        out=str(tmp_path / "data"),
+        val_fraction=0,
+        test_fraction=0,
+    )
+    assert pack(config) == 0
+    rows = sorted(Dataset(config.out).manifest().to_pylist(), key=lambda row: row["start_tick"])
+    found = [(row["start_tick"], row["start_tick"] + row["frames"]) for row in rows]
+    assert found == [(0, 50), (50, 120)]
+    loader = ClipLoader([config.out], batch_size=1, ticks=32, order="episodes", drop_last=False)
+    begun = {int(batch.keys[0][-9:]) for batch in loader if batch.first[0, 0]}
+    assert begun == {0, 50}
+    spec = ActionSpec.load("crafter")
+    people = Recording.open(unmarked(tmp_path / "people", "someone") / "play")
+    assert people.episodes(spec, derived=True) == [(0, 120)]
+
+
+def test_a_dataset_that_joined_lives_goes_on_as_it_was_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = PackConfig(
+        recordings=(str(unmarked(tmp_path / "old", "scripted-1")),),
+        out=str(tmp_path / "data"),
+        val_fraction=0,
+        test_fraction=0,
+        shard_clips=1,
+    )
+    with monkeypatch.context() as before:
+        before.setattr(Recording, "_after_deaths", lambda recording: [])
+        assert pack(config) == 0
+    rows = Dataset(config.out).manifest().to_pylist()
+    assert pack(config) == 0
+    assert Dataset(config.out).manifest().to_pylist() == rows
+    with pytest.raises(DatasetError, match="made from other recordings or options"):
+        pack(replace(config, chroma="444"))
 
 
 def test_recordings_are_played_life_by_life(play: Path) -> None:
