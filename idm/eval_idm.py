@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import repeat
 from pathlib import Path
 from threading import Lock
@@ -48,6 +48,7 @@ BASELINES = ("always_released", "rates", "frame_difference")
 ORACLE = "copy_last"
 UNCALIBRATED = "uncalibrated"  # the same network, its probabilities as they come
 METRICS_FILE = "metrics.json"
+SLICE = 10  # resamplings whose figures are computed at once
 
 
 def eval_idm(config: EvalIDMConfig) -> int:
@@ -278,10 +279,14 @@ def _figures(
     sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]
 ) -> Figures:
     """Figures of every resampling, [1 + resamplings, …]."""
-    # In slices of the resamplings: histograms of all of them at once would be gigabytes.
+    # Bins of scores that no tick has are most of them, and say nothing.
+    used = sums.scores.any((0, 1, 3))
+    sums = replace(sums, scores=sums.scores[:, :, used])
+    # In slices of the resamplings: histograms of all of them at once would be gigabytes, and of
+    # more than these no longer lie in the processor's cache.
     parts = [
-        Figures.of(sums.weighted(weights[i : i + 50]), spec, press_rates)
-        for i in range(0, len(weights), 50)
+        Figures.of(sums.weighted(weights[i : i + SLICE]), spec, press_rates)
+        for i in range(0, len(weights), SLICE)
     ]
     return Figures.concatenate(parts)
 

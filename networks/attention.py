@@ -101,7 +101,9 @@ class Attention(nn.Module):
             self.r_layer = nn.Linear(width, RELATIVE_BASIS * heads)
             scale_rows_(self.r_layer.weight, 1.0)
             nn.init.zeros_(self.r_layer.bias)
-            self.b_nd = nn.Parameter(torch.randn(RELATIVE_BASIS, memory) * RELATIVE_BASIS**-0.5)
+            self.b_nd = nn.Parameter(torch.empty(RELATIVE_BASIS, memory))
+            if not self.b_nd.is_meta:  # as in scale_rows_
+                nn.init.normal_(self.b_nd, std=RELATIVE_BASIS**-0.5)
 
     def forward(
         self,

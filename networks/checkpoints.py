@@ -185,6 +185,25 @@ def config_in(folder: str | Path) -> dict[str, Any]:
         return {}
 
 
+def allocate(module: torch.nn.Module) -> None:
+    """Give what `module` has on the `meta` device memory on the CPU, for a `state_dict` to fill.
+
+    What is elsewhere already, as constants, is left as it is. (`Module.to_empty` asks torch for
+    symbolic shapes, whose library takes a second to import.)
+    """
+    for part in module.modules():
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.is_meta:
+                setattr(part, name, torch.nn.Parameter(_memory(parameter)))
+        for name, buffer in part.named_buffers(recurse=False):
+            if buffer.is_meta:
+                setattr(part, name, _memory(buffer))
+
+
+def _memory(like: torch.Tensor) -> torch.Tensor:
+    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype)
+
+
 def load_into(module: torch.nn.Module, checkpoint: Checkpoint) -> None:
     """Load the weights into `module`; CheckpointError names the first tensors that do not fit."""
     require_fit(module, checkpoint)

@@ -234,5 +234,7 @@ def normed_linear(
 @torch.no_grad()
 def scale_rows_(weight: Tensor, scale: float) -> None:
     """Scale each output's weights to the norm `scale`, in place (VPT's initialisation)."""
+    if weight.is_meta:  # arithmetic on it would import torch's compiler: seconds for no number
+        return
     rows = weight.view(weight.shape[0], -1)
     rows.mul_(scale / rows.norm(dim=1, keepdim=True).clamp_min(1e-8))

@@ -23,7 +23,13 @@ from ...datasets.actions.joint import JointActions
 from ...datasets.actions.spec import ActionSpec
 from ...networks.area import averaged
 from ...networks.attention import Memory, TransformerStack
-from ...networks.checkpoints import Checkpoint, load_checkpoint, load_into, require_fit
+from ...networks.checkpoints import (
+    Checkpoint,
+    allocate,
+    load_checkpoint,
+    load_into,
+    require_fit,
+)
 from ...networks.fast_trunks import PatchTrunk, StridedTrunk
 from ...networks.heads import JointHead, JointLogits
 from ...networks.trunk import Trunk, normed_linear
@@ -211,20 +217,6 @@ class Policy(nn.Module):
         with torch.device("meta"):
             return cls(spec, config)
 
-    def allocate(self) -> Policy:
-        """Allocate a network without memory on the CPU, to be given a `state_dict`.
-
-        The constants, which are in no `state_dict`, keep their values.
-        """
-        constants = dict(self.named_buffers())
-        for name in self.state_dict():
-            constants.pop(name, None)
-        self.to_empty(device="cpu")
-        for name, buffer in self.named_buffers():
-            if name in constants:
-                buffer.copy_(constants[name])
-        return self
-
     def shrink(self, frames: Tensor) -> Tensor:
         """What the network looks at of frames: their areas' averages, as bytes.
 
@@ -349,7 +341,8 @@ def load_policy(uri: str, *, spec: ActionSpec | None = None) -> tuple[Policy, Ch
         policy = Policy.without_memory(own, PolicyConfig.from_dict(checkpoint.config["network"]))
     # What a config asks for costs no memory until it is what the weights are.
     require_fit(policy, checkpoint)
-    load_into(policy.allocate(), checkpoint)
+    allocate(policy)
+    load_into(policy, checkpoint)
     return policy.eval(), checkpoint
 
 

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from ...datasets.actions.spec import ActionSpec
 from ...networks.attention import RELATIVE_BASIS, TransformerStack
+from ...networks.checkpoints import allocate
 from ...networks.heads import FactoredHead, FactoredLogits
 from ...networks.trunk import Trunk, normed_linear
 from .config import IDMConfig, MotionConfig
@@ -93,7 +94,7 @@ class InverseDynamicsModel(nn.Module):
 
     def allocate(self) -> InverseDynamicsModel:
         """On the CPU, to be given a `state_dict`; what is not stored in one is there."""
-        self.to_empty(device="cpu")
+        allocate(self)
         self.inputs.reset_constants()
         return self
 

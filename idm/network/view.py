@@ -54,6 +54,8 @@ class CylinderView(nn.Module):
 
     def reset_constants(self) -> None:
         """Compute what is not stored."""
+        if self.grid.is_meta:  # without memory; arithmetic there would import torch's compiler
+            return
         height, width = self.image
         half = math.radians(self.fov_deg) / 2
         column = (torch.arange(width) + 0.5) / width * 2 - 1  # -1..1 from rim to rim

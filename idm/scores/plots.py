@@ -73,7 +73,7 @@ def draw_all(folder: Path, result: dict[str, Any], play: Play, spec: ActionSpec)
             drawn["mouse.png"] = mouse(play, result, spec)
         paths = []
         for name, figure in drawn.items():
-            figure.savefig(folder / name, bbox_inches="tight")
+            figure.savefig(folder / name)
             pyplot.close(figure)
             paths.append(folder / name)
         return paths

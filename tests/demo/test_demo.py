@@ -82,8 +82,11 @@ def test_the_report_has_every_figure(finished: tuple[Path, str]) -> None:
     assert report["idm"] == metrics
     assert set(metrics["baselines"]) == {"always_released", "rates", "frame_difference"}
     for name in ("random", "blind", "clone", "finetune"):
-        low, high = report[name]["ci95"]
-        assert low <= report[name]["score"] <= high
+        ends = report[name]["ci95"]
+        if ends is None:  # both games ended alike: that says nothing of how far others would be
+            assert len(set(report[name]["scores"])) == 1
+        else:
+            assert ends[0] <= report[name]["score"] <= ends[1]
         assert report[name]["episodes"] == len(report[name]["scores"]) == 2
     assert report["dataset"]["clips"] > 0
     assert report["dataset"]["dead_letters"] == 0

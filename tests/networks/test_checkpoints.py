@@ -1,6 +1,8 @@
 """A checkpoint comes back as it was, and a damaged or foreign one is refused with a reason."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -115,3 +117,31 @@ def test_a_checkpoint_replaces_nothing_else(tmp_path):
     (tmp_path / "data" / "dataset.json").write_text("{}")
     with pytest.raises(ConfigError, match="holds a dataset"):
         require_place(tmp_path / "data", "policy")
+
+
+WITHOUT_MEMORY = """
+import sys
+from vidact.bc_policy.policy.config import preset_config
+from vidact.bc_policy.policy.policy import Policy
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.idm.network.config import PRESETS
+from vidact.idm.network.model import InverseDynamicsModel
+from vidact.networks.checkpoints import allocate
+
+spec = ActionSpec.load("doom")
+for network in (
+    Policy.without_memory(spec, preset_config("tiny", spec)),
+    InverseDynamicsModel.without_memory(PRESETS["tiny"], spec),
+):
+    allocate(network)
+    assert not any(part.is_meta for part in network.state_dict().values())
+print(sorted({"torch._dynamo", "sympy"} & set(sys.modules)))
+"""
+
+
+def test_loading_a_network_does_not_import_the_compiler_of_torch() -> None:
+    """It takes every process that loads one four seconds, and nothing is compiled."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_MEMORY], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "[]"
