@@ -11,14 +11,15 @@ import glob
 import hashlib
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, unquote_to_bytes, urlsplit
 
+from .attempts import is_abandoned, is_temporary, temporary_name
 from .errors import ConfigError, MissingDependencyError
 
 HASH_BLOCK_BYTES = 1 << 20
@@ -199,7 +200,7 @@ def replacing_all(paths: Sequence[Uri], *, sync: bool = True) -> Iterator[list[P
             that not even a power cut leaves a part. False saves that for what can be made again.
     """
     places = [Path(path) for path in paths]
-    temporary = [path.with_name(_temporary_name(path.name)) for path in places]
+    temporary = [path.with_name(temporary_name(path.name)) for path in places]
     folders = dict.fromkeys(path.parent for path in places)
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
@@ -320,20 +321,25 @@ def remove(uri: Uri) -> None:
         fs.rm_file(inner)
 
 
-def remove_temporary(folder: Uri) -> None:
+def remove_abandoned(folder: Uri) -> None:
     """Delete what killed writers left in a folder: files that were never renamed to their final
-    names.
+    names, and that nobody writes any more (see `attempts.is_abandoned`).
     """
     path = local_path(folder)
     if path is not None:
         for file in path.iterdir() if path.is_dir() else ():
-            if file.is_file() and _is_temporary(file.name):
-                file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # renamed meanwhile
+                if is_temporary(file.name) and is_abandoned(file.name, file.stat().st_mtime):
+                    file.unlink()
     elif not _is_bucket(folder):  # buckets show no half-written objects
         fs, inner = filesystem(folder)
-        for name in fs.ls(inner, detail=False) if fs.exists(inner) else ():
-            if _is_temporary(name.rsplit("/", 1)[-1]):
-                fs.rm_file(name)
+        for info in fs.ls(inner, detail=True) if fs.exists(inner) else ():
+            name = info["name"].rsplit("/", 1)[-1]
+            modified = info.get("mtime")
+            if isinstance(modified, datetime):
+                modified = modified.timestamp()
+            if is_temporary(name) and is_abandoned(name, modified):
+                fs.rm_file(info["name"])
 
 
 def sha256_file(uri: Uri) -> str:
@@ -349,24 +355,10 @@ def _is_bucket(uri: Uri) -> bool:
     return os.fspath(uri).split("://", 1)[0] in BUCKET_PROTOCOLS
 
 
-def _temporary_name(name: str) -> str:
-    """Return a hidden name unique to this attempt.
-
-    It is short enough where `name` itself is near the limit of 255 bytes.
-    """
-    attempt = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(4).hex()}"
-    beginning = name.encode(errors="surrogateescape")[:100].decode(errors="ignore")
-    return f".{beginning}.{attempt}.tmp"
-
-
-def _is_temporary(name: str) -> bool:
-    return name.startswith(".") and name.endswith(".tmp")
-
-
 def _temporary_inner(fs: Any, inner: str) -> str:
     folder, _, name = inner.rpartition("/")
     fs.makedirs(folder, exist_ok=True)
-    return f"{folder}/{_temporary_name(name)}"
+    return f"{folder}/{temporary_name(name)}"
 
 
 def _rename_remote(fs: Any, source: str, target: str) -> None:

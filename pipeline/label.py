@@ -17,7 +17,7 @@ from .labelling.labeller import LabelWork
 from .labelling.previews import keep_previews
 from .labelling.source_statistics import flagged_lines
 from .plan import make_plan
-from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters
+from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord
 from .running.engine import Runner, run_on_engine, worker_count
 from .running.job import DatasetJob
@@ -54,7 +54,7 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
     )
     with DatasetJob(dataset, resumable=True) as job:
         # Before the plan grows: what another model was to label is not planned.
-        job.require_identity(model.identity | work.identity, config)
+        job.require_identity(model.identity | work.identity, model.spec, config)
         plan = make_plan(
             config.sources,
             dataset,
@@ -69,6 +69,7 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         job.begin(retry_quarantined=config.retry_quarantined)
         forget_foreign(dataset, plan.keys)
         job.run(config, work, Tracker.of_plan(dataset, plan), runner)
+        plan = read_plan(dataset) or plan  # as others extended it, and without what was removed
     content, rows = job.publish(_info(config, model, plan, job.environments), model.reference)
     _report(dataset, plan, content)
     for line in flagged_lines(rows):
@@ -85,7 +86,7 @@ def _info(
     config: LabelConfig, model: JobModel, plan: Plan, environments: Sequence[Mapping[str, Any]]
 ) -> DatasetInfo:
     options = {name: value for name, value in to_plain(config).items() if name in OPTIONS}
-    removed = sorted(plan.removed)
+    removed = sorted(plan.removed | set(Dataset(config.out).removed_sources()))
     return DatasetInfo(
         name=Dataset(config.out).name,
         spec=model.spec,

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from ..conditional_writes import ChangedMeanwhile
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.dataset import PLAN_FILE, SOURCES_FILE, Dataset
 from ..datasets.video.config import DecoderConfig
@@ -19,7 +19,7 @@ from ..progress import log
 from ..storage_failures import interrupted_by_storage
 from .config import LayoutConfig, PlanConfig
 from .planning.extend import extend
-from .planning.plan import Plan, describe, read_plan, removed_record, write_plan
+from .planning.plan import Plan, describe, read_plan, without, write_plan
 from .planning.probe import SourceRecord, mark_of
 from .planning.sources import Source, find_sources
 from .running.job import DatasetJob
@@ -97,20 +97,29 @@ def make_plan(
         runner=runner,
         options=beam_options,
     )
-    new = extend(
-        old,
-        prober.probe(new_sources),
-        layout,
-        workers=workers,
-        taken=dataset.committed_shards(),
-        look=prober.look if layout.near_duplicates else None,
-    )
+    probed = prober.probe(new_sources)
+    while True:
+        new = extend(
+            old,
+            probed,
+            layout,
+            workers=workers,
+            taken=dataset.committed_shards(),
+            look=prober.look if layout.near_duplicates else None,
+        )
+        try:
+            new = write_plan(new, dataset, old)
+            if dataset.tombstones() <= new.removed:
+                break
+        except ChangedMeanwhile:
+            log(f"{dataset}: somebody else planned meanwhile; what is new here comes after that")
+        # On top of what others planned, without what was taken down while sources were probed.
+        old = _old_plan(dataset, tick_hz)
     for uri in _changed(old, new):
         log(
             f"{uri} has changed since it was planned: what it was stays beside what it is now, "
             "in the same split"
         )
-    write_plan(new, dataset)
     prober.forget()  # after the plan is written: an interrupted one begins with what was probed
     return new
 
@@ -130,9 +139,7 @@ def _old_plan(dataset: Dataset, tick_hz: Fraction) -> Plan:
         )
     dataset.require_own_folder()
     old = old or Plan(tick_hz)
-    # The table of sources may be gone; then `dataset.json` still knows what was removed.
-    lost = sorted(set(dataset.removed_sources()) - old.removed)
-    return replace(old, sources=(*old.sources, *map(removed_record, lost)))
+    return without(old, dataset.removed_sources())
 
 
 def _changed(old: Plan, new: Plan) -> list[str]:

@@ -49,7 +49,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
         )
     with DatasetJob(dataset, resumable=True) as job:
         dataset.require_own_folder()
-        job.require_identity(model.identity | work.identity, config)
+        job.require_identity(model.identity | work.identity, model.spec, config)
         job.begin()
         job.run(config, work, Tracker(dataset, ticks, model.spec.tick_hz), runner)
     for ours, theirs in (

@@ -26,6 +26,7 @@ from typing import Any
 import pyarrow as pa
 
 from ... import storage
+from ...attempts import is_abandoned
 from ...errors import ConfigError, DatasetError, ShardError
 from ...progress import log, shortened
 from ..actions.spec import ActionSpec
@@ -246,15 +247,16 @@ class Dataset:
             self.forget_commit(shard)
         log(f"{self}: the tars of {shortened(lost, SHOWN_SHARDS)} are gone: made again")
 
-    def forget_probes(self) -> None:
-        """Remove what is known of sources that are not planned."""
-        for probed in self.probes():
-            storage.remove(probed)
+    def forget_probes(self, probed: Iterable[str] | None = None) -> None:
+        """Remove files of probed sources: these, or all that there are."""
+        for uri in self.probes() if probed is None else probed:
+            storage.remove(uri)
         folder = self._join(PROBES)
-        storage.remove_temporary(folder)  # of workers that were killed
+        storage.remove_abandoned(folder)  # of workers that were killed
         local = storage.local_path(folder)
-        if local is not None and local.is_dir():
-            local.rmdir()
+        if local is not None:
+            with contextlib.suppress(OSError):  # there is none, or somebody writes in it
+                local.rmdir()
 
     # Tables
 
@@ -373,11 +375,17 @@ class Dataset:
             )
 
     def sweep(self) -> None:
-        """Remove what killed workers left: unfinished shards and files that were never renamed."""
+        """Remove what killed workers left: unfinished shards and files that were never renamed.
+
+        What a live process of this machine writes stays, and so does what another machine may
+        still write.
+        """
         if self.spool is not None and self.spool.is_dir():
             for path in self.spool.iterdir():
-                if path.is_file():
-                    path.unlink(missing_ok=True)
-            self.spool.rmdir()
-        for folder in (self.uri, *map(self._join, (SHARDS, COMMITS, PREVIEWS))):
-            storage.remove_temporary(folder)
+                with contextlib.suppress(FileNotFoundError):  # put in its place meanwhile
+                    if is_abandoned(path.name, path.stat().st_mtime):
+                        path.unlink()
+            with contextlib.suppress(OSError):  # somebody writes in it
+                self.spool.rmdir()
+        for folder in (self.uri, *map(self._join, (SHARDS, COMMITS, SUMMARIES, PREVIEWS))):
+            storage.remove_abandoned(folder)

@@ -7,19 +7,17 @@ second attempt writes the same bytes over the first one's.
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
 import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from psutil import pid_exists
-
 from ... import storage
+from ...attempts import is_abandoned, spool_name
 from ...errors import DatasetError, ShardError
 from ..actions.spec import ActionSpec
 from .clip import Clip
@@ -296,10 +294,9 @@ def _spool_path(dataset: Dataset, shard: str, spool: storage.Uri | None) -> Path
     """
     folder = dataset.spool or Path(spool or tempfile.gettempdir())
     folder.mkdir(parents=True, exist_ok=True)
-    host = re.sub(r"\W", "_", socket.gethostname())
     if dataset.local:
-        for left in folder.glob(f"{shard}.{host}.*.tar"):
-            process = left.name.split(".")[2]
-            if process.isdigit() and not pid_exists(int(process)):
-                left.unlink(missing_ok=True)
-    return folder / f"{shard}.{host}.{os.getpid()}.{os.urandom(4).hex()}.tar"
+        for left in folder.glob(f"{shard}.*.tar"):
+            with suppress(FileNotFoundError):
+                if is_abandoned(left.name, left.stat().st_mtime):
+                    left.unlink()
+    return folder / spool_name(shard)

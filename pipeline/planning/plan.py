@@ -7,10 +7,11 @@ plan only grows: what is new is probed and laid out in new shards; no shard is e
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from ... import storage
+from ...conditional_writes import ChangedMeanwhile, read_versioned, replace_if
 from ...datasets.shards.commits import DeadLetter, SegmentKey, tombstone
 from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
@@ -29,6 +30,8 @@ class Plan:
     tick_hz: Fraction
     sources: tuple[SourceRecord, ...] = ()
     segments: tuple[Segment, ...] = ()
+    token: str = field(default="", compare=False)
+    """Of the version of `plan.parquet` that was read; empty where there was none."""
 
     @property
     def shards(self) -> dict[str, tuple[Segment, ...]]:
@@ -61,7 +64,7 @@ def read_plan(dataset: Dataset) -> Plan | None:
     """The plan of a dataset, or None where it has none. Raises DatasetError where a table of it
     is damaged.
     """
-    segments, metadata = _read_rows(dataset.plan_uri, Segment)
+    segments, metadata, token = _read_rows(dataset.plan_uri, Segment)
     if segments is None:
         return None
     try:
@@ -71,27 +74,66 @@ def read_plan(dataset: Dataset) -> Plan | None:
             f"{dataset.plan_uri}: does not say its tick rate; put back a whole one"
         ) from error
     # Killed between the two writes, there are no sources: they are probed again.
-    sources, _ = _read_rows(dataset.sources_uri, SourceRecord)
-    return Plan(tick_hz, sources or (), segments)
+    sources, _, _ = _read_rows(dataset.sources_uri, SourceRecord)
+    return Plan(tick_hz, sources or (), segments, token)
 
 
-def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str]]:
-    """The rows and the metadata of a table, None where there is none."""
+def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str], str]:
+    """The rows (None where there is no table), the metadata and the version of a table."""
+    data, token = read_versioned(uri)
+    if data is None:
+        return None, {}, token
     try:
-        return rows_from_parquet(storage.read_bytes(uri), kind)
-    except FileNotFoundError:
-        return None, {}
+        rows, metadata = rows_from_parquet(data, kind)
     except (ValueError, TypeError) as error:  # Arrow's errors, and columns that are missing
         raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one") from error
+    return rows, metadata, token
 
 
-def write_plan(plan: Plan, dataset: Dataset) -> None:
+def write_plan(plan: Plan, dataset: Dataset, old: Plan | None = None) -> Plan:
     """Write both tables; segments first, so that a source never counts as known before it is
-    planned.
+    planned. Returns the plan as it was written.
+
+    Args:
+        old: what was read and is replaced; None where there was no plan.
+
+    Raises:
+        ChangedMeanwhile: the plan is not `old` any more: nothing was written.
     """
     metadata = {"tick_hz": str(plan.tick_hz)}
-    storage.write_atomic(dataset.plan_uri, rows_to_parquet(plan.segments, Segment, metadata))
-    storage.write_atomic(dataset.sources_uri, rows_to_parquet(plan.sources, SourceRecord, metadata))
+    data = rows_to_parquet(plan.segments, Segment, metadata)
+    token = replace_if(dataset.plan_uri, data, "" if old is None else old.token)
+    before = {} if old is None else {record.uri: record for record in old.sources}
+    while True:
+        found, _, version = _read_rows(dataset.sources_uri, SourceRecord)
+        sources = _merged(found or (), before, plan.sources)
+        table = rows_to_parquet(sources, SourceRecord, metadata)
+        try:
+            replace_if(dataset.sources_uri, table, version)
+        except ChangedMeanwhile:
+            continue
+        return replace(plan, sources=sources, token=token)
+
+
+def _merged(
+    found: Iterable[SourceRecord],
+    before: Mapping[str, SourceRecord],
+    after: Iterable[SourceRecord],
+) -> tuple[SourceRecord, ...]:
+    """The sources that were `found`, with what changed from `before` to `after`.
+
+    Plans are written one after the other, but the table of sources comes after its plan: another
+    plan's may have come in between.
+    """
+    now = {record.uri: record for record in after}
+    removed = {record.sha256 for record in now.values() if record.status == "removed"}
+    kept = {record.uri: record for record in found if record.sha256 not in removed}
+    for uri in before.keys() - now.keys():
+        kept.pop(uri, None)
+    for uri, record in now.items():
+        if uri not in kept or before.get(uri) != record:
+            kept[uri] = record
+    return tuple(kept[uri] for uri in sorted(kept))
 
 
 def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
@@ -134,6 +176,36 @@ def removed_record(sha256: str) -> SourceRecord:
     left.
     """
     return SourceRecord(uri=f"removed:{sha256}", status="removed", sha256=sha256)
+
+
+def without(plan: Plan, gone: Iterable[str]) -> Plan:
+    """The plan with tombstones: of removed sources, and of their duplicates, only the hash is left.
+
+    Args:
+        gone: content hashes, or the URIs of sources that could not be read.
+    """
+    gone = set(gone)
+    there = [record for record in plan.sources if record.status != "removed"]
+    uris: set[str] = set()
+    lost = [record for record in there if record.sha256 in gone or record.uri in gone]
+    while len(lost) > len(uris):  # duplicates of duplicates too
+        uris |= {record.uri for record in lost}
+        shas = {record.sha256 for record in lost if record.sha256}
+        lost = [
+            record
+            for record in there
+            if record.uri in uris or record.detail in uris or record.sha256 in shas
+        ]
+    hashes = {one for one in gone if "/" not in one} | {r.sha256 for r in lost if r.sha256}
+    kept = {record.uri: record for record in plan.sources}
+    kept |= {record.uri: record for record in map(removed_record, hashes - plan.removed)}
+    for record in lost:
+        del kept[record.uri]
+    return replace(
+        plan,
+        sources=tuple(kept[uri] for uri in sorted(kept)),
+        segments=tuple(s for s in plan.segments if s.source_sha256 not in hashes),
+    )
 
 
 def licence_of(plan: Plan) -> str:

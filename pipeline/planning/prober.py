@@ -124,7 +124,10 @@ class Prober:
         self._gather()
         marks = {source.uri: mark_of(source.uri) for source in sources if source.uri in self._rows}
         new = [source for source in sources if not self._row(source, marks.get(source.uri))]
-        self._run("Probing", self.settings, new)
+        while new:
+            self._run("Probing", self.settings, new)
+            # Another planner may have cleared rows away before they were read here.
+            new = [source for source in new if source.uri not in self._rows]
         rows = []
         for source in sources:
             row = self._row(source, marks.get(source.uri)) or next(
@@ -141,8 +144,14 @@ class Prober:
         return [self._hashes(record)[: pictures * DIGITS] for record in records]
 
     def forget(self) -> None:
-        """Remove the rows: the plan has them."""
-        self.settings.dataset.forget_probes()
+        """Remove the rows that were read: the plan has them. Others are another planner's, but
+        for those of another tick rate, which this plan cannot have.
+        """
+        names = self.settings.dataset.probes()
+        suffix = self.settings.suffix
+        self.settings.dataset.forget_probes(
+            [name for name in names if name in self._read or not name.endswith(suffix)]
+        )
 
     def _run(self, title: str, settings: LookSettings, items: Sequence[Item]) -> None:
         if not items:
@@ -210,7 +219,7 @@ class Prober:
         self._read.update(new)
         count = 0
         with ThreadPoolExecutor(READERS) as pool:
-            for data in pool.map(storage.read_bytes, new):
+            for data in pool.map(_read_rows, new):
                 for row in json.loads(data):
                     self._keep(SourceRecord(**row))
                     count += 1
@@ -229,6 +238,14 @@ class Prober:
     def _hashes(self, record: SourceRecord) -> str:
         row = self._rows.get(record.uri, {}).get(record.fingerprint)
         return max(record.picture_hashes, "" if row is None else row.picture_hashes, key=len)
+
+
+def _read_rows(uri: str) -> bytes:
+    """The rows of a batch; none where another planner has cleared them away."""
+    try:
+        return storage.read_bytes(uri)
+    except FileNotFoundError:
+        return b"[]"
 
 
 def build(

@@ -7,16 +7,19 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
 from ... import storage
+from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.dataset import IDENTITY_FILE, Dataset
-from ...errors import ConfigError, DatasetError
+from ...errors import ConfigError, DatasetError, SpecError
 from ...machine import cpu_model
 from ...settings import first_difference
 from .run_folder import RunFolder
 
+SPEC = "action_spec"  # in `label.json`: a takedown needs it before there are tables
 # What frames, labels and tars are made by.
 PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")
 
@@ -106,14 +109,32 @@ def write_identity(
     run: RunFolder,
     identity: Mapping[str, Any],
     environments: Sequence[Mapping[str, Any]],
+    spec: ActionSpec,
 ) -> None:
     """Begin a dataset, or note the environments in which it is resumed; see `require_identity`."""
     uri = dataset.identity_uri
     if not storage.exists(uri):
         run.forget_crashes()  # crashes of another dataset that lay here
-    content = {"identity": dict(identity), "environments": list(environments)}
-    data = json.dumps(content, indent=1, sort_keys=True).encode() + b"\n"
-    storage.write_atomic(uri, data)
+    # Sorted by hand: the order of a spec's buttons counts.
+    plain = json.loads(json.dumps(dict(identity), sort_keys=True))
+    content = {"environments": list(environments), "identity": plain, SPEC: spec.to_dict()}
+    storage.write_atomic(uri, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def spec_of(dataset: Dataset) -> ActionSpec:
+    """The action spec of a dataset, also of one that has no tables yet. Raises DatasetError."""
+    try:
+        return ActionSpec.from_dict(json.loads(storage.read_bytes(dataset.identity_uri))[SPEC])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        if dataset.has_tables() or not (shards := dataset.committed_shards()):
+            return dataset.spec()
+    # A job of before that has not ended: of specs that ship, the records' is known by its hash.
+    named = dataset.read_commit(shards[0]).spec
+    with suppress(SpecError, FileNotFoundError):
+        spec = ActionSpec.load(named["name"])
+        if spec.sha256 == named["sha256"]:
+            return spec
+    return dataset.spec()
 
 
 def _shown(value: Any) -> str:

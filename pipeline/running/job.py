@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ... import storage
+from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.info import DatasetInfo
 from ...datasets.verify import check_dataset
@@ -40,6 +41,7 @@ class DatasetJob:
         self.environments: list[dict[str, Any]] = []
         """Under which versions and on which kinds of processor the dataset was labelled."""
         self._identity: Mapping[str, Any] = {}
+        self._spec: ActionSpec | None = None
         self._done = not resumable
 
     def __enter__(self) -> DatasetJob:
@@ -50,12 +52,12 @@ class DatasetJob:
         self.run_folder.release(done=self._done)
 
     def require_identity(
-        self, identity: Mapping[str, Any], config: LabelConfig | RelabelConfig
+        self, identity: Mapping[str, Any], spec: ActionSpec, config: LabelConfig | RelabelConfig
     ) -> None:
         """Refuse a dataset that was begun otherwise; see `identity.require_identity`. Writes
         nothing.
         """
-        self._identity = identity
+        self._identity, self._spec = identity, spec
         self.environments = require_identity(
             self.dataset,
             identity,
@@ -69,7 +71,9 @@ class DatasetJob:
         Args:
             retry_quarantined: try the segments again that killed their worker twice.
         """
-        write_identity(self.dataset, self.run_folder, self._identity, self.environments)
+        if self._spec is None:
+            raise ValueError("require_identity comes before begin")
+        write_identity(self.dataset, self.run_folder, self._identity, self.environments, self._spec)
         if retry_quarantined:
             forget_quarantined(self.dataset)
             self.run_folder.forget_crashes()

@@ -136,14 +136,15 @@ def test_a_run_that_was_stopped_goes_on(
 def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
     for name in (
-        "_spool/train-00000.host-1",
-        "shards/.train-00000.tar.host-1-ff.tmp",
-        ".plan.parquet.host-1.tmp",
+        "_spool/train-00000.host.1.0123abcd.tar",
+        "shards/.train-00000.tar.host-1-0123abcd.tmp",
+        ".plan.parquet.host-1-0123abcd.tmp",
     ):
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(b"half")
+        os.utime(out / name, (time.time() - 2 * 24 * 3600,) * 2)
     assert run_label(config(videos, idm, out)) == 0
-    assert not [name for name in contents(out) if "host-1" in name]
+    assert not [name for name in contents(out) if "host" in name]
 
 
 def test_a_shard_whose_tar_is_gone_is_made_again(videos: Path, idm: str, tmp_path: Path) -> None:

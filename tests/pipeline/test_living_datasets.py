@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tarfile
 from fractions import Fraction
@@ -15,16 +16,18 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import plan as plan_module
-from vidact.pipeline import remove as remove_module
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
 from vidact.pipeline.label import label
+from vidact.pipeline.labelling import labeller
+from vidact.pipeline.labelling.labeller import ShardOutcome, ShardTask
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
-from vidact.pipeline.planning.plan import Plan
+from vidact.pipeline.planning.plan import Plan, without
 from vidact.pipeline.planning.probe import SourceRecord, fingerprint
 from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.relabel import relabel
 from vidact.pipeline.remove import remove
+from vidact.pipeline.running.worker import Worker
 
 from .conftest import moving_picture, plain_loop, write_video
 
@@ -438,9 +441,47 @@ def test_copies_of_copies_are_removed_too() -> None:
         source("b", "a" * 64, "duplicate", "a"),
         source("other", "d" * 64),
     )
-    left = remove_module._without(Plan(Fraction(10), sources), {"c" * 64})
+    left = without(Plan(Fraction(10), sources), {"c" * 64})
     assert {record.uri for record in left.sources} == {
         "other",
         f"removed:{'a' * 64}",
         f"removed:{'c' * 64}",
     }
+
+
+def test_a_takedown_before_the_first_job_has_ended(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker is at a shard, and another shard is committed already."""
+    out = tmp_path / "data"
+    gone = hashlib.sha256((videos / "a.mp4").read_bytes()).hexdigest()
+    whole, labelled = Worker.label, []
+
+    def remove_meanwhile(self: Worker, task: ShardTask) -> ShardOutcome:
+        labelled.append(task.shard)
+        if len(labelled) == 2:
+            writer = labeller.ShardWriter
+
+            class SlowWriter(writer):  # type: ignore[misc, valid-type]
+                def commit(self, *args: object, **options: object) -> object:
+                    monkeypatch.setattr(labeller, "ShardWriter", writer)
+                    assert not Dataset(out).has_tables()
+                    assert remove(RemoveConfig(dataset=str(out), source=(gone[:12],))) == 0
+                    return super().commit(*args, **options)
+
+            monkeypatch.setattr(labeller, "ShardWriter", SlowWriter)
+        return whole(self, task)
+
+    monkeypatch.setattr(Worker, "label", remove_meanwhile)
+    run_label(videos, idm, out)
+    assert len(labelled) == 5
+    assert {row["source_uri"] for row in Dataset(out).manifest().to_pylist()} == {
+        str(videos / "b.mp4")
+    }
+    assert gone[:12] not in str(members(out).keys())
+    assert check_dataset(Dataset(out)).problems == []
+    everything = b"".join(path.read_bytes() for path in out.rglob("*.json"))
+    assert b"a.mp4" not in everything
+    run_label(videos, idm, out)
+    assert check_dataset(Dataset(out)).problems == []
+    assert Dataset(out).manifest().num_rows == len(members(out)) // 3

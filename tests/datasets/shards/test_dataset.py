@@ -6,11 +6,14 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from vidact.attempts import this_host
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import ConfigError
 
 FOLDERS = ("", ".actions", ".loading", ".recordings", ".shards", ".video")
@@ -44,15 +47,51 @@ def test_what_is_not_there_yet_is_empty(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_sweeping_leaves_what_is_in_its_place(toy_dataset, tmp_path):
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_sweep_takes_only_what_nobody_writes(toy_dataset, tmp_path):
     dataset = Dataset(toy_dataset(str(tmp_path / "data"), {"train": [64]}))
-    before = sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file())
-    for name in ("_spool/train-00001.host.1.ab.tar", "shards/.x.tmp", "_commits/.y.tmp", ".z.tmp"):
+    before = {path for path in (tmp_path / "data").rglob("*") if path.is_file()}
+
+    def write(name: str, age_s: float = 0.0) -> Path:
         path = tmp_path / "data" / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"half")
+        os.utime(path, (time.time() - age_s,) * 2)
+        return path
+
+    here, dead, day = this_host(), dead_process(), 24 * 3600.0
+    kept = {
+        write(f"_spool/train-00001.{here}.{os.getpid()}.0123abcd.tar"),
+        write(f"_spool/train-00002.elsewhere.{dead}.0123abcd.tar", 0.9 * day),
+        write(f"shards/.train-00003.tar.{here}-{os.getpid()}-0123abcd.tmp"),
+        write(f"_commits/.train-00003.json.else.where-{dead}-0123abcd.tmp"),
+        write(".unknown.tmp"),
+    }
+    gone = {
+        write(f"_spool/train-00004.{here}.{dead}.0123abcd.tar"),
+        write(f"_spool/train-00005.elsewhere.{dead}.0123abcd.tar", 1.1 * day),
+        write(f"shards/.train-00006.tar.{here}-{dead}-0123abcd.tmp"),
+        write(f"_summaries/.x.json.{here}-{dead}-0123abcd.tmp"),
+        write(".unknown too.tmp", 1.1 * day),
+    }
     dataset.sweep()
-    assert sorted(path for path in (tmp_path / "data").rglob("*") if path.is_file()) == before
+    left = {path for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    assert left == before | kept
+    assert not left & gone
+
+
+def test_a_shard_outlives_the_sweep_of_another_command(tmp_path, toy_spec, toy_clip):
+    with ShardWriter(tmp_path / "data", "train-00000", toy_spec) as writer:
+        writer.add(toy_clip(1, 0, 64))
+        Dataset(tmp_path / "data").sweep()
+        writer.commit()
+    Dataset(tmp_path / "data").sweep()
+    assert Dataset(tmp_path / "data").committed_shards() == ["train-00000"]
     assert not (tmp_path / "data" / "_spool").exists()
 
 
