@@ -133,6 +133,7 @@ def run_finetuning(config: FinetuneConfig, start: Start, run: TrainingRun, actor
         config.learner_settings(),
         prior=not config.scratch,
         imitation=config.imitation,
+        bonus=config.bonus,
         dtype=resolve_precision(config.precision, device),
         seed=config.seed,
     )

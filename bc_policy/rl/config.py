@@ -6,10 +6,10 @@ import dataclasses
 from typing import Annotated, Any, Literal
 
 import tyro
-from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ...errors import ConfigError
-from ...settings import Share, require, settings
+from ...settings import Later, Share, require, settings
 from ..policy.config import Precision, Preset
 
 
@@ -117,6 +117,20 @@ class ImitationConfig:
     """Lanes' chunks of them in each step."""
 
 
+@settings(place="bonus")
+class BonusConfig:
+    """A reward for what was hardly seen before: the error with which a network foretells what
+    another one of random weights says of a frame.
+    """
+
+    weight: NonNegativeFloat = 0.0
+    """Of the bonus, in units of the deviation of its discounted sums; 0: off. 0.5 is what was
+    published with the method, where a goal pays 1.
+    """
+    learned: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """Share of an iteration's frames that the network learns from: how fast the new gets old."""
+
+
 @settings()
 class FinetuneConfig:
     """Improve a cloned policy by playing: PPO with a KL to the clone.
@@ -164,6 +178,9 @@ class FinetuneConfig:
     """
     imitation: ImitationConfig = ImitationConfig()
     """Of the best episodes."""
+    bonus: Annotated[BonusConfig, Later({"learned": 0.25, "weight": 0.0})] = BonusConfig()
+    """For exploring: where rewards are so rare that chance hardly finds one. Scores leave it out.
+    """
     check_episodes: NonNegativeInt = 64
     """Fresh games that the clone and what it became play at the end, the same ones; the better
     policy is written, and `config.json` says which that is. 0: always the fine-tuned one.

@@ -31,8 +31,9 @@ from ..policy.policy import Policy, PolicyOutput
 from .advantages import AdvantageScale, explained_variance, generalized_advantages
 from .batch import Batch
 from .best_episodes import BestEpisodes
-from .config import ImitationConfig, PPOConfig
+from .config import BonusConfig, ImitationConfig, PPOConfig
 from .former import learner_state
+from .novelty import Novelty
 from .rollout import Rollout
 from .value_warmup import Played, ValueWarmup
 
@@ -63,6 +64,7 @@ class PPO:
         policy: is trained in place. A copy of it, as it is now, is the prior.
         prior: whether there is one. Where `config.kl` is 0 it is only measured against.
         imitation: of the run's best episodes; off by default.
+        bonus: for what is new; off by default.
         dtype: of the matrix products while learning. seed: of the minibatches' order.
     """
 
@@ -73,6 +75,7 @@ class PPO:
         *,
         prior: bool = True,
         imitation: ImitationConfig | None = None,
+        bonus: BonusConfig | None = None,
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
     ):
@@ -103,6 +106,11 @@ class PPO:
         self.warmup: ValueWarmup | None = ValueWarmup() if config.value_warmup else None
         self.advantage_scale = AdvantageScale()
         self.best = BestEpisodes(imitation, seed=seed) if imitation and imitation.weight else None
+        self.novelty: Novelty | None = None
+        if bonus is not None and bonus.weight:
+            self.novelty = Novelty(
+                bonus, policy.frame_size, discount=self.discount, seed=seed, device=self.device
+            )
         self._order = np.random.default_rng(seed)
         self._prior_memory: list[Memory] | None = None
 
@@ -118,6 +126,11 @@ class PPO:
             fraction: how much of the run's budget is spent, 0..1.
         """
         data = Batch.of(rollout, self.device)
+        rewarded = {"reward_per_tick": data.reward.mean().item()}
+        if self.novelty is not None:
+            bonus = self.novelty.bonus(data.frames)
+            rewarded["bonus_per_tick"] = bonus.mean().item()
+            data = data._replace(reward=data.reward + bonus)
         old_log_prob, out_value, features, entropy = self._evaluate(data)
         prior = self._prior_logits(data)
         if self.best is not None:
@@ -146,7 +159,7 @@ class PPO:
             "value": value.mean().item(),
             "return": returns.mean().item(),
             "kl_weight": self.kl_weight(fraction),
-            "reward_per_tick": data.reward.mean().item(),
+            **rewarded,
         }
 
     def _returns(self, data: Batch, value: Tensor) -> tuple[Tensor, Tensor]:
@@ -347,6 +360,7 @@ class PPO:
             "warmup": self.warmup and self.warmup.state_dict(),
             "advantage_scale": self.advantage_scale.state_dict(),
             "best": self.best and self.best.state_dict(),
+            "novelty": self.novelty and self.novelty.state_dict(),
             "order": self._order.bit_generator.state,
             "prior_memory": self._prior_memory and [tuple(block) for block in self._prior_memory],
         }
@@ -357,7 +371,7 @@ class PPO:
             state = learner_state(state, names, self.config)
         for name in ("policy", "optimizer", "value_optimizer", "guard", "advantage_scale"):
             getattr(self, name).load_state_dict(state[name])
-        for name in ("prior", "best"):
+        for name in ("prior", "best", "novelty"):
             if (part := getattr(self, name)) is not None:
                 part.load_state_dict(state[name])
         self.iteration, self.steps = state["iteration"], state["steps"]

@@ -26,7 +26,7 @@ import torch
 sys.path.insert(0, sys.argv[1])
 from toy_env import TOY_NETWORK, TOY_SPEC, Recall
 from vidact.bc_policy.rl.actors import LocalActors
-from vidact.bc_policy.rl.config import FinetuneConfig, ImitationConfig, PPOConfig
+from vidact.bc_policy.rl.config import BonusConfig, FinetuneConfig, ImitationConfig, PPOConfig
 from vidact.bc_policy.finetune import Start, open_run, run_finetuning
 from vidact.bc_policy.policy.policy import Policy
 from vidact.bc_policy.rl.actor import Actor
@@ -43,7 +43,8 @@ policy = Policy(TOY_SPEC, TOY_NETWORK)
 config = FinetuneConfig(
     checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6,
     threads=1, precision="float32", ppo=PPOConfig(learning_rate=1e-2, value_warmup=2),
-    imitation=ImitationConfig(weight=0.1, ticks=64), check_episodes=4,
+    imitation=ImitationConfig(weight=0.1, ticks=64), bonus=BonusConfig(weight=0.1),
+    check_episodes=4,
 )
 actors = Killed([
     Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2)
