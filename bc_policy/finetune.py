@@ -9,7 +9,7 @@ iterations. From scratch a new network takes the place of the checkpoint.
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -37,6 +37,7 @@ from .rl.check import better_of
 from .rl.config import FinetuneConfig
 from .rl.former import begun_by_first_learner, settings_of
 from .rl.ppo import PPO
+from .rl.rollout import ACHIEVED, Rollout
 
 RECENT_EPISODES = 50  # whose mean score is shown
 LEARNER = 2  # of the algorithm: runs of another one are other runs
@@ -170,6 +171,7 @@ def run_finetuning(config: FinetuneConfig, start: Start, run: TrainingRun, actor
                 score=score,
                 episodes=len(scores),
                 scores=scores,
+                **achievements_of(rollout),
                 crashes=crashes,
                 env_steps=env_steps,
                 env_steps_per_s=progress.rate,
@@ -238,6 +240,13 @@ def run_of(
     if task not in TASKS:  # a file, whose content may change
         settings["rules"] = to_plain(find_task(task))
     return config, {**settings, **of_start, "learner": LEARNER}
+
+
+def achievements_of(rollout: Rollout) -> dict[str, dict[str, int]]:
+    """In how many of the episodes that ended each was achieved, where a game has achievements."""
+    names = [name for one in rollout.episodes if not one["crashed"] for name in one]
+    found = Counter(name.removeprefix(ACHIEVED) for name in names if name.startswith(ACHIEVED))
+    return {"achieved": dict(sorted(found.items()))} if found else {}
 
 
 def mean_of(scores: deque[float]) -> float | None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agent_tables import arms_by_task, small_things, whole_demos
+from table_cells import Row, Table, number
+
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-Row = Sequence[object]
-Table = tuple[Row, Sequence[Row]]
 
 
 @dataclass(frozen=True)
@@ -28,21 +29,6 @@ class Result:
     about: str
     command: str
     tables: Callable[[Any], Iterator[Table]]
-
-
-def number(value: object, digits: int = 3) -> str:
-    """Format a figure for people: no more digits than it deserves, a dash where there is none."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        if abs(value) >= 100:
-            return f"{value:,.0f}"
-        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.{digits}f}"
-    return str(value)
 
 
 def with_interval(row: Mapping[str, Any], name: str) -> str:
@@ -184,6 +170,47 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
         "Agents",
         (
             Result(
+                "demo_seeds.json",
+                "Whole demos",
+                "`vidact demo` with five seeds, each from nothing; then 200 worlds for each agent. "
+                "Intervals are over seeds and worlds.",
+                "python benchmarks/demo_seeds.py",
+                whole_demos,
+            ),
+            Result(
+                "demo_seeds_crafter.json",
+                "Whole demos on Crafter",
+                "The same chain on Crafter, nothing changed but the spec.",
+                "python benchmarks/demo_seeds.py --game crafter",
+                whole_demos,
+            ),
+            Result(
+                "clone_targets.json",
+                "How well clones play",
+                "What each arm is, the benchmark's `--help` says; three training seeds, 200 worlds "
+                "each, intervals over seeds and worlds. A bar on `mean` or `low` is for every "
+                "seed.",
+                "python benchmarks/clone_targets.py",
+                arms_by_task,
+            ),
+            Result(
+                "hard_tasks.json",
+                "What scratch cannot do",
+                "A million environment steps for every learner. Priors are cloned from scripted "
+                "demonstrations: an hour of the maze, twenty hours of Crafter. What each arm is, "
+                "the benchmark's `--help` says.",
+                "python benchmarks/hard_tasks.py",
+                arms_by_task,
+            ),
+            Result(
+                "cloning_speed.json",
+                "Cloning's speed",
+                "Frames learned from per second of one core: the bare step, the whole of it, and "
+                "that of the commit before frames were kept in memory.",
+                "python benchmarks/cloning_speed.py",
+                mapping(),
+            ),
+            Result(
                 "policy_trunks.json",
                 "Trunks by speed",
                 "Frames that a policy learns from per core-second, by what turns a frame into a "
@@ -236,6 +263,14 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "demos.",
                 "python benchmarks/idm_scaling.py",
                 scaling,
+            ),
+            Result(
+                "idm_small_things.json",
+                "Small things",
+                "Whether an IDM finds the keys that change a few pixels, and what that costs "
+                "elsewhere; Crafter's first spec beside its second.",
+                "python benchmarks/idm_small_things.py",
+                small_things,
             ),
             Result(
                 "idm_speed.json",
@@ -374,6 +409,9 @@ def write(folder: Path) -> None:
         for result in results:
             path = RESULTS / result.file
             lines += [f"## {result.title}", "", result.about, "", f"    {result.command}", ""]
+            if not path.exists():
+                lines += ["Not measured yet.", ""]
+                continue
             lines += [f"`benchmarks/results/{result.file}`: {made_when(path)}.", ""]
             for header, rows in result.tables(json.loads(path.read_text(encoding="utf-8"))):
                 lines += markdown(header, rows)

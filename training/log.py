@@ -37,7 +37,9 @@ class MetricsLog:
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - open for the whole run
         self._board = _summary_writer(self.path.parent / "tensorboard") if tensorboard else None
 
-    def write(self, step: int, **metrics: float | str | list[float] | None) -> None:
+    def write(
+        self, step: int, **metrics: float | str | list[float] | dict[str, int] | None
+    ) -> None:
         """One line: the step and its metrics. A value that is not finite is written as null."""
         row = {"step": step, **{name: _plain(value) for name, value in metrics.items()}}
         self._file.write(json.dumps(row) + "\n")

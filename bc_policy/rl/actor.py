@@ -30,7 +30,7 @@ from ..policy.agent import Agent
 from ..policy.policy import Policy
 from ..scoring.episodes import Episode
 from ..scoring.lanes import Lanes
-from .rollout import Rollout
+from .rollout import ACHIEVED, Rollout
 
 FIRST_TRAINING_SEED = 1_000_000_000  # far from the seeds of `play`: no score is of training games
 RUN_SEEDS = 1_000_003  # how far the seeds of two runs' first episodes lie apart
@@ -147,6 +147,7 @@ class Actor:
                         "lane": float(lane),
                         "tick": float(tick),
                         "crashed": float(info.get("crashed", False)),
+                        **{f"{ACHIEVED}{name}": 1.0 for name in info.get("achievements", ())},
                     }
                 )
         if any(over.values()):

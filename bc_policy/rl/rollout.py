@@ -12,6 +12,7 @@ import numpy as np
 from ...networks.attention import Memory, joined_memory
 
 NOT_BY_LANE = ("memory", "episodes", "seconds")
+ACHIEVED = "achieved "  # before the name of an achievement, in what is told of an episode
 
 
 @dataclass(slots=True)
@@ -46,7 +47,7 @@ class Rollout:
     episodes: list[dict[str, float]]
     """Each episode that ended here: its `score`, `reward` and `ticks`, the `lane` and `tick` of the
     rollout with which it ended, and whether the game `crashed` (1 or 0): then the score is of a
-    part.
+    part. Where there are achievements, `achieved NAME` is 1 for those that it had.
     """
     seconds: dict[str, float]
     """Where an actor's time went: `play`, of that `step` (the games) and `inference`, then `wait`

@@ -69,6 +69,15 @@ class CrafterPlayer:
         self._pressed, self._before, self._health = key, view, view.inventory["health"]
         return () if key is None else (key,)
 
+    def overruled(self, keys: tuple[str, ...]) -> None:
+        """Other keys than those of the last `act` were pressed: where they lead is known as well,
+        and what was to follow is given up.
+        """
+        key = keys[-1] if keys else None
+        if key != self._pressed:
+            self._pressed = key
+            self._plan.clear()
+
     def _keep_place(self, view: CrafterView) -> None:
         """Move on the map after a step.
 

@@ -6,7 +6,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from vidact.bc_policy.finetune import finetune, open_run, run_finetuning, run_of, starting_point
+from vidact.bc_policy.finetune import (
+    achievements_of,
+    finetune,
+    open_run,
+    run_finetuning,
+    run_of,
+    starting_point,
+)
 from vidact.bc_policy.policy.policy import Policy, policy_checkpoint_config
 from vidact.bc_policy.rl.actor import Actor
 from vidact.bc_policy.rl.actors import LocalActors
@@ -95,6 +102,33 @@ def test_mistakes_are_named():
         FinetuneConfig(checkpoint="x", task="crafter", out="y", minutes=1, env_steps=5)
     with pytest.raises(ConfigError, match=r"ppo\.kl_end must be 0 where ppo\.kl is"):
         PPOConfig(kl=0.0)
+
+
+class Proud(ToyEnv):
+    """Achieves something in every second episode, of two ticks each."""
+
+    length = 2
+    episodes = 0
+
+    def begin(self):
+        self.episodes += 1
+
+    def reward(self, pressed):
+        return 0.0
+
+    def step(self, buttons, camera_deg):
+        frame, reward, done, info = super().step(buttons, camera_deg)
+        achieved = ["wake_up"] if self.episodes % 2 else []
+        return frame, reward, done, {**info, "achievements": achieved}
+
+
+def test_it_is_logged_in_how_many_episodes_each_was_achieved():
+    policy = Policy(TOY_SPEC, TOY_NETWORK)
+    actor = Actor(policy, Proud, lanes=2, seed=0)
+    rollout = actor.collect(policy.state_dict(), 9)
+    assert achievements_of(rollout) == {"achieved": {"wake_up": 4}}
+    others = Actor(policy, Noted, lanes=1, seed=0)
+    assert achievements_of(others.collect(policy.state_dict(), 7)) == {}
 
 
 class Noted(ToyEnv):

@@ -127,6 +127,22 @@ def test_the_player_knows_where_he_stands() -> None:
 
 
 @pytest.mark.usefixtures("crafter")
+def test_the_player_knows_where_he_stands_when_others_press_the_keys() -> None:
+    game, player = CrafterGame(11, draw=False), CrafterPlayer(11)
+    rng, keys = np.random.default_rng(0), list(KEYS)
+    for _ in range(100):
+        pressed = player.act(game.view())
+        if rng.random() < 0.5:
+            pressed = (keys[int(rng.integers(4))],)
+        game.step(pressed)
+        player.overruled(pressed)
+    assert not game.finished
+    player.act(game.view())
+    start = np.array(game._env._world.area) // 2
+    assert tuple(int(v) for v in game._env._player.pos - start) == player.memory.here
+
+
+@pytest.mark.usefixtures("crafter")
 def test_the_player_makes_a_stone_pickaxe() -> None:
     achieved = [play_episode(seed, 300)[0] for seed in (1000, 1001, 1002)]
     assert sum("make_stone_pickaxe" in a for a in achieved) >= 2
