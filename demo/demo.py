@@ -17,6 +17,7 @@ from ..datasets.config import VerifyConfig
 from ..errors import MissingDependencyError
 from ..games.config import RecordFreedoomDemosConfig
 from ..games.doom.demo_engine import need_engine
+from ..games.workers import import_ahead
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
 from ..pipeline.config import LabelConfig, LayoutConfig
 from ..progress import duration, log
@@ -36,6 +37,7 @@ COMPARE_S = (3.0, 0.1)
 FEW_EPISODES = 8  # of a demo so small that nothing is learnt: more games would only cost time
 TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
 PLAY_S = (8.0, 1.1)  # so much for each episode, not minute
+POLICIES_PLAY = ("vidact.bc_policy.scoring.pool", "vidact.bc_policy.rl.actors")
 
 
 def run_demo(config: DemoConfig) -> int:
@@ -43,6 +45,7 @@ def run_demo(config: DemoConfig) -> int:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     steps = stages(config)
+    import_ahead(*POLICIES_PLAY)
     expected = sum(step.budget_s for step in steps)
     log(
         f"The demo goes through {len(steps)} steps, about {duration(expected)} on two CPU cores, "

@@ -1,4 +1,7 @@
-"""Child processes that run games: started afresh, one CPU thread each, with a pipe to talk through.
+"""Child processes that run games: one CPU thread each, with a pipe to talk through.
+
+They are forked from a server that has imported what they need, and nothing else: it is there once
+for all, the next child begins at once, and no thread or engine is in the middle of anything.
 
 A child's exception is raised in the parent, in the middle of its next `receive`; so is its death.
 Ctrl-C and SIGTERM, which mostly reach a whole group of processes, are the parent's alone to answer:
@@ -27,11 +30,23 @@ from ..machine import ONE_THREAD
 
 STOP_WAIT_S = 5.0  # how long a child may take to leave before it is killed
 POLL_S = 0.2
+CONTEXT = multiprocessing.get_context("forkserver")
 TO_GROUPS = (signal.SIGINT, signal.SIGTERM)
 LEAVE = signal.SIGUSR1  # what tells a child to leave, and no terminal or scheduler sends
 
 Job = Callable[[Any], Iterator[int]]
 """Makes one recording from one item, yielding the number of frames done since it last did."""
+
+
+_imported_ahead: list[str] = []
+
+
+def import_ahead(*modules: str) -> None:
+    """Have modules imported once for all children, by a program whose first ones do not need them.
+
+    What the first child's own module imports always is. Later than the first child it is too late.
+    """
+    _imported_ahead.extend(modules)
 
 
 class WorkerError(VidactError):
@@ -59,11 +74,11 @@ class Worker:
     """
 
     def __init__(self, target: Callable[..., None], *args: Any):
-        # Spawned, not forked: torch's threads and the game engines do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        self.connection, child = context.Pipe()
-        self._process = context.Process(target=_serve, args=(target, child, args), daemon=True)
-        # The variables are read once, where a library is loaded: they must be set before the child
+        # Not forked from here: torch's threads and the game engines do not survive a fork.
+        CONTEXT.set_forkserver_preload([*_imported_ahead, target.__module__])
+        self.connection, child = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=_serve, args=(target, child, args), daemon=True)
+        # The variables are read once, where a library is loaded: they must be set before the server
         # starts. Many children with a thread per core each would only wait for each other.
         with _environment(ONE_THREAD), _blocked(TO_GROUPS):
             self._process.start()

@@ -1,4 +1,5 @@
-"""What all tests need: Ctrl-C reaches the processes they start, and threads that wait sleep.
+"""What all tests need: Ctrl-C reaches the processes they start, threads that wait sleep, and what
+the processes that play share is imported once.
 
 A shell starts what it puts in the background deaf to SIGINT, and children inherit that; tests of
 interruption send it. Threads of OpenMP spin while they wait for work unless told otherwise: where
@@ -8,5 +9,8 @@ tests run side by side they would take the processor from those that have some.
 import os
 import signal
 
+from vidact.games.workers import import_ahead
+
+import_ahead("vidact.bc_policy.scoring.pool", "vidact.bc_policy.rl.actors")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
