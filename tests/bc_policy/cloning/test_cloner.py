@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from vidact.bc_policy.clone import clone
 from vidact.bc_policy.cloning.cloner import Cloner
 from vidact.bc_policy.cloning.config import CloneConfig
 from vidact.bc_policy.policy.config import PolicyConfig
@@ -95,44 +98,39 @@ def test_a_blind_policy_sees_nothing(data: str) -> None:
 
 
 TOGETHER = """
-import json, os, sys
-import torch
-from safetensors.torch import save_file
-sys.path.insert(0, sys.argv[1])
+import json, sys
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.cloning.config import CloneConfig
 from vidact.bc_policy.policy.config import PolicyConfig
-options = json.loads(sys.argv[2])
-network = PolicyConfig.from_dict(options.pop("network"))
-clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
+for options in json.loads(sys.argv[1]):
+    network = PolicyConfig.from_dict(options.pop("network"))
+    clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
 """
+ORDERS: tuple[Literal["clips", "episodes"], ...] = ("clips", "episodes")
 
 
-@pytest.mark.parametrize("order", ["clips", "episodes"])
-def test_two_processes_train_as_one_with_accumulation(
-    tmp_path: Path, data: str, order: str
-) -> None:
-    import json
-
+def test_two_processes_train_as_one_with_accumulation(tmp_path: Path, data: str) -> None:
+    settings: dict[str, Any] = {
+        **{"data": (data,), "steps": 6, "batch_size": 4, "ticks": 16, "threads": 1},
+        **{"precision": "float32", "device": "cpu", "loader_threads": 1},
+    }
+    for order in ORDERS:
+        out = str(tmp_path / f"alone-{order}")
+        clone(CloneConfig(out=out, network=NETWORK, order=order, accumulate=2, **settings))
+    plans = [
+        {**settings, "out": str(tmp_path / f"together-{order}"), "order": order}
+        | {"network": NETWORK.to_dict(), "accumulate": 1}
+        for order in ORDERS
+    ]
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
-    weights = []
-    for processes, accumulate in ((1, 2), (2, 1)):
-        out = tmp_path / str(processes)
-        options = {
-            **{"data": [data], "out": str(out), "network": NETWORK.to_dict(), "steps": 6},
-            **{"batch_size": 4, "ticks": 16, "threads": 1, "accumulate": accumulate},
-            **{"order": order, "precision": "float32", "device": "cpu", "loader_threads": 1},
-        }
-        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        words = [
-            *launch,
-            f"--nproc-per-node={processes}",
-            str(script),
-            str(tmp_path),
-            json.dumps(options),
-        ]
-        ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
-        assert ran.returncode == 0, ran.stderr[-3000:]
-        weights.append((out / "model.safetensors").read_bytes())
-    assert weights[0] == weights[1]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    words = [*launch, str(script), json.dumps(plans)]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    for order in ORDERS:
+        alone, together = (
+            (tmp_path / f"{who}-{order}" / "model.safetensors").read_bytes()
+            for who in ("alone", "together")
+        )
+        assert alone == together
