@@ -46,9 +46,10 @@ $(PAGE): $(FRONTEND)/package-lock.json $(FRONTEND)/build.mjs $(shell find $(FRON
 demo: setup  ## the whole chain on embedded defaults: report in runs/demo/report.html (HOURS=0.1 scales it, OUT=DIR moves it)
 	@$(BIN)/vidact demo --out $(OUT) $(if $(HOURS),--hours $(HOURS))
 
-# A process a core, each with whole files of tests, whose fixtures are then made once.
+# In some processes side by side (tests/conftest.py), each with whole files of tests, whose fixtures are then made once;
+# in the order of their names, in which nothing long comes last.
 test: setup  ## all tests
-	@$(BIN)/python -m pytest -m 'not soak' -n logical --maxprocesses 8 --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m 'not soak' -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 # Types are checked by the package's name, whatever the checkout's folder is called: a link gives it that name.
 check: setup  ## format, lint, types and imports

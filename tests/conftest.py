@@ -10,7 +10,13 @@ import os
 import signal
 
 from vidact.games.workers import import_ahead
+from vidact.machine import cores
 
 import_ahead("vidact.bc_policy.scoring.pool", "vidact.bc_policy.rl.actors")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half again as many processes as cores: browsers, clusters and killed jobs are waited for."""
+    return min(8, max(2, cores() + cores() // 2))
