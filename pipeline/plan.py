@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from .. import storage
 from ..conditional_writes import ChangedMeanwhile
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.dataset import PLAN_FILE, SOURCES_FILE, Dataset
@@ -18,9 +19,11 @@ from ..machine import cores
 from ..progress import log
 from ..storage_failures import interrupted_by_storage
 from .config import LayoutConfig, PlanConfig
+from .planning.addresses import moved_sources, renewed_addresses, with_addresses, with_details
 from .planning.extend import extend
+from .planning.marks import is_gone, marks_of
 from .planning.plan import Plan, describe, read_plan, without, write_plan
-from .planning.probe import SourceRecord, mark_of
+from .planning.probe import SourceRecord
 from .planning.sources import Source, find_sources
 from .running.job import DatasetJob
 
@@ -80,52 +83,55 @@ def make_plan(
         ConfigError: a source leads to nothing.
         DatasetError: the existing plan has another tick rate.
     """
-    old = _old_plan(dataset, tick_hz)
-    known = {record.uri: record for record in old.sources}
-    new_sources = [
-        source for source in find_sources(names) if not _is_known(source, known.get(source.uri))
-    ]
-    if not new_sources and old.sources:
-        return old
-    if dataset.local is not None:  # where that fails, here it is one line, in Beam a traceback
-        dataset.local.mkdir(parents=True, exist_ok=True)
-    prober = _prober_class()(
-        dataset,
-        tick_hz,
-        workers=workers,
-        decoder=decoder or DecoderConfig(),
-        runner=runner,
-        options=beam_options,
-    )
-    probed = prober.probe(new_sources)
-    while True:
-        new = extend(
-            old,
-            probed,
-            layout,
+    found, old = _old_plan(dataset, tick_hz)
+    sources = find_sources(names, dataset)
+    new_sources = _unknown(sources, old)
+    probed: list[SourceRecord] = []
+    look = None
+    if new_sources or not old.sources:
+        if dataset.local is not None:  # where that fails, here it is one line, in Beam a traceback
+            dataset.local.mkdir(parents=True, exist_ok=True)
+        prober = _prober_class()(
+            dataset,
+            tick_hz,
             workers=workers,
-            taken=dataset.committed_shards(),
-            look=prober.look if layout.near_duplicates else None,
+            decoder=decoder or DecoderConfig(),
+            runner=runner,
+            options=beam_options,
         )
+        probed = prober.probe(new_sources)
+        look = prober.look if layout.near_duplicates else None
+    while True:
+        committed = dataset.committed_shards()
+        new = with_addresses(old, renewed_addresses(old, sources))
+        new = extend(new, probed, layout, workers=workers, taken=committed, look=look)
+        present = {source.uri for source in sources}
+        new = with_addresses(new, moved_sources(new, present, is_gone))
+        new, said = with_details(new, sources, committed)
+        if new == found and found.token:
+            break
         try:
-            new = write_plan(new, dataset, old)
+            new = write_plan(new, dataset, found)
             if dataset.tombstones() <= new.removed:
                 break
         except ChangedMeanwhile:
             log(f"{dataset}: somebody else planned meanwhile; what is new here comes after that")
         # On top of what others planned, without what was taken down while sources were probed.
-        old = _old_plan(dataset, tick_hz)
+        found, old = _old_plan(dataset, tick_hz)
+    for line in said:
+        log(line)
     for uri in _changed(old, new):
         log(
             f"{uri} has changed since it was planned: what it was stays beside what it is now, "
             "in the same split"
         )
-    prober.forget()  # after the plan is written: an interrupted one begins with what was probed
+    if new_sources:
+        prober.forget()  # after the plan is written: an interrupted one begins with what was probed
     return new
 
 
-def _old_plan(dataset: Dataset, tick_hz: Fraction) -> Plan:
-    """What is planned already, with the tombstones of removed sources."""
+def _old_plan(dataset: Dataset, tick_hz: Fraction) -> tuple[Plan, Plan]:
+    """What is planned already: as it was found, and with all tombstones of removed sources."""
     old = read_plan(dataset)
     if old is not None and old.tick_hz != tick_hz:
         raise DatasetError(
@@ -139,7 +145,7 @@ def _old_plan(dataset: Dataset, tick_hz: Fraction) -> Plan:
         )
     dataset.require_own_folder()
     old = old or Plan(tick_hz)
-    return without(old, dataset.removed_sources())
+    return old, without(old, dataset.removed_sources())
 
 
 def _changed(old: Plan, new: Plan) -> list[str]:
@@ -164,11 +170,23 @@ def _drop(record: logging.LogRecord) -> bool:
     return False
 
 
-def _is_known(source: Source, record: SourceRecord | None) -> bool:
-    """Whether the source was probed before and has not changed since, nor what kept it from
-    being read.
+def _unknown(sources: Sequence[Source], plan: Plan) -> list[Source]:
+    """The sources that were not probed before, or have changed since, or could not be read for a
+    reason that passes.
+
+    Listings tell the signs of most; the rest is asked for at the same time.
     """
-    if record is None or record.reason in PASSING:
-        return False
+    known = {storage.without_keys(record.uri): record for record in plan.sources}
+    found, asked = [], []
+    for source in sources:
+        record = known.get(storage.without_keys(source.uri))
+        if record is None or record.reason in PASSING:
+            found.append(source)
+        elif not source.mark:
+            asked.append((source, record.fingerprint))
+        elif source.mark != record.fingerprint:
+            found.append(source)
+    marks = marks_of(source.uri for source, _ in asked)
     # Where it is gone for now, what is known of it stays.
-    return mark_of(source.uri) in (record.fingerprint, None)
+    found += [source for source, mark in asked if marks[source.uri] not in (mark, None)]
+    return sorted(found, key=lambda source: source.uri)

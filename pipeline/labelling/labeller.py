@@ -27,8 +27,8 @@ from ...datasets.video.sandbox import CHILD_LOST, open_decoder
 from ...errors import DatasetError, VideoError
 from ..config import FilterConfig
 from ..planning.layout import Segment
+from ..planning.marks import fingerprint, mark_of
 from ..planning.plan import read_plan
-from ..planning.probe import fingerprint, mark_of
 from .filter import StaticFilter, Verdicts
 from .source_statistics import degrees_for_record, total_degrees
 

@@ -20,6 +20,7 @@ from ..config import LayoutConfig
 
 # Below this the halo of 64 ticks on each side costs more than half of the work.
 MIN_SEGMENT_TICKS = 256
+FULL_ENOUGH = 0.75  # of a shard's length: near-equal parts of an extension stay over a half
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +119,8 @@ def lay_out(
     """
     ordered = sorted(sources, key=lambda source: source.sha256)
     total = sum(source.ticks for source in ordered)
-    min_shards = max(config.min_shards, 4 * workers)
+    # A plan that is extended every hour must not end as dust: only the first is spread over many.
+    min_shards = 1 if first_shard else max(config.min_shards, 4 * workers)
     wanted = total // min_shards // CLIP_TICKS * CLIP_TICKS
     longest = max(min(config.segment_ticks, wanted), MIN_SEGMENT_TICKS)
     fractions = fractions_of(config.val_fraction, config.test_fraction)
@@ -140,6 +142,8 @@ def lay_out(
             continue
         ticks = sum(lengths)
         share = math.ceil(min_shards * ticks / total)
+        if first_shard:  # so many as workers can use, but three quarters full
+            share = min(4 * max(workers, 8), int(ticks / (FULL_ENOUGH * config.shard_ticks)))
         bins = min(max(math.ceil(ticks / config.shard_ticks), share), len(lengths))
         first = (first_shard or {}).get(split, 0)
         position: dict[int, int] = {}

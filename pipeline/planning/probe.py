@@ -13,6 +13,7 @@ from ... import storage
 from ...datasets.shards.lengths import MIN_CLIP_TICKS
 from ...datasets.video.decoder import Decoder
 from ...errors import VideoError
+from .marks import fingerprint
 from .near_duplicates import picture_hashes
 from .sources import Source
 
@@ -56,34 +57,6 @@ class SourceRecord:
     """
 
 
-def fingerprint(uri: str) -> tuple[str, int]:
-    """A cheap sign that changes with the file, and its size in bytes. Raises FileNotFoundError."""
-    path = storage.local_path(uri)
-    if path is not None:
-        stat = path.stat()
-        return f"{stat.st_size}-{stat.st_mtime_ns}", stat.st_size
-    fs, inner = storage.filesystem(uri)
-    info = fs.info(inner)
-    size = int(info["size"])
-    mark = next(
-        (
-            info[key]
-            for key in ("ETag", "etag", "md5Hash", "LastModified", "mtime")
-            if info.get(key)
-        ),
-        "",
-    )
-    return f"{size}-{str(mark).strip(chr(34))}", size
-
-
-def mark_of(uri: str) -> str | None:
-    """The sign of `fingerprint`; None where the file is gone for now."""
-    try:
-        return fingerprint(uri)[0]
-    except OSError:
-        return None
-
-
 def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
     """Probe one source; what cannot be read becomes a row with its reason."""
     mark, size = "", 0
@@ -108,7 +81,9 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
             error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
         )
         return SourceRecord(
-            **asdict(source),
+            uri=source.uri,
+            group=source.group,
+            licence=source.licence,
             status="unreadable",
             reason=reason,
             detail=detail,
@@ -118,7 +93,9 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
     facts = asdict(found)
     truncated = facts.pop("truncated")  # it is kept where ticks are lost by it
     return SourceRecord(
-        **asdict(source),
+        uri=source.uri,
+        group=source.group,
+        licence=source.licence,
         **facts,
         status="planned",
         reason="truncated" if found.lost_ticks else "",

@@ -27,8 +27,9 @@ from ...datasets.shards.dataset import Dataset
 from ...datasets.video.config import DecoderConfig
 from ...datasets.video.sandbox import open_decoder
 from ...progress import Progress
+from .marks import marks_of
 from .near_duplicates import DIGITS, FRAME
-from .probe import SourceRecord, hash_source, mark_of, probe_source
+from .probe import SourceRecord, hash_source, probe_source
 from .sources import Source
 
 MAX_BATCH = 32  # sources: what an interruption costs each worker
@@ -122,7 +123,8 @@ class Prober:
     def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
         """Probe what is not known yet; returns rows in the order of `sources`."""
         self._gather()
-        marks = {source.uri: mark_of(source.uri) for source in sources if source.uri in self._rows}
+        marks = {source.uri: source.mark or None for source in sources}
+        marks |= marks_of(s.uri for s in sources if s.uri in self._rows and not s.mark)
         new = [source for source in sources if not self._row(source, marks.get(source.uri))]
         while new:
             self._run("Probing", self.settings, new)

@@ -11,13 +11,17 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from ... import storage
 from ...datasets.video.file import VIDEO_SUFFIXES
 from ...errors import ConfigError
+from ...progress import log
+from .folders import Datasets, videos_below
+from .marks import mark_in
 
+HTTP = ("http://", "https://")
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 
@@ -28,26 +32,42 @@ class Source:
     uri: str
     group: str = ""
     licence: str = ""
+    mark: str = field(default="", compare=False)
+    """The sign of `marks.mark_of` where a listing told it; else empty."""
 
 
-def find_sources(names: Sequence[str]) -> list[Source]:
+def find_sources(names: Sequence[str], out: storage.Uri | None = None) -> list[Source]:
     """All sources behind `names`, each URI once, in the order of URIs.
+
+    What lies in a dataset is no source: previews and exports are videos too.
+
+    Args:
+        names: as the user gave them.
+        out: the dataset that is written, though it may have no `dataset.json` yet.
 
     Raises:
         ConfigError: a name leads to nothing, a table has no `uri` column, or two tables give one
             URI different groups or licences.
     """
     found: dict[str, Source] = {}
+    datasets = Datasets(out)
     for name in names:
-        sources = list(_expand(name))
-        if not sources:
+        everything = list(_expand(name, datasets))
+        if not everything and datasets.passed_over:
+            raise ConfigError(f"source {name}: only what lies in a dataset is there")
+        if not everything:
             raise ConfigError(f"source {name}: {_why_nothing(name)}")
+        sources = [source for source in everything if not datasets.hold(source.uri)]
+        if not sources:
+            raise ConfigError(f"source {name}: only what lies in a dataset is there")
         for source in sources:
             known = found.setdefault(source.uri, source)
             if known != source:
                 raise ConfigError(
                     f"source {source.uri}: named twice with different details: {known} and {source}"
                 )
+    for dataset in sorted(datasets.passed_over):
+        log(f"{dataset}: is a dataset; what lies in it is no source and was passed over")
     return [found[uri] for uri in sorted(found)]
 
 
@@ -63,31 +83,48 @@ def _why_nothing(name: str) -> str:
     return f"no video files there (looked for {' '.join(sorted(VIDEO_SUFFIXES))})"
 
 
-def _expand(name: str) -> Iterable[Source]:
+def _expand(name: str, datasets: Datasets) -> Iterable[Source]:
     path = storage.local_path(name)
     if path is not None and path.is_dir():
-        return _videos(storage.list_files(name, recursive=True))
-    suffix = PurePosixPath(name).suffix.lower()
+        return [Source(uri=_absolute(file)) for file in videos_below(path, datasets)]
+    # A question mark in an address begins its query; a pattern's stands before the suffix.
+    is_query = name.startswith(HTTP) and "?" in name
+    suffix = PurePosixPath(name.split("?", 1)[0] if is_query else name).suffix.lower()
     there = (
         path.is_file()
         if path is not None
-        else (suffix in VIDEO_SUFFIXES | TABLE_SUFFIXES and storage.exists(name))
+        else is_query or (suffix in VIDEO_SUFFIXES | TABLE_SUFFIXES and storage.exists(name))
     )
     if there:
         return _table(name, suffix) if suffix in TABLE_SUFFIXES else [Source(uri=_absolute(name))]
     if any(character in name for character in "*?["):
-        return [Source(uri=_absolute(uri)) for uri in storage.glob_uris(name)]
+        if path is not None:
+            return [Source(uri=_absolute(uri)) for uri in storage.glob_uris(name)]
+        fs, inner = storage.filesystem(name)
+        listed = fs.glob(inner, detail=True)
+        return [
+            Source(uri=fs.unstrip_protocol(key), mark=mark_in(listed[key]))
+            for key in sorted(listed)
+        ]
     if path is None:
-        files = storage.list_files(name, recursive=True)
-        return _videos(files) if files else []
+        return _remote_videos(name, datasets)
     raise ConfigError(f"source {name}: there is no such file or folder")
 
 
-def _videos(uris: Iterable[str]) -> list[Source]:
+def _remote_videos(name: str, datasets: Datasets) -> list[Source]:
+    """The videos below a prefix, with their signs: one listing tells both."""
+    fs, inner = storage.filesystem(name)
+    try:
+        listed = fs.find(inner, detail=True)
+    except FileNotFoundError:
+        return []
+    uris = {storage.join(name, key[len(inner.rstrip("/")) :]): key for key in listed}
+    datasets.notice(uris)
     return [
-        Source(uri=_absolute(uri))
-        for uri in uris
+        Source(uri=uri, mark=mark_in(listed[key]))
+        for uri, key in sorted(uris.items())
         if PurePosixPath(uri).suffix.lower() in VIDEO_SUFFIXES
+        and not PurePosixPath(uri).name.startswith(".")
     ]
 
 

@@ -22,8 +22,9 @@ from vidact.pipeline.labelling import labeller
 from vidact.pipeline.labelling.labeller import ShardOutcome, ShardTask
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
+from vidact.pipeline.planning.marks import fingerprint
 from vidact.pipeline.planning.plan import Plan, without
-from vidact.pipeline.planning.probe import SourceRecord, fingerprint
+from vidact.pipeline.planning.probe import SourceRecord
 from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.relabel import relabel
 from vidact.pipeline.remove import remove

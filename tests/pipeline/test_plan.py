@@ -72,8 +72,11 @@ def test_a_renamed_file_is_known_by_its_content(videos: Path, tmp_path: Path) ->
     first = _plan(sources, tmp_path / "data")
     os.rename(sources / "b.mp4", sources / "bb.mp4")
     second = _plan(sources, tmp_path / "data")
-    assert second.segments == first.segments
-    assert {r.uri.rsplit("/", 1)[1]: r.status for r in second.sources}["bb.mp4"] == "duplicate"
+    assert [s.key for s in second.segments] == [s.key for s in first.segments]
+    # It is gone from its old place, so it is labelled from the new one.
+    statuses = {r.uri.rsplit("/", 1)[1]: r.status for r in second.sources}
+    assert (statuses["bb.mp4"], "b.mp4" in statuses) == ("planned", False)
+    assert not [s for s in second.segments if s.source_uri.endswith("/b.mp4")]
 
 
 def test_truncated_video_is_planned_as_far_as_it_goes(tmp_path: Path) -> None:

@@ -123,3 +123,58 @@ def test_memory_filesystem() -> None:
         (source,) = find_sources([name])
         assert source.uri.startswith("memory://")
         assert source.uri.endswith("bucket/deep/a.mp4")
+
+
+def test_folders_that_are_links_are_followed_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("disk2/far.mp4", "disk2/deep/farther.mp4", "pile/own.mp4", "pile/deep/b.mp4"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    pile = tmp_path / "pile"
+    (pile / "disk2").symlink_to(tmp_path / "disk2")
+    (pile / "again").symlink_to(tmp_path / "disk2")  # twice the same folder
+    (pile / "deep" / "loop").symlink_to(pile)
+    (pile / "dangling").symlink_to(tmp_path / "nothing")
+    assert _names(find_sources([str(pile)]), pile) == [
+        "again/deep/farther.mp4",
+        "again/far.mp4",
+        "deep/b.mp4",
+        "own.mp4",
+    ]
+    said = capsys.readouterr().err
+    assert f"{pile}/disk2: leads to a folder that was read already" in said
+    assert f"{pile}/deep/loop: leads to a folder that was read already" in said
+
+
+def test_what_lies_in_a_dataset_is_no_source(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("out/previews/k.mp4", "old/previews/k.mp4", "old/dataset.json"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"{}")
+    names = ["a.mkv", "b.mp4", "deep/c.WEBM", "odd #name [1].mp4"]
+    assert _names(find_sources([str(folder)], folder / "out"), folder) == names
+    said = capsys.readouterr().err
+    assert f"{folder}/out: is a dataset" in said
+    assert f"{folder}/old: is a dataset" in said
+    assert _names(find_sources([f"{folder}/**/*.mp4"], folder / "out"), folder) == [
+        "b.mp4",
+        "odd #name [1].mp4",
+    ]
+    for name in ("old", "old/previews", "old/previews/k.mp4", "out"):
+        with pytest.raises(ConfigError, match="only what lies in a dataset"):
+            find_sources([str(folder / name)], folder / "out")
+
+
+def test_what_lies_in_a_dataset_in_a_bucket_is_no_source() -> None:
+    import fsspec
+
+    fs = fsspec.filesystem("memory")
+    for name in ("a.mp4", "set/dataset.json", "set/previews/k.mp4", "out/previews/k.mp4"):
+        fs.pipe_file(f"/pile/{name}", b"x")
+    (source,) = find_sources(["memory://pile"], "memory://pile/out/")
+    assert source.uri == "memory://pile/a.mp4"
+    fs.rm("/pile", recursive=True)

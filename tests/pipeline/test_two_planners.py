@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,38 +14,13 @@ from vidact.pipeline import plan as plan_module
 from vidact.pipeline.config import LayoutConfig, RemoveConfig
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning.plan import Plan, read_plan
-from vidact.pipeline.planning.probe import SourceRecord
-from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.remove import remove
 
+from .stub_prober import TICKS, StubProber
+
 HZ = Fraction(10)
-TICKS = 512  # of each source
+X = hashlib.sha256(b"x.mp4").hexdigest()
 LAYOUT = LayoutConfig(val_fraction=0.0, min_shards=1, near_duplicates=False)
-
-
-def sha_of(uri: str) -> str:
-    return hashlib.sha256(Path(uri).name.encode()).hexdigest()
-
-
-class StubProber:
-    """Knows a video by its name. `meanwhile` happens while it probes."""
-
-    meanwhile: Callable[[], object] | None = None
-
-    def __init__(self, *args: object, **options: object):
-        return
-
-    def probe(self, sources: Sequence[Source]) -> list[SourceRecord]:
-        meanwhile, StubProber.meanwhile = StubProber.meanwhile, None
-        if meanwhile is not None:
-            meanwhile()
-        return [
-            SourceRecord(uri=s.uri, status="planned", sha256=sha_of(s.uri), frames=900, ticks=TICKS)
-            for s in sources
-        ]
-
-    def forget(self) -> None:
-        return
 
 
 @pytest.fixture
@@ -115,14 +89,14 @@ def test_a_table_of_sources_that_comes_late_takes_nothing_away(
 def test_what_is_taken_down_while_it_is_planned_stays_out(place: Path, known: bool) -> None:
     if known:
         plan_of(place, "x.mp4", "z.mp4")
-    name = str(place / "x.mp4") if known else sha_of("x.mp4")
+    name = str(place / "x.mp4") if known else X
     out = place / "data"
     out.mkdir(exist_ok=True)
     StubProber.meanwhile = lambda: remove(RemoveConfig(dataset=str(out), source=(name,)))
     plan = plan_of(place, "x.mp4", "y.mp4")
     assert "x.mp4" not in planned(place)
     assert planned(place)["y.mp4"] == 1
-    assert plan.removed == {sha_of("x.mp4")}
+    assert plan.removed == {X}
     assert b"x.mp4" not in b"".join(path.read_bytes() for path in out.iterdir() if path.is_file())
     assert not any("x.mp4" in record.uri for record in read_plan(Dataset(out)).sources)  # type: ignore[union-attr]
     plan_of(place, "x.mp4", "y.mp4")
@@ -139,10 +113,10 @@ def test_a_takedown_between_the_last_look_and_the_write(
     def write(plan: Plan, dataset: Dataset, old: Plan | None) -> Plan:
         if first:
             first.clear()
-            dataset.bury([sha_of("x.mp4")])
+            dataset.bury([X])
         return whole(plan, dataset, old)
 
     monkeypatch.setattr(plan_module, "write_plan", write)
     plan_of(place, "x.mp4", "y.mp4")
     assert planned(place) == {"y.mp4": 1}
-    assert storage.exists(str(place / "data" / "_tombstones" / sha_of("x.mp4")))
+    assert storage.exists(str(place / "data" / "_tombstones" / X))
