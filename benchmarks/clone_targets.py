@@ -7,7 +7,7 @@ worlds, the same for all. Cells are named task/arm/seed:
     blind       cloned from black pictures, with the labels of `idm`
     true        cloned from the pile's own actions
     idm         cloned from the pile as an IDM labels it that was trained on `labelled` minutes of
-                the same task
+                the same task, and calibrated on two more
     shipped     cloned from the pile as the shipped IDM labels it, which never saw this scene (Doom)
     small       cloned from those `labelled` minutes alone, the pile being at least five times them
     long        cloned from the actions of twice the pile, for twice as long (Crafter)
@@ -31,6 +31,7 @@ from vidact.networks.checkpoints import config_in
 from vidact.training.intervals import compare_paired
 
 LABELLED = (1, 3, 10, 30)  # minutes of play, in the curves
+VALIDATION = 2.0  # minutes of play that every IDM is tuned and calibrated on beside that
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +159,10 @@ class Maker:
         """An IDM of so many minutes of this task."""
         name = f"idm/{self.game.task}-{minutes:g}-{seed}"
         play, amount = self.labelled(minutes), self.study.minutes(6)
-        words = ("train-idm", "--data", play, "--minutes", amount, "--seed", str(seed))
+        # A minute of play may be one recording, which cannot be divided.
+        tuned_on = self.recorded("validation", VALIDATION, 303)
+        words = ("train-idm", "--data", play, "--val", tuned_on, "--minutes", amount)
+        words += ("--seed", str(seed))
         return self.study.step(name, *words, "--plain", "--out", self.study.work / name)
 
     def data(self, arm: str, seed: int) -> Path:

@@ -113,7 +113,8 @@ class Maker:
     def recorded(self, what: str, minutes: float, seed: int) -> Path:
         """Scripted play."""
         name = f"play/{self.hard.task}-{what}"
-        amount = ("--minutes", self.study.minutes(minutes, least=0.5), "--seed", str(seed))
+        # More than a minute, at the smallest scale too: one recording cannot be divided.
+        amount = ("--minutes", self.study.minutes(minutes, least=1.2), "--seed", str(seed))
         out = ("--out", self.study.work / name)
         return self.study.step(name, "record", *self.hard.record, *amount, *out)
 

@@ -1,11 +1,9 @@
 """Fine-tuning that is killed and resumed continues exactly, with toy games and with real ones."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -142,25 +140,3 @@ def test_real_games_are_played_again_to_where_they_were():
         actors.load_state_dict(state)
         same(actors.collect(weights, 10), expected)
     assert expected.reward.shape == (4, 10)
-
-
-def test_sigterm_to_the_whole_group_ends_a_run_between_two_iterations(tmp_path):
-    """As a scheduler sends it: to the games' processes as well."""
-    pytest.importorskip("crafter")
-    words = "finetune --scratch --task crafter --actors 1 --lanes 1 --ticks 4 --ppo.minibatches 1"
-    command = [sys.executable, "-m", "vidact.cli", *words.split(), "--threads", "1"]
-    run = subprocess.Popen(
-        [*command, "--iterations", "100000", "--device", "cpu", "--plain", "--out", str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    metrics = tmp_path / "metrics.jsonl"
-    while run.poll() is None and not (metrics.exists() and metrics.stat().st_size):
-        time.sleep(0.05)
-    os.killpg(run.pid, signal.SIGTERM)
-    _, said = run.communicate(timeout=60)
-    assert run.returncode == 75, said
-    assert "everything is saved" in said
-    assert list((tmp_path / "snapshots").glob("state-*"))
