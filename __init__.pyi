@@ -70,10 +70,12 @@ from .pipeline.config import LabelConfig as LabelConfig
 from .pipeline.config import LayoutConfig as LayoutConfig
 from .pipeline.config import PlanConfig as PlanConfig
 from .pipeline.config import RelabelConfig as RelabelConfig
+from .pipeline.config import RelocateConfig as RelocateConfig
 from .pipeline.config import RemoveConfig as RemoveConfig
 from .pipeline.label import label as label
 from .pipeline.plan import plan as plan
 from .pipeline.relabel import relabel as relabel
+from .pipeline.relocate import relocate as relocate
 from .pipeline.remove import remove as remove
 
 __version__: str

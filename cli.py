@@ -118,6 +118,7 @@ TABLE = (
     Verb("verify", LABEL, "datasets"),
     Verb("relabel", LABEL, "pipeline"),
     Verb("remove", LABEL, "pipeline"),
+    Verb("relocate", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
     Verb("import vpt-policy", AGENT, "bc_policy", room="policy"),
     Verb("clone", AGENT, "bc_policy", room="cloning"),

@@ -259,3 +259,22 @@ class RemoveConfig:
     """URI of a source, its content hash, or the beginning of one (8 digits at least); several by
     repeating it.
     """
+
+
+@settings()
+class RelocateConfig:
+    """Tell a dataset that its videos lie elsewhere now: a renamed bucket, another mount point.
+
+    What is not labeled yet is labeled from the new place. Clips that are there keep the address
+    that they were made from in their lineage; the hash of the content says which video it is.
+
+    Example:
+      vidact relocate runs/dataset s3://old-bucket/videos s3://new-bucket/videos
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or a bucket prefix."""
+    old: Annotated[str, tyro.conf.Positional]
+    """Where the videos lay: a file, a folder or a prefix, as the plan has it."""
+    new: Annotated[str, tyro.conf.Positional]
+    """Where they lie now."""

@@ -14,17 +14,23 @@ from .sources import Source
 from .tables import Row
 
 
-def with_addresses(plan: Plan, moved: Mapping[str, str]) -> Plan:
+def with_addresses(
+    plan: Plan, moved: Mapping[str, str], marks: Mapping[str, str | None] | None = None
+) -> Plan:
     """The plan with other URIs for some of its sources; their segments and copies follow.
 
     What was known under a new URI (as a copy) goes: it is the source itself now.
+
+    Args:
+        moved: the new URIs by the old ones.
+        marks: the signs of what lies at new URIs, as far as they are known.
     """
     if not moved:
         return plan
     known = {record.uri: record for record in plan.sources}
     copies = set(moved.values())
     kept = {
-        uri: _moved(record, moved, known)
+        uri: _moved(record, moved, known, marks or {})
         for uri, record in known.items()
         if uri in moved or uri not in copies
     }
@@ -37,12 +43,16 @@ def with_addresses(plan: Plan, moved: Mapping[str, str]) -> Plan:
 
 
 def _moved(
-    record: SourceRecord, moved: Mapping[str, str], known: Mapping[str, SourceRecord]
+    record: SourceRecord,
+    moved: Mapping[str, str],
+    known: Mapping[str, SourceRecord],
+    marks: Mapping[str, str | None],
 ) -> SourceRecord:
     """A source at its new URI, if it has one, or a copy of what is at a new URI now."""
     if record.uri in moved:
-        there = known.get(moved[record.uri], record)
-        return replace(record, uri=moved[record.uri], fingerprint=there.fingerprint)
+        uri = moved[record.uri]
+        mark = marks.get(uri) or known.get(uri, record).fingerprint
+        return replace(record, uri=uri, fingerprint=mark)
     if record.status in ("duplicate", "near_duplicate") and record.detail in moved:
         return replace(record, detail=moved[record.detail])
     return record

@@ -38,6 +38,7 @@ class StubProber:
                 sha256=sha_of(source.uri),
                 frames=900,
                 ticks=self.ticks,
+                size_bytes=storage.size_bytes(source.uri),
                 fingerprint=mark_of(source.uri) or "",
                 group=source.group,
                 licence=source.licence,

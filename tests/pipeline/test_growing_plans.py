@@ -10,12 +10,14 @@ import fsspec
 import pytest
 from vidact import storage
 from vidact.datasets.shards.dataset import Dataset
+from vidact.errors import ConfigError
 from vidact.pipeline import plan as plan_module
-from vidact.pipeline.config import LayoutConfig
+from vidact.pipeline.config import LayoutConfig, RelocateConfig
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import marks
 from vidact.pipeline.planning.layout import Planned, lay_out
 from vidact.pipeline.planning.plan import Plan, read_plan
+from vidact.pipeline.relocate import relocate
 
 from .stub_prober import StubProber
 
@@ -103,6 +105,30 @@ def test_a_library_that_was_moved_is_labelled_from_its_new_place(place: Path) ->
         (str(place / "new" / name), "planned") for name in ("a.mp4", "b.mp4", "c.mp4")
     }
     assert plan_of(place, str(place / "new")) == second == read_plan(Dataset(place / "data"))
+
+
+def test_relocate_gives_new_addresses(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = files(place / "old", "a.mp4", "b.mp4")
+    first = plan_of(place, str(old), str(files(place / "elsewhere", "c.mp4")))
+    new = place / "new"
+    old.rename(new)
+    (new / "b.mp4").write_bytes(b"of another size")
+    dataset = str(place / "data")
+    with pytest.raises(ConfigError, match=r"no source of .* lies at .*/ol"):
+        relocate(RelocateConfig(dataset=dataset, old=str(place / "ol"), new=str(new)))
+    with pytest.raises(ConfigError, match="nothing that lay at"):
+        relocate(RelocateConfig(dataset=dataset, old=str(old), new=str(place / "nowhere")))
+    assert relocate(RelocateConfig(dataset=dataset, old=f"{old}/", new=str(new))) == 0
+    plan = read_plan(Dataset(dataset))
+    assert plan is not None
+    assert [s.key for s in plan.segments] == [s.key for s in first.segments]
+    expected = {str(new / "a.mp4"), str(old / "b.mp4"), str(place / "elsewhere" / "c.mp4")}
+    assert {s.source_uri for s in plan.segments} == {r.uri for r in plan.sources} == expected
+    assert f"1 were not found there, or have another size, and stay as they were: {old}/b.mp4" in (
+        capsys.readouterr().err
+    )
+    (new / "b.mp4").unlink()
+    assert plan_of(place, str(new)) == plan  # nothing is new there
 
 
 def test_a_copy_takes_the_place_of_what_is_gone(place: Path) -> None:
