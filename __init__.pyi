@@ -21,6 +21,7 @@ from .datasets.import_vpt import import_vpt as import_vpt
 from .datasets.inspect import inspect as inspect
 from .datasets.loading.batch import Batch as Batch
 from .datasets.loading.clips import ClipLoader as ClipLoader
+from .datasets.loading.iterable import IterableClips as IterableClips
 from .datasets.loading.recordings import RecordingLoader as RecordingLoader
 from .datasets.pack import pack as pack
 from .datasets.recordings.recording import Recording as Recording
@@ -65,6 +66,8 @@ from .idm.network.config import IDMConfig as IDMConfig
 from .idm.train_idm import train_idm as train_idm
 from .labeling_tool.config import ServeConfig as ServeConfig
 from .labeling_tool.serve import serve as serve
+from .pipeline.compact import compact as compact
+from .pipeline.config import CompactConfig as CompactConfig
 from .pipeline.config import FilterConfig as FilterConfig
 from .pipeline.config import LabelConfig as LabelConfig
 from .pipeline.config import LayoutConfig as LayoutConfig

@@ -119,6 +119,7 @@ TABLE = (
     Verb("relabel", LABEL, "pipeline"),
     Verb("remove", LABEL, "pipeline"),
     Verb("relocate", LABEL, "pipeline"),
+    Verb("compact", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
     Verb("import vpt-policy", AGENT, "bc_policy", room="policy"),
     Verb("clone", AGENT, "bc_policy", room="cloning"),

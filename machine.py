@@ -14,6 +14,17 @@ bytes.
 CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container its limits
 
 
+# What torchrun sets; one of them alone is a leftover in somebody's shell.
+LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
+
+
+def launched_rank() -> tuple[int, int]:
+    """Return this process's rank and how many torchrun started; (0, 1) without it."""
+    if not os.environ.keys() >= set(LAUNCHED):
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import math
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
@@ -171,6 +172,47 @@ def list_files(uri: Uri, suffix: str = "", *, recursive: bool = False) -> list[s
         for name in found
         if name.endswith(suffix) and not os.path.basename(name).startswith(".")
     )
+
+
+def modified_times(uri: Uri, suffix: str = "") -> dict[str, float]:
+    """Return when the files of a folder whose names end in `suffix` were written: one listing.
+
+    The times are seconds since 1970 by the store's own clock, nan where the store does not say.
+    Names and hidden ones are as in `list_files`.
+    """
+    path = local_path(uri)
+    found: dict[str, float] = {}
+    if path is not None:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(path) as entries:
+            for entry in entries:
+                # One that is replaced meanwhile is gone for a moment on some network disks.
+                with suppress(FileNotFoundError):
+                    if entry.is_file():
+                        found[os.path.join(path, entry.name)] = entry.stat().st_mtime
+    else:
+        fs, inner = filesystem(uri)
+        with suppress(FileNotFoundError):
+            for name, info in fs.find(inner, maxdepth=1, detail=True).items():
+                found[join(uri, name[len(inner.rstrip("/")) :])] = _modified(info)
+    return {
+        name: found[name]
+        for name in sorted(found)
+        if name.endswith(suffix) and not os.path.basename(name).startswith(".")
+    }
+
+
+def _modified(info: Mapping[str, Any]) -> float:
+    """Return when a file was written, by what fsspec's filesystems say each in its own way."""
+    for name in ("LastModified", "last_modified", "updated", "mtime", "modified", "created"):
+        value = info.get(name)
+        if isinstance(value, str):
+            with suppress(ValueError):
+                value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            return value.timestamp()
+        if isinstance(value, int | float):
+            return float(value)
+    return math.nan
 
 
 def glob_uris(pattern: str) -> list[str]:

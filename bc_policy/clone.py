@@ -284,17 +284,24 @@ def run_identity(config: CloneConfig, init: Checkpoint | None) -> dict[str, Any]
         settings["network"] = to_plain(network)
     if init is not None:
         settings["init_sha256"] = init.sha256
-    data = [
-        {"uri": uri, "manifest_sha256": sha256_file(Dataset(uri).manifest_uri)}
-        for uri in config.data
-    ]
-    return {"settings": settings, "data": data}
+    return {"settings": settings, "data": [data_identity(uri) for uri in config.data]}
+
+
+def data_identity(uri: str) -> dict[str, Any]:
+    """A dataset and what lies in it now: its version, or the digest of its one manifest."""
+    dataset = Dataset(uri)
+    if version := dataset.content().get("version"):
+        return {"uri": uri, "version": version}
+    return {"uri": uri, "manifest_sha256": sha256_file(dataset.manifest_uri)}
 
 
 def held_out_split(data: tuple[str, ...]) -> str | None:
     """The split that losses are measured on, or None where the data have but one."""
     splits = {
-        split for uri in data for split in Dataset(uri).manifest().column("split").to_pylist()
+        split
+        for uri in data
+        for batch in Dataset(uri).open_manifest().batches(["split"])
+        for split in batch["split"].unique().to_pylist()
     }
     if "train" not in splits:
         found = sorted(splits) or "no clips"

@@ -1,6 +1,7 @@
 from .actions.spec import ActionSpec as ActionSpec
 from .loading.batch import Batch as Batch
 from .loading.clips import ClipLoader as ClipLoader
+from .loading.iterable import IterableClips as IterableClips
 from .loading.recordings import RecordingLoader as RecordingLoader
 from .recordings.recording import Recording as Recording
 from .recordings.recording import find_recordings as find_recordings

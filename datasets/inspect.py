@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..errors import ConfigError, DatasetError
 from .actions.spec import ActionSpec
@@ -15,6 +17,7 @@ from .config import InspectConfig
 from .shards.clip import Clip
 from .shards.codec import decode_clip
 from .shards.dataset import Dataset
+from .shards.manifest import Manifest
 
 WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
 CHOICES = 5  # keys that an ambiguous beginning lists
@@ -45,28 +48,43 @@ def choose_clip(dataset: Dataset, key: str) -> dict[str, Any]:
 
     Where `key` is empty, that is the clip in which most different buttons are pressed.
     """
-    rows = dataset.manifest().to_pylist()
-    if not rows:
+    manifest = dataset.open_manifest()
+    table = manifest.table(["key", "shard"] if key else ["key", "shard", "presses"])
+    if not len(table):
         raise DatasetError(
             f"{dataset}: has no clips; `vidact status` says what became of the sources"
         )
     if not key:
-        return max(
-            rows,
-            key=lambda row: (
-                sum(n > 0 for n in row["presses"].values()),
-                sum(row["presses"].values()),
-            ),
-        )
-    found = [row for row in rows if row["key"].startswith(key)]
-    exact = [row for row in found if row["key"] == key]
-    if len(exact or found) != 1:
-        listed = ", ".join(row["key"] for row in (found or rows)[:CHOICES])
+        return _row(manifest, table, _most_varied(table))
+    begins = pc.starts_with(table["key"], key)
+    found = np.flatnonzero(begins.to_numpy(zero_copy_only=False))
+    exact = np.flatnonzero(pc.equal(table["key"], key).to_numpy(zero_copy_only=False))
+    chosen = exact if len(exact) else found
+    if len(chosen) != 1:
+        some = table["key"].take(found) if len(found) else table["key"]
+        listed = ", ".join(some.slice(0, CHOICES).to_pylist())
         what = (
-            f"{len(found):,} clips begin with {key!r}" if found else f"no clip begins with {key!r}"
+            f"{len(found):,} clips begin with {key!r}"
+            if len(found)
+            else f"no clip begins with {key!r}"
         )
         raise DatasetError(f"{dataset}: {what}; such as {listed}")
-    return (exact or found)[0]
+    return _row(manifest, table, int(chosen[0]))
+
+
+def _most_varied(table: pa.Table) -> int:
+    """The clip in which most different buttons are pressed, and of these most often."""
+    if not table["presses"].type.num_fields:
+        return 0
+    columns = [column.to_numpy() for column in table["presses"].combine_chunks().flatten()]
+    presses = np.stack(columns)  # (K, N)
+    return int(np.lexsort((-presses.sum(axis=0), -(presses > 0).sum(axis=0)))[0])
+
+
+def _row(manifest: Manifest, table: pa.Table, index: int) -> dict[str, Any]:
+    """All columns of a clip, read with its shard's part alone."""
+    key, shard = table["key"][index].as_py(), table["shard"][index].as_py()
+    return next(row for row in manifest.rows(shard) if row["key"] == key)
 
 
 def describe_clip(clip: Clip, row: Mapping[str, Any], spec: ActionSpec) -> list[str]:

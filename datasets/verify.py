@@ -15,9 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from .. import storage
 from ..progress import Progress
@@ -25,8 +23,9 @@ from .actions.spec import ActionSpec
 from .config import VerifyConfig
 from .shards.commits import CommitRecord, DeadLetter
 from .shards.dataset import Dataset
-from .shards.leaks import leaks
-from .shards.parquet import group_rows, open_parquet, sort_rows
+from .shards.leaks import bond_table, leaks
+from .shards.manifest import MANIFEST_COLUMNS, Manifest, manifest_hash, parse_table
+from .shards.parquet import open_parquet
 from .shards.shard_checks import shard_problems
 
 LETTER_COLUMNS = [field.name for field in fields(DeadLetter)]
@@ -88,12 +87,11 @@ def check_dataset(
     """
     content = dataset.content()
     spec = ActionSpec.from_dict(content["spec"])
-    manifest = dataset.manifest()
+    manifest = dataset.open_manifest()
+    bonds = bond_table(manifest)
     report = VerifyReport()
-    tables = _Tables(content, manifest, dataset.dead_letters())
+    tables = _Tables(content, manifest, bonds, dataset.dead_letters())
     chosen = [name for name in dataset.committed_shards() if shards is None or name in shards]
-    groups = group_rows(manifest, "shard", "frames", "sum").to_pylist()
-    ticks_of = {group["shard"]: group["frames_sum"] for group in groups}
 
     def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
         record = dataset.read_commit(name)
@@ -101,7 +99,7 @@ def check_dataset(
         return record, list(tables.problems(record)), list(of_tar)
 
     counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
-    total = sum(ticks_of.get(name, 0) for name in chosen)
+    total = sum(tables.ticks.get(name, 0) for name in chosen)
     with (
         Progress("Verifying", total=total, unit="ticks") as progress,
         ThreadPoolExecutor(threads) as pool,
@@ -118,7 +116,8 @@ def check_dataset(
     committed = set(dataset.committed_shards())
     report.problems += tables.without_record(committed)
     report.problems += _unreadable_tables(dataset)
-    report.problems += leaks(manifest)
+    report.problems += _single_file(dataset, manifest)
+    report.problems += leaks(bonds)
     report.problems += _stray_tars(tars, tables.owners(committed))
     report.counts = dict(counts)
     return report
@@ -144,24 +143,43 @@ def _unreadable_tables(dataset: Dataset) -> Iterator[str]:
             yield f"{uri}: is damaged ({error})"
 
 
+def _single_file(dataset: Dataset, manifest: Manifest) -> Iterator[str]:
+    """Whether `manifest.parquet`, where there is one beside the versions, is the newest of them."""
+    uri = dataset.manifest_uri
+    if not manifest.version or not storage.exists(uri):
+        return
+    one = parse_table(storage.read_bytes(uri), MANIFEST_COLUMNS, uri)
+    if manifest_hash(one) != manifest_hash(manifest.table(one.column_names)):
+        yield f"{uri}: is not version {manifest.version}; run `vidact compact`"
+
+
 class _Tables:
     """`dataset.json`, the manifest and the dead letters, to be compared with the records.
 
     The records are the truth.
     """
 
-    def __init__(self, content: Mapping[str, Any], manifest: pa.Table, letters: pa.Table):
+    def __init__(
+        self,
+        content: Mapping[str, Any],
+        manifest: Manifest,
+        bonds: pa.Table,
+        letters: pa.Table,
+    ):
         self._spec_sha256 = content["spec_sha256"]
         self._times_listed = Counter(shard["name"] for shard in content["shards"])
         self._listed = {shard["name"]: shard for shard in content["shards"]}
         self._counts = content["counts"]
         self._num_letters = len(letters)
         self._letters = {DeadLetter(**row) for row in letters.select(LETTER_COLUMNS).to_pylist()}
-        self._manifest = sort_rows(manifest, "shard")
-        names = self._manifest["shard"].to_numpy(zero_copy_only=False)
-        shards, starts, counts = np.unique(names, return_index=True, return_counts=True)
-        places = zip(starts.tolist(), counts.tolist(), strict=True)
-        self._rows = dict(zip(shards, places, strict=True))
+        self._manifest = manifest
+        self._clips = len(bonds)
+        self._sources = len(bonds["source_sha256"].unique())
+        groups = bonds.group_by("shard", use_threads=False)
+        found = groups.aggregate([("frames", "sum"), ("frames", "count")]).to_pylist()
+        self.ticks = {group["shard"]: group["frames_sum"] for group in found}
+        """Ticks of the clips of each shard."""
+        self._rows = {group["shard"]: group["frames_count"] for group in found}
 
     def problems(self, record: CommitRecord) -> Iterator[str]:
         """Where the tables differ from a record."""
@@ -183,10 +201,10 @@ class _Tables:
         if record.spec["sha256"] != self._spec_sha256:
             yield f"{shard}: was made under another action spec than the dataset's"
         own: dict[str, dict[str, Any]] = {}
-        for row in self._manifest.slice(*self._rows.get(shard, (0, 0))).to_pylist():
-            if row["key"] in own:
-                yield f"{shard} / {row['key']}: is twice in the manifest"
-            own[row["key"]] = row
+        for listed in self._manifest.rows(shard):
+            if listed["key"] in own:
+                yield f"{shard} / {listed['key']}: is twice in the manifest"
+            own[listed["key"]] = listed
         for row in record.rows:
             if row["key"] not in own:
                 yield f"{shard} / {row['key']}: is missing in the manifest"
@@ -199,9 +217,9 @@ class _Tables:
         """Where the counts of `dataset.json` are not those of its list of shards and the tables."""
         expected = {
             "shards": len(self._listed),
-            "clips": len(self._manifest),
-            "ticks": pc.sum(self._manifest["frames"]).as_py() or 0,
-            "sources": len(self._manifest["source_sha256"].unique()),
+            "clips": self._clips,
+            "ticks": sum(self.ticks.values()),
+            "sources": self._sources,
             "dead_letters": self._num_letters,
             "size_bytes": sum(shard["size_bytes"] for shard in self._listed.values()),
         }
@@ -221,7 +239,7 @@ class _Tables:
         for name in sorted(self._listed.keys() - set(committed)):
             yield f"{name}: dataset.json lists it, but it has no commit record; run the job again"
         for name in sorted(self._rows.keys() - set(committed)):
-            clips = self._rows[name][1]
+            clips = self._rows[name]
             yield f"{name}: the manifest lists {clips} clips of it, but it has no commit record"
 
 

@@ -6,7 +6,14 @@ from dataclasses import field
 from typing import Annotated
 
 import tyro
-from pydantic import AfterValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from ..datasets.config import Chroma, DatasetPlace
 from ..datasets.shards.lengths import CLIP_TICKS
@@ -278,3 +285,24 @@ class RelocateConfig:
     """Where the videos lay: a file, a folder or a prefix, as the plan has it."""
     new: Annotated[str, tyro.conf.Positional]
     """Where they lie now."""
+
+
+@settings()
+class CompactConfig:
+    """Write the tables of a dataset from the shards that are there, at any time.
+
+    Makes a new version of the manifest, also while a job labels, and upgrades datasets of before.
+    Old versions are collected: what trains on one goes on until then.
+
+    Example:
+      vidact compact runs/dataset
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or a bucket prefix."""
+    keep_versions: NonNegativeFloat = 7.0
+    """Days for which a version of the manifest stays after a newer one has replaced it."""
+    pin: str = ""
+    """Keep this version for good: the beginning of its name, or `newest`."""
+    unpin: str = ""
+    """Keep this version no longer than others."""

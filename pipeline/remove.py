@@ -152,9 +152,10 @@ def _known(dataset: Dataset, plan: Plan | None) -> dict[str, set[str]]:
             known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
     if dataset.has_tables():
         # The manifest still has what a removal that was interrupted took out of the records.
-        table = dataset.manifest().select(["source_sha256", "source_uri"])
-        for row in table.group_by(["source_sha256", "source_uri"]).aggregate([]).to_pylist():
-            known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
+        pair = ["source_sha256", "source_uri"]
+        for batch in dataset.open_manifest().batches(pair):
+            for row in batch.group_by(pair, use_threads=False).aggregate([]).to_pylist():
+                known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
     return known
 
 

@@ -22,18 +22,17 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..errors import ConfigError
+from ..machine import launched_rank
 from ..progress import silence
 from .device import pick_device
 
 # For each other: the leader decodes all play before the others continue.
 MAX_WAIT = timedelta(hours=24)
-# What torchrun sets; one of them alone is a leftover in somebody's shell.
-LAUNCHED = ("RANK", "WORLD_SIZE", "MASTER_ADDR")
 
 
 def num_processes() -> int:
     """How many processes torchrun started; 1 without it."""
-    return int(os.environ["WORLD_SIZE"]) if os.environ.keys() >= set(LAUNCHED) else 1
+    return launched_rank()[1]
 
 
 def require_one_process() -> None:
@@ -57,8 +56,7 @@ class Group:
 
     def __init__(self, device: str = "auto"):
         """Join the group that torchrun's environment names (RANK, WORLD_SIZE, LOCAL_RANK)."""
-        self.size = num_processes()
-        self.rank = int(os.environ["RANK"]) if self.size > 1 else 0
+        self.rank, self.size = launched_rank()
         self.device = pick_device(device)
         if self.device.type == "cuda" and self.size > 1:
             here = int(os.environ.get("LOCAL_RANK", "0"))

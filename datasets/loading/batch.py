@@ -49,12 +49,14 @@ class Batch:
         *,
         frame_size: tuple[int, int] | None = None,
         probabilities: bool = False,
+        pinned: bool = False,
     ) -> Batch:
         """A batch to be filled.
 
         Args:
             frame_size: height and width of its frames: the spec's by default, (0, 0) for none.
             probabilities: whether it has those of buttons and bins.
+            pinned: put the frames into page-locked memory, from which a GPU copies by itself.
         """
         size = (spec.frame.height, spec.frame.width) if frame_size is None else frame_size
         bins = max(spec.num_bins, default=0)
@@ -68,7 +70,7 @@ class Batch:
         )
         return cls(
             # Not zeroed: whoever fills a row zeroes what its clip leaves.
-            frames=np.empty((rows, ticks, *size, 3), np.uint8),
+            frames=(_pinned if pinned else _plain)((rows, ticks, *size, 3)),
             buttons=np.zeros((rows, ticks, spec.num_buttons), np.uint8),
             camera=np.zeros((rows, ticks, spec.num_axes), np.float32),
             confidence=np.zeros((rows, ticks), np.float32),
@@ -78,3 +80,14 @@ class Batch:
             keys=[""] * rows,
             **soft,
         )
+
+
+def _plain(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    return np.empty(shape, np.uint8)
+
+
+def _pinned(shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """uint8 of this shape in page-locked memory, as `torch.from_numpy` keeps it."""
+    import torch
+
+    return torch.empty(shape, dtype=torch.uint8, pin_memory=True).numpy()

@@ -5,9 +5,10 @@
         ...
         state = loader.state_dict()
 
-Resume is exact: the order follows from (manifest, seed, epoch) alone, and the state is (epoch,
-step). It holds as long as the datasets, `batch_size`, `ticks`, `order` and the filters stay the
-same; the number of ranks and threads may change.
+Resume is exact: the order follows from (version of the manifest, seed, epoch) alone, and the state
+is (version, epoch, step). It holds as long as `batch_size`, `ticks`, `order` and the filters stay
+the same; the number of ranks and threads may change, and the datasets may grow: a state takes the
+loader back to its version. Rows whose source was taken down since come empty.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -23,15 +24,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, DatasetError, ShardError
+from ...machine import launched_rank
 from ..shards.codec import decode_arrays, decode_video
 from ..shards.dataset import Dataset
 from ..shards.lengths import CLIP_TICKS
 from .batch import Batch
+from .faults import Faults
 from .frame_cache import FrameCache, Piece, Shrink
 from .items import ORDERS, ClipItems, Filter, conditions_of, emptied_by, read_items
 from .order import EMPTY, EpochOrder, clips_order, draws_per_epoch, episodes_order
-from .reader import SampleReader, open_reader
+from .reader import open_reader
 from .resumable import ResumableLoader, Session, require_settings
+from .samples import Samples
 from .shard_cache import ShardCache
 
 __all__ = ["Batch", "ClipLoader"]
@@ -52,7 +56,8 @@ class ClipLoader(ResumableLoader):
             ended, and `batch.first` says where it does not; for policies with memory).
         split: `train`, `val`, `test`, or None for all.
         seed: of the order.
-        rank, world_size: which of how many processes this is.
+        rank, world_size: which of how many processes this is; as torchrun's variables say unless
+            given.
         threads: that decode.
         prefetch: steps that are decoded ahead.
         weights: share of each dataset in an epoch, in any unit; by their size where None.
@@ -63,16 +68,25 @@ class ClipLoader(ResumableLoader):
         block_clips: neighboring clips that stay close in the `clips` order, for long reads from
             buckets.
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
-        cache_dir, cache_gb: keep whole remote shards here, up to this size.
+        cache_dir, cache_gb: keep whole remote shards here, up to this size, which must hold all of
+            the datasets' shards.
         frames: False leaves pixels out: labels only, a hundred times as fast.
         shrink: makes frames smaller as they are decoded.
         frame_cache: keeps decoded items in memory: the batches are the same, and come without
             decoding from the second epoch on.
         probabilities: whether batches have those of buttons and bins.
+        version: of the manifest, by the beginning of its name, or one for each dataset; "" for the
+            newest, which is kept until the loader is made again.
+        retries: how often a read is tried again after storage failed, with pauses from half a
+            second up to half a minute.
+        timeout_s: seconds after which a read from a bucket has failed; 0 for never.
+        max_bad_clips: how many damaged or missing clips may be left out, as empty rows, before the
+            loader raises; each is told, and `faults` counts them.
+        pin_memory: frames come in page-locked memory, for GPUs.
 
     Raises:
         ConfigError: a setting is not allowed.
-        DatasetError: no clips are left, or too few for one step.
+        DatasetError: no clips are left, or too few for one step, or a version was collected.
         SpecMismatchError: the datasets were made under different specs.
         ShardError: while iterating: a shard is not the one that the manifest describes.
     """
@@ -86,8 +100,8 @@ class ClipLoader(ResumableLoader):
         order: str = "clips",
         split: str | None = "train",
         seed: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
+        rank: int | None = None,
+        world_size: int | None = None,
         threads: int = 2,
         prefetch: int = 2,
         weights: Sequence[float] | None = None,
@@ -101,7 +115,13 @@ class ClipLoader(ResumableLoader):
         shrink: Shrink | None = None,
         frame_cache: FrameCache | None = None,
         probabilities: bool = False,
+        version: str | Sequence[str] = "",
+        retries: int = 8,
+        timeout_s: float = 60.0,
+        max_bad_clips: int = 0,
+        pin_memory: bool = False,
     ):
+        rank, world_size = _ranks(rank, world_size)
         require_settings(
             batch_size=batch_size,
             ticks=ticks,
@@ -116,43 +136,25 @@ class ClipLoader(ResumableLoader):
         _check_choices(datasets, order, weights)
         self.datasets = [Dataset(dataset) for dataset in datasets]
         self.order, self.seed = order, seed
-        self._drop_last = drop_last
+        self.faults = Faults(retries=retries, timeout_s=timeout_s, max_bad_clips=max_bad_clips)
+        """What was met; its `counts` are of retries, timeouts, bad_clips, removed_clips …"""
+        self._drop_last, self._weights = drop_last, weights
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
-        conditions = conditions_of(split, filters)
-        self._items: ClipItems = read_items(
-            self.datasets, conditions, ticks=ticks, order=order, block_clips=block_clips
-        )
-        counts = [
-            int((self._items.index.dataset == number).sum()) for number in range(len(self.datasets))
-        ]
-        if weights is not None and 0 in counts:
-            empty = self.datasets[counts.index(0)]
-            raise DatasetError(
-                f"{empty}: no clip passes split {split!r} and the filters, "
-                "so it cannot have a weight" + emptied_by(empty, conditions)
-            )
-        self._draws = draws_per_epoch(counts, weights)
-        total = sum(self._draws)
-        steps = total // batch_size if drop_last else -(-total // batch_size)
-        name = ", ".join(map(str, self.datasets))
-        if not steps:
-            raise DatasetError(
-                f"{name}: {total} clips of split {split!r} pass the filters, "
-                f"fewer than batch_size {batch_size}; take a smaller batch, fewer ticks a piece, "
-                "a weaker filter, or drop_last=False"
-                + "".join(emptied_by(dataset, conditions) for dataset in self.datasets)
-            )
-        # Blocks that are open at a time on this rank: those of this shuffle window and the next.
-        open_clips = 2 * self._window_steps * (batch_size // world_size)
-        self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
+        self._block_clips, self._conditions = block_clips, conditions_of(split, filters)
         self._remote = any(dataset.local is None for dataset in self.datasets)
         self._cache = ShardCache(cache_dir, int(cache_gb * 1e9)) if cache_dir else None
         self._shrink, self._frame_cache = shrink, frame_cache
         self._labels = LABELS + (PROBABILITIES if probabilities else ())
+        self._read_items(_versions(version, len(self.datasets)), batch_size, ticks)
+        # Blocks that are open at a time on this rank: those of this shuffle window and the next.
+        open_clips = 2 * self._window_steps * (batch_size // world_size)
+        self._block_bytes = max(MIN_BLOCK_BYTES, open_clips * self._items.mean_size_bytes())
+        if pin_memory:
+            _require_cuda()
         frame = self._items.spec.frame
         size = (frame.height, frame.width) if shrink is None else shrink.size
         super().__init__(
-            name,
+            ", ".join(map(str, self.datasets)),
             spec=self._items.spec,
             batch_size=batch_size,
             ticks=ticks,
@@ -162,19 +164,91 @@ class ClipLoader(ResumableLoader):
             prefetch=prefetch,
             frame_size=size if frames else (0, 0),
             rows_in_turn=False,
-            steps_per_epoch=steps,
+            steps_per_epoch=self._steps(batch_size),
             probabilities=probabilities,
-            identity={
-                "manifest": self._items.manifest,
-                "batch_size": batch_size,
-                "ticks": ticks,
-                "order": order,
-                "seed": seed,
-                "draws": self._draws,
-                "drop_last": drop_last,
-                "window_steps": self._window_steps,
-            },
+            identity=self._order_identity(batch_size, ticks),
+            pin_memory=pin_memory,
         )
+
+    def _read_items(self, versions: Sequence[str], batch_size: int, ticks: int) -> None:
+        """Read versions of the manifests, and see that what passes the filters is enough."""
+        self._items: ClipItems = read_items(
+            self.datasets,
+            self._conditions,
+            ticks=ticks,
+            order=self.order,
+            block_clips=self._block_clips,
+            versions=versions,
+        )
+        of_dataset = self._items.index.dataset
+        counts = np.bincount(of_dataset, minlength=len(self.datasets)).tolist()
+        split = next((value for name, _, value in self._conditions if name == "split"), None)
+        if self._weights is not None and 0 in counts:
+            empty = self.datasets[counts.index(0)]
+            raise DatasetError(
+                f"{empty}: no clip passes split {split!r} and the filters, "
+                "so it cannot have a weight" + emptied_by(empty, self._conditions)
+            )
+        self._draws = draws_per_epoch(counts, self._weights)
+        if not self._steps(batch_size):
+            raise DatasetError(
+                f"{', '.join(map(str, self.datasets))}: {sum(self._draws)} clips of split "
+                f"{split!r} pass the filters, "
+                f"fewer than batch_size {batch_size}; take a smaller batch, fewer ticks a piece, "
+                "a weaker filter, or drop_last=False"
+                + "".join(emptied_by(dataset, self._conditions) for dataset in self.datasets)
+            )
+        if self._cache is not None:
+            remote = [
+                (dataset, self._items.shard_bytes(number))
+                for number, dataset in enumerate(self.datasets)
+                if dataset.local is None
+            ]
+            names = ", ".join(str(dataset) for dataset, _ in remote)
+            self._cache.require_room(sum(size for _, size in remote), names)
+
+    def _steps(self, batch_size: int) -> int:
+        total = sum(self._draws)
+        return total // batch_size if self._drop_last else -(-total // batch_size)
+
+    def _order_identity(self, batch_size: int, ticks: int) -> dict[str, Any]:
+        return {
+            "manifest": self._items.manifest,
+            "batch_size": batch_size,
+            "ticks": ticks,
+            "order": self.order,
+            "seed": self.seed,
+            "draws": self._draws,
+            "drop_last": self._drop_last,
+            "window_steps": self._window_steps,
+        }
+
+    @property
+    def versions(self) -> list[str]:
+        """The version of each dataset's manifest; "" where a dataset of before has none."""
+        return [manifest.version for manifest in self._items.manifests]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position after the last batch that the loader gave, and the versions that it counts
+        in.
+        """
+        return {**super().state_dict(), "versions": self.versions}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go to where `state` was taken, in the versions of the datasets of then.
+
+        Raises DatasetError where a version was collected since, where the order is no longer the
+        same, or where `state` is none that `state_dict` gave.
+        """
+        versions = state.get("versions") if isinstance(state, Mapping) else None
+        if isinstance(versions, Sequence) and not isinstance(versions, str):
+            # A dataset that had no versions then may have been upgraded: its clips are the same.
+            wanted = [str(then) or now for then, now in zip(versions, self.versions, strict=False)]
+            if len(wanted) == len(self.versions) and wanted != self.versions:
+                self._read_items(wanted, self.batch_size, self.ticks)
+                self.steps_per_epoch = self._steps(self.batch_size)
+                self._identity = self._order_identity(self.batch_size, self.ticks)
+        super().load_state_dict(state)
 
     @property
     def num_clips(self) -> int:
@@ -210,31 +284,35 @@ class ClipLoader(ResumableLoader):
     @contextmanager
     def _open(self) -> Iterator[Session]:
         readers = [
-            open_reader(dataset, self._items.shards[number], self._cache, self._block_bytes)
+            open_reader(
+                dataset,
+                self._items.manifests[number].shards,
+                self._cache,
+                self._block_bytes,
+                self.faults,
+            )
             for number, dataset in enumerate(self.datasets)
         ]
-
-        def announce(item: int) -> None:
-            number, row, _, _ = self._items.locate(item)
-            readers[number].announce(row)
-
         try:
+            samples = Samples(self.datasets, self._items, readers, self.faults)
             yield Session(
-                fill=lambda batch, row, item: self._fill(batch, row, item, readers),
-                announce=announce if self._remote else lambda item: None,
+                fill=lambda batch, row, item: self._fill(batch, row, item, samples),
+                announce=samples.announce if self._remote else lambda item: None,
             )
         finally:
             for reader in readers:
                 reader.close()
 
-    def _fill(self, batch: Batch, row: int, item: int, readers: Sequence[SampleReader]) -> None:
+    def _fill(self, batch: Batch, row: int, item: int, samples: Samples) -> None:
         """Put an item into its row; runs in a thread."""
-        if item == EMPTY:
+        piece = None
+        if item != EMPTY and self._frame_cache is not None and not samples.is_gone(item):
+            piece = self._frame_cache.find((self, item))
+        if item != EMPTY and piece is None:
+            piece = self._decoded(item, samples, batch.frames[row])
+        if piece is None:
             batch.frames[row] = 0
             return
-        piece = None if self._frame_cache is None else self._frame_cache.find((self, item))
-        if piece is None:
-            piece = self._decoded(item, readers, batch.frames[row])
         batch.keys[row] = self._items.key(item)
         batch.ticks[row] = ticks = len(piece.labels["valid"])
         batch.first[row, 0] |= piece.begins
@@ -245,16 +323,16 @@ class ClipLoader(ResumableLoader):
         batch.frames[row, ticks:] = 0
         batch.confidence[row][~batch.valid[row]] = 0
 
-    def _decoded(
-        self, item: int, readers: Sequence[SampleReader], place: NDArray[np.uint8]
-    ) -> Piece:
-        """Read and decode an item.
+    def _decoded(self, item: int, samples: Samples, place: NDArray[np.uint8]) -> Piece | None:
+        """Read and decode an item; None where it is left out.
 
         Where nothing else is done with its frames they are decoded into their `place`, uint8
         [T, H, W, 3], and the piece has none.
         """
+        members = samples.read(item)
+        if members is None:
+            return None
         number, manifest_row, start, ticks = self._items.locate(item)
-        members = readers[number].read(manifest_row)
         frames = None
         try:
             labels = {  # copies: a view of a part would keep the whole clip's array
@@ -277,11 +355,37 @@ class ClipLoader(ResumableLoader):
         except (ShardError, KeyError, ValueError) as error:
             shard, key = manifest_row["shard"], manifest_row["key"]
             where = f"{self.datasets[number]}, shard {shard}, clip {key}"
-            raise ShardError(f"{where}: {error}; run `vidact verify` on the dataset") from error
+            bad = ShardError(f"{where}: {error}; run `vidact verify` on the dataset")
+            self.faults.leave_out(bad)
+            return None
         piece = Piece(frames, labels, begins)
         if self._frame_cache is not None:
             self._frame_cache.keep((self, item), piece)
         return piece
+
+
+def _ranks(rank: int | None, world_size: int | None) -> tuple[int, int]:
+    """Rank and number of ranks; as torchrun's variables say where neither is given."""
+    if rank is None and world_size is None:
+        return launched_rank()
+    return rank or 0, 1 if world_size is None else world_size
+
+
+def _versions(version: str | Sequence[str], datasets: int) -> list[str]:
+    versions = [version] * datasets if isinstance(version, str) else list(version)
+    if len(versions) != datasets or (isinstance(version, str) and version and datasets > 1):
+        raise ConfigError(
+            f"version must be one for each of {datasets} datasets, '' for the newest, "
+            f"got {version!r}"
+        )
+    return versions
+
+
+def _require_cuda() -> None:
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ConfigError("pin_memory must be False where there is no GPU, got True")
 
 
 def begins_scene(meta: bytes) -> bool:

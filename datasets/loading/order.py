@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 EMPTY = -1  # a row of the last batch of an epoch for which no item is left
 
 Index = NDArray[np.int64]
+Numbers = NDArray[np.integer[Any]]  # of whatever size holds them
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,14 @@ class EpochOrder:
 class Items:
     """What the order needs to know of items, which are sorted by dataset and place in it."""
 
-    dataset: Index
-    """int64 [N]: the number of the dataset, rising."""
-    run: Index
-    """int64 [N]: the run of an item: a block of a shard for `clips`, an episode for `episodes`."""
-    begin: Index
-    """int64 [N]: first tick in the source."""
-    end: Index
-    """int64 [N]: the tick after the last."""
+    dataset: Numbers
+    """[N]: the number of the dataset, rising."""
+    run: Numbers
+    """[N]: the run of an item: a block of a shard for `clips`, an episode for `episodes`."""
+    begin: Numbers
+    """[N]: first tick in the source."""
+    end: Numbers
+    """[N]: the tick after the last."""
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -179,7 +181,7 @@ def _sequence_of_runs(
     return _shuffle_runs(sequence, np.cumsum(run_numbers), "mix", manifest, seed, epoch)
 
 
-def _shuffle_runs(values: Index, run: Index, *seed: object) -> Index:
+def _shuffle_runs(values: Index, run: Numbers, *seed: object) -> Index:
     """`values` with its runs (stretches of equal `run`) in a random order, each kept as it is."""
     if not len(values):
         return values

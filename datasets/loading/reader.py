@@ -7,6 +7,7 @@ used from many threads.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -17,6 +18,7 @@ from ... import storage
 from ...errors import ShardError
 from ..shards.dataset import Dataset
 from ..shards.samples import check_sample
+from .faults import Faults
 from .shard_cache import ShardCache
 from .shared_store import Shared
 
@@ -24,6 +26,10 @@ OPEN_FILES = 128  # of shards; well below the usual limit of 1,024 a process
 OPEN_CACHED = 16  # a deleted shard keeps its disk space while it is open, so few are
 FETCHERS = 8  # threads that wait for a bucket; they use next to no processor
 ATTEMPTS = 3  # another process may take a cached shard away between finding and opening it
+
+
+Block = tuple[str, int, int, int]
+"""Shard, first byte, byte after the last, how often the shard was renewed."""
 
 
 class SampleReader(Protocol):
@@ -38,6 +44,9 @@ class SampleReader(Protocol):
         Raises ShardError where the shard is not the one that the manifest describes.
         """
 
+    def renew(self, shard: str, tar: Mapping[str, Any]) -> None:
+        """Read a shard anew that was written again: it is the `tar` of this size and hash now."""
+
     def close(self) -> None:
         """Let go of files and memory."""
 
@@ -47,6 +56,7 @@ def open_reader(
     shards: Mapping[str, Mapping[str, Any]],
     cache: ShardCache | None,
     block_bytes: int,
+    faults: Faults,
 ) -> SampleReader:
     """The reader that fits where a dataset lies.
 
@@ -56,12 +66,13 @@ def open_reader(
         cache: where to keep whole remote shards, if anywhere.
         block_bytes: memory for blocks of neighboring clips, where they are read from a bucket
             without a cache.
+        faults: how long a read may take.
     """
     if dataset.local is not None:
         return LocalReader(dataset)
     if cache is not None:
-        return CachedReader(dataset, shards, cache)
-    return BlockReader(dataset, block_bytes)
+        return CachedReader(dataset, shards, cache, faults)
+    return BlockReader(dataset, block_bytes, faults)
 
 
 class LocalReader:
@@ -69,20 +80,26 @@ class LocalReader:
 
     def __init__(self, dataset: Dataset, open_files: int = OPEN_FILES):
         self._dataset = dataset
-        self._files = Shared[str, int](open_files, lambda _: 1, os.close)
+        self._files = Shared[tuple[str, int], int](open_files, lambda _: 1, os.close)
+        self._renewed: Counter[str] = Counter()
 
     def announce(self, row: Mapping[str, Any]) -> None:
         """Do nothing: a local disk answers at once."""
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        with self._files.lend(row["shard"], self._open) as handle:
+        shard = row["shard"]
+        with self._files.lend((shard, self._renewed[shard]), self._open) as handle:
             data = os.pread(handle, row["size_bytes"], row["offset_bytes"])
-        return check_sample(data, row, self._dataset.shard_uri(row["shard"]))
+        return check_sample(data, row, self._dataset.shard_uri(shard))
+
+    def renew(self, shard: str, tar: Mapping[str, Any]) -> None:
+        self._renewed[shard] += 1  # what is open is the file of before
 
     def close(self) -> None:
         self._files.close()
 
-    def _open(self, shard: str) -> int:
+    def _open(self, key: tuple[str, int]) -> int:
+        shard, _ = key
         for _ in range(ATTEMPTS):
             try:
                 return os.open(self._find(shard), os.O_RDONLY)
@@ -98,60 +115,77 @@ class CachedReader(LocalReader):
     """Reads remote shards through a folder of whole local copies."""
 
     def __init__(
-        self, dataset: Dataset, shards: Mapping[str, Mapping[str, Any]], cache: ShardCache
+        self,
+        dataset: Dataset,
+        shards: Mapping[str, Mapping[str, Any]],
+        cache: ShardCache,
+        faults: Faults,
     ):
         super().__init__(dataset, OPEN_CACHED)
-        self._shards, self._cache = shards, cache
+        self._shards, self._cache, self._faults = dict(shards), cache, faults
         self._fetcher = _Fetcher()
 
     def announce(self, row: Mapping[str, Any]) -> None:
         self._fetcher.begin(row["shard"], lambda: self._find(row["shard"]))
 
+    def renew(self, shard: str, tar: Mapping[str, Any]) -> None:
+        self._shards[shard] = tar
+        super().renew(shard, tar)
+
     def close(self) -> None:
         self._fetcher.close()
         super().close()
 
-    def _open(self, shard: str) -> int:
-        self._fetcher.wait(shard)
-        return super()._open(shard)
+    def _open(self, key: tuple[str, int]) -> int:
+        self._fetcher.wait(key[0])
+        return super()._open(key)
 
     def _find(self, shard: str) -> Path:
-        return self._cache.fetch(self._dataset.shard_uri(shard), self._shards[shard])
+        uri = self._dataset.shard_uri(shard)
+        return self._cache.fetch(uri, self._shards[shard], self._faults.in_time)
 
 
 class BlockReader:
     """Reads from a bucket: one request fetches a block of neighboring clips, wanted soon after."""
 
-    def __init__(self, dataset: Dataset, budget_bytes: int):
-        self._dataset = dataset
+    def __init__(self, dataset: Dataset, budget_bytes: int, faults: Faults):
+        self._dataset, self._faults = dataset, faults
         self._fetcher = _Fetcher()
-        self._data = Shared[tuple[str, int, int], bytes](budget_bytes, len, lambda _: None)
+        self._data = Shared[Block, bytes](budget_bytes, len, lambda _: None)
+        self._renewed: Counter[str] = Counter()
 
     def announce(self, row: Mapping[str, Any]) -> None:
-        block = (row["shard"], row["block_start"], row["block_end"])
+        block = self._block(row)
         self._fetcher.begin(block, lambda: self._prefetch(block))
 
     def read(self, row: Mapping[str, Any]) -> dict[str, bytes]:
-        start = row["block_start"]
-        self._fetcher.wait((row["shard"], start, row["block_end"]))
-        with self._data.lend((row["shard"], start, row["block_end"]), self._fetch) as block:
-            at = row["offset_bytes"] - start
+        key = self._block(row)
+        self._fetcher.wait(key)
+        with self._data.lend(key, self._fetch) as block:
+            at = row["offset_bytes"] - row["block_start"]
             data = memoryview(block)[at : at + row["size_bytes"]]
             return check_sample(data, row, self._dataset.shard_uri(row["shard"]))
+
+    def renew(self, shard: str, tar: Mapping[str, Any]) -> None:
+        self._renewed[shard] += 1  # blocks that are kept are those of the shard of before
 
     def close(self) -> None:
         self._fetcher.close()
         self._data.close()
 
-    def _prefetch(self, block: tuple[str, int, int]) -> None:
+    def _block(self, row: Mapping[str, Any]) -> Block:
+        shard = row["shard"]
+        return shard, row["block_start"], row["block_end"], self._renewed[shard]
+
+    def _prefetch(self, block: Block) -> None:
         with self._data.lend(block, self._fetch):
             return
 
-    def _fetch(self, block: tuple[str, int, int]) -> bytes:
-        shard, start, end = block
+    def _fetch(self, block: Block) -> bytes:
+        shard, start, end, _ = block
         uri = self._dataset.shard_uri(shard)
         try:
-            return storage.read_range(uri, start, end)
+            return self._faults.in_time(lambda: storage.read_range(uri, start, end))
         except FileNotFoundError as error:
             raise _missing(uri) from error
 

@@ -8,6 +8,7 @@ processes.
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -53,6 +54,7 @@ class ResumableLoader(ABC):
         rows_in_turn: a row's steps must be filled one after the other.
         steps_per_epoch: of every rank.
         identity: everything beside the epoch that the order depends on.
+        pin_memory: whether the batches' frames lie in page-locked memory.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class ResumableLoader(ABC):
         steps_per_epoch: int,
         identity: Mapping[str, Any],
         probabilities: bool = False,
+        pin_memory: bool = False,
     ):
         self.name, self.spec = name, spec
         self.batch_size, self.ticks = batch_size, ticks
@@ -78,7 +81,7 @@ class ResumableLoader(ABC):
         self.threads, self.prefetch = threads, prefetch
         self.steps_per_epoch = steps_per_epoch
         self.frame_size, self._probabilities = frame_size, probabilities
-        self._rows_in_turn = rows_in_turn
+        self._rows_in_turn, self._pin_memory = rows_in_turn, pin_memory
         self._identity = dict(identity)
         # A batch is given back as another is made; to map its pages anew costs 3 % of decoding.
         keep_freed_memory()
@@ -155,31 +158,35 @@ class ResumableLoader(ABC):
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of this rank from the present step to the end of the epoch."""
+        _refuse_workers()
+        for _, batch in self.numbered():
+            yield batch
+
+    def numbered(self, offset: int = 0, stride: int = 1) -> Iterator[tuple[int, Batch]]:
+        """Each batch and the number of its step, from the present step to the end of the epoch.
+
+        Args:
+            offset: leave out so many steps at first.
+            stride: give each so manieth step: several loaders share an epoch step by step.
+        """
         order = self.epoch_order(self.epoch)
         rows = self.batch_size // self.world_size
         mine = slice(self.rank * rows, (self.rank + 1) * rows)
         ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
         last: list[Future[None] | None] = [None] * rows
-        submitted = announced = self.step
+        steps = range(self.step + offset, self.steps_per_epoch, stride)
+        submitted = announced = 0
         with self._open() as session, _Pool(self.threads) as pool:
-            while self.step < self.steps_per_epoch:
-                while announced < min(
-                    submitted + self.prefetch + READ_AHEAD_STEPS, self.steps_per_epoch
-                ):
-                    for item in order.items[announced, mine].tolist():
+            for place, step in enumerate(steps):
+                while announced < min(submitted + self.prefetch + READ_AHEAD_STEPS, len(steps)):
+                    for item in order.items[steps[announced], mine].tolist():
                         if item != EMPTY:
                             session.announce(item)
                     announced += 1
-                while submitted < self.steps_per_epoch and len(ahead) <= self.prefetch:
-                    batch = Batch.empty(
-                        self.spec,
-                        rows,
-                        self.ticks,
-                        frame_size=self.frame_size,
-                        probabilities=self._probabilities,
-                    )
-                    batch.first[:, 0] = order.first[submitted, mine]
-                    for row, item in enumerate(order.items[submitted, mine].tolist()):
+                while submitted < len(steps) and len(ahead) <= self.prefetch:
+                    batch = self._empty_batch(rows)
+                    batch.first[:, 0] = order.first[steps[submitted], mine]
+                    for row, item in enumerate(order.items[steps[submitted], mine].tolist()):
                         before = last[row] if self._rows_in_turn else None
                         last[row] = pool.submit(_after, before, session, batch, row, item)
                     ahead.append((batch, [future for future in last if future is not None]))
@@ -188,12 +195,30 @@ class ResumableLoader(ABC):
                 for future in filled:
                     future.result()
                 # Before the batch is given: `state_dict` then says what comes after it.
-                self.step += 1
-                if self.step == self.steps_per_epoch:
+                self.step = step + 1
+                if place == len(steps) - 1:
                     self.epoch, self.step = self.epoch + 1, 0
-                    yield batch
-                    return
-                yield batch
+                yield step, batch
+
+    def _empty_batch(self, rows: int) -> Batch:
+        return Batch.empty(
+            self.spec,
+            rows,
+            self.ticks,
+            frame_size=self.frame_size,
+            probabilities=self._probabilities,
+            pinned=self._pin_memory,
+        )
+
+
+def _refuse_workers() -> None:
+    """Raise ConfigError in a worker of torch's DataLoader: each would give the same batches."""
+    data = sys.modules.get("torch.utils.data")
+    if data is not None and data.get_worker_info() is not None:
+        raise ConfigError(
+            "a loader in a worker of torch's DataLoader gives the same batches as in all others; "
+            "give the DataLoader a vidact.IterableClips, whose workers share an epoch"
+        )
 
 
 def _after(

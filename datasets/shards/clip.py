@@ -14,6 +14,7 @@ import numpy as np
 from .lengths import CLIP_TICKS, MIN_CLIP_TICKS
 
 SCHEMA_VERSION = 1
+VIDEO_DIGITS = 12  # hex digits of a clip's key that stand for its video
 MEMBERS = ("json", "mp4", "npz")  # in the order in which they lie in a shard
 
 ARRAY_DTYPES: dict[str, np.dtype[Any]] = {
@@ -70,8 +71,8 @@ def video_id(source_sha256: str, phase: int = 0) -> str:
     Each phase of a recording counts as a video of its own.
     """
     if phase == 0:
-        return source_sha256[:12]
-    return hashlib.sha256(f"{source_sha256}:phase{phase}".encode()).hexdigest()[:12]
+        return source_sha256[:VIDEO_DIGITS]
+    return hashlib.sha256(f"{source_sha256}:phase{phase}".encode()).hexdigest()[:VIDEO_DIGITS]
 
 
 def clip_key(source_sha256: str, start_tick: int, phase: int = 0) -> str:

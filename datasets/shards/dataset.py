@@ -7,8 +7,8 @@ _tombstones/<sha256>          takedowns: nothing of this content may be in the d
 previews/<key>.mp4            larger pictures of uncertain clips, for people who review labels
 plan.parquet sources.parquet  which ticks go into which shard, and what each source is
 label.json                    the model and the options that label the sources
-manifest.parquet dead_letters.parquet dataset.json README.md
-                              what is compacted from the records; can be made again at any time
+dataset.json dead_letters.parquet README.md
+manifests/ manifest.parquet   what is compacted from the records, at any time (`versions.py`)
 source_statistics.parquet     how each source differs from the play that the model was trained on
 _spool/ _probes/              shards that are being written; sources that are being planned
 """
@@ -28,15 +28,17 @@ import pyarrow as pa
 from ... import storage
 from ...attempts import is_abandoned
 from ...errors import ConfigError, DatasetError, ShardError
-from ...progress import log, shortened
+from ...progress import Progress, log, shortened
 from ..actions.spec import ActionSpec
 from .card import data_card
 from .commits import CommitRecord, SegmentKey
+from .compaction import Compaction
 from .info import DatasetInfo, content_bytes, parse_content
-from .manifest import DEAD_LETTER_SCHEMA, MANIFEST_COLUMNS, parse_table, tables_of
+from .manifest import DEAD_LETTER_SCHEMA, Manifest, parse_table
 from .parquet import parquet_bytes
 from .samples import check_sample
 from .summaries import Summaries
+from .versions import Versions
 
 SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
 SUMMARIES, TOMBSTONES = "_summaries", "_tombstones"
@@ -48,6 +50,7 @@ SOURCE_STATISTICS = "source_statistics.parquet"
 SIGNS = frozenset({COMMITS, SPOOL, PROBES, PLAN_FILE, IDENTITY_FILE, CONTENT})
 READERS = 16  # records are small and buckets slow to answer
 SHOWN_SHARDS = 5
+KEEP_DAYS = 7.0  # a trainer that was stopped comes back within a week, or pins its version
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -91,8 +94,13 @@ class Dataset:
 
     @property
     def manifest_uri(self) -> str:
-        """Where the manifest lies."""
+        """Where the manifest lies as one file: of small datasets, and of those of before."""
         return self._join(MANIFEST)
+
+    @property
+    def versions(self) -> Versions:
+        """The versions of the manifest."""
+        return Versions(self.uri)
 
     @property
     def dead_letters_uri(self) -> str:
@@ -179,6 +187,11 @@ class Dataset:
     def summaries(self) -> Summaries:
         """A kilobyte of each record, for displays and restarts."""
         return Summaries(self._join(SUMMARIES))
+
+    def commit_times(self) -> dict[str, float]:
+        """When the record of each shard was written, by the store's clock: one listing."""
+        times = storage.modified_times(self._join(COMMITS), ".json")
+        return {uri.rsplit("/", 1)[1].removesuffix(".json"): at for uri, at in times.items()}
 
     def read_commit(self, shard: str) -> CommitRecord:
         """Read a shard's record.
@@ -275,9 +288,27 @@ class Dataset:
         """The action spec of all labels."""
         return ActionSpec.from_dict(self.content()["spec"])
 
-    def manifest(self) -> pa.Table:
-        """The manifest. Raises DatasetError where there is none, or a damaged one."""
-        return parse_table(self._read(MANIFEST), MANIFEST_COLUMNS, self.manifest_uri)
+    def open_manifest(self, version: str = "") -> Manifest:
+        """A version of the manifest, to be read part by part.
+
+        Args:
+            version: the beginning of its name; the newest unless given.
+
+        Raises:
+            DatasetError: there is no such version, by name, or no dataset.
+        """
+        content = self.content()
+        if not version and not content.get("version"):  # a dataset of before
+            shards = {shard["name"]: shard for shard in content["shards"]}
+            return Manifest({"": self.manifest_uri}, shards)
+        return self.versions.open(content, version)
+
+    def manifest(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The newest manifest as one table, of these columns or of all.
+
+        Raises DatasetError where there is none, or a damaged one.
+        """
+        return self.open_manifest().table(columns)
 
     def dead_letters(self) -> pa.Table:
         """The dead letters. Raises DatasetError where there is no table, or a damaged one."""
@@ -310,23 +341,47 @@ class Dataset:
         options = {**content["options"], "removed": list(removed)}
         self._write_content(content | {"options": options})
 
-    def compact(self, info: DatasetInfo) -> dict[str, Any]:
-        """Write the tables and the card from the records; returns the content of `dataset.json`.
+    def compact(
+        self,
+        info: DatasetInfo,
+        *,
+        keep_days: float = KEEP_DAYS,
+        progress: Progress | None = None,
+    ) -> dict[str, Any]:
+        """Write a version of the manifest, the tables and the card from the records that are
+        there; returns the content of `dataset.json`.
+
+        It may be done at any time, also while a job writes shards; killed, it is done again.
+
+        Args:
+            info: what the records do not know.
+            keep_days: how long a version stays that a newer one has replaced.
+            progress: is told of shards.
 
         Raises:
             SpecMismatchError: a shard was made under another spec.
         """
-        tables = tables_of(self.commits(), info, str(self))
-        card = data_card(tables.content, info.spec)
-        storage.write_atomic(self.manifest_uri, parquet_bytes(tables.manifest))
-        storage.write_atomic(self.dead_letters_uri, parquet_bytes(tables.dead_letters))
-        storage.write_atomic(self._join("README.md"), card.encode())
-        # Last: where it lists all records, the tables before it are whole.
-        self._write_content(tables.content)
+        try:
+            newest = self.content().get("version", "")
+        except DatasetError:  # there is none yet, or a damaged one, which is made again
+            newest = ""
+        removed = self.tombstones().union(info.options.get("removed", ()))
+        compaction = Compaction(self, info, self.versions, removed)
+        found = compaction.run(newest, progress)
+        table = compaction.one_table(found)
+        if table is None:
+            storage.remove(self.manifest_uri)
+        else:
+            storage.write_atomic(self.manifest_uri, parquet_bytes(table))
+        storage.write_atomic(self.dead_letters_uri, parquet_bytes(found.dead_letters()))
+        storage.write_atomic(self._join("README.md"), data_card(found.content, info.spec).encode())
+        # Last: what it names, and the tables before it, are whole.
+        self._write_content(found.content)
+        self.versions.collect(found.content["version"], keep_days)
         if self.spool is not None:
             with contextlib.suppress(OSError):  # there is none, or a worker still writes in it
                 self.spool.rmdir()
-        return tables.content
+        return found.content
 
     def _read(self, name: str) -> bytes:
         try:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...errors import DatasetError, SpecError
@@ -48,7 +48,7 @@ class DatasetInfo:
 
 
 class Summary:
-    """Adds up commit records one by one.
+    """Adds up commit records, or what other summaries added up.
 
     What it keeps grows with sources and shards, not with clips.
 
@@ -59,41 +59,81 @@ class Summary:
     def __init__(self, spec: ActionSpec):
         self.spec = spec
         self._total = ShardStatistics(spec)
-        self._splits: dict[str, ShardStatistics] = {}
-        self._sources: dict[str, set[str]] = {}
+        self._splits: dict[str, Counter[str]] = {}  # clips and ticks
+        self._sources: dict[str, set[str]] = {}  # by split
         self._episodes: set[str] = set()
         self._licenses: dict[str, dict[str, int]] = {}  # ticks by source, by license
         self._drops: Counter[str] = Counter()
+        self._letters: set[DeadLetter] = set()
         self._shards: list[dict[str, Any]] = []
 
-    def add(self, record: CommitRecord) -> None:
-        """Count a shard."""
+    def add(self, record: CommitRecord, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Count a shard, of which only these of its rows are still in the dataset."""
         self._total.merge(record.statistics)
-        self._splits.setdefault(record.split, ShardStatistics(self.spec)).merge(record.statistics)
-        self._sources.setdefault(record.split, set()).update(
-            row["source_sha256"] for row in record.rows
-        )
-        self._episodes.update(row["episode_id"] for row in record.rows)
-        for row in record.rows:
+        own = self._splits.setdefault(record.split, Counter())
+        own.update(clips=len(rows), ticks=sum(row["frames"] for row in rows))
+        self._sources.setdefault(record.split, set()).update(row["source_sha256"] for row in rows)
+        self._episodes.update(row["episode_id"] for row in rows)
+        for row in rows:
             ticks = self._licenses.setdefault(row.get("licence") or "", {})
             ticks[row["source_sha256"]] = ticks.get(row["source_sha256"], 0) + row["frames"]
         self._drops.update(record.drops)
+        self._letters.update(record.dead_letters)
         tar = record.tar or {"size_bytes": 0, "sha256": None}
         self._shards.append(
             {
                 "name": record.shard,
                 "path": f"shards/{record.shard}.tar" if record.tar else None,
                 "split": record.split,
-                "samples": len(record.rows),
+                "samples": len(rows),
                 "size_bytes": tar["size_bytes"],
                 "sha256": tar["sha256"],
             }
         )
 
-    def content(self, info: DatasetInfo, letters: Sequence[DeadLetter]) -> dict[str, Any]:
+    def merge(self, other: Mapping[str, Any]) -> None:
+        """Add what another summary's `to_dict` gave."""
+        self._total.merge(other["statistics"])
+        for split, counts in other["splits"].items():
+            self._splits.setdefault(split, Counter()).update(counts)
+        for split, sources in other["sources"].items():
+            self._sources.setdefault(split, set()).update(sources)
+        self._episodes.update(other["episodes"])
+        for license, own in other["licences"].items():
+            ticks = self._licenses.setdefault(license, {})
+            for sha256, count in own.items():
+                ticks[sha256] = ticks.get(sha256, 0) + count
+        self._drops.update(other["drops"])
+        self._letters.update(DeadLetter(**letter) for letter in other["dead_letters"])
+        self._shards += other["shards"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that was added, as plain values; the same for the same shards."""
+        return {
+            "statistics": self._total.to_dict(),
+            "splits": {split: dict(counts) for split, counts in sorted(self._splits.items())},
+            "sources": {split: sorted(own) for split, own in sorted(self._sources.items())},
+            "episodes": sorted(self._episodes),
+            "licences": {
+                license: dict(sorted(ticks.items()))
+                for license, ticks in sorted(self._licenses.items())
+            },
+            "drops": dict(sorted(self._drops.items())),
+            "dead_letters": [asdict(letter) for letter in self.letters()],
+            "shards": self._shards,
+        }
+
+    def letters(self, more: Iterable[DeadLetter] = ()) -> list[DeadLetter]:
+        """The dead letters of the shards and `more` of them, each once, in their one order."""
+        return sorted(self._letters.union(more), key=letter_order)
+
+    def content(
+        self, info: DatasetInfo, letters: Sequence[DeadLetter], version: str
+    ) -> dict[str, Any]:
         """The content of `dataset.json`."""
         hours_per_tick = float(1 / self.spec.tick_hz) / 3600
-        counts = self._total.counts
+        total: Counter[str] = sum(self._splits.values(), Counter())
+        all_ticks = total["ticks"]
         return {
             "schema_version": SCHEMA_VERSION,
             "name": info.name,
@@ -106,22 +146,22 @@ class Summary:
             "features": _features(self.spec),
             "counts": {
                 "shards": len(self._shards),
-                "clips": counts["clips"],
-                "ticks": counts["ticks"],
-                "valid_ticks": counts["valid_ticks"],
+                "clips": total["clips"],
+                "ticks": all_ticks,
+                "valid_ticks": self._total.counts["valid_ticks"],
                 "sources": len(set().union(*self._sources.values())),
                 "episodes": len(self._episodes),
                 "dead_letters": len(letters),
                 "size_bytes": sum(shard["size_bytes"] for shard in self._shards),
             },
-            "hours": counts["ticks"] * hours_per_tick,
+            "hours": all_ticks * hours_per_tick,
             "splits": {
                 split: {
-                    "clips": statistics.counts["clips"],
-                    "hours": statistics.counts["ticks"] * hours_per_tick,
+                    "clips": counts["clips"],
+                    "hours": counts["ticks"] * hours_per_tick,
                     "sources": len(self._sources[split]),
                 }
-                for split, statistics in sorted(self._splits.items())
+                for split, counts in sorted(self._splits.items())
             },
             "licences": {  # as the table of sources named them; empty where it named none
                 license: {"sources": len(ticks), "hours": sum(ticks.values()) * hours_per_tick}
@@ -132,11 +172,26 @@ class Summary:
             "dead_letter_reasons": dict(
                 sorted(Counter(letter.reason for letter in letters).items())
             ),
+            "version": version,  # of the manifest, see `versions.py`
             "shards": self._shards,
             "duplicates": info.duplicates,
             "options": info.options,
             "environment": info.environment,
         }
+
+
+def letter_order(letter: DeadLetter) -> tuple[str | int, ...]:
+    """What dead letters are sorted by."""
+    start, end = (-1 if tick is None else tick for tick in (letter.start_tick, letter.end_tick))
+    return (
+        letter.source_uri,
+        start,
+        letter.stage,
+        letter.reason,
+        letter.detail,
+        letter.source_sha256 or "",
+        end,
+    )
 
 
 def _features(spec: ActionSpec) -> dict[str, Any]:

@@ -1,19 +1,25 @@
-"""The dataset's tables: the manifest and the dead letters, compacted from the commit records."""
+"""The manifest: a row for each clip of a dataset, in parts of some thousand rows.
+
+A part covers the shards of one split whose numbers lie in one block; a version is a list of parts
+(`versions.py`). Datasets of before have one table, `manifest.parquet`, and no versions.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from ...errors import DatasetError, SpecMismatchError
+from ... import storage
+from ...errors import DatasetError
 from ..actions.spec import ActionSpec
-from .commits import CommitRecord, DeadLetter
-from .info import MADE_AGAIN, DatasetInfo, Summary
-from .parquet import parse_parquet
+from .commits import SHARD_NAME
+from .info import MADE_AGAIN
+from .parquet import parquet_batches, rows_where
 
 MANIFEST_COLUMNS = (
     "key",
@@ -36,10 +42,15 @@ DEAD_LETTER_SCHEMA = pa.schema(
         "detail": "string",
     }
 )
+HASHED_NUMBERS = ("offset_bytes", "size_bytes", "sample_crc32")
+HASHED_ROWS = 1 << 16
+# About 22,000 clips and 2 MB a part: what one change of a shard costs to write again, and what
+# is in memory at a time.
+BLOCK_SHARDS = 64
 
 
 def manifest_schema(spec: ActionSpec) -> pa.Schema:
-    """The columns of `manifest.parquet`, which has a row per clip."""
+    """The columns of the manifest, which has a row per clip."""
     return pa.schema(
         {
             "key": "string",
@@ -68,75 +79,154 @@ def manifest_schema(spec: ActionSpec) -> pa.Schema:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
-    """What is compacted from the commit records."""
-
-    manifest: pa.Table
-    dead_letters: pa.Table
-    content: dict[str, Any]
-    """The content of `dataset.json`."""
+def part_of_shard(shard: str) -> str:
+    """The name of the part that holds a shard's clips: `train-00130` lies in `train-00002`."""
+    match = SHARD_NAME.fullmatch(shard)
+    if match is None:
+        raise DatasetError(f"shard name {shard!r}: expected <split>-<nnnnn>, such as train-00000")
+    return f"{match[1]}-{int(match[2]) // BLOCK_SHARDS:05d}"
 
 
-def tables_of(records: Iterable[CommitRecord], info: DatasetInfo, dataset: str) -> Tables:
-    """Compact the records of a dataset; its name is for errors.
+class Manifest:
+    """One version of a manifest, read part by part: memory holds one at a time.
 
-    Raises:
-        SpecMismatchError: a shard was made under another spec.
+    Args:
+        uris: where its parts lie, by name. Of a dataset of before it is `{"": manifest.parquet}`.
+        shards: size and hash of each shard, by name.
+        version: its name; empty where the dataset has none.
+        summary: what the shards of a part add up to, by the part's name; None where nobody knows.
     """
-    schema = manifest_schema(info.spec)
-    tables = [schema.empty_table()]  # a dataset without clips has a manifest too
-    found = set(info.dead_letters)
-    summary = Summary(info.spec)
-    for record in records:
-        if record.spec["sha256"] != info.spec.sha256:
-            raise SpecMismatchError(
-                f"{dataset}: shard {record.shard} was made under action spec "
-                f"{record.spec['name']!r} v{record.spec['version']} "
-                f"({record.spec['sha256'][:12]}), the dataset's is {info.spec.name!r} "
-                f"v{info.spec.version} ({info.spec.sha256[:12]}); "
-                "write shards of another spec into another dataset"
-            )
-        tables.append(pa.Table.from_pylist([dict(row) for row in record.rows], schema=schema))
-        found.update(record.dead_letters)
-        summary.add(record)
-    letters = sorted(found, key=_letter_order)
-    dead = pa.Table.from_pylist([asdict(letter) for letter in letters], schema=DEAD_LETTER_SCHEMA)
-    return Tables(pa.concat_tables(tables), dead, summary.content(info, letters))
+
+    def __init__(
+        self,
+        uris: Mapping[str, str],
+        shards: Mapping[str, Mapping[str, Any]],
+        version: str = "",
+        summary: Callable[[str], Mapping[str, Any] | None] = lambda name: None,
+    ):
+        self.uris, self.shards, self.version = dict(uris), shards, version
+        self._summary = summary
+        self._last: tuple[str, pa.Table] | None = None
+        self._parts_of: dict[str, list[str]] | None = None
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The rows of these columns (all by default), some thousand at a time.
+
+        Raises DatasetError where a part is missing or damaged, or lacks a column.
+        """
+        for uri in self.uris.values():
+            yield from read_part(uri, columns)
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows as one table: for few columns, or small datasets."""
+        return pa.concat_tables(self.batches(columns))
+
+    def column_names(self) -> list[str]:
+        """The names of all columns."""
+        return next(self.batches()).column_names
+
+    def rows(self, shard: str) -> list[dict[str, Any]]:
+        """The rows of a shard, in the order of its tar."""
+        name = part_of_shard(shard) if "" not in self.uris else ""
+        return rows_where(self._part(name), "shard", "==", shard).to_pylist()
+
+    def source_rows(self, sha256: str) -> list[dict[str, Any]]:
+        """The rows of a source, by the digest of its content, from the parts that have any."""
+        if self._parts_of is None:
+            self._parts_of = {}
+            for name in self.uris:
+                summary = self._summary(name)
+                of_part = [] if summary is None else summary["sources"].values()
+                for source in {source for own in of_part for source in own}:
+                    self._parts_of.setdefault(source, []).append(name)
+        names = self._parts_of.get(sha256, []) if "" not in self.uris else [""]
+        return [
+            row
+            for name in names
+            for row in rows_where(self._part(name), "source_sha256", "==", sha256).to_pylist()
+        ]
+
+    def _part(self, name: str) -> pa.Table:
+        """All rows of a part. The last that was read is kept: shards are asked for in order."""
+        last = self._last
+        if last is None or last[0] != name:
+            batches = read_part(self.uris[name]) if name in self.uris else ()
+            last = name, pa.concat_tables(batches)
+            self._last = last  # one assignment: several threads may ask
+        return last[1]
+
+
+def read_part(uri: str, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of a part, or of the whole manifest of a dataset of before, in some batches.
+
+    Raises DatasetError, naming the file, where it is missing, damaged or lacks a column.
+    """
+    try:
+        data = storage.read_bytes(uri)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DatasetError(f"{uri}: is missing; {MADE_AGAIN}") from error
+    yield from parse_batches(data, columns, MANIFEST_COLUMNS, uri)
+
+
+def parse_batches(
+    data: bytes, columns: Sequence[str] | None, needed: Sequence[str], uri: str
+) -> Iterator[pa.Table]:
+    """The rows of the table in `data`, one empty batch where it has none.
+
+    Raises DatasetError, naming its `uri`, where it is damaged or lacks one of the columns that
+    are `needed`.
+    """
+    try:
+        schema, batches = parquet_batches(data, columns)
+        if missing := [name for name in needed if name not in schema.names]:
+            raise DatasetError(f"{uri}: lacks the columns {', '.join(missing)}; {MADE_AGAIN}")
+        yield from batches
+    except (ValueError, pa.ArrowException) as error:
+        raise DatasetError(f"{uri}: is damaged ({error}); {MADE_AGAIN}") from error
 
 
 def parse_table(data: bytes, columns: Sequence[str], uri: str) -> pa.Table:
-    """The table in `data`.
-
-    Raises DatasetError, naming its `uri`, where it is damaged or lacks one of the columns.
-    """
-    try:
-        table = parse_parquet(data)
-    except (ValueError, pa.ArrowException) as error:
-        raise DatasetError(f"{uri}: is damaged ({error}); {MADE_AGAIN}") from error
-    if missing := [column for column in columns if column not in table.column_names]:
-        raise DatasetError(f"{uri}: lacks the columns {', '.join(missing)}; {MADE_AGAIN}")
-    return table
+    """The table in `data`; raises as `parse_batches` does."""
+    return pa.concat_tables(parse_batches(data, None, columns, uri))
 
 
 def manifest_hash(table: pa.Table) -> str:
     """Hex SHA-256 of the clips and what lies in them, whatever wrote the parquet file."""
-    digest = hashlib.sha256()
-    for name in ("key", "shard"):
-        digest.update("\n".join(table[name].to_pylist()).encode())
-    for name in ("offset_bytes", "size_bytes", "sample_crc32"):
-        digest.update(table[name].to_numpy().astype("<i8").tobytes())
-    return digest.hexdigest()
-
-
-def _letter_order(letter: DeadLetter) -> tuple[str | int, ...]:
-    start, end = (-1 if tick is None else tick for tick in (letter.start_tick, letter.end_tick))
-    return (
-        letter.source_uri,
-        start,
-        letter.stage,
-        letter.reason,
-        letter.detail,
-        letter.source_sha256 or "",
-        end,
+    shards = table["shard"].combine_chunks().dictionary_encode()
+    return clips_hash(
+        table["key"].to_numpy(zero_copy_only=False).astype("S"),
+        shards.indices.to_numpy(),
+        shards.dictionary.to_pylist(),
+        [table[name].to_numpy() for name in HASHED_NUMBERS],
     )
+
+
+def clips_hash(
+    keys: NDArray[np.bytes_],
+    shards: NDArray[np.integer[Any]],
+    names: Sequence[str],
+    numbers: Sequence[NDArray[np.integer[Any]]],
+) -> str:
+    """`manifest_hash` of columns of N clips.
+
+    Args:
+        keys: [N].
+        shards: [N]: the place of the shard's name in `names`.
+        names: of shards.
+        numbers: HASHED_NUMBERS, [N] each.
+    """
+    digest = hashlib.sha256()
+    # Text a piece at a time: a Python object for each of ten million keys takes half a gigabyte.
+    places = range(0, len(keys), HASHED_ROWS)
+    for place in places:
+        digest.update(b"\n" if place else b"")
+        digest.update(b"\n".join(keys[place : place + HASHED_ROWS].tolist()))
+    encoded = [name.encode() for name in names]
+    for place in places:
+        digest.update(b"\n" if place else b"")
+        codes = shards[place : place + HASHED_ROWS].tolist()
+        digest.update(b"\n".join([encoded[code] for code in codes]))
+    for column in numbers:
+        for place in places:
+            digest.update(column[place : place + HASHED_ROWS].astype("<i8").tobytes())
+    return digest.hexdigest()

@@ -9,7 +9,7 @@ command into 134. Tables here are small beside the shards, so nothing is lost.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +26,8 @@ OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = {
     "in": lambda column, values: pc.is_in(column, value_set=pa.array(list(values))),
     "not in": lambda column, values: pc.invert(pc.is_in(column, value_set=pa.array(list(values)))),
 }
+
+BATCH_ROWS = 1 << 15  # 60 MB where every column is read
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
@@ -46,6 +48,31 @@ def parse_parquet(data: bytes, columns: Sequence[str] | None = None) -> pa.Table
     """The table in a parquet file's bytes."""
     with open_parquet(data) as file:
         return file.read(columns=columns, use_threads=False)
+
+
+def parquet_batches(
+    data: bytes, columns: Sequence[str] | None = None
+) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    """The schema of a parquet file, and its rows some thousand at a time, at least one batch.
+
+    Args:
+        data: the file's bytes.
+        columns: which columns the batches have; all by default, in the file's order.
+    """
+    file = open_parquet(data)
+    schema = file.schema_arrow
+
+    def batches() -> Iterator[pa.Table]:
+        with file:
+            names = [name for name in schema.names if columns is None or name in columns]
+            empty = True
+            for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+                empty = False
+                yield pa.Table.from_batches([batch])
+            if empty:
+                yield schema.empty_table().select(names)
+
+    return schema, batches()
 
 
 def sort_rows(table: pa.Table, *columns: str) -> pa.Table:

@@ -11,11 +11,13 @@ from collections import defaultdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from ... import storage
 from ...datasets.actions.spec import FrameSpec
 from ...datasets.shards.codec import decode_clip, encode_video
 from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.parquet import sort_rows
 from ...datasets.video.config import DecoderConfig
 from ...datasets.video.resize import fit
 from ...datasets.video.sandbox import open_decoder
@@ -26,12 +28,12 @@ MAX_LINES = 360
 MAX_WIDTH = 640
 
 
-def least_certain(rows: list[dict[str, Any]], share: float) -> list[dict[str, Any]]:
-    """The share of the clips with the lowest mean confidence, at least one where the share is
-    above 0.
+def least_certain(table: pa.Table, share: float) -> list[dict[str, Any]]:
+    """The share of a table's clips with the lowest mean confidence, at least one where the share
+    is above 0.
     """
-    count = min(len(rows), max(1, round(share * len(rows)))) if share > 0 else 0
-    return sorted(rows, key=lambda row: (row["mean_confidence"], row["key"]))[:count]
+    count = min(len(table), max(1, round(share * len(table)))) if share > 0 else 0
+    return sort_rows(table, "mean_confidence", "key").slice(0, count).to_pylist()
 
 
 def keep_previews(dataset: Dataset, share: float, decoder: DecoderConfig | None = None) -> int:
@@ -40,9 +42,14 @@ def keep_previews(dataset: Dataset, share: float, decoder: DecoderConfig | None 
     """
     config = decoder or DecoderConfig()
     wanted: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in least_certain(dataset.manifest().to_pylist(), share):
-        if not storage.exists(dataset.preview_uri(row["key"])):
-            wanted[row["source_uri"], row["source_sha256"]].append(row)
+    manifest = dataset.open_manifest()
+    kept = {uri.rsplit("/", 1)[1].removesuffix(".mp4") for uri in dataset.previews()}
+    chosen = least_certain(manifest.table(["key", "shard", "mean_confidence"]), share)
+    missing = {row["key"]: row["shard"] for row in chosen if row["key"] not in kept}
+    for shard in sorted(set(missing.values())):
+        for row in manifest.rows(shard):
+            if missing.get(row["key"]) == shard:
+                wanted[row["source_uri"], row["source_sha256"]].append(row)
     made = 0
     with Progress(
         "Keeping previews", total=sum(map(len, wanted.values())), unit="clips"

@@ -165,11 +165,9 @@ class Neighbors:
 
     def __init__(self, dataset: Dataset):
         self.dataset = dataset
-        self._rows: dict[str, list[dict[str, Any]]] = {}
-        for row in dataset.manifest().to_pylist():
-            self._rows.setdefault(row["key"].rsplit("-", 1)[0], []).append(row)
-        for rows in self._rows.values():
-            rows.sort(key=lambda row: row["start_tick"])
+        self._manifest = dataset.open_manifest()
+        self._video = ""
+        self._rows: list[dict[str, Any]] = []
 
     def before(self, row: Mapping[str, Any], low: int) -> list[np.ndarray]:
         """Frames that lead up to a clip without a gap or a cut, back to tick `low` at least
@@ -206,9 +204,15 @@ class Neighbors:
         return found
 
     def _place(self, row: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
-        rows = self._rows[row["key"].rsplit("-", 1)[0]]
-        return rows, bisect.bisect_left(
-            rows, row["start_tick"], key=lambda other: other["start_tick"]
+        """The clips of the row's video in the order of time, and the row's place among them."""
+        video = row["key"].rsplit("-", 1)[0]
+        if video != self._video:
+            rows = self._manifest.source_rows(row["source_sha256"])
+            own = [other for other in rows if other["key"].rsplit("-", 1)[0] == video]
+            self._rows = sorted(own, key=lambda other: other["start_tick"])
+            self._video = video
+        return self._rows, bisect.bisect_left(
+            self._rows, row["start_tick"], key=lambda other: other["start_tick"]
         )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from vidact import storage
 from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.loading.faults import Faults
 from vidact.datasets.loading.reader import BlockReader
 from vidact.datasets.loading.shard_cache import ShardCache
 from vidact.datasets.loading.shared_store import Shared
@@ -24,6 +25,7 @@ from vidact.errors import ConfigError, ShardError
 moto_server = pytest.importorskip("moto.server")
 s3fs = pytest.importorskip("s3fs")
 
+FAULTS = Faults(retries=0, timeout_s=0, max_bad_clips=0)
 SPLITS = {"train": [160, 100, 128, 40, 64, 200], "val": [64]}
 
 
@@ -209,7 +211,7 @@ def test_a_shard_that_changed_in_the_bucket_is_an_error(bucket, toy_dataset, tmp
 def test_blocks_stay_within_their_budget(dataset):
     rows = [row for row in Dataset(dataset).manifest().to_pylist() if row["split"] == "train"]
     largest = max(row["size_bytes"] for row in rows)
-    reader = BlockReader(Dataset(dataset), budget_bytes=largest)
+    reader = BlockReader(Dataset(dataset), largest, FAULTS)
     for row in rows:
         reader.read(
             row

@@ -180,6 +180,25 @@ def test_a_dataset_gets_new_labels_and_loses_a_source(kept: Path) -> None:
             )
 
 
+def test_datasets_are_upgraded_in_place(kept: Path) -> None:
+    for name in DATASETS:
+        dataset = kept / "finished" / name
+        before = files_of_before(dataset)
+        vidact("compact", f"finished/{name}")
+        after = tree_of(dataset)
+        changed = {"dataset.json", "README.md"}
+        assert without(files_of_before(dataset), *changed) == without(before, *changed)
+        vidact("verify", f"finished/{name}")
+        found, expected = clips_read(dataset), EXPECTED["clips"][name]
+        assert without(found, "frames") == without(expected, "frames")
+        vidact("compact", f"finished/{name}")
+        assert tree_of(dataset) == after
+        content = json.loads((dataset / "dataset.json").read_bytes())
+        assert [path.stem for path in (dataset / "manifests").glob("*.json")] == [
+            content["version"]
+        ]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_stopped_job_ends_as_if_it_never_had_been(kept: Path, name: str) -> None:
     if name == "finetune":

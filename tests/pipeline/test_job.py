@@ -86,10 +86,12 @@ def test_what_comes_out(videos: Path, idm: str, tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == [
         "README.md",
         "_commits",
+        "_summaries",
         "dataset.json",
         "dead_letters.parquet",
         "label.json",
         "manifest.parquet",
+        "manifests",
         "plan.parquet",
         "shards",
         "source_statistics.parquet",

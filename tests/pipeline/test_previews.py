@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from vidact.datasets.shards.codec import decode_video
 from vidact.datasets.shards.dataset import Dataset
@@ -29,9 +30,10 @@ def test_the_least_certain_share() -> None:
         {"key": name, "mean_confidence": value}
         for name, value in (("a", 0.9), ("b", 0.2), ("c", 0.5), ("d", 0.3))
     ]
-    assert [row["key"] for row in least_certain(rows, 0.5)] == ["b", "d"]
-    assert [row["key"] for row in least_certain(rows, 0.01)] == ["b"]
-    assert least_certain(rows, 0.0) == []
+    table = pa.Table.from_pylist(rows)
+    assert [row["key"] for row in least_certain(table, 0.5)] == ["b", "d"]
+    assert [row["key"] for row in least_certain(table, 0.01)] == ["b"]
+    assert least_certain(table, 0.0) == []
 
 
 def test_sizes() -> None:
