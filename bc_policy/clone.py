@@ -28,7 +28,6 @@ from ..networks.checkpoints import (
 )
 from ..progress import Progress, log
 from ..settings import plain_but, to_plain
-from ..storage import sha256_file
 from ..training.curves import CURVES_FILE, draw_curves
 from ..training.log import METRICS_FILE, MetricsLog, read_metrics
 from ..training.parallel import Group
@@ -36,6 +35,7 @@ from ..training.run import TrainingRun
 from ..training.schedule import Budget
 from .cloning.cloner import Cloner
 from .cloning.config import CloneConfig
+from .cloning.data import data_identity
 from .cloning.held_out import HeldOut
 from .play import SCORE_FILE, play
 from .policy.config import PRESETS, preset_config
@@ -284,15 +284,7 @@ def run_identity(config: CloneConfig, init: Checkpoint | None) -> dict[str, Any]
         settings["network"] = to_plain(network)
     if init is not None:
         settings["init_sha256"] = init.sha256
-    return {"settings": settings, "data": [data_identity(uri) for uri in config.data]}
-
-
-def data_identity(uri: str) -> dict[str, Any]:
-    """A dataset and what lies in it now: its version, or the digest of its one manifest."""
-    dataset = Dataset(uri)
-    if version := dataset.content().get("version"):
-        return {"uri": uri, "version": version}
-    return {"uri": uri, "manifest_sha256": sha256_file(dataset.manifest_uri)}
+    return {"settings": settings, "data": data_identity(config.out, config.data)}
 
 
 def held_out_split(data: tuple[str, ...]) -> str | None:

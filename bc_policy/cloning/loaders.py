@@ -17,6 +17,7 @@ from ...progress import log
 from ...training.parallel import Group
 from ..policy.policy import Policy
 from .config import CONDITION, CloneConfig
+from .data import data_identity, versions_of
 
 # Of the free memory: the rest is for the network, batches on their way, and what else runs.
 OWN_SHARE = 0.5
@@ -31,6 +32,8 @@ class Loaders:
 
     def __init__(self, config: CloneConfig, group: Group):
         self._config, self._group = config, group
+        # Those of now stay for all loaders of the run, however the datasets grow.
+        self._versions = versions_of(data_identity(config.out, config.data))
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if group.size > 1 else 1
         free = OWN_SHARE * free_memory_bytes() / here
         self.budget_bytes = int(free if config.cache_gb is None else config.cache_gb * 1e9)
@@ -38,12 +41,10 @@ class Loaders:
 
     def training(self, policy: Policy) -> ClipLoader:
         """This process's rows of the training clips, as the policy looks at them."""
-        config, group = self._config, self._group
+        group = self._group
         shrink = shrink_of(policy)
         # A small set gives one step of all its clips and of empty rows.
-        loader = self._open("train", shrink=shrink, drop_last=False, group=group)
-        if loader.num_clips >= config.batch_size:
-            loader = self._open("train", shrink=shrink, group=group)
+        loader = self._open("train", shrink=shrink, drop_last=None, group=group)
         height, width = loader.frame_size
         needed = loader.num_ticks * height * width * 3
         if needed > self.budget_bytes:
@@ -67,7 +68,7 @@ class Loaders:
         *,
         group: Group | None = None,
         shrink: Shrink | None = None,
-        drop_last: bool = True,
+        drop_last: bool | None = True,
         frames: bool = True,
         seed: int | None = None,
     ) -> ClipLoader:
@@ -90,6 +91,7 @@ class Loaders:
             frames=frames,
             shrink=shrink,
             frame_cache=self._cache if frames and self.budget_bytes else None,
+            version=self._versions,
             probabilities=config.labels == "soft" and split == "train" and frames,
         )
 

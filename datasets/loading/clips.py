@@ -64,7 +64,8 @@ class ClipLoader(ResumableLoader):
         filters: conditions on manifest columns, all of which must hold: `("mean_confidence", ">=",
             0.5)`, `("source_uri", "not in", [...])`.
         drop_last: leave out the clips that do not fill a step (others in each epoch); False gives a
-            last step with empty rows instead, so that every clip is seen once.
+            last step with empty rows instead, so that every clip is seen once; None does so only
+            where all clips do not fill one step.
         block_clips: neighboring clips that stay close in the `clips` order, for long reads from
             buckets.
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
@@ -106,7 +107,7 @@ class ClipLoader(ResumableLoader):
         prefetch: int = 2,
         weights: Sequence[float] | None = None,
         filters: Sequence[Filter] = (),
-        drop_last: bool = True,
+        drop_last: bool | None = True,
         block_clips: int = 8,
         shuffle_clips: int = 1024,
         cache_dir: str | None = None,
@@ -138,7 +139,7 @@ class ClipLoader(ResumableLoader):
         self.order, self.seed = order, seed
         self.faults = Faults(retries=retries, timeout_s=timeout_s, max_bad_clips=max_bad_clips)
         """What was met; its `counts` are of retries, timeouts, bad_clips, removed_clips …"""
-        self._drop_last, self._weights = drop_last, weights
+        self._wants_to_drop, self._weights = drop_last, weights
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
         self._block_clips, self._conditions = block_clips, conditions_of(split, filters)
         self._remote = any(dataset.local is None for dataset in self.datasets)
@@ -190,6 +191,8 @@ class ClipLoader(ResumableLoader):
                 "so it cannot have a weight" + emptied_by(empty, self._conditions)
             )
         self._draws = draws_per_epoch(counts, self._weights)
+        enough = sum(self._draws) >= batch_size
+        self._drop_last = enough if self._wants_to_drop is None else self._wants_to_drop
         if not self._steps(batch_size):
             raise DatasetError(
                 f"{', '.join(map(str, self.datasets))}: {sum(self._draws)} clips of split "

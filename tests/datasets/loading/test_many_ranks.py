@@ -281,3 +281,11 @@ def test_pinned_memory_needs_a_gpu(dataset: str, monkeypatch: pytest.MonkeyPatch
 def test_patience_is_no_less_than_none(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} must be 0 or more, got -1"):
         Faults(**{"retries": 0, "timeout_s": 0, "max_bad_clips": 0} | {name: -1})
+
+
+def test_a_small_set_is_one_step_and_a_large_one_drops_its_rest(dataset: str) -> None:
+    for batch_size, steps in ((8, 1), (4, 1), (2, 3)):
+        loader = ClipLoader([dataset], batch_size=batch_size, drop_last=None)
+        assert len(loader) == steps
+    small = ClipLoader([dataset], batch_size=8, drop_last=None)
+    assert sum(map(bool, small.epoch_keys(0)[0])) == 6
