@@ -78,16 +78,9 @@ def finetune(config: FinetuneConfig) -> int:
             f"out: {config.out} is the policy that is to be fine-tuned; use another --out"
         )
     policy = start.policy
-    actors = ActorProcesses(
-        task,
-        policy.spec,
-        policy.config,
-        actors=config.actors,
-        lanes=config.lanes,
-        seed=config.seed,
-        action_delay=start.action_delay,
-    )
-    with run, actors:
+    count = {"actors": config.actors, "lanes": config.lanes, "seed": config.seed}
+    count["action_delay"] = start.action_delay
+    with run, ActorProcesses(task, policy.spec, policy.config, **count) as actors:
         run_finetuning(config, start, run, actors)
     return 0
 

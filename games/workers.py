@@ -18,10 +18,12 @@ import os
 import signal
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
@@ -82,6 +84,9 @@ class Worker:
         # starts. Many children with a thread per core each would only wait for each other.
         with _environment(ONE_THREAD), _blocked(TO_GROUPS):
             self._process.start()
+        # Should nobody close it: an interpreter that ends asks its children to leave by SIGTERM,
+        # which ours do not hear, and would wait for them.
+        weakref.finalize(self, _tell_to_leave, self._process)
         # With a copy of the child's end open here, its death would not end our `receive`.
         child.close()
 
@@ -107,8 +112,7 @@ class Worker:
 
     def terminate(self) -> None:
         """Ask the child to leave in the middle of its work; its `with` blocks still clean up."""
-        if self._process.is_alive() and self._process.pid is not None:
-            os.kill(self._process.pid, LEAVE)
+        _tell_to_leave(self._process)
 
     def close(self) -> None:
         """Ask the child to leave; kill it where it does not."""
@@ -241,6 +245,11 @@ def _serve(target: Callable[..., None], connection: Connection, args: tuple[Any,
         connection.close()
 
 
+def _tell_to_leave(process: BaseProcess) -> None:
+    if process.is_alive() and process.pid is not None:
+        os.kill(process.pid, LEAVE)
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
     """End a child by an exception, so that `with` blocks remove what is half-written."""
     raise SystemExit(1)
@@ -256,12 +265,13 @@ def _leave_with_parent() -> None:
 
 @contextmanager
 def _blocked(numbers: Iterable[signal.Signals]) -> Iterator[None]:
-    """Signals wait for the end of the block; with a child that is started in it they wait for good.
+    """Signals wait for the end of the block; with the server that is started in it, and with what
+    that forks, they wait for good.
 
-    To ignore them in the child would not do: they may come before it can say so, a game's engine
+    To ignore them in a child would not do: they may come before it can say so, a game's engine
     brings handlers of its own, and the engine's own process must not hear them either.
     """
-    # It unblocks signals when it starts, and every child is started with its help.
+    # It unblocks signals when it starts, and the server is started with its help.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
