@@ -12,8 +12,6 @@ import re
 import socket
 import time
 
-from psutil import pid_exists
-
 ABANDONED_S = 24 * 3600.0  # longer than any pause of a shared disk; what is written is touched
 # A container may have its host's name, but counts processes from 1: its namespace tells.
 WHOLE_MACHINE = "pid:[4026531836]"  # of Linux' first process
@@ -62,4 +60,6 @@ def is_abandoned(name: str, modified_s: float | None) -> bool:
     found = ATTEMPT.fullmatch(name)
     if found is None or not found["before"].endswith(f".{this_host()}"):
         return False
+    from psutil import pid_exists  # whoever only reads does without
+
     return not pid_exists(int(found["pid"]))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted, VidactError
 from .progress import write_no_more
+from .signed_addresses import hide_keys
 
 EXIT_MISTAKE = ConfigError.exit_code
 EXIT_INTERRUPTED = Interrupted.exit_code
@@ -159,18 +160,18 @@ def run(argv: list[str]) -> int:
         if (said := _explain(error, argv)) is None:
             raise  # a defect of ours
         code, message = said
-        print(f"vidact: {message}", file=sys.stderr)
+        print(f"vidact: {hide_keys(message)}", file=sys.stderr)
         return code
 
 
 def _explain(error: Exception, argv: Sequence[str]) -> tuple[int, str] | None:
     """The exit code and message of an error that is the user's or the storage's; else None."""
-    from .storage_failures import NO_CREDENTIALS, full_name, is_remote_failure, no_credentials
+    from .storage_failures import is_mistake, is_remote_failure, mistake
 
     if isinstance(error, VidactError):
         return error.exit_code, str(error)
-    if full_name(error) in NO_CREDENTIALS:
-        return EXIT_MISTAKE, str(no_credentials(error))
+    if is_mistake(error):
+        return EXIT_MISTAKE, str(mistake(error))
     if is_remote_failure(error):
         what = f"storage failed ({type(error).__name__}: {error})"
         return EXIT_INTERRUPTED, f"{what}; run again when it is back"

@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from .signed_addresses import hide_keys
+
 if TYPE_CHECKING:  # rich is for terminals; logs do without
     from rich.progress import Progress as RichProgress
 
@@ -28,7 +30,11 @@ def silence() -> None:
 
 
 def log(message: str) -> None:
-    """Print one line to stderr, above a live bar if there is one."""
+    """Print one line to stderr, above a live bar if there is one.
+
+    Keys in signed addresses are left out.
+    """
+    message = hide_keys(message)
     if _LIVE:
         _LIVE[-1].console.print(message, highlight=False, markup=False)
     else:

@@ -11,7 +11,6 @@ import glob
 import hashlib
 import math
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import quote, unquote_to_bytes, urlsplit, urlunsplit
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from .attempts import is_abandoned, is_temporary, temporary_name
 from .errors import ConfigError, MissingDependencyError
@@ -30,12 +29,6 @@ BUCKET_PROTOCOLS = frozenset(
 )
 Uri = str | os.PathLike[str]
 """A local path, or a URL that fsspec knows."""
-# Of signed addresses: Amazon's (two kinds, and CloudFront's), Google's, Azure's, Akamai's, plain
-# tokens.
-KEY_PARAMETER = re.compile(
-    r"(?i)x-(amz|goog|oss)-.*|awsaccesskeyid|googleaccessid|ossaccesskeyid|signature|expires"
-    r"|key-pair-id|policy|s[eiprtv]|sig|spr|sk[a-z]*|hdne[at]|hmac|access_token|auth|token|key"
-)
 EXTRAS = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
@@ -348,23 +341,6 @@ def download(uri: Uri, path: Uri) -> None:
     """Copy the remote file at `uri` to a local `path`. Raises FileNotFoundError."""
     fs, inner = filesystem(uri)
     fs.get_file(inner, os.fspath(path))
-
-
-def without_keys(uri: str) -> str:
-    """Return an address as it may be shown and kept: without signatures and tokens, which are keys.
-
-    What else stands behind its question mark stays: it may say which video is meant.
-    """
-    if not uri.startswith(("http://", "https://")):
-        return uri
-    parts = urlsplit(uri)
-    kept = [
-        pair
-        for pair in parts.query.split("&")
-        if pair and not KEY_PARAMETER.fullmatch(pair.partition("=")[0])
-    ]
-    host = parts.netloc.rpartition("@")[2]  # without a name and a password
-    return urlunsplit(parts._replace(netloc=host, query="&".join(kept), fragment=""))
 
 
 def remote_suffix(uri: Uri) -> str:

@@ -1,28 +1,104 @@
-"""Failures of disks, networks and buckets, which pass, told from all others, which do not."""
+"""Failures of disks, networks and stores: what passes, what is the user's mistake, and what is
+neither.
+
+A store that is busy, slow or away passes: whoever meets it waits, tries again, and in the end the
+command is interrupted (exit 75). A wrong bucket, key or right is a mistake that waiting does not
+mend (exit 2), told in the store's own words. A disk without room or a process without descriptors
+is this machine's, never a video's fault.
+"""
 
 from __future__ import annotations
 
 import builtins
+import errno
+import random
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any, Literal
 
 from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted
 
-REMOTE_PACKAGES = ("botocore.", "aiohttp.", "urllib3.", "requests.", "gcsfs.", "google.", "fsspec.")
+REMOTE_PACKAGES = (
+    "botocore.",
+    "aiobotocore.",
+    "aiohttp.",
+    "urllib3.",
+    "requests.",
+    "httpx.",
+    "httpcore.",
+    "gcsfs.",
+    "google.",
+    "azure.",
+    "adlfs.",
+    "oss2.",
+    "ossfs.",
+    "huggingface_hub.",
+    "fsspec.",
+)
 STORAGE_PACKAGES = (*REMOTE_PACKAGES, "pyarrow.")
 NO_CREDENTIALS = (
     "botocore.exceptions.NoCredentialsError",
     "botocore.exceptions.PartialCredentialsError",
 )
+MISTAKES = frozenset(
+    {
+        "google.auth.exceptions.DefaultCredentialsError",
+        "google.auth.exceptions.RefreshError",
+        "azure.core.exceptions.ClientAuthenticationError",
+        "huggingface_hub.errors.RepositoryNotFoundError",
+        "huggingface_hub.errors.BucketNotFoundError",
+        "huggingface_hub.errors.GatedRepoError",
+        "oss2.exceptions.NoSuchBucket",
+        "oss2.exceptions.AccessDenied",
+        *NO_CREDENTIALS,
+    }
+)
+"""Errors that are a mistake by their name alone."""
+KEY_CODES = frozenset(
+    {
+        "AuthenticationFailed",
+        "AuthorizationHeaderMalformed",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidSecurity",
+        "InvalidToken",
+        "NotSignedUp",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "TokenRefreshRequired",
+    }
+)
+"""Words of stores for a key that is wrong, whatever is asked for with it."""
+MISTAKE_CODES = KEY_CODES | {
+    "AccessDenied",
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthorizationFailure",
+    "AuthorizationPermissionMismatch",
+    "ContainerNotFound",
+    "Forbidden",
+    "InvalidBucketName",
+    "NoSuchBucket",
+    "PermanentRedirect",
+}
+"""Words of stores for what waiting does not mend: wrong keys, names and rights."""
+MISTAKE_STATUSES = frozenset({401, 403})
+HERE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What this machine ran out of: room, descriptors, memory."""
+
+TRIES = 5  # of a request that failed: with the pauses below, half a minute in all
+PAUSE_S = 1.0  # before the second try; doubled each time
+MAX_PAUSE_S = 60.0
 
 
-def no_credentials(error: BaseException) -> str:
-    """Return the message for people who have not said who they are."""
-    return (
-        f"the bucket needs credentials ({error}): set AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY, or log in"
-    )
+def pauses(tries: int = 0) -> Iterator[float]:
+    """Yield the seconds to wait before each further try: doubling, with a third of jitter, so that
+    many workers do not come back at the same moment.
+    """
+    for number in range((tries or TRIES) - 1):
+        yield min(PAUSE_S * 2**number, MAX_PAUSE_S) * random.uniform(0.67, 1.33)
 
 
 def full_name(error: BaseException) -> str:
@@ -48,6 +124,68 @@ def is_remote_failure(error: BaseException) -> bool:
     return full_name(error).startswith(REMOTE_PACKAGES)
 
 
+def storage_failure(error: BaseException) -> Literal["", "mistake", "passing"]:
+    """Return what kind of storage failure an error is; empty where it is none."""
+    if is_mistake(error):
+        return "mistake"
+    return "passing" if is_storage_failure(full_name(error), error) else ""
+
+
+def is_mistake(error: BaseException) -> bool:
+    """Return whether a store refuses for a reason that waiting does not mend."""
+    return any(
+        full_name(one) in MISTAKES
+        or _code(one) in MISTAKE_CODES
+        # A local file's rights have an errno; a store's refusal has none, or only a status.
+        or (_status(one) in MISTAKE_STATUSES and full_name(one).startswith(REMOTE_PACKAGES))
+        or (type(one) is OSError and str(one).startswith("Forbidden: "))  # gcsfs' word for 403
+        for one in _chain(error)
+    )
+
+
+def is_wrong_key(error: BaseException) -> bool:
+    """Return whether a store refuses whoever asks, and not what was asked for: the key is wrong."""
+    return any(full_name(one) in MISTAKES or _code(one) in KEY_CODES for one in _chain(error))
+
+
+def is_of_this_machine(error: BaseException) -> bool:
+    """Return whether this machine ran out of room, descriptors or memory."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, OSError) and error.errno in HERE_ERRNOS
+    )
+
+
+def is_missing(error: BaseException) -> bool:
+    """Return whether there is no such file. fsspec says so of whatever an HTTP server refuses, so
+    the status has the last word.
+    """
+    statuses = {_status(one) for one in _chain(error)} - {None}
+    return isinstance(error, FileNotFoundError) and statuses <= {404, 410}
+
+
+def in_words(error: BaseException) -> str:
+    """Return the store's own words for a failure, with its code or status."""
+    name = full_name(error)
+    if name in NO_CREDENTIALS:
+        return (
+            f"the bucket needs credentials ({error}): set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or log in"
+        )
+    code = next(filter(None, map(_code, _chain(error))), "")
+    status = next(filter(None, map(_status, _chain(error))), None)
+    said = code or (f"status {status}" if status else name)
+    return f"{said}: {error}" if str(error) and str(error) != said else said
+
+
+def mistake(error: BaseException) -> ConfigError:
+    """Return the error for people whose bucket, key or rights are wrong."""
+    if full_name(error) in NO_CREDENTIALS:
+        return ConfigError(in_words(error))
+    return ConfigError(
+        f"the store refuses ({in_words(error)}); check the bucket's name, the key and its rights"
+    )
+
+
 @contextmanager
 def interrupted_by_storage() -> Iterator[None]:
     """Turn failures of storage that pass into an interruption: the same command resumes later.
@@ -55,20 +193,61 @@ def interrupted_by_storage() -> Iterator[None]:
     It is also a decorator.
 
     Raises:
-        Interrupted: storage failed for now.
-        ConfigError: there are no credentials.
+        Interrupted: storage failed for now, or this machine ran out of something.
+        ConfigError: a bucket, a key or a right is wrong.
     """
     try:
         yield
     except Exception as error:
-        name = full_name(error)
-        if name in NO_CREDENTIALS:
-            raise ConfigError(no_credentials(error)) from error
+        kind = storage_failure(error)
+        if kind == "mistake":
+            raise mistake(error) from error
+        here = isinstance(error, OSError) and is_of_this_machine(error)
         lasting = isinstance(error, ValueError) or (
             isinstance(error, OSError) and error.errno in FIXABLE_ERRNOS
         )
-        if lasting or not is_storage_failure(name, error):
+        if not here and (lasting or not kind):
             raise
+        advice = "make room, and run the same command again" if here else ""
         raise Interrupted(
-            f"storage failed ({name}: {error}); run the same command again when it is back"
+            f"storage failed ({full_name(error)}: {error}); "
+            + (advice or "run the same command again when it is back")
         ) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _code(error: BaseException) -> str:
+    """Return the store's word for an error; empty where it has none."""
+    response = getattr(error, "response", None)
+    if isinstance(response, Mapping):  # botocore's
+        return str(response.get("Error", {}).get("Code", ""))
+    for name in ("error_code", "code"):  # Azure's, OSS's
+        value = getattr(error, name, None)
+        if isinstance(value, str) or type(value).__name__ == "StorageErrorCode":
+            return str(getattr(value, "value", value))
+    return ""
+
+
+def _status(error: BaseException) -> int | None:
+    """Return the HTTP status in an error, of whichever client; None where it has none."""
+    response: Any = getattr(error, "response", None)
+    if isinstance(response, Mapping):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return int(found) if found else None
+    for holder, name in (
+        (error, "status_code"),
+        (error, "status"),
+        (error, "code"),
+        (response, "status_code"),
+        (response, "status"),
+    ):
+        value = getattr(holder, name, None)
+        if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
+            return int(value)
+    return None

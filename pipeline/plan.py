@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from .. import storage
 from ..conditional_writes import ChangedMeanwhile
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.dataset import PLAN_FILE, SOURCES_FILE, Dataset
@@ -17,6 +16,7 @@ from ..datasets.video.config import DecoderConfig
 from ..errors import DatasetError
 from ..machine import cores
 from ..progress import log
+from ..signed_addresses import without_keys
 from ..storage_failures import interrupted_by_storage
 from .config import LayoutConfig, PlanConfig
 from .planning.addresses import moved_sources, renewed_addresses, with_addresses, with_details
@@ -36,6 +36,7 @@ PASSING = {
     "no_permission",
     "not_found",
     "cannot_open",
+    "unreachable",
     "too_large",
     "memory_limit",
     "decoder_hung",
@@ -176,10 +177,10 @@ def _unknown(sources: Sequence[Source], plan: Plan) -> list[Source]:
 
     Listings tell the signs of most; the rest is asked for at the same time.
     """
-    known = {storage.without_keys(record.uri): record for record in plan.sources}
+    known = {without_keys(record.uri): record for record in plan.sources}
     found, asked = [], []
     for source in sources:
-        record = known.get(storage.without_keys(source.uri))
+        record = known.get(without_keys(source.uri))
         if record is None or record.reason in PASSING:
             found.append(source)
         elif not source.mark:

@@ -283,7 +283,7 @@ class ShardLabeller:
             **labels,
             valid=np.ones(end - start, bool),
             meta=clip_meta(
-                source_uri=segment.source_uri,
+                source_uri=segment.shown_uri,
                 source_sha256=segment.source_sha256,
                 episode_id=segment.episode_id,
                 start_tick=start,
@@ -350,7 +350,7 @@ def _dead(
     """Note that a segment, from `start_tick` on, gave no labels."""
     writer.dead_letter(
         DeadLetter(
-            source_uri=segment.source_uri,
+            source_uri=segment.shown_uri,
             source_sha256=segment.source_sha256,
             start_tick=segment.start_tick if start_tick is None else start_tick,
             end_tick=segment.end_tick,

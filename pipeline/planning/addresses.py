@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from ... import storage
+from ...signed_addresses import without_keys
 from .plan import Plan
 from .probe import SourceRecord
 from .sources import Source
@@ -85,11 +85,11 @@ def moved_sources(
 
 def renewed_addresses(plan: Plan, sources: Sequence[Source]) -> dict[str, str]:
     """Signed addresses that were given anew with another signature: what they were, and are."""
-    now = {storage.without_keys(source.uri): source.uri for source in sources}
+    now = {without_keys(source.uri): source.uri for source in sources}
     return {
         record.uri: now[public]
         for record in plan.sources
-        if (public := storage.without_keys(record.uri)) in now and now[public] != record.uri
+        if (public := without_keys(record.uri)) in now and now[public] != record.uri
     }
 
 

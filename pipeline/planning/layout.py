@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from ...datasets.shards.commits import SegmentKey
 from ...datasets.shards.lengths import CLIP_TICKS
 from ...datasets.shards.splits import SPLITS, fractions_of, split_of
+from ...signed_addresses import without_keys
 from ..config import LayoutConfig
 
 # Below this the halo of 64 ticks on each side costs more than half of the work.
@@ -62,6 +63,11 @@ class Segment:
     def ticks(self) -> int:
         """The length in ticks."""
         return self.end_tick - self.start_tick
+
+    @property
+    def shown_uri(self) -> str:
+        """Where the video lies, as lineage may keep it: an address without its signature."""
+        return without_keys(self.source_uri)
 
     @property
     def key(self) -> SegmentKey:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ... import storage
-from ...storage_failures import full_name, is_storage_failure
+from ...storage_failures import is_missing, storage_failure
 
 # Stores answer in 20 to 100 ms: 100,000 sources that no listing tells of take a minute or two.
 ASKING = 64
@@ -39,7 +39,7 @@ def mark_of(uri: str) -> str | None:
     try:
         return fingerprint(uri)[0]
     except Exception as error:
-        if not is_storage_failure(full_name(error), error):
+        if not storage_failure(error):
             raise
         return None
 
@@ -57,11 +57,10 @@ def is_gone(uri: str) -> bool:
     """Whether there is nothing at a URI; what cannot be asked for now may be there."""
     try:
         fingerprint(uri)
-    except FileNotFoundError:
-        return True
     except Exception as error:
-        if not is_storage_failure(full_name(error), error):
+        if not storage_failure(error):
             raise
+        return is_missing(error)
     return False
 
 

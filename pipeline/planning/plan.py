@@ -15,6 +15,7 @@ from ...conditional_writes import ChangedMeanwhile, read_versioned, replace_if
 from ...datasets.shards.commits import DeadLetter, SegmentKey, tombstone
 from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
+from ...signed_addresses import without_keys
 from .layout import Segment
 from .probe import SourceRecord
 from .tables import Row, rows_from_parquet, rows_to_parquet
@@ -145,13 +146,16 @@ def plan_dead_letters(plan: Plan) -> tuple[DeadLetter, ...]:
         elif record.status == "unreadable":
             letters.append(
                 DeadLetter(
-                    source_uri=record.uri, stage="probe", reason=record.reason, detail=record.detail
+                    source_uri=without_keys(record.uri),
+                    stage="probe",
+                    reason=record.reason,
+                    detail=record.detail,
                 )
             )
         elif record.lost_ticks and record.status == "planned":
             letters.append(
                 DeadLetter(
-                    source_uri=record.uri,
+                    source_uri=without_keys(record.uri),
                     source_sha256=record.sha256,
                     start_tick=record.ticks,
                     end_tick=record.ticks + record.lost_ticks,

@@ -6,18 +6,36 @@ under another name.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from ... import storage
 from ...datasets.shards.lengths import MIN_CLIP_TICKS
-from ...datasets.video.decoder import Decoder
+from ...datasets.video.decoder import Decoder, VideoFacts
 from ...errors import VideoError
-from .marks import fingerprint
+from ...signed_addresses import hide_keys
+from ...storage_failures import (
+    in_words,
+    is_missing,
+    is_mistake,
+    is_of_this_machine,
+    is_wrong_key,
+    mistake,
+    pauses,
+    storage_failure,
+)
+from .marks import fingerprint, mark_of
 from .near_duplicates import picture_hashes
 from .sources import Source
 
 MIN_FRAMES = MIN_CLIP_TICKS // 2  # a source needs a frame in two ticks
+
+UNREACHABLE = "unreachable"  # its store, or its disk, answers with failures only
+# What an error of a disk looks like to FFmpeg.
+DAMAGE = {"damaged", "truncated", "not_a_video", "no_video_stream", "no_timestamps"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,39 +75,73 @@ class SourceRecord:
     """
 
 
-def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
-    """Probe one source; what cannot be read becomes a row with its reason."""
-    mark, size = "", 0
-    try:
-        mark, size = fingerprint(source.uri)
-        with storage.fetched(source.uri) as path:
-            found = decoder.probe(path, tick_hz)
-            if found.ticks < MIN_CLIP_TICKS:
-                raise VideoError(
-                    "too_short", source.uri, f"{found.ticks} ticks; a clip needs {MIN_CLIP_TICKS}"
-                )
-            if found.frames < MIN_FRAMES:  # a header may claim that a single picture lasts for days
-                raise VideoError(
-                    "too_short", source.uri, f"{found.frames} frames; a clip needs {MIN_FRAMES}"
-                )
-    except (VideoError, OSError) as error:
-        if isinstance(error, VideoError):
-            reason = error.reason
-        else:
-            reason = "not_found" if isinstance(error, FileNotFoundError) else "cannot_open"
-        detail = (
-            error.detail if isinstance(error, VideoError) else f"{type(error).__name__}: {error}"
-        )
-        return SourceRecord(
-            uri=source.uri,
-            group=source.group,
-            licence=source.licence,
-            status="unreadable",
-            reason=reason,
-            detail=detail,
-            size_bytes=size,
-            fingerprint=mark,
-        )
+def probe_source(
+    source: Source,
+    tick_hz: Fraction,
+    decoder: Decoder,
+    wait: Callable[[float], object] = time.sleep,
+) -> SourceRecord:
+    """Probe one source; what cannot be read becomes a row with its reason.
+
+    A store or a disk that fails is asked again with growing pauses; then the source is
+    `unreachable`, with the store's words, and the next run tries again.
+
+    Args:
+        wait: called with the seconds to wait.
+
+    Raises:
+        ConfigError: the key is wrong with which the sources' store is asked.
+        OSError: this machine has no room, descriptors or memory left.
+    """
+    left = pauses()
+    while True:
+        try:
+            return _probe(source, tick_hz, decoder)
+        except VideoError as error:
+            return _unreadable(source, error.reason, error.detail)
+        except Exception as error:
+            if is_wrong_key(error):
+                raise mistake(error) from error
+            if is_of_this_machine(error) or not storage_failure(error):
+                raise
+            if is_missing(error) or isinstance(error, PermissionError | IsADirectoryError):
+                reason = "not_found" if is_missing(error) else "cannot_open"
+                return _unreadable(source, reason, f"{type(error).__name__}: {error}")
+            # A refusal of this one file does not pass within the minute.
+            pause_s = None if is_mistake(error) else next(left, None)
+            if pause_s is None:
+                return _unreadable(source, UNREACHABLE, in_words(error))
+            wait(pause_s)
+
+
+def _unreadable(source: Source, reason: str, detail: str) -> SourceRecord:
+    """The row of a source that cannot be read."""
+    mark = mark_of(source.uri) or ""
+    return SourceRecord(
+        uri=source.uri,
+        group=source.group,
+        licence=source.licence,
+        status="unreadable",
+        reason=reason,
+        detail=hide_keys(detail),
+        size_bytes=int(mark.partition("-")[0] or 0),  # which each sign begins with
+        fingerprint=mark,
+    )
+
+
+def _probe(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
+    mark, size = fingerprint(source.uri)
+    with storage.fetched(source.uri) as path:
+        found = _believed(path, tick_hz, decoder)
+        size = path.stat().st_size if size < 0 else size  # some servers do not say it before
+        if found.ticks < MIN_CLIP_TICKS:
+            raise VideoError(
+                "too_short", source.uri, f"{found.ticks} ticks; a clip needs {MIN_CLIP_TICKS}"
+            )
+        if found.frames < MIN_FRAMES:  # a header may claim that a single picture lasts for days
+            raise VideoError(
+                "too_short", source.uri, f"{found.frames} frames; a clip needs {MIN_FRAMES}"
+            )
     facts = asdict(found)
     truncated = facts.pop("truncated")  # it is kept where ticks are lost by it
     return SourceRecord(
@@ -105,6 +157,26 @@ def probe_source(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceR
     )
 
 
+def _believed(path: Path, tick_hz: Fraction, decoder: Decoder) -> VideoFacts:
+    """What a file holds. Damage is believed when it is found again after all bytes were read:
+    FFmpeg takes an error of the disk for the end of the file, or for invalid data.
+
+    Raises:
+        VideoError: it is damaged, or cannot be labelled at this rate.
+        OSError: its bytes cannot be read now.
+    """
+    try:
+        found = decoder.probe(path, tick_hz)
+        if not found.truncated:
+            return found
+    except VideoError as error:
+        if error.reason not in DAMAGE:
+            raise
+    storage.sha256_file(path)
+    decoder.close()  # it may remember what could be read the first time
+    return decoder.probe(path, tick_hz)
+
+
 def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder: Decoder) -> str:
     """What the first pictures of a probed source look like; empty where it cannot be read (any
     more).
@@ -112,5 +184,7 @@ def hash_source(record: SourceRecord, tick_hz: Fraction, pictures: int, decoder:
     try:
         with storage.fetched(record.uri) as path:
             return picture_hashes(decoder, path, record.ticks, tick_hz, pictures)
-    except OSError:
+    except Exception as error:
+        if is_of_this_machine(error) or not storage_failure(error):
+            raise
         return ""

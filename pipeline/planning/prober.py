@@ -42,6 +42,8 @@ READERS = 16  # rows are small and buckets slow to answer
 # Probing in this process was interrupted. Beam pickles what it runs, in its own threads too, so
 # that only what belongs to the module reaches `LookAtSources`.
 _STOP = threading.Event()
+# What ended it, as it was raised: Beam makes another error of it, without its number.
+_RAISED: list[Exception] = []
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,11 @@ class LookAtSources(beam.DoFn):
         for item in batch:
             if _STOP.is_set():
                 raise InterruptedError("probing was interrupted")
-            rows.append(self._look(item))
+            try:
+                rows.append(self._look(item))
+            except Exception as error:
+                _RAISED.append(error)
+                raise
         data = json.dumps([asdict(row) for row in rows]).encode()
         name = f"{hashlib.sha256(data).hexdigest()[:32]}{self.settings.suffix}"
         storage.write_atomic(self.settings.dataset.probe_uri(name), data)
@@ -161,6 +167,7 @@ class Prober:
         size = min(max(len(items) // (MIN_BATCHES_PER_WORKER * self.workers), 1), MAX_BATCH)
         batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
         failed: list[BaseException] = []
+        _RAISED.clear()
         # Not Thread.join: once interrupted, it takes a running thread for one that has ended.
         ended = threading.Event()
 
@@ -197,7 +204,7 @@ class Prober:
                     signal.signal(signal.SIGINT, on_ctrl_c)
             progress.advance(self._gather())
         if failed:
-            raise failed[0]
+            raise next(iter(_RAISED), failed[0])
 
     def _on_cluster(self, items: int) -> bool:
         return self.runner != "local" and items > FEW

@@ -18,6 +18,7 @@ from ... import storage
 from ...datasets.video.file import VIDEO_SUFFIXES
 from ...errors import ConfigError
 from ...progress import log
+from ...storage_failures import is_missing, storage_failure
 from .folders import Datasets, videos_below
 from .marks import mark_in
 
@@ -93,7 +94,7 @@ def _expand(name: str, datasets: Datasets) -> Iterable[Source]:
     there = (
         path.is_file()
         if path is not None
-        else is_query or (suffix in VIDEO_SUFFIXES | TABLE_SUFFIXES and storage.exists(name))
+        else is_query or (suffix in VIDEO_SUFFIXES | TABLE_SUFFIXES and _answers(name))
     )
     if there:
         return _table(name, suffix) if suffix in TABLE_SUFFIXES else [Source(uri=_absolute(name))]
@@ -109,6 +110,21 @@ def _expand(name: str, datasets: Datasets) -> Iterable[Source]:
     if path is None:
         return _remote_videos(name, datasets)
     raise ConfigError(f"source {name}: there is no such file or folder")
+
+
+def _answers(name: str) -> bool:
+    """Whether a store knows a file, or refuses it for now: then the probe says why, and the others
+    are planned.
+    """
+    try:
+        storage.size_bytes(name)
+    except TypeError:  # a server that does not say how long its file is
+        return True
+    except Exception as error:
+        if not storage_failure(error):
+            raise
+        return not is_missing(error) and isinstance(error, FileNotFoundError)
+    return True
 
 
 def _remote_videos(name: str, datasets: Datasets) -> list[Source]:
