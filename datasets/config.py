@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import tyro
-from pydantic import BeforeValidator, NonNegativeInt, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..options import ONCE_POSITIONAL, several
 from ..settings import Formerly, Share, must_be, require, settings
+from .loading.conditions import Condition
 
 Chroma = Annotated[Literal["420", "444"], BeforeValidator(str)]  # YAML reads 420 as a number
 Recordings = Annotated[
@@ -167,3 +168,106 @@ class InspectConfig:
     """The PNG to write; KEY.png in the working directory if empty."""
     frames: PositiveInt = 12
     """Frames of the strip."""
+
+
+# ---- datasets from datasets: merge, split, subset, repack
+
+
+@settings()
+class CopyConfig:
+    """How clips are copied into another dataset."""
+
+    shard_mb: PositiveFloat = 90.0
+    """Megabytes after which a shard is full."""
+    threads: NonNegativeInt = 0
+    """Shards written side by side; 0 takes one a core."""
+
+
+@settings()
+class MergeConfig(CopyConfig):
+    """Make one dataset of several with the same action spec.
+
+    Samples are copied bit by bit. A video that several have is taken from the first of them. The
+    same command resumes a run that was stopped.
+
+    Example:
+      vidact merge runs/monday runs/tuesday --out runs/both
+    """
+
+    datasets: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        several("DATASETS"),
+        must_be("at least two datasets", lambda datasets: len(datasets) > 1),
+    ]
+    """The datasets: folders or fsspec URLs."""
+    out: str
+    """The dataset to write: a folder or an fsspec URL."""
+    name: str = ""
+    """Title of the data card; the folder's name if empty."""
+
+
+@settings()
+class SubsetConfig(CopyConfig):
+    """Make a dataset of the clips that meet conditions.
+
+    Conditions are on columns of the manifest, such as `mean_confidence`, `source_uri`, `split`,
+    `presses.attack`. Samples are copied bit by bit; the same command resumes a run that was
+    stopped.
+
+    Example:
+      vidact subset runs/dataset --where 'mean_confidence >= 0.9' --out runs/sure
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or an fsspec URL."""
+    out: str
+    """The dataset to write: a folder or an fsspec URL."""
+    where: Annotated[
+        tuple[Condition, ...],
+        tyro.conf.UseAppendAction,
+        must_be("at least one condition", bool),
+    ]
+    """A condition such as `frames >= 64` or `source_uri in [a.mp4, b.mp4]`; several by repeating
+    it: all must hold.
+    """
+    name: str = ""
+    """Title of the data card; the folder's name if empty."""
+
+
+@settings()
+class RepackConfig(CopyConfig):
+    """Put the clips of a dataset into shards of one size.
+
+    For datasets that grew by many small runs. Samples are copied bit by bit into a new dataset;
+    the same command resumes a run that was stopped.
+
+    Example:
+      vidact repack runs/dust --out runs/dataset
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or an fsspec URL."""
+    out: str
+    """The dataset to write: a folder or an fsspec URL."""
+    name: str = ""
+    """Title of the data card; the folder's name if empty."""
+
+
+@settings()
+class SplitConfig(CopyConfig):
+    """Divide a dataset into several of about the same size that share no video.
+
+    Writes OUT/part-0, OUT/part-1 … Samples are copied bit by bit; the splits train, val and test
+    stay what they are; the same command resumes a run that was stopped.
+
+    Example:
+      vidact split runs/dataset --parts 4 --out runs/parts
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or an fsspec URL."""
+    out: str
+    """The folder of the datasets to write."""
+    parts: Annotated[int, Field(ge=2)]
+    """How many datasets."""

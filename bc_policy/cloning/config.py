@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from ...datasets.loading.conditions import Condition
 from ...errors import ConfigError
 from ...options import NONE_BY_DEFAULT
 from ...settings import Later, must_be, settings
@@ -17,8 +17,6 @@ Pair = Annotated[
 ]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
 MAX_DELAY = 60  # three seconds at 20 Hz; what reacts later than that does not react
-CONDITION = re.compile(r"(\S+)\s+(==|!=|<=|>=|<|>|in|not in)\s+(\S.*)")
-Condition = Annotated[str, must_be("a condition such as `column >= 0.5`", CONDITION.fullmatch)]
 
 
 @settings()

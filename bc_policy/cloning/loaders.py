@@ -6,17 +6,16 @@ import os
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 
 from ...datasets.loading.clips import ClipLoader
+from ...datasets.loading.conditions import parsed
 from ...datasets.loading.frame_cache import FrameCache, Shrink
-from ...datasets.loading.items import Filter
 from ...machine import cores, free_memory_bytes
 from ...progress import log
 from ...training.parallel import Group
 from ..policy.policy import Policy
-from .config import CONDITION, CloneConfig
+from .config import CloneConfig
 from .data import data_identity, versions_of
 
 # Of the free memory: the rest is for the network, batches on their way, and what else runs.
@@ -94,15 +93,6 @@ class Loaders:
             version=self._versions,
             probabilities=config.labels == "soft" and split == "train" and frames,
         )
-
-
-def parsed(condition: str) -> Filter:
-    """A condition's column, operator and value, which is read as YAML: numbers, text, lists."""
-    match = CONDITION.fullmatch(condition)
-    if match is None:
-        raise ValueError(f"{condition!r} is no condition")
-    column, operator, value = match.groups()
-    return column, operator, yaml.safe_load(value)
 
 
 def shrink_of(policy: Policy) -> Shrink | None:

@@ -91,8 +91,7 @@ class Columns:
         self.keys, self.shards = self.keys[order], self.shards[order]
         for name in self.numbers:  # one at a time: each is copied
             self.numbers[name] = self.numbers[name][order]
-        if len(self.blocks):
-            self.blocks = self.blocks[order]
+        self.blocks = self.blocks[order]
 
 
 @dataclass(slots=True)
@@ -158,9 +157,8 @@ def read_items(
         specs.append(dataset.spec())
         specs[0].require_same(specs[-1], f"dataset {dataset}")
         manifest = dataset.open_manifest(version)
-        table, episodes = _filtered(
-            dataset, manifest, conditions, with_episodes=order == "episodes"
-        )
+        named = "episode_id" if order == "episodes" else ""
+        table, episodes, _ = filtered(dataset, manifest, conditions, named=named)
         if unknown := set(table.names) - manifest.shards.keys():
             raise DatasetError(
                 f"{dataset}: the manifest lists shard {min(unknown)}, dataset.json does not; "
@@ -192,53 +190,61 @@ def read_items(
     )
 
 
-def _filtered(
+def filtered(
     dataset: Dataset,
     manifest: Manifest,
     conditions: Sequence[Filter],
     *,
-    with_episodes: bool,
-) -> tuple[Columns, Index | None]:
+    named: str = "",
+) -> tuple[Columns, Index | None, list[str]]:
     """The manifest's rows that pass, sorted by shard and place in it.
 
-    Beside them the number of each row's episode, int64 [N], in the order of the episodes' names,
-    where that is wanted.
+    Args:
+        dataset: for errors.
+        manifest: of it.
+        conditions: all of which must hold.
+        named: a column of names that is wanted beside, if any.
+
+    Returns:
+        The rows; of the column `named`, int64 [N], the place of each row's name among the sorted
+        names; and these names.
     """
-    names = {"key", "shard", *NUMBERS, *(["episode_id"] if with_episodes else [])}
+    names = {"key", "shard", *NUMBERS, *filter(None, [named])}
     names.update(str(condition[0]).split(".")[0] for condition in conditions if condition)
     found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("key", "shard", *NUMBERS)}
     shards: dict[str, int] = {}
-    episodes: dict[str, int] = {}
-    episode: list[NDArray[Any]] = []
+    known: dict[str, int] = {}
+    numbered: list[NDArray[Any]] = []
     for batch in manifest.batches(sorted(names)):
         table = batch
         for condition in conditions:
             table = _passing(table, condition, dataset, manifest)
         found["key"].append(table["key"].to_numpy(zero_copy_only=False).astype("S"))
         found["shard"].append(_numbered(table["shard"], shards))
-        if with_episodes:
-            episode.append(_numbered(table["episode_id"], episodes))
+        if named:
+            numbered.append(_numbered(table[named], known))
         for name, kind in NUMBERS.items():
             found[name].append(table[name].to_numpy().astype(kind))
     # One column after the other, so that only one is there twice.
     joined = {name: np.concatenate(found.pop(name)) for name in list(found)}
+    alone = np.full(len(joined["key"]), -1, np.int32)
     columns = Columns(
         keys=joined.pop("key"),
         shards=_in_order(joined.pop("shard"), shards).astype(np.int32),
         names=sorted(shards),
         numbers=joined,
-        blocks=np.zeros(0, np.int32),
+        blocks=alone,
         block_starts=np.zeros(0, np.int64),
         block_ends=np.zeros(0, np.int64),
     )
-    own = _in_order(np.concatenate(episode), episodes) if with_episodes else None
+    own = _in_order(np.concatenate(numbered), known) if named else None
     offset = columns.numbers["offset_bytes"]
     same, rising = np.diff(columns.shards), np.diff(offset) > 0
     if len(columns) > 1 and not ((same > 0) | ((same == 0) & rising)).all():
         order = np.lexsort((offset, columns.shards))
         columns.take(order)
         own = None if own is None else own[order]
-    return columns, own
+    return columns, own, sorted(known)
 
 
 def _passing(table: pa.Table, condition: Filter, dataset: Dataset, manifest: Manifest) -> pa.Table:

@@ -9,11 +9,11 @@ import pytest
 import torch
 from vidact.bc_policy.cloning.config import CloneConfig
 from vidact.bc_policy.cloning.imitation import tick_losses
-from vidact.bc_policy.cloning.loaders import parsed
 from vidact.bc_policy.cloning.targets import TargetMaker, Targets, run_lengths
 from vidact.datasets.actions.joint import JointActions
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.batch import Batch
+from vidact.datasets.loading.conditions import parsed
 from vidact.networks.heads import JointHead, JointLogits
 
 SPEC = ActionSpec.from_dict(
