@@ -12,6 +12,7 @@ from ..errors import CheckFailed
 from ..progress import log
 from ..settings import to_plain
 from ..storage_failures import interrupted_by_storage
+from .compact import compacted_meanwhile
 from .config import LabelConfig, share_of
 from .labelling.labeller import LabelWork
 from .labelling.previews import keep_previews
@@ -68,7 +69,8 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         log(describe(plan))
         job.begin(retry_quarantined=config.retry_quarantined)
         forget_foreign(dataset, plan.keys)
-        job.run(config, work, Tracker.of_plan(dataset, plan), runner)
+        with compacted_meanwhile(dataset, _info(config, model, plan, job.environments)):
+            job.run(config, work, Tracker.of_plan(dataset, plan), runner)
         plan = read_plan(dataset) or plan  # as others extended it, and without what was removed
     content, rows = job.publish(_info(config, model, plan, job.environments), model.reference)
     _report(dataset, plan, content)
