@@ -203,6 +203,14 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 arms_by_task,
             ),
             Result(
+                "codec_gap.json",
+                "What video costs a clone",
+                "How likely a clone finds the same keys on frames from the dataset and on those "
+                "that the game draws, which it plays from.",
+                "python benchmarks/codec_gap.py",
+                mapping(),
+            ),
+            Result(
                 "cloning_speed.json",
                 "Cloning's speed",
                 "Frames learned from per second of one core: the bare step, the whole of it, and "
