@@ -74,7 +74,9 @@ from .idm.network.config import IDMConfig as IDMConfig
 from .idm.train_idm import train_idm as train_idm
 from .labeling_tool.config import ServeConfig as ServeConfig
 from .labeling_tool.serve import serve as serve
+from .pipeline.cancel import cancel as cancel
 from .pipeline.compact import compact as compact
+from .pipeline.config import CancelConfig as CancelConfig
 from .pipeline.config import CompactConfig as CompactConfig
 from .pipeline.config import FilterConfig as FilterConfig
 from .pipeline.config import LabelConfig as LabelConfig

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted, VidactError
+from .machine import SAFE_PATH, speak_directly
 from .progress import write_no_more
 from .signed_addresses import hide_keys
 
@@ -125,6 +126,7 @@ TABLE = (
     Verb("split", LABEL, "datasets"),
     Verb("subset", LABEL, "datasets"),
     Verb("repack", LABEL, "datasets"),
+    Verb("cancel", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
     Verb("import vpt-policy", AGENT, "bc_policy", room="policy"),
     Verb("clone", AGENT, "bc_policy", room="cloning"),
@@ -143,6 +145,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 def run(argv: list[str]) -> int:
     """Run the verb in `argv`; the exit code. A user's mistake is printed without a traceback."""
     _quieten_libraries()
+    os.environ.update(SAFE_PATH)  # for whatever is started: this process has begun without
+    speak_directly()
     # A scheduler's polite stop is an interruption like Ctrl-C.
     signal.signal(signal.SIGTERM, _terminate)
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """Environment of a worker's libraries: workers run side by side, and more threads would change the
 bytes.
 """
+
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""Environment of Python processes that must not import what lies in the working folder: a user's
+`random.py` there is not the library's.
+"""
+HERE = ("localhost", "127.0.0.1", "::1")
+"""How processes on this machine call each other, which no proxy can do for them."""
 
 CONTAINER = Path("/sys/fs/cgroup")  # where Linux tells a container its limits
 
@@ -23,6 +31,35 @@ def launched_rank() -> tuple[int, int]:
     if not os.environ.keys() >= set(LAUNCHED):
         return 0, 1
     return int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+
+
+def child_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment of worker processes: one thread for each library, modules of the
+    working folder left alone, and own processes spoken to directly.
+
+    Args:
+        given: what it begins with; this process's own unless given.
+    """
+    own = dict(os.environ if given is None else given)
+    return own | ONE_THREAD | SAFE_PATH | _direct(own)
+
+
+def speak_directly() -> None:
+    """Let this process, and what it starts, reach processes on this machine without a proxy.
+
+    Libraries read the variables when they open a connection, gRPC in C.
+    """
+    os.environ.update(_direct(os.environ))
+
+
+def _direct(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that keep clients from asking a proxy for this machine."""
+    found = {}
+    for name in ("no_proxy", "NO_PROXY"):  # libraries look at one or the other first
+        hosts = [host.strip() for host in environment.get(name, "").split(",") if host.strip()]
+        if "*" not in hosts:
+            found[name] = ",".join([*hosts, *(host for host in HERE if host not in hosts)])
+    return found
 
 
 def cores() -> int:

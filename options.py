@@ -27,7 +27,15 @@ from tyro.constructors import (
 )
 
 from .errors import ConfigError
-from .settings import default_of, from_mapping, hints_of, plain, read_yaml, recorded_name
+from .settings import (
+    default_of,
+    from_mapping,
+    hints_of,
+    plain,
+    read_yaml,
+    recorded_name,
+    replaced_switches,
+)
 
 Settings = TypeVar("Settings")
 
@@ -194,10 +202,20 @@ def old_spellings(cls: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]
 def _respelled(cls: type, args: Sequence[str]) -> list[str]:
     """Words with options in today's spelling; a note on stderr names each that was not."""
     old = {before: (now, hint) for before, now, hint in old_spellings(cls)}
+    switches = {
+        f"--{name.replace('_', '-')}": (_option(field, hints_of(cls)[field]), value)
+        for name, (field, value) in replaced_switches(cls).items()
+    }
     words: list[str] = []
+    replaced: list[str] = []  # at the end: a list in the middle would swallow the next word
     pending = list(args)
     while pending:
         word = pending.pop(0)
+        if word in switches:
+            now, value = switches[word]
+            _note(word, f"{now} {value}")
+            replaced += [now, value]
+            continue
         option, equals, value = word.partition("=")
         if not (word.startswith("--") and (option := option.replace("_", "-")) in old):
             words.append(word)
@@ -214,7 +232,7 @@ def _respelled(cls: type, args: Sequence[str]) -> list[str]:
     if ONCE_POSITIONAL in typing.get_args(hints.get("out")) and len(leading) == places + 1:
         _note(f"a {('second', 'third')[places - 1]} word", "--out")
         words.insert(places, "--out")
-    return words
+    return words + replaced
 
 
 def _note(before: str, now: str) -> None:

@@ -58,6 +58,16 @@ class Formerly:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Replaces:
+    """A switch that a list took over, for `Annotated`: files and command lines that say it are
+    understood as the list with one value.
+    """
+
+    name: str
+    value: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Later:
     """A field that came when settings were stored already, for `Annotated`.
 
@@ -72,6 +82,16 @@ class Later:
 def recorded_name(name: str, hint: Any) -> str:
     """The name of a field in files: its first one."""
     return next((m.name for m in typing.get_args(hint)[1:] if isinstance(m, Formerly)), name)
+
+
+def replaced_switches(cls: type) -> dict[str, tuple[str, str]]:
+    """The switches that lists took over: by their names, the field and its value."""
+    return {
+        extra.name: (name, extra.value)
+        for name, hint in hints_of(cls).items()
+        for extra in typing.get_args(hint)[1:]
+        if isinstance(extra, Replaces)
+    }
 
 
 def must_be(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
@@ -251,10 +271,15 @@ def from_mapping(
     """
     hints = hints_of(cls)
     former = {recorded_name(name, hint): name for name, hint in hints.items()}
+    switches = replaced_switches(cls)
     given: dict[str, Any] = {}
     for key, value in values.items():
         name = str(key).replace("-", "_")
         name = former.get(name, name)
+        if name in switches:
+            field_name, item = switches[name]
+            given[field_name] = (item,) if _checked(value, bool, where=where, name=key) else ()
+            continue
         if name not in hints:
             raise ConfigError(
                 f"{where}: unknown option `{prefix}{key}`{closest(name, list(hints))}"

@@ -15,6 +15,7 @@ from .actions.spec import ActionSpec
 from .config import StatusConfig
 from .shards.dataset import PLAN_FILE, Dataset
 from .shards.parquet import parse_parquet
+from .shards.stats import summed_stats
 from .texts.filling import fill_in
 
 
@@ -76,6 +77,7 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
             sorted((tables["dead_letter_reasons"] if tables else letters).items())
         ),
         "duplicates": tables.get("duplicates", {}) if tables else {},
+        **summed_stats(dataset),
     }
 
 

@@ -183,7 +183,14 @@ class Chain:
         if stage.function is not None:
             stage.function()
             return
-        words = [sys.executable, "-m", "vidact.cli", *stage.verb.split(), *to_words(stage.settings)]
+        words = [
+            sys.executable,
+            "-P",
+            "-m",
+            "vidact.cli",
+            *stage.verb.split(),
+            *to_words(stage.settings),
+        ]
         process = subprocess.Popen(words)
         try:
             code = process.wait()

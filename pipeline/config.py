@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from pydantic import (
@@ -19,8 +19,8 @@ from ..datasets.config import Chroma, DatasetPlace
 from ..datasets.shards.lengths import CLIP_TICKS
 from ..datasets.video.config import DecoderConfig
 from ..errors import ConfigError
-from ..options import several, top_level
-from ..settings import Formerly, Port, Share, must_be, require, settings
+from ..options import NONE_BY_DEFAULT, several, top_level
+from ..settings import Formerly, Port, Replaces, Share, must_be, require, settings
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
 
@@ -46,6 +46,13 @@ def share_of(text: str) -> float:
     return share
 
 
+def _require_part(text: str) -> str:
+    number, _, count = text.partition("/")
+    ok = not text or (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count))
+    require(ok, "part", text, "I/N with I from 1 to N, such as 3/64")
+    return text
+
+
 def _require_share(text: str) -> str:
     share_of(text)
     return text
@@ -58,6 +65,27 @@ Sources = Annotated[
     must_be("at least one file, folder, glob, URL or table", bool),
 ]
 Runner = Annotated[str, AfterValidator(_refuse_dask)]
+RetriedReasons = Annotated[
+    tuple[
+        Literal[
+            "damaged",
+            "decoder_crashed",
+            "decoder_hung",
+            "ended_early",
+            "error",
+            "killed_worker",
+            "memory_limit",
+            "source_changed",
+            "source_missing",
+            "truncated",
+            "unreachable",
+        ],
+        ...,
+    ],
+    Replaces("retry_quarantined", "killed_worker"),
+    NONE_BY_DEFAULT,
+]
+"""Reasons of the dead letters that labeling writes."""
 BeamOptions = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 Level = Annotated[float, Field(ge=0, le=255)]
 """Of a color channel."""
@@ -171,8 +199,23 @@ class EngineConfig:
     """Seconds without any sign of life from any worker after which they are killed and started
     again.
     """
+    drain_s: NonNegativeFloat = 25.0
+    """Seconds that workers get after SIGTERM to finish the shards that they are at."""
     max_restarts: NonNegativeInt = 5
     """Restarts in a row without a new shard after which the job gives up (exit 75)."""
+    max_failed_share: Share = 0.01
+    """Largest share of the video that may fail with an error of the program (dead letters `error`):
+    above it the job exits with 1.
+    """
+    retry_dead_letters: RetriedReasons = ()
+    """Try again what went to the dead letters for these reasons, such as `killed_worker` (a segment
+    that killed its worker twice) or `decoder_hung`. `unreachable` sources are tried by every run.
+    """
+    scratch: Annotated[str, NONE_BY_DEFAULT] = ""
+    """Local folder, on each worker's machine, for sources that are fetched from elsewhere and for
+    unfinished shards of a dataset elsewhere; a folder of temporary files unless given. A source is
+    fetched only where there is room for it.
+    """
     runner: Runner = "local"
     """Beam runner: `local` (worker processes on this machine, supervised), or the name of a
     portable one, such as `FlinkRunner`, `SparkRunner`, `DataflowRunner`.
@@ -182,7 +225,10 @@ class EngineConfig:
     progress_json: bool = False
     """Print progress as JSON lines on stdout."""
     metrics_port: Port = 0
-    """Serve the progress as Prometheus metrics on this port of the loopback interface; 0 for not.
+    """Serve progress and workers as Prometheus metrics on this port; 0 for not."""
+    metrics_host: str = "127.0.0.1"
+    """The address on which the metrics are served: the loopback interface unless given; `0.0.0.0`
+    for all of this machine. They tell no names of sources, but anybody who reaches it can read.
     """
     verify: bool = True
     """Verify what is new at the end."""
@@ -217,14 +263,16 @@ class LabelConfig(EngineConfig):
     """Share of the clips, the least certain ones, of which larger pictures (360 lines) are kept in
     `previews/`, so that people can correct their labels when the sources are gone.
     """
+    part: Annotated[str, AfterValidator(_require_part), NONE_BY_DEFAULT] = ""
+    """Only part `I/N` of a plan that is there already (`vidact plan`): for array jobs. The tables
+    are written by a run without it, after all parts.
+    """
     strict: bool = False
     """Exit 1 when anything went to the dead letters."""
     drop_missing: bool = False
     """Send what is missing or changed since it was planned to the dead letters, instead of waiting
     for its return.
     """
-    retry_quarantined: bool = False
-    """Try segments again that killed their worker twice."""
 
 
 @settings()
@@ -306,3 +354,17 @@ class CompactConfig:
     """Keep this version for good: the beginning of its name, or `newest`."""
     unpin: str = ""
     """Keep this version no longer than others."""
+
+
+@settings()
+class CancelConfig:
+    """End a job of a dataset that runs on a cluster.
+
+    What is committed stays; `vidact label`, run again, resumes.
+
+    Example:
+      vidact cancel s3://bucket/dataset
+    """
+
+    dataset: DatasetPlace
+    """The dataset whose job is to end."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.foreign import forget_foreign
 from ..datasets.shards.info import DatasetInfo
-from ..errors import CheckFailed
+from ..errors import CheckFailed, DatasetError
 from ..progress import log
 from ..settings import to_plain
 from ..storage_failures import interrupted_by_storage
@@ -17,6 +19,7 @@ from .config import LabelConfig, share_of
 from .labelling.labeller import LabelWork
 from .labelling.previews import keep_previews
 from .labelling.source_statistics import flagged_lines
+from .labelling.tasks import part_of
 from .plan import make_plan
 from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord
@@ -52,11 +55,43 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         decoder=config.decoder,
         chroma=config.chroma,
         drop_missing=config.drop_missing,
+        part=config.part,
     )
-    with DatasetJob(dataset, resumable=True) as job:
+    with DatasetJob(dataset, resumable=True, scratch=config.scratch, part=config.part) as job:
         # Before the plan grows: what another model was to label is not planned.
         job.require_identity(model.identity | work.identity, model.spec, config)
-        plan = make_plan(
+        plan = _plan_of(config, dataset, model)
+        log(describe(plan))
+        job.begin(config.retry_dead_letters, plan.shards)
+        forget_foreign(dataset, plan.keys)
+        tracker = Tracker.of_plan(dataset, plan)
+        with ExitStack() as stack:
+            if not config.part:  # parts run beside each other, and only the whole is published
+                info = _info(config, model, plan, job.environments)
+                stack.enter_context(compacted_meanwhile(dataset, info))
+            job.run(config, work, tracker, runner)
+    if config.part:
+        job.require_few_errors(config, tracker)
+        log(f"{dataset}: part {config.part} is done; after all parts, run without --part")
+        return 0
+    plan = read_plan(dataset) or plan  # as others extended it, and without what was removed
+    content, rows = job.publish(_info(config, model, plan, job.environments), model.reference)
+    _report(dataset, plan, content)
+    for line in flagged_lines(rows):
+        log(line)
+    if share := share_of(config.previews):
+        keep_previews(dataset, share, config.decoder)
+    job.verify(config)
+    job.require_few_errors(config, tracker)
+    if config.strict and content["counts"]["dead_letters"]:
+        raise CheckFailed(f"{dataset}: {_dead_letters(content)}; see its table")
+    return 0
+
+
+def _plan_of(config: LabelConfig, dataset: Dataset, model: JobModel) -> Plan:
+    """The plan, made or extended; of a part only what there is, since others read it too."""
+    if not config.part:
+        return make_plan(
             config.sources,
             dataset,
             tick_hz=model.spec.tick_hz,
@@ -66,22 +101,19 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
             runner=config.runner,
             beam_options=config.beam_options,
         )
-        log(describe(plan))
-        job.begin(retry_quarantined=config.retry_quarantined)
-        forget_foreign(dataset, plan.keys)
-        with compacted_meanwhile(dataset, _info(config, model, plan, job.environments)):
-            job.run(config, work, Tracker.of_plan(dataset, plan), runner)
-        plan = read_plan(dataset) or plan  # as others extended it, and without what was removed
-    content, rows = job.publish(_info(config, model, plan, job.environments), model.reference)
-    _report(dataset, plan, content)
-    for line in flagged_lines(rows):
-        log(line)
-    if share := share_of(config.previews):
-        keep_previews(dataset, share, config.decoder)
-    job.verify(config)
-    if config.strict and content["counts"]["dead_letters"]:
-        raise CheckFailed(f"{dataset}: {_dead_letters(content)}; see its table")
-    return 0
+    plan = read_plan(dataset)
+    if plan is None:
+        raise DatasetError(
+            f"{dataset}: there is no plan, and a part (--part {config.part}) makes none; run "
+            "`vidact plan` with the same sources first"
+        )
+    if plan.tick_hz != model.spec.tick_hz:
+        raise DatasetError(
+            f"{dataset.plan_uri}: planned at {plan.tick_hz} ticks a second, the model labels at "
+            f"{model.spec.tick_hz}; use the action spec of the model, or another --out"
+        )
+    own = set(part_of(list(plan.shards), config.part))
+    return replace(plan, segments=tuple(s for s in plan.segments if s.shard in own))
 
 
 def _info(

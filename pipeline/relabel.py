@@ -17,6 +17,7 @@ from .labelling.relabeller import RelabelWork
 from .running.engine import Runner, run_on_engine
 from .running.job import DatasetJob
 from .running.model import JobModel
+from .running.summary_reader import read_summaries
 from .running.tracker import Tracker
 
 
@@ -37,7 +38,8 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     model, work = JobModel.of(config), RelabelWork(source=source)
     source.spec().require_same(model.spec, f"the checkpoint {config.idm}")
     old = source.content()
-    ticks = {record.shard: int(record.statistics["ticks"]) for record in source.commits()}
+    summaries = read_summaries(source, source.committed_shards())
+    ticks = {shard: int(summary["ticks"]) for shard, summary in summaries}
     if ticks.keys() != {shard["name"] for shard in old["shards"]}:
         raise DatasetError(
             f"{source}: its tables are older than its shards; run the job that makes it again"
@@ -47,11 +49,12 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
             f"{dataset}: {', '.join(sha[:12] for sha in gone)} was removed from it, and {source} "
             "still has it: remove it there too, and relabel into another --out"
         )
-    with DatasetJob(dataset, resumable=True) as job:
+    with DatasetJob(dataset, resumable=True, scratch=config.scratch) as job:
         dataset.require_own_folder()
         job.require_identity(model.identity | work.identity, model.spec, config)
-        job.begin()
-        job.run(config, work, Tracker(dataset, ticks, model.spec.tick_hz), runner)
+        job.begin(config.retry_dead_letters)
+        tracker = Tracker(dataset, ticks, model.spec.tick_hz)
+        job.run(config, work, tracker, runner)
     for ours, theirs in (
         (dataset.plan_uri, source.plan_uri),
         (dataset.sources_uri, source.sources_uri),
@@ -78,6 +81,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     clips, hours = content["counts"]["clips"], content["hours"]
     log(f"{dataset}: {clips:,} clips, {hours:.2f} hours with new labels.")
     job.verify(config)
+    job.require_few_errors(config, tracker)
     return 0
 
 

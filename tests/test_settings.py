@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
 from vidact.options import parse_settings, to_words
+from vidact.pipeline.config import LabelConfig
 from vidact.settings import Later, from_mapping, read_yaml, settings, to_plain
 
 
@@ -168,3 +169,20 @@ def test_a_later_field_is_recorded_only_where_it_changes_something() -> None:
 
     assert to_plain(Grown(dropout=0)) == {"rate": 1e-3}
     assert to_plain(Grown()) == {"rate": 1e-3, "dropout": 0.5}
+
+
+def test_a_switch_that_a_list_took_over_is_understood(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--retry-quarantined", "videos", "--idm", "doom", "--out", "data"]
+    found = parse_settings(LabelConfig, words, prog="vidact label")
+    assert (found.sources, found.retry_dead_letters) == (("videos",), ("killed_worker",))
+    said = "--retry-quarantined is spelled --retry-dead-letters killed_worker now"
+    assert said in capsys.readouterr().err
+    file = tmp_path / "label.yaml"
+    file.write_text("retry_quarantined: true")
+    found = parse_settings(LabelConfig, [*words[1:], "--config", str(file)], prog="vidact label")
+    assert found.retry_dead_letters == ("killed_worker",)
+    words = [*words[1:], "--retry-dead-letters", "decoder_hung", "error"]
+    found = parse_settings(LabelConfig, words, prog="vidact label")
+    assert found.retry_dead_letters == ("decoder_hung", "error")

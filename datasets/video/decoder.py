@@ -29,6 +29,7 @@ class VideoFacts:
     """What the job needs to know of a video; its timestamps stay with the decoder."""
 
     sha256: str
+    """Empty where the file was not to be hashed."""
     codec: str
     container: str
     width: int
@@ -48,8 +49,8 @@ class VideoFacts:
 class Decoder(Protocol):
     """What the job needs of a decoder. Both methods raise VideoError where the file is damaged."""
 
-    def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
-        """Index a file and hash it."""
+    def probe(self, path: Path, tick_hz: Fraction, *, sha256: bool = True) -> VideoFacts:
+        """Index a file, and hash it unless that is not wanted."""
 
     def ticks(
         self, path: Path, frame: FrameSpec, tick_hz: Fraction, *, start_tick: int, end_tick: int
@@ -75,9 +76,9 @@ class InProcessDecoder:
         self.max_pixels = max_pixels
         self._known: tuple[Path, tuple[int, int], VideoProbe] | None = None
 
-    def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
+    def probe(self, path: Path, tick_hz: Fraction, *, sha256: bool = True) -> VideoFacts:
         """Index and hash a file; refuse what is too large or cannot be labeled at this rate."""
-        found = self._index(path, sha256=True)
+        found = self._index(path, sha256=sha256)
         require_rate(found, tick_hz)
         declared = num_ticks(found, tick_hz)
         held = min(declared, count_ticks(found.end_ns - int(found.pts_ns[0]), tick_hz))
@@ -201,6 +202,18 @@ class TickReader:
             self.close()
         self._pts_ns, self._stop = pts_ns, start + filled
         return frames[:filled], pts_ns[:filled], error
+
+    def afresh(self) -> TickReader:
+        """A reader of the same file with a decoder that has forgotten what it knew of it."""
+        self.close()
+        self._decoder.close()
+        return TickReader(
+            self._decoder,
+            self._path,
+            frame=self._frame,
+            tick_hz=self._tick_hz,
+            end_tick=self._end,
+        )
 
     def close(self) -> None:
         """Stop the stream; what was read of it can still be used by the caller."""

@@ -26,7 +26,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from ...errors import VideoError
-from ...machine import ONE_THREAD
+from ...machine import child_environment
 from ...stall import StallClock
 from ..actions.spec import FrameSpec
 from .config import DecoderConfig
@@ -35,7 +35,7 @@ from .limits import Limits
 from .sandbox_child import SLOTS
 from .ticks import BATCH_TICKS, TickFrames
 
-ENTRY = (sys.executable, "-m", "vidact.datasets.video.sandbox_child")
+ENTRY = (sys.executable, "-P", "-m", "vidact.datasets.video.sandbox_child")
 FILE_BYTES = 1 << 20  # a decoder has nothing to write but its last words
 LOOK_S = 0.5  # how often a silent child is looked at
 ATTEMPTS = 2  # at the same place: a child that was killed by chance is not held against the video
@@ -95,7 +95,7 @@ class Child:
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
                 pass_fds=inherited,
-                env={**(os.environ if environment is None else environment), **ONE_THREAD},
+                env=child_environment(environment),
             )
         finally:
             os.close(reply_end)
@@ -183,12 +183,14 @@ class ChildDecoder:
         self._child: _DecodingChild | None = None
         self._request = 0
 
-    def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
+    def probe(self, path: Path, tick_hz: Fraction, *, sha256: bool = True) -> VideoFacts:
         """Index and hash a file, in the child."""
         failures = 0
         while True:
             try:
-                _, message = self._ask(op="probe", path=str(path), tick_hz=str(tick_hz))
+                _, message = self._ask(
+                    op="probe", path=str(path), tick_hz=str(tick_hz), sha256=sha256
+                )
                 return VideoFacts(**message["facts"])
             except ChildLostError as lost:
                 self.close()

@@ -113,7 +113,9 @@ class Server:
         self.replies.begin(request["path"])
         try:
             if request["op"] == "probe":
-                facts = self.decoder.probe(Path(request["path"]), Fraction(request["tick_hz"]))
+                facts = self.decoder.probe(
+                    Path(request["path"]), Fraction(request["tick_hz"]), sha256=request["sha256"]
+                )
                 self.replies.send(id=request["id"], facts=asdict(facts))
             else:
                 self._ticks(request)

@@ -16,7 +16,7 @@ from ...datasets.video.limits import Limits
 from ...datasets.video.sandbox import Child, ChildLostError
 from ...errors import VideoError
 
-ENTRY = (sys.executable, "-m", "vidact.labeling_tool.pictures.sandbox_child")
+ENTRY = (sys.executable, "-P", "-m", "vidact.labeling_tool.pictures.sandbox_child")
 LIMITS = Limits(cpu_s=300)  # of memory and pixels as much as the labeling job
 WALL_S = 120.0
 # The server's environment may hold secrets, such as the database's password.

@@ -6,7 +6,8 @@ segment's frames, the model, and the encoder, never a video.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -15,9 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ... import storage
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.shards.clip import ARRAY_DTYPES, Clip, clip_key, clip_meta, clip_ranges
+from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
@@ -25,45 +25,31 @@ from ...datasets.video.config import DecoderConfig
 from ...datasets.video.decoder import Decoder, TickReader
 from ...datasets.video.sandbox import CHILD_LOST, open_decoder
 from ...errors import DatasetError, VideoError
+from ...signed_addresses import hide_keys
 from ..config import FilterConfig
 from ..planning.layout import Segment
-from ..planning.marks import fingerprint, mark_of
+from ..planning.marks import fingerprint
 from ..planning.plan import read_plan
+from .attempts import COMMITTING, ShardOutcome, label_despite_errors
 from .filter import StaticFilter, Verdicts
+from .labels import predict
+from .reading import (
+    UNREACHABLE,
+    CarefulReader,
+    SourceMissingError,
+    SourceUnreachableError,
+    require_readable,
+    with_patience,
+)
+from .source_files import SOURCES, SourceFile, SourceFiles
 from .source_statistics import degrees_for_record, total_degrees
+from .stage_times import StageTimes
+from .tasks import ShardTask, part_of
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
 
-STRIDE_TICKS = 64  # frames handed to the model at a time: one stride of its windows
-COMMITTING = -1  # instead of a segment's position
-
-
-class SourceMissingError(Exception):
-    """A planned source is gone or has other content now: its shard waits, and the job goes on
-    with the others.
-    """
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ShardTask:
-    """A shard to be labelled."""
-
-    shard: str
-    segments: tuple[Segment, ...] = ()
-    quarantined: tuple[int, ...] = ()
-    """Segments that killed their worker twice: they go to the dead letters unread."""
-
-
-@dataclass(slots=True)
-class ShardOutcome:
-    """What came of a shard."""
-
-    shard: str
-    status: str
-    """`labelled`, `was_done` (it had its record) or `waiting` (a source is missing)."""
-    detail: str = ""
-    ticks: int = 0
+SIGN_S = 5.0  # between signs of life while nothing can be done but wait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +63,8 @@ class LabelWork:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     chroma: str = "420"
     drop_missing: bool = False
+    part: str = ""
+    """`I/N`: only this part of the plan; all of it where it is empty."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -97,11 +85,12 @@ class LabelWork:
                 f"{dataset}: there is no plan; run `vidact plan` or `vidact label` with sources"
             )
         done = set(dataset.committed_shards())
-        for shard, segments in plan.shards.items():
+        shards = plan.shards
+        for shard in part_of(list(shards), self.part):
             if shard not in done:
                 yield ShardTask(
                     shard=shard,
-                    segments=segments,
+                    segments=shards[shard],
                     quarantined=quarantined.get(shard, ()),
                 )
 
@@ -142,12 +131,39 @@ class ShardLabeller:
         self.predictor, self.decoder, self.dataset, self.work = predictor, decoder, dataset, work
         self.spec: ActionSpec = predictor.spec
         self.filter = StaticFilter(work.filter)
-        self.scratch, self.alive = scratch, alive
+        self.scratch, self._tell = scratch, alive
+        self.times = StageTimes()
+        self._segment = COMMITTING
+        self.sources = SourceFiles(
+            scratch / SOURCES if scratch is not None else None,
+            alive=lambda: self.alive(self._segment),
+        )
+
+    def alive(self, segment: int) -> None:
+        """Note, and tell, that there is progress in a segment."""
+        self._segment = segment
+        self._tell(segment)
 
     def label(self, task: ShardTask) -> ShardOutcome:
-        """Label and commit a shard, unless it has its record already."""
+        """Label and commit a shard, unless it has its record already.
+
+        A segment that raises again and again becomes a dead letter `error`.
+        """
         if self.dataset.is_committed(task.shard, [segment.key for segment in task.segments]):
             return ShardOutcome(task.shard, "was_done")
+
+        def attempt(failed: Mapping[int, str]) -> ShardOutcome:
+            self._segment = COMMITTING
+            self.times.begin()
+            try:
+                return self._attempt(task, failed)
+            except Exception:
+                self.decoder.close()  # whatever it was at: the next attempt begins with a fresh one
+                raise
+
+        return label_despite_errors(attempt, lambda: self._segment)
+
+    def _attempt(self, task: ShardTask, failed: Mapping[int, str]) -> ShardOutcome:
         removed = self.dataset.tombstones()  # sources that were taken down since the task was made
         kept = tuple(s for s in task.segments if s.source_sha256 not in removed)
         with ShardWriter(
@@ -156,46 +172,41 @@ class ShardLabeller:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             try:
                 for sha256, segments in groupby(kept, lambda s: s.source_sha256):
-                    turned[sha256] = self._label_source(tuple(segments), task, writer)
+                    todo = _without_failed(segments, task, failed, writer)
+                    turned[sha256] = self._label_source(todo, task, writer)
             except SourceMissingError as error:
                 return ShardOutcome(task.shard, "waiting", str(error))
             self.alive(COMMITTING)
-            record = writer.commit(
-                {
-                    "planned_ticks": sum(segment.ticks for segment in kept),
-                    "degrees": degrees_for_record(turned),
-                },
-                segments=[segment.key for segment in kept],
-            )
+            with self.times.at("put"):
+                record = writer.commit(
+                    {
+                        "planned_ticks": sum(segment.ticks for segment in kept),
+                        "degrees": degrees_for_record(turned),
+                    },
+                    segments=[segment.key for segment in kept],
+                )
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
     def close(self) -> None:
-        """Stop the decoder."""
+        """Stop the decoder, and give back what was fetched."""
         self.decoder.close()
+        self.sources.close()
 
     def _label_source(
-        self, segments: tuple[Segment, ...], task: ShardTask, writer: ShardWriter
+        self, todo: Sequence[Segment], task: ShardTask, writer: ShardWriter
     ) -> np.ndarray:
-        first = segments[0]
-        todo = []
-        for segment in segments:
-            # Who died while committing died in no segment: then none of the shard is tried again.
-            if segment.segment in task.quarantined or COMMITTING in task.quarantined:
-                detail = "its worker died twice in this segment"
-                _dead(writer, segment, "label", "killed_worker", detail)
-            else:
-                todo.append(segment)
+        """Label segments of one source; returns by how many degrees each axis turned in them."""
         turned = np.zeros(self.spec.num_axes)
         if not todo:
             return turned
+        first = todo[0]
         with ExitStack() as stack:
             try:
-                mark, _ = fingerprint(first.source_uri)
-                path = stack.enter_context(storage.fetched(first.source_uri, self.scratch))
-                self.alive(todo[0].segment)
-                found = self.decoder.probe(path, self.spec.tick_hz)
-                if found.sha256 != first.source_sha256:
-                    raise SourceMissingError(f"{first.source_uri} has changed since it was planned")
+                source = self._open_source(todo, stack)
+            except SourceUnreachableError as error:
+                for segment in todo:
+                    _dead(writer, segment, "read", UNREACHABLE, str(error))
+                return turned
             except (FileNotFoundError, SourceMissingError, VideoError) as error:
                 # It could be read when it was planned: whatever it is now, it is not that file.
                 if isinstance(error, VideoError) and error.reason in CHILD_LOST:
@@ -203,32 +214,92 @@ class ShardLabeller:
                         _dead(writer, segment, "decode", error.reason, error.detail)
                     return turned
                 if not self.work.drop_missing:
-                    raise SourceMissingError(f"{first.source_uri}: {error}") from error
+                    raise SourceMissingError(f"{first.shown_uri}: {error}") from error
                 reason = (
                     "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
                 )
                 for segment in todo:
                     _dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
                 return turned
-            reader = TickReader(
-                self.decoder,
-                path,
-                frame=self.spec.frame,
-                tick_hz=self.spec.tick_hz,
-                end_tick=first.source_ticks,
+            self._fetch_ahead(first.source_uri, task)
+            reader = CarefulReader(
+                TickReader(
+                    self.decoder,
+                    source.path,
+                    frame=self.spec.frame,
+                    tick_hz=self.spec.tick_hz,
+                    end_tick=first.source_ticks,
+                ),
+                source,
+                first.source_sha256,
+                wait=self._wait,
+                times=self.times,
             )
             stack.callback(reader.close)
             for segment in todo:
                 self.alive(segment.segment)
-                for clip in self._clips(segment, reader, writer):
-                    writer.add(clip)
-                    turned += total_degrees(clip.camera)
-                    self.alive(segment.segment)
-            if _gone(first.source_uri, mark):
-                raise SourceMissingError(f"{first.source_uri} changed while it was read")
+                try:
+                    for clip in self._clips(segment, reader, writer):
+                        with self.times.at("encode"):
+                            writer.add(clip)
+                        turned += total_degrees(clip.camera)
+                        self.alive(segment.segment)
+                except SourceUnreachableError as error:
+                    _dead(writer, segment, "read", UNREACHABLE, str(error))
+            if _gone(first.source_uri, source.mark):
+                raise SourceMissingError(f"{first.shown_uri} changed while it was read")
         return turned
 
-    def _clips(self, segment: Segment, reader: TickReader, writer: ShardWriter) -> Iterator[Clip]:
+    def _open_source(self, todo: Sequence[Segment], stack: ExitStack) -> SourceFile:
+        """Open a source, and make sure that it is what was planned.
+
+        Raises:
+            FileNotFoundError, SourceMissingError, VideoError: it is gone, or another file now.
+            SourceUnreachableError: its store, or its disk, answers with failures only.
+        """
+        first = todo[0]
+        self.alive(first.segment)
+        with self.times.at("fetch"):
+            source = with_patience(
+                lambda: stack.enter_context(self.sources.open(first.source_uri)), self._wait
+            )
+        self.alive(first.segment)
+        with self.times.at("probe"):
+            self._require_as_planned(source, first)
+        return source
+
+    def _require_as_planned(self, source: SourceFile, first: Segment) -> None:
+        """Index a source, and hash it unless that was done; see `_open_source`."""
+        try:
+            found = self.decoder.probe(source.path, self.spec.tick_hz, sha256=not source.sha256)
+        except VideoError as error:
+            if error.reason in CHILD_LOST:
+                raise
+            require_readable(source, self._wait)
+            self.decoder.close()  # which may remember what could be read the first time
+            found = self.decoder.probe(source.path, self.spec.tick_hz, sha256=True)
+        sha256 = source.sha256 or found.sha256
+        if sha256 != first.source_sha256:
+            raise SourceMissingError(f"{first.shown_uri} has changed since it was planned")
+        self.sources.note_sha256(source, sha256)
+
+    def _fetch_ahead(self, uri: str, task: ShardTask) -> None:
+        """Begin to fetch what is wanted after a source of a shard, while the model works."""
+        uris = [*task.uris, *task.then]
+        following = [other for other in uris[uris.index(uri) + 1 :] if other != uri]
+        if following:
+            self.sources.fetch_ahead(following[0])
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for a store or a disk, giving signs of life."""
+        end_s = time.monotonic() + seconds
+        while (left := end_s - time.monotonic()) > 0:
+            time.sleep(min(left, SIGN_S))
+            self.alive(self._segment)
+
+    def _clips(
+        self, segment: Segment, reader: CarefulReader, writer: ShardWriter
+    ) -> Iterator[Clip]:
         keep = (segment.start_tick, segment.end_tick)
         whole = (0, segment.source_ticks)
         low, high = self.predictor.frame_range(keep, whole)
@@ -247,7 +318,8 @@ class ShardLabeller:
             keep = (keep[0], damaged)
         if keep[0] >= keep[1]:
             return
-        verdicts = self.filter.judge(frames, low)
+        with self.times.at("filter"):
+            verdicts = self.filter.judge(frames, low)
         for reason, count in verdicts.drops(*keep).items():
             writer.drop(reason, count)
         ticks = SegmentTicks(start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts)
@@ -261,7 +333,8 @@ class ShardLabeller:
                 continue
             seen = self.predictor.frame_range(kept, stretch)
             shown = ticks.frames[ticks.at(*seen)]
-            labels = predict(self.predictor, shown, seen[0], stretch=stretch, keep=kept)
+            with self.times.at("model"):
+                labels = predict(self.predictor, shown, seen[0], stretch=stretch, keep=kept)
             for start, end in ranges:
                 own = {
                     name: values[start - kept[0] : end - kept[0]] for name, values in labels.items()
@@ -315,27 +388,20 @@ class SegmentTicks:
         return slice(start - self.start, end - self.start)
 
 
-def predict(
-    predictor: Predictor,
-    frames: np.ndarray,
-    start: int,
-    *,
-    stretch: tuple[int, int],
-    keep: tuple[int, int],
-) -> dict[str, np.ndarray]:
-    """The labels of the ticks `keep`, by the names and in the types that they have in a clip.
-
-    Args:
-        frames: uint8 [n, H, W, 3], tick `start` first.
-        stretch: ticks that belong together; the model looks at none outside.
-    """
-    batches = (frames[i : i + STRIDE_TICKS] for i in range(0, len(frames), STRIDE_TICKS))
-    parts = list(predictor.predict(batches, start=start, stretch=stretch, keep=keep))
-    return {
-        name: np.concatenate([getattr(part, name) for part in parts]).astype(kind)
-        for name, kind in ARRAY_DTYPES.items()
-        if name != "valid"  # which is not for the model to say
-    }
+def _without_failed(
+    segments: Iterable[Segment], task: ShardTask, failed: Mapping[int, str], writer: ShardWriter
+) -> list[Segment]:
+    """The segments that are to be tried; the others become dead letters."""
+    todo = []
+    for segment in segments:
+        if segment.segment in task.quarantined:
+            detail = "its worker died twice in this segment"
+            _dead(writer, segment, "label", "killed_worker", detail)
+        elif segment.segment in failed:
+            _dead(writer, segment, "label", "error", failed[segment.segment])
+        else:
+            todo.append(segment)
+    return todo
 
 
 def _dead(
@@ -356,10 +422,14 @@ def _dead(
             end_tick=segment.end_tick,
             stage=stage,
             reason=reason,
-            detail=detail,
+            detail=hide_keys(detail),
         )
     )
 
 
 def _gone(uri: str, mark: str) -> bool:
-    return mark_of(uri) != mark
+    """Whether a source is not what it was when it was opened."""
+    try:
+        return fingerprint(uri)[0] != mark
+    except FileNotFoundError:
+        return True

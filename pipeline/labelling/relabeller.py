@@ -17,10 +17,14 @@ import numpy as np
 
 from ...datasets.shards.clip import Clip
 from ...datasets.shards.codec import decode_arrays, decode_video, encode_arrays, encode_json
+from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
-from .labeller import COMMITTING, ShardOutcome, ShardTask, predict
+from .attempts import COMMITTING, ShardOutcome, label_despite_errors
+from .labels import predict
 from .source_statistics import degrees_for_record, total_degrees
+from .stage_times import StageTimes
+from .tasks import ShardTask
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
@@ -89,34 +93,58 @@ class ShardRelabeller:
         alive: Callable[[int], None] = lambda segment: None,
     ):
         self.predictor, self.spec = predictor, predictor.spec
-        self.source, self.target, self.scratch, self.alive = source, target, scratch, alive
+        self.source, self.target, self.scratch, self._tell = source, target, scratch, alive
         self.neighbors = Neighbors(source)
+        self._group = COMMITTING
+        self.times = StageTimes()
+
+    def alive(self, group: int) -> None:
+        """Note, and tell, that there is progress in a group of consecutive clips."""
+        self._group = group
+        self._tell(group)
 
     def close(self) -> None:
         """There is nothing to stop: clips are decoded in this process."""
 
     def label(self, task: ShardTask) -> ShardOutcome:
-        """Relabel and commit a shard, unless it has its record already."""
+        """Relabel and commit a shard, unless it has its record already.
+
+        Consecutive clips that raise again and again become a dead letter `error`.
+        """
         if self.target.is_committed(task.shard):
             return ShardOutcome(task.shard, "was_done")
+
+        def attempt(failed: Mapping[int, str]) -> ShardOutcome:
+            self._group = COMMITTING
+            self.times.begin()
+            return self._attempt(task, failed)
+
+        return label_despite_errors(attempt, lambda: self._group)
+
+    def _attempt(self, task: ShardTask, failed: Mapping[int, str]) -> ShardOutcome:
         old = self.source.read_commit(task.shard)
         with ShardWriter(self.target, task.shard, self.spec, spool=self.scratch) as writer:
             writer.dead_letters.extend(old.dead_letters)
             writer.drops.update(old.drops)
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
             for number, rows in enumerate(_consecutive(old.rows)):
+                if number in failed:
+                    writer.dead_letter(_error(rows, failed[number]))
+                    continue
                 self.alive(number)
                 for clip in self._relabel(rows, writer):
                     sha256 = clip.meta["source_sha256"]
                     turned[sha256] = turned.get(sha256, 0) + total_degrees(clip.camera)
             self.alive(COMMITTING)
             extra = {**old.inherited, "degrees": degrees_for_record(turned)}
-            record = writer.commit(extra, segments=old.segments)
+            with self.times.at("put"):
+                record = writer.commit(extra, segments=old.segments)
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
 
     def _relabel(self, rows: Sequence[Mapping[str, Any]], writer: ShardWriter) -> Iterator[Clip]:
         """Relabel consecutive clips, from scene to scene, and yield what was written."""
-        members = [self.source.read_sample(row) for row in rows]
+        with self.times.at("fetch"):
+            members = [self.source.read_sample(row) for row in rows]
         metas = [json.loads(one["json"]) for one in members]
         first = 0
         for i in range(1, len(rows) + 1):
@@ -135,12 +163,14 @@ class ShardRelabeller:
     ) -> Iterator[Clip]:
         keep = int(rows[0]["start_tick"]), int(rows[-1]["start_tick"]) + int(rows[-1]["frames"])
         low, high = self.predictor.frame_range(keep, (0, HORIZON))
-        before = [] if metas[0].get("begins_scene") else self.neighbors.before(rows[0], low)
-        after = self.neighbors.after(rows[-1], high)
-        parts = [*before, *(decode_video(one["mp4"]) for one in members), *after]
+        with self.times.at("decode"):
+            before = [] if metas[0].get("begins_scene") else self.neighbors.before(rows[0], low)
+            after = self.neighbors.after(rows[-1], high)
+            parts = [*before, *(decode_video(one["mp4"]) for one in members), *after]
         stretch = keep[0] - sum(map(len, before)), keep[1] + sum(map(len, after))
         frames = np.concatenate(parts)
-        labels = predict(self.predictor, frames, stretch[0], stretch=stretch, keep=keep)
+        with self.times.at("model"):
+            labels = predict(self.predictor, frames, stretch[0], stretch=stretch, keep=keep)
         for row, one, meta in zip(rows, members, metas, strict=True):
             start = int(row["start_tick"]) - keep[0]
             own = slice(start, start + int(row["frames"]))
@@ -156,7 +186,8 @@ class ShardRelabeller:
                 "mp4": one["mp4"],
                 "npz": encode_arrays(clip.arrays()),
             }
-            writer.add_encoded(clip, encoded)
+            with self.times.at("encode"):
+                writer.add_encoded(clip, encoded)
             yield clip
 
 
@@ -214,6 +245,19 @@ class Neighbors:
         return self._rows, bisect.bisect_left(
             self._rows, row["start_tick"], key=lambda other: other["start_tick"]
         )
+
+
+def _error(rows: Sequence[Mapping[str, Any]], detail: str) -> DeadLetter:
+    """The dead letter of consecutive clips that could not be relabeled."""
+    return DeadLetter(
+        source_uri=rows[0]["source_uri"],
+        source_sha256=rows[0]["source_sha256"],
+        start_tick=int(rows[0]["start_tick"]),
+        end_tick=int(rows[-1]["start_tick"]) + int(rows[-1]["frames"]),
+        stage="label",
+        reason="error",
+        detail=detail,
+    )
 
 
 def _consecutive(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

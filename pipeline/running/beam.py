@@ -1,8 +1,8 @@
-"""The Beam pipeline: `ReadPlan ► Reshuffle ► LabelShard ► Commit`.
+"""The Beam pipeline: `ReadPlan ► Reshuffle ► LabelShards ► Commit`.
 
-The same chain runs on this machine's worker processes and on a cluster. Only names of shards travel
-between steps: a worker reads, decodes, labels, writes and commits a shard in one go, so no pixel
-ever enters a shuffle.
+The same chain runs on this machine's worker processes and on a cluster. What travels between steps
+are lists of segments, by units of consecutive shards of one source: a worker reads, decodes,
+labels, writes and commits a shard in one go, so no pixel ever enters a shuffle.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from ..labelling.labeller import ShardOutcome, ShardTask
+from ..labelling.attempts import ShardOutcome
+from ..labelling.tasks import Unit
 from .worker import Worker, WorkerSettings
 
 
@@ -21,16 +22,16 @@ def build(pipeline: beam.Pipeline, settings: WorkerSettings) -> beam.PCollection
     return (
         pipeline
         | "Dataset" >> beam.Create([settings.dataset.uri])
-        | "ReadPlan" >> beam.FlatMap(lambda _: settings.open_tasks())
+        | "ReadPlan" >> beam.FlatMap(lambda _: settings.open_units())
         | "Reshuffle" >> beam.Reshuffle()
-        | "LabelShard" >> beam.ParDo(LabelShard(settings))
+        | "LabelShards" >> beam.ParDo(LabelShards(settings))
         | "Commit" >> beam.Map(count)
     )
 
 
-class LabelShard(beam.DoFn):
-    """Labels a shard and commits it, unless it has its record by now (a runner's recovery
-    repeats whole stages).
+class LabelShards(beam.DoFn):
+    """Labels the shards of a unit and commits them, but for those that have their record by now (a
+    runner's recovery repeats whole stages).
     """
 
     def __init__(self, settings: WorkerSettings):
@@ -39,8 +40,9 @@ class LabelShard(beam.DoFn):
     def setup(self) -> None:
         self.worker = Worker(self.settings)
 
-    def process(self, task: ShardTask) -> Iterator[ShardOutcome]:
-        yield self.worker.label(task)
+    def process(self, unit: Unit) -> Iterator[ShardOutcome]:
+        for task in unit:
+            yield self.worker.label(task)
 
     def teardown(self) -> None:
         if hasattr(self, "worker"):

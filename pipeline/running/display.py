@@ -5,6 +5,7 @@ programs.
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from dataclasses import asdict
@@ -28,8 +29,10 @@ class Display:
         self.tracker, self.json_lines = tracker, json_lines
         self.live = is_terminal() and not json_lines
         self.look_s = REMOTE_INTERVAL_S if remote else LIVE_INTERVAL_S
-        self.state: JobState = tracker.state()
-        self._looked_s = self._printed_s = time.monotonic()
+        # Looking may take seconds in a large dataset, in which the workers can begin.
+        self.state = JobState()
+        self._looked_s = -math.inf
+        self._printed_s = time.monotonic()
         self._status: object | None = None
 
     def __enter__(self) -> Display:
@@ -64,6 +67,8 @@ class Display:
             self._print()
 
     def _text(self) -> str:
+        if self._looked_s == -math.inf:
+            return "Labelling: looking at what is done"
         return "Labelling: " + self.state.line().replace("[", r"\[")
 
     def _print(self) -> None:

@@ -12,21 +12,26 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shlex
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from psutil import pid_exists
 
 from ...errors import VidactError
-from ...storage_failures import full_name, is_storage_failure
+from ...storage_failures import full_name, is_mistake, is_storage_failure, mistake
+from .cluster_jobs import forget_job, job_to_submit, note_job, wait_for_running
 from .run_folder import RunFolder
 from .worker import WorkerSettings
 
 WORKER_DIED = 70  # EX_SOFTWARE: something below us broke
 STORAGE_FAILED = 74  # EX_IOERR
 USER_MISTAKE = "vidact: "  # how the supervisor finds the message in the log
+# Of our own exceptions, those that are no mistake of the user where a worker raises them.
+DEFECTS = (".ShardError", ".VideoError")
 RAISED = re.compile(
     r"^([\w.]+)(?:: (.*))?$", re.MULTILINE
 )  # the last line of a traceback: `package.Error: message`
@@ -39,6 +44,9 @@ def main(argv: list[str]) -> int:
         level=logging.INFO, format="%(asctime)s %(process)d %(name)s %(levelname)s %(message)s"
     )
     _die_with_supervisor()
+    # Schedulers send it to all processes; the supervisor alone decides, and asks the workers. What
+    # is started from here on inherits that.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     settings = WorkerSettings.from_json(run.settings.read_text())
     try:
         if runner == "local":
@@ -55,13 +63,16 @@ def _explain(error: Exception) -> int:
     """The exit code for what a pipeline raised. Beam passes on what a worker process raised as
     the text of its own.
     """
-    if isinstance(error, VidactError):
+    if isinstance(error, VidactError) and not full_name(error).endswith(DEFECTS):
         print(f"{USER_MISTAKE}{error}", file=sys.stderr, flush=True)
+        return 2
+    if is_mistake(error):
+        print(f"{USER_MISTAKE}{mistake(error)}", file=sys.stderr, flush=True)
         return 2
     text = str(error) if isinstance(error, RuntimeError) else ""
     raised = [(name, message) for name, message in RAISED.findall(text) if _is_exception(name)]
     name, message = raised[-1] if raised else (full_name(error), str(error))
-    if name.startswith("vidact.errors."):
+    if name.startswith("vidact.errors.") and not name.endswith(DEFECTS):
         print(f"{USER_MISTAKE}{message}", file=sys.stderr, flush=True)
         return 2
     print(f"{name}: {message}", file=sys.stderr, flush=True)
@@ -83,11 +94,15 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
     from apache_beam.portability.api import beam_provision_api_pb2
     from apache_beam.runners.portability.fn_api_runner import fn_runner
     from apache_beam.runners.portability.portable_runner import JobServiceHandle
+    from apache_beam.transforms import environments
 
     from .beam import build
 
-    mode = "in_memory" if workers == 1 else "multi_processing"
-    options = PipelineOptions([f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"])
+    # In its mode `multi_processing` the runner would put Python's path into a shell's line as it
+    # is, with the blanks in it; what it does is to use this environment, but unquoted.
+    command = [sys.executable, "-P", "-m", "apache_beam.runners.worker.sdk_worker_main"]
+    processes = environments.SubprocessSDKEnvironment.from_command_string(shlex.join(command))
+    options = PipelineOptions([f"--direct_num_workers={workers}"])
     options.view_as(DirectOptions)
     # The runner by name would first look for another one (Prism) on the network; made here it also
     # hands the options on to the worker processes, which it does not when it is chosen by name.
@@ -97,20 +112,39 @@ def _run_local(settings: WorkerSettings, run: RunFolder, workers: int) -> None:
     )
     threading.excepthook = _exit_when_worker_dies(run)
     with beam.Pipeline(
-        runner=fn_runner.FnApiRunner(provision_info=info), options=options
+        runner=fn_runner.FnApiRunner(
+            default_environment=None if workers == 1 else processes, provision_info=info
+        ),
+        options=options,
     ) as pipeline:
         build(pipeline, settings)
 
 
 def _run_portable(settings: WorkerSettings, runner: str, options: list[str]) -> None:
-    """Run on a cluster, by whatever options the runner takes."""
+    """Run on a cluster, by whatever options the runner takes. Where a job of the dataset runs there
+    already, submitted by a command that was stopped, that one is waited for first.
+    """
+    log = logging.getLogger(__name__)
+    if wait_for_running(settings.dataset):
+        log.info("the job that was submitted before has ended")
+        if next(settings.open_tasks(), None) is None:
+            return
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
     from .beam import build
 
-    with beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options])) as pipeline:
-        build(pipeline, settings)
+    job = job_to_submit(settings.dataset, runner, options)
+    words = [f"--runner={runner}", *options]
+    if not any(word.startswith("--job_name") for word in words):
+        words.append(f"--job_name={job.name}")
+    pipeline = beam.Pipeline(options=PipelineOptions(words))
+    build(pipeline, settings)
+    result = pipeline.run()
+    # Now it runs, whatever becomes of this process.
+    note_job(settings.dataset, replace(job, id=str(getattr(result, "_job_id", ""))))
+    result.wait_until_finish()
+    forget_job(settings.dataset)
 
 
 def _exit_when_worker_dies(run: RunFolder):  # type: ignore[no-untyped-def]

@@ -5,15 +5,16 @@ beside it.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from ...machine import ONE_THREAD, cores
+from ...machine import child_environment, cores
 from ..config import EngineConfig
+from .cluster_watch import ClusterWatch
 from .display import Display
 from .prometheus import MetricsServer
 from .run_folder import RunFolder
+from .shared_run import SharedRun
 from .supervisor import driver_command, supervise
 from .tracker import Tracker
 from .worker import WorkerSettings
@@ -39,15 +40,26 @@ def run_on_engine(
             Display(tracker, json_lines=config.progress_json, remote=dataset.local is None)
         )
         if config.metrics_port:
-            stack.enter_context(MetricsServer(config.metrics_port, lambda: display.state))
+            stack.enter_context(
+                MetricsServer(config.metrics_port, lambda: display.state, host=config.metrics_host)
+            )
+
+        cluster = None if local else ClusterWatch(SharedRun(dataset), config.stall_s)
+
+        def watch() -> None:
+            display.update(len(run.markers()) if cluster is None else cluster.look())
+            if error := tracker.too_many_errors(config.max_failed_share):
+                raise error
+
         supervise(
             run,
             driver_command(run, workers, config.runner, config.beam_options),
             done=lambda: len(dataset.committed_shards()),
             stall_s=config.stall_s if local else math.inf,  # a cluster's workers give no sign here
             max_restarts=config.max_restarts,
-            watch=lambda: display.update(len(run.markers()) if local else None),
-            env=os.environ | ONE_THREAD,
+            watch=watch,
+            drain_s=config.drain_s,
+            env=child_environment(),
         )
 
 

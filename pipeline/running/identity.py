@@ -5,41 +5,18 @@ alike.
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from typing import Any
 
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.dataset import IDENTITY_FILE, Dataset
 from ...errors import ConfigError, DatasetError, SpecError
-from ...machine import cpu_model
 from ...settings import first_difference
 from .run_folder import RunFolder
 
 SPEC = "action_spec"  # in `label.json`: a takedown needs it before there are tables
-# What frames, labels and tars are made by.
-PACKAGES = ("vidact", "torch", "numpy", "av", "webdataset")
-
-
-def environment(device: str) -> dict[str, Any]:
-    """What the bytes depend on beside input and options: versions, kind of processor, threads."""
-    import torch
-
-    if device.startswith("cuda") or (device == "auto" and torch.cuda.is_available()):
-        here = torch.cuda.is_available()  # else the workers of a cluster have one
-        processor = torch.cuda.get_device_name() if here else "a GPU elsewhere"
-    else:
-        processor = cpu_model()
-    found = {
-        "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
-        "processor": processor,
-        "threads_a_worker": 1,
-    }
-    return dict(sorted(found.items()))  # in the order in which it is read back
 
 
 def require_identity(
@@ -48,6 +25,7 @@ def require_identity(
     here: Mapping[str, Any],
     *,
     allow_other_environment: bool,
+    any_processor: bool = False,
 ) -> list[dict[str, Any]]:
     """Make sure that resuming a dataset gives what an undisturbed run would have given.
 
@@ -56,6 +34,7 @@ def require_identity(
     Args:
         wanted: what this run's labels and pixels are a function of, besides the plan.
         here: what `environment` says of this machine.
+        any_processor: the kind of this machine's processor does not matter, since others label.
 
     Returns:
         All environments that the dataset was made in, this one included.
@@ -92,6 +71,8 @@ def require_identity(
             f"{_shown(given)}; a dataset has one model and one set of options: use the same again, "
             "or another --out"
         )
+    if any_processor and environments:
+        here = {**here, "processor": environments[-1].get("processor")}
     if dict(here) not in environments:
         if environments and not allow_other_environment:
             name, found, given = first_difference(environments[-1], dict(here))

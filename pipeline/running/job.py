@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from typing import Any
 
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.info import DatasetInfo
+from ...datasets.shards.stats import summed_stats
 from ...datasets.verify import check_dataset
 from ...errors import CheckFailed, Interrupted
+from ...machine import speak_directly
 from ...progress import log, shortened
 from ..config import LabelConfig, RelabelConfig
+from ..labelling.reading import UNREACHABLE
 from ..labelling.source_statistics import Reference, source_statistics, write_source_statistics
 from .engine import Runner, worker_count
-from .identity import environment, require_identity, write_identity
+from .environment import environment
+from .identity import require_identity, write_identity
 from .run_folder import RunFolder
+from .shared_run import SharedRun
+from .summary_reader import read_summaries
 from .tracker import Tracker
-from .worker import Work, WorkerSettings
+from .unverified import forget_unverified, note_unverified, unverified
+from .worker import STORAGE_FAILED, Work, WorkerSettings
 
 SHOWN_PROBLEMS = 20
 SHOWN_SHARDS = 5
@@ -31,13 +38,15 @@ class DatasetJob:
     Args:
         dataset: what is worked on.
         resumable: where the job is interrupted, its run folder stays for the one that resumes it.
+        scratch: the folder for downloads and unfinished shards; a temporary one unless given.
+        part: `I/N` where the job does a part of a plan, beside others on this machine.
     """
 
-    def __init__(self, dataset: Dataset, *, resumable: bool = False):
-        self.dataset = dataset
-        self.run_folder = RunFolder.of(dataset)
-        self.new: list[str] = []
-        """The shards that had no record yet when the job began to run."""
+    def __init__(
+        self, dataset: Dataset, *, resumable: bool = False, scratch: str = "", part: str = ""
+    ):
+        self.dataset, self.part = dataset, part
+        self.run_folder = RunFolder.of(dataset, scratch=scratch, part=part)
         self.environments: list[dict[str, Any]] = []
         """Under which versions and on which kinds of processor the dataset was labelled."""
         self._identity: Mapping[str, Any] = {}
@@ -46,6 +55,7 @@ class DatasetJob:
 
     def __enter__(self) -> DatasetJob:
         self.run_folder.lock()
+        speak_directly()  # Beam's processes call each other, before that any proxy would be asked
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -63,20 +73,23 @@ class DatasetJob:
             identity,
             environment(config.device),
             allow_other_environment=config.allow_other_environment,
+            any_processor=config.runner != "local",
         )
 
-    def begin(self, *, retry_quarantined: bool = False) -> None:
+    def begin(self, retry: Collection[str] = (), shards: Collection[str] | None = None) -> None:
         """Write the identity, and clear away what an interrupted job left.
 
         Args:
-            retry_quarantined: try the segments again that killed their worker twice.
+            retry: reasons of dead letters whose segments are to be tried again.
+            shards: only in these shards; in all unless given.
         """
         if self._spec is None:
             raise ValueError("require_identity comes before begin")
         write_identity(self.dataset, self.run_folder, self._identity, self.environments, self._spec)
-        if retry_quarantined:
-            forget_quarantined(self.dataset)
+        if retry:
             self.run_folder.forget_crashes()
+            SharedRun(self.dataset).forget_crashes()
+        forget_dead_letters(self.dataset, {*retry, UNREACHABLE}, shards)
         self.dataset.sweep()
         self.dataset.forget_lost()
 
@@ -95,14 +108,33 @@ class DatasetJob:
             device=config.device,
             work=work,
             run_folder=str(self.run_folder.path) if local else "",
+            scratch=config.scratch,
+            workers=worker_count(config),
+            environment={} if local else environment(config.device),
+            any_environment=config.allow_other_environment,
         )
-        self.new = tracker.missing()
-        if self.new:
+        if missing := tracker.missing():
+            if config.verify:
+                note_unverified(self.dataset, missing, self.part)
+            if not local:
+                SharedRun(self.dataset).clear_waiting()
             runner(config, settings, self.run_folder, tracker)
         self.dataset.sweep()
+        shared = SharedRun(self.dataset)
         if left := tracker.missing():
-            raise Interrupted(_what_is_left(left, self.run_folder.deferred()))
+            waits = self.run_folder.deferred() if local else shared.deferred()
+            raise Interrupted(_what_is_left(left, waits))
+        if not local:
+            shared.clear()
+            self._note_environments()
         self._done = True
+
+    def _note_environments(self) -> None:
+        """Add the environments of a cluster's workers to those of the dataset."""
+        for one in summed_stats(self.dataset)["environments"]:
+            del one["shards"]
+            if one and one not in self.environments:
+                self.environments.append(one)
 
     def publish(
         self, info: DatasetInfo, reference: Reference | None = None
@@ -124,22 +156,40 @@ class DatasetJob:
         write_source_statistics(self.dataset, rows, info.spec)
         return content, rows
 
+    def require_few_errors(self, config: LabelConfig | RelabelConfig, tracker: Tracker) -> None:
+        """Raise CheckFailed where more failed with an error of the program than is allowed."""
+        tracker.state()
+        if error := tracker.too_many_errors(config.max_failed_share, fewest=1):
+            raise error
+
     def verify(self, config: LabelConfig | RelabelConfig) -> None:
-        """Read back what is new, unless that is not wanted. Raises CheckFailed."""
-        if not config.verify or not self.new:
+        """Read back what is new, and what earlier jobs did not come to, unless that is not wanted.
+        Raises CheckFailed.
+        """
+        if not config.verify or not (shards := unverified(self.dataset)):
             return
-        report = check_dataset(self.dataset, threads=worker_count(config), shards=self.new)
+        report = check_dataset(self.dataset, threads=worker_count(config), shards=shards)
         if report.problems:
             shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
             raise CheckFailed(f"{self.dataset}: {len(report.problems)} problems:\n{shown}")
+        forget_unverified(self.dataset)
         log(f"{self.dataset}: verified {report.counted}.")
 
 
-def forget_quarantined(dataset: Dataset) -> None:
-    """Take back the records of shards with quarantined segments, so that they are tried again."""
-    for record in dataset.commits():
-        if any(letter.reason == "killed_worker" for letter in record.dead_letters):
-            dataset.forget_commit(record.shard)
+def forget_dead_letters(
+    dataset: Dataset, reasons: Set[str], shards: Collection[str] | None = None
+) -> None:
+    """Take back the records of shards with dead letters of these reasons, so that they are tried
+    again.
+
+    Args:
+        shards: only of these; of all unless given.
+    """
+    committed = dataset.committed_shards()
+    some = [shard for shard in committed if shards is None or shard in shards]
+    for shard, summary in read_summaries(dataset, some):
+        if not reasons.isdisjoint(summary["dead_letters"]):
+            dataset.forget_commit(shard)
 
 
 def _what_is_left(shards: Sequence[str], waits: Mapping[str, str]) -> str:
@@ -148,6 +198,8 @@ def _what_is_left(shards: Sequence[str], waits: Mapping[str, str]) -> str:
     if not reasons:
         return f"{count}; run again"
     listed = "\n".join(f"  {reason}" for reason in reasons[:SHOWN_REASONS])
+    if all(reason.startswith(STORAGE_FAILED) for reason in reasons):
+        return f"{count}.\n{listed}\nRun again when the storage is back."
     return (
         f"{count}.\n{listed}\n"
         "Put the sources back and run again, or let them go with --drop-missing."

@@ -1,4 +1,4 @@
-"""The job's progress as Prometheus metrics on the loopback interface (`label --metrics-port`)."""
+"""The job's progress as Prometheus metrics (`label --metrics-port`)."""
 
 from __future__ import annotations
 
@@ -71,11 +71,12 @@ class MetricsServer:
     """Serves `/metrics` until the `with` block ends.
 
     Args:
-        port: of the loopback interface; 0 takes any free one (see `.port`).
+        port: 0 takes any free one (see `.port`).
         state: the newest state.
+        host: the address to listen on; the loopback interface unless given.
     """
 
-    def __init__(self, port: int, state: Callable[[], JobState]):
+    def __init__(self, port: int, state: Callable[[], JobState], host: str = "127.0.0.1"):
         metrics = make_wsgi_app(registry_of(state))
 
         def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -86,11 +87,12 @@ class MetricsServer:
 
         try:
             self._server: WSGIServer = make_server(
-                "127.0.0.1", port, app, ThreadingWSGIServer, handler_class=SilentHandler
+                host, port, app, ThreadingWSGIServer, handler_class=SilentHandler
             )
         except OSError as error:
             raise ConfigError(
-                f"metrics_port {port}: {error.strerror}; choose another port, or 0 for none"
+                f"metrics_port {port} of metrics_host {host}: {error.strerror}; choose another "
+                "port or address, or port 0 for none"
             ) from error
         self.port = self._server.server_port
         self._thread = threading.Thread(

@@ -8,12 +8,14 @@ use it is locked, so that a second job on the same dataset says so instead of do
                            whenever there is progress
     waiting/<shard>        the shard cannot be labelled now, and why
     strikes.json           at which segments workers died, by shard; outlives an interrupted job
+    drain                  no further shard is to be begun
     driver.log             everything Beam and the workers say
-    spool/                 downloads and unfinished shards
+    spool/                 downloads and unfinished shards; elsewhere with `--scratch`
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -25,7 +27,10 @@ from pathlib import Path
 
 from ... import storage
 from ...errors import DatasetError
+from ..labelling.attempts import COMMITTING
+from ..labelling.source_files import SOURCES
 
+WORKERS_A_GPU = 64  # more are dealt to GPUs by chance
 MAX_CRASHES = 2  # deaths of workers at one segment after which it is not tried again
 
 
@@ -45,22 +50,38 @@ class RunFolder:
     path.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, scratch: storage.Uri = ""):
         self.path = path
-        self.working, self.waiting, self.spool = path / "working", path / "waiting", path / "spool"
+        self.working, self.waiting = path / "working", path / "waiting"
+        self._elsewhere = path / "scratch"  # says where, for the other processes
+        self._scratch = scratch
+        self._drain = path / "drain"
         self.log, self.settings = path / "driver.log", path / "settings.json"
         self._crashes = path / "strikes.json"
         self._lock: int | None = None
 
     @classmethod
-    def of(cls, dataset: storage.Uri) -> RunFolder:
+    def of(cls, dataset: storage.Uri, *, scratch: storage.Uri = "", part: str = "") -> RunFolder:
         """The folder of a dataset's job on this machine; the same for every process of this
         user.
+
+        Args:
+            scratch: where the spool lies; in the run folder unless given.
+            part: of the plan, where the job is one of several: each has its own folder.
         """
-        place = storage.local_path(dataset)
-        name = os.fspath(dataset) if place is None else str(place.resolve())
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        return cls(Path(tempfile.gettempdir()) / f"vidact-{os.getuid()}" / digest)
+        digest = _digest(dataset, part)
+        path = Path(tempfile.gettempdir()) / f"vidact-{os.getuid()}" / digest
+        return cls(path, scratch and scratch_folder(dataset, scratch, part))
+
+    @property
+    def spool(self) -> Path:
+        """Where downloads and unfinished shards lie."""
+        if self._scratch:
+            return Path(self._scratch)
+        try:
+            return Path(self._elsewhere.read_text())
+        except FileNotFoundError:
+            return self.path / "spool"
 
     def lock(self) -> None:
         """Take the folder and empty it of what an earlier job left. Raises DatasetError where a
@@ -73,13 +94,24 @@ class RunFolder:
                 "another labelling job on this dataset runs on this machine; wait for it, or stop "
                 f"it and run again (its folder is {self.path})"
             )
+        if self._scratch:
+            self._elsewhere.write_text(os.fspath(self._scratch))
+        else:
+            self._elsewhere.unlink(missing_ok=True)
+        self._drain.unlink(missing_ok=True)
         self.clear()
 
     def clear(self) -> None:
-        """Forget what workers left behind; crashes stay."""
-        for folder in (self.working, self.waiting, self.spool):
+        """Forget what workers left behind; crashes and sources that were fetched whole stay."""
+        for folder in (self.working, self.waiting):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
+        self.spool.mkdir(parents=True, exist_ok=True)
+        for path in [*self.spool.iterdir(), *(self.spool / SOURCES).glob("*.part")]:
+            if path.is_file():
+                path.unlink(missing_ok=True)
+            elif path.name != SOURCES:
+                shutil.rmtree(path, ignore_errors=True)
 
     def release(self, *, done: bool) -> None:
         """Give the folder back; of a job that is done nothing stays."""
@@ -94,14 +126,20 @@ class RunFolder:
 
     # ---- workers
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether no further shard is to be begun."""
+        return self._drain.exists()
+
     def mark_started(self, shard: str, segment: int) -> None:
         """Say that this process is at a segment of a shard."""
         with storage.replacing(self.working / f"{shard}.json", sync=False) as temporary:
             temporary.write_text(json.dumps({"pid": os.getpid(), "segment": segment}))
 
     def touch(self, shard: str) -> None:
-        """Say that there is progress."""
-        os.utime(self.working / f"{shard}.json")
+        """Say that there is progress; nothing happens before `mark_started`."""
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(self.working / f"{shard}.json")
 
     def mark_done(self, shard: str) -> None:
         """Say that this process is done with a shard, one way or another."""
@@ -112,16 +150,11 @@ class RunFolder:
         self.waiting.mkdir(parents=True, exist_ok=True)
         (self.waiting / shard).write_text(why)
 
-    def claim_gpu(self, count: int) -> int:
-        """Number of a GPU that no other worker of the job has while this one lives; else any of
-        `count`.
-        """
-        for number in range(count):
-            if _lock(self.path / f"gpu-{number}") is not None:
-                return number  # the handle stays open, and with it the lock
-        return os.getpid() % count
-
     # ---- the supervisor
+
+    def drain(self) -> None:
+        """Ask the workers to finish their shards and to begin none."""
+        self._drain.touch()
 
     def markers(self) -> list[Marker]:
         """Which workers are at which segments."""
@@ -143,11 +176,16 @@ class RunFolder:
         return {path.name: path.read_text() for path in sorted(self.waiting.glob("*"))}
 
     def crashes(self) -> dict[str, list[int]]:
-        """The segments at which workers died, in order, by shard; -1 outside any segment."""
+        """The segments at which workers died, in order, by shard."""
         return json.loads(self._crashes.read_text()) if self._crashes.exists() else {}
 
     def record_crash(self, marker: Marker) -> int:
-        """Note that a worker died at this place; returns how often that happened."""
+        """Note that a worker died at this place; returns how often that happened.
+
+        Who dies while committing, such as in an upload, dies in no segment: that is not noted.
+        """
+        if marker.segment == COMMITTING:
+            return 0
         crashes = self.crashes()
         deaths = crashes.setdefault(marker.shard, [])
         deaths.append(marker.segment)
@@ -162,10 +200,41 @@ class RunFolder:
         """Per shard, the segments at which workers died twice."""
         found = {}
         for shard, deaths in self.crashes().items():
-            often = {segment for segment in deaths if deaths.count(segment) >= MAX_CRASHES}
+            often = {
+                segment
+                for segment in deaths
+                if segment != COMMITTING and deaths.count(segment) >= MAX_CRASHES
+            }
             if often:
                 found[shard] = tuple(sorted(often))
         return found
+
+
+def claim_gpu(count: int) -> int:
+    """Number of the GPU, of `count`, that the fewest other workers on this machine have while this
+    one lives.
+    """
+    folder = Path(tempfile.gettempdir()) / f"vidact-{os.getuid()}" / "gpus"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for turn in range(WORKERS_A_GPU):
+        for number in range(count):
+            if _lock(folder / f"gpu-{number}-{turn}") is not None:
+                return number  # the handle stays open, and with it the lock
+    return os.getpid() % count
+
+
+def scratch_folder(dataset: storage.Uri, scratch: storage.Uri = "", part: str = "") -> Path:
+    """The folder on this machine for downloads and unfinished shards of a dataset, in `scratch` or
+    the system's folder of temporary files.
+    """
+    root = Path(scratch or tempfile.gettempdir())
+    return root / f"vidact-{os.getuid()}-scratch" / _digest(dataset, part)
+
+
+def _digest(dataset: storage.Uri, part: str) -> str:
+    place = storage.local_path(dataset)
+    name = os.fspath(dataset) if place is None else str(place.resolve())
+    return hashlib.sha256(f"{name}{part}".encode()).hexdigest()[:16]
 
 
 def _lock(path: Path) -> int | None:

@@ -14,8 +14,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ...datasets.shards.dataset import Dataset
+from ...errors import CheckFailed
 from ...progress import duration
 from ..planning.plan import Plan
+from .summary_reader import read_summaries
+
+# Segments that failed with an error before a running job is stopped for them: whatever fails that
+# often is not one odd file.
+FEW_ERRORS = 16
 
 
 @dataclass(slots=True)
@@ -60,7 +66,7 @@ class JobState:
 
 
 class Tracker:
-    """Follows a job. Each commit record is read once.
+    """Follows a job. The summary of each commit record is read once.
 
     Args:
         ticks: length of the video in each shard of the job.
@@ -80,6 +86,7 @@ class Tracker:
         self._seen: dict[str, int] = {}
         self._clips = self._kept = 0
         self._drops: Counter[str] = Counter()
+        self._failed, self._failed_ticks, self._last_failed = 0, 0, ""
         self._dead: Counter[str] = Counter(dead_letters or {})
         # Records are read when the state is asked for: where all shards are done, nobody asks.
         self._started_s: float | None = None
@@ -134,14 +141,41 @@ class Tracker:
             workers=workers,
         )
 
+    def too_many_errors(self, max_share: float, *, fewest: int = FEW_ERRORS) -> CheckFailed | None:
+        """The error that ends a job in which too much failed, as of the last look.
+
+        Args:
+            max_share: of the video that may fail with errors of the program.
+            fewest: segments that must have failed.
+        """
+        share = self._failed_ticks / max(sum(self._ticks.values()), 1)
+        if self._failed < fewest or share <= max_share:
+            return None
+        return CheckFailed(
+            f"{self.dataset}: {self._failed} segments ({share:.2%} of the video) failed with an "
+            f"error, more than max_failed_share ({max_share:.2%}) allows; the last one with "
+            f"{self._last_failed}. Mend the cause, and run with --retry-dead-letters error"
+        )
+
     def _refresh(self) -> None:
-        for shard in self.dataset.committed_shards():
-            if shard in self._seen or shard not in self._ticks:
-                continue
-            record = self.dataset.read_commit(shard)
+        new = [
+            shard
+            for shard in self.dataset.committed_shards()
+            if shard in self._ticks and shard not in self._seen
+        ]
+        for shard, summary in read_summaries(self.dataset, new):
             self._seen[shard] = self._ticks[shard]
-            self._clips += int(record.statistics["clips"])
-            self._kept += int(record.statistics["ticks"])
-            self._drops.update(record.drops)
-            self._dead.update(letter.reason for letter in record.dead_letters)
+            self._clips += int(summary["clips"])
+            self._kept += int(summary["ticks"])
+            self._drops.update(summary["drops"])
+            self._dead.update(summary["dead_letters"])
+            if summary["dead_letters"].get("error"):
+                self._count_errors(shard)
             self._last_commit_s = time.monotonic()
+
+    def _count_errors(self, shard: str) -> None:
+        for letter in self.dataset.read_commit(shard).dead_letters:
+            if letter.reason == "error":
+                self._failed += 1
+                self._failed_ticks += (letter.end_tick or 0) - (letter.start_tick or 0)
+                self._last_failed = letter.detail

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import socket
 import subprocess
 import sys
@@ -33,14 +32,18 @@ import tyro
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from apache_beam.utils import thread_pool_executor
 
-from ...machine import ONE_THREAD
+from ...machine import child_environment
+from .draining import DRAIN_S, sigterm_noted
 
 PORT = 50000
 LOOK_S = 0.5
+KILL_S = 5.0  # after a worker's time is over
 HUNG_UP_S = 20.0  # a worker may finish what it is at after its task manager is gone
 MAX_STARTS = 10  # of one worker: what dies that often would die again
 HARNESS = """
 import sys
+from vidact.pipeline.running.draining import DRAIN
+DRAIN.exit_on_sigterm(float(sys.argv[3]))
 from apache_beam.runners.worker.sdk_worker import SdkHarness
 SdkHarness(
     sys.argv[1], worker_id=sys.argv[2], state_cache_size=0, data_buffer_time_limit_ms=-1
@@ -50,9 +53,9 @@ SdkHarness(
 log = logging.getLogger(__name__)
 
 
-def harness_command(worker_id: str, endpoint: str) -> list[str]:
-    """The command line of Beam's worker."""
-    return [sys.executable, "-c", HARNESS, endpoint, worker_id]
+def harness_command(worker_id: str, endpoint: str, drain_s: float = DRAIN_S) -> list[str]:
+    """The command line of Beam's worker, which finishes its shard after SIGTERM."""
+    return [sys.executable, "-P", "-c", HARNESS, endpoint, worker_id, str(drain_s)]
 
 
 def answers(endpoint: str) -> bool:
@@ -75,6 +78,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     starts: int = 1
     last_answer_s: float = field(default_factory=time.monotonic)
+    asked_to_end_s: float | None = None
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -82,10 +86,15 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
     Args:
         command: gives the command line of a worker, from its id and its task manager's endpoint.
+        drain_s: seconds that a worker gets after SIGTERM.
     """
 
-    def __init__(self, command: Callable[[str, str], list[str]] = harness_command):
-        self.command = command
+    def __init__(
+        self,
+        command: Callable[[str, str], list[str]] = harness_command,
+        drain_s: float = DRAIN_S,
+    ):
+        self.command, self.drain_s = command, drain_s
         self.workers: list[Worker] = []
         self._lock = threading.Lock()
 
@@ -134,8 +143,26 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
                 with self._lock:
                     self.workers.remove(worker)
             elif now - worker.last_answer_s > HUNG_UP_S:
-                log.warning("worker %s did not end with its task manager: killing it", worker.id)
-                worker.process.kill()
+                self._end(worker, now)
+
+    def drain(self) -> None:
+        """Let all workers finish what they are at, for a while."""
+        with self._lock:
+            workers = list(self.workers)
+        for worker in workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + self.drain_s + KILL_S
+        while time.monotonic() < deadline and any(w.process.poll() is None for w in workers):
+            time.sleep(0.05)
+
+    def _end(self, worker: Worker, now: float) -> None:
+        """End a worker whose task manager is gone: politely, then by force."""
+        if worker.asked_to_end_s is None:
+            log.warning("worker %s did not end with its task manager: ending it", worker.id)
+            worker.asked_to_end_s = now
+            worker.process.terminate()
+        elif now - worker.asked_to_end_s > self.drain_s + KILL_S:
+            worker.process.kill()
 
     def close(self) -> None:
         """Kill all workers."""
@@ -147,7 +174,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
 
     def _start(self, name: str, endpoint: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self.command(name, endpoint), stdin=subprocess.DEVNULL, env=os.environ | ONE_THREAD
+            self.command(name, endpoint), stdin=subprocess.DEVNULL, env=child_environment()
         )
 
 
@@ -161,24 +188,29 @@ def serve(pool: WorkerPool, port: int) -> tuple[grpc.Server, int]:
     return server, bound
 
 
-def main(port: int = PORT) -> None:
-    """Serve until stopped.
+def main(port: int = PORT, drain_s: float = DRAIN_S) -> None:
+    """Serve until stopped. After SIGTERM the workers finish the shards that they are at.
 
     Args:
         port: where task managers ask for workers.
+        drain_s: seconds that workers get after SIGTERM.
     """
     # By force: Beam's import sets another format.
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
-    pool = WorkerPool()
+    pool = WorkerPool(
+        lambda worker_id, endpoint: harness_command(worker_id, endpoint, drain_s), drain_s
+    )
     atexit.register(pool.close)
     server, bound = serve(pool, port)
     log.info("listening at port %d", bound)
-    try:
-        while True:
-            time.sleep(LOOK_S)
-            pool.look()
-    except KeyboardInterrupt:
-        server.stop(0)
+    with sigterm_noted() as asked:
+        try:
+            while not asked.wait(LOOK_S):
+                pool.look()
+            pool.drain()
+        except KeyboardInterrupt:
+            pass
+    server.stop(0)
 
 
 if __name__ == "__main__":

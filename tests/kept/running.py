@@ -82,7 +82,8 @@ def interrupt(folder: Path, *words: str, when: Callable[[], bool]) -> bool:
 
 def tree_of(folder: Path) -> dict[str, str]:
     """The digest of each file below `folder`, by its path there."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    there = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = [path for path in there if "_stats" not in path.parts]  # who made a shard, and when
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files

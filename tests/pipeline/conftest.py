@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.codec import encode_video
+from vidact.datasets.shards.stats import STATS
 from vidact.pipeline.config import EngineConfig
 from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
@@ -35,6 +36,12 @@ def write_video(path: Path, frames: np.ndarray, fps: int = 30) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_video(frames, Fraction(fps)))
     return path
+
+
+def contents(dataset: Path) -> dict[str, bytes]:
+    """All files of a dataset by their names, but for the stats, which tell who made a shard."""
+    found = [path for path in dataset.rglob("*") if path.is_file() and STATS not in path.parts]
+    return {str(path.relative_to(dataset)): path.read_bytes() for path in found}
 
 
 def plain_loop(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 import urllib.error
 import urllib.request
 from fractions import Fraction
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
+from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
@@ -82,6 +85,50 @@ def test_states_of_a_job(
         2.0,
         {"damaged": 2, "not_a_video": 1},
     )
+
+
+def test_a_restart_reads_no_record(
+    tmp_path: Path, spec: ActionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        _commit(tmp_path, f"train-0000{number}", spec)
+    old = Dataset(tmp_path)
+    old.summaries.forget("train-00002")  # as in a dataset of before
+    read: list[str] = []
+    whole = Dataset.read_commit
+    monkeypatch.setattr(
+        Dataset, "read_commit", lambda self, shard: read.append(shard) or whole(self, shard)
+    )
+    state = Tracker.of_plan(old, _plan(4)).state()
+    assert (state.shards_done, state.drops_hours, state.dead_letters["damaged"]) == (
+        3,
+        {"frozen": 1.5},
+        3,
+    )
+    assert read == ["train-00002"]
+
+
+def test_summaries_are_read_many_at_a_time(
+    tmp_path: Path, spec: ActionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(40):
+        _commit(tmp_path, f"train-{number:05d}", spec)
+    whole = storage.read_bytes
+    now, most = [0], [0]
+    lock = threading.Lock()
+
+    def slow(uri: storage.Uri) -> bytes:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.02)
+        with lock:
+            now[0] -= 1
+        return whole(uri)
+
+    monkeypatch.setattr(storage, "read_bytes", slow)
+    assert Tracker.of_plan(Dataset(tmp_path), _plan(40)).state().shards_done == 40
+    assert most[0] > 8
 
 
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:

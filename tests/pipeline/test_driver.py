@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from vidact.errors import ShardError
+from vidact.errors import ConfigError, ShardError
 from vidact.pipeline.running.driver import STORAGE_FAILED, _explain
 
 FROM_A_WORKER = """Traceback (most recent call last):
@@ -28,7 +28,8 @@ Traceback (most recent call last):
         ("OSError", "[Errno 28] No space left on device", STORAGE_FAILED),
         ("PermissionError", "[Errno 13] Permission denied: 'shards'", STORAGE_FAILED),
         ("botocore.exceptions.EndpointConnectionError", "no endpoint", STORAGE_FAILED),
-        ("vidact.errors.ShardError", "the labels do not fit", 2),
+        ("vidact.errors.ShardError", "the labels do not fit", 1),
+        ("vidact.errors.ConfigError", "the store refuses (AccessDenied)", 2),
         ("ZeroDivisionError", "division by zero", 1),
     ],
 )
@@ -42,6 +43,7 @@ def test_exit_codes_of_a_worker_s_errors(
 
 
 def test_exit_codes_of_errors_of_its_own() -> None:
-    assert _explain(ShardError("no")) == 2
+    assert _explain(ConfigError("no")) == 2
+    assert _explain(ShardError("no")) == 1
     assert _explain(OSError(28, "No space left on device")) == STORAGE_FAILED
     assert _explain(ValueError("what")) == 1

@@ -27,7 +27,7 @@ from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 
-from .conftest import moving_picture, plain_loop, write_video
+from .conftest import contents, moving_picture, plain_loop, write_video
 
 Inject = Callable[[], None]
 Job = tuple[EngineConfig, WorkerSettings, RunFolder, Tracker]  # what a runner is given
@@ -46,10 +46,6 @@ def config(videos: Path, idm: str, out: Path) -> LabelConfig:
     return LabelConfig(
         sources=(str(videos),), idm=idm, out=str(out), workers=1, device="cpu", layout=layout
     )
-
-
-def contents(dataset: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
 
 
 class Attempt:

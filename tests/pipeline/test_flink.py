@@ -34,7 +34,7 @@ from vidact.pipeline.planning import prober
 from vidact.pipeline.planning.plan import Plan
 
 from ..requirements import require
-from .conftest import moving_picture, plain_loop, write_video
+from .conftest import contents, moving_picture, plain_loop, write_video
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "flink"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -163,10 +163,6 @@ def start(cluster: Cluster, videos: Path, idm: str, out: Path) -> subprocess.Pop
     command += ["--layout.segment-ticks", "256", "--layout.shard-ticks", "256"]
     with open(out.parent / "said", "wb") as said:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
-
-
-def contents(dataset: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
 
 
 @pytest.fixture(scope="module")

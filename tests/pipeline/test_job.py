@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+from vidact import storage_failures
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.stats import STAGES, read_stats
+from vidact.datasets.status import dataset_status
+from vidact.datasets.texts.filling import fill_in
+from vidact.datasets.verify import VerifyReport, check_dataset
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
 from vidact.pipeline.config import (
     DecoderConfig,
@@ -24,12 +29,14 @@ from vidact.pipeline.config import (
 )
 from vidact.pipeline.label import label
 from vidact.pipeline.labelling import labeller
+from vidact.pipeline.labelling.attempts import ShardOutcome
+from vidact.pipeline.labelling.stage_times import StageTimes
 from vidact.pipeline.remove import remove
-from vidact.pipeline.running import engine, job
+from vidact.pipeline.running import engine, job, tracker
 from vidact.pipeline.running.run_folder import Marker, RunFolder
-from vidact.pipeline.running.worker import Worker
+from vidact.pipeline.running.worker import Worker, WorkerSettings
 
-from .conftest import plain_loop
+from .conftest import contents, plain_loop
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
@@ -44,14 +51,20 @@ def run_label(config: LabelConfig) -> int:
     return label(config, runner=plain_loop)
 
 
-def contents(dataset: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(dataset)): p.read_bytes() for p in dataset.rglob("*") if p.is_file()}
-
-
 def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_path: Path) -> None:
+    """Two workers of a Python in a folder with a blank, behind a proxy that is not there, in a
+    working folder with files that are named like modules.
+    """
     out = tmp_path / "beam" / "data"
+    (tmp_path / "my venv").symlink_to(Path(sys.executable).parents[1])
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("av", "random", "types", "numpy"):
+        (mine / f"{name}.py").write_text('raise SystemExit("the user\'s own file")')
+    proxy = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")
     command = [
-        sys.executable,
+        str(tmp_path / "my venv" / "bin" / Path(sys.executable).name),
+        "-P",
         "-m",
         "vidact.cli",
         "label",
@@ -63,7 +76,14 @@ def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_pa
     ]
     command += ["--workers", "2", "--device", "cpu", "--layout.val-fraction", "0"]
     command += ["--layout.segment-ticks", "256", "--layout.shard-ticks", "256"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=mine,
+        env=os.environ | proxy | {"no_proxy": "example.org"},
+    )
     run = RunFolder.of(str(out))
     deadline = time.monotonic() + 120
     while not run.markers() and process.poll() is None and time.monotonic() < deadline:
@@ -86,6 +106,7 @@ def test_what_comes_out(videos: Path, idm: str, tmp_path: Path) -> None:
     assert sorted(p.name for p in out.iterdir()) == [
         "README.md",
         "_commits",
+        "_stats",
         "_summaries",
         "dataset.json",
         "dead_letters.parquet",
@@ -299,7 +320,10 @@ def test_a_segment_that_kills_its_worker_twice_is_quarantined(
     assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155 - 256
     assert run_label(config(videos, idm, out, layout=layout)) == 0  # quarantine holds
     assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155 - 256
-    assert run_label(config(videos, idm, out, layout=layout, retry_quarantined=True)) == 0
+    assert (
+        run_label(config(videos, idm, out, layout=layout, retry_dead_letters=("killed_worker",)))
+        == 0
+    )
     assert sum(row["frames"] for row in Dataset(out).manifest().to_pylist()) == 1155
 
 
@@ -320,3 +344,165 @@ def test_licences_go_from_the_table_to_manifest_and_card(
     assert remove(RemoveConfig(dataset=str(out), source=(f"{videos}/b.mp4",))) == 0
     assert "license: CC-BY-4.0" in (out / "README.md").read_text()
     assert check_dataset(Dataset(out)).problems == []
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, error: Exception, *starts: int) -> None:
+    """Labelling raises in the segments of a.mp4 that begin at these ticks."""
+    whole = labeller.ShardLabeller._clips
+
+    def clips(self, segment, *rest):  # type: ignore[no-untyped-def]
+        if segment.source_uri.endswith("a.mp4") and segment.start_tick in starts:
+            raise error
+        return whole(self, segment, *rest)
+
+    monkeypatch.setattr(labeller.ShardLabeller, "_clips", clips)
+
+
+def test_errors_cost_their_segments_within_a_share(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    with monkeypatch.context() as patch:
+        poison(patch, ValueError("poison"), 256)
+        with pytest.raises(CheckFailed, match=r"1 segments \(.*ValueError: poison"):
+            run_label(config(videos, idm, out))
+        # All the rest is there, and a larger share allows it.
+        assert run_label(config(videos, idm, out, max_failed_share=0.5)) == 0
+    letters = [row for row in Dataset(out).dead_letters().to_pylist() if row["reason"] == "error"]
+    assert [(row["stage"], row["start_tick"]) for row in letters] == [("label", 256)]
+    assert run_label(config(videos, idm, out, retry_dead_letters=("error",))) == 0
+    assert run_label(config(videos, idm, tmp_path / "calm" / "data")) == 0
+    assert contents(out / "shards") == contents(tmp_path / "calm" / "data" / "shards")
+    assert contents(out / "_commits") == contents(tmp_path / "calm" / "data" / "_commits")
+
+
+def test_a_job_in_which_too_much_fails_is_stopped(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poison(monkeypatch, ValueError("poison"), 0, 256, 384, 512)
+    monkeypatch.setattr(tracker, "FEW_ERRORS", 2)
+    tracked = []
+
+    def watching(config, settings, run, tracker):  # type: ignore[no-untyped-def]
+        worker = Worker(settings)
+        for task in settings.open_tasks():
+            worker.label(task)
+            tracked.append(tracker.state())
+            if error := tracker.too_many_errors(config.max_failed_share, fewest=2):
+                raise error
+
+    with pytest.raises(CheckFailed, match="2 segments"):
+        label(config(videos, idm, tmp_path / "data"), runner=watching)
+    assert len(tracked) < 5
+
+
+class FlakyLabeller:
+    """Fails `times` times with `error`."""
+
+    def __init__(self, times: int, error: Exception):
+        self.left, self.error, self.times = times, error, StageTimes()
+
+    def label(self, task: labeller.ShardTask) -> ShardOutcome:
+        if self.left:
+            self.left -= 1
+            raise self.error
+        return ShardOutcome(task.shard, "labelled")
+
+
+def worker_of(flaky: FlakyLabeller, tmp_path: Path) -> Worker:
+    worker = object.__new__(Worker)
+    worker.run = RunFolder(tmp_path / "run")
+    worker.run.clear()
+    worker.labeller = flaky  # type: ignore[assignment]
+    worker.settings = WorkerSettings(
+        dataset=Dataset(tmp_path / "data"), idm="", work=labeller.LabelWork()
+    )
+    worker.environment = {}
+    worker._given_up, worker._at, worker._shard = 0, None, ""
+    return worker
+
+
+def test_a_worker_is_patient_with_storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_failures, "PAUSE_S", 0.001)
+    task = labeller.ShardTask(shard="train-00000")
+    worker = worker_of(FlakyLabeller(4, OSError(5, "EIO")), tmp_path)
+    assert worker.label(task).status == "labelled"
+    worker = worker_of(FlakyLabeller(1000, TimeoutError("slow")), tmp_path)
+    for _ in range(2):  # others may do better: the shard waits
+        assert worker.label(task).status == "waiting"
+    assert "TimeoutError" in worker.run.deferred()["train-00000"]  # type: ignore[union-attr]
+    with pytest.raises(TimeoutError):  # three in a row: it is not the shard
+        worker.label(task)
+    refused = PermissionError("Access Denied")
+    refused.__cause__ = type("E", (Exception,), {"response": {"Error": {"Code": "AccessDenied"}}})()
+    with pytest.raises(ConfigError, match="AccessDenied: Access Denied"):
+        worker_of(FlakyLabeller(1, refused), tmp_path).label(task)
+
+
+def planned(videos: Path, out: Path) -> None:
+    from vidact.pipeline.plan import make_plan
+
+    hz = Fraction(35, 2)
+    make_plan([str(videos)], Dataset(out), tick_hz=hz, layout=LAYOUT, workers=1)
+
+
+def test_parts_of_a_plan_are_the_whole(videos: Path, idm: str, tmp_path: Path) -> None:
+    out = tmp_path / "parts" / "data"
+    with pytest.raises(DatasetError, match="run `vidact plan` with the same sources first"):
+        run_label(config(videos, idm, out, part="1/2"))
+    planned(videos, out)
+    assert run_label(config(videos, idm, out, part="2/2")) == 0
+    some = Dataset(out).committed_shards()
+    assert 0 < len(some) < 5
+    assert not Dataset(out).has_tables()
+    assert run_label(config(videos, idm, out, part="1/2")) == 0
+    assert run_label(config(videos, idm, out, part="1/2")) == 0  # nothing is left to do
+    assert len(Dataset(out).committed_shards()) == 5
+    assert run_label(config(videos, idm, out)) == 0
+    assert run_label(config(videos, idm, tmp_path / "whole" / "data")) == 0
+    assert contents(out) == contents(tmp_path / "whole" / "data")
+    with pytest.raises(ConfigError, match=r"part must be I/N with I from 1 to N, such as 3/64"):
+        config(videos, idm, out, part="0/2")
+
+
+def test_shards_of_an_interrupted_run_are_verified_by_the_next(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "data"
+    verified: list[list[str]] = []
+    whole = job.check_dataset
+
+    def check(dataset: Dataset, **how: Any) -> VerifyReport:
+        verified.append(sorted(how["shards"]))
+        return whole(dataset, **how)
+
+    def preempted(config, settings, run, tracker):  # type: ignore[no-untyped-def]
+        worker = Worker(settings)
+        worker.label(next(iter(settings.open_tasks())))
+        worker.close()
+        raise Interrupted("preempted")
+
+    monkeypatch.setattr(job, "check_dataset", check)
+    with pytest.raises(Interrupted, match="preempted"):
+        label(config(videos, idm, out), runner=preempted)
+    assert run_label(config(videos, idm, out)) == 0
+    assert verified == [Dataset(out).committed_shards()]
+    assert run_label(config(videos, idm, out)) == 0
+    assert len(verified) == 1  # nothing is new
+    assert not (out / "_unverified").exists()
+
+
+def test_stats_say_how_shards_were_made(videos: Path, idm: str, tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    assert run_label(config(videos, idm, out)) == 0
+    found = dict(read_stats(out))
+    assert sorted(found) == Dataset(out).committed_shards()
+    one = found["train-00000"]
+    assert list(one["seconds"]) == sorted(STAGES)
+    assert 0 < sum(one["seconds"].values()) <= one["wall_s"]
+    assert one["worker"]["pid"] == os.getpid()
+    assert one["environment"]["threads_a_worker"] == 1
+    status = dataset_status(Dataset(out))
+    assert list(status["stage_seconds"]) == list(STAGES)
+    assert list(status["hosts"].values()) == [5]
+    assert "made by        1 hosts" in fill_in("status.txt", **status)

@@ -4,6 +4,7 @@ does not show.
 
 from __future__ import annotations
 
+import errno
 import tarfile
 from dataclasses import replace
 from fractions import Fraction
@@ -11,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact import storage, storage_failures
 from vidact.datasets.shards.clip import Clip
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.commits import CommitRecord
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.decoder import InProcessDecoder
-from vidact.errors import VideoError
+from vidact.errors import ConfigError, VideoError
 from vidact.idm.labels.predict import Predictor
-from vidact.pipeline.labelling.labeller import COMMITTING, LabelWork, ShardLabeller, ShardTask
+from vidact.pipeline.labelling.labeller import LabelWork, ShardLabeller, ShardTask
 from vidact.pipeline.planning.layout import Segment
 
 from .conftest import moving_picture, write_video
@@ -204,6 +206,56 @@ def test_damage_keeps_what_came_before(videos: Path, tmp_path: Path, predictor: 
     assert sorted(got) == [*range(300), *range(384, 700)]
 
 
+class Odd(InProcessDecoder):
+    """A decoder with a bug on the segment at tick 256, `times` times."""
+
+    def __init__(self, times: int, error: Exception):
+        super().__init__()
+        self.times, self.error = times, error
+
+    def ticks(  # type: ignore[no-untyped-def, override]
+        self, path, frame, tick_hz, *, start_tick, end_tick
+    ):
+        for batch in super().ticks(path, frame, tick_hz, start_tick=start_tick, end_tick=end_tick):
+            if self.times and batch.start_tick + len(batch.frames) > 500:
+                self.times -= 1
+                raise self.error
+            yield batch
+
+
+def test_an_exception_costs_its_segment_after_two_more_tries(
+    videos: Path, tmp_path: Path, predictor: Predictor
+) -> None:
+    parts = segments(videos / "a.mp4", 0, 256, 512, ticks=700)
+    label(tmp_path / "calm", predictor, parts)
+    odd = Odd(2, ZeroDivisionError("an odd file"))
+    assert label(tmp_path / "twice", predictor, parts, decoder=odd) == "labelled"
+    for name in ("shards/train-00000.tar", "_commits/train-00000.json"):
+        assert (tmp_path / "twice" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+    assert label(tmp_path / "thrice", predictor, parts, decoder=Odd(3, odd.error)) == "labelled"
+    (letter,) = record_of(tmp_path / "thrice").dead_letters
+    assert (letter.start_tick, letter.end_tick, letter.stage, letter.reason) == (
+        256,
+        512,
+        "label",
+        "error",
+    )
+    assert letter.detail == "ZeroDivisionError: an odd file"
+    kept = by_tick(clips_of(tmp_path / "thrice"), "buttons")
+    assert sorted(kept) == [*range(256), *range(512, 700)]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "no room"), MemoryError(), ConfigError("no"), RuntimeError("CUDA error")]
+)
+def test_what_no_segment_is_to_blame_for(
+    videos: Path, tmp_path: Path, predictor: Predictor, error: Exception
+) -> None:
+    with pytest.raises(type(error)):
+        label(tmp_path, predictor, segments(videos / "a.mp4", 0, ticks=700), decoder=Odd(9, error))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_quarantined_segments_are_not_read(
     videos: Path, tmp_path: Path, predictor: Predictor
 ) -> None:
@@ -212,10 +264,6 @@ def test_quarantined_segments_are_not_read(
     (letter,) = record_of(tmp_path / "one").dead_letters
     assert (letter.start_tick, letter.end_tick, letter.reason) == (256, 512, "killed_worker")
     assert sorted(by_tick(clips_of(tmp_path / "one"), "buttons")) == [*range(256), *range(512, 700)]
-    label(tmp_path / "all", predictor, parts, quarantined=(COMMITTING,))
-    record = record_of(tmp_path / "all")
-    assert len(record.dead_letters) == 3
-    assert record.tar is None
 
 
 def test_a_missing_source_waits_or_is_let_go(
@@ -247,3 +295,65 @@ def test_a_segment_of_another_video_follows(
     )
     label(tmp_path, predictor, first + second)
     assert [clip.ticks for clip in clips_of(tmp_path)] == [128, 60, 128, 128, 128, 71]
+
+
+class BadDisk(InProcessDecoder):
+    """FFmpeg's view of a disk that fails: what is asked for from tick 256 on is damaged, as often
+    as it says.
+    """
+
+    def __init__(self, times: int):
+        super().__init__()
+        self.times = times
+
+    def ticks(  # type: ignore[no-untyped-def, override]
+        self, path, frame, tick_hz, *, start_tick, end_tick
+    ):
+        for batch in super().ticks(path, frame, tick_hz, start_tick=start_tick, end_tick=end_tick):
+            if self.times and batch.start_tick + len(batch.frames) > 500:
+                self.times -= 1
+                raise VideoError("damaged", path, "Invalid data found", tick=batch.start_tick)
+            yield batch
+
+
+def reading(monkeypatch: pytest.MonkeyPatch, failures: int) -> None:
+    """The first readings of a whole file fail."""
+    whole, left = storage.sha256_file, [failures]
+
+    def sha256_file(uri: storage.Uri) -> str:
+        if str(uri).endswith("a.mp4") and left[0]:
+            left[0] -= 1
+            raise OSError(errno.EIO, "Input/output error", str(uri))
+        return whole(uri)
+
+    monkeypatch.setattr(storage, "sha256_file", sha256_file)
+    monkeypatch.setattr(storage_failures, "PAUSE_S", 0.001)
+
+
+@pytest.mark.parametrize(("times", "failures"), [(1, 0), (2, 1), (2, 3)])
+def test_what_a_disk_could_not_read_for_a_moment_is_no_damage(  # noqa: PLR0917 - fixtures
+    videos: Path,
+    tmp_path: Path,
+    predictor: Predictor,
+    monkeypatch: pytest.MonkeyPatch,
+    times: int,
+    failures: int,
+) -> None:
+    parts = segments(videos / "a.mp4", 0, 256, 512, ticks=700)
+    label(tmp_path / "calm", predictor, parts)
+    reading(monkeypatch, failures)
+    assert label(tmp_path / "eio", predictor, parts, decoder=BadDisk(times)) == "labelled"
+    for name in ("shards/train-00000.tar", "_commits/train-00000.json"):
+        assert (tmp_path / "eio" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+
+
+def test_what_a_disk_cannot_read_is_unreachable(
+    videos: Path, tmp_path: Path, predictor: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = segments(videos / "a.mp4", 0, 256, 512, ticks=700)
+    reading(monkeypatch, 100)
+    assert label(tmp_path, predictor, parts, decoder=BadDisk(100)) == "labelled"
+    letters = record_of(tmp_path).dead_letters
+    assert {(letter.stage, letter.reason) for letter in letters} == {("read", "unreachable")}
+    assert "Input/output error" in letters[0].detail
+    assert [letter.start_tick for letter in letters] == [256, 512]

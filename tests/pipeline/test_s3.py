@@ -136,6 +136,7 @@ def objects(uri: str) -> dict[str, bytes]:
     return {
         name.split("/data/", 1)[1]: storage.read_bytes(name)
         for name in storage.list_files(uri, recursive=True)
+        if "/_stats/" not in name
     }
 
 

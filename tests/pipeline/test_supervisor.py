@@ -4,6 +4,8 @@ is given up, and that nothing of a killed job goes on running.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable
@@ -30,6 +32,7 @@ def drive(
     stall_s: float = 30.0,
     max_restarts: int = 3,
     watch: Callable[[], None] = lambda: None,
+    drain_s: float = 20.0,
 ) -> int:
     """Supervise a driver; it finds `attempt` (from 1) and `run`. Returns how often it was
     started.
@@ -52,6 +55,7 @@ def drive(
             stall_s=stall_s,
             max_restarts=max_restarts,
             watch=watch,
+            drain_s=drain_s,
         )
     finally:
         drive.attempts = int(count.read_text())  # type: ignore[attr-defined]
@@ -85,7 +89,46 @@ def test_a_driver_without_a_sign_of_life_is_killed(run: RunFolder) -> None:
             time.sleep(1000)
     """
     assert drive(run, script, stall_s=1.0) == 2
-    assert run.crashes() == {"train-00000": [0]}
+    assert run.crashes() == {}  # all workers at once: a store does not answer
+
+
+def test_a_stall_of_all_workers_quarantines_nothing(run: RunFolder) -> None:
+    script = """
+        for shard, segment in enumerate([-1, -1, 3, 3]):  # two wait for an upload, two for a source
+            run.mark_started(f"train-0000{shard}", segment)
+        time.sleep(1000)
+    """
+    with pytest.raises(Interrupted, match="gave up after 1 restarts"):
+        drive(run, script, stall_s=1.0, max_restarts=1)
+    assert run.quarantined() == {}
+
+
+def test_a_worker_that_stands_still_while_another_goes_on_is_killed(run: RunFolder) -> None:
+    script = """
+        def work(number):
+            if pid := os.fork():
+                return pid
+            run.mark_started(f"train-0000{number}", number)
+            while True:
+                time.sleep(0.1)
+                if number == 1:
+                    run.touch("train-00001")
+
+        still, busy = work(0), work(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(still, 0)[1]) == -signal.SIGKILL
+        sys.exit(0 if os.waitpid(busy, os.WNOHANG) == (0, 0) else 1)
+    """
+    assert drive(run, script, stall_s=2.0) == 1
+
+
+def test_who_dies_while_committing_dies_in_no_segment(run: RunFolder) -> None:
+    script = """
+        if attempt < 3:
+            run.mark_started("train-00001", -1)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    assert drive(run, script) == 3
+    assert run.quarantined() == {}
 
 
 def test_signs_of_life_are_seen(run: RunFolder) -> None:
@@ -145,6 +188,43 @@ def test_ctrl_c_ends_everything(run: RunFolder) -> None:
         drive(run, script, watch=watch)
     assert len(pids) == 2
     assert not any(_runs(pid) for pid in pids)
+
+
+def terminating(run: RunFolder) -> Callable[[], None]:
+    """Sends SIGTERM to this process, once, when the driver is at work."""
+    sent: list[int] = []
+
+    def watch() -> None:
+        if run.markers() and not sent:
+            sent.append(1)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return watch
+
+
+def test_sigterm_lets_workers_finish_their_shards(run: RunFolder) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    script = """
+        run.mark_started("train-00000", 0)
+        while not run.is_draining:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        (run.path / "finished").touch()
+    """
+    assert drive(run, script, watch=terminating(run)) == 1
+    assert (run.path / "finished").exists()
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_is_not_finished_in_time_is_given_back(run: RunFolder) -> None:
+    script = """
+        run.mark_started("train-00000", 0)
+        time.sleep(1000)
+    """
+    with pytest.raises(Interrupted, match="run again to resume"):
+        drive(run, script, watch=terminating(run), drain_s=0.5)
+    assert drive.attempts == 1  # type: ignore[attr-defined]
+    assert run.crashes() == {}
 
 
 def test_workers_of_a_killed_driver_are_gone_before_the_next(run: RunFolder) -> None:

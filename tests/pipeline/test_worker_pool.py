@@ -84,7 +84,7 @@ def test_namesakes_of_two_task_managers_are_two(
             assert first.process.poll() is None
             assert second.process.poll() is None
         asked.until(lambda: asked.pool.workers == [first])  # the other has hung up
-        assert second.process.returncode == -signal.SIGKILL
+        assert second.process.returncode == -signal.SIGTERM
         assert first.process.poll() is None
     asked.until(lambda: not asked.pool.workers)
 
