@@ -31,6 +31,7 @@ from .shards.shard_checks import shard_problems
 LETTER_COLUMNS = [field.name for field in fields(DeadLetter)]
 SHOWN_PROBLEMS = 100  # of a broken dataset; the count says how many there are
 SHOWN_TARS = 3
+_STILL_THERE = "holds something of {0:.12}, which was taken down; run `vidact remove --source {0}`"
 
 
 @dataclass(slots=True)
@@ -93,10 +94,13 @@ def check_dataset(
     tables = _Tables(content, manifest, bonds, dataset.dead_letters())
     chosen = [name for name in dataset.committed_shards() if shards is None or name in shards]
 
+    removed = dataset.tombstones()
+
     def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
         record = dataset.read_commit(name)
+        left = [f"{name}: {_STILL_THERE.format(sha)}" for sha in sorted(record.sources & removed)]
         of_tar = shard_problems(dataset, record, spec, decode=decode) if record.tar else ()
-        return record, list(tables.problems(record)), list(of_tar)
+        return record, left + list(tables.problems(record)), list(of_tar)
 
     counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
     total = sum(tables.ticks.get(name, 0) for name in chosen)

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ... import storage
 from ...errors import SpecMismatchError
 from ...progress import Progress
-from .commits import CommitRecord, DeadLetter
+from .commits import CommitRecord, DeadLetter, tombstone
 from .info import DatasetInfo, Summary
 from .manifest import DEAD_LETTER_SCHEMA, manifest_hash, manifest_schema, part_of_shard, read_part
 from .parquet import parquet_bytes
@@ -113,8 +113,15 @@ class Compaction:
             added_before = filter(None, map(self.versions.totals, before))
             if any(_holds(added, self.removed) for added in added_before):
                 forget_names(self.versions, self.removed)
-        letters = summary.letters(self.info.dead_letters)
+        letters = summary.letters(self._own_letters())
         return Compacted(summary.content(self.info, letters, version), letters, parts)
+
+    def _own_letters(self) -> tuple[DeadLetter, ...]:
+        """The dead letters that no record has; a job that runs meanwhile may not know of a
+        takedown.
+        """
+        kept = [x for x in self.info.dead_letters if x.source_sha256 not in self.removed]
+        return (*kept, *map(tombstone, sorted(self.removed)))
 
     def one_table(self, compacted: Compacted) -> pa.Table | None:
         """The whole manifest, None where it is too large for one file."""

@@ -59,8 +59,8 @@ def extend(
         known |= {record.uri: record for record in _near_duplicates(before, new, look)}
     split_by_group = {segment.group: segment.split for segment in plan.segments if segment.group}
     split_by_uri = {segment.source_uri: segment.split for segment in plan.segments}
-    first_shard: dict[str, int] = {}
-    for shard in {segment.shard for segment in plan.segments} | set(taken):
+    first_shard = plan.free_shards
+    for shard in taken:
         split = split_of_shard(shard)
         first_shard[split] = max(
             first_shard.get(split, 0), int(shard.removeprefix(f"{split}-")) + 1
@@ -83,7 +83,7 @@ def extend(
         first_shard=first_shard,
     )
     sources = tuple(known[uri] for uri in sorted(known))
-    return Plan(plan.tick_hz, sources, (*plan.segments, *segments))
+    return replace(plan, sources=sources, segments=(*plan.segments, *segments))
 
 
 def _near_duplicates(

@@ -6,6 +6,7 @@ plan only grows: what is new is probed and laid out in new shards; no shard is e
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from .probe import SourceRecord
 from .tables import Row, rows_from_parquet, rows_to_parquet
 
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
+USED = "free_shards"  # in the metadata of `plan.parquet`
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
 
 
@@ -33,6 +35,21 @@ class Plan:
     segments: tuple[Segment, ...] = ()
     token: str = field(default="", compare=False)
     """Of the version of `plan.parquet` that was read; empty where there was none."""
+    used: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """By split, the first shard number that was never given, as the table says; see
+    `free_shards`.
+    """
+
+    @property
+    def free_shards(self) -> dict[str, int]:
+        """By split, the first shard number that was never given: names of removed shards are not
+        used again, since a worker may still be at them.
+        """
+        free = dict(self.used)
+        for shard in {segment.shard for segment in self.segments}:
+            split, _, number = shard.rpartition("-")
+            free[split] = max(free.get(split, 0), int(number) + 1)
+        return free
 
     @property
     def shards(self) -> dict[str, tuple[Segment, ...]]:
@@ -76,7 +93,8 @@ def read_plan(dataset: Dataset) -> Plan | None:
         ) from error
     # Killed between the two writes, there are no sources: they are probed again.
     sources, _, _ = _read_rows(dataset.sources_uri, SourceRecord)
-    return Plan(tick_hz, sources or (), segments, token)
+    used = json.loads(metadata.get(USED, "{}"))
+    return Plan(tick_hz, sources or (), segments, token, used)
 
 
 def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str], str]:
@@ -102,7 +120,8 @@ def write_plan(plan: Plan, dataset: Dataset, old: Plan | None = None) -> Plan:
         ChangedMeanwhile: the plan is not `old` any more: nothing was written.
     """
     metadata = {"tick_hz": str(plan.tick_hz)}
-    data = rows_to_parquet(plan.segments, Segment, metadata)
+    numbers = {USED: json.dumps(plan.free_shards, sort_keys=True)}
+    data = rows_to_parquet(plan.segments, Segment, metadata | numbers)
     token = replace_if(dataset.plan_uri, data, "" if old is None else old.token)
     before = {} if old is None else {record.uri: record for record in old.sources}
     while True:
@@ -207,6 +226,7 @@ def without(plan: Plan, gone: Iterable[str]) -> Plan:
         del kept[record.uri]
     return replace(
         plan,
+        used=plan.free_shards,
         sources=tuple(kept[uri] for uri in sorted(kept)),
         segments=tuple(s for s in plan.segments if s.source_sha256 not in hashes),
     )
