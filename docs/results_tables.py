@@ -315,6 +315,14 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 mapping(),
             ),
             Result(
+                "manifest_growth.json",
+                "A manifest of ten million clips",
+                "Compacting synthetic commit records, and opening a loader as one of 64 ranks; "
+                "each in a process of its own.",
+                "python benchmarks/manifest_growth.py",
+                mapping(),
+            ),
+            Result(
                 "plan_growth.json",
                 "A plan of 100,000 sources",
                 "Laying out, writing and reading the plan.",
