@@ -134,6 +134,18 @@ class VerifyConfig:
     """Decode every frame; without it, videos are only checked by their checksum."""
     threads: PositiveInt = 2
     """Shards checked at a time."""
+    shards: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Read only this shard, such as train-00007; several by repeating it. Tables and splits are
+    checked as a whole.
+    """
+    sample: Share = 1.0
+    """Read only this share of the shards, at least one: a large dataset is looked at in parts."""
+    sample_seed: NonNegativeInt = 0
+    """Another seed draws other shards."""
+    log: str = ""
+    """Keep what is found in a local file, a line of JSON per shard; the same command goes on from
+    it after a stop, and reads only shards that are new or have changed.
+    """
 
 
 @settings()

@@ -9,6 +9,7 @@ whether splits leak.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,11 @@ from typing import Any
 import pyarrow as pa
 
 from .. import storage
+from ..errors import ConfigError
 from ..progress import Progress
 from .actions.spec import ActionSpec
 from .config import VerifyConfig
+from .shards.check_log import CheckLog
 from .shards.commits import CommitRecord, DeadLetter
 from .shards.dataset import Dataset
 from .shards.leaks import bond_table, leaks
@@ -53,7 +56,13 @@ class VerifyReport:
 def verify(config: VerifyConfig) -> int:
     """Print what is wrong with a dataset; return 0 where nothing is, else 1."""
     dataset = Dataset(config.dataset)
-    report = check_dataset(dataset, decode=config.decode, threads=config.threads)
+    report = check_dataset(
+        dataset,
+        decode=config.decode,
+        threads=config.threads,
+        shards=chosen_shards(dataset, config),
+        log_path=config.log,
+    )
     for line in report.problems[:SHOWN_PROBLEMS]:
         print(line)
     if len(report.problems) > SHOWN_PROBLEMS:
@@ -67,12 +76,35 @@ def verify(config: VerifyConfig) -> int:
     return 1 if report.problems else 0
 
 
+def chosen_shards(dataset: Dataset, config: VerifyConfig) -> list[str] | None:
+    """The shards that are to be read; None for all.
+
+    A sample is drawn by the hash of the shards' names: the same seed draws the same ones, also
+    where the dataset has grown by others.
+
+    Raises ConfigError where a shard that was named is not there.
+    """
+    if not config.shards and config.sample == 1:
+        return None
+    committed = dataset.committed_shards()
+    if unknown := sorted(set(config.shards) - set(committed)):
+        raise ConfigError(f"shards: {dataset} has no shard {unknown[0]}")
+    named = sorted(config.shards) or committed
+    count = min(len(named), max(1, round(config.sample * len(named))))
+
+    def drawn(shard: str) -> str:
+        return hashlib.sha256(f"{config.sample_seed}:{shard}".encode()).hexdigest()
+
+    return sorted(sorted(named, key=drawn)[:count])
+
+
 def check_dataset(
     dataset: Dataset,
     *,
     decode: bool = True,
     threads: int = 2,
     shards: Collection[str] | None = None,
+    log_path: str = "",
 ) -> VerifyReport:
     """Check a dataset.
 
@@ -82,6 +114,8 @@ def check_dataset(
         threads: shards at a time.
         shards: read only these, such as those that a job just wrote; tables and splits are checked
             as a whole.
+        log_path: a local file that keeps what was found in each shard; shards that it has are not
+            read again.
 
     Raises:
         DatasetError: there is no dataset, or a record of another schema version.
@@ -94,13 +128,18 @@ def check_dataset(
     tables = _Tables(content, manifest, bonds, dataset.dead_letters())
     chosen = [name for name in dataset.committed_shards() if shards is None or name in shards]
 
+    log_file = CheckLog(log_path, decode=decode)
     removed = dataset.tombstones()
 
     def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
         record = dataset.read_commit(name)
+        of_tar = log_file.find(record)
+        if of_tar is None:
+            found = shard_problems(dataset, record, spec, decode=decode) if record.tar else ()
+            of_tar = list(found)
+            log_file.add(record, of_tar)
         left = [f"{name}: {_STILL_THERE.format(sha)}" for sha in sorted(record.sources & removed)]
-        of_tar = shard_problems(dataset, record, spec, decode=decode) if record.tar else ()
-        return record, left + list(tables.problems(record)), list(of_tar)
+        return record, left + list(tables.problems(record)), of_tar
 
     counts: Counter[str] = Counter(shards=0, clips=0, frames=0)
     total = sum(tables.ticks.get(name, 0) for name in chosen)

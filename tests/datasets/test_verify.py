@@ -9,6 +9,8 @@ import re
 import pyarrow as pa
 import pytest
 from vidact import storage
+from vidact.cli import run
+from vidact.datasets import verify as verify_module
 from vidact.datasets.config import VerifyConfig
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.shards.codec import encode_clip
@@ -19,7 +21,7 @@ from vidact.datasets.shards.leaks import leaks
 from vidact.datasets.shards.parquet import parquet_bytes
 from vidact.datasets.shards.shard_checks import sample_problems
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.verify import check_dataset, verify
+from vidact.datasets.verify import check_dataset, chosen_shards, verify
 from vidact.errors import DatasetError
 
 
@@ -344,3 +346,48 @@ def test_a_dataset_in_which_nothing_was_kept(tmp_path, toy_spec):
     report = check_dataset(Dataset(out))
     assert report.problems == []
     assert report.counts == {"shards": 0, "clips": 0, "frames": 0}
+
+
+def test_a_sample_is_drawn_by_its_seed(dataset, capsys):
+    def read(*words):
+        assert run(["verify", dataset, "--no-decode", *words]) == 0
+        return capsys.readouterr().out.split("checked ")[1].split(" shards")[0]
+
+    assert [read("--sample", share) for share in ("1", "0.5", "0.01")] == ["3", "2", "1"]
+    assert read("--shards", "val-00000") == "1"
+    drawn = {
+        tuple(chosen_shards(Dataset(dataset), VerifyConfig(dataset=dataset, **more)))
+        for more in ({"sample": 0.3, "sample_seed": seed} for seed in range(20))
+    }
+    assert len(drawn) == 3
+    assert run(["verify", dataset, "--shards", "val-00009"]) == 2
+
+
+def test_a_stopped_verification_goes_on(dataset, tmp_path, monkeypatch, capsys):
+    log = tmp_path / "log.jsonl"
+    read = []
+    original = verify_module.shard_problems
+
+    def noted(dataset, record, spec, *, decode):
+        read.append(record.shard)
+        return (
+            ["it is broken"]
+            if record.shard == "train-00001"
+            else original(dataset, record, spec, decode=decode)
+        )
+
+    monkeypatch.setattr(verify_module, "shard_problems", noted)
+    words = ["verify", dataset, "--threads", "1", "--log", str(log)]
+    assert run([*words, "--shards", "train-00000", "--shards", "train-00001"]) == 1
+    with open(log, "a") as file:
+        file.write('{"shard": "val-0')  # killed while it wrote
+    assert run(words) == 1
+    assert read == ["train-00000", "train-00001", "val-00000"]
+    assert "it is broken" in capsys.readouterr().out
+    assert run(words) == 1
+    assert len(read) == 3
+    uri = Dataset(dataset).shard_uri("val-00000")
+    storage.remove(uri)
+    log.write_text("notes\n")
+    assert run(words) == 2
+    assert "line 1 of" in capsys.readouterr().err
