@@ -87,7 +87,9 @@ def canonical_codec(stream: av.VideoStream) -> str:
 
 
 def _play_stream(path: str | Path, container: av.container.InputContainer) -> av.VideoStream:
-    """Return the first video stream that is no cover picture."""
+    """Return the video stream that players show: the one that is flagged as default, else FFmpeg's
+    choice, the largest. Cover pictures are none.
+    """
     cover = av.stream.Disposition.attached_pic
     streams = [s for s in container.streams.video if not s.disposition & cover]
     if not streams:
@@ -95,7 +97,13 @@ def _play_stream(path: str | Path, container: av.container.InputContainer) -> av
         raise VideoError(
             "no_video_stream", path, f"a {container.format.name} file with {kinds} only"
         )
-    stream = streams[0]
+    flagged = [s for s in streams if s.disposition & av.stream.Disposition.default]
+    if len(flagged) == 1:
+        stream = flagged[0]
+    else:  # of equally large ones the first
+        stream = max(
+            streams, key=lambda s: (s.width or 0) * (s.height or 0) if s.codec_context else 0
+        )
     context = stream.codec_context
     if context is None:
         raise VideoError("unsupported_codec", path, "its video codec is unknown to this FFmpeg")

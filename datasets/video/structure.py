@@ -115,7 +115,7 @@ def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
 
 def _walk_avi(file: int, size: int) -> Structure:
     """Enter RIFFs, of which large files have several, the list of pictures and its records."""
-    at = last = 0
+    at = last = end = 0
     while at + 8 <= size:
         last = at
         head = os.pread(file, 12, at)
@@ -124,10 +124,13 @@ def _walk_avi(file: int, size: int) -> Structure:
             return Structure(True, broken_at=at)
         if name == b"RIFF" and not length:
             return Structure(known=False)  # the writer never came back to fill it in
+        if name == b"RIFF":
+            end = at + 8 + length
         enter = name == b"RIFF" or (name == b"LIST" and head[8:12] in (b"movi", b"rec "))
         at += 12 if enter else 8 + length + length % 2
     if at <= size:
-        return Structure(True)
+        # Cut between two chunks, it is the outermost length that leads beyond the end.
+        return Structure(True, missing_bytes=max(end - size, 0))
     # A length that leads beyond the end: the file is cut, or the length is damaged and all behind
     # it has moved.
     return Structure(True, missing_bytes=at - size, broken_at=last + 1)
