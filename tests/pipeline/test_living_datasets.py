@@ -16,6 +16,7 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import plan as plan_module
+from vidact.pipeline import remove as remove_module
 from vidact.pipeline.config import LabelConfig, LayoutConfig, RelabelConfig, RemoveConfig
 from vidact.pipeline.label import label
 from vidact.pipeline.labelling import labeller
@@ -486,3 +487,29 @@ def test_a_takedown_before_the_first_job_has_ended(
     run_label(videos, idm, out)
     assert check_dataset(Dataset(out)).problems == []
     assert Dataset(out).manifest().num_rows == len(members(out)) // 3
+
+
+def test_verify_names_what_was_taken_down_and_compaction_leaves_it_out(
+    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a removal was killed right after its tombstone."""
+    out = Dataset(tmp_path / "data")
+    run_label(videos, idm, tmp_path / "data")
+    gone = hashlib.sha256((videos / "a.mp4").read_bytes()).hexdigest()
+    whole, calls = Dataset.tombstones, []
+
+    def taken_down_meanwhile(self: Dataset) -> frozenset[str]:
+        calls.append(1)
+        if len(calls) == 2:  # when compaction looks again
+            monkeypatch.setattr(Dataset, "tombstones", whole)
+            self.bury([gone])
+        return whole(self)
+
+    info = remove_module._info(out.content(), None, out.spec(), [])
+    monkeypatch.setattr(Dataset, "tombstones", taken_down_meanwhile)
+    out.compact(info)
+    assert {row["source_sha256"] for row in out.manifest().to_pylist()}.isdisjoint({gone})
+    problems = check_dataset(out, decode=False).problems
+    assert any(f"holds something of {gone[:12]}, which was taken down" in one for one in problems)
+    assert remove(RemoveConfig(dataset=str(out), source=(gone,))) == 0
+    assert check_dataset(out).problems == []
