@@ -77,7 +77,7 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
             sorted((tables["dead_letter_reasons"] if tables else letters).items())
         ),
         "duplicates": tables.get("duplicates", {}) if tables else {},
-        **summed_stats(dataset),
+        **(made if (made := summed_stats(dataset))["hosts"] else {}),
     }
 
 
