@@ -286,7 +286,7 @@ class RelabelConfig(EngineConfig):
     """
 
     dataset: DatasetPlace
-    """A finished dataset."""
+    """A dataset; one that is still being labeled, as far as its tables go."""
     idm: str
     """The model that labels; its action spec must be the dataset's."""
     out: str

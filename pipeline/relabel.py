@@ -30,7 +30,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
 
     Raises:
         SpecMismatchError: the model's action spec is not the dataset's.
-        DatasetError: the dataset is not finished, or `out` was begun otherwise.
+        DatasetError: the dataset has no tables yet, or `out` was begun otherwise.
     """
     source, dataset = Dataset(config.dataset), Dataset(config.out)
     if _same_place(source, dataset):
@@ -38,11 +38,13 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     model, work = JobModel.of(config), RelabelWork(source=source)
     source.spec().require_same(model.spec, f"the checkpoint {config.idm}")
     old = source.content()
-    summaries = read_summaries(source, source.committed_shards())
+    # Those of the tables: while the source is labeled, more shards come.
+    listed = {shard["name"] for shard in old["shards"]}
+    summaries = read_summaries(source, sorted(listed.intersection(source.committed_shards())))
     ticks = {shard: int(summary["ticks"]) for shard, summary in summaries}
-    if ticks.keys() != {shard["name"] for shard in old["shards"]}:
+    if missing := sorted(listed - ticks.keys()):
         raise DatasetError(
-            f"{source}: its tables are older than its shards; run the job that makes it again"
+            f"{source}: its tables list {missing[0]}, which has no record; run `vidact compact`"
         )
     if gone := sorted(set(dataset.removed_sources()) - set(source.removed_sources())):
         raise DatasetError(

@@ -39,7 +39,7 @@ class RelabelWork:
     """New labels for the pixels of a dataset."""
 
     source: Dataset
-    """The finished dataset."""
+    """The dataset, as far as its tables list it: it may still be labeled."""
     verb: Literal["relabel"] = "relabel"
 
     @property
@@ -51,15 +51,14 @@ class RelabelWork:
     def open_tasks(
         self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
     ) -> Iterator[ShardTask]:
-        """The shards of the source that have no record in `dataset` yet, in order.
+        """The shards of the source's tables that have no record in `dataset` yet, in order.
 
         Args:
             quarantined: not heeded: clips were decoded before, when they were written.
         """
         done = set(dataset.committed_shards())
-        yield from (
-            ShardTask(shard=shard) for shard in self.source.committed_shards() if shard not in done
-        )
+        listed = sorted(shard["name"] for shard in self.source.content()["shards"])
+        yield from (ShardTask(shard=shard) for shard in listed if shard not in done)
 
     def open_labeller(
         self,

@@ -14,6 +14,7 @@ from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.pipeline import compact as compact_module
 from vidact.pipeline.compact import compacted_meanwhile, info_of
+from vidact.pipeline.labelling.relabeller import RelabelWork
 
 
 def add_shard(dataset: Dataset, number: int, spec: ActionSpec) -> None:
@@ -84,3 +85,17 @@ def test_the_verb_keeps_what_records_do_not_know(
     assert f"{content['version']} is kept for good" in capsys.readouterr().err
     assert run(["compact", str(dataset), "--unpin", content["version"][:6]]) == 0
     assert dataset.versions.pinned() == []
+
+
+def test_a_growing_dataset_is_relabelled_as_far_as_its_tables_go(
+    tmp_path: Path, spec: ActionSpec
+) -> None:
+    dataset = Dataset(tmp_path / "data")
+    add_shard(dataset, 0, spec)
+    dataset.compact(DatasetInfo(name="Growing", spec=spec))
+    work = RelabelWork(source=dataset)
+    identity = work.identity
+    add_shard(dataset, 1, spec)
+    tasks = work.open_tasks(Dataset(tmp_path / "new"), {})
+    assert [task.shard for task in tasks] == ["train-00000"]
+    assert work.identity == identity
