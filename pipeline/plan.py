@@ -37,6 +37,7 @@ PASSING = {
     "not_found",
     "cannot_open",
     "unreachable",
+    "still_growing",
     "too_large",
     "memory_limit",
     "decoder_hung",

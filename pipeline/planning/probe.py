@@ -142,6 +142,10 @@ def _probe(source: Source, tick_hz: Fraction, decoder: Decoder) -> SourceRecord:
             raise VideoError(
                 "too_short", source.uri, f"{found.frames} frames; a clip needs {MIN_FRAMES}"
             )
+    if mark_of(source.uri) not in (mark, None):
+        raise VideoError(
+            "still_growing", source.uri, "it changed while it was probed; left for the next run"
+        )
     facts = asdict(found)
     truncated = facts.pop("truncated")  # it is kept where ticks are lost by it
     return SourceRecord(

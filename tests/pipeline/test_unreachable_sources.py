@@ -211,3 +211,19 @@ def test_what_this_machine_lacks_is_not_the_video_s_fault(
     with pytest.raises(Interrupted, match="make room"):
         plan(config)
     assert not (tmp_path / "data" / "plan.parquet").exists()
+
+
+def test_a_recording_that_goes_on_is_left_for_the_next_run(video: Path, tmp_path: Path) -> None:
+    recording = tmp_path / "today.mp4"
+    recording.write_bytes(video.read_bytes())
+
+    class Meanwhile(BadDisk):
+        def probe(self, path: Path, tick_hz: Fraction) -> VideoFacts:
+            found = self.whole.probe(path, tick_hz)
+            with open(path, "ab") as file:
+                file.write(b"more")
+            return found
+
+    record = probed(recording, Meanwhile(VideoError("unused", "", "")), [])
+    assert (record.status, record.reason) == ("unreadable", "still_growing")
+    assert probed(recording, InProcessDecoder(), []).status == "planned"
