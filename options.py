@@ -260,7 +260,9 @@ def to_words(settings: Any, *, _prefix: str = "") -> list[str]:
         elif tyro.conf.UseAppendAction in getattr(hints[field.name], "__metadata__", ()):
             options += [word for item in value for word in (option, str(item))]
         elif isinstance(value, bool):
-            options.append(option if value else "--no-" + option.removeprefix("--"))
+            # tyro's spelling: `--layout.no-near-duplicates`
+            before, dot, name = option.removeprefix("--").rpartition(".")
+            options.append(option if value else f"--{before}{dot}no-{name}")
         else:
             options += [option, *_words_of(value)]
     return positional + options

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from . import storage
 from .errors import ConfigError
 
 Settings = TypeVar("Settings")
@@ -105,6 +107,17 @@ def must_be(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _local(uri: str) -> str:
+    path = storage.local_path(uri)
+    if path is None:
+        raise PydanticCustomError("must_be", "{allowed}", {"allowed": "a path on this machine"})
+    return str(path) if uri.startswith("file:") else uri
+
+
+LocalPath = Annotated[str, AfterValidator(_local)]
+"""A path on this machine, or its `file://` URL, which becomes the path."""
+
+
 def require(ok: bool, name: str, value: object, allowed: str) -> None:
     """Raise a ConfigError that names field, allowed and got unless `ok`: for checks over fields."""
     if not ok:
@@ -145,7 +158,10 @@ def settings(
 
 def hints_of(cls: type) -> dict[str, Any]:
     """The types of a settings class's fields, with what `Annotated` adds to them."""
-    hints = typing.get_type_hints(cls, include_extras=True)
+    # The module's names as globals: what get_type_hints takes by itself are locals, and a function
+    # in an annotation, called later, sees only globals.
+    names = vars(sys.modules[cls.__module__])
+    hints = typing.get_type_hints(cls, globalns=names, include_extras=True)
     return {
         name: hint for name, hint in hints.items() if typing.get_origin(hint) is not typing.ClassVar
     }
@@ -171,10 +187,13 @@ def _explain(error: ValidationError, hint: Any, name: str, quote: str = "") -> s
             name, hint = name + str(part), known[str(part)]
             name += "." if dataclasses.is_dataclass(plain(hint)) else ""
         elif isinstance(part, int):
+            if found["type"] == "missing":  # a list that is too short; its length is what is asked
+                break
             members = [member for member in typing.get_args(hint) if member is not Ellipsis]
             hint = members[min(part, len(members) - 1)]
     name = f"{quote}{name.rstrip('.')}{quote}"
-    if found["type"] == "missing":
+    too_short = typing.get_origin(hint) is tuple
+    if found["input"] is tyro.MISSING or (found["type"] == "missing" and not too_short):
         return f"{name} must be given: {describe(hint)}"
     allowed = {"must_be": found["msg"]}.get(found["type"]) or (
         _bounds(hint) if found["type"].startswith(OUT_OF_BOUNDS) else describe(hint)
@@ -204,7 +223,9 @@ def describe(hint: Any) -> str:
         return "one of " + ", ".join(str(a) for a in arguments)
     if origin is tuple:
         members = [member for member in arguments if member is not Ellipsis]
-        return "a list" + (f" (each {describe(members[0])})" if len(set(members)) == 1 else "")
+        length = f" of {len(members)}" if members == list(arguments) else ""
+        each = f" (each {describe(members[0])})" if len(set(members)) == 1 else ""
+        return f"a list{length}{each}"
     if dataclasses.is_dataclass(hint):
         return "a mapping"
     names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -280,6 +301,8 @@ def from_mapping(
             field_name, item = switches[name]
             given[field_name] = (item,) if _checked(value, bool, where=where, name=key) else ()
             continue
+        if name in given:
+            raise ConfigError(f"{where}: `{prefix}{name}` is given twice, once as `{prefix}{key}`")
         if name not in hints:
             raise ConfigError(
                 f"{where}: unknown option `{prefix}{key}`{closest(name, list(hints))}"

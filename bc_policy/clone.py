@@ -44,6 +44,7 @@ from .scoring.config import PlayConfig
 
 HELD_OUT_SPLITS = ("val", "test")  # the first that the data have is measured
 EVALUATIONS = 5  # held-out losses of a run, the last one included, unless it is said how many
+LAST = "last"  # what a checkpoint says of itself, and a folder beside `best` where that is chosen
 BEST = "best"  # folder of the policy with the lowest held-out loss, below the run's
 REDRAWN_S = 60.0  # between pictures of the curves: one takes a second of a core
 ROLLOUTS = "rollouts"  # folder of the scores during training
@@ -146,15 +147,19 @@ class Session:
         self.metrics.write(run.step, **results)
         self.metrics.close()
         self._draw()
-        self.save(Path(config.out), which="last", metrics=results)
-        if self.best is not None and self.best["step"] < run.step:
-            where = Path(config.out) / BEST if config.choose == "last" else config.out
+        out = Path(config.out)
+        better = self.best is not None and self.best["step"] < run.step
+        chosen = better and config.choose == BEST
+        # What OUT holds says that the run is finished, so it is written once, and last.
+        self.save(out / LAST if chosen else out, which=LAST, metrics=results)
+        if chosen:
+            copy_checkpoint(out / BEST, out)
+        if better and self.best is not None:
+            where = out if chosen else out / BEST
             log(
                 f"The held-out loss was lowest at step {self.best['step']:.0f}, "
                 f"{self.best['loss']:.4g}: that policy lies in {where}"
             )
-            if config.choose == BEST:
-                replace_by_best(config.out)
         run.clear()
         figures = ", ".join(f"{name} {value:.4g}" for name, value in results.items())
         log(f"Wrote {config.out}: {figures}")
@@ -215,7 +220,7 @@ class Session:
         config, step = self.config, self.run.step
         folder = Path(config.out) / ROLLOUTS
         playing, score = folder / "policy", folder / f"step-{step:07d}"
-        self.save(playing, which="last", metrics={})
+        self.save(playing, which=LAST, metrics={})
         play(
             PlayConfig(
                 checkpoint=str(playing),
@@ -256,14 +261,12 @@ def is_due(step: int, before: float, now: float, every: int) -> bool:
     return int(now * EVALUATIONS) > int(before * EVALUATIONS)
 
 
-def replace_by_best(out: str | Path) -> None:
-    """Put the policy of `best/` in the place of the last one, which moves to `last/`."""
+def copy_checkpoint(source: Path, target: Path) -> None:
+    """Put the checkpoint of one folder into another, in the place of what is there."""
     names = (MODEL_FILE, CONFIG_FILE)
-    for source, target in ((Path(out), Path(out) / "last"), (Path(out) / BEST, Path(out))):
-        target.mkdir(exist_ok=True)
-        with storage.replacing_all([target / name for name in names]) as temporary:
-            for name, path in zip(names, temporary, strict=True):
-                shutil.copyfile(source / name, path)
+    with storage.replacing_all([target / name for name in names]) as temporary:
+        for name, path in zip(names, temporary, strict=True):
+            shutil.copyfile(source / name, path)
 
 
 def initial_checkpoint(config: CloneConfig) -> Checkpoint | None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ..settings import must_be, settings
+from ..settings import LocalPath, must_be, settings
 
 DEFAULT_HOURS = 0.6
 UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
@@ -29,7 +29,7 @@ class DemoConfig:
       vidact demo --game crafter --out runs/crafter
     """
 
-    out: Annotated[str, must_be("a folder", bool)] = "runs/demo"
+    out: Annotated[LocalPath, must_be("a folder", bool)] = "runs/demo"
     """Folder of everything that the demo makes; the report is `report.html` in it."""
     game: Literal["doom", "crafter"] = "doom"
     """What is played: nothing but the action spec and its recordings differs."""

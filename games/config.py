@@ -8,7 +8,7 @@ import tyro
 from pydantic import Field, NonNegativeInt
 
 from ..errors import ConfigError
-from ..settings import Formerly, require, settings
+from ..settings import Formerly, LocalPath, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.maps import parse_maps
 
@@ -31,7 +31,7 @@ class RecordDoomConfig:
       vidact record doom --out runs/defend --minutes 10 --task defend_the_center
     """
 
-    out: str
+    out: LocalPath
     """Folder for the recordings (mp4, jsonl and meta.json each)."""
     minutes: Minutes = 20.0
     """Minutes of play in all; of a task, the last episode is played to its end."""
@@ -39,7 +39,7 @@ class RecordDoomConfig:
     """A task or a task file (see `vidact play --task`); it says which maps, which skill and whether
     the player is immortal.
     """
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Seed of engine and player; other seeds give other play on the same maps."""
     maps: str = "train"
     """`train`, `heldout`, `validation`, `test`, `all`, or names such as `E1M1,MAP05`."""
@@ -94,7 +94,7 @@ class RecordFreedoomDemosConfig:
       vidact record freedoom-demos --out runs/people
     """
 
-    out: str
+    out: LocalPath
     """Folder for the recordings, one for each player of each demo."""
     demos: str = "all"
     """`all`, or names separated by commas: `freedoom1-DEMO1` (on E1M6), `-DEMO2` (E2M4), `-DEMO3`
@@ -128,11 +128,11 @@ class RecordCrafterConfig:
       vidact record crafter --out runs/crafter --minutes 20 --seed 0
     """
 
-    out: str
+    out: LocalPath
     """Folder for the recordings."""
     minutes: Minutes = 20.0
     """Minutes of play in all, at 10 frames a second; the last life is played to its end."""
-    seed: int = 0
+    seed: NonNegativeInt = 0
     """Seed of the worlds and of the player."""
     chunk_minutes: ChunkMinutes = 4.0
     """Longest recording in minutes: a life that lasts longer is cut there. It is shortened, down to

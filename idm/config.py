@@ -11,7 +11,7 @@ import tyro
 from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ..options import NONE_BY_DEFAULT, ONCE_POSITIONAL, several
-from ..settings import Formerly, Later, Share, must_be, require, settings
+from ..settings import Formerly, Later, LocalPath, Share, must_be, require, settings
 from .network.config import AugmentConfig, IDMConfig, Preset, preset_config
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_MINUTES = 1e6
 RARE_CLIPS = 0.25  # of training in a game of cells
-Folder = Annotated[str, must_be("a folder", lambda name: bool(name.strip()))]
+Folder = Annotated[LocalPath, must_be("a folder", lambda name: bool(name.strip()))]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 Precision = Literal["auto", "float32", "bfloat16"]

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from vidact.errors import ConfigError
 from vidact.options import parse_settings, to_words
 from vidact.pipeline.config import LabelConfig
-from vidact.settings import Later, from_mapping, read_yaml, settings, to_plain
+from vidact.settings import (
+    Formerly,
+    Later,
+    LocalPath,
+    from_mapping,
+    must_be,
+    read_yaml,
+    settings,
+    to_plain,
+)
+
+LONGEST = 9.0
 
 
 @settings()
@@ -21,6 +32,10 @@ class Layout:
 
     size: int = 4
     """Size, pieces."""
+    square: bool = True
+    """Squareness."""
+    place: tuple[int, int] = (0, 0)
+    """Place, row and column."""
 
 
 @settings()
@@ -44,6 +59,10 @@ class Example:
     extra: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Further options."""
     layout: Layout = field(default_factory=Layout)
+    hours: Annotated[float, must_be("below LONGEST", lambda hours: hours < LONGEST)] = 0.0
+    """Hours."""
+    folder: LocalPath = "."
+    """Another folder."""
 
     def __post_init__(self) -> None:
         if self.rate <= 0:
@@ -83,12 +102,14 @@ def test_a_file_sets_any_field_and_the_command_line_overrides_it(tmp_path: Path)
     [
         ("presett: tiny", r"unknown option `presett`. Did you mean `preset`\?"),
         ("layout: {sise: 3}", r"unknown option `layout.sise`. Did you mean `size`\?"),
-        ("zzz: 3", "unknown option `zzz`. Allowed: extra, layout, limit"),
+        ("zzz: 3", "unknown option `zzz`. Allowed: extra, folder, hours, layout"),
         ("preset: large", "`preset` must be one of tiny, vpt, got 'large'"),
         ("rate: fast", "`rate` must be a number, got 'fast'"),
         ("limit: 2.5", "`limit` must be a whole number or null, got 2.5"),
         ("strict: 1", "`strict` must be true or false, got 1"),
         ("layout: 3", "`layout` must be a mapping, got 3"),
+        ("layout: {place: 3}", r"`layout.place` must be a list of 2 \(each a whole .*\), got"),
+        ("hours: 10", "`hours` must be below LONGEST, got 10"),
         ("- a\n- b", "expected `option: value` lines, got a list"),
         ("a: [", "not valid YAML"),
     ],
@@ -110,6 +131,24 @@ def test_values_from_a_file_pass_the_same_checks(tmp_path: Path) -> None:
         parse("--config", yaml_file(tmp_path, "rate: -1"), "a", "--out", "x")
 
 
+def test_what_a_file_gives_twice_is_refused(tmp_path: Path) -> None:
+    """Under its old name and its new one, say: one of the two would be passed over in silence."""
+
+    @settings()
+    class Renamed:
+        batch_clips: Annotated[int, Formerly("batch_size")] = 1
+
+    with pytest.raises(ConfigError, match="`batch_clips` is given twice, once as `batch_clips`"):
+        from_mapping(Renamed, {"batch_size": 5, "batch_clips": 3}, where="f")
+
+
+def test_a_path_on_this_machine_may_be_a_url(tmp_path: Path) -> None:
+    folder = tmp_path / "my play"
+    assert parse("a", "--out", "x", "--folder", folder.as_uri()).folder == str(folder)
+    with pytest.raises(ConfigError, match="folder must be a path on this machine, got 's3://b'"):
+        parse("a", "--out", "x", "--folder", "s3://b")
+
+
 def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert read_yaml(yaml_file(tmp_path, "")) == {}
     assert from_mapping(Layout, {}, where="f").size == 4
@@ -123,9 +162,17 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     strict=st.booleans(),
     extra=st.lists(st.sampled_from(["p", "q"]), max_size=2),
     size=st.integers(0, 9),
+    square=st.booleans(),
 )
 def test_words_of_settings_parse_to_the_same_settings(
-    *, sources: list[str], rate: float, limit: int | None, strict: bool, extra: list[str], size: int
+    *,
+    sources: list[str],
+    rate: float,
+    limit: int | None,
+    strict: bool,
+    extra: list[str],
+    size: int,
+    square: bool,
 ) -> None:
     example = Example(
         sources=tuple(sources),
@@ -134,7 +181,7 @@ def test_words_of_settings_parse_to_the_same_settings(
         limit=limit,
         strict=strict,
         extra=tuple(extra),
-        layout=Layout(size=size),
+        layout=Layout(size=size, square=square),
     )
     assert parse(*to_words(example)) == example
 
@@ -153,7 +200,7 @@ def test_words_name_only_what_differs_from_the_defaults() -> None:
 def test_plain_settings_are_json() -> None:
     plain = to_plain(Example(sources=("a",), out="x"))
     assert plain["sources"] == ["a"]
-    assert plain["layout"] == {"size": 4}
+    assert plain["layout"] == {"size": 4, "square": True, "place": [0, 0]}
     assert to_plain({"b": Path("p"), "s": {2, 1}}) == {"b": "p", "s": [1, 2]}
 
 

@@ -42,8 +42,8 @@ def require_one_process() -> None:
     if (size := num_processes()) > 1:
         raise ConfigError(
             f"WORLD_SIZE must be 1 here, got {size}: torchrun starts {size} copies, which would "
-            "all write the same files. Start this command without torchrun (train-idm is the one "
-            "that can share its steps)"
+            "all write the same files. Start this command without torchrun (train-idm and clone "
+            "are those that can share their steps)"
         )
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from ...datasets.loading.conditions import Condition
 from ...errors import ConfigError
 from ...options import NONE_BY_DEFAULT
-from ...settings import Later, must_be, settings
+from ...settings import Later, LocalPath, must_be, settings
 from ..policy.config import PolicyConfig, Precision, Preset
 
 Pair = Annotated[
@@ -32,7 +32,7 @@ class CloneConfig:
 
     data: Annotated[tuple[str, ...], must_be("at least one dataset", bool)]
     """Datasets to imitate: folders or URLs. All of one action spec."""
-    out: str
+    out: LocalPath
     """Folder of the checkpoint; metrics and snapshots of the run lie in it too. The same command
     resumes.
     """

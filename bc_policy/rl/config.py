@@ -9,7 +9,7 @@ import tyro
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ...errors import ConfigError
-from ...settings import Later, Share, require, settings
+from ...settings import Later, LocalPath, Share, require, settings
 from ..policy.config import Precision, Preset
 
 
@@ -146,7 +146,7 @@ class FinetuneConfig:
     """The policy to start from; frozen, it is the prior too. None with --scratch."""
     task: str
     """What to play."""
-    out: str
+    out: LocalPath
     """Folder of the new checkpoint; metrics and snapshots of the run lie in it too. The same
     command resumes.
     """

@@ -8,7 +8,7 @@ import tyro
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from ...errors import ConfigError
-from ...settings import settings
+from ...settings import LocalPath, settings
 
 
 @settings()
@@ -38,7 +38,7 @@ class PlayConfig:
     my_way_home, my_way_home_far, crafter, crafter_full, crafter_full_train, or a task file
     (`mine.yaml`).
     """
-    out: str
+    out: LocalPath
     """Folder of `score.json` and `episode.mp4`."""
     episodes: PositiveInt = 32
     """How many."""

@@ -224,7 +224,12 @@ def find_stems(paths: Sequence[str | Path]) -> list[Path]:
         RecordingError: a path leads to no recording, or there are no paths.
     """
     stems: set[Path] = set()
-    for path in map(Path, paths):
+    for name in paths:
+        path = storage.local_path(name)
+        if path is None:
+            raise RecordingError(
+                f"{name}: recordings are read from this machine: download it first"
+            )
         if path.is_dir():
             found = {
                 _stem(p)

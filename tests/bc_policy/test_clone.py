@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_it_learns_what_the_pictures_tell(tmp_path, data):
 
 def test_the_best_policy_is_kept_and_may_be_chosen(tmp_path, data, monkeypatch):
     """Held-out losses of 3, 1, 2, 4 and 5: the second one's policy is the best."""
-    losses = iter([3.0, 1.0, 2.0, 4.0, 5.0])
+    losses = iter([3.0, 1.0, 2.0, 4.0, 5.0, 5.0])
     measured = []
 
     def measure(cloner, held_out):
@@ -83,6 +84,12 @@ def test_the_best_policy_is_kept_and_may_be_chosen(tmp_path, data, monkeypatch):
         return {"val_loss": next(losses)}
 
     monkeypatch.setattr(Cloner, "measure", measure)
+    with monkeypatch.context() as stopped:  # as the best policy is about to take its place
+        stopped.setattr(
+            vidact.bc_policy.clone, "copy_checkpoint", Mock(side_effect=KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            clone(settings(data, tmp_path, steps=10, choose="best"))
     assert clone(settings(data, tmp_path, steps=10, choose="best")) == 0
     saved = {place: load_policy(str(tmp_path / place)) for place in (".", "best", "last")}
     for place, which, number in ((".", "best", 1), ("best", "best", 1), ("last", "last", 4)):
