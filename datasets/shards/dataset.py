@@ -10,6 +10,8 @@ label.json                    the model and the options that label the sources
 dataset.json dead_letters.parquet README.md
 manifests/ manifest.parquet   what is compacted from the records, at any time (`versions.py`)
 source_statistics.parquet     how each source differs from the play that the model was trained on
+_stats/<shard>.json           who made a shard, and how long each stage took: in no hash
+_unverified/ _running/        while a job is under way: what is to be verified, a cluster's workers
 _spool/ _probes/              shards that are being written; sources that are being planned
 """
 
