@@ -8,15 +8,18 @@ in play of its own.
 from __future__ import annotations
 
 import json
+import time
 import zlib
 from fractions import Fraction
 from pathlib import Path
 
+import torch
 from vidact.bc_policy.policy.agent import Agent
 from vidact.bc_policy.policy.policy import Policy, load_policy
 from vidact.datasets.actions.devices import DeviceState, device_state_of
 from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.video.resize import FrameResizer
+from vidact.errors import Interrupted
 from vidact.games.crafter.frame_sizes import SIZE
 from vidact.games.crafter.game import TICKS_PER_SECOND, CrafterGame
 from vidact.games.crafter.player import PLAYER_VERSION, CrafterPlayer
@@ -25,11 +28,15 @@ from vidact.progress import Progress
 LONGEST = 2000  # ticks of a life: hardly one is longer
 
 
-def record_corrected(policy: Path, out: Path, *, minutes: float, seed: int) -> None:
+def record_corrected(
+    policy: Path, out: Path, *, minutes: float, seed: int, until: float = float("inf")
+) -> None:
     """Record lives of a policy with the script's keys, until there are so many minutes.
 
-    What is there already is kept.
+    What is there already is kept. Raises SystemExit (75) where it is later than `until`, by
+    `time.monotonic`.
     """
+    torch.set_num_threads(1)  # of a single picture a second thread has nothing to do
     out.mkdir(parents=True, exist_ok=True)
     network, _ = load_policy(str(policy))
     total = round(60 * minutes * TICKS_PER_SECOND)
@@ -39,6 +46,8 @@ def record_corrected(policy: Path, out: Path, *, minutes: float, seed: int) -> N
             stem = out / f"dagger-s{seed}-{number:04d}"
             # A writer puts the lines in place last.
             if not stem.with_name(f"{stem.name}.jsonl").exists():
+                if time.monotonic() > until:
+                    raise SystemExit(Interrupted.exit_code)
                 record_life(network, stem, zlib.crc32(f"dagger/{seed}/{number}".encode()))
             meta = stem.with_name(f"{stem.name}.meta.json").read_text(encoding="utf-8")
             frames = json.loads(meta)["frames"]

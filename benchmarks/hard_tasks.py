@@ -184,7 +184,7 @@ class Maker:
             if number < DAGGER_ROUNDS:
                 out = study.work / f"play/{task}-dagger-{number + 1}"
                 minutes = float(study.minutes(DAGGER_MINUTES, least=0.5))
-                record_corrected(policy, out, minutes=minutes, seed=403 + number)
+                record_corrected(policy, out, minutes=minutes, seed=403 + number, until=study.until)
                 play.append(out)
         return policy
 
