@@ -134,12 +134,14 @@ class Progress:
         return f"{self.title}: {self._status(final=final)}"
 
     def _status(self, *, final: bool = False) -> str:
-        total = f"/{self.total:,.0f}" if self.total else ""
+        # More than was expected: an episode is played to its end, and nobody knows when that is.
+        expected = self.total if self.total and self.done <= self.total else None
+        total = f"/{expected:,.0f}" if expected else ""
         parts = [f"{self.done:,.0f}{total} {self.unit}", f"{_number(self.rate)} {self.unit}/s"]
         if final:
             parts.append(f"took {duration(time.monotonic() - self.started)}")
-        elif self.total and self.rate > 0:
-            parts.append(f"{duration((self.total - self.done) / self.rate)} left")
+        elif expected and self.rate > 0:
+            parts.append(f"{duration((expected - self.done) / self.rate)} left")
         parts += [
             f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in self.fields.items()

@@ -249,6 +249,11 @@ def _read(folder: str | Path, name: str) -> bytes:
     try:
         return storage.read_bytes(storage.join(os.fspath(folder), name))
     except (FileNotFoundError, NotADirectoryError) as error:
+        path = storage.local_path(folder)
+        if path is not None and not path.exists():
+            raise CheckpointError(
+                f"{path}: there is no such folder (seen from {Path.cwd()})"
+            ) from None
         raise CheckpointError(
             f"{folder} is no checkpoint: it has no {name} "
             f"(a checkpoint is a folder with {MODEL_FILE}, {CONFIG_FILE})"

@@ -181,6 +181,8 @@ class ActionSpec:
         path = built_in.get(str(name), Path(name))
         if not path.is_file():
             known = ", ".join(sorted(built_in))
+            if path.suffix in (".yaml", ".yml"):
+                raise SpecError(f"{path}: there is no such file (seen from {Path.cwd()})")
             raise SpecError(f"no action spec {str(name)!r}: give one of {known}, or a YAML file")
         return cls._read(path)
 

@@ -119,6 +119,11 @@ def test_a_checkpoint_replaces_nothing_else(tmp_path):
         require_place(tmp_path / "data", "policy")
 
 
+def test_a_folder_that_is_not_there_is_called_that() -> None:
+    with pytest.raises(CheckpointError, match="nowhere: there is no such folder"):
+        load_checkpoint("nowhere")
+
+
 WITHOUT_MEMORY = """
 import sys
 from vidact.bc_policy.policy.config import preset_config

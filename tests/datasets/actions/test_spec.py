@@ -78,6 +78,8 @@ def test_a_name_is_the_newest_version_and_older_ones_stay() -> None:
         SpecError, match="no action spec 'crafter@3': give one of crafter, crafter@1"
     ):
         ActionSpec.load("crafter@3")
+    with pytest.raises(SpecError, match=r"mine\.yaml: there is no such file"):
+        ActionSpec.load("mine.yaml")
 
 
 def test_digests_of_specs_without_a_layout_are_what_they_were() -> None:
