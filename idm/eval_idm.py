@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import repeat
 from pathlib import Path
 from threading import Lock
@@ -279,9 +279,6 @@ def _figures(
     sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]
 ) -> Figures:
     """Figures of every resampling, [1 + resamplings, …]."""
-    # Bins of scores that no tick has are most of them, and say nothing.
-    used = sums.scores.any((0, 1, 3))
-    sums = replace(sums, scores=sums.scores[:, :, used])
     # In slices of the resamplings: histograms of all of them at once would be gigabytes, and of
     # more than these no longer lie in the processor's cache.
     parts = [
