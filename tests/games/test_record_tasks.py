@@ -80,7 +80,8 @@ def test_episodes_are_recorded_until_there_is_enough(
         return Wanted(stem, 50, {"number": number}, (stem, number))
 
     def record() -> None:
-        assert record_episodes("x", None, wanted, frames=100, out=tmp_path, jobs=1) == 0  # type: ignore[arg-type]
+        job: Any = None  # what it does is faked
+        assert record_episodes("x", job, wanted, frames=100, out=tmp_path, jobs=1) == 0
 
     record()
     assert made == [0, 1, 2, 3]

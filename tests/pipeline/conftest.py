@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tarfile
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.codec import encode_video
 from vidact.datasets.shards.stats import STATS
-from vidact.pipeline.config import EngineConfig
+from vidact.pipeline.config import EngineConfig, LabelConfig, LayoutConfig
+from vidact.pipeline.label import label
 from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
@@ -106,3 +109,32 @@ def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
         },
     )
     return folder
+
+
+LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
+
+
+def config(videos: Path, idm: str, out: Path, **options: Any) -> LabelConfig:
+    options = {"workers": 1, "device": "cpu", "layout": LAYOUT, **options}
+    return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)
+
+
+def run_label(config: LabelConfig) -> int:
+    """The verb, in this process instead of through Beam."""
+    return label(config, runner=plain_loop)
+
+
+def label_videos(videos: Path, idm: str, out: Path) -> None:
+    assert run_label(config(videos, idm, out, verify=False)) == 0
+
+
+def members(dataset: Path) -> dict[str, bytes]:
+    """Every file of every shard."""
+    found: dict[str, bytes] = {}
+    for path in sorted((dataset / "shards").iterdir()):
+        with tarfile.open(path) as tar:
+            for info in tar:
+                file = tar.extractfile(info)
+                assert file is not None
+                found[f"{path.name}/{info.name}"] = file.read()
+    return found

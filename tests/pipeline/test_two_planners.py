@@ -98,7 +98,9 @@ def test_what_is_taken_down_while_it_is_planned_stays_out(place: Path, known: bo
     assert planned(place)["y.mp4"] == 1
     assert plan.removed == {X}
     assert b"x.mp4" not in b"".join(path.read_bytes() for path in out.iterdir() if path.is_file())
-    assert not any("x.mp4" in record.uri for record in read_plan(Dataset(out)).sources)  # type: ignore[union-attr]
+    read = read_plan(Dataset(out))
+    assert read is not None
+    assert not any("x.mp4" in record.uri for record in read.sources)
     plan_of(place, "x.mp4", "y.mp4")
     assert "x.mp4" not in planned(place)
 

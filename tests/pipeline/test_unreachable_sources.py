@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vidact import storage, storage_failures
@@ -161,8 +162,8 @@ class BadDisk:
         self.whole.close()
 
 
-def probed(video: Path, decoder: object, waited: list[float]) -> SourceRecord:
-    return probe_source(Source(uri=str(video)), HZ, decoder, waited.append)  # type: ignore[arg-type]
+def probed(video: Path, decoder: Any, waited: list[float]) -> SourceRecord:
+    return probe_source(Source(uri=str(video)), HZ, decoder, waited.append)
 
 
 def test_one_failed_read_is_no_truncated_video(
