@@ -138,9 +138,11 @@ class SharedRun:
         return ((shard, one) for shard, one in zip(shards, contents, strict=True) if one)
 
     def _clear(self, kind: str) -> None:
+        folder = storage.join(self.dataset, RUNNING, kind)
         with _harmless():
-            for uri in storage.list_files(storage.join(self.dataset, RUNNING, kind), ".json"):
+            for uri in storage.list_files(folder, ".json"):
                 storage.remove(uri)
+            storage.remove_abandoned(folder)  # of workers that were killed while they wrote
 
 
 def this_process() -> dict[str, Any]:

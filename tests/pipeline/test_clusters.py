@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from vidact import cli
+from vidact.attempts import temporary_name
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError
 from vidact.machine import child_environment
@@ -49,6 +50,8 @@ def die_at(dataset: Path, segment: int) -> None:
     run = SharedRun(Dataset(dataset))
     run.begin(SHARD)
     run.mark_started(SHARD, segment)
+    marker = dataset / "_running" / "working" / f"{SHARD}.json"
+    marker.with_name(temporary_name(marker.name)).touch()  # it was about to say so once more
     os.kill(os.getpid(), signal.SIGKILL)
 
 

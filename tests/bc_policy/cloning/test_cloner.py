@@ -102,35 +102,28 @@ import json, sys
 from vidact.bc_policy.clone import clone
 from vidact.bc_policy.cloning.config import CloneConfig
 from vidact.bc_policy.policy.config import PolicyConfig
-for options in json.loads(sys.argv[1]):
-    network = PolicyConfig.from_dict(options.pop("network"))
-    clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
+options = json.loads(sys.argv[1])
+network = PolicyConfig.from_dict(options.pop("network"))
+clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
 """
-ORDERS: tuple[Literal["clips", "episodes"], ...] = ("clips", "episodes")
 
 
-def test_two_processes_train_as_one_with_accumulation(tmp_path: Path, data: str) -> None:
+@pytest.mark.parametrize("order", ["clips", "episodes"])
+def test_two_processes_train_as_one_with_accumulation(
+    tmp_path: Path, data: str, order: Literal["clips", "episodes"]
+) -> None:
     settings: dict[str, Any] = {
         **{"data": (data,), "steps": 6, "batch_size": 4, "ticks": 16, "threads": 1},
-        **{"precision": "float32", "device": "cpu", "loader_threads": 1},
+        **{"order": order, "precision": "float32", "device": "cpu", "loader_threads": 1},
     }
-    for order in ORDERS:
-        out = str(tmp_path / f"alone-{order}")
-        clone(CloneConfig(out=out, network=NETWORK, order=order, accumulate=2, **settings))
-    plans = [
-        {**settings, "out": str(tmp_path / f"together-{order}"), "order": order}
-        | {"network": NETWORK.to_dict(), "accumulate": 1}
-        for order in ORDERS
-    ]
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    clone(CloneConfig(out=str(alone), network=NETWORK, accumulate=2, **settings))
+    options = {**settings, "out": str(together), "network": NETWORK.to_dict(), "accumulate": 1}
     script = tmp_path / "together.py"
     script.write_text(TOGETHER)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = [*launch, str(script), json.dumps(plans)]
+    words = [*launch, str(script), json.dumps(options)]
     ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
     assert ran.returncode == 0, ran.stderr[-3000:]
-    for order in ORDERS:
-        alone, together = (
-            (tmp_path / f"{who}-{order}" / "model.safetensors").read_bytes()
-            for who in ("alone", "together")
-        )
-        assert alone == together
+    name = "model.safetensors"
+    assert (alone / name).read_bytes() == (together / name).read_bytes()
