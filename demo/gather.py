@@ -15,13 +15,15 @@ from typing import Any
 
 from .. import __version__, storage
 from ..datasets.shards.dataset import Dataset
-from ..games.tasks import TASKS
+from ..games.task import Task
+from ..games.tasks import find_task
 from ..training.curves import points, thinned
 from ..training.log import METRICS_FILE, read_metrics
 from .config import DemoConfig
 from .filmstrip import Film, strip_image
 from .report import Media, render
 from .stages import Outcome
+from .worlds import task_name
 
 AGENTS = ("random", "blind", "clone", "finetune")
 FILMED = ("clone", "finetune")
@@ -48,7 +50,8 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
     """Every figure of the page, read from what the steps wrote."""
     outcomes = _outcomes(out)
     dataset = Dataset(out / "dataset")
-    agents = {name: _score(out / "play" / name / "score.json") for name in AGENTS}
+    task = find_task(task_name(config))
+    agents = {name: _score(out / "play" / name / "score.json", task) for name in AGENTS}
     for name in AGENTS[1:]:
         agents[name]["training"] = _read(out / name / "config.json").get("metrics", {})
     return {
@@ -147,9 +150,8 @@ def _pile(folder: Path) -> dict[str, Any]:
     }
 
 
-def _score(path: Path) -> dict[str, Any]:
+def _score(path: Path, task: Task) -> dict[str, Any]:
     content = _read(path)
-    task = TASKS[content["task"]]
     about = f"{task.description} One point of the score is {task.score}."
     names = ("task", "episodes", "ci95", "scores")
     return {"score": content["mean"], **{name: content[name] for name in names}, "about": about}

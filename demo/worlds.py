@@ -64,9 +64,14 @@ class World:
         return tuple(pile.step for pile in self.piles if pile.folder.split("/")[0] == folder)
 
 
+def task_name(config: DemoConfig) -> str:
+    """The task of the settings: its name, or the YAML file that describes it."""
+    return config.task or DEFAULT_TASKS[config.game]
+
+
 def world_of(config: DemoConfig, amounts: Amounts) -> World:
     """The world that the settings ask for. Raises ConfigError: the task is of another game."""
-    task = config.task or DEFAULT_TASKS[config.game]
+    task = task_name(config)
     if (game := find_task(task).game) != config.game:
         raise ConfigError(f"task {task!r} is played in {game}: give --game {game}, or no task")
     return WORLDS[config.game](task, amounts)
