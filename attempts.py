@@ -48,14 +48,14 @@ def is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(".tmp")
 
 
-def is_abandoned(name: str, modified_s: float | None) -> bool:
+def is_abandoned(name: str, modified_s: float) -> bool:
     """Whether nobody writes a file any more.
 
     Args:
         name: as `temporary_name` and `spool_name` make them, or any other.
-        modified_s: when it was written last, in Unix time; None where that is not known.
+        modified_s: when it was written last, in Unix time; nan where that is not known.
     """
-    if modified_s is not None and time.time() - modified_s > ABANDONED_S:
+    if time.time() - modified_s > ABANDONED_S:  # never of nan
         return True
     found = ATTEMPT.fullmatch(name)
     if found is None or not found["before"].endswith(f".{this_host()}"):

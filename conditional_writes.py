@@ -17,11 +17,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from . import storage
 from .attempts import this_host
 from .errors import Interrupted
+from .storage_failures import error_code
 
 S3 = ("s3", "s3a")
 # What S3 answers where the condition does not hold; the last, where the object was deleted.
@@ -217,7 +217,7 @@ def _put_to_s3(uri: storage.Uri, data: bytes, token: str) -> str:
     try:
         answer = fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
     except OSError as error:
-        if _code(error) not in UNMET:
+        if error_code(error) not in UNMET:
             raise
         # The answer to a first try may have been lost, and its own object stand in the way.
         found, now = read_versioned(uri)
@@ -225,11 +225,6 @@ def _put_to_s3(uri: storage.Uri, data: bytes, token: str) -> str:
             return now
         raise ChangedMeanwhile(os.fspath(uri)) from error
     return str(answer["ETag"])
-
-
-def _code(error: BaseException) -> str:
-    response: Any = getattr(error.__cause__, "response", None) or {}
-    return str(response.get("Error", {}).get("Code", ""))
 
 
 def _is_s3(uri: storage.Uri) -> bool:

@@ -160,11 +160,7 @@ def list_files(uri: Uri, suffix: str = "", *, recursive: bool = False) -> list[s
         except FileNotFoundError:
             return []
         found = [join(uri, name[len(inner.rstrip("/")) :]) for name in listing]
-    return sorted(
-        name
-        for name in found
-        if name.endswith(suffix) and not os.path.basename(name).startswith(".")
-    )
+    return sorted(name for name in found if _is_shown(name, suffix))
 
 
 def modified_times(uri: Uri, suffix: str = "") -> dict[str, float]:
@@ -187,11 +183,12 @@ def modified_times(uri: Uri, suffix: str = "") -> dict[str, float]:
         with suppress(FileNotFoundError):
             for name, info in fs.find(inner, maxdepth=1, detail=True).items():
                 found[join(uri, name[len(inner.rstrip("/")) :])] = _modified(info)
-    return {
-        name: found[name]
-        for name in sorted(found)
-        if name.endswith(suffix) and not os.path.basename(name).startswith(".")
-    }
+    return {name: found[name] for name in sorted(found) if _is_shown(name, suffix)}
+
+
+def _is_shown(name: str, suffix: str) -> bool:
+    """Return whether a listing of what ends in `suffix` has a file."""
+    return name.endswith(suffix) and not os.path.basename(name).startswith(".")
 
 
 def _modified(info: Mapping[str, Any]) -> float:
@@ -377,10 +374,7 @@ def remove_abandoned(folder: Uri) -> None:
         fs, inner = filesystem(folder)
         for info in fs.ls(inner, detail=True) if fs.exists(inner) else ():
             name = info["name"].rsplit("/", 1)[-1]
-            modified = info.get("mtime")
-            if isinstance(modified, datetime):
-                modified = modified.timestamp()
-            if is_temporary(name) and is_abandoned(name, modified):
+            if is_temporary(name) and is_abandoned(name, _modified(info)):
                 fs.rm_file(info["name"])
 
 

@@ -171,10 +171,15 @@ def in_words(error: BaseException) -> str:
             f"the bucket needs credentials ({error}): set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or log in"
         )
-    code = next(filter(None, map(_code, _chain(error))), "")
+    code = error_code(error)
     status = next(filter(None, map(_status, _chain(error))), None)
     said = code or (f"status {status}" if status else name)
     return f"{said}: {error}" if str(error) and str(error) != said else said
+
+
+def error_code(error: BaseException) -> str:
+    """Return the store's own word for a failure, such as NoSuchKey; empty where it has none."""
+    return next(filter(None, map(_code, _chain(error))), "")
 
 
 def mistake(error: BaseException) -> ConfigError:

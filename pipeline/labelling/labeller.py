@@ -6,7 +6,6 @@ segment's frames, the model, and the encoder, never a video.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -39,6 +38,7 @@ from .reading import (
     SourceMissingError,
     SourceUnreachableError,
     require_readable,
+    wait_alive,
     with_patience,
 )
 from .source_files import SOURCES, SourceFile, SourceFiles
@@ -48,8 +48,6 @@ from .tasks import ShardTask, part_of
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
-
-SIGN_S = 5.0  # between signs of life while nothing can be done but wait
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -292,10 +290,7 @@ class ShardLabeller:
 
     def _wait(self, seconds: float) -> None:
         """Wait for a store or a disk, giving signs of life."""
-        end_s = time.monotonic() + seconds
-        while (left := end_s - time.monotonic()) > 0:
-            time.sleep(min(left, SIGN_S))
-            self.alive(self._segment)
+        wait_alive(seconds, lambda: self.alive(self._segment))
 
     def _clips(
         self, segment: Segment, reader: CarefulReader, writer: ShardWriter

@@ -7,6 +7,7 @@ that were planned: FFmpeg calls an error of the disk the end of the file, or inv
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -30,6 +31,7 @@ from .source_files import SourceFile
 from .stage_times import StageTimes
 
 UNREACHABLE = "unreachable"  # the reason of their dead letters, which every run tries again
+SIGN_S = 5.0  # between signs of life while nothing can be done but wait
 Found = TypeVar("Found")
 Ticks = tuple[np.ndarray, np.ndarray, VideoError | None]
 """Frames uint8 [n, H, W, 3], pts_ns int64 [n], and why there are no more."""
@@ -43,6 +45,14 @@ class SourceMissingError(Exception):
 
 class SourceUnreachableError(Exception):
     """A source answered with failures again and again; its message is the last one's."""
+
+
+def wait_alive(seconds: float, alive: Callable[[], object]) -> None:
+    """Wait, giving signs of life by calling `alive`: who waits for a store is not stuck."""
+    end_s = time.monotonic() + seconds
+    while (left := end_s - time.monotonic()) > 0:
+        time.sleep(min(left, SIGN_S))
+        alive()
 
 
 def with_patience(get: Callable[[], Found], wait: Callable[[float], None]) -> Found:

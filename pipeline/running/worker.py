@@ -18,6 +18,7 @@ from ...errors import ConfigError, VidactError
 from ...storage_failures import in_words, mistake, pauses, storage_failure
 from ..labelling.attempts import ShardOutcome
 from ..labelling.labeller import LabelWork
+from ..labelling.reading import wait_alive
 from ..labelling.relabeller import RelabelWork
 from ..labelling.tasks import ShardTask, Unit, units_of
 from .draining import DRAIN, wait_for_exit
@@ -33,7 +34,6 @@ Work = LabelWork | RelabelWork
 # Shards in a row that a worker gives up because of storage: then it is not the shards, and the
 # supervisor pauses the whole job.
 MAX_GIVEN_UP = 3
-SIGN_S = 5.0
 # Units a worker, where there are shards enough: the more, the better the balance at the end; the
 # fewer, the fewer workers fetch the same source.
 LOCAL_UNITS = 32
@@ -185,7 +185,7 @@ class Worker:
                         raise
                     return ShardOutcome(task.shard, "waiting", said)
                 log.warning("shard %s: %s; again in %.0f s", task.shard, said, pause_s)
-                self._sleep(pause_s)
+                wait_alive(pause_s, lambda: self.run.touch(self._shard))
 
     def _write_stats(self, outcome: ShardOutcome) -> None:
         """Say how the shard was made. That is for people: where it fails nothing is lost."""
@@ -204,13 +204,6 @@ class Worker:
             if not storage_failure(error):
                 raise
             log.warning("shard %s: its stats were not written: %s", outcome.shard, error)
-
-    def _sleep(self, seconds: float) -> None:
-        """Wait, giving signs of life: who waits for a store is not stuck."""
-        end_s = time.monotonic() + seconds
-        while (left := end_s - time.monotonic()) > 0:
-            time.sleep(min(left, SIGN_S))
-            self.run.touch(self._shard)
 
     def _alive(self, segment: int) -> None:
         if self._at != (self._shard, segment):

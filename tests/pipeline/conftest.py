@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tarfile
+import threading
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,14 @@ def write_video(path: Path, frames: np.ndarray, fps: int = 30) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode_video(frames, Fraction(fps)))
     return path
+
+
+def serve(handler: type[BaseHTTPRequestHandler]) -> tuple[ThreadingHTTPServer, str]:
+    """A server of this machine that answers in threads, and where it is: host and port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"127.0.0.1:{server.server_address[1]}"
 
 
 def contents(dataset: Path) -> dict[str, bytes]:

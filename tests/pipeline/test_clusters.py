@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,8 @@ from vidact.pipeline.running.worker import (
     own_device,
     require_same_environment,
 )
+
+from .conftest import serve
 
 SHARD = "train-00007"
 
@@ -242,9 +244,7 @@ class Flink:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.address = f"127.0.0.1:{self.server.server_address[1]}"
+        self.server, self.address = serve(Handler)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -20,7 +20,7 @@ from vidact.datasets.verify import check_dataset
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
 
-from .conftest import plain_loop
+from .conftest import plain_loop, serve
 
 pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")
@@ -87,10 +87,8 @@ class BadLine:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.server, address = serve(Handler)
+        self.url = f"http://{address}"
 
     def choose(self, command: str, path: str) -> str:
         """Every third upload and every ninth other request meets a fault, one kind after the

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections import Counter, namedtuple
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 
-from .conftest import moving_picture, plain_loop, write_video
+from .conftest import moving_picture, plain_loop, serve, write_video
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256, near_duplicates=False)
 
@@ -70,10 +69,8 @@ class Server:
             def log_message(self, *args: object) -> None:
                 return
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.server, address = serve(Handler)
+        self.url = f"http://{address}"
 
 
 @pytest.fixture
@@ -95,15 +92,17 @@ def two_workers(
     """Two workers that take units in turn, as Beam's local runner deals them."""
     units = settings.open_units()
 
-    def work(number: int) -> None:
+    def work(number: int) -> Worker:
         worker = Worker(settings)
         for unit in units[number::2]:
             for task in unit:
                 worker.label(task)
-        worker.close()
+        return worker
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(work, range(2)))
+        workers = list(pool.map(work, range(2)))
+    for worker in workers:  # at the end of the job: what a worker gives back may go at once
+        worker.close()
 
 
 @pytest.mark.parametrize("runner", [plain_loop, two_workers])

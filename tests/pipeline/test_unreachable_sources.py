@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import http.server
 import json
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
@@ -24,7 +23,7 @@ from vidact.pipeline.planning.probe import SourceRecord, probe_source
 from vidact.pipeline.planning.sources import Source
 from vidact.signed_addresses import hide_keys, without_keys
 
-from .conftest import moving_picture, write_video
+from .conftest import moving_picture, serve, write_video
 
 HZ = Fraction(10)
 LAYOUT = LayoutConfig(val_fraction=0.0, min_shards=1)
@@ -63,9 +62,8 @@ class OddServer:
                     cut = name == "cut" and not server.well
                     self.wfile.write(data[: len(data) // 2] if cut else data)
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
+        self.http, address = serve(Odd)
+        self.url = f"http://{address}"
 
 
 @pytest.fixture(scope="module")
