@@ -20,7 +20,6 @@ from .datasets.config import SpecCheckConfig as SpecCheckConfig
 from .datasets.config import SplitConfig as SplitConfig
 from .datasets.config import StatusConfig as StatusConfig
 from .datasets.config import SubsetConfig as SubsetConfig
-from .datasets.config import VerifyConfig as VerifyConfig
 from .datasets.import_vpt import import_vpt as import_vpt
 from .datasets.inspect import inspect as inspect
 from .datasets.loading.batch import Batch as Batch
@@ -38,7 +37,6 @@ from .datasets.spec_check import spec_check as spec_check
 from .datasets.split import split as split
 from .datasets.status import status as status
 from .datasets.subset import subset as subset
-from .datasets.verify import verify as verify
 from .datasets.video.config import DecoderConfig as DecoderConfig
 from .demo.config import DemoConfig as DemoConfig
 from .demo.demo import run_demo as run_demo
@@ -85,10 +83,12 @@ from .pipeline.config import PlanConfig as PlanConfig
 from .pipeline.config import RelabelConfig as RelabelConfig
 from .pipeline.config import RelocateConfig as RelocateConfig
 from .pipeline.config import RemoveConfig as RemoveConfig
+from .pipeline.config import VerifyConfig as VerifyConfig
 from .pipeline.label import label as label
 from .pipeline.plan import plan as plan
 from .pipeline.relabel import relabel as relabel
 from .pipeline.relocate import relocate as relocate
 from .pipeline.remove import remove as remove
+from .pipeline.verify import verify as verify
 
 __version__: str

@@ -11,6 +11,8 @@ import os
 import re
 import socket
 import time
+from collections.abc import Mapping
+from typing import Any
 
 ABANDONED_S = 24 * 3600.0  # longer than any pause of a shared disk; what is written is touched
 # A container may have its host's name, but counts processes from 1: its namespace tells.
@@ -27,6 +29,36 @@ def this_host() -> str:
         return name
     inside = "".join(filter(str.isdigit, namespace))
     return name if namespace == WHOLE_MACHINE else f"{name}_{inside}"
+
+
+def this_process() -> dict[str, Any]:
+    """How others know this process: numbers of processes come again, times of their start do not.
+
+    The host is for people; `place` is where the number means what it means here.
+    """
+    from psutil import Process  # whoever only reads does without
+
+    return {
+        "host": socket.gethostname(),
+        "place": this_host(),
+        "pid": os.getpid(),
+        "started_s": Process().create_time(),
+    }
+
+
+def is_gone(process: Mapping[str, Any]) -> bool | None:
+    """Whether a process that `this_process` described has ended; None where that cannot be seen
+    from here: it is another host's, or another container's.
+    """
+    from psutil import NoSuchProcess, Process
+
+    if process.get("place") != this_host():
+        return None
+    try:
+        found = Process(int(process["pid"]))
+        return abs(found.create_time() - float(process["started_s"])) > 1.0
+    except NoSuchProcess:
+        return True
 
 
 def temporary_name(name: str) -> str:

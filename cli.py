@@ -117,7 +117,7 @@ TABLE = (
     Verb("label", LABEL, "pipeline"),
     Verb("pack", LABEL, "datasets"),
     Verb("status", LABEL, "datasets"),
-    Verb("verify", LABEL, "datasets"),
+    Verb("verify", LABEL, "pipeline"),
     Verb("relabel", LABEL, "pipeline"),
     Verb("remove", LABEL, "pipeline"),
     Verb("relocate", LABEL, "pipeline"),

@@ -12,12 +12,15 @@ from __future__ import annotations
 import builtins
 import errno
 import random
+import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted
+
+Found = TypeVar("Found")
 
 REMOTE_PACKAGES = (
     "botocore.",
@@ -93,12 +96,46 @@ PAUSE_S = 1.0  # before the second try; doubled each time
 MAX_PAUSE_S = 60.0
 
 
-def pauses(tries: int = 0) -> Iterator[float]:
+def pauses(tries: int = 0, first_s: float = 0.0) -> Iterator[float]:
     """Yield the seconds to wait before each further try: doubling, with a third of jitter, so that
     many workers do not come back at the same moment.
+
+    Args:
+        tries: in all, the first one included; `TRIES` unless given.
+        first_s: before the second try; `PAUSE_S` unless given.
     """
     for number in range((tries or TRIES) - 1):
-        yield min(PAUSE_S * 2**number, MAX_PAUSE_S) * random.uniform(0.67, 1.33)
+        yield min((first_s or PAUSE_S) * 2**number, MAX_PAUSE_S) * random.uniform(0.67, 1.33)
+
+
+def patiently(
+    get: Callable[[], Found],
+    *,
+    passes: Callable[[Exception], bool] | None = None,
+    wait: Callable[[float], object] = time.sleep,
+    left: Iterator[float] | None = None,
+) -> Found:
+    """Return what `get` returns, called again after a pause where it fails for now.
+
+    Args:
+        passes: whether a failure may be gone a moment later; those of storage that are no mistake
+            unless given.
+        wait: called with the seconds to wait.
+        left: the pauses; those of `pauses()` unless given.
+
+    Raises:
+        Exception: the last failure, where patience ends; at once, where it does not pass.
+    """
+    left = pauses() if left is None else left
+    while True:
+        try:
+            return get()
+        except Exception as error:
+            may_pass = storage_failure(error) == "passing" if passes is None else passes(error)
+            pause_s = next(left, None) if may_pass else None
+            if pause_s is None:
+                raise
+            wait(pause_s)
 
 
 def full_name(error: BaseException) -> str:
@@ -161,6 +198,22 @@ def is_missing(error: BaseException) -> bool:
     """
     statuses = {_status(one) for one in _chain(error)} - {None}
     return isinstance(error, FileNotFoundError) and statuses <= {404, 410}
+
+
+def of_a_source(error: Exception) -> Literal["", "passing", "lasting"]:
+    """Return what a failure of reading a source says of it: that it may be read a moment later, or
+    not at all. Empty where it says nothing, since it is none of storage, or this machine's.
+
+    Raises:
+        ConfigError: the key is wrong with which all sources of a store are asked for.
+    """
+    if is_wrong_key(error):
+        raise mistake(error) from error
+    if is_of_this_machine(error) or not storage_failure(error):
+        return ""
+    # A refusal of this one file does not pass within the minute.
+    lasting = isinstance(error, PermissionError | IsADirectoryError)
+    return "lasting" if lasting or is_missing(error) or is_mistake(error) else "passing"
 
 
 def in_words(error: BaseException) -> str:

@@ -74,7 +74,7 @@ class ImportVPTConfig:
     """Exit with 1 if any recording had to be left out."""
 
 
-# ---- datasets at rest: pack, verify, status, inspect
+# ---- datasets at rest: pack, status, inspect
 
 
 @settings()
@@ -116,36 +116,6 @@ class PackConfig:
     def __post_init__(self) -> None:
         both = self.val_fraction + self.test_fraction
         require(both <= 1, "val_fraction + test_fraction", both, "at most 1")
-
-
-@settings()
-class VerifyConfig:
-    """Re-hash shards and check every clip against manifest and spec.
-
-    Names what is wrong (hashes, labels, frames, splits) and exits 1 if anything is.
-
-    Example:
-      vidact verify runs/dataset
-    """
-
-    dataset: DatasetPlace
-    """The dataset: a folder or an fsspec URL."""
-    decode: bool = True
-    """Decode every frame; without it, videos are only checked by their checksum."""
-    threads: PositiveInt = 2
-    """Shards checked at a time."""
-    shards: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """Read only this shard, such as train-00007; several by repeating it. Tables and splits are
-    checked as a whole.
-    """
-    sample: Share = 1.0
-    """Read only this share of the shards, at least one: a large dataset is looked at in parts."""
-    sample_seed: NonNegativeInt = 0
-    """Another seed draws other shards."""
-    log: str = ""
-    """Keep what is found in a local file, a line of JSON per shard; the same command goes on from
-    it after a stop, and reads only shards that are new or have changed.
-    """
 
 
 @settings()

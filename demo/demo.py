@@ -13,13 +13,12 @@ from .. import __version__
 from ..bc_policy.cloning.config import CloneConfig
 from ..bc_policy.rl.config import FinetuneConfig
 from ..bc_policy.scoring.config import PlayConfig
-from ..datasets.config import VerifyConfig
 from ..errors import MissingDependencyError
 from ..games.config import RecordFreedoomDemosConfig
 from ..games.doom.demo_engine import need_engine
 from ..games.workers import import_ahead
 from ..idm.config import EvalIDMConfig, TrainIDMConfig
-from ..pipeline.config import LabelConfig, LayoutConfig
+from ..pipeline.config import LabelConfig, LayoutConfig, VerifyConfig
 from ..progress import duration, log
 from .config import MIN_MINUTES, Amounts, DemoConfig
 from .stages import Chain, Outcome, Stage

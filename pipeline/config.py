@@ -276,6 +276,43 @@ class LabelConfig(EngineConfig):
 
 
 @settings()
+class VerifyConfig:
+    """Re-hash shards and check every clip against manifest and spec.
+
+    Names what is wrong (hashes, labels, frames, splits) and exits 1 if anything is.
+
+    Example:
+      vidact verify runs/dataset
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or an fsspec URL."""
+    decode: bool = True
+    """Decode every frame; without it, videos are only checked by their checksum."""
+    threads: PositiveInt = 2
+    """Shards checked at a time on this machine."""
+    shards: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Read only this shard, such as train-00007; several by repeating it. Tables and splits are
+    checked as a whole.
+    """
+    sample: Share = 1.0
+    """Read only this share of the shards, at least one: a large dataset is looked at in parts."""
+    sample_seed: NonNegativeInt = 0
+    """Another seed draws other shards."""
+    log: str = ""
+    """Keep what is found in a local file, a line of JSON per shard; the same command goes on from
+    it after a stop, and reads only shards that are new or have changed.
+    """
+    runner: Runner = "local"
+    """Beam runner whose workers read the shards: `local` (threads of this process), or the name of
+    a portable one, such as `FlinkRunner`. What they find lies in `_checks/` of the dataset until
+    the command has ended; after a stop the same command goes on from there, within a day.
+    """
+    beam_options: BeamOptions = ()
+    """Options for that runner, one `--beam-options=--name=value` each."""
+
+
+@settings()
 class RelabelConfig(EngineConfig):
     """Label the pixels of a dataset anew with another IDM, into a new dataset.
 

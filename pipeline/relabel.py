@@ -17,7 +17,7 @@ from .labelling.relabeller import RelabelWork
 from .running.engine import Runner, run_on_engine
 from .running.job import DatasetJob
 from .running.model import JobModel
-from .running.summary_reader import read_summaries
+from .running.summary_reader import SummaryReader
 from .running.tracker import Tracker
 
 
@@ -40,7 +40,8 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     old = source.content()
     # Those of the tables: while the source is labeled, more shards come.
     listed = {shard["name"] for shard in old["shards"]}
-    summaries = read_summaries(source, sorted(listed.intersection(source.committed_shards())))
+    committed = sorted(listed.intersection(source.committed_shards()))
+    summaries = SummaryReader(source, own=False).read(committed)
     ticks = {shard: int(summary["ticks"]) for shard, summary in summaries}
     if missing := sorted(listed - ticks.keys()):
         raise DatasetError(

@@ -6,7 +6,6 @@ be left out, so many times and never silently; what was taken down is left out a
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import Counter
@@ -16,11 +15,10 @@ from typing import TypeVar
 
 from ...errors import ConfigError, ShardError
 from ...progress import log
-from ...storage_failures import full_name, is_storage_failure
+from ...storage_failures import full_name, is_storage_failure, patiently, pauses
 
 Value = TypeVar("Value")
-FIRST_PAUSE_S = 0.5
-MAX_PAUSE_S = 30.0  # with the default of 8 retries: two minutes in all
+FIRST_PAUSE_S = 0.5  # doubled each time; with the default of 8 retries: two minutes in all
 SHOWN = 20  # bad clips that are named; the counter has all
 
 
@@ -56,20 +54,20 @@ class Faults:
 
         The last failure is raised where patience ends, what is no failure of storage at once.
         """
-        for attempt in range(self.retries + 1):
-            try:
-                return read()
-            except Exception as error:
-                if attempt == self.retries or not _passes(error):
-                    raise
-                self.count("retries")
-                pause = min(FIRST_PAUSE_S * 2**attempt, MAX_PAUSE_S)
-                # Ranks that failed together do not ask again together.
-                pause *= random.uniform(0.5, 1.0)
-                if attempt == 0:
-                    log(f"A read failed ({type(error).__name__}: {error}): trying again")
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+        met: list[Exception] = []
+
+        def passes(error: Exception) -> bool:
+            met.append(error)
+            return _passes(error)
+
+        def wait(pause_s: float) -> None:
+            self.count("retries")
+            if len(met) == 1:
+                log(f"A read failed ({type(met[0]).__name__}: {met[0]}): trying again")
+            time.sleep(pause_s)
+
+        left = pauses(self.retries + 1, FIRST_PAUSE_S)
+        return patiently(read, passes=passes, wait=wait, left=left)
 
     def in_time(self, read: Callable[[], Value]) -> Value:
         """What `read` returns. Raises TimeoutError where it takes longer than `timeout_s`.

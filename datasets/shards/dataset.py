@@ -12,6 +12,7 @@ manifests/ manifest.parquet   what is compacted from the records, at any time (`
 source_statistics.parquet     how each source differs from the play that the model was trained on
 _stats/<shard>.json           who made a shard, and how long each stage took: in no hash
 _unverified/ _running/        while a job is under way: what is to be verified, a cluster's workers
+_checks/                      while a cluster verifies: what its workers have found so far
 _spool/ _probes/              shards that are being written; sources that are being planned
 """
 

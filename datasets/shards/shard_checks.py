@@ -36,7 +36,10 @@ COUNTED = ("mean_confidence", "p10_confidence", "null_fraction", "presses", "val
 def shard_problems(
     dataset: Dataset, record: CommitRecord, spec: ActionSpec, *, decode: bool
 ) -> Iterator[str]:
-    """Everything wrong with one shard, read from end to end."""
+    """Everything wrong with one shard, read from end to end.
+
+    Raises OSError where it lies elsewhere and cannot be read now: that passes, or is no damage.
+    """
     uri = dataset.shard_uri(record.shard)
     tar = record.tar or {}
     rows = {row["key"]: row for row in record.rows}
@@ -64,6 +67,8 @@ def shard_problems(
         yield f"{record.shard}: {uri} is missing"
         return
     except OSError as error:
+        if storage.local_path(uri) is None:
+            raise
         yield f"{record.shard}: {uri} cannot be read: {error}"
         return
     if hashed.size_bytes != tar["size_bytes"]:

@@ -6,17 +6,23 @@ since their names have the hash of the segments. Displays read their few numbers
 
 The record stays the truth. Its old summary goes before it is written, the new one comes after it,
 so a summary may lack, but never tells of another record.
+
+`_summaries/merged.jsonl` has many of them in one file, with the time at which each was written: a
+summary that lies there under the same name and time now need not be read. So a restart asks for one
+file instead of some ten thousand.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from ... import storage
 from .commits import CommitRecord
 
 HASH_DIGITS = 32  # of the segments' hash in a name
+MERGED = "merged.jsonl"
 
 
 class Summaries:
@@ -33,6 +39,28 @@ class Summaries:
         """The names of all summaries by shard: one listing, no reading."""
         names = [uri.rsplit("/", 1)[1] for uri in storage.list_files(self.folder, ".json")]
         return {name.split(".", 1)[0]: name for name in names}
+
+    def times(self) -> dict[str, float]:
+        """When each summary was written, by its name and the store's clock: one listing."""
+        times = storage.modified_times(self.folder, ".json")
+        return {uri.rsplit("/", 1)[1]: at for uri, at in times.items()}
+
+    def read_merged(self) -> dict[str, tuple[float, dict[str, Any]]]:
+        """The summaries that are in the file of many, each with its time, by name."""
+        try:
+            data = storage.read_bytes(storage.join(self.folder, MERGED))
+            rows = [json.loads(line) for line in data.splitlines()]
+            return {row.pop("name"): (row.pop("at"), row) for row in rows}
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+            return {}  # none yet, or a damaged one, which is written again
+
+    def write_merged(self, summaries: Mapping[str, tuple[float, Mapping[str, Any]]]) -> None:
+        """Write the file of many, in place of the one that is there."""
+        lines = [
+            json.dumps({"name": name, "at": at, **summary}, sort_keys=True)
+            for name, (at, summary) in sorted(summaries.items())
+        ]
+        storage.write_atomic(storage.join(self.folder, MERGED), "\n".join(lines).encode() + b"\n")
 
     def read(self, name: str) -> dict[str, Any]:
         """What `CommitRecord.summary` said. Raises FileNotFoundError where it is gone meanwhile,

@@ -18,15 +18,7 @@ from ...datasets.video.decoder import TickReader
 from ...datasets.video.sandbox import CHILD_LOST
 from ...errors import VideoError
 from ...signed_addresses import without_keys
-from ...storage_failures import (
-    in_words,
-    is_missing,
-    is_of_this_machine,
-    is_wrong_key,
-    mistake,
-    pauses,
-    storage_failure,
-)
+from ...storage_failures import in_words, is_missing, of_a_source, patiently
 from .source_files import SourceFile
 from .stage_times import StageTimes
 
@@ -62,21 +54,14 @@ def with_patience(get: Callable[[], Found], wait: Callable[[float], None]) -> Fo
         FileNotFoundError: there is no such source; that does not pass.
         ConfigError: the key is wrong with which all sources are asked for.
         OSError: this machine has no room, descriptors or memory left.
-        SourceUnreachableError: it failed each time.
+        SourceUnreachableError: it failed each time, or there is no right to it.
     """
-    left = pauses()
-    while True:
-        try:
-            return get()
-        except Exception as error:
-            if is_wrong_key(error):
-                raise mistake(error) from error
-            if is_missing(error) or is_of_this_machine(error) or not storage_failure(error):
-                raise
-            pause_s = next(left, None)
-            if pause_s is None:
-                raise SourceUnreachableError(in_words(error)) from error
-            wait(pause_s)
+    try:
+        return patiently(get, passes=lambda error: of_a_source(error) == "passing", wait=wait)
+    except Exception as error:
+        if is_missing(error) or not of_a_source(error):
+            raise
+        raise SourceUnreachableError(in_words(error)) from error
 
 
 def require_readable(source: SourceFile, wait: Callable[[float], None]) -> tuple[str, bool]:

@@ -20,11 +20,9 @@ from ...signed_addresses import hide_keys
 from ...storage_failures import (
     in_words,
     is_missing,
-    is_mistake,
     is_of_this_machine,
-    is_wrong_key,
-    mistake,
-    pauses,
+    of_a_source,
+    patiently,
     storage_failure,
 )
 from .marks import fingerprint, mark_of
@@ -93,25 +91,21 @@ def probe_source(
         ConfigError: the key is wrong with which the sources' store is asked.
         OSError: this machine has no room, descriptors or memory left.
     """
-    left = pauses()
-    while True:
-        try:
-            return _probe(source, tick_hz, decoder)
-        except VideoError as error:
-            return _unreadable(source, error.reason, error.detail)
-        except Exception as error:
-            if is_wrong_key(error):
-                raise mistake(error) from error
-            if is_of_this_machine(error) or not storage_failure(error):
-                raise
-            if is_missing(error) or isinstance(error, PermissionError | IsADirectoryError):
-                reason = "not_found" if is_missing(error) else "cannot_open"
-                return _unreadable(source, reason, f"{type(error).__name__}: {error}")
-            # A refusal of this one file does not pass within the minute.
-            pause_s = None if is_mistake(error) else next(left, None)
-            if pause_s is None:
-                return _unreadable(source, UNREACHABLE, in_words(error))
-            wait(pause_s)
+    try:
+        return patiently(
+            lambda: _probe(source, tick_hz, decoder),
+            passes=lambda error: of_a_source(error) == "passing",
+            wait=wait,
+        )
+    except VideoError as error:
+        return _unreadable(source, error.reason, error.detail)
+    except Exception as error:
+        if not of_a_source(error):
+            raise
+        if is_missing(error) or isinstance(error, PermissionError | IsADirectoryError):
+            reason = "not_found" if is_missing(error) else "cannot_open"
+            return _unreadable(source, reason, f"{type(error).__name__}: {error}")
+        return _unreadable(source, UNREACHABLE, in_words(error))
 
 
 def _unreadable(source: Source, reason: str, detail: str) -> SourceRecord:

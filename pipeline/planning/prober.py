@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
@@ -27,6 +25,7 @@ from ...datasets.shards.dataset import Dataset
 from ...datasets.video.config import DecoderConfig
 from ...datasets.video.sandbox import open_decoder
 from ...progress import Progress
+from ..gathering import note_raised, require_not_stopped, run_stage
 from .marks import marks_of
 from .near_duplicates import DIGITS, FRAME
 from .probe import SourceRecord, hash_source, probe_source
@@ -36,14 +35,7 @@ MAX_BATCH = 32  # sources: what an interruption costs each worker
 # At least: so one with long videos does not hold up the others for long.
 MIN_BATCHES_PER_WORKER = 8
 FEW = 64  # sources: fewer are probed on this machine, since a job on a cluster takes 20 s to start
-LOOK_S = 0.5
 READERS = 16  # rows are small and buckets slow to answer
-
-# Probing in this process was interrupted. Beam pickles what it runs, in its own threads too, so
-# that only what belongs to the module reaches `LookAtSources`.
-_STOP = threading.Event()
-# What ended it, as it was raised: Beam makes another error of it, without its number.
-_RAISED: list[Exception] = []
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,12 +69,11 @@ class LookAtSources(beam.DoFn):
     def process(self, batch: tuple[Item, ...]) -> Iterator[int]:
         rows = []
         for item in batch:
-            if _STOP.is_set():
-                raise InterruptedError("probing was interrupted")
+            require_not_stopped()
             try:
                 rows.append(self._look(item))
             except Exception as error:
-                _RAISED.append(error)
+                note_raised(error)
                 raise
         data = json.dumps([asdict(row) for row in rows]).encode()
         name = f"{hashlib.sha256(data).hexdigest()[:32]}{self.settings.suffix}"
@@ -166,45 +157,10 @@ class Prober:
             return
         size = min(max(len(items) // (MIN_BATCHES_PER_WORKER * self.workers), 1), MAX_BATCH)
         batches = [tuple(items[i : i + size]) for i in range(0, len(items), size)]
-        failed: list[BaseException] = []
-        _RAISED.clear()
-        # Not Thread.join: once interrupted, it takes a running thread for one that has ended.
-        ended = threading.Event()
-
         pipeline = self._pipeline(len(items), min(self.workers, len(batches)))
         build(pipeline, batches, settings)
-        # A cluster's job runs on after it was handed over, which only the main thread may do
-        # (Beam's job server wants to hear of Ctrl-C); a local one runs in whichever thread starts
-        # it.
-        on_ctrl_c = signal.getsignal(signal.SIGINT)
-        job = pipeline.run() if self._on_cluster(len(items)) else None
-
-        def run() -> None:
-            try:
-                (job or pipeline.run()).wait_until_finish()
-            except BaseException as error:  # told to the thread that waits
-                failed.append(error)
-            finally:
-                ended.set()
-
-        thread = threading.Thread(target=run, name="probing", daemon=True)
-        with Progress(title, total=len(items), unit="videos") as progress:
-            thread.start()
-            try:
-                while not ended.wait(LOOK_S):
-                    progress.advance(self._gather())
-            except BaseException:
-                _STOP.set()  # Beam's own threads do not hear of Ctrl-C
-                ended.wait()
-                _STOP.clear()
-                raise
-            finally:
-                if job is not None:
-                    # Else the job server's handler, which stops it, would stay.
-                    signal.signal(signal.SIGINT, on_ctrl_c)
-            progress.advance(self._gather())
-        if failed:
-            raise next(iter(_RAISED), failed[0])
+        progress = Progress(title, total=len(items), unit="videos")
+        run_stage(pipeline, progress, self._gather, on_cluster=self._on_cluster(len(items)))
 
     def _on_cluster(self, items: int) -> bool:
         return self.runner != "local" and items > FEW

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
+from contextlib import ExitStack
 from typing import Any
 
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
+from ...datasets.shards.check_log import CheckLog
 from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.dataset_checks import check_dataset
 from ...datasets.shards.info import DatasetInfo
 from ...datasets.shards.stats import summed_stats
-from ...datasets.verify import check_dataset
 from ...errors import CheckFailed, Interrupted
-from ...machine import speak_directly
+from ...machine import cores, speak_directly
 from ...progress import log, shortened
 from ..config import LabelConfig, RelabelConfig
 from ..labelling.reading import UNREACHABLE
@@ -22,7 +24,7 @@ from .environment import environment
 from .identity import require_identity, write_identity
 from .run_folder import RunFolder
 from .shared_run import SharedRun
-from .summary_reader import read_summaries
+from .summary_reader import SummaryReader
 from .tracker import Tracker
 from .unverified import forget_unverified, note_unverified, unverified
 from .worker import STORAGE_FAILED, Work, WorkerSettings
@@ -86,6 +88,8 @@ class DatasetJob:
         if self._spec is None:
             raise ValueError("require_identity comes before begin")
         write_identity(self.dataset, self.run_folder, self._identity, self.environments, self._spec)
+        # What was done has no strikes left: where its record is taken back, it begins anew.
+        self.run_folder.forget_crashes(self.dataset.committed_shards())
         if retry:
             self.run_folder.forget_crashes()
             SharedRun(self.dataset).forget_crashes()
@@ -115,7 +119,7 @@ class DatasetJob:
         )
         if missing := tracker.missing():
             if config.verify:
-                note_unverified(self.dataset, missing, self.part)
+                note_unverified(self.dataset, missing)
             if not local:
                 SharedRun(self.dataset).clear_waiting()
             runner(config, settings, self.run_folder, tracker)
@@ -163,16 +167,34 @@ class DatasetJob:
             raise error
 
     def verify(self, config: LabelConfig | RelabelConfig) -> None:
-        """Read back what is new, and what earlier jobs did not come to, unless that is not wanted.
-        Raises CheckFailed.
+        """Read back what is new, and what earlier jobs did not come to, unless that is not wanted:
+        by the cluster's workers, where they have made it. Raises CheckFailed.
         """
-        if not config.verify or not (shards := unverified(self.dataset)):
+        # What another job has listed, but not made yet, that one verifies.
+        committed = set(self.dataset.committed_shards()) if config.verify else set()
+        if not (shards := [s for s in unverified(self.dataset) if s in committed]):
             return
-        report = check_dataset(self.dataset, threads=worker_count(config), shards=shards)
+        local, log_file = config.runner == "local", CheckLog("", decode=True)
+        with ExitStack() as stack:
+            if not local:
+                from .checks import checked_on_runner  # loads Beam
+
+                stack.enter_context(
+                    checked_on_runner(
+                        self.dataset,
+                        shards,
+                        log_file,
+                        runner=config.runner,
+                        options=config.beam_options,
+                    )
+                )
+            # A cluster may have more workers than this machine can have threads.
+            threads = worker_count(config) if local else cores()
+            report = check_dataset(self.dataset, threads=threads, shards=shards, log_file=log_file)
         if report.problems:
             shown = "\n".join(f"  {problem}" for problem in report.problems[:SHOWN_PROBLEMS])
             raise CheckFailed(f"{self.dataset}: {len(report.problems)} problems:\n{shown}")
-        forget_unverified(self.dataset)
+        forget_unverified(self.dataset, shards)
         log(f"{self.dataset}: verified {report.counted}.")
 
 
@@ -187,7 +209,7 @@ def forget_dead_letters(
     """
     committed = dataset.committed_shards()
     some = [shard for shard in committed if shards is None or shard in shards]
-    for shard, summary in read_summaries(dataset, some):
+    for shard, summary in SummaryReader(dataset).read(some):
         if not reasons.isdisjoint(summary["dead_letters"]):
             dataset.forget_commit(shard)
 

@@ -7,7 +7,8 @@ use it is locked, so that a second job on the same dataset says so instead of do
     working/<shard>.json   a worker is at this shard: its process, the segment; touched again
                            whenever there is progress
     waiting/<shard>        the shard cannot be labelled now, and why
-    strikes.json           at which segments workers died, by shard; outlives an interrupted job
+    strikes.json           at which segments workers died, and when, by shard; outlives an
+                           interrupted job
     drain                  no further shard is to be begun
     driver.log             everything Beam and the workers say
     spool/                 downloads and unfinished shards; elsewhere with `--scratch`
@@ -22,6 +23,8 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +32,7 @@ from ... import storage
 from ...errors import DatasetError
 from ..labelling.attempts import COMMITTING
 from ..labelling.source_files import SOURCES
+from .strikes import Strike, counted, given_up
 
 WORKERS_A_GPU = 64  # more are dealt to GPUs by chance
 MAX_CRASHES = 2  # deaths of workers at one segment after which it is not tried again
@@ -175,39 +179,34 @@ class RunFolder:
         """Shards that cannot be labelled now, and why."""
         return {path.name: path.read_text() for path in sorted(self.waiting.glob("*"))}
 
-    def crashes(self) -> dict[str, list[int]]:
-        """The segments at which workers died, in order, by shard."""
-        return json.loads(self._crashes.read_text()) if self._crashes.exists() else {}
+    def strikes(self) -> dict[str, list[Strike]]:
+        """At which segments workers died, in order, by shard, as far as that still counts."""
+        known = json.loads(self._crashes.read_text()) if self._crashes.exists() else {}
+        found = {shard: counted(deaths) for shard, deaths in known.items()}
+        return {shard: deaths for shard, deaths in found.items() if deaths}
 
-    def record_crash(self, marker: Marker) -> int:
-        """Note that a worker died at this place; returns how often that happened.
+    def record_crash(self, marker: Marker) -> None:
+        """Note that a worker died at this place.
 
         Who dies while committing, such as in an upload, dies in no segment: that is not noted.
         """
-        if marker.segment == COMMITTING:
-            return 0
-        crashes = self.crashes()
-        deaths = crashes.setdefault(marker.shard, [])
-        deaths.append(marker.segment)
-        storage.write_atomic(self._crashes, json.dumps(crashes).encode())
-        return deaths.count(marker.segment)
+        if marker.segment != COMMITTING:
+            strikes = self.strikes()
+            strikes.setdefault(marker.shard, []).append((marker.segment, time.time()))
+            storage.write_atomic(self._crashes, json.dumps(strikes).encode())
 
-    def forget_crashes(self) -> None:
-        """Forget them all."""
-        self._crashes.unlink(missing_ok=True)
+    def forget_crashes(self, shards: Collection[str] | None = None) -> None:
+        """Forget them: of these shards, or all. To be called while no worker runs."""
+        kept = {s: deaths for s, deaths in self.strikes().items() if shards and s not in shards}
+        if kept:
+            storage.write_atomic(self._crashes, json.dumps(kept).encode())
+        else:
+            self._crashes.unlink(missing_ok=True)
 
     def quarantined(self) -> dict[str, tuple[int, ...]]:
         """Per shard, the segments at which workers died twice."""
-        found = {}
-        for shard, deaths in self.crashes().items():
-            often = {
-                segment
-                for segment in deaths
-                if segment != COMMITTING and deaths.count(segment) >= MAX_CRASHES
-            }
-            if often:
-                found[shard] = tuple(sorted(often))
-        return found
+        found = {shard: given_up(deaths, MAX_CRASHES) for shard, deaths in self.strikes().items()}
+        return {shard: segments for shard, segments in found.items() if segments}
 
 
 def claim_gpu(count: int) -> int:

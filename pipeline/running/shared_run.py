@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import psutil
-
 from ... import storage
+from ...attempts import is_gone, this_process
 from ...datasets.shards.dataset import Dataset
 from ...storage_failures import storage_failure
 from ..labelling.attempts import COMMITTING
+from .strikes import Strike, counted, given_up
 
 RUNNING = "_running"
 # Deaths at one segment after which it is not tried again. One more than on a single machine: on a
@@ -55,16 +53,17 @@ class SharedRun:
 
     def begin(self, shard: str) -> tuple[int, ...]:
         """Take a shard; returns its segments at which workers died too often."""
-        deaths: list[int] = []
+        deaths: list[Strike] = []
         with _harmless():
             before = self._read("working", shard)
             if before:
                 deaths = list(before.get("deaths", []))
-                if is_dead(before) and before["segment"] != COMMITTING:
-                    deaths.append(int(before["segment"]))
+                if is_dead(before):
+                    deaths.append((int(before["segment"]), float(before.get("touched_s", 0.0))))
+        deaths = counted(deaths)
         self._markers[shard] = {**this_process(), "deaths": deaths}
         self.mark_started(shard, COMMITTING)
-        return tuple(sorted(s for s in set(deaths) if deaths.count(s) >= MAX_CRASHES))
+        return given_up(deaths, MAX_CRASHES)
 
     def mark_started(self, shard: str, segment: int) -> None:
         """Say that this process is at a segment of a shard."""
@@ -145,26 +144,10 @@ class SharedRun:
             storage.remove_abandoned(folder)  # of workers that were killed while they wrote
 
 
-def this_process() -> dict[str, Any]:
-    """How others know this process: numbers of processes come again, times of their start do
-    not.
-    """
-    return {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started_s": psutil.Process().create_time(),
-    }
-
-
 def is_dead(marker: dict[str, Any]) -> bool:
     """Whether the worker that wrote a marker is gone for sure, or has been silent for long."""
-    if marker.get("host") == socket.gethostname():
-        try:
-            alive = psutil.Process(int(marker["pid"]))
-        except (psutil.NoSuchProcess, KeyError):
-            return True
-        return abs(alive.create_time() - float(marker.get("started_s", 0.0))) > 1.0
-    return time.time() - float(marker.get("touched_s", 0.0)) > SILENT_S
+    gone = is_gone(marker)
+    return time.time() - float(marker.get("touched_s", 0.0)) > SILENT_S if gone is None else gone
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from pathlib import Path
 from ...errors import Interrupted, VidactError
 from ...progress import log
 from ...stall import StallClock, group_members
+from ...storage_failures import pauses
 from .draining import DRAIN_S, sigterm_noted
 from .driver import STORAGE_FAILED, USER_MISTAKE, WORKER_DIED
 from .run_folder import Marker, RunFolder
@@ -27,8 +28,6 @@ from .run_folder import Marker, RunFolder
 POLL_S = 0.2
 LOOK_S = 1.0  # how often the workers' processor time is looked at
 LOG_TAIL_LINES = 25
-PAUSE_S = 0.5  # before a restart after a disk or bucket failed; doubled each time
-MAX_PAUSE_S = 60.0
 
 
 class JobFailedError(VidactError):
@@ -121,6 +120,7 @@ def _run_until_well(
     env: dict[str, str] | None,
 ) -> None:
     restarts, last_done, last_error = 0, done(), ""
+    left = pauses(max_restarts + 1)  # before restarts after a disk or a bucket failed
     while True:
         code = _run_once(run, command, stop, stall_s=stall_s, watch=watch, env=env)
         if code == 0:
@@ -131,7 +131,10 @@ def _run_until_well(
         if code == 2 and (message := _mistake(tail)):
             raise VidactError(message)
         now = done()
-        restarts = 0 if now > last_done else restarts + 1
+        if now > last_done:
+            restarts, left = 0, pauses(max_restarts + 1)
+        else:
+            restarts += 1
         last_done = now
         error = tail[-1] if code == 1 and tail else ""
         if error and error == last_error and restarts > 1:
@@ -145,7 +148,7 @@ def _run_until_well(
                 f"the end of {run.log}:\n" + "\n".join(tail)
             )
         log(f"{_why(code, tail)}; starting again ({now} shards are done)")
-        time.sleep(min(PAUSE_S * 2**restarts, MAX_PAUSE_S) if code == STORAGE_FAILED else 0)
+        time.sleep(next(left, 0.0) if code == STORAGE_FAILED else 0.0)
 
 
 def _run_once(

@@ -17,7 +17,7 @@ from ...datasets.shards.dataset import Dataset
 from ...errors import CheckFailed
 from ...progress import duration
 from ..planning.plan import Plan
-from .summary_reader import read_summaries
+from .summary_reader import SummaryReader
 
 # Segments that failed with an error before a running job is stopped for them: whatever fails that
 # often is not one odd file.
@@ -84,6 +84,7 @@ class Tracker:
         self.dataset, self.tick_hz = dataset, tick_hz
         self._ticks = dict(ticks)
         self._seen: dict[str, int] = {}
+        self._summaries = SummaryReader(dataset)
         self._clips = self._kept = 0
         self._drops: Counter[str] = Counter()
         self._failed, self._failed_ticks, self._last_failed = 0, 0, ""
@@ -163,7 +164,7 @@ class Tracker:
             for shard in self.dataset.committed_shards()
             if shard in self._ticks and shard not in self._seen
         ]
-        for shard, summary in read_summaries(self.dataset, new):
+        for shard, summary in self._summaries.read(new):
             self._seen[shard] = self._ticks[shard]
             self._clips += int(summary["clips"])
             self._kept += int(summary["ticks"])

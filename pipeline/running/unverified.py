@@ -1,41 +1,44 @@
-"""Which shards are still to be verified: `_unverified/<job>.json`, a list of names.
+"""Which shards are still to be verified: `_unverified/<hash>.json`, lists of names.
 
-A job lists what it is going to make before it begins, and the list goes when that is verified. So
-shards of a job that was interrupted, of one that was killed while it verified, and of the parts of
-an array job are verified by the next job that ends.
+A job lists what it is going to make before it begins, and the list goes when all of it is verified.
+So shards of a job that was interrupted, of one that was killed while it verified, and of the parts
+of an array job are verified by the next job that ends. A list is never changed, so that jobs beside
+each other lose nothing of each other's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+from collections.abc import Collection
 
 from ... import storage
 from ...datasets.shards.dataset import Dataset
 
 UNVERIFIED = "_unverified"
-WHOLE = "all"
 
 
-def note_unverified(dataset: Dataset, shards: list[str], part: str = "") -> None:
-    """Add shards to the list of a job.
-
-    Args:
-        part: `I/N` where the job is one of several; each has its own list.
-    """
-    uri = storage.join(dataset, UNVERIFIED, f"{part.replace('/', '-of-') or WHOLE}.json")
-    listed = sorted({*shards, *_read(uri)})
-    storage.write_atomic(uri, json.dumps(listed).encode())
+def note_unverified(dataset: Dataset, shards: Collection[str]) -> None:
+    """Write a list of shards that a job is going to make."""
+    data = json.dumps(sorted(shards)).encode()
+    name = f"{hashlib.sha256(data).hexdigest()[:32]}.json"
+    storage.write_atomic(storage.join(dataset, UNVERIFIED, name), data)
 
 
 def unverified(dataset: Dataset) -> list[str]:
-    """The shards that are still to be verified, of all jobs."""
+    """The shards that are still to be verified, of all jobs; some may not be there yet."""
     return sorted({shard for uri in _uris(dataset) for shard in _read(uri)})
 
 
-def forget_unverified(dataset: Dataset) -> None:
-    """Forget the lists: all that was in them is verified."""
+def forget_unverified(dataset: Dataset, verified: Collection[str]) -> None:
+    """Forget the lists of which all is verified; of the others, what is left stays listed."""
     for uri in _uris(dataset):
+        listed = _read(uri)
+        if left := set(listed).difference(verified):
+            if len(left) == len(listed):
+                continue
+            note_unverified(dataset, left)
         storage.remove(uri)
     folder = storage.local_path(storage.join(dataset, UNVERIFIED))
     if folder is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
+from ...attempts import this_process
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.stats import write_stats
 from ...errors import ConfigError, VidactError
@@ -24,7 +25,7 @@ from ..labelling.tasks import ShardTask, Unit, units_of
 from .draining import DRAIN, wait_for_exit
 from .environment import environment
 from .run_folder import RunFolder, claim_gpu, scratch_folder
-from .shared_run import SharedRun, this_process
+from .shared_run import SharedRun
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor

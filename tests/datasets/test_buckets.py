@@ -18,8 +18,8 @@ from vidact.datasets.loading.reader import BlockReader
 from vidact.datasets.loading.shard_cache import ShardCache
 from vidact.datasets.loading.shared_store import Shared
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.status import dataset_status
-from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, ShardError
 
 moto_server = pytest.importorskip("moto.server")

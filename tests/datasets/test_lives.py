@@ -17,7 +17,7 @@ from vidact.datasets.pack import pack
 from vidact.datasets.recordings.recording import Recording
 from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.errors import DatasetError
 
 # At two frames a tick. A life that begins within tick 80 has its first own tick after that; the

@@ -20,8 +20,8 @@ from vidact.datasets.recordings.recording import Recording
 from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.status import dataset_status
-from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError, RecordingError
 
 

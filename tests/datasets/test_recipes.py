@@ -18,9 +18,9 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.verify import check_dataset
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "reference" / "dataset.md"
 CHECKED = """

@@ -11,9 +11,9 @@ from vidact.cli import run
 from vidact.datasets.config import SplitConfig
 from vidact.datasets.reshaping import copies
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.shards.samples import iter_samples
 from vidact.datasets.split import part_of, split
-from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError
 
 from tests.datasets.conftest import source_hash

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from vidact import storage
 from vidact.cli import run
-from vidact.datasets import verify as verify_module
-from vidact.datasets.config import VerifyConfig
 from vidact.datasets.loading.clips import ClipLoader
+from vidact.datasets.shards import dataset_checks
+from vidact.datasets.shards.check_log import finding
 from vidact.datasets.shards.codec import encode_clip
 from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.leaks import leaks
 from vidact.datasets.shards.parquet import parquet_bytes
 from vidact.datasets.shards.shard_checks import sample_problems
 from vidact.datasets.shards.writer import ShardWriter
-from vidact.datasets.verify import check_dataset, chosen_shards, verify
 from vidact.errors import DatasetError
+from vidact.pipeline.config import VerifyConfig
+from vidact.pipeline.running import checks
+from vidact.pipeline.verify import chosen_shards, verify
 
 
 @pytest.fixture
@@ -366,7 +371,7 @@ def test_a_sample_is_drawn_by_its_seed(dataset, capsys):
 def test_a_stopped_verification_goes_on(dataset, tmp_path, monkeypatch, capsys):
     log = tmp_path / "log.jsonl"
     read = []
-    original = verify_module.shard_problems
+    original = dataset_checks.shard_problems
 
     def noted(dataset, record, spec, *, decode):
         read.append(record.shard)
@@ -376,7 +381,7 @@ def test_a_stopped_verification_goes_on(dataset, tmp_path, monkeypatch, capsys):
             else original(dataset, record, spec, decode=decode)
         )
 
-    monkeypatch.setattr(verify_module, "shard_problems", noted)
+    monkeypatch.setattr(dataset_checks, "shard_problems", noted)
     words = ["verify", dataset, "--threads", "1", "--log", str(log)]
     assert run([*words, "--shards", "train-00000", "--shards", "train-00001"]) == 1
     with open(log, "a") as file:
@@ -391,3 +396,53 @@ def test_a_stopped_verification_goes_on(dataset, tmp_path, monkeypatch, capsys):
     log.write_text("notes\n")
     assert run(words) == 2
     assert "line 1 of" in capsys.readouterr().err
+
+
+RUNNER = "FnApiRunner"  # one of Beam's own, in this process
+
+
+def test_workers_of_a_runner_find_what_this_machine_finds(dataset, capsys):
+    storage.write_atomic(Dataset(dataset).shard_uri("train-00001"), b"no tar")
+    assert run(["verify", dataset]) == 1
+    here = capsys.readouterr().out
+    assert "train-00001" in here
+    assert run(["verify", dataset, "--runner", RUNNER]) == 1
+    assert capsys.readouterr().out == here
+    assert not (Path(dataset) / "_checks").exists()
+
+
+def test_a_check_by_a_runner_goes_on_where_it_was_stopped(dataset, tmp_path, monkeypatch):
+    read = []
+    original = checks.shard_problems
+
+    def noted(dataset, record, spec, *, decode):
+        read.append(record.shard)
+        if record.shard == "val-00000" and read.count("val-00000") == 1:
+            raise ZeroDivisionError
+        return original(dataset, record, spec, decode=decode)
+
+    monkeypatch.setattr(checks, "shard_problems", noted)
+    monkeypatch.setattr(dataset_checks, "shard_problems", None)  # nothing is left to be read here
+    words = ["verify", dataset, "--runner", RUNNER, "--log", str(tmp_path / "log.jsonl")]
+    with pytest.raises(ZeroDivisionError):
+        run(words)
+    found = sorted((Path(dataset) / "_checks").iterdir())
+    assert {path.stem for path in found} == set(read) - {"val-00000"}
+    assert run(words) == 0
+    assert sorted(read) == ["train-00000", "train-00001", "val-00000", "val-00000"]
+    assert run(words) == 0  # by the log
+    assert len(read) == 4
+
+
+def test_findings_of_yesterday_count_no_more(dataset):
+    place = Path(dataset) / "_checks" / "val-00000.json"
+    place.parent.mkdir()
+    record = Dataset(dataset).read_commit("val-00000")
+    place.write_text(json.dumps(finding(record, ["it is broken"], decode=True)))
+    words = ["verify", dataset, "--runner", RUNNER]
+    assert run(words) == 1
+    place.parent.mkdir()
+    place.write_text(json.dumps(finding(record, ["it is broken"], decode=True)))
+    os.utime(place, (0, 0))
+    assert run(words) == 0
+    assert not place.exists()

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from vidact.datasets.shards.codec import encode_video
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.pipeline.config import DecoderConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
 from vidact.pipeline.planning.plan import read_plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from vidact import cli
+from vidact import attempts, cli
 from vidact.attempts import temporary_name
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError
@@ -22,7 +23,7 @@ from vidact.machine import child_environment
 from vidact.pipeline.labelling.attempts import COMMITTING, ShardOutcome
 from vidact.pipeline.labelling.labeller import LabelWork, ShardTask
 from vidact.pipeline.labelling.stage_times import StageTimes
-from vidact.pipeline.running import shared_run
+from vidact.pipeline.running import shared_run, strikes
 from vidact.pipeline.running.cluster_jobs import (
     job_to_submit,
     note_job,
@@ -76,21 +77,44 @@ def test_who_dies_in_a_commit_or_is_silent_elsewhere(
     for _ in range(5):
         die_at(tmp_path, COMMITTING)
     assert run.begin(SHARD) == ()
-    monkeypatch.setattr(shared_run.socket, "gethostname", lambda: "another-host")
+    monkeypatch.setattr(socket, "gethostname", lambda: "another-host")
     other = SharedRun(Dataset(tmp_path))
     for _ in range(5):
         die_at(tmp_path, 2)
-        monkeypatch.setattr(shared_run.socket, "gethostname", lambda: "this-host")
+        monkeypatch.setattr(socket, "gethostname", lambda: "this-host")
         assert other.begin(SHARD) == ()  # it may be alive
-        monkeypatch.setattr(shared_run.socket, "gethostname", lambda: "another-host")
+        monkeypatch.setattr(socket, "gethostname", lambda: "another-host")
     monkeypatch.setattr(shared_run, "SILENT_S", -1.0)
     for _ in range(shared_run.MAX_CRASHES):
         die_at(tmp_path, 2)
-        monkeypatch.setattr(shared_run.socket, "gethostname", lambda: "this-host")
+        monkeypatch.setattr(socket, "gethostname", lambda: "this-host")
         found = other.begin(SHARD)
         other.mark_started(SHARD, 2)
-        monkeypatch.setattr(shared_run.socket, "gethostname", lambda: "another-host")
+        monkeypatch.setattr(socket, "gethostname", lambda: "another-host")
     assert found == (2,)
+
+
+def test_processes_of_another_container_of_this_name_are_not_taken_for_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = SharedRun(Dataset(tmp_path))
+    for _ in range(shared_run.MAX_CRASHES):
+        die_at(tmp_path, 2)
+        with monkeypatch.context() as patch:  # two containers count processes on their own
+            patch.setattr(attempts.os, "readlink", lambda path: "pid:[4026532000]")
+            assert run.begin(SHARD) == ()
+
+
+def test_deaths_of_yesterday_count_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = SharedRun(Dataset(tmp_path))
+    for _ in range(shared_run.MAX_CRASHES - 1):
+        run.begin(SHARD)
+        die_at(tmp_path, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(strikes, "STRIKE_S", -1.0)
+        run.begin(SHARD)
+    die_at(tmp_path, 3)
+    assert run.begin(SHARD) == ()
 
 
 class Waits:

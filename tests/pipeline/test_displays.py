@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,8 +23,10 @@ from vidact.errors import ConfigError
 from vidact.pipeline.planning.layout import Segment
 from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.planning.probe import SourceRecord
+from vidact.pipeline.running import summary_reader
 from vidact.pipeline.running.display import Display
 from vidact.pipeline.running.prometheus import MetricsServer, registry_of
+from vidact.pipeline.running.summary_reader import SummaryReader
 from vidact.pipeline.running.tracker import Tracker
 
 HOUR = 63_000  # ticks at 17.5 Hz
@@ -129,6 +133,30 @@ def test_summaries_are_read_many_at_a_time(
     monkeypatch.setattr(storage, "read_bytes", slow)
     assert Tracker.of_plan(Dataset(tmp_path), _plan(40)).state().shards_done == 40
     assert most[0] > 8
+
+
+def test_a_restart_reads_one_file_for_many_summaries(
+    tmp_path: Path, spec: ActionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summary_reader, "MERGED_EACH", 3)
+    dataset = Dataset(tmp_path)
+    names = [f"train-{number:05d}" for number in range(4)]
+    for name in names[:3]:
+        _commit(tmp_path, name, spec)
+    first = SummaryReader(dataset).read(names[:3])
+    _commit(tmp_path, names[3], spec)
+    dataset.write_commit(replace(dataset.read_commit(names[0]), drops={"menu": 7}))
+    (again,) = (tmp_path / "_summaries").glob(f"{names[0]}.*")
+    os.utime(again, (0, 0))  # another moment, also where a disk tells whole seconds
+    read: list[str] = []
+    whole = storage.read_bytes
+    monkeypatch.setattr(
+        storage, "read_bytes", lambda uri: read.append(str(uri).rsplit("/", 1)[1]) or whole(uri)
+    )
+    found = dict(SummaryReader(dataset).read(names))
+    assert sorted(name.split(".")[0] for name in read) == ["merged", names[0], names[3]]
+    assert found[names[0]]["drops"] == {"menu": 7}
+    assert [found[name] for name in names[1:3]] == [summary for _, summary in first[1:]]
 
 
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import VerifyReport, check_dataset
 from vidact.datasets.shards.stats import STAGES, read_stats
 from vidact.datasets.status import dataset_status
 from vidact.datasets.texts.filling import fill_in
-from vidact.datasets.verify import VerifyReport, check_dataset
 from vidact.errors import CheckFailed, ConfigError, DatasetError, Interrupted
 from vidact.pipeline.config import (
     DecoderConfig,
@@ -30,6 +30,7 @@ from vidact.pipeline.labelling import labeller
 from vidact.pipeline.remove import remove
 from vidact.pipeline.running import engine, job
 from vidact.pipeline.running.run_folder import Marker, RunFolder
+from vidact.pipeline.running.unverified import forget_unverified, note_unverified, unverified
 from vidact.pipeline.running.worker import Worker
 
 from .conftest import LAYOUT, config, contents, run_label
@@ -262,6 +263,7 @@ import os, signal, sys
 from pathlib import Path
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 from vidact.pipeline.labelling.labeller import ShardLabeller
+from vidact.pipeline.running.unverified import forget_unverified, note_unverified, unverified
 from vidact.pipeline.running.run_folder import RunFolder
 
 whole = ShardLabeller._clips
@@ -380,6 +382,18 @@ def test_shards_of_an_interrupted_run_are_verified_by_the_next(
     assert verified == [Dataset(out).committed_shards()]
     assert run_label(config(videos, idm, out)) == 0
     assert len(verified) == 1  # nothing is new
+    assert not (out / "_unverified").exists()
+
+
+def test_jobs_beside_each_other_verify_what_each_made(
+    videos: Path, idm: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "data"
+    of_another_job = ["train-00001", "train-00900"]  # which has not made the second one yet
+    note_unverified(Dataset(out), of_another_job)
+    assert run_label(config(videos, idm, out)) == 0
+    assert unverified(Dataset(out)) == ["train-00900"]
+    forget_unverified(Dataset(out), ["train-00900"])
     assert not (out / "_unverified").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import plan as plan_module
 from vidact.pipeline.config import LayoutConfig, RelabelConfig, RemoveConfig

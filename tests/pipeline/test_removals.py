@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from vidact import storage
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.errors import ConfigError
 from vidact.pipeline import remove as remove_module
 from vidact.pipeline.config import RemoveConfig

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from vidact import storage
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
 

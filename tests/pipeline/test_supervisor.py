@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from vidact.errors import DatasetError, Interrupted, VidactError
-from vidact.pipeline.running.run_folder import RunFolder
+from vidact.pipeline.running import strikes, supervisor
+from vidact.pipeline.running.run_folder import Marker, RunFolder
 from vidact.pipeline.running.supervisor import JobFailedError, supervise
 
 
@@ -78,7 +80,7 @@ def test_a_killed_driver_is_struck_at_the_shard_it_was_at(run: RunFolder) -> Non
         assert not run.markers()  # what the dead left is cleared away
     """
     assert drive(run, script) == 3
-    assert run.crashes() == {"train-00001": [4, 4]}
+    assert [segment for segment, _ in run.strikes()["train-00001"]] == [4, 4]
     assert run.quarantined() == {"train-00001": (4,)}
 
 
@@ -89,7 +91,7 @@ def test_a_driver_without_a_sign_of_life_is_killed(run: RunFolder) -> None:
             time.sleep(1000)
     """
     assert drive(run, script, stall_s=1.0) == 2
-    assert run.crashes() == {}  # all workers at once: a store does not answer
+    assert run.strikes() == {}  # all workers at once: a store does not answer
 
 
 def test_a_stall_of_all_workers_quarantines_nothing(run: RunFolder) -> None:
@@ -224,7 +226,7 @@ def test_what_is_not_finished_in_time_is_given_back(run: RunFolder) -> None:
     with pytest.raises(Interrupted, match="run again to resume"):
         drive(run, script, watch=terminating(run), drain_s=0.5)
     assert drive.attempts == 1  # type: ignore[attr-defined]
-    assert run.crashes() == {}
+    assert run.strikes() == {}
 
 
 def test_workers_of_a_killed_driver_are_gone_before_the_next(run: RunFolder) -> None:
@@ -252,3 +254,31 @@ def _runs(pid: int) -> bool:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_strikes_are_forgotten_after_a_day_and_when_the_shard_is_done(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    struck = Marker("train-00001", 1, 4, 0.0), Marker("train-00002", 1, 0, 0.0)
+    (run.path / "strikes.json").write_text('{"train-00001": [4]}')  # of a run of before
+    for marker in struck:
+        run.record_crash(marker)
+    assert run.quarantined() == {"train-00001": (4,)}
+    run.forget_crashes(["train-00001"])
+    assert run.strikes().keys() == {"train-00002"}
+    monkeypatch.setattr(strikes, "STRIKE_S", -1.0)
+    run.record_crash(struck[1])
+    assert run.strikes() == {}
+
+
+def test_a_failing_store_is_given_time_between_restarts(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(supervisor, "pauses", lambda tries: iter((0.01, 0.02, 0.03)))
+    monkeypatch.setattr(
+        supervisor.time, "sleep", lambda s, sleep=time.sleep: sleep(s) or waited.append(s)
+    )
+    counts = iter((0, 0, 1, 1))  # the second failure comes after a shard was done
+    drive(run, "sys.exit(74 if attempt < 4 else 0)", done=lambda: next(counts))
+    assert [s for s in waited if s < 0.05] == [0.01, 0.01, 0.02]

@@ -16,10 +16,10 @@ from vidact.datasets.shards import compaction
 from vidact.datasets.shards.clip import Clip
 from vidact.datasets.shards.commits import CommitRecord
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.manifest import manifest_hash
 from vidact.datasets.shards.writer import ShardWriter, take_down
-from vidact.datasets.verify import check_dataset
 from vidact.errors import ConfigError, DatasetError
 
 from tests.datasets.conftest import source_hash

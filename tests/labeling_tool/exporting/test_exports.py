@@ -18,7 +18,7 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.verify import check_dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.errors import DatasetError
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.exporting.run import archive, write_export

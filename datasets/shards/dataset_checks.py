@@ -1,4 +1,4 @@
-"""The verb `verify`: whether a dataset holds what it says.
+"""Whether a dataset holds what it says: what `vidact verify` and the end of every job ask.
 
 A problem is a line that names shard, clip and field.
 
@@ -9,7 +9,6 @@ whether splits leak.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -18,22 +17,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from .. import storage
-from ..errors import ConfigError
-from ..progress import Progress
-from .actions.spec import ActionSpec
-from .config import VerifyConfig
-from .shards.check_log import CheckLog
-from .shards.commits import CommitRecord, DeadLetter
-from .shards.dataset import Dataset
-from .shards.leaks import bond_table, leaks
-from .shards.manifest import MANIFEST_COLUMNS, Manifest, manifest_hash, parse_table
-from .shards.parquet import open_parquet
-from .shards.shard_checks import shard_problems
+from ... import storage
+from ...progress import Progress
+from ..actions.spec import ActionSpec
+from .check_log import CheckLog
+from .commits import CommitRecord, DeadLetter
+from .dataset import Dataset
+from .leaks import bond_table, leaks
+from .manifest import MANIFEST_COLUMNS, Manifest, manifest_hash, parse_table
+from .parquet import open_parquet
+from .shard_checks import shard_problems
 
 LETTER_COLUMNS = [field.name for field in fields(DeadLetter)]
-SHOWN_PROBLEMS = 100  # of a broken dataset; the count says how many there are
-SHOWN_TARS = 3
 _STILL_THERE = "holds something of {0:.12}, which was taken down; run `vidact remove --source {0}`"
 
 
@@ -53,58 +48,13 @@ class VerifyReport:
         return ", ".join(f"{number:,} {name}" for name, number in self.counts.items())
 
 
-def verify(config: VerifyConfig) -> int:
-    """Print what is wrong with a dataset; return 0 where nothing is, else 1."""
-    dataset = Dataset(config.dataset)
-    report = check_dataset(
-        dataset,
-        decode=config.decode,
-        threads=config.threads,
-        shards=chosen_shards(dataset, config),
-        log_path=config.log,
-    )
-    for line in report.problems[:SHOWN_PROBLEMS]:
-        print(line)
-    if len(report.problems) > SHOWN_PROBLEMS:
-        print(f"… and {len(report.problems) - SHOWN_PROBLEMS:,} more")
-    print(f"{dataset}: checked {report.counted}: {len(report.problems):,} problems")
-    if report.damaged:
-        tars = " ".join(dataset.shard_uri(shard) for shard in report.damaged[:SHOWN_TARS])
-        tars += " …" if len(report.damaged) > SHOWN_TARS else ""
-        advice = f"delete their tars ({tars}) and run the job that made them"
-        print(f"To have damaged shards made again, {advice}.")
-    return 1 if report.problems else 0
-
-
-def chosen_shards(dataset: Dataset, config: VerifyConfig) -> list[str] | None:
-    """The shards that are to be read; None for all.
-
-    A sample is drawn by the hash of the shards' names: the same seed draws the same ones, also
-    where the dataset has grown by others.
-
-    Raises ConfigError where a shard that was named is not there.
-    """
-    if not config.shards and config.sample == 1:
-        return None
-    committed = dataset.committed_shards()
-    if unknown := sorted(set(config.shards) - set(committed)):
-        raise ConfigError(f"shards: {dataset} has no shard {unknown[0]}")
-    named = sorted(config.shards) or committed
-    count = min(len(named), max(1, round(config.sample * len(named))))
-
-    def drawn(shard: str) -> str:
-        return hashlib.sha256(f"{config.sample_seed}:{shard}".encode()).hexdigest()
-
-    return sorted(sorted(named, key=drawn)[:count])
-
-
 def check_dataset(
     dataset: Dataset,
     *,
     decode: bool = True,
     threads: int = 2,
     shards: Collection[str] | None = None,
-    log_path: str = "",
+    log_file: CheckLog | None = None,
 ) -> VerifyReport:
     """Check a dataset.
 
@@ -114,8 +64,7 @@ def check_dataset(
         threads: shards at a time.
         shards: read only these, such as those that a job just wrote; tables and splits are checked
             as a whole.
-        log_path: a local file that keeps what was found in each shard; shards that it has are not
-            read again.
+        log_file: keeps what was found in each shard; shards that it has are not read again.
 
     Raises:
         DatasetError: there is no dataset, or a record of another schema version.
@@ -128,7 +77,7 @@ def check_dataset(
     tables = _Tables(content, manifest, bonds, dataset.dead_letters())
     chosen = [name for name in dataset.committed_shards() if shards is None or name in shards]
 
-    log_file = CheckLog(log_path, decode=decode)
+    log_file = log_file or CheckLog("", decode=decode)
     removed = dataset.tombstones()
 
     def check(name: str) -> tuple[CommitRecord, list[str], list[str]]:
