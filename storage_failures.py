@@ -200,9 +200,10 @@ def is_missing(error: BaseException) -> bool:
     return isinstance(error, FileNotFoundError) and statuses <= {404, 410}
 
 
-def of_a_source(error: Exception) -> Literal["", "passing", "lasting"]:
-    """Return what a failure of reading a source says of it: that it may be read a moment later, or
-    not at all. Empty where it says nothing, since it is none of storage, or this machine's.
+def of_a_source(error: Exception) -> Literal["", "passing", "refused", "lasting"]:
+    """Return what a failure of reading a source says of it: that it may be read a moment later,
+    that its store refuses it, or that it cannot be read. Empty where it says nothing, since it is
+    none of storage, or this machine's.
 
     Raises:
         ConfigError: the key is wrong with which all sources of a store are asked for.
@@ -211,9 +212,9 @@ def of_a_source(error: Exception) -> Literal["", "passing", "lasting"]:
         raise mistake(error) from error
     if is_of_this_machine(error) or not storage_failure(error):
         return ""
-    # A refusal of this one file does not pass within the minute.
-    lasting = isinstance(error, PermissionError | IsADirectoryError)
-    return "lasting" if lasting or is_missing(error) or is_mistake(error) else "passing"
+    if is_missing(error) or isinstance(error, PermissionError | IsADirectoryError):
+        return "lasting"
+    return "refused" if is_mistake(error) else "passing"
 
 
 def in_words(error: BaseException) -> str:

@@ -6,15 +6,18 @@ relabelling can begin on the first day.
 
 from __future__ import annotations
 
+import math
+import random
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from .. import storage
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.commits import DeadLetter, tombstone
-from ..datasets.shards.dataset import Dataset
+from ..datasets.shards.dataset import CONTENT, Dataset
 from ..datasets.shards.info import DatasetInfo
 from ..errors import VidactError
 from ..progress import Progress, log
@@ -96,16 +99,19 @@ def compacted_meanwhile(
     """Compact a dataset every few minutes while the block runs, where shards have come.
 
     It takes a tenth of the time at most. A failure of storage is told and tried again with the
-    next turn: the job itself does not depend on it.
+    next turn: the job itself does not depend on it. Of jobs beside each other, such as parts of a
+    plan, one compacts for all: who sees that another one has done it leaves out a turn.
 
     Args:
         dataset: that the job writes.
         info: what its records do not know.
-        every_s: seconds between two turns.
+        every_s: seconds between two turns, at least.
     """
     stop = threading.Event()
+    # Parts of an array job begin in the same moment: they are not to compact in the same one.
+    pause_s = every_s * random.uniform(1.0, 1.5)
     thread = threading.Thread(
-        target=_compact_until, args=(stop, dataset, info, every_s), name="vidact-compact"
+        target=_compact_until, args=(stop, dataset, info, pause_s), name="vidact-compact"
     )
     thread.start()
     try:
@@ -119,15 +125,18 @@ def _compact_until(
     stop: threading.Event, dataset: Dataset, info: DatasetInfo, every_s: float
 ) -> None:
     known: dict[str, float] = {}
-    pause_s = every_s
+    written_s, pause_s = math.nan, 0.0
     while not stop.wait(pause_s):
-        began = time.monotonic()
+        began, pause_s = time.monotonic(), every_s
         try:
+            if (at := _written_s(dataset)) != written_s:  # the first look, or another job's turn
+                written_s = at
+                continue
             times = dataset.commit_times()
             if times == known:
                 continue
             content = dataset.compact(info)
-            known = times
+            known, written_s = times, _written_s(dataset)
         except Exception as error:
             if not (isinstance(error, VidactError) or is_storage_failure(full_name(error), error)):
                 raise
@@ -135,3 +144,10 @@ def _compact_until(
         else:
             log(f"{dataset}: version {content['version']}, {content['hours']:.2f} hours so far")
         pause_s = max(every_s, (time.monotonic() - began) / SPENT)
+
+
+def _written_s(dataset: Dataset) -> float:
+    """When the tables were written, by the store's clock; 0 where that is not known."""
+    times = storage.modified_times(dataset.uri, CONTENT)
+    at = next(iter(times.values()), 0.0)
+    return 0.0 if math.isnan(at) else at

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -65,10 +64,8 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         job.begin(config.retry_dead_letters, plan.shards)
         forget_foreign(dataset, plan.keys)
         tracker = Tracker.of_plan(dataset, plan)
-        with ExitStack() as stack:
-            if not config.part:  # parts run beside each other, and only the whole is published
-                info = _info(config, model, plan, job.environments)
-                stack.enter_context(compacted_meanwhile(dataset, info))
+        whole = read_plan(dataset) if config.part else plan
+        with compacted_meanwhile(dataset, _info(config, model, whole or plan, job.environments)):
             job.run(config, work, tracker, runner)
     if config.part:
         job.require_few_errors(config, tracker)

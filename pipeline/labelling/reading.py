@@ -57,7 +57,9 @@ def with_patience(get: Callable[[], Found], wait: Callable[[float], None]) -> Fo
         SourceUnreachableError: it failed each time, or there is no right to it.
     """
     try:
-        return patiently(get, passes=lambda error: of_a_source(error) == "passing", wait=wait)
+        # A store that refuses what could be read when it was planned may be short of something.
+        passing = ("passing", "refused")
+        return patiently(get, passes=lambda error: of_a_source(error) in passing, wait=wait)
     except Exception as error:
         if is_missing(error) or not of_a_source(error):
             raise

@@ -94,15 +94,17 @@ def probe_source(
     try:
         return patiently(
             lambda: _probe(source, tick_hz, decoder),
+            # A refusal of a file that was never read does not pass within the minute.
             passes=lambda error: of_a_source(error) == "passing",
             wait=wait,
         )
     except VideoError as error:
         return _unreadable(source, error.reason, error.detail)
     except Exception as error:
-        if not of_a_source(error):
+        kind = of_a_source(error)
+        if not kind:
             raise
-        if is_missing(error) or isinstance(error, PermissionError | IsADirectoryError):
+        if kind == "lasting":
             reason = "not_found" if is_missing(error) else "cannot_open"
             return _unreadable(source, reason, f"{type(error).__name__}: {error}")
         return _unreadable(source, UNREACHABLE, in_words(error))

@@ -57,6 +57,34 @@ def test_tables_come_while_a_job_runs(
     assert dataset.content()["version"] == version  # it ends with the job
 
 
+def test_of_jobs_beside_each_other_one_compacts(
+    tmp_path: Path, spec: ActionSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Dataset(tmp_path / "data")
+    info = DatasetInfo(name="Parts", spec=spec)
+    add_shard(dataset, 0, spec)
+    turns, compacted = [0], list[int]()
+    written_s = compact_module._written_s
+
+    def look(of: Dataset) -> float:
+        turns[0] += 1
+        if turns[0] == 2:  # another part compacts before our first turn
+            dataset.compact(info)
+        return written_s(of)
+
+    monkeypatch.setattr(compact_module, "_written_s", look)
+    compact = Dataset.compact
+    monkeypatch.setattr(
+        Dataset, "compact", lambda *a, **o: compacted.append(turns[0]) or compact(*a, **o)
+    )
+    with compacted_meanwhile(dataset, info, every_s=0.02):
+        wait_for(1, dataset)
+        add_shard(dataset, 1, spec)
+        wait_for(2, dataset)
+    assert compacted[0] == 2
+    assert compacted[1] > 2
+
+
 def test_the_verb_keeps_what_records_do_not_know(
     tmp_path: Path, spec: ActionSpec, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,11 +28,13 @@ from typing import Any
 import pytest
 import yaml
 from vidact.datasets.shards.dataset import PROBES, Dataset
+from vidact.errors import Interrupted
 from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
 from vidact.pipeline.planning.plan import Plan
+from vidact.pipeline.running.shared_run import MAX_CRASHES
 
 from ..requirements import require
 from .conftest import contents, moving_picture, plain_loop, write_video
@@ -243,6 +246,54 @@ def test_killed_workers_and_task_managers_leave_no_trace(  # noqa: PLR0917 - fix
         assert contents(out) == calm, f"round {rounds}, after {dict(kills)}:\n{said}"
         rounds += 1
     print(f"{dict(kills)} in {rounds} jobs")
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1500)
+def test_a_segment_that_kills_its_workers_is_quarantined_on_the_cluster(
+    cluster: Cluster, many_videos: Path, idm: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "one" / "data"
+    out.parent.mkdir()
+    process = start(cluster, many_videos, idm, out)
+    marker, victims = out / "_running" / "working" / "train-00003.json", set[int]()
+    try:
+        while process.poll() is None:
+            time.sleep(0.01)
+            with suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                found = json.loads(marker.read_text())
+                if found["segment"] == 0 and found["pid"] not in victims:
+                    os.kill(found["pid"], signal.SIGKILL)
+                    victims.add(found["pid"])
+    finally:
+        process.terminate()
+    assert process.returncode == 0, (out.parent / "said").read_text()
+    assert len(victims) == MAX_CRASHES
+    letters = Dataset(out).dead_letters().to_pylist()
+    assert [row["stage"] for row in letters if row["reason"] == "killed_worker"] == ["label"]
+    assert len(Dataset(out).committed_shards()) == 16
+    assert not (out / "_running").exists()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1500)
+def test_a_source_that_is_missing_on_the_cluster_is_named(
+    cluster: Cluster, many_videos: Path, idm: str, tmp_path: Path
+) -> None:
+    videos, out = tmp_path / "videos", tmp_path / "one" / "data"
+    shutil.copytree(many_videos, videos)
+    out.parent.mkdir()
+    make_plan([str(videos)], Dataset(out), tick_hz=HZ, layout=LAYOUT, workers=2)
+    (videos / "3.mp4").rename(tmp_path / "3.mp4")
+    process = start(cluster, videos, idm, out)
+    assert process.wait(600) == Interrupted.exit_code
+    said = (out.parent / "said").read_text()
+    assert f"{videos / '3.mp4'}" in said
+    assert "Put the sources back and run again" in said
+    assert 0 < len(Dataset(out).committed_shards()) < 16
+    (tmp_path / "3.mp4").rename(videos / "3.mp4")
+    assert start(cluster, videos, idm, out).wait(600) == 0, (out.parent / "said").read_text()
+    assert len(Dataset(out).committed_shards()) == 16
 
 
 @pytest.mark.timeout(900)
