@@ -389,6 +389,7 @@ def test_jobs_beside_each_other_verify_what_each_made(
     videos: Path, idm: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "data"
+    planned(videos, out)
     of_another_job = ["train-00001", "train-00900"]  # which has not made the second one yet
     note_unverified(Dataset(out), of_another_job)
     assert run_label(config(videos, idm, out)) == 0
