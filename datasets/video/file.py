@@ -33,10 +33,22 @@ CAREFUL_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 
 
 @contextmanager
-def open_video(path: str | Path) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """Open a container and its video stream, single-threaded, for a block. Raises VideoError."""
+def open_video(
+    path: str | Path, *, uncut: bool = False
+) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Open a container and its video stream, single-threaded, for a block.
+
+    Args:
+        path: a local file.
+        uncut: read the whole track of an mp4, whatever its edit list hides.
+
+    Raises:
+        VideoError: it cannot be opened, or holds no video.
+    """
     _require_regular_file(path)
     options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    if uncut:
+        options["ignore_editlist"] = "1"
     try:
         # `file:` keeps FFmpeg from reading a name with a colon as an address.
         container = av.open("file:" + os.path.abspath(path), options=options)
@@ -86,12 +98,34 @@ def canonical_codec(stream: av.VideoStream) -> str:
     return stream.codec_context.codec.canonical_name
 
 
+def track_in_words(container: av.container.InputContainer, stream: av.VideoStream) -> str:
+    """Say which of several video tracks is read; empty where there is only one."""
+    tracks = _video_tracks(container)
+    if len(tracks) == 1:
+        return ""
+    flagged = stream.disposition & av.stream.Disposition.default
+    others = ", ".join(_size_in_words(s) for s in tracks if s.index != stream.index)
+    return (
+        f"video track {tracks.index(stream) + 1} of {len(tracks)}, {_size_in_words(stream)}"
+        f"{', flagged as default' if flagged else ''}; not read: {others}"
+    )
+
+
+def _size_in_words(stream: av.VideoStream) -> str:
+    return f"{stream.width or 0}x{stream.height or 0}" if stream.codec_context else "unknown"
+
+
+def _video_tracks(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """Return the video streams of a file; cover pictures are none."""
+    cover = av.stream.Disposition.attached_pic
+    return [s for s in container.streams.video if not s.disposition & cover]
+
+
 def _play_stream(path: str | Path, container: av.container.InputContainer) -> av.VideoStream:
     """Return the video stream that players show: the one that is flagged as default, else FFmpeg's
-    choice, the largest. Cover pictures are none.
+    choice, the largest.
     """
-    cover = av.stream.Disposition.attached_pic
-    streams = [s for s in container.streams.video if not s.disposition & cover]
+    streams = _video_tracks(container)
     if not streams:
         kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise VideoError(

@@ -16,6 +16,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from ..actions.spec import FrameSpec
@@ -29,6 +30,8 @@ Shown = tuple[int, int, av.VideoFrame]
 """Index, guard and picture of a frame: `guard` is the last frame, by presentation, among those
 decoded no later than this one.
 """
+# Types of pictures that need no other; 0 where a decoder does not tell.
+LEANING_ON_NONE = {PictureType.NONE, PictureType.I, PictureType.SI, PictureType.BI}
 LOST = "a picture that the next ones lean on is not in the file"
 
 
@@ -57,6 +60,9 @@ def decode_frames(
     Raises:
         DamageError: decoding cannot continue.
     """
+    if video.whole_track is not None:
+        yield from _decode_pieces(video, video.whole_track, spec_frame, wanted)
+        return
     resizer = FrameResizer(spec_frame)
     indices, count = plain_numbers(wanted), len(wanted)
     held: deque[tuple[int, int, NDArray[np.uint8]]] = deque()  # (index, guard, picture)
@@ -91,6 +97,22 @@ def decode_frames(
         raise DamageError(f"the picture at {_moment(video, lost)} is missing", lost)
 
 
+def _decode_pieces(
+    video: VideoProbe, track: VideoProbe, spec_frame: FrameSpec, wanted: NDArray[np.int64]
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Decode the pieces of an edit list one after the other, each as a part of the whole track."""
+    for piece in video.pieces:
+        first, end = np.searchsorted(wanted, [piece.start, piece.start + piece.frames])
+        move = piece.track_start - piece.start
+        if first == end:
+            continue
+        try:
+            for index, picture in decode_frames(track, spec_frame, wanted[first:end] + move):
+                yield index - move, picture
+        except DamageError as error:
+            raise DamageError(f"{error}, in the uncut track", error.frame - move) from error
+
+
 def plain_numbers(array: NDArray[Any]) -> memoryview:
     """Return the items of an array [n] one by one, without NumPy's scalars.
 
@@ -114,12 +136,21 @@ def _moment(video: VideoProbe, index: int) -> str:
 def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[Shown]:
     """Yield frames in presentation order, from before the first wanted frame on."""
     key = int(np.searchsorted(video.key_pts, video.pts[wanted[0]], side="right")) - 1
-    # The demuxer may land too late (coarse seek tables): then from one key frame earlier, and
-    # at last from the start.
-    for start in dict.fromkeys((max(key, 0), max(key - 1, 0), 0)):
+    # The demuxer may land too late (coarse seek tables), or the index may call pictures key frames
+    # that are none: then from earlier and earlier ones, at last from the start. Each step is twice
+    # as long, so that all of them cost no more than twice what the last one does.
+    steps = (1 << n >> 1 for n in range(max(key, 0).bit_length() + 2))
+
+    def whole(shown: Shown) -> bool:
+        """Whether a picture leans on none before it. Those of H.264 and HEVC may do so where a
+        stream refreshes itself bit by bit; `key_clean` tells.
+        """
+        return video.codec in ("h264", "hevc") or shown[2].pict_type in LEANING_ON_NONE
+
+    for start in dict.fromkeys(max(key - step, 0) for step in steps):
         with closing(_from_key_frame(video, wanted, start)) as frames:
             try:
-                first = next(frames, None)
+                first = next((shown for shown in frames if start == 0 or whole(shown)), None)
             except (av.error.FFmpegError, _MissingPictureError):
                 if start == 0:
                     raise
@@ -133,7 +164,7 @@ def _shown_frames(video: VideoProbe, wanted: NDArray[np.int64]) -> Iterator[Show
 def _from_key_frame(
     video: VideoProbe, wanted: NDArray[np.int64], start: int
 ) -> Generator[Shown, None, None]:
-    with open_video(video.path) as (container, stream):
+    with open_video(video.path, uncut=video.uncut) as (container, stream):
         if start > 0:
             container.seek(int(video.seek_pts[start]), stream=stream)
         shown = _shown_by_number if video.in_decode_order else _shown_by_stamp

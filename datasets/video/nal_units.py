@@ -11,6 +11,7 @@ import av
 H264_SLICES = range(1, 6)  # unit types that hold picture data (H.264 table 7-1)
 H264_IDR = 5
 HEVC_SLICES = range(0, 32)  # (H.265 table 7-1)
+HEVC_STARTS = range(16, 24)  # pictures where decoding can start (H.265, table 7-1)
 # Even types below 16 are not referred to within their own sub-layer.
 HEVC_SUBLAYER_NON_REFERENCE = range(0, 15, 2)
 SEQUENCE_PARAMETERS = 7  # unit type of H.264
@@ -50,6 +51,15 @@ class NalUnits:
                 )
                 found.append(bytes(data[start : min(start + length, end)]))
         return found
+
+    def can_start(self, heads: list[bytes]) -> bool:
+        """Return whether decoding can start at what its container calls a key frame.
+
+        Of H.264 that is believed: its streams also start where they say so in words of their own.
+        """
+        return (
+            self.codec != "hevc" or not heads or any(u[0] >> 1 & 63 in HEVC_STARTS for u in heads)
+        )
 
     def starts_cleanly(self, heads: list[bytes]) -> bool:
         """Return whether no picture after this key frame refers to one before it.

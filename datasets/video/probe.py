@@ -7,7 +7,8 @@ are the index by which ticks are laid out and seeks are made.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,20 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import VideoError
-from .file import canonical_codec, open_video
-from .h264_gaps import LostReferences
-from .nal_units import NalUnits
+from .edit_lists import Edit, Piece, read_edits, show
+from .file import canonical_codec, open_video, track_in_words
 from .orientation import UPRIGHT, Orientation
-from .structure import Structure, walk
+from .packets import Packets, read_packets
+from .structure import walk
 from .timing import NS
 
 FINE_TOLERANCE_NS = 1_000  # rounding of timestamps to whole ns and back
 # Matroska stamps whole milliseconds: the true time lies up to half of one earlier.
 COARSE_TOLERANCE_NS = 500_000
-MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
 HEADER_DURATION = ("matroska,webm", "flv")  # containers whose header says how long the whole was
 # A picture that stands for longer is a broken timestamp, and would be labeled as hours of rest.
 MAX_GAP_S = 600.0
+# Of an edit list over the length of its track: a minute of film must not become days of it.
+MAX_REPEATS = 10
+# A picture that stands for longer is a rest: no play is seen at less than two frames a second.
+REST_NS = NS // 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,6 +58,10 @@ class VideoProbe:
     """
     fps: Fraction
     """Mean rate."""
+    motion_fps: Fraction
+    """Mean rate between rests: recorders of screens write nothing while nothing moves. 0 where
+    there are only rests.
+    """
     pts_ns: NDArray[np.int64]
     """Timestamps of the visible frames, int64 [N], rising."""
     sha256: str
@@ -83,23 +91,14 @@ class VideoProbe:
     """What of the file cannot be used after its last frame; empty where it is whole."""
     orientation: Orientation
     """How to bring a picture upright."""
-
-
-@dataclass(slots=True)
-class _Packets:
-    """What the pass over the packets collects."""
-
-    pts: list[int] = field(default_factory=list)
-    keys: list[tuple[int, int, int, bool]] = field(default_factory=list)
-    """Key frames: (pts, dts, number among visible frames in decoding order, clean start)."""
-    unneeded: list[bool] = field(default_factory=list)
-    """Whether no other picture refers to the one of each stamp in `pts`."""
-    lost_before: set[int] = field(default_factory=set)
-    duration: int = 0
-    count: int = 0
-    orientation: Orientation | None = None
-    last_dts: int | None = None
-    broken: str = ""
+    track: str
+    """Which of several video tracks this is, in words; empty where there is one."""
+    uncut: bool = False
+    """Whether it is the whole track of an mp4, whatever its edit list hides."""
+    pieces: tuple[Piece, ...] = ()
+    """What of `whole_track` is shown, where an edit list has several pieces."""
+    whole_track: VideoProbe | None = None
+    """The track that the pieces are cut from; its key frames are where decoding can start."""
 
 
 def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
@@ -110,79 +109,129 @@ def probe(path: str | Path, *, sha256: bool = True) -> VideoProbe:
         sha256: also hash the file (a second reading); else the field stays empty.
     """
     with open_video(path) as (container, stream):
-        context = stream.codec_context
-        structure = walk(path)
-        found = _read_packets(path, container, stream, structure)
-        if not found.pts:
-            raise VideoError(
-                "no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame"
-            )
-        time_base = stream.time_base or Fraction(1, 1000)
-        stamps = np.array(found.pts, np.int64)  # in decoding order
-        needed = stamps[~np.array(found.unneeded, bool)]
-        pts = np.unique(stamps)
-        # Whether no packet is stamped before one that was decoded earlier.
-        rises = bool(np.all(np.diff(stamps) > 0))
-        in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
-        keys = np.array(_keys(found, pts, container, in_decode_order), np.int64).reshape(-1, 3)
-        if not in_decode_order:
-            # Pictures before the first key frame, by decoding or by showing, refer to what is
-            # not there.
-            pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
-        interval = _interval(pts, stream, time_base, found.duration)
-        declared = _declared_packets(container, stream)
-        whole = structure.known and not structure.missing_bytes and structure.broken_at is None
-        if container.format.name == "avi" and whole and not found.broken:
-            # An avi counts what its recorder dropped too: empty chunks, which FFmpeg passes over.
-            declared = min(declared, found.count)
-        truncated = found.broken
-        if not truncated and structure.missing_bytes:
-            truncated = f"the file ends {structure.missing_bytes:,} bytes too early"
-        if not truncated and declared > found.count:
-            truncated = f"the header declares {declared} frames, {found.count} are there"
-        if not in_decode_order and (truncated or not structure.known):
-            pts, incomplete = _without_incomplete_tail(
-                pts, found.last_dts, interval, cut_short=bool(truncated)
-            )
-            truncated = truncated or incomplete
-        pts, too_far = _cut_at_gap(pts, time_base)
-        truncated = too_far or truncated
-        orientation = found.orientation or UPRIGHT
-        pts_ns = _to_ns(pts, time_base)
-        end_ns = int(pts_ns[-1] + round(interval * float(time_base) * NS))
-        duration_ns = end_ns - int(pts_ns[0])
-        if truncated:
-            duration_ns += _missing_ns(
-                container, declared - found.count, duration_ns, interval * float(time_base)
-            )
-        return VideoProbe(
-            path=str(path),
-            codec=canonical_codec(stream),
-            container=container.format.name,
-            width=context.width,
-            height=context.height,
-            rotation=orientation.degrees,
-            frames=len(pts),
-            duration_s=duration_ns / NS,
-            fps=_mean_rate(pts, time_base, interval, stream.average_rate, short=bool(truncated)),
-            pts_ns=pts_ns,
-            sha256=_sha256(path) if sha256 else "",
-            end_ns=end_ns,
-            tolerance_ns=_tolerance_ns(time_base, interval),
-            pts=pts,
-            key_pts=keys[:, 0],
-            seek_pts=keys[:, 1],
-            key_clean=keys[:, 2].astype(bool),
-            unneeded=~np.isin(pts, needed),
-            lost_before=frozenset(found.lost_before),
-            in_decode_order=in_decode_order,
-            truncated=truncated,
-            orientation=orientation,
+        is_mp4 = container.format.name.startswith("mov")
+        edits = read_edits(path, stream.id) if is_mp4 else []
+        if not edits:
+            return _probe(path, container, stream, sha256=sha256)
+    with open_video(path, uncut=True) as (container, stream):
+        track = _probe(path, container, stream, sha256=sha256)
+        return _cut(replace(track, uncut=True), edits, stream.time_base or Fraction(1, 1000))
+
+
+def _probe(
+    path: str | Path,
+    container: av.container.InputContainer,
+    stream: av.VideoStream,
+    *,
+    sha256: bool,
+) -> VideoProbe:
+    """Index the video stream of an open file."""
+    context = stream.codec_context
+    structure = walk(path)
+    found = read_packets(path, container, stream, structure)
+    if not found.pts:
+        raise VideoError(
+            "no_frames", path, f"the {canonical_codec(stream)} stream holds no visible frame"
         )
+    time_base = stream.time_base or Fraction(1, 1000)
+    stamps = np.array(found.pts, np.int64)  # in decoding order
+    needed = stamps[~np.array(found.unneeded, bool)]
+    pts = np.unique(stamps)
+    # Whether no packet is stamped before one that was decoded earlier.
+    rises = bool(np.all(np.diff(stamps) > 0))
+    in_decode_order = rises and context.reorder_depth > 0 and container.format.name == "avi"
+    keys = np.array(_keys(found, pts, container, in_decode_order), np.int64).reshape(-1, 3)
+    if not in_decode_order:
+        # Pictures before the first key frame, by decoding or by showing, refer to what is
+        # not there.
+        pts = pts[np.searchsorted(pts, found.keys[0][0]) :]
+    interval = _interval(pts, stream, time_base, found.duration)
+    declared = _declared_packets(container, stream)
+    whole = structure.known and not structure.missing_bytes and structure.broken_at is None
+    if container.format.name == "avi" and whole and not found.broken:
+        # An avi counts what its recorder dropped too: empty chunks, which FFmpeg passes over.
+        declared = min(declared, found.count)
+    truncated = found.broken
+    if not truncated and structure.missing_bytes:
+        truncated = f"the file ends {structure.missing_bytes:,} bytes too early"
+    if not truncated and declared > found.count:
+        truncated = f"the header declares {declared} frames, {found.count} are there"
+    if not in_decode_order and (truncated or not structure.known):
+        pts, incomplete = _without_incomplete_tail(
+            pts, found.last_dts, interval, cut_short=bool(truncated)
+        )
+        truncated = truncated or incomplete
+    pts, too_far = _cut_at_gap(pts, time_base)
+    truncated = too_far or truncated
+    orientation = found.orientation or UPRIGHT
+    pts_ns = _to_ns(pts, time_base)
+    end_ns = int(pts_ns[-1] + round(interval * float(time_base) * NS))
+    duration_ns = end_ns - int(pts_ns[0])
+    fps = _mean_rate(pts, time_base, interval, stream.average_rate, short=bool(truncated))
+    if truncated:
+        duration_ns += _missing_ns(
+            container, declared - found.count, duration_ns, interval * float(time_base)
+        )
+    return VideoProbe(
+        path=str(path),
+        codec=canonical_codec(stream),
+        container=container.format.name,
+        width=context.width,
+        height=context.height,
+        rotation=orientation.degrees,
+        frames=len(pts),
+        duration_s=duration_ns / NS,
+        fps=fps,
+        motion_fps=_motion_rate(pts_ns, fps),
+        pts_ns=pts_ns,
+        sha256=_sha256(path) if sha256 else "",
+        end_ns=end_ns,
+        tolerance_ns=_tolerance_ns(time_base, interval),
+        pts=pts,
+        key_pts=keys[:, 0],
+        seek_pts=keys[:, 1],
+        key_clean=keys[:, 2].astype(bool),
+        unneeded=~np.isin(pts, needed),
+        lost_before=frozenset(found.lost_before),
+        in_decode_order=in_decode_order,
+        truncated=truncated,
+        orientation=orientation,
+        track=track_in_words(container, stream),
+    )
+
+
+def _cut(track: VideoProbe, edits: Sequence[Edit], clock: Fraction) -> VideoProbe:
+    """Return what an edit list of several pieces shows of a track."""
+    length_s = (track.end_ns - int(track.pts_ns[0])) / NS
+    if sum(float(e.duration_s) for e in edits if e.track_time >= 0) > MAX_REPEATS * length_s:
+        raise VideoError("damaged", track.path, "its edit list shows the track over and over")
+    end_s = track.end_ns / NS if track.truncated else None
+    pts, pieces, cut_short = show(edits, track.pts, clock, end_s)
+    if not len(pts):
+        raise VideoError("no_frames", track.path, "its edit list shows nothing of the track")
+    pts, too_far = _cut_at_gap(pts, clock)
+    pts_ns = _to_ns(pts, clock)
+    end_ns = int(pts_ns[-1]) + track.end_ns - int(track.pts_ns[-1])
+    shown_ns = end_ns - int(pts_ns[0])
+    fps = Fraction(len(pts) * NS, shown_ns).limit_denominator(1001)
+    duration_s = float(edits[-1].shown_at_s + edits[-1].duration_s) - int(pts_ns[0]) / NS
+    return replace(
+        track,
+        frames=len(pts),
+        duration_s=max(duration_s, shown_ns / NS) if cut_short else shown_ns / NS,
+        fps=fps,
+        motion_fps=_motion_rate(pts_ns, fps),
+        pts_ns=pts_ns,
+        end_ns=end_ns,
+        pts=pts,
+        truncated=too_far or (track.truncated if cut_short else ""),
+        pieces=tuple(pieces),
+        whole_track=track,
+    )
 
 
 def _keys(
-    found: _Packets,
+    found: Packets,
     pts: NDArray[np.int64],
     container: av.container.InputContainer,
     in_decode_order: bool,
@@ -206,78 +255,6 @@ def _keys(
     )
 
 
-def _read_packets(
-    path: str | Path,
-    container: av.container.InputContainer,
-    stream: av.VideoStream,
-    structure: Structure,
-) -> _Packets:
-    """Collect packets from the first key frame on, until something cannot be read."""
-    found, units = _Packets(), NalUnits(stream)
-    references = LostReferences(units, stream)
-    # Matroska's demuxer tells where the element of a picture begins, others where its data does.
-    head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
-    last_dts = None
-    try:
-        for packet in container.demux(stream):
-            if not packet.size:
-                continue
-            # The picture just before a break has most likely lost its own end.
-            broken_at = structure.broken_at
-            if broken_at is not None and _end_of(packet, head_bytes) >= broken_at:
-                break
-            found.count += 1
-            if found.orientation is None:
-                found.orientation = _orientation(packet)
-            pts, dts = packet.pts, packet.dts
-            if pts is None:
-                raise VideoError(
-                    "no_timestamps",
-                    path,
-                    f"packet {found.count - 1} of the {container.format.name} stream has none",
-                )
-            if dts is not None:
-                if last_dts is not None and dts < last_dts:
-                    found.broken = f"timestamps jump back at packet {found.count - 1}"
-                    break
-                last_dts = found.last_dts = dts
-            heads = units.heads(packet)
-            if references.before(heads):
-                found.lost_before.add(pts)
-            if packet.is_keyframe:
-                stamp = dts if dts is not None else pts
-                found.keys.append((pts, stamp, len(found.pts), units.starts_cleanly(heads)))
-            if packet.is_discard or not found.keys:
-                continue
-            found.pts.append(pts)
-            found.unneeded.append(units.nobody_needs(heads))
-            found.duration = packet.duration or found.duration
-    except av.error.FFmpegError as error:
-        if not found.pts:
-            raise VideoError(
-                "damaged", path, f"no packet can be read: {error.strerror or error}"
-            ) from error
-        found.broken = f"reading fails after {found.count} packets: {error.strerror or error}"
-    if structure.broken_at is not None and not structure.missing_bytes and not found.broken:
-        container_name = container.format.name
-        found.broken = (
-            f"byte {structure.broken_at:,} and those behind it belong to no part of a "
-            f"{container_name}"
-        )
-    if found.count and not found.keys:
-        raise VideoError(
-            "damaged",
-            path,
-            f"none of its {found.count} pictures is a key frame, where decoding can start",
-        )
-    return found
-
-
-def _end_of(packet: av.Packet, head_bytes: int) -> int:
-    """Return where the data of a picture may end in the file: the first byte behind it."""
-    return (packet.pos or 0) + packet.size + head_bytes
-
-
 def _declared_packets(container: av.container.InputContainer, stream: av.VideoStream) -> int:
     """Return how many packets a whole file would have had; 0 where the container does not say.
 
@@ -285,18 +262,6 @@ def _declared_packets(container: av.container.InputContainer, stream: av.VideoSt
     out what the demuxer drops before an edit list; `stream.frames` knows of neither.
     """
     return len(stream.index_entries) if container.format.name.startswith("mov") else stream.frames
-
-
-def _orientation(packet: av.Packet) -> Orientation | None:
-    """Return the orientation of the first frame that comes out, None as long as none does.
-
-    What cannot be decoded is upright.
-    """
-    try:
-        frame = next(iter(packet.decode()), None)
-    except av.error.FFmpegError:
-        return UPRIGHT
-    return None if frame is None else Orientation.of_frame(frame)
 
 
 def _without_incomplete_tail(
@@ -384,6 +349,15 @@ def _mean_rate(
     if declared and (abs(float(declared) / measured - 1) < 1e-3 or (short and len(pts) < 8)):
         return Fraction(declared)
     return Fraction(measured).limit_denominator(1001)
+
+
+def _motion_rate(pts_ns: NDArray[np.int64], fps: Fraction) -> Fraction:
+    """Return the mean rate between rests."""
+    steps = np.diff(pts_ns)
+    moving = steps[steps <= REST_NS]
+    if len(moving) == len(steps):
+        return fps
+    return Fraction(len(moving) * NS, max(int(moving.sum()), 1)).limit_denominator(1001)
 
 
 def _sha256(path: str | Path) -> str:

@@ -47,15 +47,18 @@ def num_ticks(video: VideoProbe, tick_hz: Fraction, phase_s: float = 0.0) -> int
 def require_rate(video: VideoProbe, tick_hz: Fraction) -> None:
     """Refuse a source with less than one frame in two ticks: its motion cannot be told.
 
+    Rests do not count, in which a picture stands for over half a second.
+
     Raises:
         VideoError: `too_slow`.
     """
-    if video.frames > 1 and video.fps < tick_hz / 2:
+    if video.frames > 1 and max(video.fps, video.motion_fps) < tick_hz / 2:
+        rests = " (where anything moves)" if video.motion_fps > video.fps else ""
         raise VideoError(
             "too_slow",
             video.path,
-            f"{float(video.fps):.2f} frames/s cannot carry {float(tick_hz):g} ticks/s; "
-            f"at least {float(tick_hz) / 2:g} are needed",
+            f"{float(max(video.fps, video.motion_fps)):.2f} frames/s{rests} cannot carry "
+            f"{float(tick_hz):g} ticks/s; at least {float(tick_hz) / 2:g} are needed",
         )
 
 
@@ -83,7 +86,8 @@ def decode_ticks(
     Raises:
         VideoError: where decoding cannot continue; `.tick` is the first tick lost, all before it
             have been yielded. Without `end_tick` a file cut short ends so even if nobody knows what
-            it lacks. Reason `too_slow` for a source with less than half as many frames as ticks.
+            it lacks. Reason `too_slow` for a source with less than half as many frames as ticks,
+            wherever anything moves in it.
     """
     video = probe if probe is not None else probe_file(path, sha256=False)
     require_rate(video, tick_hz)
@@ -103,7 +107,9 @@ def decode_ticks(
 
     # What stands through a gap is only believed once the picture behind the gap is there: pictures
     # lost to damage would leave such a gap too.
-    stands = times - (video.pts_ns - video.pts_ns[0])[slots] > 2 * NS / video.fps
+    stands = times - (video.pts_ns - video.pts_ns[0])[slots] > 2 * NS / max(
+        video.fps, video.motion_fps
+    )
     awaited = np.minimum(slots + stands, video.frames - 1)  # (ticks,)
 
     showing, until, count = plain_numbers(slots), plain_numbers(awaited), len(slots)  # (ticks,)
