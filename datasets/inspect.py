@@ -18,6 +18,7 @@ from .shards.clip import Clip
 from .shards.codec import decode_clip
 from .shards.dataset import Dataset
 from .shards.manifest import Manifest
+from .shards.tracks import read_tracks
 
 WIDTH, LANES_WIDTH = 14.0, 13.1  # inches: of the picture, and of the lanes beside their names
 CHOICES = 5  # keys that an ambiguous beginning lists
@@ -39,6 +40,8 @@ def inspect(config: InspectConfig) -> int:
     out = config.out or f"{clip.key}.png"
     draw_clip(clip, spec, out, frames=config.frames)
     print("\n".join(describe_clip(clip, row, spec)))
+    if track := read_tracks(dataset).get(row["source_uri"]):
+        print(f"track: {track}")
     print(f"picture: {out}")
     return 0
 

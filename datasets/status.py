@@ -16,6 +16,7 @@ from .config import StatusConfig
 from .shards.dataset import PLAN_FILE, Dataset
 from .shards.parquet import parse_parquet
 from .shards.stats import summed_stats
+from .shards.tracks import read_tracks
 from .texts.filling import fill_in
 
 
@@ -76,6 +77,7 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
         "dead_letters": dict(
             sorted((tables["dead_letter_reasons"] if tables else letters).items())
         ),
+        "tracks": read_tracks(dataset),
         "duplicates": tables.get("duplicates", {}) if tables else {},
         **(made if (made := summed_stats(dataset))["hosts"] else {}),
     }

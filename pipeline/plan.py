@@ -25,6 +25,7 @@ from .planning.marks import is_gone, marks_of
 from .planning.plan import Plan, describe, read_plan, without, write_plan
 from .planning.probe import SourceRecord
 from .planning.sources import Source, find_sources
+from .planning.takedown import cut_out
 from .running.job import DatasetJob
 
 if TYPE_CHECKING:
@@ -103,10 +104,19 @@ def make_plan(
         )
         probed = prober.probe(new_sources)
         look = prober.look if layout.near_duplicates else None
+    grown = _grown(old, probed)
+    splits = {s.source_uri: s.split for s in old.segments if s.source_uri in grown}
+    if grown:
+        # Play is there once: what a recording was leaves, whatever was labeled of it, and comes
+        # again as a part of what it is.
+        cut_out(dataset, set(grown.values()))
+        found, old = _old_plan(dataset, tick_hz)
     while True:
         committed = dataset.committed_shards()
         new = with_addresses(old, renewed_addresses(old, sources))
-        new = extend(new, probed, layout, workers=workers, taken=committed, look=look)
+        new = extend(
+            new, probed, layout, workers=workers, taken=committed, splits=splits, look=look
+        )
         present = {source.uri for source in sources}
         new = with_addresses(new, moved_sources(new, present, is_gone))
         new, said = with_details(new, sources, committed)
@@ -122,6 +132,8 @@ def make_plan(
         found, old = _old_plan(dataset, tick_hz)
     for line in said:
         log(line)
+    for uri in sorted(grown):
+        log(f"{uri} has grown since it was planned: what it is now replaces what it was")
     for uri in _changed(old, new):
         log(
             f"{uri} has changed since it was planned: what it was stays beside what it is now, "
@@ -155,6 +167,18 @@ def _changed(old: Plan, new: Plan) -> list[str]:
     before = {(segment.source_uri, segment.source_sha256) for segment in old.segments}
     added = {(segment.source_uri, segment.source_sha256) for segment in new.segments} - before
     return sorted({uri for uri, _ in before} & {uri for uri, _ in added})
+
+
+def _grown(old: Plan, probed: Sequence[SourceRecord]) -> dict[str, str]:
+    """Planned recordings that go on where they ended: the content hash of what they were, by
+    URI.
+    """
+    planned = {record.uri: record for record in old.sources if record.status == "planned"}
+    return {
+        record.uri: planned[record.uri].sha256
+        for record in probed
+        if record.uri in planned and record.is_grown(planned[record.uri])
+    }
 
 
 def _prober_class() -> type[Prober]:

@@ -9,22 +9,18 @@ jobs, and before the first one has ended.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from .. import storage
 from ..conditional_writes import ChangedMeanwhile
 from ..datasets.actions.spec import ActionSpec
-from ..datasets.shards.clip import video_id
-from ..datasets.shards.commits import CommitRecord, tombstone
+from ..datasets.shards.commits import tombstone
 from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.info import DatasetInfo
-from ..datasets.shards.writer import take_down
 from ..errors import ConfigError
-from ..progress import Progress, log
+from ..progress import log
 from ..storage_failures import interrupted_by_storage
 from .config import RemoveConfig
 from .planning.plan import (
@@ -36,12 +32,12 @@ from .planning.plan import (
     without,
     write_plan,
 )
+from .planning.takedown import cut_out
 from .running.identity import spec_of
 from .running.job import DatasetJob
 
 MIN_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 WHOLE_HASH = re.compile("[0-9a-f]{64}")
-WRITERS = 4  # shards at a time: most of the time goes into reading and writing them
 
 
 @interrupted_by_storage()
@@ -61,12 +57,7 @@ def remove(config: RemoveConfig) -> int:
     hashes = before | set(filter(_is_hash, gone))
     if plan is not None:
         hashes |= without(plan, gone).removed  # re-encodes of it too
-    # First: whoever commits, compacts or reads from here on leaves these out.
-    dataset.bury(hashes)
-    if dataset.has_tables():
-        dataset.note_removed(sorted(hashes))
-    changed = _rewrite_all(dataset, hashes)
-    _forget_pictures(dataset, hashes)
+    changed = cut_out(dataset, hashes)
     _forget_in_plan(dataset, gone | hashes)
     dataset.forget_probes()  # of an interrupted plan: sources are probed again, without these
     if dataset.has_tables():
@@ -76,13 +67,6 @@ def remove(config: RemoveConfig) -> int:
     if again := sorted(sha[:12] for sha in gone & before):
         log(f"{', '.join(again)}: removed before")
     return 0
-
-
-def _forget_pictures(dataset: Dataset, gone: set[str]) -> None:
-    clips = tuple(f"{video_id(sha)}-" for sha in gone)
-    for preview in dataset.previews():
-        if preview.rsplit("/", 1)[1].startswith(clips):
-            storage.remove(preview)
 
 
 def _forget_in_plan(dataset: Dataset, gone: set[str]) -> None:
@@ -95,31 +79,6 @@ def _forget_in_plan(dataset: Dataset, gone: set[str]) -> None:
             write_plan(left, dataset, plan)
         except ChangedMeanwhile:
             continue
-
-
-def _rewrite_all(dataset: Dataset, gone: set[str]) -> int:
-    """Write the shards again that hold anything of some sources; returns how many."""
-    changed = 0
-    shards = dataset.committed_shards()
-    if not shards:
-        return 0
-    spec = spec_of(dataset)
-    with (
-        tempfile.TemporaryDirectory(prefix="vidact-remove-") as scratch,
-        Progress("Removing", total=len(shards), unit="shards") as progress,
-        ThreadPoolExecutor(WRITERS) as pool,
-    ):
-
-        def rewrite(record: CommitRecord) -> bool:
-            if not record.sources & gone:
-                return False
-            take_down(dataset, record.shard, gone, spec, spool=scratch)
-            return True
-
-        for was_rewritten in pool.map(rewrite, dataset.commits()):
-            changed += was_rewritten
-            progress.advance()
-    return changed
 
 
 def _info(

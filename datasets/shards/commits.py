@@ -20,6 +20,7 @@ SegmentKey = tuple[str, int, int]
 """What a segment is, wherever its video lies: content hash, first tick, one past the last tick."""
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
+REMOVED = "removed"  # of the dead letter that a takedown leaves
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
 
 
@@ -42,7 +43,7 @@ class DeadLetter:
 
 def tombstone(sha256: str) -> DeadLetter:
     """The dead letter of a source that was taken out of the dataset."""
-    return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason="removed")
+    return DeadLetter(source_uri="", source_sha256=sha256, stage="remove", reason=REMOVED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ class VideoFacts:
     """How many more its header declares, where the file was cut short."""
     truncated: str
     """How the file was cut short; empty where it was not."""
+    head: str
+    """Hash of the first packets; see `VideoProbe`."""
     track: str
     """Which of several video tracks is read, in words; empty where there is one."""
 
@@ -97,6 +99,7 @@ class InProcessDecoder:
             ticks=held,
             lost_ticks=declared - held,
             truncated=found.truncated,
+            head=found.head,
             track=found.track,
         )
 

@@ -6,6 +6,7 @@ of each packet.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from .orientation import UPRIGHT, Orientation
 from .picture_headers import PictureHeaders
 from .structure import Structure
 
+HEAD_PACKETS = 16  # half a second, as long as anything that is labeled
 MATROSKA_HEAD_BYTES = 13  # of a block: its name, up to 8 bytes of size, track, time and flags
 
 
@@ -36,6 +38,10 @@ class Packets:
     orientation: Orientation | None = None
     last_dts: int | None = None
     broken: str = ""
+    head: str = ""
+    """Hash of the first packets, which stay what they are while a file grows; empty where there
+    are fewer.
+    """
 
 
 def read_packets(
@@ -49,7 +55,7 @@ def read_packets(
     references, headers = LostReferences(units, stream), PictureHeaders(units.codec)
     # Matroska's demuxer tells where the element of a picture begins, others where its data does.
     head_bytes = MATROSKA_HEAD_BYTES if container.format.name.startswith("matroska") else 0
-    last_dts = None
+    last_dts, head = None, hashlib.sha256()
     try:
         for packet in container.demux(stream):
             if not packet.size:
@@ -59,6 +65,9 @@ def read_packets(
             if broken_at is not None and _end_of(packet, head_bytes) >= broken_at:
                 break
             found.count += 1
+            if found.count <= HEAD_PACKETS:
+                head.update(bytes(packet))
+                found.head = head.hexdigest()[:32] if found.count == HEAD_PACKETS else ""
             if found.orientation is None:
                 found.orientation = _orientation(packet)
             pts, dts = packet.pts, packet.dts

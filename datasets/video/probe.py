@@ -91,6 +91,10 @@ class VideoProbe:
     """What of the file cannot be used after its last frame; empty where it is whole."""
     orientation: Orientation
     """How to bring a picture upright."""
+    head: str
+    """Hash of the first packets, which stay what they are while a file grows; empty where there
+    are hardly any.
+    """
     track: str
     """Which of several video tracks this is, in words; empty where there is one."""
     uncut: bool = False
@@ -196,6 +200,7 @@ def _probe(
         in_decode_order=in_decode_order,
         truncated=truncated,
         orientation=orientation,
+        head=found.head,
         track=track_in_words(container, stream),
     )
 

@@ -4,7 +4,7 @@ beside the old ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ...datasets.shards.commits import split_of_shard
@@ -22,12 +22,14 @@ def extend(
     *,
     workers: int,
     taken: Iterable[str] = (),
+    splits: Mapping[str, str] | None = None,
     look: Callable[[Sequence[SourceRecord], int], list[str]] | None = None,
 ) -> Plan:
     """The plan with newly probed sources: each content once, duplicates and near duplicates listed.
 
     Args:
         taken: names of shards that must not be used again.
+        splits: by URI, of sources that were laid out before and are not any more.
         look: hashes the first pictures of sources (`Prober.look`); None leaves near duplicates in.
     """
     planned = {segment.source_sha256: segment.source_uri for segment in plan.segments}
@@ -58,7 +60,9 @@ def extend(
     if look is not None:
         known |= {record.uri: record for record in _near_duplicates(before, new, look)}
     split_by_group = {segment.group: segment.split for segment in plan.segments if segment.group}
-    split_by_uri = {segment.source_uri: segment.split for segment in plan.segments}
+    split_by_uri = dict(splits or {}) | {
+        segment.source_uri: segment.split for segment in plan.segments
+    }
     first_shard = plan.free_shards
     for shard in taken:
         split = split_of_shard(shard)

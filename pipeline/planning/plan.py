@@ -23,6 +23,7 @@ from .tables import Row, rows_from_parquet, rows_to_parquet
 
 BYTES_PER_TICK = 2_100  # a clip's share of a shard: 128 x 128 H.264 at crf 17 with its labels
 USED = "free_shards"  # in the metadata of `plan.parquet`
+NAMED = 20  # sources of several video tracks
 PIXELS_PER_CORE_S = 230e6  # decoded and resized (1,000 frames of 640 x 360 a second and core)
 
 
@@ -249,8 +250,11 @@ def describe(plan: Plan) -> str:
     core_hours = pixels / PIXELS_PER_CORE_S / 3600
     megabytes = sum(segment.ticks for segment in plan.segments) * BYTES_PER_TICK / 1e6
     sources = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none"
+    tracks = [f"{without_keys(r.uri)}: {r.track}.\n" for r in used if r.track]
+    more = [f"{len(tracks) - NAMED:,} more have several tracks.\n"] if len(tracks) > NAMED else []
     return (
         f"Sources: {sources}.\n"
+        f"{''.join([*tracks[:NAMED], *more])}"
         f"Plan: {_duration(plan.hours)} in {len(plan.segments):,} segments and "
         f"{len(plan.shards):,} shards; about {megabytes:,.0f} MB, and "
         f"{_duration(core_hours)} of a core for decoding."

@@ -71,6 +71,21 @@ class SourceRecord:
     """What 2 or 16 of its pictures look like, where another video is as long; see
     `near_duplicates.py`.
     """
+    head: str = ""
+    """Hash of its first packets, which stay what they are while a recording grows."""
+    track: str = ""
+    """Which of several video tracks is read, in words; empty where there is one."""
+
+    def is_grown(self, before: SourceRecord) -> bool:
+        """Whether this is what another record of the same URI was, and more."""
+        return (
+            self.status == "planned"
+            and bool(self.head)
+            and self.sha256 != before.sha256
+            and self.ticks >= before.ticks > 0
+            and (self.head, self.codec, self.width, self.height)
+            == (before.head, before.codec, before.width, before.height)
+        )
 
 
 def probe_source(
