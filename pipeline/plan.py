@@ -25,8 +25,8 @@ from .planning.marks import is_gone, marks_of
 from .planning.plan import Plan, describe, read_plan, without, write_plan
 from .planning.probe import SourceRecord
 from .planning.sources import Source, find_sources
-from .planning.takedown import cut_out
 from .running.job import DatasetJob
+from .running.takedown import cut_out
 
 if TYPE_CHECKING:
     from .planning.prober import Prober

@@ -32,9 +32,9 @@ from .planning.plan import (
     without,
     write_plan,
 )
-from .planning.takedown import cut_out
 from .running.identity import spec_of
 from .running.job import DatasetJob
+from .running.takedown import cut_out
 
 MIN_DIGITS = 8  # of a hash's beginning: fewer may mean several sources
 WHOLE_HASH = re.compile("[0-9a-f]{64}")

@@ -12,7 +12,7 @@ from ...datasets.shards.commits import CommitRecord
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import take_down
 from ...progress import Progress
-from ..running.identity import spec_of
+from .identity import spec_of
 
 WRITERS = 4  # shards at a time: most of the time goes into reading and writing them
 
