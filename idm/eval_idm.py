@@ -279,13 +279,15 @@ def _figures(
     sums: Sums, weights: NDArray[np.float64], spec: ActionSpec, press_rates: NDArray[np.float64]
 ) -> Figures:
     """Figures of every resampling, [1 + resamplings, …]."""
+    # Few recordings can be drawn in few ways (4 in 35), each of which is computed once.
+    drawn, rows = np.unique(weights, axis=0, return_inverse=True)
     # In slices of the resamplings: histograms of all of them at once would be gigabytes, and of
     # more than these no longer lie in the processor's cache.
     parts = [
-        Figures.of(sums.weighted(weights[i : i + SLICE]), spec, press_rates)
-        for i in range(0, len(weights), SLICE)
+        Figures.of(sums.weighted(drawn[i : i + SLICE]), spec, press_rates)
+        for i in range(0, len(drawn), SLICE)
     ]
-    return Figures.concatenate(parts)
+    return Figures.concatenate(parts).take(rows)
 
 
 def _figures_dict(figures: Figures, spec: ActionSpec) -> dict[str, Any]:

@@ -125,6 +125,16 @@ class Figures:
             for k, button in enumerate(spec.button_names)
         }
 
+    def take(self, rows: NDArray[np.intp]) -> Figures:
+        """Choose along W; a row may be taken several times."""
+
+        def taken(values: Any) -> Any:
+            if isinstance(values, dict):
+                return {key: value[rows] for key, value in values.items()}
+            return values[rows]
+
+        return Figures(**{f.name: taken(getattr(self, f.name)) for f in fields(self)})
+
     @classmethod
     def concatenate(cls, parts: Sequence[Figures]) -> Figures:
         """Join along W."""
