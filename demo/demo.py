@@ -113,6 +113,7 @@ def _idm(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
         val=(str(out / "validation"),),
         out=str(out / "idm"),
         minutes=amounts.train_idm,
+        init=world.init,
         mirror_average=bool(world.mirror),
         seed=seed,
     )

@@ -56,6 +56,8 @@ class World:
     piles: tuple[Pile, ...]
     mirror: tuple[str, ...]
     """Pairs of buttons that change sides in a mirror."""
+    init: str = ""
+    """The trained IDM that the demo's goes on from, if one of this game ships."""
     people: bool = False
     """Whether recordings of people come with the game."""
 
@@ -100,6 +102,7 @@ def _doom(task: str, amounts: Amounts) -> World:
             scene("truth/task", pile),
         ),
         mirror=("left:right",),  # Doom's rules are the same on both sides
+        init="doom",
         people=True,
     )
 

@@ -3,7 +3,8 @@ the processes that play share is imported once.
 
 A shell starts what it puts in the background deaf to SIGINT, and children inherit that; tests of
 interruption send it. Threads of OpenMP spin while they wait for work unless told otherwise: where
-tests run side by side they would take the processor from those that have some.
+tests run side by side they would take the processor from those that have some. Bytecode is kept,
+whatever the environment says: hundreds of processes would compile the package anew.
 """
 
 import os
@@ -15,6 +16,7 @@ from vidact.machine import cores
 import_ahead("vidact.bc_policy.scoring.pool", "vidact.bc_policy.rl.actors")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers() -> int:
