@@ -54,16 +54,15 @@ class Amounts:
     heldout: float
     validation: float
     train_idm: float
+    """Of an IDM that starts from nothing."""
+    tune_idm: float
+    """Of one that goes on from the IDM of this game that ships."""
     clone: float
     blind: float
     """Of cloning on black pictures, whose network has nothing to look at: it is as many steps."""
     finetune: float
     episodes: int
     """Episodes of each score."""
-    people: str
-    """Whose play the IDM is tried on without training: maps of Freedoom's demos, separated by
-    commas.
-    """
 
     @staticmethod
     def of(hours: float) -> Amounts:
@@ -84,9 +83,9 @@ class Amounts:
             heldout=round(heldout, 3),
             validation=round(validation, 3),
             train_idm=round(4.0 * growth, 2),
-            clone=round(1.8 * growth, 2),
-            blind=round(0.7 * growth, 2),
-            finetune=round(2.0 * growth, 2),
+            tune_idm=round(1.5 * growth, 2),
+            clone=round(3.5 * growth, 2),
+            blind=round(1.4 * growth, 2),
+            finetune=round(2.5 * growth, 2),
             episodes=max(2, min(200, round(64 * scale))),
-            people="MAP03,MAP22" if scale >= 0.5 else "MAP03",
         )

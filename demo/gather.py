@@ -70,13 +70,8 @@ def gather(config: DemoConfig, out: Path) -> dict[str, Any]:
             "validation": _pile(out / "validation"),
             "heldout": _pile(out / "heldout"),
             "unlabelled": _pile(out / "truth"),
-            "people": _pile(out / "people"),
         },
         "idm": _read(out / "idm_heldout" / "metrics.json"),
-        # Without a C compiler there is no engine that replays people's demos, and no such figures.
-        "idm_people": _read(people)
-        if (people := out / "idm_people" / "metrics.json").exists()
-        else None,
         "label_quality": _read(out / "label_quality.json"),
         # `vidact verify` ends the demo where it finds a problem, so a finished step means that
         # there is none.

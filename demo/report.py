@@ -14,7 +14,6 @@ from .filmstrip import Film, Strip, StripDrawing, data_uri
 CONTENTS = (
     ("labels", "Labels"),
     ("accuracy", "Accuracy"),
-    ("people", "People"),
     ("confidence", "Confidence"),
     ("dataset", "Dataset"),
     ("agent", "Agent"),
@@ -71,7 +70,6 @@ def render(report: sections.Figures, media: Media) -> str:
             films=media.films,
             headline=sections.headline(report),
             accuracy=sections.accuracy(report),
-            people=sections.people(report) if report["idm_people"] else [],
             confidence=sections.confidence(report),
             dataset=sections.dataset(report),
             agent=sections.agent(report),

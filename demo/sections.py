@@ -209,32 +209,6 @@ def _unsure_gains(idm: Figures) -> Iterator[str]:
                 yield f"{label} ({meaning})"
 
 
-def people(report: Figures) -> list[dict[str, Any]]:
-    """Return the rows of the same IDM on people's play: how much is the script's own."""
-    idm = report["idm_people"]
-    beside = [report["idm"], idm, *(idm["baselines"][base] for base, _, _ in BASELINES)]
-    rows = []
-    for name, label, _ in METRICS:
-        share = name == "keypress_accuracy"
-        show = percent if share else num
-        shown = [show(figures.get(name)) for figures in beside]
-        ends = interval_words(interval(idm, name), 1 if share else 2, share=share)
-        rows.append(_people_row(label, shown, ends))
-    for axis, value in idm["mouse_r2"].items():
-        if value is None:  # nobody looked up: no R² of pitch
-            continue
-        shown = [num(figures["mouse_r2"].get(axis)) for figures in beside]
-        ends = interval_words(interval(idm, f"mouse_r2.{axis}"), 2)
-        rows.append(_people_row(f"Mouse R², {axis}", shown, ends))
-    return rows
-
-
-def _people_row(label: str, shown: list[str], ends: str) -> dict[str, Any]:
-    held_out, on_people, *baselines = shown
-    cells = [held_out, on_people, ends.removeprefix(INTERVAL), *baselines]
-    return {"name": label, "cells": cells, "quiet": False, "strong": 1}
-
-
 def confidence(report: Figures) -> tuple[LinePlot, LinePlot]:
     """Return whether the model knows when it is wrong: reliability, and error by share kept."""
     quality = report["label_quality"]

@@ -57,18 +57,15 @@ STORY: dict[str, tuple[str, str]] = {
         "It sees the frames before and after a moment and learns to say which keys were held and "
         "how the mouse moved.",
     ),
+    "tune-idm": (
+        "Train the inverse dynamics model",
+        "It goes on from the model “{init}”, which ships with vidact and has not seen this scene. "
+        "From the frames before and after a moment it says which keys were held and how the mouse "
+        "moved.",
+    ),
     "eval-idm": (
         "Measure it on held-out maps",
         "Beside three baselines that see no truth, with 95 % intervals over the recordings.",
-    ),
-    "record-people": (
-        "Replay demos of people playing",
-        "Freedoom’s files hold demos that people recorded; every key and turn of theirs is known.",
-    ),
-    "eval-idm-people": (
-        "Measure it on people",
-        "Zero-shot: the model learned from a script alone, in another engine. How much of it "
-        "holds for people?",
     ),
     "label": (
         "Label the pile",
@@ -115,4 +112,4 @@ class Told(TypedDict):
 def told(name: str, **words: str) -> Told:
     """Return the `title` and `story` of a step, with `words` put in."""
     title, story = STORY[name]
-    return {"title": title.format(**words), "story": story}
+    return {"title": title.format(**words), "story": story.format(**words)}

@@ -58,8 +58,6 @@ class World:
     """Pairs of buttons that change sides in a mirror."""
     init: str = ""
     """The trained IDM that the demo's goes on from, if one of this game ships."""
-    people: bool = False
-    """Whether recordings of people come with the game."""
 
     def recorded(self, folder: str) -> tuple[str, ...]:
         """The names of the steps that record what lies in or below a folder."""
@@ -103,7 +101,6 @@ def _doom(task: str, amounts: Amounts) -> World:
         ),
         mirror=("left:right",),  # Doom's rules are the same on both sides
         init="doom",
-        people=True,
     )
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
 from .metrics import SCORE_BINS, SCORE_LIMIT, Array, Sums, ratio

@@ -27,14 +27,6 @@ def sample_figures() -> dict[str, Any]:
     button |= {"average_precision": 0.94, "transition_f1": 0.55}
     share = {name: 0.6 / (i + 1) for i, name in enumerate(KEYS)}
     grid = np.linspace(0.05, 1, 20)
-    people = {**scores, "keypress_accuracy": 0.863, "mouse_r2": {"pitch": None, "yaw": 0.61}}
-    people |= {
-        "ci95": {"mouse_r2.yaw": [0.55, 0.66]},
-        "baselines": {
-            base: {**released, "mouse_r2": {"pitch": None, "yaw": 0.0}}
-            for base in ("always_released", "rates", "frame_difference")
-        },
-    }
     return {
         "run": {
             "vidact": "0.1.0",
@@ -63,7 +55,6 @@ def sample_figures() -> dict[str, Any]:
                 "recordings": 8,
                 "maps": ["E2M1", "E3M3", "MAP05", "MAP16"],
             },
-            "people": {"minutes": 7.1, "recordings": 5, "maps": ["E4M6", "MAP03", "MAP22"]},
             "unlabelled": {
                 "minutes": 40.0,
                 "recordings": 60,
@@ -94,7 +85,6 @@ def sample_figures() -> dict[str, Any]:
                 "mouse_r2.pitch": [0.44, 0.58],
             },
         },
-        "idm_people": people,
         "label_quality": {
             "ticks": 42000,
             "keypress_accuracy": 0.949,

@@ -128,18 +128,6 @@ def test_figures_that_do_not_exist_leave_a_dash() -> None:
     assert "–" in words
 
 
-def test_people_are_shown_where_they_were_measured() -> None:
-    figures = sample_figures()
-    words = outline(figures).text
-    assert "On people, without training on any" in words
-    assert "86.3 %" in words
-    assert "0.55 to 0.66" in words
-    figures["idm_people"] = None
-    page = outline(figures)
-    assert "On people" not in page.text
-    assert {anchor.removeprefix("#") for anchor in page.anchors} <= page.ids
-
-
 def test_names_from_outside_cannot_break_the_page() -> None:
     figures = sample_figures()
     figures["clone"]["task"] = "<script>alert(1)</script>"
