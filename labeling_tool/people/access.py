@@ -20,7 +20,14 @@ from starlette.responses import Response
 from ..context import Context
 from ..problems import Problem, forbidden, not_found
 from ..store.audit import note
-from ..store.models import ApiToken, Member, Project, User, WebSession, now_ms
+from ..store.models import ApiToken, Project, User, WebSession, now_ms
+from ..store.rights import (
+    EVERYBODY,
+    LABELLERS,
+    memberships_of,
+    require_staff,
+    role_in,
+)
 from .passwords import new_token, token_hash
 from .protection import SAFE_METHODS
 
@@ -28,10 +35,6 @@ COOKIE = "vidact_session"
 CSRF_HEADER = "x-csrf-token"
 SESSION_MS = 14 * 24 * 3600_000  # two weeks: a session slides on while it is used
 SEEN_EVERY_MS = 5 * 60_000  # how exactly the last use is known; every request would be a write
-
-STAFF = ("admin", "reviewer")
-LABELLERS = ("admin", "reviewer", "annotator")
-EVERYBODY = ("admin", "reviewer", "annotator", "contractor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,6 @@ async def _context(connection: HTTPConnection) -> Context:
 ContextOf = Annotated[Context, Depends(_context)]
 Anybody = Annotated[Person, Depends(require_role(*EVERYBODY))]
 Labeller = Annotated[Person, Depends(require_role(*LABELLERS))]
-Staff = Annotated[Person, Depends(require_role(*STAFF))]
 Admin = Annotated[Person, Depends(require_role("admin"))]
 
 
@@ -159,25 +161,18 @@ def end_all_sessions(session: Any, user_id: int, *, but: int | None = None) -> N
     session.execute(statement.values(expires_ms=now_ms()))
 
 
-def memberships(session: Session, person: Person) -> set[int]:
-    """Return the ids of the projects that a person is a member of."""
-    return set(session.scalars(select(Member.project_id).where(Member.user_id == person.id)))
-
-
-def may_see(project: Project, person: Person, member_of: set[int]) -> bool:
-    """Return whether a project is there for a person: to label in it, or to upload to it."""
-    if person.role in STAFF:
-        return True
-    if person.role not in LABELLERS and project.practice:
-        return False
-    return bool(project.settings.get("open_to_all", True)) or project.id in member_of
-
-
 def require_project(session: Session, project_id: int, person: Person) -> Project:
     """Return a project that is there for a person. Raises 404 for any other."""
     project = session.get(Project, project_id)
-    if project is None or not may_see(project, person, memberships(session, person)):
+    if project is None or role_in(project, person.role, memberships_of(session, person.id)) is None:
         raise not_found("project")
+    return project
+
+
+def require_staffed(session: Session, project_id: int, person: Person) -> Project:
+    """Return a project in which a person is admin or reviewer. Raises 404 or 403 for any other."""
+    project = require_project(session, project_id, person)
+    require_staff(session, project, person.id)
     return project
 
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from ..exporting.run import archive, folder_of, start_export
-from ..people.access import ContextOf, Staff
+from ..people.access import ContextOf, Labeller, Person, require_staffed
 from ..problems import Problem
 from ..schema import PathId, Strict
 from ..store.models import Export, Project
@@ -26,9 +27,10 @@ class NewExport(Strict):
 
 
 @router.get("/projects/{project_id}/exports")
-def exports(project_id: PathId, person: Staff, context: ContextOf) -> list[dict[str, Any]]:
+def exports(project_id: PathId, person: Labeller, context: ContextOf) -> list[dict[str, Any]]:
     """A project's exports, newest first."""
     with context.database.read() as session:
+        require_staffed(session, project_id, person)
         rows = session.scalars(
             select(Export).where(Export.project_id == project_id).order_by(Export.id.desc())
         )
@@ -37,11 +39,11 @@ def exports(project_id: PathId, person: Staff, context: ContextOf) -> list[dict[
 
 @router.post("/projects/{project_id}/exports", status_code=201)
 def add_export(
-    project_id: PathId, body: NewExport, person: Staff, context: ContextOf
+    project_id: PathId, body: NewExport, person: Labeller, context: ContextOf
 ) -> dict[str, Any]:
     """Begin an export."""
     with context.database.read() as session:
-        project = get_row(session, Project, project_id, "project")
+        project = require_staffed(session, project_id, person)
     row = start_export(
         context, project, body.format, approved_only=body.approved_only, user_id=person.id
     )
@@ -51,19 +53,18 @@ def add_export(
 
 
 @router.get("/exports/{export_id}")
-def export(export_id: PathId, person: Staff, context: ContextOf) -> dict[str, Any]:
+def export(export_id: PathId, person: Labeller, context: ContextOf) -> dict[str, Any]:
     """How an export goes: `running`, `done` or `failed`, with counts or the reason."""
     with context.database.read() as session:
-        row = get_row(session, Export, export_id, "export")
+        row, _ = _mine(session, export_id, person)
     return _export(row)
 
 
 @router.get("/exports/{export_id}/archive", response_class=StreamingResponse)
-def fetch(export_id: PathId, person: Staff, context: ContextOf) -> StreamingResponse:
+def fetch(export_id: PathId, person: Labeller, context: ContextOf) -> StreamingResponse:
     """The export as a tar."""
     with context.database.read() as session:
-        row = get_row(session, Export, export_id, "export")
-        project = session.get_one(Project, row.project_id)
+        row, project = _mine(session, export_id, person)
     folder = folder_of(context, export_id)
     if row.state != "done" or not folder.is_dir():
         raise Problem(409, "not_ready", f"This export is {row.state}.")
@@ -74,6 +75,12 @@ def fetch(export_id: PathId, person: Staff, context: ContextOf) -> StreamingResp
         media_type="application/x-tar",
         headers={"content-disposition": f'attachment; filename="{name}.tar"'},
     )
+
+
+def _mine(session: Session, export_id: int, person: Person) -> tuple[Export, Project]:
+    """An export of a project in which I am staff."""
+    row = get_row(session, Export, export_id, "export")
+    return row, require_staffed(session, row.project_id, person)
 
 
 def _export(row: Export) -> dict[str, Any]:

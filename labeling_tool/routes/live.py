@@ -10,9 +10,10 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from ..context import Context
-from ..people.access import Person, context_of, identify, may_see, memberships
+from ..people.access import Person, context_of, identify
 from ..problems import Problem
 from ..store.models import Project
+from ..store.rights import memberships_of, role_in
 from ..work.progress import progress_of
 
 router = APIRouter()
@@ -58,9 +59,9 @@ async def _until_closed(socket: WebSocket) -> None:
 
 def _progress(context: Context, person: Person) -> dict[str, Any]:
     with context.database.read() as session:
-        mine = memberships(session, person)
+        mine = memberships_of(session, person.id)
         return {
             str(project.id): progress_of(session, project)
             for project in session.scalars(select(Project))
-            if may_see(project, person, mine)
+            if role_in(project, person.role, mine) is not None
         }

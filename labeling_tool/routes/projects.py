@@ -9,10 +9,11 @@ from pydantic import Field
 from sqlalchemy import delete, func, select, update
 
 from ...datasets.actions.spec import ActionSpec
-from ..people.access import Admin, Anybody, ContextOf, Staff, may_see, memberships
+from ..people.access import Admin, Anybody, ContextOf, Labeller, require_staffed
 from ..problems import Problem
 from ..schema import PathId, RowId, Strict
 from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..store.rights import memberships_of, role_in
 from ..store.rows import get_row, require_free_title
 from ..work.progress import people_of, progress_of
 from ..work.project_settings import ProjectSettings, settings_of
@@ -40,13 +41,17 @@ class ProjectChange(Strict):
 
 class Members(Strict):
     users: Annotated[list[RowId], Field(max_length=1000)]
+    roles: Annotated[
+        dict[RowId, Literal["reviewer", "annotator", "contractor"]], Field(max_length=1000)
+    ] = Field({})
+    """Whose role differs in this project from that of their account."""
 
 
 @router.get("")
 def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
     """The projects that I may work on, with their progress and what of mine waits in them."""
     with context.database.read() as session:
-        member_of = memberships(session, person)
+        member_of = memberships_of(session, person.id)
         mine: dict[int, dict[str, int]] = {}
         for project_id, state, count in session.execute(
             select(Task.project_id, Assignment.state, func.count())
@@ -61,11 +66,12 @@ def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
         return [
             {
                 **_project(project),
+                "role": role,
                 "progress": progress_of(session, project),
                 "mine": mine.get(project.id, {}),
             }
             for project in rows
-            if may_see(project, person, member_of)
+            if (role := role_in(project, person.role, member_of)) is not None
         ]
 
 
@@ -93,12 +99,12 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
 
 
 @router.get("/{project_id}")
-def project(project_id: PathId, person: Staff, context: ContextOf) -> dict[str, Any]:
+def project(project_id: PathId, person: Labeller, context: ContextOf) -> dict[str, Any]:
     """A project in full: rules, progress, people."""
     with context.database.read() as session:
-        row = get_row(session, Project, project_id, "project")
+        row = require_staffed(session, project_id, person)
         members = session.execute(
-            select(User.id, User.name)
+            select(User.id, User.name, Member.role)
             .join(Member, Member.user_id == User.id)
             .where(Member.project_id == project_id)
         ).all()
@@ -107,7 +113,9 @@ def project(project_id: PathId, person: Staff, context: ContextOf) -> dict[str, 
             "settings": settings_of(row.settings).model_dump(),
             "progress": progress_of(session, row),
             "people": people_of(session, project_id),
-            "members": [{"id": user_id, "name": name} for user_id, name in members],
+            "members": [
+                {"id": user_id, "name": name, "role": role} for user_id, name, role in members
+            ],
         }
 
 
@@ -144,27 +152,31 @@ def change_project(
 def set_members(
     project_id: PathId, body: Members, person: Admin, context: ContextOf
 ) -> dict[str, int]:
-    """Who may work on it where it is not open to all."""
+    """Who may work on it where it is not open to all, and as what."""
     with context.database.write() as session:
         row = get_row(session, Project, project_id, "project")
         there = set(session.scalars(select(User.id).where(User.id.in_(body.users))))
         session.execute(delete(Member).where(Member.project_id == project_id))
-        session.add_all(Member(project_id=project_id, user_id=user_id) for user_id in sorted(there))
-        person.note(session, "members set", row.name, users=sorted(there))
+        roles = {user_id: body.roles.get(user_id, "") for user_id in sorted(there)}
+        session.add_all(
+            Member(project_id=project_id, user_id=user_id, role=role)
+            for user_id, role in roles.items()
+        )
+        person.note(session, "members set", row.name, roles=roles)
         return {"members": len(there)}
 
 
 @router.get("/{project_id}/submissions")
 def submissions(
     project_id: PathId,
-    person: Staff,
+    person: Labeller,
     context: ContextOf,
     state: Annotated[Literal["submitted", "approved", "returned", "all"], Query()] = "all",
     before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
 ) -> dict[str, Any]:
     """Work that has come in, newest first, a page at a time."""
     with context.database.read() as session:
-        get_row(session, Project, project_id, "project")
+        require_staffed(session, project_id, person)
         wanted = (*FINISHED, "returned") if state == "all" else (state,)
         statement = (
             select(Assignment, User.name, Source.name, Task.frames)

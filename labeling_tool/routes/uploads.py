@@ -22,9 +22,10 @@ from ..context import Context
 from ..importing.recordings import add_recording
 from ..importing.videos import add_video
 from ..people.access import ContextOf, Person, require_project, require_role
-from ..problems import Problem, not_found
+from ..problems import Problem, forbidden, not_found
 from ..schema import PathId, Strict
 from ..store.models import Project
+from ..store.rights import EVERYBODY, memberships_of, role_in
 
 router = APIRouter(prefix="/api", tags=["import"])
 
@@ -33,7 +34,8 @@ BYTES = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 UploadId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-Uploader = Annotated[Person, Depends(require_role("admin", "reviewer", "contractor"))]
+UPLOADERS = ("admin", "reviewer", "contractor")
+Uploader = Annotated[Person, Depends(require_role(*EVERYBODY))]
 
 
 class Import(Strict):
@@ -121,6 +123,9 @@ def _stored(context: Context, key: str) -> FilePath:
 def _require_uploader(context: Context, project_id: int, person: Person) -> Project:
     with context.database.read() as session:
         project = require_project(session, project_id, person)
+        role = role_in(project, person.role, memberships_of(session, person.id))
     if project.practice:
         raise not_found("project")
+    if role not in UPLOADERS:
+        raise forbidden(f"This needs the role {' or '.join(UPLOADERS)} in {project.name}.")
     return project

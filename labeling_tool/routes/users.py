@@ -14,6 +14,7 @@ from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
 from ..store.models import ApiToken, AuditEntry, User, now_ms
 from ..store.rows import get_row
+from ..work.verdicts import free_places
 from .auth import Name, Password, clean_name
 
 router = APIRouter(prefix="/api", tags=["people"])
@@ -88,6 +89,7 @@ def change_user(
         user.password_hash = hashed or user.password_hash
         end_all_sessions(session, user.id, but=person.session_id if user.id == person.id else None)
         if not user.active:
+            free_places(session, user.id)
             for token in session.scalars(
                 select(ApiToken).where(ApiToken.user_id == user.id, ApiToken.revoked_ms.is_(None))
             ):

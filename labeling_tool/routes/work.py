@@ -13,14 +13,16 @@ from sqlalchemy.orm import Session, undefer
 from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
 from ..context import Context
-from ..people.access import STAFF, ContextOf, Labeller, Person, Staff, require_project
+from ..people.access import ContextOf, Labeller, Person, require_project
 from ..pictures.rendering import get_pictures, prepare_pictures, recipe_of
 from ..practice.tasks import score_actions, score_clean
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
 from ..store.bundles import BundleStore
 from ..store.models import FINISHED, Assignment, Project, Source, Task, User
+from ..store.rights import STAFF, memberships_of, role_in, roles_in
 from ..work import queue as work_queue
+from ..work import verdicts
 from ..work.documents import replay_actions, replay_clean
 from ..work.operation_kinds import Batch
 from ..work.operations import operation_json, operations_of
@@ -49,6 +51,8 @@ class Submission(Strict):
 
 class Verdict(Strict):
     verdict: Literal["approve", "return"]
+    seq: Annotated[int, Field(ge=0, lt=2**31)]
+    """The last operation that the reviewer has seen: what is decided about."""
     reason: Annotated[str, Field(max_length=2000)] = ""
 
 
@@ -79,8 +83,9 @@ def my_assignments(
 ) -> list[dict[str, Any]]:
     """My work, newest first: what I may resume, what was returned, what is done."""
     with context.database.read() as session:
+        member_of = memberships_of(session, person.id)
         statement = (
-            select(Assignment, Task.project_id, Project.name, Project.kind)
+            select(Assignment, Project)
             .join(Task, Task.id == Assignment.task_id)
             .join(Project, Project.id == Task.project_id)
             .where(Assignment.user_id == person.id)
@@ -89,8 +94,14 @@ def my_assignments(
             statement = statement.where(Assignment.state == state)
         rows = session.execute(statement.order_by(Assignment.id.desc()).limit(200)).all()
         return [
-            {**_assignment(assignment), "project_id": project_id, "project": name, "kind": kind}
-            for assignment, project_id, name, kind in rows
+            {
+                **_assignment(assignment),
+                "project_id": project.id,
+                "project": project.name,
+                "kind": project.kind,
+            }
+            for assignment, project in rows
+            if role_in(project, person.role, member_of) is not None
         ]
 
 
@@ -106,6 +117,8 @@ def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> d
         return {
             "assignment": _assignment(row),
             "mine": row.user_id == person.id,
+            # Whether a verdict is mine to give: of others' work, or of my own where I am alone.
+            "may_review": _may_review(session, row, project, rules.solo, person),
             "person": session.get_one(User, row.user_id).name,
             "task": {
                 "id": task.id,
@@ -138,7 +151,7 @@ def append(
     assignment_id: PathId, body: Batch, person: Labeller, context: ContextOf
 ) -> dict[str, Any]:
     """Save a batch of operations; answered when it is on disk. Sending it again is harmless."""
-    return context.log.append(assignment_id, person.id, is_staff=person.role in STAFF, batch=body)
+    return context.log.append(assignment_id, person.id, batch=body)
 
 
 @router.get("/assignments/{assignment_id}/operations")
@@ -195,13 +208,25 @@ def reopen(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[
 
 @router.post("/assignments/{assignment_id}/review")
 def review(
-    assignment_id: PathId, body: Verdict, person: Staff, context: ContextOf
+    assignment_id: PathId, body: Verdict, person: Labeller, context: ContextOf
 ) -> dict[str, str]:
-    """Approve somebody's work, or return it with a reason."""
-    work_queue.review(context.database, person.id, assignment_id, body.verdict, body.reason)
-    state = "approved" if body.verdict == "approve" else "returned"
-    with context.database.write() as session:
-        person.note(session, f"work {state}", f"assignment {assignment_id}", reason=body.reason)
+    """Approve somebody's work, or return it with a reason: exactly what I have seen of it."""
+    state = verdicts.review(
+        context.database,
+        person.id,
+        assignment_id,
+        body.verdict,
+        body.reason,
+        seq=body.seq,
+        address=person.address,
+    )
+    return {"state": state}
+
+
+@router.post("/assignments/{assignment_id}/take-away")
+def take_away(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, str]:
+    """Free the place of somebody who does not finish; their edits stay in the history."""
+    state = verdicts.take_away(context.database, person.id, assignment_id, address=person.address)
     return {"state": state}
 
 
@@ -233,7 +258,9 @@ def pictures(
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
         project = require_project(session, task.project_id, person)
-        if person.role not in STAFF and not project.practice:
+        if role_in(project, person.role, memberships_of(session, person.id)) not in STAFF and (
+            not project.practice
+        ):
             mine = select(Assignment.id).where(
                 Assignment.task_id == task_id, Assignment.user_id == person.id
             )
@@ -259,6 +286,13 @@ def pictures(
     )
 
 
+def _may_review(
+    session: Session, row: Assignment, project: Project, solo: bool, person: Person
+) -> bool:
+    role = role_in(project, person.role, memberships_of(session, person.id))
+    return role in STAFF and (solo or row.user_id != person.id)
+
+
 def _prepare(context: Context, task: Task, source: Source) -> str:
     """Begin to render a task's pictures; returns their address."""
     recipe = recipe_of(task, source)
@@ -278,7 +312,7 @@ def _task_and_source(session: Session, task_id: int) -> tuple[Task, Source]:
 def _visible(
     session: Session, assignment_id: int, person: Person, *, labels: bool = False
 ) -> tuple[Assignment, Task, Project]:
-    """An assignment that is mine, or whose work I review."""
+    """An assignment that is mine, or whose work I review, in a project that is there for me."""
     statement = (
         select(Assignment, Task, Project)
         .join(Task, Task.id == Assignment.task_id)
@@ -288,7 +322,14 @@ def _visible(
     if labels:
         statement = statement.options(undefer(Task.labels))
     found = session.execute(statement).first()
-    if found is None or not (found[0].user_id == person.id or person.role in STAFF):
+    if found is None:
+        raise not_found("assignment")
+    role = roles_in(session, [(found[2], person.id)])[found[2].id, person.id]
+    if found[0].user_id != person.id:
+        if role not in STAFF:
+            raise not_found("assignment")
+        verdicts.require_not_blind(session, found[2], found[1], person.id)
+    elif role is None:
         raise not_found("assignment")
     return found[0], found[1], found[2]
 

@@ -47,6 +47,13 @@ class Database:
                 self.url, pool_size=POOL, max_overflow=POOL, pool_pre_ping=True
             )
         self._writing = self.engine.execution_options(vidact_write=True)
+        # PostgreSQL would let each statement see what was committed in the meantime: a task could
+        # come with more operations than its own count of them. SQLite reads one state anyway.
+        self._reading = (
+            self.engine
+            if self.is_sqlite
+            else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 
     def __str__(self) -> str:
@@ -56,7 +63,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session that sees one state of the database and changes nothing."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Session(self._reading, expire_on_commit=False) as session:
             yield session
 
     @contextmanager

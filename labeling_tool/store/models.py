@@ -24,11 +24,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-HOLDING = ("leased", "paused", "returned", "submitted", "approved")
-"""States in which an assignment takes one of its task's places; a lease only until it expires."""
 FINISHED = ("submitted", "approved")
+"""States in which an assignment takes one of its task's places for good."""
 LEASED = ("leased", "paused")
-"""States that a lease keeps: they hold a place until it ends."""
+"""States of work that its owner goes on with."""
+KEPT = (*LEASED, "returned")
+"""States that hold a place until their lease ends."""
 
 
 def now_ms() -> int:
@@ -138,11 +139,13 @@ class Project(Base):
 
 
 class Member(Base):
-    """A person who may work on a project that is not open to all."""
+    """A person who may work on a project that is not open to all, or has another role in it."""
 
     __tablename__ = "members"
     project_id: Mapped[ProjectId] = mapped_column(primary_key=True)
     user_id: Mapped[UserId] = mapped_column(primary_key=True)
+    role: Mapped[Str16] = mapped_column(default="")
+    """The role in this project: `reviewer`, `annotator` or `contractor`; "" for the account's."""
 
 
 class Source(Base):
@@ -204,7 +207,7 @@ class Assignment(Base):
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
     user_id: Mapped[UserId]
     state: Mapped[Str16] = mapped_column(default="leased")
-    """One of `HOLDING`, or `expired` (the lease ended, and it was noticed) or `released`."""
+    """One of `FINISHED` or `KEPT`, or `expired` (its lease ended, and it was noticed), `released`."""
     lease_ms: Mapped[Millis]
     """The time at which the lease ends unless a heartbeat extends it."""
     seq: Mapped[int] = mapped_column(default=0)
@@ -213,9 +216,15 @@ class Assignment(Base):
     """The reason why the queue gave it out: `gain` or `random`."""
     active_ms: Mapped[Millis] = mapped_column(default=0)
     """Time with the task on screen and a hand on the keys."""
+    active_at_ms: Mapped[Millis] = mapped_column(default=0)
+    """The time up to which its owner's work has been counted; no moment counts twice."""
+    op_bytes: Mapped[int] = mapped_column(default=0)
+    """The size of its operations' payloads, which has a limit."""
     reason: Mapped[str] = mapped_column(Text, default="")
     """The reason why a reviewer returned it."""
     reviewed_by: Mapped[UserId | None]
+    reviewed_seq: Mapped[int | None]
+    """The last operation that the reviewer saw."""
     created_ms: Mapped[Now]
     submitted_ms: Mapped[Millis | None]
 

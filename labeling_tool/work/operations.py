@@ -13,18 +13,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ..problems import Problem, not_found
+from ..store.audit import note
 from ..store.database import Database
-from ..store.models import Assignment, Operation, Project, Task, now_ms
+from ..store.models import FINISHED, Assignment, Operation, Project, Task, now_ms
+from ..store.rights import STAFF, roles_in
+from .append_limits import Pace, require_room
 from .operation_kinds import Batch, check_payload
+from .verdicts import require_not_blind
 
 MAX_IN_A_COMMIT = 64  # batches: far more than gather in one disk write
 OWNER_WRITES = ("leased", "paused", "returned", "expired", "released")
-REVIEWER_WRITES = ("submitted", "approved")
+REVIEWER_WRITES = FINISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,6 @@ class Job:
 
     assignment_id: int
     user_id: int
-    is_staff: bool
     batch: Batch
     answer: Future[dict[str, Any]]
 
@@ -43,13 +46,12 @@ class OperationLog:
 
     def __init__(self, database: Database):
         self.database = database
+        self._pace = Pace()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="operation log", daemon=True)
         self._thread.start()
 
-    def append(
-        self, assignment_id: int, user_id: int, *, is_staff: bool, batch: Batch
-    ) -> dict[str, Any]:
+    def append(self, assignment_id: int, user_id: int, *, batch: Batch) -> dict[str, Any]:
         """Append a batch; returns when it is on disk.
 
         Returns `seq` (of the last operation), `accepted` (ids written now), `known` (ids that were
@@ -57,10 +59,11 @@ class OperationLog:
 
         Raises:
             Problem: 404 for a foreign assignment, 409 `conflict` with the operations that this
-                window has not seen, 409 `closed` after the submission, 422 for an operation that
-                the task does not allow.
+                window has not seen, 409 `closed` after the submission, 409 `full`, 422 for an
+                operation that the task does not allow, 429 `too_fast`.
         """
-        job = Job(assignment_id, user_id, is_staff, batch, Future())
+        self._pace.spend(user_id, len(batch.operations))
+        job = Job(assignment_id, user_id, batch, Future())
         self._jobs.put(job)
         return job.answer.result()
 
@@ -137,7 +140,7 @@ def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | E
     found = {
         row[0].id: row
         for row in session.execute(
-            select(Assignment, Task.frames, Project.kind, Project.spec)
+            select(Assignment, Task, Project)
             .join(Task, Task.id == Assignment.task_id)
             .join(Project, Project.id == Task.project_id)
             .where(Assignment.id.in_([job.assignment_id for job in jobs]))
@@ -145,58 +148,105 @@ def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | E
             .with_for_update(of=Assignment)
         )
     }
-    ids = [op.id for job in jobs for op in job.batch.operations]
-    known: dict[int, set[str]] = {}
-    for op_id, assignment_id in session.execute(
-        select(Operation.id, Operation.assignment_id).where(
-            Operation.id.in_(ids), Operation.assignment_id.in_(list(found))
+    roles = roles_in(
+        session, [(found[j.assignment_id][2], j.user_id) for j in jobs if j.assignment_id in found]
+    )
+    ids = {op.id for job in jobs for op in job.batch.operations}
+    targets = {op.payload.get("op") for job in jobs for op in job.batch.operations}
+    known: dict[int, dict[str, int]] = {}
+    for op_id, assignment_id, user_id in session.execute(
+        select(Operation.id, Operation.assignment_id, Operation.user_id).where(
+            Operation.id.in_({*ids, *(op for op in targets if isinstance(op, str))}),
+            Operation.assignment_id.in_(list(found)),
         )
     ):
-        known.setdefault(assignment_id, set()).add(op_id)
+        known.setdefault(assignment_id, {})[op_id] = user_id
+    clocks = _clocks(session, {job.user_id for job in jobs})
     outcomes: list[dict[str, Any] | Exception] = []
     rows: list[dict[str, Any]] = []
     for job in jobs:
         try:
             if job.assignment_id not in found:
                 raise not_found("assignment")
-            assignment, frames, kind, spec = found[job.assignment_id]
-            had = known.get(assignment.id, set())
-            made = _rows_of(
-                session, job, assignment, frames=frames, kind=kind, spec=spec, known=had
+            assignment, task, project = found[job.assignment_id]
+            had = known.get(assignment.id, {})
+            role = roles[project.id, job.user_id]
+            made = _rows_of(session, job, assignment, task, project, role=role, known=had)
+            assignment.op_bytes = require_room(
+                assignment.seq + len(made), assignment.op_bytes, [row["payload"] for row in made]
             )
         except Problem as problem:
             outcomes.append(problem)
             continue
         if made:
             assignment.seq += len(made)
-            assignment.active_ms += job.batch.active_ms
+            _count_time(job, assignment, clocks)
+            if assignment.state in FINISHED:
+                _note_correction(session, job, assignment)
             rows += made
-        outcomes.append(_answer(assignment, [row["id"] for row in made], sorted(had)))
+        sent_before = sorted(op.id for op in job.batch.operations if op.id in had)
+        outcomes.append(_answer(assignment, [row["id"] for row in made], sent_before))
     if rows:
         session.execute(insert(Operation), rows)
         session.flush()
     return outcomes
 
 
+def _clocks(session: Session, user_ids: set[int]) -> dict[int, int]:
+    """Return up to when each person's work has been counted, on whichever task."""
+    rows = session.execute(
+        select(Assignment.user_id, func.max(Assignment.active_at_ms))
+        .where(Assignment.user_id.in_(user_ids))
+        .group_by(Assignment.user_id)
+    ).tuples()
+    return dict(rows.all())
+
+
+def _count_time(job: Job, assignment: Assignment, clocks: dict[int, int]) -> None:
+    """Add the time that a window says was worked: never more than has passed by our clock."""
+    if job.user_id != assignment.user_id:
+        return  # a reviewer's time is not the annotator's
+    now = now_ms()
+    since = max(clocks.get(job.user_id, 0), assignment.created_ms)
+    assignment.active_ms += max(0, min(job.batch.active_ms, now - since))
+    assignment.active_at_ms = clocks[job.user_id] = now
+
+
+def _note_correction(session: Session, job: Job, assignment: Assignment) -> None:
+    """What was approved has changed: it waits for a verdict again, and the audit log says why."""
+    note(
+        session,
+        job.user_id,
+        "work corrected",
+        f"assignment {assignment.id}",
+        was=assignment.state,
+        operations=len(job.batch.operations),
+    )
+    assignment.state = "submitted"
+
+
 def _rows_of(
     session: Session,
     job: Job,
     assignment: Assignment,
+    task: Task,
+    project: Project,
     *,
-    frames: int,
-    kind: str,
-    spec: dict[str, Any] | None,
-    known: set[str],
+    role: str | None,
+    known: dict[str, int],
 ) -> list[dict[str, Any]]:
     """Return the rows that a batch adds: none where all of it is there already. Raises Problem."""
-    if not (job.is_staff or assignment.user_id == job.user_id):
+    mine = assignment.user_id == job.user_id
+    if role is None or not (mine or role in STAFF):
         raise not_found("assignment")
+    if not mine:
+        require_not_blind(session, project, task, job.user_id)
     batch = job.batch
     fresh = [op for op in batch.operations if op.id not in known]
     if not fresh:
         return []
-    allowed = OWNER_WRITES if assignment.user_id == job.user_id else ()
-    if job.is_staff:
+    allowed = OWNER_WRITES if mine else ()
+    if role in STAFF:
         allowed = (*allowed, *REVIEWER_WRITES)
     if assignment.state not in allowed:
         raise Problem(
@@ -205,8 +255,17 @@ def _rows_of(
             "This task has been submitted. Reopen it to go on.",
             state=assignment.state,
         )
+    if batch.base_seq > assignment.seq:
+        raise Problem(
+            422,
+            "bad_operation",
+            f"base_seq: this task has {assignment.seq} operations, got {batch.base_seq}. "
+            "Reload the page.",
+        )
     if assignment.seq > batch.base_seq:
         _require_seen(session, assignment, batch)
+    _require_own_undo(job, known)
+    spec = project.spec
     lanes, axes = (len(spec["buttons"]), len(spec["axes"])) if spec else (0, 0)
     return [
         {
@@ -217,13 +276,31 @@ def _rows_of(
             "client": batch.client,
             "kind": op.kind,
             "payload": check_payload(
-                op.kind, op.payload, project_kind=kind, frames=frames, lanes=lanes, axes=axes
+                op.kind,
+                op.payload,
+                project_kind=project.kind,
+                frames=task.frames,
+                lanes=lanes,
+                axes=axes,
             ),
             "client_ms": op.client_ms,
             "at_ms": now_ms(),
         }
         for number, op in enumerate(fresh, assignment.seq + 1)
     ]
+
+
+def _require_own_undo(job: Job, known: dict[str, int]) -> None:
+    """Raise 422 where somebody undoes what another person did: a correction stays visible."""
+    for op in job.batch.operations:
+        if op.kind in ("undo", "redo"):
+            maker = known.get(str(op.payload.get("op")), job.user_id)
+            if maker != job.user_id:
+                raise Problem(
+                    422,
+                    "not_yours",
+                    f"`{op.kind}`: only who made an edit can undo it; edit on top of it instead.",
+                )
 
 
 def _require_seen(session: Session, assignment: Assignment, batch: Batch) -> None:

@@ -14,6 +14,8 @@ class ProjectSettings(Strict):
 
     open_to_all: bool = True
     """Every annotator may work on it; else only its members."""
+    solo: bool = False
+    """One person labels and reviews: they may approve their own work, and the audit log says so."""
     overlap: Annotated[int, Field(ge=1, le=20)] = 1
     """The number of people who label each task; none of them sees the others' labels."""
     random_fraction: Annotated[float, Field(ge=0, le=1)] = 0.15

@@ -1,35 +1,35 @@
 """Who gets which task: claims, leases, pauses, submissions.
 
-A task has `needed` places. What holds a place: a lease that has not expired, and every state after
-it. To claim, a task's row is locked first and its places are counted in a statement of their own:
-counted within the locking statement, PostgreSQL gives out places twice.
+To claim, a task's row is locked first and its places are counted in a statement of their own:
+counted within the locking statement, PostgreSQL gives out places twice. What holds a place, and in
+which order rows are locked: `places.py`.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from ..problems import Problem, not_found
+from ..store.audit import note
 from ..store.database import Database
-from ..store.models import FINISHED, HOLDING, LEASED, Assignment, Project, Task, now_ms
+from ..store.models import FINISHED, KEPT, LEASED, Assignment, Project, Task, now_ms
+from ..store.rights import require_there
 from ..store.rows import get_row
+from .places import close_if_done, holds, lock, places_taken, renew, span_ms
 from .project_settings import ProjectSettings, settings_of
 
 BEAT_WRITES_MS = 60_000  # how much of a lease is used up before a heartbeat is worth a write
 TRIES = 20  # rows that others may take between choosing and locking
-
-
-def _holds(now: int) -> Any:
-    """Return the condition on an assignment that it takes one of its task's places."""
-    return or_(
-        Assignment.state.in_([state for state in HOLDING if state not in LEASED]),
-        and_(Assignment.state.in_(LEASED), Assignment.lease_ms > now),
-    )
+DAY_MS = 24 * 3600_000
+# Tasks that one person may look at in a day without finishing them: skipping is part of the work,
+# leafing through the data is not.
+UNFINISHED_A_DAY = 50
+RESUMED = ("returned", "leased", "paused", "expired")
+"""States that a claim goes on with."""
 
 
 def claim(
@@ -74,11 +74,18 @@ def _claim_once(
         project = get_row(session, Project, project_id, "project")
         if project.state != "open":
             raise Problem(409, "paused", "This project is paused; an admin can open it again.")
+        require_there(session, project, user_id)
         rules = settings_of(project.settings)
-        mine = _own(session, user_id, project_id, beside, now)
-        if mine is not None:
+        candidate = _own(session, user_id, project_id, beside, now)
+        if candidate is not None:
+            held = lock(session, candidate)
+            mine = held.assignment
+            if mine.state not in RESUMED or not (
+                (mine.state in KEPT and mine.lease_ms > now) or renew(session, held, now)
+            ):
+                return None, True  # it changed between choosing and locking
             mine.state = mine.state if mine.state == "returned" else "leased"
-            mine.lease_ms = now + rules.lease_s * 1000
+            mine.lease_ms = now + span_ms(mine, project)
             return mine, False
         served = "random" if draw < rules.random_fraction else "gain"
         found = _take(session, user_id, project_id, rules=rules, served=served, now=now)
@@ -91,51 +98,43 @@ def _claim_once(
 
 def _own(
     session: Session, user_id: int, project_id: int, beside: int | None, now: int
-) -> Assignment | None:
-    """Find what the person has begun and may resume, the returned first."""
-    rows = session.scalars(
-        select(Assignment)
+) -> int | None:
+    """Find what the person has begun and seems to have a place still, the returned first.
+
+    Nothing is locked here: the locks of several tasks, taken in each person's order, would end in
+    deadlocks.
+    """
+    others = (
+        select(func.count())
+        .where(Assignment.task_id == Task.id, Assignment.user_id != user_id, holds(now))
+        .correlate(Task)
+        .scalar_subquery()
+    )
+    statement = (
+        select(Assignment.id)
         .join(Task, Task.id == Assignment.task_id)
         .where(
             Assignment.user_id == user_id,
             Task.project_id == project_id,
             # What they gave back does not come to them again.
-            Assignment.state.in_(("returned", "leased", "paused", "expired")),
+            Assignment.state.in_(RESUMED),
+            or_(
+                and_(Assignment.state.in_(KEPT), Assignment.lease_ms > now),
+                and_(Task.state == "open", others < Task.needed),
+            ),
         )
         .order_by((Assignment.state == "returned").desc(), Assignment.seq.desc(), Assignment.id)
-    ).all()
-    for row in rows:
-        if row.id == beside:
-            continue
-        if row.state == "returned" or (row.state in LEASED and row.lease_ms > now):
-            return row
-        if renew(session, row, now):
-            return row
-    return None
-
-
-def renew(session: Session, assignment: Assignment, now: int) -> bool:
-    """Give a lost lease back if its task still has a place.
-
-    The task's row is locked then, and the caller sets the lease's new end.
-    """
-    task = session.get(Task, assignment.task_id, with_for_update=True)
-    if (
-        task is None
-        or task.state != "open"
-        or _places_taken(session, task.id, now, but=assignment.id) >= task.needed
-    ):
-        if assignment.state in LEASED:
-            assignment.state = "expired"
-        return False
-    return True
+    )
+    if beside is not None:
+        statement = statement.where(Assignment.id != beside)
+    return session.scalars(statement.limit(1)).first()
 
 
 def _open_tasks(user_id: int, project_id: int, now: int) -> Select[Task]:
     """Tasks that seem to have a place for a person who has not had them."""
     taken = (
         select(func.count())
-        .where(Assignment.task_id == Task.id, _holds(now))
+        .where(Assignment.task_id == Task.id, holds(now))
         .correlate(Task)
         .scalar_subquery()
     )
@@ -160,6 +159,7 @@ def _take(
 ) -> Assignment | None:
     order = (Task.random_rank,) if served == "random" else (Task.gain.desc(), Task.id)
     passed: list[int] = []
+    _require_finishing(session, user_id, now)
     for _ in range(TRIES):
         statement = (
             _open_tasks(user_id, project_id, now)
@@ -172,7 +172,7 @@ def _take(
         task = session.scalars(statement).first()
         if task is None:
             return None
-        if _places_taken(session, task.id, now) < task.needed:
+        if places_taken(session, task.id, now) < task.needed:
             assignment = Assignment(
                 task_id=task.id,
                 user_id=user_id,
@@ -182,16 +182,32 @@ def _take(
             )
             session.add(assignment)
             session.flush()
+            note(session, user_id, "work claimed", f"assignment {assignment.id}", task=task.id)
             return assignment
         passed.append(task.id)
     return None
 
 
-def _places_taken(session: Session, task_id: int, now: int, *, but: int | None = None) -> int:
-    statement = select(func.count()).where(Assignment.task_id == task_id, _holds(now))
-    if but is not None:
-        statement = statement.where(Assignment.id != but)
-    return session.execute(statement).scalar_one()
+def _require_finishing(session: Session, user_id: int, now: int) -> None:
+    """Raise 429 where somebody has looked at many tasks in a day and finished none of them."""
+    unfinished = session.execute(
+        select(func.count()).where(
+            Assignment.user_id == user_id,
+            Assignment.created_ms > now - DAY_MS,
+            or_(
+                Assignment.state.in_(("released", "expired")),
+                and_(Assignment.state.in_(LEASED), Assignment.lease_ms <= now),
+            ),
+        )
+    ).scalar_one()
+    if unfinished >= UNFINISHED_A_DAY:
+        raise Problem(
+            429,
+            "too_many_unfinished",
+            f"You have left {unfinished} tasks unfinished in a day; no more are handed out until "
+            "tomorrow.",
+            retry_after_s=3600,
+        )
 
 
 def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> dict[int, str]:
@@ -207,28 +223,20 @@ def heartbeat(database: Database, user_id: int, assignment_ids: list[int]) -> di
         for assignment_id in sorted(assignment_ids):
             assignment, project = _mine(session, user_id, assignment_id)
             states[assignment_id] = _held_or_lost(assignment)
-            span = _span_ms(assignment, project)
+            span = span_ms(assignment, project)
             used = span - (assignment.lease_ms - now)
-            if assignment.state in LEASED and used > min(BEAT_WRITES_MS, span // 4):
+            if assignment.state in KEPT and used > min(BEAT_WRITES_MS, span // 4):
                 short.append(assignment_id)
     # Most beats: a lease that was extended a moment ago needs no write, and no wait for the disk
-    if not short:
-        return states
-    with database.write() as session:
-        for assignment_id in short:
-            assignment, project = _mine(session, user_id, assignment_id)
-            states[assignment_id] = _held_or_lost(assignment)
-            if assignment.state in LEASED:
-                if assignment.lease_ms > now or renew(session, assignment, now):
-                    assignment.lease_ms = now + _span_ms(assignment, project)
-                else:
-                    states[assignment_id] = "lost"
+    for assignment_id in short:
+        with database.write() as session:  # one each: several locked tasks could be a deadlock
+            held = lock(session, assignment_id, owner=user_id)
+            if held.assignment.state in KEPT and (
+                held.assignment.lease_ms > now or renew(session, held, now)
+            ):
+                held.assignment.lease_ms = now + span_ms(held.assignment, held.project)
+            states[assignment_id] = _held_or_lost(held.assignment)
     return states
-
-
-def _span_ms(assignment: Assignment, project: Project) -> int:
-    rules = settings_of(project.settings)
-    return 1000 * (rules.lease_s if assignment.state == "leased" else rules.pause_s)
 
 
 def _held_or_lost(assignment: Assignment) -> str:
@@ -240,7 +248,8 @@ def _held_or_lost(assignment: Assignment) -> str:
 def pause(database: Database, user_id: int, assignment_id: int) -> None:
     """Keep a task for its annotator over a longer time."""
     with database.write() as session:
-        assignment, project = _mine(session, user_id, assignment_id)
+        held = lock(session, assignment_id, owner=user_id)
+        assignment = held.assignment
         if assignment.state not in LEASED:
             raise Problem(
                 409,
@@ -248,15 +257,16 @@ def pause(database: Database, user_id: int, assignment_id: int) -> None:
                 f"This task is {assignment.state}; only one you work on can be paused.",
             )
         assignment.state = "paused"
-        assignment.lease_ms = now_ms() + settings_of(project.settings).pause_s * 1000
+        assignment.lease_ms = now_ms() + span_ms(assignment, held.project)
 
 
 def release(database: Database, user_id: int, assignment_id: int) -> None:
     """Give a task back to the queue. Operations on it stay in the log."""
     with database.write() as session:
-        assignment, _ = _mine(session, user_id, assignment_id)
+        assignment = lock(session, assignment_id, owner=user_id).assignment
         if assignment.state in ("leased", "paused", "expired"):
             assignment.state = "released"
+            note(session, user_id, "work given back", f"assignment {assignment_id}")
 
 
 def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) -> str:
@@ -271,11 +281,10 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
     """
     now = now_ms()
     with database.write() as session:
-        assignment, _ = _mine(session, user_id, assignment_id)
+        held = lock(session, assignment_id, owner=user_id)
+        assignment, task = held.assignment, held.task
         if assignment.state in FINISHED:
             return assignment.state
-        task = get_row(session, Task, assignment.task_id, "task", lock=True)
-        session.refresh(assignment, with_for_update=True)
         if assignment.seq != seq:
             raise Problem(
                 409,
@@ -284,15 +293,15 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
                 seq=assignment.seq,
             )
         lost = assignment.state in ("expired", "released") or (
-            assignment.state in LEASED and assignment.lease_ms <= now
+            assignment.state in KEPT and assignment.lease_ms <= now
         )
-        full = _places_taken(session, task.id, now, but=assignment.id) >= task.needed
+        full = places_taken(session, task.id, now, but=assignment.id) >= task.needed
         too_late = lost and full
         assignment.state = "expired" if too_late else "submitted"
         if not too_late:
             assignment.submitted_ms = now
-            session.flush()
-            _close_if_done(session, task)
+            close_if_done(session, task)
+            note(session, user_id, "work submitted", f"assignment {assignment_id}", seq=seq)
     if too_late:  # after the commit: that the lease is gone must stand
         raise Problem(
             409,
@@ -306,37 +315,17 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
 def reopen(database: Database, user_id: int, assignment_id: int) -> None:
     """Take one's own submission back, as long as no reviewer has approved it."""
     with database.write() as session:
-        assignment, project = _mine(session, user_id, assignment_id)
+        held = lock(session, assignment_id, owner=user_id)
+        assignment = held.assignment
         if assignment.state == "approved":
             raise Problem(
                 409, "approved", "A reviewer has approved this task; ask them to return it."
             )
         if assignment.state == "submitted":
             assignment.state = "leased"
-            assignment.lease_ms = now_ms() + settings_of(project.settings).lease_s * 1000
-            _open_again(session, assignment.task_id)
-
-
-def review(
-    database: Database, reviewer_id: int, assignment_id: int, verdict: str, reason: str
-) -> None:
-    """Approve a submission, or return it with a reason."""
-    with database.write() as session:
-        assignment = get_row(session, Assignment, assignment_id, "assignment", lock=True)
-        if assignment.state not in (*FINISHED, "returned"):
-            raise Problem(409, "not_submitted", "Only submitted work can be reviewed.")
-        assignment.reviewed_by = reviewer_id
-        if verdict == "approve":
-            assignment.state = "approved"
-            assignment.reason = ""
-        else:
-            if not reason.strip():
-                raise Problem(
-                    422, "reason_needed", "Say why it is returned, so that it can be mended."
-                )
-            assignment.state = "returned"
-            assignment.reason = reason.strip()
-            _open_again(session, assignment.task_id)
+            assignment.lease_ms = now_ms() + span_ms(assignment, held.project)
+            close_if_done(session, held.task)
+            note(session, user_id, "work reopened", f"assignment {assignment_id}")
 
 
 def _mine(session: Session, user_id: int, assignment_id: int) -> tuple[Assignment, Project]:
@@ -348,18 +337,5 @@ def _mine(session: Session, user_id: int, assignment_id: int) -> tuple[Assignmen
     ).first()
     if found is None:
         raise not_found("assignment")
+    require_there(session, found[1], user_id)
     return found[0], found[1]
-
-
-def _close_if_done(session: Session, task: Task) -> None:
-    done = session.execute(
-        select(func.count()).where(Assignment.task_id == task.id, Assignment.state.in_(FINISHED))
-    ).scalar_one()
-    task.state = "done" if done >= task.needed else "open"
-
-
-def _open_again(session: Session, task_id: int) -> None:
-    session.flush()
-    task = session.get(Task, task_id, with_for_update=True)
-    if task is not None:
-        _close_if_done(session, task)

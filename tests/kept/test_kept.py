@@ -347,7 +347,7 @@ def test_a_labelling_tool_opens_with_its_work(kept: Path) -> None:
         batch = {"client": "window-9", "base_seq": returned["seq"], "operations": [operation]}
         seq = bob.post(f"/api/assignments/{returned['id']}/operations", batch)["seq"]
         bob.post(f"/api/assignments/{returned['id']}/submit", {"seq": seq})
-        rita.post(f"/api/assignments/{returned['id']}/review", {"verdict": "approve"})
+        rita.post(f"/api/assignments/{returned['id']}/review", {"verdict": "approve", "seq": seq})
         by_kind = {
             project["kind"]: project["id"]
             for project in projects

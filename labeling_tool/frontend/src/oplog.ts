@@ -116,15 +116,20 @@ export class OperationLog {
     this.schedule(this.pending.value.length > MAX_IN_BATCH ? 0 : SOON_MS);
   }
 
+  /** What this person did: nobody undoes another's edits, so that a correction stays. */
+  private get own(): Operation[] {
+    return this.all.value.filter((op) => (op.user_id ?? this.user) === this.user);
+  }
+
   undo(): boolean {
-    const { done } = undoStacks(this.all.value);
+    const { done } = undoStacks(this.own);
     if (!done.length) return false;
     this.push("undo", { op: done[done.length - 1] });
     return true;
   }
 
   redo(): boolean {
-    const { undone } = undoStacks(this.all.value);
+    const { undone } = undoStacks(this.own);
     if (!undone.length) return false;
     this.push("redo", { op: undone[undone.length - 1] });
     return true;

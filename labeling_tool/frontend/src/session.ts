@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { get, patch, setCsrf } from "./api";
 import { keySettings } from "./keys";
-import type { Person, PersonalSettings } from "./types";
+import type { Person, PersonalSettings, Role } from "./types";
 
 export interface ServerState {
   setup: boolean;
@@ -77,4 +77,4 @@ export function sayError(error: unknown): void {
 }
 
 export const isAdmin = (): boolean => person.value?.role === "admin";
-export const isStaff = (): boolean => isAdmin() || person.value?.role === "reviewer";
+export const isStaff = (role: Role): boolean => role === "admin" || role === "reviewer";

@@ -86,6 +86,7 @@ export interface Axis {
 export interface TaskData {
   assignment: AssignmentRow;
   mine: boolean;
+  may_review: boolean;
   person: string;
   task: {
     id: number;
@@ -138,12 +139,14 @@ export interface ProjectRow {
   state: "open" | "paused";
   practice: boolean;
   spec: string | null;
+  role: Role;
   progress: Progress;
   mine: Record<string, number>;
 }
 
 export interface ProjectSettings {
   open_to_all: boolean;
+  solo: boolean;
   overlap: number;
   random_fraction: number;
   lease_s: number;
@@ -162,5 +165,5 @@ export interface ProjectDetails extends ProjectRow {
     worked_s: number;
     operations: number;
   }[];
-  members: { id: number; name: string }[];
+  members: { id: number; name: string; role: string }[];
 }

@@ -25,9 +25,10 @@ from vidact.labeling_tool.exporting.run import archive, write_export
 from vidact.labeling_tool.importing.datasets import import_dataset
 from vidact.labeling_tool.importing.recordings import import_recordings
 from vidact.labeling_tool.importing.videos import import_videos
-from vidact.labeling_tool.store.models import Project
+from vidact.labeling_tool.store.models import Assignment, Project
 from vidact.labeling_tool.work import queue as work_queue
 from vidact.labeling_tool.work.operation_kinds import Batch
+from vidact.labeling_tool.work.verdicts import review
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.datasets import TICKS, make_dataset
@@ -67,7 +68,7 @@ def work(
                 for i, (kind, payload) in enumerate(operations)
             ],
         }
-        context.log.append(claimed.id, user, is_staff=False, batch=Batch.model_validate(batch))
+        context.log.append(claimed.id, user, batch=Batch.model_validate(batch))
     if submit:
         work_queue.submit(context.database, user, claimed.id, seq=len(operations))
     return claimed.task_id
@@ -207,7 +208,9 @@ def test_only_what_is_approved(context: Context, tmp_path: Path, reviewed: tuple
         "submissions": 0
     }
     (reviewer,) = add_people(context, 1, "reviewer")
-    work_queue.review(context.database, reviewer, 1, "approve", "")
+    with context.database.read() as session:
+        seq = session.get_one(Assignment, 1).seq
+    review(context.database, reviewer, 1, "approve", "", seq=seq)
     assert write_export(context, project, "json", _new(tmp_path), approved_only=True) == {
         "submissions": 1
     }

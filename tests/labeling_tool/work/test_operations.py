@@ -50,9 +50,7 @@ def stored(context: Context, assignment: int) -> list[tuple[int, str]]:
 
 def test_sending_twice_stores_once(any_context: Context) -> None:
     user, assignment = claimed(any_context)
-    first = any_context.log.append(
-        assignment, user, is_staff=False, batch=batch("operation1", "operation2")
-    )
+    first = any_context.log.append(assignment, user, batch=batch("operation1", "operation2"))
     assert (first["seq"], first["accepted"], first["known"]) == (
         2,
         ["operation1", "operation2"],
@@ -61,7 +59,6 @@ def test_sending_twice_stores_once(any_context: Context) -> None:
     again = any_context.log.append(
         assignment,
         user,
-        is_staff=False,
         batch=batch("operation1", "operation2", "operation3", base_seq=2),
     )
     assert (again["seq"], again["accepted"], again["known"]) == (
@@ -78,27 +75,23 @@ def test_sending_twice_stores_once(any_context: Context) -> None:
 
 def test_another_window_is_a_conflict_and_nothing_is_overwritten(any_context: Context) -> None:
     user, assignment = claimed(any_context)
-    any_context.log.append(assignment, user, is_staff=False, batch=batch("operation1"))
+    any_context.log.append(assignment, user, batch=batch("operation1"))
     with pytest.raises(Problem) as caught:
-        any_context.log.append(
-            assignment, user, is_staff=False, batch=batch("operation2", client="window2")
-        )
+        any_context.log.append(assignment, user, batch=batch("operation2", client="window2"))
     assert caught.value.error == "conflict"
     assert [op["id"] for op in caught.value.more["operations"]] == ["operation1"]
     on_top = batch("operation2", client="window2", base_seq=1)
-    assert any_context.log.append(assignment, user, is_staff=False, batch=on_top)["seq"] == 2
+    assert any_context.log.append(assignment, user, batch=on_top)["seq"] == 2
 
 
 def test_an_id_of_another_task_is_refused(any_context: Context) -> None:
     user, assignment = claimed(any_context)
-    any_context.log.append(assignment, user, is_staff=False, batch=batch("operation1"))
+    any_context.log.append(assignment, user, batch=batch("operation1"))
     (other,) = add_people(any_context, 1, "reviewer")
     theirs = work_queue.claim(any_context.database, other, 1)
     assert theirs is not None
     with pytest.raises(Problem) as caught:
-        any_context.log.append(
-            theirs.id, other, is_staff=False, batch=batch("operation1", "operation9")
-        )
+        any_context.log.append(theirs.id, other, batch=batch("operation1", "operation9"))
     assert caught.value.error == "id_taken"
     assert stored(any_context, theirs.id) == []
 
@@ -117,7 +110,6 @@ def test_a_refused_batch_touches_nothing_of_the_others(any_context: Context) -> 
             any_context.log.append(
                 assignments[i],
                 users[i],
-                is_staff=False,
                 batch=batch(f"operation{i}", f"second{i:04d}", **content),
             )
         except Problem:
@@ -137,14 +129,9 @@ def test_submitted_work_is_closed_to_its_owner_and_open_to_a_reviewer(any_contex
     (reviewer,) = add_people(any_context, 1, "reviewer")
     work_queue.submit(any_context.database, user, assignment, seq=0)
     with pytest.raises(Problem) as caught:
-        any_context.log.append(assignment, user, is_staff=False, batch=batch("operation1"))
+        any_context.log.append(assignment, user, batch=batch("operation1"))
     assert caught.value.error == "closed"
-    assert (
-        any_context.log.append(assignment, reviewer, is_staff=True, batch=batch("operation2"))[
-            "seq"
-        ]
-        == 1
-    )
+    assert any_context.log.append(assignment, reviewer, batch=batch("operation2"))["seq"] == 1
 
 
 @pytest.mark.parametrize(
@@ -164,7 +151,5 @@ def test_what_an_operation_may_say(
 ) -> None:
     user, assignment = claimed(context)
     with pytest.raises(Problem, match=says):
-        context.log.append(
-            assignment, user, is_staff=False, batch=batch("operation1", kind=kind, **payload)
-        )
+        context.log.append(assignment, user, batch=batch("operation1", kind=kind, **payload))
     assert stored(context, assignment) == []

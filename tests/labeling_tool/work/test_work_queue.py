@@ -13,6 +13,7 @@ from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.problems import Problem
 from vidact.labeling_tool.store.models import Assignment, Project, Task, now_ms
 from vidact.labeling_tool.work import queue as work_queue
+from vidact.labeling_tool.work.verdicts import review
 
 from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.seeding import add_people, add_tasks
@@ -123,12 +124,12 @@ def test_submitting_needs_to_have_seen_everything(any_context: Context) -> None:
 
 def test_returned_work_comes_first_and_approved_work_stays(any_context: Context) -> None:
     project = add_tasks(any_context, 2)
-    user, reviewer = add_people(any_context, 2)
+    (user,), (reviewer,) = add_people(any_context, 1), add_people(any_context, 1, "reviewer")
     first = claim(any_context, user, project)
     work_queue.submit(any_context.database, user, first.id, seq=0)
     with pytest.raises(Problem, match="Say why"):
-        work_queue.review(any_context.database, reviewer, first.id, "return", " ")
-    work_queue.review(any_context.database, reviewer, first.id, "return", "attack is missing at 12")
+        review(any_context.database, reviewer, first.id, "return", " ", seq=0)
+    review(any_context.database, reviewer, first.id, "return", "attack is missing at 12", seq=0)
     assert task_of(any_context, first.id).state == "open"
     again = claim(any_context, user, project)
     assert (again.id, again.state, again.reason) == (
@@ -137,7 +138,7 @@ def test_returned_work_comes_first_and_approved_work_stays(any_context: Context)
         "attack is missing at 12",
     )
     work_queue.submit(any_context.database, user, first.id, seq=0)
-    work_queue.review(any_context.database, reviewer, first.id, "approve", "")
+    review(any_context.database, reviewer, first.id, "approve", "", seq=0)
     with pytest.raises(Problem, match="approved"):
         work_queue.reopen(any_context.database, user, first.id)
 

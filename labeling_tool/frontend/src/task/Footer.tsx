@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { post } from "../api";
 import { keyOf } from "../keys";
 import { Button, Dialog, Field, Link } from "../parts";
-import { go, isStaff, say, sayError } from "../session";
+import { go, say, sayError } from "../session";
 import type { TaskControl } from "./control";
 
 interface FooterProps {
@@ -42,14 +42,16 @@ export function TaskFooter({ control, status, children }: FooterProps) {
 
 /** The reviewer's verdict, under somebody else's work. */
 function Verdict({ control }: { control: TaskControl }) {
-  const { assignment, mine, project } = control.data;
+  const { assignment, may_review, project } = control.data;
   const [asking, setAsking] = useState(false);
   const [reason, setReason] = useState("");
-  if (mine || !isStaff()) return null;
+  if (!may_review || !(assignment.finished || assignment.state === "returned")) return null;
   const decide = async (verdict: "approve" | "return"): Promise<void> => {
     try {
       await control.log.flush();
-      await post(`/api/assignments/${assignment.id}/review`, { verdict, reason });
+      // What is on the screen is decided about: the server refuses where there is more by now.
+      const seq = control.log.lastSeq;
+      await post(`/api/assignments/${assignment.id}/review`, { verdict, reason, seq });
       say(verdict === "approve" ? "Approved" : "Returned");
       go(`/projects/${project.id}`);
     } catch (error) {

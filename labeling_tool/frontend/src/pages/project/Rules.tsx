@@ -65,14 +65,16 @@ const RULES: {
 export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: () => void }) {
   const [rules, setRules] = useState(project.settings);
   const [users, setUsers] = useState<{ id: number; name: string; role: string }[]>([]);
-  const [members, setMembers] = useState(new Set(project.members.map((m) => m.id)));
+  const [members, setMembers] = useState(new Map(project.members.map((m) => [m.id, m.role])));
   useEffect(() => void get<typeof users>("/api/users").then(setUsers).catch(sayError), []);
   const save = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     try {
       await patch(`/api/projects/${project.id}`, { settings: rules });
-      if (!rules.open_to_all)
-        await put(`/api/projects/${project.id}/members`, { users: [...members] });
+      await put(`/api/projects/${project.id}/members`, {
+        users: [...members.keys()],
+        roles: Object.fromEntries([...members].filter(([, role]) => role)),
+      });
       say("Rules saved");
       onSaved();
     } catch (error) {
@@ -117,28 +119,51 @@ export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: 
           />{" "}
           open to every annotator
         </label>
-        {rules.open_to_all ? null : (
-          <fieldset>
-            <legend>Members</legend>
-            {users
-              .filter((user) => user.role === "annotator" || user.role === "contractor")
-              .map((user) => (
+        <label class="inline">
+          <input
+            type="checkbox"
+            checked={rules.solo}
+            onChange={(e) => setRules({ ...rules, solo: e.currentTarget.checked })}
+          />{" "}
+          one person labels and reviews
+        </label>
+        <fieldset>
+          <legend>Members, and their role in this project</legend>
+          {users
+            .filter((user) => user.role !== "admin")
+            .map((user) => (
+              <div class="row">
                 <label class="inline">
                   <input
                     type="checkbox"
                     checked={members.has(user.id)}
                     onChange={(e) => {
-                      const next = new Set(members);
-                      if (e.currentTarget.checked) next.add(user.id);
+                      const next = new Map(members);
+                      if (e.currentTarget.checked) next.set(user.id, "");
                       else next.delete(user.id);
                       setMembers(next);
                     }}
                   />{" "}
                   {user.name}
                 </label>
-              ))}
-          </fieldset>
-        )}
+                {members.has(user.id) ? (
+                  <select
+                    class="input"
+                    aria-label={`Role of ${user.name} in this project`}
+                    value={members.get(user.id)}
+                    onChange={(e) =>
+                      setMembers(new Map(members).set(user.id, e.currentTarget.value))
+                    }
+                  >
+                    <option value="">as everywhere: {user.role}</option>
+                    {["annotator", "reviewer", "contractor"].map((role) => (
+                      <option>{role}</option>
+                    ))}
+                  </select>
+                ) : null}
+              </div>
+            ))}
+        </fieldset>
         <div class="row">
           <button class="button primary" type="submit">
             Save rules
