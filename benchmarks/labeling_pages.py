@@ -93,7 +93,9 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
 
         video = barcodes.write(folder / "film.mp4", 128 * (tasks + 1), kind="b-frames")
         dataset = make_dataset(folder / "dataset", [video], clips=tasks)
-        server = Server(folder / "data", "--review", dataset, "--no-practice").start()
+        server = Server(
+            folder / "data", "--review", dataset, "--no-practice", "--source-root", str(folder)
+        ).start()
         server.wait_for_import("new tasks")
         ada = Script(server.url).setup()
         ada.patch("/api/me/settings", {"tour": 1000})

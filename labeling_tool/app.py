@@ -11,11 +11,14 @@ import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
+from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.status import HTTP_200_OK, HTTP_404_NOT_FOUND
 
 from .context import STATIC, Context
+from .people.access import Anybody
+from .people.hosts import Hosts
 from .people.protection import Protection
 from .problems import Problem
 from .routes import auth, exports, live, projects, uploads, users, work
@@ -25,6 +28,7 @@ PAGES = (
     "/",
     "/login",
     "/setup",
+    "/welcome",
     "/work/{path:path}",
     "/projects/{path:path}",
     "/people",
@@ -60,7 +64,7 @@ def create_app(context: Context) -> FastAPI:
         title="vidact labelling tool",
         version=_version(),
         description=DESCRIPTION,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,  # what it says is for people who are logged in: `_describe`
         # Its page loads scripts from another site; the document itself is what tools need.
         docs_url=None,
         redoc_url=None,
@@ -70,11 +74,15 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     for module in (auth, users, projects, work, uploads, exports, live):
         app.include_router(module.router)
+    app.add_api_route("/api/openapi.json", _describe, methods=["GET"], include_in_schema=False)
     app.exception_handler(Problem)(_problem)
+    app.exception_handler(IntegrityError)(_taken)
+    app.exception_handler(DataError)(_not_storable)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.add_middleware(
         Protection,
+        hosts=Hosts(context.config.host, context.config.public_url, context.config.allow_host),
         public_url=context.config.public_url,
         upload_paths=("/api/uploads/",),
         upload_limit=context.upload_limit,
@@ -95,6 +103,22 @@ def _page() -> HTMLResponse:
 def _front_end(status: int) -> HTMLResponse:
     text = (STATIC / "index.html").read_text(encoding="utf-8")
     return HTMLResponse(text, status_code=status, headers={"cache-control": "no-cache"})
+
+
+def _describe(request: Request, person: Anybody) -> JSONResponse:
+    """The description of everything that the pages do."""
+    return JSONResponse(request.app.openapi())
+
+
+async def _taken(request: Request, error: IntegrityError) -> JSONResponse:
+    """Two requests at the same time wanted what only one can have."""
+    message = "Somebody else did the same a moment ago. Reload the page."
+    return JSONResponse({"error": "taken", "message": message}, status_code=409)
+
+
+async def _not_storable(request: Request, error: DataError) -> JSONResponse:
+    message = "The database cannot store one of these values."
+    return JSONResponse({"error": "invalid", "message": message}, status_code=422)
 
 
 async def _problem(request: Request, error: Problem) -> JSONResponse:

@@ -7,11 +7,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import tyro
-from pydantic import AfterValidator, PositiveFloat, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt
 
 from ..settings import Port, Share, must_be, require, settings
 
 MIB = 1024 * 1024
+MIN_STEP_S = 0.02  # a frame at 50 Hz: smaller steps show nothing more
 HTTP = ("http://", "https://")
 DATABASES = ("postgresql://", "postgresql+psycopg://", "sqlite:///")
 
@@ -21,6 +22,11 @@ def _require_database(url: str | None) -> str | None:
     secret_free = str(url).split("@")[-1]  # an error must not show the password
     require(known, "database", secret_free, "a postgresql:// or sqlite:/// URL")
     return url
+
+
+def _is_host(host: str) -> bool:
+    scheme, mark, rest = host.partition("://")
+    return bool(scheme and mark and rest.rstrip("/")) and "/" not in rest.rstrip("/")
 
 
 @settings()
@@ -51,6 +57,17 @@ class ServeConfig:
     """A labelled dataset whose least certain clips become a project of action review. May be
     repeated.
     """
+    source_root: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """Folder in which the sources may lie that a `--review` dataset names; by default the one that
+    serve is started in. Of others the previews or clips are shown. May be repeated.
+    """
+    source_host: Annotated[
+        tuple[Annotated[str, must_be("scheme://host, without a path", _is_host)], ...],
+        tyro.conf.UseAppendAction,
+    ] = ()
+    """Host or bucket from which such sources may be fetched (`https://videos.example.org`,
+    `s3://bucket`); none by default. May be repeated.
+    """
     recordings: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A folder or file of recordings (mp4 and jsonl) whose actions are to be reviewed. May be
     repeated.
@@ -65,7 +82,7 @@ class ServeConfig:
     random_fraction: Share = 0.15
     """Share of the queue that is drawn at random, so that accuracy can be estimated without bias.
     """
-    frame_step_s: PositiveFloat = 2.0
+    frame_step_s: Annotated[float, Field(ge=MIN_STEP_S)] = 2.0
     """Seconds between two frames of a `--clean` video that are shown."""
     public_url: Annotated[
         str | None,
@@ -77,9 +94,23 @@ class ServeConfig:
     """The address people type, where a proxy with HTTPS stands in front
     (`https://label.example.org`).
     """
+    allow_host: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
+    """A further name by which people reach the server (`label.lan`). Addresses, `localhost`, this
+    machine's own names (with `--host`) and the public URL's need none. May be repeated.
+    """
+    reset_password: str | None = None
+    """Name of somebody who forgot their password: print a link by which they choose a new one,
+    valid for a day, and end. Admins too; it works while the server runs.
+    """
     upload_mib: PositiveInt = 4096
     """Largest upload, MiB."""
+    upload_quota_mib: PositiveInt = 16384
+    """What one person may upload in a day, MiB."""
     practice: bool = True
     """Make the practice tasks of the guided tour in a new data folder."""
+    audit_log: str | None = None
+    """File to which every entry of the audit log is appended too, as a line of JSON; `-` for the
+    standard output.
+    """
     log_requests: bool = False
     """Print a line for every request."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,12 +15,17 @@ from sqlalchemy.exc import OperationalError
 
 from ..errors import ConfigError
 from .config import MIB, ServeConfig
+from .server_process import this_server
+from .store.allowed_sources import AllowedSources
+from .store.audit import AuditFile
 from .store.database import Database, sqlite_engine_url
+from .work.live_pages import LivePages
 from .work.operations import OperationLog
 
 if TYPE_CHECKING:
     from .store.bundles import BundleStore
 
+LOOPBACK = ("127.0.0.1", "::1")
 STATIC = Path(__file__).parent / "static"
 
 
@@ -31,6 +38,16 @@ class Context:
     database: Database
     log: OperationLog
     bundles: BundleStore
+    sources: AllowedSources
+    live: LivePages
+    imports: ThreadPoolExecutor
+    """Imports of uploads run one after the other, each in a child that may take gigabytes."""
+    exports: ThreadPoolExecutor
+    """Exports run one after the other: each may take the disk and a core for minutes."""
+    closing: threading.Event
+    """Set when the server ends."""
+    server: str
+    """The name of this process, for jobs that another one may find unfinished."""
     setup_code: str
     """The code that the first-run page asks for; empty on the loopback address.
 
@@ -47,17 +64,24 @@ class Context:
             (folder / part).mkdir(parents=True, exist_ok=True)
         os.chmod(folder, 0o700)  # it holds the database of password hashes
         database = Database(config.database or sqlite_engine_url(folder))
+        database.audit_file = AuditFile(config.audit_log) if config.audit_log else None
         try:
             database.migrate()
         except OperationalError as error:
             raise ConfigError(f"database {database}: {str(error.orig).strip()}") from error
-        loopback = config.host in ("127.0.0.1", "localhost", "::1")
+        loopback = config.host in (*LOOPBACK, "localhost")
         return cls(
             config=config,
             folder=folder,
             database=database,
             log=OperationLog(database),
             bundles=BundleStore(folder / "pictures"),
+            sources=AllowedSources(config.source_root, config.source_host),
+            live=LivePages(),
+            imports=ThreadPoolExecutor(1, thread_name_prefix="import"),
+            exports=ThreadPoolExecutor(1, thread_name_prefix="export"),
+            closing=threading.Event(),
+            server=this_server(),
             setup_code="" if loopback and not config.public_url else secrets.token_urlsafe(6),
         )
 
@@ -67,13 +91,28 @@ class Context:
             return urlsplit(self.config.public_url).scheme == "https"
         return scheme == "https"
 
+    def throttled_address(self, address: str) -> str:
+        """Return the address by which tries to log in are counted; "" where it is not known.
+
+        A proxy on this machine that does not say whose requests it forwards makes them all its own.
+        """
+        return "" if self.config.public_url and address in LOOPBACK else address
+
     @property
     def upload_limit(self) -> int:
         """The size of the largest upload, in bytes."""
         return self.config.upload_mib * MIB
 
+    @property
+    def upload_quota(self) -> int:
+        """What one person may send in a day, in bytes."""
+        return self.config.upload_quota_mib * MIB
+
     def close(self) -> None:
         """Finish writing and let go of everything."""
+        self.closing.set()
+        self.imports.shutdown(wait=True, cancel_futures=True)
+        self.exports.shutdown(wait=True, cancel_futures=True)
         self.bundles.close()
         self.log.close()
         self.database.close()

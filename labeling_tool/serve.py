@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import storage
@@ -16,6 +17,8 @@ from .config import ServeConfig
 
 if TYPE_CHECKING:
     from .context import Context
+
+SWEEP_EVERY_S = 3600.0
 
 
 def serve(config: ServeConfig) -> int:
@@ -36,6 +39,8 @@ def serve(config: ServeConfig) -> int:
             "run `make setup` in the repository (wheels bring it)"
         )
     _require_inputs(config)
+    if config.reset_password is not None:
+        return _reset_password(config, config.reset_password)
     listening = _listen(config)
     context = ServerContext.open(config)
     try:
@@ -51,8 +56,9 @@ def serve(config: ServeConfig) -> int:
             uvicorn.Config(
                 create_app(context),
                 log_level="info" if config.log_requests else "warning",
-                proxy_headers=True,
-                # Only a proxy on this machine may say whose address it is.
+                # Only a proxy on this machine may say whose address it is, where there is one:
+                # else anybody who reaches the loopback address could make up theirs.
+                proxy_headers=config.public_url is not None,
                 forwarded_allow_ips="127.0.0.1",
                 server_header=False,
                 ws="websockets-sansio",
@@ -98,6 +104,32 @@ def _listen(config: ServeConfig) -> socket.socket:
     return listening
 
 
+def _reset_password(config: ServeConfig, name: str) -> int:
+    """Print the link by which somebody chooses a new password."""
+    from .context import Context as ServerContext
+    from .people.accounts import find_user, make_link
+    from .store.audit import note
+
+    if config.database is None and not (Path(config.data) / "labels.sqlite").is_file():
+        raise ConfigError(f"data: {config.data} is no folder of the labeling tool")
+    context = ServerContext.open(config)
+    try:
+        with context.database.write() as session:
+            user = find_user(session, name)
+            if user is None:
+                raise ConfigError(f"reset_password: nobody here is called {name!r}")
+            user.active = True
+            link = make_link(session, user, by=None)["link"]
+            note(session, None, "password link made", user.name, address="command line")
+    finally:
+        context.close()
+    host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::") else config.host
+    address = config.public_url or f"http://{host}:{config.port}"
+    log(f"{user.name} chooses a new password here, once, within a day:")
+    print(f"{address.rstrip('/')}{link}", flush=True)  # whole, and alone: for copying, and scripts
+    return 0
+
+
 def _is_new(context: Context) -> bool:
     from .store.rows import has_users
 
@@ -110,7 +142,9 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     from .importing.recordings import import_recordings
     from .importing.videos import import_videos
     from .practice.tasks import import_practice
+    from .sweep import sweep
 
+    sweep(context)
     share = config.random_fraction
     jobs: list[tuple[str, partial[tuple[int, int]]]] = []
     if config.practice:
@@ -134,4 +168,5 @@ def _import_all(context: Context, config: ServeConfig) -> None:
                 log(f"{what}: {new} new tasks")
         except VidactError as error:
             log(f"{what}: not imported: {error}")
-    context.bundles.forget()
+    while not context.closing.wait(SWEEP_EVERY_S):
+        sweep(context)

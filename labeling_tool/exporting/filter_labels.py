@@ -54,7 +54,7 @@ def export_filter_labels(
                     continue
                 row = {
                     "key": f"{submission.source.sha256[:12]}-{lineage['frame_indices'][frame]:09d}",
-                    "source_uri": submission.source.uri,
+                    "source_uri": submission.source_uri,
                     "source_sha256": submission.source.sha256,
                     "frame_index": lineage["frame_indices"][frame],
                     "pts_ns": lineage["pts_ns"][frame],

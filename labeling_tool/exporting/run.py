@@ -1,19 +1,24 @@
-"""Running an export: in a thread of its own, into a folder of its own, then as one tar to fetch."""
+"""Running exports: one after the other, each into a folder of its own, then as one tar to fetch.
+
+An export is `queued`, `running`, then `done` or `failed`; deleting takes its files and its row.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import func, select
 
 from ...errors import VidactError
 from ...progress import log
 from ..context import Context
 from ..problems import Problem
+from ..server_process import is_running
 from ..store.models import Export, Project
 from .contractor import export_recordings
 from .filter_labels import export_filter_labels
@@ -29,6 +34,8 @@ FORMATS = {
     "json": ("actions", "clean"),
 }
 BLOCK = 1 << 20
+UNFINISHED = ("queued", "running")
+MOST_WAITING = 10
 
 
 def start_export(
@@ -42,22 +49,49 @@ def start_export(
     if project.kind not in FORMATS[format] or project.practice:
         raise Problem(422, "wrong_format", f"{format} is no export of this project.")
     with context.database.write() as session:
+        context.database.one_at_a_time(session, "exports")
+        waiting = session.execute(
+            select(func.count()).where(Export.state.in_(UNFINISHED))
+        ).scalar_one()
+        if waiting >= MOST_WAITING:
+            raise Problem(
+                429,
+                "busy",
+                f"{waiting} exports wait already. Try again when some are done.",
+                retry_after_s=60,
+            )
         export = Export(
             project_id=project.id,
             format=format,
+            state="queued",
             created_by=user_id,
-            detail={"approved_only": approved_only},
+            detail={"approved_only": approved_only, "server": context.server},
         )
         session.add(export)
         session.flush()
-    thread = threading.Thread(
-        target=_run,
-        args=(context, project, export.id, format, approved_only),
-        name=f"export {export.id}",
-        daemon=True,
-    )
-    thread.start()
+    context.exports.submit(_run, context, project, export.id, format, approved_only)
     return export
+
+
+def delete_export(context: Context, export: Export) -> None:
+    """Delete an export's files and its row. Raises 409 while it is being written."""
+    with context.database.write() as session:
+        row = session.get(Export, export.id, with_for_update=True)
+        if row is not None and row.state == "running":
+            raise Problem(409, "running", "This export is being written; delete it afterwards.")
+        if row is not None:
+            session.delete(row)
+    shutil.rmtree(folder_of(context, export.id), ignore_errors=True)
+
+
+def sweep_exports(context: Context) -> None:
+    """Tell of exports whose server has ended that they failed, and take away what they left."""
+    with context.database.write() as session:
+        for row in session.scalars(select(Export).where(Export.state.in_(UNFINISHED))):
+            if not is_running(row.detail.get("server", "")):
+                row.state = "failed"
+                row.detail = {**row.detail, "message": "The server ended before it was done."}
+                shutil.rmtree(folder_of(context, row.id), ignore_errors=True)
 
 
 def folder_of(context: Context, export_id: int) -> Path:
@@ -69,15 +103,24 @@ def _run(
     context: Context, project: Project, export_id: int, format: str, approved_only: bool
 ) -> None:
     folder = folder_of(context, export_id)
+    with context.database.write() as session:
+        row = session.get(Export, export_id)
+        if row is None:
+            return  # deleted while it waited
+        row.state = "running"
+    detail: dict[str, Any]
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        counts = write_export(context, project, format, folder, approved_only=approved_only)
-        state, detail = "done", counts
-    except (VidactError, OSError, ValueError) as error:
+        detail = write_export(context, project, format, folder, approved_only=approved_only)
+        state = "done"
+    # Whatever it is: nobody else would ever say that it is not running any more.
+    except Exception as error:
         shutil.rmtree(folder, ignore_errors=True)
-        state, detail = "failed", {"message": str(error)}
-        log(f"export {export_id}: {error}")
+        told = isinstance(error, VidactError | OSError | ValueError)
+        message = str(error) if told else f"unexpected: {type(error).__name__}: {error}"
+        state, detail = "failed", {"message": message}
+        log(f"export {export_id}: {message}")
     with context.database.write() as session:
         row = session.get_one(Export, export_id)
         row.state = state

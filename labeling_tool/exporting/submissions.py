@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import undefer
 
+from ... import storage
 from ..context import Context
 from ..store.models import Assignment, Operation, Source, Task, User
 from ..work.documents import ActionDocument, CleanDocument, replay_actions, replay_clean
@@ -23,6 +24,8 @@ class Submission:
     assignment: Assignment
     task: Task
     source: Source
+    source_uri: str
+    """Where the frames came from, as exports say it: of an upload, no path of this server."""
     who: str
     operations: list[Operation]
 
@@ -97,4 +100,18 @@ def submissions(
                 .tuples()
                 .one()
             )
-            yield Submission(assignment, task, source, who, operations_of(session, assignment_id))
+            yield Submission(
+                assignment=assignment,
+                task=task,
+                source=source,
+                source_uri=_told(context, source),
+                who=who,
+                operations=operations_of(session, assignment_id),
+            )
+
+
+def _told(context: Context, source: Source) -> str:
+    path = storage.local_path(source.uri)
+    if path is not None and path.is_relative_to(context.folder / "uploads"):
+        return f"upload:{path.stem}"
+    return source.uri

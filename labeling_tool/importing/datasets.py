@@ -13,6 +13,7 @@ from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
 from ...progress import Progress
 from ..context import Context
+from ..store.allowed_sources import require_safe_name
 from ..store.models import Task
 from ..work.predictions import Predictions
 from .task_rows import add_task, get_project, get_source
@@ -56,18 +57,16 @@ def import_dataset(
         raise DatasetError(f"{dataset}: has no clips to review")
     title = f"Review of {dataset.name}"
     with context.database.write() as session:
-        project = get_project(session, title, spec, random_fraction=random_fraction)
+        project = get_project(session, title, spec, origin=uri, random_fraction=random_fraction)
         known = set(session.scalars(select(Task.identity).where(Task.project_id == project.id)))
-    if project.spec is None or project.kind != "actions":
-        raise DatasetError(
-            f"{dataset}: the project {title!r} is there already and is of another kind"
-        )
     new = 0
     chosen = [
         row for row in choose(rows, clips, random_fraction) if f"clip:{row['key']}" not in known
     ]
     with Progress("Importing uncertain clips", total=len(chosen), unit="clips") as progress:
         for row in chosen:
+            require_safe_name(row["key"], "clip")
+            require_safe_name(row["shard"], "shard")
             clip = decode_clip(row["key"], dataset.read_sample(row), frames=False)
             predictions = Predictions(
                 buttons=np.asarray(clip.buttons, np.uint8),

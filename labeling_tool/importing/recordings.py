@@ -9,18 +9,19 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import find_stems
-from ...datasets.shards.clip import clip_ranges
+from ...datasets.shards.clip import CLIP_TICKS, clip_ranges
 from ...errors import RecordingError
 from ..context import Context
 from ..pictures.sandbox import read_recording_limited
 from ..store.models import Project
 from ..work.predictions import Predictions
-from .task_rows import add_each, add_task, get_project, get_source
+from .task_rows import MAX_TASKS, add_each, add_tasks, get_project, get_source
 
 
 def import_recordings(
@@ -35,7 +36,9 @@ def import_recordings(
     stems = find_stems(paths)
     title = f"Review of {Path(paths[0]).stem}"
     with context.database.write() as session:
-        project = get_project(session, title, spec, random_fraction=random_fraction)
+        project = get_project(
+            session, title, spec, origin=str(paths[0]), random_fraction=random_fraction
+        )
     return project.id, add_each(stems, "recordings", partial(add_recording, context, project))
 
 
@@ -57,12 +60,11 @@ def add_recording(
         )
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "ticks.npz"
-        facts = read_recording_limited(stem, project.spec, out)
+        facts = read_recording_limited(stem, project.spec, out, most=MAX_TASKS * CLIP_TICKS)
         with np.load(out, allow_pickle=False) as arrays:
             pts_ns, buttons, camera, valid = (
                 arrays[key] for key in ("pts_ns", "buttons", "camera", "valid")
             )
-    new = 0
     with context.database.write() as session:
         source = get_source(
             session,
@@ -73,27 +75,27 @@ def add_recording(
             sha256=facts["sha256"],
             meta={"fps": facts["fps"], "meta": facts["meta"]},
         )
-        for start, end in clip_ranges(0, facts["ticks"]):
-            part = slice(start, end)
-            predictions = Predictions(
-                buttons=buttons[part],
-                buttons_prob=buttons[part].astype(np.float32),
-                camera=camera[part],
-                confidence=np.ones(end - start, np.float32),
-                valid=valid[part],
-            )
-            new += add_task(
-                session,
-                project,
-                source,
-                identity=f"rec:{facts['sha256'][:32]}:{start}",
-                pts_ns=pts_ns[part].tolist(),
-                gain=predictions.gain,
-                labels=predictions.to_bytes(),
-                lineage={
-                    "first_tick": start,
-                    "episode_id": facts["sha256"][:12],
-                    "start_ns": int(pts_ns[0]),
-                },
-            )
-    return new
+
+    def task(start: int, end: int) -> dict[str, Any]:
+        part = slice(start, end)
+        predictions = Predictions(
+            buttons=buttons[part],
+            buttons_prob=buttons[part].astype(np.float32),
+            camera=camera[part],
+            confidence=np.ones(end - start, np.float32),
+            valid=valid[part],
+        )
+        return {
+            "identity": f"rec:{facts['sha256'][:32]}:{start}",
+            "pts_ns": pts_ns[part].tolist(),
+            "gain": predictions.gain,
+            "labels": predictions.to_bytes(),
+            "lineage": {
+                "first_tick": start,
+                "episode_id": facts["sha256"][:12],
+                "start_ns": int(pts_ns[0]),
+            },
+        }
+
+    parts = clip_ranges(0, facts["ticks"])
+    return add_tasks(context.database, project, source, (task(*part) for part in parts))

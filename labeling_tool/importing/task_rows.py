@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from ... import storage
 from ...datasets.actions.spec import ActionSpec
-from ...errors import VideoError
+from ...errors import DatasetError, VideoError
 from ...progress import Progress, log
+from ..store.database import Database
 from ..store.models import Project, Source, Task
 from ..work.project_settings import settings_of
 
+# Of one file: ten hours of play, or a week of film at a frame every two seconds.
+MAX_TASKS = 5000
+COMMIT_TASKS = 100  # then others get their turn to write
 PRACTICE_PLACES = 1_000_000  # everybody gets every practice task
 
 
@@ -24,26 +30,86 @@ def get_project(
     name: str,
     spec: ActionSpec | None,
     *,
+    origin: str = "",
     practice: bool = False,
     **settings: Any,
 ) -> Project:
-    """Return the project of that name, made where it is missing.
+    """Return the project that was made of `origin`, made where it is missing.
 
-    A new one is of action review where there is a spec, and of clean-or-not without; `settings` are
-    fields of `ProjectSettings`.
+    Its people may have renamed it; and what bears its name may have been made of something else,
+    and is left alone. A new one is of action review where there is a spec, and of clean-or-not
+    without.
+
+    Args:
+        session: of a writer.
+        name: what a new one is called, with a number behind where there is one called so.
+        spec: the actions that it is about, or None.
+        origin: the dataset, folder or file; "" for a project that is found by its name.
+        practice: whether it is the tour's.
+        settings: fields of `ProjectSettings` of a new one.
+
+    Raises:
+        DatasetError: the project's actions are other ones.
     """
-    project = session.scalars(select(Project).where(Project.name == name)).first()
+    project = _made_of(session, origin, name) if origin else _called(session, name)
     if project is None:
+        free, number = name, 2
+        while _called(session, free) is not None:
+            free, number = f"{name} ({number})", number + 1
         project = Project(
-            name=name,
+            name=free,
             kind="actions" if spec else "clean",
             spec=spec.to_dict() if spec else None,
             settings=settings,
             practice=practice,
+            origin=origin_of(origin) if origin else "",
         )
         session.add(project)
         session.flush()
+    elif origin and (spec.sha256 if spec else None) != (
+        ActionSpec.from_dict(project.spec).sha256 if project.spec else None
+    ):
+        raise DatasetError(
+            f"{origin or name}: the project {project.name!r} is there already, of other actions"
+        )
     return project
+
+
+def _called(session: Session, name: str) -> Project | None:
+    return session.scalars(select(Project).where(Project.name == name)).first()
+
+
+def _made_of(session: Session, given: str, name: str) -> Project | None:
+    """Find what was made of a dataset or file.
+
+    A project of before, which does not say what it was made of, is adopted; so is one of that name
+    whose own origin is no longer there: it has been moved.
+    """
+    origin = origin_of(given)
+    projects = session.scalars(select(Project).order_by(Project.id)).all()
+    for project in projects:
+        if project.origin == origin:
+            return project
+    for project in projects:
+        if project.origin:
+            path = storage.local_path(project.origin)
+            moved = project.name == name and path is not None and not path.exists()
+        else:
+            meta = session.scalars(
+                select(Source.meta).where(Source.project_id == project.id).limit(1)
+            ).first()
+            dataset = (meta or {}).get("dataset")
+            moved = dataset == given or (project.name == name and dataset is None)
+        if moved:
+            project.origin = origin
+            return project
+    return None
+
+
+def origin_of(given: str) -> str:
+    """Return a dataset or file as projects remember it: wherever the server is started."""
+    path = storage.local_path(given)
+    return given if path is None else str(path.resolve())
 
 
 def get_source(
@@ -100,6 +166,24 @@ def add_task(
         )
     )
     return True
+
+
+def add_tasks(
+    database: Database, project: Project, source: Source, tasks: Iterable[dict[str, Any]]
+) -> int:
+    """Add many tasks, a few to a transaction: others save in between. Returns how many are new.
+
+    Args:
+        database: where.
+        project: whose they are.
+        source: where their frames come from.
+        tasks: the other arguments of `add_task`.
+    """
+    left, new = iter(tasks), 0
+    while some := list(islice(left, COMMIT_TASKS)):
+        with database.write() as session:
+            new += sum(add_task(session, project, source, **task) for task in some)
+    return new
 
 
 def add_each(items: Collection[Path], what: str, add: Callable[[Path], int]) -> int:

@@ -11,15 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ... import storage
 from ...datasets.video.file import VIDEO_SUFFIXES
 from ...errors import ConfigError
 from ..context import Context
-from ..pictures.sandbox import probe_limited
+from ..pictures.sandbox import evenly_limited
 from ..store.models import Project
-from .task_rows import add_each, add_task, get_project, get_source
+from .task_rows import MAX_TASKS, add_each, add_tasks, get_project, get_source
 
 BATCH_FRAMES = 64  # four pages of the 4x4 grid
 
@@ -57,7 +56,9 @@ def import_videos(
     videos = find_videos(paths)
     title = f"Clean or not: {Path(paths[0]).stem}"
     with context.database.write() as session:
-        project = get_project(session, title, None, random_fraction=random_fraction)
+        project = get_project(
+            session, title, None, origin=str(paths[0]), random_fraction=random_fraction
+        )
     add = partial(add_video, context, project, frame_step_s=frame_step_s)
     return project.id, add_each(videos, "videos", add)
 
@@ -71,11 +72,10 @@ def add_video(
         VideoError: the video cannot be read.
     """
     with tempfile.TemporaryDirectory() as folder:
-        index = Path(folder) / "index.npy"
-        facts = probe_limited(path, index)
-        pts_ns = np.load(index, allow_pickle=False)
-    shown = evenly(pts_ns, frame_step_s)
-    new = 0
+        index = Path(folder) / "index.npz"
+        facts = evenly_limited(path, frame_step_s, index, most=MAX_TASKS * BATCH_FRAMES)
+        with np.load(index, allow_pickle=False) as arrays:
+            shown, pts_ns = arrays["indices"], arrays["pts_ns"]
     with context.database.write() as session:
         source = get_source(
             session,
@@ -89,22 +89,21 @@ def add_video(
                 for key in ("codec", "width", "height", "frames", "fps", "duration_s", "truncated")
             },
         )
-        for number, start in enumerate(range(0, len(shown), BATCH_FRAMES)):
-            indices = shown[start : start + BATCH_FRAMES]
-            new += add_task(
-                session,
-                project,
-                source,
-                identity=f"video:{facts['sha256'][:32]}:{frame_step_s:g}:{number}",
-                pts_ns=pts_ns[indices].tolist(),
-                gain=0.0,
-                labels=None,
-                lineage={"frame_indices": indices.tolist(), "start_ns": int(pts_ns[0])},
-            )
-    return new
-
-
-def evenly(pts_ns: NDArray[np.int64], step_s: float) -> NDArray[np.int64]:
-    """Return the indices of the frames on screen every `step_s` seconds, int64, each once."""
-    moments = np.arange(int(pts_ns[0]), int(pts_ns[-1]) + 1, max(1, round(step_s * 1e9)))
-    return np.unique(np.searchsorted(pts_ns, moments, side="right") - 1)
+    return add_tasks(
+        context.database,
+        project,
+        source,
+        (
+            {
+                "identity": f"video:{facts['sha256'][:32]}:{frame_step_s:g}:{number}",
+                "pts_ns": pts_ns[start : start + BATCH_FRAMES].tolist(),
+                "gain": 0.0,
+                "labels": None,
+                "lineage": {
+                    "frame_indices": shown[start : start + BATCH_FRAMES].tolist(),
+                    "start_ns": facts["start_ns"],
+                },
+            }
+            for number, start in enumerate(range(0, len(shown), BATCH_FRAMES))
+        ),
+    )

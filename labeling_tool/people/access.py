@@ -15,25 +15,18 @@ from fastapi import Depends, Request
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 
 from ..context import Context
 from ..problems import Problem, forbidden, not_found
 from ..store.audit import note
 from ..store.models import ApiToken, Project, User, WebSession, now_ms
-from ..store.rights import (
-    EVERYBODY,
-    LABELLERS,
-    memberships_of,
-    require_staff,
-    role_in,
-)
-from .passwords import new_token, token_hash
+from ..store.rights import EVERYBODY, LABELLERS, memberships_of, require_staff, role_in
+from .passwords import token_hash
 from .protection import SAFE_METHODS
+from .scopes import SCOPES, Scope
+from .sessions import address_of, context_of, cookie_of, slide
 
-COOKIE = "vidact_session"
 CSRF_HEADER = "x-csrf-token"
-SESSION_MS = 14 * 24 * 3600_000  # two weeks: a session slides on while it is used
 SEEN_EVERY_MS = 5 * 60_000  # how exactly the last use is known; every request would be a write
 
 
@@ -48,21 +41,12 @@ class Person:
     """The browser session; None for a token."""
     csrf: str
     address: str
+    scopes: tuple[str, ...] = SCOPES
+    """What a token may do; everything for a browser."""
 
     def note(self, session: Session, action: str, target: str, **detail: Any) -> None:
         """Add what this person did to the audit log."""
         note(session, self.id, action, target, address=self.address, **detail)
-
-
-def context_of(connection: HTTPConnection) -> Context:
-    """Return the server's context."""
-    context: Context = connection.app.state.context
-    return context
-
-
-def address_of(connection: HTTPConnection) -> str:
-    """The client's address (behind a trusted proxy, the one it names)."""
-    return connection.client.host if connection.client else ""
 
 
 def identify(connection: HTTPConnection, method: str = "GET") -> Person:
@@ -71,7 +55,7 @@ def identify(connection: HTTPConnection, method: str = "GET") -> Person:
     scheme, _, token = connection.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return _by_token(context, token.strip(), address_of(connection))
-    cookie = connection.cookies.get(COOKIE)
+    cookie = cookie_of(connection)
     if not cookie:
         raise Problem(401, "login_needed", "Log in first.")
     person = _by_cookie(context, cookie, address_of(connection))
@@ -86,13 +70,33 @@ def identify(connection: HTTPConnection, method: str = "GET") -> Person:
     return person
 
 
-def require_role(*roles: str) -> Callable[[Request], Person]:
-    """A dependency: the person, who must have one of these roles."""
+def require_role(
+    *roles: str, scope: Scope = "admin", session: bool = False
+) -> Callable[[Request], Person]:
+    """Make a dependency: the person, who must have one of these roles.
+
+    Args:
+        roles: of the account.
+        scope: what a token must be allowed, for a request that changes something.
+        session: whether only a person in a browser may ask, and no token.
+    """
 
     def dependency(request: Request) -> Person:
         person = identify(request, request.method)
         if person.role not in roles:
             raise forbidden(f"This needs the role {' or '.join(roles)}; yours is {person.role}.")
+        if person.session_id is None:
+            needed = "read" if request.method in SAFE_METHODS else scope
+            if session:
+                raise Problem(
+                    403, "session_needed", "This is for people in their browsers, not for tokens."
+                )
+            if needed not in person.scopes:
+                raise Problem(
+                    403,
+                    "scope_needed",
+                    f"This token may {' and '.join(person.scopes)}; this needs `{needed}`.",
+                )
         return person
 
     dependency.roles = roles  # type: ignore[attr-defined]
@@ -105,60 +109,13 @@ async def _context(connection: HTTPConnection) -> Context:
 
 ContextOf = Annotated[Context, Depends(_context)]
 Anybody = Annotated[Person, Depends(require_role(*EVERYBODY))]
-Labeller = Annotated[Person, Depends(require_role(*LABELLERS))]
+Uploader = Annotated[Person, Depends(require_role(*EVERYBODY, scope="upload"))]
+Labeller = Annotated[Person, Depends(require_role(*LABELLERS, scope="label"))]
+Reviewer = Annotated[Person, Depends(require_role(*LABELLERS, scope="review"))]
+"""Whoever may be a reviewer somewhere: the project says whether they are one there."""
 Admin = Annotated[Person, Depends(require_role("admin"))]
-
-
-def start_session(context: Context, user: User, request: Request, response: Response) -> str:
-    """Log a user in: a new session, whatever cookie was there before. Returns the CSRF token."""
-    token, csrf = new_token(), new_token()
-    with context.database.write() as session:
-        old = request.cookies.get(COOKIE)
-        if old:
-            # The session that the browser had ends: logging in always changes the token.
-            session.execute(
-                update(WebSession)
-                .where(WebSession.token_sha256 == token_hash(old))
-                .values(expires_ms=now_ms())
-            )
-        session.add(
-            WebSession(
-                user_id=user.id,
-                token_sha256=token_hash(token),
-                csrf=csrf,
-                expires_ms=now_ms() + SESSION_MS,
-                address=address_of(request)[:64],
-                agent=request.headers.get("user-agent", "")[:256],
-            )
-        )
-    response.set_cookie(
-        COOKIE,
-        token,
-        max_age=SESSION_MS // 1000,
-        httponly=True,
-        samesite="lax",
-        secure=context.is_https(request.url.scheme),
-        path="/",
-    )
-    return csrf
-
-
-def end_session(context: Context, session_id: int) -> None:
-    """Log a browser out."""
-    with context.database.write() as session:
-        session.execute(
-            update(WebSession).where(WebSession.id == session_id).values(expires_ms=now_ms())
-        )
-
-
-def end_all_sessions(session: Any, user_id: int, *, but: int | None = None) -> None:
-    """Log a user out everywhere, in the caller's transaction; `but` names a session that stays."""
-    statement = update(WebSession).where(
-        WebSession.user_id == user_id, WebSession.expires_ms > now_ms()
-    )
-    if but is not None:
-        statement = statement.where(WebSession.id != but)
-    session.execute(statement.values(expires_ms=now_ms()))
+Myself = Annotated[Person, Depends(require_role(*EVERYBODY, session=True))]
+AdminMyself = Annotated[Person, Depends(require_role("admin", session=True))]
 
 
 def require_project(session: Session, project_id: int, person: Person) -> Project:
@@ -196,12 +153,7 @@ def _by_cookie(context: Context, cookie: str, address: str) -> Person:
         )
     web_session, user = found
     if now - web_session.seen_ms > SEEN_EVERY_MS:
-        with context.database.write() as session:
-            session.execute(
-                update(WebSession)
-                .where(WebSession.id == web_session.id, WebSession.expires_ms > now)
-                .values(seen_ms=now, expires_ms=now + SESSION_MS)
-            )
+        slide(context, web_session)
     return Person(user.id, user.name, user.role, web_session.id, web_session.csrf, address)
 
 
@@ -214,13 +166,15 @@ def _by_token(context: Context, token: str, address: str) -> Person:
             .where(
                 ApiToken.token_sha256 == token_hash(token),
                 ApiToken.revoked_ms.is_(None),
+                ApiToken.expires_ms > now,
                 User.active,
             )
         ).first()
     if found is None:
-        raise Problem(401, "bad_token", "This API token is not valid, or was revoked.")
+        raise Problem(401, "bad_token", "This API token is not valid: it ended, or was revoked.")
     api_token, user = found
     if now - (api_token.used_ms or 0) > SEEN_EVERY_MS:
         with context.database.write() as session:
             session.execute(update(ApiToken).where(ApiToken.id == api_token.id).values(used_ms=now))
-    return Person(user.id, user.name, user.role, None, "", address)
+    scopes = tuple(api_token.scopes.split())
+    return Person(user.id, user.name, user.role, None, "", address, scopes)

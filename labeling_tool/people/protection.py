@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..problems import Problem
+from .hosts import Hosts
 
 BODY_LIMIT = 1024 * 1024  # bytes: a batch of operations is some kB
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -35,6 +36,7 @@ class Protection:
 
     Args:
         app: what to protect.
+        hosts: the hosts that requests may name.
         public_url: the address behind which a proxy serves it, or None; its origin is allowed
         beside the Host's own.
         upload_paths: prefixes whose bodies may be as long as `upload_limit`.
@@ -45,11 +47,13 @@ class Protection:
         self,
         app: ASGIApp,
         *,
+        hosts: Hosts,
         public_url: str | None = None,
         upload_paths: tuple[str, ...] = (),
         upload_limit: int = 0,
     ):
         self.app = app
+        self.hosts = hosts
         self.public_origin = (
             "{0.scheme}://{0.netloc}".format(urlsplit(public_url)).lower() if public_url else None
         )
@@ -60,13 +64,17 @@ class Protection:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "websocket":
-            if not self.origin_is_ours(scope, required=True):
+            if not (self.host_is_ours(scope) and self.origin_is_ours(scope, required=True)):
                 await receive()  # the connect message
                 await send({"type": "websocket.close", "code": 4403, "reason": "foreign origin"})
                 return
             await self.app(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def host_is_ours(self, scope: Scope) -> bool:
+        """Return whether the request names a host of ours."""
+        return self.hosts.allow(dict(scope["headers"]).get(b"host", b"").decode("latin-1"))
 
     def origin_is_ours(self, scope: Scope, *, required: bool = False) -> bool:
         """Return whether the request comes from a page of ours.
@@ -94,6 +102,13 @@ class Protection:
             answer = JSONResponse(problem.body(), status_code=problem.status)
             await answer(scope, receive, send_with_headers)
 
+        if not self.host_is_ours(scope):
+            unknown = (
+                "This server is not known by that name; whoever runs it can allow the name with "
+                "--allow-host."
+            )
+            await refuse(Problem(421, "unknown_host", unknown))
+            return
         if scope["method"] not in SAFE_METHODS and not self.origin_is_ours(scope):
             foreign = "This request comes from another site's page."
             await refuse(Problem(403, "foreign_origin", foreign))

@@ -64,6 +64,18 @@ def frames_at(
         raise VideoError("damaged", video.path, str(error)) from error
 
 
+def evenly(pts_ns: NDArray[np.int64], step_ns: int) -> NDArray[np.int64]:
+    """Return the indices of the frames on screen every `step_ns`, int64, each once.
+
+    A frame is on screen from its own time until the next one's. What this takes grows with the
+    frames, not with the moments: a long pause and a small step make as many of those as they like.
+    """
+    since = pts_ns - pts_ns[0]
+    first_moment = -(-since // step_ns) * step_ns  # at or after the frame's time
+    until = np.append(since[1:], since[-1] + 1)
+    return np.flatnonzero(first_moment < until)
+
+
 def jpeg(picture: NDArray[np.uint8], quality: int) -> bytes:
     """Return an RGB picture, uint8 [h, w, 3], as a JPEG."""
     from PIL import Image

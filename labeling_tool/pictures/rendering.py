@@ -8,9 +8,8 @@ are rendered from the source that its lineage names; where that is gone from a p
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
-import threading
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,11 @@ from ... import storage
 from ...datasets.shards.dataset import Dataset
 from ...errors import VidactError, VideoError
 from ..context import Context
-from ..store.bundles import pack, unpack
+from ..store.allowed_sources import require_safe_name
+from ..store.bundles import unpack
 from ..store.models import Source, Task
-from .frames import JPEG_QUALITY, jpeg
-from .sandbox import frames_limited, render_limited
-
-_FETCHING = threading.Lock()
+from .fetching import fetch
+from .sandbox import frames_limited, render_all_limited, render_limited
 
 
 def recipe_of(task: Task, source: Source) -> dict[str, Any]:
@@ -48,9 +46,9 @@ def get_pictures(context: Context, recipe: dict[str, Any]) -> Path:
     return context.bundles.get(recipe, partial(render, context))
 
 
-def prepare_pictures(context: Context, recipe: dict[str, Any]) -> None:
+def prepare_pictures(context: Context, recipe: dict[str, Any]) -> Future[Path]:
     """Begin to render the bundle of a recipe where it is missing."""
-    context.bundles.prepare(recipe, partial(render, context))
+    return context.bundles.prepare(recipe, partial(render, context))
 
 
 def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
@@ -61,8 +59,7 @@ def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
     """
     failures: list[str] = []
     try:
-        path = fetch(context, recipe["uri"])
-        render_limited(path, recipe["pts_ns"], out, {"from": "source"})
+        render_limited(_source(context, recipe), recipe["pts_ns"], out, {"from": "source"})
         return
     except (VidactError, OSError, ValueError) as error:
         failures.append(_short(error))
@@ -89,7 +86,7 @@ def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "frames.npy"
         try:
-            frames_limited(fetch(context, recipe["uri"]), recipe["pts_ns"], out)
+            frames_limited(_source(context, recipe), recipe["pts_ns"], out)
             return np.asarray(np.load(out, allow_pickle=False), np.uint8)
         except (VidactError, OSError, ValueError):
             path = get_pictures(context, recipe)
@@ -99,59 +96,35 @@ def frames_of(context: Context, recipe: dict[str, Any]) -> NDArray[np.uint8]:
     )
 
 
-def fetch(context: Context, uri: str) -> Path:
-    """Return a local file with the bytes at `uri`; remote ones are fetched once and kept."""
-    local = storage.local_path(uri)
-    if local is not None:
-        if not local.is_file():
-            raise FileNotFoundError(f"{local.name} is gone")
-        return local
-    name = hashlib.sha256(uri.encode()).hexdigest()[:40] + storage.remote_suffix(uri)
-    kept = context.folder / "pictures" / "fetched" / name
-    with _FETCHING:
-        if not kept.exists():
-            with storage.replacing(kept, sync=False) as temporary:
-                storage.download(uri, temporary)
-    return kept
+def _source(context: Context, recipe: dict[str, Any]) -> Path:
+    """Return the file that a task was cut from. What a dataset names must be allowed."""
+    if recipe["dataset"]:
+        context.sources.require(recipe["uri"])
+    return fetch(context, recipe["uri"])
 
 
 def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str) -> None:
     """Render from the dataset's `previews/<key>.mp4`, which holds a frame per tick of the clip."""
-    import av
-
-    uri = Dataset(recipe["dataset"]).preview_uri(recipe["row"]["key"])
+    dataset = Dataset(recipe["dataset"])
+    uri = dataset.preview_uri(require_safe_name(recipe["row"]["key"], "clip"))
     if not storage.exists(uri):
         raise FileNotFoundError("no preview was kept")
-    pictures: list[bytes] = []
-    shape = (0, 0)
-    with av.open(str(fetch(context, uri))) as container:
-        for frame in container.decode(video=0):
-            picture = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-            shape = (picture.shape[1], picture.shape[0])
-            pictures.append(jpeg(picture, JPEG_QUALITY))
-    if len(pictures) != len(recipe["pts_ns"]):
-        raise VideoError(
-            "other_file", uri, f"has {len(pictures)} frames, the clip {len(recipe['pts_ns'])}"
-        )
-    out.write_bytes(
-        pack(pictures, {"from": "preview", "why": why, "width": shape[0], "height": shape[1]})
-    )
+    if dataset.local is not None:
+        context.sources.require(uri, inside=dataset.local)  # it may be a link
+    head = {"from": "preview", "why": why}
+    render_all_limited(fetch(context, uri), len(recipe["pts_ns"]), out, head)
 
 
 def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
-    from ...datasets.shards.codec import decode_clip
-
     row = recipe["row"]
-    clip = decode_clip(row["key"], Dataset(recipe["dataset"]).read_sample(row))
-    if clip.frames is None or len(clip.frames) != len(recipe["pts_ns"]):
-        raise VideoError(
-            "other_file",
-            row["shard"],
-            f"clip {row['key']} has other frames than when it was imported",
-        )
-    height, width = clip.frames.shape[1:3]
-    pictures = [jpeg(picture, JPEG_QUALITY) for picture in clip.frames]
-    out.write_bytes(pack(pictures, {"from": "clip", "why": why, "width": width, "height": height}))
+    require_safe_name(row["shard"], "shard")
+    members = Dataset(recipe["dataset"]).read_sample(row)
+    if "mp4" not in members:
+        raise VideoError("other_file", row["shard"], f"clip {row['key']} has no frames")
+    with tempfile.TemporaryDirectory() as folder:
+        clip = Path(folder) / "clip.mp4"
+        clip.write_bytes(members["mp4"])
+        render_all_limited(clip, len(recipe["pts_ns"]), out, {"from": "clip", "why": why})
 
 
 def _short(error: Exception) -> str:

@@ -47,12 +47,21 @@ def run_limited(request: dict[str, Any], *, wall_s: float = WALL_S) -> dict[str,
     return answer
 
 
-def probe_limited(path: Path, index: Path) -> dict[str, Any]:
-    """Probe a video: its size, rate, codec, hash and more.
+def evenly_limited(path: Path, step_s: float, out: Path, *, most: int) -> dict[str, Any]:
+    """Find the frames of a video that are on screen every `step_s` seconds.
 
-    The times of its frames go to `index` (npy, int64 ns).
+    Arrays `indices` and `pts_ns` (int64) go to `out` (npz); the answer has the video's size, rate,
+    codec, hash and more.
+
+    Args:
+        path: the video.
+        step_s: seconds between two moments.
+        out: where the arrays go.
+        most: how many frames there may be; with more the video is refused as `too_long`.
     """
-    return run_limited({"do": "probe", "path": str(path), "out": str(index)})
+    return run_limited(
+        {"do": "evenly", "path": str(path), "step_s": step_s, "out": str(out), "most": most}
+    )
 
 
 def render_limited(
@@ -64,12 +73,23 @@ def render_limited(
     )
 
 
-def read_recording_limited(stem: Path, spec: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Read a recording at the spec's ticks.
+def render_all_limited(path: Path, count: int, out: Path, head: dict[str, Any]) -> dict[str, Any]:
+    """Render all frames of a video, which must be `count`, into a bundle."""
+    return run_limited(
+        {"do": "render_all", "path": str(path), "count": count, "out": str(out), "head": head}
+    )
+
+
+def read_recording_limited(
+    stem: Path, spec: dict[str, Any], out: Path, *, most: int
+) -> dict[str, Any]:
+    """Read a recording at the spec's ticks, of which there may be `most`.
 
     Arrays `pts_ns`, `buttons`, `camera`, `valid` go to `out` (npz).
     """
-    return run_limited({"do": "recording", "path": str(stem), "spec": spec, "out": str(out)})
+    return run_limited(
+        {"do": "recording", "path": str(stem), "spec": spec, "out": str(out), "most": most}
+    )
 
 
 def frames_limited(path: Path, pts_ns: list[int], out: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import Recording
@@ -21,7 +22,7 @@ from ...datasets.video.sandbox_child import enter
 from ...datasets.video.timing import frame_slots, tick_times_ns
 from ...errors import RecordingError, SpecError, VideoError
 from ..store.bundles import pack
-from .frames import BOX, JPEG_QUALITY, frames_at, jpeg
+from .frames import BOX, JPEG_QUALITY, evenly, frames_at, jpeg
 
 
 def main(argv: list[str]) -> None:
@@ -41,9 +42,13 @@ def main(argv: list[str]) -> None:
     replies.send(**answer)
 
 
-def _probe(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+def _evenly(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = _open(request, limits, sha256=True)
-    np.save(request["out"], video.pts_ns, allow_pickle=False)
+    shown = evenly(video.pts_ns, max(1, round(request["step_s"] * 1e9)))
+    if len(shown) > request["most"]:
+        detail = f"{len(shown)} frames would be shown, at most {request['most']} can be"
+        raise VideoError("too_long", video.path, f"{detail}; take a larger step or cut the video")
+    np.savez(request["out"], indices=shown, pts_ns=video.pts_ns[shown])
     return {
         "codec": video.codec,
         "width": video.width,
@@ -53,14 +58,29 @@ def _probe(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
         "fps": str(video.fps),
         "sha256": video.sha256,
         "truncated": video.truncated,
+        "start_ns": int(video.pts_ns[0]),
     }
 
 
 def _render(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = _open(request, limits, sha256=False)
+    return _bundle(request, video, np.array(request["pts_ns"], np.int64))
+
+
+def _render_all(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    video = _open(request, limits, sha256=False)
+    if video.frames != request["count"]:
+        detail = f"has {video.frames} frames, the clip {request['count']}"
+        raise VideoError("other_file", video.path, detail)
+    return _bundle(request, video, video.pts_ns)
+
+
+def _bundle(
+    request: dict[str, Any], video: VideoProbe, pts_ns: NDArray[np.int64]
+) -> dict[str, Any]:
     pictures: list[bytes] = []
     shape = (0, 0)
-    for picture in frames_at(video, np.array(request["pts_ns"], np.int64), BOX):
+    for picture in frames_at(video, pts_ns, BOX):
         pictures.append(jpeg(picture, JPEG_QUALITY))
         shape = (picture.shape[1], picture.shape[0])
     head = {**request["head"], "width": shape[0], "height": shape[1]}
@@ -82,7 +102,11 @@ def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     video = recording.video
     require_size(video, limits.max_pixels)
     actions = recording.actions(spec)
-    times = tick_times_ns(0, len(actions.buttons), spec.tick_hz)
+    ticks = len(actions.buttons)
+    if ticks > request["most"]:
+        detail = f"{ticks} ticks; at most {request['most']} can be imported at once"
+        raise VideoError("too_long", recording.path, detail)
+    times = tick_times_ns(0, ticks, spec.tick_hz)
     pts_ns = video.pts_ns[frame_slots(video.pts_ns - video.pts_ns[0], times, video.tolerance_ns)]
     np.savez(
         request["out"],
@@ -96,7 +120,7 @@ def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
         "video": str(recording.path),
         "sha256": recording.sha256,
         "fps": str(recording.fps),
-        "ticks": len(actions.buttons),
+        "ticks": ticks,
         "meta": recording.meta,
     }
 
@@ -107,7 +131,13 @@ def _open(request: dict[str, Any], limits: Limits, *, sha256: bool) -> VideoProb
     return video
 
 
-REQUESTS = {"probe": _probe, "render": _render, "frames": _frames, "recording": _recording}
+REQUESTS = {
+    "evenly": _evenly,
+    "render": _render,
+    "render_all": _render_all,
+    "frames": _frames,
+    "recording": _recording,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -10,8 +10,8 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from ..exporting.run import archive, folder_of, start_export
-from ..people.access import ContextOf, Labeller, Person, require_staffed
+from ..exporting.run import archive, delete_export, folder_of, start_export
+from ..people.access import ContextOf, Person, Reviewer, require_staffed
 from ..problems import Problem
 from ..schema import PathId, Strict
 from ..store.models import Export, Project
@@ -27,7 +27,7 @@ class NewExport(Strict):
 
 
 @router.get("/projects/{project_id}/exports")
-def exports(project_id: PathId, person: Labeller, context: ContextOf) -> list[dict[str, Any]]:
+def exports(project_id: PathId, person: Reviewer, context: ContextOf) -> list[dict[str, Any]]:
     """A project's exports, newest first."""
     with context.database.read() as session:
         require_staffed(session, project_id, person)
@@ -39,7 +39,7 @@ def exports(project_id: PathId, person: Labeller, context: ContextOf) -> list[di
 
 @router.post("/projects/{project_id}/exports", status_code=201)
 def add_export(
-    project_id: PathId, body: NewExport, person: Labeller, context: ContextOf
+    project_id: PathId, body: NewExport, person: Reviewer, context: ContextOf
 ) -> dict[str, Any]:
     """Begin an export."""
     with context.database.read() as session:
@@ -53,15 +53,15 @@ def add_export(
 
 
 @router.get("/exports/{export_id}")
-def export(export_id: PathId, person: Labeller, context: ContextOf) -> dict[str, Any]:
-    """How an export goes: `running`, `done` or `failed`, with counts or the reason."""
+def export(export_id: PathId, person: Reviewer, context: ContextOf) -> dict[str, Any]:
+    """How an export goes: `queued`, `running`, `done` or `failed`, with counts or the reason."""
     with context.database.read() as session:
         row, _ = _mine(session, export_id, person)
     return _export(row)
 
 
 @router.get("/exports/{export_id}/archive", response_class=StreamingResponse)
-def fetch(export_id: PathId, person: Labeller, context: ContextOf) -> StreamingResponse:
+def fetch(export_id: PathId, person: Reviewer, context: ContextOf) -> StreamingResponse:
     """The export as a tar."""
     with context.database.read() as session:
         row, project = _mine(session, export_id, person)
@@ -70,11 +70,23 @@ def fetch(export_id: PathId, person: Labeller, context: ContextOf) -> StreamingR
         raise Problem(409, "not_ready", f"This export is {row.state}.")
     slug = re.sub(r"[^A-Za-z0-9]+", "-", project.name).strip("-").lower() or "project"
     name = f"{slug}-{row.format}-{row.id}"
+    with context.database.write() as session:
+        person.note(session, "export fetched", project.name, export=row.id)
     return StreamingResponse(
         archive(folder, name),
         media_type="application/x-tar",
         headers={"content-disposition": f'attachment; filename="{name}.tar"'},
     )
+
+
+@router.delete("/exports/{export_id}", status_code=204)
+def delete(export_id: PathId, person: Reviewer, context: ContextOf) -> None:
+    """Delete an export and its files."""
+    with context.database.read() as session:
+        row, project = _mine(session, export_id, person)
+    delete_export(context, row)
+    with context.database.write() as session:
+        person.note(session, "export deleted", project.name, export=export_id)
 
 
 def _mine(session: Session, export_id: int, person: Person) -> tuple[Export, Project]:
@@ -84,4 +96,5 @@ def _mine(session: Session, export_id: int, person: Person) -> tuple[Export, Pro
 
 
 def _export(row: Export) -> dict[str, Any]:
-    return row.columns("id", "format", "state", "detail", "created_ms")
+    detail = {name: value for name, value in row.detail.items() if name != "server"}
+    return {**row.columns("id", "format", "state", "created_ms"), "detail": detail}

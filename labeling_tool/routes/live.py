@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -10,7 +11,8 @@ from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 
 from ..context import Context
-from ..people.access import Person, context_of, identify
+from ..people.access import Person, identify
+from ..people.sessions import context_of
 from ..problems import Problem
 from ..store.models import Project
 from ..store.rights import memberships_of, role_in
@@ -30,6 +32,9 @@ async def live(socket: WebSocket) -> None:
     except Problem:
         await socket.close(code=4401, reason="login needed")
         return
+    if not context.live.enter(person.id):
+        await socket.close(code=4429, reason="too many open pages")
+        return
     await socket.accept()
     closed = asyncio.create_task(_until_closed(socket))
     said: dict[str, Any] | None = None
@@ -46,6 +51,7 @@ async def live(socket: WebSocket) -> None:
     except Problem:
         await socket.close(code=4401, reason="login needed")
     finally:
+        context.live.leave(person.id)
         closed.cancel()
 
 
@@ -61,7 +67,9 @@ def _progress(context: Context, person: Person) -> dict[str, Any]:
     with context.database.read() as session:
         mine = memberships_of(session, person.id)
         return {
-            str(project.id): progress_of(session, project)
+            str(project.id): context.live.progress(
+                project.id, partial(progress_of, session, project)
+            )
             for project in session.scalars(select(Project))
             if role_in(project, person.role, mine) is not None
         }

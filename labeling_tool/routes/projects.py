@@ -9,10 +9,10 @@ from pydantic import Field
 from sqlalchemy import delete, func, select, update
 
 from ...datasets.actions.spec import ActionSpec
-from ..people.access import Admin, Anybody, ContextOf, Labeller, require_staffed
+from ..people.access import Admin, Anybody, ContextOf, Reviewer, require_staffed
 from ..problems import Problem
 from ..schema import PathId, RowId, Strict
-from ..store.models import FINISHED, Assignment, Member, Project, Source, Task, User
+from ..store.models import FINISHED, Assignment, Member, Operation, Project, Source, Task, User
 from ..store.rights import memberships_of, role_in
 from ..store.rows import get_row, require_free_title
 from ..work.progress import people_of, progress_of
@@ -99,7 +99,7 @@ def add_project(body: NewProject, person: Admin, context: ContextOf) -> dict[str
 
 
 @router.get("/{project_id}")
-def project(project_id: PathId, person: Labeller, context: ContextOf) -> dict[str, Any]:
+def project(project_id: PathId, person: Reviewer, context: ContextOf) -> dict[str, Any]:
     """A project in full: rules, progress, people."""
     with context.database.read() as session:
         row = require_staffed(session, project_id, person)
@@ -169,7 +169,7 @@ def set_members(
 @router.get("/{project_id}/submissions")
 def submissions(
     project_id: PathId,
-    person: Labeller,
+    person: Reviewer,
     context: ContextOf,
     state: Annotated[Literal["submitted", "approved", "returned", "all"], Query()] = "all",
     before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
@@ -188,6 +188,17 @@ def submissions(
         if before is not None:
             statement = statement.where(Assignment.id < before)
         rows = session.execute(statement.order_by(Assignment.id.desc()).limit(PAGE)).all()
+        ids = [assignment.id for assignment, *_ in rows]
+        corrections = dict(
+            session.execute(
+                select(Operation.assignment_id, func.count())
+                .join(Assignment, Assignment.id == Operation.assignment_id)
+                .where(Operation.assignment_id.in_(ids), Operation.user_id != Assignment.user_id)
+                .group_by(Operation.assignment_id)
+            )
+            .tuples()
+            .all()
+        )
         found = [
             {
                 **assignment.columns(
@@ -197,6 +208,8 @@ def submissions(
                 "source": source,
                 "frames": frames,
                 "operations": assignment.seq,
+                # Of these, the edits of others than its annotator.
+                "corrections": corrections.get(assignment.id, 0),
             }
             for assignment, name, source, frames in rows
         ]

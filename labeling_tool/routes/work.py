@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session, undefer
+from starlette.concurrency import run_in_threadpool
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
 from ..context import Context
-from ..people.access import ContextOf, Labeller, Person, require_project
-from ..pictures.rendering import get_pictures, prepare_pictures, recipe_of
+from ..people.access import ContextOf, Labeller, Person, Reviewer, require_project
+from ..pictures.rendering import prepare_pictures, recipe_of
 from ..practice.tasks import score_actions, score_clean
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
@@ -31,8 +34,7 @@ from ..work.project_settings import settings_of
 
 router = APIRouter(prefix="/api", tags=["work"])
 
-# The browser may keep a task's pictures: their address names their content.
-FRAMES_KEPT_S = 7 * 24 * 3600
+PICTURES_WAIT_S = 10.0  # then the page is told to ask again
 
 
 class Claim(Strict):
@@ -79,7 +81,9 @@ def heartbeat(body: Beat, person: Labeller, context: ContextOf) -> dict[str, str
 
 @router.get("/assignments")
 def my_assignments(
-    person: Labeller, context: ContextOf, state: Annotated[str | None, Query(max_length=16)] = None
+    person: Labeller,
+    context: ContextOf,
+    state: Annotated[str | None, Query(max_length=16, pattern="^[a-z]*$")] = None,
 ) -> list[dict[str, Any]]:
     """My work, newest first: what I may resume, what was returned, what is done."""
     with context.database.read() as session:
@@ -208,7 +212,7 @@ def reopen(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[
 
 @router.post("/assignments/{assignment_id}/review")
 def review(
-    assignment_id: PathId, body: Verdict, person: Labeller, context: ContextOf
+    assignment_id: PathId, body: Verdict, person: Reviewer, context: ContextOf
 ) -> dict[str, str]:
     """Approve somebody's work, or return it with a reason: exactly what I have seen of it."""
     state = verdicts.review(
@@ -224,7 +228,7 @@ def review(
 
 
 @router.post("/assignments/{assignment_id}/take-away")
-def take_away(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[str, str]:
+def take_away(assignment_id: PathId, person: Reviewer, context: ContextOf) -> dict[str, str]:
     """Free the place of somebody who does not finish; their edits stay in the history."""
     state = verdicts.take_away(context.database, person.id, assignment_id, address=person.address)
     return {"state": state}
@@ -244,17 +248,42 @@ def score(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[s
     return score_actions(task, document, ActionSpec.from_dict(project.spec))
 
 
-@router.get("/tasks/{task_id}/pictures/{key}", response_class=FileResponse)
-def pictures(
+@router.get(
+    "/tasks/{task_id}/pictures/{key}",
+    response_class=FileResponse,
+    responses={202: {"description": "They are being made: ask again in a moment."}},
+)
+async def pictures(
     task_id: PathId,
     key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")],
     person: Labeller,
     context: ContextOf,
-) -> FileResponse:
+) -> Response:
     """The task's frames as a bundle of JPEGs, made when asked for.
 
-    Its format: docs/guides/review_labels.md.
+    Its format: docs/guides/review_labels.md. No thread waits while they are made, so that saving
+    goes on however many tasks are opened at once.
     """
+    recipe, name = await run_in_threadpool(_recipe, context, task_id, key, person)
+    made = asyncio.wrap_future(prepare_pictures(context, recipe))
+    made.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        path = await asyncio.wait_for(asyncio.shield(made), PICTURES_WAIT_S)
+    except TimeoutError:
+        return JSONResponse({"state": "rendering"}, status_code=202, headers={"retry-after": "1"})
+    except VidactError as error:
+        reason = str(error).replace(str(recipe["uri"]), name)
+        raise Problem(
+            410, "gone", f"The frames cannot be shown: {reason}. Skip this task."
+        ) from error
+    os.utime(path)  # so that `forget` knows what is in use
+    # Not kept by the browser: the next one at this machine may be somebody else.
+    headers = {"cache-control": "private, no-store", "etag": f'"{key}"'}
+    return FileResponse(path, media_type="application/octet-stream", headers=headers)
+
+
+def _recipe(context: Context, task_id: int, key: str, person: Person) -> tuple[dict[str, Any], str]:
+    """Return what a task's pictures are made of, and the name of their source for people."""
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
         project = require_project(session, task.project_id, person)
@@ -269,21 +298,7 @@ def pictures(
         recipe = recipe_of(task, source)
     if BundleStore.key(recipe) != key:
         raise not_found("picture bundle")
-    try:
-        path = get_pictures(context, recipe)
-    except VidactError as error:
-        reason = str(error).replace(str(recipe["uri"]), source.name)
-        raise Problem(
-            410, "gone", f"The frames cannot be shown: {reason}. Skip this task."
-        ) from error
-    return FileResponse(
-        path,
-        media_type="application/octet-stream",
-        headers={
-            "cache-control": f"private, max-age={FRAMES_KEPT_S}, immutable",
-            "etag": f'"{key}"',
-        },
-    )
+    return recipe, source.name
 
 
 def _may_review(

@@ -23,11 +23,16 @@ from pathlib import Path
 from typing import Any
 
 from ... import storage
+from ...errors import VidactError
 
 MAGIC = b"VAB1"
 RENDERERS = 2  # processes that render at once: one per core of the smallest machine
 # Pictures that nobody has looked at for a month can be rendered again.
 FORGET_AFTER_S = 30 * 24 * 3600.0
+
+# What cannot be rendered now cannot in a moment: it is not tried again at each request.
+FAILED_S = 300.0
+MOST_FAILED = 1000
 
 Render = Callable[[dict[str, Any], Path], None]
 
@@ -63,6 +68,7 @@ class BundleStore:
         self.folder = folder
         self._pool = ThreadPoolExecutor(RENDERERS, thread_name_prefix="render")
         self._under_way: dict[str, Future[Path]] = {}
+        self._failed: dict[str, tuple[float, VidactError]] = {}
         self._lock = threading.Lock()
 
     @staticmethod
@@ -85,6 +91,11 @@ class BundleStore:
                 return done
             if key in self._under_way:
                 return self._under_way[key]
+            at, error = self._failed.get(key, (-FAILED_S, None))
+            if error is not None and time.monotonic() - at < FAILED_S:
+                failed: Future[Path] = Future()
+                failed.set_exception(error)
+                return failed
             future = self._pool.submit(self._make, key, path, recipe, render)
             self._under_way[key] = future
             return future
@@ -100,6 +111,12 @@ class BundleStore:
             with storage.replacing(path, sync=False) as temporary:
                 render(recipe, temporary)
             return path
+        except VidactError as error:
+            with self._lock:
+                if len(self._failed) >= MOST_FAILED:
+                    self._failed.clear()
+                self._failed[key] = (time.monotonic(), error)
+            raise
         finally:
             with self._lock:
                 self._under_way.pop(key, None)

@@ -8,14 +8,16 @@ they begin, and wait in this process rather than in SQLite, whose waiting is unf
 from __future__ import annotations
 
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine, event, inspect
+from sqlalchemy import create_engine, event, func, inspect, select
 from sqlalchemy.orm import Session
 
+from .audit import NOTED, AuditFile
 from .models import Base, User
 
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
@@ -54,6 +56,7 @@ class Database:
             if self.is_sqlite
             else self.engine.execution_options(isolation_level="REPEATABLE READ")
         )
+        self.audit_file: AuditFile | None = None
         self._turn: Any = threading.Lock() if self.is_sqlite else nullcontext()
 
     def __str__(self) -> str:
@@ -69,8 +72,19 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A session that is committed at the end of the block, or rolled back by an exception."""
-        with self._turn, Session(self._writing, expire_on_commit=False) as session, session.begin():
-            yield session
+        with self._turn, Session(self._writing, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+            if self.audit_file is not None and session.info.get(NOTED):
+                self.audit_file.write(session.info[NOTED])
+
+    def one_at_a_time(self, session: Session, what: str) -> None:
+        """Let nobody else who says the same word write until the session's transaction ends.
+
+        What is counted and then written by that count needs it on PostgreSQL.
+        """
+        if not self.is_sqlite:  # there one writes at a time anyway
+            session.execute(select(func.pg_advisory_xact_lock(zlib.crc32(what.encode()))))
 
     def migrate(self) -> None:
         """Bring the schema to this version.

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+KEY_LENGTH = 160  # of a folded name: folding makes some letters into several
 FINISHED = ("submitted", "approved")
 """States in which an assignment takes one of its task's places for good."""
 LEASED = ("leased", "paused")
@@ -68,7 +69,10 @@ class User(Base):
     __tablename__ = "users"
     id: Mapped[Id]
     name: Mapped[Str64] = mapped_column(unique=True)
+    name_key: Mapped[str] = mapped_column(String(KEY_LENGTH), unique=True, index=True)
+    """The name as people are found by it: `people.names.name_key`."""
     password_hash: Mapped[str] = mapped_column(String(256))
+    """`-` for somebody who has none yet, or no more."""
     role: Mapped[Str16]
     """`admin`, `reviewer`, `annotator` or `contractor`."""
     active: Mapped[bool] = mapped_column(default=True)
@@ -94,7 +98,7 @@ class WebSession(Base):
 
 
 class ApiToken(Base):
-    """A script's key: it acts as its owner. Only the hash is kept."""
+    """A script's key: it acts as its owner, within its scopes. Only the hash is kept."""
 
     __tablename__ = "api_tokens"
     id: Mapped[Id]
@@ -104,18 +108,48 @@ class ApiToken(Base):
     created_ms: Mapped[Now]
     used_ms: Mapped[Millis | None]
     revoked_ms: Mapped[Millis | None]
+    expires_ms: Mapped[Millis]
+    scopes: Mapped[Str64]
+    """What it may do, separated by spaces: of `people.scopes.SCOPES`."""
 
 
-class LoginFailure(Base):
-    """A failed login, for the throttle.
+class LoginPace(Base):
+    """How far ahead of its pace a name, a device or a network is with its tries to log in.
 
-    It is in the database, so that several server processes count together.
+    It is in the database, so that several server processes count together and a restart forgets
+    nothing.
     """
 
-    __tablename__ = "login_failures"
+    __tablename__ = "login_paces"
+    key: Mapped[str] = mapped_column(String(KEY_LENGTH + 64), primary_key=True)
+    due_ms: Mapped[Millis]
+    """The time at which all tries so far would have been due at the slowest pace."""
+    noted_ms: Mapped[Millis] = mapped_column(default=0)
+    """When the audit log was told of it last."""
+
+
+class Device(Base):
+    """A browser in which a person has logged in: strangers' guesses do not slow it down."""
+
+    __tablename__ = "devices"
+    __table_args__ = (UniqueConstraint("user_id", "token_sha256", name="uq_devices_user"),)
     id: Mapped[Id]
-    key: Mapped[str] = mapped_column(String(160), index=True)
-    at_ms: Mapped[Now]
+    user_id: Mapped[UserId]
+    token_sha256: Mapped[Str64] = mapped_column(index=True)
+    seen_ms: Mapped[Now]
+
+
+class PasswordLink(Base):
+    """An address that lets its owner choose a password, once: an invitation, or a reset."""
+
+    __tablename__ = "password_links"
+    id: Mapped[Id]
+    user_id: Mapped[UserId] = mapped_column(index=True)
+    token_sha256: Mapped[Str64] = mapped_column(unique=True)
+    created_ms: Mapped[Now]
+    created_by: Mapped[UserId | None]
+    expires_ms: Mapped[Millis]
+    used_ms: Mapped[Millis | None]
 
 
 class Project(Base):
@@ -132,6 +166,8 @@ class Project(Base):
     """The action spec (`ActionSpec.to_dict`); None for clean-or-not."""
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     """`ProjectSettings` as JSON."""
+    origin: Mapped[str] = mapped_column(Text, default="")
+    """What `vidact serve` was given to make it of, so that it finds it again under any name."""
     practice: Mapped[bool] = mapped_column(default=False)
     """The guided tour: everybody gets every task, and nothing of it is exported."""
     created_ms: Mapped[Now]
@@ -202,12 +238,13 @@ class Assignment(Base):
     __table_args__ = (
         UniqueConstraint("task_id", "user_id", name="uq_assignments_person"),
         Index("ix_assignments_user_state", "user_id", "state"),
+        Index("ix_assignments_worked", "user_id", "active_at_ms"),
     )
     id: Mapped[Id]
     task_id: Mapped[int] = mapped_column(ForeignKey("tasks.id"), index=True)
     user_id: Mapped[UserId]
     state: Mapped[Str16] = mapped_column(default="leased")
-    """One of `FINISHED` or `KEPT`, or `expired` (its lease ended, and it was noticed), `released`."""
+    """One of `FINISHED` or `KEPT`, or `expired` (the lease ended, and it was seen), `released`."""
     lease_ms: Mapped[Millis]
     """The time at which the lease ends unless a heartbeat extends it."""
     seq: Mapped[int] = mapped_column(default=0)
@@ -269,7 +306,40 @@ class Export(Base):
     project_id: Mapped[ProjectId] = mapped_column(index=True)
     format: Mapped[str] = mapped_column(String(24))
     state: Mapped[Str16] = mapped_column(default="running")
-    """`running`, `done` or `failed`."""
+    """`queued`, `running`, `done` or `failed`."""
     detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_ms: Mapped[Now]
     created_by: Mapped[UserId | None]
+
+
+class Upload(Base):
+    """A file that somebody sent; it lies in the data folder under its id."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (Index("ix_uploads_user_created", "user_id", "created_ms"),)
+    id: Mapped[Str40] = mapped_column(primary_key=True)
+    project_id: Mapped[ProjectId]
+    user_id: Mapped[UserId]
+    size: Mapped[Millis]
+    """Bytes: while it arrives, those that are kept free for it."""
+    state: Mapped[Str16] = mapped_column(default="arriving")
+    """`arriving`, `stored`, `used` (an import has it), or `gone`."""
+    created_ms: Mapped[Now]
+
+
+class Import(Base):
+    """Making tasks of uploads: queued, then done by one worker."""
+
+    __tablename__ = "imports"
+    id: Mapped[Id]
+    project_id: Mapped[ProjectId]
+    user_id: Mapped[UserId] = mapped_column(index=True)
+    video: Mapped[Str40]
+    lines: Mapped[Str40 | None]
+    name: Mapped[str] = mapped_column(String(120))
+    frame_step_s: Mapped[float]
+    state: Mapped[Str16] = mapped_column(default="queued")
+    """`queued`, `running`, `done` or `failed`."""
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """`tasks` when it is done; `reason` and `message` where it failed; `server`: whose job."""
+    created_ms: Mapped[Now]

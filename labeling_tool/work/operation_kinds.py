@@ -14,6 +14,7 @@ from ..problems import Problem
 from ..schema import Strict
 
 MAX_FRAMES = 100_000  # of a task
+MAX_ACTIVE_MS = 600_000  # of a batch: what comes later was no work, or comes in the next one
 
 Frame = Annotated[int, Field(ge=0, lt=MAX_FRAMES)]
 OperationId = Annotated[str, Field(min_length=8, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -138,7 +139,7 @@ class Batch(Strict):
     base_seq: Annotated[int, Field(ge=0, lt=2**31)]
     """The last `seq` that this window has seen of others: what came later is a conflict."""
     operations: Annotated[list[OperationIn], Field(min_length=1, max_length=500)]
-    active_ms: Annotated[int, Field(ge=0, le=600_000)] = 0
+    active_ms: Annotated[int, Field(ge=0, le=MAX_ACTIVE_MS)] = 0
     """Time worked since the last batch."""
 
 

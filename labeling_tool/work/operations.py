@@ -23,7 +23,7 @@ from ..store.database import Database
 from ..store.models import FINISHED, Assignment, Operation, Project, Task, now_ms
 from ..store.rights import STAFF, roles_in
 from .append_limits import Pace, require_room
-from .operation_kinds import Batch, check_payload
+from .operation_kinds import MAX_ACTIVE_MS, Batch, check_payload
 from .verdicts import require_not_blind
 
 MAX_IN_A_COMMIT = 64  # batches: far more than gather in one disk write
@@ -193,10 +193,13 @@ def append_batches(session: Session, jobs: list[Job]) -> list[dict[str, Any] | E
 
 
 def _clocks(session: Session, user_ids: set[int]) -> dict[int, int]:
-    """Return up to when each person's work has been counted, on whichever task."""
+    """Return up to when each person's work has been counted lately, on whichever task."""
     rows = session.execute(
         select(Assignment.user_id, func.max(Assignment.active_at_ms))
-        .where(Assignment.user_id.in_(user_ids))
+        .where(
+            Assignment.user_id.in_(user_ids),
+            Assignment.active_at_ms > now_ms() - MAX_ACTIVE_MS,  # no batch counts more than that
+        )
         .group_by(Assignment.user_id)
     ).tuples()
     return dict(rows.all())

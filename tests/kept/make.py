@@ -245,11 +245,12 @@ def make_labels(out: Path) -> None:
             ("note", {"text": "the light is a lamp"}),
         )  # fmt: skip
         bob.post(f"/api/assignments/{first}/submit", {"seq": seq})
-        rita.post(f"/api/assignments/{first}/review", {"verdict": "approve"})
+        rita.post(f"/api/assignments/{first}/review", {"verdict": "approve", "seq": seq})
         second, seq = work(bob, review, 100, ("release", {"start": 0, "end": 20}))
         bob.post(f"/api/assignments/{second}/submit", {"seq": seq})
         rita.post(
-            f"/api/assignments/{second}/review", {"verdict": "return", "reason": "look at the lamp"}
+            f"/api/assignments/{second}/review",
+            {"verdict": "return", "reason": "look at the lamp", "seq": seq},
         )
         third, _ = work(eve, review, 200, ("paint", {"lane": 2, "start": 1, "end": 3, "value": 1}))
         eve.post(f"/api/assignments/{third}/pause")

@@ -47,6 +47,7 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
     )
+    passwords._nobody.cache_clear()
 
 
 class Postgres:
@@ -131,7 +132,8 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 
 
 def open_context(folder: Path, database: str | None = None, **settings: Any) -> Context:
-    """A server's context without its server."""
+    """A server's context without its server; sources lie beside its folder."""
+    settings.setdefault("source_root", (str(folder.parent),))
     return Context.open(
         ServeConfig(data=str(folder), database=database, practice=False, **settings)
     )
@@ -229,6 +231,8 @@ def review_server(folder: Path) -> Iterator[Review]:
         "--no-practice",
         "--random-fraction",
         "0",
+        "--source-root",
+        str(folder),
     ]
     server = Server(folder / "data", *arguments)
     server.start()

@@ -6,6 +6,7 @@ import numpy as np
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.task_rows import add_task, get_project, get_source
+from vidact.labeling_tool.people.names import name_key
 from vidact.labeling_tool.store.models import User
 from vidact.labeling_tool.work.predictions import Predictions
 
@@ -13,7 +14,10 @@ from vidact.labeling_tool.work.predictions import Predictions
 def add_people(context: Context, count: int, role: str = "annotator") -> list[int]:
     """People who cannot log in (their passwords are no hashes); ids."""
     with context.database.write() as session:
-        users = [User(name=f"{role}{i}", password_hash="-", role=role) for i in range(count)]
+        names = [f"{role}{i}" for i in range(count)]
+        users = [
+            User(name=name, name_key=name_key(name), password_hash="-", role=role) for name in names
+        ]
         session.add_all(users)
         session.flush()
         return [user.id for user in users]

@@ -86,7 +86,7 @@ def kill_again_and_again(folder: Path, database: str | None, kills: int) -> dict
         ada.add_user(f"busy{number}")
         person = Script(server.url).login(f"busy{number}")
         assignment = person.post(f"/api/projects/{project}/claim")["assignment"]
-        token = person.post("/api/tokens", {"name": "client"})["token"]
+        token = person.post("/api/tokens", {"name": "client", "scopes": ["label"]})["token"]
         clients.append(Client(server.url, token, assignment, number))
     for client in clients:
         client.start()

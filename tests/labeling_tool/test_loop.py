@@ -23,7 +23,9 @@ from tests.labeling_tool.running import Script, Server
 def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_path: Path) -> None:
     videos = [barcodes.write(tmp_path / f"film{i}.mp4", 120, first=1000 * i) for i in range(2)]
     dataset = make_dataset(tmp_path / "dataset", videos, clips=1)
-    server = Server(tmp_path / "data", "--review", dataset, "--no-practice").start()
+    server = Server(
+        tmp_path / "data", "--review", dataset, "--no-practice", "--source-root", str(tmp_path)
+    ).start()
     try:
         server.wait_for_import("2 new tasks")
         Script(server.url).setup()

@@ -90,7 +90,13 @@ export const patch = <T>(path: string, body: unknown): Promise<T> => json<T>("PA
 export const put = <T>(path: string, body: unknown): Promise<T> => json<T>("PUT", path, body);
 export const del = <T = void>(path: string): Promise<T> => json<T>("DELETE", path);
 
+const ASK_AGAIN_MS = 1000;
+
 export async function bytes(path: string, signal?: AbortSignal): Promise<ArrayBuffer> {
-  const response = await request("GET", path, undefined, { signal });
-  return response.arrayBuffer();
+  for (;;) {
+    const response = await request("GET", path, undefined, { signal });
+    if (response.status !== 202) return response.arrayBuffer();
+    // It is being made. The wait is the server's: nothing runs there for us meanwhile.
+    await new Promise((resolve) => window.setTimeout(resolve, ASK_AGAIN_MS));
+  }
 }

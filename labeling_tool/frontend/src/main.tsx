@@ -5,11 +5,12 @@ import { useEffect, useState } from "preact/hooks";
 import { post } from "./api";
 import { CleanPage } from "./clean/CleanPage";
 import { eventKey, keyOf } from "./keys";
+import { sendLeftOver } from "./oplog";
 import { Audit, People } from "./pages/Admin";
 import { Help } from "./pages/Help";
 import { History } from "./pages/History";
 import { Home } from "./pages/Home";
-import { Login, Setup } from "./pages/Login";
+import { Invited, Login, Setup } from "./pages/Login";
 import { NewProject } from "./pages/project/NewProject";
 import { Project } from "./pages/project/Project";
 import { Settings } from "./pages/Settings";
@@ -54,6 +55,7 @@ function Page({
   signedIn: boolean;
   state: ServerState;
 }) {
+  if (where === "/welcome") return <Invited />;
   if (!signedIn) return state.setup ? <Setup codeNeeded={state.code_needed ?? false} /> : <Login />;
   const work = /^\/work\/(\d+)$/.exec(where);
   // By its key a new assignment is a new page: nothing of the state of the last one stays.
@@ -105,6 +107,8 @@ function Top({ where }: { where: string }) {
     return () => window.removeEventListener("keydown", help);
   }, []);
   const leave = async (): Promise<void> => {
+    // What waits on this device is sent first: others may use it next.
+    if (person.value) await sendLeftOver(person.value.id);
     await post("/api/logout").catch(() => {});
     signIn(null);
     go("/login");

@@ -1,7 +1,7 @@
 """the first schema"""
 
+import sqlalchemy as sa
 from alembic import op
-from vidact.labeling_tool.store.models import Base
 
 revision = "0001"
 down_revision = None
@@ -17,4 +17,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    Base.metadata.drop_all(op.get_bind())
+    """Drop what is there: later versions have other tables than this one had."""
+    there = sa.MetaData()
+    there.reflect(op.get_bind())
+    there.remove(there.tables["alembic_version"])
+    there.drop_all(op.get_bind())

@@ -22,6 +22,7 @@ def upgrade() -> None:
     for name, kind in (("active_at_ms", sa.BigInteger()), ("op_bytes", sa.Integer())):
         op.add_column("assignments", sa.Column(name, kind, nullable=False, server_default="0"))
     op.add_column("assignments", sa.Column("reviewed_seq", sa.Integer(), nullable=True))
+    op.create_index("ix_assignments_worked", "assignments", ["user_id", "active_at_ms"])
     connection = op.get_bind()
     assignments = sa.table("assignments", sa.column("state"), sa.column("lease_ms"))
     connection.execute(
@@ -47,5 +48,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_column("members", "role")
+    op.drop_index("ix_assignments_worked", "assignments")
     for name in ("active_at_ms", "op_bytes", "reviewed_seq"):
         op.drop_column("assignments", name)

@@ -106,7 +106,14 @@ def own_server(tmp_path: Path) -> Any:
     video = barcodes.write(tmp_path / "film.mp4", 260)
     dataset = make_dataset(tmp_path / "dataset", [video], clips=2)
     server = Server(
-        tmp_path / "data", "--review", dataset, "--no-practice", "--random-fraction", "0"
+        tmp_path / "data",
+        "--review",
+        dataset,
+        "--no-practice",
+        "--random-fraction",
+        "0",
+        "--source-root",
+        str(tmp_path),
     )
     server.start()
     server.wait_for_import("2 new tasks")

@@ -12,10 +12,9 @@ from sqlalchemy import select
 from starlette.websockets import WebSocketDisconnect
 from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.context import Context
-from vidact.labeling_tool.people import throttle
-from vidact.labeling_tool.people.passwords import hash_password
+from vidact.labeling_tool.people.passwords import hash_now
 from vidact.labeling_tool.people.protection import BODY_LIMIT
-from vidact.labeling_tool.store.models import AuditEntry, User, WebSession
+from vidact.labeling_tool.store.models import User, WebSession
 from vidact.labeling_tool.work import queue as work_queue
 
 from tests.labeling_tool.running import PASSWORD
@@ -39,7 +38,10 @@ ALLOWED: dict[str, set[str]] = {
     "POST /api/tokens": EVERYBODY,
     "DELETE /api/tokens/{token_id}": EVERYBODY,
     "GET /api/projects": EVERYBODY,
+    "GET /api/tokens/all": {"admin"},
     "GET /api/users": {"admin"},
+    "POST /api/users/{user_id}/link": {"admin"},
+    "POST /api/users/{user_id}/erase": {"admin"},
     "POST /api/users": {"admin"},
     "PATCH /api/users/{user_id}": {"admin"},
     "GET /api/audit": {"admin"},
@@ -68,8 +70,10 @@ ALLOWED: dict[str, set[str]] = {
     "GET /api/tasks/{task_id}/pictures/{key}": LABELLERS,
     "POST /api/uploads/{project_id}": EVERYBODY,
     "POST /api/projects/{project_id}/import": EVERYBODY,
+    "GET /api/imports/{import_id}": EVERYBODY,
+    "DELETE /api/exports/{export_id}": LABELLERS,
 }
-PUBLIC = {"GET /api/state", "POST /api/setup", "POST /api/login"}
+PUBLIC = {"GET /api/state", "POST /api/setup", "POST /api/login", "POST /api/welcome"}
 BODIES: dict[str, Any] = {
     "PATCH /api/me/settings": {"theme": "dark"},
     "POST /api/me/password": {"old": "wrong", "new": PASSWORD},
@@ -111,7 +115,15 @@ def people(client: TestClient, context: Context) -> dict[str, TestClient]:
 
 def path_of(route: str) -> str:
     path = route.split(" ")[1].replace("{key}", "a" * 40)
-    for name in ("user_id", "project_id", "assignment_id", "task_id", "token_id", "export_id"):
+    for name in (
+        "user_id",
+        "project_id",
+        "assignment_id",
+        "task_id",
+        "token_id",
+        "export_id",
+        "import_id",
+    ):
         path = path.replace("{" + name + "}", "999")
     return path
 
@@ -287,21 +299,6 @@ def test_body_limits_count_bytes(client: TestClient) -> None:
     assert (chunked.status_code, chunked.json()["error"]) == (413, "too_large")
 
 
-def test_logins_are_throttled_and_audited(client: TestClient, context: Context) -> None:
-    stranger = TestClient(client.app, base_url="http://127.0.0.1")
-    codes = [
-        stranger.post("/api/login", json={"name": "ADA", "password": "guess"}).status_code
-        for _ in range(throttle.MAX_BY_NAME + 1)
-    ]
-    assert codes == [401] * throttle.MAX_BY_NAME + [429]
-    right = stranger.post("/api/login", json={"name": "ada", "password": PASSWORD})
-    assert right.status_code == 429
-    assert int(right.headers["retry-after"]) > 0
-    with context.database.read() as session:
-        actions = session.scalars(select(AuditEntry.action)).all()
-    assert actions.count("login failed") == throttle.MAX_BY_NAME
-
-
 def test_sessions_rotate_and_end(client: TestClient, context: Context) -> None:
     first = client.cookies["vidact_session"]
     client.headers["x-csrf-token"] = client.post(
@@ -332,28 +329,12 @@ def test_the_last_admin_stays(client: TestClient) -> None:
     assert (answer.status_code, answer.json()["error"]) == (409, "last_admin")
 
 
-def test_tokens_act_for_scripts_and_can_be_revoked(client: TestClient) -> None:
-    made = client.post("/api/tokens", json={"name": "nightly"}).json()
-    script = TestClient(
-        client.app,
-        base_url="http://127.0.0.1",
-        headers={"authorization": f"Bearer {made['token']}"},
-    )
-    assert script.get("/api/me").json()["name"] == "ada"
-    assert (
-        script.post("/api/projects", json={"name": "by script", "kind": "clean"}).status_code == 201
-    )  # no CSRF token
-    assert script.post("/api/tokens", json={"name": "another"}).status_code == 403
-    client.delete(f"/api/tokens/{made['id']}").raise_for_status()
-    assert script.get("/api/me").status_code == 401
-
-
 def test_setup_works_once_and_asks_for_its_code(tmp_path: Any) -> None:
     from tests.labeling_tool.conftest import open_context
 
     context = open_context(tmp_path / "lan", host="0.0.0.0")
     try:
-        http = TestClient(create_app(context), base_url="http://label.lan")
+        http = TestClient(create_app(context), base_url="http://192.0.2.7:8420")
         assert http.get("/api/state").json()["code_needed"] is True
         body = {"name": "ada", "password": PASSWORD}
         assert http.post("/api/setup", json=body).json()["error"] == "bad_code"
@@ -424,7 +405,7 @@ def test_passwords_are_argon2id(
 ) -> None:
     """And slow enough to matter: 64 MiB and three passes, as argon2-cffi recommends."""
     monkeypatch.undo()
-    assert hash_password(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+    assert hash_now(PASSWORD).startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     with context.database.read() as session:
         assert session.scalars(select(User.password_hash)).one().startswith("$argon2id$")
     add_people(context, 1)  # whose hash is none: logging in as them is refused, not an error

@@ -20,8 +20,9 @@ from vidact.datasets.video.timing import frame_slots, tick_times_ns
 from vidact.errors import VideoError
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing.datasets import choose, import_dataset
-from vidact.labeling_tool.importing.videos import evenly, import_videos
+from vidact.labeling_tool.importing.videos import import_videos
 from vidact.labeling_tool.pictures import rendering
+from vidact.labeling_tool.pictures.frames import evenly
 from vidact.labeling_tool.store.bundles import BundleStore, pack, unpack
 from vidact.labeling_tool.store.models import Source, Task
 
@@ -113,7 +114,7 @@ def test_frames_of_clean_tasks_are_evenly_spaced(
     path = awkward(tmp_path, kind, count=160)
     project, _ = import_videos(context, [str(path)], frame_step_s=0.1, random_fraction=0.0)
     numbers = truth(path)
-    indices = evenly(probe(path).pts_ns, 0.1)
+    indices = evenly(probe(path).pts_ns, 100_000_000)
     found = [
         number
         for task, source in tasks_of(context, project)
@@ -202,4 +203,4 @@ def test_the_least_certain_clips_are_chosen_and_a_random_share() -> None:
 
 def test_even_spacing_counts_time_not_frames() -> None:
     pts_ns = np.array([0, 1, 2, 10, 11, 25]) * 100_000_000
-    assert evenly(pts_ns, 0.5).tolist() == [0, 2, 3, 4, 5]
+    assert evenly(pts_ns, 500_000_000).tolist() == [0, 2, 3, 4, 5]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select, update
 from vidact.datasets.actions.devices import device_state_of
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.writer import RecordingWriter
@@ -16,9 +18,13 @@ from vidact.errors import ConfigError, VidactError, VideoError
 from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
+from vidact.labeling_tool.importing import uploads
+from vidact.labeling_tool.importing.uploads import sweep_uploads
 from vidact.labeling_tool.importing.videos import find_videos
 from vidact.labeling_tool.pictures import sandbox as limited
+from vidact.labeling_tool.pictures.frames import evenly
 from vidact.labeling_tool.serve import serve
+from vidact.labeling_tool.store.models import AuditEntry, Import, Upload
 from vidact.pipeline.planning.sources import find_sources
 
 from tests.labeling_tool import barcodes
@@ -42,6 +48,19 @@ def send(client: TestClient, project: int, data: bytes) -> str:
     return str(answer.json()["upload"])
 
 
+def imported(client: TestClient, project: int, **body: object) -> dict[str, Any]:
+    """Import, and wait until it is done or has failed; what is said then."""
+    answer = client.post(f"/api/projects/{project}/import", json=body)
+    assert answer.status_code == 202, answer.text
+    job = answer.json()
+    until = time.monotonic() + 60
+    while job["state"] in ("queued", "running") and time.monotonic() < until:
+        time.sleep(0.02)
+        job = client.get(f"/api/imports/{job['import']}").json()
+    found: dict[str, Any] = job
+    return found
+
+
 def stored(context: Context) -> list[str]:
     return sorted(path.suffix for path in (context.folder / "uploads").iterdir())
 
@@ -50,9 +69,8 @@ def test_a_video_becomes_tasks(client: TestClient, context: Context, tmp_path: P
     project = new_project(client)
     film = barcodes.write(tmp_path / "film.mp4", 100)
     key = send(client, project, film.read_bytes())
-    body = {"video": key, "name": "../../etc/passwd", "frame_step_s": 0.5}
-    answer = client.post(f"/api/projects/{project}/import", json=body)
-    assert (answer.status_code, answer.json()) == (201, {"tasks": 1})
+    done = imported(client, project, video=key, name="../../etc/passwd", frame_step_s=0.5)
+    assert (done["state"], done["tasks"]) == ("done", 1)
     assert stored(context) == [".mp4"]
     work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
     task = client.get(f"/api/assignments/{work}").json()["task"]
@@ -74,10 +92,8 @@ def test_a_recording_becomes_tasks(client: TestClient, tmp_path: Path) -> None:
             )
     video = send(client, project, (tmp_path / "play.mp4").read_bytes())
     lines = send(client, project, (tmp_path / "play.jsonl").read_bytes())
-    answer = client.post(
-        f"/api/projects/{project}/import", json={"video": video, "lines": lines, "name": "play"}
-    )
-    assert answer.json() == {"tasks": 1}
+    done = imported(client, project, video=video, lines=lines, name="play")
+    assert (done["state"], done["tasks"]) == ("done", 1)
     work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
     predictions = client.get(f"/api/assignments/{work}").json()["predictions"]
     assert predictions["buttons"][0] == "0" * 35 + "1" * 35
@@ -97,10 +113,10 @@ def test_what_is_no_video_is_refused_and_deleted(
 ) -> None:
     project = new_project(client)
     key = send(client, project, data)
-    answer = client.post(f"/api/projects/{project}/import", json={"video": key, "name": "film"})
-    assert answer.status_code == 422
-    assert answer.json()["message"].startswith("film cannot be used")
-    assert str(context.folder) not in answer.text  # nobody learns where things lie
+    done = imported(client, project, video=key, name="film")
+    assert done["state"] == "failed"
+    assert done["message"].startswith("film cannot be used")
+    assert str(context.folder) not in str(done)  # nobody learns where things lie
     assert reason
     assert stored(context) == []
 
@@ -180,7 +196,8 @@ def test_the_child_is_stopped_when_it_takes_too_long(tmp_path: Path) -> None:
     film = barcodes.write(tmp_path / "film.mp4", 30)
     with pytest.raises(VideoError, match="timeout"):
         limited.run_limited(
-            {"do": "probe", "path": str(film), "out": str(tmp_path / "index")}, wall_s=0.01
+            {"do": "frames", "path": str(film), "pts_ns": [0], "out": str(tmp_path / "index")},
+            wall_s=0.01,
         )
 
 
@@ -209,3 +226,83 @@ def test_the_child_has_limits_and_sees_no_secrets(
 def test_a_child_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(VideoError, match="crashed"):
         limited.run_limited({"do": "explode", "path": str(tmp_path / "film.mp4")})
+
+
+def test_no_number_grows_the_server(client: TestClient, tmp_path: Path) -> None:
+    """Moments are never counted out: neither a tiny step nor a long pause makes work or memory."""
+    project = new_project(client)
+    film = barcodes.write(tmp_path / "film.mp4", 10)
+    key = send(client, project, film.read_bytes())
+    body = {"video": key, "name": "film", "frame_step_s": 1e-9}
+    assert client.post(f"/api/projects/{project}/import", json=body).status_code == 422
+    pauses = np.arange(1000, dtype=np.int64) * 600 * 10**9  # a frame every ten minutes
+    assert evenly(pauses, 1).tolist() == list(range(1000))
+    assert evenly(pauses, 20_000_000).tolist() == list(range(1000))
+
+
+def test_what_makes_too_many_tasks_is_refused_in_the_child(tmp_path: Path) -> None:
+    film = barcodes.write(tmp_path / "film.mp4", 100)
+    with pytest.raises(VideoError, match="too_long"):
+        limited.evenly_limited(film, 0.02, tmp_path / "index.npz", most=20)
+
+
+def test_uploads_have_a_quota_and_an_end(tmp_path: Path) -> None:
+    context = open_context(tmp_path / "data", upload_mib=1, upload_quota_mib=2)
+    try:
+        with TestClient(create_app(context), base_url="http://127.0.0.1") as client:
+            answer = client.post("/api/setup", json={"name": "ada", "password": PASSWORD})
+            client.headers["x-csrf-token"] = answer.json()["csrf"]
+            project = new_project(client)
+            keys = [send(client, project, b"x" * 900_000) for _ in range(2)]
+            answer = client.post(f"/api/uploads/{project}", content=b"x" * 900_000)
+            assert (answer.status_code, answer.json()["error"]) == (413, "quota")
+            body = {"video": keys[0], "lines": keys[0], "name": "same"}
+            actions = new_project(client, "actions")
+            answer = client.post(f"/api/projects/{actions}/import", json=body)
+            assert (answer.status_code, answer.json()["error"]) == (422, "same_upload")
+            with context.database.write() as session:
+                session.execute(update(Upload).values(created_ms=1))
+            sweep_uploads(context)
+            assert stored(context) == []
+            answer = client.post(
+                f"/api/projects/{project}/import", json={"video": keys[1], "name": "x"}
+            )
+            assert answer.status_code == 404
+            with context.database.read() as session:
+                noted = session.scalars(select(AuditEntry.action)).all()
+            assert noted.count("uploaded") == 2
+    finally:
+        context.close()
+
+
+def test_imports_of_one_person_wait_in_a_short_line(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "run_import", lambda *_: None)  # the worker is busy elsewhere
+    project = new_project(client)
+    codes = []
+    for _ in range(uploads.MOST_WAITING + 1):
+        body = {"video": send(client, project, b"x"), "name": "film"}
+        codes.append(client.post(f"/api/projects/{project}/import", json=body).status_code)
+    assert codes == [202] * uploads.MOST_WAITING + [429]
+
+
+def test_an_import_that_was_interrupted_begins_again(client: TestClient, context: Context) -> None:
+    project = new_project(client)
+    key = send(client, project, b"no video")
+    with context.database.write() as session:
+        session.execute(update(Upload).values(state="used"))
+        job = Import(
+            project_id=project,
+            user_id=1,
+            video=key,
+            name="film",
+            frame_step_s=2.0,
+            state="running",
+            detail={"server": "gone"},
+        )
+        session.add(job)
+    sweep_uploads(context)
+    context.imports.shutdown(wait=True)
+    found = client.get(f"/api/imports/{job.id}").json()
+    assert (found["state"], found["reason"]) == ("failed", "not_a_video")

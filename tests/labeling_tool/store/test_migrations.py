@@ -7,9 +7,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from alembic import command
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
+from vidact.labeling_tool.people.scopes import SCOPES
+from vidact.labeling_tool.people.sessions import DAY_MS
 from vidact.labeling_tool.store.database import Database, alembic_config
-from vidact.labeling_tool.store.models import Base
+from vidact.labeling_tool.store.models import (
+    ApiToken,
+    AuditEntry,
+    Base,
+    Member,
+    User,
+    now_ms,
+)
 
 
 def test_up_check_down_up(tmp_path: Path, database_url: str | None) -> None:
@@ -34,4 +43,40 @@ def test_sqlite_is_set_up_for_power_cuts_and_many_writers(tmp_path: Path) -> Non
             for p in ("journal_mode", "synchronous")
         }
     assert facts == {"journal_mode": "wal", "synchronous": 2}  # 2 is FULL
+    database.close()
+
+
+def test_databases_of_before_keep_their_people_and_tokens(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """Who is called as somebody else is renamed and told of; tokens get an end."""
+    database = Database(database_url or f"sqlite:///{tmp_path / 'labels.sqlite'}")
+    database.migrate()
+    with database.engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0001")
+    with database.engine.begin() as connection:
+        insert = "INSERT INTO users (id, name, password_hash, role, active, settings, created_ms)"
+        for number, name in enumerate(("Özlem", "özlem", "Ann", "ÖZLEM"), 1):
+            connection.exec_driver_sql(
+                f"{insert} VALUES ({number}, '{name}', 'hash', 'reviewer', true, '{{}}', 1)"
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO api_tokens (user_id, name, token_sha256, created_ms) "
+            "VALUES (3, 'nightly', 'ab', 1)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO projects (id, name, kind, state, settings, practice, created_ms) VALUES "
+            "(1, 'closed', 'clean', 'open', '{\"open_to_all\": false}', false, 1)"
+        )
+    database.migrate()
+    with database.read() as session:
+        names = session.scalars(select(User.name).order_by(User.id)).all()
+        assert names == ["Özlem", "özlem-2", "Ann", "ÖZLEM-3"]
+        renamed = select(AuditEntry).where(AuditEntry.action == "user renamed")
+        assert [entry.detail["was"] for entry in session.scalars(renamed)] == ["özlem", "ÖZLEM"]
+        token = session.scalars(select(ApiToken)).one()
+        assert token.expires_ms > now_ms() + 80 * DAY_MS
+        assert token.scopes.split() == list(SCOPES)
+        # Reviewers, who were in every project, still are.
+        assert len(session.scalars(select(Member)).all()) == 4
     database.close()

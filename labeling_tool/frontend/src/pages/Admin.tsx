@@ -1,7 +1,7 @@
 // People and the audit log, for admins.
 
 import { useEffect, useState } from "preact/hooks";
-import { get, patch, post } from "../api";
+import { del, get, patch, post } from "../api";
 import { Button, Dialog, Field, Input, when } from "../parts";
 import { person, sayError } from "../session";
 import type { Role } from "../types";
@@ -17,20 +17,28 @@ interface User {
 const ROLES: Role[] = ["annotator", "reviewer", "contractor", "admin"];
 export function People() {
   const [users, setUsers] = useState<User[]>([]);
-  const [resetting, setResetting] = useState<User | null>(null);
+  const [link, setLink] = useState<{ name: string; address: string } | null>(null);
   const load = (): void => void get<User[]>("/api/users").then(setUsers).catch(sayError);
   useEffect(load, []);
   const add = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     try {
-      await post("/api/users", Object.fromEntries(new FormData(form)));
+      const made = await post<User & { link: string }>(
+        "/api/users",
+        Object.fromEntries(new FormData(form)),
+      );
+      setLink({ name: made.name, address: location.origin + made.link });
       form.reset();
       load();
     } catch (error) {
       sayError(error);
     }
   };
+  const makeLink = (user: User): void =>
+    void post<{ link: string }>(`/api/users/${user.id}/link`)
+      .then((made) => setLink({ name: user.name, address: location.origin + made.link }))
+      .catch(sayError);
   const change = (user: User, values: object): void =>
     void patch(`/api/users/${user.id}`, values).then(load).catch(sayError).finally(load);
   return (
@@ -66,7 +74,7 @@ export function People() {
                   <td>{when(user.created_ms)}</td>
                   <td>
                     <div class="row">
-                      <Button onClick={() => setResetting(user)}>New password…</Button>
+                      <Button onClick={() => makeLink(user)}>Password link…</Button>
                       {user.id === person.value?.id ? null : (
                         <Button onClick={() => change(user, { active: !user.active })}>
                           {user.active ? "Deactivate" : "Activate"}
@@ -86,15 +94,6 @@ export function People() {
           <Field label="Name">
             <Input name="name" required maxLength={64} />
           </Field>
-          <Field label="First password" help="At least 10 characters; they can change it">
-            <Input
-              name="password"
-              type="password"
-              required
-              minLength={10}
-              autocomplete="new-password"
-            />
-          </Field>
           <Field label="Role">
             <select class="input" name="role">
               {ROLES.map((role) => (
@@ -104,40 +103,59 @@ export function People() {
           </Field>
           <div class="row">
             <button class="button primary" type="submit">
-              Add
+              Invite
             </button>
           </div>
         </form>
       </section>
-      {resetting ? (
-        <Dialog title={`New password for ${resetting.name}`} onClose={() => setResetting(null)}>
-          <form
-            onSubmit={(event) => {
-              event.preventDefault();
-              const password = new FormData(event.currentTarget as HTMLFormElement).get("password");
-              change(resetting, { password });
-              setResetting(null);
-            }}
-          >
-            <Field label="Password" help="At least 10 characters; all their sessions end">
-              <Input
-                name="password"
-                type="password"
-                required
-                autofocus
-                minLength={10}
-                autocomplete="new-password"
-              />
-            </Field>
-            <div class="row end">
-              <button class="button primary" type="submit">
-                Set
-              </button>
-            </div>
-          </form>
+      {link ? (
+        <Dialog title={`A password link for ${link.name}`} onClose={() => setLink(null)}>
+          <p>
+            Send it to {link.name}: whoever opens it chooses the password. It works once, and is
+            shown this once.
+          </p>
+          <code class="token">{link.address}</code>
         </Dialog>
       ) : null}
+      <Tokens />
     </main>
+  );
+}
+
+interface Token {
+  id: number;
+  name: string;
+  who: string;
+  scopes: string[];
+  used_ms: number | null;
+  expires_ms: number;
+}
+
+/** Everybody's tokens that are valid: scripts that act for people. */
+function Tokens() {
+  const [rows, setRows] = useState<Token[]>([]);
+  const load = (): void => void get<Token[]>("/api/tokens/all").then(setRows).catch(sayError);
+  useEffect(load, []);
+  if (!rows.length) return null;
+  return (
+    <section class="panel">
+      <h2>Tokens of scripts</h2>
+      <ul class="list">
+        {rows.map((row) => (
+          <li>
+            <span>
+              {row.who}: {row.name}
+            </span>
+            <span class="muted">
+              {row.scopes.join(", ")} · used {when(row.used_ms)} · ends {when(row.expires_ms)}
+            </span>
+            <Button onClick={() => void del(`/api/tokens/${row.id}`).then(load).catch(sayError)}>
+              Revoke
+            </Button>
+          </li>
+        ))}
+      </ul>
+    </section>
   );
 }
 

@@ -193,7 +193,11 @@ function Card({ project }: { project: ProjectRow }) {
     <article class={`card-row ${project.practice ? "practice" : ""}`}>
       <div>
         <h2>
-          {isStaff(project.role) ? <Link to={`/projects/${project.id}`}>{project.name}</Link> : project.name}
+          {isStaff(project.role) ? (
+            <Link to={`/projects/${project.id}`}>{project.name}</Link>
+          ) : (
+            project.name
+          )}
           {project.state === "paused" ? <span class="badge">paused</span> : null}
         </h2>
         <p class="muted">

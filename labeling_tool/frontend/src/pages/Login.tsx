@@ -1,6 +1,6 @@
 // The first run, and logging in.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { post } from "../api";
 import { Field, formValues, Input } from "../parts";
 import { errorText, go, signIn } from "../session";
@@ -73,6 +73,47 @@ export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
         {error ? <Problem text={error} /> : null}
         <button class="button primary" type="submit" disabled={busy}>
           Make the admin
+        </button>
+      </form>
+    </main>
+  );
+}
+
+/** Choosing a password by a link: an invitation, or because one was forgotten. */
+export function Invited() {
+  const [name, setName] = useState("");
+  const token = location.hash.slice(1);
+  const { error, busy, submit } = useForm(async (values) => {
+    if (values.password !== values.again) throw new Error("The two passwords differ.");
+    signIn(await post<Person>("/api/welcome", { token, password: values.password }));
+    go("/", true);
+  });
+  const [problem, setProblem] = useState("");
+  useEffect(() => {
+    post<{ name: string }>("/api/welcome", { token })
+      .then((found) => setName(found.name))
+      .catch((failure: unknown) => setProblem(errorText(failure)));
+  }, [token]);
+  return (
+    <main class="card-page">
+      <form class="card" onSubmit={(event) => void submit(event)}>
+        <h1>{name ? `Welcome, ${name}` : "vidact"}</h1>
+        {problem ? <Problem text={problem} /> : <p class="muted">Choose your password.</p>}
+        <Field label="Password" help="At least 10 characters, and none that is easily guessed">
+          <Input
+            name="password"
+            type="password"
+            required
+            minLength={10}
+            autocomplete="new-password"
+          />
+        </Field>
+        <Field label="Password again">
+          <Input name="again" type="password" required minLength={10} autocomplete="new-password" />
+        </Field>
+        {error ? <Problem text={error} /> : null}
+        <button class="button primary" type="submit" disabled={busy || !name}>
+          Set the password
         </button>
       </form>
     </main>

@@ -198,7 +198,17 @@ interface Token {
   created_ms: number;
   used_ms: number | null;
   revoked_ms: number | null;
+  expires_ms: number;
+  scopes: string[];
 }
+
+const SCOPES: [string, string][] = [
+  ["read", "read what you see"],
+  ["label", "label"],
+  ["review", "verdicts and exports"],
+  ["upload", "upload and import"],
+  ["admin", "projects and their rules"],
+];
 
 function Tokens() {
   const [rows, setRows] = useState<Token[]>([]);
@@ -209,10 +219,12 @@ function Tokens() {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     try {
-      const { token } = await post<{ token: string }>(
-        "/api/tokens",
-        Object.fromEntries(new FormData(form)),
-      );
+      const values = new FormData(form);
+      const { token } = await post<{ token: string }>("/api/tokens", {
+        name: values.get("name"),
+        scopes: values.getAll("scopes"),
+        days: Number(values.get("days")),
+      });
       setMade(token);
       form.reset();
       load();
@@ -224,7 +236,8 @@ function Tokens() {
     <section class="panel">
       <h2>Tokens for scripts</h2>
       <p class="muted">
-        A token acts as you. What it can do: <a href="/api/openapi.json">the API's description</a>.
+        A token acts as you, as far as you let it, until it ends or your password changes. What can
+        be done: <a href="/api/openapi.json">the API's description</a>.
       </p>
       {made ? (
         <p class="notice" role="status">
@@ -236,8 +249,12 @@ function Tokens() {
           <li>
             <span>{row.name}</span>
             <span class="muted">
-              {row.revoked_ms ? "revoked" : `used ${when(row.used_ms)}`} · made{" "}
-              {when(row.created_ms)}
+              {row.scopes.join(", ")} ·{" "}
+              {row.revoked_ms
+                ? "revoked"
+                : row.expires_ms < Date.now()
+                  ? "ended"
+                  : `used ${when(row.used_ms)}, ends ${when(row.expires_ms)}`}
             </span>
             {row.revoked_ms ? null : (
               <Button onClick={() => void del(`/api/tokens/${row.id}`).then(load).catch(sayError)}>
@@ -250,6 +267,24 @@ function Tokens() {
       <form class="form" onSubmit={(event) => void add(event)}>
         <Field label="Name of a new token">
           <Input name="name" required maxLength={64} />
+        </Field>
+        <fieldset>
+          <legend>It may</legend>
+          {SCOPES.map(([scope, text]) => (
+            <label class="inline">
+              <input
+                type="checkbox"
+                name="scopes"
+                value={scope}
+                checked={scope === "read"}
+                required={scope === "read"}
+              />{" "}
+              {text}
+            </label>
+          ))}
+        </fieldset>
+        <Field label="Days until it ends">
+          <Input name="days" type="number" min={1} max={366} value={90} required />
         </Field>
         <div class="row">
           <button class="button" type="submit">

@@ -6,6 +6,15 @@ import { Field } from "../parts";
 import { person, say, sayError } from "../session";
 import type { ProjectRow } from "../types";
 
+interface ImportJob {
+  import: number;
+  state: "queued" | "running" | "done" | "failed";
+  tasks?: number;
+  message?: string;
+}
+
+const LOOK_MS = 500;
+
 export function Upload({ project, onDone }: { project: ProjectRow; onDone: () => void }) {
   const [busy, setBusy] = useState("");
   const recordings = project.kind === "actions";
@@ -22,12 +31,20 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
         ? (await post<{ upload: string }>(`/api/uploads/${project.id}`, lines)).upload
         : null;
       setBusy("Looking at it…");
-      const { tasks } = await post<{ tasks: number }>(`/api/projects/${project.id}/import`, {
+      let job = await post<ImportJob>(`/api/projects/${project.id}/import`, {
         video: upload,
         lines: second,
         name: video.name.slice(0, 120),
         ...(recordings ? {} : { frame_step_s: Number(values.get("step")) }),
       });
+      while (job.state === "queued" || job.state === "running") {
+        if (job.state === "queued") setBusy("Waiting for its turn…");
+        else setBusy("Looking at it…");
+        await new Promise((resolve) => window.setTimeout(resolve, LOOK_MS));
+        job = await get<ImportJob>(`/api/imports/${job.import}`);
+      }
+      if (job.state === "failed") throw new Error(job.message);
+      const { tasks } = job;
       say(`${tasks} new tasks`);
       form.reset();
       onDone();

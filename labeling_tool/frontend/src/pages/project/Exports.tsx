@@ -1,7 +1,7 @@
 // Exports of a project: starting one, following it, downloading it.
 
 import { useEffect, useState } from "preact/hooks";
-import { get, post } from "../../api";
+import { del, get, post } from "../../api";
 import { Button, when } from "../../parts";
 import { sayError } from "../../session";
 import type { ProjectRow } from "../../types";
@@ -34,6 +34,8 @@ const FORMATS: Record<string, { name: string; kinds: string[]; help: string }> =
   json: { name: "JSON", kinds: ["actions", "clean"], help: "every submission with its history" },
 };
 
+const UNFINISHED = ["queued", "running"];
+
 export function Exports({ project }: { project: ProjectRow }) {
   const formats = Object.entries(FORMATS).filter(([, format]) =>
     format.kinds.includes(project.kind),
@@ -45,7 +47,7 @@ export function Exports({ project }: { project: ProjectRow }) {
     void get<ExportRow[]>(`/api/projects/${project.id}/exports`).then(setRows).catch(sayError);
   useEffect(load, [project.id]);
   useEffect(() => {
-    if (!rows.some((row) => row.state === "running")) return;
+    if (!rows.some((row) => UNFINISHED.includes(row.state))) return;
     const timer = window.setTimeout(load, 1000);
     return () => window.clearTimeout(timer);
   }, [rows]);
@@ -100,13 +102,18 @@ export function Exports({ project }: { project: ProjectRow }) {
                     .join(", ")
                 : row.state === "failed"
                   ? String(row.detail.message)
-                  : "running…"}
+                  : `${row.state}…`}
             </span>
             {row.state === "done" ? (
               <a class="button" href={`/api/exports/${row.id}/archive`} download>
                 Download
               </a>
             ) : null}
+            {row.state === "running" ? null : (
+              <Button onClick={() => void del(`/api/exports/${row.id}`).then(load).catch(sayError)}>
+                Delete
+              </Button>
+            )}
           </li>
         ))}
       </ul>

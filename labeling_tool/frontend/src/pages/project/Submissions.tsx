@@ -12,6 +12,7 @@ interface Submission {
   frames: number;
   state: string;
   operations: number;
+  corrections: number;
   active_ms: number;
   submitted_ms: number;
   served: string;
@@ -70,7 +71,10 @@ export function Submissions({ id }: { id: number }) {
                   <td>{row.who}</td>
                   <td>{row.source}</td>
                   <td>{row.frames}</td>
-                  <td>{row.operations}</td>
+                  <td>
+                    {row.operations}
+                    {row.corrections ? ` (${row.corrections} by reviewers)` : ""}
+                  </td>
                   <td>{duration(row.active_ms / 1000)}</td>
                   <td>{when(row.submitted_ms)}</td>
                   <td>{row.state}</td>
