@@ -13,6 +13,7 @@ import shutil
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -148,7 +149,8 @@ def run_import(context: Context, import_id: int) -> None:
         project = session.get_one(Project, job.project_id)
     stem = path_of(context, job.video, "")
     parts = [(job.video, ".mp4"), *([(job.lines, ".jsonl")] if job.lines else [])]
-    state, detail = "failed", {}
+    state = "failed"
+    detail: dict[str, Any]
     try:
         for key, suffix in parts:
             sent = path_of(context, key)
@@ -160,7 +162,8 @@ def run_import(context: Context, import_id: int) -> None:
             else add_recording
         )
         path = stem.with_suffix(".mp4") if project.kind == "clean" else stem
-        state, detail = "done", {"tasks": add(context, project, path, name=job.name)}
+        detail = {"tasks": add(context, project, path, name=job.name)}
+        state = "done"
     except (VideoError, RecordingError) as error:
         told = error.detail if isinstance(error, VideoError) else str(error)
         told = told.replace(str(stem), job.name)
@@ -173,9 +176,8 @@ def run_import(context: Context, import_id: int) -> None:
     with context.database.write() as session:
         row = session.get_one(Import, import_id)
         row.state, row.detail = state, {**row.detail, **detail}
-        done = {"name": job.name, **detail}
         action = "imported" if state == "done" else "import failed"
-        note(session, job.user_id, action, project.name, **done)
+        note(session, job.user_id, action, project.name, name=job.name, **detail)
         if state == "failed":
             gone = [key for key, _ in parts]
             session.execute(update(Upload).where(Upload.id.in_(gone)).values(state="gone"))

@@ -52,22 +52,21 @@ async def upload(
     announced = request.headers.get("content-length")
     expected = int(announced) if announced is not None and announced.isdigit() else None
     row = await run_in_threadpool(begin_upload, context, project_id, person.id, expected)
-    size: int | None = 0
+    size, stored = 0, False
     try:
         # x: what somebody else stored is never written over
         with open(path_of(context, row.id), "xb") as file:
             async for block in request.stream():
                 size += len(block)
                 await run_in_threadpool(file.write, block)
+        stored = size > 0
     except OSError as error:
-        size = None
         raise Problem(507, "disk", f"The file cannot be stored: {error.strerror}.") from error
     except ClientDisconnect as error:
-        size = None
         raise Problem(400, "cut_short", "The upload was cut short.") from error
     finally:
-        await run_in_threadpool(end_upload, context, row, size or None)
-    if not size:
+        await run_in_threadpool(end_upload, context, row, size if stored else None)
+    if not stored:
         raise Problem(422, "empty", "The file is empty.")
     return {"upload": row.id}
 

@@ -271,7 +271,7 @@ async def pictures(
         path = await asyncio.wait_for(asyncio.shield(made), PICTURES_WAIT_S)
     except TimeoutError:
         return JSONResponse({"state": "rendering"}, status_code=202, headers={"retry-after": "1"})
-    except VidactError as error:
+    except (VidactError, OSError, ValueError) as error:
         reason = str(error).replace(str(recipe["uri"]), name)
         raise Problem(
             410, "gone", f"The frames cannot be shown: {reason}. Skip this task."

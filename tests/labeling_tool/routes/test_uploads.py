@@ -242,7 +242,7 @@ def test_no_number_grows_the_server(client: TestClient, tmp_path: Path) -> None:
 
 def test_what_makes_too_many_tasks_is_refused_in_the_child(tmp_path: Path) -> None:
     film = barcodes.write(tmp_path / "film.mp4", 100)
-    with pytest.raises(VideoError, match="too_long"):
+    with pytest.raises(VideoError, match="too long"):
         limited.evenly_limited(film, 0.02, tmp_path / "index.npz", most=20)
 
 
