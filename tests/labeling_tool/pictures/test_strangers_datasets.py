@@ -28,7 +28,7 @@ from tests.labeling_tool.seeding import add_tasks
 def test_what_lies_elsewhere_is_not_opened(tmp_path: Path) -> None:
     """The clip's own pictures are shown, and nothing says whether the file is there."""
     (tmp_path / "allowed").mkdir()
-    film = barcodes.write(tmp_path / "film.mp4", 100)
+    film = barcodes.write(tmp_path / "film.mp4", 120)
     dataset = make_dataset(tmp_path / "dataset", [film], clips=1)
     context = open_context(tmp_path / "data", source_root=(str(tmp_path / "allowed"),))
     try:
