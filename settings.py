@@ -29,6 +29,7 @@ Settings = TypeVar("Settings")
 
 CHECKS = ConfigDict(
     extra="forbid",
+    allow_inf_nan=False,  # nothing compares with nan, and no budget is endless by accident
     coerce_numbers_to_str=True,  # a dataset may be called 2026
     revalidate_instances="always",  # what `from_mapping` makes was not checked whole
 )
@@ -195,7 +196,8 @@ def _explain(error: ValidationError, hint: Any, name: str, quote: str = "") -> s
     too_short = typing.get_origin(hint) is tuple
     if found["input"] is tyro.MISSING or (found["type"] == "missing" and not too_short):
         return f"{name} must be given: {describe(hint)}"
-    allowed = {"must_be": found["msg"]}.get(found["type"]) or (
+    said = {"must_be": found["msg"], "finite_number": "a finite number"}
+    allowed = said.get(found["type"]) or (
         _bounds(hint) if found["type"].startswith(OUT_OF_BOUNDS) else describe(hint)
     )
     return f"{name} must be {allowed}, got {found['input']!r}"
@@ -258,8 +260,10 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file; an empty file is an empty mapping."""
     import yaml
 
+    from .plain_yaml import load_plain
+
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = load_plain(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(
             f"--config {path}: cannot read the file: {error.strerror or error}."

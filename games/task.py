@@ -123,8 +123,10 @@ def read_task(path: str | Path) -> Task:
     """The task of a YAML file. Raises ConfigError, which names the file and the field."""
     import yaml
 
+    from ..plain_yaml import load_plain
+
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = load_plain(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"task {path}: cannot read it: {error.strerror or error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

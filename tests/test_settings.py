@@ -112,11 +112,29 @@ def test_a_file_sets_any_field_and_the_command_line_overrides_it(tmp_path: Path)
         ("hours: 10", "`hours` must be below LONGEST, got 10"),
         ("- a\n- b", "expected `option: value` lines, got a list"),
         ("a: [", "not valid YAML"),
+        ("limit: 1:30", "`limit` must be a whole number or null, got '1:30'"),
+        ("hours: 1:30.5", "`hours` must be a number, got '1:30.5'"),
+        ("rate: .nan", "`rate` must be a finite number, got nan"),
+        ("rate: .inf", "`rate` must be a finite number, got inf"),
+        ("limit: .inf", "`limit` must be a finite number, got inf"),
+        ("limit: 3\nrate: 1\nlimit: 4", "`limit` is given(?s:.*)and given again"),
+        ("layout: {size: 3, size: 3}", "`size` is given(?s:.*)and given again"),
     ],
 )
 def test_what_a_file_may_not_say_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse("--config", yaml_file(tmp_path, text), "a", "--out", "x")
+
+
+def test_numbers_are_finite_on_the_command_line_too() -> None:
+    with pytest.raises(ConfigError, match="rate must be a finite number, got nan"):
+        parse("a", "--out", "x", "--rate", "nan")
+    with pytest.raises(ConfigError, match="hours must be a finite number, got inf"):
+        parse("a", "--out", "x", "--hours", "inf")
+
+
+def test_a_time_may_be_text(tmp_path: Path) -> None:
+    assert parse("--config", yaml_file(tmp_path, "sources: a\nout: 1:30")).out == "1:30"
 
 
 def test_a_missing_file_is_named() -> None:

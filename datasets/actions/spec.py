@@ -23,6 +23,7 @@ import yaml
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import SpecError, SpecMismatchError
+from ...plain_yaml import load_plain
 from .quantiser import MuLaw
 
 SPEC_FOLDER = Path(__file__).parents[1] / "specs"
@@ -189,7 +190,7 @@ class ActionSpec:
     @classmethod
     def _read(cls, path: Path) -> ActionSpec:
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = load_plain(path.read_text(encoding="utf-8"))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise SpecError(f"{path}: not YAML: {error}") from error
         except OSError as error:
