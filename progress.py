@@ -29,21 +29,25 @@ def silence() -> None:
     _SILENT.set()
 
 
-def log(message: str) -> None:
+def log(message: str, *, alone: bool = False) -> None:
     """Print one line to stderr, above a live bar if there is one.
 
     Keys in signed addresses are left out.
+
+    Args:
+        message: the line.
+        alone: no other process says the same: it is printed by a silenced one, too.
     """
     message = hide_keys(message)
     if _LIVE:
         _LIVE[-1].console.print(message, highlight=False, markup=False)
     else:
-        _print(message)
+        _print(message, alone=alone)
 
 
-def _print(line: str) -> None:
+def _print(line: str, *, alone: bool = False) -> None:
     """Print to stderr; work continues where nobody reads it any more (`2>&1 | head`)."""
-    if _SILENT.is_set():
+    if _SILENT.is_set() and not alone:
         return
     try:
         print(line, file=sys.stderr, flush=True)
@@ -160,6 +164,14 @@ def _number(value: float) -> str:
 def shortened(names: Sequence[str], most: int) -> str:
     """Return at most `most` of many names, and a sign where there are more."""
     return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+
+def hours_of(hours: float) -> str:
+    """Return an amount of hours in the unit that shows something: `4.2 seconds`, `1.50 hours`."""
+    for unit, limit in (("seconds", 1 / 60), ("minutes", 1)):
+        if hours < limit:
+            return f"{60 * hours / limit:.1f} {unit}"
+    return f"{hours:,.2f} hours"
 
 
 def duration(seconds: float) -> str:

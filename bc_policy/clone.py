@@ -33,7 +33,7 @@ from ..training.log import METRICS_FILE, MetricsLog, read_metrics
 from ..training.parallel import Group
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
-from .cloning.cloner import Cloner
+from .cloning.cloner import FAULTS, Cloner
 from .cloning.config import CloneConfig
 from .cloning.data import data_identity
 from .cloning.held_out import HeldOut
@@ -52,7 +52,7 @@ ROLLOUTS = "rollouts"  # folder of the scores during training
 NOT_THE_RUN = (
     *("out", "save_every", "eval_every", "eval_batches", "play_task", "play_every"),
     *("play_episodes", "device", "threads", "loader_threads", "cache_gb", "accumulate"),
-    *("shard_cache", "shard_cache_gb"),
+    *("shard_cache", "shard_cache_gb", "retries", "timeout_s", "max_bad_clips"),
 )
 
 
@@ -113,6 +113,8 @@ class Session:
         self.frames = float(counters.get("frames", 0.0))
         self.best: dict[str, float] | None = counters.get("best")
         """Step and held-out loss of the policy in `best/`; None before there is one."""
+        self.faults: dict[str, float] = {}
+        """What this session's loaders met, where it is not 0; see FAULTS."""
         self._drawn = time.monotonic()
         # Lines of steps after the last snapshot are dropped: they are about to be measured again.
         self.metrics = MetricsLog(config.out, resume_step=run.step) if run.is_leader else None
@@ -126,6 +128,7 @@ class Session:
             while fraction < 1:
                 measured = cloner.step(run.step, fraction)
                 run.step, self.frames = run.step + 1, self.frames + measured["frames"]
+                self.faults = {name: measured[name] for name in FAULTS if name in measured}
                 # Batches differ in their valid frames: the total is an estimate.
                 progress.total = self.frames / run.step * run.budget.expected_steps(run.step)
                 shown = {name: measured[name] for name in ("loss", "accuracy")}
@@ -143,7 +146,7 @@ class Session:
         config, run = self.config, self.run
         results = {"steps": run.step, "frames": self.frames, "seconds": run.budget.elapsed_s}
         assert self.metrics is not None
-        results |= self._evaluate()
+        results |= self._evaluate() | self.faults
         self.metrics.write(run.step, **results)
         self.metrics.close()
         self._draw()

@@ -38,6 +38,8 @@ from .targets import UNTOLD, Lesson, TargetMaker, Targets
 NEWEST = 0.01  # share of the newest step in the mean weight: it is that of about a hundred
 OWN_DICE = 11  # beside the seed, so that what is not told has a stream of its own
 PARTS = ("policy", "optimizer", "ema", "guard", "loader", "augmentation")
+FAULTS = ("bad_clips", "removed_clips", "retries", "timeouts")
+"""What the loaders of all processes met so far, in `metrics.jsonl` where it is not 0."""
 LOSSES = {
     "loss": "total",
     "loss_buttons": "buttons",
@@ -157,13 +159,18 @@ class Cloner:
         set_learning_rate(self.optimizer, learning_rate)
         batch = self.augmentation(next(self.batches))
         lesson = self.make_targets.lesson(batch, self.lanes.last_actions)
-        ticks, weight, valid = self.group.all_reduce_mean(
+        met = self.loaders.faults.counts
+        ticks, weight, valid, *counts = self.group.all_reduce_mean(
             (
                 float(batch.ticks.sum()),
                 lesson.targets.weight.sum().item(),
                 float(batch.valid.sum()),
+                *(float(met[name]) for name in FAULTS),
             )
         )
+        faults = {
+            name: round(count * self.group.size) for name, count in zip(FAULTS, counts, strict=True)
+        }
         # Ticks count alike whichever others their batch holds: its loss is divided by its size, and
         # by the mean weight of many batches. Divided by its own weight, three sure ticks would move
         # the policy as far as a thousand.
@@ -187,6 +194,7 @@ class Cloner:
             "learning_rate": learning_rate,
             "gradient_norm": norm,
             "frames": valid * self.group.size,
+            **{name: count for name, count in faults.items() if count},
         }
 
     def _backward(

@@ -141,6 +141,20 @@ class CloneConfig:
     """Folder in which shards of a bucket are kept; without one they are read in blocks."""
     shard_cache_gb: PositiveFloat = 20.0
     """Its largest size."""
+    retries: Annotated[NonNegativeInt, Later(8)] = 8
+    """How often a read of the data is tried again after its store failed, with pauses that grow
+    from half a second to a minute.
+    """
+    timeout_s: Annotated[NonNegativeFloat, Later(60.0)] = 60.0
+    """Seconds after which a read from a bucket has failed; 0 for never."""
+    max_bad_clips: Annotated[NonNegativeInt, Later(0)] = 0
+    """How many damaged or missing clips each process may leave out; one more ends the run. Each is
+    told, and their number stands in the metrics.
+    """
+    block_clips: Annotated[PositiveInt, Later(8)] = 8
+    """Neighboring clips that stay close where clips are shuffled, so that reads from buckets are
+    long; 1 shuffles best, for data on a local disk.
+    """
     seed: NonNegativeInt = 0
     """Of the network's start, the data order and the augmentation."""
 

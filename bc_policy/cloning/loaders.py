@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...datasets.loading.clips import ClipLoader
+from ...datasets.loading.clips import BLOCK_CLIPS, ClipLoader
 from ...datasets.loading.conditions import parsed
+from ...datasets.loading.faults import Faults
 from ...datasets.loading.frame_cache import FrameCache, Shrink
 from ...machine import cores, free_memory_bytes
 from ...progress import log
@@ -37,6 +38,10 @@ class Loaders:
         free = OWN_SHARE * free_memory_bytes() / here
         self.budget_bytes = int(free if config.cache_gb is None else config.cache_gb * 1e9)
         self._cache = FrameCache(self.budget_bytes)
+        self.faults = Faults(
+            retries=config.retries, timeout_s=config.timeout_s, max_bad_clips=config.max_bad_clips
+        )
+        """What all of them met in the data; a clip counts once for all."""
 
     def training(self, policy: Policy) -> ClipLoader:
         """This process's rows of the training clips, as the policy looks at them."""
@@ -55,7 +60,9 @@ class Loaders:
 
     def held_out(self, policy: Policy, split: str) -> ClipLoader:
         """All clips of a split, in an order that no setting of the run changes."""
-        return self._open(split, shrink=shrink_of(policy), drop_last=False, seed=0)
+        return self._open(
+            split, shrink=shrink_of(policy), drop_last=False, seed=0, blocks=BLOCK_CLIPS
+        )
 
     def labels(self) -> ClipLoader:
         """The training clips without their frames."""
@@ -70,6 +77,7 @@ class Loaders:
         drop_last: bool | None = True,
         frames: bool = True,
         seed: int | None = None,
+        blocks: int | None = None,
     ) -> ClipLoader:
         config = self._config
         return ClipLoader(
@@ -85,6 +93,7 @@ class Loaders:
             weights=config.weights if split == "train" and config.weights else None,
             filters=[parsed(condition) for condition in config.filters],
             drop_last=drop_last,
+            block_clips=blocks or config.block_clips,
             cache_dir=config.shard_cache or None,
             cache_gb=config.shard_cache_gb,
             frames=frames,
@@ -92,6 +101,7 @@ class Loaders:
             frame_cache=self._cache if frames and self.budget_bytes else None,
             version=self._versions,
             probabilities=config.labels == "soft" and split == "train" and frames,
+            faults=self.faults,
         )
 
 

@@ -41,6 +41,7 @@ from .shard_cache import ShardCache
 __all__ = ["Batch", "ClipLoader"]
 
 MIN_BLOCK_BYTES = 64 << 20
+BLOCK_CLIPS = 8  # 2 MB: a read that long takes little more than one of a clip
 LABELS = ("buttons", "camera", "confidence", "valid")
 PROBABILITIES = ("buttons_prob", "camera_prob")
 
@@ -67,7 +68,8 @@ class ClipLoader(ResumableLoader):
             last step with empty rows instead, so that every clip is seen once; None does so only
             where all clips do not fill one step.
         block_clips: neighboring clips that stay close in the `clips` order, for long reads from
-            buckets.
+            buckets; 1 shuffles best, for local disks. The same wherever the clips lie unless given,
+            since a run must not depend on that.
         shuffle_clips: the `clips` order mixes within windows of about so many clips.
         cache_dir, cache_gb: keep whole remote shards here, up to this size, which must hold all of
             the datasets' shards.
@@ -78,11 +80,13 @@ class ClipLoader(ResumableLoader):
         probabilities: whether batches have those of buttons and bins.
         version: of the manifest, by the beginning of its name, or one for each dataset; "" for the
             newest, which is kept until the loader is made again.
-        retries: how often a read is tried again after storage failed, with pauses from half a
-            second up to half a minute.
+        retries: how often a read is tried again after storage failed, with pauses that grow from
+            half a second to a minute: two minutes in all with 8.
         timeout_s: seconds after which a read from a bucket has failed; 0 for never.
         max_bad_clips: how many damaged or missing clips may be left out, as empty rows, before the
             loader raises; each is told, and `faults` counts them.
+        faults: shares patience, budget and counters with other loaders of the same datasets, in
+            place of the three settings before.
         pin_memory: frames come in page-locked memory, for GPUs.
 
     Raises:
@@ -108,7 +112,7 @@ class ClipLoader(ResumableLoader):
         weights: Sequence[float] | None = None,
         filters: Sequence[Filter] = (),
         drop_last: bool | None = True,
-        block_clips: int = 8,
+        block_clips: int = BLOCK_CLIPS,
         shuffle_clips: int = 1024,
         cache_dir: str | None = None,
         cache_gb: float = 20.0,
@@ -120,6 +124,7 @@ class ClipLoader(ResumableLoader):
         retries: int = 8,
         timeout_s: float = 60.0,
         max_bad_clips: int = 0,
+        faults: Faults | None = None,
         pin_memory: bool = False,
     ):
         rank, world_size = _ranks(rank, world_size)
@@ -137,7 +142,9 @@ class ClipLoader(ResumableLoader):
         _check_choices(datasets, order, weights)
         self.datasets = [Dataset(dataset) for dataset in datasets]
         self.order, self.seed = order, seed
-        self.faults = Faults(retries=retries, timeout_s=timeout_s, max_bad_clips=max_bad_clips)
+        self.faults = faults or Faults(
+            retries=retries, timeout_s=timeout_s, max_bad_clips=max_bad_clips
+        )
         """What was met; its `counts` are of retries, timeouts, bad_clips, removed_clips …"""
         self._wants_to_drop, self._weights = drop_last, weights
         self._window_steps = max(shuffle_clips // batch_size, 2 * block_clips)
@@ -224,7 +231,14 @@ class ClipLoader(ResumableLoader):
             "draws": self._draws,
             "drop_last": self._drop_last,
             "window_steps": self._window_steps,
+            "block_clips": self._block_clips,
         }
+
+    def _state_problem(self, state: object) -> str | None:
+        if isinstance(state, Mapping) and isinstance(state.get("identity"), Mapping):
+            # States of before do not say of how many clips their blocks are.
+            state = {**state, "identity": {"block_clips": BLOCK_CLIPS, **state["identity"]}}
+        return super()._state_problem(state)
 
     @property
     def versions(self) -> list[str]:
@@ -359,7 +373,7 @@ class ClipLoader(ResumableLoader):
             shard, key = manifest_row["shard"], manifest_row["key"]
             where = f"{self.datasets[number]}, shard {shard}, clip {key}"
             bad = ShardError(f"{where}: {error}; run `vidact verify` on the dataset")
-            self.faults.leave_out(bad)
+            self.faults.leave_out(bad, number, key)
             return None
         piece = Piece(frames, labels, begins)
         if self._frame_cache is not None:

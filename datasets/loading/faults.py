@@ -41,11 +41,24 @@ class Faults:
                 raise ConfigError(f"{name} must be 0 or more, got {value}")
         self.retries, self.timeout_s, self.max_bad_clips = retries, timeout_s, max_bad_clips
         self.counts: Counter[str] = Counter()
+        self._clips: set[tuple[str, int, str]] = set()
         self._lock = threading.Lock()
 
     def count(self, what: str) -> int:
         """Count something that was met; how often it was."""
         with self._lock:
+            self.counts[what] += 1
+            return self.counts[what]
+
+    def count_clip(self, what: str, dataset: int, key: str) -> int:
+        """Count a clip by its dataset's number and its key, once however often it comes; how many
+        there are by now, 0 where it is counted already.
+        """
+        with self._lock:
+            clip = what, dataset, key
+            if clip in self._clips:
+                return 0
+            self._clips.add(clip)
             self.counts[what] += 1
             return self.counts[what]
 
@@ -94,18 +107,22 @@ class Faults:
             self.count("timeouts")
             raise TimeoutError(f"no answer within {self.timeout_s:g} s") from error
 
-    def leave_out(self, error: ShardError) -> None:
-        """Leave a bad clip out, and say so. Raises the error where the budget is spent."""
-        number = self.count("bad_clips")
-        if number > self.max_bad_clips:
+    def leave_out(self, error: ShardError, dataset: int, key: str) -> None:
+        """Leave a bad clip out, and say so when it comes for the first time. Raises the error where
+        the budget is spent.
+        """
+        number = self.count_clip("bad_clips", dataset, key)
+        if (met := self.counts["bad_clips"]) > self.max_bad_clips:
             if self.max_bad_clips:
+                what = "bad clip" if met == 1 else "bad clips"
                 raise ShardError(
-                    f"{error} (the {number}th bad clip; max_bad_clips is {self.max_bad_clips})"
+                    f"{error} ({met} {what} so far; max_bad_clips is {self.max_bad_clips})"
                 ) from error
             raise error
-        if number <= SHOWN:
+        if 0 < number <= SHOWN:
             more = "; further ones are only counted" if number == SHOWN else ""
-            log(f"Left out, bad clip {number} of at most {self.max_bad_clips}: {error}{more}")
+            text = f"Left out, bad clip {number} of at most {self.max_bad_clips}: {error}{more}"
+            log(text, alone=True)  # other ranks have other clips
 
 
 def _passes(error: Exception) -> bool:

@@ -7,16 +7,20 @@ processes.
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ...errors import ConfigError, DatasetError
 from ..actions.spec import ActionSpec
@@ -36,6 +40,19 @@ class Session:
     """`fill(batch, row, item)` fills a row with an item; it is called in the decoding threads."""
     announce: Callable[[int], None] = lambda item: None
     """`announce(item)` says that an item will be wanted soon; must return at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A step of an epoch, as far as this rank has to do with it."""
+
+    number: int
+    items: list[int]
+    """Of its rows; EMPTY where a row has none."""
+    first: NDArray[np.bool_]
+    """bool [rows]: whether a row's item does not continue the one of the step before."""
+    after: tuple[int, int]
+    """The epoch and step that follow, as a state has them."""
 
 
 class ResumableLoader(ABC):
@@ -152,9 +169,10 @@ class ResumableLoader(ABC):
         return None
 
     def batches(self) -> Iterator[Batch]:
-        """Batches without end, epoch after epoch."""
-        while True:
-            yield from self
+        """Batches without end, epoch after epoch: the next is decoded ahead across its border."""
+        _refuse_workers()
+        for _, batch in self._in_order(endless=True):
+            yield batch
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of this rank from the present step to the end of the epoch."""
@@ -169,36 +187,70 @@ class ResumableLoader(ABC):
             offset: leave out so many steps at first.
             stride: give each so manieth step: several loaders share an epoch step by step.
         """
-        order = self.epoch_order(self.epoch)
+        yield from self._in_order(offset, stride)
+
+    def _in_order(
+        self, offset: int = 0, stride: int = 1, *, endless: bool = False
+    ) -> Iterator[tuple[int, Batch]]:
+        """Each batch of this epoch, or without end, and the number of its step."""
         rows = self.batch_size // self.world_size
-        mine = slice(self.rank * rows, (self.rank + 1) * rows)
-        ahead: deque[tuple[Batch, list[Future[None]]]] = deque()
+        announced: deque[_Step] = deque()
+        ahead: deque[tuple[_Step, Batch, list[Future[None]]]] = deque()
         last: list[Future[None] | None] = [None] * rows
-        steps = range(self.step + offset, self.steps_per_epoch, stride)
-        submitted = announced = 0
-        with self._open() as session, _Pool(self.threads) as pool:
-            for place, step in enumerate(steps):
-                while announced < min(submitted + self.prefetch + READ_AHEAD_STEPS, len(steps)):
-                    for item in order.items[steps[announced], mine].tolist():
+        with (
+            closing(self._steps_of(offset, stride, endless=endless)) as steps,
+            self._open() as session,
+            _Pool(self.threads) as pool,
+        ):
+            while True:
+                while len(announced) < self.prefetch + READ_AHEAD_STEPS and (
+                    step := next(steps, None)
+                ):
+                    for item in step.items:
                         if item != EMPTY:
                             session.announce(item)
-                    announced += 1
-                while submitted < len(steps) and len(ahead) <= self.prefetch:
+                    announced.append(step)
+                while announced and len(ahead) <= self.prefetch:
+                    step = announced.popleft()
                     batch = self._empty_batch(rows)
-                    batch.first[:, 0] = order.first[steps[submitted], mine]
-                    for row, item in enumerate(order.items[steps[submitted], mine].tolist()):
+                    batch.first[:, 0] = step.first
+                    for row, item in enumerate(step.items):
                         before = last[row] if self._rows_in_turn else None
                         last[row] = pool.submit(_after, before, session, batch, row, item)
-                    ahead.append((batch, [future for future in last if future is not None]))
-                    submitted += 1
-                batch, filled = ahead.popleft()
+                    ahead.append((step, batch, [future for future in last if future is not None]))
+                if not ahead:
+                    return
+                step, batch, filled = ahead.popleft()
                 for future in filled:
                     future.result()
                 # Before the batch is given: `state_dict` then says what comes after it.
-                self.step = step + 1
-                if place == len(steps) - 1:
-                    self.epoch, self.step = self.epoch + 1, 0
-                yield step, batch
+                self.epoch, self.step = step.after
+                yield step.number, batch
+
+    def _steps_of(self, offset: int, stride: int, *, endless: bool) -> Generator[_Step, None, None]:
+        """This rank's steps, from the present step to the end of the epoch, or without end.
+
+        The order of the next epoch is computed in the second half of each: of ten million clips
+        that takes some seconds.
+        """
+        rows = self.batch_size // self.world_size
+        mine = slice(self.rank * rows, (self.rank + 1) * rows)
+        begin = self.step + offset
+        following: Future[EpochOrder] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="vidact-order") as thread:
+            for epoch in itertools.count(self.epoch):
+                order = self.epoch_order(epoch) if following is None else following.result()
+                following = None
+                for number in range(begin, self.steps_per_epoch, stride):
+                    if endless and following is None and 2 * number >= self.steps_per_epoch:
+                        following = thread.submit(self.epoch_order, epoch + 1)
+                    is_last = number + stride >= self.steps_per_epoch
+                    after = (epoch + 1, 0) if is_last else (epoch, number + 1)
+                    items = order.items[number, mine].tolist()
+                    yield _Step(number, items, order.first[number, mine], after)
+                if not endless:
+                    return
+                begin = offset
 
     def _empty_batch(self, rows: int) -> Batch:
         return Batch.empty(

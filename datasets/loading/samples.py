@@ -20,7 +20,7 @@ from .faults import Faults
 from .items import ClipItems
 from .reader import SampleReader
 
-LOOK_S = 600.0  # how often tombstones are listed again in the middle of an epoch
+LOOK_S = 600.0  # how often tombstones are listed again
 PHASES = 32  # of a recording: more than any tick rate has, see `Recording.phases`
 KINDS_OF_FAULT = (ShardError, FileNotFoundError)
 
@@ -70,17 +70,17 @@ class Samples:
         """
         number, row, _, _ = self.items.locate(item)
         if self.is_gone(item):
-            self.faults.count("removed_clips")
+            self.faults.count_clip("removed_clips", number, row["key"])
             return None
         try:
             return self._read(number, row)
         except KINDS_OF_FAULT as error:
             self._look()  # it may have gone a moment ago
             if self.is_gone(item):
-                self.faults.count("removed_clips")
+                self.faults.count_clip("removed_clips", number, row["key"])
                 return None
             bad = error if isinstance(error, ShardError) else ShardError(str(error))
-            self.faults.leave_out(bad)
+            self.faults.leave_out(bad, number, row["key"])
             return None
 
     def _read(self, number: int, row: Mapping[str, Any]) -> dict[str, bytes]:

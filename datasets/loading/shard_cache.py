@@ -58,7 +58,8 @@ class ShardCache:
                 f"{size_bytes / 1e9:.4g} GB: as clips are shuffled over all shards, a cache that "
                 "does not hold them all downloads most of them again for every few clips. Make it "
                 "as large, or leave out cache_dir: then blocks of neighboring clips are fetched, "
-                "each once an epoch (block_clips)"
+                "each once an epoch (block_clips). `vidact clone` calls these --shard-cache-gb and "
+                "--shard-cache"
             )
 
     def fetch(

@@ -71,6 +71,21 @@ def test_a_batch_holds_what_the_clips_hold(dataset, toy_spec, toy_clip):
     assert (loader.epoch, loader.step) == (1, 0)
 
 
+def test_the_next_epoch_is_decoded_ahead(dataset, monkeypatch):
+    loader = ClipLoader([dataset], batch_size=3, seed=2, threads=1, prefetch=1)  # 3 steps an epoch
+    opened, whole = [], ClipLoader._open
+    monkeypatch.setattr(ClipLoader, "_open", lambda self: opened.append(self) or whole(self))
+    run = loader.batches()
+    taken, states = [], []
+    for batch in itertools.islice(run, 8):
+        taken.append(batch.keys)
+        states.append((loader.epoch, loader.step))
+    run.close()
+    assert opened == [loader]
+    assert taken == [keys for epoch in range(3) for keys in loader.epoch_keys(epoch)][:8]
+    assert states == [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2)]
+
+
 def test_pieces_of_longer_clips(dataset):
     whole = {
         key: b for batch in ClipLoader([dataset], batch_size=9) for b, key in enumerate(batch.keys)

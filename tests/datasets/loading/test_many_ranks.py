@@ -14,14 +14,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from torch.utils.data import DataLoader, IterableDataset
 from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.loading import batch as batch_module
 from vidact.datasets.loading import faults as faults_module
 from vidact.datasets.loading import samples as samples_module
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.loading.faults import Faults
 from vidact.datasets.loading.iterable import IterableClips
+from vidact.datasets.loading.reader import CachedReader
 from vidact.datasets.loading.shard_cache import ShardCache
 from vidact.datasets.shards import manifest as manifest_module
 from vidact.datasets.shards.clip import Clip
@@ -178,14 +181,17 @@ def test_bad_clips_are_left_out_within_a_budget(
     storage.write_atomic(uri, bytes(data))
     with pytest.raises(ShardError, match="checksum"):
         list(ClipLoader([dataset], **FEW))
-    with pytest.raises(ShardError, match="the 2th bad clip; max_bad_clips is 1"):
+    with pytest.raises(ShardError, match="2 bad clips so far; max_bad_clips is 1"):
         list(ClipLoader([dataset], **FEW, max_bad_clips=1))
     capsys.readouterr()
     loader = ClipLoader([dataset], **FEW, max_bad_clips=2)
     batches = list(loader)
     assert sum(key == "" for batch in batches for key in batch.keys) == 2
     assert loader.faults.counts["bad_clips"] == 2
+    list(loader)  # the same ones again: the budget is of clips
+    assert loader.faults.counts["bad_clips"] == 2
     said = capsys.readouterr().err
+    assert said.count("bad clip") == 2
     assert "bad clip 1 of at most 2" in said
     assert all(row["key"] in said for row in record.rows)
 
@@ -195,6 +201,23 @@ def test_a_cache_that_is_too_small_is_refused(bucket: str, tmp_path: Path, datas
     with pytest.raises(ConfigError, match=r"cache_gb is 1e-06, but the shards of memory://.* are "):
         ClipLoader([bucket], **FEW, **cache)
     assert len(list(ClipLoader([dataset], **FEW, **cache))) == 3  # a local one needs no cache
+
+
+def test_a_cached_shard_that_another_process_took_away_is_fetched_again(
+    bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, taken, find = keys(ClipLoader([bucket], **FEW)), [], CachedReader._find
+
+    def taken_at_once(self: CachedReader, shard: str) -> Path:
+        path = find(self, shard)
+        if threading.current_thread().name.startswith("vidact-loader") and not taken:
+            taken.append(path)
+            path.unlink()
+        return path
+
+    monkeypatch.setattr(CachedReader, "_find", taken_at_once)
+    assert keys(ClipLoader([bucket], **FEW, cache_dir=str(tmp_path))) == expected
+    assert taken
 
 
 def test_a_fetch_does_not_look_through_the_cache(
@@ -211,6 +234,16 @@ def test_a_fetch_does_not_look_through_the_cache(
     monkeypatch.setattr(ShardCache, "_shrink", None)
     for shard in shards:
         cache.fetch(Dataset(bucket).shard_uri(shard["name"]), shard)
+
+
+def test_blocks_belong_to_a_state(dataset: str) -> None:
+    state = ClipLoader([dataset], **FEW).state_dict()
+    with pytest.raises(DatasetError, match=r"block_clips differs \(expected 8, got 1\)"):
+        ClipLoader([dataset], **FEW, block_clips=1, shuffle_clips=32).load_state_dict(state)
+    del state["identity"]["block_clips"]  # as before
+    ClipLoader([dataset], **FEW).load_state_dict(state)
+    with pytest.raises(DatasetError, match=r"block_clips differs \(expected 8, got 1\)"):
+        ClipLoader([dataset], **FEW, block_clips=1, shuffle_clips=32).load_state_dict(state)
 
 
 def test_ranks_are_torchruns(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,9 +302,25 @@ def test_memory_goes_to_what_loading_needs(dataset: str, monkeypatch: pytest.Mon
     assert asked == [needed | {"split", "presses"}]
 
 
-def test_pinned_memory_needs_a_gpu(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
+def test_all_frames_come_in_pinned_memory(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = list(ClipLoader([dataset], **FEW))
+    made: list[Any] = []
 
+    def noted(shape: tuple[int, ...]) -> Any:
+        made.append(np.full(shape, 7, np.uint8))  # as little zeroed as what torch gives
+        return made[-1]
+
+    if not torch.cuda.is_available():  # what the loader does with such memory, without any
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(batch_module, "_pinned", noted)
+    found = list(ClipLoader([dataset], **FEW, pin_memory=True))
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one.frames, other.frames)
+        pinned = any(one.frames is frames for frames in made)
+        assert pinned or torch.from_numpy(one.frames).is_pinned()
+
+
+def test_pinned_memory_needs_a_gpu(dataset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="pin_memory must be False where there is no GPU"):
         ClipLoader([dataset], **FEW, pin_memory=True)
