@@ -8,6 +8,7 @@ the chain, and of `vidact --help`.
 from __future__ import annotations
 
 import ast
+import difflib
 import errno
 import functools
 import io
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
 
 from .errors import FIXABLE_ERRNOS, ConfigError, Interrupted, VidactError
 from .machine import SAFE_PATH, speak_directly
-from .progress import write_no_more
+from .progress import shortened, write_no_more
 from .signed_addresses import hide_keys
 
 EXIT_MISTAKE = ConfigError.exit_code
 EXIT_INTERRUPTED = Interrupted.exit_code
+SHOWN_VERBS = 3  # that have an option which another verb lacks
 
 START, PLAY, IDM, LABEL, REVIEW, AGENT = (
     "Start here",
@@ -82,13 +84,37 @@ class Verb:
         """Run the verb with the words after its name; its exit code."""
         from .options import parse_settings
 
-        settings = parse_settings(self.settings_class(), words, prog=f"vidact {self.name}")
+        try:
+            settings = parse_settings(self.settings_class(), words, prog=f"vidact {self.name}")
+        except SystemExit as end:
+            if end.code == EXIT_MISTAKE:  # the options at hand are told; others are told here
+                self._point_to_options(words)
+            raise
         name = _underscores(self.name)
         function = getattr(
             import_module(f"{__package__}.{self.folder}.{name}"), self.function or name
         )
         code: int | None = function(settings)
         return code
+
+    def _point_to_options(self, words: Sequence[str]) -> None:
+        """Say what options that this verb does not have may have meant: one of it, or other verbs'
+        own.
+        """
+        from .options import option_names, unknown_options
+
+        own = sorted(option_names(self.settings_class()))
+        for option in unknown_options(self.settings_class(), words):
+            near = difflib.get_close_matches(option, own, n=1, cutoff=0.5)
+            others = [
+                f"`vidact {verb.name}`"
+                for verb in TABLE
+                if option in option_names(verb.settings_class())
+            ]
+            said = f"vidact: `vidact {self.name}` has no {option}."
+            said += f" Did you mean {near[0]}?" if near else ""
+            said += f" {shortened(others, SHOWN_VERBS)} have it." if others else ""
+            print(said, file=sys.stderr)
 
 
 def _underscores(name: str) -> str:

@@ -199,6 +199,28 @@ def old_spellings(cls: type, prefix: str = "") -> Iterator[tuple[str, str, Any]]
             yield from old_spellings(kind, f"{prefix}{name}.")  # type: ignore[arg-type]
 
 
+def option_names(cls: type, prefix: str = "") -> Iterator[str]:
+    """All options of a settings class, those of nested settings too; none of them is positional."""
+    for name, hint in hints_of(cls).items():
+        option = _option(prefix + name, hint)
+        kind = plain(hint)
+        if dataclasses.is_dataclass(kind):
+            yield from option_names(kind, f"{prefix}{name}.")  # type: ignore[arg-type]
+        elif tyro.conf.Positional not in typing.get_args(hint):
+            yield option
+            if kind is bool:
+                before, dot, last = option.removeprefix("--").rpartition(".")
+                yield f"--{before}{dot}no-{last}"
+
+
+def unknown_options(cls: type, words: Sequence[str]) -> list[str]:
+    """The options among the words of a command line that a settings class does not have."""
+    known = {"--config", "--help", *option_names(cls)}
+    known |= {old for old, _, _ in old_spellings(cls)}
+    typed = [word.partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
+    return [option for option in typed if option not in known]
+
+
 def _respelled(cls: type, args: Sequence[str]) -> list[str]:
     """Words with options in today's spelling; a note on stderr names each that was not."""
     old = {before: (now, hint) for before, now, hint in old_spellings(cls)}

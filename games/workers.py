@@ -16,6 +16,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import traceback
 import weakref
@@ -27,7 +28,7 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any
 
-from ..errors import Interrupted, RecordingError, VidactError
+from ..errors import ConfigError, Interrupted, RecordingError, VidactError
 from ..machine import ONE_THREAD
 
 STOP_WAIT_S = 5.0  # how long a child may take to leave before it is killed
@@ -35,6 +36,7 @@ POLL_S = 0.2
 CONTEXT = multiprocessing.get_context("forkserver")
 TO_GROUPS = (signal.SIGINT, signal.SIGTERM)
 LEAVE = signal.SIGUSR1  # what tells a child to leave, and no terminal or scheduler sends
+UNGUARDED = 64  # how a child ends that would begin the whole program again
 
 Job = Callable[[Any], Iterator[int]]
 """Makes one recording from one item, yielding the number of frames done since it last did."""
@@ -76,6 +78,10 @@ class Worker:
     """
 
     def __init__(self, target: Callable[..., None], *args: Any):
+        # A child reads the program's own file again before it begins; where that starts children
+        # in turn, it would go on for ever, and Python ends it with a page of advice in the child.
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            os._exit(UNGUARDED)
         # Not forked from here: torch's threads and the game engines do not survive a fork.
         CONTEXT.set_forkserver_preload([*_imported_ahead, target.__module__])
         self.connection, child = CONTEXT.Pipe()
@@ -103,6 +109,8 @@ class Worker:
             message = self.connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(STOP_WAIT_S)
+            if self._process.exitcode == UNGUARDED:
+                raise ConfigError(_unguarded()) from None
             raise WorkerDiedError(self._process.exitcode) from None
         if isinstance(message, _Failure):
             if message.error is not None:
@@ -125,6 +133,14 @@ class Worker:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+
+
+def _unguarded() -> str:
+    main = getattr(sys.modules.get("__main__"), "__file__", None) or "the program's own file"
+    return (
+        f"{main}: game processes read this file before they begin, and it would start them again: "
+        'put what it does below `if __name__ == "__main__":`'
+    )
 
 
 @contextmanager

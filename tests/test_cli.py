@@ -97,6 +97,27 @@ def test_half_a_verb_lists_its_family() -> None:
     assert "Did you mean `record doom`?" in vidact("record", "dom").stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["verify", "data", "--workers", "3"],
+            "`vidact verify` has no --workers. Did you mean --threads? `vidact record doom`, ",
+        ),
+        (
+            ["clone", "--dataset=x", "--out", "y"],
+            "`vidact clone` has no --dataset. Did you mean --data?",
+        ),
+    ],
+)
+def test_an_option_of_another_verb_or_name_is_pointed_to(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.run(words)
+    assert said in capsys.readouterr().err
+
+
 def test_a_missing_option_is_named_and_is_the_users_mistake() -> None:
     done = vidact("record", "doom")
     assert done.returncode == 2
