@@ -134,10 +134,10 @@ class StatusConfig:
 
 @settings()
 class InspectConfig:
-    """Show a dataset, or one clip of it: frames over label lanes.
+    """Show a clip of a dataset: its labels, its lineage, and a picture of both.
 
     Example:
-      vidact inspect runs/dataset
+      vidact inspect runs/dataset --out clip.png
     """
 
     dataset: DatasetPlace
@@ -147,7 +147,7 @@ class InspectConfig:
     are pressed.
     """
     out: str = ""
-    """The PNG to write; KEY.png in the working directory if empty."""
+    """The picture: a PNG file. None is drawn if empty."""
     frames: PositiveInt = 12
     """Frames of the strip."""
 

@@ -27,7 +27,7 @@ HELD, PROBABLE, CAMERA, CONFIDENCE = "#1f4e79", "#9ecae1", "#7a3b00", "#3a7d44"
 
 
 def inspect(config: InspectConfig) -> int:
-    """Print what is known of a clip and draw it; return 0.
+    """Print what is known of a clip, and draw it where a picture is wanted; return 0.
 
     Raises DatasetError where no clip fits the key.
     """
@@ -36,13 +36,15 @@ def inspect(config: InspectConfig) -> int:
     dataset = Dataset(config.dataset)
     spec = dataset.spec()
     row = choose_clip(dataset, config.key)
-    clip = decode_clip(row["key"], dataset.read_sample(row))
-    out = config.out or f"{clip.key}.png"
-    draw_clip(clip, spec, out, frames=config.frames)
+    clip = decode_clip(row["key"], dataset.read_sample(row), frames=bool(config.out))
     print("\n".join(describe_clip(clip, row, spec)))
     if track := read_tracks(dataset).get(row["source_uri"]):
         print(f"track: {track}")
-    print(f"picture: {out}")
+    if config.out:
+        draw_clip(clip, spec, config.out, frames=config.frames)
+        print(f"picture: {config.out}")
+    else:
+        print("picture: none; --out FILE.png draws the frames over their labels")
     return 0
 
 
@@ -52,42 +54,55 @@ def choose_clip(dataset: Dataset, key: str) -> dict[str, Any]:
     Where `key` is empty, that is the clip in which most different buttons are pressed.
     """
     manifest = dataset.open_manifest()
-    table = manifest.table(["key", "shard"] if key else ["key", "shard", "presses"])
-    if not len(table):
+    chosen = _beginning_with(dataset, manifest, key) if key else _most_varied(manifest)
+    if chosen is None:
         raise DatasetError(
             f"{dataset}: has no clips; `vidact status` says what became of the sources"
         )
-    if not key:
-        return _row(manifest, table, _most_varied(table))
-    begins = pc.starts_with(table["key"], key)
-    found = np.flatnonzero(begins.to_numpy(zero_copy_only=False))
-    exact = np.flatnonzero(pc.equal(table["key"], key).to_numpy(zero_copy_only=False))
-    chosen = exact if len(exact) else found
-    if len(chosen) != 1:
-        some = table["key"].take(found) if len(found) else table["key"]
-        listed = ", ".join(some.slice(0, CHOICES).to_pylist())
-        what = (
-            f"{len(found):,} clips begin with {key!r}"
-            if len(found)
-            else f"no clip begins with {key!r}"
-        )
-        raise DatasetError(f"{dataset}: {what}; such as {listed}")
-    return _row(manifest, table, int(chosen[0]))
+    return manifest.whole_rows(chosen)[0]
 
 
-def _most_varied(table: pa.Table) -> int:
-    """The clip in which most different buttons are pressed, and of these most often."""
-    if not table["presses"].type.num_fields:
-        return 0
-    columns = [column.to_numpy() for column in table["presses"].combine_chunks().flatten()]
-    presses = np.stack(columns)  # (K, N)
-    return int(np.lexsort((-presses.sum(axis=0), -(presses > 0).sum(axis=0)))[0])
+def _beginning_with(dataset: Dataset, manifest: Manifest, key: str) -> pa.Table | None:
+    """The one clip whose key begins with `key`, or is just that; None where there are no clips.
+
+    Raises DatasetError where there are others, or several.
+    """
+    count = 0
+    found: list[pa.Table] = []
+    some: list[str] = []
+    for batch in manifest.batches(["key", "shard"]):
+        if len(exact := batch.filter(pc.equal(batch["key"], key))):
+            return exact.slice(0, 1)
+        own = batch.filter(pc.starts_with(batch["key"], key))
+        count += len(own)
+        if len(found) < CHOICES:  # a batch holds some thousand: few are kept
+            found += [own.slice(i, 1) for i in range(min(CHOICES, len(own)))]
+        some = some or batch["key"].slice(0, CHOICES).to_pylist()
+    if count == 1:
+        return found[0]
+    if not some:
+        return None
+    if count:
+        listed = ", ".join(clip["key"][0].as_py() for clip in found[:CHOICES])
+        raise DatasetError(f"{dataset}: {count:,} clips begin with {key!r}; such as {listed}")
+    raise DatasetError(f"{dataset}: no clip begins with {key!r}; such as {', '.join(some)}")
 
 
-def _row(manifest: Manifest, table: pa.Table, index: int) -> dict[str, Any]:
-    """All columns of a clip, read with its shard's part alone."""
-    key, shard = table["key"][index].as_py(), table["shard"][index].as_py()
-    return next(row for row in manifest.rows(shard) if row["key"] == key)
+def _most_varied(manifest: Manifest) -> pa.Table | None:
+    """The clip in which most different buttons are pressed, and of these most often; None where
+    there are no clips.
+    """
+    best, clip = (-1, -1), None
+    for batch in manifest.batches(["key", "shard", "presses"]):
+        columns = [column.to_numpy() for column in batch["presses"].combine_chunks().flatten()]
+        presses = np.stack([np.zeros(len(batch), np.int32), *columns])  # (1 + K, N)
+        if not len(batch):
+            continue
+        kinds, times = (presses > 0).sum(axis=0), presses.sum(axis=0)
+        first = int(np.lexsort((-times, -kinds))[0])
+        if (own := (int(kinds[first]), int(times[first]))) > best:
+            best, clip = own, batch.slice(first, 1)
+    return clip
 
 
 def describe_clip(clip: Clip, row: Mapping[str, Any], spec: ActionSpec) -> list[str]:

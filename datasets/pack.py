@@ -18,7 +18,7 @@ import numpy as np
 from .. import storage
 from ..errors import DatasetError, RecordingError
 from ..machine import cores
-from ..progress import Progress, log
+from ..progress import Progress, hours_of, log
 from .actions.devices import TickActions
 from .actions.spec import ActionSpec
 from .config import PackConfig
@@ -79,7 +79,7 @@ def pack(config: PackConfig) -> int:
     counts = content["counts"]
     log(
         f"{dataset}: {counts['clips']:,} clips of {counts['sources']:,} recordings "
-        f"in {counts['shards']} shards, {content['hours']:.2f} hours"
+        f"in {counts['shards']} shards, {hours_of(content['hours'])}"
     )
     log(_divided(plan, config))
     if short := _short_episodes(recordings, spec, config):

@@ -1,6 +1,6 @@
 """The verb `status`: what a dataset holds, and how much of its plan is done.
 
-It reads records and tables, never shards.
+It reads summaries of the records and tables: neither the records' rows nor shards.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from .. import storage
 from ..errors import DatasetError
 from .actions.spec import ActionSpec
 from .config import StatusConfig
-from .shards.dataset import PLAN_FILE, Dataset
+from .shards.commits import split_of_shard
+from .shards.dataset import PLAN_FILE, Dataset, shards_of
 from .shards.parquet import parse_parquet
 from .shards.stats import summed_stats
+from .shards.summary_reader import SummaryReader
 from .shards.tracks import read_tracks
 from .texts.filling import fill_in
 
@@ -40,22 +42,23 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
     splits: dict[str, Counter[str]] = {}
     dropped: Counter[str] = Counter()
     letters: Counter[str] = Counter()
-    committed: set[str] = set()
-    size_bytes = 0
-    for record in dataset.commits():
-        splits.setdefault(record.split, Counter()).update(
-            shards=1, clips=record.statistics["clips"], ticks=record.statistics["ticks"]
+    sizes: dict[str, int] = {}
+    for shard, summary in SummaryReader(dataset, own=False).read(dataset.committed_shards()):
+        splits.setdefault(split_of_shard(shard), Counter()).update(
+            shards=1, clips=summary["clips"], ticks=summary["ticks"]
         )
-        dropped.update(record.drops)
-        letters.update(letter.reason for letter in record.dead_letters)
-        committed.add(record.shard)
-        size_bytes += record.tar["size_bytes"] if record.tar else 0
+        dropped.update(summary["drops"])
+        letters.update(summary["dead_letters"])
+        sizes[shard] = summary["size_bytes"]
+    committed = set(sizes)
     if not committed and planned is None:
         raise DatasetError(
             f"{dataset}: no dataset here: neither {PLAN_FILE} nor a commit record; "
             "is the path right?"
         )
     tables = dataset.content() if dataset.has_tables() else None
+    # Records were listed before: of a shard that is committed meanwhile, the tar is there already.
+    tars = shards_of(dataset.tars())
     listed = {shard["name"] for shard in tables["shards"]} if tables else set()
     tick_hz = float(ActionSpec.from_dict(tables["spec"]).tick_hz) if tables else None
     return {
@@ -64,14 +67,14 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
         # After `remove` the plan may lack a shard that has its record.
         "planned_shards": None if planned is None else len(planned | committed),
         "missing_shards": sorted((planned or set()) - committed),
-        "lost_shards": dataset.lost_shards() if committed else [],
+        "lost_shards": sorted(shard for shard in committed - tars if sizes[shard]),
         "compacted": tables is not None and listed == committed,
         "clips": sum(split["clips"] for split in splits.values()),
         "ticks": sum(split["ticks"] for split in splits.values()),
         "hours": sum(split["ticks"] for split in splits.values()) / tick_hz / 3600
         if tick_hz
         else None,
-        "size_bytes": size_bytes,
+        "size_bytes": sum(sizes.values()),
         "splits": {split: dict(counts) for split, counts in sorted(splits.items())},
         "dropped_ticks": dict(sorted(dropped.items())),
         "dead_letters": dict(

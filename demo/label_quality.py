@@ -58,18 +58,20 @@ def clips_by_recording(
     dataset: Dataset, recordings: list[Recording]
 ) -> Iterator[tuple[Recording, list[Clip]]]:
     """The clips of each recording, without their frames, in the order of time."""
-    rows = dataset.manifest().to_pylist()
-    by_source: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_source.setdefault(row["source_sha256"], []).append(row)
-    if strange := by_source.keys() - {recording.sha256 for recording in recordings}:
-        uri = by_source[min(strange)][0]["source_uri"]
+    manifest = dataset.open_manifest()
+    known = {recording.sha256 for recording in recordings}
+    uris: dict[str, str] = {}
+    for batch in manifest.batches(["source_sha256", "source_uri"]):
+        names = batch.group_by(batch.column_names, use_threads=False).aggregate([]).to_pylist()
+        uris |= {row["source_sha256"]: row["source_uri"] for row in names}
+    if strange := uris.keys() - known:
         raise DatasetError(
-            f"{dataset}: there is no true recording of {uri}, so its labels cannot be measured"
+            f"{dataset}: there is no true recording of {uris[min(strange)]}, "
+            "so its labels cannot be measured"
         )
     for recording in recordings:
-        own = sorted(by_source.get(recording.sha256, []), key=lambda row: row["start_tick"])
-        if own:
+        rows = manifest.source_rows(recording.sha256)
+        if own := sorted(rows, key=lambda row: row["start_tick"]):
             members = ((row["key"], dataset.read_sample(row)) for row in own)
             yield recording, [decode_clip(*sample, frames=False) for sample in members]
 
@@ -130,20 +132,26 @@ def labelled_strips(dataset: Dataset, truth: Path, count: int) -> list[Strip]:
     """
     spec = dataset.spec()
     recordings = {recording.sha256: recording for recording in find_recordings([truth])}
-    rows = dataset.manifest().to_pylist()
-    longest = max(row["valid_frames"] for row in rows)
-    whole = [row for row in rows if row["valid_frames"] == longest]
-    median = float(np.median([row["mean_confidence"] for row in rows]))
-    busy = [
-        row for row in whole if sum(n > 0 for n in row["presses"].values()) >= MIN_BUTTONS
-    ] or whole
-    chosen: dict[str, dict[str, Any]] = {}
-    for row in sorted(busy, key=lambda row: (abs(row["mean_confidence"] - median), row["key"])):
-        recording = recordings[row["source_sha256"]]
+    manifest = dataset.open_manifest()
+    clips = manifest.table(
+        ["key", "shard", "source_sha256", "valid_frames", "mean_confidence", "presses"]
+    )
+    valid = clips["valid_frames"].to_numpy()
+    unusual = clips["mean_confidence"].to_numpy().astype(np.float64)
+    unusual = np.abs(unusual - np.median(unusual))
+    presses = clips["presses"].combine_chunks().flatten()
+    pressed = np.sum([column.to_numpy() > 0 for column in presses], axis=0)
+    whole = valid == valid.max()
+    busy = whole & (pressed >= MIN_BUTTONS)
+    candidates = np.flatnonzero(busy if busy.any() else whole)
+    keys = clips["key"].take(candidates).to_numpy(zero_copy_only=False).astype("S")
+    chosen: dict[str, int] = {}
+    for place in candidates[np.lexsort((keys, unusual[candidates]))].tolist():
+        recording = recordings[clips["source_sha256"][place].as_py()]
         if len(chosen) < count:
-            chosen.setdefault(recording.meta.get("map", recording.name), row)
+            chosen.setdefault(recording.meta.get("map", recording.name), place)
     strips = []
-    for row in chosen.values():
+    for row in manifest.whole_rows(clips.take(list(chosen.values()))):
         clip = decode_clip(row["key"], dataset.read_sample(row))
         strips.append(_strip(clip, recordings[row["source_sha256"]], spec))
     return strips

@@ -20,7 +20,7 @@ from ..datasets.shards.commits import DeadLetter, tombstone
 from ..datasets.shards.dataset import CONTENT, Dataset
 from ..datasets.shards.info import DatasetInfo
 from ..errors import VidactError
-from ..progress import Progress, log
+from ..progress import Progress, hours_of, log
 from ..storage_failures import full_name, interrupted_by_storage, is_storage_failure
 from .config import CompactConfig
 from .planning.plan import Plan, duplicates, licence_of, plan_dead_letters, read_plan
@@ -50,7 +50,7 @@ def compact(config: CompactConfig) -> int:
     counts = content["counts"]
     log(
         f"{dataset}: version {newest}: {counts['clips']:,} clips in {counts['shards']:,} shards, "
-        f"{content['hours']:.2f} hours; {len(dataset.versions.all())} versions are kept"
+        f"{hours_of(content['hours'])}; {len(dataset.versions.all())} versions are kept"
     )
     return 0
 
@@ -142,7 +142,7 @@ def _compact_until(
                 raise
             log(f"{dataset}: could not be compacted, which is tried again ({error})")
         else:
-            log(f"{dataset}: version {content['version']}, {content['hours']:.2f} hours so far")
+            log(f"{dataset}: version {content['version']}, {hours_of(content['hours'])} so far")
         pause_s = max(every_s, (time.monotonic() - began) / SPENT)
 
 

@@ -261,7 +261,8 @@ class LabelConfig(EngineConfig):
     """
     previews: Annotated[str, AfterValidator(_require_share)] = "0%"
     """Share of the clips, the least certain ones, of which larger pictures (360 lines) are kept in
-    `previews/`, so that people can correct their labels when the sources are gone.
+    `previews/`, so that people can correct their labels when the sources are gone. Which these are
+    is known at the end: remote sources that have some are fetched once more then.
     """
     part: Annotated[str, AfterValidator(_require_part), NONE_BY_DEFAULT] = ""
     """Only part `I/N` of a plan that is there already (`vidact plan`): for array jobs. The tables

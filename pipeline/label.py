@@ -11,7 +11,7 @@ from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.foreign import forget_foreign
 from ..datasets.shards.info import DatasetInfo
 from ..errors import CheckFailed, DatasetError
-from ..progress import log
+from ..progress import hours_of, log
 from ..settings import to_plain
 from ..storage_failures import interrupted_by_storage
 from .compact import compacted_meanwhile
@@ -78,7 +78,7 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
     for line in flagged_lines(rows):
         log(line)
     if share := share_of(config.previews):
-        keep_previews(dataset, share, config.decoder)
+        keep_previews(dataset, share, config.decoder, scratch=config.scratch)
     job.verify(config)
     job.require_few_errors(config, tracker)
     # What was taken out on purpose is no failure.
@@ -136,7 +136,7 @@ def _info(
 def _report(dataset: Dataset, plan: Plan, content: Mapping[str, Any]) -> None:
     """Say what came out, and what did not."""
     clips, hours = content["counts"]["clips"], content["hours"]
-    log(f"{dataset}: {clips:,} clips, {hours:.2f} hours of labelled play.")
+    log(f"{dataset}: {clips:,} clips, {hours_of(hours)} of labelled play.")
     if content["counts"]["dead_letters"]:
         log(f"{_dead_letters(content)}: {dataset.dead_letters_uri} names them.")
         unreadable = [

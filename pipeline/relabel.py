@@ -9,15 +9,15 @@ from .. import storage
 from ..datasets.shards.commits import DeadLetter
 from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.info import DatasetInfo
+from ..datasets.shards.summary_reader import SummaryReader
 from ..errors import ConfigError, DatasetError
-from ..progress import log
+from ..progress import hours_of, log
 from ..storage_failures import interrupted_by_storage
 from .config import RelabelConfig
 from .labelling.relabeller import RelabelWork
 from .running.engine import Runner, run_on_engine
 from .running.job import DatasetJob
 from .running.model import JobModel
-from .running.summary_reader import SummaryReader
 from .running.tracker import Tracker
 
 
@@ -82,7 +82,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     )
     content, _ = job.publish(info, model.reference)
     clips, hours = content["counts"]["clips"], content["hours"]
-    log(f"{dataset}: {clips:,} clips, {hours:.2f} hours with new labels.")
+    log(f"{dataset}: {clips:,} clips, {hours_of(hours)} with new labels.")
     job.verify(config)
     job.require_few_errors(config, tracker)
     return 0

@@ -106,15 +106,18 @@ def _known(dataset: Dataset, plan: Plan | None) -> dict[str, set[str]]:
         known.setdefault(record.sha256 or record.uri, set()).add(record.uri)
     for segment in plan.segments if plan else ():
         known.setdefault(segment.source_sha256, set()).add(segment.source_uri)
-    for commit in dataset.commits():
-        for row in commit.rows:
-            known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
+    listed: set[str] = set()
     if dataset.has_tables():
+        listed = {shard["name"] for shard in dataset.content()["shards"]}
         # The manifest still has what a removal that was interrupted took out of the records.
         pair = ["source_sha256", "source_uri"]
         for batch in dataset.open_manifest().batches(pair):
             for row in batch.group_by(pair, use_threads=False).aggregate([]).to_pylist():
                 known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
+    # Of records, which are large, only those that no table has yet.
+    for commit in dataset.commits([s for s in dataset.committed_shards() if s not in listed]):
+        for row in commit.rows:
+            known.setdefault(row["source_sha256"], set()).add(row["source_uri"])
     return known
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError, DatasetError, SpecMismatchError
 from ...machine import cores
-from ...progress import Progress, log
+from ...progress import Progress, hours_of, log
 from ..actions.spec import ActionSpec
 from ..loading.items import Columns, Filter, filtered
 from ..shards.codec import decode_clip
@@ -126,7 +126,7 @@ def copy_clips(
     counts = content["counts"]
     log(
         f"{out}: {counts['clips']:,} clips in {counts['shards']:,} shards, "
-        f"{content['hours']:.2f} hours"
+        f"{hours_of(content['hours'])}"
     )
     return content
 

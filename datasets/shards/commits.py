@@ -93,6 +93,8 @@ class CommitRecord:
             "ticks": int(self.statistics["ticks"]),
             "drops": dict(self.drops),
             "dead_letters": dict(Counter(letter.reason for letter in self.dead_letters)),
+            "size_bytes": int(self.tar["size_bytes"]) if self.tar else 0,
+            "sources": sorted(self.sources),
         }
 
     def is_made_of(self, segments: Iterable[SegmentKey], removed: Collection[str] = ()) -> bool:

@@ -207,12 +207,12 @@ class Dataset:
             raise DatasetError(f"{uri}: is the record of {record.shard}; delete it")
         return record
 
-    def commits(self) -> Iterator[CommitRecord]:
-        """Read all records in the order of their names.
+    def commits(self, shards: Sequence[str] | None = None) -> Iterator[CommitRecord]:
+        """Read the records of some shards, of all by default, in the order of their names.
 
         Few are in memory at a time: a row per clip makes them large.
         """
-        shards = self.committed_shards()
+        shards = self.committed_shards() if shards is None else shards
         with ThreadPoolExecutor(READERS) as pool:
             for begin in range(0, len(shards), READERS):
                 yield from pool.map(self.read_commit, shards[begin : begin + READERS])
@@ -235,9 +235,9 @@ class Dataset:
         """Shards whose records tell of a tar that is gone."""
         # Records before tars: of a shard that is committed meanwhile, the tar is there already.
         committed = self.committed_shards()
-        tars = {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in self.tars()}
-        without = [shard for shard in committed if shard not in tars]
-        return [shard for shard in without if self.read_commit(shard).tar]
+        there = shards_of(self.tars())
+        without = self.commits([shard for shard in committed if shard not in there])
+        return [record.shard for record in without if record.tar]
 
     def forget_lost(self) -> None:
         """Take back the records of shards whose tars are gone, so that they are made again.
@@ -249,11 +249,7 @@ class Dataset:
         if not lost:
             return
         folder = storage.local_path(self._join(SHARDS))
-        whole = [
-            shard
-            for shard in self.committed_shards()
-            if shard not in lost and self.read_commit(shard).tar
-        ]
+        whole = shards_of(self.tars()).intersection(self.committed_shards())
         if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
             raise DatasetError(
                 f"{self}: none of its {len(lost)} tars is in {SHARDS}/: is that folder where it "
@@ -371,15 +367,14 @@ class Dataset:
         removed = self.tombstones().union(info.options.get("removed", ()))
         compaction = Compaction(self, info, self.versions, removed)
         found = compaction.run(newest, progress)
-        table = compaction.one_table(found)
-        if table is None:
+        storage.write_atomic(self.dead_letters_uri, parquet_bytes(found.dead_letters()))
+        storage.write_atomic(self._join("README.md"), data_card(found.content, info.spec).encode())
+        self._write_content(found.content)  # after what it names, which is whole by now
+        # Last: to readers of a dataset of before it was the manifest until a moment ago.
+        if (table := compaction.one_table(found)) is None:
             storage.remove(self.manifest_uri)
         else:
             storage.write_atomic(self.manifest_uri, parquet_bytes(table))
-        storage.write_atomic(self.dead_letters_uri, parquet_bytes(found.dead_letters()))
-        storage.write_atomic(self._join("README.md"), data_card(found.content, info.spec).encode())
-        # Last: what it names, and the tables before it, are whole.
-        self._write_content(found.content)
         self.versions.collect(found.content["version"], keep_days)
         if self.spool is not None:
             with contextlib.suppress(OSError):  # there is none, or a worker still writes in it
@@ -448,3 +443,8 @@ class Dataset:
                 self.spool.rmdir()
         for folder in (self.uri, *map(self._join, (SHARDS, COMMITS, SUMMARIES, PREVIEWS))):
             storage.remove_abandoned(folder)
+
+
+def shards_of(tars: Iterable[str]) -> set[str]:
+    """The names of the shards whose tars have these URIs."""
+    return {uri.rsplit("/", 1)[1].removesuffix(".tar") for uri in tars}

@@ -47,6 +47,7 @@ HASHED_ROWS = 1 << 16
 # About 22,000 clips and 2 MB a part: what one change of a shard costs to write again, and what
 # is in memory at a time.
 BLOCK_SHARDS = 64
+ANY = "any"  # in the place of a source's digest
 
 
 def manifest_schema(spec: ActionSpec) -> pa.Schema:
@@ -132,19 +133,40 @@ class Manifest:
 
     def source_rows(self, sha256: str) -> list[dict[str, Any]]:
         """The rows of a source, by the digest of its content, from the parts that have any."""
+        return [
+            row
+            for name in self._parts_with(sha256)
+            for row in rows_where(self._part(name), "source_sha256", "==", sha256).to_pylist()
+        ]
+
+    def whole_rows(self, clips: pa.Table) -> list[dict[str, Any]]:
+        """All columns of some clips, in their order; read with the parts of their shards alone.
+
+        Args:
+            clips: has the columns `key` and `shard`.
+        """
+        shards = dict(zip(clips["key"].to_pylist(), clips["shard"].to_pylist(), strict=True))
+        found = {
+            row["key"]: row
+            for shard in sorted(set(shards.values()))
+            for row in self.rows(shard)
+            if shards.get(row["key"]) == shard
+        }
+        return [found[key] for key in shards]
+
+    def _parts_with(self, sha256: str) -> list[str]:
+        """The names of the parts that may have clips of a source."""
+        if "" in self.uris:
+            return [""]
         if self._parts_of is None:
             self._parts_of = {}
             for name in self.uris:
                 summary = self._summary(name)
-                of_part = [] if summary is None else summary["sources"].values()
-                for source in {source for own in of_part for source in own}:
+                # Of a part that has lost its summary nobody knows: any source may be there.
+                own = [{ANY}] if summary is None else summary["sources"].values()
+                for source in {source for of_split in own for source in of_split}:
                     self._parts_of.setdefault(source, []).append(name)
-        names = self._parts_of.get(sha256, []) if "" not in self.uris else [""]
-        return [
-            row
-            for name in names
-            for row in rows_where(self._part(name), "source_sha256", "==", sha256).to_pylist()
-        ]
+        return sorted({*self._parts_of.get(sha256, ()), *self._parts_of.get(ANY, ())})
 
     def _part(self, name: str) -> pa.Table:
         """All rows of a part. The last that was read is kept: shards are asked for in order."""

@@ -22,6 +22,7 @@ from ... import storage
 from .commits import CommitRecord
 
 HASH_DIGITS = 32  # of the segments' hash in a name
+FIELDS = {"segments_sha256", "clips", "ticks", "drops", "dead_letters", "size_bytes", "sources"}
 MERGED = "merged.jsonl"
 
 
@@ -50,7 +51,8 @@ class Summaries:
         try:
             data = storage.read_bytes(storage.join(self.folder, MERGED))
             rows = [json.loads(line) for line in data.splitlines()]
-            return {row.pop("name"): (row.pop("at"), row) for row in rows}
+            # One that lacks a field of today is read from its own file, or made of its record.
+            return {row.pop("name"): (row.pop("at"), row) for row in rows if row.keys() >= FIELDS}
         except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
             return {}  # none yet, or a damaged one, which is written again
 
@@ -64,9 +66,12 @@ class Summaries:
 
     def read(self, name: str) -> dict[str, Any]:
         """What `CommitRecord.summary` said. Raises FileNotFoundError where it is gone meanwhile,
-        ValueError where it is damaged.
+        ValueError where it is damaged, or lacks a field.
         """
-        return dict(json.loads(storage.read_bytes(storage.join(self.folder, name))))
+        summary = json.loads(storage.read_bytes(storage.join(self.folder, name)))
+        if not isinstance(summary, dict) or (missing := FIELDS - summary.keys()):
+            raise ValueError(f"{name}: no summary, or without {', '.join(sorted(missing))}")
+        return summary
 
     def write(self, record: CommitRecord, segments_sha256: str) -> None:
         """Put the summary of a record in its place, under the hash of the segments."""

@@ -6,14 +6,15 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ...progress import shortened
+from ...progress import hours_of, shortened
 
 
 def fill_in(template: str, **values: object) -> str:
     """The text of a template in `templates/`, without a newline at its end.
 
     Filters beside jinja's own: `form` is Python's `format`, `duration` says hours or minutes,
-    `cell` is for cells of Markdown tables, `shortened` for lists of many names.
+    `hours_of` seconds too, `cell` is for cells of Markdown tables, `shortened` for lists of many
+    names.
     """
     text = _templates().get_template(f"{template}.jinja").render(values)
     return text.removesuffix("\n")
@@ -29,7 +30,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,  # else a text that ends in a block would keep one more
     )
     templates.filters |= {"cell": _cell, "duration": _duration, "form": format}
-    templates.filters["shortened"] = shortened
+    templates.filters |= {"hours_of": hours_of, "shortened": shortened}
     return templates
 
 

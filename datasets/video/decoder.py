@@ -177,8 +177,9 @@ class TickReader:
             third, the error, says why. The frames are a view that the next call overwrites.
         """
         held = 0
-        if self._stream is not None and self._start <= start <= self._stop:
-            held = min(self._stop, end) - start
+        # What a range lacks of the one before is dropped: the stream is beyond it already.
+        if self._stream is not None and self._start <= start <= self._stop <= end:
+            held = self._stop - start
         else:
             self._open(start)
         frames = self._frames

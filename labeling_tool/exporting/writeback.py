@@ -20,7 +20,7 @@ from ...datasets.shards.codec import decode_clip, encode_arrays, encode_json
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.info import DatasetInfo
-from ...datasets.shards.manifest import manifest_hash
+from ...datasets.shards.manifest import HASHED_NUMBERS, manifest_hash
 from ...datasets.shards.writer import ShardWriter
 from ...errors import DatasetError
 from ..store.models import Project
@@ -48,10 +48,10 @@ def export_dataset(project: Project, found: Iterable[Submission], folder: Path) 
     dataset, target = Dataset(uri), Dataset(folder / "dataset")
     spec = dataset.spec()
     parent = dataset.content()
-    parent_hash = manifest_hash(dataset.manifest())
+    parent_hash = manifest_hash(dataset.manifest(["key", "shard", *HASHED_NUMBERS]))
     origin = {"dataset": uri, "manifest": parent_hash}
     counts = {"clips": 0, "corrected_clips": 0, "corrected_buttons": 0}
-    for record in list(dataset.commits()):
+    for record in dataset.commits():
         with ShardWriter(target, record.shard, spec) as writer:
             for row in record.rows:
                 located = {**row, "shard": record.shard}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import select
 
 from ...datasets.shards.codec import decode_clip
@@ -19,22 +20,30 @@ from ..work.predictions import Predictions
 from .task_rows import add_task, get_project, get_source
 
 ROW = ("key", "shard", "offset_bytes", "size_bytes", "sample_crc32")  # what finds a clip again
+COLUMNS = ("key", "shard", "valid_frames", "mean_confidence")  # what clips are chosen by
 
 
-def choose(rows: list[dict[str, Any]], count: int, random_fraction: float) -> list[dict[str, Any]]:
+def choose(clips: pa.Table, count: int, random_fraction: float) -> pa.Table:
     """Choose the clips worth a human's time.
 
     Those are the ones with the most expected wrong frames, and a random share of the others: from
     the random share accuracy can be estimated without bias.
+
+    Args:
+        clips: of a manifest, with COLUMNS.
+        count: how many to choose.
+        random_fraction: the random share.
     """
-    ranked = sorted(
-        rows, key=lambda row: (-row["valid_frames"] * (1.0 - row["mean_confidence"]), row["key"])
-    )
+    confidence = clips["mean_confidence"].to_numpy().astype(np.float64)
+    wrong_frames = clips["valid_frames"].to_numpy() * (1.0 - confidence)
+    keys = clips["key"].to_numpy(zero_copy_only=False).astype("S")
+    ranked = np.lexsort((keys, -wrong_frames))
     drawn = min(round(count * random_fraction), max(0, len(ranked) - 1))
-    chosen = ranked[: count - drawn]
-    rest = ranked[len(chosen) :]
+    first = ranked[: count - drawn]
+    rest = ranked[len(first) :]
     # With a fixed seed, so that importing again chooses the same clips.
-    return chosen + random.Random(0).sample(rest, min(drawn, len(rest)))
+    places = random.Random(0).sample(range(len(rest)), min(drawn, len(rest)))
+    return clips.take(np.concatenate([first, rest[places]]))
 
 
 def import_dataset(
@@ -52,8 +61,10 @@ def import_dataset(
     """
     dataset = Dataset(uri)
     spec = dataset.spec()
-    rows = [row for row in dataset.manifest().to_pylist() if row["valid_frames"]]
-    if not rows:
+    manifest = dataset.open_manifest()
+    table = manifest.table(COLUMNS)
+    table = table.filter(pc.greater(table["valid_frames"], 0))
+    if not len(table):
         raise DatasetError(f"{dataset}: has no clips to review")
     title = f"Review of {dataset.name}"
     with context.database.write() as session:
@@ -61,7 +72,9 @@ def import_dataset(
         known = set(session.scalars(select(Task.identity).where(Task.project_id == project.id)))
     new = 0
     chosen = [
-        row for row in choose(rows, clips, random_fraction) if f"clip:{row['key']}" not in known
+        row
+        for row in manifest.whole_rows(choose(table, clips, random_fraction))
+        if f"clip:{row['key']}" not in known
     ]
     with Progress("Importing uncertain clips", total=len(chosen), unit="clips") as progress:
         for row in chosen:

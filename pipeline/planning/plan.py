@@ -16,6 +16,7 @@ from ...conditional_writes import ChangedMeanwhile, read_versioned, replace_if
 from ...datasets.shards.commits import DeadLetter, SegmentKey, tombstone
 from ...datasets.shards.dataset import Dataset
 from ...errors import DatasetError
+from ...progress import hours_of
 from ...signed_addresses import without_keys
 from .layout import Segment
 from .probe import SourceRecord
@@ -255,15 +256,7 @@ def describe(plan: Plan) -> str:
     return (
         f"Sources: {sources}.\n"
         f"{''.join([*tracks[:NAMED], *more])}"
-        f"Plan: {_duration(plan.hours)} in {len(plan.segments):,} segments and "
+        f"Plan: {hours_of(plan.hours)} in {len(plan.segments):,} segments and "
         f"{len(plan.shards):,} shards; about {megabytes:,.0f} MB, and "
-        f"{_duration(core_hours)} of a core for decoding."
+        f"{hours_of(core_hours)} of a core for decoding."
     )
-
-
-def _duration(hours: float) -> str:
-    """A number of hours in the unit that suits it."""
-    for unit, limit in (("seconds", 1 / 60), ("minutes", 1)):
-        if hours < limit:
-            return f"{60 * hours / limit:.1f} {unit}"
-    return f"{hours:,.1f} hours"

@@ -13,6 +13,7 @@ from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.dataset_checks import check_dataset
 from ...datasets.shards.info import DatasetInfo
 from ...datasets.shards.stats import summed_stats
+from ...datasets.shards.summary_reader import SummaryReader
 from ...errors import CheckFailed, Interrupted
 from ...machine import cores, speak_directly
 from ...progress import log, shortened
@@ -24,7 +25,6 @@ from .environment import environment
 from .identity import require_identity, write_identity
 from .run_folder import RunFolder
 from .shared_run import SharedRun
-from .summary_reader import SummaryReader
 from .tracker import Tracker
 from .unverified import forget_unverified, note_unverified, unverified
 from .worker import STORAGE_FAILED, Work, WorkerSettings

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ... import storage
 from ...datasets.shards.clip import video_id
-from ...datasets.shards.commits import CommitRecord
 from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.summary_reader import SummaryReader
 from ...datasets.shards.writer import take_down
 from ...progress import Progress
 from .identity import spec_of
@@ -39,8 +39,8 @@ def cut_out(dataset: Dataset, gone: Collection[str]) -> int:
 
 def _rewrite_all(dataset: Dataset, gone: Collection[str]) -> int:
     """Write the shards again that hold anything of some sources; returns how many."""
-    changed = 0
-    shards = dataset.committed_shards()
+    summaries = SummaryReader(dataset, own=False).read(dataset.committed_shards())
+    shards = [shard for shard, summary in summaries if not set(summary["sources"]).isdisjoint(gone)]
     if not shards:
         return 0
     spec = spec_of(dataset)
@@ -50,13 +50,9 @@ def _rewrite_all(dataset: Dataset, gone: Collection[str]) -> int:
         ThreadPoolExecutor(WRITERS) as pool,
     ):
 
-        def rewrite(record: CommitRecord) -> bool:
-            if record.sources.isdisjoint(gone):
-                return False
-            take_down(dataset, record.shard, gone, spec, spool=scratch)
-            return True
+        def rewrite(shard: str) -> None:
+            take_down(dataset, shard, gone, spec, spool=scratch)
 
-        for was_rewritten in pool.map(rewrite, dataset.commits()):
-            changed += was_rewritten
+        for _ in pool.map(rewrite, shards):
             progress.advance()
-    return changed
+    return len(shards)

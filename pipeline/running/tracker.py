@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.summary_reader import SummaryReader
 from ...errors import CheckFailed
 from ...progress import duration
 from ..planning.plan import Plan
-from .summary_reader import SummaryReader
 
 # Segments that failed with an error before a running job is stopped for them: whatever fails that
 # often is not one odd file.
@@ -49,8 +49,10 @@ class JobState:
 
     def line(self) -> str:
         """The numbers in a line, for people and logs."""
+        # Two digits of an hour say nothing of a job of some minutes.
+        unit, per_hour = ("h", 1) if self.hours_total >= 1 else ("min", 60)
         parts = [
-            f"{self.hours_done:.2f}/{self.hours_total:.2f} h of video",
+            f"{self.hours_done * per_hour:.2f}/{self.hours_total * per_hour:.2f} {unit} of video",
             f"{self.shards_done}/{self.shards_total} shards",
             f"{self.clips:,} clips",
         ]
@@ -60,7 +62,10 @@ class JobState:
             parts.append(f"{duration(self.eta_s)} left")
         if self.workers is not None:
             parts.append(f"{self.workers} working")
-        parts += [f"{reason} {hours:.2f} h" for reason, hours in sorted(self.drops_hours.items())]
+        parts += [
+            f"{reason} {hours * per_hour:.2f} {unit}"
+            for reason, hours in sorted(self.drops_hours.items())
+        ]
         parts += [f"{reason} x{count}" for reason, count in sorted(self.dead_letters.items())]
         return ", ".join(parts)
 

@@ -99,6 +99,14 @@ def test_strips_show_whole_clips_of_different_recordings_with_their_truth(
         assert strip.true_camera == pytest.approx(strip.camera)
 
 
+def test_clips_are_read_a_recording_at_a_time(
+    dataset: Path, truth: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Dataset, "manifest", None)  # rows of all clips at once
+    assert label_quality(Dataset(dataset), truth)["ticks"] == 2 * 80
+    assert len(labelled_strips(Dataset(dataset), truth, 3)) == 2
+
+
 def test_only_videos_leave_the_folder_of_truth(truth: Path, tmp_path: Path) -> None:
     videos = tmp_path / "videos"
     hide_truth(truth, videos)

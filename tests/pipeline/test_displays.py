@@ -16,17 +16,17 @@ import pytest
 from prometheus_client import generate_latest
 from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards import summary_reader
 from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.summary_reader import SummaryReader
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import ConfigError
 from vidact.pipeline.planning.layout import Segment
 from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.planning.probe import SourceRecord
-from vidact.pipeline.running import summary_reader
 from vidact.pipeline.running.display import Display
 from vidact.pipeline.running.prometheus import MetricsServer, registry_of
-from vidact.pipeline.running.summary_reader import SummaryReader
 from vidact.pipeline.running.tracker import Tracker
 
 HOUR = 63_000  # ticks at 17.5 Hz

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +11,9 @@ from vidact.datasets.shards.codec import decode_video
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError
 from vidact.pipeline.config import DecoderConfig, LabelConfig, share_of
+from vidact.pipeline.labelling import previews
 from vidact.pipeline.labelling.previews import keep_previews, least_certain, preview_frame
+from vidact.pipeline.labelling.source_files import SourceFile, SourceFiles
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.datasets import make_dataset
@@ -45,6 +48,35 @@ def test_sizes() -> None:
         (320, 240),
         (270, 360),
     ]
+
+
+def test_sources_are_fetched_ahead_into_the_scratch_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films = [barcodes.write(tmp_path / f"{name}.mp4", 130, kind="plain") for name in "ab"]
+    films[1].write_bytes(films[1].read_bytes() + b"free")
+    dataset = make_dataset(tmp_path / "dataset", films, clips=1)
+    seen: list[tuple[str, str]] = []
+
+    class Noted(SourceFiles):
+        def __init__(self, folder: Path):
+            super().__init__(folder)
+            seen.append(("in", folder.parent.name))
+
+        def open(self, uri: str) -> AbstractContextManager[SourceFile]:
+            seen.append(("open", Path(uri).stem))
+            return super().open(uri)
+
+        def fetch_ahead(self, uri: str) -> None:
+            seen.append(("ahead", Path(uri).stem))
+
+    monkeypatch.setattr(previews, "SourceFiles", Noted)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    decoder = DecoderConfig(child=False)
+    assert keep_previews(Dataset(dataset), 1.0, decoder, scratch=str(scratch)) == 2
+    assert seen == [("in", "scratch"), ("open", "a"), ("ahead", "b"), ("open", "b")]
+    assert list(scratch.iterdir()) == []
 
 
 def test_previews_show_the_labelled_frames(tmp_path: Path) -> None:

@@ -18,8 +18,10 @@ from vidact.pipeline.labelling.labeller import ShardOutcome, ShardTask
 from vidact.pipeline.planning.plan import Plan, without
 from vidact.pipeline.planning.probe import SourceRecord
 from vidact.pipeline.remove import remove
+from vidact.pipeline.running import takedown
 from vidact.pipeline.running.worker import Worker
 
+from ..bc_policy.toy_data import lights_dataset
 from .conftest import label_videos, members
 
 
@@ -216,3 +218,27 @@ def test_verify_names_what_was_taken_down_and_compaction_leaves_it_out(
     assert any(f"holds something of {gone[:12]}, which was taken down" in one for one in problems)
     assert remove(RemoveConfig(dataset=str(out), source=(gone,))) == 0
     assert check_dataset(out).problems == []
+
+
+def test_records_of_other_shards_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = lights_dataset(str(tmp_path / "data"), sources=4)
+    gone = f"{2:012x}".ljust(64, "0")
+    rewritten: list[str] = []
+    original = takedown.take_down
+
+    def noted(dataset: Dataset, shard: str, *arguments: object, **options: object) -> object:
+        rewritten.append(shard)
+        return original(dataset, shard, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(takedown, "take_down", noted)
+    whole = Dataset.commits
+    asked: list[object] = []
+    monkeypatch.setattr(
+        Dataset, "commits", lambda self, shards=None: asked.append(shards) or whole(self, shards)
+    )
+    assert remove(RemoveConfig(dataset=data, source=("video2.mp4",))) == 0
+    assert (rewritten, asked) == (["train-00002"], [[]])
+    assert Dataset(data).removed_sources() == [gone]
+    assert check_dataset(Dataset(data)).problems == []

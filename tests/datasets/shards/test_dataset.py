@@ -132,3 +132,19 @@ def test_a_shard_that_is_committed_between_two_listings_is_not_lost(
 
     monkeypatch.setattr(Dataset, "tars", commit_after)
     assert dataset.lost_shards() == []
+
+
+def test_what_is_lost_is_told_by_few_records(toy_dataset, toy_spec, tmp_path, monkeypatch):
+    dataset = Dataset(toy_dataset(str(tmp_path / "data"), {"train": [64] * 8}))
+    with ShardWriter(dataset, "train-00004", toy_spec) as writer:  # nothing was kept
+        writer.commit()
+    Path(dataset.shard_uri("train-00002")).unlink()
+    read = []
+    original = Dataset.read_commit
+    monkeypatch.setattr(
+        Dataset, "read_commit", lambda self, shard: read.append(shard) or original(self, shard)
+    )
+    dataset.forget_lost()
+    assert sorted(read) == ["train-00002", "train-00004"]
+    assert "train-00002" not in dataset.committed_shards()
+    assert len(dataset.committed_shards()) == 4

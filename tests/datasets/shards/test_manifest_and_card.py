@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from vidact import storage
 from vidact.datasets.config import InspectConfig, StatusConfig
 from vidact.datasets.inspect import choose_clip, inspect
 from vidact.datasets.shards.card import bar, histogram
 from vidact.datasets.shards.commits import DeadLetter, tombstone
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.manifest import Manifest
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.status import dataset_status, status
 from vidact.errors import DatasetError, SpecMismatchError
@@ -171,7 +173,7 @@ def test_status(dataset, tmp_path, toy_spec, toy_clip, capsys):
     assert status(StatusConfig(dataset=dataset)) == 0
     text = capsys.readouterr().out
     assert "shards done    3\n" in text
-    assert "clips          4 (228 ticks" in text
+    assert "clips          4 (228 ticks, 11.4 seconds, " in text
     assert "dropped        90 ticks: menu" in text
     assert "dead letters   1: truncated" in text
     assert "tables" not in text
@@ -192,7 +194,30 @@ def test_status(dataset, tmp_path, toy_spec, toy_clip, capsys):
         dataset_status(Dataset(tmp_path))
 
 
-def test_inspect_draws_a_clip(dataset, tmp_path, capsys):
+def test_status_reads_summaries_and_no_record(dataset, monkeypatch):
+    whole = dataset_status(Dataset(dataset))
+    read = []
+    original = Dataset.read_commit
+    monkeypatch.setattr(
+        Dataset, "read_commit", lambda self, shard: read.append(shard) or original(self, shard)
+    )
+    assert dataset_status(Dataset(dataset)) == whole
+    assert read == []
+    summaries = Dataset(dataset).summaries
+    summaries.forget("train-00001")  # as in a dataset of before
+    damaged = summaries.listed()["val-00000"]
+    storage.write_atomic(storage.join(summaries.folder, damaged), b'{"clips": 1}')
+    assert dataset_status(Dataset(dataset)) == whole
+    assert sorted(read) == ["train-00001", "val-00000"]
+    assert whole["size_bytes"] == Dataset(dataset).content()["counts"]["size_bytes"] > 0
+
+
+def test_inspect_draws_a_clip(dataset, tmp_path, capsys, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert inspect(InspectConfig(dataset=dataset)) == 0
+    assert "--out FILE.png" in capsys.readouterr().out
+    assert list((tmp_path / "here").iterdir()) == []  # no file that nobody asked for
     out = tmp_path / "clip.png"
     assert inspect(InspectConfig(dataset=dataset, key="000000000001-000000064", out=str(out))) == 0
     text = capsys.readouterr().out
@@ -201,7 +226,8 @@ def test_inspect_draws_a_clip(dataset, tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
-def test_inspect_chooses_by_beginning(dataset):
+def test_inspect_chooses_by_beginning(dataset, monkeypatch):
+    monkeypatch.setattr(Manifest, "table", None)  # it looks at some thousand clips at a time
     assert choose_clip(Dataset(dataset), "")["key"] == "000000000001-000000000"
     assert choose_clip(Dataset(dataset), "000000000003")["key"] == "000000000003-000000000"
     with pytest.raises(
@@ -210,3 +236,13 @@ def test_inspect_chooses_by_beginning(dataset):
         choose_clip(Dataset(dataset), "000000000001")
     with pytest.raises(DatasetError, match="no clip begins with 'x'; such as"):
         choose_clip(Dataset(dataset), "x")
+
+
+def test_inspect_says_where_there_is_nothing(tmp_path, toy_spec):
+    empty = Dataset(tmp_path / "empty")
+    with ShardWriter(empty, "train-00000", toy_spec) as writer:
+        writer.commit()
+    empty.compact(DatasetInfo(name="Toy", spec=toy_spec))
+    for key in ("", "x"):
+        with pytest.raises(DatasetError, match="has no clips"):
+            choose_clip(empty, key)

@@ -84,6 +84,8 @@ def test_other_segments_under_the_same_name_are_found_without_reading_records(
         "ticks": 128,
         "drops": {},
         "dead_letters": {"damaged": 1},
+        "size_bytes": storage.size_bytes(dataset.shard_uri(SHARD)),
+        "sources": [source_hash(1)],
     }
     storage.remove(storage.join(dataset.summaries.folder, name))  # killed after the record
     assert foreign_shards(dataset, {SHARD: SEGMENTS}) == []

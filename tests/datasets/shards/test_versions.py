@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from vidact import storage
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.loading.clips import ClipLoader
 from vidact.datasets.shards import compaction
+from vidact.datasets.shards import manifest as manifest_module
 from vidact.datasets.shards.clip import Clip
 from vidact.datasets.shards.commits import CommitRecord
 from vidact.datasets.shards.dataset import Dataset
@@ -90,6 +92,31 @@ def test_a_version_stays_while_the_dataset_grows(
     assert read == ["train-00064"]
 
 
+def test_few_clips_are_read_from_the_parts_that_have_them(
+    growing: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    original = manifest_module.read_part
+
+    def noted(uri: str, columns: object = None) -> Iterator[pa.Table]:
+        read.append(uri.rsplit("/", 1)[1][:11])
+        return original(uri, columns)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(manifest_module, "read_part", noted)
+    manifest = growing.open_manifest()
+    last = source_hash(130)
+    assert [row["source_sha256"] for row in manifest.source_rows(last)] == [last]
+    clips = manifest.table(["key", "shard"]).take([3])
+    read.clear()
+    assert [row["source_sha256"] for row in manifest.whole_rows(clips)] == [last]
+    assert read == []  # the last part that was read is kept
+    # Of a part that has lost its summary nobody knows what it holds.
+    for part in growing.versions.read(manifest.version):
+        storage.remove(growing.versions.totals_uri(part))
+    assert len(growing.open_manifest().source_rows(last)) == 1
+    assert read == ["train-00000", "train-00001"]
+
+
 def test_old_versions_are_collected_and_told_by_name(
     growing: Dataset, toy_spec: ActionSpec, toy_clip: Clips
 ) -> None:
@@ -125,9 +152,28 @@ def test_old_versions_are_collected_and_told_by_name(
     assert check_dataset(growing).problems == []
 
 
-def test_killed_at_any_write_it_is_whole_and_done_again(
-    growing: Dataset, toy_spec: ActionSpec, toy_clip: Clips, monkeypatch: pytest.MonkeyPatch
+def make_as_before(dataset: Dataset) -> None:
+    """A dataset with one manifest and no versions."""
+    content = dataset.content()
+    del content["version"]
+    dataset._write_content(content)
+    for uri in storage.list_files(storage.join(dataset.uri, "manifests"), recursive=True):
+        storage.remove(uri)
+
+
+@pytest.mark.parametrize("one_file_clips", [2, 100])
+@pytest.mark.parametrize("of_before", [False, True])
+def test_killed_at_any_write_it_is_whole_and_done_again(  # noqa: PLR0917 - fixtures
+    growing: Dataset,
+    toy_spec: ActionSpec,
+    toy_clip: Clips,
+    monkeypatch: pytest.MonkeyPatch,
+    of_before: bool,
+    one_file_clips: int,
 ) -> None:
+    monkeypatch.setattr(compaction, "ONE_FILE_CLIPS", one_file_clips)
+    if of_before:
+        make_as_before(growing)
     first = keys(growing)
     add_shard(growing, 1, toy_spec, toy_clip)
     write, left = storage.write_atomic, [0]
@@ -145,10 +191,13 @@ def test_killed_at_any_write_it_is_whole_and_done_again(
             compact(growing, toy_spec)
             break
         except KeyboardInterrupt:
-            assert keys(growing) == first
-            assert ClipLoader([growing], batch_size=1).num_clips == 4
+            # As before until the new version is named, which only the single file comes after.
+            assert keys(growing) == first or growing.content()["counts"]["clips"] == 6
+            assert ClipLoader([growing], batch_size=1).num_clips == len(keys(growing))
     assert number > 4
     assert len(keys(growing)) == 6
+    assert Path(growing.manifest_uri).exists() == (one_file_clips == 100)
+    assert check_dataset(growing).problems == []
 
 
 def test_a_large_manifest_is_not_one_file(
@@ -163,11 +212,7 @@ def test_a_large_manifest_is_not_one_file(
 
 
 def test_a_dataset_of_before_is_upgraded_in_place(growing: Dataset, toy_spec: ActionSpec) -> None:
-    content = growing.content()
-    del content["version"]
-    growing._write_content(content)
-    for uri in storage.list_files(storage.join(growing.uri, "manifests"), recursive=True):
-        storage.remove(uri)
+    make_as_before(growing)
     loader = ClipLoader([growing], batch_size=1)
     assert loader.versions == [""]
     next(iter(loader))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -20,6 +21,7 @@ from vidact.datasets.actions.spec import FrameSpec
 from vidact.datasets.video.config import DecoderConfig
 from vidact.datasets.video.decoder import Decoder, InProcessDecoder, TickReader
 from vidact.datasets.video.sandbox import ChildDecoder
+from vidact.datasets.video.ticks import TickFrames
 from vidact.errors import VideoError
 
 HZ = Fraction(35, 2)
@@ -84,6 +86,27 @@ def test_same_frames_as_in_process(videos: Path) -> None:
         child.probe(videos / "garbage.mp4", HZ)
     assert child.probe(videos / "b.mp4", HZ).ticks == 455  # the child goes on
     child.close()
+
+
+def test_reader_knows_its_place_after_a_range_that_ends_earlier() -> None:
+    class Numbered:
+        """The frame of each tick is its number."""
+
+        def ticks(  # type: ignore[no-untyped-def]
+            self, path, frame, hz, *, start_tick: int, end_tick: int
+        ) -> Iterator[TickFrames]:
+            for begin in range(start_tick, end_tick, 64):
+                ticks = np.arange(begin, min(begin + 64, end_tick))
+                pixels = np.broadcast_to(
+                    ticks[:, None, None, None], (len(ticks), FRAME.height, FRAME.width, 3)
+                )
+                yield TickFrames(begin, ticks, pixels.astype(np.uint8))
+
+    reader = _reader(Numbered(), Path("x"), 256)
+    for start, end in [(0, 100), (50, 80), (70, 120), (90, 120), (110, 200)]:
+        frames, pts_ns, error = reader.read(start, end)
+        assert error is None
+        assert pts_ns.tolist() == frames[:, 0, 0, 0].tolist() == list(range(start, end))
 
 
 def test_reader_keeps_what_it_can_of_an_overlap(videos: Path) -> None:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pyarrow as pa
 import pytest
 from PIL import Image
 from sqlalchemy import select
 from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.probe import probe
 from vidact.datasets.video.timing import frame_slots, tick_times_ns
 from vidact.errors import VideoError
@@ -123,7 +125,10 @@ def test_frames_of_clean_tasks_are_evenly_spaced(
     assert found == [numbers[index] for index in indices]
 
 
-def test_a_source_that_is_gone_falls_back_and_says_so(context: Context, tmp_path: Path) -> None:
+def test_a_source_that_is_gone_falls_back_and_says_so(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Dataset, "manifest", None)  # rows of all clips at once
     path = awkward(tmp_path, "plain")
     dataset = make_dataset(tmp_path / "dataset", [path], clips=1)
     project, _ = import_dataset(context, dataset, clips=1, random_fraction=0.0)
@@ -194,11 +199,16 @@ def test_bundles_are_made_once_and_forgotten_when_unused(tmp_path: Path) -> None
 
 def test_the_least_certain_clips_are_chosen_and_a_random_share() -> None:
     rows = [{"key": f"{i:02d}", "valid_frames": 100, "mean_confidence": i / 20} for i in range(20)]
-    chosen = choose(rows, 8, 0.25)
-    assert [row["key"] for row in chosen[:6]] == ["00", "01", "02", "03", "04", "05"]
-    assert len({row["key"] for row in chosen}) == 8
-    assert [row["key"] for row in choose(rows, 8, 0.0)] == [f"{i:02d}" for i in range(8)]
-    assert len(choose(rows, 100, 0.2)) == 20
+    table = pa.Table.from_pylist(rows)
+
+    def chosen(count: int, random_fraction: float) -> list[str]:
+        return choose(table, count, random_fraction)["key"].to_pylist()
+
+    assert chosen(8, 0.25)[:6] == ["00", "01", "02", "03", "04", "05"]
+    # What importing again must choose again, in projects of before too.
+    assert chosen(8, 0.25)[6:] == ["19", "12"]
+    assert chosen(8, 0.0) == [f"{i:02d}" for i in range(8)]
+    assert len(set(chosen(100, 0.2))) == 20
 
 
 def test_even_spacing_counts_time_not_frames() -> None:

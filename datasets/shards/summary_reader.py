@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ...datasets.shards.dataset import Dataset
+from .dataset import Dataset
 
 READERS = 32  # a store answers one request in 20 ms, and many at a time
 # Summaries outside the file of many: so many requests a restart makes at most. The file is written
