@@ -105,7 +105,7 @@ class Verb:
 
         own = sorted(option_names(self.settings_class()))
         for option in unknown_options(self.settings_class(), words):
-            near = difflib.get_close_matches(option, own, n=1, cutoff=0.5)
+            near = difflib.get_close_matches(option, own, n=1, cutoff=0.6)
             others = [
                 f"`vidact {verb.name}`"
                 for verb in TABLE

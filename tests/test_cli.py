@@ -102,7 +102,7 @@ def test_half_a_verb_lists_its_family() -> None:
     [
         (
             ["verify", "data", "--workers", "3"],
-            "`vidact verify` has no --workers. Did you mean --threads? `vidact record doom`, ",
+            "`vidact verify` has no --workers. `vidact record doom`, ",
         ),
         (
             ["clone", "--dataset=x", "--out", "y"],
