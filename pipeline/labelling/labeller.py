@@ -28,7 +28,7 @@ from ...signed_addresses import hide_keys
 from ..config import FilterConfig
 from ..planning.layout import Segment
 from ..planning.marks import fingerprint
-from ..planning.plan import read_plan
+from ..planning.plan import read_open_shards
 from .attempts import COMMITTING, ShardOutcome, label_despite_errors
 from .filter import StaticFilter, Verdicts
 from .labels import predict
@@ -77,13 +77,12 @@ class LabelWork:
         Args:
             quarantined: by shard, the segments that are not to be tried.
         """
-        plan = read_plan(dataset)
-        if plan is None:
+        done = set(dataset.committed_shards())
+        shards = read_open_shards(dataset, done)
+        if shards is None:
             raise DatasetError(
                 f"{dataset}: there is no plan; run `vidact plan` or `vidact label` with sources"
             )
-        done = set(dataset.committed_shards())
-        shards = plan.shards
         for shard in part_of(list(shards), self.part):
             if shard not in done:
                 yield ShardTask(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ...conditional_writes import ChangedMeanwhile, read_versioned, replace_if
 from ...datasets.shards.commits import DeadLetter, SegmentKey, tombstone
@@ -99,13 +102,40 @@ def read_plan(dataset: Dataset) -> Plan | None:
     return Plan(tick_hz, sources or (), segments, token, used)
 
 
-def _read_rows(uri: str, kind: type[Row]) -> tuple[tuple[Row, ...] | None, dict[str, str], str]:
+def read_open_shards(
+    dataset: Dataset, done: Collection[str]
+) -> dict[str, tuple[Segment, ...]] | None:
+    """All shards of a plan in order, with the segments of those that are not done; of the others
+    none, since a job of weeks has millions of them. None where there is no plan.
+
+    Raises DatasetError where the table is damaged.
+    """
+    found: dict[str, list[Segment]] = {}
+    known = pa.array(sorted(done), pa.string())
+
+    def keep(batch: pa.RecordBatch) -> pa.Array:
+        shards = batch.column("shard")
+        for shard in shards.unique().to_pylist():
+            found.setdefault(shard, [])
+        return pc.invert(pc.is_in(shards, value_set=known))
+
+    segments, _, _ = _read_rows(dataset.plan_uri, Segment, keep)
+    if segments is None:
+        return None
+    for segment in segments:
+        found[segment.shard].append(segment)
+    return {shard: tuple(segments) for shard, segments in found.items()}
+
+
+def _read_rows(
+    uri: str, kind: type[Row], keep: Callable[[pa.RecordBatch], pa.Array] | None = None
+) -> tuple[tuple[Row, ...] | None, dict[str, str], str]:
     """The rows (None where there is no table), the metadata and the version of a table."""
     data, token = read_versioned(uri)
     if data is None:
         return None, {}, token
     try:
-        rows, metadata = rows_from_parquet(data, kind)
+        rows, metadata = rows_from_parquet(data, kind, keep)
     except (ValueError, TypeError) as error:  # Arrow's errors, and columns that are missing
         raise DatasetError(f"{uri}: is damaged ({error}); put back a whole one") from error
     return rows, metadata, token

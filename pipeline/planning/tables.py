@@ -7,7 +7,7 @@ gigabytes. Arrow's threads are not used, see `datasets/shards/parquet.py`.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -38,13 +38,20 @@ def rows_to_parquet(rows: Sequence[Row], kind: type[Row], metadata: Mapping[str,
     return sink.getvalue()
 
 
-def rows_from_parquet(data: bytes, kind: type[Row]) -> tuple[tuple[Row, ...], dict[str, str]]:
-    """The rows of a table, and its metadata. Columns that `kind` does not have are passed over."""
-    same: dict[str, str] = {}
+def rows_from_parquet(
+    data: bytes, kind: type[Row], keep: Callable[[pa.RecordBatch], pa.Array] | None = None
+) -> tuple[tuple[Row, ...], dict[str, str]]:
+    """The rows of a table, and its metadata. Columns that `kind` does not have are passed over.
+
+    Args:
+        keep: says which rows of a batch are wanted; all unless given.
+    """
+    same: dict[Any, Any] = {}
     rows: list[Row] = []
     with open_parquet(data) as file:
         names = [f.name for f in fields(kind) if f.name in file.schema_arrow.names]
-        for batch in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+        for found in file.iter_batches(BATCH_ROWS, columns=names, use_threads=False):
+            batch = found if keep is None else found.filter(keep(found))
             columns = [_values(batch.column(name), same) for name in names]
             rows += [
                 kind(**dict(zip(names, values, strict=True)))
@@ -54,13 +61,11 @@ def rows_from_parquet(data: bytes, kind: type[Row]) -> tuple[tuple[Row, ...], di
     return tuple(rows), {key.decode(): value.decode() for key, value in metadata.items()}
 
 
-def _values(column: pa.Array, same: dict[str, str]) -> list[Any]:
-    """A column as Python values; equal strings are one object, since a source's URI stands in each
-    of its segments.
+def _values(column: pa.Array, same: dict[Any, Any]) -> list[Any]:
+    """A column as Python values; equal texts and whole numbers are one object, since a source's URI
+    and length stand in each of its segments.
     """
     values = column.to_pylist()
-    return (
-        [same.setdefault(value, value) for value in values]
-        if pa.types.is_string(column.type)
-        else values
-    )
+    if pa.types.is_floating(column.type):  # 1.0 would become 1
+        return values
+    return [same.setdefault(value, value) for value in values]

@@ -16,7 +16,7 @@ from vidact.pipeline.config import LayoutConfig, RelocateConfig
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import marks
 from vidact.pipeline.planning.layout import Planned, lay_out
-from vidact.pipeline.planning.plan import Plan, read_plan
+from vidact.pipeline.planning.plan import Plan, read_open_shards, read_plan, write_plan
 from vidact.pipeline.relocate import relocate
 
 from .stub_prober import StubProber
@@ -69,6 +69,19 @@ def test_hours_that_are_added_make_no_dust(workers: int) -> None:
         segments = segments + added
     many = lay_out(hour(99) * 10, layout, workers=workers, first_shard={"train": 1})
     assert len({s.shard for s in many}) >= 14  # ten hours keep many workers busy
+
+
+def test_of_shards_that_are_done_a_worker_reads_no_segments(tmp_path: Path) -> None:
+    dataset = Dataset(tmp_path)
+    assert read_open_shards(dataset, ()) is None
+    videos = [Planned(uri=f"{i}", sha256=f"{i:064x}", ticks=1_000) for i in range(40)]
+    segments = lay_out(videos, LayoutConfig(shard_ticks=4_000), workers=1)
+    plan = write_plan(Plan(HZ, (), tuple(segments)), dataset)
+    done = list(plan.shards)[1::2]
+    found = read_open_shards(dataset, done)
+    assert found is not None
+    assert list(found) == list(plan.shards)  # in order, which parts of a plan depend on
+    assert found == plan.shards | dict.fromkeys(done, ())
 
 
 def test_listings_tell_what_is_known(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
