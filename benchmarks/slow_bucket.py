@@ -17,6 +17,7 @@ from aiohttp import web
 
 BUCKET = "bucket"
 TIME = "2026-01-01T00:00:00.000Z"
+WRITTEN_S = 1_767_225_600.0  # the same as Unix time
 PAGE = 1000  # names in a listing, as S3 gives them
 NUMBER = re.compile(r"\d{3,}|[0-9a-f]{12,}")
 

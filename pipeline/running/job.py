@@ -89,11 +89,13 @@ class DatasetJob:
             raise ValueError("require_identity comes before begin")
         write_identity(self.dataset, self.run_folder, self._identity, self.environments, self._spec)
         # What was done has no strikes left: where its record is taken back, it begins anew.
-        self.run_folder.forget_crashes(self.dataset.committed_shards())
+        committed = self.dataset.committed_shards()
+        self.run_folder.forget_crashes(committed)
         if retry:
             self.run_folder.forget_crashes()
             SharedRun(self.dataset).forget_crashes()
-        forget_dead_letters(self.dataset, {*retry, UNREACHABLE}, shards)
+        some = [shard for shard in committed if shards is None or shard in shards]
+        forget_dead_letters(self.dataset, {*retry, UNREACHABLE}, some)
         self.dataset.sweep()
         self.dataset.forget_lost()
 
@@ -198,18 +200,14 @@ class DatasetJob:
         log(f"{self.dataset}: verified {report.counted}.")
 
 
-def forget_dead_letters(
-    dataset: Dataset, reasons: Set[str], shards: Collection[str] | None = None
-) -> None:
+def forget_dead_letters(dataset: Dataset, reasons: Set[str], committed: Sequence[str]) -> None:
     """Take back the records of shards with dead letters of these reasons, so that they are tried
     again.
 
     Args:
-        shards: only of these; of all unless given.
+        committed: the shards that are looked at.
     """
-    committed = dataset.committed_shards()
-    some = [shard for shard in committed if shards is None or shard in shards]
-    for shard, summary in SummaryReader(dataset).read(some):
+    for shard, summary in SummaryReader(dataset).read(committed):
         if not reasons.isdisjoint(summary["dead_letters"]):
             dataset.forget_commit(shard)
 
