@@ -21,7 +21,7 @@ def require(name: str) -> str:
 
     `VIDACT_REQUIRE=chromium,postgres` names what must not be skipped.
     """
-    found = _find(name)
+    found = find(name)
     if found is None:
         message = f"{name} is not installed"
         if name in os.environ.get("VIDACT_REQUIRE", "").split(","):
@@ -30,7 +30,8 @@ def require(name: str) -> str:
     return found
 
 
-def _find(name: str) -> str | None:
+def find(name: str) -> str | None:
+    """The path of such a part; None where it is not installed."""
     if name == "postgres":
         on_path = shutil.which("initdb")
         folders = [Path(on_path).parent] if on_path else POSTGRES_FOLDERS

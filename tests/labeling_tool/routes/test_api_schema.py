@@ -14,19 +14,20 @@ from vidact.labeling_tool.work import queue as work_queue
 from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.running import PASSWORD
 from tests.labeling_tool.seeding import add_people, add_tasks
+from tests.requirements import find
 
 schemathesis = pytest.importorskip("schemathesis")
 
 PHASES = [Phase.explicit, Phase.generate]
 
 
-def attack(folder: Path, examples: int) -> tuple[int, list[str]]:
+def attack(folder: Path, examples: int, database: str | None) -> tuple[int, list[str]]:
     """Throw generated requests at every operation as an admin; the number of requests, and the
     server errors.
     """
     from fastapi.testclient import TestClient
 
-    context = open_context(folder / "data")
+    context = open_context(folder / "data", database)
     project = add_tasks(context, 5)
     app = create_app(context)
     with TestClient(app, base_url="http://127.0.0.1") as http:
@@ -74,13 +75,17 @@ def attack(folder: Path, examples: int) -> tuple[int, list[str]]:
     return count, errors
 
 
-def test_no_server_errors(tmp_path: Path) -> None:
-    count, errors = attack(tmp_path, examples=8)
+def test_no_server_errors(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """On PostgreSQL where it is installed: it refuses values that SQLite takes."""
+    database = None
+    if find("postgres") is not None:
+        database = request.getfixturevalue("postgres").new_database()
+    count, errors = attack(tmp_path, examples=8, database=database)
     assert errors == []
     assert count > 150
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_no_server_errors_in_earnest(tmp_path: Path) -> None:
-    assert attack(tmp_path, examples=100)[1] == []
+def test_no_server_errors_in_earnest(tmp_path: Path, database_url: str | None) -> None:
+    assert attack(tmp_path, examples=100, database=database_url)[1] == []
