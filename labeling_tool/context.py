@@ -69,7 +69,6 @@ class Context:
             database.migrate()
         except OperationalError as error:
             raise ConfigError(f"database {database}: {str(error.orig).strip()}") from error
-        loopback = config.host in (*LOOPBACK, "localhost")
         return cls(
             config=config,
             folder=folder,
@@ -82,8 +81,15 @@ class Context:
             exports=ThreadPoolExecutor(1, thread_name_prefix="export"),
             closing=threading.Event(),
             server=this_server(),
-            setup_code="" if loopback and not config.public_url else secrets.token_urlsafe(6),
+            setup_code=""
+            if _is_loopback(config) and not config.public_url
+            else secrets.token_urlsafe(6),
         )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the server."""
+        return _is_loopback(self.config)
 
     def is_https(self, scheme: str) -> bool:
         """Return whether people reach the server by HTTPS: cookies are marked secure then."""
@@ -116,3 +122,7 @@ class Context:
         self.bundles.close()
         self.log.close()
         self.database.close()
+
+
+def _is_loopback(config: ServeConfig) -> bool:
+    return config.host in (*LOOPBACK, "localhost")

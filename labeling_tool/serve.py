@@ -47,6 +47,11 @@ def serve(config: ServeConfig) -> int:
         port = listening.getsockname()[1]
         host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::") else config.host
         log(f"vidact serve: {config.public_url or f'http://{host}:{port}'}")
+        if not context.is_loopback and not config.public_url:
+            log(
+                "Passwords cross the network in the clear over plain HTTP: on one that you do not "
+                "trust, put a proxy with HTTPS in front and say --public-url."
+            )
         if context.setup_code and _is_new(context):
             log(f"The first-run page asks for this code: {context.setup_code}")
         threading.Thread(
