@@ -23,7 +23,7 @@ from vidact import storage
 from vidact.conditional_writes import ChangedMeanwhile
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards import dataset as dataset_module
-from vidact.datasets.shards import foreign
+from vidact.datasets.shards import foreign, summary_reader
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
 from vidact.datasets.shards.codec import encode_clip
 from vidact.datasets.shards.dataset import Dataset
@@ -40,6 +40,7 @@ from vidact.pipeline.planning.plan import read_plan
 from vidact.pipeline.planning.probe import SourceRecord
 from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.remove import remove
+from vidact.pipeline.running import takedown
 
 PLACE = "mem://set"
 DATASET = Dataset(PLACE)
@@ -132,6 +133,9 @@ class Store:
         self.turns.take()
         self.files.pop(str(uri), None)
 
+    def modified_times(self, uri: Any, suffix: str = "") -> dict[str, float]:
+        return dict.fromkeys(self.list_files(uri, suffix), 1.0)
+
     def list_files(self, uri: Any, suffix: str = "", *, recursive: bool = False) -> list[str]:
         self.turns.take()
         folder = f"{uri}/"
@@ -208,7 +212,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(storage, "remove_abandoned", lambda folder: None)
     for name in ("read_versioned", "replace_if"):
         monkeypatch.setattr(tables, name, getattr(store, name))
-    for module in (dataset_module, foreign, remove_module):
+    monkeypatch.setattr(storage, "modified_times", store.modified_times)
+    for module in (dataset_module, foreign, summary_reader, takedown):
         monkeypatch.setattr(module, "ThreadPoolExecutor", OneByOne)
     monkeypatch.setattr(plan_module, "_prober_class", lambda: NamedProber)
     monkeypatch.setattr(
