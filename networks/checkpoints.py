@@ -3,6 +3,10 @@
 Nothing in it is a pickle, so a checkpoint of a stranger can be loaded without running anything of
 theirs. `config.json` carries the digest of the weights: a pair that does not belong together is
 refused.
+
+Beside the model may lie what judges its input (`BESIDE`): another `<name>.safetensors`, and an
+entry of that name in `config.json`. It says nothing of what the model does, so the model has the
+same digest with it and without it, and what was begun with the one is resumed with the other.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,8 @@ CONFIG_FILE = "config.json"
 # Of the layout of config.json; raised when an old reader would misread a new checkpoint.
 VERSION = 1
 KINDS = ("idm", "policy", "filter")
+BESIDE = ("game",)
+"""What may lie beside a model: the density of an IDM's own play."""
 # What reading a config that somebody altered may raise, up to a network that cannot be built.
 UNFIT = (
     AttributeError,
@@ -56,6 +62,8 @@ class Checkpoint:
     """
     uri: str
     """The folder or URL that it was read from."""
+    beside: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
+    """The tensors of what lies beside the model, by names out of `BESIDE`."""
 
     def require_kind(self, kind: str) -> Checkpoint:
         """Return self, or raise CheckpointError where this is another kind of model."""
@@ -115,7 +123,11 @@ def require_place(out: str | Path, kind: str) -> None:
 
 
 def save_checkpoint(
-    folder: str | Path, state: Mapping[str, torch.Tensor], config: Mapping[str, Any]
+    folder: str | Path,
+    state: Mapping[str, torch.Tensor],
+    config: Mapping[str, Any],
+    *,
+    beside: Mapping[str, Mapping[str, torch.Tensor]] | None = None,
 ) -> str:
     """Write a checkpoint folder and return its digest.
 
@@ -126,26 +138,61 @@ def save_checkpoint(
             the folder (snapshots, metrics) stay.
         state: the network's `state_dict`.
         config: JSON-able; must name its `kind`: `idm`, `policy` or `filter`.
+        beside: tensors of what lies beside the model; the config has an entry for each.
     """
     if config.get("kind") not in KINDS:
         raise CheckpointError(
             f"a checkpoint's config must have a 'kind' out of {KINDS}, got {config.get('kind')!r}"
         )
-    weights = save_tensors(
-        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    )
+    weights = _tensor_bytes(state)
     complete = {**config, "version": VERSION, "model_sha256": hashlib.sha256(weights).hexdigest()}
-    text = (json.dumps(complete, indent=1, sort_keys=True, default=_plain) + "\n").encode()
+    files = {}
+    for name, tensors in (beside or {}).items():
+        files[tensor_file(name)] = data = _tensor_bytes(tensors)
+        complete[name] = {**complete[name], "sha256": hashlib.sha256(data).hexdigest()}
+    text = _config_bytes(complete)
+    files |= {MODEL_FILE: weights, CONFIG_FILE: text}  # the configuration last
     local = storage.local_path(folder)
     if local is not None:
-        places = (local / MODEL_FILE, local / CONFIG_FILE)
-        with storage.replacing_all(places) as temporary:
-            for path, data in zip(temporary, (weights, text), strict=True):
+        with storage.replacing_all([local / name for name in files]) as temporary:
+            for path, data in zip(temporary, files.values(), strict=True):
                 path.write_bytes(data)
     else:
-        storage.write_atomic(storage.join(str(folder), MODEL_FILE), weights)
-        storage.write_atomic(storage.join(str(folder), CONFIG_FILE), text)
-    return _digest(weights, text)
+        for name, data in files.items():
+            storage.write_atomic(storage.join(str(folder), name), data)
+    return _digest(weights, text, complete)
+
+
+def add_beside(
+    checkpoint: Checkpoint, name: str, tensors: Mapping[str, torch.Tensor], entry: Mapping[str, Any]
+) -> None:
+    """Put something beside a model in its own folder; the file of its weights is not touched.
+
+    Args:
+        name: out of `BESIDE`.
+        tensors: its numbers.
+        entry: what the configuration says of it.
+    """
+    data = _tensor_bytes(tensors)
+    says = {**entry, "sha256": hashlib.sha256(data).hexdigest()}
+    text = _config_bytes({**checkpoint.config, name: says})
+    storage.write_atomic(storage.join(checkpoint.uri, tensor_file(name)), data)
+    storage.write_atomic(storage.join(checkpoint.uri, CONFIG_FILE), text)
+
+
+def tensor_file(name: str) -> str:
+    """The file of what lies beside a model."""
+    return f"{name}.safetensors"
+
+
+def _tensor_bytes(tensors: Mapping[str, torch.Tensor]) -> bytes:
+    return save_tensors(
+        {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    )
+
+
+def _config_bytes(config: Mapping[str, Any]) -> bytes:
+    return (json.dumps(config, indent=1, sort_keys=True, default=_plain) + "\n").encode()
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -164,17 +211,32 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{folder}/{CONFIG_FILE} is of version {version!r}; this program reads up to "
             f"{VERSION}: use a newer one"
         )
-    expected, got = config.get("model_sha256"), hashlib.sha256(weights).hexdigest()
+    state = _tensors_of(folder, MODEL_FILE, weights, config.get("model_sha256"))
+    beside = {}
+    for name in BESIDE:
+        if (says := config.get(name)) is not None:
+            expected = says.get("sha256") if isinstance(says, Mapping) else says
+            file = tensor_file(name)
+            beside[name] = _tensors_of(folder, file, _read(folder, file), expected)
+    digest = _digest(weights, text, config)
+    return Checkpoint(state=state, config=config, sha256=digest, uri=str(folder), beside=beside)
+
+
+def _tensors_of(
+    folder: str | Path, file: str, data: bytes, expected: object
+) -> dict[str, torch.Tensor]:
+    """The tensors of a file, which is the one that the config was written for."""
+    got = hashlib.sha256(data).hexdigest()
     if expected is not None and expected != got:
         raise CheckpointError(
-            f"{folder}: {MODEL_FILE} is not the file that {CONFIG_FILE} was written for "
+            f"{folder}: {file} is not the file that {CONFIG_FILE} was written for "
             f"(sha256 {got[:12]}, expected {str(expected)[:12]}): copy the whole folder again"
         )
     try:
-        state = load_tensors(weights)
+        found: dict[str, torch.Tensor] = load_tensors(data)
     except SafetensorError as error:
-        raise CheckpointError(f"{folder}/{MODEL_FILE} is damaged: {error}") from error
-    return Checkpoint(state=state, config=config, sha256=_digest(weights, text), uri=str(folder))
+        raise CheckpointError(f"{folder}/{file} is damaged: {error}") from error
+    return found
 
 
 def config_in(folder: str | Path) -> dict[str, Any]:
@@ -260,9 +322,15 @@ def _read(folder: str | Path, name: str) -> bytes:
         ) from error
 
 
-def _digest(weights: bytes, config: bytes) -> str:
+def _digest(weights: bytes, text: bytes, config: Mapping[str, Any]) -> str:
+    """The digest of a model, from its weights and its configuration (its bytes, and what they say);
+    see the head of this file.
+    """
+    own = {name: value for name, value in config.items() if name not in BESIDE}
+    if len(own) < len(config):  # else the bytes as they are, whoever wrote them
+        text = _config_bytes(own)
     return hashlib.sha256(
-        hashlib.sha256(weights).digest() + hashlib.sha256(config).digest()
+        hashlib.sha256(weights).digest() + hashlib.sha256(text).digest()
     ).hexdigest()
 
 
