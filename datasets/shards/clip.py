@@ -14,6 +14,8 @@ import numpy as np
 from .lengths import CLIP_TICKS, MIN_CLIP_TICKS
 
 SCHEMA_VERSION = 1
+IN_GAME_SCHEMA = 2
+"""Of clips whose labels say how much each tick looks like the game; those of before do not."""
 VIDEO_DIGITS = 12  # hex digits of a clip's key that stand for its video
 MEMBERS = ("json", "mp4", "npz")  # in the order in which they lie in a shard
 
@@ -25,6 +27,8 @@ ARRAY_DTYPES: dict[str, np.dtype[Any]] = {
     "confidence": np.dtype(np.float16),
     "valid": np.dtype(np.bool_),
 }
+LATER_DTYPES: dict[str, np.dtype[Any]] = {"in_game": np.dtype(np.float16)}
+"""Arrays that a clip may lack: it was labeled before there were any, or nobody asked."""
 
 
 @dataclass(slots=True)
@@ -50,6 +54,10 @@ class Clip:
     """float16 [T]: the probability that all buttons are right and all axes in the true bin ± 1."""
     valid: np.ndarray
     """bool [T]: False where the tick has no label (a menu, a dead player)."""
+    in_game: np.ndarray | None = None
+    """float16 [T]: how much the tick looks like the game that its IDM knows, from 0.5 on as its own
+    play does; None where that was not asked.
+    """
     meta: dict[str, Any] = field(default_factory=dict)
     """The lineage, as `clip_meta` makes it."""
 
@@ -61,7 +69,8 @@ class Clip:
         """The label arrays under the names and dtypes of the `npz` member."""
         return {
             name: np.asarray(getattr(self, name)).astype(dtype)
-            for name, dtype in ARRAY_DTYPES.items()
+            for name, dtype in (ARRAY_DTYPES | LATER_DTYPES).items()
+            if getattr(self, name) is not None
         }
 
 

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShardError
-from .clip import ARRAY_DTYPES, MEMBERS, Clip
+from .clip import ARRAY_DTYPES, LATER_DTYPES, MEMBERS, Clip
 
 GOP = 32
 CHROMAS = {"420": "yuv420p", "444": "yuv444p"}
@@ -165,25 +165,28 @@ def encode_arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def decode_arrays(
-    data: bytes, names: tuple[str, ...] = tuple(ARRAY_DTYPES)
+    data: bytes, names: tuple[str, ...] = tuple(ARRAY_DTYPES), later: tuple[str, ...] = ()
 ) -> dict[str, np.ndarray]:
-    """The named arrays of an npz member, read-only.
+    """The named arrays of an npz member, read-only, and those of `later` that it has.
 
     Raises ShardError where the member is damaged or lacks an array. What `encode_arrays` wrote is
     read without `numpy.load`, which takes ten times as long (half a frame's decoding) over the
     zip's directory and over evaluating each header; other npz files go to `numpy.load`.
     """
     try:
-        arrays = _plain_arrays(data, names)
+        arrays = _plain_arrays(data, names, later)
         if arrays is None:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in names}
+                there = [name for name in later if name in archive]
+                arrays = {name: archive[name] for name in (*names, *there)}
         return arrays
     except NPZ_ERRORS as error:
         raise ShardError(f"the npz member cannot be read: {error}") from error
 
 
-def _plain_arrays(data: bytes, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+def _plain_arrays(
+    data: bytes, names: tuple[str, ...], later: tuple[str, ...]
+) -> dict[str, np.ndarray] | None:
     """Walk the zip's local headers; None where it is not as `encode_arrays` writes it."""
     arrays: dict[str, np.ndarray] = {}
     position = 0
@@ -196,12 +199,12 @@ def _plain_arrays(data: bytes, names: tuple[str, ...]) -> dict[str, np.ndarray] 
         begin = position + 30 + name_length
         name = data[position + 30 : begin].decode().removesuffix(".npy")
         position = begin + extra + packed
-        if name in names:
+        if name in names or name in later:
             member = zlib.decompress(data[begin + extra : position], -15, size)
             length = 10 + int.from_bytes(member[8:10], "little")
             dtype, shape = _npy_header(member[:length])
             arrays[name] = np.frombuffer(member, dtype, offset=length).reshape(shape)
-    return arrays if len(arrays) == len(names) else None
+    return arrays if arrays.keys() >= set(names) else None
 
 
 @lru_cache(maxsize=256)
@@ -246,7 +249,7 @@ def decode_clip(key: str, members: Mapping[str, bytes], frames: bool = True) -> 
         has = ", ".join(sorted(members))
         raise ShardError(f"sample {key}: lacks the member {', '.join(missing)}; it has {has}")
     try:
-        arrays = decode_arrays(members["npz"])
+        arrays = decode_arrays(members["npz"], later=tuple(LATER_DTYPES))
         meta = json.loads(members["json"])
         video = decode_video(members["mp4"]) if frames else None
     except (ShardError, ValueError) as error:

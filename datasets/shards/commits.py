@@ -21,6 +21,9 @@ SegmentKey = tuple[str, int, int]
 
 SHARD_NAME = re.compile(r"([a-z][a-z0-9_]*)-(\d{5,})")
 REMOVED = "removed"  # of the dead letter that a takedown leaves
+IN_GAME = "in_game"
+"""In a record's `extra`, by content hash: what the model said of whether it is its game."""
+NOT_THE_GAME = "not_the_game"  # why ticks were dropped, and why a whole video is a dead letter
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
 
 

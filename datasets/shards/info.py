@@ -10,8 +10,8 @@ from typing import Any
 
 from ...errors import DatasetError, SpecError
 from ..actions.spec import ActionSpec
-from .clip import ARRAY_DTYPES, SCHEMA_VERSION
-from .commits import CommitRecord, DeadLetter
+from .clip import ARRAY_DTYPES, LATER_DTYPES, SCHEMA_VERSION
+from .commits import IN_GAME, NOT_THE_GAME, CommitRecord, DeadLetter
 from .label_checks import array_shapes
 from .statistics import ShardStatistics
 
@@ -66,6 +66,7 @@ class Summary:
         self._drops: Counter[str] = Counter()
         self._letters: set[DeadLetter] = set()
         self._shards: list[dict[str, Any]] = []
+        self._asked: dict[str, dict[str, Any]] = {}  # sources of which it was asked: is it the game
 
     def add(self, record: CommitRecord, rows: Sequence[Mapping[str, Any]]) -> None:
         """Count a shard, of which only these of its rows are still in the dataset."""
@@ -79,6 +80,12 @@ class Summary:
             ticks[row["source_sha256"]] = ticks.get(row["source_sha256"], 0) + row["frames"]
         self._drops.update(record.drops)
         self._letters.update(record.dead_letters)
+        for sha256, said in record.extra.get(IN_GAME, {}).items():
+            dropped = [(end - start, score) for start, end, score in said[NOT_THE_GAME]]
+            own = {"uri": said["uri"], "ticks": said["ticks"]}
+            own["dropped"] = sum(ticks for ticks, _ in dropped)
+            own["score"] = sum(ticks * score for ticks, score in dropped)
+            self._add_asked(sha256, own)
         tar = record.tar or {"size_bytes": 0, "sha256": None}
         self._shards.append(
             {
@@ -106,6 +113,15 @@ class Summary:
         self._drops.update(other["drops"])
         self._letters.update(DeadLetter(**letter) for letter in other["dead_letters"])
         self._shards += other["shards"]
+        for sha256, own in other.get("asked", {}).items():
+            self._add_asked(sha256, own)
+
+    def _add_asked(self, sha256: str, own: Mapping[str, Any]) -> None:
+        so_far = self._asked.setdefault(
+            sha256, {"uri": own["uri"], "ticks": 0, "dropped": 0, "score": 0.0}
+        )
+        for name in ("ticks", "dropped", "score"):
+            so_far[name] += own[name]
 
     def to_dict(self) -> dict[str, Any]:
         """Everything that was added, as plain values; the same for the same shards."""
@@ -119,13 +135,28 @@ class Summary:
                 for license, ticks in sorted(self._licenses.items())
             },
             "drops": dict(sorted(self._drops.items())),
-            "dead_letters": [asdict(letter) for letter in self.letters()],
+            "dead_letters": [asdict(letter) for letter in sorted(self._letters, key=letter_order)],
             "shards": self._shards,
+            **({"asked": dict(sorted(self._asked.items()))} if self._asked else {}),
         }
 
     def letters(self, more: Iterable[DeadLetter] = ()) -> list[DeadLetter]:
-        """The dead letters of the shards and `more` of them, each once, in their one order."""
-        return sorted(self._letters.union(more), key=letter_order)
+        """The dead letters of the shards and `more` of them, each once, in their one order; and
+        one for each source of which nothing looks like the game.
+        """
+        return sorted(self._letters.union(more, self._not_the_game()), key=letter_order)
+
+    def _not_the_game(self) -> Iterable[DeadLetter]:
+        for sha256, own in self._asked.items():
+            if own["dropped"] and not own["ticks"]:
+                yield DeadLetter(
+                    source_uri=own["uri"],
+                    source_sha256=sha256,
+                    stage="filter",
+                    reason=NOT_THE_GAME,
+                    detail=f"no stretch of it looks like the game that the IDM knows (in_game "
+                    f"{own['score'] / own['dropped']:.2f}, play has 0.5 or more)",
+                )
 
     def content(
         self, info: DatasetInfo, letters: Sequence[DeadLetter], version: str
@@ -143,7 +174,7 @@ class Summary:
             "idm": info.idm,
             "spec": self.spec.to_dict(),
             "spec_sha256": self.spec.sha256,
-            "features": _features(self.spec),
+            "features": _features(self.spec, in_game=bool((info.idm or {}).get("game"))),
             "counts": {
                 "shards": len(self._shards),
                 "clips": total["clips"],
@@ -194,7 +225,7 @@ def letter_order(letter: DeadLetter) -> tuple[str | int, ...]:
     )
 
 
-def _features(spec: ActionSpec) -> dict[str, Any]:
+def _features(spec: ActionSpec, *, in_game: bool) -> dict[str, Any]:
     """Name, member, dtype and shape of everything in a sample; T is the clip's number of ticks."""
     names: dict[str, Any] = {"buttons": list(spec.button_names), "camera": list(spec.axis_names)}
     features: dict[str, Any] = {
@@ -204,10 +235,13 @@ def _features(spec: ActionSpec) -> dict[str, Any]:
             "shape": ["T", spec.frame.height, spec.frame.width, 3],
         }
     }
-    for name, shape in array_shapes(spec, 0).items():
+    dtypes = ARRAY_DTYPES | (LATER_DTYPES if in_game else {})
+    shapes = array_shapes(spec, 0)
+    for name in dtypes:
+        shape = shapes[name]
         features[name] = {
             "member": "npz",
-            "dtype": ARRAY_DTYPES[name].name,
+            "dtype": dtypes[name].name,
             "shape": ["T", *shape[1:]],
         }
         if named := names.get(name.removesuffix("_prob")):

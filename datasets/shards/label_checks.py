@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..actions.spec import ActionSpec
-from .clip import ARRAY_DTYPES
+from .clip import ARRAY_DTYPES, LATER_DTYPES
 from .lengths import CLIP_TICKS
 
 SUM_TOLERANCE = 0.02  # a distribution over 39 bins in float16 sums to 1 within 39 * 2^-11
@@ -27,6 +27,7 @@ def array_shapes(spec: ActionSpec, ticks: int) -> dict[str, tuple[int, ...]]:
         "camera_prob": (ticks, spec.num_axes, bins),
         "confidence": (ticks,),
         "valid": (ticks,),
+        "in_game": (ticks,),
     }
 
 
@@ -41,10 +42,12 @@ def label_problems(
     problems = _shape_problems(arrays, spec)
     if problems:
         return problems
-    for name in ("buttons_prob", "camera_prob", "confidence"):
-        values = arrays[name]
-        if values.size and not (
-            np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1
+    for name in ("buttons_prob", "camera_prob", "confidence", "in_game"):
+        values = arrays.get(name)
+        if (
+            values is not None
+            and values.size
+            and not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1)
         ):
             problems.append(f"{name}: expected finite values in [0, 1], got {_extent(values)}")
     if arrays["buttons"].size and arrays["buttons"].max() > 1:
@@ -82,10 +85,12 @@ def _shape_problems(arrays: Mapping[str, np.ndarray], spec: ActionSpec) -> list[
     ticks = len(arrays["buttons"]) if arrays["buttons"].ndim else 0
     if not 1 <= ticks <= CLIP_TICKS:
         problems.append(f"buttons: expected 1 to {CLIP_TICKS} ticks, got {ticks}")
+    dtypes = ARRAY_DTYPES | LATER_DTYPES
     for name, shape in array_shapes(spec, ticks).items():
-        array = arrays[name]
-        if array.dtype != ARRAY_DTYPES[name]:
-            problems.append(f"{name}: expected dtype {ARRAY_DTYPES[name]}, got {array.dtype}")
+        if (array := arrays.get(name)) is None:
+            continue  # one that came later
+        if array.dtype != dtypes[name]:
+            problems.append(f"{name}: expected dtype {dtypes[name]}, got {array.dtype}")
         if array.shape != shape:
             problems.append(f"{name}: expected shape {list(shape)}, got {list(array.shape)}")
     return problems

@@ -12,7 +12,7 @@ import numpy as np
 from ... import storage
 from ...errors import ShardError
 from ..actions.spec import ActionSpec
-from .clip import MEMBERS, Clip
+from .clip import LATER_DTYPES, MEMBERS, Clip
 from .codec import decode_arrays, decode_video
 from .commits import CommitRecord
 from .dataset import Dataset
@@ -90,7 +90,7 @@ def sample_problems(
         yield f"checksum: expected {row['sample_crc32']:08x}, got {crc:08x}"
     try:
         meta = json.loads(members["json"])
-        arrays = decode_arrays(members["npz"])
+        arrays = decode_arrays(members["npz"], later=tuple(LATER_DTYPES))
     except (ShardError, ValueError) as error:
         yield f"labels: {error}"
         return

@@ -22,7 +22,7 @@ from ...errors import DatasetError, ShardError
 from ..actions.spec import ActionSpec
 from .clip import Clip
 from .codec import decode_clip, encode_clip
-from .commits import CommitRecord, DeadLetter, SegmentKey, split_of_shard
+from .commits import IN_GAME, CommitRecord, DeadLetter, SegmentKey, split_of_shard
 from .dataset import Dataset
 from .label_checks import label_problems
 from .samples import iter_samples, members_crc32
@@ -271,9 +271,8 @@ def _write_without(
     """Commit what is left of a record and its samples."""
     rows = {row["key"] for row in record.rows}
     extra = dict(record.extra)
-    if "degrees" in extra:
-        kept = {sha: value for sha, value in extra["degrees"].items() if sha not in gone}
-        extra["degrees"] = kept
+    for name in (name for name in ("degrees", IN_GAME) if name in extra):
+        extra[name] = {sha: value for sha, value in extra[name].items() if sha not in gone}
     segments = record.segments
     with writer:
         writer.dead_letters += [x for x in record.dead_letters if x.source_sha256 not in gone]
