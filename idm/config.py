@@ -29,17 +29,22 @@ Precision = Literal["auto", "float32", "bfloat16"]
 class TrainIDMConfig:
     """Train an IDM on recordings.
 
-    The checkpoint is a folder: `model.safetensors` and `config.json`. The same command resumes a
-    stopped run.
+    The checkpoint is a folder: `model.safetensors`, `config.json`, and `game.safetensors`, by which
+    `vidact label` knows the game from other videos. The same command resumes a stopped run.
 
     Example:
       vidact train-idm --data runs/play --out runs/idm --preset tiny
+      vidact train-idm --add-game-density runs/old-idm --data runs/play
     """
 
     data: Annotated[tuple[str, ...], must_be("at least one folder of recordings", bool)]
     """Labelled play: folders of recordings, or recordings."""
-    out: Folder
+    out: Annotated[LocalPath, NONE_BY_DEFAULT] = ""
     """The checkpoint folder that is made."""
+    add_game_density: Annotated[str, NONE_BY_DEFAULT, Later("")] = ""
+    """Train nothing: teach this IDM (a checkpoint folder) what its game looks like, from play of it
+    in `data`; its weights stay what they are.
+    """
     val: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
     """Recordings to tune and calibrate on; without any, some of `data` are held out."""
     data_minutes: Annotated[
@@ -132,6 +137,8 @@ class TrainIDMConfig:
     """Steps between lines of metrics.jsonl."""
 
     def __post_init__(self) -> None:
+        needed = bool(self.out.strip()) != bool(self.add_game_density)
+        require(needed, "out", self.out, "a folder (or give --add-game-density, which needs none)")
         timed = self.steps > 0 or 0.01 <= self.minutes <= MAX_MINUTES
         require(timed, "minutes", self.minutes, "within 0.01..1e6 (or give steps)")
         mirrors = not self.mirror_average or self.augment.mirror > 0

@@ -35,9 +35,11 @@ from ..training.resume import differing
 from ..training.run import TrainingRun
 from ..training.schedule import Budget
 from .config import TrainIDMConfig
+from .fitting.add_game_density import add_game_density
 from .fitting.fit_baselines import fit_baselines
 from .fitting.trainer import Trainer, validation_metrics
 from .fitting.validation import calibrate
+from .in_game.fit_density import GAME, fit_game
 from .labels.checkpoint import (
     digests_by_name,
     idm_checkpoint_config,
@@ -72,6 +74,9 @@ def train_idm(config: TrainIDMConfig) -> int:
 
     Raises what the user can fix as VidactError.
     """
+    if config.add_game_density:
+        add_game_density(config)
+        return 0
     out = Path(config.out)
     require_place(out, "idm")
     group = Group(config.device)
@@ -222,7 +227,8 @@ def write_checkpoint(
     tracks: list[Track],
     first: Checkpoint | None,
 ) -> Figures:
-    """Calibrate the averaged weights, fit the baselines and save; returns the figures on validation
+    """Calibrate the averaged weights, fit the baselines and what the game looks like, and save;
+    returns the figures on validation
     play.
     """
     run, network = trainer.run, trainer.model.config
@@ -233,6 +239,7 @@ def write_checkpoint(
     # One phase is enough: the others show the same play, shifted by a part of a tick.
     tensors, baselines = fit_baselines([track for track in tracks if track.phase == 0], play.spec)
     seconds = round(run.budget.elapsed_s, 1)
+    game = fit_game(model, play.spec, tracks, trainer.val_tracks)
     checkpoint = idm_checkpoint_config(
         network,
         play.spec,
@@ -249,8 +256,14 @@ def write_checkpoint(
         mirror=trainer.mirror and asdict(trainer.mirror),
         baselines=baselines,
         run=run.identity,
+        **({GAME: game.entry} if game else {}),
     )
-    save_checkpoint(run.out, {**model.state_dict(), **tensors}, checkpoint)
+    save_checkpoint(
+        run.out,
+        {**model.state_dict(), **tensors},
+        checkpoint,
+        beside={GAME: game.tensors} if game else None,
+    )
     return figures
 
 

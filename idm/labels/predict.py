@@ -16,6 +16,7 @@ from ...datasets.actions.spec import ActionSpec
 from ...networks.checkpoints import Checkpoint
 from ...training.device import pick_device
 from ...training.precision import resolve_precision
+from ..in_game.asking import GameQuestion, question_of
 from ..network.model import InverseDynamicsModel
 from .calibration import Calibration, Predictions
 from .checkpoint import load_idm, load_network, settings_of
@@ -32,6 +33,7 @@ class Predictor:
         sha256: the checkpoint's digest.
         dtype: of matrix products.
         mirror: to average over the picture and its mirror image.
+        game: says how much frames look like the game that the IDM knows, if it can tell.
     """
 
     def __init__(
@@ -43,9 +45,11 @@ class Predictor:
         sha256: str = "",
         dtype: torch.dtype = torch.float32,
         mirror: Mirror | None = None,
+        game: GameQuestion | None = None,
     ):
         self.model, self.spec, self.calibration, self.sha256 = model, spec, calibration, sha256
         self.radius = model.radius
+        self.game = game
         self._runner = WindowRunner(model, dtype, mirror=mirror)
         self.device = self._runner.device
 
@@ -75,14 +79,15 @@ class Predictor:
         # Before the network is built: an edited checkpoint is refused at no cost.
         spec, calibration, mirror = settings_of(checkpoint)
         where = pick_device(device)
-        model = load_network(checkpoint, spec)
+        model = load_network(checkpoint, spec).to(where).eval()
         return cls(
-            model.to(where).eval(),
+            model,
             spec,
             calibration,
             sha256=checkpoint.sha256,
             dtype=resolve_precision(precision, where),
             mirror=mirror,
+            game=question_of(checkpoint, model, float(spec.tick_hz)),
         )
 
     def frame_range(self, keep: Range, stretch: Range) -> Range:
