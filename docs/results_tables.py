@@ -53,6 +53,32 @@ def mapping(*header: str) -> Callable[[Mapping[str, Any]], Iterator[Table]]:
     return tables
 
 
+def only_the_game(content: Any) -> Iterator[Table]:
+    """Table what was dropped: in sum, and source by source."""
+    totals = {"other videos": content["totals"]["other"]} | {
+        f"play of Doom, {kind}": row for kind, row in content["totals"]["play"].items()
+    }
+    yield (
+        ("what", "seconds", "share dropped", "95 % interval"),
+        [
+            (name, number(row["seconds"]), f"{row['dropped']:.2%}", _percent(row["ci95"]))
+            for name, row in totals.items()
+        ],
+    )
+    yield (("cost", "value"), [(name, number(value)) for name, value in content["cost"].items()])
+    yield (
+        ("other video", "seconds", "dropped", "of them not the game"),
+        [
+            (name, *(number(row[key]) for key in ("seconds", "dropped_s", "not_the_game_s")))
+            for name, row in content["other"].items()
+        ],
+    )
+
+
+def _percent(ends: Sequence[float]) -> str:
+    return f"{ends[0]:.2%} to {ends[1]:.2%}"
+
+
 def _is_figure(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
@@ -254,6 +280,15 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "recorded it.",
                 "python benchmarks/idm_robustness.py doom runs/doom-idm/heldout",
                 mapping(),
+            ),
+            Result(
+                "only_the_game.json",
+                "Only the game",
+                "How much of other videos, and of play of Doom, `vidact label --idm doom` drops: "
+                "sources that it was not fitted on (`benchmarks/filter_sources.yaml`), 95 % "
+                "intervals over sources; and what asking costs beside decoding.",
+                "python benchmarks/only_the_game.py runs/only-the-game",
+                only_the_game,
             ),
             Result(
                 "idm_ablation.json",

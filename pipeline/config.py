@@ -270,6 +270,11 @@ class LabelConfig(EngineConfig):
     """
     strict: bool = False
     """Exit 1 when anything went to the dead letters."""
+    any_game: bool = False
+    """Label whatever the videos show. Otherwise stretches that do not look like the game that the
+    IDM was trained on are dropped (`not_the_game`); an IDM of before cannot tell, and drops
+    nothing.
+    """
     drop_missing: bool = False
     """Send what is missing or changed since it was planned to the dead letters, instead of waiting
     for its return.

@@ -23,6 +23,7 @@ from .labelling.tasks import part_of
 from .plan import make_plan
 from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord
+from .running.asked_game import game_to_ask, was_begun_before
 from .running.engine import Runner, run_on_engine, worker_count
 from .running.job import DatasetJob
 from .running.model import JobModel
@@ -54,6 +55,8 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         filter=config.filter,
         decoder=config.decoder,
         chroma=config.chroma,
+        game="" if config.any_game else game_to_ask(dataset, model),
+        any_game=config.any_game and not was_begun_before(dataset),
         drop_missing=config.drop_missing,
         part=config.part,
     )
@@ -66,14 +69,15 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         forget_foreign(dataset, plan.keys)
         tracker = Tracker.of_plan(dataset, plan)
         whole = read_plan(dataset) if config.part else plan
-        with compacted_meanwhile(dataset, _info(config, model, whole or plan, job.environments)):
+        info = _info(config, model, work, whole or plan, job.environments)
+        with compacted_meanwhile(dataset, info):
             job.run(config, work, tracker, runner)
     if config.part:
         job.require_few_errors(config, tracker)
         log(f"{dataset}: part {config.part} is done; after all parts, run without --part")
         return 0
     plan = read_plan(dataset) or plan  # as others extended it, and without what was removed
-    content, rows = job.publish(_info(config, model, plan, job.environments), model.reference)
+    content, rows = job.publish(_info(config, model, work, plan, job.environments), model.reference)
     _report(dataset, plan, content)
     for line in flagged_lines(rows):
         log(line)
@@ -116,16 +120,23 @@ def _plan_of(config: LabelConfig, dataset: Dataset, model: JobModel) -> Plan:
 
 
 def _info(
-    config: LabelConfig, model: JobModel, plan: Plan, environments: Sequence[Mapping[str, Any]]
+    config: LabelConfig,
+    model: JobModel,
+    work: LabelWork,
+    plan: Plan,
+    environments: Sequence[Mapping[str, Any]],
 ) -> DatasetInfo:
     options = {name: value for name, value in to_plain(config).items() if name in OPTIONS}
+    if work.any_game:
+        options["any_game"] = True
+    game = {"game": {"sha256": work.game}} if work.game else {}
     removed = sorted(plan.removed | set(Dataset(config.out).removed_sources()))
     return DatasetInfo(
         name=Dataset(config.out).name,
         spec=model.spec,
         description="Gameplay video, labelled with actions by an inverse dynamics model.",
         license=licence_of(plan),
-        idm=model.info,
+        idm=model.info | game,
         options=options | ({"removed": removed} if removed else {}),
         environment={"environments": environments},
         dead_letters=plan_dead_letters(plan),

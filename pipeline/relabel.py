@@ -15,6 +15,7 @@ from ..progress import hours_of, log
 from ..storage_failures import interrupted_by_storage
 from .config import RelabelConfig
 from .labelling.relabeller import RelabelWork
+from .running.asked_game import game_to_ask
 from .running.engine import Runner, run_on_engine
 from .running.job import DatasetJob
 from .running.model import JobModel
@@ -35,7 +36,8 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     source, dataset = Dataset(config.dataset), Dataset(config.out)
     if _same_place(source, dataset):
         raise ConfigError(f"out: {dataset} is the dataset itself; new labels go into a new folder")
-    model, work = JobModel.of(config), RelabelWork(source=source)
+    model = JobModel.of(config)
+    work = RelabelWork(source=source, game=game_to_ask(dataset, model))
     source.spec().require_same(model.spec, f"the checkpoint {config.idm}")
     old = source.content()
     # Those of the tables: while the source is labeled, more shards come.
@@ -71,7 +73,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
             f"The pixels of {old['name']} with the labels of another inverse dynamics model."
         ),
         license=old["license"],
-        idm=model.info,
+        idm=model.info | ({"game": {"sha256": work.game}} if work.game else {}),
         options={
             **old["options"],
             "relabelled_from": {"uri": config.dataset, "idm": old["idm"]},

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
+from ...datasets.shards.clip import IN_GAME_SCHEMA, Clip, clip_key, clip_meta, clip_ranges
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
@@ -32,6 +32,7 @@ from ..planning.plan import read_open_shards
 from .attempts import COMMITTING, ShardOutcome, label_despite_errors
 from .filter import StaticFilter, Verdicts
 from .labels import predict
+from .not_the_game import GameFilter
 from .reading import (
     UNREACHABLE,
     CarefulReader,
@@ -60,6 +61,12 @@ class LabelWork:
     filter: FilterConfig = field(default_factory=FilterConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     chroma: str = "420"
+    game: str = ""
+    """The digest of what the model knows of its game; empty where it is not asked whether ticks
+    show that.
+    """
+    any_game: bool = False
+    """Whether it is not asked because the user said so."""
     drop_missing: bool = False
     part: str = ""
     """`I/N`: only this part of the plan; all of it where it is empty."""
@@ -67,7 +74,9 @@ class LabelWork:
     @property
     def identity(self) -> dict[str, Any]:
         """What labels and pixels are a function of, besides the plan and the model."""
-        return {"chroma": self.chroma, "filter": asdict(self.filter)}
+        of_game = {"game_sha256": self.game} if self.game else {}
+        unasked = {"any_game": True} if self.any_game else {}
+        return {"chroma": self.chroma, "filter": asdict(self.filter), **of_game, **unasked}
 
     def open_tasks(
         self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
@@ -128,6 +137,7 @@ class ShardLabeller:
         self.predictor, self.decoder, self.dataset, self.work = predictor, decoder, dataset, work
         self.spec: ActionSpec = predictor.spec
         self.filter = StaticFilter(work.filter)
+        self.game = GameFilter(predictor.game, work.game)
         self.scratch, self._tell = scratch, alive
         self.times = StageTimes()
         self._segment = COMMITTING
@@ -167,6 +177,7 @@ class ShardLabeller:
             self.dataset, task.shard, self.spec, chroma=self.work.chroma, spool=self.scratch
         ) as writer:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
+            self.game.begin()
             try:
                 for sha256, segments in groupby(kept, lambda s: s.source_sha256):
                     todo = _without_failed(segments, task, failed, writer)
@@ -179,6 +190,7 @@ class ShardLabeller:
                     {
                         "planned_ticks": sum(segment.ticks for segment in kept),
                         "degrees": degrees_for_record(turned),
+                        **self.game.for_record(),
                     },
                     segments=[segment.key for segment in kept],
                 )
@@ -297,10 +309,8 @@ class ShardLabeller:
         keep = (segment.start_tick, segment.end_tick)
         whole = (0, segment.source_ticks)
         low, high = self.predictor.frame_range(keep, whole)
-        low, high = (
-            max(0, low - self.filter.context),
-            min(segment.source_ticks, high + self.filter.context),
-        )
+        context = max(self.filter.context, self.game.context)
+        low, high = max(0, low - context), min(segment.source_ticks, high + context)
         frames, pts_ns, error = reader.read(low, high)
         if error is not None and low + len(frames) <= keep[0] and low < keep[0]:
             low = keep[0]  # the damage lies before this segment: do without the halo there
@@ -314,9 +324,13 @@ class ShardLabeller:
             return
         with self.times.at("filter"):
             verdicts = self.filter.judge(frames, low)
+            verdicts, in_game = self.game.judge(frames, verdicts)
+        self.game.note(segment.source_sha256, segment.shown_uri, keep, verdicts, in_game)
         for reason, count in verdicts.drops(*keep).items():
             writer.drop(reason, count)
-        ticks = SegmentTicks(start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts)
+        ticks = SegmentTicks(
+            start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts, in_game=in_game
+        )
         for stretch in verdicts.stretches():
             kept = max(keep[0], stretch[0]), min(keep[1], stretch[1])
             if kept[0] >= kept[1]:
@@ -344,11 +358,14 @@ class ShardLabeller:
         labels: dict[str, np.ndarray],
     ) -> Clip:
         shown = ticks.at(start, end)
+        in_game = None if ticks.in_game is None else ticks.in_game[shown]
+        asked = {"schema_version": IN_GAME_SCHEMA, "game_sha256": self.work.game}
         return Clip(
             key=clip_key(segment.source_sha256, start),
             frames=ticks.frames[shown],
             **labels,
             valid=np.ones(end - start, bool),
+            in_game=in_game,
             meta=clip_meta(
                 source_uri=segment.shown_uri,
                 source_sha256=segment.source_sha256,
@@ -362,6 +379,7 @@ class ShardLabeller:
                 licence=segment.licence,
                 begins_scene=start == 0 or bool(ticks.verdicts.cuts[shown.start]),
                 mean_change=round(float(ticks.verdicts.differences[shown].mean()), 4),
+                **({} if in_game is None else asked),
             ),
         )
 
@@ -376,6 +394,8 @@ class SegmentTicks:
     pts_ns: np.ndarray
     """int64 [n]."""
     verdicts: Verdicts
+    in_game: np.ndarray | None
+    """float32 [n]: how much each tick looks like the game; None where nobody asked."""
 
     def at(self, start: int, end: int) -> slice:
         """Where ticks `[start, end)` lie in the arrays."""

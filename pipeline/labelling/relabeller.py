@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...datasets.shards.clip import Clip
+from ...datasets.shards.clip import IN_GAME_SCHEMA, SCHEMA_VERSION, Clip
 from ...datasets.shards.codec import decode_arrays, decode_video, encode_arrays, encode_json
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
@@ -40,13 +40,16 @@ class RelabelWork:
 
     source: Dataset
     """The dataset, as far as its tables list it: it may still be labeled."""
+    game: str = ""
+    """The digest of what the model knows of its game; empty where it is not asked."""
     verb: Literal["relabel"] = "relabel"
 
     @property
     def identity(self) -> dict[str, Any]:
         """What the new dataset is a function of, besides the model."""
         shards = self.source.content()["shards"]
-        return {"relabelled": {shard["name"]: shard["sha256"] for shard in shards}}
+        relabelled = {shard["name"]: shard["sha256"] for shard in shards}
+        return {"relabelled": relabelled, **({"game_sha256": self.game} if self.game else {})}
 
     def open_tasks(
         self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
@@ -69,7 +72,9 @@ class RelabelWork:
         alive: Callable[[int], None],
     ) -> ShardRelabeller:
         """Open what labels the shards; for the arguments see `ShardRelabeller`."""
-        return ShardRelabeller(predictor, self.source, dataset, scratch=scratch, alive=alive)
+        return ShardRelabeller(
+            predictor, self.source, dataset, game=self.game, scratch=scratch, alive=alive
+        )
 
 
 class ShardRelabeller:
@@ -78,6 +83,7 @@ class ShardRelabeller:
     Args:
         source: the finished dataset.
         target: the dataset to write.
+        game: the digest of what the model knows of its game; nothing is dropped by it here.
         scratch: a local folder for unfinished shards of a dataset that is not local.
         alive: called whenever there is progress; a watchdog looks at it.
     """
@@ -88,11 +94,13 @@ class ShardRelabeller:
         source: Dataset,
         target: Dataset,
         *,
+        game: str = "",
         scratch: Path | None = None,
         alive: Callable[[int], None] = lambda segment: None,
     ):
         self.predictor, self.spec = predictor, predictor.spec
         self.source, self.target, self.scratch, self._tell = source, target, scratch, alive
+        self.game = predictor.game if game else None
         self.neighbors = Neighbors(source)
         self._group = COMMITTING
         self.times = StageTimes()
@@ -170,6 +178,11 @@ class ShardRelabeller:
         frames = np.concatenate(parts)
         with self.times.at("model"):
             labels = predict(self.predictor, frames, stretch[0], stretch=stretch, keep=keep)
+        asked: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        if self.game is not None:
+            in_game = self.game.ask(frames, stretch[0])
+            labels["in_game"] = in_game[keep[0] - stretch[0] : keep[1] - stretch[0]]
+            asked = {"schema_version": IN_GAME_SCHEMA, "game_sha256": self.game.sha256}
         for row, one, meta in zip(rows, members, metas, strict=True):
             start = int(row["start_tick"]) - keep[0]
             own = slice(start, start + int(row["frames"]))
@@ -178,7 +191,9 @@ class ShardRelabeller:
                 frames=None,
                 **{name: values[own] for name, values in labels.items()},
                 valid=decode_arrays(one["npz"], ("valid",))["valid"],
-                meta={**meta, "idm_sha256": self.predictor.sha256, "label_source": "idm"},
+                meta=_without_game(meta)
+                | {"idm_sha256": self.predictor.sha256, "label_source": "idm"}
+                | asked,
             )
             encoded = {
                 "json": encode_json(clip.meta),
@@ -244,6 +259,11 @@ class Neighbors:
         return self._rows, bisect.bisect_left(
             self._rows, row["start_tick"], key=lambda other: other["start_tick"]
         )
+
+
+def _without_game(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """The lineage of a clip, less what another model said of the game."""
+    return {name: value for name, value in meta.items() if name != "game_sha256"}
 
 
 def _error(rows: Sequence[Mapping[str, Any]], detail: str) -> DeadLetter:

@@ -85,6 +85,14 @@ def require_identity(
     return environments
 
 
+def identity_of(dataset: Dataset) -> dict[str, Any] | None:
+    """What a dataset was begun with; None where it was not begun, or where that cannot be read."""
+    try:
+        return dict(json.loads(storage.read_bytes(dataset.identity_uri))["identity"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
 def write_identity(
     dataset: Dataset,
     run: RunFolder,

@@ -45,6 +45,12 @@ class JobModel:
         return {"uri": self.uri, "sha256": self.checkpoint.sha256, "metrics": metrics}
 
     @property
+    def game_sha256(self) -> str:
+        """The digest of what the model knows of its game; empty where it knows nothing."""
+        game = self.checkpoint.config.get("game") or {}
+        return str(game.get("sha256", ""))
+
+    @property
     def reference(self) -> Reference:
         """What is usual in the model's training set."""
         return Reference.of_checkpoint(self.checkpoint.config, self.spec)

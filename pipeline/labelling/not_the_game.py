@@ -1,0 +1,86 @@
+"""The filter by the model itself: what does not look like its game is dropped with its score.
+
+It is asked in the same pass over the frames as the static filter, whose verdicts stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...datasets.actions.stretches import stretches
+from ...datasets.shards.commits import IN_GAME, NOT_THE_GAME
+from .filter import Verdicts
+
+if TYPE_CHECKING:  # torch is for workers; the driver does without
+    from ...idm.in_game.asking import GameQuestion
+
+LEAST = 0.5  # `in_game` of a tick that is kept
+
+
+class GameFilter:
+    """Judges runs of frames, and keeps for the record what it dropped of a shard.
+
+    Args:
+        question: what the model can be asked, if it can.
+        sha256: the digest of what it is to be asked by; empty for not at all.
+    """
+
+    def __init__(self, question: GameQuestion | None, sha256: str):
+        self._question = question if sha256 else None
+        self._noted: dict[str, dict[str, Any]] = {}
+
+    @property
+    def context(self) -> int:
+        """How many ticks on each side of a tick its verdict depends on."""
+        return self._question.context if self._question is not None else 0
+
+    def begin(self) -> None:
+        """Begin a shard."""
+        self._noted = {}
+
+    def judge(self, frames: np.ndarray, verdicts: Verdicts) -> tuple[Verdicts, np.ndarray | None]:
+        """Drop further ticks of consecutive frames, uint8 [n, H, W, 3].
+
+        Returns:
+            The verdicts, and `in_game` of each tick, float32 [n]; None where it is not asked.
+        """
+        if self._question is None or not len(frames):
+            return verdicts, None
+        in_game = self._question.ask(frames, verdicts.start)
+        reasons = verdicts.reasons.copy()
+        kept = np.array([reason is None for reason in reasons], bool)
+        reasons[kept & (in_game < LEAST)] = NOT_THE_GAME
+        return replace(verdicts, reasons=reasons), in_game
+
+    def note(
+        self,
+        sha256: str,
+        uri: str,
+        keep: tuple[int, int],
+        verdicts: Verdicts,
+        in_game: np.ndarray | None,
+    ) -> None:
+        """Note what was said of the ticks `keep` of a source."""
+        if in_game is None:
+            return
+        inside = slice(keep[0] - verdicts.start, keep[1] - verdicts.start)
+        reasons = verdicts.reasons[inside]
+        own = self._noted.setdefault(sha256, {"uri": uri, "ticks": 0, NOT_THE_GAME: []})
+        own["ticks"] += sum(reason is None for reason in reasons)
+        own[NOT_THE_GAME] += _dropped(reasons, in_game[inside], keep[0])
+
+    def for_record(self) -> dict[str, Any]:
+        """What the shard's record keeps, by content hash: how many ticks look like the game, and
+        `[start, end, mean score]` of each stretch that does not.
+        """
+        return {IN_GAME: dict(sorted(self._noted.items()))} if self._question is not None else {}
+
+
+def _dropped(reasons: np.ndarray, in_game: np.ndarray, start: int) -> Iterator[list[float]]:
+    others = np.array([reason == NOT_THE_GAME for reason in reasons], bool)
+    for a, b in stretches(others).tolist():
+        yield [start + a, start + b, round(float(in_game[a:b].mean()), 4)]
