@@ -19,8 +19,9 @@ from .fit_density import GAME
 
 ASKED_A_SECOND = 3.0
 SMOOTHED_S = 1.5  # to each side: a flash or a face close by is no other game
-# Of one frame's log-odds: a single frame that is far off does not outweigh its neighbors.
-STRONGEST = 6.0
+# Of one frame's log-odds, where the median of play lies: a single frame that is far off does not
+# outweigh its neighbors.
+STRONGEST = 4.0
 PARTS = 1000  # of a unit of log-odds
 
 

@@ -28,7 +28,7 @@ SHRINK_PLAY, SHRINK_OTHERS = 0.1, 0.2
 LOWEST = 0.01  # of held-out play may lie below where the margin begins
 # How far the threshold lies below, in distances from there to the median: play of other people, on
 # other maps, is farther off than what was held out.
-MARGIN = 0.5
+MARGIN = 0.1
 NAMES = ("center", "projection", "play_mean", "play_factor", "others_mean", "others_factor")
 
 

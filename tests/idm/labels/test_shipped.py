@@ -17,13 +17,13 @@ from vidact.idm.labels.predict import Predictor
 from vidact.idm.scores.metrics import Labelling
 
 from ...games.conftest import need_vizdoom
-from ...pipeline.conftest import moving_picture, write_video
+from ...pipeline.conftest import config, moving_picture, run_label, write_video
 
 
 def test_doom_ships_small_and_with_its_card() -> None:
     assert shipped() == ["doom"]
     files = {path.name: path.stat().st_size for path in (FOLDER / "doom").iterdir()}
-    assert set(files) == {"model.safetensors", "config.json", "README.md"}
+    assert set(files) == {"model.safetensors", "config.json", "game.safetensors", "README.md"}
     assert files["model.safetensors"] <= 5_000_000
     checkpoint = load_idm("doom")
     assert checkpoint.config["spec"]["name"] == "doom"
@@ -52,11 +52,20 @@ def test_label_with_it(tmp_path: Path) -> None:
         str(tmp_path / "data"),
         "--workers",
         "1",
+        "--any-game",
     ]
     assert run(words) == 0
     rows = Dataset(tmp_path / "data").manifest().to_pylist()
     assert sum(row["frames"] for row in rows) >= 64
     assert all(np.isfinite(row["mean_confidence"]) for row in rows)
+
+
+def test_it_labels_no_film(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", moving_picture(200, seed=1))
+    assert run_label(config(tmp_path / "a.mp4", "doom", tmp_path / "data", verify=False)) == 0
+    dataset = Dataset(tmp_path / "data")
+    assert dataset.manifest().num_rows == 0
+    assert dataset.dead_letters()["reason"].to_pylist() == ["not_the_game"]
 
 
 def test_bfloat16_decides_as_float32_does(tmp_path: Path) -> None:
