@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from vidact.datasets.config import StatusConfig
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.status import dataset_status
-from vidact.datasets.verify import check_dataset
 from vidact.errors import DatasetError
 from vidact.idm.in_game.density import GameDensity
 from vidact.idm.in_game.embedding import TrunkEmbedding
