@@ -86,8 +86,9 @@ def make_plan(
         ConfigError: a source leads to nothing.
         DatasetError: the existing plan has another tick rate.
     """
-    found, old = _old_plan(dataset, tick_hz)
+    # A listing of 100,000 objects and the plan of as many are not to be in memory at once.
     sources = find_sources(names, dataset)
+    found, old = _old_plan(dataset, tick_hz)
     new_sources = _unknown(sources, old)
     probed: list[SourceRecord] = []
     look = None
