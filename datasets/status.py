@@ -80,8 +80,8 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
         "dead_letters": dict(
             sorted((tables["dead_letter_reasons"] if tables else letters).items())
         ),
-        "tracks": read_tracks(dataset),
         "duplicates": tables.get("duplicates", {}) if tables else {},
+        **({"tracks": tracks} if (tracks := read_tracks(dataset)) else {}),
         **(made if (made := summed_stats(dataset))["hosts"] else {}),
     }
 
