@@ -82,10 +82,10 @@ class Summary:
         self._letters.update(record.dead_letters)
         for sha256, said in record.extra.get(IN_GAME, {}).items():
             dropped = [(end - start, score) for start, end, score in said[NOT_THE_GAME]]
-            own = {"uri": said["uri"], "ticks": said["ticks"]}
-            own["dropped"] = sum(ticks for ticks, _ in dropped)
-            own["score"] = sum(ticks * score for ticks, score in dropped)
-            self._add_asked(sha256, own)
+            asked = {"uri": said["uri"], "ticks": said["ticks"]}
+            asked["dropped"] = sum(ticks for ticks, _ in dropped)
+            asked["score"] = sum(ticks * score for ticks, score in dropped)
+            self._add_asked(sha256, asked)
         tar = record.tar or {"size_bytes": 0, "sha256": None}
         self._shards.append(
             {

@@ -58,8 +58,7 @@ def photograph(path: Path) -> Frames:
 
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-        found: Frames = frame.to_ndarray(format="rgb24")
-    return found
+        return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def moved(canvas: Frames, frame: FrameSpec, ticks: int, generator: np.random.Generator) -> Frames:

@@ -359,7 +359,7 @@ class ShardLabeller:
     ) -> Clip:
         shown = ticks.at(start, end)
         in_game = None if ticks.in_game is None else ticks.in_game[shown]
-        asked = {"schema_version": IN_GAME_SCHEMA, "game_sha256": self.work.game}
+        asked: dict[str, Any] = {"schema_version": IN_GAME_SCHEMA, "game_sha256": self.work.game}
         return Clip(
             key=clip_key(segment.source_sha256, start),
             frames=ticks.frames[shown],
