@@ -17,7 +17,7 @@ Picture = NDArray[np.uint8]
 SIZE = (240, 320)
 GAMES = (
     *("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Pendulum-v1"),
-    *("FrozenLake-v1", "CliffWalking-v1", "Taxi-v3"),
+    *("FrozenLake-v1", "CliffWalking-v1", "Taxi-v4"),
 )
 EPISODE_TICKS = 200
 PICTURE_TICKS = 52  # three seconds of a photograph
