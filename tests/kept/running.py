@@ -157,10 +157,10 @@ def serving(folder: Path, *words: str, ready: int = 0) -> Iterator[str]:
 def finished_export(person: Person, number: int) -> dict[str, Any]:
     """The export, once it is done."""
     until = time.monotonic() + PATIENCE_S
-    while (row := person.get(f"/api/exports/{number}"))[
-        "state"
-    ] == "running" and time.monotonic() < until:
+    row = person.get(f"/api/exports/{number}")
+    while row["state"] in ("queued", "running") and time.monotonic() < until:
         time.sleep(0.02)
+        row = person.get(f"/api/exports/{number}")
     if row["state"] != "done":
         raise AssertionError(json.dumps(row))
     return dict(row)
