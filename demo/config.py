@@ -9,8 +9,10 @@ from pydantic import Field
 
 from ..settings import LocalPath, must_be, settings
 
-DEFAULT_HOURS = 0.6
-UNLABELLED_PER_LABELLED = 2.0  # what labels are for: more video than anybody annotated
+DEFAULT_HOURS = 0.5
+# What labels are for: more video than anybody annotated. Doom's IDM goes on from one that ships and
+# needs little play of its own.
+UNLABELLED_PER_LABELLED = {"doom": 4.0, "crafter": 2.0}
 MIN_MINUTES = (
     0.1  # of a recording: 105 ticks, so that it still makes a clip and fills a window of the IDM
 )
@@ -65,21 +67,19 @@ class Amounts:
     """Episodes of each score."""
 
     @staticmethod
-    def of(hours: float) -> Amounts:
-        """Shares of `hours` of play, and training to match it.
+    def of(hours: float, game: str) -> Amounts:
+        """Shares of `hours` of play of a game, and training to match it.
 
         Training grows a little slower than play: 20 minutes of play were learnt in 6, 80 in 20 (on
         two CPU cores).
         """
-        scale = hours / DEFAULT_HOURS
-        heldout, validation = max(3.5 * scale, 4 * MIN_MINUTES), max(2.0 * scale, 4 * MIN_MINUTES)
-        labelled = max(hours * 60 - heldout - validation, 4 * MIN_MINUTES) / (
-            1 + UNLABELLED_PER_LABELLED
-        )
+        scale, ratio = hours / DEFAULT_HOURS, UNLABELLED_PER_LABELLED[game]
+        heldout, validation = max(3.0 * scale, 4 * MIN_MINUTES), max(2.0 * scale, 4 * MIN_MINUTES)
+        labelled = max(hours * 60 - heldout - validation, 4 * MIN_MINUTES) / (1 + ratio)
         growth = scale**0.85
         return Amounts(
             labelled=round(labelled, 3),
-            unlabelled=round(labelled * UNLABELLED_PER_LABELLED, 3),
+            unlabelled=round(labelled * ratio, 3),
             heldout=round(heldout, 3),
             validation=round(validation, 3),
             train_idm=round(4.0 * growth, 2),

@@ -64,7 +64,7 @@ def _seconds(measured: tuple[float, float], amount: float) -> float:
 
 def stages(config: DemoConfig) -> list[Stage]:
     """The steps of the demo, each with its resolved settings."""
-    out, amounts, seed = Path(config.out), Amounts.of(config.hours), config.seed
+    out, amounts, seed = Path(config.out), Amounts.of(config.hours, config.game), config.seed
     world = world_of(config, amounts)
     work = [
         *_recording(out, world, seed),
