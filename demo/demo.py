@@ -32,7 +32,8 @@ COMPARE_S = (3.0, 0.1)
 FEW_EPISODES = 8  # of a demo so small that nothing is learnt: more games would only cost time
 TRAIN_POLICY_S = 8.0  # beside the minutes of training themselves
 # Clips a step of cloning. What two cores see in minutes is worth more in many small steps: of the
-# same 150,000 frames, 600 steps of 4 clips taught to aim and 159 of 16 did not.
+# same 150,000 frames, 600 steps of 4 clips were better than copying the last action (a loss of 4.94
+# against 5.33 nats a tick), 159 of 16 clips were worse (6.15).
 POLICY_CLIPS = 4
 PLAY_S = (8.0, 1.1)  # so much for each episode, not minute
 POLICIES_PLAY = ("vidact.bc_policy.scoring.pool", "vidact.bc_policy.rl.actors")
