@@ -92,13 +92,15 @@ def fill(bucket: SlowBucket, sources: int, shards: int, idm: str, folder: Path) 
     done = list(plan.keys.items())[:shards]
     merged: dict[str, tuple[float, dict[str, Any]]] = {}
     summary = {"clips": 344, "ticks": 44_000, "drops": {"frozen": 31}, "dead_letters": {}}
+    summary["size_bytes"] = SHARD_BYTES
     for number, (shard, keys) in enumerate(done):
         tag = f"{number:032x}"
         segments_sha256 = hash_segments(keys)
         name = summary_name(shard, segments_sha256)
         bucket.objects[f"data/_commits/{shard}.json"] = RECORD_BYTES, tag
         bucket.objects[f"data/shards/{shard}.tar"] = SHARD_BYTES, tag
-        own = {"segments_sha256": segments_sha256, **summary}
+        shown = sorted({key[0] for key in keys})
+        own = {"segments_sha256": segments_sha256, **summary, "sources": shown}
         bucket.objects[f"data/_summaries/{name}"] = json.dumps(own, sort_keys=True).encode()
         merged[name] = WRITTEN_S, own
     local.summaries.write_merged(merged)
