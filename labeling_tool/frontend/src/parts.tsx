@@ -19,6 +19,8 @@ interface ButtonProps {
   title?: string;
   id?: string;
   class?: string;
+  /** What Enter does in the dialog that the button is in. */
+  isDefault?: boolean;
 }
 
 /** A button with its key on it. A click by mouse takes its focus away: Space stays the page's. */
@@ -32,6 +34,7 @@ export function Button({
   title,
   id,
   class: extra,
+  isDefault,
 }: ButtonProps) {
   const click = (event: MouseEvent): void => {
     if (event.detail > 0) (event.currentTarget as HTMLElement).blur();
@@ -45,6 +48,7 @@ export function Button({
       onClick={click}
       disabled={disabled}
       aria-pressed={pressed}
+      data-default={isDefault}
       aria-keyshortcuts={hint ? keyName(hint) : undefined}
       title={title}
     >
@@ -141,6 +145,7 @@ export function Dialog({ title, onClose, children, wide }: DialogProps) {
     const dialog = ref.current!;
     const before = document.activeElement as HTMLElement | null;
     if (!dialog.open) dialog.showModal();
+    dialog.querySelector<HTMLElement>("[data-default]")?.focus();
     return () => {
       dialog.close();
       window.setTimeout(() => before?.isConnected && before.focus({ preventScroll: true }));

@@ -43,7 +43,8 @@ function Conflict({ log }: { log: OperationLog }) {
       </p>
       <div class="row end">
         <Button onClick={() => log.takeTheirs()}>Take theirs, drop mine</Button>
-        <Button kind="primary" id="keep-mine" onClick={() => log.keepMine()}>
+        {/* It opens by itself, under fingers that press Enter all day: that must lose nothing. */}
+        <Button kind="primary" id="keep-mine" isDefault onClick={() => log.keepMine()}>
           Put mine on top
         </Button>
       </div>
