@@ -37,6 +37,8 @@ export class ReviewModel extends TaskModel {
   readonly zoom = signal(1);
 
   private readonly drafted = signal<Operation | null>(null);
+  private readonly scrolled = signal(0); // where the view was last put to start
+  private held = false; // while a mouse button is down, nothing moves under the pointer
 
   readonly document = computed(() => {
     const draft = this.drafted.value;
@@ -53,11 +55,8 @@ export class ReviewModel extends TaskModel {
   private readonly span = computed(() =>
     Math.min(this.frames, Math.max(MIN_VIEW, Math.round(this.frames / this.zoom.value))),
   );
-  /** The frames that the timeline shows are around the playhead, within the task. */
-  readonly viewStart = computed(() => {
-    const centered = this.frame.value - Math.floor(this.span.value / 2);
-    return limit(centered, 0, this.frames - this.span.value);
-  });
+  /** The timeline scrolls after the playhead that keys and playing move, never after the mouse. */
+  readonly viewStart = computed(() => limit(this.scrolled.value, 0, this.frames - this.span.value));
   readonly viewEnd = computed(() => this.viewStart.value + this.span.value);
 
   constructor(task: OpenTask) {
@@ -67,6 +66,7 @@ export class ReviewModel extends TaskModel {
     this.predicted = predictedButtons(this.predictions);
     this.runs = uncertainRuns(this.predictions.confidence, this.data.project.threshold);
     this.frame.value = this.openRuns.value[0]?.start ?? 0;
+    this.follow();
   }
 
   get predictions() {
@@ -90,9 +90,38 @@ export class ReviewModel extends TaskModel {
     if (next === from) return;
     batch(() => {
       super.seek(next);
+      this.follow();
       const value = this.brush;
       if (value !== null) this.setLane(this.lane.value, between(from, next), value);
     });
+  }
+
+  /** Put the playhead where the mouse is: no scrolling, and no painting of what lies between. */
+  point(frame: number): void {
+    super.seek(frame);
+  }
+
+  /** Put the playhead somewhere by the overview, which is there to scroll. */
+  scrollTo(frame: number): void {
+    batch(() => {
+      super.seek(frame);
+      this.follow();
+    });
+  }
+
+  /** A mouse button goes down (or up) on the timeline: until it is up, the view stays. */
+  hold(down: boolean): void {
+    this.held = down;
+    if (down) this.playing.value = 0;
+  }
+
+  /** Scroll so far that a quarter of the view lies before and after the playhead. */
+  private follow(): void {
+    if (this.held) return;
+    const span = this.span.value;
+    const margin = Math.floor(span / 4);
+    const frame = this.frame.value;
+    this.scrolled.value = limit(this.viewStart.value, frame + margin + 1 - span, frame - margin);
   }
 
   /** What stepping writes into the lane; null where it writes nothing. */
@@ -165,6 +194,7 @@ export class ReviewModel extends TaskModel {
     batch(() => {
       this.log.push("paint", { lane, start: at, end: at + 1, value });
       this.frame.value = limit(edge + direction, 0, this.frames - 1);
+      this.follow();
     });
   }
 
@@ -267,10 +297,23 @@ export class ReviewModel extends TaskModel {
   }
 
   zoomIn(): void {
-    this.zoom.value = this.zoom.value >= MAX_ZOOM ? 1 : this.zoom.value * 2;
+    batch(() => {
+      this.setZoom(this.zoom.value >= MAX_ZOOM ? 1 : this.zoom.value * 2, this.frame.value);
+      this.follow();
+    });
   }
 
-  zoomBy(factor: number): void {
-    this.zoom.value = limit(this.zoom.value * factor, 1, MAX_ZOOM);
+  /** Zoom around the frame under the pointer, which stays there. */
+  zoomBy(factor: number, around: number): void {
+    this.setZoom(limit(this.zoom.value * factor, 1, MAX_ZOOM), around);
+  }
+
+  private setZoom(zoom: number, around: number): void {
+    if (this.held) return;
+    const share = (around - this.viewStart.value) / this.span.value;
+    batch(() => {
+      this.zoom.value = zoom;
+      this.scrolled.value = Math.round(around - share * this.span.value);
+    });
   }
 }

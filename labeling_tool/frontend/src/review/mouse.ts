@@ -1,5 +1,6 @@
 // The mouse on the timeline: drag in a lane paints, in a curve bends, in the film strip selects;
-// the wheel zooms.
+// the wheel zooms. What a press hits is what lies under the pointer: while a button is down the
+// view stays where it is, and a click that trembles is still a click.
 
 import { batch } from "@preact/signals";
 import type { RefObject } from "preact";
@@ -16,6 +17,7 @@ type Drag =
   | { kind: "bend"; axis: number; values: Map<number, number>; last: number };
 
 const NAMES_END = GUTTER - 8; // px: left of it lie the lanes' names, which only choose a lane
+const DRAG_PX = 4; // a hand that clicks trembles by less; only beyond it has the mouse been dragged
 
 /** The edit that a drag stands for so far. */
 function editOf(drag: Drag): { kind: Kind; payload: Payload } | null {
@@ -30,6 +32,101 @@ function editOf(drag: Drag): { kind: Kind; payload: Payload } | null {
   return { kind: "camera", payload: { axis: drag.axis, values, ...range } };
 }
 
+/** What a press, its moves and its release do, in pixels of the timeline. */
+export class TimelinePointer {
+  private drag: Drag | null = null;
+  private pressed = { x: 0, y: 0 };
+  private dragged = false;
+
+  constructor(
+    private readonly timeline: Timeline,
+    private readonly model: ReviewModel,
+  ) {}
+
+  press(x: number, y: number): void {
+    this.model.hold(true);
+    this.pressed = { x, y };
+    this.dragged = false;
+    this.drag = this.begin(x, y);
+    this.model.draft(this.drag && editOf(this.drag)); // seen already while the button is down
+  }
+
+  private begin(x: number, y: number): Drag | null {
+    const { model, timeline } = this;
+    const frame = timeline.frameAt(x);
+    const hit = timeline.hit(y);
+    if (hit.row === "lane") {
+      model.lane.value = hit.lane;
+      if (x <= NAMES_END) return null;
+      const value = model.document.value.buttons[hit.lane][frame] ? 0 : 1;
+      model.point(frame);
+      return model.readOnly
+        ? { kind: "seek", overview: false }
+        : { kind: "paint", lane: hit.lane, value, from: frame, to: frame };
+    }
+    if (hit.row === "axis" && !model.readOnly && x > NAMES_END) {
+      model.point(frame);
+      const values = new Map([[frame, timeline.axisValue(hit.axis, y)]]);
+      return { kind: "bend", axis: hit.axis, values, last: frame };
+    }
+    if (hit.row === "overview") {
+      model.hold(false); // it is there to scroll, and paints nothing
+      model.scrollTo(timeline.frameInOverview(x));
+      return { kind: "seek", overview: true };
+    }
+    model.point(frame);
+    return hit.row === "strip" ? { kind: "select", from: frame } : { kind: "seek", overview: false };
+  }
+
+  move(x: number, y: number): void {
+    const { drag, model, timeline } = this;
+    if (!drag) return;
+    if (!this.dragged && Math.hypot(x - this.pressed.x, y - this.pressed.y) < DRAG_PX) return;
+    this.dragged = true;
+    const frame = timeline.frameAt(x);
+    if (drag.kind === "seek") {
+      if (drag.overview) model.scrollTo(timeline.frameInOverview(x));
+      else model.point(frame);
+      return;
+    }
+    if (drag.kind === "select") {
+      if (frame !== drag.from) model.selection.range.value = between(frame, drag.from);
+      model.point(frame);
+      return;
+    }
+    if (drag.kind === "paint") drag.to = frame;
+    else {
+      // Whatever the mouse jumped over since its last event is bent as well.
+      const value = timeline.axisValue(drag.axis, y);
+      const { start, end } = between(drag.last, frame);
+      for (let t = start; t < end; t++) drag.values.set(t, value);
+      drag.last = frame;
+    }
+    const edit = editOf(drag);
+    batch(() => {
+      model.draft(edit); // shown at once, saved as one operation when the button goes up
+      model.point(frame);
+    });
+  }
+
+  release(): void {
+    const edit = this.drag && editOf(this.drag);
+    this.cancel();
+    if (edit) this.model.log.push(edit.kind, edit.payload);
+  }
+
+  /** The browser has taken the pointer away: what was not finished is no edit. */
+  cancel(): void {
+    this.drag = null;
+    this.model.draft(null);
+    this.model.hold(false);
+  }
+
+  wheel(x: number, deltaY: number): void {
+    this.model.zoomBy(deltaY < 0 ? 2 : 1 / 2, this.timeline.frameAt(x));
+  }
+}
+
 export function useTimelineMouse(
   canvas: RefObject<HTMLCanvasElement | null>,
   timelineRef: RefObject<Timeline | null>,
@@ -37,81 +134,22 @@ export function useTimelineMouse(
 ): void {
   useEffect(() => {
     const target = canvas.current!;
-    const timeline = timelineRef.current!;
-    let drag: Drag | null = null;
+    const pointer = new TimelinePointer(timelineRef.current!, model);
 
-    const place = (event: PointerEvent): { x: number; y: number; frame: number } => {
+    const place = (event: MouseEvent): [number, number] => {
       const box = target.getBoundingClientRect();
-      const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-      return { x, y, frame: timeline.frameAt(x) };
+      return [event.clientX - box.left, event.clientY - box.top];
     };
-
-    const begin = (event: PointerEvent): Drag | null => {
-      const { x, y, frame } = place(event);
-      const hit = timeline.hit(y);
-      if (hit.row === "lane") {
-        model.lane.value = hit.lane;
-        if (x <= NAMES_END) return null;
-        const value = model.document.value.buttons[hit.lane][frame] ? 0 : 1;
-        model.seek(frame);
-        return model.readOnly
-          ? { kind: "seek", overview: false }
-          : { kind: "paint", lane: hit.lane, value, from: frame, to: frame };
-      }
-      if (hit.row === "axis" && !model.readOnly && x > NAMES_END) {
-        model.seek(frame);
-        const values = new Map([[frame, timeline.axisValue(hit.axis, y)]]);
-        return { kind: "bend", axis: hit.axis, values, last: frame };
-      }
-      const overview = hit.row === "overview";
-      model.seek(overview ? timeline.frameInOverview(x) : frame);
-      return hit.row === "strip" ? { kind: "select", from: frame } : { kind: "seek", overview };
-    };
-
     const down = (event: PointerEvent): void => {
       if (event.button !== 0) return;
       target.setPointerCapture(event.pointerId);
-      drag = begin(event);
+      pointer.press(...place(event));
     };
-
-    const move = (event: PointerEvent): void => {
-      if (!drag) return;
-      const { x, y, frame } = place(event);
-      if (drag.kind === "seek") {
-        model.seek(drag.overview ? timeline.frameInOverview(x) : frame);
-      } else if (drag.kind === "select") {
-        if (frame !== drag.from) model.selection.range.value = between(frame, drag.from);
-        model.seek(frame);
-      } else {
-        if (drag.kind === "paint") drag.to = frame;
-        else {
-          // Whatever the mouse jumped over since its last event is bent as well.
-          const value = timeline.axisValue(drag.axis, y);
-          const { start, end } = between(drag.last, frame);
-          for (let t = start; t < end; t++) drag.values.set(t, value);
-          drag.last = frame;
-        }
-        const edit = editOf(drag);
-        batch(() => {
-          model.draft(edit); // shown at once, saved as one operation when the button goes up
-          model.frame.value = frame;
-        });
-      }
-    };
-
-    const up = (): void => {
-      const edit = drag && editOf(drag);
-      drag = null;
-      if (!edit) return;
-      batch(() => {
-        model.draft(null);
-        model.log.push(edit.kind, edit.payload);
-      });
-    };
-
+    const move = (event: PointerEvent): void => pointer.move(...place(event));
+    const up = (): void => batch(() => pointer.release());
     const wheel = (event: WheelEvent): void => {
       event.preventDefault();
-      model.zoomBy(event.deltaY < 0 ? 2 : 1 / 2);
+      pointer.wheel(place(event)[0], event.deltaY);
     };
 
     const listening = new AbortController();
@@ -119,7 +157,7 @@ export function useTimelineMouse(
     target.addEventListener("pointerdown", down, { signal });
     target.addEventListener("pointermove", move, { signal });
     target.addEventListener("pointerup", up, { signal });
-    target.addEventListener("pointercancel", up, { signal });
+    target.addEventListener("pointercancel", () => pointer.cancel(), { signal });
     target.addEventListener("wheel", wheel, { signal, passive: false });
     return () => listening.abort();
   }, [model]);

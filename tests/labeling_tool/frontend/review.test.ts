@@ -1,0 +1,148 @@
+// What clicks, keys and doubts come to in action review, without a browser.
+
+import { canvas } from "./stub_browser";
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { OperationLog } from "../../../labeling_tool/frontend/src/oplog";
+import { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
+import { TimelinePointer } from "../../../labeling_tool/frontend/src/review/mouse";
+import { GUTTER, Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
+import type { OpenTask } from "../../../labeling_tool/frontend/src/task/useTask";
+
+const BUTTONS = ["forward", "back", "left", "right"];
+const FRAMES = 128;
+const [WIDTH, LANES_TOP, LANE] = [1072, 60, 22]; // px
+const SPAN = WIDTH - GUTTER - 8;
+
+let assignments = 0;
+
+interface Predicted {
+  held?: [lane: number, start: number, end: number][];
+  probability?: [lane: number, start: number, end: number, value: number][];
+  confidence?: [start: number, end: number, value: number][];
+}
+
+/** A review of 128 frames in which the model is sure that nothing is held, but for what is said. */
+function review({ held = [], probability = [], confidence = [] }: Predicted = {}): ReviewModel {
+  const rows = BUTTONS.map(() => new Array(FRAMES).fill(0));
+  const likely = BUTTONS.map(() => new Array(FRAMES).fill(0.01));
+  const sure = new Array(FRAMES).fill(0.95);
+  for (const [lane, start, end] of held) rows[lane].fill(1, start, end);
+  for (const [lane, start, end] of held) likely[lane].fill(0.99, start, end);
+  for (const [lane, start, end, value] of probability) likely[lane].fill(value, start, end);
+  for (const [start, end, value] of confidence) sure.fill(value, start, end);
+  const data = {
+    assignment: { id: ++assignments, seq: 0 },
+    mine: true,
+    task: { frames: FRAMES, pts_ns: Array.from({ length: FRAMES }, (_, t) => 5e7 * t) },
+    project: {
+      threshold: 0.6,
+      buttons: BUTTONS,
+      axes: [{ name: "yaw", input: "dx", max_deg: 60 }],
+    },
+    predictions: {
+      buttons: rows.map((row) => row.join("")),
+      buttons_prob: likely,
+      camera: [new Array(FRAMES).fill(0)],
+      confidence: sure,
+      valid: "1".repeat(FRAMES),
+    },
+    operations: [],
+  };
+  const log = new OperationLog(1, assignments, [], 0);
+  return new ReviewModel({
+    opened: { data, pictures: { width: 640, height: 480, frames: [] } },
+    log,
+    readOnly: false,
+  } as unknown as OpenTask);
+}
+
+function timelineOf(model: ReviewModel): Timeline {
+  const timeline = new Timeline(canvas(), canvas(), model);
+  timeline.resize(WIDTH, 1000);
+  return timeline;
+}
+
+const edits = (model: ReviewModel) =>
+  model.log.all.value.map(({ kind, payload }) => ({ kind, ...payload }));
+
+test("a click that trembles paints the frame under the pointer, at every zoom", () => {
+  let seed = 1;
+  const random = (): number => {
+    seed = (seed * 48271) % 2147483647;
+    return seed / 2147483647;
+  };
+  for (const zoom of [1, 2, 4, 8]) {
+    const model = review();
+    const pointer = new TimelinePointer(timelineOf(model), model);
+    while (model.zoom.value < zoom) model.zoomIn();
+    for (let click = 0; click < 250; click++) {
+      model.seek(Math.floor(random() * FRAMES)); // wherever the view may be
+      const view = model.viewStart.value;
+      const shown = model.viewEnd.value - view;
+      const x = GUTTER + random() * (SPAN - 1);
+      const lane = Math.floor(random() * BUTTONS.length);
+      const y = LANES_TOP + LANE * (lane + 0.5);
+      const aimed = view + Math.floor(((x - GUTTER) / SPAN) * shown);
+      const before = edits(model).length;
+      pointer.press(x, y);
+      for (let i = 0; i < 3; i++) pointer.move(x + 4 * random() - 2, y + 4 * random() - 2);
+      pointer.release();
+      assert.equal(model.viewStart.value, view, "the view moved under the pointer");
+      const made = edits(model).slice(before);
+      assert.deepEqual(
+        made.map(({ kind, lane, start, end }) => ({ kind, lane, start, end })),
+        [{ kind: "paint", lane, start: aimed, end: aimed + 1 }],
+      );
+    }
+  }
+});
+
+test("a drag paints from where it began to where it ends, in the view in which it began", () => {
+  const model = review();
+  const pointer = new TimelinePointer(timelineOf(model), model);
+  model.zoomBy(4, 0); // frames 0 to 31
+  const at = (frame: number): number => GUTTER + ((frame + 0.5) / 32) * SPAN;
+  const y = LANES_TOP + 1.5 * LANE;
+  pointer.press(at(20), y);
+  pointer.move(at(30), y);
+  pointer.wheel(at(30), -1);
+  model.seek(100); // a key in between scrolls nothing away
+  pointer.move(at(26), y);
+  pointer.release();
+  assert.deepEqual(edits(model), [{ kind: "paint", lane: 1, value: 1, start: 20, end: 27 }]);
+});
+
+test("a drag that the browser takes away is no edit", () => {
+  const model = review();
+  const pointer = new TimelinePointer(timelineOf(model), model);
+  pointer.press(GUTTER + 300, LANES_TOP + 5);
+  pointer.move(GUTTER + 400, LANES_TOP + 5);
+  pointer.cancel();
+  assert.deepEqual(edits(model), []);
+  assert.ok(model.document.value.buttons[0].every((value) => value === 0));
+});
+
+test("the wheel keeps the frame that is under the pointer there", () => {
+  const model = review();
+  const timeline = timelineOf(model);
+  const pointer = new TimelinePointer(timeline, model);
+  const x = GUTTER + 0.75 * SPAN;
+  const frame = timeline.frameAt(x);
+  for (let i = 0; i < 3; i++) {
+    pointer.wheel(x, -1);
+    assert.ok(Math.abs(timeline.frameAt(x) - frame) <= 1);
+  }
+});
+
+test("a click elsewhere while stepping paints paints nothing of what lies between", () => {
+  const model = review();
+  const pointer = new TimelinePointer(timelineOf(model), model);
+  model.seek(0);
+  model.setMode("paint");
+  const before = edits(model).length;
+  pointer.press(GUTTER + 0.5 * SPAN, 50); // above the lanes
+  pointer.release();
+  assert.equal(model.frame.value, 64);
+  assert.equal(edits(model).length, before);
+});
