@@ -35,7 +35,7 @@ const command = (
 });
 
 export const COMMANDS: Command[] = [
-  command("Move", review, "play", " ", "Play or pause"),
+  command("Move", review, "play", " ", "Play the run again and again, or pause"),
   command("Move", both, "next", "ArrowRight", "Next frame"),
   command("Move", both, "previous", "ArrowLeft", "Previous frame"),
   command("Move", both, "next10", "PageDown", "10 frames on"),

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { OperationLog } from "../../../labeling_tool/frontend/src/oplog";
 import { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
 import { TimelinePointer } from "../../../labeling_tool/frontend/src/review/mouse";
+import { Player } from "../../../labeling_tool/frontend/src/review/playback";
 import { GUTTER, Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
 import type { OpenTask } from "../../../labeling_tool/frontend/src/task/useTask";
 
@@ -135,7 +136,7 @@ test("the wheel keeps the frame that is under the pointer there", () => {
   }
 });
 
-test("a click elsewhere while stepping paints paints nothing of what lies between", () => {
+test("a click elsewhere while stepping paints nothing of what lies between", () => {
   const model = review();
   const pointer = new TimelinePointer(timelineOf(model), model);
   model.seek(0);
@@ -145,4 +146,87 @@ test("a click elsewhere while stepping paints paints nothing of what lies betwee
   pointer.release();
   assert.equal(model.frame.value, 64);
   assert.equal(edits(model).length, before);
+});
+
+const RUNS: Predicted = { confidence: [[0, 16, 0.3], [20, 36, 0.3]] };
+
+/** Play for so many seconds, at 50 pictures a second of the display. */
+function play(model: ReviewModel, seconds: number): Set<number> {
+  const player = new Player(model);
+  const shown = new Set<number>();
+  for (let i = 0; i <= 50 * seconds; i++) {
+    player.tick(20 * i);
+    shown.add(model.frame.value);
+  }
+  return shown;
+}
+
+const accepted = (model: ReviewModel) =>
+  edits(model).map(({ kind, start, end }) => ({ kind, start, end }));
+
+test("Space plays the run in hand again and again, with a little around it", () => {
+  const model = review(RUNS);
+  model.togglePlay();
+  const shown = play(model, 3);
+  assert.deepEqual([...shown], Array.from({ length: 20 }, (_, t) => t)); // 0 to 15, and 4 more
+  assert.equal(model.playing.value, 1);
+});
+
+test("Enter accepts the run that was watched, wherever playing stopped", () => {
+  const model = review(RUNS);
+  model.shuttle(1); // on and on, into the next run
+  play(model, 1.2);
+  model.stop();
+  assert.equal(model.frame.value, 24);
+  model.accept();
+  assert.deepEqual(accepted(model), [{ kind: "accept", start: 0, end: 16 }]);
+  assert.deepEqual([model.frame.value, model.run.value], [20, { start: 20, end: 36 }]);
+});
+
+test("back from beyond the run leads to its start, not to the next run's", () => {
+  const model = review(RUNS);
+  model.shuttle(1);
+  play(model, 1.2);
+  model.stop();
+  model.jumpUncertain(-1);
+  model.accept();
+  assert.deepEqual(accepted(model), [{ kind: "accept", start: 0, end: 16 }]);
+});
+
+test("a few steps past its end keep the run in hand; a click elsewhere takes another", () => {
+  const model = review(RUNS);
+  const pointer = new TimelinePointer(timelineOf(model), model);
+  model.seek(15);
+  for (let i = 0; i < 4; i++) model.step(1);
+  assert.deepEqual(model.run.value, { start: 0, end: 16 });
+  const click = (frame: number): void => {
+    pointer.press(GUTTER + ((frame + 0.5) / FRAMES) * SPAN, 50);
+    pointer.release();
+  };
+  click(22);
+  assert.deepEqual(model.run.value, { start: 20, end: 36 });
+  click(100);
+  assert.equal(model.run.value, null);
+  model.accept(); // nothing in hand: on to the first open run
+  assert.deepEqual([accepted(model), model.frame.value], [[], 0]);
+});
+
+test("nothing is accepted that is not in view", () => {
+  const model = review(RUNS);
+  model.zoomBy(8, 100);
+  assert.ok(model.viewStart.value > 16);
+  model.accept();
+  assert.deepEqual(accepted(model), []);
+  assert.equal(model.viewStart.value, 0);
+  model.accept();
+  assert.deepEqual(accepted(model), [{ kind: "accept", start: 0, end: 16 }]);
+});
+
+test("accepting while a run is looped loops the next one", () => {
+  const model = review(RUNS);
+  model.togglePlay();
+  play(model, 0.5);
+  model.accept();
+  assert.deepEqual(model.loop.value, { start: 16, end: 40 });
+  assert.ok([...play(model, 3)].every((frame) => frame >= 16 && frame < 40));
 });

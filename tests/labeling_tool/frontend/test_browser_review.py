@@ -228,6 +228,37 @@ def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> No
     page.context.close()
 
 
+def test_enter_accepts_the_run_that_was_watched(chromium: Any, own_server: Server) -> None:
+    """Playing on into the next run changes nothing about what Enter accepts; at each zoom a
+    trembling click paints one frame.
+    """
+    page = sign_in(chromium, own_server.url)
+    start_work(page, own_server.url, "Review of dataset")
+    timeline = page.locator(".timeline")
+    first, last = map(int, timeline.get_attribute("data-run").split("–"))
+    press(page, "l", "l", "l", "l")
+    until(lambda: frame(page) > last)
+    press(page, "k", "Enter")
+    saved(page, 1)
+    assignment = page.get_attribute(".review", "data-assignment")
+    box = page.locator("#lanes").bounding_box()
+    x, y = box["x"] + 136 + 0.8 * (box["width"] - 144), box["y"] + 63  # in the first lane
+    for zoom in range(3):  # 64, 32 and 16 frames in view
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 1, y)
+        page.mouse.move(x - 2, y)
+        page.mouse.up()
+        saved(page, zoom + 2)
+        press(page, "v")
+    ada = Script(own_server.url).login("ada")
+    history = ada.get(f"/api/assignments/{assignment}/operations")["operations"]
+    assert history[0]["payload"] == {"start": first - 1, "end": last, "value": True}
+    assert [op["payload"]["end"] - op["payload"]["start"] for op in history[1:]] == [1, 1, 1]
+    assert page.problems == []
+    page.context.close()
+
+
 def renderers(browser: Any) -> set[int]:
     """The processes in which the browser's pages live."""
     found = browser.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]

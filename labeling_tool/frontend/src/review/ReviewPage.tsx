@@ -8,6 +8,7 @@ import { TaskDialogs } from "../task/dialogs";
 import { TaskFooter } from "../task/Footer";
 import { TaskHeader } from "../task/Header";
 import type { OpenTask } from "../task/useTask";
+import type { FrameRange } from "../types";
 import { useCanvases } from "./canvases";
 import { reviewCommands } from "./commands";
 import { ReviewModel } from "./model";
@@ -56,6 +57,7 @@ export function ReviewPage({ task }: { task: OpenTask }) {
             aria-valuenow={model.frame.value + 1}
             aria-valuetext={spoken(model)}
             data-frame={model.frame.value}
+            data-run={rangeText(model.run.value)}
             style={{ "--gutter": `${GUTTER}px` }}
           >
             <canvas ref={canvases.lanes} aria-hidden="true" />
@@ -80,11 +82,16 @@ function StageLine({ model }: { model: ReviewModel }) {
   return (
     <p class="stage-line">
       frame {frame + 1} of {model.frames} · {seconds} s · model {sure} %
+      {playing && model.loop.value ? ` · ⟳ ${rangeText(model.loop.value)}` : ""}
       {playing ? ` · ${playing > 0 ? "▶" : "◀"} ${Math.abs(playing)}×` : ""}
       {model.mode.value !== "normal" ? <b class="mode"> {modeText(model)}</b> : null}
     </p>
   );
 }
+
+/** A range of frames as people count them. */
+const rangeText = (range: FrameRange | null): string =>
+  range ? `${range.start + 1}–${range.end}` : "";
 
 /** The frame in words, for those who do not see it. */
 function spoken(model: ReviewModel): string {

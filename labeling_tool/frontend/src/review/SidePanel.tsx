@@ -114,10 +114,11 @@ function Camera({ model }: { model: ReviewModel }) {
 
 function Actions({ model, control }: PanelProps) {
   const mode = model.mode.value;
+  const range = model.decided;
   return (
     <div class="actions">
       <Button hint={keyOf("accept")} onClick={() => model.accept()}>
-        Accept run
+        {range ? `Accept ${range.start + 1}–${range.end}` : "Next run"}
       </Button>
       <Button hint={keyOf("nextUncertain")} onClick={() => model.jumpUncertain(1)}>
         Next uncertain

@@ -34,12 +34,8 @@ const editCommands = (model: ReviewModel): Commands => ({
 });
 
 const viewCommands = (model: ReviewModel): Commands => ({
-  play: () => {
-    model.playing.value = model.playing.value ? 0 : 1;
-  },
-  stop: () => {
-    model.playing.value = 0;
-  },
+  play: () => model.togglePlay(),
+  stop: () => model.stop(),
   back: () => model.shuttle(-1),
   forward: () => model.shuttle(1),
   nextUncertain: () => model.jumpUncertain(1),

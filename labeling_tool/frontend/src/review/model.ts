@@ -14,6 +14,7 @@ const SPEEDS = [1, 2, 4, 8];
 const CAMERA_STEPS = [0.25, 0.5, 1, 2, 5, 10]; // degrees
 const MAX_ZOOM = 8;
 const MIN_VIEW = 16; // frames: fewer in the timeline say nothing about what surrounds them
+const AROUND = 4; // frames: to see how a run begins and ends one looks a little past it
 
 /** Finer than any screen shows, and short in the log. */
 export const roundDegrees = (value: number): number => Math.round(value * 1e4) / 1e4;
@@ -36,6 +37,11 @@ export class ReviewModel extends TaskModel {
   readonly onion = signal(false);
   readonly zoom = signal(1);
 
+  /** The run in hand: what Enter accepts. It is drawn, and playing never changes it. */
+  readonly run = signal<FrameRange | null>(null);
+  /** What is played again and again; null where playing goes on to the end. */
+  readonly loop = signal<FrameRange | null>(null);
+
   private readonly drafted = signal<Operation | null>(null);
   private readonly scrolled = signal(0); // where the view was last put to start
   private held = false; // while a mouse button is down, nothing moves under the pointer
@@ -48,10 +54,7 @@ export class ReviewModel extends TaskModel {
   readonly openRuns = computed(() =>
     this.runs.filter((run) => !isHandled(run, this.document.value)),
   );
-  readonly runAtFrame = computed(
-    () =>
-      this.runs.find((run) => run.start <= this.frame.value && this.frame.value < run.end) ?? null,
-  );
+  readonly runAtFrame = computed(() => this.runAt(this.frame.value));
   private readonly span = computed(() =>
     Math.min(this.frames, Math.max(MIN_VIEW, Math.round(this.frames / this.zoom.value))),
   );
@@ -65,7 +68,8 @@ export class ReviewModel extends TaskModel {
     this.axes = this.data.project.axes.length;
     this.predicted = predictedButtons(this.predictions);
     this.runs = uncertainRuns(this.predictions.confidence, this.data.project.threshold);
-    this.frame.value = this.openRuns.value[0]?.start ?? 0;
+    this.run.value = this.openRuns.value[0] ?? null;
+    this.frame.value = this.run.value?.start ?? 0;
     this.follow();
   }
 
@@ -84,7 +88,32 @@ export class ReviewModel extends TaskModel {
     return open ? `${open} uncertain ${open === 1 ? "run is" : "runs are"} still open.` : "";
   }
 
+  /** Go there by a key: a few frames past the run in hand it stays in hand. */
   override seek(frame: number): void {
+    batch(() => {
+      this.show(frame);
+      const run = this.run.value;
+      const { start, end } = this.around(run);
+      if (this.frame.value < start || end <= this.frame.value)
+        this.run.value = this.runAtFrame.value;
+    });
+  }
+
+  private runAt(frame: number): FrameRange | null {
+    return this.runs.find((run) => run.start <= frame && frame < run.end) ?? null;
+  }
+
+  /** A run with what one looks at around it; nothing where there is none. */
+  private around(run: FrameRange | null): FrameRange {
+    if (!run) return { start: 0, end: 0 };
+    return {
+      start: Math.max(0, run.start - AROUND),
+      end: Math.min(this.frames, run.end + AROUND),
+    };
+  }
+
+  /** Show a frame, as playing does. */
+  show(frame: number): void {
     const from = this.frame.value;
     const next = limit(frame, 0, this.frames - 1);
     if (next === from) return;
@@ -96,15 +125,26 @@ export class ReviewModel extends TaskModel {
     });
   }
 
+  /** Jump there: nothing is painted on the way, whatever the mode. */
+  private visit(frame: number): void {
+    batch(() => {
+      super.seek(frame);
+      this.follow();
+    });
+  }
+
   /** Put the playhead where the mouse is: no scrolling, and no painting of what lies between. */
   point(frame: number): void {
-    super.seek(frame);
+    batch(() => {
+      super.seek(frame);
+      this.run.value = this.runAtFrame.value;
+    });
   }
 
   /** Put the playhead somewhere by the overview, which is there to scroll. */
   scrollTo(frame: number): void {
     batch(() => {
-      super.seek(frame);
+      this.point(frame);
       this.follow();
     });
   }
@@ -112,7 +152,7 @@ export class ReviewModel extends TaskModel {
   /** A mouse button goes down (or up) on the timeline: until it is up, the view stays. */
   hold(down: boolean): void {
     this.held = down;
-    if (down) this.playing.value = 0;
+    if (down) this.stop();
   }
 
   /** Scroll so far that a quarter of the view lies before and after the playhead. */
@@ -215,40 +255,75 @@ export class ReviewModel extends TaskModel {
     else this.seek(next);
   }
 
+  /** Take a run in hand and go to its start; where runs are looped, it is looped. */
+  private take(run: FrameRange): void {
+    batch(() => {
+      this.visit(run.start);
+      this.run.value = run;
+      if (this.loop.value) this.loop.value = this.around(run);
+    });
+  }
+
   jumpUncertain(direction: 1 | -1): void {
     // The open ones first; where none is left, all of them, to look at them again.
     const open = this.openRuns.value.length ? this.openRuns.value : this.runs;
+    const run = this.run.value;
     const frame = this.frame.value;
+    const from = run?.start ?? frame;
     const next =
       direction > 0
-        ? (open.find((run) => run.start > frame) ?? open[0])
-        : (open.filter((run) => run.start < frame).at(-1) ?? open.at(-1));
+        ? (open.find((other) => other.start > from) ?? open[0])
+        : run && frame >= run.end // back from beyond the run in hand is to its own start
+          ? run
+          : (open.filter((other) => other.start < from).at(-1) ?? open.at(-1));
     if (!next) this.say("The model was sure everywhere. Look it through, then submit.");
-    else if (next.start === frame) this.say("This is the only uncertain run.");
-    else this.seek(next.start);
+    else if (next === run && next.start === frame) this.say("This is the only uncertain run.");
+    else this.take(next);
+  }
+
+  /** What a decision is about: the selection, else the run in hand. */
+  get decided(): FrameRange | null {
+    return this.selection.range.value ?? this.run.value;
+  }
+
+  /** Whether what would be decided is drawn; else go there, to be asked again. */
+  private isSeen(range: FrameRange): boolean {
+    if (range.start < this.viewEnd.value && this.viewStart.value < range.end) return true;
+    this.visit(range.start);
+    this.say("Out of view; here it is. Press again to decide about it.");
+    return false;
   }
 
   accept(): void {
-    if (this.readOnly) return;
+    const target = this.decided;
+    if (this.readOnly || (target && !this.isSeen(target))) return;
     batch(() => {
-      const target = this.selection.range.value ?? this.runAtFrame.value;
       if (target) {
         this.log.push("accept", { start: target.start, end: target.end, value: true });
         this.clear();
       }
       const open = this.openRuns.value;
-      const next = open.find((run) => run.start > this.frame.value) ?? open[0];
-      if (next) this.seek(next.start);
-      else this.say("No uncertain run is left. Submit when you are content.");
+      const from = target?.end ?? this.frame.value + 1;
+      const next = open.find((run) => run.end > from) ?? open[0];
+      if (next) this.take(next);
+      else this.finishRuns();
     });
+  }
+
+  private finishRuns(): void {
+    this.run.value = null;
+    this.loop.value = null;
+    this.playing.value = 0;
+    this.say("No uncertain run is left. Submit when you are content.");
   }
 
   mark(kind: "unsure" | "invalid"): void {
     if (this.readOnly) return;
     const selected = this.selection.range.value;
     // Doubt is about a run; that there is no label (a menu, say) is seen frame by frame.
-    const run = kind === "unsure" ? this.runAtFrame.value : null;
+    const run = kind === "unsure" ? this.run.value : null;
     const { start, end } = selected ?? run ?? this.target;
+    if (!this.isSeen({ start, end })) return;
     const { unsure, valid } = this.document.value;
     const isSet = kind === "unsure" ? unsure[start] === 1 : valid[start] === 0;
     batch(() => {
@@ -262,7 +337,7 @@ export class ReviewModel extends TaskModel {
   }
 
   selectRun(): void {
-    const run = this.runAtFrame.value;
+    const run = this.run.value;
     if (run) this.selection.set({ ...run });
     else this.say("No uncertain run here.");
   }
@@ -290,7 +365,24 @@ export class ReviewModel extends TaskModel {
     this.lane.value = (this.lane.value + step + this.lanes) % this.lanes;
   }
 
+  /** Play the run in hand again and again, where the playhead is at it; else on to the end. */
+  togglePlay(): void {
+    const range = this.around(this.run.value);
+    const frame = this.frame.value;
+    batch(() => {
+      this.loop.value =
+        !this.playing.value && range.start <= frame && frame < range.end ? range : null;
+      this.playing.value = this.playing.value ? 0 : 1;
+    });
+  }
+
+  stop(): void {
+    this.loop.value = null;
+    this.playing.value = 0;
+  }
+
   shuttle(direction: 1 | -1): void {
+    this.loop.value = null;
     const speed = Math.abs(this.playing.value);
     const faster = SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(speed) + 1)];
     this.playing.value = direction * (Math.sign(this.playing.value) === direction ? faster : 1);

@@ -75,7 +75,9 @@ export class TimelinePointer {
       return { kind: "seek", overview: true };
     }
     model.point(frame);
-    return hit.row === "strip" ? { kind: "select", from: frame } : { kind: "seek", overview: false };
+    return hit.row === "strip"
+      ? { kind: "select", from: frame }
+      : { kind: "seek", overview: false };
   }
 
   move(x: number, y: number): void {

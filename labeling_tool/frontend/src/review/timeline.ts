@@ -143,6 +143,14 @@ export class Timeline {
       g.fillRect(from, 0, 2, bottom);
       g.fillRect(to - 2, 0, 2, bottom);
     }
+    const run = model.run.value;
+    if (run && run.start < end && start < run.end) {
+      // What Enter accepts: around its frames from its doubt down to its last curve.
+      const [from, to] = [this.x(Math.max(start, run.start)), this.x(Math.min(end, run.end))];
+      g.strokeStyle = c.text;
+      g.lineWidth = 2;
+      g.strokeRect(from + 1, STRIP + 1, to - from - 2, bottom - STRIP - 2);
+    }
     const lane = model.lane.value;
     if (lane < model.lanes) {
       g.strokeStyle = c.accent;
