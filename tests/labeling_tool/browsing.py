@@ -83,6 +83,27 @@ def frame_and_code(page: Any) -> tuple[int, int]:
     return int(said), int(shown)
 
 
+COVERING = """(selector) => {
+  const seen = document.querySelector(selector);
+  const box = seen.getBoundingClientRect();
+  const over = (part) => {
+    const { left, right, top, bottom } = part.getBoundingClientRect();
+    const [wide, high] = [
+      Math.min(right, box.right) - Math.max(left, box.left),
+      Math.min(bottom, box.bottom) - Math.max(top, box.top),
+    ];
+    return wide > 1 && high > 1 && !part.contains(seen) && !seen.contains(part);
+  };
+  return [...document.querySelectorAll("body *")].filter(over).map((part) => part.className);
+}"""
+
+
+def covering(page: Any, selector: str) -> list[str]:
+    """The classes of whatever lies over a part of the page, or shines through it."""
+    found: list[str] = page.evaluate(COVERING, selector)
+    return found
+
+
 def until(condition: Any, timeout_s: float = 30.0) -> None:
     """Wait for something that is not on the page."""
     end = time.monotonic() + timeout_s

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.labeling_tool.browsing import code, looked_at, saved, sign_in, start_work
+from tests.labeling_tool.browsing import code, covering, looked_at, saved, sign_in, start_work
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.running import PASSWORD, Script, Server
 
@@ -62,10 +62,12 @@ def test_clean_or_not_by_keyboard_alone(chromium: Any, review: Review) -> None:
     press(page, "i", "ArrowDown", "o", "3")  # frames 5 to 9 in one
     saved(page, 6)
     assert page.evaluate(TOO_LARGE) == []
+    assert covering(page, ".cell:nth-child(3) canvas") == []
     press(page, "z")
     saved(page, 7)
     press(page, "g")
     page.wait_for_selector(".single")
+    assert covering(page, ".big canvas") == []
     for key, at in (("Home", 0), ("ArrowRight", 1), ("End", 21), ("ArrowLeft", 20)):
         press(page, key)
         assert page.get_attribute(".big", "data-frame") == str(at)
@@ -175,6 +177,7 @@ def test_the_tour_is_made_of_real_tasks(chromium: Any, practice_server: Server) 
     def step(number: int) -> None:
         page.wait_for_selector(f".coach[data-step='{number}']")
 
+    assert covering(page, "#picture") == []
     press(page, "Home", "ArrowRight")
     step(1)
     press(page, " ")
@@ -229,6 +232,7 @@ def test_the_tour_is_made_of_real_tasks(chromium: Any, practice_server: Server) 
     page.wait_for_selector("#next-lesson")
     page.click("#next-lesson")
     page.wait_for_selector(".clean-page")
+    assert covering(page, ".grid") == []
     for answer in ["1", "1", "q", "1", "w", "1", "3", "1", "q", "e", "1", "3"]:
         press(page, answer)
     step(3)

@@ -13,6 +13,7 @@ import pytest
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.browsing import (
     code,
+    covering,
     frame,
     frame_and_code,
     looked_at,
@@ -235,6 +236,7 @@ def test_enter_accepts_the_run_that_was_watched(chromium: Any, own_server: Serve
     page = sign_in(chromium, own_server.url)
     start_work(page, own_server.url, "Review of dataset")
     timeline = page.locator(".timeline")
+    assert covering(page, "#picture") == []  # a counter in its corner is evidence, too
     first, last = map(int, timeline.get_attribute("data-run").split("–"))
     press(page, "l", "l", "l", "l")
     until(lambda: frame(page) > last)

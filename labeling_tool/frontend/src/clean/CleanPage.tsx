@@ -35,10 +35,10 @@ export function CleanPage({ task }: { task: OpenTask }) {
           {done} / {model.frames}
         </span>
       </TaskHeader>
+      {data.project.practice && !model.readOnly ? <Coach model={model} /> : null}
       <main class="clean-main">
         {model.grid.value ? <Grid model={model} /> : <Single model={model} />}
         <SidePanel model={model} control={control} />
-        {data.project.practice && !model.readOnly ? <Coach model={model} /> : null}
       </main>
       <TaskFooter control={control} status={model.notice.value || `${model.open.value} to go`}>
         <span class="muted">

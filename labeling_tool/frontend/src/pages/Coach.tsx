@@ -92,7 +92,8 @@ function cameraSteps(model: ReviewModel): Step[] {
     },
     {
       text: () =>
-        "Press → three times: 6 degrees to the right in each frame. The yellow arrow shows it.",
+        "Press → three times: 6 degrees to the right in each frame. The yellow arrow above the " +
+        "picture shows it.",
       done: () => Math.abs(model.document.value.camera[yaw][15] - 6) < 1.1,
     },
     {

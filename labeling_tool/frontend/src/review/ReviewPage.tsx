@@ -32,19 +32,21 @@ export function ReviewPage({ task }: { task: OpenTask }) {
       data-mode={model.mode.value}
     >
       <TaskHeader control={control} />
+      {data.project.practice && !model.readOnly ? <Coach model={model} /> : null}
       <main class="review-main">
         <div class="left">
+          <div class="stage-line">
+            <StageText model={model} />
+            <Held model={model} />
+            <canvas ref={canvases.compass} class="compass" aria-hidden="true" />
+          </div>
           <div class="stage" ref={canvases.stageBox}>
-            <div class="stage-inner">
-              <canvas
-                ref={canvases.picture}
-                id="picture"
-                role="img"
-                aria-label={`Picture of ${spoken(model)}`}
-              />
-              <canvas ref={canvases.overPicture} class="over" aria-hidden="true" />
-            </div>
-            <StageLine model={model} />
+            <canvas
+              ref={canvases.picture}
+              id="picture"
+              role="img"
+              aria-label={`Picture of ${spoken(model)}`}
+            />
           </div>
           <div
             class="timeline"
@@ -65,7 +67,6 @@ export function ReviewPage({ task }: { task: OpenTask }) {
           </div>
         </div>
         <SidePanel model={model} control={control} />
-        {data.project.practice && !model.readOnly ? <Coach model={model} /> : null}
       </main>
       <TaskFooter control={control} status={model.notice.value || statusOf(model)} />
       <TaskDialogs control={control} scope="review" />
@@ -73,14 +74,31 @@ export function ReviewPage({ task }: { task: OpenTask }) {
   );
 }
 
-function StageLine({ model }: { model: ReviewModel }) {
+/** What is held, beside the picture: on it, it would hide what tells whether it is right. */
+function Held({ model }: { model: ReviewModel }) {
+  const frame = model.frame.value;
+  const { buttons } = model.document.value;
+  return (
+    <span class="caps" aria-hidden="true">
+      {model.data.project.buttons.map((name, lane) =>
+        buttons[lane][frame] ? (
+          <span key={name} class={model.predicted[lane][frame] ? "" : "edited"}>
+            {name}
+          </span>
+        ) : null,
+      )}
+    </span>
+  );
+}
+
+function StageText({ model }: { model: ReviewModel }) {
   const { start_ns, pts_ns } = model.data.task;
   const frame = model.frame.value;
   const playing = model.playing.value;
   const seconds = ((start_ns + pts_ns[frame]) / 1e9).toFixed(3);
   const sure = (100 * model.predictions.confidence[frame]).toFixed(0);
   return (
-    <p class="stage-line">
+    <p>
       frame {frame + 1} of {model.frames} · {seconds} s · model {sure} %
       {playing && model.loop.value ? ` · ⟳ ${rangeText(model.loop.value)}` : ""}
       {playing ? ` · ${playing > 0 ? "▶" : "◀"} ${Math.abs(playing)}×` : ""}

@@ -14,7 +14,7 @@ const MIN_STAGE = 160; // px
 export function useCanvases(model: ReviewModel) {
   const stageBox = useRef<HTMLDivElement>(null);
   const picture = useRef<HTMLCanvasElement>(null);
-  const overPicture = useRef<HTMLCanvasElement>(null);
+  const compass = useRef<HTMLCanvasElement>(null);
   const timelineBox = useRef<HTMLDivElement>(null);
   const lanes = useRef<HTMLCanvasElement>(null);
   const overLanes = useRef<HTMLCanvasElement>(null);
@@ -23,7 +23,7 @@ export function useCanvases(model: ReviewModel) {
   // Before the first paint, as the keys: whoever sees a frame may press a key.
   useLayoutEffect(() => {
     const box = timelineBox.current!;
-    const stage = new Stage(picture.current!, overPicture.current!, model);
+    const stage = new Stage(picture.current!, compass.current!, model);
     const timeline = new Timeline(lanes.current!, overLanes.current!, model);
     timelineRef.current = timeline;
     const resize = (): void => {
@@ -35,7 +35,7 @@ export function useCanvases(model: ReviewModel) {
     resize(); // the timeline's height decides the stage's
     const stops = [
       effect(() => stage.drawPicture()),
-      effect(() => stage.drawOver()),
+      effect(() => stage.drawCompass()),
       effect(() => timeline.draw()),
       effect(() => timeline.drawOver()),
     ];
@@ -48,5 +48,5 @@ export function useCanvases(model: ReviewModel) {
   }, [model]);
 
   useTimelineMouse(overLanes, timelineRef, model);
-  return { stageBox, picture, overPicture, timelineBox, lanes, overLanes };
+  return { stageBox, picture, compass, timelineBox, lanes, overLanes };
 }

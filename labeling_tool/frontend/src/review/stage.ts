@@ -1,39 +1,35 @@
-// The frame itself: the picture pixel by pixel on one canvas, what is held on another above it.
+// The frame itself, pixel by pixel on one canvas that nothing covers, and how far the camera turns
+// in it, as arrows on a small one beside it.
 
-import { signal } from "@preact/signals";
-import { colors } from "./colors";
 import type { ReviewModel } from "./model";
 
-const ARROW_SCALE = 4; // display pixels per degree
-const CAP = 22; // px, the height of a keycap
+const COMPASS = { width: 76, height: 28 }; // CSS pixels
+const MOST_DEG = 60; // in one frame: what the compass can show
+const REACH = COMPASS.width / 2 - 8; // px of that turn
 
 /** Each of the two draw methods is to be run as an effect: it follows the signals that it reads. */
 export class Stage {
-  private readonly size = signal({ width: 0, height: 0 }); // CSS pixels
-
   constructor(
     readonly picture: HTMLCanvasElement,
-    readonly over: HTMLCanvasElement,
+    readonly compass: HTMLCanvasElement,
     readonly model: ReviewModel,
   ) {
     picture.width = model.pictures.width;
     picture.height = model.pictures.height;
+    const ratio = window.devicePixelRatio || 1;
+    compass.width = Math.round(COMPASS.width * ratio);
+    compass.height = Math.round(COMPASS.height * ratio);
+    compass.style.width = `${COMPASS.width}px`;
+    compass.style.height = `${COMPASS.height}px`;
+    compass.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
   }
 
   /** Fit the picture into a box, in CSS pixels. */
   resize(width: number, height: number): void {
     const { pictures } = this.model;
     const scale = Math.min(width / pictures.width, height / pictures.height);
-    const [w, h] = [Math.floor(pictures.width * scale), Math.floor(pictures.height * scale)];
-    const ratio = window.devicePixelRatio || 1;
-    for (const canvas of [this.picture, this.over]) {
-      canvas.style.width = `${w}px`;
-      canvas.style.height = `${h}px`;
-    }
-    this.over.width = Math.round(w * ratio);
-    this.over.height = Math.round(h * ratio);
-    this.over.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.size.value = { width: w, height: h }; // a new object each time: resizing has cleared it
+    this.picture.style.width = `${Math.floor(pictures.width * scale)}px`;
+    this.picture.style.height = `${Math.floor(pictures.height * scale)}px`;
   }
 
   drawPicture(): void {
@@ -49,21 +45,20 @@ export class Stage {
     this.picture.dataset.frame = String(frame);
   }
 
-  drawOver(): void {
+  drawCompass(): void {
     const { model } = this;
-    const { width, height } = this.size.value;
-    const g = this.over.getContext("2d")!;
-    g.clearRect(0, 0, width, height);
-    if (model.axes) {
-      const [x, y] = [width / 2, height / 2];
-      if (model.showPrediction.value)
-        arrow(g, x, y, this.turnOf(model.predictions.camera), "rgba(255,255,255,.65)", 5);
-      arrow(g, x, y, this.turnOf(model.document.value.camera), "#ffd23f", 3);
-    }
-    this.drawCaps(g, height);
+    if (!model.axes) return;
+    const g = this.compass.getContext("2d")!;
+    const [x, y] = [COMPASS.width / 2, COMPASS.height / 2];
+    g.clearRect(0, 0, COMPASS.width, COMPASS.height);
+    g.fillStyle = "rgba(255,255,255,.65)";
+    g.fillRect(x - 1, y - 1, 2, 2);
+    if (model.showPrediction.value)
+      arrow(g, x, y, this.turnOf(model.predictions.camera), "rgba(255,255,255,.65)", 4);
+    arrow(g, x, y, this.turnOf(model.document.value.camera), "#ffd23f", 2);
   }
 
-  /** How far the camera turns in this frame, as an arrow on the picture. */
+  /** How far the camera turns in this frame, in pixels of the compass. */
   private turnOf(camera: ArrayLike<ArrayLike<number>>): [number, number] {
     let [dx, dy] = [0, 0];
     for (const [a, { input }] of this.model.data.project.axes.entries()) {
@@ -71,31 +66,11 @@ export class Stage {
       if (input === "dx") dx += degrees;
       else dy += degrees;
     }
-    return [dx * ARROW_SCALE, dy * ARROW_SCALE];
-  }
-
-  /** Keycaps of what is held, so that eyes can stay on the picture. */
-  private drawCaps(g: CanvasRenderingContext2D, height: number): void {
-    const { model } = this;
-    const frame = model.frame.value;
-    g.font = "600 12px system-ui, sans-serif";
-    g.textBaseline = "middle";
-    let x = 10;
-    for (const [lane, row] of model.document.value.buttons.entries()) {
-      if (!row[frame]) continue;
-      const name = model.data.project.buttons[lane];
-      const wide = g.measureText(name).width + 16;
-      g.fillStyle = "rgba(10,12,18,.72)";
-      g.beginPath();
-      g.roundRect(x, height - CAP - 10, wide, CAP, 5);
-      g.fill();
-      g.strokeStyle = model.predicted[lane][frame] ? colors.value.held : colors.value.edit;
-      g.lineWidth = 2;
-      g.stroke();
-      g.fillStyle = "#fff";
-      g.fillText(name, x + 8, height - CAP / 2 - 9.5);
-      x += wide + 6;
-    }
+    // By the root: two degrees are to be seen, and sixty are to fit.
+    const length = Math.sqrt(Math.min(1, Math.hypot(dx, dy) / MOST_DEG)) * REACH;
+    const share = length / Math.max(1e-9, Math.hypot(dx, dy));
+    const high = COMPASS.height / 2 - 4;
+    return [dx * share, Math.max(-high, Math.min(high, dy * share))];
   }
 }
 
@@ -117,7 +92,7 @@ function arrow(
   g.lineTo(x + dx, y + dy);
   g.stroke();
   const [ux, uy] = [dx / length, dy / length];
-  const size = 4 + 2 * wide;
+  const size = 3 + wide;
   g.beginPath();
   g.moveTo(x + dx + ux * size, y + dy + uy * size);
   g.lineTo(x + dx - uy * size * 0.6, y + dy + ux * size * 0.6);
