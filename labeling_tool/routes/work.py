@@ -140,6 +140,14 @@ def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> d
                 "inputs": [button.inputs[0] if button.inputs else "" for button in spec.buttons]
                 if spec
                 else [],
+                # Lanes of which a game takes one at most: held together they contradict each other.
+                "exclusive": [
+                    [spec.button_names.index(name) for name in group.members]
+                    for group in spec.groups
+                    if len(group.members) > 1
+                ]
+                if spec
+                else [],
                 "axes": [
                     {"name": axis.name, "input": axis.input, "max_deg": axis.quantiser.max_deg}
                     for axis in (spec.axes if spec else ())

@@ -1,7 +1,7 @@
 // From operations to labels: the replay. The server has the same in documents.py; a test compares
 // the two.
 
-import type { CleanLabel, FrameRange, Operation, Predictions } from "./types";
+import type { Clash, CleanLabel, FrameRange, Operation, Predictions } from "./types";
 
 export interface ActionDocument {
   buttons: Uint8Array[]; // [K][T]
@@ -159,4 +159,26 @@ export function isHandled(run: FrameRange, document: ActionDocument): boolean {
     if (!document.accepted[t] && !document.unsure[t] && document.valid[t]) return false;
   }
   return true;
+}
+
+/**
+ * Where buttons of one group are held together, by their starts. Frames that have no label, or of
+ * which somebody has said that one cannot tell, claim nothing.
+ */
+export function clashesOf(document: ActionDocument, groups: number[][]): Clash[] {
+  const { buttons, unsure, valid } = document;
+  const found: Clash[] = [];
+  for (const group of groups) {
+    let last: Clash | null = null;
+    for (let t = 0; t < valid.length; t++) {
+      const lanes = valid[t] && !unsure[t] ? group.filter((lane) => buttons[lane][t]) : [];
+      if (lanes.length < 2) last = null;
+      else if (last && String(last.lanes) === String(lanes)) last.end = t + 1;
+      else {
+        last = { start: t, end: t + 1, lanes };
+        found.push(last);
+      }
+    }
+  }
+  return found.sort((a, b) => a.start - b.start);
 }

@@ -226,6 +226,7 @@ export function ColorKey() {
       "orange above the lanes: the model was unsure; green once accepted, " +
         "grey once marked as not to tell",
     ],
+    ["clash", "crossed out in red: held together with a button that excludes it"],
     ["novalue", "struck through in red: no label here"],
   ];
   return (

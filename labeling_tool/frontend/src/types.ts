@@ -107,6 +107,8 @@ export interface TaskData {
     lease_s: number;
     buttons: string[];
     inputs: string[];
+    /** Groups of lanes that exclude each other, such as left and right. */
+    exclusive: number[][];
     axes: Axis[];
   };
   predictions: Predictions | null;
@@ -117,6 +119,11 @@ export interface TaskData {
 export interface FrameRange {
   start: number;
   end: number;
+}
+
+/** Frames in which lanes are held that exclude each other. */
+export interface Clash extends FrameRange {
+  lanes: number[];
 }
 
 export interface Progress {

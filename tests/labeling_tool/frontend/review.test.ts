@@ -39,6 +39,10 @@ function review({ held = [], probability = [], confidence = [] }: Predicted = {}
     project: {
       threshold: 0.6,
       buttons: BUTTONS,
+      exclusive: [
+        [0, 1],
+        [2, 3],
+      ],
       axes: [{ name: "yaw", input: "dx", max_deg: 60 }],
     },
     predictions: {
@@ -229,4 +233,42 @@ test("accepting while a run is looped loops the next one", () => {
   model.accept();
   assert.deepEqual(model.loop.value, { start: 16, end: 40 });
   assert.ok([...play(model, 3)].every((frame) => frame >= 16 && frame < 40));
+});
+
+test("opposite keys held together are found, and submit asks about them at the first", () => {
+  const model = review({
+    held: [
+      [2, 10, 20],
+      [3, 17, 24],
+      [0, 30, 40],
+      [1, 38, 50],
+    ],
+  });
+  assert.deepEqual(model.clashes.value, [
+    { start: 17, end: 20, lanes: [2, 3] },
+    { start: 38, end: 40, lanes: [0, 1] },
+  ]);
+  assert.deepEqual([model.against(3, 18), model.against(3, 20)], [[2], []]);
+  assert.equal(model.confirmSubmit(), false);
+  assert.equal(model.frame.value, 17);
+  assert.match(model.notice.value, /^left and right exclude .* frame 18 \(and 1 more\)\. Press/);
+  assert.equal(model.confirmSubmit(), true); // asked once, somebody may know better
+});
+
+test("what nobody claims does not contradict itself", () => {
+  const model = review({
+    held: [
+      [2, 10, 14],
+      [3, 10, 14],
+    ],
+  });
+  model.seek(10);
+  model.mark("invalid");
+  model.selection.set({ start: 11, end: 13 });
+  model.mark("unsure");
+  assert.deepEqual(model.clashes.value, [{ start: 13, end: 14, lanes: [2, 3] }]);
+  model.clear();
+  model.seek(13);
+  model.toggleLane(3);
+  assert.equal(model.confirmSubmit(), true);
 });

@@ -229,9 +229,9 @@ def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> No
     page.context.close()
 
 
-def test_enter_accepts_the_run_that_was_watched(chromium: Any, own_server: Server) -> None:
-    """Playing on into the next run changes nothing about what Enter accepts; at each zoom a
-    trembling click paints one frame.
+def test_no_label_is_wrong_by_a_slip_of_the_hand(chromium: Any, own_server: Server) -> None:
+    """Playing on changes nothing about what Enter accepts; at each zoom a trembling click paints
+    one frame; keys that exclude each other are marked; nothing covers the picture.
     """
     page = sign_in(chromium, own_server.url)
     start_work(page, own_server.url, "Review of dataset")
@@ -253,10 +253,14 @@ def test_enter_accepts_the_run_that_was_watched(chromium: Any, own_server: Serve
         page.mouse.up()
         saved(page, zoom + 2)
         press(page, "v")
+    press(page, "3", "4")
+    assert page.inner_text("[data-lane='left'] .clash") == "not with right"
     ada = Script(own_server.url).login("ada")
+    exclusive = ada.get(f"/api/assignments/{assignment}")["project"]["exclusive"]
+    assert exclusive == [[7, 8, 9, 10, 11, 12, 13], [0, 1], [2, 3]]
     history = ada.get(f"/api/assignments/{assignment}/operations")["operations"]
     assert history[0]["payload"] == {"start": first - 1, "end": last, "value": True}
-    assert [op["payload"]["end"] - op["payload"]["start"] for op in history[1:]] == [1, 1, 1]
+    assert [op["payload"]["end"] - op["payload"]["start"] for op in history[1:4]] == [1, 1, 1]
     assert page.problems == []
     page.context.close()
 

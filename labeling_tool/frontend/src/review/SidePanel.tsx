@@ -47,6 +47,7 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
   const edited = held !== (model.predicted[lane][t] === 1);
   const share = model.predictions.buttons_prob[lane][t];
   const cursor = lane === model.lane.value ? "cursor" : "";
+  const against = model.against(lane, t).map((other) => model.data.project.buttons[other]);
   return (
     <li>
       <button
@@ -62,6 +63,7 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
       >
         {lane < 10 ? <Key k={lane === 9 ? "0" : String(lane + 1)} /> : <span class="nokey" />}
         <span class="name">{name}</span>
+        {against.length ? <em class="clash">not with {against.join(", ")}</em> : null}
         {edited ? <em>edited</em> : null}
         {model.showPrediction.value ? (
           <>

@@ -2,7 +2,7 @@
 // elsewhere.
 
 import { batch, computed, signal } from "@preact/signals";
-import { isHandled, predictedButtons, replayActions, uncertainRuns } from "../document";
+import { clashesOf, isHandled, predictedButtons, replayActions, uncertainRuns } from "../document";
 import { TaskModel } from "../task/model";
 import { between } from "../task/selection";
 import type { OpenTask } from "../task/useTask";
@@ -54,6 +54,7 @@ export class ReviewModel extends TaskModel {
   readonly openRuns = computed(() =>
     this.runs.filter((run) => !isHandled(run, this.document.value)),
   );
+  readonly clashes = computed(() => clashesOf(this.document.value, this.data.project.exclusive));
   readonly runAtFrame = computed(() => this.runAt(this.frame.value));
   private readonly span = computed(() =>
     Math.min(this.frames, Math.max(MIN_VIEW, Math.round(this.frames / this.zoom.value))),
@@ -85,7 +86,32 @@ export class ReviewModel extends TaskModel {
 
   get unfinished(): string {
     const open = this.openRuns.value.length;
-    return open ? `${open} uncertain ${open === 1 ? "run is" : "runs are"} still open.` : "";
+    const runs = open ? `${open} uncertain ${open === 1 ? "run is" : "runs are"} still open.` : "";
+    return `${this.clashText} ${runs}`.trim();
+  }
+
+  /** What contradicts itself, as a sentence; empty where nothing does. */
+  private get clashText(): string {
+    const [first, ...others] = this.clashes.value;
+    if (!first) return "";
+    const names = first.lanes.map((lane) => this.data.project.buttons[lane]).join(" and ");
+    const more = others.length ? ` (and ${others.length} more)` : "";
+    return `${names} exclude each other, and are both held at frame ${first.start + 1}${more}.`;
+  }
+
+  /** The lanes that are held with a lane at a frame although they exclude it. */
+  against(lane: number, frame: number): number[] {
+    const clash = this.clashes.value.find(
+      ({ lanes, start, end }) => lanes.includes(lane) && start <= frame && frame < end,
+    );
+    return clash ? clash.lanes.filter((other) => other !== lane) : [];
+  }
+
+  /** Submit asks about contradictions, at the first of them. */
+  override confirmSubmit(): boolean {
+    const [first] = this.clashes.value;
+    if (first && !this.readOnly) this.visit(first.start);
+    return super.confirmSubmit();
   }
 
   /** Go there by a key: a few frames past the run in hand it stays in hand. */

@@ -120,6 +120,7 @@ export class Timeline {
       this.drawLane(g, lane, LANES_TOP + lane * laneHeight);
     for (let axis = 0; axis < model.axes; axis++)
       this.drawAxis(g, axis, this.curvesTop + axis * AXIS);
+    this.drawClashes(g);
     this.drawInvalid(g);
     this.drawOverview(g, this.curvesBottom + 4);
   }
@@ -306,6 +307,28 @@ export class Timeline {
         g.fillRect(this.x(t), y + AXIS - 3, Math.max(1, this.x(t + 1) - this.x(t)), 2);
       }
     }
+  }
+
+  /** Cross out what cannot be held together. */
+  private drawClashes(g: CanvasRenderingContext2D): void {
+    const { start, end, laneHeight } = this.place.value;
+    g.strokeStyle = colors.value.bad;
+    g.lineWidth = 2;
+    g.beginPath();
+    for (const clash of this.model.clashes.value) {
+      for (let t = Math.max(start, clash.start); t < Math.min(end, clash.end); t++) {
+        const [left, right] = [this.x(t), this.x(t + 1)];
+        for (const lane of clash.lanes) {
+          const top = LANES_TOP + lane * laneHeight + 2;
+          const bottom = top + laneHeight - 4;
+          g.moveTo(left, top);
+          g.lineTo(right, bottom);
+          g.moveTo(left, bottom);
+          g.lineTo(right, top);
+        }
+      }
+    }
+    g.stroke();
   }
 
   private drawInvalid(g: CanvasRenderingContext2D): void {
