@@ -24,8 +24,9 @@ class ProjectSettings(Strict):
     """Seconds without a sign of life after which a task goes to somebody else."""
     pause_s: Annotated[int, Field(ge=60, le=30 * 86_400)] = 3 * 86_400
     """Seconds for which a paused task is kept for its annotator."""
-    threshold: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """Frames below this confidence are marked as uncertain."""
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
+    """A button is marked as uncertain where the model's probability of what it says is below this,
+    so by default between 20 and 80 % of being held."""
     instructions: Annotated[str, Field(max_length=8000)] = ""
     """A text that annotators should know; shown with the task."""
 

@@ -41,8 +41,9 @@ def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int 
                 pts_ns = np.concatenate([batch.pts_ns for batch in batches])
                 confidence = np.full(TICKS, max(0.2, 0.95 - 0.3 * i))
                 confidence[20:30] = 0.3
-                probability = rng.uniform(0, 0.3, (TICKS, spec.num_buttons))
+                probability = rng.uniform(0, 0.15, (TICKS, spec.num_buttons))
                 probability[10:40, 0] = 0.9
+                probability[20:30, spec.button_names.index("attack")] = 0.45
                 camera_prob = np.zeros((TICKS, spec.num_axes, max(spec.num_bins)))
                 for a, bins in enumerate(spec.num_bins):
                     camera_prob[:, a, bins // 2] = 1

@@ -223,8 +223,8 @@ export function ColorKey() {
     ["removed", "orange outline: the model said held, somebody released it"],
     [
       "doubt",
-      "orange above the lanes: the model was unsure; green once accepted, " +
-        "grey once marked as not to tell",
+      "violet along a lane: the model was unsure about it; above the lanes: about any of them, " +
+        "green once accepted, grey once marked as not to tell",
     ],
     ["clash", "crossed out in red: held together with a button that excludes it"],
     ["novalue", "struck through in red: no label here"],

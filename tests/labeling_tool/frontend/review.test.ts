@@ -37,7 +37,7 @@ function review({ held = [], probability = [], confidence = [] }: Predicted = {}
     mine: true,
     task: { frames: FRAMES, pts_ns: Array.from({ length: FRAMES }, (_, t) => 5e7 * t) },
     project: {
-      threshold: 0.6,
+      threshold: 0.8,
       buttons: BUTTONS,
       exclusive: [
         [0, 1],
@@ -271,4 +271,35 @@ test("what nobody claims does not contradict itself", () => {
   model.seek(13);
   model.toggleLane(3);
   assert.equal(model.confirmSubmit(), true);
+});
+
+test("doubt is about a lane and a press, not about every frame", () => {
+  const model = review({
+    probability: [
+      [0, 0, 128, 0.15],
+      [1, 0, 128, 0.15],
+      [2, 0, 128, 0.15],
+      [3, 0, 128, 0.15],
+      [2, 40, 48, 0.45],
+    ],
+    confidence: [
+      [0, 128, 0.85 ** 4], // 52 %: each lane is likely, all of them together are not
+      [40, 48, 0.85 ** 3 * 0.55],
+      [90, 95, 0.85 ** 4 * 0.4], // which no button explains
+    ],
+  });
+  const frames = (row: Uint8Array): number[] => [...row.keys()].filter((t) => row[t]);
+  const press = [40, 41, 42, 43, 44, 45, 46, 47];
+  assert.deepEqual(model.doubts.lanes.map(frames), [[], [], press, []]);
+  assert.deepEqual(frames(model.doubts.camera), [90, 91, 92, 93, 94]);
+  assert.deepEqual(model.runs, [
+    { start: 40, end: 48 },
+    { start: 90, end: 95 },
+  ]);
+  assert.deepEqual([model.frame.value, model.lane.value], [40, 2]);
+});
+
+test("what is held although the model thinks it unlikely is in doubt", () => {
+  const model = review({ held: [[1, 10, 14]], probability: [[1, 12, 14, 0.41]] });
+  assert.deepEqual(model.runs, [{ start: 12, end: 14 }]);
 });

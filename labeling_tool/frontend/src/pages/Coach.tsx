@@ -36,7 +36,7 @@ function buttonSteps(model: ReviewModel): Step[] {
     },
     {
       text: () =>
-        "Orange marks where the model was unsure. Jump to the next such run with " +
+        "Violet marks where the model was unsure. Jump to the next such run with " +
         `${k("nextUncertain")}.`,
       done: () => model.runAtFrame.value !== null,
     },

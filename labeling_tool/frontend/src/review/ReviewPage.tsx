@@ -96,10 +96,9 @@ function StageText({ model }: { model: ReviewModel }) {
   const frame = model.frame.value;
   const playing = model.playing.value;
   const seconds = ((start_ns + pts_ns[frame]) / 1e9).toFixed(3);
-  const sure = (100 * model.predictions.confidence[frame]).toFixed(0);
   return (
     <p>
-      frame {frame + 1} of {model.frames} · {seconds} s · model {sure} %
+      frame {frame + 1} of {model.frames} · {seconds} s
       {playing && model.loop.value ? ` · ⟳ ${rangeText(model.loop.value)}` : ""}
       {playing ? ` · ${playing > 0 ? "▶" : "◀"} ${Math.abs(playing)}×` : ""}
       {model.mode.value !== "normal" ? <b class="mode"> {modeText(model)}</b> : null}

@@ -47,6 +47,7 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
   const edited = held !== (model.predicted[lane][t] === 1);
   const share = model.predictions.buttons_prob[lane][t];
   const cursor = lane === model.lane.value ? "cursor" : "";
+  const doubtful = model.doubts.lanes[lane][t] === 1;
   const against = model.against(lane, t).map((other) => model.data.project.buttons[other]);
   return (
     <li>
@@ -70,9 +71,9 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
             <span class="meter" aria-hidden="true">
               <i style={{ width: `${share * 100}%` }} />
             </span>
-            <span class="percent">
+            <span class={doubtful ? "percent doubt" : "percent"}>
               <span class="hidden">model </span>
-              {Math.round(share * 100)} %
+              {Math.round(share * 100)} %{doubtful ? " ?" : ""}
             </span>
           </>
         ) : null}
@@ -95,6 +96,7 @@ function Camera({ model }: { model: ReviewModel }) {
         return (
           <span key={axis.name}>
             {axis.name} <b class={edited ? "edited" : ""}>{degrees(value)}</b>
+            {model.doubts.camera[t] && model.showPrediction.value ? " ?" : null}
             {model.showPrediction.value && edited ? (
               <small> model {degrees(predicted)}</small>
             ) : null}

@@ -14,6 +14,7 @@ const NAMES = [
   "accent",
   "held",
   "edit",
+  "doubt",
   "ghost",
   "unsure",
   "select",

@@ -2,7 +2,16 @@
 // elsewhere.
 
 import { batch, computed, signal } from "@preact/signals";
-import { clashesOf, isHandled, predictedButtons, replayActions, uncertainRuns } from "../document";
+import {
+  clashesOf,
+  type Doubts,
+  doubtsOf,
+  isHandled,
+  mostDoubtful,
+  predictedButtons,
+  replayActions,
+  uncertainRuns,
+} from "../document";
 import { TaskModel } from "../task/model";
 import { between } from "../task/selection";
 import type { OpenTask } from "../task/useTask";
@@ -27,6 +36,7 @@ export class ReviewModel extends TaskModel {
   readonly lanes: number;
   readonly axes: number;
   readonly predicted: Uint8Array[];
+  readonly doubts: Doubts;
   readonly runs: FrameRange[];
 
   readonly lane = signal(0);
@@ -68,10 +78,10 @@ export class ReviewModel extends TaskModel {
     this.lanes = this.data.project.buttons.length;
     this.axes = this.data.project.axes.length;
     this.predicted = predictedButtons(this.predictions);
-    this.runs = uncertainRuns(this.predictions.confidence, this.data.project.threshold);
-    this.run.value = this.openRuns.value[0] ?? null;
-    this.frame.value = this.run.value?.start ?? 0;
-    this.follow();
+    this.doubts = doubtsOf(this.predictions, this.data.project.threshold);
+    this.runs = uncertainRuns(this.doubts.any);
+    const [first] = this.openRuns.value;
+    if (first) this.take(first);
   }
 
   get predictions() {
@@ -281,11 +291,13 @@ export class ReviewModel extends TaskModel {
     else this.seek(next);
   }
 
-  /** Take a run in hand and go to its start; where runs are looped, it is looped. */
+  /** Take a run in hand and go to its start and the lane it is about; where runs are looped, it is looped. */
   private take(run: FrameRange): void {
     batch(() => {
       this.visit(run.start);
       this.run.value = run;
+      const lane = mostDoubtful(this.doubts, run);
+      if (lane >= 0) this.lane.value = lane;
       if (this.loop.value) this.loop.value = this.around(run);
     });
   }
@@ -299,7 +311,7 @@ export class ReviewModel extends TaskModel {
     const next =
       direction > 0
         ? (open.find((other) => other.start > from) ?? open[0])
-        : run && frame >= run.end // back from beyond the run in hand is to its own start
+        : run && frame >= run.end // from beyond the run in hand, to its own start
           ? run
           : (open.filter((other) => other.start < from).at(-1) ?? open.at(-1));
     if (!next) this.say("The model was sure everywhere. Look it through, then submit.");

@@ -12,7 +12,7 @@ function due(times: number[], from: number, at: number, speed: number, last: num
   return frame;
 }
 
-/** Plays a model's frames; `tick` is called with the time, in ms, at each drawing of the display. */
+/** Plays a model's frames; `tick` is called at each drawing of the display, with its time in ms. */
 export class Player {
   private clock = 0; // ns of the source at `since`
   private since = 0;

@@ -191,31 +191,45 @@ export class Timeline {
     g.restore();
   }
 
-  /** How unsure the model was in each frame, and what became of it. */
+  /** Where the model was unsure about something, and what became of it. */
   private drawDoubt(g: CanvasRenderingContext2D): void {
     const c = colors.value;
     const { start, end } = this.place.value;
-    const { confidence } = this.model.predictions;
-    const { accepted, unsure } = this.model.document.value;
-    const { threshold } = this.model.data.project;
+    const { any } = this.model.doubts;
+    const { valid } = this.model.document.value;
     this.name(g, "uncertain", STRIP, DOUBT, c.muted);
     for (let t = start; t < end; t++) {
+      const isOpen = this.isOpen(t);
+      if (!valid[t] || (isOpen && !any[t])) continue;
       const x = this.x(t);
       const wide = Math.max(1, this.x(t + 1) - x - 0.5);
-      const doubtful = confidence[t] < threshold;
-      const decided = accepted[t] || unsure[t];
-      g.fillStyle = decided ? this.decisionColor(t) : doubtful ? c.edit : c.ghost;
-      const high = Math.max(2, (1 - confidence[t]) * (DOUBT - 3));
-      if (decided) g.fillRect(x, LANES_TOP - 4, wide, 3);
-      if (!decided || doubtful) g.fillRect(x, LANES_TOP - 1 - high, wide, high);
+      const high = isOpen ? DOUBT - 5 : 3;
+      g.fillStyle = this.decisionColor(t);
+      g.fillRect(x, LANES_TOP - 1 - high, wide, high);
+    }
+  }
+
+  /** Whether nobody has decided about a frame yet. */
+  private isOpen(t: number): boolean {
+    const { accepted, unsure, valid } = this.model.document.value;
+    return valid[t] === 1 && !accepted[t] && !unsure[t];
+  }
+
+  /** A line along the top of a lane or curve where the model was unsure about it. */
+  private drawDoubtful(g: CanvasRenderingContext2D, doubtful: Uint8Array, y: number): void {
+    const { start, end } = this.place.value;
+    g.fillStyle = colors.value.doubt;
+    for (let t = start; t < end; t++) {
+      if (!doubtful[t] || !this.isOpen(t)) continue;
+      g.fillRect(this.x(t), y, Math.max(1, this.x(t + 1) - this.x(t)), 3);
     }
   }
 
   /** The color of an uncertain frame, by what was decided about it. */
   private decisionColor(t: number): string {
     const { accepted, unsure } = this.model.document.value;
-    const { held, unsure: untold, edit } = colors.value;
-    return unsure[t] ? untold : accepted[t] ? held : edit;
+    const { held, unsure: untold, doubt } = colors.value;
+    return unsure[t] ? untold : accepted[t] ? held : doubt;
   }
 
   private name(
@@ -270,6 +284,7 @@ export class Timeline {
       }
       from = t;
     }
+    this.drawDoubtful(g, this.model.doubts.lanes[lane], y);
   }
 
   private drawAxis(g: CanvasRenderingContext2D, axis: number, y: number): void {
@@ -307,6 +322,7 @@ export class Timeline {
         g.fillRect(this.x(t), y + AXIS - 3, Math.max(1, this.x(t + 1) - this.x(t)), 2);
       }
     }
+    this.drawDoubtful(g, this.model.doubts.camera, y);
   }
 
   /** Cross out what cannot be held together. */

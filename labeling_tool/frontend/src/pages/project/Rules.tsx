@@ -36,7 +36,7 @@ const RULES: {
   {
     id: "threshold",
     label: "Uncertain below, %",
-    help: "Confidence of the model",
+    help: "The model's probability of what it says about a button",
     step: 1,
     factor: 100,
     min: 0,
