@@ -201,3 +201,12 @@ def test_join_and_local_path():
 def test_a_missing_filesystem_names_what_to_install():
     with pytest.raises(MissingDependencyError, match="dropbox"):
         storage.exists("dropbox://folder/file")
+
+
+@pytest.mark.parametrize(
+    "said", ["2026-01-02T03:04:05.000Z", "Fri, 02 Jan 2026 03:04:05 GMT", 1767323045, "1767323045"]
+)
+def test_times_in_listings_are_read_in_every_format(said):
+    parsers = pytest.importorskip("botocore.parsers")
+    storage.filesystem("s3://bucket/name")
+    assert parsers.DEFAULT_TIMESTAMP_PARSER(said).timestamp() == 1767323045
