@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_tables import arms_by_task, small_things, whole_demos
+from filter_tables import only_the_game
 from table_cells import Row, Table, number
 
 ROOT = Path(__file__).parents[1]
@@ -51,32 +52,6 @@ def mapping(*header: str) -> Callable[[Mapping[str, Any]], Iterator[Table]]:
             yield from _nested(key, inner)
 
     return tables
-
-
-def only_the_game(content: Any) -> Iterator[Table]:
-    """Table what was dropped: in sum, and source by source."""
-    totals = {"other videos": content["totals"]["other"]} | {
-        f"play of Doom, {kind}": row for kind, row in content["totals"]["play"].items()
-    }
-    yield (
-        ("what", "seconds", "share dropped", "95 % interval"),
-        [
-            (name, number(row["seconds"]), f"{row['dropped']:.2%}", _percent(row["ci95"]))
-            for name, row in totals.items()
-        ],
-    )
-    yield (("cost", "value"), [(name, number(value)) for name, value in content["cost"].items()])
-    yield (
-        ("other video", "seconds", "dropped", "of them not the game"),
-        [
-            (name, *(number(row[key]) for key in ("seconds", "dropped_s", "not_the_game_s")))
-            for name, row in content["other"].items()
-        ],
-    )
-
-
-def _percent(ends: Sequence[float]) -> str:
-    return f"{ends[0]:.2%} to {ends[1]:.2%}"
 
 
 def _is_figure(value: object) -> bool:
