@@ -339,6 +339,13 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "python benchmarks/plan_growth.py",
                 mapping(),
             ),
+            Result(
+                "restart.json",
+                "A restart with 100,000 sources and 14,318 shards committed",
+                "20 ms a request, until the first shard begins. Bars: 60 s, 1 GiB.",
+                "python benchmarks/restart.py",
+                lambda content: mapping()(content["runs"][0]),
+            ),
         ),
     ),
     "data": (
@@ -347,8 +354,7 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
             Result(
                 "loader.json",
                 "Loaders",
-                "Recordings of 2 Mbit/s and their shards, two threads; median of interleaved "
-                "rounds.",
+                "2 Mbit/s recordings and their shards, two threads; median of interleaved rounds.",
                 "python benchmarks/loader.py",
                 loader,
             ),
