@@ -321,8 +321,10 @@ def still_says(now: Any, before: Any) -> None:
     """What was said before is said still; there may be more."""
     if isinstance(before, dict):
         for name, value in before.items():
-            # The lease of returned work, which had none, began when the database was brought here.
-            if not (name == "lease_ms" and before.get("state") == "returned"):
+            # The lease of returned work, which had none, began when the database was brought here;
+            # and what is in doubt was a default of all buttons together, and now is of each.
+            new = name == "threshold" or (name == "lease_ms" and before.get("state") == "returned")
+            if not new:
                 still_says(now[name], value)
     elif isinstance(before, list):
         assert len(now) == len(before)
