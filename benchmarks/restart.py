@@ -26,6 +26,7 @@ from typing import Any
 
 import psutil
 from beam_overhead import make_checkpoint
+from label_growth import peak_bytes
 from slow_bucket import BUCKET, WRITTEN_S, SlowBucket
 from vidact.datasets.shards.commits import CommitRecord, hash_segments
 from vidact.datasets.shards.dataset import SUMMARIES, Dataset
@@ -153,7 +154,7 @@ def restarted(url: str, idm: str, folder: Path) -> dict[str, Any]:
             for one in _family(process.pid):
                 with contextlib.suppress(psutil.Error):
                     name = "driver" if "driver" in " ".join(one.cmdline()) else "command"
-                    peaks[name] = max(peaks[name], _peak_bytes(one.pid))
+                    peaks[name] = max(peaks[name], peak_bytes(one.pid))
             time.sleep(0.1)
         seconds = time.monotonic() - begun
     finally:
@@ -172,14 +173,6 @@ def _family(pid: int) -> list[psutil.Process]:
         return [parent, *parent.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-
-
-def _peak_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def main() -> int:

@@ -126,7 +126,7 @@ def _idm(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
     return [
         Stage(
             name="train-idm",
-            **told("train-idm" if not world.init else "tune-idm", init=world.init),
+            **told("tune-idm" if world.init else "train-idm", init=world.init),
             verb="train-idm",
             settings=train,
             after=(*world.recorded("labelled"), *world.recorded("validation")),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .store.bundles import BundleStore
 
 LOOPBACK = ("127.0.0.1", "::1")
+LOOPBACK_HOSTS = (*LOOPBACK, "localhost")
 STATIC = Path(__file__).parent / "static"
 
 
@@ -125,4 +126,4 @@ class Context:
 
 
 def _is_loopback(config: ServeConfig) -> bool:
-    return config.host in (*LOOPBACK, "localhost")
+    return config.host in LOOPBACK_HOSTS

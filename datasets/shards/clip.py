@@ -138,6 +138,15 @@ def clip_meta(
     }
 
 
+def game_lineage(sha256: str) -> dict[str, Any]:
+    """What lineage says of the game: the digest of what the ticks were held against, and with it
+    another schema; empty where nobody asked.
+    """
+    if not sha256:
+        return {"schema_version": SCHEMA_VERSION}
+    return {"schema_version": IN_GAME_SCHEMA, "game_sha256": sha256}
+
+
 def clip_ranges(
     start_tick: int, end_tick: int, length: int = CLIP_TICKS, shortest: int = MIN_CLIP_TICKS
 ) -> list[tuple[int, int]]:

@@ -48,11 +48,7 @@ def set_password(session: Session, user: User, password_hash: str, *, but: int |
     user.password_hash = password_hash
     end_all_sessions(session, user.id, but=but)
     revoke_tokens(session, user.id)
-    session.execute(
-        update(PasswordLink)
-        .where(PasswordLink.user_id == user.id, PasswordLink.used_ms.is_(None))
-        .values(used_ms=now_ms())
-    )
+    end_links(session, user.id)
     session.execute(delete(Device).where(Device.user_id == user.id))
 
 
@@ -65,13 +61,18 @@ def revoke_tokens(session: Session, user_id: int) -> None:
     )
 
 
-def make_link(session: Session, user: User, *, by: int | None) -> dict[str, object]:
-    """Make the address at which a person chooses a password, once; earlier ones end."""
+def end_links(session: Session, user_id: int) -> None:
+    """End all links by which a person could choose a password."""
     session.execute(
         update(PasswordLink)
-        .where(PasswordLink.user_id == user.id, PasswordLink.used_ms.is_(None))
+        .where(PasswordLink.user_id == user_id, PasswordLink.used_ms.is_(None))
         .values(used_ms=now_ms())
     )
+
+
+def make_link(session: Session, user: User, *, by: int | None) -> dict[str, object]:
+    """Make the address at which a person chooses a password, once; earlier ones end."""
+    end_links(session, user.id)
     token = new_token()
     lasts_ms = INVITATION_MS if user.password_hash == NO_PASSWORD else RESET_MS
     row = PasswordLink(

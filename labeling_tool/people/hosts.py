@@ -11,6 +11,8 @@ import socket
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from ..context import LOOPBACK_HOSTS
+
 
 class Hosts:
     """The hosts that a request may name.
@@ -28,7 +30,7 @@ class Hosts:
         names = {"localhost", listening, *more}
         if public_url:
             names.add(urlsplit(public_url).hostname or "")
-        if listening not in ("127.0.0.1", "::1", "localhost"):
+        if listening not in LOOPBACK_HOSTS:
             own = socket.gethostname()
             names |= {own, f"{own}.local", socket.getfqdn()}
         self.names = frozenset(name.rstrip(".").lower() for name in names if name)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
-from ...datasets.shards.clip import IN_GAME_SCHEMA, Clip, clip_key, clip_meta, clip_ranges
+from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges, game_lineage
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
@@ -359,7 +359,6 @@ class ShardLabeller:
     ) -> Clip:
         shown = ticks.at(start, end)
         in_game = None if ticks.in_game is None else ticks.in_game[shown]
-        asked: dict[str, Any] = {"schema_version": IN_GAME_SCHEMA, "game_sha256": self.work.game}
         return Clip(
             key=clip_key(segment.source_sha256, start),
             frames=ticks.frames[shown],
@@ -379,7 +378,7 @@ class ShardLabeller:
                 licence=segment.licence,
                 begins_scene=start == 0 or bool(ticks.verdicts.cuts[shown.start]),
                 mean_change=round(float(ticks.verdicts.differences[shown].mean()), 4),
-                **({} if in_game is None else asked),
+                **game_lineage("" if in_game is None else self.work.game),
             ),
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ...datasets.shards.clip import IN_GAME_SCHEMA, SCHEMA_VERSION, Clip
+from ...datasets.shards.clip import Clip, game_lineage
 from ...datasets.shards.codec import decode_arrays, decode_video, encode_arrays, encode_json
 from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
@@ -178,11 +178,10 @@ class ShardRelabeller:
         frames = np.concatenate(parts)
         with self.times.at("model"):
             labels = predict(self.predictor, frames, stretch[0], stretch=stretch, keep=keep)
-        asked: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+        asked = game_lineage(self.game.sha256 if self.game is not None else "")
         if self.game is not None:
             in_game = self.game.ask(frames, stretch[0])
             labels["in_game"] = in_game[keep[0] - stretch[0] : keep[1] - stretch[0]]
-            asked = {"schema_version": IN_GAME_SCHEMA, "game_sha256": self.game.sha256}
         for row, one, meta in zip(rows, members, metas, strict=True):
             start = int(row["start_tick"]) - keep[0]
             own = slice(start, start + int(row["frames"]))

@@ -53,18 +53,7 @@ export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
         <Field label="Name">
           <Input name="name" required maxLength={64} autocomplete="username" autofocus />
         </Field>
-        <Field label="Password" help="At least 10 characters">
-          <Input
-            name="password"
-            type="password"
-            required
-            minLength={10}
-            autocomplete="new-password"
-          />
-        </Field>
-        <Field label="Password again">
-          <Input name="again" type="password" required minLength={10} autocomplete="new-password" />
-        </Field>
+        <NewPassword help="At least 10 characters" />
         {codeNeeded ? (
           <Field label="Code" help="It stands in the terminal where the server was started">
             <Input name="code" required />
@@ -76,6 +65,26 @@ export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
         </button>
       </form>
     </main>
+  );
+}
+
+/** A password that is chosen, typed twice. */
+function NewPassword({ help }: { help: string }) {
+  return (
+    <>
+      <Field label="Password" help={help}>
+        <Input
+          name="password"
+          type="password"
+          required
+          minLength={10}
+          autocomplete="new-password"
+        />
+      </Field>
+      <Field label="Password again">
+        <Input name="again" type="password" required minLength={10} autocomplete="new-password" />
+      </Field>
+    </>
   );
 }
 
@@ -99,18 +108,7 @@ export function Invited() {
       <form class="card" onSubmit={(event) => void submit(event)}>
         <h1>{name ? `Welcome, ${name}` : "vidact"}</h1>
         {problem ? <Problem text={problem} /> : <p class="muted">Choose your password.</p>}
-        <Field label="Password" help="At least 10 characters, and none that is easily guessed">
-          <Input
-            name="password"
-            type="password"
-            required
-            minLength={10}
-            autocomplete="new-password"
-          />
-        </Field>
-        <Field label="Password again">
-          <Input name="again" type="password" required minLength={10} autocomplete="new-password" />
-        </Field>
+        <NewPassword help="At least 10 characters, and none that is easily guessed" />
         {error ? <Problem text={error} /> : null}
         <button class="button primary" type="submit" disabled={busy || !name}>
           Set the password
