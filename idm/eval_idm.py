@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -47,6 +47,7 @@ from .scores.rare import never_found, rare_table, warning
 BASELINES = ("always_released", "rates", "frame_difference")
 ORACLE = "copy_last"
 UNCALIBRATED = "uncalibrated"  # the same network, its probabilities as they come
+MOUSE_FIGURES = ("mouse_r2", "mouse_correlation", "mouse_scale")  # those that are printed
 METRICS_FILE = "metrics.json"
 SLICE = 10  # resamplings whose figures are computed at once
 
@@ -196,9 +197,9 @@ def summary(result: dict[str, Any]) -> str:
     lines.append(f"{'':22}" + "".join(f"{title:>19}" for title in columns))
     for name in BUTTON_FIGURES:
         lines.append(f"{name:22}" + "".join(f"{_shown(one[name]):>19}" for one in columns.values()))
-    for axis in result["mouse_r2"]:
-        cells = "".join(f"{_shown(one['mouse_r2'][axis]):>19}" for one in columns.values())
-        lines.append(f"{'mouse_r2 ' + axis:22}{cells}")
+    for name, axis in product(MOUSE_FIGURES, result["mouse_r2"]):
+        cells = "".join(f"{_shown(one[name][axis]):>19}" for one in columns.values())
+        lines.append(f"{f'{name} {axis}':22}{cells}")
     before, after = result["before_calibration"], result["confidence"]
     at = {name: _shown(value) for name, value in after.items() if not isinstance(value, dict)}
     lines.append(
@@ -295,6 +296,8 @@ def _figures_dict(figures: Figures, spec: ActionSpec) -> dict[str, Any]:
         **{name: plain(figures.headline[name][0]) for name in BUTTON_FIGURES},
         "mouse_r2": _by_axis(figures.motion_r2[0], spec),
         "mouse_error_deg": _by_axis(figures.motion_error_deg[0], spec),
+        "mouse_correlation": _by_axis(figures.motion_correlation[0], spec),
+        "mouse_scale": _by_axis(figures.motion_scale[0], spec),
         "per_button": figures.by_button(spec),
     }
 

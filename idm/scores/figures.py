@@ -8,6 +8,9 @@ K buttons, A axes, S score bins, E reliability bins, W rows of weights
   precision against recall)
 - transition F1: a predicted press or release is right if a true one of the same kind lies within ±2
   ticks; each true one is found at most once
+- event F1: the same over the presses and releases of all buttons together
+- event bins exact: of the bins of 50 ms in which truth or label has a press or release, those in
+  which both have as many of each (`bins.py`); correlation and scale of the motion in such bins
 - R²: 1 - squared error / variance of the true motion in degrees; None where the truth has no
   variance
 - ECE: mean distance between probability and frequency over 15 bins of probability, weighted by
@@ -25,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
+from .bins import correlation_of, scale_of
 from .metrics import SCORE_BINS, SCORE_LIMIT, Array, Sums, ratio
 
 COMMON = 0.02  # buttons held in fewer ticks are rare: a few mistakes decide their figures
@@ -35,6 +39,8 @@ BUTTON_FIGURES = (
     "macro_ap",
     "transition_f1",
     "transition_f1_common",
+    "event_f1",
+    "event_bins_exact",
     "ece",
 )
 
@@ -51,6 +57,10 @@ class Figures:
     """[W, A], mean absolute error."""
     motion_near: Array
     """[W, A], share of ticks in the right bin or next to it."""
+    motion_correlation: Array
+    """[W, A], Pearson's, of the motion in bins of 50 ms."""
+    motion_scale: Array
+    """[W, A], how far labels turn in them for each degree of truth."""
     headline: dict[str, Array]
     """[W] by name: those of `BUTTON_FIGURES`, mouse_r2.<axis>."""
     confidence: dict[str, Array]
@@ -88,6 +98,8 @@ class Figures:
             "f1": ratio(2 * tp, 2 * tp + fp + fn),
             "average_precision": average_precision(sums.scores),
             "transition_f1": ratio(2 * matched, predicted + actual),
+            "event_bins_exact": ratio(sums.binned_events[..., 3], sums.binned_events[..., 2]),
+            "all_bins_exact": ratio(sums.binned_events[..., 1], sums.binned_events[..., 0]),
             "ece": expected_calibration_error(sums.reliability),
         }
         motion = np.moveaxis(sums.motion, -1, 0)  # (6, W, A)
@@ -102,6 +114,8 @@ class Figures:
             motion_r2=r2,
             motion_error_deg=ratio(absolute_error, count),
             motion_near=ratio(near, count),
+            motion_correlation=correlation_of(sums.binned_motion),
+            motion_scale=scale_of(sums.binned_motion),
             headline={
                 "keypress_accuracy": ratio((tp + tn).sum(-1), ticks.sum(-1)),
                 "macro_f1": _mean(per_button["f1"][:, pressed]),
@@ -109,6 +123,8 @@ class Figures:
                 "macro_ap": _mean(per_button["average_precision"][:, pressed]),
                 "transition_f1": _mean(per_button["transition_f1"][:, pressed]),
                 "transition_f1_common": _mean(per_button["transition_f1"][:, common]),
+                "event_f1": ratio(2 * matched.sum(-1), (predicted + actual).sum(-1)),
+                "event_bins_exact": _mean(per_button["event_bins_exact"][:, pressed]),
                 "ece": _mean(per_button["ece"][:, pressed]),
                 **r2_of,
             },

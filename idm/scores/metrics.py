@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
+from .bins import bin_of_ticks, binned_events, binned_motion
 
 TRANSITION_TOLERANCE = 2  # ticks
 SCORE_LIMIT = 12.0  # log-odds; beyond it scores are ties
@@ -90,6 +91,10 @@ class Sums:
     """[E, 3]: ticks, sum of confidence, ticks wholly right by confidence."""
     ranking: Array
     """[S, 2]: ticks with an error and ticks wholly right by confidence."""
+    binned_events: Array
+    """[K, 4]: bins of 50 ms, equal ones, ones with an event, equal ones of these; see `bins.py`."""
+    binned_motion: Array
+    """[A, 8]: bins, and sums over them from which correlation and scale follow."""
 
     @classmethod
     def of(cls, labels: Labelling, truth: Truth, spec: ActionSpec) -> Sums:
@@ -111,6 +116,7 @@ class Sums:
             transition_counts(one > 0, other > 0, valid, one_segment)
             for one, other in zip(labels.buttons.T, truth.buttons.T, strict=True)
         ]
+        bins = bin_of_ticks(len(valid), spec.tick_hz)
         outcomes = [held & true, held & ~true, ~held & true, ~held & ~true]
         buttons = range(true.shape[1])
         return cls(
@@ -122,6 +128,10 @@ class Sums:
             motion=_motion(camera, true_camera, near),
             confidence=_by_probability(confidence, right),
             ranking=_by_score(confidence, right),
+            binned_events=binned_events(labels.buttons > 0, truth.buttons > 0, valid, bins),
+            binned_motion=binned_motion(
+                labels.camera.astype(np.float64), truth.camera.astype(np.float64), valid, bins
+            ),
         )
 
     @classmethod

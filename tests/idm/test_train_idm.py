@@ -299,6 +299,8 @@ def test_evaluation_report_and_plots(
         "ece",
         "mouse_r2",
         "mouse_error_deg",
+        "mouse_correlation",
+        "mouse_scale",
     }
     assert keys | {"per_button", "baselines", "ci95"} <= set(result)
     assert set(result["baselines"]) == {"always_released", "rates", "frame_difference"}
