@@ -28,7 +28,9 @@ from .shards.clip import Clip, clip_key, clip_meta, clip_ranges, video_id
 from .shards.commits import PACKED, split_of_shard, tombstone
 from .shards.dataset import Dataset
 from .shards.info import DatasetInfo
+from .shards.inventory import Inventory
 from .shards.lengths import MIN_CLIP_TICKS
+from .shards.lost import forget_lost
 from .shards.splits import SPLITS, fractions_of, split_of
 from .shards.writer import ShardWriter
 from .spec_check import unmapped_inputs
@@ -64,13 +66,14 @@ def pack(config: PackConfig) -> int:
         if storage.exists(uri):
             raise DatasetError(f"{uri} says that a labeling job writes here; choose another --out")
     plan, identity = _fitting_plan(dataset, recordings, spec, config)
-    dataset.forget_lost()
-    done = set(dataset.committed_shards())
+    found = Inventory(dataset)
+    forget_lost(found)
+    left = set(found.missing_of(planned.shard for planned in plan))
     removed = dataset.removed_sources()
     missing = [
         planned
         for planned in plan
-        if planned.shard not in done and planned.recording.sha256 not in removed
+        if planned.shard in left and planned.recording.sha256 not in removed
     ]
     ticks = sum(planned.end_tick - planned.start_tick for planned in missing)
     with Progress("Packing", total=ticks, unit="ticks") as progress:

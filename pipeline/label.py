@@ -8,7 +8,6 @@ from typing import Any
 
 from ..datasets.shards.commits import REMOVED
 from ..datasets.shards.dataset import Dataset
-from ..datasets.shards.foreign import forget_foreign
 from ..datasets.shards.info import DatasetInfo
 from ..errors import CheckFailed, DatasetError
 from ..progress import hours_of, log
@@ -65,13 +64,11 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         job.require_identity(model.identity | work.identity, model.spec, config)
         plan = _plan_of(config, dataset, model)
         log(describe(plan))
-        job.begin(config.retry_dead_letters, plan.shards)
-        forget_foreign(dataset, plan.keys)
-        tracker = Tracker.of_plan(dataset, plan)
+        tracker = Tracker.of_plan(job.begin(config.retry_dead_letters, plan), plan)
         whole = read_plan(dataset) if config.part else plan
         info = _info(config, model, work, whole or plan, job.environments)
         with compacted_meanwhile(dataset, info):
-            job.run(config, work, tracker, runner)
+            job.run(config, work, tracker, runner, plan)
     if config.part:
         job.require_few_errors(config, tracker)
         log(f"{dataset}: part {config.part} is done; after all parts, run without --part")

@@ -112,8 +112,10 @@ def make_plan(
         # again as a part of what it is.
         cut_out(dataset, set(grown.values()))
         found, old = _old_plan(dataset, tick_hz)
+    # A long listing, asked for where it matters: which names are taken, and what is labelled.
+    asked = bool(probed) or any(source.group or source.licence for source in sources)
     while True:
-        committed = dataset.committed_shards()
+        committed = dataset.committed_shards() if asked else []
         new = with_addresses(old, renewed_addresses(old, sources))
         new = extend(
             new, probed, layout, workers=workers, taken=committed, splits=splits, look=look

@@ -57,8 +57,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     with DatasetJob(dataset, resumable=True, scratch=config.scratch) as job:
         dataset.require_own_folder()
         job.require_identity(model.identity | work.identity, model.spec, config)
-        job.begin(config.retry_dead_letters)
-        tracker = Tracker(dataset, ticks, model.spec.tick_hz)
+        tracker = Tracker(job.begin(config.retry_dead_letters), ticks, model.spec.tick_hz)
         job.run(config, work, tracker, runner)
     for ours, theirs in (
         (dataset.plan_uri, source.plan_uri),

@@ -25,6 +25,8 @@ from ..shards.codec import decode_clip
 from ..shards.commits import DeadLetter, split_of_shard, tombstone
 from ..shards.dataset import Dataset
 from ..shards.info import DatasetInfo
+from ..shards.inventory import Inventory
+from ..shards.lost import forget_lost
 from ..shards.writer import ShardWriter
 
 COPIED = "copied"  # in a record's `extra`: the hash of the clips that were copied
@@ -98,7 +100,7 @@ def copy_clips(
         )
     plan = _plan(choices, int(shard_mb * 1e6))
     marks = {shard: _mark(choices, places) for shard, places in plan.items()}
-    out.forget_lost()
+    forget_lost(Inventory(out))
     done = set()
     for record in out.commits():
         if record.extra.get(COPIED) != marks.get(record.shard):

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ import pyarrow as pa
 from ... import storage
 from ...attempts import is_abandoned
 from ...errors import ConfigError, DatasetError, ShardError
-from ...progress import Progress, log, shortened
+from ...progress import Progress, shortened
 from ..actions.spec import ActionSpec
 from .card import data_card
 from .commits import CommitRecord, SegmentKey
@@ -222,42 +222,17 @@ class Dataset:
         # A summary must never tell of another record than the one that lies there, so the old one
         # goes before it, and the new one comes after it.
         if self.is_committed(record.shard):
-            self.summaries.forget(record.shard)
+            self.summaries.forget([record.shard])
         storage.write_atomic(self.commit_uri(record.shard), record.to_json())
         self.summaries.write(record, record.segments_sha256)
 
-    def forget_commit(self, shard: str) -> None:
-        """Take a shard's record back, so that the shard is made again."""
-        self.summaries.forget(shard)
-        storage.remove(self.commit_uri(shard))
-
-    def lost_shards(self) -> list[str]:
-        """Shards whose records tell of a tar that is gone."""
-        # Records before tars: of a shard that is committed meanwhile, the tar is there already.
-        committed = self.committed_shards()
-        there = shards_of(self.tars())
-        without = self.commits([shard for shard in committed if shard not in there])
-        return [record.shard for record in without if record.tar]
-
-    def forget_lost(self) -> None:
-        """Take back the records of shards whose tars are gone, so that they are made again.
-
-        Raises DatasetError where all of several are gone, or their folder: a disk that is not
-        mounted comes back.
-        """
-        lost = self.lost_shards()
-        if not lost:
-            return
-        folder = storage.local_path(self._join(SHARDS))
-        whole = shards_of(self.tars()).intersection(self.committed_shards())
-        if (folder is not None and not folder.is_dir()) or (len(lost) > 1 and not whole):
-            raise DatasetError(
-                f"{self}: none of its {len(lost)} tars is in {SHARDS}/: is that folder where it "
-                f"was, and its disk there? To have them all made again, delete {COMMITS}/ too"
-            )
-        for shard in lost:
-            self.forget_commit(shard)
-        log(f"{self}: the tars of {shortened(lost, SHOWN_SHARDS)} are gone: made again")
+    def forget_commits(self, shards: Collection[str]) -> None:
+        """Take the records of shards back, so that the shards are made again."""
+        if shards:
+            self.summaries.forget(shards)
+            with ThreadPoolExecutor(READERS) as pool:
+                for _ in pool.map(lambda shard: storage.remove(self.commit_uri(shard)), shards):
+                    pass
 
     def forget_probes(self, probed: Iterable[str] | None = None) -> None:
         """Remove files of probed sources: these, or all that there are."""

@@ -11,23 +11,27 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ...progress import log, shortened
 from .commits import SegmentKey, hash_segments
-from .dataset import READERS, SHOWN_SHARDS, Dataset
-from .summaries import summary_name
+from .dataset import READERS, SHOWN_SHARDS
+from .inventory import Inventory
+from .summaries import shard_of, summary_name
 
 
-def foreign_shards(dataset: Dataset, planned: Mapping[str, Sequence[SegmentKey]]) -> list[str]:
+def foreign_shards(found: Inventory, planned: Mapping[str, Sequence[SegmentKey]]) -> list[str]:
     """The shards of a plan that hold other play than it says.
 
     Two listings tell, but for records without a summary (those of before, and of a worker that was
     killed between the two): they are read, and get one.
 
     Args:
+        found: is taken after the plan was read or written: of what is committed later, the worker
+            that comes to the shard asks whether it was made of the plan's segments.
         planned: the segments of each shard.
     """
-    named = dataset.summaries.listed()
+    dataset = found.dataset
+    named = {shard_of(name): name for name in found.summary_times}
     unsure = [
         shard
-        for shard in dataset.committed_shards()
+        for shard in found.committed
         if shard in planned
         and named.get(shard) != summary_name(shard, hash_segments(planned[shard]))
     ]
@@ -40,7 +44,7 @@ def foreign_shards(dataset: Dataset, planned: Mapping[str, Sequence[SegmentKey]]
             return False
         if not record.is_made_of(planned[shard], removed):
             return True
-        dataset.summaries.forget(shard)  # it may lie under what the plan was before a takedown
+        dataset.summaries.forget([shard])  # it may lie under what the plan was before a takedown
         dataset.summaries.write(record, hash_segments(planned[shard]))
         return False
 
@@ -49,12 +53,11 @@ def foreign_shards(dataset: Dataset, planned: Mapping[str, Sequence[SegmentKey]]
     return [shard for shard, other in zip(unsure, foreign, strict=True) if other]
 
 
-def forget_foreign(dataset: Dataset, planned: Mapping[str, Sequence[SegmentKey]]) -> None:
+def forget_foreign(found: Inventory, planned: Mapping[str, Sequence[SegmentKey]]) -> None:
     """Take back the records of `foreign_shards`, so that they are made as planned."""
-    if foreign := foreign_shards(dataset, planned):
-        for shard in foreign:
-            dataset.forget_commit(shard)
+    if foreign := foreign_shards(found, planned):
+        found.forget(foreign)
         log(
-            f"{dataset}: {shortened(foreign, SHOWN_SHARDS)} were made of other segments than the "
-            "plan's: made again"
+            f"{found.dataset}: {shortened(foreign, SHOWN_SHARDS)} were made of other segments than "
+            "the plan's: made again"
         )

@@ -15,7 +15,7 @@ file instead of some ten thousand.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ... import storage
@@ -39,7 +39,7 @@ class Summaries:
     def listed(self) -> dict[str, str]:
         """The names of all summaries by shard: one listing, no reading."""
         names = [uri.rsplit("/", 1)[1] for uri in storage.list_files(self.folder, ".json")]
-        return {name.split(".", 1)[0]: name for name in names}
+        return {shard_of(name): name for name in names}
 
     def times(self) -> dict[str, float]:
         """When each summary was written, by its name and the store's clock: one listing."""
@@ -79,11 +79,17 @@ class Summaries:
         name = summary_name(record.shard, segments_sha256)
         storage.write_atomic(storage.join(self.folder, name), data)
 
-    def forget(self, shard: str) -> None:
-        """Remove whatever tells of a shard."""
+    def forget(self, shards: Collection[str]) -> None:
+        """Remove whatever tells of some shards: one listing."""
+        gone = set(shards)
         for uri in storage.list_files(self.folder, ".json"):
-            if uri.rsplit("/", 1)[1].split(".", 1)[0] == shard:
+            if shard_of(uri.rsplit("/", 1)[1]) in gone:
                 storage.remove(uri)
+
+
+def shard_of(name: str) -> str:
+    """The shard that a summary of this name tells of."""
+    return name.split(".", 1)[0]
 
 
 def summary_name(shard: str, segments_sha256: str) -> str:

@@ -7,11 +7,12 @@ and a restart finds nearly all of them in one file.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .dataset import Dataset
+from .summaries import shard_of
 
 READERS = 32  # a store answers one request in 20 ms, and many at a time
 # Summaries outside the file of many: so many requests a restart makes at most. The file is written
@@ -32,19 +33,24 @@ class SummaryReader:
         self._merged: dict[str, tuple[float, dict[str, Any]]] | None = None  # by name, with times
         self._new = 0  # what is not in the file yet
 
-    def read(self, shards: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
+    def read(
+        self, shards: Sequence[str], times: Mapping[str, float] | None = None
+    ) -> list[tuple[str, dict[str, Any]]]:
         """Each shard with its `CommitRecord.summary`, in their order.
 
         Where a summary lacks (of a worker that was killed before it wrote it, in old datasets) the
         record tells; where that is gone too, the shard is left out.
+
+        Args:
+            times: what `Summaries.times` listed; it is listed now unless given.
         """
         if not shards:
             return []
         summaries = self._dataset.summaries
         if self._merged is None:
             self._merged = summaries.read_merged()
-        times = summaries.times()
-        named = {name.split(".", 1)[0]: name for name in times}
+        times = summaries.times() if times is None else times
+        named = {shard_of(name): name for name in times}
         merged = self._merged
         known = {
             shard: merged[name][1]
@@ -75,7 +81,7 @@ class SummaryReader:
             self._new = 0
         return [(shard, known[shard]) for shard in shards if shard in known]
 
-    def _keep(self, name: str, times: dict[str, float], summary: dict[str, Any]) -> None:
+    def _keep(self, name: str, times: Mapping[str, float], summary: dict[str, Any]) -> None:
         """Take what was read from a file of its own, and is as old as a listing says."""
         if self._merged is not None and not math.isnan(times.get(name, math.nan)):
             self._merged[name] = times[name], summary

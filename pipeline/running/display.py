@@ -15,6 +15,7 @@ from .tracker import JobState, Tracker
 
 LIVE_INTERVAL_S = 1.0
 REMOTE_INTERVAL_S = 5.0  # a listing of a bucket is a request that costs money
+SPENT = 0.05  # at most this share of the time goes into looks: ten thousand records take a second
 
 
 class Display:
@@ -31,7 +32,7 @@ class Display:
         self.look_s = REMOTE_INTERVAL_S if remote else LIVE_INTERVAL_S
         # Looking may take seconds in a large dataset, in which the workers can begin.
         self.state = JobState()
-        self._looked_s = -math.inf
+        self._looked_s = self._next_s = -math.inf
         self._printed_s = time.monotonic()
         self._status: object | None = None
 
@@ -56,10 +57,12 @@ class Display:
     def update(self, workers: int | None = None) -> None:
         """Look and show, where it is time to."""
         now = time.monotonic()
-        if now - self._looked_s < self.look_s:
+        if now < self._next_s:
             return
         self._looked_s = now
         self.state = self.tracker.state(workers)
+        took_s = time.monotonic() - now
+        self._next_s = now + max(self.look_s, took_s / SPENT)
         if self._status is not None:
             self._status.update(self._text())  # type: ignore[attr-defined]
         elif now - self._printed_s >= PLAIN_INTERVAL_S:

@@ -54,7 +54,7 @@ def run_on_engine(
         supervise(
             run,
             driver_command(run, workers, config.runner, config.beam_options),
-            done=lambda: len(dataset.committed_shards()),
+            done=tracker.count_done,
             stall_s=config.stall_s if local else math.inf,  # a cluster's workers give no sign here
             max_restarts=config.max_restarts,
             watch=watch,

@@ -11,15 +11,18 @@ from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.check_log import CheckLog
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.dataset_checks import check_dataset
+from ...datasets.shards.foreign import forget_foreign
 from ...datasets.shards.info import DatasetInfo
+from ...datasets.shards.inventory import Inventory
+from ...datasets.shards.lost import forget_lost
 from ...datasets.shards.stats import summed_stats
-from ...datasets.shards.summary_reader import SummaryReader
 from ...errors import CheckFailed, Interrupted
 from ...machine import cores, speak_directly
 from ...progress import log, shortened
 from ..config import LabelConfig, RelabelConfig
 from ..labelling.reading import UNREACHABLE
 from ..labelling.source_statistics import Reference, source_statistics, write_source_statistics
+from ..planning.plan import Plan
 from .engine import Runner, worker_count
 from .environment import environment
 from .identity import require_identity, write_identity
@@ -78,26 +81,35 @@ class DatasetJob:
             any_processor=config.runner != "local",
         )
 
-    def begin(self, retry: Collection[str] = (), shards: Collection[str] | None = None) -> None:
+    def begin(self, retry: Collection[str] = (), plan: Plan | None = None) -> Inventory:
         """Write the identity, and clear away what an interrupted job left.
 
         Args:
             retry: reasons of dead letters whose segments are to be tried again.
-            shards: only in these shards; in all unless given.
+            plan: what is to be made: only in its shards dead letters are tried again, and shards
+                of other segments than it says are made again. In all, and none, unless given.
+
+        Returns:
+            What the dataset holds now.
         """
         if self._spec is None:
             raise ValueError("require_identity comes before begin")
         write_identity(self.dataset, self.run_folder, self._identity, self.environments, self._spec)
+        # Once for all steps that follow, and after the plan was written; see `Inventory`.
+        found = Inventory(self.dataset)
         # What was done has no strikes left: where its record is taken back, it begins anew.
-        committed = self.dataset.committed_shards()
-        self.run_folder.forget_crashes(committed)
+        self.run_folder.forget_crashes(found.committed)
         if retry:
             self.run_folder.forget_crashes()
             SharedRun(self.dataset).forget_crashes()
-        some = [shard for shard in committed if shards is None or shard in shards]
-        forget_dead_letters(self.dataset, {*retry, UNREACHABLE}, some)
+        keys = None if plan is None else plan.keys
+        some = [shard for shard in found.committed if keys is None or shard in keys]
+        forget_dead_letters(found, {*retry, UNREACHABLE}, some)
         self.dataset.sweep()
-        self.dataset.forget_lost()
+        forget_lost(found)
+        if keys is not None:
+            forget_foreign(found, keys)
+        return found
 
     def run(
         self,
@@ -105,8 +117,14 @@ class DatasetJob:
         work: Work,
         tracker: Tracker,
         runner: Runner,
+        plan: Plan | None = None,
     ) -> None:
-        """Do all shards that have no record yet. Raises Interrupted where some are left."""
+        """Do all shards that have no record yet. Raises Interrupted where some are left.
+
+        Args:
+            plan: as for `begin`: what a worker of another plan has committed under one of its names
+                since then is left too.
+        """
         local = config.runner == "local"  # a cluster's workers see no folder of this machine
         settings = WorkerSettings(
             dataset=self.dataset,
@@ -125,6 +143,9 @@ class DatasetJob:
             if not local:
                 SharedRun(self.dataset).clear_waiting()
             runner(config, settings, self.run_folder, tracker)
+            found = tracker.look()
+            if plan is not None:
+                forget_foreign(found, plan.keys)
         self.dataset.sweep()
         shared = SharedRun(self.dataset)
         if left := tracker.missing():
@@ -200,16 +221,15 @@ class DatasetJob:
         log(f"{self.dataset}: verified {report.counted}.")
 
 
-def forget_dead_letters(dataset: Dataset, reasons: Set[str], committed: Sequence[str]) -> None:
+def forget_dead_letters(found: Inventory, reasons: Set[str], shards: Sequence[str]) -> None:
     """Take back the records of shards with dead letters of these reasons, so that they are tried
     again.
 
     Args:
-        committed: the shards that are looked at.
+        shards: those that are looked at.
     """
-    for shard, summary in SummaryReader(dataset).read(committed):
-        if not reasons.isdisjoint(summary["dead_letters"]):
-            dataset.forget_commit(shard)
+    summaries = found.read_summaries(shards)
+    found.forget([s for s, one in summaries if not reasons.isdisjoint(one["dead_letters"])])
 
 
 def _what_is_left(shards: Sequence[str], waits: Mapping[str, str]) -> str:

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from ...datasets.shards.dataset import Dataset
-from ...datasets.shards.summary_reader import SummaryReader
+from ...datasets.shards.inventory import Inventory
 from ...errors import CheckFailed
 from ...progress import duration
 from ..planning.plan import Plan
@@ -74,6 +73,7 @@ class Tracker:
     """Follows a job. The summary of each commit record is read once.
 
     Args:
+        found: what lay in the dataset when the job began: the first look is at that.
         ticks: length of the video in each shard of the job.
         tick_hz: ticks per second.
         dead_letters: how many are known before any shard is done, by reason.
@@ -81,15 +81,15 @@ class Tracker:
 
     def __init__(
         self,
-        dataset: Dataset,
+        found: Inventory,
         ticks: Mapping[str, int],
         tick_hz: Fraction,
         dead_letters: Mapping[str, int] | None = None,
     ):
-        self.dataset, self.tick_hz = dataset, tick_hz
+        self.dataset, self.tick_hz = found.dataset, tick_hz
+        self._found = found
         self._ticks = dict(ticks)
         self._seen: dict[str, int] = {}
-        self._summaries = SummaryReader(dataset)
         self._clips = self._kept = 0
         self._drops: Counter[str] = Counter()
         self._failed, self._failed_ticks, self._last_failed = 0, 0, ""
@@ -100,7 +100,7 @@ class Tracker:
         self._last_commit_s = 0.0
 
     @classmethod
-    def of_plan(cls, dataset: Dataset, plan: Plan) -> Tracker:
+    def of_plan(cls, found: Inventory, plan: Plan) -> Tracker:
         """A tracker of the labeling of a plan."""
         dead = Counter(record.reason for record in plan.sources if record.status == "unreadable")
         dead.update(
@@ -109,15 +109,27 @@ class Tracker:
             if record.lost_ticks and record.status == "planned"
         )
         ticks = {shard: sum(s.ticks for s in segments) for shard, segments in plan.shards.items()}
-        return cls(dataset, ticks, plan.tick_hz, dead)
+        return cls(found, ticks, plan.tick_hz, dead)
+
+    def look(self) -> Inventory:
+        """List the records again: what is missing, and how many are done, is told by that."""
+        self._found = self._found.again()
+        return self._found
 
     def missing(self) -> list[str]:
-        """The shards that have no record yet, in order."""
-        done = set(self.dataset.committed_shards())
-        return [shard for shard in self._ticks if shard not in done]
+        """The shards that had no record at the last look, in order."""
+        return self._found.missing_of(self._ticks)
+
+    def count_done(self) -> int:
+        """How many records there are, of whichever shards; before the first `state` as it was when
+        the job began.
+        """
+        return len((self._found if self._started_s is None else self.look()).committed)
 
     def state(self, workers: int | None = None) -> JobState:
-        """Look again; the first look is the start of this run."""
+        """Look again; the first time, what the job began with is the start of this run."""
+        if self._started_s is not None:
+            self.look()
         self._refresh()
         if self._started_s is None:
             self._started_s = self._last_commit_s = time.monotonic()
@@ -166,10 +178,10 @@ class Tracker:
     def _refresh(self) -> None:
         new = [
             shard
-            for shard in self.dataset.committed_shards()
+            for shard in self._found.committed
             if shard in self._ticks and shard not in self._seen
         ]
-        for shard, summary in self._summaries.read(new):
+        for shard, summary in self._found.read_summaries(new):
             self._seen[shard] = self._ticks[shard]
             self._clips += int(summary["clips"])
             self._kept += int(summary["ticks"])

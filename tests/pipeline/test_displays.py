@@ -19,6 +19,7 @@ from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards import summary_reader
 from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.inventory import Inventory
 from vidact.datasets.shards.summary_reader import SummaryReader
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import ConfigError
@@ -63,7 +64,7 @@ def test_states_of_a_job(
 ) -> None:
     _commit(tmp_path, "train-00000", spec)
     _commit(tmp_path, "train-00009", spec)  # of no plan: not counted
-    tracker = Tracker.of_plan(Dataset(tmp_path), _plan(4))
+    tracker = Tracker.of_plan(Inventory(Dataset(tmp_path)), _plan(4))
     state = tracker.state()
     assert (state.hours_done, state.hours_total, state.shards_done, state.shards_total) == (
         1.0,
@@ -97,13 +98,13 @@ def test_a_restart_reads_no_record(
     for number in range(3):
         _commit(tmp_path, f"train-0000{number}", spec)
     old = Dataset(tmp_path)
-    old.summaries.forget("train-00002")  # as in a dataset of before
+    old.summaries.forget(["train-00002"])  # as in a dataset of before
     read: list[str] = []
     whole = Dataset.read_commit
     monkeypatch.setattr(
         Dataset, "read_commit", lambda self, shard: read.append(shard) or whole(self, shard)
     )
-    state = Tracker.of_plan(old, _plan(4)).state()
+    state = Tracker.of_plan(Inventory(old), _plan(4)).state()
     assert (state.shards_done, state.drops_hours, state.dead_letters["damaged"]) == (
         3,
         {"frozen": 1.5},
@@ -131,7 +132,7 @@ def test_summaries_are_read_many_at_a_time(
         return whole(uri)
 
     monkeypatch.setattr(storage, "read_bytes", slow)
-    assert Tracker.of_plan(Dataset(tmp_path), _plan(40)).state().shards_done == 40
+    assert Tracker.of_plan(Inventory(Dataset(tmp_path)), _plan(40)).state().shards_done == 40
     assert most[0] > 8
 
 
@@ -161,7 +162,7 @@ def test_a_restart_reads_one_file_for_many_summaries(
 
 def test_prometheus(tmp_path: Path, spec: ActionSpec) -> None:
     _commit(tmp_path, "train-00000", spec)
-    tracker = Tracker.of_plan(Dataset(tmp_path), _plan(2))
+    tracker = Tracker.of_plan(Inventory(Dataset(tmp_path)), _plan(2))
     state = tracker.state()
     text = generate_latest(registry_of(lambda: state)).decode()
     assert "# TYPE vidact_label_hours_done gauge\nvidact_label_hours_done 1.0\n" in text

@@ -23,11 +23,13 @@ from vidact import storage
 from vidact.conditional_writes import ChangedMeanwhile
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards import dataset as dataset_module
-from vidact.datasets.shards import foreign, summary_reader
+from vidact.datasets.shards import foreign, lost, summary_reader
 from vidact.datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges
 from vidact.datasets.shards.codec import encode_clip
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.shards.foreign import foreign_shards
+from vidact.datasets.shards.foreign import foreign_shards, forget_foreign
+from vidact.datasets.shards.inventory import Inventory
+from vidact.datasets.shards.lost import forget_lost
 from vidact.datasets.shards.samples import iter_samples
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.pipeline import plan as plan_module
@@ -213,7 +215,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     for name in ("read_versioned", "replace_if"):
         monkeypatch.setattr(tables, name, getattr(store, name))
     monkeypatch.setattr(storage, "modified_times", store.modified_times)
-    for module in (dataset_module, foreign, summary_reader, takedown):
+    for module in (dataset_module, foreign, lost, summary_reader, takedown):
         monkeypatch.setattr(module, "ThreadPoolExecutor", OneByOne)
     monkeypatch.setattr(plan_module, "_prober_class", lambda: NamedProber)
     monkeypatch.setattr(
@@ -275,10 +277,14 @@ def take_down() -> None:
 def label_all(clips: Clips, spool: Path) -> None:
     """What the labelling job does, but for pictures and model."""
     for _ in range(2):
-        plan = read_plan(DATASET)
-        done = set(DATASET.committed_shards())
-        for shard, segments in plan.shards.items() if plan is not None else ():
-            if shard in done or DATASET.is_committed(shard, [s.key for s in segments]):
+        if (plan := read_plan(DATASET)) is None:
+            continue
+        found = Inventory(DATASET)
+        forget_lost(found)
+        forget_foreign(found, plan.keys)
+        for shard in found.missing_of(plan.shards):
+            segments = plan.shards[shard]
+            if DATASET.is_committed(shard, [s.key for s in segments]):
                 continue
             removed = DATASET.tombstones()
             kept = [s for s in segments if s.source_sha256 not in removed]
@@ -307,7 +313,7 @@ def interleave(store: Store, clips: Clips, spool: Path, seed: int) -> None:
     plan_names(NAMES)
     plan = read_plan(DATASET)
     assert plan is not None
-    assert foreign_shards(DATASET, plan.keys) == []
+    assert foreign_shards(Inventory(DATASET), plan.keys) == []
     label_all(clips, spool)
     names = set(NAMES) - ({"a"} if takedown else set())
     planned = Counter(s.source_uri for s in plan.segments for _ in range(s.ticks))
@@ -322,7 +328,7 @@ def interleave(store: Store, clips: Clips, spool: Path, seed: int) -> None:
     tars = {uri for uri in store.files if uri.endswith(".tar")}
     held = [key for uri in sorted(tars) for key, _ in iter_samples(uri)]
     assert sorted(held) == sorted(row["key"] for row in rows)
-    assert foreign_shards(DATASET, plan.keys) == []
+    assert foreign_shards(Inventory(DATASET), plan.keys) == []
 
 
 def spec_file(spec: ActionSpec) -> bytes:

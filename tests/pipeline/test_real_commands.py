@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.foreign import foreign_shards
+from vidact.datasets.shards.inventory import Inventory
 from vidact.pipeline.planning.plan import read_plan
 
 from .conftest import moving_picture, write_video
@@ -138,7 +139,7 @@ def require_everything_once(dataset: Dataset, gone: bool) -> None:
     assert plan is not None
     names = {Path(segment.source_uri).stem for segment in plan.segments}
     assert names == set(NAMES) - ({"e"} if gone else set())
-    assert foreign_shards(dataset, plan.keys) == []
+    assert foreign_shards(Inventory(dataset), plan.keys) == []
     records = {record.shard: record for record in dataset.commits()}
     assert records.keys() == plan.shards.keys()
     held = Counter(

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from vidact.attempts import this_host
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.inventory import Inventory
+from vidact.datasets.shards.lost import forget_lost, lost_shards
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.errors import ConfigError
 
@@ -40,7 +42,12 @@ def test_places():
 def test_what_is_not_there_yet_is_empty(tmp_path):
     dataset = Dataset(tmp_path / "new")
     assert dataset.committed_shards() == dataset.tars() == dataset.previews() == []
-    assert list(dataset.commits()) == dataset.lost_shards() == dataset.removed_sources() == []
+    assert (
+        list(dataset.commits())
+        == lost_shards(Inventory(dataset))
+        == dataset.removed_sources()
+        == []
+    )
     assert not dataset.has_tables()
     dataset.sweep()
     dataset.require_own_folder()
@@ -131,7 +138,7 @@ def test_a_shard_that_is_committed_between_two_listings_is_not_lost(
         return found
 
     monkeypatch.setattr(Dataset, "tars", commit_after)
-    assert dataset.lost_shards() == []
+    assert lost_shards(Inventory(dataset)) == []
 
 
 def test_what_is_lost_is_told_by_few_records(toy_dataset, toy_spec, tmp_path, monkeypatch):
@@ -144,7 +151,7 @@ def test_what_is_lost_is_told_by_few_records(toy_dataset, toy_spec, tmp_path, mo
     monkeypatch.setattr(
         Dataset, "read_commit", lambda self, shard: read.append(shard) or original(self, shard)
     )
-    dataset.forget_lost()
+    forget_lost(Inventory(dataset))
     assert sorted(read) == ["train-00002", "train-00004"]
     assert "train-00002" not in dataset.committed_shards()
     assert len(dataset.committed_shards()) == 4

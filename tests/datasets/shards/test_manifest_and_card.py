@@ -204,7 +204,7 @@ def test_status_reads_summaries_and_no_record(dataset, monkeypatch):
     assert dataset_status(Dataset(dataset)) == whole
     assert read == []
     summaries = Dataset(dataset).summaries
-    summaries.forget("train-00001")  # as in a dataset of before
+    summaries.forget(["train-00001"])  # as in a dataset of before
     damaged = summaries.listed()["val-00000"]
     storage.write_atomic(storage.join(summaries.folder, damaged), b'{"clips": 1}')
     assert dataset_status(Dataset(dataset)) == whole

@@ -11,6 +11,7 @@ from vidact import storage
 from vidact.datasets.shards.commits import CommitRecord, DeadLetter, hash_segments
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.foreign import foreign_shards, forget_foreign
+from vidact.datasets.shards.inventory import Inventory
 from vidact.datasets.shards.samples import iter_samples
 from vidact.datasets.shards.writer import ShardWriter, take_down
 
@@ -76,7 +77,7 @@ def test_other_segments_under_the_same_name_are_found_without_reading_records(
     write(dataset, toy_spec, [toy_clip(1, 0, 128)], SEGMENTS)
     with monkeypatch.context() as patch:
         patch.setattr(Dataset, "read_commit", None)
-        assert foreign_shards(dataset, {SHARD: SEGMENTS, "train-00001": SEGMENTS}) == []
+        assert foreign_shards(Inventory(dataset), {SHARD: SEGMENTS, "train-00001": SEGMENTS}) == []
     (name,) = dataset.summaries.listed().values()
     assert dataset.summaries.read(name) == {
         "segments_sha256": hash_segments(SEGMENTS),
@@ -88,9 +89,9 @@ def test_other_segments_under_the_same_name_are_found_without_reading_records(
         "sources": [source_hash(1)],
     }
     storage.remove(storage.join(dataset.summaries.folder, name))  # killed after the record
-    assert foreign_shards(dataset, {SHARD: SEGMENTS}) == []
+    assert foreign_shards(Inventory(dataset), {SHARD: SEGMENTS}) == []
     assert dataset.summaries.listed() == {SHARD: name}
-    forget_foreign(dataset, {SHARD: [(TWO, 0, 128)]})
+    forget_foreign(Inventory(dataset), {SHARD: [(TWO, 0, 128)]})
     assert dataset.committed_shards() == []
     assert dataset.summaries.listed() == {}
 
@@ -125,8 +126,8 @@ def test_a_committed_shard_without_a_source(dataset, toy_spec, toy_clip):
     # The plan may have the source still, or not any more.
     assert dataset.is_committed(SHARD, SEGMENTS)
     assert dataset.is_committed(SHARD, SEGMENTS[1:])
-    assert foreign_shards(dataset, {SHARD: SEGMENTS}) == []
-    assert foreign_shards(dataset, {SHARD: SEGMENTS[1:]}) == []
+    assert foreign_shards(Inventory(dataset), {SHARD: SEGMENTS}) == []
+    assert foreign_shards(Inventory(dataset), {SHARD: SEGMENTS[1:]}) == []
     dataset.bury([TWO])
     empty = take_down(dataset, SHARD, {TWO}, toy_spec)
     assert (empty.rows, empty.tar, empty.segments) == ((), None, ())
