@@ -134,6 +134,7 @@ TABLE = (
     Verb("record doom", PLAY, "games"),
     Verb("record crafter", PLAY, "games"),
     Verb("record freedoom-demos", PLAY, "games"),
+    Verb("record screen", PLAY, "games"),
     Verb("import vpt", PLAY, "datasets"),
     Verb("spec check", PLAY, "datasets"),
     Verb("train-idm", IDM, "idm"),

@@ -8,9 +8,10 @@ import tyro
 from pydantic import Field, NonNegativeInt
 
 from ..errors import ConfigError
-from ..settings import Formerly, LocalPath, require, settings
+from ..settings import Formerly, LocalPath, closest, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.maps import parse_maps
+from .screen.keys import KEYCODES
 
 Minutes = Annotated[float, Field(gt=0, le=100_000)]
 ChunkMinutes = Annotated[float, Field(gt=0, le=60)]
@@ -140,3 +141,64 @@ class RecordCrafterConfig:
     """
     workers: Workers = 0
     """Worker processes; 0 takes one a core."""
+
+
+@settings()
+class RecordScreenConfig:
+    """Record your own play of any program on X11: video, keys and mouse.
+
+    Keys, buttons, wheel and raw motion of the mouse count only while the recorded window has the
+    focus; a key pauses (--pause-key), Ctrl-C in the terminal ends. Each stretch of play without an
+    interruption is a recording of its own. A recorder that dies loses its last second at most: the
+    next run with the same --out finishes what it left.
+    --flash-test opens a window of its own, measures the time from an input to its picture, and
+    stores it for the recordings in --out.
+
+    Example:
+      vidact record screen --out runs/mine --flash-test
+      vidact record screen --out runs/mine --window "Crispy Doom" --spec doom --minutes 20
+    """
+
+    out: LocalPath
+    """Folder for the recordings (mp4, jsonl and meta.json each)."""
+    window: str = ""
+    """The window: its title or class or a part of them, its id (0x1c00007), or `screen` for all
+    that is shown; by default the one that next gets the focus.
+    """
+    minutes: Minutes = 60.0
+    """Minutes to record at most, pauses not counted."""
+    spec: str = ""
+    """An action spec, built in or a YAML file, whose rate is recorded at, and which recordings
+    name (where it is built in).
+    """
+    fps: Annotated[float, Field(ge=0, le=240)] = 0.0
+    """Frames per second; 0 takes the spec's rate, else the display's (60 at most; 30 where it is
+    not known).
+    """
+    height: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Largest height of the frames in pixels, to which larger windows are scaled down; 0 keeps
+    theirs.
+    """
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "screen"
+    """First part of the recordings' names; the time follows."""
+    chunk_minutes: ChunkMinutes = 5.0
+    """Longest recording in minutes."""
+    pause_key: str = "key.keyboard.pause"
+    """The key that pauses and goes on; it is never recorded."""
+    latency_ms: Annotated[float, Field(ge=-1, le=5000)] = -1.0
+    """Milliseconds from an input to its first picture, which the recordings store and readers
+    apply; -1 takes what --flash-test measured in --out, else none.
+    """
+    display: str = ""
+    """The X display, such as `:0`; by default $DISPLAY."""
+    flash_test: bool = False
+    """Measure the latency instead of recording: presses F12 in a window of its own for some
+    seconds.
+    """
+
+    def __post_init__(self) -> None:
+        if self.pause_key not in KEYCODES:
+            near = closest(self.pause_key, list(KEYCODES))
+            raise ConfigError(
+                f"pause_key must be a key such as key.keyboard.f10, got {self.pause_key!r}{near}"
+            )

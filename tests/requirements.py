@@ -15,7 +15,7 @@ POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=Tru
 
 
 def require(name: str) -> str:
-    """The path of `chromium`, of `node`, or of PostgreSQL's programs (`postgres`).
+    """The path of `chromium`, of `node`, of `xvfb`, or of PostgreSQL's programs (`postgres`).
 
     Skips or fails the test without it.
 
@@ -42,4 +42,4 @@ def find(name: str) -> str | None:
             or shutil.which("chromium-browser")
             or shutil.which("google-chrome")
         )
-    return shutil.which(name)
+    return shutil.which({"xvfb": "Xvfb"}.get(name, name))

@@ -7,9 +7,10 @@ until the next tick's frame.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -22,13 +23,20 @@ from numpy.typing import NDArray
 from ... import storage
 from ...errors import RecordingError
 from ...progress import log
-from ..actions.devices import DeviceState, TickActions, actions_of, read_device_states
+from ..actions.devices import (
+    DeviceState,
+    TickActions,
+    actions_of,
+    parse_line,
+    read_device_states,
+)
 from ..actions.spec import ActionSpec
 from ..video.probe import VideoProbe, probe
 from ..video.ticks import TickFrames, decode_ticks, num_ticks
 from ..video.timing import NS, frame_slots, tick_times_ns
 
 DEFAULT_SPEC = "doom"
+MAX_LATENCY_MS = 5000  # a program that answers later is none that is played
 
 
 @dataclass(eq=False)
@@ -40,7 +48,9 @@ class Recording:
     video: VideoProbe
     """The probed mp4."""
     states: list[DeviceState]
-    """One per frame."""
+    """One per frame; where the recorder measured how late its program shows what was done
+    (`latency_ms` of the meta file), it is moved to the frame after which it is seen.
+    """
     meta: dict[str, Any]
     """`<stem>.meta.json`, or empty."""
 
@@ -64,13 +74,15 @@ class Recording:
                 f"{stem}.mp4 is cut short: {video.truncated}; record or fetch it again"
             )
         states = read_device_states(str(_beside(stem, ".jsonl")))
+        meta = _read_meta(_beside(stem, ".meta.json"))
         if len(states) != video.frames:
             raise RecordingError(
                 f"{stem}: {video.frames} frames in the mp4 but {len(states)} lines in the jsonl; "
                 "line i must hold what was done after frame i "
                 "(`vidact import vpt` fixes OpenAI's recordings)"
             )
-        return cls(stem, video, states, _read_meta(_beside(stem, ".meta.json")))
+        late = _latency_frames(stem, meta, video.fps)
+        return cls(stem, video, as_seen(states, late), meta)
 
     @property
     def num_frames(self) -> int:
@@ -87,16 +99,34 @@ class Recording:
 
     @cached_property
     def labels_sha256(self) -> str:
-        """Hex digest of the jsonl: what was done, where `sha256` says what was shown.
+        """Hex digest of what was done, where `sha256` says what was shown: of the jsonl, and of the
+        frames by which it is moved.
 
         Raises:
             RecordingError: it cannot be read.
         """
         path = _beside(self.stem, ".jsonl")
         try:
-            return storage.sha256_file(path)
+            digest = storage.sha256_file(path)
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
+        moved = _latency_frames(self.stem, self.meta, self.fps)
+        return hashlib.sha256(f"{digest} {moved}".encode()).hexdigest() if moved else digest
+
+    def taken_ns(self) -> NDArray[np.int64]:
+        """Return when each frame was taken on the recorder's clock, int64 [N] in ns.
+
+        Raises:
+            RecordingError: the lines do not say so, as only `record screen` writes it.
+        """
+        path = _beside(self.stem, ".jsonl")
+        with open(path, "rb") as file:
+            times = [parse_line(line).get("time_ns") for line in file if line.strip()]
+        if not all(isinstance(time, int) for time in times):
+            raise RecordingError(
+                f"{path}: its lines have no time_ns: no recorder of screens made it"
+            )
+        return np.array(times, np.int64)
 
     @property
     def path(self) -> Path:
@@ -207,6 +237,41 @@ class Recording:
                 f"{self.stem}: phase must be a frame number below {self.num_frames}, got {phase}"
             )
         return int(self.video.pts_ns[phase] - self.video.pts_ns[0]) / NS
+
+
+def as_seen(states: Sequence[DeviceState], frames: int) -> list[DeviceState]:
+    """Move what was done later by some frames; what belongs to the picture stays where it is.
+
+    The first ones, of which nobody knows what was done before the recording, have no label.
+    """
+    if not frames:
+        return list(states)
+    return [
+        replace(
+            states[i - frames] if i >= frames else DeviceState(valid=False),
+            valid=i >= frames and state.valid and states[i - frames].valid,
+            first=state.first,
+            gui_open=state.gui_open,
+            cursor_x=state.cursor_x,
+            cursor_y=state.cursor_y,
+        )
+        for i, state in enumerate(states)
+    ]
+
+
+def _latency_frames(stem: Path, meta: Mapping[str, Any], fps: Fraction) -> int:
+    """The frames between an input and its picture, by the meta file's `latency_ms`.
+
+    Raises RecordingError where that is no number of milliseconds up to five seconds.
+    """
+    latency_ms = meta.get("latency_ms") or 0
+    number = isinstance(latency_ms, int | float) and not isinstance(latency_ms, bool)
+    if not number or not 0 <= latency_ms <= MAX_LATENCY_MS:
+        raise RecordingError(
+            f"{stem}.meta.json: latency_ms must be a number from 0 to {MAX_LATENCY_MS}, "
+            f"got {latency_ms!r:.40}"
+        )
+    return round(latency_ms * fps / 1000)
 
 
 def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:

@@ -1,0 +1,268 @@
+"""Writes play that cannot be played again: what was written survives the death of its process.
+
+While a recording is made it has a hidden name: a fragmented mp4, each picture a fragment of its
+own, and a line of JSON per picture, both handed to the system at once. A closed one is an ordinary
+recording. Of one that was not closed, `finish_abandoned` makes the recording that its files hold.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any
+
+import av
+from av.video.reformatter import Interpolation, VideoReformatter
+from numpy.typing import NDArray
+
+from ...errors import ConfigError, RecordingError
+from ..actions.devices import DeviceState
+from .writer import ENCODER, SUFFIXES
+
+MARK = ".live"  # in the hidden name, before the suffix
+# A picture leaves the encoder before the next one comes, so that none waits in memory.
+LIVE_ENCODER = dict(ENCODER) | {"tune": "zerolatency"}
+FRAGMENTED = {
+    "movflags": "frag_every_frame+empty_moov+default_base_moof",
+    "flush_packets": "1",
+}
+NO_LABEL = DeviceState(valid=False)
+
+
+class LiveWriter:
+    """Writes pictures at an equal rate, and their lines, which may come later, until `close`.
+
+    Args:
+        stem: path without suffix; its folder is made.
+        fps: exact rate of the pictures.
+        size: width and height in pixels, both even; larger pictures are made smaller.
+        meta: plain values for `<stem>.meta.json`; rate and size are added.
+
+    Raises:
+        RecordingError: another process writes this recording.
+    """
+
+    def __init__(
+        self,
+        stem: Path | str,
+        *,
+        fps: Fraction,
+        size: tuple[int, int],
+        meta: Mapping[str, Any] | None = None,
+    ):
+        self.stem, self.fps, self.size = Path(stem), Fraction(fps), size
+        if self.fps <= 0:
+            raise ConfigError(f"fps must be above 0, got {fps}")
+        if size[0] % 2 or size[1] % 2 or min(size) < 16:
+            raise ConfigError(
+                f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}"
+            )
+        self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
+        self.num_pictures = 0
+        self.num_lines = 0
+        self.stem.parent.mkdir(parents=True, exist_ok=True)
+        self._files = _live_files(self.stem)
+        self._lines = _claim(self._files[".jsonl"])
+        self._lines.truncate()
+        # First of all, so that whoever finds the rest knows what it is.
+        _write_meta(self._files[".meta.json"], self.meta)
+        self._container: av.container.OutputContainer | None = av.open(
+            os.fspath(self._files[".mp4"].absolute()), "w", format="mp4", options=FRAGMENTED
+        )
+        self._stream = self._container.add_stream("libx264", rate=self.fps, options=LIVE_ENCODER)
+        self._stream.width, self._stream.height = size
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self._stream.codec_context.time_base = 1 / self.fps
+        self._reformatter = VideoReformatter()
+        self._last: av.VideoFrame | None = None
+
+    def add_picture(self, picture: NDArray[Any]) -> None:
+        """Add a picture, uint8 [h, w, 4] BGRX, which is not kept."""
+        self._last = self._reformatter.reformat(
+            av.VideoFrame.from_numpy_buffer(picture, "bgra"),
+            *self.size,
+            "yuv420p",
+            interpolation=Interpolation.AREA,
+            threads=1,
+        )
+        self._encode(self._last)
+
+    def repeat_picture(self) -> None:
+        """Add the last picture once more, where none could be taken."""
+        if self._last is None:
+            raise RecordingError(f"{self.stem}: there is no picture yet")
+        self._encode(self._last)
+
+    def add_line(self, state: DeviceState, further: Mapping[str, Any] | None = None) -> None:
+        """Add the line of the first picture that has none yet."""
+        if self.num_lines == self.num_pictures:
+            raise RecordingError(f"{self.stem}: line {self.num_lines} has no picture yet")
+        self._lines.write(state.to_json(self.num_lines, further) + "\n")
+        self._lines.flush()
+        self.num_lines += 1
+
+    def close(self) -> None:
+        """Make it a recording. The last pictures, if they have no line, have no label.
+
+        Raises RecordingError if nothing was written.
+        """
+        if self._container is None:
+            return
+        if not self.num_pictures:
+            self.discard()
+            raise RecordingError(f"{self.stem}: no frames were written")
+        while self.num_lines < self.num_pictures:
+            self.add_line(NO_LABEL)
+        self._close_video()
+        _write_meta(self._files[".meta.json"], self.meta)
+        _finish(self.stem, self._files, self.meta)
+        self._lines.close()
+
+    def discard(self) -> None:
+        """Throw away what was written."""
+        self._close_video()
+        for path in self._files.values():
+            path.unlink(missing_ok=True)
+        self._lines.close()
+
+    def leave(self) -> None:
+        """Leave what was written as it is, for `finish_abandoned`."""
+        with suppress(av.error.FFmpegError, OSError):
+            self._close_video()
+        with suppress(OSError):
+            self._lines.close()
+
+    def _encode(self, picture: av.VideoFrame) -> None:
+        if self._container is None:
+            raise RecordingError(f"{self.stem}: the recording is closed")
+        picture.pts, picture.time_base = self.num_pictures, 1 / self.fps
+        for packet in self._stream.encode(picture):
+            self._container.mux(packet)
+        self.num_pictures += 1
+
+    def _close_video(self) -> None:
+        if self._container is None:
+            return
+        for packet in self._stream.encode(None):
+            self._container.mux(packet)
+        self._container.close()
+        self._container = None
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """Return the stems of recordings in a folder that were begun, and that nobody writes now."""
+    found = []
+    for path in sorted(folder.glob(f".*{MARK}.jsonl")):
+        with suppress(RecordingError, FileNotFoundError):
+            _claim(path).close()
+            found.append(folder / path.name[1:].removesuffix(f"{MARK}.jsonl"))
+    return found
+
+
+def finish_abandoned(folder: Path) -> dict[Path, int]:
+    """Make recordings of what was begun in a folder and not closed, as its process died.
+
+    Returns:
+        The frames of each, by its stem; 0 where not even one was whole, and nothing is left.
+
+    Raises OSError.
+    """
+    finished = {}
+    for stem in abandoned(folder):
+        files = _live_files(stem)
+        with suppress(RecordingError, FileNotFoundError), _claim(files[".jsonl"]):
+            finished[stem] = _finish(stem, files, {"cut_off": True})
+    return finished
+
+
+def _finish(stem: Path, files: Mapping[str, Path], more_meta: Mapping[str, Any]) -> int:
+    """Make a recording of live files, of as many frames as have picture and line; how many."""
+    lines = list(_whole_lines(files[".jsonl"]))
+    final = {suffix: path.parent / f"{path.name}.done" for suffix, path in files.items()}
+    frames = _copy_packets(files[".mp4"], final[".mp4"], len(lines)) if lines else 0
+    if frames:
+        final[".jsonl"].write_bytes(b"".join(lines[:frames]))
+        try:
+            meta = json.loads(files[".meta.json"].read_bytes())
+        except (OSError, ValueError):
+            meta = {}
+        _write_meta(final[".meta.json"], {**meta, **more_meta, "frames": frames})
+        for suffix in SUFFIXES:
+            os.replace(final[suffix], stem.parent / (stem.name + suffix))
+    # The lines last: they are what is looked for, should this process die here.
+    for path in (*final.values(), *(files[suffix] for suffix in SUFFIXES)):
+        path.unlink(missing_ok=True)
+    return frames
+
+
+def _copy_packets(source: Path, target: Path, most: int) -> int:
+    """Copy the first `most` whole pictures into an ordinary mp4; how many there were."""
+    copied = 0
+    try:
+        with av.open(os.fspath(source.absolute())) as live:
+            stream = live.streams.video[0]
+            with av.open(os.fspath(target.absolute()), "w", format="mp4") as container:
+                out = container.add_stream_from_template(stream)
+                for packet in _whole_packets(live, stream):
+                    if copied == most:
+                        break
+                    packet.stream = out
+                    container.mux(packet)
+                    copied += 1
+    except (av.error.FFmpegError, IndexError):  # cut before its first picture
+        if not copied:
+            return 0
+        raise
+    return copied
+
+
+def _whole_packets(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet]:
+    """Yield the packets of a file up to where it was cut."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_corrupt:
+                return
+            yield packet
+    except av.error.FFmpegError:
+        return
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file that are device states, up to where it was cut."""
+    with open(path, "rb") as file:
+        for line in file:
+            try:
+                DeviceState.from_json(line)
+            except (ValueError, TypeError, AttributeError):
+                return
+            if not line.endswith(b"\n"):
+                return
+            yield line
+
+
+def _claim(path: Path) -> IO[str]:
+    """Open a live jsonl, as the only one. Raises RecordingError where another process has it."""
+    file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - open as long as it is claimed
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise RecordingError(f"{path}: another process writes this recording") from error
+    return file
+
+
+def _live_files(stem: Path) -> dict[str, Path]:
+    return {suffix: stem.parent / f".{stem.name}{MARK}{suffix}" for suffix in SUFFIXES}
+
+
+def _write_meta(path: Path, meta: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")

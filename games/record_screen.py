@@ -1,0 +1,196 @@
+"""`vidact record screen`: a person's play of any program on X11, with what they did.
+
+First what an earlier run left unfinished, because it died, is made whole; then the window is
+recorded until the minutes are over, it is closed, or Ctrl-C. `--flash-test` measures, in a window
+of its own, how long an input takes to be seen in a picture.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import storage
+from ..datasets.actions.spec import SPEC_FOLDER, ActionSpec
+from ..datasets.recordings.live_writer import finish_abandoned
+from ..errors import ConfigError, MissingDependencyError
+from ..progress import Progress, log
+from .config import RecordScreenConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .screen.display import Display
+    from .screen.session import Counts, Session
+
+RECORDER_VERSION = 1
+FLASH_TEST = "flash_test.json"
+DEFAULT_HZ = 30.0  # of a display that does not tell its own rate
+MAX_HZ = 60.0  # of a display that is faster: no spec ticks so often, and every frame is encoded
+CHOOSE_S = 60.0
+POLL_S = 0.2
+
+
+def record_screen(config: RecordScreenConfig) -> int:
+    """Record, or measure; returns the exit code."""
+    if find_spec("xcffib") is None:
+        raise MissingDependencyError(
+            "recording a screen needs the package xcffib, which is not installed: "
+            "pip install 'vidact[screen]'"
+        )
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for stem, frames in finish_abandoned(out).items():
+        what = f"{frames} frames are kept" if frames else "nothing of it could be kept"
+        log(f"{stem}: its recorder died: {what}")
+    from xcffib import ConnectionException
+
+    from .screen.display import Display
+
+    display = Display(config.display)
+    try:
+        if config.flash_test:
+            return _flash_test(display, config.display, out)
+        counts = _record(display, config, out)
+    except ConnectionException as error:
+        raise ConfigError(
+            f"display {config.display or '(DISPLAY)'}: the X server has gone; what was recorded "
+            f"before lies in {out}"
+        ) from error
+    finally:
+        display.close()
+    log(_summary(counts, out))
+    return 0
+
+
+def _summary(counts: Counts, out: Path) -> str:
+    said = f"{out}: {counts.recordings} recordings with {counts.frames:,} frames"
+    late = counts.late / max(1, counts.frames)
+    said += f", {late:.1%} of them late ({counts.lost} were not taken at all)"
+    if counts.released_stuck:
+        said += f"; {counts.released_stuck} stuck keys were released"
+    return said
+
+
+def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
+    from .screen.session import Session, Wish
+
+    fps = _rate(display, config)
+    window = _window(display, config.window)
+    name = f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    wish = Wish(
+        out=out,
+        name=name,
+        fps=fps,
+        pause_key=config.pause_key,
+        part_frames=max(2, round(config.chunk_minutes * 60 * fps)),
+        height=config.height,
+        meta=_meta(config, out),
+    )
+    frames = round(config.minutes * 60 * fps)
+    log(
+        f"Recording at {float(fps):g} frames/s while the window has the focus; "
+        f"{config.pause_key} pauses, Ctrl-C here ends"
+    )
+    session = Session(display, window, wish, said=log)
+    with Progress("Recording", total=frames, unit="frames") as progress, _stopped_by(session):
+        return session.run(frames=frames, progress=progress.advance)
+
+
+def _meta(config: RecordScreenConfig, out: Path) -> dict[str, Any]:
+    """What the recordings say about themselves."""
+    meta: dict[str, Any] = {
+        "recorder": f"screen-{RECORDER_VERSION}",
+        "player": "human",
+        "clock": "CLOCK_MONOTONIC",
+    }
+    if config.spec and config.spec in {path.stem for path in SPEC_FOLDER.glob("*.yaml")}:
+        meta["spec"] = config.spec
+    if config.latency_ms >= 0:
+        return meta | {"latency_ms": config.latency_ms}
+    with suppress(FileNotFoundError):
+        try:
+            measured = json.loads((out / FLASH_TEST).read_bytes())
+            latency_ms = float(measured["latency_ms"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConfigError(
+                f"{out / FLASH_TEST}: is damaged ({error}): measure again with --flash-test, or "
+                "give --latency-ms"
+            ) from error
+        log(f"Latency {latency_ms:g} ms, as {out / FLASH_TEST} measured it")
+        meta["latency_ms"] = latency_ms
+    return meta
+
+
+def _rate(display: Display, config: RecordScreenConfig) -> Fraction:
+    """The frames per second: as asked for, else the spec's ticks, else the display's rate."""
+    spec_hz = ActionSpec.load(config.spec).tick_hz if config.spec else None
+    if config.fps:
+        fps = Fraction(config.fps).limit_denominator(1001)
+        if spec_hz and fps < spec_hz:
+            raise ConfigError(
+                f"fps must be at least the {float(spec_hz):g} ticks/s of spec {config.spec!r}, "
+                f"got {config.fps:g}"
+            )
+        return fps
+    if spec_hz:
+        return spec_hz
+    return _display_rate(display)
+
+
+def _display_rate(display: Display) -> Fraction:
+    return Fraction(min(display.refresh_hz() or DEFAULT_HZ, MAX_HZ)).limit_denominator(1001)
+
+
+def _window(display: Display, wanted: str) -> int:
+    """The window to record; where none is named, the one that next gets the focus."""
+    if wanted == "screen":
+        return display.root
+    if wanted:
+        return display.find_window(wanted)
+    before = display.focused_window()
+    log(f"Give the focus to the window that you want to record (within {CHOOSE_S:.0f} s)")
+    deadline = time.monotonic() + CHOOSE_S
+    while time.monotonic() < deadline:
+        time.sleep(POLL_S)
+        focused = display.focused_window()
+        if focused not in (0, before):
+            title = (display.title(focused) or f"0x{focused:x}").splitlines()[0]
+            log(f"The window is {title!r}")
+            return focused
+    raise ConfigError(
+        f"window: no other one got the focus within {CHOOSE_S:.0f} s; name it with --window, or "
+        "record the whole screen with --window screen"
+    )
+
+
+@contextmanager
+def _stopped_by(session: Session) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end the session, and its recording be finished."""
+    before: dict[int, Callable[..., Any] | int | None] = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, lambda *_: session.stop.set())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _flash_test(display: Display, name: str, out: Path) -> int:
+    from .screen.flash import measure_latency
+
+    measured = measure_latency(display, _display_rate(display), name)
+    storage.write_atomic(out / FLASH_TEST, (json.dumps(measured, indent=1) + "\n").encode())
+    log(
+        f"An input is seen {measured['latency_ms']:.1f} ms later (from "
+        f"{measured['presses']} presses); recordings in {out} will say so. A game takes its own "
+        "time on top: `vidact spec check` tells from a recording"
+    )
+    return 0

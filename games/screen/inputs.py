@@ -1,0 +1,125 @@
+"""From raw events to device states: what is held, and what happened between two pictures."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from ...datasets.actions.devices import DeviceState
+from . import raw_events
+from .keys import BUTTONS, WHEEL, key_name
+from .raw_events import RawEvent
+
+# The server told which keys are held a few milliseconds after, or before, it told of a press.
+JUST_NS = 20_000_000
+
+
+class Inputs:
+    """Keeps raw events until the picture that ends their line is there.
+
+    Args:
+        absolute: devices that tell places instead of motion (a tablet, the pointer of a virtual
+            machine), by number, with pixels per unit in x and y.
+    """
+
+    def __init__(self, absolute: dict[int, tuple[float, float]] | None = None):
+        self.absolute = absolute or {}
+        self.released_stuck = 0
+        """Keys and buttons whose release never came."""
+        self._held_keys: dict[int, None] = {}  # in the order in which they went down
+        self._held_buttons: dict[int, None] = {}
+        self._waiting: deque[tuple[int, RawEvent]] = deque()
+        self._places: dict[int, list[float | None]] = {}
+
+    @property
+    def held_keys(self) -> tuple[int, ...]:
+        """Key codes held, as far as events were taken."""
+        return tuple(self._held_keys)
+
+    def add(self, time_ns: int, event: RawEvent) -> None:
+        """Keep an event, in the order in which the server sent them."""
+        self._waiting.append((time_ns, event))
+
+    def restart(self, keys: Iterable[int], buttons: Iterable[int]) -> None:
+        """Forget all events, and begin with what is held: X's numbers of keys and buttons."""
+        self._waiting.clear()
+        self._held_keys = dict.fromkeys(keys)
+        self._held_buttons = dict.fromkeys(b for b in buttons if b in BUTTONS)
+        self._places.clear()
+
+    def take(self, until_ns: int) -> DeviceState:
+        """Return what was done in all events before `until_ns` that were not taken yet.
+
+        Held is what is held at the end: it is what a program sees that looks before it draws.
+        """
+        new_keys: dict[int, None] = {}
+        new_buttons: dict[int, None] = {}
+        dx = dy = wheel = 0.0
+        while self._waiting and self._waiting[0][0] < until_ns:
+            _, event = self._waiting.popleft()
+            number = event.detail
+            if event.kind == raw_events.KEY_PRESS:
+                if number not in self._held_keys:  # else the key repeats
+                    new_keys[number] = None
+                self._held_keys[number] = None
+            elif event.kind == raw_events.KEY_RELEASE:
+                self._held_keys.pop(number, None)
+            elif event.kind == raw_events.BUTTON_PRESS:
+                wheel += WHEEL.get(number, 0.0)
+                if number in BUTTONS:
+                    new_buttons[number] = None
+                    self._held_buttons[number] = None
+            elif event.kind == raw_events.BUTTON_RELEASE:
+                self._held_buttons.pop(number, None)
+            else:
+                moved = self._motion(event)
+                dx, dy = dx + moved[0], dy + moved[1]
+        return DeviceState(
+            keys=tuple(map(key_name, self._held_keys)),
+            new_keys=tuple(map(key_name, new_keys)),
+            buttons=tuple(BUTTONS[b] for b in self._held_buttons),
+            new_buttons=tuple(BUTTONS[b] for b in new_buttons),
+            dx=dx,
+            dy=dy,
+            wheel=wheel,
+        )
+
+    def release_others(self, keys: Iterable[int], now_ns: int) -> None:
+        """Release what is held here but not on the keyboard itself: the event was lost.
+
+        Args:
+            keys: key codes that the server said are held, before the last event that was added.
+            now_ns: when it said so.
+        """
+        after = set(self._held_keys)
+        for _, event in self._waiting:
+            if event.kind == raw_events.KEY_PRESS:
+                after.add(event.detail)
+            elif event.kind == raw_events.KEY_RELEASE:
+                after.discard(event.detail)
+        for key in after - set(keys) - self._just_pressed(now_ns):
+            self.released_stuck += 1
+            self._waiting.append((now_ns, RawEvent(raw_events.KEY_RELEASE, 0, key, 0)))
+
+    def _just_pressed(self, now_ns: int) -> set[int]:
+        """Keys whose press is about as new as the server's word."""
+        return {
+            event.detail
+            for time_ns, event in self._waiting
+            if event.kind == raw_events.KEY_PRESS and time_ns > now_ns - JUST_NS
+        }
+
+    def _motion(self, event: RawEvent) -> tuple[float, float]:
+        scale = self.absolute.get(event.source)
+        if scale is None:
+            return event.dx, event.dy
+        # Of places only their differences are motion; where the first one came from is not known.
+        before = self._places.setdefault(event.source, [None, None])
+        moved = [0.0, 0.0]
+        told = ((event.has_x, event.dx), (event.has_y, event.dy))
+        for axis, (has, place) in enumerate(told):
+            if has:
+                last = before[axis]
+                moved[axis] = 0.0 if last is None else (place - last) * scale[axis]
+                before[axis] = place
+        return moved[0], moved[1]

@@ -1,0 +1,355 @@
+"""One session of recording: pictures of a window at an equal rate, and what its user did.
+
+A recording is a stretch in which nothing came between: it ends where the window loses the focus,
+changes its size or is hidden, where the user pauses, and at the longest length; the next one begins
+where play goes on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xcffib
+import xcffib.xproto
+
+from ...datasets.actions.devices import DeviceState
+from ...datasets.recordings.live_writer import LiveWriter
+from ...datasets.video.resize import fit
+from ...errors import RecordingError
+from . import raw_events
+from .display import Display, Situation
+from .inputs import Inputs
+from .keys import KEYCODES
+from .pictures import Pictures
+from .raw_events import RawEvent
+
+NS = 1_000_000_000
+IDLE_S = 0.02  # between two looks at a window that is not recorded
+# Half a second of pictures may wait for the encoder, in not more than this much memory.
+MAX_WAITING_BYTES = 256_000_000
+MIN_WAITING = 4
+STUCK_CHECK_S = 1.0
+MIN_PART_FRAMES = 2  # a label takes a picture before and one after
+# X's modes of a focus that moves: a grab, of a game or a menu, leaves the focus where it is.
+REAL_FOCUS = (0, 3)  # Normal, WhileGrabbed
+STAYS_INSIDE = (2, 5)  # X's details Inferior (it moves to a window inside) and Pointer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What to record, and how."""
+
+    out: Path
+    name: str
+    fps: Fraction
+    pause_key: str
+    part_frames: int
+    """Longest recording."""
+    height: int = 0
+    """Largest height of a picture in pixels; 0 is the window's."""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Counts:
+    """What a session made."""
+
+    recordings: int = 0
+    frames: int = 0
+    late: int = 0
+    """Frames that were taken more than half a period late, or repeated."""
+    lost: int = 0
+    """Frames that are none: the one before stands for them."""
+    released_stuck: int = 0
+
+
+class Session:
+    """Records a window until `stop` is set, or the window is closed.
+
+    Args:
+        display: where the window is.
+        window: its number.
+        wish: what to record.
+        said: is told what happens, in words for the user.
+    """
+
+    def __init__(
+        self, display: Display, window: int, wish: Wish, said: Callable[[str], None] = print
+    ):
+        self.display, self.window, self.wish, self.said = display, window, wish, said
+        self.stop = threading.Event()
+        self.counts = Counts()
+        self.inputs = Inputs(display.absolute_devices())
+        self.paused = False
+        self._closed = False
+        self._lost_focus = False
+        self._pause_code = KEYCODES[wish.pause_key]
+        self._part: Part | None = None
+        self._ended: list[Part] = []
+        self._finishing: list[threading.Thread] = []
+        self._checked_ns = 0
+        display.watch(window)
+
+    def run(self, *, frames: int = 0, progress: Callable[[int], None] = lambda _: None) -> Counts:
+        """Record `frames` frames in all (0: until it is stopped); what was made."""
+        try:
+            while not (self.stop.is_set() or self._closed or (frames and self.frames >= frames)):
+                before = self.frames
+                self._step()
+                progress(self.frames - before)
+        finally:
+            self._end_part()
+            for thread in self._finishing:
+                thread.join()
+        for part in self._ended:
+            if part.failure is not None:
+                raise part.failure
+        self.counts.released_stuck = self.inputs.released_stuck
+        return self.counts
+
+    @property
+    def frames(self) -> int:
+        """Frames so far."""
+        return self.counts.frames + (self._part.frames if self._part else 0)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is recorded just now."""
+        return self._part is None
+
+    def _step(self) -> None:
+        """Take the next picture of the recording, or look whether one may begin."""
+        part = self._part
+        if part is None:
+            situation = self._look()
+            if situation is None or not situation.focused or self.paused:
+                self.inputs.take(time.monotonic_ns())  # what nobody shall know of is forgotten
+                self.stop.wait(IDLE_S)
+            else:
+                self._begin_part(situation)
+            return
+        delay = part.due_ns - time.monotonic_ns()
+        if delay > 0 and self.stop.wait(delay / NS):
+            return
+        taken_ns = time.monotonic_ns()
+        room = part.take_picture(taken_ns)
+        situation = self._look()
+        why = self._why_not(part, situation)
+        if why or not room:
+            self._end_part(why or "the window is not whole on the screen")
+            return
+        assert situation is not None
+        part.keep_picture(taken_ns, situation.pointer)
+        if part.frames >= self.wish.part_frames:
+            self._end_part()
+
+    def _look(self) -> Situation | None:
+        """Look at the window, and take in what happened before the look."""
+        now = time.monotonic_ns()
+        held = None
+        if now - self._checked_ns > STUCK_CHECK_S * NS:
+            # Before the events are read, which so are at least as new.
+            held, self._checked_ns = self.display.held_keys(), now
+        situation = self.display.situation(self.window)
+        self._lost_focus = False
+        for event in self.display.events():
+            if isinstance(event, RawEvent):
+                self._take_in(event, now)
+            elif isinstance(event, xcffib.xproto.FocusOutEvent):
+                self._lost_focus |= event.mode in REAL_FOCUS and event.detail not in STAYS_INSIDE
+            elif isinstance(event, xcffib.xproto.DestroyNotifyEvent):
+                self._closed = self._closed or event.window == self.window
+        if held is not None:
+            self.inputs.release_others(held, now)
+        return situation
+
+    def _take_in(self, event: RawEvent, now_ns: int) -> None:
+        is_key = event.kind in (raw_events.KEY_PRESS, raw_events.KEY_RELEASE)
+        if not is_key or event.detail != self._pause_code:
+            self.inputs.add(self.display.to_ns(event.time_ms, now_ns), event)
+        elif event.kind == raw_events.KEY_PRESS:
+            self.paused = not self.paused
+            self.said("paused" if self.paused else "goes on")
+
+    def _why_not(self, part: Part, situation: Situation | None) -> str:
+        """Why a recording ends here; empty where it goes on."""
+        if situation is None:
+            return "the window is hidden or closed"
+        if self.paused:
+            return "paused"
+        if self._lost_focus or not situation.focused:
+            return "the window lost the focus"
+        if (situation.width, situation.height) != part.window_size:
+            return f"the window is {situation.width}x{situation.height} now"
+        return ""
+
+    def _begin_part(self, situation: Situation) -> None:
+        stem = self.wish.out / f"{self.wish.name}-{self.counts.recordings:03d}"
+        self.inputs.restart(
+            (key for key in self.display.held_keys() if key != self._pause_code),
+            self.display.held_buttons(),
+        )
+        self._part = Part(self, situation, stem)
+        self.counts.recordings += 1
+
+    def _end_part(self, why: str = "") -> None:
+        """Let the recording be finished, beside the next one."""
+        if (part := self._part) is None:
+            return
+        self._part = None
+        if why:
+            self.said(f"{part.writer.stem.name} ends: {why}")
+        self.counts.frames += part.frames
+        self.counts.late += part.late
+        self.counts.lost += part.lost
+        part.ended = why or "length"
+        thread = threading.Thread(target=part.finish, name="finish")
+        thread.start()
+        self._finishing.append(thread)
+        self._ended.append(part)
+
+
+class Part:
+    """One recording of a session: a thread of its own encodes and writes.
+
+    Picture k is due k periods after the first one. Where it cannot be taken in time the one before
+    is repeated, and neither has a label.
+    """
+
+    def __init__(self, session: Session, situation: Situation, stem: Path):
+        display, wish = session.display, session.wish
+        self.window, self.inputs = session.window, session.inputs
+        self.fps = wish.fps
+        self.window_size = (situation.width, situation.height)
+        width, height = situation.width // 2 * 2, situation.height // 2 * 2  # H.264 halves chroma
+        if min(width, height) < 16:
+            raise RecordingError(f"the window is {width}x{height} pixels: too small to record")
+        size = fit(width, height, (width, wish.height)) if wish.height else (width, height)
+        self.frames = 0
+        self.late = 0
+        self.lost = 0
+        self.ended = ""
+        waiting = int(min(wish.fps / 2, MAX_WAITING_BYTES // (width * height * 4)))
+        self._pictures = Pictures(display, width, height, max(MIN_WAITING, waiting))
+        self.writer = LiveWriter(
+            stem,
+            fps=wish.fps,
+            size=size,
+            meta={**wish.meta, "window": list(self.window_size)},
+        )
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in range(len(self._pictures.pictures)):
+            self._free.put(number)
+        self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.failure: BaseException | None = None
+        """What ended the thread that writes."""
+        self._number = -1
+        self._started_ns = 0
+        self._open: _OpenLine | None = None
+        self._thread = threading.Thread(target=self._write, name="encode", daemon=True)
+        self._thread.start()
+
+    @property
+    def due_ns(self) -> int:
+        """When the next picture is due, on the clock of `time.monotonic_ns`."""
+        return self._started_ns + int(self.frames * NS / self.fps)
+
+    def take_picture(self, now_ns: int) -> bool:
+        """Have the server lay a picture down; whether it could."""
+        if self.failure is not None:
+            raise self.failure
+        if self._number < 0:
+            self._number = self._free.get()  # waits where the encoder is behind
+        if not self.frames:
+            self._started_ns = now_ns
+        return self._pictures.take(self.window, self._number)
+
+    def keep_picture(self, taken_ns: int, pointer: tuple[int, int]) -> None:
+        """Add the picture that was taken; now the line of the one before is known, too."""
+        if not self.frames:
+            self.inputs.take(taken_ns)  # what came before the first picture belongs to none
+        behind = taken_ns - self.due_ns
+        lost = int(behind * self.fps / NS)
+        self.late += behind * self.fps > NS // 2
+        for _ in range(lost):
+            self._close_line(self.due_ns, valid=False)
+            self._open = _OpenLine(self.due_ns, pointer, repeated=True)
+            self._orders.put(self.writer.repeat_picture)
+            self.frames += 1
+        self.lost += lost
+        self.late += lost
+        self._close_line(taken_ns, valid=not lost)
+        self._open = _OpenLine(taken_ns, pointer)
+        self._orders.put(partial(self._encode, self._number))
+        self._number = -1
+        self.frames += 1
+
+    def finish(self) -> None:
+        """Write what waits, and make it a recording; of too few frames nothing is left.
+
+        What was done after the last picture may have been meant for another window: it is dropped.
+        """
+        if (line := self._open) is not None:
+            further = {"time_ns": line.time_ns}
+            self._orders.put(partial(self.writer.add_line, DeviceState(valid=False), further))
+        self._orders.put(None)
+        self._thread.join()
+        self.writer.meta |= {
+            "late_frames": self.late,
+            "lost_frames": self.lost,
+            "ended": self.ended,
+        }
+        try:
+            if self.failure is not None:
+                self.writer.leave()
+            elif self.frames < MIN_PART_FRAMES:
+                self.writer.discard()
+            else:
+                self.writer.close()
+        except Exception as error:  # is raised where the session ends
+            self.failure = error
+        with suppress(xcffib.ConnectionException):
+            self._pictures.close()
+
+    def _close_line(self, until_ns: int, *, valid: bool) -> None:
+        if (line := self._open) is None:
+            return
+        state = replace(
+            self.inputs.take(until_ns),
+            cursor_x=float(line.pointer[0]),
+            cursor_y=float(line.pointer[1]),
+            valid=valid,
+        )
+        further = {"time_ns": line.time_ns} | ({"repeated": True} if line.repeated else {})
+        self._orders.put(partial(self.writer.add_line, state, further))
+
+    def _encode(self, number: int) -> None:
+        self.writer.add_picture(self._pictures.pictures[number])
+        self._free.put(number)
+
+    def _write(self) -> None:
+        try:
+            while (order := self._orders.get()) is not None:
+                order()
+        except Exception as error:  # is raised with the next picture
+            self.failure = error
+            self._free.put(0)  # whoever waits for room shall see it
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenLine:
+    """What is known of a picture whose line is not known yet."""
+
+    time_ns: int
+    """When it was taken; of a repeated one, when it was due."""
+    pointer: tuple[int, int]
+    repeated: bool = False

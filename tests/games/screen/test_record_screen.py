@@ -1,0 +1,238 @@
+"""Recordings of a program that shows what it received, on an X server without a screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.video.frames import decode_frames
+from vidact.errors import ConfigError
+from vidact.games.config import RecordScreenConfig
+
+from tests.games.screen.x11 import SIZE, bars, wait_for
+
+pytest.importorskip("xcffib")
+from vidact.games.record_screen import record_screen
+from vidact.games.screen.bar_program import read_bars
+from vidact.games.screen.display import Display
+from vidact.games.screen.flash import measure_latency
+from vidact.games.screen.hands import Hands
+from vidact.games.screen.session import Counts, Session, Wish
+
+W, D, PAUSE = "key.keyboard.w", "key.keyboard.d", "key.keyboard.pause"
+KEYS = [f"key.keyboard.{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+
+def wish(out: Path, **more: object) -> Wish:
+    values = {"name": "t", "fps": Fraction(30), "pause_key": PAUSE, "part_frames": 10_000}
+    return Wish(out=out, **(values | more))  # type: ignore[arg-type]
+
+
+def record(name: str, window: int, order: Wish, play: Callable[[Hands, Session], None]) -> Counts:
+    """Record while `play` plays."""
+    session = Session(Display(name), window, order)
+
+    def run() -> None:
+        try:
+            wait_for(lambda: session.frames > 3)
+            play(Hands(Display(name)), session)
+            begun = session.frames
+            wait_for(lambda: session.frames > begun + 3 or session.idle)
+        finally:
+            session.stop.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        return session.run()
+    finally:
+        thread.join()
+
+
+def tap(hands: Hands, key: str) -> None:
+    for down in (True, False):
+        hands.key(key, down=down)
+
+
+def test_five_seconds_of_play_while_the_program_holds_the_pointer(
+    x_display: str, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    pressed: list[tuple[int, int]] = []  # the time before each press, and after it
+    moved = np.zeros(2, int)
+
+    def play(hands: Hands, session: Session) -> None:
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            key = KEYS[len(pressed) % len(KEYS)]  # a line tells one press of a key, not two
+            before = time.monotonic_ns()
+            hands.key(key, down=True)
+            hands.sync()
+            pressed.append((before, time.monotonic_ns()))
+            for _ in range(int(rng.integers(1, 8))):
+                step = rng.integers(-20, 20, 2)
+                hands.move(*map(int, step))
+                moved[:] += step
+                time.sleep(0.008)
+            hands.key(key, down=False)
+            hands.wheel(up=True)
+            time.sleep(0.02)
+
+    with bars(x_display, "--hz", "30", "--grab") as window:
+        counts = record(x_display, window, wish(tmp_path), play)
+    (recording,) = find_recordings([tmp_path])
+    assert counts.recordings == 1
+    assert recording.num_frames == counts.frames
+    states, taken = recording.states, recording.taken_ns()
+    assert (sum(s.dx for s in states), sum(s.dy for s in states)) == tuple(moved)
+    assert sum(s.wheel for s in states) == len(pressed)
+
+    # Each press stands in the line of the picture before it; the server's times are whole ms.
+    lines = np.repeat(np.arange(len(states)), [len(s.new_keys) for s in states])
+    assert len(lines) == len(pressed)
+    ends = np.append(taken[1:], taken[-1] + 10**9)
+    for line, (before, after) in zip(lines, pressed, strict=True):
+        assert taken[line] <= after + 2_000_000
+        assert ends[line] >= before - 2_000_000
+
+    # No picture shows more than was done before it by its label.
+    frames = decode_frames(recording.video, FrameSpec(*SIZE), np.arange(recording.num_frames))
+    shown = np.array([read_bars(picture)["presses"] for _, picture in frames])
+    labeled = np.append(0, np.cumsum([len(s.new_keys) for s in states]))[: len(shown)]
+    assert np.all(shown <= labeled + 1)
+    assert shown[-1] == len(pressed)
+
+
+def test_interruptions_end_a_recording_and_hide_what_is_typed(
+    x_display: str, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    own = Display(x_display)
+
+    def play(hands: Hands, session: Session) -> None:
+        session.said = said.append
+        other = own.connection.generate_id()
+        own.core.CreateWindow(
+            24, other, own.root, 400, 300, 50, 50, 0, 1, own.screen.root_visual, 0, []
+        )
+        own.core.MapWindow(other)
+        hands.key(W, down=True)
+        own.core.SetInputFocus(1, other, 0, is_checked=True).check()
+        wait_for(lambda: session.idle)
+        hands.key(W, down=False)
+        tap(hands, "key.keyboard.x")  # a password, say
+        own.core.SetInputFocus(1, session.window, 0, is_checked=True).check()
+        wait_for(lambda: not session.idle and session.frames > 10)
+        tap(hands, PAUSE)
+        wait_for(lambda: session.idle)
+        tap(hands, "key.keyboard.y")
+        tap(hands, PAUSE)
+        wait_for(lambda: not session.idle and session.frames > 15)
+        own.core.ConfigureWindow(session.window, 4 | 8, [200, 100], is_checked=True).check()
+        wait_for(lambda: session.counts.recordings == 4)
+        tap(hands, D)
+        own.core.DestroyWindow(other)
+
+    with bars(x_display) as window:
+        record(x_display, window, wish(tmp_path), play)
+    recordings = find_recordings([tmp_path])
+    assert [recording.meta["ended"] for recording in recordings] == [
+        "the window lost the focus",
+        "paused",
+        "the window is 200x100 now",
+        "length",
+    ]
+    sizes = [(recording.video.width, recording.video.height) for recording in recordings]
+    assert sizes == [SIZE] * 3 + [(200, 100)]
+    keys = [sorted({k for s in r.states for k in s.inputs()}) for r in recordings]
+    assert keys[0] in ([W], [])  # the line in which the focus went has no label
+    assert keys[1:] == [[], [], [D]]
+
+
+def command(name: str, out: Path, window: int, *words: str) -> list[str]:
+    run = "from vidact.cli import main; main()"
+    given = ("--display", name, "--out", str(out), "--window", f"0x{window:x}", "--fps", "30")
+    return [sys.executable, "-c", run, "record", "screen", *given, *words, "--plain"]
+
+
+def test_a_killed_recorder_loses_a_frame_or_two_and_the_next_run_finishes_it(
+    x_display: str, tmp_path: Path
+) -> None:
+    with bars(x_display, "--hz", "20") as window:
+        for number in (1, 2):
+            recorder = subprocess.Popen(
+                command(x_display, tmp_path, window), stderr=subprocess.DEVNULL
+            )
+            lines = wait_for(lambda: next(tmp_path.glob(".*.live.jsonl"), None))
+            wait_for(lambda: lines.read_bytes().count(b"\n") > 20)  # noqa: B023
+            written = lines.read_bytes().count(b"\n")
+            recorder.kill()
+            recorder.wait()
+            config = RecordScreenConfig(
+                out=str(tmp_path), display=x_display, window=f"0x{window:x}", minutes=0.001, fps=30
+            )
+            if number == 1:
+                assert record_screen(config) == 0  # a fraction of a second, after mending
+                assert len(find_recordings([tmp_path])) == 2
+    from vidact.datasets.recordings.live_writer import finish_abandoned
+
+    finish_abandoned(tmp_path)
+    cut = [r for r in find_recordings([tmp_path]) if r.meta.get("cut_off")]
+    assert len(cut) == 2
+    assert min(recording.num_frames for recording in cut) >= 19
+    # The muxer holds the newest picture back until it knows how long it stands.
+    assert cut[-1].num_frames >= written - 1
+
+
+def test_ctrl_c_ends_a_recording_and_latency_is_applied_once(
+    x_display: str, tmp_path: Path
+) -> None:
+    (tmp_path / "flash_test.json").write_text(json.dumps({"latency_ms": 67}))
+    with bars(x_display) as window:
+        recorder = subprocess.Popen(
+            command(x_display, tmp_path, window, "--height", "96", "--spec", "minecraft"),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_for(lambda: next(tmp_path.glob(".*.live.jsonl"), None))
+        time.sleep(0.5)
+        os.kill(recorder.pid, signal.SIGINT)
+        _, said = recorder.communicate()
+    assert recorder.returncode == 0
+    assert "1 recordings with" in said
+    (recording,) = find_recordings([tmp_path])
+    assert (recording.video.width, recording.video.height) == (160, 96)
+    assert (recording.meta["latency_ms"], recording.meta["spec"]) == (67, "minecraft")
+    assert [state.valid for state in recording.states[:3]] == [False, False, True]
+
+
+def test_the_flash_test_finds_little_on_a_server_without_a_screen(x_display: str) -> None:
+    measured = measure_latency(Display(x_display), Fraction(60), x_display)
+    assert measured["presses"] >= 20
+    assert 0 <= measured["latency_ms"] < 500
+
+
+def test_mistakes_are_told(x_display: str, tmp_path: Path) -> None:
+    out = str(tmp_path)
+    with bars(x_display), pytest.raises(ConfigError, match=r"no window is called so; .*bars"):
+        record_screen(RecordScreenConfig(out=out, display=x_display, window="Doom"))
+    with pytest.raises(ConfigError, match="no X server answers"):
+        record_screen(RecordScreenConfig(out=out, display=":4711"))
+    with pytest.raises(ConfigError, match=r"there is none of this id"):
+        record_screen(RecordScreenConfig(out=out, display=x_display, window="0x1"))
+    with pytest.raises(ConfigError, match=r"at least the 20 ticks/s of spec 'minecraft', got 10"):
+        record_screen(RecordScreenConfig(out=out, display=x_display, spec="minecraft", fps=10))
+    with pytest.raises(ConfigError, match=r"pause_key must be .* Did you mean `key.keyboard.f1"):
+        RecordScreenConfig(out=out, pause_key="key.keybord.f1")

@@ -1,0 +1,64 @@
+"""An X server without a screen, and the bar program on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from tests.requirements import require
+
+Found = TypeVar("Found")
+SIZE = (320, 192)
+
+
+@contextmanager
+def x_server(size: str = "640x480") -> Iterator[str]:
+    """The name of a display of its own."""
+    read, write = os.pipe()
+    words = ("-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp")
+    server = subprocess.Popen(
+        [require("xvfb"), *words], pass_fds=[write], stderr=subprocess.DEVNULL
+    )
+    os.close(write)
+    with os.fdopen(read) as told:
+        number = told.readline().strip()
+    assert number, "the X server did not start"
+    yield f":{number}"
+    server.terminate()
+    server.wait()
+
+
+@contextmanager
+def bars(name: str, *words: str, size: tuple[int, int] = SIZE) -> Iterator[int]:
+    """The bar program's window on a display, while the program runs."""
+    from vidact.games.screen.display import Display
+
+    title = f"bars {time.monotonic_ns()}"
+    program = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "vidact.games.screen.bar_program", "--display", name),
+            *("--width", str(size[0]), "--height", str(size[1]), "--title", title, *words),
+        ]
+    )
+    display = Display(name)
+    try:
+        yield wait_for(lambda: next((w for w, t in display.titled() if t == title), None))
+    finally:
+        display.close()
+        program.kill()
+        program.wait()
+
+
+def wait_for(look: Callable[[], Found | None], seconds: float = 60.0) -> Found:
+    """What `look` returns once it is neither None nor false."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.02)
+    raise AssertionError("nothing came")
