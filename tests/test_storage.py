@@ -207,6 +207,7 @@ def test_a_missing_filesystem_names_what_to_install():
     "said", ["2026-01-02T03:04:05.000Z", "Fri, 02 Jan 2026 03:04:05 GMT", 1767323045, "1767323045"]
 )
 def test_times_in_listings_are_read_in_every_format(said):
-    parsers = pytest.importorskip("botocore.parsers")
-    storage.filesystem("s3://bucket/name")
-    assert parsers.DEFAULT_TIMESTAMP_PARSER(said).timestamp() == 1767323045
+    pytest.importorskip("s3fs")
+    session = storage.filesystem("s3://bucket/name")[0].session
+    parser = session.get_component("response_parser_factory").create_parser("rest-xml")
+    assert parser._timestamp_parser(said).timestamp() == 1767323045

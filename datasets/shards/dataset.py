@@ -238,12 +238,8 @@ class Dataset:
         """Remove files of probed sources: these, or all that there are."""
         for uri in self.probes() if probed is None else probed:
             storage.remove(uri)
-        folder = self._join(PROBES)
-        storage.remove_abandoned(folder)  # of workers that were killed
-        local = storage.local_path(folder)
-        if local is not None:
-            with contextlib.suppress(OSError):  # there is none, or somebody writes in it
-                local.rmdir()
+        storage.remove_abandoned(self._join(PROBES))  # of workers that were killed
+        storage.remove_if_empty(self._join(PROBES))
 
     # Tables
 
@@ -351,9 +347,7 @@ class Dataset:
         else:
             storage.write_atomic(self.manifest_uri, parquet_bytes(table))
         self.versions.collect(found.content["version"], keep_days)
-        if self.spool is not None:
-            with contextlib.suppress(OSError):  # there is none, or a worker still writes in it
-                self.spool.rmdir()
+        storage.remove_if_empty(self._join(SPOOL))
         # Who takes a source down may have compacted before this did.
         return found.content if self.tombstones() <= removed else self.compact(info)
 
@@ -414,8 +408,7 @@ class Dataset:
                 with contextlib.suppress(FileNotFoundError):  # put in its place meanwhile
                     if is_abandoned(path.name, path.stat().st_mtime):
                         path.unlink()
-            with contextlib.suppress(OSError):  # somebody writes in it
-                self.spool.rmdir()
+            storage.remove_if_empty(self.spool)
         for folder in (self.uri, *map(self._join, (SHARDS, COMMITS, SUMMARIES, PREVIEWS))):
             storage.remove_abandoned(folder)
 

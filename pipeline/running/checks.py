@@ -8,7 +8,6 @@ gone when it has ended.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import time
@@ -146,7 +145,4 @@ class _Findings:
         for uri in self._read:
             storage.remove(uri)
         storage.remove_abandoned(self._folder)  # of workers that were killed while they wrote
-        folder = storage.local_path(self._folder)
-        if folder is not None:
-            with contextlib.suppress(OSError):  # there is none, or somebody writes in it
-                folder.rmdir()
+        storage.remove_if_empty(self._folder)

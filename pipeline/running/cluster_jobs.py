@@ -9,7 +9,6 @@ other runners only the name is kept: cancel those by their own tools.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -148,10 +147,7 @@ def noted_job(dataset: Dataset) -> ClusterJob | None:
 def forget_job(dataset: Dataset) -> None:
     """Forget the job: it has ended."""
     storage.remove(storage.join(dataset, RUNNING, "job.json"))
-    folder = storage.local_path(storage.join(dataset, RUNNING))
-    if folder is not None:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+    storage.remove_if_empty(storage.join(dataset, RUNNING))
 
 
 def wait_for_running(dataset: Dataset, look_s: float = LOOK_S) -> bool:

@@ -109,10 +109,10 @@ class SharedRun:
         """Leave nothing behind."""
         self._clear("working")
         self._clear("waiting")
-        folder = storage.local_path(storage.join(self.dataset, RUNNING))
-        for path in (folder / "working", folder / "waiting", folder) if folder is not None else ():
-            with _harmless():
-                path.rmdir()
+        folder = storage.join(self.dataset, RUNNING)
+        for kind in ("working", "waiting"):
+            storage.remove_if_empty(storage.join(folder, kind))
+        storage.remove_if_empty(folder)
 
     def _uri(self, kind: str, shard: str) -> str:
         return storage.join(self.dataset, RUNNING, kind, f"{shard}.json")

@@ -8,7 +8,6 @@ each other lose nothing of each other's.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Collection
@@ -40,10 +39,7 @@ def forget_unverified(dataset: Dataset, verified: Collection[str]) -> None:
                 continue
             note_unverified(dataset, left)
         storage.remove(uri)
-    folder = storage.local_path(storage.join(dataset, UNVERIFIED))
-    if folder is not None:
-        with contextlib.suppress(OSError):  # there is none, or a job has just begun
-            folder.rmdir()
+    storage.remove_if_empty(storage.join(dataset, UNVERIFIED))
 
 
 def _uris(dataset: Dataset) -> list[str]:
