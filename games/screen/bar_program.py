@@ -25,8 +25,8 @@ from .raw_events import RawEvent
 TITLE = "vidact bars"
 BITS = 16
 ROWS = ("drawn", "presses", "dx", "dy", "held")
-MIN_SIZE = (BITS * 8, (len(ROWS) + 1) * 8)
-"""Width and height in pixels below which cells are too small to be read from a video."""
+SHADES, RECTANGLES = 256, 16  # of the scenery: colors, and rectangles of each
+STEP = 8  # pixels by which it moves with each drawing
 
 
 @dataclass(slots=True)
@@ -83,10 +83,17 @@ class BarProgram:
         size: width and height in pixels.
         title: the window's.
         grab: hold the pointer in the window, as a game does.
+        scenery: let a picture pass by behind the bars, which costs an encoder what a game does.
     """
 
     def __init__(
-        self, display: Display, size: tuple[int, int], title: str = TITLE, *, grab: bool = False
+        self,
+        display: Display,
+        size: tuple[int, int],
+        title: str = TITLE,
+        *,
+        grab: bool = False,
+        scenery: bool = False,
     ):
         self.display, self.size, self.received = display, size, Received()
         self.closed = False
@@ -115,6 +122,7 @@ class BarProgram:
         for color in (display.screen.black_pixel, display.screen.white_pixel):
             self._ink[color] = connection.generate_id()
             core.CreateGC(self._ink[color], self._canvas, GC.Foreground, [color])
+        self._scenery = self._draw_scenery() if scenery else 0
         core.MapWindow(self.window)
         display.watch(self.window)
         self._await(xcffib.xproto.ExposeEvent)
@@ -147,11 +155,17 @@ class BarProgram:
             top, bottom = (height * r // len(numbers) for r in (row, row + 1))
             for bit in range(BITS):
                 left, right = (width * b // BITS for b in (bit, bit + 1))
+                if self._scenery:  # it is seen between the cells
+                    left, right = left + (right - left) // 4, right - (right - left) // 4
                 color = colors[number >> (BITS - 1 - bit) & 1]
                 rectangles[color].append(
                     xcffib.xproto.RECTANGLE.synthetic(left, top, right - left, bottom - top)
                 )
         core = self.display.core
+        if self._scenery:
+            passed = self.received.drawn * STEP % width
+            ink = next(iter(self._ink.values()))
+            core.CopyArea(self._scenery, self._canvas, ink, passed, 0, 0, 0, width, height)
         for color, cells in rectangles.items():
             core.PolyFillRectangle(self._canvas, self._ink[color], len(cells), cells)
         core.CopyArea(
@@ -176,6 +190,29 @@ class BarProgram:
             if self.take_in() or hz:
                 self.draw()
 
+    def _draw_scenery(self) -> int:
+        """Return a pixmap of twice the width, full of rectangles in all shades."""
+        core, rng = self.display.core, np.random.default_rng(0)
+        pixmap = self.display.connection.generate_id()
+        width, height = self.size
+        core.CreatePixmap(self.display.screen.root_depth, pixmap, self.window, 2 * width, height)
+        for color in rng.integers(0, 1 << 24, SHADES):
+            ink = self.display.connection.generate_id()
+            core.CreateGC(ink, pixmap, GC.Foreground, [int(color)])
+            places = rng.integers(0, (2 * width, height), (RECTANGLES, 2))
+            sizes = rng.integers(2, max(3, width // 16), (RECTANGLES, 2))
+            core.PolyFillRectangle(
+                pixmap,
+                ink,
+                RECTANGLES,
+                [
+                    xcffib.xproto.RECTANGLE.synthetic(*map(int, (*place, *size)))
+                    for place, size in zip(places, sizes, strict=True)
+                ],
+            )
+            core.FreeGC(ink)
+        return pixmap
+
     def _wait(self, seconds: float) -> None:
         select.select([self.display.connection.get_file_descriptor()], [], [], seconds)
 
@@ -195,9 +232,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--title", default=TITLE)
     parser.add_argument("--grab", action="store_true")
+    parser.add_argument("--scenery", action="store_true")
     words = parser.parse_args()
     display = Display(words.display)
-    program = BarProgram(display, (words.width, words.height), words.title, grab=words.grab)
+    size = (words.width, words.height)
+    program = BarProgram(display, size, words.title, grab=words.grab, scenery=words.scenery)
     program.run(words.hz, words.seconds)
 
 

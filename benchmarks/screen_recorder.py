@@ -1,0 +1,224 @@
+"""Whether a recording is true: `python benchmarks/screen_recorder.py [--minutes 10] [--kills 50]`.
+
+On an X server without a screen (Xvfb) the bar program, which draws its own tick and what it has
+received over moving scenery, is played by XTEST at 1280x720 and 30 Hz, its pointer held, and
+`vidact record screen` records it. A picture that shows fewer or more presses than the lines around
+it say, by more than one tick, is mislabeled; frames that the recorder itself gives no label, as the
+machine was late, are counted aside. Then the recorder is killed with SIGKILL again and
+again, at any moment, and what it left is made whole. The figures go to
+benchmarks/results/screen_recorder.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.recordings.live_writer import finish_abandoned
+from vidact.datasets.recordings.recording import Recording, find_recordings
+from vidact.datasets.video.frames import decode_frames
+from vidact.games.screen.bar_program import read_bars
+from vidact.games.screen.display import Display
+from vidact.games.screen.hands import Hands
+
+RESULTS = Path(__file__).parent / "results"
+SIZE, HZ = (1280, 720), 30
+KEYS = [f"key.keyboard.{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+
+@contextmanager
+def x_server() -> Iterator[str]:
+    """The name of a display of its own."""
+    read, write = os.pipe()
+    screen = f"{SIZE[0]}x{SIZE[1]}x24"
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp"],
+        pass_fds=[write],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(write)
+    with os.fdopen(read) as told:
+        name = f":{told.readline().strip()}"
+    try:
+        yield name
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@contextmanager
+def bar_program(name: str) -> Iterator[None]:
+    """The program, while it runs and has its window."""
+    words = ("--display", name, "--hz", str(HZ), "--grab", "--scenery")
+    program = subprocess.Popen([sys.executable, "-m", "vidact.games.screen.bar_program", *words])
+    display = Display(name)
+    try:
+        while not any("bars" in title for _, title in display.titled()):
+            time.sleep(0.1)
+        yield
+    finally:
+        display.close()
+        program.kill()
+        program.wait()
+
+
+def recorder(name: str, out: Path, minutes: float) -> subprocess.Popen[bytes]:
+    """The recorder, as a user runs it."""
+    words = ("--out", str(out), "--display", name, "--window", "vidact bars", "--fps", str(HZ))
+    run = [sys.executable, "-m", "vidact.cli", "record", "screen", *words, "--plain"]
+    return subprocess.Popen([*run, "--minutes", str(minutes), "--chunk-minutes", "60"])
+
+
+@dataclass
+class Play:
+    """Presses a key after the other, and moves the mouse 125 times a second."""
+
+    name: str
+    presses: int = 0
+    moved: np.ndarray = field(default_factory=lambda: np.zeros(2, np.int64))
+
+    def go(self, seconds: float) -> None:
+        hands, rng = Hands(Display(self.name)), np.random.default_rng(0)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            key = KEYS[self.presses % len(KEYS)]
+            for down in (True, False):
+                hands.key(key, down=down)
+                self.presses += down
+                for _ in range(int(rng.integers(3, 20))):
+                    step = rng.integers(-20, 21, 2)
+                    hands.move(*map(int, step))
+                    self.moved += step
+                    time.sleep(0.008)
+
+
+def first_line(out: Path) -> None:
+    """Wait until the recorder has written a line."""
+    while not any(path.stat().st_size for path in out.glob(".*.live.jsonl")):
+        time.sleep(0.02)
+
+
+def fidelity(minutes: float) -> dict[str, float]:
+    """What of a recording is not as it was."""
+    with tempfile.TemporaryDirectory() as folder, x_server() as name, bar_program(name):
+        play = Play(name)
+        process = recorder(name, Path(folder), minutes)
+        first_line(Path(folder))
+        player = threading.Thread(target=play.go, args=(minutes * 60 - 3,))
+        player.start()
+        _, _, used = os.wait4(process.pid, 0)
+        player.join()
+        (recording,) = find_recordings([folder])
+        return truth(recording, play) | {
+            "recorder_cores": (used.ru_utime + used.ru_stime) / float(recording.video.duration_s),
+            "recorder_peak_mb": used.ru_maxrss / 1024,
+            "megabit_per_s": os.path.getsize(recording.path)
+            * 8e-6
+            / float(recording.video.duration_s),
+        }
+
+
+def truth(recording: Recording, play: Play) -> dict[str, float]:
+    """Compare what pictures show with what lines say."""
+    states, frames = recording.states, recording.num_frames
+    pictures = decode_frames(recording.video, FrameSpec(*SIZE), np.arange(frames))
+    bars = [read_bars(picture) for _, picture in pictures]
+    shown = np.array([b["presses"] for b in bars], np.int64)
+    drawn = np.array([b["drawn"] for b in bars], np.int64)
+    new = np.array([len(state.new_keys) for state in states])
+    before = np.append(0, np.cumsum(new))  # by the lines before frame i, [N + 1]
+    numbers = np.arange(frames)
+    # A label's effect is seen in the next picture: one tick later still is a tick off, and so is
+    # one tick earlier.
+    least, most = before[np.maximum(numbers - 2, 0)], before[np.minimum(numbers + 1, frames)]
+    presses = np.arange(1, before[-1] + 1)
+    line = np.searchsorted(before, presses) - 1
+    seen = np.searchsorted(shown, presses)
+    off = seen - 1 - line
+    # Where a frame was lost there is no label, before it and on it.
+    labeled = np.array([state.valid for state in states])
+    told = labeled & np.append(True, labeled[:-1])
+    # Which tick of the program a frame shows, against when it was taken.
+    taken_s = (recording.taken_ns() - recording.taken_ns()[0]) / 1e9
+    apart = drawn - np.median(drawn - taken_s * HZ) - taken_s * HZ
+    return {
+        "frames": frames,
+        "presses": play.presses,
+        "presses_in_lines": int(new.sum()),
+        "frames_off_by_more_than_a_tick": int(np.sum(((shown < least) | (shown > most)) & told)),
+        "presses_off_by_more_than_a_tick": int(
+            np.sum(((np.abs(off) > 1) | (seen == frames)) & labeled[line])
+        ),
+        "mean_ticks_late": float(off.mean()),
+        "ticks_of_the_program_apart_p99": float(np.quantile(np.abs(apart), 0.99)),
+        "motion_lost": float(
+            np.abs([sum(s.dx for s in states), sum(s.dy for s in states)] - play.moved).sum()
+        ),
+        "pixels_moved": int(np.abs(play.moved).sum()),
+        "late_fraction": recording.meta["late_frames"] / frames,
+        "frames_without_label": int(np.sum(~labeled)),
+        "lost_frames": recording.meta["lost_frames"],
+    }
+
+
+def kills(count: int) -> dict[str, float]:
+    """Kill the recorder at any moment; what is lost."""
+    rng = np.random.default_rng(1)
+    lost_s = []
+    with tempfile.TemporaryDirectory() as folder, x_server() as name, bar_program(name):
+        out = Path(folder)
+        for _ in range(count):
+            process = recorder(name, out, 10)
+            first_line(out)
+            time.sleep(rng.uniform(0.2, 2.5))
+            killed_ns = time.monotonic_ns()
+            process.kill()
+            process.wait()
+            (stem,) = finish_abandoned(out)
+            recording = Recording.open(stem)
+            with suppress(StopIteration):  # all of it decodes
+                frames = decode_frames(
+                    recording.video, FrameSpec(64, 64), np.arange(recording.num_frames)
+                )
+                while True:
+                    next(frames)
+            lost_s.append((killed_ns - int(recording.taken_ns()[-1])) / 1e9)
+    return {
+        "kills": count,
+        "recordings_read": len(lost_s),
+        "seconds_lost_most": max(lost_s),
+        "seconds_lost_mean": float(np.mean(lost_s)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--out", type=Path, default=RESULTS / "screen_recorder.json")
+    options = parser.parse_args()
+    result: dict[str, float] = {}
+    if options.minutes:
+        result |= fidelity(options.minutes)
+    if options.kills:
+        result |= kills(options.kills)
+    options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
