@@ -17,6 +17,7 @@ from .datasets.config import MergeConfig as MergeConfig
 from .datasets.config import PackConfig as PackConfig
 from .datasets.config import RepackConfig as RepackConfig
 from .datasets.config import SpecCheckConfig as SpecCheckConfig
+from .datasets.config import SpecInferConfig as SpecInferConfig
 from .datasets.config import SplitConfig as SplitConfig
 from .datasets.config import StatusConfig as StatusConfig
 from .datasets.config import SubsetConfig as SubsetConfig
@@ -34,6 +35,7 @@ from .datasets.recordings.writer import RecordingWriter as RecordingWriter
 from .datasets.repack import repack as repack
 from .datasets.shards.dataset import Dataset as Dataset
 from .datasets.spec_check import spec_check as spec_check
+from .datasets.spec_infer import spec_infer as spec_infer
 from .datasets.split import split as split
 from .datasets.status import status as status
 from .datasets.subset import subset as subset

@@ -44,6 +44,30 @@ class SpecCheckConfig:
 
 
 @settings()
+class SpecInferConfig:
+    """Draft an action spec from recorded play.
+
+    Keys and buttons that were pressed become buttons, motion of the mouse becomes axes with bins
+    that cost little, and the tick rate follows from the frames. The draft works as it is; read it,
+    and give the buttons their names.
+
+    Example:
+      vidact spec infer runs/mine --name mygame --out mygame.yaml
+    """
+
+    recordings: Recordings
+    """Recordings: folders, mp4 files or stems."""
+    out: str = ""
+    """The YAML file to write; by default the draft is printed."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]*$")] = "mygame"
+    """The spec's name."""
+    tick_hz: Annotated[float, Field(ge=0, le=240)] = 0.0
+    """Ticks per second; 0 takes the frames' rate, or the whole part of it that is at most 20."""
+    min_presses: PositiveInt = 3
+    """Inputs with fewer presses are left out, and named in a comment."""
+
+
+@settings()
 class ImportVPTConfig:
     """Bring OpenAI's contractor recordings of Minecraft into our format.
 

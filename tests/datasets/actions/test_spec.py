@@ -92,7 +92,7 @@ def test_digests_of_specs_without_a_layout_are_what_they_were() -> None:
     assert {name: ActionSpec.load(name).sha256 for name in kept} == kept
 
 
-@pytest.mark.parametrize("name", ["doom", "crafter", "crafter@1", "minecraft"])
+@pytest.mark.parametrize("name", ["doom", "crafter", "crafter@1", "minecraft", "desktop", "luanti"])
 def test_built_in_specs_survive_writing(name: str, tmp_path: Path) -> None:
     spec = ActionSpec.load(name)
     path = tmp_path / "mine.yaml"
@@ -157,7 +157,7 @@ def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> No
 
 
 def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="crafter, crafter@1, doom, doom-classic, minecraft"):
+    with pytest.raises(SpecError, match="crafter, crafter@1, desktop, doom, doom-classic, luanti"):
         ActionSpec.load("quake")
     broken = tmp_path / "broken.yaml"
     broken.write_text("buttons: [")

@@ -1,0 +1,94 @@
+"""Drafts of action specs, from play whose inputs were chosen."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.config import SpecInferConfig
+from vidact.datasets.recordings.recording import Recording
+from vidact.datasets.recordings.writer import RecordingWriter
+from vidact.datasets.spec_check import check_spec
+from vidact.datasets.spec_infer import _tick_hz, draft_spec, spec_infer
+from vidact.errors import ConfigError, RecordingError
+
+
+def play(stem: Path, states: list[DeviceState], fps: Fraction = Fraction(30)) -> Recording:
+    with RecordingWriter(stem, fps=fps, size=(64, 64)) as writer:
+        for state in states:
+            writer.write(np.zeros((64, 64, 3), np.uint8), state)
+    return Recording.open(stem)
+
+
+def key(*names: str) -> tuple[str, ...]:
+    return tuple(f"key.keyboard.{name}" for name in names)
+
+
+@pytest.mark.parametrize(
+    ("fps", "ticks"),
+    [(60, 20), (30, 15), (35, "35/2"), (20, 20), (10, 10), ("30000/1001", "15000/1001")],
+)
+def test_ticks_are_whole_parts_of_frames(fps: str, ticks: str) -> None:
+    assert _tick_hz(Fraction(fps)) == Fraction(ticks)
+
+
+def test_a_shooter(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    states = []
+    for i in range(600):
+        held = key("w") if i % 40 < 30 else key("s")
+        held += key("d") if i % 14 < 4 else ()
+        held += key("3") if i % 100 < 4 else key("4") if i % 100 > 95 else ()
+        held += key("f3") if i == 77 else ()  # once: nothing to learn from
+        states.append(
+            DeviceState(keys=held, buttons=(0,) if i % 20 < 6 else (), dx=float(rng.normal(0, 30)))
+        )
+    recording = play(tmp_path / "r", states)
+    out = tmp_path / "game.yaml"
+    config = SpecInferConfig(recordings=(str(tmp_path),), out=str(out), name="game")
+    assert spec_infer(config) == 0
+    spec = ActionSpec.load(out)
+    assert spec.button_names == ("3", "4", "right", "back", "forward", "mouse_left")
+    assert [(group.members, group.conflict) for group in spec.groups] == [
+        (("forward", "back"), "none"),
+        (("3", "4"), "last"),
+        (("right",), "last"),
+        (("mouse_left",), "last"),
+    ]
+    assert (spec.tick_hz, spec.axis_names, spec.axes[0].input) == (15, ("yaw",), "dx")
+    text = out.read_text()
+    assert "too rarely to be learned: key.keyboard.f3 (1)" in text
+    report = check_spec(spec, [recording])
+    assert report.axes["yaw"].r2_ceiling >= 0.99
+    assert (report.conflicts, report.unmapped_inputs) == ({}, {"key.keyboard.f3": 1})
+    with pytest.raises(ConfigError, match="exists already"):
+        spec_infer(config)
+
+
+def test_one_key_at_a_time_is_one_group(tmp_path: Path) -> None:
+    keys = ("left", "right", "up", "space")
+    states = [DeviceState(keys=key(keys[i // 5 % 4]) if i % 5 < 3 else ()) for i in range(400)]
+    draft = draft_spec([play(tmp_path / "r", states, Fraction(10))], name="game")
+    assert draft.spec.axes == ()
+    (group,) = draft.spec.groups
+    assert sorted(group.members) == ["left", "right", "space", "up"]
+
+
+def test_many_keys_make_no_head_of_millions(tmp_path: Path) -> None:
+    letters = "abcdefghijklmnopqrst"
+    states = [
+        DeviceState(keys=key(letters[i // 6 % 20], "a") if i % 6 < 3 else ()) for i in range(960)
+    ]
+    draft = draft_spec([play(tmp_path / "r", states)], name="game")
+    assert np.prod([len(group.members) + 1 for group in draft.spec.groups]) <= 10_000
+    (with_a,) = (group for group in draft.spec.groups if "left" in group.members)
+    assert set(with_a.members) <= {"left", "right"}  # what is held with others stays apart
+
+
+def test_nothing_makes_no_spec(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="there is nothing to make a spec of"):
+        draft_spec([play(tmp_path / "r", [DeviceState()] * 30)], name="game")
