@@ -21,7 +21,7 @@ from .people.access import Anybody
 from .people.hosts import Hosts
 from .people.protection import Protection
 from .problems import Problem
-from .routes import auth, exports, live, projects, uploads, users, work
+from .routes import auth, exports, live, projects, quality, reviews, tasks, uploads, users, work
 
 THREADS = 40  # requests worked on at once; saving waits for the disk, not for the processor
 PAGES = (
@@ -72,7 +72,7 @@ def create_app(context: Context) -> FastAPI:
         responses=REFUSALS,
     )
     app.state.context = context
-    for module in (auth, users, projects, work, uploads, exports, live):
+    for module in (auth, users, projects, reviews, quality, tasks, work, uploads, exports, live):
         app.include_router(module.router)
     app.add_api_route("/api/openapi.json", _describe, methods=["GET"], include_in_schema=False)
     app.exception_handler(Problem)(_problem)

@@ -15,12 +15,14 @@ from sqlalchemy.exc import OperationalError
 
 from ..errors import ConfigError
 from .config import MIB, ServeConfig
+from .quality.kept_reports import Reports
 from .server_process import this_server
 from .store.allowed_sources import AllowedSources
 from .store.audit import AuditFile
 from .store.database import Database, sqlite_engine_url
 from .work.live_pages import LivePages
 from .work.operations import OperationLog
+from .work.review_queue import ReviewDesk
 
 if TYPE_CHECKING:
     from .store.bundles import BundleStore
@@ -41,6 +43,8 @@ class Context:
     bundles: BundleStore
     sources: AllowedSources
     live: LivePages
+    desk: ReviewDesk
+    reports: Reports
     imports: ThreadPoolExecutor
     """Imports of uploads run one after the other, each in a child that may take gigabytes."""
     exports: ThreadPoolExecutor
@@ -78,6 +82,8 @@ class Context:
             bundles=BundleStore(folder / "pictures"),
             sources=AllowedSources(config.source_root, config.source_host),
             live=LivePages(),
+            desk=ReviewDesk(),
+            reports=Reports(),
             imports=ThreadPoolExecutor(1, thread_name_prefix="import"),
             exports=ThreadPoolExecutor(1, thread_name_prefix="export"),
             closing=threading.Event(),

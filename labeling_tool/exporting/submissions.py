@@ -72,7 +72,13 @@ def submissions(
         rows = session.execute(
             select(Assignment.id, Assignment.task_id)
             .join(Task, Task.id == Assignment.task_id)
-            .where(Task.project_id == project_id, Assignment.state.in_(states))
+            .where(
+                Task.project_id == project_id,
+                Task.state != "excluded",
+                Assignment.state.in_(states),
+                # Answers to a task whose answer is known judge people, and are no labels.
+                *(() if every else (Assignment.served != "gold",)),
+            )
             .order_by(
                 Task.source_id,
                 Task.id,

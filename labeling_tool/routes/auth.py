@@ -77,6 +77,8 @@ class PersonalSettings(Strict):
     theme: Annotated[str, Field(pattern="^(auto|light|dark)$")] | None = None
     keys: Annotated[dict[KeyName, KeyName], Field(max_length=120)] | None = None
     single_keys: bool | None = None
+    watch: bool | None = None
+    """Whether uncertain runs are played as they come in hand."""
     tour: Annotated[int, Field(ge=0, le=1000)] | None = None
     """The number of steps of the tour that are done; 1000 for finished or skipped."""
 

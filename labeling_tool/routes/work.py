@@ -34,6 +34,7 @@ from ..work.project_settings import settings_of
 
 router = APIRouter(prefix="/api", tags=["work"])
 
+OTHERS = 8  # answers side by side: more fit on no screen
 PICTURES_WAIT_S = 10.0  # then the page is told to ask again
 
 
@@ -155,6 +156,10 @@ def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> d
             },
             "predictions": Predictions.from_bytes(task.labels).to_json() if task.labels else None,
             "operations": [operation_json(op) for op in operations_of(session, row.id)],
+            # Side by side with it, for who settles them: nobody else sees another's answer.
+            "others": _other_answers(session, row, task)
+            if _may_review(session, row, project, rules.solo, person)
+            else [],
         }
 
 
@@ -316,6 +321,29 @@ def _may_review(
     return role in STAFF and (solo or row.user_id != person.id)
 
 
+def _other_answers(session: Session, row: Assignment, task: Task) -> list[dict[str, Any]]:
+    """What other people have submitted for the same task."""
+    rows = session.execute(
+        select(Assignment.id, User.name)
+        .join(User, User.id == Assignment.user_id)
+        .where(
+            Assignment.task_id == task.id,
+            Assignment.id != row.id,
+            Assignment.state.in_(FINISHED),
+        )
+        .order_by(Assignment.id)
+        .limit(OTHERS)
+    ).all()
+    return [
+        {
+            "assignment": other,
+            "who": who,
+            "operations": [operation_json(op) for op in operations_of(session, other)],
+        }
+        for other, who in rows
+    ]
+
+
 def _prepare(context: Context, task: Task, source: Source) -> str:
     """Begin to render a task's pictures; returns their address."""
     recipe = recipe_of(task, source)
@@ -360,7 +388,15 @@ def _visible(
 def _assignment(row: Assignment) -> dict[str, Any]:
     return {
         **row.columns(
-            "id", "task_id", "state", "lease_ms", "seq", "reason", "active_ms", "submitted_ms"
+            "id",
+            "task_id",
+            "user_id",
+            "state",
+            "lease_ms",
+            "seq",
+            "reason",
+            "active_ms",
+            "submitted_ms",
         ),
         "finished": row.state in FINISHED,
     }

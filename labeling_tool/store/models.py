@@ -208,7 +208,7 @@ class Task(Base):
     __tablename__ = "tasks"
     __table_args__ = (
         UniqueConstraint("project_id", "identity", name="uq_tasks_identity"),
-        Index("ix_tasks_gain", "project_id", "state", "gain"),
+        Index("ix_tasks_queue", "project_id", "state", "priority", "gain"),
         Index("ix_tasks_random", "project_id", "state", "random_rank"),
     )
     id: Mapped[Id]
@@ -217,10 +217,13 @@ class Task(Base):
     identity: Mapped[str] = mapped_column(String(160))
     """The text that makes it this task, so that importing twice adds nothing."""
     state: Mapped[Str16] = mapped_column(default="open")
-    """`open`, or `done` once `needed` people have submitted."""
+    """`open`; `done` once `needed` people have submitted; `gold`: its answer is known and everybody
+    may get it; `excluded`: nobody does, and nothing of it is exported."""
     needed: Mapped[int] = mapped_column(default=1)
     gain: Mapped[float] = mapped_column(default=0.0)
     """Expected number of wrong frames, the sum of 1 - confidence: the queue's order."""
+    priority: Mapped[int] = mapped_column(default=0)
+    """Tasks of a higher one come first, whatever their gain."""
     random_rank: Mapped[float]
     """A number in [0, 1): the order in which the random share of the queue is drawn."""
     frames: Mapped[int]
@@ -228,6 +231,8 @@ class Task(Base):
     """`pts_ns` of each frame in its source, first tick, clip key, hashes."""
     labels: Mapped[bytes | None] = mapped_column(deferred=True)
     """Predictions as npz (`predictions.py`); None for clean-or-not."""
+    gold: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
+    """The known answer (`quality.answers`) and the `assignment` that it was; None for others."""
     created_ms: Mapped[Now]
 
 
@@ -250,13 +255,15 @@ class Assignment(Base):
     seq: Mapped[int] = mapped_column(default=0)
     """How many operations it has; the last one has this `seq`."""
     served: Mapped[Str16] = mapped_column(default="gain")
-    """The reason why the queue gave it out: `gain` or `random`."""
+    """The reason why it was given out: `gain`, `random`, `gold` or `assigned`."""
     active_ms: Mapped[Millis] = mapped_column(default=0)
     """Time with the task on screen and a hand on the keys."""
     active_at_ms: Mapped[Millis] = mapped_column(default=0)
     """The time up to which its owner's work has been counted; no moment counts twice."""
     op_bytes: Mapped[int] = mapped_column(default=0)
     """The size of its operations' payloads, which has a limit."""
+    gold_score: Mapped[float | None]
+    """How much of a gold task its person got right, in [0, 1]; None of any other."""
     reason: Mapped[str] = mapped_column(Text, default="")
     """The reason why a reviewer returned it."""
     reviewed_by: Mapped[UserId | None]

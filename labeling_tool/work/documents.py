@@ -83,10 +83,17 @@ def replay_actions(predictions: Predictions, operations: Iterable[OperationLike]
         if op.kind == "note":
             document.note = payload["text"]
             continue
+        if op.kind == "remark":
+            continue  # it is about labels, and changes none
         part = slice(payload["start"], payload["end"])
         if op.kind == "paint":
             document.buttons[part, payload["lane"]] = payload["value"]
             document.edited[part] = True
+        elif op.kind == "press":
+            moved = slice(payload["to_start"], payload["to_end"])
+            document.buttons[part, payload["lane"]] = 0
+            document.buttons[moved, payload["lane"]] = 1
+            document.edited[part] = document.edited[moved] = True
         elif op.kind == "camera":
             document.camera[part, payload["axis"]] = payload["values"]
             document.edited[part] = True

@@ -40,6 +40,20 @@ class Paint(Range):
     value: Literal[0, 1]
 
 
+class Press(Range):
+    """Move or stretch a press: release a button's frames [start, end), hold [to_start, to_end)."""
+
+    lane: Annotated[int, Field(ge=0, lt=512)]
+    to_start: Frame
+    to_end: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+
+    @model_validator(mode="after")
+    def _goes_somewhere(self) -> Press:
+        if self.to_end <= self.to_start:
+            raise ValueError("to_end must be after to_start")
+        return self
+
+
 class Camera(Range):
     """Set the motion of an axis, in degrees per frame: one value for all frames, or one each."""
 
@@ -90,8 +104,15 @@ class Note(Strict):
     text: Annotated[str, Field(max_length=2000)]
 
 
+class Remark(Range):
+    """Something said about some frames: by a reviewer, what is to be mended there."""
+
+    text: Annotated[str, Field(min_length=1, max_length=500)]
+
+
 PAYLOADS: dict[str, type[Strict]] = {
     "paint": Paint,
+    "press": Press,
     "camera": Camera,
     "release": Release,
     "reset": Reset,
@@ -102,14 +123,26 @@ PAYLOADS: dict[str, type[Strict]] = {
     "undo": Target,
     "redo": Target,
     "note": Note,
+    "remark": Remark,
 }
-BOTH = ("undo", "redo", "note")
+BOTH = ("undo", "redo", "note", "remark")
 ALLOWED = {
-    "actions": ("paint", "camera", "release", "reset", "accept", "unsure", "invalid", *BOTH),
+    "actions": (
+        "paint",
+        "press",
+        "camera",
+        "release",
+        "reset",
+        "accept",
+        "unsure",
+        "invalid",
+        *BOTH,
+    ),
     "clean": ("label", *BOTH),
 }
 Kind = Literal[
     "paint",
+    "press",
     "camera",
     "release",
     "reset",
@@ -120,6 +153,7 @@ Kind = Literal[
     "undo",
     "redo",
     "note",
+    "remark",
 ]
 
 
@@ -155,9 +189,11 @@ def check_payload(
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "payload"
         raise Problem(422, "bad_operation", f"`{kind}`: {where}: {first['msg']}.") from error
-    if isinstance(checked, Range) and checked.end > frames:
-        raise Problem(422, "bad_operation", f"`{kind}`: frames end at {frames}, got {checked.end}.")
-    if isinstance(checked, Paint) and checked.lane >= lanes:
+    if isinstance(checked, Range):
+        last = max(checked.end, checked.to_end if isinstance(checked, Press) else 0)
+        if last > frames:
+            raise Problem(422, "bad_operation", f"`{kind}`: frames end at {frames}, got {last}.")
+    if isinstance(checked, Paint | Press) and checked.lane >= lanes:
         raise Problem(
             422, "bad_operation", f"`{kind}`: there are {lanes} lanes, got number {checked.lane}."
         )

@@ -75,7 +75,7 @@ def renew(session: Session, held: Held, now: int) -> bool:
     """
     assignment, task = held.assignment, held.task
     taken = places_taken(session, task.id, now, but=assignment.id)
-    if task.state == "open" and taken < task.needed:
+    if task.state == "gold" or (task.state == "open" and taken < task.needed):
         return True
     if assignment.state in KEPT:
         assignment.state = "expired"
@@ -90,6 +90,8 @@ def span_ms(assignment: Assignment, project: Project) -> int:
 
 def close_if_done(session: Session, task: Task) -> None:
     """Set whether a task is done, after one of its assignments has changed."""
+    if task.state not in ("open", "done"):
+        return  # gold tasks have places for all, excluded ones for nobody
     session.flush()
     done = session.execute(
         select(func.count()).where(Assignment.task_id == task.id, Assignment.state.in_(FINISHED))

@@ -24,7 +24,7 @@ def progress_of(session: Session, project: Project) -> dict[str, Any]:
     frames: Counter[str] = Counter()
     for state, count, total_frames in session.execute(
         select(Task.state, func.count(), func.sum(Task.frames))
-        .where(Task.project_id == project.id)
+        .where(Task.project_id == project.id, Task.state.in_(("open", "done")))
         .group_by(Task.state)
     ):
         tasks[state], frames[state] = count, int(total_frames)

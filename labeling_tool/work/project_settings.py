@@ -27,6 +27,18 @@ class ProjectSettings(Strict):
     threshold: Annotated[float, Field(ge=0, le=1)] = 0.8
     """A button is marked as uncertain where the model's probability of what it says is below this,
     so by default between 20 and 80 % of being held."""
+    review_first: Annotated[int, Field(ge=0, le=10_000)] = 10
+    """So many first submissions of each person are all queued for review."""
+    review_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of everybody's later submissions that is queued for review."""
+    gold_first: Annotated[int, Field(ge=0, le=1000)] = 5
+    """So many first tasks of each person are gold ones, where there are any."""
+    gold_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of everybody's later tasks that are gold ones which they have not had."""
+    qualify: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Mean score on the first gold tasks that real work needs; 0 for none."""
+    hourly_cost: Annotated[float, Field(ge=0, le=100_000)] = 0.0
+    """What an hour of work costs, in any currency; 0 where nobody asks."""
     instructions: Annotated[str, Field(max_length=8000)] = ""
     """A text that annotators should know; shown with the task."""
 

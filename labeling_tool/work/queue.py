@@ -17,8 +17,11 @@ from ..problems import Problem, not_found
 from ..store.audit import note
 from ..store.database import Database
 from ..store.models import FINISHED, KEPT, LEASED, Assignment, Project, Task, now_ms
-from ..store.rights import require_there
+from ..store.rights import STAFF, require_there
 from ..store.rows import get_row
+from .answers import score_of
+from .gold import gold_task
+from .operations import operations_of
 from .places import close_if_done, holds, lock, places_taken, renew, span_ms
 from .project_settings import ProjectSettings, settings_of
 
@@ -74,7 +77,7 @@ def _claim_once(
         project = get_row(session, Project, project_id, "project")
         if project.state != "open":
             raise Problem(409, "paused", "This project is paused; an admin can open it again.")
-        require_there(session, project, user_id)
+        is_staff = require_there(session, project, user_id) in STAFF
         rules = settings_of(project.settings)
         candidate = _own(session, user_id, project_id, beside, now)
         if candidate is not None:
@@ -88,7 +91,9 @@ def _claim_once(
             mine.lease_ms = now + span_ms(mine, project)
             return mine, False
         served = "random" if draw < rules.random_fraction else "gain"
-        found = _take(session, user_id, project_id, rules=rules, served=served, now=now)
+        found = _take(
+            session, user_id, project_id, rules=rules, served=served, is_staff=is_staff, now=now
+        )
         left = (
             found is None
             and session.scalars(_open_tasks(user_id, project_id, now).limit(1)).first() is not None
@@ -121,6 +126,7 @@ def _own(
             or_(
                 and_(Assignment.state.in_(KEPT), Assignment.lease_ms > now),
                 and_(Task.state == "open", others < Task.needed),
+                Task.state == "gold",
             ),
         )
         .order_by((Assignment.state == "returned").desc(), Assignment.seq.desc(), Assignment.id)
@@ -155,15 +161,19 @@ def _take(
     *,
     rules: ProjectSettings,
     served: str,
+    is_staff: bool,
     now: int,
 ) -> Assignment | None:
     order = (Task.random_rank,) if served == "random" else (Task.gain.desc(), Task.id)
     passed: list[int] = []
     _require_finishing(session, user_id, now)
+    gold = None if is_staff else gold_task(session, user_id, project_id, rules)
+    if gold is not None:
+        return _give(session, user_id, gold, rules=rules, served="gold", now=now)
     for _ in range(TRIES):
         statement = (
             _open_tasks(user_id, project_id, now)
-            .order_by(*order)
+            .order_by(Task.priority.desc(), *order)
             .limit(1)
             .with_for_update(of=Task, skip_locked=True)
         )
@@ -173,19 +183,25 @@ def _take(
         if task is None:
             return None
         if places_taken(session, task.id, now) < task.needed:
-            assignment = Assignment(
-                task_id=task.id,
-                user_id=user_id,
-                lease_ms=now + rules.lease_s * 1000,
-                served=served,
-                state="leased",
-            )
-            session.add(assignment)
-            session.flush()
-            note(session, user_id, "work claimed", f"assignment {assignment.id}", task=task.id)
-            return assignment
+            return _give(session, user_id, task.id, rules=rules, served=served, now=now)
         passed.append(task.id)
     return None
+
+
+def _give(
+    session: Session, user_id: int, task_id: int, *, rules: ProjectSettings, served: str, now: int
+) -> Assignment:
+    assignment = Assignment(
+        task_id=task_id,
+        user_id=user_id,
+        lease_ms=now + rules.lease_s * 1000,
+        served=served,
+        state="leased",
+    )
+    session.add(assignment)
+    session.flush()
+    note(session, user_id, "work claimed", f"assignment {assignment.id}", task=task_id)
+    return assignment
 
 
 def _require_finishing(session: Session, user_id: int, now: int) -> None:
@@ -296,10 +312,13 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
             assignment.state in KEPT and assignment.lease_ms <= now
         )
         full = places_taken(session, task.id, now, but=assignment.id) >= task.needed
-        too_late = lost and full
+        too_late = lost and full and task.state != "gold"
         assignment.state = "expired" if too_late else "submitted"
         if not too_late:
             assignment.submitted_ms = now
+            assignment.gold_score = score_of(
+                assignment, task, operations_of(session, assignment.id)
+            )
             close_if_done(session, task)
             note(session, user_id, "work submitted", f"assignment {assignment_id}", seq=seq)
     if too_late:  # after the commit: that the lease is gone must stand

@@ -30,8 +30,9 @@ def sign_in(
     browser: Any, url: str, name: str = "ada", *, tour_done: bool = True, **options: Any
 ) -> Any:
     """A page of a new browser context in which somebody is logged in; errors on the page fail the
-    test at the end.
+    test at the end. They want no motion unless told otherwise: uncertain runs then stand still.
     """
+    options = {"reduced_motion": "reduce"} | options
     script = Script(url).login(name)
     if tour_done:
         script.patch("/api/me/settings", {"tour": 1000})

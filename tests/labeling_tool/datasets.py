@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,18 @@ from vidact.datasets.video.ticks import decode_ticks
 TICKS = 64
 
 
-def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int = 0) -> str:
-    """A dataset of `clips` clips of 64 ticks of each video; clip i of a video is less certain the
-    larger i is.
+def make_dataset(
+    folder: Path,
+    videos: list[Path],
+    *,
+    clips: int = 2,
+    seed: int = 0,
+    doubtful: Sequence[tuple[int, int]] = ((20, 30),),
+    less_sure: float = 0.3,
+) -> str:
+    """A dataset of `clips` clips of 64 ticks of each video; clip i of a video is less certain by
+    `less_sure` the larger i is, and each is in doubt about `attack` in the ticks [start, end) of
+    `doubtful`.
     """
     spec = ActionSpec.load("doom")
     rng = np.random.default_rng(seed)
@@ -39,11 +49,12 @@ def make_dataset(folder: Path, videos: list[Path], *, clips: int = 2, seed: int 
                 )
                 frames = np.concatenate([batch.frames for batch in batches])
                 pts_ns = np.concatenate([batch.pts_ns for batch in batches])
-                confidence = np.full(TICKS, max(0.2, 0.95 - 0.3 * i))
-                confidence[20:30] = 0.3
+                confidence = np.full(TICKS, max(0.2, 0.95 - less_sure * i))
                 probability = rng.uniform(0, 0.15, (TICKS, spec.num_buttons))
                 probability[10:40, 0] = 0.9
-                probability[20:30, spec.button_names.index("attack")] = 0.45
+                for begin, end in doubtful:
+                    confidence[begin:end] = 0.3
+                    probability[begin:end, spec.button_names.index("attack")] = 0.45
                 camera_prob = np.zeros((TICKS, spec.num_axes, max(spec.num_bins)))
                 for a, bins in enumerate(spec.num_bins):
                     camera_prob[:, a, bins // 2] = 1

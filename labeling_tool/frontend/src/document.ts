@@ -1,7 +1,7 @@
 // From operations to labels: the replay. The server has the same in documents.py; a test compares
 // the two.
 
-import type { Clash, CleanLabel, FrameRange, Operation, Predictions } from "./types";
+import type { Clash, CleanLabel, FrameRange, Operation, Predictions, Remark } from "./types";
 
 export interface ActionDocument {
   buttons: Uint8Array[]; // [K][T]
@@ -47,6 +47,16 @@ export function undoStacks(operations: Operation[]): { done: string[]; undone: s
   return { done, undone };
 }
 
+/** What has been said about frames, by their order in the task. */
+export function remarksOf(operations: Operation[]): Remark[] {
+  return effective(operations)
+    .filter((op) => op.kind === "remark")
+    .map(({ id, user_id, payload: { start = 0, end = 1, text = "" } }) => ({
+      ...{ id, user_id, start, end, text },
+    }))
+    .sort((a, b) => a.start - b.start);
+}
+
 const digits = (text: string): Uint8Array => Uint8Array.from(text, (c) => (c === "1" ? 1 : 0));
 
 export function predictedButtons(predictions: Predictions): Uint8Array[] {
@@ -76,6 +86,12 @@ export function replayActions(predictions: Predictions, operations: Operation[])
         document.buttons[lane].fill(Number(value), start, end);
         document.edited.fill(1, start, end);
         break;
+      case "press": {
+        const { to_start = 0, to_end = 0 } = op.payload;
+        document.buttons[lane].fill(0, start, end).fill(1, to_start, to_end);
+        document.edited.fill(1, start, end).fill(1, to_start, to_end);
+        break;
+      }
       case "camera":
         for (let t = start; t < end; t++)
           document.camera[axis][t] = values.length === 1 ? values[0] : values[t - start];
@@ -130,6 +146,8 @@ export function replayClean(frames: number, operations: Operation[]): CleanDocum
   return document;
 }
 
+const CAMERA_SAME_DEG = 0.01; // less is what rounding does
+
 // Confident frames between two uncertain ones that still belong to one run: nobody wants to jump
 // for three.
 const MAX_GAP = 3;
@@ -182,6 +200,18 @@ export function uncertainRuns(doubtful: Uint8Array): FrameRange[] {
     const parts = Math.ceil((end - start) / MAX_RUN);
     const cut = (i: number): number => start + Math.round(((end - start) * i) / parts);
     return Array.from({ length: parts }, (_, i) => ({ start: cut(i), end: cut(i + 1) }));
+  });
+}
+
+/** Frames in which two documents say something else: 1 where they do, a value per frame. */
+export function differingFrames(a: ActionDocument, b: ActionDocument): Uint8Array {
+  return a.valid.map((valid, t) => {
+    const isSame =
+      valid === b.valid[t] &&
+      a.unsure[t] === b.unsure[t] &&
+      a.buttons.every((row, k) => row[t] === b.buttons[k][t]) &&
+      a.camera.every((row, k) => Math.abs(row[t] - b.camera[k][t]) < CAMERA_SAME_DEG);
+    return isSame ? 0 : 1;
   });
 }
 

@@ -6,7 +6,7 @@
 
 import { signal } from "@preact/signals";
 
-export type Scope = "review" | "clean";
+export type Scope = "review" | "clean" | "verdict";
 
 export interface Command {
   id: string;
@@ -19,6 +19,7 @@ export interface Command {
 const both: Scope[] = ["review", "clean"];
 const review: Scope[] = ["review"];
 const clean: Scope[] = ["clean"];
+const verdict: Scope[] = ["verdict"]; // over either kind of work, where it is reviewed
 
 const command = (
   group: string,
@@ -35,16 +36,16 @@ const command = (
 });
 
 export const COMMANDS: Command[] = [
-  command("Move", review, "play", " ", "Play the run again and again, or pause"),
+  command("Move", review, "play", " ", "Loop the run or the selection, or pause"),
   command("Move", both, "next", "ArrowRight", "Next frame"),
   command("Move", both, "previous", "ArrowLeft", "Previous frame"),
   command("Move", both, "next10", "PageDown", "10 frames on"),
   command("Move", both, "previous10", "PageUp", "10 frames back"),
   command("Move", both, "first", "Home", "First frame"),
   command("Move", both, "last", "End", "Last frame"),
-  command("Move", review, "back", "j", "Play backwards, again for faster"),
+  command("Move", review, "back", "j", "Play backwards, again for faster; a loop: slower"),
   command("Move", review, "stop", "k", "Stop"),
-  command("Move", review, "forward", "l", "Play forwards, again for faster"),
+  command("Move", review, "forward", "l", "Play forwards, again for faster; a loop too"),
   command("Move", review, "nextUncertain", "n", "Next uncertain run"),
   command("Move", review, "previousUncertain", "b", "Previous uncertain run"),
   command("Move", review, "nextEdge", "]", "Next change in the lane"),
@@ -54,6 +55,8 @@ export const COMMANDS: Command[] = [
   command("Decide", review, "invalid", "x", "No label here (menu, dead, loading)"),
   command("Edit", review, "laneUp", "ArrowUp", "Lane above"),
   command("Edit", review, "laneDown", "ArrowDown", "Lane below"),
+  command("Edit", review, "takePress", "w", "Take the lane's press, again for its other edge"),
+  command("Edit", review, "deletePress", "Delete", "Delete the press in hand"),
   command("Edit", review, "toggle", "t", "Toggle the lane (frame or selection)"),
   command("Edit", review, "paint", "p", "Hold the lane while stepping, on or off"),
   command("Edit", review, "erase", "e", "Release the lane while stepping, on or off"),
@@ -86,10 +89,21 @@ export const COMMANDS: Command[] = [
   command("Label", clean, "overlay", "e", "Artifact: text or overlay"),
   command("Label", clean, "otherReason", "r", "Artifact: something else"),
   command("Label", clean, "acceptPage", "Enter", "Rest of the page is clean, next page"),
+  command("Review", verdict, "approve", "Enter", "Approve, and open the next submission"),
+  command("Review", verdict, "sendBack", "r", "Return it, with the remarks"),
+  command(
+    "Review",
+    review,
+    "takeAnswer",
+    "F2",
+    "Several answers: say what the other one says here",
+  ),
+  command("Review", verdict, "remark", "c", "Remark on the frame or the selection"),
+  command("Review", verdict, "later", "f", "Leave it for later, open the next submission"),
   command("Task", both, "submit", "f", "Submit and open the next task"),
   command("Task", both, "pause", "h", "Pause: keep the task for later"),
   command("Task", both, "before", "Backspace", "Back to the task submitted before"),
-  command("Task", both, "skip", "Delete", "Give the task back (twice)"),
+  command("Task", both, "skip", "F8", "Give the task back (twice)"),
   command("Task", both, "note", "c", "Comment for the reviewer"),
   command("Task", both, "help", "?", "Keys"),
 ];

@@ -57,7 +57,24 @@ export async function prepareNext(project: number, beside: number): Promise<Next
     `/api/projects/${project}/claim`,
     { beside },
   );
-  if (assignment === null) return null;
+  return assignment === null ? null : prepare(assignment);
+}
+
+/** The same for the submission to be reviewed after this one. */
+export async function prepareReview(project: number, beside: number): Promise<Next | null> {
+  const { assignment } = await nextReview(project, beside);
+  return assignment === null ? null : prepare(assignment);
+}
+
+/** The next submission to look at, and how many wait. */
+export function nextReview(
+  project: number,
+  beside?: number,
+): Promise<{ assignment: number | null; left: number }> {
+  return get(`/api/projects/${project}/reviews/next${beside ? `?beside=${beside}` : ""}`);
+}
+
+function prepare(assignment: number): Next {
   if (!ready.has(assignment)) {
     for (const [other, opened] of ready) {
       ready.delete(other); // one task ahead: decoded pictures are large

@@ -13,6 +13,7 @@ import { Home } from "./pages/Home";
 import { Invited, Login, Setup } from "./pages/Login";
 import { NewProject } from "./pages/project/NewProject";
 import { Project } from "./pages/project/Project";
+import { Quality } from "./pages/project/Quality";
 import { Settings } from "./pages/Settings";
 import { LessonResult, Welcome } from "./pages/Tour";
 import { UploadPage } from "./pages/Upload";
@@ -75,6 +76,8 @@ function Routed({ where }: { where: string }) {
   if (result) return <LessonResult assignment={Number(result[1])} />;
   const upload = /^\/projects\/(\d+)\/upload$/.exec(where);
   if (upload) return <UploadPage id={Number(upload[1])} />;
+  const quality = /^\/projects\/(\d+)\/quality$/.exec(where);
+  if (quality) return <Quality id={Number(quality[1])} key={quality[1]} />;
   const project = /^\/projects\/(\d+)$/.exec(where);
   if (project) return <Project id={Number(project[1])} key={project[1]} />;
   switch (where) {

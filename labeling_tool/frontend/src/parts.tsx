@@ -226,6 +226,9 @@ export function ColorKey() {
       "violet along a lane: the model was unsure about it; above the lanes: about any of them, " +
         "green once accepted, grey once marked as not to tell",
     ],
+    ["correction", "blue below: changed by somebody else than its annotator"],
+    ["answer", "blue inside a lane: another person's answer differs here"],
+    ["remark", "pink triangle in the ruler: a remark on that frame"],
     ["clash", "crossed out in red: held together with a button that excludes it"],
     ["novalue", "struck through in red: no label here"],
   ];

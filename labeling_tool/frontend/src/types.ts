@@ -6,6 +6,8 @@ export interface PersonalSettings {
   theme?: "auto" | "light" | "dark";
   keys?: Record<string, string>;
   single_keys?: boolean;
+  /** Whether each uncertain run is played by itself; by default it is. */
+  watch?: boolean;
   tour?: number;
 }
 
@@ -19,6 +21,7 @@ export interface Person {
 
 export type Kind =
   | "paint"
+  | "press"
   | "camera"
   | "release"
   | "reset"
@@ -28,12 +31,15 @@ export type Kind =
   | "label"
   | "undo"
   | "redo"
-  | "note";
+  | "note"
+  | "remark";
 
 export interface Payload {
   start?: number;
   end?: number;
   lane?: number;
+  to_start?: number;
+  to_end?: number;
   axis?: number;
   value?: number | boolean;
   values?: number[];
@@ -68,6 +74,7 @@ export interface Predictions {
 export interface AssignmentRow {
   id: number;
   task_id: number;
+  user_id: number;
   state: string;
   finished: boolean;
   lease_ms: number;
@@ -113,12 +120,21 @@ export interface TaskData {
   };
   predictions: Predictions | null;
   operations: Operation[];
+  /** What other people submitted for the same task, for who reviews it. */
+  others?: { assignment: number; who: string; operations: Operation[] }[];
 }
 
 /** Frames of a task, half-open. */
 export interface FrameRange {
   start: number;
   end: number;
+}
+
+/** What somebody said about some frames. */
+export interface Remark extends FrameRange {
+  id: string;
+  text: string;
+  user_id?: number;
 }
 
 /** Frames in which lanes are held that exclude each other. */
@@ -159,6 +175,12 @@ export interface ProjectSettings {
   lease_s: number;
   pause_s: number;
   threshold: number;
+  review_first: number;
+  review_share: number;
+  gold_first: number;
+  gold_share: number;
+  qualify: number;
+  hourly_cost: number;
   instructions: string;
 }
 

@@ -7,12 +7,15 @@ import { OperationLog } from "../../../labeling_tool/frontend/src/oplog";
 import { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
 import { TimelinePointer } from "../../../labeling_tool/frontend/src/review/mouse";
 import { Player } from "../../../labeling_tool/frontend/src/review/playback";
-import { GUTTER, Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
+import { GUTTER, LANES_TOP } from "../../../labeling_tool/frontend/src/review/layout";
+import { loopSpeed } from "../../../labeling_tool/frontend/src/review/watch";
+import { Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
+import type { Operation } from "../../../labeling_tool/frontend/src/types";
 import type { OpenTask } from "../../../labeling_tool/frontend/src/task/useTask";
 
 const BUTTONS = ["forward", "back", "left", "right"];
 const FRAMES = 128;
-const [WIDTH, LANES_TOP, LANE] = [1072, 60, 22]; // px
+const [WIDTH, LANE] = [1072, 22]; // px
 const SPAN = WIDTH - GUTTER - 8;
 
 let assignments = 0;
@@ -24,7 +27,10 @@ interface Predicted {
 }
 
 /** A review of 128 frames in which the model is sure that nothing is held, but for what is said. */
-function review({ held = [], probability = [], confidence = [] }: Predicted = {}): ReviewModel {
+function review(
+  { held = [], probability = [], confidence = [] }: Predicted = {},
+  { owner = 1, saved = [] }: { owner?: number; saved?: Operation[] } = {},
+): ReviewModel {
   const rows = BUTTONS.map(() => new Array(FRAMES).fill(0));
   const likely = BUTTONS.map(() => new Array(FRAMES).fill(0.01));
   const sure = new Array(FRAMES).fill(0.95);
@@ -33,8 +39,9 @@ function review({ held = [], probability = [], confidence = [] }: Predicted = {}
   for (const [lane, start, end, value] of probability) likely[lane].fill(value, start, end);
   for (const [start, end, value] of confidence) sure.fill(value, start, end);
   const data = {
-    assignment: { id: ++assignments, seq: 0 },
-    mine: true,
+    assignment: { id: ++assignments, seq: 0, user_id: owner, finished: owner !== 1 },
+    mine: owner === 1,
+    may_review: owner !== 1,
     task: { frames: FRAMES, pts_ns: Array.from({ length: FRAMES }, (_, t) => 5e7 * t) },
     project: {
       threshold: 0.8,
@@ -54,7 +61,7 @@ function review({ held = [], probability = [], confidence = [] }: Predicted = {}
     },
     operations: [],
   };
-  const log = new OperationLog(1, assignments, [], 0);
+  const log = new OperationLog(1, assignments, saved, saved.length);
   return new ReviewModel({
     opened: { data, pictures: { width: 640, height: 480, frames: [] } },
     log,
@@ -71,42 +78,51 @@ function timelineOf(model: ReviewModel): Timeline {
 const edits = (model: ReviewModel) =>
   model.log.all.value.map(({ kind, payload }) => ({ kind, ...payload }));
 
-test("a click that trembles paints the frame under the pointer, at every zoom", () => {
+/** The same numbers at every run, in [0, 1). */
+function numbers(): () => number {
   let seed = 1;
-  const random = (): number => {
+  return () => {
     seed = (seed * 48271) % 2147483647;
     return seed / 2147483647;
   };
+}
+
+test("a click that trembles goes there and paints nothing; a drag paints what it was aimed at", () => {
+  const random = numbers();
   for (const zoom of [1, 2, 4, 8]) {
     const model = review();
     const pointer = new TimelinePointer(timelineOf(model), model);
-    while (model.zoom.value < zoom) model.zoomIn();
+    while (model.view.zoom.value < zoom) model.view.zoomIn(model.frame.value);
     for (let click = 0; click < 250; click++) {
       model.seek(Math.floor(random() * FRAMES)); // wherever the view may be
-      const view = model.viewStart.value;
-      const shown = model.viewEnd.value - view;
-      const x = GUTTER + random() * (SPAN - 1);
+      const view = model.view.start.value;
+      const shown = model.view.end.value - view;
+      const x = GUTTER + random() * (SPAN - 20);
       const lane = Math.floor(random() * BUTTONS.length);
       const y = LANES_TOP + LANE * (lane + 0.5);
-      const aimed = view + Math.floor(((x - GUTTER) / SPAN) * shown);
-      const before = edits(model).length;
+      const frameAt = (x: number) => view + Math.floor(((x - GUTTER) / SPAN) * shown);
       pointer.press(x, y);
       for (let i = 0; i < 3; i++) pointer.move(x + 4 * random() - 2, y + 4 * random() - 2);
       pointer.release();
-      assert.equal(model.viewStart.value, view, "the view moved under the pointer");
-      const made = edits(model).slice(before);
-      assert.deepEqual(
-        made.map(({ kind, lane, start, end }) => ({ kind, lane, start, end })),
-        [{ kind: "paint", lane, start: aimed, end: aimed + 1 }],
-      );
+      assert.equal(model.view.start.value, view, "the view moved under the pointer");
+      assert.equal(edits(model).length, 0);
+      assert.deepEqual([model.frame.value, model.lane.value], [frameAt(x), lane]);
+      const to = Math.min(GUTTER + SPAN - 1, x + 10 + 300 * random());
+      pointer.press(x, y);
+      pointer.move(to, y + 4 * random() - 2);
+      pointer.release();
+      const aimed = { start: frameAt(x), end: frameAt(to) + 1 };
+      const painted = edits(model).map(({ kind, lane, start, end }) => ({ kind, lane, start, end }));
+      assert.deepEqual(painted, [{ kind: "paint", lane, ...aimed }]);
+      model.log.pending.value = []; // nothing is held again
     }
   }
 });
 
-test("a drag paints from where it began to where it ends, in the view in which it began", () => {
+test("a drag holds from where it began to where it ends, in the view in which it began", () => {
   const model = review();
   const pointer = new TimelinePointer(timelineOf(model), model);
-  model.zoomBy(4, 0); // frames 0 to 31
+  model.view.zoomBy(4, 0); // frames 0 to 31
   const at = (frame: number): number => GUTTER + ((frame + 0.5) / 32) * SPAN;
   const y = LANES_TOP + 1.5 * LANE;
   pointer.press(at(20), y);
@@ -116,6 +132,67 @@ test("a drag paints from where it began to where it ends, in the view in which i
   pointer.move(at(26), y);
   pointer.release();
   assert.deepEqual(edits(model), [{ kind: "paint", lane: 1, value: 1, start: 20, end: 27 }]);
+  assert.deepEqual(model.presses.taken.value?.range, { start: 20, end: 27 });
+});
+
+const HELD: Predicted = { held: [[1, 20, 40], [2, 50, 60]] };
+
+/** Drag in a lane between two boundaries of frames, given as frames with fractions. */
+function drag(model: ReviewModel, lane: number, from: number, to: number, copies = false): void {
+  const pointer = new TimelinePointer(timelineOf(model), model);
+  const x = (frame: number): number => GUTTER + (frame / FRAMES) * SPAN;
+  const y = LANES_TOP + LANE * (lane + 0.5);
+  pointer.press(x(from), y, copies);
+  pointer.move(x((from + to) / 2), y);
+  pointer.move(x(to), y);
+  pointer.release();
+}
+
+test("a press is taken by a click, stretched by its edges, moved by its middle, copied with Alt", () => {
+  const model = review(HELD);
+  drag(model, 1, 30.5, 30.6);
+  assert.deepEqual([edits(model), model.presses.taken.value?.range], [[], { start: 20, end: 40 }]);
+  drag(model, 1, 20.1, 25.2);
+  drag(model, 1, 30.5, 33.5);
+  drag(model, 1, 32.5, 80.5, true);
+  assert.deepEqual(edits(model), [
+    { kind: "press", lane: 1, start: 20, end: 40, to_start: 25, to_end: 40 },
+    { kind: "press", lane: 1, start: 25, end: 40, to_start: 28, to_end: 43 },
+    { kind: "paint", lane: 1, value: 1, start: 76, end: 91 },
+  ]);
+  assert.deepEqual(model.presses.taken.value?.range, { start: 76, end: 91 });
+});
+
+test("a dragged edge jumps to an edge of another lane that is near", () => {
+  const model = review(HELD);
+  drag(model, 1, 39.9, 49.4); // boundary 50 is 5 px away, 49 is 3
+  assert.deepEqual(model.presses.taken.value?.range, { start: 20, end: 50 });
+  model.presses.snapEdge(1);
+  assert.deepEqual(model.presses.taken.value?.range, { start: 20, end: 60 });
+});
+
+test("a press in hand is moved by keys, split, copied and deleted, and undo takes each back", () => {
+  const model = review(HELD);
+  model.lane.value = 1;
+  model.seek(38);
+  model.takePress();
+  assert.equal(model.presses.taken.value?.edge, "end");
+  for (let i = 0; i < 3; i++) model.presses.moveEdge(-1);
+  assert.deepEqual(model.presses.taken.value?.range, { start: 20, end: 37 });
+  model.takePress(); // the other edge
+  model.presses.moveEdge(2);
+  model.presses.split(30);
+  assert.deepEqual(model.presses.taken.value?.range, { start: 31, end: 37 });
+  model.presses.copyTo(100);
+  model.presses.move(1);
+  assert.deepEqual(model.presses.taken.value?.range, { start: 101, end: 107 });
+  model.presses.remove();
+  assert.equal(model.presses.taken.value, null);
+  const held = (): number => model.document.value.buttons[1].reduce((sum, one) => sum + one, 0);
+  assert.equal(held(), 8 + 6);
+  for (let i = 0; i < 8; i++) model.undo();
+  assert.equal(held(), 20);
+  assert.equal(model.log.undo(), false);
 });
 
 test("a drag that the browser takes away is no edit", () => {
@@ -133,10 +210,10 @@ test("the wheel keeps the frame that is under the pointer there", () => {
   const timeline = timelineOf(model);
   const pointer = new TimelinePointer(timeline, model);
   const x = GUTTER + 0.75 * SPAN;
-  const frame = timeline.frameAt(x);
+  const frame = timeline.layout.frameAt(x);
   for (let i = 0; i < 3; i++) {
     pointer.wheel(x, -1);
-    assert.ok(Math.abs(timeline.frameAt(x) - frame) <= 1);
+    assert.ok(Math.abs(timeline.layout.frameAt(x) - frame) <= 1);
   }
 });
 
@@ -151,6 +228,8 @@ test("a click elsewhere while stepping paints nothing of what lies between", () 
   assert.equal(model.frame.value, 64);
   assert.equal(edits(model).length, before);
 });
+
+loopSpeed.value = 1; // what is played here is counted at the real speed
 
 const RUNS: Predicted = { confidence: [[0, 16, 0.3], [20, 36, 0.3]] };
 
@@ -170,30 +249,30 @@ const accepted = (model: ReviewModel) =>
 
 test("Space plays the run in hand again and again, with a little around it", () => {
   const model = review(RUNS);
-  model.togglePlay();
+  model.watch.toggle();
   const shown = play(model, 3);
   assert.deepEqual([...shown], Array.from({ length: 20 }, (_, t) => t)); // 0 to 15, and 4 more
-  assert.equal(model.playing.value, 1);
+  assert.equal(model.watch.playing.value, 1);
 });
 
 test("Enter accepts the run that was watched, wherever playing stopped", () => {
   const model = review(RUNS);
-  model.shuttle(1); // on and on, into the next run
+  model.watch.shuttle(1); // on and on, into the next run
   play(model, 1.2);
-  model.stop();
+  model.watch.stop();
   assert.equal(model.frame.value, 24);
-  model.accept();
+  model.watch.accept();
   assert.deepEqual(accepted(model), [{ kind: "accept", start: 0, end: 16 }]);
-  assert.deepEqual([model.frame.value, model.run.value], [20, { start: 20, end: 36 }]);
+  assert.deepEqual([model.frame.value, model.watch.run.value], [20, { start: 20, end: 36 }]);
 });
 
 test("back from beyond the run leads to its start, not to the next run's", () => {
   const model = review(RUNS);
-  model.shuttle(1);
+  model.watch.shuttle(1);
   play(model, 1.2);
-  model.stop();
-  model.jumpUncertain(-1);
-  model.accept();
+  model.watch.stop();
+  model.watch.jump(-1);
+  model.watch.accept();
   assert.deepEqual(accepted(model), [{ kind: "accept", start: 0, end: 16 }]);
 });
 
@@ -202,37 +281,61 @@ test("a few steps past its end keep the run in hand; a click elsewhere takes ano
   const pointer = new TimelinePointer(timelineOf(model), model);
   model.seek(15);
   for (let i = 0; i < 4; i++) model.step(1);
-  assert.deepEqual(model.run.value, { start: 0, end: 16 });
+  assert.deepEqual(model.watch.run.value, { start: 0, end: 16 });
   const click = (frame: number): void => {
     pointer.press(GUTTER + ((frame + 0.5) / FRAMES) * SPAN, 50);
     pointer.release();
   };
   click(22);
-  assert.deepEqual(model.run.value, { start: 20, end: 36 });
+  assert.deepEqual(model.watch.run.value, { start: 20, end: 36 });
   click(100);
-  assert.equal(model.run.value, null);
-  model.accept(); // nothing in hand: on to the first open run
+  assert.equal(model.watch.run.value, null);
+  model.watch.accept(); // nothing in hand: on to the first open run
   assert.deepEqual([accepted(model), model.frame.value], [[], 0]);
 });
 
 test("nothing is accepted that is not in view", () => {
   const model = review(RUNS);
-  model.zoomBy(8, 100);
-  assert.ok(model.viewStart.value > 16);
-  model.accept();
+  model.view.zoomBy(8, 100);
+  assert.ok(model.view.start.value > 16);
+  model.watch.accept();
   assert.deepEqual(accepted(model), []);
-  assert.equal(model.viewStart.value, 0);
-  model.accept();
+  assert.equal(model.view.start.value, 0);
+  model.watch.accept();
   assert.deepEqual(accepted(model), [{ kind: "accept", start: 0, end: 16 }]);
 });
 
 test("accepting while a run is looped loops the next one", () => {
   const model = review(RUNS);
-  model.togglePlay();
+  model.watch.toggle();
   play(model, 0.5);
-  model.accept();
-  assert.deepEqual(model.loop.value, { start: 16, end: 40 });
+  model.watch.accept();
+  assert.deepEqual(model.watch.loop.value, { start: 16, end: 40 });
   assert.ok([...play(model, 3)].every((frame) => frame >= 16 && frame < 40));
+});
+
+test("a run that comes in hand is played at once where runs are watched, at half the speed", () => {
+  loopSpeed.value = 0.5;
+  const model = review(RUNS);
+  model.watch.start();
+  assert.deepEqual([model.watch.loop.value, model.watch.playing.value], [{ start: 0, end: 20 }, 0.5]);
+  assert.equal(play(model, 1).size, 11); // 20 frames a second
+  model.pressLaneKey(0); // nobody can aim at a frame now: where nothing is held it only stops
+  assert.deepEqual([edits(model), model.watch.playing.value], [[], 0]);
+  model.watch.accept();
+  assert.deepEqual(model.watch.loop.value, { start: 16, end: 40 });
+  model.watch.shuttle(-1);
+  assert.equal(model.watch.playing.value, 0.25);
+  model.step(1); // whoever steps looks at single frames
+  assert.equal(model.watch.playing.value, 0);
+  loopSpeed.value = 1;
+});
+
+test("the selection is looped where there is one", () => {
+  const model = review(RUNS);
+  model.selection.set({ start: 60, end: 64 });
+  model.watch.toggle();
+  assert.deepEqual([...play(model, 1)], [60, 61, 62, 63]);
 });
 
 test("opposite keys held together are found, and submit asks about them at the first", () => {
@@ -263,9 +366,9 @@ test("what nobody claims does not contradict itself", () => {
     ],
   });
   model.seek(10);
-  model.mark("invalid");
+  model.watch.mark("invalid");
   model.selection.set({ start: 11, end: 13 });
-  model.mark("unsure");
+  model.watch.mark("unsure");
   assert.deepEqual(model.clashes.value, [{ start: 13, end: 14, lanes: [2, 3] }]);
   model.clear();
   model.seek(13);
@@ -292,7 +395,7 @@ test("doubt is about a lane and a press, not about every frame", () => {
   const press = [40, 41, 42, 43, 44, 45, 46, 47];
   assert.deepEqual(model.doubts.lanes.map(frames), [[], [], press, []]);
   assert.deepEqual(frames(model.doubts.camera), [90, 91, 92, 93, 94]);
-  assert.deepEqual(model.runs, [
+  assert.deepEqual(model.watch.runs, [
     { start: 40, end: 48 },
     { start: 90, end: 95 },
   ]);
@@ -301,5 +404,22 @@ test("doubt is about a lane and a press, not about every frame", () => {
 
 test("what is held although the model thinks it unlikely is in doubt", () => {
   const model = review({ held: [[1, 10, 14]], probability: [[1, 12, 14, 0.41]] });
-  assert.deepEqual(model.runs, [{ start: 12, end: 14 }]);
+  assert.deepEqual(model.watch.runs, [{ start: 12, end: 14 }]);
+});
+
+test("a reviewer walks from change to change, and what they change is told from what was changed", () => {
+  const change = { id: "theirs", kind: "paint", user_id: 2, seq: 1, client_ms: 0 };
+  const saved = [{ ...change, payload: { lane: 1, start: 40, end: 44, value: 1 } }];
+  const model = review(RUNS, { owner: 2, saved: saved as Operation[] });
+  assert.deepEqual([model.watch.runs, model.frame.value], [[{ start: 40, end: 44 }], 40]);
+  assert.equal(model.annotated.value, null);
+  model.seek(41);
+  model.toggleLane(1);
+  model.remark("held longer, I think");
+  assert.equal(model.annotated.value!.buttons[1][41], 1);
+  assert.equal(model.document.value.buttons[1][41], 0);
+  assert.deepEqual(
+    model.remarks.value.map(({ start, end, text }) => ({ start, end, text })),
+    [{ start: 41, end: 42, text: "held longer, I think" }],
+  );
 });

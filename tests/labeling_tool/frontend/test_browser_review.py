@@ -45,9 +45,7 @@ def walk(page: Any, numbers: list[int], steps: int, seed: int) -> int:
         if move == "click":
             at = rng.randrange(64)
             x = 136 + (at + 0.5) / 64 * (box["width"] - 144)
-            page.mouse.click(
-                box["x"] + x, box["y"] + 52
-            )  # the row of uncertainty: clicking there only seeks
+            page.mouse.click(box["x"] + x, box["y"] + 52)  # the ruler: clicking there only seeks
         else:
             page.keyboard.press(move)
             step = {
@@ -231,7 +229,7 @@ def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> No
 
 def test_no_label_is_wrong_by_a_slip_of_the_hand(chromium: Any, own_server: Server) -> None:
     """Playing on changes nothing about what Enter accepts; at each zoom a trembling click paints
-    one frame; keys that exclude each other are marked; nothing covers the picture.
+    nothing and goes there; keys that exclude each other are marked; nothing covers the picture.
     """
     page = sign_in(chromium, own_server.url)
     start_work(page, own_server.url, "Review of dataset")
@@ -244,23 +242,23 @@ def test_no_label_is_wrong_by_a_slip_of_the_hand(chromium: Any, own_server: Serv
     saved(page, 1)
     assignment = page.get_attribute(".review", "data-assignment")
     box = page.locator("#lanes").bounding_box()
-    x, y = box["x"] + 136 + 0.8 * (box["width"] - 144), box["y"] + 63  # in the first lane
-    for zoom in range(3):  # 64, 32 and 16 frames in view
+    x, y = box["x"] + 136 + 0.8 * (box["width"] - 144), box["y"] + 79  # in the first lane
+    for _ in range(3):  # 64, 32 and 16 frames in view
         page.mouse.move(x, y)
         page.mouse.down()
         page.mouse.move(x + 1, y)
         page.mouse.move(x - 2, y)
         page.mouse.up()
-        saved(page, zoom + 2)
         press(page, "v")
     press(page, "3", "4")
     assert page.inner_text("[data-lane='left'] .clash") == "not with right"
+    saved(page, 3)
     ada = Script(own_server.url).login("ada")
     exclusive = ada.get(f"/api/assignments/{assignment}")["project"]["exclusive"]
     assert exclusive == [[7, 8, 9, 10, 11, 12, 13], [0, 1], [2, 3]]
     history = ada.get(f"/api/assignments/{assignment}/operations")["operations"]
     assert history[0]["payload"] == {"start": first - 1, "end": last, "value": True}
-    assert [op["payload"]["end"] - op["payload"]["start"] for op in history[1:4]] == [1, 1, 1]
+    assert [op["payload"]["lane"] for op in history[1:]] == [2, 3]
     assert page.problems == []
     page.context.close()
 
@@ -354,10 +352,10 @@ def test_the_mouse_paints_bends_and_selects(chromium: Any, own_server: Server) -
         page.mouse.move(*end)
         page.mouse.up()
 
-    lane = (box["height"] - 44 - 16 - 2 * 36 - 18) / 14
-    drag(at(4, 60 + 5.5 * lane), at(9, 60 + 5.5 * lane))  # attack
+    lane = (box["height"] - 76 - 2 * 36 - 18) / 14
+    drag(at(4, 76 + 5.5 * lane), at(9, 76 + 5.5 * lane))  # attack
     saved(page, 1)
-    drag(at(20, 60 + 14 * lane + 36 + 30), at(24, 60 + 14 * lane + 36 + 30))  # yaw, to the left
+    drag(at(20, 76 + 14 * lane + 36 + 30), at(24, 76 + 14 * lane + 36 + 30))  # yaw, to the left
     saved(page, 2)
     assignment = page.get_attribute(".review", "data-assignment")
     history = (

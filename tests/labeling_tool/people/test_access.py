@@ -50,6 +50,13 @@ ALLOWED: dict[str, set[str]] = {
     "PUT /api/projects/{project_id}/members": {"admin"},
     "GET /api/projects/{project_id}": LABELLERS,
     "GET /api/projects/{project_id}/submissions": LABELLERS,
+    "GET /api/projects/{project_id}/reviews/next": LABELLERS,
+    "GET /api/projects/{project_id}/tasks": LABELLERS,
+    "PATCH /api/projects/{project_id}/tasks": LABELLERS,
+    "GET /api/projects/{project_id}/labellers": LABELLERS,
+    "GET /api/projects/{project_id}/quality": LABELLERS,
+    "GET /api/projects/{project_id}/quality/{table}.csv": LABELLERS,
+    "POST /api/assignments/{assignment_id}/gold": LABELLERS,
     "GET /api/projects/{project_id}/exports": LABELLERS,
     "POST /api/projects/{project_id}/exports": LABELLERS,
     "GET /api/exports/{export_id}": LABELLERS,
@@ -86,6 +93,8 @@ BODIES: dict[str, Any] = {
     "POST /api/projects/{project_id}/exports": {"format": "json"},
     "POST /api/assignments/{assignment_id}/review": {"verdict": "approve", "seq": 0},
     "POST /api/heartbeat": {"assignments": []},
+    "PATCH /api/projects/{project_id}/tasks": {"tasks": [1], "priority": 1},
+    "POST /api/assignments/{assignment_id}/gold": {"gold": True},
     "POST /api/assignments/{assignment_id}/operations": {
         "client": "window",
         "base_seq": 0,
@@ -114,7 +123,7 @@ def people(client: TestClient, context: Context) -> dict[str, TestClient]:
 
 
 def path_of(route: str) -> str:
-    path = route.split(" ")[1].replace("{key}", "a" * 40)
+    path = route.split(" ")[1].replace("{key}", "a" * 40).replace("{table}", "people")
     for name in (
         "user_id",
         "project_id",

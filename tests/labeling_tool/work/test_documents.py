@@ -50,6 +50,20 @@ def test_paint_and_undo() -> None:
     assert not undone.edited.any()
 
 
+def test_a_press_moves_in_one_operation() -> None:
+    start = predictions()
+    start.buttons[:] = 0
+    ops = [
+        op("a", "paint", lane=0, start=1, end=3, value=1),
+        op("b", "press", lane=0, start=1, end=3, to_start=2, to_end=5),
+    ]
+    moved = replay_actions(start, ops)
+    assert moved.buttons[:, 0].tolist() == [0, 0, 1, 1, 1, 0]
+    assert moved.edited.tolist() == [False, True, True, True, True, False]
+    undone = replay_actions(start, [*ops, op("c", "undo", op="b")])
+    assert undone.buttons[:, 0].tolist() == [0, 1, 1, 0, 0, 0]
+
+
 def test_undoing_the_middle_leaves_what_came_after() -> None:
     start = predictions()
     start.buttons[:] = 0
@@ -148,7 +162,7 @@ def random_operations(
         kind = rng.choice(
             [
                 "paint",
-                "paint",
+                "press",
                 "camera",
                 "release",
                 "reset",
@@ -162,6 +176,9 @@ def random_operations(
         payload: dict[str, Any] = {"start": start, "end": end}
         if kind == "paint":
             payload |= {"lane": rng.randrange(lanes), "value": rng.randrange(2)}
+        elif kind == "press":
+            to_start = rng.randrange(frames)
+            payload |= {"lane": rng.randrange(lanes), "to_start": to_start, "to_end": frames}
         elif kind == "camera":
             size = rng.choice([1, end - start])
             payload |= {

@@ -139,6 +139,8 @@ def test_submitted_work_is_closed_to_its_owner_and_open_to_a_reviewer(any_contex
     [
         ("paint", {"lane": 0, "start": 5, "end": 5, "value": 1}, "end must be after start"),
         ("paint", {"lane": 0, "start": 0, "end": 33, "value": 1}, "frames end at 32"),
+        ("press", {"lane": 0, "start": 0, "end": 1, "to_start": 3, "to_end": 33}, "end at 32"),
+        ("press", {"lane": 0, "start": 0, "end": 1, "to_start": 3, "to_end": 3}, "after to_start"),
         ("paint", {"lane": 14, "start": 0, "end": 1, "value": 1}, "there are 14 lanes"),
         ("paint", {"lane": 0, "start": 0, "end": 1, "value": 1, "more": 1}, "Extra inputs"),
         ("camera", {"axis": 2, "start": 0, "end": 1, "values": [1.0]}, "there are 2 axes"),

@@ -32,13 +32,13 @@ function buttonSteps(model: ReviewModel): Step[] {
     },
     {
       text: () => `Play with ${k("play")}, stop with ${k("play")} again.`,
-      done: () => model.playing.value !== 0,
+      done: () => model.watch.playing.value !== 0,
     },
     {
       text: () =>
         "Violet marks where the model was unsure. Jump to the next such run with " +
         `${k("nextUncertain")}.`,
-      done: () => model.runAtFrame.value !== null,
+      done: () => model.watch.runAtFrame.value !== null,
     },
     {
       text: () =>
@@ -66,7 +66,7 @@ function buttonSteps(model: ReviewModel): Step[] {
       text: () =>
         `Go on like this with ${k("nextUncertain")} and ${k("accept")}. ` +
         `What you cannot tell is no shame: ${k("unsure")}.`,
-      done: () => model.openRuns.value.length === 0,
+      done: () => model.watch.open.value.length === 0,
     },
     { text: () => `Nothing has to be saved. Submit with ${k("submit")}.`, done: never },
   ];

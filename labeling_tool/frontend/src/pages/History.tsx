@@ -3,6 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { Link, when } from "../parts";
+import { rangeText } from "../review/ranges";
 import { sayError } from "../session";
 import type { Operation, TaskData } from "../types";
 
@@ -15,6 +16,11 @@ function describe(op: Operation, task: TaskData, all: Operation[]): string {
   switch (op.kind) {
     case "paint":
       return `${value ? "held" : "released"} ${task.project.buttons[lane]} in ${range}`;
+    case "press": {
+      const to = { start: op.payload.to_start ?? 0, end: op.payload.to_end ?? 0 };
+      const button = task.project.buttons[lane];
+      return `moved ${button} from ${rangeText({ start, end })} to ${rangeText(to)}`;
+    }
     case "camera":
       return `set ${task.project.axes[axis]?.name} in ${range} to ${curveText(values!)}`;
     case "release":
@@ -32,6 +38,8 @@ function describe(op: Operation, task: TaskData, all: Operation[]): string {
       return `labelled ${range} ${[label, ...(reasons ?? [])].join(", ")}`;
     case "note":
       return `commented: ${op.payload.text}`;
+    case "remark":
+      return `remarked on ${range}: ${op.payload.text}`;
     case "undo":
     case "redo": {
       const target = all.find((other) => other.id === op.payload.op);

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
-import { claimFirst } from "../loading";
+import { claimFirst, nextReview } from "../loading";
 import { leftOver, sendLeftOver } from "../oplog";
 import { Bar, Button, duration, Link, when } from "../parts";
 import { go, isAdmin, isStaff, person, say, sayError } from "../session";
@@ -17,6 +17,17 @@ export async function start(project: ProjectRow): Promise<void> {
   try {
     const assignment = await claimFirst(project.id);
     if (assignment === null) say("Nothing is left to do in this project. Thank you.");
+    else go(`/work/${assignment}`);
+  } catch (error) {
+    sayError(error);
+  }
+}
+
+/** Open the submission that waits for a verdict longest. */
+export async function startReview(project: number): Promise<void> {
+  try {
+    const { assignment } = await nextReview(project);
+    if (assignment === null) say("Nothing waits for your review in this project.");
     else go(`/work/${assignment}`);
   } catch (error) {
     sayError(error);
@@ -222,6 +233,11 @@ function Card({ project }: { project: ProjectRow }) {
           </p>
         </div>
       )}
+      {isStaff(project.role) && progress.submitted > progress.approved && !project.practice ? (
+        <Button onClick={() => void startReview(project.id)}>
+          Review <span class="badge">{progress.submitted - progress.approved}</span>
+        </Button>
+      ) : null}
       {works ? (
         <Button
           kind={project.practice ? "plain" : "primary"}

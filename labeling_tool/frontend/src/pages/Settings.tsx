@@ -92,6 +92,14 @@ function Keys() {
         />{" "}
         single letters and digits are keys (switch this off for speech input)
       </label>
+      <label class="inline">
+        <input
+          type="checkbox"
+          checked={who.settings.watch !== false}
+          onChange={(e) => void saveSettings({ watch: e.currentTarget.checked }).catch(sayError)}
+        />{" "}
+        each uncertain run plays by itself, in a loop at half speed
+      </label>
       {[...bad].map(([key, labels]) => (
         <p class="problem" role="alert">
           <kbd>{keyName(key)}</kbd> means two things: {labels.join("; ")}. Only the first works.

@@ -1,6 +1,6 @@
 // Action review: the frame, what was held at it, and the piano roll of the whole task.
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { Coach } from "../pages/Coach";
 import { useKeys } from "../task/commands";
 import { useControl } from "../task/control";
@@ -8,13 +8,14 @@ import { TaskDialogs } from "../task/dialogs";
 import { TaskFooter } from "../task/Footer";
 import { TaskHeader } from "../task/Header";
 import type { OpenTask } from "../task/useTask";
-import type { FrameRange } from "../types";
 import { useCanvases } from "./canvases";
 import { reviewCommands } from "./commands";
+import { GUTTER } from "./layout";
 import { ReviewModel } from "./model";
+import { PressBar } from "./PressBar";
 import { usePlayback } from "./playback";
+import { rangeText } from "./ranges";
 import { SidePanel } from "./SidePanel";
-import { GUTTER } from "./timeline";
 
 export function ReviewPage({ task }: { task: OpenTask }) {
   const model = useMemo(() => new ReviewModel(task), [task]);
@@ -23,6 +24,9 @@ export function ReviewPage({ task }: { task: OpenTask }) {
   const canvases = useCanvases(model);
   usePlayback(model);
   useKeys("review", control, find);
+  useEffect(() => {
+    if (model.isWatched) model.watch.start();
+  }, [model]);
   const { data } = model;
   return (
     <div
@@ -59,7 +63,7 @@ export function ReviewPage({ task }: { task: OpenTask }) {
             aria-valuenow={model.frame.value + 1}
             aria-valuetext={spoken(model)}
             data-frame={model.frame.value}
-            data-run={rangeText(model.run.value)}
+            data-run={rangeText(model.watch.run.value)}
             style={{ "--gutter": `${GUTTER}px` }}
           >
             <canvas ref={canvases.lanes} aria-hidden="true" />
@@ -68,7 +72,9 @@ export function ReviewPage({ task }: { task: OpenTask }) {
         </div>
         <SidePanel model={model} control={control} />
       </main>
-      <TaskFooter control={control} status={model.notice.value || statusOf(model)} />
+      <TaskFooter control={control} status={model.notice.value || statusOf(model)}>
+        <PressBar model={model} />
+      </TaskFooter>
       <TaskDialogs control={control} scope="review" />
     </div>
   );
@@ -94,21 +100,17 @@ function Held({ model }: { model: ReviewModel }) {
 function StageText({ model }: { model: ReviewModel }) {
   const { start_ns, pts_ns } = model.data.task;
   const frame = model.frame.value;
-  const playing = model.playing.value;
+  const playing = model.watch.playing.value;
   const seconds = ((start_ns + pts_ns[frame]) / 1e9).toFixed(3);
   return (
     <p>
       frame {frame + 1} of {model.frames} · {seconds} s
-      {playing && model.loop.value ? ` · ⟳ ${rangeText(model.loop.value)}` : ""}
+      {playing && model.watch.loop.value ? ` · ⟳ ${rangeText(model.watch.loop.value)}` : ""}
       {playing ? ` · ${playing > 0 ? "▶" : "◀"} ${Math.abs(playing)}×` : ""}
       {model.mode.value !== "normal" ? <b class="mode"> {modeText(model)}</b> : null}
     </p>
   );
 }
-
-/** A range of frames as people count them. */
-const rangeText = (range: FrameRange | null): string =>
-  range ? `${range.start + 1}–${range.end}` : "";
 
 /** The frame in words, for those who do not see it. */
 function spoken(model: ReviewModel): string {
@@ -121,7 +123,7 @@ function spoken(model: ReviewModel): string {
 
 function modeText(model: ReviewModel): string {
   if (model.mode.value === "camera") {
-    const step = model.cameraStep.value;
+    const step = model.camera.step.value;
     return `camera: arrows turn by ${step}°, − and = change that, 0 stops, Esc ends`;
   }
   const lane = model.data.project.buttons[model.lane.value];
@@ -130,9 +132,19 @@ function modeText(model: ReviewModel): string {
 }
 
 function statusOf(model: ReviewModel): string {
-  const { runs } = model;
+  const { runs } = model.watch;
   const selection = model.selection.range.value;
-  const open = model.openRuns.value.length;
+  const open = model.watch.open.value.length;
+  if (model.isReview && !selection) {
+    if (model.answers.length) {
+      const places = runs.length === 1 ? "1 place" : `${runs.length} places`;
+      return `${model.answers.length + 1} answers differ in ${places}`;
+    }
+    const changes = runs.length === 1 ? "1 change" : `${runs.length} changes`;
+    return model.watch.areChanges
+      ? `${changes} of the model's labels`
+      : "The model's labels stand.";
+  }
   if (selection) return `Selected: ${selection.end - selection.start} frames`;
   if (!runs.length) return "The model was sure everywhere. Look it through, then submit.";
   if (!open) return "Every uncertain run is decided.";

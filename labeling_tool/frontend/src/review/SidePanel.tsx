@@ -5,7 +5,9 @@ import { keyOf } from "../keys";
 import { Button, Key } from "../parts";
 import { TaskActions } from "../task/actions";
 import type { TaskControl } from "../task/control";
+import { Answers } from "./Answers";
 import type { ReviewModel } from "./model";
+import { rangeText } from "./ranges";
 
 interface PanelProps {
   model: ReviewModel;
@@ -36,6 +38,7 @@ export function SidePanel({ model, control }: PanelProps) {
         ))}
       </ul>
       {model.axes ? <Camera model={model} /> : null}
+      {model.answers.length ? <Answers model={model} /> : null}
       {model.readOnly ? null : <Actions model={model} control={control} />}
     </aside>
   );
@@ -118,19 +121,21 @@ function Camera({ model }: { model: ReviewModel }) {
 
 function Actions({ model, control }: PanelProps) {
   const mode = model.mode.value;
-  const range = model.decided;
+  const range = model.watch.decided;
   return (
     <div class="actions">
-      <Button hint={keyOf("accept")} onClick={() => model.accept()}>
-        {range ? `Accept ${range.start + 1}–${range.end}` : "Next run"}
+      {model.isReview ? null : (
+        <Button hint={keyOf("accept")} kind="primary" onClick={() => model.watch.accept()}>
+          {range ? `Accept ${rangeText(range)}` : "Next run"}
+        </Button>
+      )}
+      <Button hint={keyOf("nextUncertain")} onClick={() => model.watch.jump(1)}>
+        {model.watch.areChanges ? "Next change" : "Next uncertain"}
       </Button>
-      <Button hint={keyOf("nextUncertain")} onClick={() => model.jumpUncertain(1)}>
-        Next uncertain
-      </Button>
-      <Button hint={keyOf("unsure")} onClick={() => model.mark("unsure")}>
+      <Button hint={keyOf("unsure")} onClick={() => model.watch.mark("unsure")}>
         Cannot tell
       </Button>
-      <Button hint={keyOf("invalid")} onClick={() => model.mark("invalid")}>
+      <Button hint={keyOf("invalid")} onClick={() => model.watch.mark("invalid")}>
         No label
       </Button>
       <Button

@@ -21,6 +21,8 @@ const NAMES = [
   "playhead",
   "curve",
   "bad",
+  "correction",
+  "remark",
 ];
 
 const systemDark = matchMedia("(prefers-color-scheme: dark)");

@@ -6,40 +6,64 @@ import type { ReviewModel } from "./model";
 
 /** In camera mode some keys mean something else: arrows turn, 0 stops. */
 const cameraCommands = (model: ReviewModel): Commands => ({
-  previous: () => model.turn("dx", -1),
-  next: () => model.turn("dx", 1),
-  laneUp: () => model.turn("dy", -1),
-  laneDown: () => model.turn("dy", 1),
-  "lane:9": () => model.stopCamera(),
-  nudgeEarlier: () => model.changeStep(-1),
-  nudgeLater: () => model.changeStep(1),
+  previous: () => model.camera.turn("dx", -1),
+  next: () => model.camera.turn("dx", 1),
+  laneUp: () => model.camera.turn("dy", -1),
+  laneDown: () => model.camera.turn("dy", 1),
+  "lane:9": () => model.camera.stop(),
+  nudgeEarlier: () => model.camera.changeStep(-1),
+  nudgeLater: () => model.camera.changeStep(1),
   accept: () => model.setMode("camera"),
 });
 
-const editCommands = (model: ReviewModel): Commands => ({
-  accept: () => model.accept(),
-  unsure: () => model.mark("unsure"),
-  invalid: () => model.mark("invalid"),
-  laneUp: () => model.moveLane(-1),
-  laneDown: () => model.moveLane(1),
-  toggle: () => model.toggleLane(model.lane.value),
-  paint: () => model.setMode("paint"),
-  erase: () => model.setMode("erase"),
-  nudgeEarlier: () => model.nudge(-1),
-  nudgeLater: () => model.nudge(1),
-  camera: () => model.toggleCamera(),
-  release: () => model.edit("release"),
-  reset: () => model.edit("reset"),
-  selectRun: () => model.selectRun(),
+/** With a press in hand, too: its edges, its place, what becomes of it. */
+const pressCommands = (model: ReviewModel): Commands => ({
+  previousEdge: () => model.presses.snapEdge(-1),
+  nextEdge: () => model.presses.snapEdge(1),
+  nudgeEarlier: () => model.presses.move(-1),
+  nudgeLater: () => model.presses.move(1),
+  selectRun: () => model.presses.split(model.frame.value),
+  note: () => model.presses.copyTo(model.frame.value),
+  takePress: () => model.presses.swapEdge(),
 });
 
+const editCommands = (model: ReviewModel): Commands => {
+  /** What is about the frame on screen ends a loop first: nobody can aim at one that runs. */
+  const still = (edit: () => void) => (): void => {
+    if (model.watch.loop.value) model.watch.stop();
+    edit();
+  };
+  return {
+    accept: () => model.watch.accept(),
+    unsure: () => model.watch.mark("unsure"),
+    invalid: still(() => model.watch.mark("invalid")),
+    laneUp: () => model.moveLane(-1),
+    laneDown: () => model.moveLane(1),
+    takePress: () => model.takePress(),
+    deletePress: () => model.presses.remove(),
+    toggle: still(() => model.toggleLane(model.lane.value)),
+    paint: still(() => model.setMode("paint")),
+    erase: still(() => model.setMode("erase")),
+    nudgeEarlier: still(() => model.nudge(-1)),
+    nudgeLater: still(() => model.nudge(1)),
+    camera: still(() => model.toggleCamera()),
+    release: still(() => model.edit("release")),
+    reset: still(() => model.edit("reset")),
+    selectRun: () => model.watch.select(),
+    takeAnswer: () => {
+      const run = model.watch.decided;
+      if (run && model.answers.length) model.takeAnswer(model.answers[0], run);
+    },
+  };
+};
+
 const viewCommands = (model: ReviewModel): Commands => ({
-  play: () => model.togglePlay(),
-  stop: () => model.stop(),
-  back: () => model.shuttle(-1),
-  forward: () => model.shuttle(1),
-  nextUncertain: () => model.jumpUncertain(1),
-  previousUncertain: () => model.jumpUncertain(-1),
+  play: () => model.watch.toggle(),
+  stop: () => model.watch.stop(),
+  back: () => model.watch.shuttle(-1),
+  forward: () => model.watch.shuttle(1),
+  nextUncertain: () => model.watch.jump(1),
+  previousUncertain: () => model.watch.jump(-1),
   nextEdge: () => model.jumpEdge(1),
   previousEdge: () => model.jumpEdge(-1),
   prediction: () => {
@@ -48,7 +72,7 @@ const viewCommands = (model: ReviewModel): Commands => ({
   onion: () => {
     model.onion.value = !model.onion.value;
   },
-  zoom: () => model.zoomIn(),
+  zoom: () => model.view.zoomIn(model.frame.value),
 });
 
 export function reviewCommands(model: ReviewModel, control: TaskControl): FindAction {
@@ -58,11 +82,15 @@ export function reviewCommands(model: ReviewModel, control: TaskControl): FindAc
     ...viewCommands(model),
   };
   const camera = cameraCommands(model);
+  const press = pressCommands(model);
   return (command, event) => {
-    // These two step in every mode: the arrows turn the camera in its own.
-    const steps = event.key === "," || event.key === ".";
-    if (model.mode.value === "camera" && !steps && camera[command]) return camera[command];
-    if (command.startsWith("lane:")) return () => model.toggleLane(Number(command.slice(5)));
+    const tick = event.key === "," ? -1 : event.key === "." ? 1 : 0;
+    const isTaken = model.presses.taken.value !== null && !model.readOnly;
+    if (isTaken && tick) return () => model.presses.moveEdge(tick);
+    // Else these two step in every mode: the arrows turn the camera in its own.
+    if (model.mode.value === "camera" && !tick && camera[command]) return camera[command];
+    if (isTaken && press[command]) return press[command];
+    if (command.startsWith("lane:")) return () => model.pressLaneKey(Number(command.slice(5)));
     return commands[command];
   };
 }

@@ -1,29 +1,46 @@
-// The mouse on the timeline: drag in a lane paints, in a curve bends, in the film strip selects;
-// the wheel zooms. What a press hits is what lies under the pointer: while a button is down the
-// view stays where it is, and a click that trembles is still a click.
+// The mouse on the timeline. In a lane a press is an object: its edges are dragged, with snapping, its
+// middle moves it, with Alt a copy of it; a click on nothing goes there, and a drag over nothing holds
+// the frames it passes. In a curve a drag bends, in the film strip it selects; the wheel zooms. What a
+// press hits is what lies under the pointer: while a button is down the view stays where it is, and a
+// click that trembles is still a click.
 
 import { batch } from "@preact/signals";
 import type { RefObject } from "preact";
 import { useEffect } from "preact/hooks";
 import { between } from "../task/selection";
-import type { Kind, Payload } from "../types";
-import { type ReviewModel, roundDegrees } from "./model";
-import { GUTTER, type Timeline } from "./timeline";
+import type { FrameRange, Kind, Payload } from "../types";
+import { roundDegrees } from "./camera_edits";
+import { GUTTER } from "./layout";
+import type { ReviewModel } from "./model";
+import type { Edge } from "./presses";
+import { contains, pressesOf, sameRange } from "./ranges";
+import type { Timeline } from "./timeline";
 
 type Drag =
   | { kind: "seek"; overview: boolean }
   | { kind: "select"; from: number }
-  | { kind: "paint"; lane: number; value: 0 | 1; from: number; to: number }
+  | { kind: "paint"; lane: number; from: number; to: number }
+  | { kind: "edge"; lane: number; range: FrameRange; edge: Edge; to: FrameRange }
+  | { kind: "move"; lane: number; range: FrameRange; from: number; to: FrameRange; copies: boolean }
   | { kind: "bend"; axis: number; values: Map<number, number>; last: number };
 
 const NAMES_END = GUTTER - 8; // px: left of it lie the lanes' names, which only choose a lane
 const DRAG_PX = 4; // a hand that clicks trembles by less; only beyond it has the mouse been dragged
+const EDGE_PX = 6; // how near to an edge one has hit it
+const SNAP_PX = 7; // how near to an edge of the model or of another lane a dragged edge jumps to it
 
 /** The edit that a drag stands for so far. */
 function editOf(drag: Drag): { kind: Kind; payload: Payload } | null {
   if (drag.kind === "paint") {
-    const { lane, value } = drag;
-    return { kind: "paint", payload: { lane, value, ...between(drag.from, drag.to) } };
+    const payload = { lane: drag.lane, value: 1, ...between(drag.from, drag.to) };
+    return { kind: "paint", payload };
+  }
+  if (drag.kind === "edge" || drag.kind === "move") {
+    const { lane, range, to } = drag;
+    if (sameRange(range, to)) return null;
+    if (drag.kind === "move" && drag.copies)
+      return { kind: "paint", payload: { lane, value: 1, ...to } };
+    return { kind: "press", payload: { lane, ...range, to_start: to.start, to_end: to.end } };
   }
   if (drag.kind !== "bend") return null;
   const frames = [...drag.values.keys()].sort((a, b) => a - b);
@@ -43,35 +60,37 @@ export class TimelinePointer {
     private readonly model: ReviewModel,
   ) {}
 
-  press(x: number, y: number): void {
+  private get layout() {
+    return this.timeline.layout;
+  }
+
+  press(x: number, y: number, copies = false): void {
     this.model.hold(true);
     this.pressed = { x, y };
     this.dragged = false;
-    this.drag = this.begin(x, y);
-    this.model.draft(this.drag && editOf(this.drag)); // seen already while the button is down
+    batch(() => {
+      this.drag = this.begin(x, y, copies);
+      // A curve is bent where it is pressed already; a lane changes only under a drag.
+      this.model.draft(this.drag?.kind === "bend" ? editOf(this.drag) : null);
+    });
   }
 
-  private begin(x: number, y: number): Drag | null {
-    const { model, timeline } = this;
-    const frame = timeline.frameAt(x);
-    const hit = timeline.hit(y);
+  private begin(x: number, y: number, copies: boolean): Drag | null {
+    const { layout, model } = this;
+    const frame = layout.frameAt(x);
+    const hit = layout.hit(y);
     if (hit.row === "lane") {
       model.lane.value = hit.lane;
-      if (x <= NAMES_END) return null;
-      const value = model.document.value.buttons[hit.lane][frame] ? 0 : 1;
-      model.point(frame);
-      return model.readOnly
-        ? { kind: "seek", overview: false }
-        : { kind: "paint", lane: hit.lane, value, from: frame, to: frame };
+      return x <= NAMES_END ? null : this.beginInLane(hit.lane, x, copies);
     }
     if (hit.row === "axis" && !model.readOnly && x > NAMES_END) {
       model.point(frame);
-      const values = new Map([[frame, timeline.axisValue(hit.axis, y)]]);
+      const values = new Map([[frame, layout.axisValue(hit.axis, y)]]);
       return { kind: "bend", axis: hit.axis, values, last: frame };
     }
     if (hit.row === "overview") {
       model.hold(false); // it is there to scroll, and paints nothing
-      model.scrollTo(timeline.frameInOverview(x));
+      model.scrollTo(layout.frameInOverview(x));
       return { kind: "seek", overview: true };
     }
     model.point(frame);
@@ -80,14 +99,60 @@ export class TimelinePointer {
       : { kind: "seek", overview: false };
   }
 
+  private beginInLane(lane: number, x: number, copies: boolean): Drag {
+    const { model } = this;
+    const frame = this.layout.frameAt(x);
+    const found = this.pressUnder(lane, x);
+    model.point(frame);
+    if (!found) {
+      model.presses.letGo();
+      return model.readOnly
+        ? { kind: "seek", overview: false }
+        : { kind: "paint", lane, from: frame, to: frame };
+    }
+    const { range, edge } = found;
+    const near = frame - range.start < range.end - 1 - frame ? "start" : "end";
+    model.presses.choose({ lane, range, edge: edge ?? near });
+    if (model.readOnly) return { kind: "seek", overview: false };
+    if (edge) return { kind: "edge", lane, range, edge, to: range };
+    return { kind: "move", lane, range, from: frame, to: range, copies };
+  }
+
+  /** The press under the pointer, and which of its edges where it is at one. */
+  pressUnder(lane: number, x: number): { range: FrameRange; edge: Edge | null } | null {
+    const { layout, model } = this;
+    for (const range of pressesOf(model.document.value.buttons[lane])) {
+      const [from, to] = [layout.x(range.start), layout.x(range.end)];
+      // A short press is mostly itself: its handles reach outwards, and inwards a quarter of it.
+      const inwards = Math.min(EDGE_PX, (to - from) / 4);
+      if (-EDGE_PX <= x - from && x - from < inwards) return { range, edge: "start" };
+      if (-inwards <= x - to && x - to < EDGE_PX) return { range, edge: "end" };
+      if (contains(range, layout.frameAt(x))) return { range, edge: null };
+    }
+    return null;
+  }
+
+  /** The frame boundary under the pointer, or the edge of the model or another lane beside it. */
+  private snapped(lane: number, x: number): number {
+    const { layout, model } = this;
+    const near = (at: number): number => Math.abs(layout.x(at) - x);
+    const snap = model.presses
+      .snaps(lane)
+      .filter((at) => near(at) <= SNAP_PX)
+      .sort((a, b) => near(a) - near(b))[0];
+    if (snap !== undefined) return snap;
+    const frame = layout.frameAt(x);
+    return near(frame) <= near(frame + 1) ? frame : frame + 1;
+  }
+
   move(x: number, y: number): void {
-    const { drag, model, timeline } = this;
+    const { drag, layout, model } = this;
     if (!drag) return;
     if (!this.dragged && Math.hypot(x - this.pressed.x, y - this.pressed.y) < DRAG_PX) return;
     this.dragged = true;
-    const frame = timeline.frameAt(x);
+    const frame = layout.frameAt(x);
     if (drag.kind === "seek") {
-      if (drag.overview) model.scrollTo(timeline.frameInOverview(x));
+      if (drag.overview) model.scrollTo(layout.frameInOverview(x));
       else model.point(frame);
       return;
     }
@@ -96,10 +161,17 @@ export class TimelinePointer {
       model.point(frame);
       return;
     }
+    let at = frame; // what the picture shows meanwhile
     if (drag.kind === "paint") drag.to = frame;
-    else {
+    else if (drag.kind === "edge") {
+      const edge = this.snapped(drag.lane, x);
+      drag.to = model.presses.stretched(drag.range, drag.edge, edge);
+      at = drag.edge === "start" ? drag.to.start : drag.to.end - 1;
+    } else if (drag.kind === "move") {
+      drag.to = model.presses.moved(drag.range, frame - drag.from);
+    } else {
       // Whatever the mouse jumped over since its last event is bent as well.
-      const value = timeline.axisValue(drag.axis, y);
+      const value = layout.axisValue(drag.axis, y);
       const { start, end } = between(drag.last, frame);
       for (let t = start; t < end; t++) drag.values.set(t, value);
       drag.last = frame;
@@ -107,17 +179,26 @@ export class TimelinePointer {
     const edit = editOf(drag);
     batch(() => {
       model.draft(edit); // shown at once, saved as one operation when the button goes up
-      model.point(frame);
+      model.point(at);
     });
   }
 
   release(): void {
-    const edit = this.drag && editOf(this.drag);
+    const { drag, dragged, model } = this;
+    const edit = drag && (dragged || drag.kind === "bend") ? editOf(drag) : null;
     this.cancel();
-    if (edit) this.model.log.push(edit.kind, edit.payload);
+    if (!drag || !edit) return;
+    if (edit.kind === "paint") {
+      // What was held there already is held: an edit that changes nothing is none.
+      const { lane = 0, start = 0, end = 0 } = edit.payload;
+      model.setLane(lane, { start, end }, 1);
+      model.presses.choose({ lane, range: { start, end }, edge: "end" });
+    } else if (drag.kind === "edge" || drag.kind === "move") {
+      model.presses.stretch(drag.lane, drag.range, drag.to);
+    } else model.log.push(edit.kind, edit.payload);
   }
 
-  /** The browser has taken the pointer away: what was not finished is no edit. */
+  /** The browser has taken the pointer away, or Esc was pressed: what was not finished is no edit. */
   cancel(): void {
     this.drag = null;
     this.model.draft(null);
@@ -125,7 +206,16 @@ export class TimelinePointer {
   }
 
   wheel(x: number, deltaY: number): void {
-    this.model.zoomBy(deltaY < 0 ? 2 : 1 / 2, this.timeline.frameAt(x));
+    this.model.view.zoomBy(deltaY < 0 ? 2 : 1 / 2, this.layout.frameAt(x));
+  }
+
+  /** The shape of the pointer: what a press there would do. */
+  cursorAt(x: number, y: number): string {
+    const hit = this.layout.hit(y);
+    if (hit.row !== "lane" || x <= NAMES_END || this.model.readOnly) return "pointer";
+    const found = this.pressUnder(hit.lane, x);
+    if (!found) return "crosshair";
+    return found.edge ? "ew-resize" : "grab";
   }
 }
 
@@ -145,9 +235,15 @@ export function useTimelineMouse(
     const down = (event: PointerEvent): void => {
       if (event.button !== 0) return;
       target.setPointerCapture(event.pointerId);
-      pointer.press(...place(event));
+      pointer.press(...place(event), event.altKey);
     };
-    const move = (event: PointerEvent): void => pointer.move(...place(event));
+    const move = (event: PointerEvent): void => {
+      pointer.move(...place(event));
+      if (!event.buttons) target.style.cursor = pointer.cursorAt(...place(event));
+    };
+    const key = (event: KeyboardEvent): void => {
+      if (event.key === "Escape") pointer.cancel();
+    };
     const up = (): void => batch(() => pointer.release());
     const wheel = (event: WheelEvent): void => {
       event.preventDefault();
@@ -160,6 +256,7 @@ export function useTimelineMouse(
     target.addEventListener("pointermove", move, { signal });
     target.addEventListener("pointerup", up, { signal });
     target.addEventListener("pointercancel", () => pointer.cancel(), { signal });
+    window.addEventListener("keydown", key, { signal });
     target.addEventListener("wheel", wheel, { signal, passive: false });
     return () => listening.abort();
   }, [model]);

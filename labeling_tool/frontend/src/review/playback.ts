@@ -24,13 +24,13 @@ export class Player {
   tick(now: number): void {
     const { model } = this;
     const times = model.data.task.pts_ns; // ns from the first frame
-    const speed = model.playing.value;
+    const speed = model.watch.playing.value;
     if (speed !== this.speed || model.frame.value !== this.shown) {
       this.start(now, speed); // it begins, or something else has moved the playhead
       return;
     }
     if (!speed) return;
-    const loop = model.loop.value;
+    const loop = model.watch.loop.value;
     const last = loop ? loop.end - 1 : times.length - 1;
     const at = this.clock + (now - this.since) * 1e6 * speed;
     const from = model.frame.value;
@@ -42,7 +42,7 @@ export class Player {
     const frame = due(times, from, at, speed, last);
     model.show(frame);
     this.shown = frame;
-    if (!loop && ((speed > 0 && frame === last) || (speed < 0 && frame === 0))) model.stop();
+    if (!loop && ((speed > 0 && frame === last) || (speed < 0 && frame === 0))) model.watch.stop();
   }
 
   private start(now: number, speed: number): void {

@@ -1,11 +1,8 @@
 // Below the work: what just happened, the reviewer's verdict, and what can be done with the task.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-import { post } from "../api";
 import { keyOf } from "../keys";
-import { Button, Dialog, Field, Link } from "../parts";
-import { go, say, sayError } from "../session";
+import { Button, Link } from "../parts";
 import type { TaskControl } from "./control";
 
 interface FooterProps {
@@ -42,46 +39,28 @@ export function TaskFooter({ control, status, children }: FooterProps) {
 
 /** The reviewer's verdict, under somebody else's work. */
 function Verdict({ control }: { control: TaskControl }) {
-  const { assignment, may_review, project } = control.data;
-  const [asking, setAsking] = useState(false);
-  const [reason, setReason] = useState("");
-  if (!may_review || !(assignment.finished || assignment.state === "returned")) return null;
-  const decide = async (verdict: "approve" | "return"): Promise<void> => {
-    try {
-      await control.log.flush();
-      // What is on the screen is decided about: the server refuses where there is more by now.
-      const seq = control.log.lastSeq;
-      await post(`/api/assignments/${assignment.id}/review`, { verdict, reason, seq });
-      say(verdict === "approve" ? "Approved" : "Returned");
-      go(`/projects/${project.id}`);
-    } catch (error) {
-      sayError(error);
-    }
-  };
+  const { verdicts } = control;
+  if (!verdicts.isOffered) return null;
   return (
     <div class="row">
-      <Button kind="primary" onClick={() => void decide("approve")}>
-        Approve
+      <Button hint={keyOf("remark")} onClick={verdicts.commands.remark}>
+        Remark
       </Button>
-      <Button onClick={() => setAsking(true)}>Return…</Button>
-      <Link to={`/work/${assignment.id}/history`}>History</Link>
-      {asking ? (
-        <Dialog title="Return this task" onClose={() => setAsking(false)}>
-          <Field label="What should be mended?">
-            <textarea
-              class="input"
-              rows={4}
-              value={reason}
-              onInput={(e) => setReason(e.currentTarget.value)}
-            />
-          </Field>
-          <div class="row end">
-            <Button kind="primary" disabled={!reason.trim()} onClick={() => void decide("return")}>
-              Return
-            </Button>
-          </div>
-        </Dialog>
+      <Button hint={keyOf("later")} kind="quiet" onClick={verdicts.commands.later}>
+        Later
+      </Button>
+      <Link to={`/work/${control.data.assignment.id}/history`}>History</Link>
+      <Button hint={keyOf("sendBack")} onClick={verdicts.commands.sendBack}>
+        Return…
+      </Button>
+      {control.data.assignment.state === "approved" ? (
+        <Button title="Its answer is known from now on" onClick={() => void verdicts.makeGold()}>
+          Make gold
+        </Button>
       ) : null}
+      <Button kind="primary" hint={keyOf("approve")} onClick={verdicts.commands.approve}>
+        Approve, next
+      </Button>
     </div>
   );
 }

@@ -5,7 +5,9 @@ import type { Pictures } from "../bundle";
 import { keyOf } from "../keys";
 import type { OperationLog, SaveState as State } from "../oplog";
 import { Button, Link } from "../parts";
+import { rangeText } from "../review/ranges";
 import type { TaskControl } from "./control";
+import type { TaskModel } from "./model";
 
 interface HeaderProps {
   control: TaskControl;
@@ -45,6 +47,7 @@ export function TaskHeader({ control, children }: HeaderProps) {
       </header>
       <section class="notices" aria-label="Notices">
         <StateNotice control={control} />
+        <Remarks model={control.model} />
         <PictureNotice pictures={control.pictures} />
       </section>
     </>
@@ -91,6 +94,23 @@ function PictureNotice({ pictures: { from, why, width } }: { pictures: Pictures 
           `${width}-pixel frames. Mark what you cannot tell as unsure.`}
       {why ? <small> ({why})</small> : null}
     </p>
+  );
+}
+
+/** What was said about frames; each leads to them. */
+function Remarks({ model }: { model: TaskModel }) {
+  const remarks = model.remarks.value;
+  if (!remarks.length) return null;
+  return (
+    <ul class="remarks" aria-label="Remarks">
+      {remarks.map((remark) => (
+        <li key={remark.id}>
+          <Button kind="quiet" onClick={() => model.seek(remark.start)}>
+            <b>{rangeText(remark)}</b> {remark.text}
+          </Button>
+        </li>
+      ))}
+    </ul>
   );
 }
 

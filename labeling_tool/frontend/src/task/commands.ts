@@ -44,12 +44,15 @@ export function useKeys(scope: Scope, control: TaskControl, find: FindAction): v
   useLayoutEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
       if (control.dialogOpen.value) return;
-      const command = commandFor(event, scope);
+      const decision = control.verdicts.isOffered ? commandFor(event, "verdict") : null;
+      const decide = decision ? control.verdicts.commands[decision] : undefined;
+      const command = decide ? decision : commandFor(event, scope);
       if (!command) return;
       event.preventDefault();
       if (event.repeat && !REPEATS.test(command)) return;
       control.log.noteInput();
-      find(command, event)?.();
+      const action = decide ?? find(command, event);
+      action?.();
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);

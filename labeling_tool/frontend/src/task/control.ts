@@ -8,6 +8,7 @@ import { claimFirst, type Next, prepareNext } from "../loading";
 import { go, say, sayError } from "../session";
 import type { TaskModel } from "./model";
 import type { OpenTask } from "./useTask";
+import { Verdicts } from "./verdicts";
 
 const BEAT_MS = 30_000;
 const BEATS_PER_LEASE = 3; // two may get lost before the lease ends
@@ -20,11 +21,13 @@ export class TaskControl {
   /** The text in the comment's dialog; null while it is closed. */
   readonly note = signal<string | null>(null);
   readonly help = signal(false);
+  readonly verdicts: Verdicts;
   readonly leaseLost = computed(() => this.beatLost.value || this.log.leaseLost.value);
   readonly dialogOpen = computed(
     () =>
       this.note.value !== null ||
       this.help.value ||
+      this.verdicts.dialog.value !== null ||
       this.log.state.value === "conflict" ||
       this.log.state.value === "login",
   );
@@ -36,8 +39,15 @@ export class TaskControl {
 
   constructor(
     private readonly task: OpenTask,
-    private readonly model: TaskModel,
-  ) {}
+    readonly model: TaskModel,
+  ) {
+    this.verdicts = new Verdicts(this);
+  }
+
+  /** Whether the task has been on screen long enough to be decided about. */
+  get isSeen(): boolean {
+    return performance.now() - this.openedAt >= UNSEEN_MS;
+  }
 
   get data() {
     return this.task.opened.data;
@@ -72,6 +82,7 @@ export class TaskControl {
     };
     window.addEventListener("beforeunload", beforeUnload);
     let timer = 0;
+    this.verdicts.prepare();
     if (this.isWork) {
       const leaseMs = this.data.project.lease_s * 1000;
       timer = window.setInterval(
@@ -104,7 +115,7 @@ export class TaskControl {
     if (!this.model.confirmSubmit() || !this.data.mine) return;
     try {
       if (this.readOnly) await this.openFollowing();
-      else if (performance.now() - this.openedAt >= UNSEEN_MS) await this.send();
+      else if (this.isSeen) await this.send();
     } catch (error) {
       sayError(error);
     }

@@ -4,21 +4,42 @@ import { useState } from "preact/hooks";
 import type { Scope } from "../keys";
 import type { OperationLog } from "../oplog";
 import { Button, ColorKey, Dialog, Field, Input, Key, KeyGroups, Link, when } from "../parts";
+import { rangeText } from "../review/ranges";
 import { person } from "../session";
+import type { FrameRange } from "../types";
 import type { TaskControl } from "./control";
+import type { TaskModel } from "./model";
+import type { Verdicts } from "./verdicts";
 
 export function TaskDialogs({ control, scope }: { control: TaskControl; scope: Scope }) {
-  const { log, note, help } = control;
+  const { log, note, help, verdicts } = control;
   return (
     <>
       {log.state.value === "conflict" ? <Conflict log={log} /> : null}
       {log.state.value === "login" ? <LoginAgain log={log} /> : null}
       {note.value !== null ? (
-        <NoteDialog text={note.value} onDone={(text) => control.closeNote(text)} />
+        <TextDialog
+          title="Comment for the reviewer"
+          label="Comment"
+          text={note.value}
+          most={2000}
+          onDone={(text) => control.closeNote(text)}
+        />
+      ) : null}
+      {verdicts.dialog.value === "return" ? <ReturnDialog verdicts={verdicts} /> : null}
+      {verdicts.dialog.value === "remark" ? (
+        <TextDialog
+          title={`Remark on frame ${rangeText(remarked(control.model))}`}
+          label="What is to be mended?"
+          text=""
+          most={500}
+          onDone={(text) => verdicts.remark(text ?? "")}
+        />
       ) : null}
       {help.value ? (
         <KeysDialog
           scope={scope}
+          isReview={verdicts.isOffered}
           instructions={control.data.project.instructions}
           onClose={() => {
             help.value = false;
@@ -69,20 +90,30 @@ function LoginAgain({ log }: { log: OperationLog }) {
   );
 }
 
-function NoteDialog({ text, onDone }: { text: string; onDone: (text: string | null) => void }) {
+interface TextProps {
+  title: string;
+  label: string;
+  text: string;
+  most: number;
+  /** What was typed; null where the dialog was closed. */
+  onDone: (text: string | null) => void;
+}
+
+/** A line of text, kept by Enter. */
+function TextDialog({ title, label, text, most, onDone }: TextProps) {
   const [value, setValue] = useState(text);
   return (
-    <Dialog title="Comment for the reviewer" onClose={() => onDone(null)}>
+    <Dialog title={title} onClose={() => onDone(null)}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
           onDone(value);
         }}
       >
-        <Field label="Comment">
+        <Field label={label}>
           <Input
             autofocus
-            maxLength={2000}
+            maxLength={most}
             value={value}
             onInput={(e) => setValue(e.currentTarget.value)}
           />
@@ -97,13 +128,47 @@ function NoteDialog({ text, onDone }: { text: string; onDone: (text: string | nu
   );
 }
 
+const remarked = ({ frame, selection }: TaskModel): FrameRange =>
+  selection.range.value ?? { start: frame.value, end: frame.value + 1 };
+
+/** Why a task is returned: the remarks, or what its reviewer writes instead. */
+function ReturnDialog({ verdicts }: { verdicts: Verdicts }) {
+  const [reason, setReason] = useState(verdicts.reason);
+  const close = (): void => {
+    verdicts.dialog.value = null;
+  };
+  const send = (): void => {
+    close();
+    void verdicts.decide("return", reason);
+  };
+  return (
+    <Dialog title="Return this task" onClose={close}>
+      <Field label="What should be mended?">
+        <textarea
+          class="input"
+          rows={4}
+          maxLength={2000}
+          value={reason}
+          onInput={(e) => setReason(e.currentTarget.value)}
+        />
+      </Field>
+      <div class="row end">
+        <Button kind="primary" isDefault={reason !== ""} disabled={!reason.trim()} onClick={send}>
+          Return
+        </Button>
+      </div>
+    </Dialog>
+  );
+}
+
 interface KeysProps {
   scope: Scope;
+  isReview: boolean;
   instructions?: string;
   onClose: () => void;
 }
 
-function KeysDialog({ scope, instructions, onClose }: KeysProps) {
+function KeysDialog({ scope, isReview, instructions, onClose }: KeysProps) {
   return (
     <Dialog title="Keys" onClose={onClose} wide>
       {instructions ? <p class="instructions">{instructions}</p> : null}
@@ -111,6 +176,7 @@ function KeysDialog({ scope, instructions, onClose }: KeysProps) {
         <p class="notice">Single-letter keys are switched off in your settings.</p>
       ) : null}
       <div class="keys">
+        {isReview ? <KeyGroups scope="verdict" /> : null}
         <KeyGroups scope={scope} />
         {scope === "review" ? <ReviewKeys /> : null}
       </div>
@@ -135,18 +201,18 @@ function ReviewKeys() {
             <dt>
               <kbd>1</kbd>…<kbd>9</kbd> <kbd>0</kbd>
             </dt>
-            <dd>Hold or release that lane (frame or selection)</dd>
+            <dd>Hold or release that lane (frame or selection); in a loop: take its press</dd>
           </div>
           <div>
             <dt>
               <kbd>,</kbd> <kbd>.</kbd>
             </dt>
-            <dd>Step, like the arrows (also in camera mode)</dd>
+            <dd>Step (also in camera mode); with a press in hand: move its edge</dd>
           </div>
         </dl>
         <p class="muted">
-          With the mouse: drag in a lane to paint, drag in a curve to bend it, drag in the film
-          strip to select, wheel to zoom.
+          With the mouse: drag a press, or an edge of it (with Alt a copy); drag over nothing to
+          hold; drag in a curve to bend it, in the film strip to select; wheel to zoom.
         </p>
       </section>
     </>

@@ -1,7 +1,8 @@
 // What both kinds of work know about a task on screen: the frame, the selection, the notice.
 
-import { batch, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import type { Pictures } from "../bundle";
+import { remarksOf } from "../document";
 import type { OperationLog } from "../oplog";
 import type { TaskData } from "../types";
 import { Selection } from "./selection";
@@ -16,6 +17,9 @@ export abstract class TaskModel {
   readonly frame = signal(0);
   readonly notice = signal("");
   readonly selection = new Selection();
+  /** Whether somebody else's work (or, alone in a project, one's own) is looked at to decide. */
+  readonly isReview: boolean;
+  readonly remarks = computed(() => remarksOf(this.log.all.value));
   private armedAt = -1; // the number of edits at which a first press of submit asked
 
   /** How far the keys for a larger step go, in frames. */
@@ -27,6 +31,8 @@ export abstract class TaskModel {
     this.log = task.log;
     this.readOnly = task.readOnly;
     this.frames = this.data.task.frames;
+    const { assignment, may_review } = this.data;
+    this.isReview = may_review && (assignment.finished || assignment.state === "returned");
   }
 
   /** What is still undecided, as a sentence; empty where nothing is. */
@@ -46,6 +52,13 @@ export abstract class TaskModel {
 
   say(text: string): void {
     this.notice.value = text;
+  }
+
+  /** Pin some words to the selection, else to the frame. */
+  remark(text: string): void {
+    const frame = this.frame.value;
+    const range = this.selection.range.value ?? { start: frame, end: frame + 1 };
+    if (text.trim()) this.log.push("remark", { ...range, text: text.trim() });
   }
 
   clear(): void {

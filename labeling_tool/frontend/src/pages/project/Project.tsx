@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get, patch } from "../../api";
-import { Bar, Button, duration } from "../../parts";
+import { Bar, Button, duration, Link } from "../../parts";
 import { isAdmin, sayError } from "../../session";
 import type { Progress, ProjectDetails } from "../../types";
 import { Upload } from "../Upload";
@@ -22,6 +22,9 @@ export function Project({ id }: { id: number }) {
         <h1>{project.name}</h1>
         {project.state === "paused" ? <span class="badge">paused</span> : null}
         <span class="grow" />
+        <Link to={`/projects/${id}/quality`} class="button">
+          Quality
+        </Link>
         {isAdmin() ? (
           <Button
             onClick={() =>

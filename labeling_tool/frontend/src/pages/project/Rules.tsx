@@ -60,6 +60,60 @@ const RULES: {
     min: 1,
     max: 720,
   },
+  {
+    id: "review_first",
+    label: "Review all of the first",
+    help: "So many first tasks of each person come into the reviewers' queue",
+    factor: 1,
+    step: 1,
+    min: 0,
+    max: 10_000,
+  },
+  {
+    id: "review_share",
+    label: "Then review this share, %",
+    help: "Drawn by number, so that nobody chooses",
+    factor: 100,
+    step: 1,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "gold_first",
+    label: "First tasks that are gold",
+    help: "Their answers are known, which nobody is told",
+    factor: 1,
+    step: 1,
+    min: 0,
+    max: 1000,
+  },
+  {
+    id: "gold_share",
+    label: "Then this share of gold, %",
+    help: "Of everybody's later tasks",
+    factor: 100,
+    step: 1,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "qualify",
+    label: "Right on gold for real work, %",
+    help: "0: nobody has to qualify",
+    factor: 100,
+    step: 1,
+    min: 0,
+    max: 100,
+  },
+  {
+    id: "hourly_cost",
+    label: "Cost of an hour",
+    help: "In your currency; 0: no cost is shown",
+    factor: 1,
+    step: 0.01,
+    min: 0,
+    max: 100_000,
+  },
 ];
 
 export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: () => void }) {
@@ -174,7 +228,14 @@ export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: 
   );
 }
 
+const NOT_WHOLE = [
+  "random_fraction",
+  "threshold",
+  "review_share",
+  "gold_share",
+  "qualify",
+  "hourly_cost",
+];
+
 const roundRule = (id: keyof ProjectSettings, value: number): number =>
-  id === "random_fraction" || id === "threshold"
-    ? Math.round(value * 1e4) / 1e4
-    : Math.round(value);
+  NOT_WHOLE.includes(id) ? Math.round(value * 1e4) / 1e4 : Math.round(value);

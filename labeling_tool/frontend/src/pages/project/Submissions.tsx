@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
 import { Button, duration, Link, when } from "../../parts";
 import { sayError } from "../../session";
+import { startReview } from "../Home";
 
 interface Submission {
   id: number;
@@ -37,6 +38,9 @@ export function Submissions({ id }: { id: number }) {
       <div class="row">
         <h2>Work that came in</h2>
         <span class="grow" />
+        <Button kind="primary" id="review" onClick={() => void startReview(id)}>
+          Review, one after the other
+        </Button>
         <label class="inline">
           Show{" "}
           <select class="input" value={state} onChange={(e) => setState(e.currentTarget.value)}>

@@ -1,0 +1,44 @@
+// Turning the camera by keys: how far one press turns, and what it writes.
+
+import { signal } from "@preact/signals";
+import type { FrameRange } from "../types";
+import type { ReviewModel } from "./model";
+import { limit } from "./ranges";
+
+const STEPS = [0.25, 0.5, 1, 2, 5, 10]; // degrees
+
+/** Finer than any screen shows, and short in the log. */
+export const roundDegrees = (value: number): number => Math.round(value * 1e4) / 1e4;
+
+export class CameraEdits {
+  readonly step = signal(2);
+
+  constructor(private readonly model: ReviewModel) {}
+
+  turn(input: "dx" | "dy", direction: number): void {
+    const { data, document, target } = this.model;
+    const axis = data.project.axes.findIndex((a) => a.input === input);
+    if (axis < 0) return;
+    const most = data.project.axes[axis].max_deg;
+    const now = document.value.camera[axis].slice(target.start, target.end);
+    const values = Array.from(now, (degrees) =>
+      limit(degrees + direction * this.step.value, -most, most),
+    );
+    this.set(axis, target, values);
+  }
+
+  stop(): void {
+    const { axes, target } = this.model;
+    for (let axis = 0; axis < axes; axis++) this.set(axis, target, [0]);
+  }
+
+  changeStep(direction: number): void {
+    const at = STEPS.indexOf(this.step.value) + direction;
+    this.step.value = STEPS[limit(at, 0, STEPS.length - 1)];
+  }
+
+  private set(axis: number, { start, end }: FrameRange, degrees: number[]): void {
+    if (this.model.readOnly) return;
+    this.model.log.push("camera", { axis, start, end, values: degrees.map(roundDegrees) });
+  }
+}

@@ -1,0 +1,348 @@
+// The roll: film strip, ruler, uncertainty, a lane per button, a curve per axis, and the whole task
+// in one line. Drawn when labels or the view change, not when the playhead moves.
+
+import { colors } from "./colors";
+import {
+  AXIS,
+  DOUBT,
+  DOUBT_TOP,
+  GUTTER,
+  LANES_TOP,
+  type Layout,
+  OVERVIEW,
+  RULER,
+  RULER_TOP,
+  STRIP,
+} from "./layout";
+import type { ReviewModel } from "./model";
+
+const TICK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]; // frames between two numbers
+const BETWEEN_NUMBERS = 58; // px at least
+
+export class Roll {
+  private readonly model: ReviewModel;
+
+  constructor(private readonly layout: Layout) {
+    this.model = layout.model;
+  }
+
+  draw(g: CanvasRenderingContext2D): void {
+    const { width, height, laneHeight } = this.layout.place.value;
+    const { model } = this;
+    g.fillStyle = colors.value.surface;
+    g.fillRect(0, 0, width, height);
+    this.drawStrip(g);
+    this.drawRuler(g);
+    this.drawRemarks(g);
+    this.drawDoubt(g);
+    g.font = "12px system-ui, sans-serif";
+    g.textBaseline = "middle";
+    for (let lane = 0; lane < model.lanes; lane++)
+      this.drawLane(g, lane, LANES_TOP + lane * laneHeight);
+    for (let axis = 0; axis < model.axes; axis++)
+      this.drawAxis(g, axis, this.layout.curvesTop + axis * AXIS);
+    this.drawClashes(g);
+    this.drawInvalid(g);
+    this.drawOverview(g, this.layout.curvesBottom + 4);
+  }
+
+  /** Frame numbers with their seconds, as many as fit. */
+  private drawRuler(g: CanvasRenderingContext2D): void {
+    const c = colors.value;
+    const { start, end } = this.layout.place.value;
+    const { pts_ns, start_ns } = this.model.data.task;
+    const perFrame = this.layout.span / (end - start);
+    const step = TICK_STEPS.find((frames) => frames * perFrame >= BETWEEN_NUMBERS) ?? 2000;
+    this.name(g, "frame · seconds", RULER_TOP, RULER, c.muted);
+    g.font = "10.5px system-ui, sans-serif";
+    const middle = RULER_TOP + RULER / 2 + 0.5;
+    for (let t = start; t < end; t++) {
+      const isNumbered = t === 0 || (t + 1) % step === 0;
+      if (!isNumbered && perFrame < 5) continue;
+      const x = this.layout.x(t);
+      g.fillStyle = c["lane-line"];
+      g.fillRect(x, RULER_TOP + (isNumbered ? 2 : 11), 1, isNumbered ? RULER - 2 : RULER - 11);
+      if (!isNumbered || x + BETWEEN_NUMBERS > GUTTER + this.layout.span + 6) continue;
+      g.fillStyle = c.text;
+      g.fillText(`${t + 1}`, x + 4, middle);
+      const wide = g.measureText(`${t + 1} `).width;
+      g.fillStyle = c.muted;
+      g.fillText(`${((start_ns + pts_ns[t]) / 1e9).toFixed(1)}s`, x + 4 + wide, middle);
+    }
+  }
+
+  private drawStrip(g: CanvasRenderingContext2D): void {
+    const { pictures } = this.model;
+    const { start, end } = this.layout.place.value;
+    const wide = Math.max(24, Math.round((STRIP * pictures.width) / Math.max(1, pictures.height)));
+    const right = GUTTER + this.layout.span;
+    g.save();
+    g.beginPath();
+    g.rect(GUTTER, 0, right - GUTTER, STRIP);
+    g.clip();
+    for (let x = GUTTER; x < right; x += wide) {
+      const frame = Math.min(
+        end - 1,
+        start + Math.floor(((x + wide / 2 - GUTTER) / (right - GUTTER)) * (end - start)),
+      );
+      const picture = pictures.frames[Math.max(0, frame)];
+      if (picture) g.drawImage(picture, x, 0, wide - 1, STRIP - 2);
+    }
+    g.restore();
+  }
+
+  /** A flag in the ruler at each remark. */
+  private drawRemarks(g: CanvasRenderingContext2D): void {
+    const { start, end } = this.layout.place.value;
+    g.fillStyle = colors.value.remark;
+    for (const remark of this.model.remarks.value) {
+      if (remark.start < start || end <= remark.start) continue;
+      const x = (this.layout.x(remark.start) + this.layout.x(remark.start + 1)) / 2;
+      g.beginPath();
+      g.moveTo(x - 6, RULER_TOP + 1);
+      g.lineTo(x + 6, RULER_TOP + 1);
+      g.lineTo(x, RULER_TOP + RULER - 1);
+      g.fill();
+    }
+  }
+
+  /** Where the model was unsure about something, and what became of it. */
+  private drawDoubt(g: CanvasRenderingContext2D): void {
+    const c = colors.value;
+    const { start, end } = this.layout.place.value;
+    const { any } = this.model.doubts;
+    const { valid } = this.model.document.value;
+    this.name(g, "uncertain", DOUBT_TOP, DOUBT, c.muted);
+    for (let t = start; t < end; t++) {
+      const isOpen = this.isOpen(t);
+      if (!valid[t] || (isOpen && !any[t])) continue;
+      const x = this.layout.x(t);
+      const wide = Math.max(1, this.layout.x(t + 1) - x - 0.5);
+      const high = isOpen ? DOUBT - 5 : 3;
+      g.fillStyle = this.decisionColor(t);
+      g.fillRect(x, LANES_TOP - 1 - high, wide, high);
+    }
+  }
+
+  /** Whether nobody has decided about a frame yet. */
+  private isOpen(t: number): boolean {
+    const { accepted, unsure, valid } = this.model.document.value;
+    return valid[t] === 1 && !accepted[t] && !unsure[t];
+  }
+
+  /** A line along the top of a lane or curve where the model was unsure about it. */
+  private drawDoubtful(g: CanvasRenderingContext2D, doubtful: Uint8Array, y: number): void {
+    const { start, end } = this.layout.place.value;
+    g.fillStyle = colors.value.doubt;
+    for (let t = start; t < end; t++) {
+      if (!doubtful[t] || !this.isOpen(t)) continue;
+      g.fillRect(this.layout.x(t), y, Math.max(1, this.layout.x(t + 1) - this.layout.x(t)), 3);
+    }
+  }
+
+  /** The color of an uncertain frame, by what was decided about it. */
+  private decisionColor(t: number): string {
+    const { accepted, unsure } = this.model.document.value;
+    const { held, unsure: untold, doubt } = colors.value;
+    return unsure[t] ? untold : accepted[t] ? held : doubt;
+  }
+
+  private name(
+    g: CanvasRenderingContext2D,
+    text: string,
+    y: number,
+    high: number,
+    color: string,
+  ): void {
+    g.fillStyle = color;
+    g.font = "12px system-ui, sans-serif";
+    g.textBaseline = "middle";
+    g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
+  }
+
+  private drawLane(g: CanvasRenderingContext2D, lane: number, y: number): void {
+    const c = colors.value;
+    const { start, end, laneHeight: high } = this.layout.place.value;
+    const row = this.model.document.value.buttons[lane];
+    const predicted = this.model.predicted[lane];
+    const probability = this.model.predictions.buttons_prob[lane];
+    g.fillStyle = lane % 2 ? c.surface : c.lane;
+    g.fillRect(GUTTER, y, this.layout.span, high);
+    const digit = lane < 9 ? `${lane + 1}` : lane === 9 ? "0" : "";
+    g.fillStyle = c.muted;
+    g.font = "11px ui-monospace, monospace";
+    g.fillText(digit, 10, y + high / 2 + 0.5);
+    g.fillStyle = c.text;
+    g.font = "12px system-ui, sans-serif";
+    g.fillText(this.model.data.project.buttons[lane], 26, y + high / 2 + 0.5, GUTTER - 32);
+    if (this.model.showPrediction.value) {
+      g.fillStyle = c.ghost;
+      for (let t = start; t < end; t++) {
+        if (probability[t] < 0.02) continue; // less than half a pixel high
+        const tall = probability[t] * (high - 3);
+        g.fillRect(
+          this.layout.x(t),
+          y + high - 1 - tall,
+          Math.max(1, this.layout.x(t + 1) - this.layout.x(t)),
+          tall,
+        );
+      }
+    }
+    // Runs of equal cells are one rectangle each: a tenth of the time of a rectangle per cell.
+    let from = start;
+    for (let t = start + 1; t <= end; t++) {
+      if (t < end && row[t] === row[from] && predicted[t] === predicted[from]) continue;
+      const x = this.layout.x(from);
+      const wide = this.layout.x(t) - x - 1;
+      if (row[from]) {
+        g.fillStyle = predicted[from] ? c.held : c.edit;
+        g.fillRect(x, y + 2, wide, high - 4);
+      } else if (predicted[from]) {
+        g.strokeStyle = c.edit;
+        g.lineWidth = 1.5;
+        g.strokeRect(x + 1, y + 3, Math.max(1, wide - 2), high - 6);
+      }
+      from = t;
+    }
+    this.drawDoubtful(g, this.model.doubts.lanes[lane], y);
+    this.drawCorrections(g, lane, y);
+    this.drawAnswers(g, lane, y);
+  }
+
+  /** A line along the bottom of a lane where somebody else has changed its annotator's labels. */
+  private drawCorrections(g: CanvasRenderingContext2D, lane: number, y: number): void {
+    const before = this.model.annotated.value?.buttons[lane];
+    if (!before) return;
+    const { start, end, laneHeight } = this.layout.place.value;
+    const now = this.model.document.value.buttons[lane];
+    g.fillStyle = colors.value.correction;
+    for (let t = start; t < end; t++) {
+      if (before[t] === now[t]) continue;
+      const x = this.layout.x(t);
+      g.fillRect(x, y + laneHeight - 5, Math.max(1, this.layout.x(t + 1) - x), 5);
+    }
+  }
+
+  /** A thin line within a lane for each other answer, where it says something else. */
+  private drawAnswers(g: CanvasRenderingContext2D, lane: number, y: number): void {
+    const { start, end } = this.layout.place.value;
+    const now = this.model.document.value.buttons[lane];
+    g.fillStyle = colors.value.accent;
+    for (const [i, { document }] of this.model.answers.entries()) {
+      for (let t = start; t < end; t++) {
+        if (document.buttons[lane][t] === now[t]) continue;
+        const x = this.layout.x(t);
+        g.fillRect(x, y + 3 + 4 * i, Math.max(1, this.layout.x(t + 1) - x), 3);
+      }
+    }
+  }
+
+  private drawAxis(g: CanvasRenderingContext2D, axis: number, y: number): void {
+    const c = colors.value;
+    const { start, end } = this.layout.place.value;
+    const predicted = this.model.predictions.camera[axis];
+    const corrected = this.model.document.value.camera[axis];
+    const middle = y + AXIS / 2;
+    const scale = this.layout.axisScale(axis);
+    const place = (v: number): number => middle - (v / scale) * (AXIS / 2 - 3);
+    const { name } = this.model.data.project.axes[axis];
+    this.name(g, `${name}  ±${scale.toFixed(0)}°`, y, AXIS, c.text);
+    g.strokeStyle = c["lane-line"];
+    g.lineWidth = 1;
+    g.beginPath();
+    g.moveTo(GUTTER, middle + 0.5);
+    g.lineTo(GUTTER + this.layout.span, middle + 0.5);
+    g.stroke();
+    const curve = (values: ArrayLike<number>, color: string, wide: number): void => {
+      g.strokeStyle = color;
+      g.lineWidth = wide;
+      g.beginPath();
+      for (let t = start; t < end; t++) {
+        const x = (this.layout.x(t) + this.layout.x(t + 1)) / 2;
+        if (t === start) g.moveTo(x, place(values[t]));
+        else g.lineTo(x, place(values[t]));
+      }
+      g.stroke();
+    };
+    if (this.model.showPrediction.value) curve(predicted, c.ghost, 3);
+    curve(corrected, c.curve, 1.6);
+    g.fillStyle = c.edit;
+    for (let t = start; t < end; t++) {
+      if (Math.abs(corrected[t] - predicted[t]) > 0.01) {
+        g.fillRect(
+          this.layout.x(t),
+          y + AXIS - 3,
+          Math.max(1, this.layout.x(t + 1) - this.layout.x(t)),
+          2,
+        );
+      }
+    }
+    this.drawDoubtful(g, this.model.doubts.camera, y);
+  }
+
+  /** Cross out what cannot be held together. */
+  private drawClashes(g: CanvasRenderingContext2D): void {
+    const { start, end, laneHeight } = this.layout.place.value;
+    g.strokeStyle = colors.value.bad;
+    g.lineWidth = 2;
+    g.beginPath();
+    for (const clash of this.model.clashes.value) {
+      for (let t = Math.max(start, clash.start); t < Math.min(end, clash.end); t++) {
+        const [left, right] = [this.layout.x(t), this.layout.x(t + 1)];
+        for (const lane of clash.lanes) {
+          const top = LANES_TOP + lane * laneHeight + 2;
+          const bottom = top + laneHeight - 4;
+          g.moveTo(left, top);
+          g.lineTo(right, bottom);
+          g.moveTo(left, bottom);
+          g.lineTo(right, top);
+        }
+      }
+    }
+    g.stroke();
+  }
+
+  private drawInvalid(g: CanvasRenderingContext2D): void {
+    const { start, end } = this.layout.place.value;
+    const { valid } = this.model.document.value;
+    const [top, bottom] = [LANES_TOP, this.layout.curvesBottom];
+    for (let t = start; t < end; t++) {
+      if (valid[t]) continue;
+      const x = this.layout.x(t);
+      const wide = this.layout.x(t + 1) - x;
+      g.fillStyle = colors.value.surface;
+      g.globalAlpha = 0.75;
+      g.fillRect(x, top, wide, bottom - top);
+      g.globalAlpha = 1;
+      g.strokeStyle = colors.value.bad;
+      g.lineWidth = 1;
+      g.beginPath();
+      g.moveTo(x, bottom);
+      g.lineTo(x + wide, top);
+      g.stroke();
+    }
+  }
+
+  /** The whole task in one line: what is to do, what is done, where the view is. */
+  private drawOverview(g: CanvasRenderingContext2D, y: number): void {
+    const c = colors.value;
+    const { frames, watch } = this.model;
+    const { start, end } = this.layout.place.value;
+    const wide = this.layout.span;
+    const place = (t: number): number => GUTTER + (t / frames) * wide;
+    this.name(g, "task", y, OVERVIEW, c.muted);
+    g.fillStyle = c.lane;
+    g.fillRect(GUTTER, y, wide, OVERVIEW);
+    for (const run of watch.runs) {
+      for (let t = run.start; t < run.end; t++) {
+        g.fillStyle = this.decisionColor(t);
+        g.fillRect(place(t), y + 2, Math.max(1, place(t + 1) - place(t)), OVERVIEW - 4);
+      }
+    }
+    if (end - start < frames) {
+      g.strokeStyle = c.accent;
+      g.lineWidth = 2;
+      g.strokeRect(place(start), y + 1, place(end) - place(start), OVERVIEW - 2);
+    }
+  }
+}

@@ -1,0 +1,334 @@
+"""The quality page: every number of a project with the work that it was made of.
+
+Numbers are sums over tasks, so that their intervals can be drawn by drawing tasks.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session, undefer
+
+from ..store.models import FINISHED, Assignment, Operation, Project, Source, Task, User
+from ..work.answers import CLEAN_LABELS, Answer, accuracy_counts, answer_to
+from ..work.predictions import Predictions
+from ..work.project_settings import settings_of
+from .agreement import (
+    alpha,
+    coincidences,
+    confusion,
+    event_counts,
+    f1,
+    interval,
+    kappa,
+    mean,
+)
+
+MOST_TASKS = 2000  # the newest; older work says little about today's people
+ITEMS = 50  # of the work that a number was made of: the worst
+BINS = 10  # of the model's probability
+HOUR_MS = 3600_000
+Sums = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Tally:
+    """A statistic of several tasks: what each adds to its sums, and whose work that was."""
+
+    statistic: Callable[[Sums], float]
+    parts: list[Sums] = field(default_factory=list)
+    items: list[tuple[float, int]] = field(default_factory=list)
+
+    def add(self, part: Sums, badness: float, assignment: int) -> None:
+        self.parts.append(part)
+        self.items.append((badness, assignment))
+
+    def to_json(self) -> dict[str, Any]:
+        """The value, its interval, of how many tasks, and the work, the worst first."""
+        if not self.parts:
+            return {"value": None, "interval": None, "tasks": 0, "items": []}
+        parts = np.stack(self.parts)
+        value = self.statistic(parts.sum(axis=0))
+        worst = sorted(self.items, reverse=True)
+        return {
+            "value": None if math.isnan(value) else value,
+            "interval": interval(parts, self.statistic),
+            "tasks": len(self.parts),
+            "items": [assignment for _, assignment in worst[:ITEMS]],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A submission with its answer."""
+
+    assignment: Assignment
+    who: str
+    answer: Answer
+
+
+@dataclass(slots=True)
+class Report:
+    """The page's tables while they are summed up."""
+
+    names: tuple[str, ...]
+    axes: tuple[str, ...]
+    alphas: list[Tally] = field(default_factory=list)
+    events: list[Tally] = field(default_factory=list)
+    camera: list[Tally] = field(default_factory=list)
+    pairs: dict[tuple[str, str], Tally] = field(
+        default_factory=lambda: defaultdict(lambda: Tally(_flat(kappa)))
+    )
+    people: dict[str, Tally] = field(default_factory=lambda: defaultdict(lambda: Tally(mean)))
+    days: dict[tuple[str, str], Sums] = field(default_factory=lambda: defaultdict(_no_day))
+    calibration: list[Tally] = field(default_factory=list)
+    predicted: list[Tally] = field(default_factory=list)
+    disputes: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _flat(statistic: Callable[[Sums], float]) -> Callable[[Sums], float]:
+    """The same statistic of a square matrix that was laid out in a row."""
+
+    def of(sums: Sums) -> float:
+        side = math.isqrt(len(sums))
+        return statistic(sums.reshape(side, side))
+
+    return of
+
+
+def _no_day() -> Sums:
+    return np.zeros(5)  # tasks, frames, ms, right on gold, decided on gold
+
+
+def quality_of(session: Session, project: Project) -> dict[str, Any]:
+    """Return the quality page's tables as JSON."""
+    spec = project.spec
+    names = tuple(b["name"] for b in spec["buttons"]) if spec else CLEAN_LABELS
+    axes = tuple(a["name"] for a in spec["axes"]) if spec else ()
+    report = Report(names, axes)
+    report.alphas = [Tally(_flat(alpha)) for _ in names]
+    report.events = [Tally(f1) for _ in names] if spec else []
+    report.camera = [Tally(mean) for _ in axes]
+    report.calibration = [Tally(mean) for _ in range(BINS)]
+    report.predicted = [Tally(mean) for _ in range(BINS)]
+    for task, source, works in _tasks(session, project):
+        _compare(report, task, source, works)
+        _judge(report, task, works)
+        if task.labels is not None:
+            _calibrate(report, Predictions.from_bytes(task.labels), works)
+    return _as_json(report, session, project)
+
+
+def _tasks(session: Session, project: Project) -> Iterable[tuple[Task, str, list[Work]]]:
+    """Each of a project's tasks with work on it, its source's name and the answers."""
+    ids = session.scalars(
+        select(Assignment.task_id)
+        .join(Task, Task.id == Assignment.task_id)
+        .where(Task.project_id == project.id, Assignment.state.in_(FINISHED))
+        .distinct()
+        .order_by(Assignment.task_id.desc())
+        .limit(MOST_TASKS)
+    ).all()
+    for task_id in ids:  # one at a time: the predictions of all of them may not fit into memory
+        task = session.get_one(Task, task_id, options=[undefer(Task.labels), undefer(Task.gold)])
+        rows = session.execute(
+            select(Assignment, User.name)
+            .join(User, User.id == Assignment.user_id)
+            .where(Assignment.task_id == task_id, Assignment.state.in_(FINISHED))
+            .order_by(Assignment.id)
+        ).all()
+        works = []
+        for assignment, who in rows:
+            # Their own answer: what a reviewer changed afterwards is no agreement of theirs.
+            own = session.scalars(
+                select(Operation)
+                .where(
+                    Operation.assignment_id == assignment.id,
+                    Operation.user_id == assignment.user_id,
+                )
+                .order_by(Operation.seq)
+            )
+            works.append(Work(assignment, who, answer_to(task, own)))
+        yield task, session.get_one(Source, task.source_id).name, works
+        session.expunge(task)
+
+
+def _ratings(report: Report, works: list[Work], k: int) -> NDArray[np.int64]:
+    """What each person said about one label, frame by frame: [R, T]; -1 where nothing."""
+    if report.axes or works[0].answer.buttons.shape[1] > 1:
+        rows = [np.where(w.answer.counted, w.answer.buttons[:, k], -1) for w in works]
+    else:  # clean or not: this label, or another
+        rows = [
+            np.where(w.answer.counted, (w.answer.buttons[:, 0] == k).astype(np.int64), -1)
+            for w in works
+        ]
+    return np.stack(rows).astype(np.int64)
+
+
+def _compare(report: Report, task: Task, source: str, works: list[Work]) -> None:
+    """Add what several people's answers to a task have in common."""
+    if len(works) < 2:
+        return
+    first = works[0].assignment.id
+    different, compared = 0, 0
+    for k in range(len(report.names)):
+        ratings = _ratings(report, works, k)
+        table = coincidences(ratings, 2)
+        off = float(table.sum() - np.trace(table))
+        report.alphas[k].add(table.ravel(), off, first)
+        different += int(((ratings == 0).any(axis=0) & (ratings == 1).any(axis=0)).sum())
+        compared += ratings.shape[1]
+        for (a, left), (b, right) in combinations(enumerate(works), 2):
+            names = (left.who, right.who) if left.who < right.who else (right.who, left.who)
+            ordered = (ratings[a], ratings[b]) if names[0] == left.who else (ratings[b], ratings[a])
+            pair = confusion(*ordered, 2)
+            report.pairs[names].add(pair.ravel(), float(pair[0, 1] + pair[1, 0]), first)
+            if report.events:
+                counts = event_counts(
+                    ratings[a] == 1, ratings[b] == 1, (ratings[a] >= 0) & (ratings[b] >= 0)
+                )
+                report.events[k].add(counts, counts[1] + counts[2] - 2 * counts[0], first)
+    for left, right in combinations(works, 2):
+        both = left.answer.counted & right.answer.counted
+        for a, tally in enumerate(report.camera):
+            error = np.abs(left.answer.camera[both, a] - right.answer.camera[both, a])
+            tally.add(np.array([error.sum(), both.sum()]), float(error.sum()), first)
+    if different:
+        report.disputes.append(
+            {
+                "task": task.id,
+                "source": source,
+                "assignments": [w.assignment.id for w in works],
+                "people": [w.who for w in works],
+                "different": different / max(1, compared),
+                "settled": any(w.assignment.state == "approved" for w in works),
+            }
+        )
+
+
+def _judge(report: Report, task: Task, works: list[Work]) -> None:
+    """Add what people got right of a gold task, and how long they took for any."""
+    model = Predictions.from_bytes(task.labels).buttons if task.labels is not None else None
+    for work in works:
+        assignment = work.assignment
+        moment = datetime.fromtimestamp((assignment.submitted_ms or 0) / 1000, UTC)
+        day = report.days[work.who, moment.date().isoformat()]
+        day[:3] += (1, task.frames, assignment.active_ms)
+        if task.gold is None or task.gold["assignment"] == assignment.id:
+            continue
+        counts = accuracy_counts(work.answer, Answer.from_json(task.gold), model)
+        report.people[work.who].add(counts, float(counts[1] - counts[0]), assignment.id)
+        day[3:] += counts
+
+
+def _calibrate(report: Report, predictions: Predictions, works: list[Work]) -> None:
+    """Add how often people hold what the model gives a probability."""
+    bins = np.minimum((predictions.buttons_prob * BINS).astype(int), BINS - 1)  # [T, K]
+    for work in works:
+        counted = np.broadcast_to(work.answer.counted[:, None], bins.shape)
+        for number in range(BINS):
+            here = (bins == number) & counted
+            if not here.any():
+                continue
+            held = float(work.answer.buttons[here].sum())
+            expected = float(predictions.buttons_prob[here].sum())
+            off = abs(held - expected)
+            report.calibration[number].add(np.array([held, here.sum()]), off, work.assignment.id)
+            report.predicted[number].add(np.array([expected, here.sum()]), off, work.assignment.id)
+
+
+def _as_json(report: Report, session: Session, project: Project) -> dict[str, Any]:
+    labels = [
+        {
+            "label": name,
+            "alpha": report.alphas[k].to_json(),
+            "event_f1": report.events[k].to_json() if report.events else None,
+        }
+        for k, name in enumerate(report.names)
+    ]
+    worked: dict[str, Sums] = defaultdict(_no_day)
+    for (who, _), day in report.days.items():
+        worked[who] += day
+    people = [
+        {
+            "name": who,
+            "accuracy": report.people[who].to_json(),
+            "tasks": int(sums[0]),
+            "hours": sums[2] / HOUR_MS,
+            "frames_per_hour": sums[1] / (sums[2] / HOUR_MS) if sums[2] else None,
+        }
+        for who, sums in sorted(worked.items())
+    ]
+    pace = [
+        {
+            "name": who,
+            "day": day,
+            "tasks": int(sums[0]),
+            "hours": sums[2] / HOUR_MS,
+            "frames_per_hour": sums[1] / (sums[2] / HOUR_MS) if sums[2] else None,
+            "accuracy": sums[3] / sums[4] if sums[4] else None,
+        }
+        for (who, day), sums in sorted(report.days.items())
+    ]
+    calibration = [
+        {
+            "from": number / BINS,
+            "to": (number + 1) / BINS,
+            "cells": int(sum(part[1] for part in report.calibration[number].parts)),
+            "model": report.predicted[number].to_json()["value"],
+            "people": report.calibration[number].to_json(),
+        }
+        for number in range(BINS)
+        if report.calibration[number].parts
+    ]
+    return {
+        "labels": labels,
+        "camera": [
+            {"axis": name, "error_deg": report.camera[a].to_json()}
+            for a, name in enumerate(report.axes)
+        ],
+        "pairs": [
+            {"people": list(names), "kappa": tally.to_json()}
+            for names, tally in sorted(report.pairs.items())
+        ],
+        "people": people,
+        "pace": pace,
+        "calibration": calibration,
+        "disputes": sorted(
+            report.disputes, key=lambda row: (row["settled"], -row["different"], row["task"])
+        ),
+        "effort": _effort(session, project, worked),
+    }
+
+
+def _effort(session: Session, project: Project, worked: dict[str, Sums]) -> dict[str, Any]:
+    """Return hours worked and to go, and what they cost."""
+    total = sum(worked.values(), _no_day())
+    open_tasks = (Task.project_id == project.id, Task.state == "open")
+    places = select(func.sum(Task.needed * Task.frames)).where(*open_tasks)
+    taken = (
+        select(func.sum(Task.frames))
+        .join(Assignment, Assignment.task_id == Task.id)
+        .where(*open_tasks, Assignment.state.in_(FINISHED))
+    )
+    frames_left = int(session.scalar(places) or 0) - int(session.scalar(taken) or 0)
+    hours = total[2] / HOUR_MS
+    to_go = hours * frames_left / total[1] if total[1] and hours else None
+    rate = settings_of(project.settings).hourly_cost
+    return {
+        "hours": hours,
+        "frames": int(total[1]),
+        "frames_to_go": frames_left,
+        "hours_to_go": to_go,
+        "cost": hours * rate if rate else None,
+        "cost_to_go": to_go * rate if rate and to_go is not None else None,
+    }
