@@ -175,11 +175,15 @@ def _ratings(report: Report, works: list[Work], k: int) -> NDArray[np.int64]:
 
 
 def _compare(report: Report, task: Task, source: str, works: list[Work]) -> None:
-    """Add what several people's answers to a task have in common."""
-    if len(works) < 2:
+    """Add what several people's answers to a task have in common.
+
+    Everybody answers gold tasks, and is compared with their known answers instead.
+    """
+    if len(works) < 2 or task.gold is not None:
         return
     first = works[0].assignment.id
     different, compared = 0, 0
+    pairs = dict.fromkeys(combinations(range(len(works)), 2), np.zeros((2, 2)))
     for k in range(len(report.names)):
         ratings = _ratings(report, works, k)
         table = coincidences(ratings, 2)
@@ -187,16 +191,19 @@ def _compare(report: Report, task: Task, source: str, works: list[Work]) -> None
         report.alphas[k].add(table.ravel(), off, first)
         different += int(((ratings == 0).any(axis=0) & (ratings == 1).any(axis=0)).sum())
         compared += ratings.shape[1]
-        for (a, left), (b, right) in combinations(enumerate(works), 2):
-            names = (left.who, right.who) if left.who < right.who else (right.who, left.who)
-            ordered = (ratings[a], ratings[b]) if names[0] == left.who else (ratings[b], ratings[a])
-            pair = confusion(*ordered, 2)
-            report.pairs[names].add(pair.ravel(), float(pair[0, 1] + pair[1, 0]), first)
+        for a, b in pairs:
+            pairs[a, b] = pairs[a, b] + confusion(ratings[a], ratings[b], 2)
             if report.events:
                 counts = event_counts(
                     ratings[a] == 1, ratings[b] == 1, (ratings[a] >= 0) & (ratings[b] >= 0)
                 )
                 report.events[k].add(counts, counts[1] + counts[2] - 2 * counts[0], first)
+    for (a, b), table in pairs.items():
+        one, other = works[a].who, works[b].who
+        # A pair of people is one pair: its tables are added up with the same one first.
+        ordered = table if one <= other else table.T
+        tally = report.pairs[min(one, other), max(one, other)]
+        tally.add(ordered.ravel(), float(table[0, 1] + table[1, 0]), first)
     for left, right in combinations(works, 2):
         both = left.answer.counted & right.answer.counted
         for a, tally in enumerate(report.camera):

@@ -126,6 +126,7 @@ def test_two_answers_are_compared_and_their_disputes_are_listed(
     assert dispute["assignments"] == [first, other]
     assert dispute["different"] == pytest.approx(3 / (FRAMES * LANES))
     assert found["pairs"][0]["people"] == ["annotator0", "annotator1"]
+    assert found["pairs"][0]["kappa"]["tasks"] == 2
     assert found["effort"]["cost"] == 20.0
     assert found["effort"]["frames_to_go"] == 2 * FRAMES  # two places of the third task
     assert [row["day"] for row in found["pace"]] == ["1970-01-01", "1970-01-02", "1970-01-01"]
