@@ -353,20 +353,18 @@ def to_plain(value: Any) -> Any:
     """Settings as JSON can hold them, to hash or to write beside what a run makes.
 
     Fields have the names that they had first, and those that came later are left out where they
-    change nothing (`Later`), so that what was hashed and written before is the same. What is in a
-    class's `retired`, fields that it had once, keeps its value.
+    change nothing (`Later`), so that what was hashed and written before is the same.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         hints = hints_of(type(value)) if hasattr(value, "__pydantic_config__") else {}
         found = {
             field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)
         }
-        recorded = {
+        return {
             recorded_name(name, hints.get(name)): plain_value
             for name, plain_value in found.items()
             if Later(plain_value) not in typing.get_args(hints.get(name))[1:]
         }
-        return recorded | getattr(value, "retired", {})
     if isinstance(value, dict):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +24,8 @@ from ..datasets.actions.joint import JointActions
 from ..datasets.actions.mirror import Mirror
 from ..datasets.actions.spec import ActionSpec
 from .trunk import scale_rows_
+
+CAMERA_STEPS = (1, 2, 4, 8)  # in bins: how coarse a place on an axis can be
 
 
 class FactoredLogits(NamedTuple):
@@ -96,16 +99,24 @@ class JointHead(nn.Module):
     """[..., D] ► JointLogits, and what can be asked about the distribution that they stand for.
 
     All methods take logits of any leading shape and work in float32 whatever the logits' dtype.
+
+    Args:
+        width: D. spec: the action spec.
+        shared: classes that have something in common also learn together, see `SharedLinear`.
+            VPT's do not.
     """
 
     camera_on: Tensor
 
-    def __init__(self, width: int, spec: ActionSpec):
+    def __init__(self, width: int, spec: ActionSpec, *, shared: bool = False):
         super().__init__()
         actions = JointActions(spec)
         self.num_joint, self.num_camera = int(actions.num_joint), int(actions.num_camera)
-        self.joint = _small_linear(width, self.num_joint)
-        self.camera = _small_linear(width, self.num_camera) if self.num_camera else None
+        self.joint = _classes(width, self.num_joint, joint_traits(actions) if shared else None)
+        self.camera = None
+        if self.num_camera:
+            traits = camera_traits(actions) if shared else None
+            self.camera = _classes(width, self.num_camera, traits)
         moves = np.asarray(actions.camera_on(np.arange(self.num_joint)), dtype=bool)
         self.register_buffer("camera_on", torch.from_numpy(moves), persistent=False)
 
@@ -171,6 +182,58 @@ class JointHead(nn.Module):
     def camera_probability(self, logits: JointLogits) -> Tensor:
         """The probability that the mouse moves, float [...]."""
         return _log_softmax(logits.joint).exp() @ self.camera_on.float()
+
+
+class SharedLinear(nn.Module):
+    """A linear layer over classes that have traits: logits = W x + b + S (V x + c).
+
+    S, [classes, traits], is fixed; W, b, V and c are learned. It can say nothing that a linear
+    layer cannot, since W + S V is one matrix. But what an example says of its class it also says of
+    all that share its traits, so that a thousand classes are learned from few examples.
+
+    Args:
+        width: D. traits: S, float32 [classes, traits].
+    """
+
+    traits: Tensor
+
+    def __init__(self, width: int, traits: NDArray[np.float32]):
+        super().__init__()
+        self.register_buffer("traits", torch.from_numpy(traits), persistent=False)
+        self.own = _small_linear(width, traits.shape[0])
+        self.common = _small_linear(width, traits.shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.own(x) + F.linear(self.common(x), self.traits)  # type: ignore[no-any-return]
+
+
+def joint_traits(actions: JointActions) -> NDArray[np.float32]:
+    """What each joint action says of each group, and whether the camera moves: 0 or 1,
+    [J, traits].
+    """
+    states = actions.states_table
+    return np.concatenate(
+        [np.equal.outer(column, np.arange(column.max() + 1)) for column in states.T], axis=1
+    ).astype(np.float32)
+
+
+def camera_traits(actions: JointActions) -> NDArray[np.float32]:
+    """How near each camera class is to places on each axis, 0..1: [C, traits].
+
+    Places are every bin, every second, every fourth and every eighth one, counted from the bin of
+    rest so that left and right are alike; a class has some of the two places that it lies between.
+    """
+    traits = []
+    for bins, axis in zip(actions.camera_bins_table.T, actions.spec.axes, strict=True):
+        rest, places = axis.quantiser.null_bin, np.arange(bins.max() + 1)
+        for step in CAMERA_STEPS:
+            near = places[(places - rest) % step == 0]
+            traits.append(np.clip(1 - np.abs(np.subtract.outer(bins, near)) / step, 0, 1))
+    return np.concatenate(traits, axis=1).astype(np.float32)
+
+
+def _classes(width: int, outputs: int, traits: NDArray[np.float32] | None) -> nn.Module:
+    return _small_linear(width, outputs) if traits is None else SharedLinear(width, traits)
 
 
 def _small_linear(width: int, outputs: int) -> nn.Linear:

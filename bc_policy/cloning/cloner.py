@@ -25,6 +25,7 @@ from ...training.optim import parameter_groups
 from ...training.parallel import Group
 from ...training.precision import autocast, resolve_precision
 from ...training.schedule import Schedule, set_learning_rate
+from ...training.seeds import seed_chance
 from ..policy.config import preset_config
 from ..policy.policy import Policy, PolicyOutput
 from .augment import Augmentation
@@ -214,7 +215,7 @@ class Cloner:
         for part in range(parts):
             # Dropout, the same after a resume and whichever process has the part.
             number = (step * size + self.group.rank) * parts + part
-            torch.manual_seed(hash((self.config.seed, number)) & 0x7FFFFFFF)
+            seed_chance(self.device, self.config.seed, number)
             own = slice(part * rows, (part + 1) * rows)
             with nullcontext() if part + 1 == parts else self.group.no_sync(self.learner):
                 learned = self.learner(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from pydantic import Field, Strict
@@ -73,14 +73,16 @@ class PolicyConfig:
     """Whether every frame is black for this policy, at play too: what can be known without looking
     is the floor that one which looks is measured against.
     """
+    shared_classes: bool = False
+    """Whether joint actions that hold the same button, and camera bins that turn about as far, also
+    learn together in the head. VPT's do not; with minutes of data it is what makes a thousand
+    classes learnable.
+    """
     previous_action: bool = False
     """Whether the policy is told its last action. VPT's is not: with enough data the frames tell
     it, without the risk of learning to repeat itself. With minutes of data it is what makes
     movement coherent.
     """
-
-    # Fields of before, and the one value of them that a network can still have. Files keep them.
-    retired: ClassVar[dict[str, Any]] = {"shared_classes": False}
 
     def __post_init__(self) -> None:
         require(
@@ -101,10 +103,6 @@ class PolicyConfig:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> PolicyConfig:
         """Read what `to_dict` gave. Raises ConfigError for what no network has."""
-        content = {**content}
-        for name, only in cls.retired.items():
-            given = content.pop(name, only)
-            require(given == only, name, given, f"{only} (another value is no longer known)")
         return cls(**content)
 
 
@@ -148,7 +146,9 @@ def preset_config(name: Preset, spec: ActionSpec) -> PolicyConfig:
             **sizes,
         )
     pool = max(1, min(frame.height, frame.width) // LOOKED_AT)
-    return PolicyConfig(trunk="strided", channels=(32, 64, 64), pool=pool, **sizes)
+    return PolicyConfig(
+        trunk="strided", channels=(32, 64, 64), pool=pool, shared_classes=True, **sizes
+    )
 
 
 @settings()

@@ -208,7 +208,7 @@ class Policy(nn.Module):
         self.last = normed_linear(config.width, config.width)
         self.final_norm = nn.LayerNorm(config.width)
         self.output_dropout = nn.Dropout(config.output_dropout)
-        self.head = JointHead(config.width, spec)
+        self.head = JointHead(config.width, spec, shared=config.shared_classes)
         self.value_head = ValueHead(config.width)
 
     @classmethod

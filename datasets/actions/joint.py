@@ -33,6 +33,8 @@ class JointActions:
         null: the joint action that does nothing.
         null_camera: the camera class of no motion (0 where there is none).
         buttons_table: uint8 [J, K], the buttons of each joint action.
+        states_table: int64 [J, groups], the state of each group, and as a last column, if there are
+            axes, whether the camera moves. A solo button has no state: all are 0.
         camera_on_table: bool [J], whether the camera's class counts under each joint action.
         camera_bins_table: int64 [C, A], the bins of each camera class.
     """
@@ -66,22 +68,23 @@ class JointActions:
         self.null_camera = (
             int(np.ravel_multi_index(tuple(self._null_bins), spec.num_bins)) if spec.axes else 0
         )
-        self.buttons_table, self.camera_on_table = self._tables(digits)
+        self.states_table = np.zeros((self.num_joint, len(digits)), np.int64)
+        joint = np.arange(product)[:, None]
+        self.states_table[:product] = joint // np.array(self._strides) % np.array(digits)
+        self.buttons_table, self.camera_on_table = self._tables()
         self.camera_bins_table = np.zeros((0, 0), np.int64)
         if spec.axes:
             bins = np.unravel_index(np.arange(self.num_camera), spec.num_bins)
             self.camera_bins_table = np.stack(bins, -1).astype(np.int64)  # (C, A)
 
-    def _tables(self, digits: list[int]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         buttons = np.zeros((self.num_joint, self.spec.num_buttons), np.uint8)
         camera_on = np.zeros(self.num_joint, bool)
-        joint = np.arange(self._product)
-        for members, stride, digit in zip(self._groups, self._strides, digits, strict=False):
-            state = joint // stride % digit
+        for members, state in zip(self._groups, self.states_table.T, strict=False):
             held = np.nonzero(state)[0]
             buttons[held, members[state[held] - 1]] = 1
         if self.spec.axes:
-            camera_on[: self._product] = joint % 2 == 1
+            camera_on[:] = self.states_table[:, -1] == 1
         buttons[self._product + np.arange(len(self._solo)), self._solo] = 1
         return buttons, camera_on
 

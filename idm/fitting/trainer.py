@@ -22,6 +22,7 @@ from ...training.parallel import Group
 from ...training.precision import autocast, resolve_precision
 from ...training.run import TrainingRun
 from ...training.schedule import Schedule, set_learning_rate
+from ...training.seeds import seed_chance
 from ..config import TrainIDMConfig
 from ..labels.checkpoint import load_network
 from ..labels.windows import WindowRunner
@@ -165,7 +166,7 @@ class Trainer:
         for part in range(step * count, (step + 1) * count):
             number = part * self.group.size + self.group.rank
             # Dropout, the same after a resume.
-            torch.manual_seed(hash((self.config.seed, number)) & 0x7FFFFFFF)
+            seed_chance(self.device, self.config.seed, number)
             more = (part + 1) % count > 0
             with self.group.no_sync(learner) if more else nullcontext():
                 losses = learner(next(batches).to(self.device))

@@ -2,11 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from vidact.datasets.actions.joint import JointActions
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.networks.heads import FactoredHead, JointHead, JointLogits
+from vidact.networks.heads import (
+    FactoredHead,
+    JointHead,
+    JointLogits,
+    camera_traits,
+    joint_traits,
+)
 
 TINY_SPEC = ActionSpec.from_dict(
     {
@@ -99,3 +106,45 @@ def test_heads_of_the_built_in_specs(name):
     factored = FactoredHead(16, spec)(features)
     assert factored.buttons.shape == (2, 3, spec.num_buttons)
     assert [axis.shape[-1] for axis in factored.axes] == list(spec.num_bins)
+
+
+def test_traits_are_states_of_groups_and_places_on_axes():
+    spec = ActionSpec.load("doom")
+    actions = JointActions(spec)
+    of_joint, of_camera = joint_traits(actions), camera_traits(actions)
+    groups = len(spec.groups) + 1  # and whether the camera moves
+    assert (of_joint.sum(1) == groups).all()
+    for row in (0, 7, actions.num_joint - 1):  # alike in all traits but those of what differs
+        alike = of_joint @ of_joint[row]
+        same = (actions.states_table == actions.states_table[row]).sum(1)
+        assert (alike == same).all()
+    # A mirror image has the mirrored places: left and right are learned alike.
+    bins = np.array(spec.num_bins)
+    mirrored = np.ravel_multi_index(tuple((bins - 1)[:, None] - actions.camera_bins_table.T), bins)
+    gram = of_camera @ of_camera.T
+    np.testing.assert_allclose(gram, gram[mirrored][:, mirrored], atol=1e-5)
+    still, near, far = (gram[actions.null_camera, actions.null_camera + n] for n in (0, 1, 4))
+    assert still > near > far > 0
+
+
+def test_what_one_class_learns_others_of_its_traits_learn_too():
+    torch.manual_seed(0)
+    spec = ActionSpec.load("doom")
+    actions = JointActions(spec)
+    x = torch.randn(1, 16)
+    rise = {}
+    for shared in (False, True):
+        head = JointHead(16, spec, shared=shared)
+        before = head(x).camera.detach()
+        told = int(np.ravel_multi_index((5, 20), spec.num_bins))
+        kin = int(np.ravel_multi_index((15, 20), spec.num_bins))
+        other = int(np.ravel_multi_index((15, 2), spec.num_bins))
+        torch.log_softmax(head(x).camera, -1)[0, told].backward()
+        with torch.no_grad():
+            for parameter in head.parameters():
+                if parameter.grad is not None:
+                    parameter.add_(parameter.grad)
+            gain = (head(x).camera - before)[0]
+        rise[shared] = (gain[kin] - gain[other]).item()
+        assert actions.camera_bins_table[kin][1] == actions.camera_bins_table[told][1]
+    assert rise[True] > 1 > abs(rise[False])
