@@ -207,6 +207,9 @@ class TickReader:
         except VideoError as found:
             error = found
             self.close()
+        except BaseException:  # nothing that is held is sure
+            self.close()
+            raise
         self._pts_ns, self._stop = pts_ns, start + filled
         return frames[:filled], pts_ns[:filled], error
 

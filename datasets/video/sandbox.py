@@ -7,6 +7,7 @@ through shared memory, and a crash, a hang or bloat costs its place in the video
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import mmap
@@ -41,6 +42,11 @@ LOOK_S = 0.5  # how often a silent child is looked at
 ATTEMPTS = 2  # at the same place: a child that was killed by chance is not held against the video
 # Reasons that lie with the limits of the child, not with the file alone.
 CHILD_LOST = frozenset({"decoder_crashed", "decoder_hung", "memory_limit"})
+# Without a byte of the file, of which a disk that people wait for gives some: a tape robot may take
+# minutes. Then it is tried again like any disk that fails.
+SOURCE_S = 300.0
+SOURCE_SILENT = "source_silent"
+KILL_S = 5.0  # a child in the hands of a disk that does not answer dies when the disk comes back
 
 
 def open_decoder(config: DecoderConfig, frame: FrameSpec) -> Decoder:
@@ -52,7 +58,7 @@ class ChildLostError(Exception):
     """A child crashed, hung or bloated.
 
     Args:
-        reason: one of `CHILD_LOST`.
+        reason: one of `CHILD_LOST`, or `SOURCE_SILENT`.
         detail: what exactly happened.
         code: its exit code, negative for a signal; None where it was still running.
         last: the last line that it wrote to standard error.
@@ -115,11 +121,14 @@ class Child:
         except OSError:
             raise self._lost() from None
 
-    def receive(self, *, stall_s: float = math.inf, wall_s: float = math.inf) -> dict[str, Any]:
+    def receive(
+        self, *, stall_s: float = math.inf, source_s: float = math.inf, wall_s: float = math.inf
+    ) -> dict[str, Any]:
         """Return the next message.
 
         Args:
             stall_s: how long the child may be at nothing; a busy machine is not held against it.
+            source_s: how long it may wait for a disk.
             wall_s: how long it may take at all.
 
         Raises:
@@ -132,6 +141,9 @@ class Child:
                     raise ChildLostError("decoder_hung", f"nothing after {wall_s:g} s")
                 if clock.look([self._process.pid]) > stall_s:
                     raise ChildLostError("decoder_hung", f"no progress for {stall_s:g} s")
+                if clock.disk_s > source_s:
+                    detail = f"its disk has not answered for {source_s:g} s"
+                    raise ChildLostError(SOURCE_SILENT, detail)
                 continue
             data = os.read(self._replies, 1 << 16)
             if not data:
@@ -143,7 +155,8 @@ class Child:
     def kill(self) -> None:
         """End the child and give everything back."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILL_S)
         self._selector.close()
         with contextlib.suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr]
@@ -193,7 +206,7 @@ class ChildDecoder:
                 )
                 return VideoFacts(**message["facts"])
             except ChildLostError as lost:
-                self.close()
+                self._close_after(lost, path)
                 failures += 1
                 if failures == ATTEMPTS:
                     raise VideoError(lost.reason, path, lost.detail) from lost
@@ -212,7 +225,7 @@ class ChildDecoder:
                     at, failures = batch.start_tick + len(batch.frames), 0
                 return
             except ChildLostError as lost:
-                self.close()
+                self._close_after(lost, path)
                 failures += 1
                 if failures == ATTEMPTS:
                     raise VideoError(lost.reason, path, lost.detail, tick=at) from lost
@@ -222,6 +235,12 @@ class ChildDecoder:
         if self._child is not None:
             self._child.kill()
             self._child = None
+
+    def _close_after(self, lost: ChildLostError, path: Path) -> None:
+        """End the child. Raises TimeoutError where the file's disk is to blame."""
+        self.close()
+        if lost.reason == SOURCE_SILENT:
+            raise TimeoutError(errno.ETIMEDOUT, lost.detail, str(path)) from lost
 
     def _stream(
         self, path: Path, tick_hz: Fraction, start_tick: int, end_tick: int
@@ -261,7 +280,7 @@ class ChildDecoder:
     def _answer(self, child: Child, request: int, path: str | Path) -> dict[str, Any]:
         """Return the next answer to a request; what is left of earlier ones is passed over."""
         while True:
-            message = child.receive(stall_s=self.config.stall_s)
+            message = child.receive(stall_s=self.config.stall_s, source_s=SOURCE_S)
             if message.get("id") != request:
                 continue
             if "reason" in message:

@@ -76,6 +76,7 @@ class Replies:
         self._file, self._lock = file, threading.Lock()
         # Bytes that this process may have read and still count as alive; 0 while it is idle.
         self._allowed = 0
+        self._own = 0  # bytes that were read here, only to know how many were read
 
     def send(self, **message: Any) -> None:
         """Send one answer."""
@@ -89,17 +90,25 @@ class Replies:
             size = os.stat(path).st_size
         except OSError:
             size = 0
-        self._allowed = _bytes_read() + READINGS * size + FIRST_BYTES
+        self._allowed = self._bytes_read() + READINGS * size + FIRST_BYTES
 
     def pulse(self) -> None:
         """Give signs of life, as long as there are any."""
         wake, before = threading.Event(), 0
         while True:
             wake.wait(PULSE_S)
-            now = _bytes_read()
+            now = self._bytes_read()
             if before < now < self._allowed:
                 self.send(alive=now)
             before = now
+
+    def _bytes_read(self) -> int:
+        """Bytes that this process has read, but for those that asking takes: they are no sign."""
+        with self._lock, open("/proc/self/io", "rb", buffering=0) as file:
+            said = file.read()
+            found = int(said.split()[1]) - self._own
+            self._own += len(said)
+        return found
 
 
 class Server:
@@ -171,11 +180,6 @@ def _die_with_worker(lifeline_fd: int) -> None:
     fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, fcntl.fcntl(lifeline_fd, fcntl.F_GETFL) | os.O_ASYNC)
     if os.getppid() == 1:  # it was gone before we listened
         os._exit(0)
-
-
-def _bytes_read() -> int:
-    with open("/proc/self/io", "rb") as file:
-        return int(file.readline().split()[1])
 
 
 if __name__ == "__main__":

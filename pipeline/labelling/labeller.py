@@ -274,7 +274,7 @@ class ShardLabeller:
             )
         self.alive(first.segment)
         with self.times.at("probe"):
-            self._require_as_planned(source, first)
+            with_patience(lambda: self._require_as_planned(source, first), self._wait)
         return source
 
     def _require_as_planned(self, source: SourceFile, first: Segment) -> None:

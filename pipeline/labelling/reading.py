@@ -116,7 +116,7 @@ class CarefulReader:
             SourceUnreachableError: the file cannot be read now.
         """
         with self._times.at("decode"):
-            return self._read(start, end)
+            return with_patience(lambda: self._read(start, end), self._wait)
 
     def _read(self, start: int, end: int) -> Ticks:
         frames, pts_ns, error = self._reader.read(start, end)

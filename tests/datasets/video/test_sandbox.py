@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -18,11 +19,14 @@ from typing import cast
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.video import sandbox
 from vidact.datasets.video.config import DecoderConfig
 from vidact.datasets.video.decoder import Decoder, InProcessDecoder, TickReader
 from vidact.datasets.video.sandbox import ChildDecoder
 from vidact.datasets.video.ticks import TickFrames
 from vidact.errors import VideoError
+
+from ...hanging_disk import NAME, hanging_disk
 
 HZ = Fraction(35, 2)
 FRAME = FrameSpec(width=64, height=64)
@@ -39,6 +43,8 @@ def spring():
         ctypes.string_at(0)  # a real segmentation fault
     elif ACTION == "hang":
         ctypes.PyDLL(None).sleep(1000)  # holds the interpreter's lock, as a stuck C extension does
+    elif ACTION == "hang_in_a_codec":
+        ctypes.CDLL(None).sleep(1000)  # without that lock: other threads of the child go on
     elif ACTION == "bloat":
         held = []
         while True:
@@ -129,6 +135,7 @@ def test_reader_keeps_what_it_can_of_an_overlap(videos: Path) -> None:
     [
         ("crash", "decoder_crashed"),
         ("hang", "decoder_hung"),
+        ("hang_in_a_codec", "decoder_hung"),
         ("bloat", "memory_limit"),
         ("exit", "decoder_crashed"),
     ],
@@ -137,7 +144,7 @@ def test_misbehaviour_costs_its_place_only(
     videos: Path, tmp_path: Path, action: str, reason: str
 ) -> None:
     decoder = _trapped(
-        tmp_path, action, tick=400, memory_gib=1.5, stall_s=2.0 if action == "hang" else 30.0
+        tmp_path, action, tick=400, memory_gib=1.5, stall_s=2.0 if "hang" in action else 30.0
     )
     reader = _reader(decoder, videos / "a.mp4", 700)
     frames, _, error = reader.read(0, 700)
@@ -147,6 +154,29 @@ def test_misbehaviour_costs_its_place_only(
     frames, _, error = reader.read(450, 700)  # beyond it
     assert (len(frames), error) == (250, None)
     decoder.close()
+
+
+def test_a_disk_that_hangs_is_not_the_decoder_s_fault(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "SOURCE_S", 2.0)
+    monkeypatch.setattr(sandbox, "KILL_S", 0.2)
+    decoder = ChildDecoder(DecoderConfig(stall_s=1.0), FRAME)
+    with ExitStack() as stack:
+        try:
+            data = (videos / "a.mp4").read_bytes()
+            disk = stack.enter_context(hanging_disk(tmp_path, data))
+        except OSError as error:
+            pytest.skip(f"no disk can be mounted here: {error}")
+        stack.callback(decoder.close)
+        reader = _reader(decoder, tmp_path / NAME, 700)
+        assert len(reader.read(0, 100)[0]) == 100
+        disk.answers.clear()
+        with pytest.raises(TimeoutError, match="its disk has not answered for 2 s"):
+            reader.read(500, 700)
+        disk.answers.set()
+        frames, _, error = reader.read(500, 700)
+        assert (len(frames), error) == (200, None)
 
 
 def test_a_child_killed_by_chance_costs_nothing(videos: Path) -> None:
