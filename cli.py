@@ -141,6 +141,7 @@ TABLE = (
     Verb("train-idm", IDM, "idm"),
     Verb("import vpt-idm", IDM, "idm"),
     Verb("eval-idm", IDM, "idm"),
+    Verb("train-filter", LABEL, "pipeline", room="filtering"),
     Verb("plan", LABEL, "pipeline"),
     Verb("label", LABEL, "pipeline"),
     Verb("pack", LABEL, "datasets"),

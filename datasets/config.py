@@ -160,8 +160,11 @@ class StatusConfig:
 class InspectConfig:
     """Show a clip of a dataset: its labels, its lineage, and a picture of both.
 
+    Or, with `--dropped`, what filters left out.
+
     Example:
       vidact inspect runs/dataset --out clip.png
+      vidact inspect runs/dataset --dropped --out dropped.png
     """
 
     dataset: DatasetPlace
@@ -173,7 +176,12 @@ class InspectConfig:
     out: str = ""
     """The picture: a PNG file. None is drawn if empty."""
     frames: PositiveInt = 12
-    """Frames of the strip."""
+    """Frames of the strip, or of the sheet of `--dropped`."""
+    dropped: bool = False
+    """List the stretches that were dropped as no play of the game, or as not clean, with the scores
+    that were stored, nearest to being kept first; the picture shows frames of them, read from the
+    sources. KEY is a reason then, such as `menu`; all reasons if empty.
+    """
 
 
 # ---- datasets from datasets: merge, split, subset, repack

@@ -1,4 +1,6 @@
-"""The verb `inspect`: a clip's frames over the lanes of its labels, and its lineage as text."""
+"""The verb `inspect`: a clip's frames over the lanes of its labels, and its lineage as text; or
+what filters left out.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from .config import InspectConfig
 from .shards.clip import Clip
 from .shards.codec import decode_clip
 from .shards.dataset import Dataset
+from .shards.dropped import draw_dropped, dropped_stretches
 from .shards.manifest import Manifest
 from .shards.tracks import read_tracks
 
@@ -35,6 +38,8 @@ def inspect(config: InspectConfig) -> int:
         raise ConfigError(f"out must be the name of a PNG, got {config.out!r}")
     dataset = Dataset(config.dataset)
     spec = dataset.spec()
+    if config.dropped:
+        return inspect_dropped(dataset, spec, config)
     row = choose_clip(dataset, config.key)
     clip = decode_clip(row["key"], dataset.read_sample(row), frames=bool(config.out))
     print("\n".join(describe_clip(clip, row, spec)))
@@ -45,6 +50,28 @@ def inspect(config: InspectConfig) -> int:
         print(f"picture: {config.out}")
     else:
         print("picture: none; --out FILE.png draws the frames over their labels")
+    return 0
+
+
+def inspect_dropped(dataset: Dataset, spec: ActionSpec, config: InspectConfig) -> int:
+    """Print the stretches that filters dropped, and draw frames of them; return 0.
+
+    Raises DatasetError where nothing was dropped for the reason that is asked for.
+    """
+    found = list(dropped_stretches(dataset))
+    wanted = [one for one in found if config.key in ("", one.reason)]
+    if not wanted:
+        reasons = ", ".join(sorted({one.reason for one in found})) or "nothing"
+        named = f"as {config.key!r}" if config.key else "by a filter that keeps scores"
+        raise DatasetError(f"{dataset}: nothing was dropped {named}; dropped are: {reasons}")
+    wanted.sort(key=lambda one: (-one.score, one.source_uri, one.start_tick))
+    hz = float(spec.tick_hz)
+    print("\n".join(one.line(hz) for one in wanted))
+    ticks = sum(one.end_tick - one.start_tick for one in wanted)
+    print(f"{len(wanted):,} stretches, {ticks / hz:.1f} s")
+    if config.out:
+        missing = draw_dropped(wanted[: config.frames], spec, config.out)
+        print("\n".join([*(f"not drawn: {why}" for why in missing), f"picture: {config.out}"]))
     return 0
 
 

@@ -73,7 +73,9 @@ class ServeConfig:
     repeated.
     """
     clean: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
-    """A video or folder of videos whose frames are to be judged clean or not. May be repeated."""
+    """A video or folder of videos whose frames are to be judged clean or not, or the
+    `next_frames.parquet` of `vidact train-filter`: only those frames. May be repeated.
+    """
     spec: str = "doom"
     """Action spec (name or YAML file) of `--recordings`; a dataset brings its own."""
     clips: PositiveInt = 200

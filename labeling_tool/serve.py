@@ -144,6 +144,7 @@ def _is_new(context: Context) -> bool:
 
 def _import_all(context: Context, config: ServeConfig) -> None:
     from .importing.datasets import import_dataset
+    from .importing.frame_queue import import_frame_queue
     from .importing.recordings import import_recordings
     from .importing.videos import import_videos
     from .practice.tasks import import_practice
@@ -164,6 +165,8 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     for path in config.clean:
         step_s = config.frame_step_s
         job = partial(import_videos, context, [path], frame_step_s=step_s, random_fraction=share)
+        if path.endswith(".parquet"):
+            job = partial(import_frame_queue, context, path, random_fraction=share)
         jobs.append((path, job))
     # One import that fails must not keep the others, nor the server, from working.
     for what, job in jobs:

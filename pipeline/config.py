@@ -21,6 +21,7 @@ from ..datasets.video.config import DecoderConfig
 from ..errors import ConfigError
 from ..options import NONE_BY_DEFAULT, several, top_level
 from ..settings import Formerly, Port, Replaces, Share, must_be, require, settings
+from .filtering.config import CleanConfig
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
 
@@ -255,6 +256,7 @@ class LabelConfig(EngineConfig):
     """The dataset: a folder or a bucket prefix."""
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     filter: FilterConfig = field(default_factory=FilterConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     chroma: Chroma = "420"
     """Chroma of the clips' video: `420` (plays everywhere) or `444` (2-4 dB nearer to the source).

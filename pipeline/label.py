@@ -22,6 +22,7 @@ from .labelling.tasks import part_of
 from .plan import make_plan
 from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord
+from .running.asked_filter import filter_to_ask
 from .running.asked_game import game_to_ask, was_begun_before
 from .running.engine import Runner, run_on_engine, worker_count
 from .running.job import DatasetJob
@@ -56,6 +57,8 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         chroma=config.chroma,
         game="" if config.any_game else game_to_ask(dataset, model),
         any_game=config.any_game and not was_begun_before(dataset),
+        clean=config.clean,
+        clean_sha256=filter_to_ask(config.clean, model),
         drop_missing=config.drop_missing,
         part=config.part,
     )
@@ -126,6 +129,8 @@ def _info(
     options = {name: value for name, value in to_plain(config).items() if name in OPTIONS}
     if work.any_game:
         options["any_game"] = True
+    if work.clean_sha256:
+        options["clean"] = {"uri": config.clean.filter, **work.clean.identity(work.clean_sha256)}
     game = {"game": {"sha256": work.game}} if work.game else {}
     removed = sorted(plan.removed | set(Dataset(config.out).removed_sources()))
     return DatasetInfo(

@@ -24,6 +24,8 @@ REMOVED = "removed"  # of the dead letter that a takedown leaves
 IN_GAME = "in_game"
 """In a record's `extra`, by content hash: what the model said of whether it is its game."""
 NOT_THE_GAME = "not_the_game"  # why ticks were dropped, and why a whole video is a dead letter
+CLEAN = "clean"
+"""In a record's `extra`, by content hash: what the filter of clean frames said of asked ticks."""
 PACKED = "plan"  # in a record's `extra`: which recordings `pack` made the shard of
 
 

@@ -22,7 +22,7 @@ from ...errors import DatasetError, ShardError
 from ..actions.spec import ActionSpec
 from .clip import Clip
 from .codec import decode_clip, encode_clip
-from .commits import IN_GAME, CommitRecord, DeadLetter, SegmentKey, split_of_shard
+from .commits import CLEAN, IN_GAME, CommitRecord, DeadLetter, SegmentKey, split_of_shard
 from .dataset import Dataset
 from .label_checks import label_problems
 from .samples import iter_samples, members_crc32
@@ -271,7 +271,7 @@ def _write_without(
     """Commit what is left of a record and its samples."""
     rows = {row["key"] for row in record.rows}
     extra = dict(record.extra)
-    for name in (name for name in ("degrees", IN_GAME) if name in extra):
+    for name in (name for name in ("degrees", IN_GAME, CLEAN) if name in extra):
         extra[name] = {sha: value for sha, value in extra[name].items() if sha not in gone}
     segments = record.segments
     with writer:

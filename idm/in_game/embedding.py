@@ -9,6 +9,7 @@ layers, which only look for actions, say the same of a film as of play.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
@@ -50,17 +51,42 @@ class TrunkEmbedding:
     def __init__(self, model: InverseDynamicsModel):
         self.model = model
         self.radius = model.radius
-        self.device = next(model.parameters()).device
+        layers = next(iter(self.parts_of(model).values()))
+        self.device = next(layers.parameters()).device
+
+    @staticmethod
+    def parts_of(model: InverseDynamicsModel) -> dict[str, nn.Module]:
+        """The layers that are used, by their names in the model: the others may be without
+        memory.
+        """
+        if model.patches is not None:
+            return {"patches.cells": model.patches.cells, "patches.mixed": model.patches.mixed}
+        first = islice(model.trunk.stacks, LAYERS)
+        stacks: dict[str, nn.Module] = {
+            f"trunk.stacks.{number}": stack for number, stack in enumerate(first)
+        }
+        return {"temporal": model.temporal, **stacks}
 
     @torch.inference_mode()
     def __call__(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+        maps = self.maps(clips, lambda x: F.adaptive_avg_pool2d(x, CELLS))
+        return np.concatenate([x.reshape(len(x), -1) for x in maps], axis=1)
+
+    @torch.inference_mode()
+    def maps(
+        self, clips: NDArray[np.uint8], pool: Callable[[Tensor], Tensor]
+    ) -> list[NDArray[np.float32]]:
+        """What each layer says of the middle frames, pooled: float32 [N, C, …] each."""
         # A fixed number at a time: the same frame gives the same bytes whatever is asked beside it.
         parts = [
-            self._vectors(clips[i : i + CLIPS_AT_ONCE]) for i in range(0, len(clips), CLIPS_AT_ONCE)
+            self._maps(clips[i : i + CLIPS_AT_ONCE], pool)
+            for i in range(0, len(clips), CLIPS_AT_ONCE)
         ]
-        return np.concatenate(parts)
+        return [np.concatenate(of_layer) for of_layer in zip(*parts, strict=True)]
 
-    def _vectors(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _maps(
+        self, clips: NDArray[np.uint8], pool: Callable[[Tensor], Tensor]
+    ) -> list[NDArray[np.float32]]:
         count, frames = clips.shape[:2]
         missing = CLIPS_AT_ONCE - count
         padded = np.pad(clips, ((0, missing), (0, 0), (0, 0), (0, 0), (0, 0)))
@@ -68,11 +94,8 @@ class TrunkEmbedding:
             torch.from_numpy(padded).flatten(0, 1), self.model.config.picture_pool
         )
         pictures = pictures.unflatten(0, (CLIPS_AT_ONCE, frames)).to(self.device)
-        maps = [
-            F.adaptive_avg_pool2d(x.float().contiguous(), CELLS) for x in self._layers(pictures)
-        ]
-        vectors = torch.cat([x.flatten(1) for x in maps], dim=1)  # (N, D)
-        return vectors[:count].cpu().numpy()
+        maps = [pool(x.float().contiguous()) for x in self._layers(pictures)]
+        return [x[:count].cpu().numpy() for x in maps]
 
     def _layers(self, pictures: Tensor) -> list[Tensor]:
         """Maps [N, C, H', W'] of the first layers, of pictures [N, F, 3, H, W] in 0..1."""

@@ -6,11 +6,13 @@ A task has frames at even distances, as many as a person judges in a few minutes
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ... import storage
 from ...datasets.video.file import VIDEO_SUFFIXES
@@ -76,6 +78,30 @@ def add_video(
         facts = evenly_limited(path, frame_step_s, index, most=MAX_TASKS * BATCH_FRAMES)
         with np.load(index, allow_pickle=False) as arrays:
             shown, pts_ns = arrays["indices"], arrays["pts_ns"]
+    frames = shown, pts_ns
+    return add_frames(context, project, path, facts, frames, name=name, cut=f"{frame_step_s:g}")
+
+
+def add_frames(
+    context: Context,
+    project: Project,
+    path: Path,
+    facts: Mapping[str, Any],
+    frames: tuple[NDArray[np.int64], NDArray[np.int64]],
+    *,
+    name: str | None = None,
+    cut: str,
+    gain: float = 0.0,
+) -> int:
+    """Add tasks of frames of a video; returns how many are new.
+
+    Args:
+        facts: of the video, as the sandbox tells them.
+        frames: their numbers and their times.
+        cut: tells this choice of frames from another one of the same video.
+        gain: what labels of them are worth; the more, the sooner they are served.
+    """
+    shown, pts_ns = frames
     with context.database.write() as session:
         source = get_source(
             session,
@@ -95,9 +121,9 @@ def add_video(
         source,
         (
             {
-                "identity": f"video:{facts['sha256'][:32]}:{frame_step_s:g}:{number}",
+                "identity": f"video:{facts['sha256'][:32]}:{cut}:{number}",
                 "pts_ns": pts_ns[start : start + BATCH_FRAMES].tolist(),
-                "gain": 0.0,
+                "gain": gain,
                 "labels": None,
                 "lineage": {
                     "frame_indices": shown[start : start + BATCH_FRAMES].tolist(),

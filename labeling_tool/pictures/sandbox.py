@@ -64,6 +64,13 @@ def evenly_limited(path: Path, step_s: float, out: Path, *, most: int) -> dict[s
     )
 
 
+def at_limited(path: Path, pts_ns: list[int], out: Path) -> dict[str, Any]:
+    """Find the frames of a video that are on screen at these times; for the rest see
+    `evenly_limited`.
+    """
+    return run_limited({"do": "at", "path": str(path), "pts_ns": pts_ns, "out": str(out)})
+
+
 def render_limited(
     path: Path, pts_ns: list[int], out: Path, head: dict[str, Any]
 ) -> dict[str, Any]:

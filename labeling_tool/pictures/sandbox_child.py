@@ -48,6 +48,19 @@ def _evenly(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     if len(shown) > request["most"]:
         detail = f"{len(shown)} frames would be shown, at most {request['most']} can be"
         raise VideoError("too_long", video.path, f"{detail}; take a larger step or cut the video")
+    return _listed(request, video, shown)
+
+
+def _at(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
+    video = _open(request, limits, sha256=True)
+    wanted = np.array(request["pts_ns"], np.int64)
+    # On screen at a moment is the last frame that began by then.
+    shown = np.clip(np.searchsorted(video.pts_ns, wanted, side="right") - 1, 0, None)
+    return _listed(request, video, np.unique(shown))
+
+
+def _listed(request: dict[str, Any], video: VideoProbe, shown: NDArray[np.int64]) -> dict[str, Any]:
+    """Write which frames are shown, and answer what is known of their video."""
     np.savez(request["out"], indices=shown, pts_ns=video.pts_ns[shown])
     return {
         "codec": video.codec,
@@ -133,6 +146,7 @@ def _open(request: dict[str, Any], limits: Limits, *, sha256: bool) -> VideoProb
 
 REQUESTS = {
     "evenly": _evenly,
+    "at": _at,
     "render": _render,
     "render_all": _render_all,
     "frames": _frames,

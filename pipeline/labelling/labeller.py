@@ -26,13 +26,13 @@ from ...datasets.video.sandbox import CHILD_LOST, open_decoder
 from ...errors import DatasetError, VideoError
 from ...signed_addresses import hide_keys
 from ..config import FilterConfig
+from ..filtering.config import CleanConfig
 from ..planning.layout import Segment
 from ..planning.marks import fingerprint
 from ..planning.plan import read_open_shards
 from .attempts import COMMITTING, ShardOutcome, label_despite_errors
-from .filter import StaticFilter, Verdicts
+from .judging import Judges, Judgment
 from .labels import predict
-from .not_the_game import GameFilter
 from .reading import (
     UNREACHABLE,
     CarefulReader,
@@ -67,6 +67,9 @@ class LabelWork:
     """
     any_game: bool = False
     """Whether it is not asked because the user said so."""
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    clean_sha256: str = ""
+    """Of the filter of clean frames; empty where there is none."""
     drop_missing: bool = False
     part: str = ""
     """`I/N`: only this part of the plan; all of it where it is empty."""
@@ -76,7 +79,8 @@ class LabelWork:
         """What labels and pixels are a function of, besides the plan and the model."""
         of_game = {"game_sha256": self.game} if self.game else {}
         unasked = {"any_game": True} if self.any_game else {}
-        return {"chroma": self.chroma, "filter": asdict(self.filter), **of_game, **unasked}
+        clean = {"clean": self.clean.identity(self.clean_sha256)} if self.clean_sha256 else {}
+        return {"chroma": self.chroma, "filter": asdict(self.filter), **of_game, **unasked, **clean}
 
     def open_tasks(
         self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
@@ -136,8 +140,7 @@ class ShardLabeller:
     ):
         self.predictor, self.decoder, self.dataset, self.work = predictor, decoder, dataset, work
         self.spec: ActionSpec = predictor.spec
-        self.filter = StaticFilter(work.filter)
-        self.game = GameFilter(predictor.game, work.game)
+        self.judges = Judges(work.filter, work.game, work.clean, work.clean_sha256, predictor)
         self.scratch, self._tell = scratch, alive
         self.times = StageTimes()
         self._segment = COMMITTING
@@ -177,7 +180,7 @@ class ShardLabeller:
             self.dataset, task.shard, self.spec, chroma=self.work.chroma, spool=self.scratch
         ) as writer:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
-            self.game.begin()
+            self.judges.begin()
             try:
                 for sha256, segments in groupby(kept, lambda s: s.source_sha256):
                     todo = _without_failed(segments, task, failed, writer)
@@ -190,7 +193,7 @@ class ShardLabeller:
                     {
                         "planned_ticks": sum(segment.ticks for segment in kept),
                         "degrees": degrees_for_record(turned),
-                        **self.game.for_record(),
+                        **self.judges.for_record(),
                     },
                     segments=[segment.key for segment in kept],
                 )
@@ -308,9 +311,8 @@ class ShardLabeller:
     ) -> Iterator[Clip]:
         keep = (segment.start_tick, segment.end_tick)
         whole = (0, segment.source_ticks)
-        low, high = self.predictor.frame_range(keep, whole)
-        context = max(self.filter.context, self.game.context)
-        low, high = max(0, low - context), min(segment.source_ticks, high + context)
+        seen = self.predictor.frame_range(keep, whole)
+        low, high = self.judges.around(seen, whole)
         frames, pts_ns, error = reader.read(low, high)
         if error is not None and low + len(frames) <= keep[0] and low < keep[0]:
             low = keep[0]  # the damage lies before this segment: do without the halo there
@@ -323,14 +325,13 @@ class ShardLabeller:
         if keep[0] >= keep[1]:
             return
         with self.times.at("filter"):
-            verdicts = self.filter.judge(frames, low)
-            verdicts, in_game = self.game.judge(frames, verdicts)
-        self.game.note(segment.source_sha256, segment.shown_uri, keep, verdicts, in_game)
+            judged = self.judges.judge(frames, low, seen, segment.source_sha256)
+        verdicts = judged.verdicts
+        self.judges.note(segment, keep, judged)
         for reason, count in verdicts.drops(*keep).items():
             writer.drop(reason, count)
-        ticks = SegmentTicks(
-            start=low, frames=frames, pts_ns=pts_ns, verdicts=verdicts, in_game=in_game
-        )
+        ahead = verdicts.start - low  # of what is judged, frames that only the filter looked at
+        ticks = SegmentTicks(verdicts.start, frames[ahead:], pts_ns[ahead:], judged)
         for stretch in verdicts.stretches():
             kept = max(keep[0], stretch[0]), min(keep[1], stretch[1])
             if kept[0] >= kept[1]:
@@ -358,7 +359,8 @@ class ShardLabeller:
         labels: dict[str, np.ndarray],
     ) -> Clip:
         shown = ticks.at(start, end)
-        in_game = None if ticks.in_game is None else ticks.in_game[shown]
+        judged = ticks.judged
+        in_game = None if judged.in_game is None else judged.in_game[shown]
         return Clip(
             key=clip_key(segment.source_sha256, start),
             frames=ticks.frames[shown],
@@ -376,14 +378,15 @@ class ShardLabeller:
                 idm_sha256=self.predictor.sha256,
                 group=segment.group or None,
                 licence=segment.licence,
-                begins_scene=start == 0 or bool(ticks.verdicts.cuts[shown.start]),
-                mean_change=round(float(ticks.verdicts.differences[shown].mean()), 4),
+                begins_scene=start == 0 or bool(judged.verdicts.cuts[shown.start]),
+                mean_change=round(float(judged.verdicts.differences[shown].mean()), 4),
+                **judged.lineage(shown, self.work.clean_sha256),
                 **game_lineage("" if in_game is None else self.work.game),
             ),
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class SegmentTicks:
     """The decoded ticks of a segment and its halo, as far as they are good."""
 
@@ -392,9 +395,7 @@ class SegmentTicks:
     """uint8 [n, H, W, 3]: tick `start` first."""
     pts_ns: np.ndarray
     """int64 [n]."""
-    verdicts: Verdicts
-    in_game: np.ndarray | None
-    """float32 [n]: how much each tick looks like the game; None where nobody asked."""
+    judged: Judgment
 
     def at(self, start: int, end: int) -> slice:
         """Where ticks `[start, end)` lie in the arrays."""
