@@ -24,10 +24,11 @@ DatasetPlace = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATAS
 
 @settings()
 class SpecCheckConfig:
-    """Show what an action spec loses on recorded play.
+    """Show what an action spec loses on recorded play, and whether labels are shifted.
 
-    Prints the R² ceiling of each axis after quantizing, and which inputs of the recordings no
-    button takes up.
+    Prints the R² ceiling of each axis after quantizing, which inputs of the recordings no button
+    takes up, and whether pictures show what was done some ticks earlier or later than the labels
+    say (exit code 1). A shift of one tick is not told from none.
 
     Example:
       vidact spec check runs/play --spec doom
@@ -41,6 +42,8 @@ class SpecCheckConfig:
     """
     json: bool = False
     """Print the report as JSON."""
+    look_at_pictures: bool = True
+    """Decode pictures, up to four minutes of up to 12 recordings, to look for a shift."""
 
 
 @settings()

@@ -1,4 +1,4 @@
-"""The verb `spec check`: what an action spec loses on recorded play.
+"""The verb `spec check`: what a spec loses on recorded play, and whether labels are shifted.
 
 Its bins bend the camera, and some inputs it cannot express at all. The R² ceiling of an axis is the
 best that any model can reach on raw degrees when it answers in the spec's bins.
@@ -16,8 +16,11 @@ import numpy as np
 from .actions.joint import JointActions
 from .actions.spec import ActionSpec
 from .config import SpecCheckConfig
+from .recordings.alignment import Shift, find_shift
 from .recordings.recording import Recording, find_recordings, spec_of
 from .texts.filling import fill_in
+
+MOST_DECODED = 12  # recordings whose pictures are looked at: more tell no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,21 @@ class SpecReport:
     """Share of ticks in which the joint action drops a held button, by button."""
     unmapped_inputs: dict[str, int]
     """Frames in which an input was held that no button names."""
+    shift: Shift | None = None
+    """Whether labels and pictures are shifted; None where nobody looked."""
+    tick_ms: float = 0.0
 
 
-def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
-    """Measure what `spec` loses on `recordings` (their first phase)."""
+def check_spec(
+    spec: ActionSpec, recordings: Sequence[Recording], *, pictures: bool = False
+) -> SpecReport:
+    """Measure what `spec` loses on `recordings` (their first phase).
+
+    Args:
+        spec: the spec.
+        recordings: play.
+        pictures: decode them as well, and look whether labels are shifted.
+    """
     buttons, camera, invalid = [], [], 0
     for recording in recordings:
         actions = recording.actions(spec)
@@ -77,7 +91,15 @@ def check_spec(spec: ActionSpec, recordings: Sequence[Recording]) -> SpecReport:
             n: float(share) for n, share in zip(spec.button_names, lost, strict=True) if share
         },
         unmapped_inputs=dict(unmapped_inputs(recordings, spec).most_common()),
+        shift=find_shift(_some(recordings), spec) if pictures else None,
+        tick_ms=float(1000 / spec.tick_hz),
     )
+
+
+def _some(recordings: Sequence[Recording]) -> list[Recording]:
+    """As many recordings as it takes to tell a shift, from all over the play."""
+    step = -(-len(recordings) // MOST_DECODED)
+    return list(recordings[::step])
 
 
 def unmapped_inputs(recordings: Sequence[Recording], spec: ActionSpec) -> Counter[str]:
@@ -116,10 +138,12 @@ def render(report: SpecReport) -> str:
 
 
 def spec_check(config: SpecCheckConfig) -> int:
-    """The verb `spec check`: print the report."""
+    """The verb `spec check`: print the report; 1 where labels are shifted."""
     recordings = find_recordings(config.recordings)
-    report = check_spec(spec_of(recordings, config.spec), recordings)
+    report = check_spec(
+        spec_of(recordings, config.spec), recordings, pictures=config.look_at_pictures
+    )
     print(
         json.dumps(asdict(report), indent=1, ensure_ascii=False) if config.json else render(report)
     )
-    return 0
+    return 1 if report.shift is not None and report.shift.ticks else 0
