@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from .. import storage
@@ -14,7 +15,7 @@ from ..errors import DatasetError
 from .actions.spec import ActionSpec
 from .config import StatusConfig
 from .shards.commits import split_of_shard
-from .shards.dataset import PLAN_FILE, Dataset, shards_of
+from .shards.dataset import PLAN_FILE, RUNNING, Dataset, shards_of
 from .shards.parquet import parse_parquet
 from .shards.stats import summed_stats
 from .shards.summary_reader import SummaryReader
@@ -82,8 +83,19 @@ def dataset_status(dataset: Dataset) -> dict[str, Any]:
         ),
         "duplicates": tables.get("duplicates", {}) if tables else {},
         **({"tracks": tracks} if (tracks := read_tracks(dataset)) else {}),
+        **({"cluster_jobs": jobs} if (jobs := _cluster_jobs(dataset)) else {}),
         **(made if (made := summed_stats(dataset))["hosts"] else {}),
     }
+
+
+def _cluster_jobs(dataset: Dataset) -> dict[str, str]:
+    """The runner of each job that was submitted and is not known to have ended, by its name."""
+    jobs = {}
+    for uri in storage.list_files(storage.join(dataset, RUNNING), ".json"):
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):  # it ends just now
+            job = json.loads(storage.read_bytes(uri))
+            jobs[str(job["name"])] = str(job["runner"])
+    return jobs
 
 
 def _planned(dataset: Dataset) -> set[str] | None:

@@ -403,13 +403,13 @@ class CompactConfig:
 
 @settings()
 class CancelConfig:
-    """End a job of a dataset that runs on a cluster.
+    """End what runs on a cluster for a dataset: the job that labels it, and the one that verifies.
 
-    What is committed stays; `vidact label`, run again, resumes.
+    What is done stays; `vidact label` or `vidact verify`, run again, resumes.
 
     Example:
       vidact cancel s3://bucket/dataset
     """
 
     dataset: DatasetPlace
-    """The dataset whose job is to end."""
+    """The dataset whose jobs are to end."""

@@ -37,7 +37,12 @@ def note_raised(error: Exception) -> None:
 
 
 def run_stage(
-    pipeline: beam.Pipeline, progress: Progress, gather: Callable[[], int], *, on_cluster: bool
+    pipeline: beam.Pipeline,
+    progress: Progress,
+    gather: Callable[[], int],
+    *,
+    on_cluster: bool,
+    submitted: Callable[[object], None] = lambda job: None,
 ) -> None:
     """Run a pipeline to its end, gathering findings meanwhile.
 
@@ -46,6 +51,8 @@ def run_stage(
         progress: is told how many findings there are.
         gather: reads what has come since the last call; returns how many findings that were.
         on_cluster: the job is handed over to a runner elsewhere.
+        submitted: called with what Beam returns for such a job, which runs from then on whatever
+            becomes of this process.
 
     Raises:
         Exception: what a step raised, where that is known; else Beam's own error.
@@ -61,6 +68,9 @@ def run_stage(
         job = pipeline.run() if on_cluster else None
     except Exception as error:  # of a runner that returns when all is done
         raise next(iter(_RAISED), error) from error
+
+    if job is not None:
+        submitted(job)
 
     def run() -> None:
         try:

@@ -44,7 +44,7 @@ from .summaries import Summaries
 from .versions import Versions
 
 SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
-SUMMARIES, TOMBSTONES = "_summaries", "_tombstones"
+SUMMARIES, TOMBSTONES, RUNNING = "_summaries", "_tombstones", "_running"
 PLAN_FILE, SOURCES_FILE = "plan.parquet", "sources.parquet"
 IDENTITY_FILE, CONTENT = "label.json", "dataset.json"
 MANIFEST, DEAD_LETTERS = "manifest.parquet", "dead_letters.parquet"

@@ -12,8 +12,8 @@ from ...progress import hours_of, shortened
 def fill_in(template: str, **values: object) -> str:
     """The text of a template in `templates/`, without a newline at its end.
 
-    Filters beside jinja's own: `form` is Python's `format`, `duration` says hours or minutes,
-    `hours_of` seconds too, `cell` is for cells of Markdown tables, `shortened` for lists of many
+    Filters beside jinja's own: `form` is Python's `format`, `hours_of` says hours, minutes
+    or seconds, `cell` is for cells of Markdown tables, `shortened` for lists of many
     names.
     """
     text = _templates().get_template(f"{template}.jinja").render(values)
@@ -29,13 +29,9 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,  # else a text that ends in a block would keep one more
     )
-    templates.filters |= {"cell": _cell, "duration": _duration, "form": format}
+    templates.filters |= {"cell": _cell, "form": format}
     templates.filters |= {"hours_of": hours_of, "shortened": shortened}
     return templates
-
-
-def _duration(hours: float) -> str:
-    return f"{hours:,.2f} hours" if hours >= 1 else f"{hours * 60:.1f} minutes"
 
 
 def _cell(text: object) -> str:

@@ -27,6 +27,7 @@ from ...errors import VidactError
 from ...progress import Progress
 from ...storage_failures import patiently, storage_failure
 from ..gathering import note_raised, require_not_stopped, run_stage
+from .cluster_jobs import forget_job, job_to_submit, note_job, options_for, wait_for_running
 
 CHECKS = "_checks"
 READERS = 16  # findings are small and buckets slow to answer
@@ -87,7 +88,8 @@ def checked_on_runner(
     """Have the workers of a portable runner check shards; for the block, the log has what they
     found. Where the block ends well the findings are forgotten.
 
-    What a worker could not check is not in the log.
+    What a worker could not check is not in the log. A check of the dataset that runs there already,
+    submitted by a command that was stopped, is waited for first.
 
     Args:
         shards: by name.
@@ -96,14 +98,23 @@ def checked_on_runner(
         options: of that runner.
     """
     findings = _Findings(dataset, log_file)
+    wait_for_running(dataset, work="verify")
     findings.gather()
     known = log_file.digests()
-    pipeline = beam.Pipeline(options=PipelineOptions([f"--runner={runner}", *options]))
+    job = job_to_submit(dataset, runner, options, "verify")
+    pipeline = beam.Pipeline(options=PipelineOptions(options_for(job, options)))
     elements = [(shard, known.get(shard, "")) for shard in shards]
     build(pipeline, elements, CheckShards(dataset, decode=log_file.decode))
     progress = Progress("Checking shards", total=len(elements), unit="shards")
     progress.resume_at(len(known.keys() & set(shards)))
-    run_stage(pipeline, progress, findings.gather, on_cluster=True)
+    run_stage(
+        pipeline,
+        progress,
+        findings.gather,
+        on_cluster=True,
+        submitted=lambda result: note_job(dataset, job, result),
+    )
+    forget_job(dataset, "verify")
     yield
     findings.forget()
 

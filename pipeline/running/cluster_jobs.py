@@ -1,7 +1,8 @@
 """Jobs on a cluster outlive who submitted them: what is known of one lies in the dataset, so that a
 rerun waits for it instead of submitting another, and `vidact cancel` finds it.
 
-    _running/job.json   its name, and where to ask for it
+    _running/job.json      what labels: its name, and where to ask for it
+    _running/verify.json   what verifies
 
 Flink is asked by its REST interface, a Beam job service (`--job_endpoint`) by its own protocol. Of
 other runners only the name is kept: cancel those by their own tools.
@@ -14,19 +15,19 @@ import json
 import time
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
 from ... import storage
-from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.dataset import RUNNING, Dataset
 from ...errors import ConfigError
 from ...storage_failures import pauses
-from .shared_run import RUNNING
 
 TIMEOUT_S = 30.0
 LOOK_S = 5.0
 FLINK_ENDED = frozenset({"FINISHED", "CANCELED", "FAILED", "SUSPENDED"})
 BEAM_ENDED = frozenset({"STOPPED", "DONE", "FAILED", "CANCELLED", "UPDATED", "DRAINED"})
+Work = Literal["job", "verify"]
 FLINK, BEAM_SERVICE = "flink_master", "job_endpoint"
 """The options by which runners are told where the cluster is."""
 
@@ -44,6 +45,8 @@ class ClusterJob:
     """The address of a Beam job service that outlives the submission; empty where there is none."""
     id: str = ""
     """The job's id in that service."""
+    work: Work = "job"
+    """What it does: labels (or relabels), or verifies."""
 
     def is_running(self) -> bool | None:
         """Whether it has not ended; None where nobody can be asked.
@@ -110,7 +113,9 @@ class ClusterJob:
                 raise OSError(f"{self.endpoint}: {error}") from error
 
 
-def job_to_submit(dataset: Dataset, runner: str, options: Sequence[str]) -> ClusterJob:
+def job_to_submit(
+    dataset: Dataset, runner: str, options: Sequence[str], work: Work = "job"
+) -> ClusterJob:
     """The job of a dataset, as it is going to be submitted with these options of the runner."""
     given = dict(
         option.removeprefix("--").split("=", 1)
@@ -121,44 +126,67 @@ def job_to_submit(dataset: Dataset, runner: str, options: Sequence[str]) -> Clus
     if flink and not flink.startswith(("http://", "https://")):
         flink = "" if flink.startswith("[") else f"http://{flink}"  # [local], [auto]: in process
     digest = hashlib.sha256(dataset.uri.encode()).hexdigest()[:12]
+    kind = "vidact" if work == "job" else f"vidact-{work}"
     return ClusterJob(
-        name=given.get("job_name", f"vidact-{dataset.name.lower()}-{digest}"),
+        name=given.get("job_name", f"{kind}-{dataset.name.lower()}-{digest}"),
         runner=runner,
         flink=flink.rstrip("/"),
         endpoint=given.get(BEAM_SERVICE, ""),
+        work=work,
     )
 
 
-def note_job(dataset: Dataset, job: ClusterJob) -> None:
-    """Keep what is known of a submitted job."""
+def options_for(job: ClusterJob, options: Sequence[str]) -> list[str]:
+    """The options of Beam's pipeline under which a job is submitted by its name."""
+    words = [f"--runner={job.runner}", *options]
+    if not any(word.startswith("--job_name") for word in words):
+        words.append(f"--job_name={job.name}")
+    return words
+
+
+def note_job(dataset: Dataset, job: ClusterJob, submitted: object) -> None:
+    """Keep what is known of a job.
+
+    Args:
+        submitted: what Beam has returned for it, which may know its id.
+    """
+    job = replace(job, id=str(getattr(submitted, "_job_id", "")))
     data = json.dumps(asdict(job), sort_keys=True).encode() + b"\n"
-    storage.write_atomic(storage.join(dataset, RUNNING, "job.json"), data)
+    storage.write_atomic(_uri(dataset, job.work), data)
 
 
-def noted_job(dataset: Dataset) -> ClusterJob | None:
-    """The job that was submitted last, and not known to have ended."""
+def noted_job(dataset: Dataset, work: Work = "job") -> ClusterJob | None:
+    """The job of a kind that was submitted last, and is not known to have ended."""
     try:
-        content = json.loads(storage.read_bytes(storage.join(dataset, RUNNING, "job.json")))
-        return ClusterJob(**content)
+        return ClusterJob(**json.loads(storage.read_bytes(_uri(dataset, work))))
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):
         return None
 
 
-def forget_job(dataset: Dataset) -> None:
+def noted_jobs(dataset: Dataset) -> list[ClusterJob]:
+    """All of them."""
+    return [job for work in get_args(Work) if (job := noted_job(dataset, work)) is not None]
+
+
+def forget_job(dataset: Dataset, work: Work = "job") -> None:
     """Forget the job: it has ended."""
-    storage.remove(storage.join(dataset, RUNNING, "job.json"))
+    storage.remove(_uri(dataset, work))
     storage.remove_if_empty(storage.join(dataset, RUNNING))
 
 
-def wait_for_running(dataset: Dataset, look_s: float = LOOK_S) -> bool:
+def _uri(dataset: Dataset, work: Work) -> str:
+    return storage.join(dataset, RUNNING, f"{work}.json")
+
+
+def wait_for_running(dataset: Dataset, look_s: float = LOOK_S, work: Work = "job") -> bool:
     """Wait for the job that was submitted before, where it still runs; whether there was one."""
-    job = noted_job(dataset)
+    job = noted_job(dataset, work)
     waited = False
     while job is not None and _runs(job):
         waited = True
         time.sleep(look_s)
     if job is not None:
-        forget_job(dataset)
+        forget_job(dataset, work)
     return waited
 
 

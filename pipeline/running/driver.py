@@ -16,14 +16,19 @@ import shlex
 import signal
 import sys
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 from psutil import pid_exists
 
 from ...errors import VidactError
 from ...storage_failures import full_name, is_mistake, is_storage_failure, mistake
-from .cluster_jobs import forget_job, job_to_submit, note_job, wait_for_running
+from .cluster_jobs import (
+    forget_job,
+    job_to_submit,
+    note_job,
+    options_for,
+    wait_for_running,
+)
 from .run_folder import RunFolder
 from .worker import WorkerSettings
 
@@ -135,14 +140,11 @@ def _run_portable(settings: WorkerSettings, runner: str, options: list[str]) -> 
     from .beam import build
 
     job = job_to_submit(settings.dataset, runner, options)
-    words = [f"--runner={runner}", *options]
-    if not any(word.startswith("--job_name") for word in words):
-        words.append(f"--job_name={job.name}")
-    pipeline = beam.Pipeline(options=PipelineOptions(words))
+    pipeline = beam.Pipeline(options=PipelineOptions(options_for(job, options)))
     build(pipeline, settings)
     result = pipeline.run()
     # Now it runs, whatever becomes of this process.
-    note_job(settings.dataset, replace(job, id=str(getattr(result, "_job_id", ""))))
+    note_job(settings.dataset, job, result)
     result.wait_until_finish()
     forget_job(settings.dataset)
 

@@ -20,12 +20,11 @@ from typing import Any
 
 from ... import storage
 from ...attempts import is_gone, this_process
-from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.dataset import RUNNING, Dataset
 from ...storage_failures import storage_failure
 from ..labelling.attempts import COMMITTING
 from .strikes import Strike, counted, given_up
 
-RUNNING = "_running"
 # Deaths at one segment after which it is not tried again. One more than on a single machine: on a
 # cluster workers are killed for many reasons, such as preemption.
 MAX_CRASHES = 3

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from vidact import attempts, cli
 from vidact.attempts import temporary_name
+from vidact.datasets import status
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import ConfigError
 from vidact.machine import child_environment
@@ -282,7 +283,7 @@ def test_a_rerun_waits_for_the_job_that_runs(tmp_path: Path, flink: Flink) -> No
     dataset = Dataset(tmp_path / "data")
     assert not wait_for_running(dataset)
     job = job_to_submit(dataset, "FlinkRunner", [f"--flink_master={flink.address}"])
-    note_job(dataset, job)
+    note_job(dataset, job, None)
     flink.jobs = {"a": (job.name, "RUNNING"), "b": ("another", "RUNNING")}
     timer = threading.Timer(0.5, lambda: flink.jobs.update(a=(job.name, "FINISHED")))
     timer.start()
@@ -297,11 +298,23 @@ def test_cancel(tmp_path: Path, flink: Flink, capsys: pytest.CaptureFixture[str]
     assert cli.run(["cancel", str(dataset)]) == 2
     assert "no job of it is known to run on a cluster" in capsys.readouterr().err
     job = job_to_submit(dataset, "FlinkRunner", [f"--flink_master=http://{flink.address}"])
-    note_job(dataset, job)
-    flink.jobs = {"a": (job.name, "RUNNING"), "b": ("another", "RUNNING")}
+    check = job_to_submit(dataset, "FlinkRunner", [f"--flink_master={flink.address}"], "verify")
+    assert check.name == job.name.replace("vidact-", "vidact-verify-")
+    for one in (job, check):
+        note_job(dataset, one, None)
+    assert status._cluster_jobs(dataset) == {job.name: "FlinkRunner", check.name: "FlinkRunner"}
+    flink.jobs = {
+        "a": (job.name, "RUNNING"),
+        "b": ("another", "RUNNING"),
+        "c": (check.name, "RUNNING"),
+    }
     assert cli.run(["cancel", str(dataset)]) == 0
-    assert f"{job.name} cancelled" in capsys.readouterr().err
-    assert [state for _, state in flink.jobs.values()] == ["CANCELED", "RUNNING"]
-    note_job(dataset, job_to_submit(dataset, "DataflowRunner", ["--job_name=mine"]))
+    said = capsys.readouterr().err
+    assert f"{job.name} cancelled" in said
+    assert f"{check.name} cancelled" in said
+    assert [state for _, state in flink.jobs.values()] == ["CANCELED", "RUNNING", "CANCELED"]
+    assert status._cluster_jobs(dataset) == {}
+    assert not (tmp_path / "data" / "_running").exists()
+    note_job(dataset, job_to_submit(dataset, "DataflowRunner", ["--job_name=mine"]), None)
     assert cli.run(["cancel", str(dataset)]) == 2
     assert "the job mine runs on DataflowRunner" in capsys.readouterr().err

@@ -145,7 +145,7 @@ def test_the_card_is_read_by_programs_and_people(dataset, tmp_path):
     assert f"fire  {'':40}   0.00%  0 presses" in lines
     assert "| menu | 90 ticks dropped |" in lines
     assert "| measured macro_f1 | 0.5 |" in lines
-    assert "**0.2 minutes** of play at 20 Hz" in body
+    assert "**11.4 seconds** of play at 20 Hz" in body
     assert "| python | 3.11 |" in lines
     assert any(
         "all buttons are right and every axis is in the true bin or next to it" in line
