@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..conditional_writes import ChangedMeanwhile
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.shards.dataset import PLAN_FILE, SOURCES_FILE, Dataset
+from ..datasets.shards.inventory import Inventory
 from ..datasets.video.config import DecoderConfig
 from ..errors import DatasetError
 from ..machine import cores
@@ -26,7 +27,7 @@ from .planning.plan import Plan, describe, read_plan, without, write_plan
 from .planning.probe import SourceRecord
 from .planning.sources import Source, find_sources
 from .running.job import DatasetJob
-from .running.takedown import cut_out
+from .running.takedown import cut_out, finish_takedowns
 
 if TYPE_CHECKING:
     from .planning.prober import Prober
@@ -62,6 +63,8 @@ def plan(config: PlanConfig) -> int:
             runner=config.runner,
             beam_options=config.beam_options,
         )
+        if dataset.tombstones():
+            finish_takedowns(Inventory(dataset))
     log(describe(planned))
     return 0
 

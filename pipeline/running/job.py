@@ -28,6 +28,7 @@ from .environment import environment
 from .identity import require_identity, write_identity
 from .run_folder import RunFolder
 from .shared_run import SharedRun
+from .takedown import finish_takedowns
 from .tracker import Tracker
 from .unverified import forget_unverified, note_unverified, unverified
 from .worker import STORAGE_FAILED, Work, WorkerSettings
@@ -107,6 +108,7 @@ class DatasetJob:
         forget_dead_letters(found, {*retry, UNREACHABLE}, some)
         self.dataset.sweep()
         forget_lost(found)
+        finish_takedowns(found)
         if keys is not None:
             forget_foreign(found, keys)
         return found

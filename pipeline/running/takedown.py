@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from ... import storage
 from ...datasets.shards.clip import video_id
 from ...datasets.shards.dataset import Dataset
+from ...datasets.shards.inventory import Inventory
 from ...datasets.shards.summary_reader import SummaryReader
 from ...datasets.shards.writer import take_down
-from ...progress import Progress
+from ...progress import Progress, log
 from .identity import spec_of
 
 WRITERS = 4  # shards at a time: most of the time goes into reading and writing them
@@ -29,7 +30,21 @@ def cut_out(dataset: Dataset, gone: Collection[str]) -> int:
     dataset.bury(gone)
     if dataset.has_tables():
         dataset.note_removed(sorted({*dataset.removed_sources(), *gone}))
-    changed = _rewrite_all(dataset, gone)
+    return _cut(Inventory(dataset, SummaryReader(dataset, own=False)), gone)
+
+
+def finish_takedowns(found: Inventory) -> None:
+    """Cut out what has its tombstone and is still there: who took it down was killed before that,
+    or is at it just now, which does no harm.
+    """
+    if (gone := found.dataset.tombstones()) and (changed := _cut(found, gone)):
+        log(f"{found.dataset}: what was taken down is cut out of {changed} more shards")
+
+
+def _cut(found: Inventory, gone: Collection[str]) -> int:
+    """Take clips and previews of sources out; returns how many shards were written again."""
+    dataset = found.dataset
+    changed = _rewrite_all(found, gone)
     clips = tuple(f"{video_id(sha)}-" for sha in gone)
     for preview in dataset.previews():
         if preview.rsplit("/", 1)[1].startswith(clips):
@@ -37,9 +52,9 @@ def cut_out(dataset: Dataset, gone: Collection[str]) -> int:
     return changed
 
 
-def _rewrite_all(dataset: Dataset, gone: Collection[str]) -> int:
+def _rewrite_all(found: Inventory, gone: Collection[str]) -> int:
     """Write the shards again that hold anything of some sources; returns how many."""
-    summaries = SummaryReader(dataset, own=False).read(dataset.committed_shards())
+    dataset, summaries = found.dataset, found.read_summaries(found.committed)
     shards = [shard for shard, summary in summaries if not set(summary["sources"]).isdisjoint(gone)]
     if not shards:
         return 0

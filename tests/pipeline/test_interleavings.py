@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import random
 import threading
 from collections import Counter
@@ -223,6 +224,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     )
     for module in (plan_module, remove_module):
         monkeypatch.setattr(module, "log", lambda line: None)
+    monkeypatch.setattr(takedown, "log", lambda line: None)
     return store
 
 
@@ -281,6 +283,7 @@ def label_all(clips: Clips, spool: Path) -> None:
             continue
         found = Inventory(DATASET)
         forget_lost(found)
+        takedown.finish_takedowns(found)
         forget_foreign(found, plan.keys)
         for shard in found.missing_of(plan.shards):
             segments = plan.shards[shard]
@@ -332,8 +335,6 @@ def interleave(store: Store, clips: Clips, spool: Path, seed: int) -> None:
 
 
 def spec_file(spec: ActionSpec) -> bytes:
-    import json
-
     content = {"identity": {}, "environments": [], "action_spec": spec.to_dict()}
     return json.dumps(content).encode()
 
@@ -350,3 +351,49 @@ def test_whoever_comes_first_nothing_is_lost_and_nothing_comes_back(
             interleave(store, clips, tmp_path, seed)
         except BaseException as error:
             raise AssertionError(f"seed {seed}") from error
+
+
+def test_a_takedown_that_is_killed_at_any_write_is_ended_by_the_next_start(
+    store: Store, spec: ActionSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.files[DATASET.identity_uri] = spec_file(spec)
+    plan_names("ab")
+    label_all(Clips(spec), tmp_path)
+    begun = dict(store.files)
+    begun[DATASET.preview_uri(f"{GONE[:12]}-000000000")] = b"a picture"
+    left = 0
+
+    def dying(write: Callable[..., None]) -> Callable[..., None]:
+        def change(*what: Any, **how: Any) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+            write(*what, **how)
+
+        return change
+
+    for name in ("write_atomic", "remove", "put_atomic"):
+        monkeypatch.setattr(storage, name, dying(getattr(store, name)))
+    for kill in range(1, 100):
+        store.files, left = dict(begun), kill
+        try:
+            takedown.cut_out(DATASET, {GONE})
+        except Killed:
+            takedown.finish_takedowns(Inventory(DATASET))
+        else:
+            break
+        finally:
+            left = 0
+        held = {
+            json.loads(members["json"])["source_sha256"]
+            for uri in store.files
+            if uri.endswith(".tar")
+            for _, members in iter_samples(uri)
+        }
+        told = {sha for record in DATASET.commits() for sha in record.sources}
+        # Killed before its tombstone, it has not begun.
+        there = {GONE} if kill == 1 else set()
+        assert held == told == {sha_of("b")} | there
+        assert bool(DATASET.previews()) == bool(there)
+    assert kill > 8
