@@ -200,6 +200,7 @@ def _agent(out: Path, amounts: Amounts, world: World, seed: int) -> list[Stage]:
                 minutes=minutes,
                 steps=0,
                 batch_size=POLICY_CLIPS,
+                labels=world.labels,
                 mirror=world.mirror,
                 blind=blind,
                 seed=seed,

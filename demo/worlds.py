@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import ConfigError
 from ..games.config import RecordCrafterConfig, RecordDoomConfig
@@ -56,6 +56,8 @@ class World:
     piles: tuple[Pile, ...]
     mirror: tuple[str, ...]
     """Pairs of buttons that change sides in a mirror."""
+    labels: Literal["hard", "soft"] = "hard"
+    """What a clone learns of a label: its action, or how probable each action is."""
     init: str = ""
     """The trained IDM that the demo's goes on from, if one of this game ships."""
 
@@ -100,6 +102,8 @@ def _doom(task: str, amounts: Amounts) -> World:
             scene("truth/task", pile),
         ),
         mirror=("left:right",),  # Doom's rules are the same on both sides
+        # How far a turn goes is the least sure part of a label, and the next bin is nearly right.
+        labels="soft",
         init="doom",
     )
 
