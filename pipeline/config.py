@@ -20,7 +20,7 @@ from ..datasets.shards.lengths import CLIP_TICKS
 from ..datasets.video.config import DecoderConfig
 from ..errors import ConfigError
 from ..options import NONE_BY_DEFAULT, several, top_level
-from ..settings import Formerly, Port, Replaces, Share, must_be, require, settings
+from ..settings import Formerly, Later, Port, Replaces, Share, must_be, require, settings
 from .filtering.config import CleanConfig
 
 GRID = 64  # ticks: segments start at multiples of the stride of the IDM's windows
@@ -324,7 +324,8 @@ class VerifyConfig:
 class RelabelConfig(EngineConfig):
     """Label the pixels of a dataset anew with another IDM, into a new dataset.
 
-    Only the labels differ: clips, frames and splits stay as they are.
+    Only the labels differ: clips, frames and splits stay as they are. Where a filter of clean
+    frames was asked, tighter thresholds leave out clips, from the scores that were stored.
 
     Example:
       vidact relabel runs/dataset --idm runs/better-idm --out runs/dataset2
@@ -336,6 +337,12 @@ class RelabelConfig(EngineConfig):
     """The model that labels; its action spec must be the dataset's."""
     out: str
     """The dataset to write: a folder or a bucket prefix."""
+    clean_threshold: Annotated[Share, Later(0.0)] = 0.0
+    """Leave out clips by a higher `--clean.threshold`; 0 for the dataset's."""
+    clean_min_share: Annotated[Share, Later(0.0)] = 0.0
+    """Leave out clips by a higher `--clean.min-share`; 0 for the dataset's."""
+    clean_min_seconds: Annotated[float, Field(ge=0, le=60), Later(0.0)] = 0.0
+    """Leave out clips by a higher `--clean.min-seconds`; 0 for the dataset's."""
 
 
 @settings()

@@ -51,14 +51,15 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
     """
     model = JobModel.of(config)
     dataset = Dataset(config.out)
+    clean, clean_sha256 = filter_to_ask(config.clean, model)
     work = LabelWork(
         filter=config.filter,
         decoder=config.decoder,
         chroma=config.chroma,
         game="" if config.any_game else game_to_ask(dataset, model),
         any_game=config.any_game and not was_begun_before(dataset),
-        clean=config.clean,
-        clean_sha256=filter_to_ask(config.clean, model),
+        clean=clean,
+        clean_sha256=clean_sha256,
         drop_missing=config.drop_missing,
         part=config.part,
     )

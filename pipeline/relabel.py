@@ -1,6 +1,7 @@
 """`vidact relabel`: the labels of another IDM for the same pixels, as a new dataset.
 
-Shards, clips and pictures stay what they are, bit by bit; only the labels and the lineage change.
+Shards, clips and pictures stay what they are, bit by bit; only the labels and the lineage change,
+and clips may be left out by tighter thresholds of the filter of clean frames.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ..progress import hours_of, log
 from ..storage_failures import interrupted_by_storage
 from .config import RelabelConfig
 from .labelling.relabeller import RelabelWork
+from .running.asked_filter import tightened
 from .running.asked_game import game_to_ask
 from .running.engine import Runner, run_on_engine
 from .running.job import DatasetJob
@@ -37,7 +39,8 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
     if _same_place(source, dataset):
         raise ConfigError(f"out: {dataset} is the dataset itself; new labels go into a new folder")
     model = JobModel.of(config)
-    work = RelabelWork(source=source, game=game_to_ask(dataset, model))
+    clean = tightened(config, source)
+    work = RelabelWork(source=source, game=game_to_ask(dataset, model), clean=clean)
     source.spec().require_same(model.spec, f"the checkpoint {config.idm}")
     old = source.content()
     # Those of the tables: while the source is labeled, more shards come.
@@ -75,6 +78,7 @@ def relabel(config: RelabelConfig, *, runner: Runner = run_on_engine) -> int:
         idm=model.info | ({"game": {"sha256": work.game}} if work.game else {}),
         options={
             **old["options"],
+            **({"clean": dict(clean)} if clean else {}),
             "relabelled_from": {"uri": config.dataset, "idm": old["idm"]},
         },
         environment={"environments": job.environments},

@@ -33,7 +33,6 @@ class Thresholds:
     """From which probability on, and in what runs, frames at a tick rate are kept."""
 
     config: CleanConfig
-    threshold: float
     tick_hz: float
 
     @property
@@ -57,7 +56,7 @@ class Thresholds:
 
     def is_clean(self, parts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether consecutive asked frames are clean, [n] of [n] thousandths."""
-        return self.smooth(parts) >= (self.config.threshold or self.threshold)
+        return self.smooth(parts) >= self.config.threshold
 
     def keep(self, parts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Whether consecutive asked frames are kept, [n] of [n] thousandths."""
@@ -77,14 +76,14 @@ class CleanJudge:
 
     Args:
         clean_filter: what is asked.
-        config: how its answers are used.
+        config: how its answers are used; its threshold is the one that counts.
         tick_hz: of the frames.
     """
 
     def __init__(self, clean_filter: CleanFilter, config: CleanConfig, tick_hz: float):
         self.sha256 = clean_filter.sha256
         self._filter = clean_filter
-        self.thresholds = Thresholds(config, clean_filter.threshold, tick_hz)
+        self.thresholds = Thresholds(config, tick_hz)
         self._source = ""
         self._said: dict[int, tuple[int, NDArray[np.float64]]] = {}  # by tick, of that source
         self._noted: dict[str, dict[str, Any]] = {}

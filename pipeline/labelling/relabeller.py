@@ -24,6 +24,7 @@ from .attempts import COMMITTING, ShardOutcome, label_despite_errors
 from .labels import predict
 from .source_statistics import degrees_for_record, total_degrees
 from .stage_times import StageTimes
+from .stored_scores import StoredScores
 from .tasks import ShardTask
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
@@ -42,6 +43,10 @@ class RelabelWork:
     """The dataset, as far as its tables list it: it may still be labeled."""
     game: str = ""
     """The digest of what the model knows of its game; empty where it is not asked."""
+    clean: Mapping[str, Any] | None = None
+    """The filter of clean frames with tighter thresholds than the dataset's; None to leave out
+    nothing.
+    """
     verb: Literal["relabel"] = "relabel"
 
     @property
@@ -49,7 +54,9 @@ class RelabelWork:
         """What the new dataset is a function of, besides the model."""
         shards = self.source.content()["shards"]
         relabelled = {shard["name"]: shard["sha256"] for shard in shards}
-        return {"relabelled": relabelled, **({"game_sha256": self.game} if self.game else {})}
+        clean = {"clean": dict(self.clean)} if self.clean else {}
+        game = {"game_sha256": self.game} if self.game else {}
+        return {"relabelled": relabelled, **game, **clean}
 
     def open_tasks(
         self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
@@ -73,7 +80,13 @@ class RelabelWork:
     ) -> ShardRelabeller:
         """Open what labels the shards; for the arguments see `ShardRelabeller`."""
         return ShardRelabeller(
-            predictor, self.source, dataset, game=self.game, scratch=scratch, alive=alive
+            predictor,
+            self.source,
+            dataset,
+            game=self.game,
+            clean=self.clean,
+            scratch=scratch,
+            alive=alive,
         )
 
 
@@ -84,6 +97,7 @@ class ShardRelabeller:
         source: the finished dataset.
         target: the dataset to write.
         game: the digest of what the model knows of its game; nothing is dropped by it here.
+        clean: thresholds by which clips are left out, if any.
         scratch: a local folder for unfinished shards of a dataset that is not local.
         alive: called whenever there is progress; a watchdog looks at it.
     """
@@ -95,6 +109,7 @@ class ShardRelabeller:
         target: Dataset,
         *,
         game: str = "",
+        clean: Mapping[str, Any] | None = None,
         scratch: Path | None = None,
         alive: Callable[[int], None] = lambda segment: None,
     ):
@@ -102,6 +117,7 @@ class ShardRelabeller:
         self.source, self.target, self.scratch, self._tell = source, target, scratch, alive
         self.game = predictor.game if game else None
         self.neighbors = Neighbors(source)
+        self._clean = StoredScores.of(source, clean, self.spec) if clean else None
         self._group = COMMITTING
         self.times = StageTimes()
 
@@ -134,7 +150,8 @@ class ShardRelabeller:
             writer.dead_letters.extend(old.dead_letters)
             writer.drops.update(old.drops)
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
-            for number, rows in enumerate(_consecutive(old.rows)):
+            kept = old.rows if self._clean is None else self._clean.kept(old.rows, writer)
+            for number, rows in enumerate(_consecutive(kept)):
                 if number in failed:
                     writer.dead_letter(_error(rows, failed[number]))
                     continue

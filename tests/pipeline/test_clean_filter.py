@@ -16,12 +16,21 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.status import dataset_status
 from vidact.errors import CheckpointError, ConfigError, DatasetError
-from vidact.pipeline.config import LabelConfig
+from vidact.pipeline.config import LabelConfig, RelabelConfig
 from vidact.pipeline.filtering.config import CleanConfig, TrainFilterConfig
 from vidact.pipeline.filtering.runs import in_runs, smoothed
+from vidact.pipeline.relabel import relabel
 from vidact.pipeline.train_filter import train_filter
 
-from .conftest import LAYOUT, config, members, moving_picture, run_label, write_video
+from .conftest import (
+    LAYOUT,
+    config,
+    members,
+    moving_picture,
+    plain_loop,
+    run_label,
+    write_video,
+)
 from .toy_clean_labels import menu, write_labels
 
 
@@ -130,6 +139,37 @@ def test_the_record_keeps_what_was_said(labelled: Path) -> None:
     assert all(scores[tick] < 500 for tick in range(222, 360, 6))
     assert all(start < end and score < 0.9 for start, end, _, score in dropped)
     assert {reason for *_, reason, _ in dropped} >= {"menu"}
+
+
+def test_tighter_thresholds_need_only_relabel(
+    films: Path, idm: str, clean_filter: str, labelled: Path, tmp_path: Path
+) -> None:
+    def relabelled(out: str, **tighter: float) -> Dataset:
+        settings = RelabelConfig(
+            dataset=str(labelled),
+            idm=idm,
+            out=str(tmp_path / out),
+            workers=1,
+            device="cpu",
+            verify=False,
+            **tighter,
+        )
+        assert relabel(settings, runner=plain_loop) == 0
+        return Dataset(tmp_path / out)
+
+    before = {row["key"] for row in Dataset(labelled).manifest().to_pylist()}
+    assert {row["key"] for row in relabelled("same").manifest().to_pylist()} == before
+    # Runs of 11.5 s: the play before and after the menu lasts hardly twelve.
+    found = relabelled("tight", clean_min_seconds=11.5, clean_min_share=1.0)
+    after = {row["key"] for row in found.manifest().to_pylist()}
+    assert after <= before
+    assert found.content()["options"]["clean"]["min_seconds"] == 11.5
+    assert not check_dataset(found).problems
+    none = relabelled("none", clean_min_seconds=30.0)
+    assert none.content()["counts"]["clips"] == 0
+    assert none.content()["drops"]["unclean"] > 300
+    with pytest.raises(ConfigError, match=r"clean_min_share must be at least 0\.8"):
+        relabelled("looser", clean_min_share=0.5)
 
 
 def test_inspect_shows_what_was_dropped(
