@@ -87,6 +87,7 @@ RetriedReasons = Annotated[
     NONE_BY_DEFAULT,
 ]
 """Reasons of the dead letters that labeling writes."""
+Rules = Annotated[str, NONE_BY_DEFAULT, Later("")]
 BeamOptions = Annotated[tuple[str, ...], tyro.conf.UseAppendAction]
 Level = Annotated[float, Field(ge=0, le=255)]
 """Of a color channel."""
@@ -172,6 +173,10 @@ class PlanConfig:
     """
     spec: str = "doom"
     """Action spec (name or YAML file), for its tick rate."""
+    rules: Rules = ""
+    """A YAML file of rules on what source tables say (title, description, tags, duration, licence):
+    which sources to leave out. Every decision is kept in `source_rules.parquet`.
+    """
     workers: NonNegativeInt = 0
     """How many probe at a time, and that the plan will be balanced for; 0 for one a core."""
     runner: Runner = "local"
@@ -269,6 +274,10 @@ class LabelConfig(EngineConfig):
     part: Annotated[str, AfterValidator(_require_part), NONE_BY_DEFAULT] = ""
     """Only part `I/N` of a plan that is there already (`vidact plan`): for array jobs. The tables
     are written by a run without it, after all parts.
+    """
+    rules: Rules = ""
+    """A YAML file of rules on what source tables say (title, description, tags, duration, licence):
+    which sources to leave out. Every decision is kept in `source_rules.parquet`.
     """
     strict: bool = False
     """Exit 1 when anything went to the dead letters."""

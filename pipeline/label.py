@@ -22,6 +22,7 @@ from .labelling.tasks import part_of
 from .plan import make_plan
 from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord
+from .planning.source_rules import left_out_by_rules
 from .running.asked_filter import filter_to_ask
 from .running.asked_game import game_to_ask, was_begun_before
 from .running.engine import Runner, run_on_engine, worker_count
@@ -104,6 +105,7 @@ def _plan_of(config: LabelConfig, dataset: Dataset, model: JobModel) -> Plan:
             decoder=config.decoder,
             runner=config.runner,
             beam_options=config.beam_options,
+            rules=config.rules,
         )
     plan = read_plan(dataset)
     if plan is None:
@@ -143,7 +145,7 @@ def _info(
         options=options | ({"removed": removed} if removed else {}),
         environment={"environments": environments},
         dead_letters=plan_dead_letters(plan),
-        duplicates=duplicates(plan),
+        duplicates=duplicates(plan) | left_out_by_rules(Dataset(config.out)),
     )
 
 

@@ -25,6 +25,7 @@ from .planning.extend import extend
 from .planning.marks import is_gone, marks_of
 from .planning.plan import Plan, describe, read_plan, without, write_plan
 from .planning.probe import SourceRecord
+from .planning.source_rules import wanted_sources
 from .planning.sources import Source, find_sources
 from .running.job import DatasetJob
 from .running.takedown import cut_out, finish_takedowns
@@ -62,6 +63,7 @@ def plan(config: PlanConfig) -> int:
             decoder=config.decoder,
             runner=config.runner,
             beam_options=config.beam_options,
+            rules=config.rules,
         )
         if dataset.tombstones():
             finish_takedowns(Inventory(dataset))
@@ -79,10 +81,12 @@ def make_plan(
     decoder: DecoderConfig | None = None,
     runner: str = "local",
     beam_options: Sequence[str] = (),
+    rules: str = "",
 ) -> Plan:
     """Make the plan of a dataset, or extend it by the sources that are new, and write it.
 
     Args:
+        rules: a file of rules, by which sources are left out; see `planning/source_rules.py`.
         runner: Beam's runner for probing, with its `beam_options`; see `planning/prober.py`.
 
     Raises:
@@ -91,6 +95,8 @@ def make_plan(
     """
     # A listing of 100,000 objects and the plan of as many are not to be in memory at once.
     sources = find_sources(names, dataset)
+    if rules:
+        sources = wanted_sources(sources, rules, dataset)
     found, old = _old_plan(dataset, tick_hz)
     new_sources = _unknown(sources, old)
     probed: list[SourceRecord] = []

@@ -1,8 +1,8 @@
 """What the user calls a SOURCE, turned into a list of video URIs.
 
 A source is a file, a folder, a glob, an fsspec URL, or a table (csv or parquet) with a `uri` column
-and, where wanted, `group` (sources of one group share a split) and `licence` (travels to the
-manifest and the data card).
+and, where wanted, `group` (sources of one group share a split), `licence` (travels to the manifest
+and the data card), and what rules go by (`source_rules.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .folders import Datasets, videos_below
 from .marks import mark_in
 
 HTTP = ("http://", "https://")
+ABOUT = ("title", "description", "tags", "duration")
 TABLE_SUFFIXES = frozenset({".csv", ".parquet"})
 
 
@@ -33,8 +34,15 @@ class Source:
     uri: str
     group: str = ""
     licence: str = ""
+    about: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What a table says for rules to go by: `title`, `description`, `tags`, `duration`."""
     mark: str = field(default="", compare=False)
     """The sign of `marks.mark_of` where a listing told it; else empty."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its suffix."""
+        return PurePosixPath(self.uri.split("?", 1)[0]).stem
 
 
 def find_sources(names: Sequence[str], out: storage.Uri | None = None) -> list[Source]:
@@ -196,6 +204,12 @@ def _table(uri: str, suffix: str) -> list[Source]:
                 uri=_absolute(text),
                 group=str(row.get("group") or ""),
                 licence=str(row.get("licence") or row.get("license") or ""),
+                about={name: _text(row[name]) for name in ABOUT if row.get(name)},
             )
         )
     return sources
+
+
+def _text(value: object) -> str:
+    """A cell as text; of a list, what is in it."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
