@@ -88,11 +88,14 @@ from .pipeline.config import RelabelConfig as RelabelConfig
 from .pipeline.config import RelocateConfig as RelocateConfig
 from .pipeline.config import RemoveConfig as RemoveConfig
 from .pipeline.config import VerifyConfig as VerifyConfig
+from .pipeline.filtering.config import CleanConfig as CleanConfig
+from .pipeline.filtering.config import TrainFilterConfig as TrainFilterConfig
 from .pipeline.label import label as label
 from .pipeline.plan import plan as plan
 from .pipeline.relabel import relabel as relabel
 from .pipeline.relocate import relocate as relocate
 from .pipeline.remove import remove as remove
+from .pipeline.train_filter import train_filter as train_filter
 from .pipeline.verify import verify as verify
 
 __version__: str
