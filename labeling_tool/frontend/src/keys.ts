@@ -63,6 +63,7 @@ export const COMMANDS: Command[] = [
   command("Edit", review, "nudgeEarlier", "-", "Nearest change in the lane one frame earlier"),
   command("Edit", review, "nudgeLater", "=", "Nearest change in the lane one frame later"),
   command("Edit", review, "camera", "m", "Camera: arrows turn, 0 stops, m or Esc ends"),
+  command("Edit", review, "playAlong", "F6", "Play along: hold the game's keys while a loop runs"),
   command("Edit", review, "release", "q", "Release everything (frame or selection)"),
   command("Edit", review, "reset", "r", "Back to the prediction (frame or selection)"),
   command("Edit", both, "undo", "z", "Undo"),
@@ -105,6 +106,8 @@ export const COMMANDS: Command[] = [
   command("Task", both, "before", "Backspace", "Back to the task submitted before"),
   command("Task", both, "skip", "F8", "Give the task back (twice)"),
   command("Task", both, "note", "c", "Comment for the reviewer"),
+  command("Task", both, "instructions", "F4", "Instructions of the project"),
+  command("Task", both, "palette", "F3", "Search all commands (Ctrl+K, too)"),
   command("Task", both, "help", "?", "Keys"),
 ];
 
@@ -163,6 +166,7 @@ export function commandFor(event: KeyboardEvent, scope: Scope): string | null {
     // What fingers do by themselves; every other chord belongs to the browser.
     if (key === "z") return event.shiftKey ? "redo" : "undo";
     if (key === "y") return "redo";
+    if (key === "k") return "palette";
     return null;
   }
   if ((key === "Enter" || key === " ") && target?.closest("button, a, summary")) return null;

@@ -6,21 +6,35 @@ import { post } from "./api";
 import { CleanPage } from "./clean/CleanPage";
 import { eventKey, keyOf } from "./keys";
 import { sendLeftOver } from "./oplog";
+import { type Entry, Palette } from "./Palette";
 import { Audit, People } from "./pages/Admin";
 import { Help } from "./pages/Help";
 import { History } from "./pages/History";
-import { Home } from "./pages/Home";
+import { Home, start, startReview } from "./pages/Home";
 import { Invited, Login, Setup } from "./pages/Login";
+import { Forbidden, NotFound, useLoaded } from "./pages/Problems";
 import { NewProject } from "./pages/project/NewProject";
 import { Project } from "./pages/project/Project";
 import { Quality } from "./pages/project/Quality";
+import { Tasks } from "./pages/project/Tasks";
 import { Settings } from "./pages/Settings";
 import { LessonResult, Welcome } from "./pages/Tour";
 import { UploadPage } from "./pages/Upload";
 import { Bar, Link } from "./parts";
 import { ReviewPage } from "./review/ReviewPage";
-import { go, isAdmin, loadState, path, person, type ServerState, signIn, toast } from "./session";
+import {
+  go,
+  isAdmin,
+  isStaff,
+  loadState,
+  path,
+  person,
+  type ServerState,
+  signIn,
+  toast,
+} from "./session";
 import { useTask } from "./task/useTask";
+import type { ProjectRow } from "./types";
 
 function App() {
   const [state, setState] = useState<ServerState | null>(null);
@@ -80,6 +94,9 @@ function Routed({ where }: { where: string }) {
   if (quality) return <Quality id={Number(quality[1])} key={quality[1]} />;
   const project = /^\/projects\/(\d+)$/.exec(where);
   if (project) return <Project id={Number(project[1])} key={project[1]} />;
+  const tasks = /^\/projects\/(\d+)\/tasks$/.exec(where);
+  if (tasks) return <Tasks id={Number(tasks[1])} key={tasks[1]} />;
+  if (ADMINS.includes(where) && !isAdmin()) return <Forbidden needs="the role admin" />;
   switch (where) {
     case "/projects/new":
       return <NewProject />;
@@ -93,14 +110,27 @@ function Routed({ where }: { where: string }) {
       return <Help />;
     case "/tour":
       return <Welcome />;
-    default:
+    case "/":
+    case "/login":
+    case "/welcome":
       return <Home />;
+    default:
+      return <NotFound />;
   }
 }
 
+const ADMINS = ["/projects/new", "/people", "/audit"];
+
 function Top({ where }: { where: string }) {
+  const [searching, setSearching] = useState(false);
   useEffect(() => {
     const help = (event: KeyboardEvent): void => {
+      const chord = (event.ctrlKey || event.metaKey) && event.key === "k";
+      if (chord || event.key === keyOf("palette")) {
+        event.preventDefault();
+        setSearching(true);
+        return;
+      }
       const typing = (event.target as HTMLElement).closest?.(
         "input, textarea, select, dialog[open], [data-command]",
       );
@@ -146,8 +176,37 @@ function Top({ where }: { where: string }) {
       <button type="button" class="button quiet" onClick={() => void leave()}>
         Log out
       </button>
+      {searching ? <Places onClose={() => setSearching(false)} leave={leave} /> : null}
     </header>
   );
+}
+
+/** Where one can go from any page: every project and what is in it. */
+function Places({ onClose, leave }: { onClose: () => void; leave: () => Promise<void> }) {
+  const { data: projects } = useLoaded<ProjectRow[]>("/api/projects");
+  const to = (label: string, path: string): Entry => ({ label, run: () => go(path) });
+  const entries = [
+    to("Projects", "/"),
+    ...(isAdmin() ? [to("People", "/people"), to("Audit log", "/audit")] : []),
+    ...(isAdmin() ? [to("New project", "/projects/new")] : []),
+    ...(projects ?? []).flatMap((project) => [
+      ...(project.role === "contractor"
+        ? [to(`Upload to ${project.name}`, `/projects/${project.id}/upload`)]
+        : [{ label: `Work on ${project.name}`, run: () => void start(project) }]),
+      ...(isStaff(project.role)
+        ? [
+            to(`Open ${project.name}`, `/projects/${project.id}`),
+            { label: `Review ${project.name}`, run: () => void startReview(project.id) },
+            to(`Tasks of ${project.name}`, `/projects/${project.id}/tasks`),
+            to(`Quality of ${project.name}`, `/projects/${project.id}/quality`),
+          ]
+        : []),
+    ]),
+    to("Settings", "/settings"),
+    to("Help", "/help"),
+    { label: "Log out", run: () => void leave() },
+  ];
+  return <Palette entries={entries} onClose={onClose} />;
 }
 
 function Work({ assignment }: { assignment: number }) {

@@ -108,6 +108,28 @@ export function Input(props: JSX.IntrinsicElements["input"]) {
   return <input class="input" autocomplete="off" {...props} ref={ref} />;
 }
 
+interface SearchProps {
+  label: string;
+  text: string;
+  onText: (text: string) => void;
+}
+
+/** A field that narrows what a table shows. */
+export function Search({ label, text, onText }: SearchProps) {
+  return (
+    <label class="inline">
+      {label}{" "}
+      <input
+        class="input"
+        type="search"
+        maxLength={200}
+        value={text}
+        onInput={(e) => onText(e.currentTarget.value)}
+      />
+    </label>
+  );
+}
+
 export function Bar({
   share,
   label,

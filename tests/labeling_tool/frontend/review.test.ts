@@ -9,6 +9,7 @@ import { TimelinePointer } from "../../../labeling_tool/frontend/src/review/mous
 import { Player } from "../../../labeling_tool/frontend/src/review/playback";
 import { GUTTER, LANES_TOP } from "../../../labeling_tool/frontend/src/review/layout";
 import { loopSpeed } from "../../../labeling_tool/frontend/src/review/watch";
+import { pressesOf } from "../../../labeling_tool/frontend/src/review/ranges";
 import { Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
 import type { Operation } from "../../../labeling_tool/frontend/src/types";
 import type { OpenTask } from "../../../labeling_tool/frontend/src/task/useTask";
@@ -46,6 +47,7 @@ function review(
     project: {
       threshold: 0.8,
       buttons: BUTTONS,
+      inputs: ["key.keyboard.w", "key.keyboard.s", "mouse.0", "key.keyboard.left.control"],
       exclusive: [
         [0, 1],
         [2, 3],
@@ -422,4 +424,32 @@ test("a reviewer walks from change to change, and what they change is told from 
     model.remarks.value.map(({ start, end, text }) => ({ start, end, text })),
     [{ start: 41, end: 42, text: "held longer, I think" }],
   );
+});
+
+test("the game's keys that are held while a loop runs are written into their lanes", () => {
+  const model = review(RUNS);
+  model.playAlong();
+  assert.deepEqual([model.mode.value, model.watch.loop.value], ["along", { start: 0, end: 20 }]);
+  const player = new Player(model);
+  const until = (ms: number, from: number): void => {
+    for (let now = from; now <= ms; now += 20) player.tick(now);
+  };
+  until(400, 0); // to frame 8
+  assert.ok(model.along.down("KeyW") && model.along.down("Mouse0"));
+  assert.ok(!model.along.down("ControlLeft")); // with W it would close the page
+  until(600, 420);
+  const tapEnd = model.frame.value;
+  model.along.up("Mouse0");
+  until(1200, 620); // once around: W is held over the end
+  const end = model.frame.value;
+  assert.ok(end < 8, `frame ${end}`);
+  model.along.up("KeyW");
+  const held = (lane: number) => pressesOf(model.document.value.buttons[lane]);
+  assert.deepEqual(held(2), [{ start: 8, end: tapEnd + 1 }]);
+  assert.deepEqual(held(0), [
+    { start: 0, end: end + 1 },
+    { start: 8, end: 20 },
+  ]);
+  model.clear();
+  assert.equal(model.mode.value, "normal");
 });

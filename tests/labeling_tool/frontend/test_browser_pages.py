@@ -121,6 +121,9 @@ def test_axe_on_every_page(chromium: Any, review: Review) -> None:
         ("/tour", "#start-tour"),
         ("/projects/new", "form"),
         (f"/projects/{project}", "form"),
+        (f"/projects/{project}/tasks", "tbody tr"),
+        (f"/projects/{project}/quality", "section"),
+        ("/no/such/page", "h1"),
     ):
         ada.goto(f"{review.url}{path}")
         ada.wait_for_selector(ready)
@@ -130,7 +133,16 @@ def test_axe_on_every_page(chromium: Any, review: Review) -> None:
     press(ada, "6", "m", "?")
     ada.wait_for_selector("dialog[open]")
     axe(ada, "keys")
-    press(ada, "Escape", "Escape")
+    press(ada, "Escape", "Escape", "F3")
+    ada.keyboard.type("zoom")
+    ada.wait_for_selector("[role=option]:only-child")
+    axe(ada, "palette")
+    press(ada, "Enter", "Home", "6", "End", "z")
+    ada.wait_for_selector("text=Undid: held attack in frame 1.")
+    assert ada.get_attribute(".timeline", "data-frame") == "0"
+    assert "held attack in frame 1 (undone)" in ada.inner_text(".rail")
+    press(ada, "w")
+    axe(ada, "a press in hand")
     assignment = ada.get_attribute(".review", "data-assignment")
     ada.goto(f"{review.url}/work/{assignment}/history")
     ada.wait_for_selector("table")
@@ -139,6 +151,11 @@ def test_axe_on_every_page(chromium: Any, review: Review) -> None:
     carl.goto(f"{review.url}/projects/{project}/upload")
     carl.wait_for_selector("form")
     axe(carl, "upload")
+    carl.goto(f"{review.url}/people")
+    assert "This page is not for you" in carl.inner_text("main")
+    carl.goto(f"{review.url}/projects/{project}/tasks")
+    carl.wait_for_selector("h1:text-is('This page is not for you')")
+    axe(carl, "forbidden")
     assert ada.problems == []
     assert carl.problems == []
     ada.context.close()

@@ -90,9 +90,25 @@ def test_keys_of_a_days_work(chromium: Any, watched: Server) -> None:
     at = frame(page)
     page.wait_for_timeout(300)
     assert frame(page) == at  # where there is nothing to take, it stops, to be edited by frames
+    page.keyboard.press("F6")
+    assert "playing along: hold W, S, A" in page.inner_text(".stage-line")
+    until(lambda: "⟳" in page.inner_text(".stage-line"))
+    page.keyboard.down("s")  # the game's key for going back
+    page.wait_for_timeout(200)
+    page.keyboard.up("s")
+    page.keyboard.press("Escape")
+    until(lambda: int(page.get_attribute(".save", "data-saved") or 0) >= 5)
     assignment = page.get_attribute(".review", "data-assignment")
     done = Script(watched.url).login("ada").get(f"/api/assignments/{assignment}/operations")
-    assert [op["kind"] for op in done["operations"]] == ["press", "press", "press", "paint"]
+    kinds = [op["kind"] for op in done["operations"]]
+    assert kinds[:5] == [
+        "press",
+        "press",
+        "press",
+        "paint",
+        "paint",
+    ]  # held over a loop's end: more
+    assert done["operations"][4]["payload"]["lane"] == 1
     assert page.problems == []
     page.context.close()
 
@@ -145,6 +161,6 @@ def test_a_review_takes_one_key(chromium: Any, watched: Server) -> None:
     page.context.close()
     mending = sign_in(chromium, watched.url, "bob")
     mending.goto(f"{watched.url}/work/{submitted[1]}")
-    mending.get_by_role("button", name="attack is missing").click()
+    mending.locator(".remarks button").click()
     until(lambda: frame(mending) == 10)
     mending.context.close()

@@ -46,7 +46,7 @@ export function CleanPage({ task }: { task: OpenTask }) {
           label
         </span>
       </TaskFooter>
-      <TaskDialogs control={control} scope="clean" />
+      <TaskDialogs control={control} scope="clean" find={find} />
     </div>
   );
 }

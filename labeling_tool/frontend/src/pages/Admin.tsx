@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
-import { Button, Dialog, Field, Input, when } from "../parts";
+import { Button, Dialog, Field, Input, Search, when } from "../parts";
 import { person, sayError } from "../session";
 import type { Role } from "../types";
 
@@ -17,6 +17,8 @@ interface User {
 const ROLES: Role[] = ["annotator", "reviewer", "contractor", "admin"];
 export function People() {
   const [users, setUsers] = useState<User[]>([]);
+  const [text, setText] = useState("");
+  const [asked, setAsked] = useState<{ user: User; role: Role } | null>(null);
   const [link, setLink] = useState<{ name: string; address: string } | null>(null);
   const load = (): void => void get<User[]>("/api/users").then(setUsers).catch(sayError);
   useEffect(load, []);
@@ -43,10 +45,13 @@ export function People() {
     void patch(`/api/users/${user.id}`, values).then(load).catch(sayError).finally(load);
   return (
     <main class="page">
-      <h1>People</h1>
+      <h1>
+        People <span class="muted">{users.length}</span>
+      </h1>
       <section class="panel">
+        <Search label="Search" text={text} onText={setText} />
         <div class="scroll">
-          <table>
+          <table class="compact">
             <thead>
               <tr>
                 <th scope="col">Name</th>
@@ -56,34 +61,40 @@ export function People() {
               </tr>
             </thead>
             <tbody>
-              {users.map((user) => (
-                <tr class={user.active ? "" : "gone"}>
-                  <th scope="row">{user.name}</th>
-                  <td>
-                    <select
-                      class="input"
-                      aria-label={`Role of ${user.name}`}
-                      value={user.role}
-                      onChange={(e) => change(user, { role: e.currentTarget.value })}
-                    >
-                      {ROLES.map((role) => (
-                        <option>{role}</option>
-                      ))}
-                    </select>
-                  </td>
-                  <td>{when(user.created_ms)}</td>
-                  <td>
-                    <div class="row">
-                      <Button onClick={() => makeLink(user)}>Password link…</Button>
-                      {user.id === person.value?.id ? null : (
-                        <Button onClick={() => change(user, { active: !user.active })}>
-                          {user.active ? "Deactivate" : "Activate"}
-                        </Button>
-                      )}
-                    </div>
-                  </td>
-                </tr>
-              ))}
+              {users
+                .filter((user) => has(`${user.name} ${user.role}`, text))
+                .map((user) => (
+                  <tr class={user.active ? "" : "gone"}>
+                    <th scope="row">{user.name}</th>
+                    <td>
+                      <select
+                        class="input"
+                        aria-label={`Role of ${user.name}`}
+                        value={user.role}
+                        onChange={(e) => {
+                          // It takes rights away at once, which a wheel may turn to by mistake.
+                          setAsked({ user, role: e.currentTarget.value as Role });
+                          e.currentTarget.value = user.role;
+                        }}
+                      >
+                        {ROLES.map((role) => (
+                          <option>{role}</option>
+                        ))}
+                      </select>
+                    </td>
+                    <td>{when(user.created_ms)}</td>
+                    <td>
+                      <div class="row">
+                        <Button onClick={() => makeLink(user)}>Password link…</Button>
+                        {user.id === person.value?.id ? null : (
+                          <Button onClick={() => change(user, { active: !user.active })}>
+                            {user.active ? "Deactivate" : "Activate"}
+                          </Button>
+                        )}
+                      </div>
+                    </td>
+                  </tr>
+                ))}
             </tbody>
           </table>
         </div>
@@ -108,6 +119,25 @@ export function People() {
           </div>
         </form>
       </section>
+      {asked ? (
+        <Dialog title={`Make ${asked.user.name} ${asked.role}?`} onClose={() => setAsked(null)}>
+          <p>
+            {asked.user.name} is {asked.user.role} now. Whoever loses rights is logged out.
+          </p>
+          <div class="row end">
+            <Button
+              kind="primary"
+              isDefault
+              onClick={() => {
+                change(asked.user, { role: asked.role });
+                setAsked(null);
+              }}
+            >
+              Change the role
+            </Button>
+          </div>
+        </Dialog>
+      ) : null}
       {link ? (
         <Dialog title={`A password link for ${link.name}`} onClose={() => setLink(null)}>
           <p>
@@ -121,6 +151,9 @@ export function People() {
     </main>
   );
 }
+
+const has = (text: string, wanted: string): boolean =>
+  text.toLowerCase().includes(wanted.trim().toLowerCase());
 
 interface Token {
   id: number;
@@ -169,9 +202,16 @@ interface Entry {
   address: string;
 }
 
+const asText = (value: unknown): string =>
+  typeof value === "string" ? value : JSON.stringify(value);
+
 export function Audit() {
   const [entries, setEntries] = useState<Entry[]>([]);
   const [next, setNext] = useState<number | null>(null);
+  const [text, setText] = useState("");
+  const shown = entries.filter((entry) =>
+    has(`${entry.who} ${entry.action} ${entry.target} ${JSON.stringify(entry.detail)}`, text),
+  );
   const load = (before?: number): void =>
     void get<{ entries: Entry[]; next: number | null }>(
       `/api/audit${before ? `?before=${before}` : ""}`,
@@ -186,8 +226,14 @@ export function Audit() {
     <main class="page">
       <h1>Audit log</h1>
       <section class="panel">
+        <div class="row">
+          <Search label="Search" text={text} onText={setText} />
+          <span class="muted">
+            {shown.length} of the {entries.length} entries that are loaded
+          </span>
+        </div>
         <div class="scroll">
-          <table>
+          <table class="compact audit">
             <thead>
               <tr>
                 <th scope="col">When</th>
@@ -199,14 +245,16 @@ export function Audit() {
               </tr>
             </thead>
             <tbody>
-              {entries.map((entry) => (
+              {shown.map((entry) => (
                 <tr>
                   <td>{when(entry.at_ms)}</td>
                   <td>{entry.who ?? "–"}</td>
                   <td>{entry.action}</td>
                   <td>{entry.target}</td>
                   <td class="muted">
-                    {Object.keys(entry.detail).length ? JSON.stringify(entry.detail) : ""}
+                    {Object.entries(entry.detail)
+                      .map(([name, value]) => `${name}: ${asText(value)}`)
+                      .join(", ")}
                   </td>
                   <td class="muted">{entry.address}</td>
                 </tr>

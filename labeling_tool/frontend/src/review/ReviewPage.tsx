@@ -10,9 +10,11 @@ import { TaskHeader } from "../task/Header";
 import type { OpenTask } from "../task/useTask";
 import { useCanvases } from "./canvases";
 import { reviewCommands } from "./commands";
+import { codeOf, inputName } from "./game_keys";
 import { GUTTER } from "./layout";
 import { ReviewModel } from "./model";
 import { PressBar } from "./PressBar";
+import { usePlayAlong } from "./play_along";
 import { usePlayback } from "./playback";
 import { rangeText } from "./ranges";
 import { SidePanel } from "./SidePanel";
@@ -23,6 +25,7 @@ export function ReviewPage({ task }: { task: OpenTask }) {
   const find = useMemo(() => reviewCommands(model, control), [model, control]);
   const canvases = useCanvases(model);
   usePlayback(model);
+  usePlayAlong(model);
   useKeys("review", control, find);
   useEffect(() => {
     if (model.isWatched) model.watch.start();
@@ -75,7 +78,7 @@ export function ReviewPage({ task }: { task: OpenTask }) {
       <TaskFooter control={control} status={model.notice.value || statusOf(model)}>
         <PressBar model={model} />
       </TaskFooter>
-      <TaskDialogs control={control} scope="review" />
+      <TaskDialogs control={control} scope="review" find={find} />
     </div>
   );
 }
@@ -121,10 +124,17 @@ function spoken(model: ReviewModel): string {
   return `frame ${frame + 1} of ${model.frames}, ${what}`;
 }
 
+const KEYS_SHOWN = 7; // of the game: the line has no room for more, and their lanes show them all
+
 function modeText(model: ReviewModel): string {
   if (model.mode.value === "camera") {
     const step = model.camera.step.value;
     return `camera: arrows turn by ${step}°, − and = change that, 0 stops, Esc ends`;
+  }
+  if (model.mode.value === "along") {
+    const { inputs } = model.data.project;
+    const keys = inputs.filter(codeOf).slice(0, KEYS_SHOWN).map(inputName).join(", ");
+    return `playing along: hold ${keys} … as the player did; Esc ends`;
   }
   const lane = model.data.project.buttons[model.lane.value];
   const verb = model.mode.value === "paint" ? "holding" : "releasing";

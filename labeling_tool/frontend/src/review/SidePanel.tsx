@@ -5,7 +5,9 @@ import { keyOf } from "../keys";
 import { Button, Key } from "../parts";
 import { TaskActions } from "../task/actions";
 import type { TaskControl } from "../task/control";
+import { HistoryRail } from "../task/HistoryRail";
 import { Answers } from "./Answers";
+import { inputName } from "./game_keys";
 import type { ReviewModel } from "./model";
 import { rangeText } from "./ranges";
 
@@ -40,6 +42,7 @@ export function SidePanel({ model, control }: PanelProps) {
       {model.axes ? <Camera model={model} /> : null}
       {model.answers.length ? <Answers model={model} /> : null}
       {model.readOnly ? null : <Actions model={model} control={control} />}
+      <HistoryRail model={model} />
     </aside>
   );
 }
@@ -67,6 +70,7 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
       >
         {lane < 10 ? <Key k={lane === 9 ? "0" : String(lane + 1)} /> : <span class="nokey" />}
         <span class="name">{name}</span>
+        <small class="muted">{inputName(model.data.project.inputs[lane] ?? "")}</small>
         {against.length ? <em class="clash">not with {against.join(", ")}</em> : null}
         {edited ? <em>edited</em> : null}
         {model.showPrediction.value ? (

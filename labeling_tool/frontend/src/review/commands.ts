@@ -46,6 +46,7 @@ const editCommands = (model: ReviewModel): Commands => {
     erase: still(() => model.setMode("erase")),
     nudgeEarlier: still(() => model.nudge(-1)),
     nudgeLater: still(() => model.nudge(1)),
+    playAlong: () => model.playAlong(),
     camera: still(() => model.toggleCamera()),
     release: still(() => model.edit("release")),
     reset: still(() => model.edit("reset")),

@@ -18,12 +18,13 @@ import { between } from "../task/selection";
 import type { OpenTask } from "../task/useTask";
 import type { FrameRange, Kind, Operation, Payload } from "../types";
 import { CameraEdits, roundDegrees } from "./camera_edits";
+import { PlayAlong } from "./play_along";
 import { Presses } from "./presses";
 import { edgesOf, limit, pressesOf } from "./ranges";
 import { View } from "./view";
 import { Watch } from "./watch";
 
-export type Mode = "normal" | "paint" | "erase" | "camera";
+export type Mode = "normal" | "paint" | "erase" | "camera" | "along";
 
 export class ReviewModel extends TaskModel {
   readonly stride = 10;
@@ -35,6 +36,7 @@ export class ReviewModel extends TaskModel {
   readonly watch: Watch;
   readonly presses = new Presses(this);
   readonly camera = new CameraEdits(this);
+  readonly along: PlayAlong;
 
   readonly lane = signal(0);
   readonly mode = signal<Mode>("normal");
@@ -69,6 +71,7 @@ export class ReviewModel extends TaskModel {
       who,
       document: replayActions(this.predictions, operations),
     }));
+    this.along = new PlayAlong(this);
     this.view = new View(this.frames);
     this.watch = new Watch(this);
     this.watch.begin();
@@ -177,7 +180,7 @@ export class ReviewModel extends TaskModel {
   }
 
   /** Jump there: nothing is painted on the way, whatever the mode. */
-  visit(frame: number): void {
+  override visit(frame: number): void {
     batch(() => {
       super.seek(frame);
       this.view.follow(this.frame.value);
@@ -290,6 +293,7 @@ export class ReviewModel extends TaskModel {
 
   override clear(): void {
     super.clear();
+    this.along.releaseAll();
     this.presses.letGo();
     this.mode.value = "normal";
   }
@@ -301,6 +305,14 @@ export class ReviewModel extends TaskModel {
       const value = this.brush;
       if (value !== null) this.setLane(this.lane.value, this.target, value);
     });
+  }
+
+  /** Let the game's own keys write into the lanes while a loop runs, or no more. */
+  playAlong(): void {
+    if (this.readOnly) return;
+    this.along.releaseAll();
+    this.setMode("along");
+    if (this.mode.value === "along" && !this.watch.loop.value) this.watch.loopHere();
   }
 
   toggleCamera(): void {

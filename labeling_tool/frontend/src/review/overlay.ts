@@ -26,6 +26,7 @@ export class Overlay {
     if (run.value) this.drawRun(g, run.value);
     this.drawLaneCursor(g);
     this.drawPress(g);
+    this.drawAlong(g);
     this.drawPlayhead(g);
   }
 
@@ -101,6 +102,17 @@ export class Overlay {
       g.fillRect(x - wide / 2, y - 1, wide, high + 2);
       g.lineWidth = 1;
       g.strokeRect(x - wide / 2, y - 1, wide, high + 2);
+    }
+  }
+
+  /** What the keys that are held now will have written when they go up. */
+  private drawAlong(g: CanvasRenderingContext2D): void {
+    g.fillStyle = colors.value.edit;
+    for (const [lane, start] of this.model.along.held.value) {
+      const ends = this.ends({ start, end: this.model.frame.value + 1 });
+      if (!ends) continue;
+      const high = this.layout.place.value.laneHeight;
+      g.fillRect(ends[0], this.layout.laneTop(lane) + 2, ends[1] - ends[0], high - 4);
     }
   }
 

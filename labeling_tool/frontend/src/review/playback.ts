@@ -35,6 +35,7 @@ export class Player {
     const at = this.clock + (now - this.since) * 1e6 * speed;
     const from = model.frame.value;
     if (loop && (from > last || at >= times[last] + this.length(last))) {
+      model.along.wrap(loop.end, loop.start);
       model.show(loop.start);
       this.start(now, speed);
       return;

@@ -128,10 +128,12 @@ export class Watch {
     const { model } = this;
     const target = this.decided;
     if (model.readOnly || (target && !this.isSeen(target))) return;
+    const isAlong = model.along.isOn; // from run to run it goes on
     batch(() => {
       if (target) {
         model.log.push("accept", { start: target.start, end: target.end, value: true });
         model.clear();
+        if (isAlong) model.mode.value = "along";
       }
       const open = this.open.value;
       const from = target?.end ?? model.frame.value + 1;
@@ -184,6 +186,14 @@ export class Watch {
       if (frame === this.model.frames - 1) this.model.visit(0); // from its end, once more
       this.playing.value = 1;
     }
+  }
+
+  /** Loop the selection or the run in hand, else all of the task. */
+  loopHere(): void {
+    const selected = this.model.selection.range.value;
+    const run = this.run.value;
+    const all = { start: 0, end: this.model.frames };
+    this.play(selected ?? (run ? this.around(run) : all));
   }
 
   stop(): void {

@@ -35,6 +35,16 @@ export function TaskHeader({ control, children }: HeaderProps) {
         ) : null}
         {!data.mine ? <span class="badge">by {data.person}</span> : null}
         <SaveState log={control.log} />
+        {data.project.instructions ? (
+          <Button
+            kind="quiet"
+            hint={keyOf("instructions")}
+            pressed={control.drawer.value}
+            onClick={() => control.toggleDrawer()}
+          >
+            Instructions
+          </Button>
+        ) : null}
         <Button
           kind="quiet"
           hint={keyOf("help")}

@@ -7,10 +7,10 @@ import type { TaskControl } from "./control";
 export function TaskActions({ control }: { control: TaskControl }) {
   return (
     <>
-      <Button hint={keyOf("undo")} onClick={() => control.log.undo()}>
+      <Button hint={keyOf("undo")} onClick={() => control.model.undo()}>
         Undo
       </Button>
-      <Button hint={keyOf("redo")} onClick={() => control.log.redo()}>
+      <Button hint={keyOf("redo")} onClick={() => control.model.redo()}>
         Redo
       </Button>
       {control.data.mine ? (

@@ -1,7 +1,8 @@
 // The commands that both kinds of work have, and the keys that run a command.
 
 import { useLayoutEffect } from "preact/hooks";
-import { commandFor, type Scope } from "../keys";
+import { commandFor, commandsOf, keyOf, type Scope } from "../keys";
+import type { Entry } from "../Palette";
 import type { TaskControl } from "./control";
 import type { TaskModel } from "./model";
 
@@ -32,10 +33,26 @@ export function taskCommands(model: TaskModel, control: TaskControl): Commands {
     before: () => control.before(),
     skip: () => void control.release(),
     note: () => control.askNote(),
+    instructions: () => control.toggleDrawer(),
+    palette: () => {
+      control.palette.value = true;
+    },
     help: () => {
       control.help.value = true;
     },
   };
+}
+
+/** The commands of a page as entries to search in; what they do needs the key's event nowhere. */
+export function commandEntries(scope: Scope, control: TaskControl, find: FindAction): Entry[] {
+  const decisions = control.verdicts.isOffered ? commandsOf("verdict") : [];
+  return [...decisions, ...commandsOf(scope)]
+    .filter(({ id }) => id !== "palette")
+    .map(({ id, label }) => ({
+      label,
+      hint: keyOf(id),
+      run: () => (control.verdicts.commands[id] ?? find(id, new KeyboardEvent("keydown")))?.(),
+    }));
 }
 
 /** While the page is shown, its keys run its commands. */

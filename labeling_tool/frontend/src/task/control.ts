@@ -6,6 +6,7 @@ import { ApiError, post } from "../api";
 import { keyName, keyOf } from "../keys";
 import { claimFirst, type Next, prepareNext } from "../loading";
 import { go, say, sayError } from "../session";
+import { hasRead, noteRead } from "./instructions";
 import type { TaskModel } from "./model";
 import type { OpenTask } from "./useTask";
 import { Verdicts } from "./verdicts";
@@ -21,12 +22,17 @@ export class TaskControl {
   /** The text in the comment's dialog; null while it is closed. */
   readonly note = signal<string | null>(null);
   readonly help = signal(false);
+  /** Whether the list of all commands is open, to search in. */
+  readonly palette = signal(false);
+  /** Whether the project's instructions lie open beside the work. */
+  readonly drawer = signal(false);
   readonly verdicts: Verdicts;
   readonly leaseLost = computed(() => this.beatLost.value || this.log.leaseLost.value);
   readonly dialogOpen = computed(
     () =>
       this.note.value !== null ||
       this.help.value ||
+      this.palette.value ||
       this.verdicts.dialog.value !== null ||
       this.log.state.value === "conflict" ||
       this.log.state.value === "login",
@@ -42,6 +48,7 @@ export class TaskControl {
     readonly model: TaskModel,
   ) {
     this.verdicts = new Verdicts(this);
+    this.drawer.value = this.isWork && !hasRead(this.data.project);
   }
 
   /** Whether the task has been on screen long enough to be decided about. */
@@ -72,6 +79,11 @@ export class TaskControl {
 
   private get id(): number {
     return this.data.assignment.id;
+  }
+
+  toggleDrawer(): void {
+    if (this.drawer.value) noteRead(this.data.project);
+    this.drawer.value = !this.drawer.value;
   }
 
   /** Keep the lease and prepare the next task; returns how to stop. */

@@ -3,15 +3,24 @@
 import { useState } from "preact/hooks";
 import type { Scope } from "../keys";
 import type { OperationLog } from "../oplog";
+import { Palette } from "../Palette";
 import { Button, ColorKey, Dialog, Field, Input, Key, KeyGroups, Link, when } from "../parts";
 import { rangeText } from "../review/ranges";
 import { person } from "../session";
 import type { FrameRange } from "../types";
+import { commandEntries, type FindAction } from "./commands";
 import type { TaskControl } from "./control";
+import { Drawer } from "./Drawer";
 import type { TaskModel } from "./model";
 import type { Verdicts } from "./verdicts";
 
-export function TaskDialogs({ control, scope }: { control: TaskControl; scope: Scope }) {
+interface DialogsProps {
+  control: TaskControl;
+  scope: Scope;
+  find: FindAction;
+}
+
+export function TaskDialogs({ control, scope, find }: DialogsProps) {
   const { log, note, help, verdicts } = control;
   return (
     <>
@@ -36,6 +45,15 @@ export function TaskDialogs({ control, scope }: { control: TaskControl; scope: S
           onDone={(text) => verdicts.remark(text ?? "")}
         />
       ) : null}
+      {control.palette.value ? (
+        <Palette
+          entries={commandEntries(scope, control, find)}
+          onClose={() => {
+            control.palette.value = false;
+          }}
+        />
+      ) : null}
+      <Drawer control={control} />
       {help.value ? (
         <KeysDialog
           scope={scope}

@@ -3,6 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { Pictures } from "../bundle";
 import { remarksOf } from "../document";
+import { operationText } from "../operation_text";
 import type { OperationLog } from "../oplog";
 import type { TaskData } from "../types";
 import { Selection } from "./selection";
@@ -67,11 +68,29 @@ export abstract class TaskModel {
   }
 
   undo(): void {
-    if (!this.readOnly && !this.log.undo()) this.say("Nothing to undo.");
+    if (this.readOnly) return;
+    if (this.log.undo()) this.tell("Undid");
+    else this.say("Nothing to undo.");
   }
 
   redo(): void {
-    if (!this.readOnly && !this.log.redo()) this.say("Nothing to redo.");
+    if (this.readOnly) return;
+    if (this.log.redo()) this.tell("Redid");
+    else this.say("Nothing to redo.");
+  }
+
+  /** Go to where something was done. */
+  visit(frame: number): void {
+    this.seek(frame);
+  }
+
+  /** Say what the last undo or redo was about, and show where. */
+  private tell(verb: string): void {
+    const all = this.log.all.value;
+    const target = all.find((op) => op.id === all[all.length - 1].payload.op);
+    if (!target) return;
+    if (target.payload.start !== undefined) this.visit(target.payload.start);
+    this.say(`${verb}: ${operationText(target, this.data.project, all)}.`);
   }
 
   /** Whether submit may go ahead: with something undecided, only at its second press. */

@@ -1,27 +1,27 @@
 // A project as its admin and reviewers see it.
 
-import { useEffect, useState } from "preact/hooks";
-import { get, patch } from "../../api";
+import { patch } from "../../api";
 import { Bar, Button, duration, Link } from "../../parts";
 import { isAdmin, sayError } from "../../session";
 import type { Progress, ProjectDetails } from "../../types";
+import { Instead, useLoaded } from "../Problems";
 import { Upload } from "../Upload";
 import { Exports } from "./Exports";
 import { Rules } from "./Rules";
 import { Submissions } from "./Submissions";
 
 export function Project({ id }: { id: number }) {
-  const [project, setProject] = useState<ProjectDetails | null>(null);
-  const load = (): void =>
-    void get<ProjectDetails>(`/api/projects/${id}`).then(setProject).catch(sayError);
-  useEffect(load, [id]);
-  if (!project) return <main class="page" aria-busy="true" />;
+  const { data: project, error, load } = useLoaded<ProjectDetails>(`/api/projects/${id}`);
+  if (!project) return <Instead error={error} what="project" />;
   return (
     <main class="page">
       <div class="row">
         <h1>{project.name}</h1>
         {project.state === "paused" ? <span class="badge">paused</span> : null}
         <span class="grow" />
+        <Link to={`/projects/${id}/tasks`} class="button">
+          Tasks
+        </Link>
         <Link to={`/projects/${id}/quality`} class="button">
           Quality
         </Link>

@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
 import { Button, Dialog, Link } from "../../parts";
-import { sayError } from "../../session";
+import { Instead, useLoaded } from "../Problems";
 
 interface Value {
   value: number | null;
@@ -147,16 +147,15 @@ const NO_OVERLAP =
   "Nothing to compare yet: let several people label a task (Rules, people a task).";
 
 export function Quality({ id }: { id: number }) {
-  const [report, setReport] = useState<Report | null>(null);
+  const { data: report, error } = useLoaded<Report>(`/api/projects/${id}/quality`);
   const [name, setName] = useState("");
   const [shown, setShown] = useState<{ title: string; items: number[] } | null>(null);
   useEffect(() => {
-    get<Report>(`/api/projects/${id}/quality`).then(setReport).catch(sayError);
     get<{ name: string }>(`/api/projects/${id}`)
       .then((project) => setName(project.name))
-      .catch(sayError);
+      .catch(() => {}); // the report says what is the matter
   }, [id]);
-  if (!report) return <main class="page" aria-busy="true" />;
+  if (!report) return <Instead error={error} what="project" />;
   const open: Open = (title, items) => setShown({ title, items });
   const { effort } = report;
   const compared = report.labels.filter((row) => row.alpha.tasks);
