@@ -70,7 +70,7 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
       >
         {lane < 10 ? <Key k={lane === 9 ? "0" : String(lane + 1)} /> : <span class="nokey" />}
         <span class="name">{name}</span>
-        <small class="muted">{inputName(model.data.project.inputs[lane] ?? "")}</small>
+        <small class="muted gamekey">{inputName(model.data.project.inputs[lane] ?? "")}</small>
         {against.length ? <em class="clash">not with {against.join(", ")}</em> : null}
         {edited ? <em>edited</em> : null}
         {model.showPrediction.value ? (
