@@ -20,7 +20,7 @@ zero are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -144,25 +144,24 @@ class Figures:
 
     def take(self, rows: NDArray[np.intp]) -> Figures:
         """Choose along W; a row may be taken several times."""
-
-        def taken(values: Any) -> Any:
-            if isinstance(values, dict):
-                return {key: value[rows] for key, value in values.items()}
-            return values[rows]
-
-        return Figures(**{f.name: taken(getattr(self, f.name)) for f in fields(self)})
+        return self._each(lambda values: values[0][rows], [self])
 
     @classmethod
     def concatenate(cls, parts: Sequence[Figures]) -> Figures:
         """Join along W."""
+        return cls._each(np.concatenate, parts)
 
-        def joined(name: str) -> Any:
+    @classmethod
+    def _each(cls, make: Callable[[list[Array]], Array], parts: Sequence[Figures]) -> Figures:
+        """Make each array of the same one of all parts, whether it is a field or has a name."""
+
+        def made(name: str) -> Any:
             values = [getattr(part, name) for part in parts]
             if isinstance(values[0], dict):
-                return {key: np.concatenate([value[key] for value in values]) for key in values[0]}
-            return np.concatenate(values)
+                return {key: make([value[key] for value in values]) for key in values[0]}
+            return make(values)
 
-        return cls(**{f.name: joined(f.name) for f in fields(cls)})
+        return cls(**{field.name: made(field.name) for field in fields(cls)})
 
 
 def average_precision(scores: Array) -> Array:
