@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import subprocess
-import sys
 import tarfile
 import time
 from collections import Counter
@@ -27,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+import vidact
 import yaml
 from dirt import Painter, Picture
 from only_the_game import film_ticks, pictures
@@ -63,13 +62,18 @@ def main() -> None:
         record(options.work / "play" / part, of)
     painter = Painter(pictures(options.work / "packages"))
     found: dict[str, Any] = {"idm": options.idm, "kinds": kinds_of(dirt), "labels": {}}
+    if options.out.exists():
+        found["labels"] = json.loads(options.out.read_bytes())["labels"]
     for count in options.labels:
+        if str(count) in found["labels"]:
+            continue
         out = options.work / f"filter-{count}"
         if not (out / "config.json").exists():
             export = options.work / f"labels-{count}"
             write_export(export, options.work / "play" / "fit", painter, dirt, count)
             train_filter(TrainFilterConfig(labels=(str(export),), out=str(out), idm=options.idm))
         metrics = json.loads((out / "config.json").read_bytes())["metrics"]
+        print(f"{count} labels: judging", flush=True)
         rows = judged(CleanFilter.load(str(out)), options, painter, said)
         found["labels"][str(count)] = {
             "cross_validated": metrics["held_out"],
@@ -88,9 +92,10 @@ def record(folder: Path, of: Mapping[str, Any]) -> None:
     """Scripted play, where there is none yet."""
     if any(folder.glob("*.mp4")):
         return
-    words = ["--maps", of["maps"], "--minutes", str(of["minutes"]), "--seed", str(of["seed"])]
-    command = [sys.executable, "-m", "vidact.cli", "record", "doom", "--out", str(folder), *words]
-    subprocess.run(command, check=True)
+    config = vidact.RecordDoomConfig(
+        out=str(folder), maps=of["maps"], minutes=of["minutes"], seed=of["seed"]
+    )
+    vidact.record_doom(config)
 
 
 def looks(path: Path, a_second: float) -> list[Picture]:

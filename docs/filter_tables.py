@@ -30,5 +30,36 @@ def only_the_game(content: Any) -> Iterator[Table]:
     )
 
 
+def clean_frames(content: Any) -> Iterator[Table]:
+    """Table what a filter keeps of play, and of kinds of dirt that no label showed."""
+    figures = ("precision", "recall", "kept_of_clean", "dirty_share_of_kept")
+    yield (
+        (
+            "labels",
+            *(f"{name.replace('_', ' ')} (95 % interval)" for name in figures),
+            "ms a frame",
+        ),
+        [
+            (
+                count,
+                *(
+                    f"{row['all'][name]['value']:.2%} ({_percent(row['all'][name]['ci95'])})"
+                    for name in figures
+                ),
+                number(row["ask_ms_a_frame"]),
+            )
+            for count, row in content["labels"].items()
+        ],
+    )
+    for count, row in content["labels"].items():
+        yield (
+            (f"with {count} labels: kind", "seconds", "frames called clean", "kept"),
+            [
+                (kind, number(of["seconds"]), f"{of['called_clean']:.1%}", f"{of['kept']:.1%}")
+                for kind, of in row["kinds"].items()
+            ],
+        )
+
+
 def _percent(ends: Sequence[float]) -> str:
     return f"{ends[0]:.2%} to {ends[1]:.2%}"

@@ -44,14 +44,17 @@ def binned_events(held: Bools, true: Bools, valid: Bools, bins: NDArray[np.int64
         bins: of the ticks, rising.
     """
     known = np.concatenate([[False], valid[1:] & valid[:-1]])[: len(valid), None]
-    equal, some = np.bool_(True), np.bool_(False)
-    for kind in (1, -1):  # presses, releases
-        counts = [
-            _by_bin(known & (np.diff(of.astype(np.int8), axis=0, prepend=0) == kind), bins)
-            for of in (held, true)
-        ]
-        equal = equal & (counts[0] == counts[1])  # (B, K)
-        some = some | (counts[0] > 0) | (counts[1] > 0)
+    counts = [  # of labels and truth, presses beside releases
+        np.stack(
+            [
+                _by_bin(known & (np.diff(of.astype(np.int8), axis=0, prepend=0) == kind), bins)
+                for kind in (1, -1)
+            ]
+        )
+        for of in (held, true)
+    ]  # (2, B, K) each
+    equal = (counts[0] == counts[1]).all(0)  # (B, K)
+    some = (counts[0] + counts[1] > 0).any(0)
     whole = _whole(valid, bins)[:, None]
     sums = [whole & np.ones_like(equal), whole & equal, whole & some, whole & some & equal]
     return np.stack([of.sum(0) for of in sums], -1).astype(np.float64)
