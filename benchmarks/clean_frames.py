@@ -36,7 +36,8 @@ from vidact.idm.labels.checkpoint import load_idm, spec_of
 from vidact.idm.labels.predict import Predictor
 from vidact.pipeline.filtering.clean_filter import CleanFilter
 from vidact.pipeline.filtering.config import CleanConfig, TrainFilterConfig
-from vidact.pipeline.filtering.runs import kept_frames
+from vidact.pipeline.filtering.runs import in_parts
+from vidact.pipeline.labelling.clean_stretches import Thresholds
 from vidact.pipeline.train_filter import train_filter
 
 ROOT = Path(__file__).parent
@@ -189,13 +190,14 @@ def judged(
 ) -> list[dict[str, Any]]:
     """What becomes of each stretch."""
     resizer = FrameResizer(spec_of(load_idm(options.idm)).frame)
+    thresholds = Thresholds(CleanConfig(threshold=clean_filter.threshold), LOOKS_A_SECOND)
     rows = []
     for kind, shown in stretches_of(options, painter, said):
         frames = np.stack([resizer.from_rgb(np.ascontiguousarray(one)) for one in shown])
         began = time.process_time()
         p, _ = clean_filter.ask(frames)
         cost = time.process_time() - began
-        kept = kept_frames(p, CleanConfig(), clean_filter.threshold, LOOKS_A_SECOND)
+        kept = thresholds.keep(in_parts(p))
         rows.append(
             {
                 "kind": kind,

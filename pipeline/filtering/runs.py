@@ -75,12 +75,3 @@ def in_runs(clean: Bools, window: int, share: float) -> Bools:
         before = np.where(last >= 0, found[np.maximum(last, 0)], -1)
         inside = inside & (before > 0)[::step]
     return inside
-
-
-def kept_frames(
-    p: NDArray[np.float64], config: CleanConfig, threshold: float, asked_hz: float
-) -> Bools:
-    """Whether each frame is kept, [n], of probabilities of being clean."""
-    mean = smoothed(in_parts(p), reach_of(config, asked_hz))
-    clean = mean >= (config.threshold or threshold)
-    return in_runs(clean, window_of(config, asked_hz), config.min_share)
