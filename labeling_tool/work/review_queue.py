@@ -70,10 +70,17 @@ def _waiting(project: Project, reviewer_id: int) -> Select[tuple[int]]:
         .subquery()
     )
     drawn = cast(Assignment.id, BigInteger) * STRIDE % SHARES < round(rules.review_share * SHARES)
+    settled = select(Assignment.task_id).where(Assignment.state == "approved")
     statement = (
         select(Assignment.id)
         .join(ranked, ranked.c.id == Assignment.id)
-        .where(Assignment.state == "submitted", (ranked.c.number <= rules.review_first) | drawn)
+        .where(
+            Assignment.state == "submitted",
+            (ranked.c.number <= rules.review_first) | drawn,
+            # One approved answer settles a task, and gold ones judge people without a reviewer.
+            Assignment.task_id.not_in(settled),
+            Assignment.served != "gold",
+        )
     )
     if rules.solo:
         return statement

@@ -59,3 +59,15 @@ def test_ones_own_work_and_ones_own_tasks_do_not_come(context: Context) -> None:
     assert left == 3
     with context.database.read() as session:
         assert session.get_one(Assignment, found).task_id != mine.task_id
+
+
+def test_an_approved_answer_settles_its_task(context: Context) -> None:
+    project = add_tasks(context, 2, overlap=2)
+    people = add_people(context, 2)
+    (rita,) = add_people(context, 1, role="reviewer")
+    for person in people:
+        submit_all(context, project, person)
+    assert ask(context, project, rita)[1] == 4
+    found = ask(context, project, rita)[0]
+    verdicts.review(context.database, rita, found, "approve", "", seq=0)
+    assert ask(context, project, rita)[1] == 2  # the other task's two answers
