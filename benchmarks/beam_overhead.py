@@ -8,7 +8,8 @@ processes) does not grow with the video; a job over one short video measures it,
 off.
 
 Without videos it makes some: a moving texture of 640x360 at 30 frames/s; without a checkpoint, a
-`tiny` network of random weights. The result goes to benchmarks/results/beam_overhead.json.
+`tiny` network of random weights. The result goes to benchmarks/results/beam_overhead.json; with
+--work FOLDER a run that was stopped goes on from there, with the same options.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from vidact.pipeline.config import LabelConfig, LayoutConfig
 from vidact.pipeline.labelling.labeller import LabelWork
 from vidact.pipeline.plan import make_plan
 from vidact.pipeline.running.worker import Worker, WorkerSettings
+from vidact.storage import write_atomic
 
 RESULT = Path(__file__).parent / "results" / "beam_overhead.json"
 CPU_BAR, SPEEDUP_BAR = 1.10, 0.95
@@ -42,12 +44,12 @@ CPU_BAR, SPEEDUP_BAR = 1.10, 0.95
 def make_videos(folder: Path, minutes: float) -> None:
     from vidact.datasets.shards.codec import encode_video
 
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     seconds = 30
     for number in range(max(1, round(minutes * 60 / seconds))):
-        (folder / f"{number:03d}.mp4").write_bytes(
-            encode_video(gameplay(number, seconds), Fraction(30))
-        )
+        path = folder / f"{number:03d}.mp4"
+        if not path.exists():
+            write_atomic(path, encode_video(gameplay(number, seconds), Fraction(30)))
 
 
 def gameplay(seed: int, seconds: int) -> np.ndarray:
@@ -173,15 +175,21 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--idm", default="")
+    parser.add_argument("--work", type=Path, help="a folder that stays, to go on from")
+    parser.add_argument("--out", type=Path, default=RESULT)
     options = parser.parse_args()
     names = ("pool-1", "beam-1", "pool-2", "beam-2")
     os.environ.update(ONE_THREAD)
     with tempfile.TemporaryDirectory(prefix="vidact-bench-") as temporary:
-        folder = Path(temporary)
+        folder = options.work or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         if not options.videos:
             make_videos(folder / "videos", options.minutes)
         idm = options.idm or make_checkpoint(folder / "idm")
-        figures: dict[str, list[dict[str, float]]] = {}
+        cells = folder / "cells.json"
+        figures: dict[str, list[dict[str, float]]] = (
+            json.loads(cells.read_text()) if cells.exists() else {}
+        )
         for size in ("short", "whole"):
             sources = tuple(options.videos) or (str(folder / "videos"),)
             if size == "short":
@@ -200,14 +208,18 @@ def main() -> int:
             )
             for round_number in range(options.rounds):
                 for name in names:
+                    measured = figures.setdefault(f"{name}-{size}", [])
+                    if len(measured) > round_number:
+                        continue
                     found = measure(name, config, folder / size, plan.hours)
-                    figures.setdefault(f"{name}-{size}", []).append(found)
+                    measured.append(found)
+                    write_atomic(cells, json.dumps(figures).encode())
                     what = f"{name}, {size} ({plan.hours * 60:.1f} min)"
                     print(f"round {round_number + 1}, {what}: {found}", flush=True)
-    return report(figures, names)
+    return report(figures, names, options.out)
 
 
-def report(figures: dict[str, list[dict[str, float]]], names: tuple[str, ...]) -> int:
+def report(figures: dict[str, list[dict[str, float]]], names: tuple[str, ...], out: Path) -> int:
     hours = figures["pool-1-whole"][0]["hours"] - figures["pool-1-short"][0]["hours"]
 
     def work(name: str, what: str) -> float:
@@ -229,8 +241,8 @@ def report(figures: dict[str, list[dict[str, float]]], names: tuple[str, ...]) -
         "beam_to_pool_speedup": speedup["beam"] / speedup["pool"],
         "bars": {"beam_to_loop_cpu": CPU_BAR, "beam_to_pool_speedup": SPEEDUP_BAR},
     }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))
     ok = result["beam_to_loop_cpu"] <= CPU_BAR  # type: ignore[operator]
     ok = ok and result["beam_to_pool_speedup"] >= SPEEDUP_BAR  # type: ignore[operator]

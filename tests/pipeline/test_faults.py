@@ -1,4 +1,5 @@
-"""Injected faults: processes killed at random moments, disks full, permissions lost, sources away.
+"""Injected faults: processes killed at random moments, disks full or bad, stores that answer 503,
+permissions lost, sources away.
 Whatever happened, in the end the dataset is that of an undisturbed run, byte for byte, and nothing
 else lies in it.
 
@@ -9,6 +10,7 @@ has work left to do; the seeded tenth runs with every test run, all of it in `ma
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import random
 import resource
@@ -17,8 +19,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from vidact import storage, storage_failures
 from vidact.datasets.shards.dataset import Dataset
 from vidact.pipeline.config import EngineConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
@@ -100,6 +104,35 @@ def disk_full() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
 
 
+def failing(seed: int) -> None:
+    """Let a third of the calls of the storage fail, as a bad disk, a full one and a busy store do.
+    Patience is short, so that it ends within the attempt.
+    """
+    from aiohttp import ClientResponseError, RequestInfo
+    from multidict import CIMultiDict, CIMultiDictProxy
+    from yarl import URL
+
+    draw = random.Random(seed)
+    asked = RequestInfo(URL("http://store"), "PUT", CIMultiDictProxy(CIMultiDict()))
+    errors = [
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        ClientResponseError(asked, (), status=503, message="Slow Down"),
+    ]
+
+    def fallible(call: Callable[..., Any]) -> Callable[..., Any]:
+        def fails(*what: Any, **how: Any) -> Any:
+            if draw.random() < 1 / 3:
+                raise draw.choice(errors)
+            return call(*what, **how)
+
+        return fails
+
+    for name in ("put_atomic", "write_atomic", "read_bytes", "sha256_file"):
+        setattr(storage, name, fallible(getattr(storage, name)))
+    storage_failures.PAUSE_S = 0.01
+
+
 def obey_permissions() -> None:
     """Give up root's right to write where nobody may (on Linux: CAP_DAC_OVERRIDE and
     CAP_DAC_READ_SEARCH).
@@ -133,7 +166,7 @@ class Faults:
         kinds = (
             [self.kill_worker] * 4
             + [self.kill_decoder] * 2
-            + [self.full, self.forbidden, self.away, self.replaced]
+            + [self.full, self.failing, self.forbidden, self.away, self.replaced]
         )
         while self.counts.total() < self.count and next(settings.open_tasks(), None) is not None:
             kind = self.random.choice(kinds)
@@ -161,6 +194,10 @@ class Faults:
 
     def full(self) -> None:
         self._ends(Attempt(self.job, disk_full))
+
+    def failing(self) -> None:
+        seed = self.random.randrange(1000)
+        self._ends(Attempt(self.job, lambda: failing(seed)))
 
     def forbidden(self) -> None:
         folders = [

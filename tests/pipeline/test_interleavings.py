@@ -340,7 +340,15 @@ def spec_file(spec: ActionSpec) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(12), pytest.param(range(12, 2000), marks=pytest.mark.soak)], ids=["some", "all"]
+    "seeds",
+    [
+        range(12),
+        *(
+            pytest.param(range(max(first, 12), first + 100), marks=pytest.mark.soak)
+            for first in range(0, 2000, 100)
+        ),
+    ],
+    ids=lambda seeds: f"{seeds.start}-{seeds.stop}",
 )
 def test_whoever_comes_first_nothing_is_lost_and_nothing_comes_back(
     store: Store, spec: ActionSpec, tmp_path: Path, seeds: range
