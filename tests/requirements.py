@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+GAMES = "/usr/games"  # where Debian keeps them, beside the usual path
 POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
@@ -42,4 +43,4 @@ def find(name: str) -> str | None:
             or shutil.which("chromium-browser")
             or shutil.which("google-chrome")
         )
-    return shutil.which({"xvfb": "Xvfb"}.get(name, name))
+    return shutil.which({"xvfb": "Xvfb"}.get(name, name), path=f"{os.environ['PATH']}:{GAMES}")

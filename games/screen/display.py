@@ -38,6 +38,8 @@ class Situation:
     focused: bool
     pointer: tuple[int, int]
     """Place of the pointer in the window."""
+    whole: bool
+    """Whether all of it lies on the screen: of what does not there is no picture."""
 
 
 class _Connection(xcffib.Connection):
@@ -185,11 +187,18 @@ class Display:
         if None in replies or replies[1].map_state != MapState.Viewable:
             return None
         place, _, at, focused = replies
+        # Where the window's corner is on the screen: the pointer is told in both frames.
+        left, top = at.root_x - at.win_x, at.root_y - at.win_y
+        right, bottom = left + place.width, top + place.height
+        screen = self.screen
         return Situation(
-            place.width,
-            place.height,
-            self._has_focus(window, focused.focus),
-            (at.win_x, at.win_y),
+            width=place.width,
+            height=place.height,
+            focused=self._has_focus(window, focused.focus),
+            pointer=(at.win_x, at.win_y),
+            whole=min(left, top) >= 0
+            and right <= screen.width_in_pixels
+            and bottom <= screen.height_in_pixels,
         )
 
     def focused_window(self) -> int:

@@ -63,6 +63,7 @@ def parse(wire: bytes) -> RawEvent | None:
                 whole, part = FIXED_POINT.unpack_from(wire, raw)
                 found[axis] = whole + part / 2**32
                 raw += FIXED_POINT.size
-        return RawEvent(kind, time, detail, source, *found, bool(mask & 1), bool(mask & 2))
+        has_x, has_y = bool(mask & 1), bool(mask & 2)
+        return RawEvent(kind, time, detail, source, found[0], found[1], has_x, has_y)
     except struct.error as error:
         raise ValueError(f"a raw event of {len(wire)} bytes is cut short: {error}") from error

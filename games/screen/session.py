@@ -39,6 +39,7 @@ MAX_WAITING_BYTES = 256_000_000
 MIN_WAITING = 4
 STUCK_CHECK_S = 1.0
 MIN_PART_FRAMES = 2  # a label takes a picture before and one after
+NOT_WHOLE = "the window is not whole on the screen: move all of it there"
 # X's modes of a focus that moves: a grab, of a game or a menu, leaves the focus where it is.
 REAL_FOCUS = (0, 3)  # Normal, WhileGrabbed
 STAYS_INSIDE = (2, 5)  # X's details Inferior (it moves to a window inside) and Pointer
@@ -97,6 +98,7 @@ class Session:
         self._ended: list[Part] = []
         self._finishing: list[threading.Thread] = []
         self._checked_ns = 0
+        self._said_last = ""
         display.watch(window)
 
     def run(self, *, frames: int = 0, progress: Callable[[int], None] = lambda _: None) -> Counts:
@@ -131,11 +133,13 @@ class Session:
         part = self._part
         if part is None:
             situation = self._look()
-            if situation is None or not situation.focused or self.paused:
-                self.inputs.take(time.monotonic_ns())  # what nobody shall know of is forgotten
-                self.stop.wait(IDLE_S)
-            else:
-                self._begin_part(situation)
+            if situation is not None and situation.focused and not self.paused:
+                if situation.whole:
+                    self._begin_part(situation)
+                    return
+                self._say_once(NOT_WHOLE)
+            self.inputs.take(time.monotonic_ns())  # what nobody shall know of is forgotten
+            self.stop.wait(IDLE_S)
             return
         delay = part.due_ns - time.monotonic_ns()
         if delay > 0 and self.stop.wait(delay / NS):
@@ -145,7 +149,7 @@ class Session:
         situation = self._look()
         why = self._why_not(part, situation)
         if why or not room:
-            self._end_part(why or "the window is not whole on the screen")
+            self._end_part(why or NOT_WHOLE)
             return
         assert situation is not None
         part.keep_picture(taken_ns, situation.pointer)
@@ -188,18 +192,25 @@ class Session:
             return "paused"
         if self._lost_focus or not situation.focused:
             return "the window lost the focus"
+        if not situation.whole:
+            return NOT_WHOLE
         if (situation.width, situation.height) != part.window_size:
             return f"the window is {situation.width}x{situation.height} now"
         return ""
 
+    def _say_once(self, what: str) -> None:
+        if what != self._said_last:
+            self._said_last = what
+            self.said(what)
+
     def _begin_part(self, situation: Situation) -> None:
-        stem = self.wish.out / f"{self.wish.name}-{self.counts.recordings:03d}"
+        self._said_last = ""
+        stem = self.wish.out / f"{self.wish.name}-{len(self._ended):03d}"
         self.inputs.restart(
             (key for key in self.display.held_keys() if key != self._pause_code),
             self.display.held_buttons(),
         )
         self._part = Part(self, situation, stem)
-        self.counts.recordings += 1
 
     def _end_part(self, why: str = "") -> None:
         """Let the recording be finished, beside the next one."""
@@ -208,9 +219,11 @@ class Session:
         self._part = None
         if why:
             self.said(f"{part.writer.stem.name} ends: {why}")
-        self.counts.frames += part.frames
-        self.counts.late += part.late
-        self.counts.lost += part.lost
+        if part.frames >= MIN_PART_FRAMES:
+            self.counts.recordings += 1
+            self.counts.frames += part.frames
+            self.counts.late += part.late
+            self.counts.lost += part.lost
         part.ended = why or "length"
         thread = threading.Thread(target=part.finish, name="finish")
         thread.start()

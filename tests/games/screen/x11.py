@@ -8,9 +8,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.requirements import require
+
+if TYPE_CHECKING:
+    from vidact.games.screen.session import Session
 
 Found = TypeVar("Found")
 SIZE = (320, 192)
@@ -62,3 +65,13 @@ def wait_for(look: Callable[[], Found | None], seconds: float = 60.0) -> Found:
             return found
         time.sleep(0.02)
     raise AssertionError("nothing came")
+
+
+def wait_for_pictures(session: Session) -> None:
+    """Wait until what was done so far lies between pictures, or nothing is recorded.
+
+    A step of the session may have begun before, and count many frames that it came too late for.
+    """
+    for _ in range(3):
+        begun = session.frames
+        wait_for(lambda: session.frames > begun or session.idle)  # noqa: B023

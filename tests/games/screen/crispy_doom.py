@@ -1,0 +1,85 @@
+"""Crispy Doom with Freedoom's maps, as Debian has them, played by script."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from vidact.games.screen.display import Display
+from vidact.games.screen.hands import Hands
+
+from tests.games.screen.x11 import wait_for
+from tests.requirements import require
+
+WAD = Path("/usr/share/games/doom/freedoom1.wad")
+HELD = [f"key.keyboard.{name}" for name in ("w", "s", "a", "d", "left.shift", "e")]
+# The keys of spec `doom`, by a PC keyboard's numbers, which Doom's settings have; the mouse turns.
+SETTINGS = """
+key_up 17
+key_down 31
+key_strafeleft 30
+key_straferight 32
+key_use 18
+key_speed 42
+mouseb_fire 0
+mouse_sensitivity 5
+show_messages 0
+"""
+
+
+@contextmanager
+def crispy_doom(name: str, home: Path, level: int = 1) -> Iterator[int]:
+    """The game's window on a display, in its first level, while it runs."""
+    program = require("crispy-doom")
+    home.mkdir(exist_ok=True)
+    settings = home / "doom.cfg"
+    settings.write_text(SETTINGS)
+    words = ("-iwad", str(WAD), "-window", "-geometry", "320x240", "-nosound", "-nomonsters")
+    words += ("-warp", "1", str(level), "-skill", "1", "-config", str(settings))
+    process = subprocess.Popen(
+        [program, *words],
+        env=dict(os.environ, DISPLAY=name, HOME=str(home), SDL_AUDIODRIVER="dummy"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    display = Display(name)
+    try:
+        window = wait_for(
+            lambda: next((w for w, t in display.titled() if "Crispy Doom" in t), None)
+        )
+        # It is 640x480 pixels large: all of the screen.
+        display.core.ConfigureWindow(window, 1 | 2, [0, 0], is_checked=True).check()
+        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
+        time.sleep(2)  # the level begins with a picture that melts away
+        yield window
+    finally:
+        display.close()
+        process.kill()
+        process.wait()
+
+
+def play(hands: Hands, seconds: float, seed: int = 0) -> np.ndarray:
+    """Walk about and turn; how far the mouse moved in x and y."""
+    rng = np.random.default_rng(seed)
+    down: set[str] = set()
+    moved, speed = np.zeros(2, int), 0
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for key in HELD:
+            if rng.random() < (0.1 if key in down else 0.03):
+                hands.key(key, down=key not in down)
+                down ^= {key}
+        speed = int(rng.normal(0, 12)) if rng.random() < 0.1 else speed
+        if rng.random() < 0.1:
+            speed = 0
+        hands.move(speed, 0)
+        moved[0] += speed
+        time.sleep(0.02)
+    for key in down:
+        hands.key(key, down=False)
+    return moved
