@@ -152,7 +152,7 @@ def with_reasons(
     intercepts = np.zeros(len(names))
     if len(names) >= 2:
         rows = np.flatnonzero([reason in names for reason in judged.reasons])
-        wanted = np.array([names.index(judged.reasons[row]) for row in rows])
+        wanted = np.array([names.index(judged.reasons[row]) for row in rows.tolist()])
         features = model.space.features(vectors[rows])
         own, summands = _regression(features, wanted, regularization)
         # Of two kinds the second's log-odds are all there is.

@@ -133,7 +133,7 @@ def decode_picture(data: bytes, where: str) -> NDArray[np.uint8]:
     import av
 
     try:
-        with av.open(io.BytesIO(data), format="mjpeg") as container:
+        with av.open(io.BytesIO(data), "r", format="mjpeg") as container:
             frame = next(container.decode(video=0))
             return frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
     except (av.error.FFmpegError, StopIteration) as error:

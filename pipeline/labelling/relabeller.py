@@ -150,7 +150,7 @@ class ShardRelabeller:
             writer.dead_letters.extend(old.dead_letters)
             writer.drops.update(old.drops)
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
-            kept = old.rows if self._clean is None else self._clean.kept(old.rows, writer)
+            kept = list(self._clean.kept(old.rows, writer)) if self._clean else old.rows
             for number, rows in enumerate(_consecutive(kept)):
                 if number in failed:
                     writer.dead_letter(_error(rows, failed[number]))
