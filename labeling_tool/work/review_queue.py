@@ -55,7 +55,7 @@ class ReviewDesk:
         return found, left
 
 
-def _waiting(project: Project, reviewer_id: int) -> Select[tuple[int]]:
+def _waiting(project: Project, reviewer_id: int) -> Select[int]:
     """Submissions that this reviewer is to look at."""
     rules = settings_of(project.settings)
     ranked = (

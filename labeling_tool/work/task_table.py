@@ -70,7 +70,7 @@ def tasks_of(
     return {"tasks": found, "total": total, "next": ids[-1] if len(ids) == PAGE else None}
 
 
-def _filtered(project_id: int, state: str, user_id: int | None, text: str) -> Select[tuple[int]]:
+def _filtered(project_id: int, state: str, user_id: int | None, text: str) -> Select[int]:
     statement = select(Task.id).where(Task.project_id == project_id)
     if state in ("done", "gold", "excluded"):
         statement = statement.where(Task.state == state)
