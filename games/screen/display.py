@@ -48,6 +48,8 @@ class _Connection(xcffib.Connection):
     The library's own classes count the axes of a motion by the sum of its mask, not by its bits.
     """
 
+    core: Any  # the requests of the core protocol, which the library leaves untyped
+
     def hoist_event(self, e: Any) -> Any:
         if e.response_type & 0x7F != raw_events.GENERIC_EVENT:
             return super().hoist_event(e)
