@@ -43,7 +43,7 @@ class Pictures:
         display.shm.Attach(self._segment, shared, False, is_checked=True).check()
         libc.shmctl(shared, 0, None)  # IPC_RMID: it goes with the last process that has it
         memory = (ctypes.c_uint8 * (self._bytes * count)).from_address(address)
-        self.pictures = np.frombuffer(memory, np.uint8).reshape(count, height, width, 4)
+        self.pictures = np.frombuffer(memoryview(memory), np.uint8).reshape(count, height, width, 4)
         """The pictures, uint8 [count, height, width, 4] BGRX."""
 
     def take(self, window: int, number: int) -> bool:
