@@ -173,7 +173,7 @@ def _window(display: Display, wanted: str) -> int:
 @contextmanager
 def _stopped_by(session: Session) -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the session, and its recording be finished."""
-    before: dict[int, Callable[..., Any] | int | None] = {}
+    before: dict[signal.Signals, Callable[..., Any] | int | None] = {}
     for number in (signal.SIGINT, signal.SIGTERM):
         before[number] = signal.signal(number, lambda *_: session.stop.set())
     try:

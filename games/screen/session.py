@@ -251,7 +251,7 @@ class Part:
         self.late = 0
         self.lost = 0
         self.ended = ""
-        waiting = int(min(wish.fps / 2, MAX_WAITING_BYTES // (width * height * 4)))
+        waiting = min(int(wish.fps / 2), MAX_WAITING_BYTES // (width * height * 4))
         self._pictures = Pictures(display, width, height, max(MIN_WAITING, waiting))
         self.writer = LiveWriter(
             stem,
