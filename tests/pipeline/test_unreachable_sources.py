@@ -205,7 +205,7 @@ def test_what_this_machine_lacks_is_not_the_video_s_fault(
     def full(*args: object) -> None:
         raise OSError(number, "here")
 
-    monkeypatch.setattr(storage, "download", full)
+    monkeypatch.setattr(storage.reads, "download", full)
     config = PlanConfig(sources=(f"{server.url}/ok.mp4",), out=str(tmp_path / "data"), workers=1)
     with pytest.raises(Interrupted, match="make room"):
         plan(config)
