@@ -155,6 +155,7 @@ TABLE = (
     Verb("split", LABEL, "datasets"),
     Verb("subset", LABEL, "datasets"),
     Verb("repack", LABEL, "datasets"),
+    Verb("export lerobot", LABEL, "datasets"),
     Verb("cancel", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
     Verb("import vpt-policy", AGENT, "bc_policy", room="policy"),

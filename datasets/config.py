@@ -288,3 +288,31 @@ class SplitConfig(CopyConfig):
     """The folder of the datasets to write."""
     parts: Annotated[int, Field(ge=2)]
     """How many datasets."""
+
+
+# ---- datasets in formats of other projects
+
+
+@settings()
+class ExportLerobotConfig:
+    """Write a dataset in LeRobot's format, version 3.0.
+
+    Actions become a float32 vector with names: buttons as 0 or 1, then axes in degrees. Frames are
+    copied, not encoded again. The same command resumes a run that was stopped.
+
+    Example:
+      vidact export lerobot runs/dataset --out runs/lerobot
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or an fsspec URL."""
+    out: str
+    """The folder to write: a local one."""
+    split: Literal["", "train", "val", "test"] = ""
+    """Only this split; all of them if empty, one after the other."""
+    task: str = ""
+    """What is done, in words, for policies that read it; if empty, `Play NAME.` with the spec's
+    name.
+    """
+    camera: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] = "screen"
+    """The frames' name: the feature is `observation.images.screen`."""

@@ -1,0 +1,107 @@
+"""One mp4 of many clips, their packets copied as they are: no picture is decoded or encoded.
+
+Every clip begins with a key frame, so that its pictures depend on no other clip; what changes is
+only when each is shown.
+"""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ...errors import ShardError
+
+
+class OtherParametersError(ShardError):
+    """A clip's stream has other parameters than those before it, so they cannot share a file."""
+
+
+class JoinedVideo:
+    """Writes clips one after the other; a context manager, which ends the file.
+
+    Args:
+        path: the mp4 to write.
+        fps: of all clips.
+    """
+
+    def __init__(self, path: Path, fps: Fraction):
+        import av
+
+        self.frames = 0
+        """How many were written."""
+        self._fps, self._begun = fps, False
+        self._container: Any = av.open(
+            str(path), "w", format="mp4", options={"fflags": "+bitexact"}
+        )
+        self._stream: Any = None
+        self._parameters: tuple[object, ...] = ()
+
+    def __enter__(self) -> JoinedVideo:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._container.close()
+
+    def add(self, mp4: bytes) -> int:
+        """Append a clip of `encode_video`; returns how many frames it has.
+
+        Raises:
+            OtherParametersError: it cannot share the file; nothing of it was written.
+            ShardError: the bytes are no whole video.
+        """
+        import av
+
+        try:
+            with av.open(io.BytesIO(mp4), "r", format="mp4") as container:
+                stream = container.streams.video[0]
+                self._require_same(stream)
+                written = 0
+                for packet in container.demux(stream):
+                    if packet.pts is None or packet.dts is None:  # the flush at the end
+                        continue
+                    packet.pts = self.frames + _index(packet.pts, packet.time_base, self._fps)
+                    packet.dts = self.frames + _index(packet.dts, packet.time_base, self._fps)
+                    packet.duration = 1
+                    packet.time_base = 1 / self._fps
+                    packet.stream = self._stream
+                    self._container.mux(packet)
+                    written += 1
+        except (av.error.FFmpegError, IndexError) as error:
+            raise ShardError(f"the mp4 member cannot be copied: {error}") from error
+        self.frames += written
+        return written
+
+    def _require_same(self, stream: Any) -> None:
+        """Open the file's stream like the first clip's, and see that others are like it.
+
+        A file says once, for all of its frames, how they are to be decoded.
+        """
+        codec = stream.codec_context
+        parameters = (codec.name, codec.extradata, codec.width, codec.height, codec.pix_fmt)
+        if self._stream is None:
+            self._stream = self._container.add_stream_from_template(stream)
+            self._stream.time_base = 1 / self._fps
+            self._parameters = parameters
+        elif parameters != self._parameters:
+            raise OtherParametersError("was encoded in another way than the clips before it")
+
+
+def _index(time: int, time_base: Fraction, fps: Fraction) -> int:
+    """The number of the frame that is shown (or decoded) at a time."""
+    return round(time * time_base * fps)
+
+
+def pixel_format(path: Path) -> str:
+    """The pixel format of a file's frames, such as `yuv420p`."""
+    import av
+
+    with av.open(str(path)) as container:
+        return str(container.streams.video[0].codec_context.pix_fmt)

@@ -1,0 +1,123 @@
+"""Which clips of a dataset are exported, in which order, and where episodes may begin."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import DatasetError
+from ..loading.clips import begins_scene
+from ..loading.items import Columns, conditions_of, emptied_by, filtered
+from ..shards.clip import VIDEO_DIGITS, video_id
+from ..shards.codec import decode_clip
+from ..shards.dataset import Dataset
+from .lerobot_files import Sample
+
+PHASES = 32  # of a recording: more than any tick rate has, see `Recording.phases`
+AHEAD = 8  # clips that are fetched while one is written: a bucket answers late
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The clips of one export: split by split, episode by episode, in the order of time."""
+
+    dataset: Dataset
+    version: str
+    """Of the manifest."""
+    columns: Columns
+    begins: NDArray[np.bool_]
+    """[N]: whether play before the clip is missing; a cut in the picture begins one as well."""
+    left: NDArray[np.int64]
+    """[N]: how many ticks of consecutive play there are from the clip on, itself included."""
+    ends: NDArray[np.int64]
+    """[N]: how many ticks there are up to the end of the clip, over all of the export."""
+
+    @classmethod
+    def of(cls, dataset: Dataset, split: str) -> Plan:
+        """All clips of a split, or of all splits where it is empty, but for what was taken down.
+
+        Raises DatasetError where there are none.
+        """
+        conditions = conditions_of(split or None, ())
+        manifest = dataset.open_manifest()
+        columns, own, _ = filtered(dataset, manifest, conditions, named="episode_id")
+        gone = {
+            video_id(sha256, phase).encode()
+            for sha256 in dataset.tombstones()
+            for phase in range(PHASES)
+        }
+        videos = columns.keys.astype(f"S{VIDEO_DIGITS}")
+        kept = np.flatnonzero(~np.isin(videos, list(gone)))
+        if own is None or not len(kept):
+            raise DatasetError(
+                f"{dataset}: there is no clip to export" + emptied_by(dataset, conditions)
+            )
+        # Episodes in the order in which shards hold them: what is read is read in one go.
+        _, first, episode = np.unique(own[kept], return_index=True, return_inverse=True)
+        ticks = columns.numbers["start_tick"][kept]
+        order = np.lexsort((ticks, first[episode]))
+        columns.take(kept[order])
+        episode, start = episode[order], columns.numbers["start_tick"].astype(np.int64)
+        ends = np.cumsum(columns.numbers["frames"], dtype=np.int64)
+        joined = (np.diff(episode) == 0) & (
+            start[1:] == start[:-1] + columns.numbers["frames"][:-1].astype(np.int64)
+        )
+        begins = np.concatenate([[True], ~joined])
+        stretch = np.cumsum(begins) - 1
+        last = np.append(np.flatnonzero(begins)[1:], len(ends)) - 1  # of each stretch
+        left = ends[last][stretch] - ends + columns.numbers["frames"]
+        return cls(dataset, manifest.version, columns, begins, left, ends)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @property
+    def ticks(self) -> int:
+        """How many there are."""
+        return int(self.ends[-1])
+
+    def row_after(self, ticks: int) -> int:
+        """The number of the clip that follows so many ticks, which are whole clips."""
+        return int(np.searchsorted(self.ends, ticks, side="right"))
+
+    def samples(self, row: int) -> Iterator[tuple[int, Sample]]:
+        """Read the clips from a row on, a few ahead.
+
+        Raises ShardError where one is damaged or not the one that the manifest describes.
+        """
+        with ThreadPoolExecutor(AHEAD) as pool:
+            waiting: deque[tuple[int, Future[Sample]]] = deque()
+            try:
+                for number in range(row, len(self)):
+                    waiting.append((number, pool.submit(self._read, number)))
+                    if len(waiting) > AHEAD:
+                        found, future = waiting.popleft()
+                        yield found, future.result()
+                while waiting:
+                    found, future = waiting.popleft()
+                    yield found, future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _read(self, number: int) -> Sample:
+        row = self.columns.row(number)
+        members = self.dataset.read_sample(row)
+        clip = decode_clip(row["key"], members, frames=False)
+        where = f"{self.dataset.shard_uri(row['shard'])}, clip {row['key']}"
+        begins = bool(self.begins[number]) or begins_scene(members["json"])
+        return Sample(clip, members["mp4"], begins, where)
+
+    def identity(self) -> str:
+        """The hash of the clips in their order."""
+        return self.columns.hash()
+
+
+def to_json(value: object) -> bytes:
+    """Indented JSON, as LeRobot's own files are."""
+    return (json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n").encode()
