@@ -12,6 +12,7 @@ from .bc_policy.rl.config import PPOConfig as PPOConfig
 from .bc_policy.scoring.config import PlayConfig as PlayConfig
 from .datasets.actions.spec import ActionSpec as ActionSpec
 from .datasets.config import ExportLerobotConfig as ExportLerobotConfig
+from .datasets.config import ImportOwamcapConfig as ImportOwamcapConfig
 from .datasets.config import ImportVPTConfig as ImportVPTConfig
 from .datasets.config import InspectConfig as InspectConfig
 from .datasets.config import MergeConfig as MergeConfig
@@ -23,6 +24,7 @@ from .datasets.config import SplitConfig as SplitConfig
 from .datasets.config import StatusConfig as StatusConfig
 from .datasets.config import SubsetConfig as SubsetConfig
 from .datasets.export_lerobot import export_lerobot as export_lerobot
+from .datasets.import_owamcap import import_owamcap as import_owamcap
 from .datasets.import_vpt import import_vpt as import_vpt
 from .datasets.inspect import inspect as inspect
 from .datasets.loading.batch import Batch as Batch

@@ -136,6 +136,7 @@ TABLE = (
     Verb("record freedoom-demos", PLAY, "games"),
     Verb("record screen", PLAY, "games"),
     Verb("import vpt", PLAY, "datasets"),
+    Verb("import owamcap", PLAY, "datasets"),
     Verb("spec infer", PLAY, "datasets"),
     Verb("spec check", PLAY, "datasets"),
     Verb("train-idm", IDM, "idm"),

@@ -8,7 +8,7 @@ import tyro
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..options import ONCE_POSITIONAL, several
-from ..settings import Formerly, Share, must_be, require, settings
+from ..settings import Formerly, LocalPath, Share, must_be, require, settings
 from .loading.conditions import Condition
 
 Chroma = Annotated[Literal["420", "444"], BeforeValidator(str)]  # YAML reads 420 as a number
@@ -96,6 +96,54 @@ class ImportVPTConfig:
     basedir: str = ""
     """Where the files are, instead of the index's own basedir."""
     threads: Annotated[NonNegativeInt, Formerly("workers")] = 0
+    """Recordings imported at a time; 0: one a core."""
+    strict: bool = False
+    """Exit with 1 if any recording had to be left out."""
+
+
+@settings()
+class ImportOwamcapConfig:
+    """Bring OWAMcap recordings (ocap, D2E) of any game into our format.
+
+    Reads mcap files, and the video beside each (mkv, mp4). Frames come at an equal rate, each with
+    the keys, buttons, wheel and raw motion that followed it; inputs while another window had the
+    focus are left out. Quirks are mended and counted in OUT/import_report.json, with each file that
+    could not be read. What was imported before is not done again.
+
+    Example:
+      vidact import owamcap D2E-480p/Apex_Legends --out runs/apex --window apex
+    """
+
+    files: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        several("FILES"),
+        must_be("at least one mcap file or folder", bool),
+    ]
+    """Mcap files, or folders of them, at any depth."""
+    out: LocalPath
+    """The folder to write recordings to."""
+    spec: str = ""
+    """An action spec, built in or a YAML file, at whose rate frames are taken, and which recordings
+    name (where it is built in).
+    """
+    fps: Annotated[float, Field(ge=0, le=240)] = 0.0
+    """Frames per second; 0 takes the spec's rate, else 20."""
+    height: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Largest height of the frames in pixels, to which larger video is scaled down; 0 keeps its
+    height.
+    """
+    window: str = ""
+    """A part of the title of the window whose inputs count; by default the one that had the focus
+    most of the time.
+    """
+    any_window: bool = False
+    """Inputs count whatever window has the focus: recordings of a whole desktop."""
+    license: str = ""
+    """Licence of the recordings; by default the one that the file or the README.md beside it, or
+    above it in a named folder, tells.
+    """
+    threads: NonNegativeInt = 0
     """Recordings imported at a time; 0: one a core."""
     strict: bool = False
     """Exit with 1 if any recording had to be left out."""

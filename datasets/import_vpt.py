@@ -11,10 +11,9 @@ import json
 import os
 import re
 import tempfile
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,14 +23,14 @@ import numpy as np
 from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
 from ..machine import cores
-from ..progress import Progress, log
+from ..progress import Progress
 from .actions.devices import DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .config import ImportVPTConfig
+from .formats.outcomes import Outcome, write_report
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
 from .recordings.writer import RecordingWriter, copy_recording
-from .texts.filling import fill_in
 from .video.frames import DamageError, decode_frames
 from .video.probe import VideoProbe, probe
 
@@ -40,7 +39,6 @@ MIN_FRAMES = 64  # 3 s; less teaches nothing
 # Frames with a cursor are encoded again: close to the eye's limit, at about the size of OpenAI's
 # own files.
 ENCODER = {"preset": "veryfast", "crf": "17", "g": "120"}
-REPORT = "import_report.json"
 VERSION = re.compile(r"\d+\.\d+")
 # <contractor-alias>-<session-id>-<YYYYMMDD>-<HHMMSS>
 SESSION = re.compile(r"(?P<alias>.+)-(?P<session>[0-9a-f]{12})-(?P<day>\d{8})-(?P<time>\d{6})")
@@ -62,23 +60,6 @@ class Segment:
         """Contractor and session: the segments of one sitting belong into one split."""
         match = SESSION.fullmatch(Path(self.name).name)
         return f"{match['alias']}-{match['session']}" if match else Path(self.name).name
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of one segment."""
-
-    name: str
-    status: str = "imported"
-    """`imported`, `present` (from an earlier run) or `left_out`."""
-    reason: str = ""
-    detail: str = ""
-    frames: int = 0
-    mended: Counter[str] = field(default_factory=Counter)
-
-    def leave_out(self, reason: str, detail: str) -> None:
-        """Say that the segment could not be imported, and why."""
-        self.status, self.reason, self.detail = "left_out", reason, detail
 
 
 def list_segments(source: str, basedir: str = "") -> list[Segment]:
@@ -298,24 +279,4 @@ def import_vpt(config: ImportVPTConfig) -> int:
         for outcome in pool.map(lambda segment: import_segment(segment, config), segments):
             outcomes.append(outcome)
             progress.advance(1)
-    report = summarize(outcomes)
-    storage.write_atomic(
-        out / REPORT, (json.dumps(report, indent=1, ensure_ascii=False) + "\n").encode()
-    )
-    log(fill_in("import_report.txt", **report))
-    return 1 if config.strict and report["left_out"] else 0
-
-
-def summarize(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Counts by status, reason and quirk, and each recording that was left out."""
-    mended: Counter[str] = Counter()
-    for outcome in outcomes:
-        mended.update(outcome.mended)
-    left_out = [outcome for outcome in outcomes if outcome.status == "left_out"]
-    return {
-        "recordings": dict(Counter(outcome.status for outcome in outcomes)),
-        "frames": sum(outcome.frames for outcome in outcomes),
-        "mended_lines": dict(sorted(mended.items())),
-        "left_out_by_reason": dict(Counter(outcome.reason for outcome in left_out)),
-        "left_out": [{"name": o.name, "reason": o.reason, "detail": o.detail} for o in left_out],
-    }
+    return write_report(out, outcomes, strict=config.strict)

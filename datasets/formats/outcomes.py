@@ -1,0 +1,57 @@
+"""What became of each recording of an import, and the report that tells it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ... import storage
+from ...progress import log
+from ..texts.filling import fill_in
+
+REPORT = "import_report.json"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of one recording."""
+
+    name: str
+    status: str = "imported"
+    """`imported`, `present` (from an earlier run) or `left_out`."""
+    reason: str = ""
+    detail: str = ""
+    frames: int = 0
+    mended: Counter[str] = field(default_factory=Counter)
+
+    def leave_out(self, reason: str, detail: str) -> None:
+        """Say that the recording could not be imported, and why."""
+        self.status, self.reason, self.detail = "left_out", reason, detail
+
+
+def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Counts by status, reason and quirk, and each recording that was left out."""
+    mended: Counter[str] = Counter()
+    for outcome in outcomes:
+        mended.update(outcome.mended)
+    left_out = [outcome for outcome in outcomes if outcome.status == "left_out"]
+    return {
+        "recordings": dict(Counter(outcome.status for outcome in outcomes)),
+        "frames": sum(outcome.frames for outcome in outcomes),
+        "mended_lines": dict(sorted(mended.items())),
+        "left_out_by_reason": dict(Counter(outcome.reason for outcome in left_out)),
+        "left_out": [{"name": o.name, "reason": o.reason, "detail": o.detail} for o in left_out],
+    }
+
+
+def write_report(out: Path, outcomes: Sequence[Outcome], *, strict: bool) -> int:
+    """Print what happened and write it to OUT/import_report.json; the exit code."""
+    report = summarize(outcomes)
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    storage.write_atomic(out / REPORT, text.encode())
+    log(fill_in("import_report.txt", **report))
+    return 1 if strict and report["left_out"] else 0
