@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import storage
 from ..errors import ConfigError, RecordingError, VidactError, VideoError
@@ -148,6 +149,7 @@ class _Import:
         except OSError as error:
             self.outcome.leave_out("cannot_open", str(error))
         self._advance(1.0)
+        self.outcome.mended = +self.outcome.mended  # without the quirks that it does not have
         return self.outcome
 
     def _run(self) -> None:
@@ -211,8 +213,7 @@ class _Import:
                 mended["frames_lost_to_damage"] = frames - writer.num_frames
             for _ in states:  # what comes after is counted, too
                 pass
-            self.outcome.mended = Counter({k: n for k, n in sorted(mended.items()) if n})
-            writer.meta["mended"] = dict(self.outcome.mended)
+            writer.meta["mended"] = dict(+mended)
             self.outcome.frames = writer.num_frames
 
     def _meta(
@@ -245,7 +246,7 @@ class _Import:
         self._told = share
 
 
-def _pictures(video: VideoProbe, size: FrameSpec, plan: FramePlan) -> Iterator[np.ndarray]:
+def _pictures(video: VideoProbe, size: FrameSpec, plan: FramePlan) -> Iterator[NDArray[np.uint8]]:
     """Yield the picture of each frame of the plan, uint8 [h, w, 3]. Raises DamageError."""
     number, frames = 0, len(plan.picture)
     for index, picture in decode_frames(video, size, np.unique(plan.picture)):

@@ -44,7 +44,7 @@ class _Held:
         elif name not in self.now:  # else the key repeats
             self.now[name] = self.new[name] = None
 
-    def be_told(self, held: frozenset[str] | frozenset[int], time_ns: int) -> tuple[int, int]:
+    def be_told(self, held: frozenset[str | int], time_ns: int) -> tuple[int, int]:
         """Hold what a state holds; how many releases, and presses, had not come."""
         differ = [n for n in {*self.now} ^ {*held} if self._long_ago(n, time_ns)]
         self.told_ns = time_ns
@@ -97,7 +97,7 @@ class Devices:
             return self._mend(self.keys, held_names(codes), time_ns)
         if kind == "MouseState":
             names = content.get("buttons")
-            if not isinstance(names, list):
+            if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
                 raise ValueError(f"buttons must be a list of names, got {names!r:.40}")
             others = {b for b in self.buttons.now if b not in STATE_BUTTONS}
             held = frozenset(BUTTONS[n] for n in names if n in BUTTONS) | others
@@ -149,9 +149,7 @@ class Devices:
         self.buttons.new.clear()
         self._dx = self._dy = self._wheel = 0.0
 
-    def _mend(
-        self, devices: _Held, held: frozenset[str] | frozenset[int], time_ns: int
-    ) -> int | None:
+    def _mend(self, devices: _Held, held: frozenset[str | int], time_ns: int) -> int | None:
         before = devices.told_ns
         releases, presses = devices.be_told(held, time_ns)
         if before is None:
@@ -203,7 +201,7 @@ class Devices:
         x, y = message.integer("x"), message.integer("y")
         before, self._pointer = self._pointer, (x, y)
         acted = False
-        if self.found.motion == "pointer" and before not in (None, (x, y)) and before:
+        if self.found.motion == "pointer" and before is not None and before != (x, y):
             acted = True
             if counted:
                 self._dx, self._dy = self._dx + x - before[0], self._dy + y - before[1]

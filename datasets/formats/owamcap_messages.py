@@ -29,6 +29,7 @@ REORDER_NS = 5 * NS
 # A recorder writes chunks of a MiB, and records that are smaller: more is damage, or a trap.
 MAX_RECORD_BYTES = 256 << 20
 MAX_CHUNK_BYTES = 64 << 20
+LAST_TIME_NS = 2**62  # the year 2116
 TOO_LARGE = (MemoryError, OverflowError)  # a length inside a record that no file can have
 TOPICS = {
     "screen": "ScreenCaptured",
@@ -121,8 +122,8 @@ class McapFile:
             elif isinstance(record, Record) and kind_of.get(record.channel_id) in kinds:
                 try:
                     content = json.loads(record.data)
-                    if not isinstance(content, dict):
-                        raise ValueError("no object")
+                    if not isinstance(content, dict) or record.log_time > LAST_TIME_NS:
+                        raise ValueError("no object, or of no time")
                 except (ValueError, RecursionError):
                     counts["unreadable_messages"] += 1
                     continue
@@ -155,8 +156,14 @@ class McapFile:
 
 
 def _unpacked(chunk: Chunk) -> Chunk:
-    """Return a chunk with its records as they are. Raises ValueError where they are too many."""
-    most = MAX_CHUNK_BYTES + 1
+    """Return a chunk with its records as they are.
+
+    Raises ValueError where they are more than it says, or than a recorder writes.
+    """
+    size = chunk.uncompressed_size
+    if size > MAX_CHUNK_BYTES:
+        raise ValueError(f"a chunk of {size} bytes; at most {MAX_CHUNK_BYTES} are read")
+    most = size + 1  # a byte more would show that it lies
     if chunk.compression == "zstd":
         import zstandard
 
@@ -172,8 +179,8 @@ def _unpacked(chunk: Chunk) -> Chunk:
         data = chunk.data
     else:
         raise ValueError(f"unknown compression {chunk.compression!r:.40}")
-    if len(data) == most:
-        raise ValueError(f"a chunk of more than {MAX_CHUNK_BYTES >> 20} MiB")
+    if len(data) != size:
+        raise ValueError(f"damaged chunk: {len(data)} bytes where it says {size}")
     return replace(chunk, compression="", data=data)
 
 

@@ -200,7 +200,9 @@ def lay_out(found: Survey, video: VideoProbe, fps: Fraction, counts: Counter[str
         ends.append(edges[1:])
         shown.append(picture[begin:end][inside])
         firsts.append(np.arange(number) == 0)
-    return FramePlan(*map(np.concatenate, (starts, ends, shown, firsts)))
+    return FramePlan(
+        np.concatenate(starts), np.concatenate(ends), np.concatenate(shown), np.concatenate(firsts)
+    )
 
 
 def _in_video(
