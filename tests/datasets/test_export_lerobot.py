@@ -15,6 +15,7 @@ import pytest
 from vidact.cli import run
 from vidact.datasets import export_lerobot as verb
 from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.formats import lerobot_layout as layout
 from vidact.datasets.formats.moments import Moments
 from vidact.datasets.shards.clip import Clip
 from vidact.datasets.shards.codec import decode_clip
@@ -22,6 +23,8 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.samples import iter_samples
 from vidact.datasets.shards.writer import ShardWriter
+
+from tests.datasets.conftest import TOY_SPEC
 
 KEY = "observation.images.screen"
 # Of the toy dataset's train split: an episode of 64 + 64 ticks, one that a gap ends, one after it,
@@ -221,6 +224,34 @@ def test_a_stopped_run_goes_on(
     assert not list(out.rglob("*.tmp"))
     assert run(words) == 0  # nothing is left to do
     assert len(added) == 9
+
+
+def test_files_end_where_times_would_become_coarse(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of at most 140 ticks here: 128, 64 + 64, 64 + 64 of one stretch, 40."""
+    monkeypatch.setattr(verb, "LIMIT_S", 7)
+    assert run(["export", "lerobot", dataset, "--out", str(tmp_path / "out")]) == 0
+    check_same(dataset, tmp_path / "out")
+    files = [row["data/file_index"] for row in tables(tmp_path / "out/meta/episodes").to_pylist()]
+    assert files == [0, 1, 1, 2, 2, 3]
+
+
+def test_one_button_and_no_axis(tmp_path: Path, toy_clip: Callable[..., Clip]) -> None:
+    """A feature of one number is no list; how much a tick looks like the game is one as well."""
+    one = {"buttons": {"go": ["key.keyboard.w"]}, "groups": [{"members": ["go"]}], "axes": []}
+    spec = ActionSpec.from_dict(TOY_SPEC | one | {"tick_hz": "17.5"})
+    clip = toy_clip(1, 0, 40)
+    clip.buttons, clip.buttons_prob = clip.buttons[:, :1], clip.buttons_prob[:, :1]
+    clip.camera, clip.camera_prob = clip.camera[:, :0], clip.camera_prob[:, :0, :0]
+    described = layout.features(spec, "screen", in_game=True)
+    columns = layout.label_columns(clip, spec, in_game=True)
+    assert list(described) == [KEY, *columns, *layout.TIMES]
+    columns |= dict.fromkeys(layout.TIMES, np.zeros((40, 1), np.int64))
+    table = layout.data_table(columns, layout.data_schema(described))
+    assert table["action"].to_pylist() == clip.buttons[:, 0].tolist()
+    assert set(table["labels.in_game"].to_pylist()) == {1.0}
+    assert layout.fps_of(spec) == 17.5
 
 
 def test_clips_of_two_encodings_are_encoded_anew(
