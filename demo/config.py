@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ..settings import LocalPath, must_be, settings
 
-DEFAULT_HOURS = 0.4
+DEFAULT_HOURS = 0.37
 # What labels are for: more video than anybody annotated. Doom's IDM goes on from one that ships and
 # needs little play of its own.
 UNLABELLED_PER_LABELLED = {"doom": 4.0, "crafter": 2.0}
@@ -74,7 +74,7 @@ class Amounts:
         two CPU cores).
         """
         scale, ratio = hours / DEFAULT_HOURS, UNLABELLED_PER_LABELLED[game]
-        heldout, validation = max(2.4 * scale, 4 * MIN_MINUTES), max(1.6 * scale, 4 * MIN_MINUTES)
+        heldout, validation = max(2.2 * scale, 4 * MIN_MINUTES), max(1.5 * scale, 4 * MIN_MINUTES)
         labelled = max(hours * 60 - heldout - validation, 4 * MIN_MINUTES) / (1 + ratio)
         growth = scale**0.85
         return Amounts(
@@ -84,8 +84,8 @@ class Amounts:
             validation=round(validation, 3),
             train_idm=round(3.3 * growth, 2),
             tune_idm=round(1.0 * growth, 2),
-            clone=round(3.0 * growth, 2),
-            blind=round(1.7 * growth, 2),
+            clone=round(2.8 * growth, 2),
+            blind=round(1.6 * growth, 2),
             finetune=round(1.5 * growth, 2),
-            episodes=max(2, min(200, round(48 * scale))),
+            episodes=max(2, min(200, round(40 * scale))),
         )
