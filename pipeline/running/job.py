@@ -17,7 +17,7 @@ from ...datasets.shards.inventory import Inventory
 from ...datasets.shards.lost import forget_lost
 from ...datasets.shards.stats import summed_stats
 from ...errors import CheckFailed, Interrupted
-from ...machine import cores, speak_directly
+from ...machine import cores, share_heaps, speak_directly
 from ...progress import log, shortened
 from ..config import LabelConfig, RelabelConfig
 from ..labelling.reading import UNREACHABLE
@@ -61,6 +61,7 @@ class DatasetJob:
 
     def __enter__(self) -> DatasetJob:
         self.run_folder.lock()
+        share_heaps()
         speak_directly()  # Beam's processes call each other, before that any proxy would be asked
         return self
 
