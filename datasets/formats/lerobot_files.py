@@ -159,7 +159,7 @@ class FileWriter:
         ticks = np.arange(clip.ticks, dtype=np.int64)
         frame = ticks + episode.length
         columns = layout.label_columns(clip, self._spec, in_game=self._in_game)
-        times = {
+        times: dict[str, NDArray[Any]] = {
             "timestamp": (frame / float(self._fps)).astype(np.float32),
             "frame_index": frame,
             "episode_index": np.full_like(ticks, episode.row["episode_index"]),

@@ -132,8 +132,8 @@ def label_columns(clip: Clip, spec: ActionSpec, *, in_game: bool) -> dict[str, N
     if spec.num_buttons:
         columns[BUTTONS_PROB] = clip.buttons_prob.astype(np.float32)
     if spec.num_axes:  # (T, A, Q) -> (T, sum of bins): what is padded is left out
-        own = [clip.camera_prob[:, axis, :bins] for axis, bins in enumerate(spec.num_bins)]
-        columns[CAMERA_PROB] = np.concatenate(own, axis=1).astype(np.float32)
+        axes = [clip.camera_prob[:, axis, :bins] for axis, bins in enumerate(spec.num_bins)]
+        columns[CAMERA_PROB] = np.concatenate(axes, axis=1).astype(np.float32)
     columns[SOURCE_TIME] = np.array(clip.meta["pts_ns"], np.int64)[:, None]
     return columns
 
