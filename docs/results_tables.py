@@ -15,6 +15,7 @@ from typing import Any
 
 from agent_tables import arms_by_task, small_things, whole_demos
 from filter_tables import clean_frames, only_the_game
+from idm_tables import ablation, presets, scaling
 from table_cells import Row, Table, number
 
 ROOT = Path(__file__).parents[1]
@@ -30,14 +31,6 @@ class Result:
     about: str
     command: str
     tables: Callable[[Any], Iterator[Table]]
-
-
-def with_interval(row: Mapping[str, Any], name: str) -> str:
-    """Format a metric of the IDM with its 95 % interval, where it has one."""
-    value = row["mouse_r2"].get(name.removeprefix("mouse_r2.")) if "." in name else row.get(name)
-    ends = row.get("ci95", {}).get(name)
-    inside = f" [{number(ends[0])}, {number(ends[1])}]" if ends and value is not None else ""
-    return number(value) + inside
 
 
 def mapping(*header: str) -> Callable[[Mapping[str, Any]], Iterator[Table]]:
@@ -70,55 +63,6 @@ def _nested(name: str, content: Mapping[str, Any]) -> Iterator[Table]:
     flat = [(key, number(value)) for key, value in content.items() if _is_figure(value)]
     if flat:
         yield (name, "value"), flat
-
-
-def ablation(content: Mapping[str, Any]) -> Iterator[Table]:
-    """Table the mean over seeds, and half of what lies between the highest and the lowest."""
-    for steps, variants in content["steps"].items():
-        names = list(next(iter(next(iter(variants.values())).values())))
-        rows = []
-        for variant, seeds in variants.items():
-            cells = []
-            for name in names:
-                values = [seed[name] for seed in seeds.values()]
-                half = (max(values) - min(values)) / 2
-                cells.append(f"{number(sum(values) / len(values))} ±{number(half)}")
-            rows.append((variant, len(seeds), *cells))
-        yield (f"{steps} steps", "seeds", *names), rows
-
-
-def scaling(content: Mapping[str, Any]) -> Iterator[Table]:
-    """Table every row of the study with its intervals."""
-    names = {
-        "keypress_accuracy": "keypress accuracy",
-        "macro_f1_common": "macro F1, common",
-        "macro_ap": "macro AP",
-        "transition_f1_common": "transition F1, common",
-        "mouse_r2.yaw": "yaw R²",
-    }
-    yield (
-        ("play", *names.values()),
-        [
-            (row, *(with_interval(one, name) for name in names))
-            for row, one in content["rows"].items()
-        ],
-    )
-
-
-def presets(content: Mapping[str, Any]) -> Iterator[Table]:
-    """Table the presets: size, speed, and what some minutes of training bring."""
-    names = {
-        "parameters": "parameters",
-        "labelled_ticks_a_core_second": "labels, ticks per core-second",
-        "trained_ticks_a_second": "trains, ticks per second",
-        "macro_f1_common": "macro F1, common",
-        "mouse_r2.yaw": "yaw R²",
-    }
-    rows: list[Row] = []
-    for preset, one in content["rows"].items():
-        filled = {"mouse_r2": {}, **one}
-        rows.append((preset, *(with_interval(filled, name) for name in names)))
-    yield ("preset", *names.values()), rows
 
 
 def loader(content: Mapping[str, Any]) -> Iterator[Table]:

@@ -31,3 +31,11 @@ def mean_and_ends(one: Mapping[str, Any] | None) -> str:
     ends = one.get("ci95")
     inside = f" [{number(ends[0], 2)}, {number(ends[1], 2)}]" if ends else ""
     return number(one["mean"], 2) + inside
+
+
+def with_interval(row: Mapping[str, Any], name: str) -> str:
+    """Format a metric of the IDM with its 95 % interval, where it has one."""
+    value = row["mouse_r2"].get(name.removeprefix("mouse_r2.")) if "." in name else row.get(name)
+    ends = row.get("ci95", {}).get(name)
+    inside = f" [{number(ends[0])}, {number(ends[1])}]" if ends and value is not None else ""
+    return number(value) + inside

@@ -1,4 +1,4 @@
-// The state of an action-review screen: labels, playhead, lane, and what steps and edits do to them.
+// The state of an action-review screen: labels, playhead, lane; what steps and edits do to them.
 // What is watched and decided, presses as objects, the view and the camera have files of their own;
 // drawing and keys live elsewhere.
 

@@ -1,8 +1,8 @@
-// The mouse on the timeline. In a lane a press is an object: its edges are dragged, with snapping, its
-// middle moves it, with Alt a copy of it; a click on nothing goes there, and a drag over nothing holds
-// the frames it passes. In a curve a drag bends, in the film strip it selects; the wheel zooms. What a
-// press hits is what lies under the pointer: while a button is down the view stays where it is, and a
-// click that trembles is still a click.
+// The mouse on the timeline. In a lane a press is an object: its edges are dragged, with snapping,
+// its middle moves it, with Alt a copy of it; a click on nothing goes there, and a drag over nothing
+// holds the frames it passes. In a curve a drag bends, in the film strip it selects; the wheel
+// zooms. What a press hits is what lies under the pointer: while a button is down the view stays
+// where it is, and a click that trembles is still a click.
 
 import { batch } from "@preact/signals";
 import type { RefObject } from "preact";
@@ -198,7 +198,7 @@ export class TimelinePointer {
     } else model.log.push(edit.kind, edit.payload);
   }
 
-  /** The browser has taken the pointer away, or Esc was pressed: what was not finished is no edit. */
+  /** The browser took the pointer away, or Esc was pressed: what was not finished is no edit. */
   cancel(): void {
     this.drag = null;
     this.model.draft(null);

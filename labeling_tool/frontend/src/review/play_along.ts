@@ -1,5 +1,5 @@
-// Playing along: while a loop runs slowly, the game's own keys are held as one thinks they were, and
-// are written into the lanes. A key that is held over the loop's end goes on at its start.
+// Playing along: while a loop runs slowly, the game's own keys are held as one thinks they were,
+// and are written into the lanes. A key that is held over the loop's end goes on at its start.
 
 import { batch, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";

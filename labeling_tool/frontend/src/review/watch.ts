@@ -15,7 +15,7 @@ const AROUND = 4; // frames: to see how a run begins and ends one looks a little
 export const loopSpeed = signal(0.5);
 
 export class Watch {
-  /** What is looked at one after the other: where the model was unsure; in a review, what changed. */
+  /** What is looked at one by one: where the model was unsure; in a review, what changed. */
   readonly runs: FrameRange[];
   readonly areChanges: boolean;
   readonly playing = signal(0); // -8 … 8 times the real speed; 0 stands still
@@ -80,7 +80,7 @@ export class Watch {
     this.run.value = this.runAtFrame.value;
   }
 
-  /** Take a run in hand, go to its start and the lane it is about; where runs are watched, play it. */
+  /** Take a run in hand, go to its start and its lane; where runs are watched, play it. */
   private take(run: FrameRange): void {
     batch(() => {
       this.model.visit(run.start);

@@ -182,7 +182,10 @@ export function Quality({ id }: { id: number }) {
       </section>
       <Table
         {...{ id, name: "labels", title: "Agreement, a label" }}
-        help="Krippendorff's α over all answers, and the F1 of presses and releases at most two ticks apart. Grey: 95 % intervals."
+        help={
+          "Krippendorff's α over all answers, and the F1 of presses and releases at most two " +
+          "ticks apart. Grey: 95 % intervals."
+        }
         head={["Label", "α", "Event F1"]}
         empty={NO_OVERLAP}
         rows={compared.map((row) => [
@@ -232,7 +235,10 @@ export function Quality({ id }: { id: number }) {
       />
       <Table
         {...{ id, name: "people", title: "People" }}
-        help="Accuracy on gold tasks: of the cells that the known answer, the model or the person holds, those that are right."
+        help={
+          "Accuracy on gold tasks: of the cells that the known answer, the model or the person " +
+          "holds, those that are right."
+        }
         head={["Name", "Accuracy on gold", "Tasks", "Hours", "Frames an hour", "By day"]}
         empty="Nobody has submitted anything yet."
         rows={report.people.map((row) => [
@@ -247,7 +253,10 @@ export function Quality({ id }: { id: number }) {
       {report.calibration.length ? (
         <Table
           {...{ id, name: "calibration", title: "The model against people", empty: "" }}
-          help="How often people hold a button where the model gives it this probability: the two should be the same."
+          help={
+            "How often people hold a button where the model gives it this probability: " +
+            "the two should be the same."
+          }
           head={["Probability", "Cells", "Model", "People"]}
           rows={report.calibration.map((row) => [
             `${Math.round(100 * row.from)}–${Math.round(100 * row.to)} %`,
@@ -284,7 +293,7 @@ function Fact({ name, value }: { name: string; value: string }) {
   );
 }
 
-/** Frames an hour day by day as bars, the best day the highest; in words for who does not see it. */
+/** Frames an hour day by day as bars, the best day the highest; in words for who cannot see it. */
 function Trend({ days }: { days: Pace[] }) {
   const most = Math.max(1, ...days.map((day) => day.frames_per_hour ?? 0));
   const text = days

@@ -1,0 +1,57 @@
+"""Tables of what inverse dynamics models were measured to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from table_cells import Row, Table, number, with_interval
+
+
+def ablation(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table the mean over seeds, and half of what lies between the highest and the lowest."""
+    for steps, variants in content["steps"].items():
+        names = list(next(iter(next(iter(variants.values())).values())))
+        rows = []
+        for variant, seeds in variants.items():
+            cells = []
+            for name in names:
+                values = [seed[name] for seed in seeds.values()]
+                half = (max(values) - min(values)) / 2
+                cells.append(f"{number(sum(values) / len(values))} ±{number(half)}")
+            rows.append((variant, len(seeds), *cells))
+        yield (f"{steps} steps", "seeds", *names), rows
+
+
+def scaling(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table every row of the study with its intervals."""
+    names = {
+        "keypress_accuracy": "keypress accuracy",
+        "macro_f1_common": "macro F1, common",
+        "macro_ap": "macro AP",
+        "transition_f1_common": "transition F1, common",
+        "mouse_r2.yaw": "yaw R²",
+    }
+    yield (
+        ("play", *names.values()),
+        [
+            (row, *(with_interval(one, name) for name in names))
+            for row, one in content["rows"].items()
+        ],
+    )
+
+
+def presets(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table the presets: size, speed, and what some minutes of training bring."""
+    names = {
+        "parameters": "parameters",
+        "labelled_ticks_a_core_second": "labels, ticks per core-second",
+        "trained_ticks_a_second": "trains, ticks per second",
+        "macro_f1_common": "macro F1, common",
+        "mouse_r2.yaw": "yaw R²",
+    }
+    rows: list[Row] = []
+    for preset, one in content["rows"].items():
+        filled = {"mouse_r2": {}, **one}
+        rows.append((preset, *(with_interval(filled, name) for name in names)))
+    yield ("preset", *names.values()), rows
