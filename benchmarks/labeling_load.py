@@ -17,19 +17,15 @@ import json
 import os
 import random
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+
+import lent_tests  # noqa: F401 - makes `tests` the repository's
 
 ROOT = Path(__file__).resolve().parents[1]
-# The repository's tests lend servers and data; some packages install a top-level `tests` of their
-# own.
-sys.modules["tests"] = ModuleType("tests")
-sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 RESULT = ROOT / "benchmarks" / "results" / "labeling_load.json"
 EVERY_S = 2.0
 BAR_MS = 500.0

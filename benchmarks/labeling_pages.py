@@ -16,17 +16,13 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
-from types import ModuleType
+
+import lent_tests  # noqa: F401 - makes `tests` the repository's
 
 ROOT = Path(__file__).resolve().parents[1]
-# The repository's tests lend servers and data; some packages install a top-level `tests` of their
-# own.
-sys.modules["tests"] = ModuleType("tests")
-sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 RESULT = ROOT / "benchmarks" / "results" / "labeling_pages.json"
 
 # `drawn`: the handlers have run, the page is rendered anew and laid out, and both canvases have

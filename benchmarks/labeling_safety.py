@@ -17,18 +17,14 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import lent_tests  # noqa: F401 - makes `tests` the repository's
+
 ROOT = Path(__file__).resolve().parents[1]
-# The repository's tests lend servers and data; some packages install a top-level `tests` of their
-# own.
-sys.modules["tests"] = ModuleType("tests")
-sys.modules["tests"].__path__ = [str(ROOT / "tests")]
 RESULT = ROOT / "benchmarks" / "results" / "labeling_safety.json"
 DATABASES = ("sqlite", "postgresql")
 

@@ -20,10 +20,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import lent_tests  # noqa: F401 - makes `tests` the repository's
 import numpy as np
 from vidact.datasets.actions.spec import FrameSpec
 from vidact.datasets.recordings.live_writer import finish_abandoned
@@ -33,50 +34,26 @@ from vidact.games.screen.bar_program import read_bars
 from vidact.games.screen.display import Display
 from vidact.games.screen.hands import Hands
 
+from tests.games.screen.x11 import bars, x_server
+
 RESULTS = Path(__file__).parent / "results"
 SIZE, HZ = (1280, 720), 30
 KEYS = [f"key.keyboard.{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
 
 
 @contextmanager
-def x_server() -> Iterator[str]:
-    """The name of a display of its own."""
-    read, write = os.pipe()
-    screen = f"{SIZE[0]}x{SIZE[1]}x24"
-    server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp"],
-        pass_fds=[write],
-        stderr=subprocess.DEVNULL,
-    )
-    os.close(write)
-    with os.fdopen(read) as told:
-        name = f":{told.readline().strip()}"
-    try:
+def played() -> Iterator[str]:
+    """The name of a display on which the bar program runs."""
+    with (
+        x_server("x".join(map(str, SIZE))) as name,
+        bars(name, "--hz", str(HZ), "--grab", "--scenery", size=SIZE),
+    ):
         yield name
-    finally:
-        server.terminate()
-        server.wait()
-
-
-@contextmanager
-def bar_program(name: str) -> Iterator[None]:
-    """The program, while it runs and has its window."""
-    words = ("--display", name, "--hz", str(HZ), "--grab", "--scenery")
-    program = subprocess.Popen([sys.executable, "-m", "vidact.games.screen.bar_program", *words])
-    display = Display(name)
-    try:
-        while not any("bars" in title for _, title in display.titled()):
-            time.sleep(0.1)
-        yield
-    finally:
-        display.close()
-        program.kill()
-        program.wait()
 
 
 def recorder(name: str, out: Path, minutes: float) -> subprocess.Popen[bytes]:
     """The recorder, as a user runs it."""
-    words = ("--out", str(out), "--display", name, "--window", "vidact bars", "--fps", str(HZ))
+    words = ("--out", str(out), "--display", name, "--window", "bars", "--fps", str(HZ))
     run = [sys.executable, "-m", "vidact.cli", "record", "screen", *words, "--plain"]
     return subprocess.Popen([*run, "--minutes", str(minutes), "--chunk-minutes", "60"])
 
@@ -112,7 +89,7 @@ def first_line(out: Path) -> None:
 
 def fidelity(minutes: float) -> dict[str, float]:
     """What of a recording is not as it was."""
-    with tempfile.TemporaryDirectory() as folder, x_server() as name, bar_program(name):
+    with tempfile.TemporaryDirectory() as folder, played() as name:
         play = Play(name)
         process = recorder(name, Path(folder), minutes)
         first_line(Path(folder))
@@ -177,7 +154,7 @@ def kills(count: int) -> dict[str, float]:
     """Kill the recorder at any moment; what is lost."""
     rng = np.random.default_rng(1)
     lost_s = []
-    with tempfile.TemporaryDirectory() as folder, x_server() as name, bar_program(name):
+    with tempfile.TemporaryDirectory() as folder, played() as name:
         out = Path(folder)
         for _ in range(count):
             process = recorder(name, out, 10)
@@ -188,12 +165,9 @@ def kills(count: int) -> dict[str, float]:
             process.wait()
             (stem,) = finish_abandoned(out)
             recording = Recording.open(stem)
-            with suppress(StopIteration):  # all of it decodes
-                frames = decode_frames(
-                    recording.video, FrameSpec(64, 64), np.arange(recording.num_frames)
-                )
-                while True:
-                    next(frames)
+            numbers = np.arange(recording.num_frames)
+            for _ in decode_frames(recording.video, FrameSpec(64, 64), numbers):
+                pass  # all of it decodes
             lost_s.append((killed_ns - int(recording.taken_ns()[-1])) / 1e9)
     return {
         "kills": count,

@@ -31,9 +31,11 @@ def x_server(size: str = "640x480") -> Iterator[str]:
     with os.fdopen(read) as told:
         number = told.readline().strip()
     assert number, "the X server did not start"
-    yield f":{number}"
-    server.terminate()
-    server.wait()
+    try:
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait()
 
 
 @contextmanager
