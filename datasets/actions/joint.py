@@ -79,14 +79,12 @@ class JointActions:
 
     def _tables(self) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         buttons = np.zeros((self.num_joint, self.spec.num_buttons), np.uint8)
-        camera_on = np.zeros(self.num_joint, bool)
         for members, state in zip(self._groups, self.states_table.T, strict=False):
             held = np.nonzero(state)[0]
             buttons[held, members[state[held] - 1]] = 1
-        if self.spec.axes:
-            camera_on[:] = self.states_table[:, -1] == 1
         buttons[self._product + np.arange(len(self._solo)), self._solo] = 1
-        return buttons, camera_on
+        moves = self.states_table[:, -1] == 1 if self.spec.axes else np.zeros(self.num_joint, bool)
+        return buttons, moves
 
     def encode(
         self, buttons: ArrayLike, camera_bins: ArrayLike

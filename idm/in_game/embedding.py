@@ -67,7 +67,6 @@ class TrunkEmbedding:
         }
         return {"temporal": model.temporal, **stacks}
 
-    @torch.inference_mode()
     def __call__(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
         maps = self.maps(clips, lambda x: F.adaptive_avg_pool2d(x, CELLS))
         return np.concatenate([x.reshape(len(x), -1) for x in maps], axis=1)
