@@ -7,14 +7,12 @@ second look.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...datasets.actions.stretches import stretches
 from ...datasets.shards.commits import CLEAN
 from ..filtering.config import CleanConfig
 from ..filtering.runs import PARTS, context_of, in_parts, in_runs, reach_of, smoothed, window_of
@@ -121,11 +119,8 @@ class CleanJudge:
         said, kept = self.thresholds.smooth(parts), self.thresholds.keep(parts)
         named = self._name(reasons, said, self.thresholds.is_clean(parts))
         frame = self.thresholds.frame_of(ticks, int(asked[0]), len(asked))
-        found = verdicts.reasons.copy()
-        open_still = np.array([reason is None for reason in found], bool)
-        dropped = open_still & ~kept[frame]
-        found[dropped] = named[frame[dropped]]
-        return replace(verdicts, reasons=found), np.round(PARTS * said[frame]).astype(np.int64)
+        found = verdicts.without(~kept[frame], named[frame])
+        return found, np.round(PARTS * said[frame]).astype(np.int64)
 
     def _ask(
         self, frames: NDArray[np.uint8], asked: NDArray[np.int64], start: int, sha256: str
@@ -173,16 +168,12 @@ class CleanJudge:
         if asked:
             scores = [self._said[tick][0] for tick in asked]
             own["scores"].append([asked[0], every, scores])
-        inside = slice(keep[0] - verdicts.start, keep[1] - verdicts.start)
-        own["dropped"] += self._dropped(verdicts.reasons[inside], clean[inside], keep[0])
-
-    def _dropped(
-        self, reasons: NDArray[np.object_], clean: NDArray[np.int64], start: int
-    ) -> Iterator[list[Any]]:
         mine = {*self._filter.reasons, UNNAMED, FEW_CLEAN}
-        for reason in sorted(mine.intersection(reasons.tolist())):
-            for a, b in stretches(reasons == reason).tolist():
-                yield [start + a, start + b, reason, round(float(clean[a:b].mean()) / PARTS, 4)]
+        for reason in sorted(mine.intersection(verdicts.drops(*keep))):
+            own["dropped"] += [
+                [start, end, reason, round(mean / PARTS, 4)]
+                for start, end, mean in verdicts.dropped(reason, keep, clean)
+            ]
 
     def for_record(self) -> dict[str, Any]:
         """What the shard's record keeps, by content hash: `scores`, `[first tick, ticks between,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -41,10 +41,22 @@ class Verdicts:
     first).
     """
 
+    @property
+    def kept(self) -> np.ndarray:
+        """bool [n]: no reason drops this tick."""
+        return np.array([reason is None for reason in self.reasons], dtype=bool)
+
+    def without(self, ticks: np.ndarray, why: str | np.ndarray) -> Verdicts:
+        """These verdicts with some ticks, bool [n], dropped too, as far as they were kept.
+
+        Args:
+            why: the reason, or that of each tick, object [n].
+        """
+        return replace(self, reasons=np.where(self.kept & ticks, why, self.reasons))
+
     def stretches(self) -> Iterator[tuple[int, int]]:
         """The longest ranges `[start, end)` of kept ticks without a cut inside."""
-        kept = np.array([reason is None for reason in self.reasons], dtype=bool)
-        for a, b in stretches(kept).tolist():
+        for a, b in stretches(self.kept).tolist():
             cuts = (a + 1 + np.flatnonzero(self.cuts[a + 1 : b])).tolist()
             for start, end in pairwise([a, *cuts, b]):
                 yield self.start + start, self.start + end
@@ -53,6 +65,17 @@ class Verdicts:
         """Dropped ticks within `[start, end)` by reason."""
         inside = self.reasons[max(start - self.start, 0) : max(end - self.start, 0)]
         return Counter(reason for reason in inside if reason is not None)
+
+    def dropped(
+        self, reason: str, keep: tuple[int, int], scores: np.ndarray
+    ) -> Iterator[tuple[int, int, float]]:
+        """The longest ranges of the ticks `keep` that a reason drops, with the mean over each of
+        `scores` [n].
+        """
+        first = keep[0] - self.start
+        inside = self.reasons[first : keep[1] - self.start]
+        for a, b in stretches(inside == reason).tolist():
+            yield keep[0] + a, keep[0] + b, float(scores[first + a : first + b].mean())
 
 
 class StaticFilter:

@@ -5,13 +5,10 @@ It is asked in the same pass over the frames as the static filter, whose verdict
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...datasets.actions.stretches import stretches
 from ...datasets.shards.commits import IN_GAME, NOT_THE_GAME
 from .filter import Verdicts
 
@@ -51,10 +48,7 @@ class GameFilter:
         if self._question is None or not len(frames):
             return verdicts, None
         in_game = self._question.ask(frames, verdicts.start)
-        reasons = verdicts.reasons.copy()
-        kept = np.array([reason is None for reason in reasons], bool)
-        reasons[kept & (in_game < LEAST)] = NOT_THE_GAME
-        return replace(verdicts, reasons=reasons), in_game
+        return verdicts.without(in_game < LEAST, NOT_THE_GAME), in_game
 
     def note(
         self,
@@ -68,19 +62,15 @@ class GameFilter:
         if in_game is None:
             return
         inside = slice(keep[0] - verdicts.start, keep[1] - verdicts.start)
-        reasons = verdicts.reasons[inside]
         own = self._noted.setdefault(sha256, {"uri": uri, "ticks": 0, NOT_THE_GAME: []})
-        own["ticks"] += sum(reason is None for reason in reasons)
-        own[NOT_THE_GAME] += _dropped(reasons, in_game[inside], keep[0])
+        own["ticks"] += int(verdicts.kept[inside].sum())
+        own[NOT_THE_GAME] += [
+            [start, end, round(mean, 4)]
+            for start, end, mean in verdicts.dropped(NOT_THE_GAME, keep, in_game)
+        ]
 
     def for_record(self) -> dict[str, Any]:
         """What the shard's record keeps, by content hash: how many ticks look like the game, and
         `[start, end, mean score]` of each stretch that does not.
         """
         return {IN_GAME: dict(sorted(self._noted.items()))} if self._question is not None else {}
-
-
-def _dropped(reasons: np.ndarray, in_game: np.ndarray, start: int) -> Iterator[list[float]]:
-    others = np.array([reason == NOT_THE_GAME for reason in reasons], bool)
-    for a, b in stretches(others).tolist():
-        yield [start + a, start + b, round(float(in_game[a:b].mean()), 4)]
