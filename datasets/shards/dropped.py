@@ -44,18 +44,16 @@ class Dropped:
 def dropped_stretches(dataset: Dataset) -> Iterator[Dropped]:
     """All that the records tell of, source by source within each shard."""
     for record in dataset.commits():
-        for sha256, said in record.extra.get(IN_GAME, {}).items():
-            for start, end, score in said[NOT_THE_GAME]:
-                yield Dropped(
-                    source_uri=said["uri"],
-                    source_sha256=sha256,
-                    start_tick=int(start),
-                    end_tick=int(end),
-                    reason=NOT_THE_GAME,
-                    score=score,
-                )
-        for sha256, said in record.extra.get(CLEAN, {}).items():
-            for start, end, reason, score in sorted(said["dropped"]):
+        told = [
+            (sha256, said, [(a, b, NOT_THE_GAME, score) for a, b, score in said[NOT_THE_GAME]])
+            for sha256, said in record.extra.get(IN_GAME, {}).items()
+        ]
+        told += [
+            (sha256, said, sorted(said["dropped"]))
+            for sha256, said in record.extra.get(CLEAN, {}).items()
+        ]
+        for sha256, said, found in told:
+            for start, end, reason, score in found:
                 yield Dropped(
                     source_uri=said["uri"],
                     source_sha256=sha256,
