@@ -158,7 +158,6 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
 
     The picture is a PNG, written to the local path `out`.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     if clip.frames is None:
@@ -169,7 +168,6 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
     picture = LANES_WIDTH / len(shown) * clip.frames.shape[1] / clip.frames.shape[2]
     heights = [picture, *([0.22 * lanes] if lanes else []), *([0.9] * spec.num_axes), 0.6]
     figure = Figure(figsize=(WIDTH, sum(heights) + 0.8), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is needed, and pyplot's global state is left alone
     axes = list(
         figure.subplots(
             len(heights), 1, sharex=True, gridspec_kw={"height_ratios": heights}, squeeze=False

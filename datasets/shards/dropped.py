@@ -70,7 +70,6 @@ def draw_dropped(some: Sequence[Dropped], spec: ActionSpec, out: str) -> list[st
     Returns:
         Why stretches are missing from it: their source is elsewhere, gone, or another file.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     shown, missing = [], []
@@ -88,7 +87,6 @@ def draw_dropped(some: Sequence[Dropped], spec: ActionSpec, out: str) -> list[st
     rows = -(-len(shown) // COLUMNS)
     side = WIDTH / COLUMNS
     figure = Figure(figsize=(WIDTH, rows * (side + 0.4)), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is needed, and pyplot's global state is left alone
     places = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in places:
         axes.axis("off")

@@ -87,11 +87,9 @@ def reliability_of(p: NDArray[np.float64], clean: NDArray[np.bool_]) -> list[lis
 
 
 def _figure() -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.2), layout="constrained")
-    FigureCanvasAgg(figure)  # no display is needed, and pyplot's global state is left alone
     return figure, figure.subplots()
 
 
