@@ -20,13 +20,14 @@ from .. import storage
 from ..datasets.actions.spec import FrameSpec
 from ..datasets.video.resize import FrameResizer
 from ..errors import ConfigError
+from ..idm.labels.calibration import sigmoid
 from ..idm.labels.checkpoint import load_idm, spec_of
 from ..networks.checkpoints import require_place
 from ..progress import Progress, log
 from ..settings import to_plain
 from ..training.intervals import bootstrap_weights, interval
 from .filtering.clean_filter import CleanFilter, frame_entry
-from .filtering.clean_model import CleanModel, probability
+from .filtering.clean_model import CleanModel
 from .filtering.config import TrainFilterConfig
 from .filtering.embeddings import BACKBONE, Backbone, PictureEmbedding, StillTrunk, read_weights
 from .filtering.fitting import (
@@ -262,7 +263,7 @@ def queue_of(
     said, features = [], []
     for looks in look_at(videos, frame, config.frame_step_s):
         own = clean_filter.model.space.features(clean_filter.embedding(looks.frames))
-        said.append(probability(clean_filter.model.log_odds(own)))
+        said.append(sigmoid(clean_filter.model.log_odds(own)))
         features.append(own)
         places += [(looks.uri, looks.sha256, int(pts)) for pts in looks.pts_ns]
     if not places:

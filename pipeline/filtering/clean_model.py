@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import CheckpointError
+from ...idm.labels.calibration import sigmoid
 
 Array = NDArray[np.float64]
 SUMMARIES = 3  # features of all cells: the farthest, the mean of the far ones, the mean
@@ -89,7 +90,7 @@ class CleanModel:
         """
         features = self.space.features(vectors)
         reasons: Array = features @ self.reason_coefficients.T + self.reason_intercepts
-        return probability(self.log_odds(features)), reasons
+        return sigmoid(self.log_odds(features)), reasons
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Its arrays as a checkpoint keeps them."""
@@ -124,9 +125,3 @@ class CleanModel:
                 )
         space = CleanSpace(means=arrays.pop("cell_means"), factors=arrays.pop("cell_factors"))
         return cls(space=space, **arrays)
-
-
-def probability(log_odds: Array) -> Array:
-    """A probability of log-odds."""
-    found: Array = 0.5 * (1 + np.tanh(np.asarray(log_odds) / 2))
-    return found

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, MissingDependencyError
-from .clean_model import LEAST, CleanModel, CleanSpace, probability
+from ...idm.labels.calibration import sigmoid
+from .clean_model import LEAST, CleanModel, CleanSpace
 
 if TYPE_CHECKING:
     from ...progress import Progress
@@ -221,7 +222,7 @@ def held_out_probability(
         known = np.setdiff1d(np.flatnonzero(np.isfinite(log_odds)), test)
         if len(set(judged.clean[known].tolist())) == 2:
             slope, summand = calibration(log_odds[known], judged.clean[known])
-            out[test] = probability(slope * log_odds[test] + summand)
+            out[test] = sigmoid(slope * log_odds[test] + summand)
     return out
 
 
