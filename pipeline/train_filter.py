@@ -40,12 +40,13 @@ from .filtering.fitting import (
     held_out_log_odds,
     held_out_probability,
     lowest_threshold,
+    reliability_of,
     require_sklearn,
     with_reasons,
 )
 from .filtering.labeled_frames import LabeledFrame, decode_picture, pictures, read_labels
 from .filtering.next_frames import QUEUE_FILE, choose, find_videos, look_at, write_queue
-from .filtering.report import HardFrame, data_uri, reliability_of, render
+from .filtering.report import HardFrame, data_uri, render
 
 AT_ONCE = 64  # pictures held
 REPORT_FILE = "report.html"

@@ -249,10 +249,8 @@ def figures_of(p: Array, clean: Bools, threshold: float) -> dict[str, Any]:
         int((a & b).sum())
         for a, b in ((said, clean), (said, ~clean), (~said, clean), (~said, ~clean))
     )
-    bins = np.minimum((p * 10).astype(int), 9)
     errors = [
-        abs(float(p[bins == b].mean() - clean[bins == b].mean())) * float((bins == b).mean())
-        for b in np.unique(bins)
+        abs(mean - share) * (count / len(p)) for mean, share, count in reliability_of(p, clean)
     ]
     return {
         "frames": len(p),
@@ -270,3 +268,12 @@ def figures_of(p: Array, clean: Bools, threshold: float) -> dict[str, Any]:
         "brier": float(np.square(p - clean).mean()),
         "ece": float(sum(errors)),
     }
+
+
+def reliability_of(p: Array, clean: Bools) -> list[list[float]]:
+    """Of tenths of the probability: its mean, the share of clean frames, and how many there are."""
+    bins = np.minimum((p * 10).astype(int), 9)
+    return [
+        [float(p[bins == b].mean()), float(clean[bins == b].mean()), int((bins == b).sum())]
+        for b in np.unique(bins)
+    ]

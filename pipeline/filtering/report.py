@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from numpy.typing import NDArray
 
 COLORS = ("#1f4e79", "#7a3b00")  # they differ in gray as well
 
@@ -75,15 +74,6 @@ def draw_reliability(reliability: Sequence[Sequence[float]]) -> str:
     axes.set_xlabel("probability of clean")
     axes.set_ylabel("share that is clean")
     return _png(figure)
-
-
-def reliability_of(p: NDArray[np.float64], clean: NDArray[np.bool_]) -> list[list[float]]:
-    """Of tenths of the probability: its mean, the share of clean frames, and how many there are."""
-    bins = np.minimum((p * 10).astype(int), 9)
-    return [
-        [float(p[bins == b].mean()), float(clean[bins == b].mean()), int((bins == b).sum())]
-        for b in np.unique(bins)
-    ]
 
 
 def _figure() -> tuple[Any, Any]:
