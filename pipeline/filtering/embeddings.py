@@ -84,9 +84,7 @@ class StillTrunk:
         """From what a filter's checkpoint keeps; its other layers take no memory."""
         network = IDMConfig.from_dict(entry["network"])
         model = InverseDynamicsModel.without_memory(network, ActionSpec.from_dict(entry["spec"]))
-        parts = TrunkEmbedding.parts_of(model)
-        names = {f"{part}.{name}" for part, one in parts.items() for name in one.state_dict()}
-        own = {name: tensors[name] for name in names}
+        own = {name: tensors[name] for name in _tensors_of(model)}
         model.load_state_dict(own, strict=False, assign=True)
         return cls(TrunkEmbedding(model.eval()), entry)
 
@@ -99,11 +97,16 @@ class StillTrunk:
         return np.ascontiguousarray(cells.swapaxes(1, 2))  # (N, C, D)
 
     def state(self) -> dict[str, Tensor]:
-        return {
-            f"{part}.{name}": tensor
-            for part, one in TrunkEmbedding.parts_of(self._trunk.model).items()
-            for name, tensor in one.state_dict().items()
-        }
+        return _tensors_of(self._trunk.model)
+
+
+def _tensors_of(model: InverseDynamicsModel) -> dict[str, Tensor]:
+    """Those of the layers that look, by their names in the model."""
+    return {
+        f"{part}.{name}": tensor
+        for part, one in TrunkEmbedding.parts_of(model).items()
+        for name, tensor in one.state_dict().items()
+    }
 
 
 class Backbone:
