@@ -20,9 +20,10 @@ import av
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from ...errors import ConfigError, RecordingError
+from ...errors import RecordingError
 from ..actions.devices import DeviceState
-from .writer import ENCODER, SUFFIXES
+from .film import Film, require_filmable
+from .writer import ENCODER, SUFFIXES, put_in_place, write_meta
 
 MARK = ".live"  # in the hidden name, before the suffix
 # A picture leaves the encoder before the next one comes, so that none waits in memory.
@@ -56,32 +57,30 @@ class LiveWriter:
         meta: Mapping[str, Any] | None = None,
     ):
         self.stem, self.fps, self.size = Path(stem), Fraction(fps), size
-        if self.fps <= 0:
-            raise ConfigError(f"fps must be above 0, got {fps}")
-        if size[0] % 2 or size[1] % 2 or min(size) < 16:
-            raise ConfigError(
-                f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}"
-            )
+        require_filmable(self.fps, size)
         self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
-        self.num_pictures = 0
         self.num_lines = 0
         self.stem.parent.mkdir(parents=True, exist_ok=True)
         self._files = _live_files(self.stem)
         self._lines = _claim(self._files[".jsonl"])
         self._lines.truncate()
         # First of all, so that whoever finds the rest knows what it is.
-        _write_meta(self._files[".meta.json"], self.meta)
-        self._container: av.container.OutputContainer | None = av.open(
-            os.fspath(self._files[".mp4"].absolute()), "w", format="mp4", options=FRAGMENTED
+        write_meta(self._files[".meta.json"], self.meta)
+        self._film = Film(
+            self._files[".mp4"],
+            self.stem,
+            fps=self.fps,
+            size=size,
+            encoder=LIVE_ENCODER,
+            container=FRAGMENTED,
         )
-        self._stream = self._container.add_stream("libx264", rate=self.fps, options=LIVE_ENCODER)
-        self._stream.width, self._stream.height = size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.thread_type = "NONE"
-        self._stream.codec_context.thread_count = 1
-        self._stream.codec_context.time_base = 1 / self.fps
         self._reformatter = VideoReformatter()
         self._last: av.VideoFrame | None = None
+
+    @property
+    def num_pictures(self) -> int:
+        """Pictures so far."""
+        return self._film.num_pictures
 
     def add_picture(self, picture: NDArray[Any]) -> None:
         """Add a picture, uint8 [h, w, 4] BGRX, which is not kept."""
@@ -92,13 +91,13 @@ class LiveWriter:
             interpolation=Interpolation.AREA,
             threads=1,
         )
-        self._encode(self._last)
+        self._film.add(self._last)
 
     def repeat_picture(self) -> None:
         """Add the last picture once more, where none could be taken."""
         if self._last is None:
             raise RecordingError(f"{self.stem}: there is no picture yet")
-        self._encode(self._last)
+        self._film.add(self._last)
 
     def add_line(self, state: DeviceState, further: Mapping[str, Any] | None = None) -> None:
         """Add the line of the first picture that has none yet."""
@@ -113,21 +112,21 @@ class LiveWriter:
 
         Raises RecordingError if nothing was written.
         """
-        if self._container is None:
+        if self._film.closed:
             return
         if not self.num_pictures:
             self.discard()
             raise RecordingError(f"{self.stem}: no frames were written")
         while self.num_lines < self.num_pictures:
             self.add_line(NO_LABEL)
-        self._close_video()
-        _write_meta(self._files[".meta.json"], self.meta)
+        self._film.close()
+        write_meta(self._files[".meta.json"], self.meta)
         _finish(self.stem, self._files, self.meta)
         self._lines.close()
 
     def discard(self) -> None:
         """Throw away what was written."""
-        self._close_video()
+        self._film.close()
         for path in self._files.values():
             path.unlink(missing_ok=True)
         self._lines.close()
@@ -135,25 +134,9 @@ class LiveWriter:
     def leave(self) -> None:
         """Leave what was written as it is, for `finish_abandoned`."""
         with suppress(av.error.FFmpegError, OSError):
-            self._close_video()
+            self._film.close()
         with suppress(OSError):
             self._lines.close()
-
-    def _encode(self, picture: av.VideoFrame) -> None:
-        if self._container is None:
-            raise RecordingError(f"{self.stem}: the recording is closed")
-        picture.pts, picture.time_base = self.num_pictures, 1 / self.fps
-        for packet in self._stream.encode(picture):
-            self._container.mux(packet)
-        self.num_pictures += 1
-
-    def _close_video(self) -> None:
-        if self._container is None:
-            return
-        for packet in self._stream.encode(None):
-            self._container.mux(packet)
-        self._container.close()
-        self._container = None
 
 
 def abandoned(folder: Path) -> list[Path]:
@@ -193,9 +176,7 @@ def _finish(stem: Path, files: Mapping[str, Path], more_meta: Mapping[str, Any])
             meta = json.loads(files[".meta.json"].read_bytes())
         except (OSError, ValueError):
             meta = {}
-        _write_meta(final[".meta.json"], {**meta, **more_meta, "frames": frames})
-        for suffix in SUFFIXES:
-            os.replace(final[suffix], stem.parent / (stem.name + suffix))
+        put_in_place(stem, final, {**meta, **more_meta, "frames": frames})
     # The lines last: they are what is looked for, should this process die here.
     for path in (*final.values(), *(files[suffix] for suffix in SUFFIXES)):
         path.unlink(missing_ok=True)
@@ -262,7 +243,3 @@ def _claim(path: Path) -> IO[str]:
 
 def _live_files(stem: Path) -> dict[str, Path]:
     return {suffix: stem.parent / f".{stem.name}{MARK}{suffix}" for suffix in SUFFIXES}
-
-
-def _write_meta(path: Path, meta: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")

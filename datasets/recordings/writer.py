@@ -6,7 +6,6 @@ recording either exists whole or not at all.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -15,14 +14,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-from ...errors import ConfigError, RecordingError
+from ...errors import RecordingError
 from ..actions.devices import DeviceState
 from ..video.resize import as_video_frame
+from .film import Film, require_filmable
 
 # In the order in which they are put in place: a folder is searched for the jsonl, so it comes last.
 SUFFIXES = (".meta.json", ".mp4", ".jsonl")
@@ -58,28 +57,20 @@ class RecordingWriter:
         self.stem = Path(stem)
         self.fps = Fraction(fps)
         self.size = size
-        self.num_frames = 0
-        if self.fps <= 0:
-            raise ConfigError(f"fps must be above 0, got {fps}")
-        if size[0] % 2 or size[1] % 2 or min(size) < 16:
-            raise ConfigError(
-                f"size must be even and at least 16 pixels a side, got {size[0]}x{size[1]}"
-            )
+        require_filmable(self.fps, size)
         self.meta = {**(meta or {}), "fps": str(self.fps), "width": size[0], "height": size[1]}
         self._temporary = _temporary_files(self.stem)
         lines = self._temporary[".jsonl"]
         self._lines = open(lines, "w", encoding="utf-8")  # noqa: SIM115 - open until `close`
-        self._container: av.container.OutputContainer | None = av.open(
-            os.fspath(self._temporary[".mp4"].absolute()), "w", format="mp4"
+        self._film = Film(
+            self._temporary[".mp4"], self.stem, fps=self.fps, size=size, encoder=encoder
         )
-        self._stream = self._container.add_stream("libx264", rate=self.fps, options=dict(encoder))
-        self._stream.width, self._stream.height = size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.thread_type = "NONE"
-        self._stream.codec_context.thread_count = 1
-        # A stamp is then the number of its frame, exact at any rate.
-        self._stream.codec_context.time_base = 1 / self.fps
         self._reformatter = VideoReformatter()
+
+    @property
+    def num_frames(self) -> int:
+        """Frames so far."""
+        return self._film.num_pictures
 
     def write(
         self, frame: NDArray[np.uint8], state: DeviceState, further: Mapping[str, Any] | None = None
@@ -93,37 +84,25 @@ class RecordingWriter:
                 f"{self.stem}: frame {self.num_frames}: expected uint8 "
                 f"[{self.size[1]}, {self.size[0]}, 3], got {frame.dtype} {list(frame.shape)}"
             )
-        if self._container is None:
-            raise RecordingError(f"{self.stem}: the recording is closed")
         picture = self._reformatter.reformat(as_video_frame(frame), format="yuv420p", threads=1)
-        picture.pts = self.num_frames
-        picture.time_base = 1 / self.fps
-        for packet in self._stream.encode(picture):
-            self._container.mux(packet)
-        self._lines.write(state.to_json(self.num_frames, further) + "\n")
-        self.num_frames += 1
+        number = self._film.add(picture)
+        self._lines.write(state.to_json(number, further) + "\n")
 
     def close(self) -> None:
         """Finish the files and put them in place. Raises RecordingError if nothing was written."""
-        if self._container is None:
+        if self._film.closed:
             return
         if not self.num_frames:
             self.discard()
             raise RecordingError(f"{self.stem}: no frames were written")
-        for packet in self._stream.encode(None):
-            self._container.mux(packet)
-        self._container.close()
-        self._container = None
+        self._film.close()
         self._lines.close()
         self.meta["frames"] = self.num_frames
-        _finish(self.stem, self._temporary, self.meta)
+        put_in_place(self.stem, self._temporary, self.meta)
 
     def discard(self) -> None:
         """Throw away what was written."""
-        if self._container is not None:
-            with contextlib.suppress(av.error.FFmpegError):
-                self._container.close()
-            self._container = None
+        self._film.abandon()
         self._lines.close()
         for path in self._temporary.values():
             path.unlink(missing_ok=True)
@@ -163,7 +142,7 @@ def copy_recording(
         with open(temporary[".jsonl"], "w", encoding="utf-8") as lines:
             for i, (state, more) in enumerate(zip(states, further, strict=True)):
                 lines.write(state.to_json(i, more) + "\n")
-        _finish(target, temporary, dict(meta) | {"frames": len(states)})
+        put_in_place(target, temporary, dict(meta) | {"frames": len(states)})
     finally:
         for path in temporary.values():
             path.unlink(missing_ok=True)
@@ -176,9 +155,13 @@ def _temporary_files(stem: Path) -> dict[str, Path]:
     }
 
 
-def _finish(stem: Path, temporary: Mapping[str, Path], meta: Mapping[str, Any]) -> None:
-    temporary[".meta.json"].write_text(
-        json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8"
-    )
+def put_in_place(stem: Path, files: Mapping[str, Path], meta: Mapping[str, Any]) -> None:
+    """Make a recording of a video and lines that are written, by suffix, and of its meta."""
+    write_meta(files[".meta.json"], meta)
     for suffix in SUFFIXES:
-        os.replace(temporary[suffix], stem.parent / (stem.name + suffix))
+        os.replace(files[suffix], stem.parent / (stem.name + suffix))
+
+
+def write_meta(path: Path, meta: Mapping[str, Any]) -> None:
+    """Write what a recording says about itself."""
+    path.write_text(json.dumps(meta, indent=1, sort_keys=True) + "\n", encoding="utf-8")
