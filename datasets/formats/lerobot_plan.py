@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from ...errors import DatasetError
 from ..loading.clips import begins_scene
 from ..loading.items import Columns, conditions_of, emptied_by, filtered
-from ..shards.clip import VIDEO_DIGITS, video_id
+from ..shards.clip import VIDEO_DIGITS, removed_video_ids
 from ..shards.codec import decode_clip
 from ..shards.dataset import Dataset
 from .lerobot_files import Sample
 
-PHASES = 32  # of a recording: more than any tick rate has, see `Recording.phases`
 AHEAD = 8  # clips that are fetched while one is written: a bucket answers late
 
 
@@ -47,13 +46,9 @@ class Plan:
         conditions = conditions_of(split or None, ())
         manifest = dataset.open_manifest()
         columns, own, _ = filtered(dataset, manifest, conditions, named="episode_id")
-        gone = {
-            video_id(sha256, phase).encode()
-            for sha256 in dataset.tombstones()
-            for phase in range(PHASES)
-        }
+        gone = [one.encode() for one in removed_video_ids(dataset.tombstones())]
         videos = columns.keys.astype(f"S{VIDEO_DIGITS}")
-        kept = np.flatnonzero(~np.isin(videos, list(gone)))
+        kept = np.flatnonzero(~np.isin(videos, gone))
         if own is None or not len(kept):
             raise DatasetError(
                 f"{dataset}: there is no clip to export" + emptied_by(dataset, conditions)

@@ -14,14 +14,13 @@ from typing import Any
 
 from ...errors import DatasetError, ShardError
 from ...progress import log
-from ..shards.clip import VIDEO_DIGITS, video_id
+from ..shards.clip import VIDEO_DIGITS, removed_video_ids
 from ..shards.dataset import Dataset
 from .faults import Faults
 from .items import ClipItems
 from .reader import SampleReader
 
 LOOK_S = 600.0  # how often tombstones are listed again
-PHASES = 32  # of a recording: more than any tick rate has, see `Recording.phases`
 KINDS_OF_FAULT = (ShardError, FileNotFoundError)
 
 
@@ -129,10 +128,9 @@ class Samples:
     def _look(self) -> None:
         """List the tombstones."""
         self._looked_s = time.monotonic()  # first: other threads need not look, too
-        gone = {
-            video_id(sha256, phase)
+        removed = {
+            sha256
             for dataset in self.datasets
             for sha256 in self.faults.patiently(dataset.tombstones)
-            for phase in range(PHASES)
         }
-        self._gone = frozenset(gone)
+        self._gone = removed_video_ids(removed)

@@ -6,6 +6,7 @@ Legend: T ticks, H height, W width, K buttons, A axes, Q bins of the axis with m
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ SCHEMA_VERSION = 1
 IN_GAME_SCHEMA = 2
 """Of clips whose labels say how much each tick looks like the game; those of before do not."""
 VIDEO_DIGITS = 12  # hex digits of a clip's key that stand for its video
+PHASES = 32  # of a recording: more than any tick rate has, see `Recording.phases`
 MEMBERS = ("json", "mp4", "npz")  # in the order in which they lie in a shard
 
 ARRAY_DTYPES: dict[str, np.dtype[Any]] = {
@@ -82,6 +84,11 @@ def video_id(source_sha256: str, phase: int = 0) -> str:
     if phase == 0:
         return source_sha256[:VIDEO_DIGITS]
     return hashlib.sha256(f"{source_sha256}:phase{phase}".encode()).hexdigest()[:VIDEO_DIGITS]
+
+
+def removed_video_ids(sources: Iterable[str]) -> frozenset[str]:
+    """What stands in clip keys for sources that were taken down, in any of their phases."""
+    return frozenset(video_id(one, phase) for one in sources for phase in range(PHASES))
 
 
 def clip_key(source_sha256: str, start_tick: int, phase: int = 0) -> str:
