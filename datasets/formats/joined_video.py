@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ...errors import ShardError
@@ -20,7 +19,7 @@ class OtherParametersError(ShardError):
 
 
 class JoinedVideo:
-    """Writes clips one after the other; a context manager, which ends the file.
+    """Writes clips one after the other, until `close`.
 
     Args:
         path: the mp4 to write.
@@ -32,22 +31,15 @@ class JoinedVideo:
 
         self.frames = 0
         """How many were written."""
-        self._fps, self._begun = fps, False
+        self._fps = fps
         self._container: Any = av.open(
             str(path), "w", format="mp4", options={"fflags": "+bitexact"}
         )
         self._stream: Any = None
         self._parameters: tuple[object, ...] = ()
 
-    def __enter__(self) -> JoinedVideo:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the file."""
         self._container.close()
 
     def add(self, mp4: bytes) -> int:

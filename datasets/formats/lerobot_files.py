@@ -94,7 +94,7 @@ class FileWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self._end_episode()
-        self._video.__exit__(None, None, None)
+        self._video.close()
         self._data.close()
         if kind is None:
             schema = layout.episodes_schema(self._described)
