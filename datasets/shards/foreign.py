@@ -13,7 +13,7 @@ from ...progress import log, shortened
 from .commits import SegmentKey, hash_segments
 from .dataset import READERS, SHOWN_SHARDS
 from .inventory import Inventory
-from .summaries import shard_of, summary_name
+from .summaries import names_by_shard, summary_name
 
 
 def foreign_shards(found: Inventory, planned: Mapping[str, Sequence[SegmentKey]]) -> list[str]:
@@ -28,7 +28,7 @@ def foreign_shards(found: Inventory, planned: Mapping[str, Sequence[SegmentKey]]
         planned: the segments of each shard.
     """
     dataset = found.dataset
-    named = {shard_of(name): name for name in found.summary_times}
+    named = names_by_shard(found.summary_times)
     unsure = [
         shard
         for shard in found.committed

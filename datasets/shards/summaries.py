@@ -15,7 +15,7 @@ file instead of some ten thousand.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from ... import storage
@@ -35,11 +35,6 @@ class Summaries:
 
     def __init__(self, folder: str):
         self.folder = folder
-
-    def listed(self) -> dict[str, str]:
-        """The names of all summaries by shard: one listing, no reading."""
-        names = [uri.rsplit("/", 1)[1] for uri in storage.list_files(self.folder, ".json")]
-        return {shard_of(name): name for name in names}
 
     def times(self) -> dict[str, float]:
         """When each summary was written, by its name and the store's clock: one listing."""
@@ -90,6 +85,11 @@ class Summaries:
 def shard_of(name: str) -> str:
     """The shard that a summary of this name tells of."""
     return name.split(".", 1)[0]
+
+
+def names_by_shard(names: Iterable[str]) -> dict[str, str]:
+    """The name of each shard's summary, of those that a listing has."""
+    return {shard_of(name): name for name in names}
 
 
 def summary_name(shard: str, segments_sha256: str) -> str:

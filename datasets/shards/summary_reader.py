@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .dataset import Dataset
-from .summaries import shard_of
+from .summaries import names_by_shard
 
 READERS = 32  # a store answers one request in 20 ms, and many at a time
 # Summaries outside the file of many: so many requests a restart makes at most. The file is written
@@ -50,7 +50,7 @@ class SummaryReader:
         if self._merged is None:
             self._merged = summaries.read_merged()
         times = summaries.times() if times is None else times
-        named = {shard_of(name): name for name in times}
+        named = names_by_shard(times)
         merged = self._merged
         known = {
             shard: merged[name][1]

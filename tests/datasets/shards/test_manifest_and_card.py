@@ -18,6 +18,7 @@ from vidact.datasets.shards.commits import DeadLetter, tombstone
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.info import DatasetInfo
 from vidact.datasets.shards.manifest import Manifest
+from vidact.datasets.shards.summaries import names_by_shard
 from vidact.datasets.shards.writer import ShardWriter
 from vidact.datasets.status import dataset_status, status
 from vidact.errors import DatasetError, SpecMismatchError
@@ -205,7 +206,7 @@ def test_status_reads_summaries_and_no_record(dataset, monkeypatch):
     assert read == []
     summaries = Dataset(dataset).summaries
     summaries.forget(["train-00001"])  # as in a dataset of before
-    damaged = summaries.listed()["val-00000"]
+    damaged = names_by_shard(summaries.times())["val-00000"]
     storage.write_atomic(storage.join(summaries.folder, damaged), b'{"clips": 1}')
     assert dataset_status(Dataset(dataset)) == whole
     assert sorted(read) == ["train-00001", "val-00000"]

@@ -13,6 +13,7 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.foreign import foreign_shards, forget_foreign
 from vidact.datasets.shards.inventory import Inventory
 from vidact.datasets.shards.samples import iter_samples
+from vidact.datasets.shards.summaries import names_by_shard
 from vidact.datasets.shards.writer import ShardWriter, take_down
 
 from ..conftest import source_hash
@@ -78,7 +79,7 @@ def test_other_segments_under_the_same_name_are_found_without_reading_records(
     with monkeypatch.context() as patch:
         patch.setattr(Dataset, "read_commit", None)
         assert foreign_shards(Inventory(dataset), {SHARD: SEGMENTS, "train-00001": SEGMENTS}) == []
-    (name,) = dataset.summaries.listed().values()
+    (name,) = names_by_shard(dataset.summaries.times()).values()
     assert dataset.summaries.read(name) == {
         "segments_sha256": hash_segments(SEGMENTS),
         "clips": 1,
@@ -90,10 +91,10 @@ def test_other_segments_under_the_same_name_are_found_without_reading_records(
     }
     storage.remove(storage.join(dataset.summaries.folder, name))  # killed after the record
     assert foreign_shards(Inventory(dataset), {SHARD: SEGMENTS}) == []
-    assert dataset.summaries.listed() == {SHARD: name}
+    assert names_by_shard(dataset.summaries.times()) == {SHARD: name}
     forget_foreign(Inventory(dataset), {SHARD: [(TWO, 0, 128)]})
     assert dataset.committed_shards() == []
-    assert dataset.summaries.listed() == {}
+    assert names_by_shard(dataset.summaries.times()) == {}
 
 
 def test_what_was_taken_down_before_the_commit_is_never_put_in_place(dataset, toy_spec, toy_clip):
