@@ -28,6 +28,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from .. import storage
 from ..errors import CheckpointError, ConfigError
 from ..progress import log
 from ..settings import first_difference
@@ -130,7 +131,7 @@ class Snapshots:
             shutil.rmtree(self.folder / f"state-{step:09d}")
         for half in self.folder.glob(".state-*.tmp"):  # of a process that was killed while it wrote
             shutil.rmtree(half)
-        remove_if_empty(self.folder)
+        storage.remove_if_empty(self.folder)
 
     def _steps(self) -> list[int]:
         if not self.folder.is_dir():
@@ -167,12 +168,6 @@ def claim(folder: Path) -> IO[str]:
     except OSError:
         pass  # a file system without locks
     return handle
-
-
-def remove_if_empty(folder: Path) -> None:
-    """Remove a folder of ours, unless something of somebody else's lies in it."""
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def rng_state() -> dict[str, Any]:

@@ -28,7 +28,6 @@ from ...datasets.video.timing import frame_slots, tick_times_ns
 from ...errors import RecordingError
 from ...machine import cores
 from ...progress import Progress
-from ...training.resume import remove_if_empty
 from .capture import Recorder, enlarge_bar, squeeze
 
 SUFFIX = ".frames"
@@ -204,7 +203,7 @@ def remove_cache(folder: Path) -> None:
     """
     for path in (*folder.glob(f"*{SUFFIX}"), *folder.glob(f".*{SUFFIX}.*.tmp")):
         path.unlink()
-    remove_if_empty(folder)
+    storage.remove_if_empty(folder)
 
 
 def _decode(recording: Recording, spec: ActionSpec, paths: list[Path], stop: Event) -> None:
