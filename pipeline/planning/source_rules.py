@@ -204,7 +204,7 @@ def duration_s(text: str) -> float:
 
 
 def _plain(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists as tuples, and a single word as one."""
+    """Lists as tuples of text: YAML reads some words, such as 1993, as numbers."""
     plain: dict[str, Any] = {}
     for name, value in entry.items():
         many = isinstance(value, list)
