@@ -61,10 +61,15 @@ def share_heaps() -> None:
     Each of the many that wait for a store would get one of its own, and what it frees there no
     other thread could use: 2 % of the memory of a job of 100,000 sources.
     """
+    set_malloc(-8, 2)  # M_ARENA_MAX; another libc (musl) has one heap anyway
+
+
+def set_malloc(option: int, value: int) -> None:
+    """Set an option of glibc's `mallopt` in this process; nothing happens with another libc."""
     try:
-        ctypes.CDLL("libc.so.6").mallopt(-8, 2)  # M_ARENA_MAX
+        ctypes.CDLL("libc.so.6").mallopt(option, value)
     except (OSError, AttributeError):
-        return  # another libc (musl) has one heap anyway
+        return
 
 
 def _direct(environment: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,6 @@ frame would cost as much as decoding.
 
 from __future__ import annotations
 
-import ctypes
 import sys
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -19,6 +18,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
+from ...machine import set_malloc
 from ..actions.spec import FrameSpec
 from .orientation import UPRIGHT, Orientation
 
@@ -201,9 +201,6 @@ def keep_freed_memory() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-1, 1 << 30)  # M_TRIM_THRESHOLD: do not give the top of the heap back
-        libc.mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD: big blocks from the heap
-    except (OSError, AttributeError):
-        return  # another libc (musl): slower, not wrong
+    # With another libc (musl): slower, not wrong.
+    set_malloc(-1, 1 << 30)  # M_TRIM_THRESHOLD: do not give the top of the heap back
+    set_malloc(-3, 1 << 30)  # M_MMAP_THRESHOLD: big blocks from the heap
