@@ -24,16 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import storage
-from ..errors import ConfigError, RecordingError, VidactError, VideoError
+from ..errors import RecordingError, VidactError, VideoError
 from ..machine import cores
 from ..progress import Progress
-from .actions.spec import SPEC_FOLDER, ActionSpec, FrameSpec
+from .actions.spec import FrameSpec
 from .config import ImportOwamcapConfig
 from .formats.outcomes import Outcome, write_report
 from .formats.owamcap_lines import Devices, lines
 from .formats.owamcap_messages import KINDS, McapFile, require_mcap
 from .formats.owamcap_sources import Source, find_license, find_sources, find_video
 from .formats.owamcap_survey import FramePlan, Survey, lay_out, survey
+from .recordings.chosen_spec import chosen_fps, named_spec
 from .recordings.writer import RecordingWriter
 from .video.frames import DamageError, decode_frames
 from .video.probe import VideoProbe, probe
@@ -93,13 +94,7 @@ def import_owamcap(config: ImportOwamcapConfig) -> int:
     """Import all files, print what happened and write OUT/import_report.json."""
     require_mcap()
     sources = find_sources(config.files)
-    spec = ActionSpec.load(config.spec) if config.spec else None
-    fps = Fraction(config.fps).limit_denominator(1001) or (spec.tick_hz if spec else DEFAULT_FPS)
-    if spec and fps < spec.tick_hz:
-        raise ConfigError(
-            f"fps must be at least the {float(spec.tick_hz):g} ticks/s of spec {config.spec!r}, "
-            f"got {float(fps):g}"
-        )
+    fps = chosen_fps(config.fps, config.spec) or DEFAULT_FPS
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     imported = Imported.in_folder(out)
@@ -235,9 +230,7 @@ class _Import:
         license_name = config.license or find_license(self.source, file.metadata or {})
         if license_name:
             meta["license"] = license_name
-        if config.spec in {path.stem for path in SPEC_FOLDER.glob("*.yaml")}:
-            meta["spec"] = config.spec
-        return meta
+        return meta | named_spec(config.spec)
 
     def _advance(self, share: float) -> None:
         """Tell that this share of the file is done."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import storage
-from ..datasets.actions.spec import SPEC_FOLDER, ActionSpec
+from ..datasets.recordings.chosen_spec import chosen_fps, named_spec
 from ..datasets.recordings.live_writer import finish_abandoned
 from ..errors import ConfigError, MissingDependencyError
 from ..progress import Progress, log
@@ -109,9 +109,8 @@ def _meta(config: RecordScreenConfig, out: Path) -> dict[str, Any]:
         "recorder": f"screen-{RECORDER_VERSION}",
         "player": "human",
         "clock": "CLOCK_MONOTONIC",
+        **named_spec(config.spec),
     }
-    if config.spec and config.spec in {path.stem for path in SPEC_FOLDER.glob("*.yaml")}:
-        meta["spec"] = config.spec
     if config.latency_ms >= 0:
         return meta | {"latency_ms": config.latency_ms}
     with suppress(FileNotFoundError):
@@ -130,18 +129,8 @@ def _meta(config: RecordScreenConfig, out: Path) -> dict[str, Any]:
 
 def _rate(display: Display, config: RecordScreenConfig) -> Fraction:
     """The frames per second: as asked for, else the spec's ticks, else the display's rate."""
-    spec_hz = ActionSpec.load(config.spec).tick_hz if config.spec else None
-    if config.fps:
-        fps = Fraction(config.fps).limit_denominator(1001)
-        if spec_hz and fps < spec_hz:
-            raise ConfigError(
-                f"fps must be at least the {float(spec_hz):g} ticks/s of spec {config.spec!r}, "
-                f"got {config.fps:g}"
-            )
-        return fps
-    if spec_hz:
-        return spec_hz
-    return _display_rate(display)
+    fps = chosen_fps(config.fps, config.spec)
+    return _display_rate(display) if fps is None else fps
 
 
 def _display_rate(display: Display) -> Fraction:

@@ -172,8 +172,7 @@ class ActionSpec:
         Raises:
             SpecError: there is none, or it is malformed.
         """
-        # The newest version of a spec lies in NAME.yaml, older ones in NAME@VERSION.yaml.
-        built_in = {path.stem: path for path in SPEC_FOLDER.glob("*.yaml")}
+        built_in = built_in_specs()
         newest, _, version = str(name).partition("@")
         if version and str(name) not in built_in and newest in built_in:
             spec = cls._read(built_in[newest])
@@ -366,6 +365,14 @@ def _axis(spec: str, content: Mapping[str, Any]) -> Axis:
         degrees_per_pixel=float(content["degrees_per_pixel"]),
         quantiser=MuLaw(**content["quantiser"]),
     )
+
+
+def built_in_specs() -> dict[str, Path]:
+    """Return the files of the built-in specs by name.
+
+    The newest version of a spec lies in NAME.yaml, older ones in NAME@VERSION.yaml.
+    """
+    return {path.stem: path for path in SPEC_FOLDER.glob("*.yaml")}
 
 
 def _first_difference(here: Any, there: Any, field: str) -> tuple[str, Any, Any]:
