@@ -17,7 +17,7 @@ from .actions.joint import JointActions
 from .actions.spec import ActionSpec
 from .config import SpecCheckConfig
 from .recordings.alignment import Shift, find_shift
-from .recordings.recording import Recording, find_recordings, spec_of
+from .recordings.recording import Recording, find_recordings, labeled_ticks, spec_of
 from .texts.filling import fill_in
 
 MOST_DECODED = 12  # recordings whose pictures are looked at: more tell no more
@@ -67,14 +67,7 @@ def check_spec(
         recordings: play.
         pictures: decode them as well, and look whether labels are shifted.
     """
-    buttons, camera, invalid = [], [], 0
-    for recording in recordings:
-        actions = recording.actions(spec)
-        buttons.append(actions.buttons[actions.valid])
-        camera.append(actions.camera[actions.valid])
-        invalid += int((~actions.valid).sum())
-    all_buttons = np.concatenate(buttons)  # (ticks, K)
-    all_camera = np.concatenate(camera)  # (ticks, A)
+    all_buttons, all_camera, invalid = labeled_ticks(recordings, spec)
     joint_actions = JointActions(spec)
     joint, camera_class = joint_actions.encode(all_buttons, spec.quantise(all_camera))
     kept, _ = joint_actions.decode(joint, camera_class)

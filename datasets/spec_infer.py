@@ -24,7 +24,7 @@ from ..progress import log
 from .actions.quantiser import MuLaw
 from .actions.spec import ActionSpec, Axis, Button, FrameSpec, Group
 from .config import SpecInferConfig
-from .recordings.recording import Recording, find_recordings
+from .recordings.recording import Recording, find_recordings, labeled_ticks
 from .texts.filling import fill_in
 
 MAX_HZ = 20  # as VPT ticks: faster labels cost more and tell hardly more
@@ -92,7 +92,7 @@ def draft_spec(
     """
     hz = tick_hz or _tick_hz(min(recording.fps for recording in recordings))
     inputs = sorted({name for r in recordings for state in r.states for name in state.inputs()})
-    held, camera = _play(recordings, _probing(inputs, hz))
+    held, camera, _ = labeled_ticks(recordings, _probing(inputs, hz))
     went_down = np.diff(held.astype(np.int8), axis=0, prepend=0) > 0  # (ticks, inputs)
     found = [
         Used(name, int(went_down[:, k].sum()), float(held[:, k].mean()))
@@ -148,18 +148,6 @@ def _probing(inputs: Sequence[str], hz: Fraction) -> ActionSpec:
         tick_hz=hz,
         frame=FRAME,
     )
-
-
-def _play(
-    recordings: Sequence[Recording], spec: ActionSpec
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Buttons [ticks, K] and motion [ticks, 2] of all ticks with a label."""
-    buttons, camera = [], []
-    for recording in recordings:
-        actions = recording.actions(spec)
-        buttons.append(actions.buttons[actions.valid])
-        camera.append(actions.camera[actions.valid])
-    return np.concatenate(buttons), np.concatenate(camera)
 
 
 def _names(inputs: Sequence[str]) -> dict[str, str]:

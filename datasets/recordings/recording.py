@@ -274,6 +274,22 @@ def _latency_frames(stem: Path, meta: Mapping[str, Any], fps: Fraction) -> int:
     return round(latency_ms * fps / 1000)
 
 
+def labeled_ticks(
+    recordings: Sequence[Recording], spec: ActionSpec
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
+    """Return buttons [ticks, K] and motion [ticks, A] of all ticks with a label.
+
+    And how many have none; of the first phase.
+    """
+    buttons, camera, without = [], [], 0
+    for recording in recordings:
+        actions = recording.actions(spec)
+        buttons.append(actions.buttons[actions.valid])
+        camera.append(actions.camera[actions.valid])
+        without += int((~actions.valid).sum())
+    return np.concatenate(buttons), np.concatenate(camera), without
+
+
 def find_recordings(paths: Sequence[str | Path]) -> list[Recording]:
     """Open all recordings that `find_stems` finds. Raises RecordingError, or VideoError."""
     return [Recording.open(stem) for stem in find_stems(paths)]
