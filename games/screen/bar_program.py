@@ -54,8 +54,7 @@ class Received:
 
 
 def _thing(event: RawEvent) -> tuple[str, int]:
-    is_key = event.kind in (raw_events.KEY_PRESS, raw_events.KEY_RELEASE)
-    return "key" if is_key else "button", event.detail
+    return "key" if event.of_key else "button", event.detail
 
 
 def read_bars(picture: NDArray[np.uint8]) -> dict[str, int]:

@@ -31,11 +31,6 @@ class Inputs:
         self._waiting: deque[tuple[int, RawEvent]] = deque()
         self._places: dict[int, list[float | None]] = {}
 
-    @property
-    def held_keys(self) -> tuple[int, ...]:
-        """Key codes held, as far as events were taken."""
-        return tuple(self._held_keys)
-
     def add(self, time_ns: int, event: RawEvent) -> None:
         """Keep an event, in the order in which the server sent them."""
         self._waiting.append((time_ns, event))

@@ -36,6 +36,11 @@ class RawEvent:
     """Whether the event tells of this axis."""
     has_y: bool = False
 
+    @property
+    def of_key(self) -> bool:
+        """Whether a key did it, not the mouse."""
+        return self.kind in (KEY_PRESS, KEY_RELEASE)
+
 
 def parse(wire: bytes) -> RawEvent | None:
     """Read a generic event of XInput2; None for one of another kind.

@@ -177,8 +177,7 @@ class Session:
         return situation
 
     def _take_in(self, event: RawEvent, now_ns: int) -> None:
-        is_key = event.kind in (raw_events.KEY_PRESS, raw_events.KEY_RELEASE)
-        if not is_key or event.detail != self._pause_code:
+        if not event.of_key or event.detail != self._pause_code:
             self.inputs.add(self.display.to_ns(event.time_ms, now_ns), event)
         elif event.kind == raw_events.KEY_PRESS:
             self.paused = not self.paused
