@@ -24,7 +24,7 @@ from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
 from ..machine import cores
 from ..progress import Progress
-from .actions.devices import DeviceState, parse_line
+from .actions.devices import NO_LABEL, DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .config import ImportVPTConfig
 from .formats.outcomes import Outcome, write_report
@@ -179,7 +179,7 @@ def _import(
         what = "lines_without_frame" if mismatch > 0 else "frames_without_line"
         outcome.mended[what] = abs(mismatch)
     states = fixed.states[: video.frames]
-    states += [DeviceState(valid=False)] * (video.frames - len(states))
+    states += [NO_LABEL] * (video.frames - len(states))
     further: list[Mapping[str, Any]] = [*lines[: video.frames], *[{}] * max(-mismatch, 0)]
     meta = {
         "game": "minecraft",

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..datasets.actions.devices import DeviceState
+from ..datasets.actions.devices import NO_LABEL, DeviceState
 from ..datasets.recordings.writer import RecordingWriter
 from ..errors import RecordingError
 from .config import RecordFreedoomDemosConfig
@@ -155,7 +155,7 @@ def record_view(view: View, out: Path, config: RecordFreedoomDemosConfig) -> Ite
             track.append(_track_row(before))
             before, previous = after, state
             yield 1
-        writer.write(before.frame, DeviceState(valid=False))
+        writer.write(before.frame, NO_LABEL)
         track.append(_track_row(before))
         write_track(out / view.name, track)
         yield 1

@@ -121,6 +121,10 @@ class DeviceState:
         )
 
 
+NO_LABEL = DeviceState(valid=False)
+"""Of a frame of which nobody knows what was done."""
+
+
 def _held(device: Mapping[str, Any], field: str, kind: type[Held]) -> tuple[Held, ...]:
     held = device.get(field) or []
     if not isinstance(held, list) or not all(isinstance(one, kind) for one in held):

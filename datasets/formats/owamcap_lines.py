@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ..actions.devices import MAX_NUMBER, DeviceState
+from ..actions.devices import MAX_NUMBER, NO_LABEL, DeviceState
 from .owamcap_messages import NS, Message
 from .owamcap_survey import FramePlan, Survey, raw_mouse
 from .virtual_keys import BUTTONS, held_names, key_name
@@ -23,7 +23,6 @@ JUST_NS = 50_000_000
 RAW_BUTTONS = tuple((i, 1 << 2 * n, 2 << 2 * n) for n, i in enumerate((0, 1, 2, 3, 4)))
 """Our number of a button, with the flags of its press and release (RI_MOUSE_*)."""
 STATE_BUTTONS = frozenset({0, 1, 2})  # states of the mouse know no others
-NO_LABEL = DeviceState(valid=False)
 
 
 @dataclass(slots=True)

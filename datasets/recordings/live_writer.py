@@ -21,7 +21,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from ...errors import RecordingError
-from ..actions.devices import DeviceState
+from ..actions.devices import NO_LABEL, DeviceState
 from .film import Film, require_filmable
 from .writer import ENCODER, SUFFIXES, put_in_place, write_meta
 
@@ -32,7 +32,6 @@ FRAGMENTED = {
     "movflags": "frag_every_frame+empty_moov+default_base_moof",
     "flush_packets": "1",
 }
-NO_LABEL = DeviceState(valid=False)
 
 
 class LiveWriter:

@@ -24,6 +24,7 @@ from ... import storage
 from ...errors import RecordingError
 from ...progress import log
 from ..actions.devices import (
+    NO_LABEL,
     DeviceState,
     TickActions,
     actions_of,
@@ -248,7 +249,7 @@ def as_seen(states: Sequence[DeviceState], frames: int) -> list[DeviceState]:
         return list(states)
     return [
         replace(
-            states[i - frames] if i >= frames else DeviceState(valid=False),
+            states[i - frames] if i >= frames else NO_LABEL,
             valid=i >= frames and state.valid and states[i - frames].valid,
             first=state.first,
             gui_open=state.gui_open,

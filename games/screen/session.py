@@ -21,7 +21,7 @@ from typing import Any
 import xcffib
 import xcffib.xproto
 
-from ...datasets.actions.devices import DeviceState
+from ...datasets.actions.devices import NO_LABEL
 from ...datasets.recordings.live_writer import LiveWriter
 from ...datasets.video.resize import fit
 from ...errors import RecordingError
@@ -312,7 +312,7 @@ class Part:
         """
         if (line := self._open) is not None:
             further = {"time_ns": line.time_ns}
-            self._orders.put(partial(self.writer.add_line, DeviceState(valid=False), further))
+            self._orders.put(partial(self.writer.add_line, NO_LABEL, further))
         self._orders.put(None)
         self._thread.join()
         self.writer.meta |= {
