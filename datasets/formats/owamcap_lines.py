@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from ..actions.devices import MAX_NUMBER, NO_LABEL, DeviceState
-from .owamcap_messages import NS, Message
+from ..video.timing import NS
+from .owamcap_messages import Message
 from .owamcap_survey import FramePlan, Survey, raw_mouse
 from .virtual_keys import BUTTONS, held_names, key_name
 

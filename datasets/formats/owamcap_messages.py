@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import MissingDependencyError, RecordingError
+from ..video.timing import NS
 
 if TYPE_CHECKING:
     from mcap.records import Chunk, McapRecord
 
-NS = 1_000_000_000
 # Messages are written by one thread and stamped by several: they come some milliseconds out of
 # order. What is later than this has no line to go to any more.
 REORDER_NS = 5 * NS

@@ -24,6 +24,7 @@ import xcffib.xproto
 from ...datasets.actions.devices import NO_LABEL
 from ...datasets.recordings.live_writer import LiveWriter
 from ...datasets.video.resize import fit
+from ...datasets.video.timing import NS
 from ...errors import RecordingError
 from . import raw_events
 from .display import Display, Situation
@@ -32,7 +33,6 @@ from .keys import KEYCODES
 from .pictures import Pictures
 from .raw_events import RawEvent
 
-NS = 1_000_000_000
 IDLE_S = 0.02  # between two looks at a window that is not recorded
 # Half a second of pictures may wait for the encoder, in not more than this much memory.
 MAX_WAITING_BYTES = 256_000_000
