@@ -25,7 +25,7 @@ export function ReviewPage({ task }: { task: OpenTask }) {
   const find = useMemo(() => reviewCommands(model, control), [model, control]);
   const canvases = useCanvases(model);
   usePlayback(model);
-  usePlayAlong(model);
+  usePlayAlong(model.along);
   useKeys("review", control, find);
   useEffect(() => {
     if (model.isWatched) model.watch.start();

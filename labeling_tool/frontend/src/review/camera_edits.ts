@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { FrameRange } from "../types";
-import type { ReviewModel } from "./model";
+import type { ReviewLabels } from "./labels";
 import { limit } from "./ranges";
 
 const STEPS = [0.25, 0.5, 1, 2, 5, 10]; // degrees
@@ -13,7 +13,7 @@ export const roundDegrees = (value: number): number => Math.round(value * 1e4) /
 export class CameraEdits {
   readonly step = signal(2);
 
-  constructor(private readonly model: ReviewModel) {}
+  constructor(private readonly model: ReviewLabels) {}
 
   turn(input: "dx" | "dy", direction: number): void {
     const { data, document, target } = this.model;

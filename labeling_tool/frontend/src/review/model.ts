@@ -1,92 +1,33 @@
-// The state of an action-review screen: labels, playhead, lane; what steps and edits do to them.
+// The state of an action-review screen: what steps and edits do to its labels and its parts.
 // What is watched and decided, presses as objects, the view and the camera have files of their own;
 // drawing and keys live elsewhere.
 
-import { batch, computed, signal } from "@preact/signals";
-import {
-  type ActionDocument,
-  clashesOf,
-  type Doubts,
-  differingFrames,
-  doubtsOf,
-  predictedButtons,
-  replayActions,
-} from "../document";
+import { batch, signal } from "@preact/signals";
+import type { ActionDocument } from "../document";
 import { person } from "../session";
-import { TaskModel } from "../task/model";
 import { between } from "../task/selection";
 import type { OpenTask } from "../task/useTask";
-import type { FrameRange, Kind, Operation, Payload } from "../types";
+import type { FrameRange } from "../types";
 import { CameraEdits, roundDegrees } from "./camera_edits";
+import { type Mode, ReviewLabels } from "./labels";
 import { PlayAlong } from "./play_along";
 import { Presses } from "./presses";
 import { edgesOf, limit, pressesOf } from "./ranges";
-import { View } from "./view";
 import { Watch } from "./watch";
 
-export type Mode = "normal" | "paint" | "erase" | "camera" | "along";
-
-export class ReviewModel extends TaskModel {
+export class ReviewModel extends ReviewLabels {
   readonly stride = 10;
-  readonly lanes: number;
-  readonly axes: number;
-  readonly predicted: Uint8Array[];
-  readonly doubts: Doubts;
-  readonly view: View;
-  readonly watch: Watch;
+  readonly watch = new Watch(this);
   readonly presses = new Presses(this);
   readonly camera = new CameraEdits(this);
-  readonly along: PlayAlong;
+  readonly along = new PlayAlong(this, this.watch);
 
-  readonly lane = signal(0);
-  readonly mode = signal<Mode>("normal");
   readonly showPrediction = signal(true);
   readonly onion = signal(false);
 
-  private readonly drafted = signal<Operation | null>(null);
-
-  readonly document = computed(() => {
-    const draft = this.drafted.value;
-    const operations = this.log.all.value;
-    return replayActions(this.predictions, draft ? [...operations, draft] : operations);
-  });
-  /** The labels as the task's annotator left them; null where nobody else has edited. */
-  readonly annotated = computed(() => {
-    const owner = this.data.assignment.user_id;
-    const operations = this.log.all.value;
-    const own = operations.filter((op) => (op.user_id ?? this.log.user) === owner);
-    return own.length < operations.length ? replayActions(this.predictions, own) : null;
-  });
-  /** Other people's answers to the task, where this one is reviewed beside them. */
-  readonly answers: { who: string; document: ActionDocument }[];
-  readonly clashes = computed(() => clashesOf(this.document.value, this.data.project.exclusive));
-
   constructor(task: OpenTask) {
     super(task);
-    this.lanes = this.data.project.buttons.length;
-    this.axes = this.data.project.axes.length;
-    this.predicted = predictedButtons(this.predictions);
-    this.doubts = doubtsOf(this.predictions, this.data.project.threshold);
-    this.answers = (this.data.others ?? []).map(({ who, operations }) => ({
-      who,
-      document: replayActions(this.predictions, operations),
-    }));
-    this.along = new PlayAlong(this);
-    this.view = new View(this.frames);
-    this.watch = new Watch(this);
     this.watch.begin();
-  }
-
-  get predictions() {
-    return this.data.predictions!;
-  }
-
-  /** Frames in which the answers differ; of a single one, where it is not the model's any more. */
-  get changed(): Uint8Array {
-    const now = this.document.value;
-    if (!this.answers.length) return differingFrames(now, replayActions(this.predictions, []));
-    const frames = this.answers.map(({ document }) => differingFrames(now, document));
-    return Uint8Array.from(now.valid, (_, t) => (frames.some((row) => row[t]) ? 1 : 0));
   }
 
   /** Say what another answer says, in these frames. */
@@ -120,12 +61,6 @@ export class ReviewModel extends TaskModel {
     return (isWork || this.isReview) && !isStill && person.value?.settings.watch !== false;
   }
 
-  /** What an edit applies to: the selection, else the frame. */
-  get target(): FrameRange {
-    const frame = this.frame.value;
-    return this.selection.range.value ?? { start: frame, end: frame + 1 };
-  }
-
   get unfinished(): string {
     if (this.isReview) return "";
     const open = this.watch.open.value.length;
@@ -140,14 +75,6 @@ export class ReviewModel extends TaskModel {
     const names = first.lanes.map((lane) => this.data.project.buttons[lane]).join(" and ");
     const more = others.length ? ` (and ${others.length} more)` : "";
     return `${names} exclude each other, and are both held at frame ${first.start + 1}${more}.`;
-  }
-
-  /** The lanes that are held with a lane at a frame although they exclude it. */
-  against(lane: number, frame: number): number[] {
-    const clash = this.clashes.value.find(
-      ({ lanes, start, end }) => lanes.includes(lane) && start <= frame && frame < end,
-    );
-    return clash ? clash.lanes.filter((other) => other !== lane) : [];
   }
 
   /** Submit asks about contradictions, at the first of them. */
@@ -176,14 +103,6 @@ export class ReviewModel extends TaskModel {
       this.view.follow(next);
       const value = this.brush;
       if (value !== null) this.setLane(this.lane.value, between(from, next), value);
-    });
-  }
-
-  /** Jump there: nothing is painted on the way, whatever the mode. */
-  override visit(frame: number): void {
-    batch(() => {
-      super.seek(frame);
-      this.view.follow(this.frame.value);
     });
   }
 
@@ -243,18 +162,6 @@ export class ReviewModel extends TaskModel {
   /** Take the press at the playhead, or the nearest in the lane. */
   takePress(): void {
     if (!this.readOnly) this.presses.take(this.lane.value, this.frame.value);
-  }
-
-  setLane(lane: number, { start, end }: FrameRange, value: 0 | 1): void {
-    if (this.readOnly || lane >= this.lanes) return;
-    const row = this.document.value.buttons[lane].subarray(start, end);
-    // An edit that changes nothing is none: undo would seem to do nothing for it.
-    if (row.some((held) => held !== value)) this.log.push("paint", { lane, start, end, value });
-  }
-
-  /** Show an edit that is still being drawn with the mouse; null takes it away. */
-  draft(edit: { kind: Kind; payload: Payload } | null): void {
-    this.drafted.value = edit && { id: "draft", client_ms: 0, ...edit };
   }
 
   /** Move the change of the lane that is nearest to the playhead by one frame. */

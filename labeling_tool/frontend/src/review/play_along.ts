@@ -4,14 +4,18 @@
 import { batch, signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { codeOf } from "./game_keys";
-import type { ReviewModel } from "./model";
+import type { ReviewLabels } from "./labels";
+import type { Watch } from "./watch";
 
 export class PlayAlong {
   /** The lanes whose keys are held now, each with the frame since which it was. */
   readonly held = signal<ReadonlyMap<number, number>>(new Map());
   private readonly codes: string[];
 
-  constructor(private readonly model: ReviewModel) {
+  constructor(
+    private readonly model: ReviewLabels,
+    private readonly watch: Watch,
+  ) {
     this.codes = model.data.project.inputs?.map(codeOf) ?? [];
   }
 
@@ -32,7 +36,7 @@ export class PlayAlong {
       batch(() => {
         this.model.lane.value = lane;
         this.held.value = new Map(this.held.value).set(lane, this.model.frame.value);
-        if (!this.model.watch.playing.value) this.model.watch.toggle();
+        if (!this.watch.playing.value) this.watch.toggle();
       });
     }
     return true;
@@ -74,9 +78,8 @@ export class PlayAlong {
 }
 
 /** While the mode is on, the game's keys are the game's, before they are anybody else's. */
-export function usePlayAlong(model: ReviewModel): void {
+export function usePlayAlong(along: PlayAlong): void {
   useEffect(() => {
-    const { along } = model;
     const isFree = (event: Event): boolean => {
       const target = event.target as HTMLElement | null;
       return along.isOn && !target?.closest?.("dialog[open], input, textarea, select, button");
@@ -115,5 +118,5 @@ export function usePlayAlong(model: ReviewModel): void {
     window.addEventListener("blur", releaseAll, options);
     document.addEventListener("visibilitychange", releaseAll, options);
     return () => listening.abort();
-  }, [model]);
+  }, [along]);
 }

@@ -3,7 +3,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import type { FrameRange } from "../types";
-import type { ReviewModel } from "./model";
+import type { ReviewLabels } from "./labels";
 import { contains, edgesOf, limit, nearestPress, pressesOf, rangeText, sameRange } from "./ranges";
 
 export type Edge = "start" | "end";
@@ -28,7 +28,7 @@ export class Presses {
     return range ? { ...chosen, range } : null;
   });
 
-  constructor(private readonly model: ReviewModel) {}
+  constructor(private readonly model: ReviewLabels) {}
 
   /** The press in hand, as people name it. */
   get text(): string {

@@ -4,7 +4,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import { isHandled, mostDoubtful, uncertainRuns } from "../document";
 import type { FrameRange } from "../types";
-import type { ReviewModel } from "./model";
+import type { ReviewLabels } from "./labels";
 import { contains, limit, sameRange } from "./ranges";
 
 const SHUTTLE = [1, 2, 4, 8]; // times the real speed
@@ -30,7 +30,7 @@ export class Watch {
   /** Whether each run that comes in hand is played at once. */
   private watches = false;
 
-  constructor(private readonly model: ReviewModel) {
+  constructor(private readonly model: ReviewLabels) {
     const changes = model.isReview ? uncertainRuns(model.changed) : [];
     this.runs = changes.length ? changes : uncertainRuns(model.doubts.any);
     this.areChanges = changes.length > 0;
@@ -128,7 +128,7 @@ export class Watch {
     const { model } = this;
     const target = this.decided;
     if (model.readOnly || (target && !this.isSeen(target))) return;
-    const isAlong = model.along.isOn; // from run to run it goes on
+    const isAlong = model.mode.value === "along"; // from run to run it goes on
     batch(() => {
       if (target) {
         model.log.push("accept", { start: target.start, end: target.end, value: true });
