@@ -16,6 +16,9 @@ export interface Command {
   scopes: Scope[];
 }
 
+/** What each command of a page does, by its id. */
+export type Commands = Record<string, () => void>;
+
 const both: Scope[] = ["review", "clean"];
 const review: Scope[] = ["review"];
 const clean: Scope[] = ["clean"];

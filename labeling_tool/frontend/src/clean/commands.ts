@@ -1,6 +1,7 @@
 // What each command of clean-or-not does.
 
-import { type Commands, type FindAction, taskCommands } from "../task/commands";
+import type { Commands } from "../keys";
+import { type FindAction, taskCommands } from "../task/commands";
 import type { TaskControl } from "../task/control";
 import { type CleanModel, LABELS, REASONS, ROW } from "./model";
 

@@ -1,6 +1,7 @@
 // What each command of action review does.
 
-import { type Commands, type FindAction, taskCommands } from "../task/commands";
+import type { Commands } from "../keys";
+import { type FindAction, taskCommands } from "../task/commands";
 import type { TaskControl } from "../task/control";
 import type { ReviewModel } from "./model";
 

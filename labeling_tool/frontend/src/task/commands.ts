@@ -1,12 +1,10 @@
 // The commands that both kinds of work have, and the keys that run a command.
 
 import { useLayoutEffect } from "preact/hooks";
-import { commandFor, commandsOf, keyOf, type Scope } from "../keys";
+import { type Commands, commandFor, commandsOf, keyOf, type Scope } from "../keys";
 import type { Entry } from "../Palette";
 import type { TaskControl } from "./control";
 import type { TaskModel } from "./model";
-
-export type Commands = Record<string, () => void>;
 
 /** Which action a command stands for now, if any. */
 export type FindAction = (command: string, event: KeyboardEvent) => (() => void) | undefined;

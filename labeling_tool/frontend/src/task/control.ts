@@ -47,7 +47,7 @@ export class TaskControl {
     private readonly task: OpenTask,
     readonly model: TaskModel,
   ) {
-    this.verdicts = new Verdicts(this);
+    this.verdicts = new Verdicts(model, () => this.isSeen);
     this.drawer.value = this.isWork && !hasRead(this.data.project);
   }
 

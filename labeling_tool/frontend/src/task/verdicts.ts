@@ -2,11 +2,11 @@
 
 import { signal } from "@preact/signals";
 import { post } from "../api";
+import type { Commands } from "../keys";
 import { type Next, prepareReview } from "../loading";
 import { rangeText } from "../review/ranges";
 import { go, say, sayError } from "../session";
-import type { Commands } from "./commands";
-import type { TaskControl } from "./control";
+import type { TaskModel } from "./model";
 
 export class Verdicts {
   /** Which dialog is open, if any. */
@@ -15,7 +15,7 @@ export class Verdicts {
   readonly commands: Commands = {
     approve: () => {
       // A second press of the key that approved the last one is no decision about this one.
-      if (this.control.isSeen) void this.decide("approve");
+      if (this.isSeen()) void this.decide("approve");
     },
     sendBack: () => {
       this.dialog.value = "return";
@@ -28,15 +28,18 @@ export class Verdicts {
 
   private next: Next | null = null;
 
-  constructor(private readonly control: TaskControl) {}
+  constructor(
+    private readonly model: TaskModel,
+    private readonly isSeen: () => boolean,
+  ) {}
 
   get isOffered(): boolean {
-    return this.control.model.isReview;
+    return this.model.isReview;
   }
 
   /** Get the next submission's pictures while this one is looked at. */
   prepare(): void {
-    const { project, assignment } = this.control.data;
+    const { project, assignment } = this.model.data;
     if (!this.isOffered) return;
     prepareReview(project.id, assignment.id)
       .then((next) => {
@@ -47,23 +50,23 @@ export class Verdicts {
 
   /** What a return says where its reviewer writes nothing more: the remarks. */
   get reason(): string {
-    const remarks = this.control.model.remarks.value;
+    const remarks = this.model.remarks.value;
     return remarks.map((remark) => `frame ${rangeText(remark)}: ${remark.text}`).join("\n");
   }
 
   remark(text: string): void {
-    this.control.model.remark(text);
+    this.model.remark(text);
     this.dialog.value = null;
   }
 
   async decide(verdict: "approve" | "return", reason = ""): Promise<void> {
-    const { control } = this;
+    const { log, data } = this.model;
     try {
-      await control.log.flush();
+      await log.flush();
       // What is on the screen is decided about: the server refuses where there is more by now.
-      const seq = control.log.lastSeq;
+      const seq = log.lastSeq;
       const body = { verdict, reason, seq };
-      await post(`/api/assignments/${control.data.assignment.id}/review`, body);
+      await post(`/api/assignments/${data.assignment.id}/review`, body);
       say(verdict === "approve" ? "Approved" : "Returned");
       this.proceed();
     } catch (error) {
@@ -74,7 +77,7 @@ export class Verdicts {
   /** Make approved work its task's known answer, by which people are judged. */
   async makeGold(): Promise<void> {
     try {
-      await post(`/api/assignments/${this.control.data.assignment.id}/gold`, { gold: true });
+      await post(`/api/assignments/${this.model.data.assignment.id}/gold`, { gold: true });
       say("Gold: everybody may get this task now, and is judged by this answer.");
     } catch (error) {
       sayError(error);
@@ -85,7 +88,7 @@ export class Verdicts {
     if (this.next) go(`/work/${this.next.assignment}`, true);
     else {
       say("No other submission waits for you.");
-      go(`/projects/${this.control.data.project.id}`);
+      go(`/projects/${this.model.data.project.id}`);
     }
   }
 }
