@@ -66,12 +66,10 @@ export class CleanModel extends TaskModel {
   /** Label the selection, or the frame, and step to the next frame without either. */
   label(label: CleanLabel | null, reasons: string[] = []): void {
     if (this.readOnly) return;
-    const frame = this.frame.value;
-    const selected = this.selection.range.value;
-    const { start, end } = selected ?? { start: frame, end: frame + 1 };
+    const { start, end } = this.target;
     batch(() => {
       this.log.push("label", { start, end, label, reasons });
-      if (selected) this.clear();
+      if (this.selection.range.value) this.clear();
       this.seek(end);
     });
   }

@@ -70,12 +70,6 @@ export abstract class ReviewLabels extends TaskModel {
     return Uint8Array.from(now.valid, (_, t) => (frames.some((row) => row[t]) ? 1 : 0));
   }
 
-  /** What an edit applies to: the selection, else the frame. */
-  get target(): FrameRange {
-    const frame = this.frame.value;
-    return this.selection.range.value ?? { start: frame, end: frame + 1 };
-  }
-
   /** The lanes that are held with a lane at a frame although they exclude it. */
   against(lane: number, frame: number): number[] {
     const clash = this.clashes.value.find(

@@ -7,11 +7,9 @@ import { Palette } from "../Palette";
 import { Button, ColorKey, Dialog, Field, Input, Key, KeyGroups, Link, when } from "../parts";
 import { rangeText } from "../review/ranges";
 import { person } from "../session";
-import type { FrameRange } from "../types";
 import { commandEntries, type FindAction } from "./commands";
 import type { TaskControl } from "./control";
 import { Drawer } from "./Drawer";
-import type { TaskModel } from "./model";
 import type { Verdicts } from "./verdicts";
 
 interface DialogsProps {
@@ -38,7 +36,7 @@ export function TaskDialogs({ control, scope, find }: DialogsProps) {
       {verdicts.dialog.value === "return" ? <ReturnDialog verdicts={verdicts} /> : null}
       {verdicts.dialog.value === "remark" ? (
         <TextDialog
-          title={`Remark on frame ${rangeText(remarked(control.model))}`}
+          title={`Remark on frame ${rangeText(control.model.target)}`}
           label="What is to be mended?"
           text=""
           most={500}
@@ -145,9 +143,6 @@ function TextDialog({ title, label, text, most, onDone }: TextProps) {
     </Dialog>
   );
 }
-
-const remarked = ({ frame, selection }: TaskModel): FrameRange =>
-  selection.range.value ?? { start: frame.value, end: frame.value + 1 };
 
 /** Why a task is returned: the remarks, or what its reviewer writes instead. */
 function ReturnDialog({ verdicts }: { verdicts: Verdicts }) {

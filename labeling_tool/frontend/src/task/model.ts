@@ -5,7 +5,7 @@ import type { Pictures } from "../bundle";
 import { remarksOf } from "../document";
 import { operationText } from "../operation_text";
 import type { OperationLog } from "../oplog";
-import type { TaskData } from "../types";
+import type { FrameRange, TaskData } from "../types";
 import { Selection } from "./selection";
 import type { OpenTask } from "./useTask";
 
@@ -55,11 +55,15 @@ export abstract class TaskModel {
     this.notice.value = text;
   }
 
-  /** Pin some words to the selection, else to the frame. */
-  remark(text: string): void {
+  /** What an edit or a remark is about: the selection, else the frame. */
+  get target(): FrameRange {
     const frame = this.frame.value;
-    const range = this.selection.range.value ?? { start: frame, end: frame + 1 };
-    if (text.trim()) this.log.push("remark", { ...range, text: text.trim() });
+    return this.selection.range.value ?? { start: frame, end: frame + 1 };
+  }
+
+  /** Pin some words to the target. */
+  remark(text: string): void {
+    if (text.trim()) this.log.push("remark", { ...this.target, text: text.trim() });
   }
 
   clear(): void {
