@@ -124,6 +124,12 @@ export class Roll {
     }
   }
 
+  /** Fill a frame's place at some height, in the color that is set. */
+  private mark(g: CanvasRenderingContext2D, t: number, y: number, high: number): void {
+    const x = this.layout.x(t);
+    g.fillRect(x, y, Math.max(1, this.layout.x(t + 1) - x), high);
+  }
+
   /** Whether nobody has decided about a frame yet. */
   private isOpen(t: number): boolean {
     const { accepted, unsure, valid } = this.model.document.value;
@@ -134,10 +140,7 @@ export class Roll {
   private drawDoubtful(g: CanvasRenderingContext2D, doubtful: Uint8Array, y: number): void {
     const { start, end } = this.layout.place.value;
     g.fillStyle = colors.value.doubt;
-    for (let t = start; t < end; t++) {
-      if (!doubtful[t] || !this.isOpen(t)) continue;
-      g.fillRect(this.layout.x(t), y, Math.max(1, this.layout.x(t + 1) - this.layout.x(t)), 3);
-    }
+    for (let t = start; t < end; t++) if (doubtful[t] && this.isOpen(t)) this.mark(g, t, y, 3);
   }
 
   /** The color of an uncertain frame, by what was decided about it. */
@@ -180,12 +183,7 @@ export class Roll {
       for (let t = start; t < end; t++) {
         if (probability[t] < 0.02) continue; // less than half a pixel high
         const tall = probability[t] * (high - 3);
-        g.fillRect(
-          this.layout.x(t),
-          y + high - 1 - tall,
-          Math.max(1, this.layout.x(t + 1) - this.layout.x(t)),
-          tall,
-        );
+        this.mark(g, t, y + high - 1 - tall, tall);
       }
     }
     // Runs of equal cells are one rectangle each: a tenth of the time of a rectangle per cell.
@@ -216,11 +214,8 @@ export class Roll {
     const { start, end, laneHeight } = this.layout.place.value;
     const now = this.model.document.value.buttons[lane];
     g.fillStyle = colors.value.correction;
-    for (let t = start; t < end; t++) {
-      if (before[t] === now[t]) continue;
-      const x = this.layout.x(t);
-      g.fillRect(x, y + laneHeight - 5, Math.max(1, this.layout.x(t + 1) - x), 5);
-    }
+    for (let t = start; t < end; t++)
+      if (before[t] !== now[t]) this.mark(g, t, y + laneHeight - 5, 5);
   }
 
   /** A thin line within a lane for each other answer, where it says something else. */
@@ -229,11 +224,8 @@ export class Roll {
     const now = this.model.document.value.buttons[lane];
     g.fillStyle = colors.value.accent;
     for (const [i, { document }] of this.model.answers.entries()) {
-      for (let t = start; t < end; t++) {
-        if (document.buttons[lane][t] === now[t]) continue;
-        const x = this.layout.x(t);
-        g.fillRect(x, y + 3 + 4 * i, Math.max(1, this.layout.x(t + 1) - x), 3);
-      }
+      for (let t = start; t < end; t++)
+        if (document.buttons[lane][t] !== now[t]) this.mark(g, t, y + 3 + 4 * i, 3);
     }
   }
 
@@ -267,16 +259,8 @@ export class Roll {
     if (this.model.showPrediction.value) curve(predicted, c.ghost, 3);
     curve(corrected, c.curve, 1.6);
     g.fillStyle = c.edit;
-    for (let t = start; t < end; t++) {
-      if (Math.abs(corrected[t] - predicted[t]) > 0.01) {
-        g.fillRect(
-          this.layout.x(t),
-          y + AXIS - 3,
-          Math.max(1, this.layout.x(t + 1) - this.layout.x(t)),
-          2,
-        );
-      }
-    }
+    for (let t = start; t < end; t++)
+      if (Math.abs(corrected[t] - predicted[t]) > 0.01) this.mark(g, t, y + AXIS - 3, 2);
     this.drawDoubtful(g, this.model.doubts.camera, y);
   }
 
