@@ -146,7 +146,8 @@ export function replayClean(frames: number, operations: Operation[]): CleanDocum
   return document;
 }
 
-const CAMERA_SAME_DEG = 0.01; // less is what rounding does
+/** Degrees: a smaller difference is what rounding does. */
+export const CAMERA_SAME_DEG = 0.01;
 
 // Confident frames between two uncertain ones that still belong to one run: nobody wants to jump
 // for three.

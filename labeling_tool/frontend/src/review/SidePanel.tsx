@@ -1,6 +1,7 @@
 // What is held at the frame, and the buttons for what can be done, each with its key.
 
 import { useEffect, useRef } from "preact/hooks";
+import { CAMERA_SAME_DEG } from "../document";
 import { keyOf } from "../keys";
 import { Button, Key } from "../parts";
 import { TaskActions } from "../task/actions";
@@ -99,7 +100,7 @@ function Camera({ model }: { model: ReviewModel }) {
       {model.data.project.axes.map((axis, a) => {
         const value = model.document.value.camera[a][t];
         const predicted = model.predictions.camera[a][t];
-        const edited = Math.abs(value - predicted) > 0.01;
+        const edited = Math.abs(value - predicted) > CAMERA_SAME_DEG;
         return (
           <span key={axis.name}>
             {axis.name} <b class={edited ? "edited" : ""}>{degrees(value)}</b>

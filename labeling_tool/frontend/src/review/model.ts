@@ -3,7 +3,7 @@
 // drawing and keys live elsewhere.
 
 import { batch, signal } from "@preact/signals";
-import type { ActionDocument } from "../document";
+import { type ActionDocument, CAMERA_SAME_DEG } from "../document";
 import { person } from "../session";
 import { between } from "../task/selection";
 import type { OpenTask } from "../task/useTask";
@@ -48,7 +48,7 @@ export class ReviewModel extends ReviewLabels {
       for (let axis = 0; axis < this.axes; axis++) {
         const values = Array.from(document.camera[axis].slice(start, end), roundDegrees);
         const now = this.document.value.camera[axis];
-        if (values.some((degrees, i) => Math.abs(degrees - now[start + i]) > 0.01))
+        if (values.some((degrees, i) => Math.abs(degrees - now[start + i]) > CAMERA_SAME_DEG))
           this.log.push("camera", { axis, start, end, values });
       }
     });

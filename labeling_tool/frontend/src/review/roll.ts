@@ -1,6 +1,7 @@
 // The roll: film strip, ruler, uncertainty, a lane per button, a curve per axis, and the whole task
 // in one line. Drawn when labels or the view change, not when the playhead moves.
 
+import { CAMERA_SAME_DEG } from "../document";
 import { colors } from "./colors";
 import {
   AXIS,
@@ -260,7 +261,7 @@ export class Roll {
     curve(corrected, c.curve, 1.6);
     g.fillStyle = c.edit;
     for (let t = start; t < end; t++)
-      if (Math.abs(corrected[t] - predicted[t]) > 0.01) this.mark(g, t, y + AXIS - 3, 2);
+      if (Math.abs(corrected[t] - predicted[t]) > CAMERA_SAME_DEG) this.mark(g, t, y + AXIS - 3, 2);
     this.drawDoubtful(g, this.model.doubts.camera, y);
   }
 
