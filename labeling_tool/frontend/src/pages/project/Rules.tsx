@@ -6,7 +6,7 @@ import { Field, Input } from "../../parts";
 import { say, sayError } from "../../session";
 import type { ProjectDetails, ProjectSettings } from "../../types";
 
-const RULES: {
+interface Rule {
   id: keyof ProjectSettings;
   label: string;
   help: string;
@@ -14,7 +14,9 @@ const RULES: {
   factor: number;
   min: number;
   max: number;
-}[] = [
+}
+
+const RULES: Rule[] = [
   {
     id: "overlap",
     label: "People a task",
@@ -150,7 +152,7 @@ export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: 
               onInput={(e) =>
                 setRules({
                   ...rules,
-                  [rule.id]: roundRule(rule.id, Number(e.currentTarget.value) / rule.factor),
+                  [rule.id]: keptValue(rule, Number(e.currentTarget.value)),
                 })
               }
             />
@@ -228,14 +230,8 @@ export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: 
   );
 }
 
-const NOT_WHOLE = [
-  "random_fraction",
-  "threshold",
-  "review_share",
-  "gold_share",
-  "qualify",
-  "hourly_cost",
-];
-
-const roundRule = (id: keyof ProjectSettings, value: number): number =>
-  NOT_WHOLE.includes(id) ? Math.round(value * 1e4) / 1e4 : Math.round(value);
+/** A rule's value as it is kept; whole, where its steps are. */
+const keptValue = ({ step, factor }: Rule, shown: number): number => {
+  const value = shown / factor;
+  return step / factor < 1 ? Math.round(value * 1e4) / 1e4 : Math.round(value);
+};
