@@ -16,9 +16,12 @@ const NAMED: Record<string, string> = {
 const MOUSE: Record<string, string> = { "0": "Mouse0", "1": "Mouse2", "2": "Mouse1" };
 const MOUSE_NAMES: Record<string, string> = { "0": "left click", "1": "right click" };
 
+// An input of a spec: its device, and which key or button of it.
+const INPUT = /^(?:key\.)?(keyboard|mouse)\.(.+)$/;
+
 /** The browser's name of an input's place on the keyboard or mouse; "" where it cannot be used. */
 export function codeOf(input: string): string {
-  const [, device, name] = /^(?:key\.)?(keyboard|mouse)\.(.+)$/.exec(input) ?? [];
+  const [, device, name] = INPUT.exec(input) ?? [];
   if (device === "mouse") return MOUSE[name] ?? "";
   if (!name) return "";
   if (/^[a-z]$/.test(name)) return `Key${name.toUpperCase()}`;
@@ -28,7 +31,7 @@ export function codeOf(input: string): string {
 
 /** How people call it. */
 export function inputName(input: string): string {
-  const [, device, name = ""] = /^(?:key\.)?(keyboard|mouse)\.(.+)$/.exec(input) ?? [];
+  const [, device, name = ""] = INPUT.exec(input) ?? [];
   if (device === "mouse") return MOUSE_NAMES[name] ?? "middle click";
   return name.length === 1 ? name.toUpperCase() : name.replace(/^(left|right)\./, "$1 ");
 }
