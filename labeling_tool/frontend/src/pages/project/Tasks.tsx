@@ -121,18 +121,10 @@ export function Tasks({ id }: { id: number }) {
               ))}
             </select>
           </label>
-          <Button disabled={!chosen.size} onClick={() => change({ priority: 10 })}>
-            Put first
-          </Button>
-          <Button disabled={!chosen.size} onClick={() => change({ priority: 0 })}>
-            In the usual order
-          </Button>
-          <Button disabled={!chosen.size} onClick={() => change({ excluded: true })}>
-            Exclude
-          </Button>
-          <Button disabled={!chosen.size} onClick={() => change({ excluded: false })}>
-            Take back in
-          </Button>
+          <Button onClick={() => change({ priority: 10 })}>Put first</Button>
+          <Button onClick={() => change({ priority: 0 })}>In the usual order</Button>
+          <Button onClick={() => change({ excluded: true })}>Exclude</Button>
+          <Button onClick={() => change({ excluded: false })}>Take back in</Button>
         </fieldset>
         <div class="scroll">
           <table class="compact">
