@@ -6,7 +6,7 @@ there before: the replay knows, and undoing means leaving it out.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -17,6 +17,7 @@ MAX_FRAMES = 100_000  # of a task
 MAX_ACTIVE_MS = 600_000  # of a batch: what comes later was no work, or comes in the next one
 
 Frame = Annotated[int, Field(ge=0, lt=MAX_FRAMES)]
+End = Annotated[int, Field(ge=1, le=MAX_FRAMES)]
 OperationId = Annotated[str, Field(min_length=8, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -24,34 +25,42 @@ class Range(Strict):
     """Frames [start, end)."""
 
     start: Frame
-    end: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+    end: End
+
+    @property
+    def stretches(self) -> tuple[tuple[str, int, int], ...]:
+        """Every [start, end) that it names, after what these fields' names begin with."""
+        return (("", self.start, self.end),)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Range:
-        if self.end <= self.start:
-            raise ValueError("end must be after start")
+    def _ordered(self) -> Self:
+        for prefix, start, end in self.stretches:
+            if end <= start:
+                raise ValueError(f"{prefix}end must be after {prefix}start")
         return self
 
 
-class Paint(Range):
-    """Hold or release one button."""
+class LaneRange(Range):
+    """Frames of one button."""
 
     lane: Annotated[int, Field(ge=0, lt=512)]
+
+
+class Paint(LaneRange):
+    """Hold or release one button."""
+
     value: Literal[0, 1]
 
 
-class Press(Range):
+class Press(LaneRange):
     """Move or stretch a press: release a button's frames [start, end), hold [to_start, to_end)."""
 
-    lane: Annotated[int, Field(ge=0, lt=512)]
     to_start: Frame
-    to_end: Annotated[int, Field(ge=1, le=MAX_FRAMES)]
+    to_end: End
 
-    @model_validator(mode="after")
-    def _goes_somewhere(self) -> Press:
-        if self.to_end <= self.to_start:
-            raise ValueError("to_end must be after to_start")
-        return self
+    @property
+    def stretches(self) -> tuple[tuple[str, int, int], ...]:
+        return (*super().stretches, ("to_", self.to_start, self.to_end))
 
 
 class Camera(Range):
@@ -190,10 +199,10 @@ def check_payload(
         where = ".".join(map(str, first["loc"])) or "payload"
         raise Problem(422, "bad_operation", f"`{kind}`: {where}: {first['msg']}.") from error
     if isinstance(checked, Range):
-        last = max(checked.end, checked.to_end if isinstance(checked, Press) else 0)
+        last = max(end for _, _, end in checked.stretches)
         if last > frames:
             raise Problem(422, "bad_operation", f"`{kind}`: frames end at {frames}, got {last}.")
-    if isinstance(checked, Paint | Press) and checked.lane >= lanes:
+    if isinstance(checked, LaneRange) and checked.lane >= lanes:
         raise Problem(
             422, "bad_operation", f"`{kind}`: there are {lanes} lanes, got number {checked.lane}."
         )
