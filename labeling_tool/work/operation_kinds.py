@@ -119,36 +119,22 @@ class Remark(Range):
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-PAYLOADS: dict[str, type[Strict]] = {
-    "paint": Paint,
-    "press": Press,
-    "camera": Camera,
-    "release": Release,
-    "reset": Reset,
-    "accept": Mark,
-    "unsure": Mark,
-    "invalid": Mark,
-    "label": Label,
-    "undo": Target,
-    "redo": Target,
-    "note": Note,
-    "remark": Remark,
+BOTH: dict[str, type[Strict]] = {"undo": Target, "redo": Target, "note": Note, "remark": Remark}
+PAYLOADS: dict[str, dict[str, type[Strict]]] = {
+    "actions": {
+        "paint": Paint,
+        "press": Press,
+        "camera": Camera,
+        "release": Release,
+        "reset": Reset,
+        "accept": Mark,
+        "unsure": Mark,
+        "invalid": Mark,
+        **BOTH,
+    },
+    "clean": {"label": Label, **BOTH},
 }
-BOTH = ("undo", "redo", "note", "remark")
-ALLOWED = {
-    "actions": (
-        "paint",
-        "press",
-        "camera",
-        "release",
-        "reset",
-        "accept",
-        "unsure",
-        "invalid",
-        *BOTH,
-    ),
-    "clean": ("label", *BOTH),
-}
+"""What each operation must say, by the kind of project that allows it."""
 Kind = Literal[
     "paint",
     "press",
@@ -190,10 +176,11 @@ def check_payload(
     kind: str, payload: dict[str, Any], *, project_kind: str, frames: int, lanes: int, axes: int
 ) -> dict[str, Any]:
     """The payload, checked against its kind and its task. Raises 422 saying what is wrong."""
-    if kind not in ALLOWED[project_kind]:
+    allowed = PAYLOADS[project_kind]
+    if kind not in allowed:
         raise Problem(422, "bad_operation", f"`{kind}` is no operation of this kind of project.")
     try:
-        checked = PAYLOADS[kind].model_validate(payload)
+        checked = allowed[kind].model_validate(payload)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "payload"
