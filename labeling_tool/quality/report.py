@@ -266,22 +266,14 @@ def _as_json(report: Report, session: Session, project: Project) -> dict[str, An
     for (who, _), day in report.days.items():
         worked[who] += day
     people = [
-        {
-            "name": who,
-            "accuracy": report.people[who].to_json(),
-            "tasks": int(sums[0]),
-            "hours": sums[2] / HOUR_MS,
-            "frames_per_hour": sums[1] / (sums[2] / HOUR_MS) if sums[2] else None,
-        }
+        {"name": who, "accuracy": report.people[who].to_json(), **_work_json(sums)}
         for who, sums in sorted(worked.items())
     ]
     pace = [
         {
             "name": who,
             "day": day,
-            "tasks": int(sums[0]),
-            "hours": sums[2] / HOUR_MS,
-            "frames_per_hour": sums[1] / (sums[2] / HOUR_MS) if sums[2] else None,
+            **_work_json(sums),
             "accuracy": sums[3] / sums[4] if sums[4] else None,
         }
         for (who, day), sums in sorted(report.days.items())
@@ -314,6 +306,17 @@ def _as_json(report: Report, session: Session, project: Project) -> dict[str, An
             report.disputes, key=lambda row: (row["settled"], -row["different"], row["task"])
         ),
         "effort": _effort(session, project, worked),
+    }
+
+
+def _work_json(sums: Sums) -> dict[str, Any]:
+    """How much was done in some days, and how fast."""
+    tasks, frames, ms = sums[:3]
+    hours = ms / HOUR_MS
+    return {
+        "tasks": int(tasks),
+        "hours": hours,
+        "frames_per_hour": frames / hours if ms else None,
     }
 
 
