@@ -91,7 +91,6 @@ class Report:
     people: dict[str, Tally] = field(default_factory=lambda: defaultdict(lambda: Tally(mean)))
     days: dict[tuple[str, str], Sums] = field(default_factory=lambda: defaultdict(_no_day))
     calibration: list[Tally] = field(default_factory=list)
-    predicted: list[Tally] = field(default_factory=list)
     disputes: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -119,7 +118,6 @@ def quality_of(session: Session, project: Project) -> dict[str, Any]:
     report.events = [Tally(f1) for _ in names] if spec else []
     report.camera = [Tally(mean) for _ in axes]
     report.calibration = [Tally(mean) for _ in range(BINS)]
-    report.predicted = [Tally(mean) for _ in range(BINS)]
     for task, source, works in _tasks(session, project):
         _compare(report, task, source, works)
         _judge(report, task, works)
@@ -249,8 +247,8 @@ def _calibrate(report: Report, predictions: Predictions, works: list[Work]) -> N
             held = float(work.answer.buttons[here].sum())
             expected = float(predictions.buttons_prob[here].sum())
             off = abs(held - expected)
-            report.calibration[number].add(np.array([held, here.sum()]), off, work.assignment.id)
-            report.predicted[number].add(np.array([expected, here.sum()]), off, work.assignment.id)
+            part = np.array([held, here.sum(), expected])
+            report.calibration[number].add(part, off, work.assignment.id)
 
 
 def _as_json(report: Report, session: Session, project: Project) -> dict[str, Any]:
@@ -278,17 +276,19 @@ def _as_json(report: Report, session: Session, project: Project) -> dict[str, An
         }
         for (who, day), sums in sorted(report.days.items())
     ]
-    calibration = [
-        {
-            "from": number / BINS,
-            "to": (number + 1) / BINS,
-            "cells": int(sum(part[1] for part in report.calibration[number].parts)),
-            "model": report.predicted[number].to_json()["value"],
-            "people": report.calibration[number].to_json(),
-        }
-        for number in range(BINS)
-        if report.calibration[number].parts
-    ]
+    calibration = []
+    for number, tally in enumerate(report.calibration):
+        if tally.parts:
+            _, cells, expected = np.sum(tally.parts, axis=0)
+            calibration.append(
+                {
+                    "from": number / BINS,
+                    "to": (number + 1) / BINS,
+                    "cells": int(cells),
+                    "model": float(expected / cells),
+                    "people": tally.to_json(),
+                }
+            )
     return {
         "labels": labels,
         "camera": [
