@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
 from ..store.models import FINISHED, Assignment, Operation, Project, Source, Task, User
-from ..work.answers import CLEAN_LABELS, Answer, accuracy_counts, answer_to
+from ..work.answers import CLEAN_LABELS, Answer, accuracy_counts, answer_to, known_answer
 from ..work.predictions import Predictions
 from ..work.project_settings import settings_of
 from .agreement import (
@@ -222,15 +222,15 @@ def _compare(report: Report, task: Task, source: str, works: list[Work]) -> None
 
 def _judge(report: Report, task: Task, works: list[Work]) -> None:
     """Add what people got right of a gold task, and how long they took for any."""
-    model = Predictions.from_bytes(task.labels).buttons if task.labels is not None else None
     for work in works:
         assignment = work.assignment
         moment = datetime.fromtimestamp((assignment.submitted_ms or 0) / 1000, UTC)
         day = report.days[work.who, moment.date().isoformat()]
         day[:3] += (1, task.frames, assignment.active_ms)
-        if task.gold is None or task.gold["assignment"] == assignment.id:
+        gold = known_answer(task, assignment)
+        if gold is None:
             continue
-        counts = accuracy_counts(work.answer, Answer.from_json(task.gold), model)
+        counts = accuracy_counts(task, work.answer, gold)
         report.people[work.who].add(counts, float(counts[1] - counts[0]), assignment.id)
         day[3:] += counts
 

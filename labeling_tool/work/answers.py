@@ -60,28 +60,25 @@ def answer_to(task: Task, operations: Iterable[Operation]) -> Answer:
     return Answer(document.buttons, document.camera, document.valid & ~document.unsure)
 
 
-def accuracy_counts(given: Answer, gold: Answer, model: NDArray[np.uint8] | None) -> Any:
+def known_answer(task: Task, assignment: Assignment) -> Answer | None:
+    """The gold answer that this work is judged by; None of other tasks, and where it is this."""
+    if task.gold is None or task.gold["assignment"] == assignment.id:
+        return None
+    return Answer.from_json(task.gold)
+
+
+def accuracy_counts(task: Task, given: Answer, gold: Answer) -> NDArray[np.float64]:
     """Count what somebody got right of what had to be decided: [right, decided].
 
     Of clean-or-not every frame is to be decided. Of buttons the cells that the gold answer, the
     model or the person holds: nearly all others are empty, and right without anybody's doing.
     """
     counted = gold.counted
-    if model is None:
+    if task.labels is None:
         right = (given.buttons == gold.buttons)[counted]
         return np.array([right.sum(), right.size], np.float64)
+    model = Predictions.from_bytes(task.labels).buttons
     decided = (given.buttons | gold.buttons | model).astype(bool) & counted[:, None]
     # To say that one cannot tell what is known is no right answer.
     right = (given.buttons == gold.buttons) & given.counted[:, None] & decided
     return np.array([right.sum(), decided.sum()], np.float64)
-
-
-def score_of(assignment: Assignment, task: Task, operations: Iterable[Operation]) -> float | None:
-    """Return how much of a gold task somebody got right, in [0, 1]; None where it is no gold."""
-    if task.gold is None or assignment.id == task.gold.get("assignment"):
-        return None
-    model = Predictions.from_bytes(task.labels).buttons if task.labels is not None else None
-    right, decided = accuracy_counts(
-        answer_to(task, operations), Answer.from_json(task.gold), model
-    )
-    return float(right / decided) if decided else 1.0

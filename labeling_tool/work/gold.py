@@ -16,7 +16,7 @@ from ..store.audit import note
 from ..store.database import Database
 from ..store.models import FINISHED, Assignment, Task
 from ..store.rights import require_staff
-from .answers import answer_to
+from .answers import accuracy_counts, answer_to, known_answer
 from .operations import operations_of
 from .places import close_if_done, lock
 from .project_settings import ProjectSettings
@@ -74,6 +74,16 @@ def _require_qualified(scores: list[float | None], wanted: float) -> None:
             f"Your tasks agree with their known answers in {mean:.0%}; "
             f"{wanted:.0%} are needed here. Read the instructions, and speak to your lead.",
         )
+
+
+def score_of(session: Session, assignment: Assignment, task: Task) -> float | None:
+    """Return how much of a gold task somebody got right, in [0, 1]; None where it is no gold."""
+    gold = known_answer(task, assignment)
+    if gold is None:
+        return None
+    given = answer_to(task, operations_of(session, assignment.id))
+    right, decided = accuracy_counts(task, given, gold)
+    return float(right / decided) if decided else 1.0
 
 
 def set_gold(

@@ -19,9 +19,7 @@ from ..store.database import Database
 from ..store.models import FINISHED, KEPT, LEASED, Assignment, Project, Task, now_ms
 from ..store.rights import STAFF, require_there
 from ..store.rows import get_row
-from .answers import score_of
-from .gold import gold_task
-from .operations import operations_of
+from .gold import gold_task, score_of
 from .places import close_if_done, holds, lock, places_taken, renew, span_ms
 from .project_settings import ProjectSettings, settings_of
 
@@ -316,9 +314,7 @@ def submit(database: Database, user_id: int, assignment_id: int, *, seq: int) ->
         assignment.state = "expired" if too_late else "submitted"
         if not too_late:
             assignment.submitted_ms = now
-            assignment.gold_score = score_of(
-                assignment, task, operations_of(session, assignment.id)
-            )
+            assignment.gold_score = score_of(session, assignment, task)
             close_if_done(session, task)
             note(session, user_id, "work submitted", f"assignment {assignment_id}", seq=seq)
     if too_late:  # after the commit: that the lease is gone must stand
