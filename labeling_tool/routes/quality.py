@@ -18,8 +18,6 @@ from ..work.gold import set_gold
 
 router = APIRouter(prefix="/api", tags=["quality"])
 
-TABLES = ("labels", "camera", "pairs", "people", "pace", "calibration", "disputes")
-
 
 class Gold(Strict):
     gold: bool

@@ -232,7 +232,7 @@ class Task(Base):
     labels: Mapped[bytes | None] = mapped_column(deferred=True)
     """Predictions as npz (`predictions.py`); None for clean-or-not."""
     gold: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
-    """The known answer (`quality.answers`) and the `assignment` that it was; None for others."""
+    """The known answer (`work.answers`) and the `assignment` that it was; None for others."""
     created_ms: Mapped[Now]
 
 
