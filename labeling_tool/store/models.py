@@ -31,6 +31,8 @@ LEASED = ("leased", "paused")
 """States of work that its owner goes on with."""
 KEPT = (*LEASED, "returned")
 """States that hold a place until their lease ends."""
+TAKEN = (*KEPT, *FINISHED)
+"""States of work that somebody has, or has done."""
 
 
 def now_ms() -> int:

@@ -11,7 +11,7 @@ import threading
 from sqlalchemy import BigInteger, Select, cast, func, select
 from sqlalchemy.orm import Session
 
-from ..store.models import FINISHED, KEPT, Assignment, Project, Task, now_ms
+from ..store.models import TAKEN, Assignment, Project, Task, now_ms
 from .project_settings import settings_of
 
 GIVEN_MS = 5 * 60_000  # how long a reviewer has a submission to themselves
@@ -85,6 +85,6 @@ def _waiting(project: Project, reviewer_id: int) -> Select[int]:
     if rules.solo:
         return statement
     answers = select(Assignment.task_id).where(
-        Assignment.user_id == reviewer_id, Assignment.state.in_((*KEPT, *FINISHED))
+        Assignment.user_id == reviewer_id, Assignment.state.in_(TAKEN)
     )
     return statement.where(Assignment.task_id.not_in(answers))

@@ -9,13 +9,12 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from ..problems import Problem
-from ..store.models import FINISHED, KEPT, LEASED, Assignment, Project, Source, Task, User, now_ms
+from ..store.models import LEASED, TAKEN, Assignment, Project, Source, Task, User, now_ms
 from ..store.rights import LABELLERS, roles_in
 from .places import close_if_done, places_taken
 from .project_settings import settings_of
 
 PAGE = 100
-ESCAPE = "\\"
 
 
 def tasks_of(
@@ -46,7 +45,7 @@ def tasks_of(
     for assignment, who in session.execute(
         select(Assignment, User.name)
         .join(User, User.id == Assignment.user_id)
-        .where(Assignment.task_id.in_(ids), Assignment.state.in_((*KEPT, *FINISHED)))
+        .where(Assignment.task_id.in_(ids), Assignment.state.in_(TAKEN))
         .order_by(Assignment.id)
     ):
         held[assignment.task_id].append(
@@ -75,23 +74,21 @@ def _filtered(project_id: int, state: str, user_id: int | None, text: str) -> Se
     if state in ("done", "gold", "excluded"):
         statement = statement.where(Task.state == state)
     elif state != "all":
-        states = ("returned",) if state == "returned" else LEASED
-        some = select(Assignment.id).where(
-            Assignment.task_id == Task.id,
-            Assignment.state.in_((*KEPT, *FINISHED) if state == "open" else states),
+        states = {"open": TAKEN, "in_work": LEASED, "returned": ("returned",)}[state]
+        some = (
+            select(Assignment.id)
+            .where(Assignment.task_id == Task.id, Assignment.state.in_(states))
+            .exists()
         )
-        held = ~some.exists() if state == "open" else some.exists()
-        statement = statement.where(held, Task.state != "excluded")
+        statement = statement.where(~some if state == "open" else some, Task.state != "excluded")
     if user_id is not None:
         mine = select(Assignment.task_id).where(
-            Assignment.user_id == user_id, Assignment.state.in_((*KEPT, *FINISHED))
+            Assignment.user_id == user_id, Assignment.state.in_(TAKEN)
         )
         statement = statement.where(Task.id.in_(mine))
     if text:
-        for special in (ESCAPE, "%", "_"):
-            text = text.replace(special, ESCAPE + special)
         sources = select(Source.id).where(
-            Source.project_id == project_id, Source.name.ilike(f"%{text}%", escape=ESCAPE)
+            Source.project_id == project_id, Source.name.icontains(text, autoescape=True)
         )
         statement = statement.where(Task.source_id.in_(sources))
     return statement
@@ -158,7 +155,7 @@ def _assign(session: Session, project: Project, task: Task, user_id: int) -> Non
         .where(Assignment.task_id == task.id, Assignment.user_id == user_id)
         .with_for_update()
     ).first()
-    if found is not None and found.state in (*FINISHED, *KEPT) and found.lease_ms > now:
+    if found is not None and found.state in TAKEN and found.lease_ms > now:
         return  # they have it
     taken = places_taken(session, task.id, now)
     if task.state != "open" or taken >= task.needed:
