@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from vidact.games.screen.display import Display
+from vidact.games.screen.display import GONE, Display
 from vidact.games.screen.hands import Hands
+from xcffib.xproto import MatchError
 
 from tests.games.screen.x11 import wait_for
 from tests.requirements import require
@@ -49,18 +50,26 @@ def crispy_doom(name: str, home: Path, level: int = 1) -> Iterator[int]:
     )
     display = Display(name)
     try:
-        window = wait_for(
-            lambda: next((w for w, t in display.titled() if "Crispy Doom" in t), None)
-        )
-        # It is 640x480 pixels large: all of the screen.
-        display.core.ConfigureWindow(window, 1 | 2, [0, 0], is_checked=True).check()
-        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
-        time.sleep(2)  # the level begins with a picture that melts away
-        yield window
+        yield wait_for(lambda: _settled_window(display))
     finally:
         display.close()
         process.kill()
         process.wait()
+
+
+def _settled_window(display: Display) -> int | None:
+    """The game's window with its level on it; None before. It opens one or two that it drops."""
+    window = next((w for w, title in display.titled() if "Crispy Doom" in title), None)
+    if window is None:
+        return None
+    try:
+        # It is 640x480 pixels large: all of the screen.
+        display.core.ConfigureWindow(window, 1 | 2, [0, 0], is_checked=True).check()
+        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
+    except (*GONE, MatchError):  # the focus can't go to one that is not shown
+        return None
+    time.sleep(2)  # the level begins with a picture that melts away
+    return window if window in dict(display.titled()) else None
 
 
 def play(hands: Hands, seconds: float, seed: int = 0) -> np.ndarray:

@@ -14,7 +14,7 @@ from vidact.datasets.recordings.recording import Recording, as_seen
 from vidact.datasets.spec_infer import draft_spec, render_draft
 from vidact.plain_yaml import load_plain
 
-from tests.games.screen.x11 import wait_for, wait_for_pictures
+from tests.games.screen.x11 import wait_for_pictures, wait_for_recording
 
 pytest.importorskip("xcffib")
 from vidact.games.screen.display import Display
@@ -41,7 +41,7 @@ def record(name: str, folder: Path, seconds: float) -> tuple[Recording, np.ndarr
 
         def go() -> None:
             try:
-                wait_for(lambda: session.frames > 3)
+                wait_for_recording(session)
                 moved.append(play(Hands(Display(name)), seconds))
                 wait_for_pictures(session)
             finally:

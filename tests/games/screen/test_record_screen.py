@@ -21,7 +21,13 @@ from vidact.datasets.video.frames import decode_frames
 from vidact.errors import ConfigError
 from vidact.games.config import RecordScreenConfig
 
-from tests.games.screen.x11 import SIZE, bars, wait_for, wait_for_pictures
+from tests.games.screen.x11 import (
+    SIZE,
+    bars,
+    wait_for,
+    wait_for_pictures,
+    wait_for_recording,
+)
 
 pytest.importorskip("xcffib")
 from vidact.games.record_screen import record_screen
@@ -46,7 +52,7 @@ def record(name: str, window: int, order: Wish, play: Callable[[Hands, Session],
 
     def run() -> None:
         try:
-            wait_for(lambda: session.frames > 3)
+            wait_for_recording(session)
             play(Hands(Display(name)), session)
             wait_for_pictures(session)
         finally:
@@ -133,14 +139,15 @@ def test_interruptions_end_a_recording_and_hide_what_is_typed(
         hands.key(W, down=False)
         tap(hands, "key.keyboard.x")  # a password, say
         own.core.SetInputFocus(1, session.window, 0, is_checked=True).check()
-        wait_for(lambda: not session.idle and session.frames > 10)
+        wait_for_recording(session)
         tap(hands, PAUSE)
         wait_for(lambda: session.idle)
         tap(hands, "key.keyboard.y")
         tap(hands, PAUSE)
-        wait_for(lambda: not session.idle and session.frames > 15)
+        wait_for_recording(session)
         own.core.ConfigureWindow(session.window, 4 | 8, [200, 100], is_checked=True).check()
-        wait_for(lambda: session.counts.recordings == 3 and not session.idle)
+        wait_for(lambda: session.counts.recordings == 3)
+        wait_for_recording(session)
         tap(hands, D)
         own.core.DestroyWindow(other)
 

@@ -69,6 +69,14 @@ def wait_for(look: Callable[[], Found | None], seconds: float = 60.0) -> Found:
     raise AssertionError("nothing came")
 
 
+def wait_for_recording(session: Session) -> None:
+    """Wait until a recording goes on that will be kept.
+
+    What comes before its first picture belongs to none, and of fewer than two nothing is left.
+    """
+    wait_for(lambda: not session.idle and session.frames > session.counts.frames + 2)
+
+
 def wait_for_pictures(session: Session) -> None:
     """Wait until what was done so far lies between pictures, or nothing is recorded.
 
