@@ -16,7 +16,8 @@ POSTGRES_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=Tru
 
 
 def require(name: str) -> str:
-    """The path of `chromium`, of `node`, of `xvfb`, or of PostgreSQL's programs (`postgres`).
+    """The path of a program such as `chromium`, `node`, `xvfb` or `minetest`, or of PostgreSQL's
+    programs (`postgres`).
 
     Skips or fails the test without it.
 

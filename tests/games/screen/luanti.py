@@ -1,0 +1,248 @@
+"""Luanti, as Debian has it (`minetest`, with its game), played in step with a recorder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from vidact.datasets.recordings.recording import Recording
+from vidact.games.screen.display import GONE, Display
+from vidact.games.screen.hands import Hands
+from vidact.games.screen.pictures import Pictures
+from vidact.games.screen.session import Session, Wish
+from xcffib.xproto import MatchError
+
+from tests.games.screen.x11 import wait_for
+from tests.requirements import require
+
+SIZE = (320, 180)
+HZ = 20
+DEGREES_PER_PIXEL = 0.2  # what Luanti's own settings have
+SCREEN = "640x480"
+CORNER = [(640 - SIZE[0]) // 2, (480 - SIZE[1]) // 2]  # the pointer, which it holds, has room
+# Noon, which stays, no sound, and nothing over the picture but what one does oneself.
+SETTINGS = f"""
+screen_w = {SIZE[0]}
+screen_h = {SIZE[1]}
+fps_max = 60
+fps_max_unfocused = 60
+mouse_sensitivity = {DEGREES_PER_PIXEL}
+viewing_range = 40
+hud_scaling = 0.4
+world_start_time = 12000
+time_speed = 0
+enable_sound = false
+enable_damage = false
+enable_clouds = false
+chat_log_level = none
+"""
+WORLD = """
+gameid = minetest
+backend = sqlite3
+player_backend = sqlite3
+auth_backend = sqlite3
+mod_storage_backend = sqlite3
+"""
+# What the game's own server sees of the player, a line each of its steps.
+SEEN = "seen.txt"
+MOD = f"""
+local file = io.open(minetest.get_worldpath() .. "/{SEEN}", "w")
+minetest.register_globalstep(function()
+    for _, player in ipairs(minetest.get_connected_players()) do
+        local at = player:get_pos()
+        file:write(string.format("%.6f %.6f %d %.3f %.3f %.3f\\n",
+            math.deg(player:get_look_horizontal()), math.deg(player:get_look_vertical()),
+            player:get_player_control_bits(), at.x, at.y, at.z))
+        file:flush()
+    end
+end)
+"""
+# Blocks are not placed: one that lands nowhere, as most do in random play, is seen by nobody.
+KEYS = tuple(f"key.keyboard.{name}" for name in ("w", "s", "a", "d", "space", "left.shift"))
+DIG = "mouse.0"
+# Chances per tick to press an input, and to let it go again: it is held for about a second.
+PRESS = dict(zip((*KEYS, DIG), (0.10, 0.02, 0.03, 0.03, 0.03, 0.02, 0.04), strict=True))
+RELEASE = 0.06
+OPPOSITE = {KEYS[0]: KEYS[1], KEYS[1]: KEYS[0], KEYS[2]: KEYS[3], KEYS[3]: KEYS[2]}
+NUDGE = 5  # pixels by which the mouse moves until the server sees it
+LAND_STD = 10.0  # of the picture's levels; where no land has come, all of it is of one color
+START_S = 1  # the rest of the land around the player
+
+
+@contextmanager
+def luanti(name: str, home: Path, seed: int = 0) -> Iterator[int]:
+    """The game's window on a display, in a world of this seed, while it runs."""
+    program = require("minetest")
+    world = home / "world"
+    mod = world / "worldmods" / "seen"
+    mod.mkdir(parents=True, exist_ok=True)
+    (home / "minetest.conf").write_text(f"{SETTINGS}fixed_map_seed = {seed}\n")
+    (world / "world.mt").write_text(WORLD)
+    (mod / "mod.conf").write_text("name = seen\n")
+    (mod / "init.lua").write_text(MOD)
+    process = subprocess.Popen(
+        [program, "--go", "--world", str(world), "--config", str(home / "minetest.conf")],
+        env=dict(os.environ, DISPLAY=name, HOME=str(home), LIBGL_ALWAYS_SOFTWARE="1"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    display = Display(name)
+    try:
+        window = wait_for(lambda: _shown(display), 120)
+        wait_for(lambda: _obeys(Hands(display), home), 120)
+        wait_for(lambda: _land_in_sight(display, window), 120)
+        time.sleep(START_S)
+        yield window
+    finally:
+        display.close()
+        process.kill()
+        process.wait()
+
+
+def _shown(display: Display) -> int | None:
+    """The game's window, with the focus; None before it is there."""
+    window = next((w for w, title in display.titled() if "Minetest" in title), None)
+    if window is None:
+        return None
+    try:
+        display.core.ConfigureWindow(window, 1 | 2, CORNER, is_checked=True).check()
+        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
+    except (*GONE, MatchError):  # the focus can't go to one that is not shown
+        return None
+    return window
+
+
+def _obeys(hands: Hands, home: Path) -> bool:
+    """Whether the server has seen the player turn: before, a picture says how much is loaded."""
+    if turned := bool(seen(home)[:, 0].any()):
+        return turned
+    hands.move(NUDGE, 0)
+    time.sleep(0.2)
+    return False
+
+
+def _land_in_sight(display: Display, window: int) -> bool:
+    """Whether there is anything around the horizon."""
+    pictures = Pictures(display, *SIZE, 1)
+    try:
+        rows = slice(SIZE[1] // 3, SIZE[1] * 2 // 3)
+        return pictures.take(window, 0) and pictures.pictures[0, rows].std() > LAND_STD
+    finally:
+        pictures.close()
+
+
+def seen(home: Path) -> NDArray[np.float64]:
+    """What the server has seen so far, [steps, 6]: yaw to the left and pitch in degrees, controls
+    as bits, and the place.
+    """
+    path = home / "world" / SEEN
+    lines = path.read_text().split("\n")[:-1] if path.exists() else []  # the last may be half
+    return np.array([line.split() for line in lines], float).reshape(-1, 6)
+
+
+@dataclass
+class Player:
+    """Walks about, looks around and digs at random, an action after each picture."""
+
+    hands: Hands
+    seed: int = 0
+    held: set[str] = field(default_factory=set)
+    pitch: float = 0.0
+    """Pixels below the horizon."""
+    speed: tuple[float, float] = (0.0, 0.0)
+    done: dict[int, tuple[frozenset[str], int, int]] = field(default_factory=dict)
+    """Of each picture after which something was done: what was held then, and the motion."""
+    frames: int = 0
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+
+    def go_on(self, frames: int) -> None:
+        """Do what follows a picture; `frames` have been taken since the last call."""
+        if not frames:
+            return
+        self.frames += frames
+        time.sleep(0.002)  # times of inputs are whole ms: they shall not look older than it is
+        before = frozenset(self.held)
+        for name, chance in PRESS.items():
+            opposite = OPPOSITE.get(name)
+            if self.rng.random() >= (RELEASE if name in before else chance):
+                continue
+            if name not in before and opposite in self.held:
+                if opposite not in before:
+                    continue
+                self._press(opposite, down=False)
+            self._press(name, down=name not in before)
+        dx, dy = self._turn()
+        self.hands.move(dx, dy)
+        self.hands.sync()  # the server has it before the next picture
+        self.done[self.frames - 1] = (frozenset(self.held), dx, dy)
+
+    def let_go(self) -> None:
+        """Hold nothing any more."""
+        for name in tuple(self.held):
+            self._press(name, down=False)
+
+    def _turn(self) -> tuple[int, int]:
+        """Turns last some ticks, with rests between; the look comes back to the horizon."""
+        if self.rng.random() < 0.12:
+            self.speed = tuple(self.rng.normal(0, (18, 6)))
+        elif self.rng.random() < 0.12:
+            self.speed = (0.0, 0.0)
+        dx, dy = (int(v) for v in self.speed)
+        if abs(self.pitch + dy) > 100:  # 20 degrees
+            dy = -int(np.sign(self.pitch)) * abs(dy)
+        self.pitch += dy
+        return dx, dy
+
+    def _press(self, name: str, *, down: bool) -> None:
+        if name == DIG:
+            self.hands.button(0, down=down)
+        else:
+            self.hands.key(name, down=down)
+        (self.held.add if down else self.held.discard)(name)
+
+
+def record_luanti(
+    name: str,
+    window: int,
+    out: Path,
+    pictures: int,
+    *,
+    seed: int = 0,
+    hz: int = HZ,
+    stem: str = "luanti",
+) -> tuple[Recording, Player]:
+    """Record play for so many pictures, without a spec; also who played.
+
+    The player acts after each picture that the recorder takes, long before the next.
+    """
+    wish = Wish(
+        out=out,
+        name=stem,
+        fps=Fraction(hz),
+        pause_key="key.keyboard.pause",
+        part_frames=10 * pictures,
+        meta={"recorder": "screen-1", "player": "script"},
+    )
+    session = Session(Display(name), window, wish)
+    player = Player(Hands(Display(name)), seed)
+
+    def act(frames: int) -> None:
+        player.go_on(frames)
+        if len(player.done) == pictures:
+            session.stop.set()
+
+    try:
+        session.run(progress=act)
+    finally:
+        player.let_go()
+    return Recording.open(out / f"{stem}-000"), player
