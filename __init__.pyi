@@ -11,9 +11,6 @@ from .bc_policy.rl.config import FinetuneConfig as FinetuneConfig
 from .bc_policy.rl.config import PPOConfig as PPOConfig
 from .bc_policy.scoring.config import PlayConfig as PlayConfig
 from .datasets.actions.spec import ActionSpec as ActionSpec
-from .datasets.config import ExportLerobotConfig as ExportLerobotConfig
-from .datasets.config import ImportOwamcapConfig as ImportOwamcapConfig
-from .datasets.config import ImportVPTConfig as ImportVPTConfig
 from .datasets.config import InspectConfig as InspectConfig
 from .datasets.config import MergeConfig as MergeConfig
 from .datasets.config import PackConfig as PackConfig
@@ -24,6 +21,11 @@ from .datasets.config import SplitConfig as SplitConfig
 from .datasets.config import StatusConfig as StatusConfig
 from .datasets.config import SubsetConfig as SubsetConfig
 from .datasets.export_lerobot import export_lerobot as export_lerobot
+from .datasets.export_owamcap import export_owamcap as export_owamcap
+from .datasets.formats.config import ExportLerobotConfig as ExportLerobotConfig
+from .datasets.formats.config import ExportOwamcapConfig as ExportOwamcapConfig
+from .datasets.formats.config import ImportOwamcapConfig as ImportOwamcapConfig
+from .datasets.formats.config import ImportVPTConfig as ImportVPTConfig
 from .datasets.import_owamcap import import_owamcap as import_owamcap
 from .datasets.import_vpt import import_vpt as import_vpt
 from .datasets.inspect import inspect as inspect

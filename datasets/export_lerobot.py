@@ -7,7 +7,6 @@ what has none is no dataset to LeRobot.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,16 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from .. import storage
-from ..errors import ConfigError, DatasetError
-from ..progress import Progress, hours_of, log, shortened
+from ..errors import DatasetError
+from ..progress import Progress, hours_of, log
 from .actions.spec import ActionSpec
-from .config import ExportLerobotConfig
 from .formats import lerobot_layout as layout
+from .formats.config import ExportLerobotConfig
+from .formats.export_folder import claim, local_folder, to_json
+from .formats.export_plan import Plan
 from .formats.joined_video import OtherParametersError, pixel_format
 from .formats.lerobot_card import lerobot_card
 from .formats.lerobot_files import FileWriter, Totals, read_episodes
-from .formats.lerobot_plan import Plan, to_json
 from .shards.dataset import Dataset
 
 # LeRobot asks for a frame by its time in the file, in single precision, and by default refuses one
@@ -42,12 +42,7 @@ def export_lerobot(config: ExportLerobotConfig) -> int:
         DatasetError: there is no clip, or `out` holds an export of other clips or options.
         ShardError: a clip is damaged.
     """
-    out = storage.local_path(config.out)
-    if out is None:
-        raise ConfigError(
-            f"out: expected a local folder, got {config.out!r}: LeRobot reads local files; "
-            "copy the folder to a bucket afterwards"
-        )
+    out = local_folder(config.out, "LeRobot")
     dataset = Dataset(config.dataset)
     export = _Export(out, config, Plan.of(dataset, config.split), dataset.spec(), dataset.content())
     export.claim()
@@ -97,47 +92,12 @@ class _Export:
         """Say what the folder is made of, or see that it is made of the same."""
         made_of = {
             "format": FORMAT,
-            "clips_sha256": self.plan.identity(),
-            "spec_sha256": self.spec.sha256,
             "split": self.config.split,
             "camera": self.config.camera,
             "task": self.task,
         }
-        path = self.out / layout.ORIGIN
-        try:
-            found = json.loads(path.read_bytes())["made_of"]
-            differ = [name for name in made_of if found.get(name) != made_of[name]]
-        except FileNotFoundError:
-            self._require_empty()
-            self._write_origin(made_of)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DatasetError(f"{path}: is damaged ({error}); choose another --out") from error
-        else:
-            if differ:
-                raise DatasetError(
-                    f"{self.out}: an export of something else is there already: {differ[0]} is "
-                    f"{found.get(differ[0])!r}, here it is {made_of[differ[0]]!r}; choose another "
-                    "--out, or delete it"
-                )
-
-    def _require_empty(self) -> None:
-        there = self.out.iterdir() if self.out.is_dir() else ()
-        if names := sorted(one.name for one in there if not one.name.startswith(".")):
-            raise ConfigError(
-                f"out: {self.out} holds other things ({shortened(names, 3)}); "
-                "an export needs a folder of its own"
-            )
-
-    def _write_origin(self, made_of: dict[str, Any]) -> None:
-        kept = ("name", "labels", "license", "licences", "idm")
-        origin = {
-            "made_of": made_of,
-            "dataset": storage.storable(self.config.dataset),
-            "version": self.plan.version,
-            **{name: self.content.get(name) for name in kept},
-            "spec": self.spec.to_dict(),
-        }
-        storage.write_atomic(self.out / layout.ORIGIN, to_json(origin))
+        origin = self.out / layout.ORIGIN
+        claim(origin, self.out, self.plan, made_of=made_of, content=self.content, spec=self.spec)
 
     def finished(self) -> _Done:
         """What an earlier run finished; what it left of a file is removed."""

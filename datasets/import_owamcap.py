@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,11 @@ from ..errors import RecordingError, VidactError, VideoError
 from ..machine import cores
 from ..progress import Progress
 from .actions.spec import FrameSpec
-from .config import ImportOwamcapConfig
+from .formats.config import ImportOwamcapConfig
 from .formats.outcomes import Outcome, write_report
 from .formats.owamcap_lines import Devices, lines
-from .formats.owamcap_messages import KINDS, McapFile, require_mcap
+from .formats.owamcap_messages import KINDS, METADATA, McapFile, require_mcap
+from .formats.owamcap_origin import Origin
 from .formats.owamcap_sources import Source, find_license, find_sources, find_video
 from .formats.owamcap_survey import FramePlan, Survey, lay_out, survey
 from .recordings.chosen_spec import chosen_fps, named_spec
@@ -129,6 +130,7 @@ class _Import:
             "window": config.window,
             "any_window": config.any_window,
         }
+        self.origin = Origin()
         self._told = 0.0
 
     def run(self) -> Outcome:
@@ -159,9 +161,13 @@ class _Import:
         if not found.times_ns:
             why = f": it is cut short ({file.cut_short})" if file.cut_short else ""
             raise RecordingError(f"{path}: no picture in it{why}")
+        self.origin = Origin.read((file.metadata or {}).get(METADATA, {}))
+        if self.origin.fps and not (self.config.fps or self.config.spec):
+            self.fps = self.origin.fps
         video = probe(find_video(path, found.videos, mended), sha256=False)
         plan = lay_out(found, video, self.fps, mended)
-        window = None if self.config.any_window else found.window(self.config.window)
+        title = self.config.window or self.origin.window
+        window = None if self.config.any_window else found.window(title)
         if len(plan.picture) < MIN_S * self.fps:
             raise VideoError("too_short", path, f"{len(plan.picture)} frames, not a second")
         name = self.imported.claim(self.source.name, digest, self.settings)
@@ -199,7 +205,8 @@ class _Import:
             try:
                 for picture in _pictures(video, FrameSpec(*size), plan):
                     number = writer.num_frames
-                    writer.write(picture, next(states), {"time_ns": int(plan.start_ns[number])})
+                    state = replace(next(states), label_source=self.origin.label_source)
+                    writer.write(picture, state, {"time_ns": int(plan.start_ns[number])})
                     if number % 64 == 0:
                         self._advance(number / frames)
             except DamageError as error:
@@ -221,8 +228,8 @@ class _Import:
             "source_format": "owamcap",
             "import_settings": self.settings,
             "recorder_version": file.library,
-            "group": self.source.name,
-            "label_source": "human",
+            "group": self.origin.group or self.source.name,
+            "label_source": self.origin.label_source,
             "motion": found.motion,
         }
         if window is not None:
@@ -230,7 +237,7 @@ class _Import:
         license_name = config.license or find_license(self.source, file.metadata or {})
         if license_name:
             meta["license"] = license_name
-        return meta | named_spec(config.spec)
+        return meta | named_spec(config.spec or self.origin.spec)
 
     def _advance(self, share: float) -> None:
         """Tell that this share of the file is done."""

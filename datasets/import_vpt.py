@@ -26,7 +26,7 @@ from ..machine import cores
 from ..progress import Progress
 from .actions.devices import NO_LABEL, DeviceState, parse_line
 from .actions.spec import FrameSpec
-from .config import ImportVPTConfig
+from .formats.config import ImportVPTConfig
 from .formats.outcomes import Outcome, write_report
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot

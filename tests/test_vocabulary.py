@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from vidact import cli
-from vidact.datasets.config import ImportVPTConfig
+from vidact.datasets.formats.config import ImportVPTConfig
 from vidact.games.config import RecordDoomConfig
 from vidact.idm.config import AugmentConfig, ImportVPTIDMConfig, TrainIDMConfig
 from vidact.options import old_spellings, parse_settings, to_words

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import ShardError
+from ..shards.codec import decode_video, encode_video
 
 
 class OtherParametersError(ShardError):
@@ -24,14 +25,15 @@ class JoinedVideo:
     Args:
         path: the mp4 to write.
         fps: of all clips.
+        anew: encode every clip again, since they cannot be joined as they are.
     """
 
-    def __init__(self, path: Path, fps: Fraction):
+    def __init__(self, path: Path, fps: Fraction, *, anew: bool = False):
         import av
 
         self.frames = 0
         """How many were written."""
-        self._fps = fps
+        self._fps, self._anew = fps, anew
         self._container: Any = av.open(
             str(path), "w", format="mp4", options={"fflags": "+bitexact"}
         )
@@ -42,14 +44,17 @@ class JoinedVideo:
         """End the file."""
         self._container.close()
 
-    def add(self, mp4: bytes) -> int:
-        """Append a clip of `encode_video`; returns how many frames it has.
+    def add(self, mp4: bytes, frames: int) -> None:
+        """Append a clip of `encode_video`.
 
         Raises:
             OtherParametersError: it cannot share the file; nothing of it was written.
-            ShardError: the bytes are no whole video.
+            ShardError: the bytes are no whole video of so many frames.
         """
         import av
+
+        if self._anew:
+            mp4 = encode_video(decode_video(mp4), self._fps)
 
         try:
             with av.open(io.BytesIO(mp4), "r", format="mp4") as container:
@@ -69,7 +74,8 @@ class JoinedVideo:
         except (av.error.FFmpegError, IndexError) as error:
             raise ShardError(f"the mp4 member cannot be copied: {error}") from error
         self.frames += written
-        return written
+        if written != frames:
+            raise ShardError(f"the mp4 member holds {written} frames, expected {frames}")
 
     def _require_same(self, stream: Any) -> None:
         """Open the file's stream like the first clip's, and see that others are like it.

@@ -16,26 +16,14 @@ from numpy.typing import NDArray
 from ...errors import ShardError
 from ..actions.spec import ActionSpec
 from ..shards.clip import Clip
-from ..shards.codec import decode_video, encode_video
+from ..shards.codec import decode_video
 from . import lerobot_layout as layout
+from .export_plan import Sample
 from .joined_video import JoinedVideo, OtherParametersError
 from .moments import NAMES, Moments
 
 ROW_GROUP = 8192  # rows of an episode that are in memory at a time
 CHANNELS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A clip on its way out."""
-
-    clip: Clip
-    """Without its frames."""
-    mp4: bytes
-    begins: bool
-    """Whether an episode begins with it."""
-    where: str
-    """For errors: shard and key."""
 
 
 @dataclass(slots=True)
@@ -87,7 +75,7 @@ class FileWriter:
 
     def __enter__(self) -> FileWriter:
         video, data, _ = self._paths
-        self._video = JoinedVideo(video, self._fps)
+        self._video = JoinedVideo(video, self._fps, anew=self._anew)
         self._data = pq.ParquetWriter(data, self._schema, compression="snappy")
         return self
 
@@ -116,14 +104,10 @@ class FileWriter:
         try:
             first = np.empty((1, self._spec.frame.height, self._spec.frame.width, 3), np.uint8)
             decode_video(sample.mp4, out=first)
-            mp4 = sample.mp4
-            if self._anew:
-                mp4 = encode_video(decode_video(mp4), self._fps)
             episode = self._episode
             if sample.begins or episode is None:
                 episode = self._begin_episode(clip)
-            if (frames := self._video.add(mp4)) != clip.ticks:
-                raise ShardError(f"the mp4 member holds {frames} frames, expected {clip.ticks}")
+            self._video.add(sample.mp4, clip.ticks)
         except OtherParametersError:
             raise
         except ShardError as error:

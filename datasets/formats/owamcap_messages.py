@@ -42,6 +42,8 @@ TOPICS = {
 }
 """The kind of a topic's messages, where the file does not tell it."""
 KINDS = frozenset(TOPICS.values())
+METADATA = "vidact"
+"""The record in which an export of ours says where its play comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,5 @@ def require_mcap() -> None:
     """Raise MissingDependencyError where the package that reads mcap files is not installed."""
     if find_spec("mcap") is None:
         raise MissingDependencyError(
-            "importing OWAMcap needs the package mcap, which is not installed: "
-            "pip install 'vidact[owamcap]'"
+            "OWAMcap needs the package mcap, which is not installed: pip install 'vidact[owamcap]'"
         )

@@ -34,6 +34,7 @@ NAMES = {
     for first, names in ROWS.items()
     for i, name in enumerate(names.split())
 }
+CODES = {name: code for code, name in NAMES.items()}  # of either side's: the left one's, the last
 MOUSE = frozenset({0x01, 0x02, 0x04, 0x05, 0x06})
 """Codes of the mouse's buttons, which states of the keyboard hold, too."""
 SIDES = {0x10: {0xA0, 0xA1}, 0x11: {0xA2, 0xA3}, 0x12: {0xA4, 0xA5}}
@@ -44,6 +45,14 @@ BUTTONS = {"left": 0, "right": 1, "middle": 2, "x1": 3, "x2": 4}
 def key_name(code: int) -> str:
     """Return the name of a key; one that has none is told by its code."""
     return NAMES.get(code, f"{PREFIX}vk.{code}")
+
+
+def key_code(name: str) -> int | None:
+    """Return the code of a key; None where it has none. The reverse of `key_name`."""
+    if name in CODES:
+        return CODES[name]
+    number = name.removeprefix(f"{PREFIX}vk.")
+    return int(number) if name != number and number.isdecimal() and int(number) < 256 else None
 
 
 def held_names(codes: Collection[int]) -> frozenset[str]:

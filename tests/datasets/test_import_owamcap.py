@@ -15,7 +15,7 @@ from typing import Any
 import av
 import pytest
 from vidact.datasets.actions.devices import DeviceState
-from vidact.datasets.config import ImportOwamcapConfig
+from vidact.datasets.formats.config import ImportOwamcapConfig
 from vidact.datasets.formats.owamcap_messages import TOPICS
 from vidact.datasets.import_owamcap import import_owamcap
 from vidact.datasets.recordings.recording import Recording, find_recordings

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec, FrameSpec
-from vidact.datasets.config import ImportVPTConfig
+from vidact.datasets.formats.config import ImportVPTConfig
 from vidact.datasets.import_vpt import import_vpt, list_segments
 from vidact.datasets.recordings.cursor import draw_cursor
 from vidact.datasets.recordings.recording import find_recordings

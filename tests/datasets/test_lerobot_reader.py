@@ -7,9 +7,6 @@ which downloads some gigabytes.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +16,8 @@ from vidact.cli import run
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.samples import iter_samples
+
+from tests.datasets.reader_environment import python_with, read_by
 
 LEROBOT = "lerobot[dataset]==0.6.1"
 PYTHONS = ("python3.14", "python3.13", "python3.12")
@@ -40,15 +39,8 @@ np.savez(out, fps=dataset.fps, two=np.asarray(two[0]["action"]), **arrays)
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A Python that has LeRobot."""
-    if given := os.environ.get("VIDACT_LEROBOT_PYTHON"):
-        return given
-    base = next(filter(None, map(shutil.which, PYTHONS)), None)
-    if base is None:
-        pytest.skip("LeRobot needs Python 3.12 or newer")
     folder = tmp_path_factory.mktemp("lerobot")
-    subprocess.run([base, "-m", "venv", folder], check=True)
-    subprocess.run([folder / "bin/pip", "install", "--quiet", LEROBOT], check=True)
-    return str(folder / "bin/python")
+    return python_with([LEROBOT], "VIDACT_LEROBOT_PYTHON", PYTHONS, folder)
 
 
 @pytest.mark.soak
@@ -58,12 +50,8 @@ def test_lerobot_reads_what_was_written(
     uri = toy_dataset(str(tmp_path / "in"), {"train": [128, 100], "val": [64]})
     out = tmp_path / "out"
     assert run(["export", "lerobot", uri, "--out", str(out)]) == 0
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "home")}
-    environment.pop("PYTHONPATH", None)
-    script = tmp_path / "read.py"
-    script.write_text(READER)
     found = tmp_path / "found.npz"
-    subprocess.run([python, script, out, found], check=True, env=environment)
+    read_by(python, READER, tmp_path, out, found)
     read = np.load(found)
     tars = sorted(Dataset(uri).tars())
     clips = [decode_clip(key, members) for tar in tars for key, members in iter_samples(tar)]

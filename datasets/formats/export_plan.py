@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +13,24 @@ from numpy.typing import NDArray
 from ...errors import DatasetError
 from ..loading.clips import begins_scene
 from ..loading.items import Columns, conditions_of, emptied_by, filtered
-from ..shards.clip import VIDEO_DIGITS, removed_video_ids
+from ..shards.clip import VIDEO_DIGITS, Clip, removed_video_ids
 from ..shards.codec import decode_clip
 from ..shards.dataset import Dataset
-from .lerobot_files import Sample
 
 AHEAD = 8  # clips that are fetched while one is written: a bucket answers late
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A clip on its way out."""
+
+    clip: Clip
+    """Without its frames."""
+    mp4: bytes
+    begins: bool
+    """Whether an episode begins with it."""
+    where: str
+    """For errors: shard and key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,22 @@ class Plan:
         return self.columns.hash()
 
 
-def to_json(value: object) -> bytes:
-    """Indented JSON, as LeRobot's own files are."""
-    return (json.dumps(value, indent=4, ensure_ascii=False, allow_nan=False) + "\n").encode()
+@dataclass(slots=True)
+class Episodes:
+    """Reads the clips of a plan episode by episode; a cut in the picture is seen on the way."""
+
+    plan: Plan
+    _samples: Iterator[tuple[int, Sample]] = field(default_factory=lambda: iter(()))
+    _waiting: tuple[int, Sample] | None = None
+    """The next clip, which is read."""
+
+    def clips(self, row: int) -> Iterator[Sample]:
+        """Yield the clips of the episode that begins with a row. Raises ShardError."""
+        if self._waiting is None or self._waiting[0] != row:
+            self._samples = self.plan.samples(row)
+            self._waiting = next(self._samples, None)
+        begun = False
+        while self._waiting is not None and not (begun and self._waiting[1].begins):
+            begun = True
+            yield self._waiting[1]
+            self._waiting = next(self._samples, None)
