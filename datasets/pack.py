@@ -235,10 +235,13 @@ def _clips(missing: Sequence[Planned], spec: ActionSpec) -> Iterator[Clip]:
 def true_clip(
     planned: Planned, spec: ActionSpec, actions: TickActions, frames: np.ndarray, pts_ns: np.ndarray
 ) -> Clip:
-    """A clip of true actions: probabilities 0 and 1, confidence 1, or 0 where there is no label."""
+    """A clip of true actions: probabilities 0 and 1, confidence 1, or 0 where there is no label.
+
+    A tick of which a part is not known has none: a clip cannot say which.
+    """
     recording, start, end = planned.recording, planned.start_tick, planned.end_tick
     buttons, camera, valid = (
-        array[start:end] for array in (actions.buttons, actions.camera, actions.valid)
+        array[start:end] for array in (actions.buttons, actions.camera, actions.whole)
     )
     bins = spec.quantise(camera)  # (T, A)
     camera_prob = np.arange(max(spec.num_bins, default=0)) == bins[..., None]  # (T, A, Q)

@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from ..datasets.actions.mirror import Mirror
@@ -27,7 +28,7 @@ from ..networks.checkpoints import (
     require_place,
     save_checkpoint,
 )
-from ..progress import log
+from ..progress import log, shortened
 from ..settings import plain_but, to_plain
 from ..training.log import MetricsLog
 from ..training.parallel import Group
@@ -55,6 +56,7 @@ from .scores.figures import Figures
 from .scores.rare import rare_table, warning
 
 SETTINGS_FILE = "settings.yaml"  # `vidact train-idm --config OUT/settings.yaml` is the same run
+SHOWN_NAMES = 6  # buttons and axes in a message
 # What may change between two sessions of one run, because it does not decide what is learned;
 # `data` and `val` are told by their content.
 NOT_THE_RUN = (
@@ -185,11 +187,37 @@ def check_play(config: TrainIDMConfig, play: TrainingPlay, first: Checkpoint | N
             "those that mean left and right (--mirror A:B), or say "
             "--augment.mirror 0"
         )
+    require_known(play, first)
     if not any(recording.actions(spec).valid.any() for recording in play.val):
         raise RecordingError(
             "val: the validation recordings have no tick with a valid label: "
             "nothing to calibrate on"
         )
+
+
+def require_known(play: TrainingPlay, first: Checkpoint | None) -> None:
+    """Refuse play of which some buttons or axes are nowhere known: a head that has learned nothing
+    says something all the same. An IDM to start from has learned them before.
+
+    Raises ConfigError, which names them.
+    """
+    names = (*play.spec.button_names, *play.spec.axis_names)
+    known = np.zeros(len(names), bool)
+    for recording in play.train:
+        actions = recording.actions(play.spec)
+        known |= (actions.known & actions.valid[:, None]).any(0)
+        if known.all():
+            return
+    missing = [name for name, there in zip(names, known, strict=True) if not there]
+    if first is None and known.any():
+        raise ConfigError(
+            f"data: no recording knows {shortened(missing, SHOWN_NAMES)} of spec "
+            f"{play.spec.name!r} (`known` of its lines or .meta.json): take a spec without them "
+            "(--spec FILE), add play that knows them, or start from an IDM that has learned them "
+            "(--init)"
+        )
+    if known.any():
+        log(f"Only the IDM before knows {shortened(missing, SHOWN_NAMES)}: they learn nothing new")
 
 
 def identity(

@@ -1,7 +1,7 @@
 """Device states: what keyboard and mouse did in one frame, as a game's actions and back.
 
-A line of a recording's jsonl is one device state in VPT's contractor format, with three optional
-fields of ours: `valid`, `label_source` and `first`.
+A line of a recording's jsonl is one device state in VPT's contractor format, with four optional
+fields of ours: `valid`, `known`, `label_source` and `first`.
 
 Shapes: N source frames, T ticks, K buttons, A axes.
 """
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import RecordingError
+from .known import known_mask, parse_known
 from .spec import ActionSpec
 
 Held = TypeVar("Held", str, int)
@@ -46,8 +47,10 @@ class DeviceState:
     gui_open: bool = False
     valid: bool = True
     """Whether there is a label; not for a dead player or in a menu: training leaves those out."""
+    known: tuple[str, ...] | None = None
+    """What of the label is truth, by input, button or axis (`known.py`); None: all of it."""
     label_source: str = "human"
-    """Where the label comes from: `human`, `scripted`, `idm` or `corrected`."""
+    """Where the label comes from: `human`, `scripted`, `idm`, `corrected` or `overlay`."""
     first: bool = False
     """Whether this frame begins an episode: a life, a world. The first of a recording always does.
     """
@@ -82,6 +85,8 @@ class DeviceState:
             "valid": self.valid,
             "label_source": self.label_source,
         }
+        if self.known is not None:
+            line["known"] = list(self.known)
         if self.first:
             line["first"] = True
         return json.dumps(line, separators=(",", ":"))
@@ -116,6 +121,7 @@ class DeviceState:
             cursor_y=_number(mouse, "y"),
             gui_open=_flag(content, "isGuiOpen", False),
             valid=_flag(content, "valid", True),
+            known=parse_known(content.get("known")),
             label_source=str(content.get("label_source", "human")),
             first=_flag(content, "first", False),
         )
@@ -189,6 +195,24 @@ class TickActions:
     """Motion of each axis in degrees, [T, A]."""
     valid: NDArray[np.bool_]
     """Whether the tick has a label, [T]."""
+    known: NDArray[np.bool_] = None  # type: ignore[assignment]
+    """What of the label is truth: buttons, then axes, [T, K + A]; all of it unless given."""
+
+    def __post_init__(self) -> None:
+        if self.known is None:
+            object.__setattr__(self, "known", all_known(self.buttons, self.camera))
+
+    @property
+    def whole(self) -> NDArray[np.bool_]:
+        """Whether the tick has a label of which everything is known, [T]: for whatever cannot leave
+        out a part of it.
+        """
+        return self.valid & self.known.all(1)
+
+
+def all_known(buttons: NDArray[np.generic], camera: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Return that all of these labels [T, K] and [T, A] is truth, [T, K + A]."""
+    return np.ones((len(buttons), buttons.shape[1] + camera.shape[1]), bool)
 
 
 def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLike) -> TickActions:
@@ -201,7 +225,8 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
             last tick: int [T + 1], rising. Tick k covers the states [starts[k], starts[k + 1]).
 
     Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick
-    is valid only if all of them are.
+    is valid, and a part of it known, only if all of them are; of a tick of which nothing is known
+    there is no label.
     """
     edges = np.asarray(starts, np.int64)
     if len(edges) and (np.any(np.diff(edges) < 1) or edges[0] < 0 or edges[-1] > len(states)):
@@ -213,6 +238,8 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
     held = np.zeros((last - first, spec.num_buttons), np.uint8)
     motion = np.zeros((last - first, spec.num_axes), np.float64)
     valid = np.zeros(last - first, bool)
+    known = np.ones((last - first, spec.num_buttons + spec.num_axes), bool)
+    masks: dict[tuple[str, ...], NDArray[np.bool_]] = {}
     for i, state in enumerate(states[first:last]):
         for name in state.inputs():
             if (k := button_of.get(name)) is not None:
@@ -220,11 +247,17 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
         for a, axis in enumerate(spec.axes):
             motion[i, a] = (state.dx if axis.input == "dx" else state.dy) * axis.degrees_per_pixel
         valid[i] = state.valid
+        if state.known is not None:
+            if state.known not in masks:
+                masks[state.known] = known_mask(spec, state.known)
+            known[i] = masks[state.known]
+            valid[i] &= known[i].any()
     at = edges[:-1] - first  # `reduceat` takes each tick's states up to the next one's first
     return TickActions(
         np.maximum.reduceat(held, at),
         np.add.reduceat(motion, at).astype(np.float32),
         np.logical_and.reduceat(valid, at),
+        np.logical_and.reduceat(known, at),
     )
 
 

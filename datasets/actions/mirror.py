@@ -90,6 +90,11 @@ class Mirror:
         signs = np.asarray(self.axis_sign, np.float32)
         return buttons[..., list(self.button_order)], camera * signs
 
+    def apply_known(self, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """What is known of the mirrored clip: buttons, then axes, [..., K + A]."""
+        axes = range(len(self.button_order), known.shape[-1])
+        return known[..., [*self.button_order, *axes]]
+
     def apply_probabilities(
         self,
         buttons: NDArray[np.floating],

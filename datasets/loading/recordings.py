@@ -168,7 +168,8 @@ class RecordingLoader(ResumableLoader):
             actions = self._actions_of(run)
             batch.buttons[row, :ticks] = actions.buttons[begin:end]
             batch.camera[row, :ticks] = actions.camera[begin:end]
-            batch.valid[row, :ticks] = actions.valid[begin:end]
+            # A policy's action is all buttons at once: where one is not known, there is none.
+            batch.valid[row, :ticks] = actions.whole[begin:end]
             batch.confidence[row] = batch.valid[row]
             batch.keys[row] = f"{recording.name}:{phase}:{begin}"
 

@@ -31,6 +31,7 @@ from ..actions.devices import (
     parse_line,
     read_device_states,
 )
+from ..actions.known import parse_known
 from ..actions.spec import ActionSpec
 from ..video.probe import VideoProbe, probe
 from ..video.ticks import TickFrames, decode_ticks, num_ticks
@@ -82,6 +83,8 @@ class Recording:
                 "line i must hold what was done after frame i "
                 "(`vidact import vpt` fixes OpenAI's recordings)"
             )
+        if (known := _known(stem, meta)) is not None:
+            states = [replace(s, known=known) if s.known is None else s for s in states]
         late = _latency_frames(stem, meta, video.fps)
         return cls(stem, video, as_seen(states, late), meta)
 
@@ -100,8 +103,8 @@ class Recording:
 
     @cached_property
     def labels_sha256(self) -> str:
-        """Hex digest of what was done, where `sha256` says what was shown: of the jsonl, and of the
-        frames by which it is moved.
+        """Hex digest of what was done, where `sha256` says what was shown: of the jsonl, of the
+        frames by which it is moved, and of what of it is truth.
 
         Raises:
             RecordingError: it cannot be read.
@@ -112,7 +115,12 @@ class Recording:
         except OSError as error:
             raise RecordingError(f"{path}: cannot be read: {error.strerror}") from error
         moved = _latency_frames(self.stem, self.meta, self.fps)
-        return hashlib.sha256(f"{digest} {moved}".encode()).hexdigest() if moved else digest
+        known = _known(self.stem, self.meta)
+        # Of a recording that says neither, the digest is that of its lines.
+        further = ([str(moved)] if moved else []) + ([] if known is None else [json.dumps(known)])
+        return (
+            hashlib.sha256(" ".join([digest, *further]).encode()).hexdigest() if further else digest
+        )
 
     def taken_ns(self) -> NDArray[np.int64]:
         """Return when each frame was taken on the recorder's clock, int64 [N] in ns.
@@ -173,11 +181,13 @@ class Recording:
         buttons = np.zeros((len(starts), spec.num_buttons), np.uint8)
         camera = np.zeros((len(starts), spec.num_axes), np.float32)
         valid = np.zeros(len(starts), bool)
+        known = np.ones((len(starts), spec.num_buttons + spec.num_axes), bool)
         buttons[own], camera[own], valid[own] = summed.buttons, summed.camera, summed.valid
+        known[own] = summed.known
         recorded_ns = self.video.end_ns - int(self.video.pts_ns[0]) + self.video.tolerance_ns
         if len(starts) and complete > recorded_ns:
             valid[-1] = False
-        return TickActions(buttons, camera, valid)
+        return TickActions(buttons, camera, valid, known)
 
     def episodes(
         self, spec: ActionSpec, phase: int = 0, *, derived: bool = False
@@ -273,6 +283,17 @@ def _latency_frames(stem: Path, meta: Mapping[str, Any], fps: Fraction) -> int:
             f"got {latency_ms!r:.40}"
         )
     return round(latency_ms * fps / 1000)
+
+
+def _known(stem: Path, meta: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What of the labels is truth wherever a line does not say so itself; None: all of it.
+
+    Raises RecordingError where the meta file's `known` is no list of names.
+    """
+    try:
+        return parse_known(meta.get("known"))
+    except ValueError as error:
+        raise RecordingError(f"{stem}.meta.json: {error}") from error
 
 
 def labeled_ticks(

@@ -51,6 +51,8 @@ class LabelledWindow:
     """[n, A], degrees."""
     valid: NDArray[np.bool_]
     """[n]."""
+    known: NDArray[np.bool_]
+    """[n, K + A]: which buttons and axes of the truth are known; others are fitted to nothing."""
     recording: str
     """Consecutive windows of one recording follow each other."""
 
@@ -85,12 +87,13 @@ def fit(
     logits = np.concatenate(
         [window.logits.buttons[slice(*window.logits.keep)] for window in windows]
     )[valid]
+    known = np.concatenate([window.known for window in windows])[valid]  # (N, K + A)
     together = [sorted({k, (twins or range(spec.num_buttons))[k]}) for k in range(spec.num_buttons)]
     offsets = np.array(result.offset)
     platt = [
         fit_logistic(
-            logits[:, both].reshape(-1, 1),
-            true[:, both].ravel(),
+            logits[:, both][known[:, both]].reshape(-1, 1),
+            true[:, both][known[:, both]],
             prior=np.array([offsets[both].mean(), 1.0]),
         )
         for both in together
@@ -110,11 +113,20 @@ def fit(
         ]
         for a in range(spec.num_axes)
     ]
+    seen = [known[:, spec.num_buttons + a] for a in range(spec.num_axes)]  # (N,) each
     temperatures = tuple(
-        _fit_temperature(axes[a], spec.quantise(camera)[:, a]) for a in range(spec.num_axes)
+        _fit_temperature(axes[a][seen[a]], spec.quantise(camera)[seen[a], a])
+        if seen[a].any()
+        else result.temperature[a]
+        for a in range(spec.num_axes)
     )
     result = replace(result, temperature=temperatures)
-    reach = tuple(_fit_reach(axes[a], camera[:, a], result, spec, a) for a in range(spec.num_axes))
+    reach = tuple(
+        _fit_reach(axes[a][seen[a]], camera[seen[a], a], result, spec, a)
+        if seen[a].any()
+        else result.reach[a]
+        for a in range(spec.num_axes)
+    )
     result = replace(result, reach=reach)
     return replace(result, confidence_weights=_fit_confidence(windows, result, spec))
 
@@ -155,7 +167,9 @@ def _fit_decisions(
     log_odds = np.stack(each, axis=1)  # (T, W, K)
     present = np.stack([window.logits.present for window in windows], axis=1)  # (T, W)
     true = np.concatenate([window.buttons for window in windows])  # (N, K)
-    valid = np.concatenate([window.valid for window in windows])  # (N,)
+    valid = np.concatenate(
+        [window.valid[:, None] & window.known[:, : len(together)] for window in windows]
+    )  # (N, K)
     segments = _segments(windows)
     count = len(windows)
     chunks = [range(w, min(w + SIDE_BY_SIDE, count)) for w in range(0, count, SIDE_BY_SIDE)]
@@ -173,11 +187,11 @@ def _fit_decisions(
 
     def scores(k: int) -> Array:
         """The score of each setting, [G]; zeros for a button that is held too seldom to tell."""
-        if true[valid, k].sum() < MIN_PRESSES:
+        if true[valid[:, k], k].sum() < MIN_PRESSES:
             return np.zeros(len(grid_cost))
         kept = np.concatenate([paths_of(some, k) for some in chunks])  # (N, G)
         each = [
-            _score(kept[:, g], true[:, k].astype(bool), valid, segments)
+            _score(kept[:, g], true[:, k].astype(bool), valid[:, k], segments)
             for g in range(len(grid_cost))
         ]
         # Among settings that do as well the one nearest to no shift at all.
@@ -254,9 +268,12 @@ def _fit_confidence(
         degrees, _, log_near = calibration.camera(
             [axis[keep] for axis in window.logits.axes], spec, len(held)
         )
-        buttons.append(decided_log_prob(log_odds[keep], held).sum(1)[window.valid])
-        near.append(log_near.sum(1)[window.valid])
-        right.append(all_right(held, degrees, window.buttons, window.camera, spec)[window.valid])
+        # What nobody knows is neither right nor wrong, and no ground for doubt either.
+        known, of_axes = np.split(window.known, [spec.num_buttons], axis=1)
+        sure = decided_log_prob(log_odds[keep], held) * known
+        buttons.append(sure.sum(1)[window.valid])
+        near.append((log_near * of_axes).sum(1)[window.valid])
+        right.append(all_right(held, degrees, window, spec)[window.valid])
     of_buttons, of_near, y = np.concatenate(buttons), np.concatenate(near), np.concatenate(right)
     best, weights = np.inf, (0.0, 1.0, 1.0)
     for a in (0.25, 0.5, 0.75, 1.0, 1.5):
@@ -283,8 +300,11 @@ def _fit_offset(z: Array, y: NDArray[np.bool_]) -> float:
 
 
 def all_right(
-    held: NDArray, degrees: NDArray, true_buttons: NDArray, true_camera: NDArray, spec: ActionSpec
+    held: NDArray, degrees: NDArray, truth: LabelledWindow, spec: ActionSpec
 ) -> NDArray[np.bool_]:
-    """Whether all buttons of a tick are right and each axis is in the true bin ± 1: [n]."""
-    near = np.abs(spec.quantise(degrees) - spec.quantise(true_camera)) <= BIN_TOLERANCE  # (n, A)
-    return (held.astype(bool) == true_buttons.astype(bool)).all(1) & near.all(1)
+    """Whether all buttons of a tick are right and each axis is in the true bin ± 1, as far as they
+    are known: [n].
+    """
+    near = np.abs(spec.quantise(degrees) - spec.quantise(truth.camera)) <= BIN_TOLERANCE  # (n, A)
+    right = np.concatenate([held.astype(bool) == truth.buttons.astype(bool), near], axis=1)
+    return (right | ~truth.known).all(1)

@@ -61,17 +61,26 @@ class FactoredLoss(nn.Module):
         )
 
     def forward(
-        self, logits: FactoredLogits, buttons: Tensor, camera: Tensor, valid: Tensor
+        self,
+        logits: FactoredLogits,
+        buttons: Tensor,
+        camera: Tensor,
+        valid: Tensor,
+        known: Tensor,
     ) -> LossParts:
         """
         Args:
             logits: of [B, T] ticks.
             buttons: float [B, T, K]. camera: float [B, T, A], degrees. valid: bool [B, T].
+            known: bool [B, T, K + A]: what of the labels is truth; the rest teaches nothing.
         """
+        weights = known[valid].float()  # (N, K + A)
+        num_buttons = buttons.shape[-1]
         count = valid.sum().clamp_min(1)  # a batch without a valid label costs 0, not 0 / 0
         of_buttons = F.binary_cross_entropy_with_logits(
             logits.buttons[valid].float(),
             buttons[valid],
+            weight=weights[:, :num_buttons],
             pos_weight=self.positive_weights,
             reduction="sum",
         )
@@ -87,7 +96,8 @@ class FactoredLoss(nn.Module):
                 log_p.exp() @ centres - true.clamp(centres[0], centres[-1])
             ) / self.camera_scale[axis]
             smooth = F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=0.1)
-            of_camera = of_camera + (cross_entropy + self.error_weight * smooth).sum()
+            each = cross_entropy + self.error_weight * smooth
+            of_camera = of_camera + (each * weights[:, num_buttons + axis]).sum()
         return LossParts((of_buttons + of_camera) / count, of_buttons / count, of_camera / count)
 
 

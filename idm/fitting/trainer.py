@@ -210,7 +210,7 @@ class Losses(nn.Module):
     def forward(self, batch: ClipBatch) -> LossParts:
         with autocast(batch.buttons.device, self.dtype):
             logits = self.model.forward_windows(self.model.features_of(batch.inputs), batch.present)
-        return self.loss(logits, batch.buttons, batch.camera, batch.valid)
+        return self.loss(logits, batch.buttons, batch.camera, batch.valid, batch.known)
 
 
 def validation_metrics(figures: dict[str, float | None]) -> dict[str, float | None]:

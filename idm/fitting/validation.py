@@ -58,6 +58,7 @@ def label_windows(runner: WindowRunner, tracks: Sequence[Track]) -> list[Labelle
                         buttons=track.buttons[first:last],
                         camera=track.camera[first:last],
                         valid=track.valid[first:last],
+                        known=track.known[first:last],
                         recording=track.recording,
                     )
                 )

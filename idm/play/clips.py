@@ -27,6 +27,7 @@ from ..network.inputs import InputPipeline, Inputs
 from ..scores.figures import COMMON
 from .capture import Recorder, draw_recorder
 from .frame_cache import Track
+from .training_play import press_rates
 
 TRIES = 20  # draws of a start before a clip with few labels is taken as it is
 # of clips after which the video ends, as it does at cuts: their last tick is labelled from the past
@@ -47,12 +48,14 @@ class ClipBatch:
     """float [B, T, A], degrees."""
     valid: Tensor
     """bool [B, T]: ticks whose labels count."""
+    known: Tensor
+    """bool [B, T, K + A]: which buttons and axes of them do."""
     present: Tensor
     """bool [B, T]: ticks that exist."""
 
     def to(self, device: torch.device) -> ClipBatch:
-        rest = (part.to(device) for part in (self.buttons, self.camera, self.valid, self.present))
-        return ClipBatch(self.inputs.to(device), *rest)
+        rest = (self.buttons, self.camera, self.valid, self.known, self.present)
+        return ClipBatch(self.inputs.to(device), *(part.to(device) for part in rest))
 
 
 class ClipSampler:
@@ -100,7 +103,7 @@ class ClipSampler:
         """The batch of a number, such as the step's."""
         generator = np.random.Generator(np.random.Philox(key=[self.seed, number]))
         radius, ticks = self.pipeline.radius, self.clip_ticks
-        frames, buttons, camera, valid, present, draws = [], [], [], [], [], []
+        frames, buttons, camera, valid, known, present, draws = [], [], [], [], [], [], []
         for recorder in self._recorders(number):
             track, start = self._place(generator)
             one = draw(self.augment, generator, self.spec.frame.width, self.spec.frame.height)
@@ -113,13 +116,15 @@ class ClipSampler:
             buttons.append(mirrored[0])
             camera.append(mirrored[1])
             valid.append(labels[2])
-            present.append(labels[3])
+            known.append(self.mirror.apply_known(labels[3]) if one.mirror else labels[3])
+            present.append(labels[4])
             draws.append(one)
         return ClipBatch(
             inputs=self._inputs(frames, draws),
             buttons=torch.from_numpy(np.stack(buttons).astype(np.float32)),
             camera=torch.from_numpy(np.stack(camera).astype(np.float32)),
             valid=torch.from_numpy(np.stack(valid)),
+            known=torch.from_numpy(np.stack(known)),
             present=torch.from_numpy(np.stack(present)),
         )
 
@@ -185,29 +190,30 @@ def rare_presses(tracks: Sequence[Track]) -> list[NDArray[np.int64]]:
     """Where each rare button goes down: for each of them int [n, 2], track and tick.
 
     Rare are buttons that are held in less than `COMMON` of the valid ticks; a press counts where
-    its label is valid.
+    its label is valid and known.
     """
-    held = np.concatenate([track.buttons[track.valid] for track in tracks]).mean(0)
+    held = press_rates(tracks)
     found = []
     for button in np.flatnonzero((held > 0) & (held < COMMON)):
         presses = []
         for index, track in enumerate(tracks):
             down = np.diff(track.buttons[:, button].astype(np.int8), prepend=0) > 0
-            ticks = np.flatnonzero(down & track.valid)
+            ticks = np.flatnonzero(down & track.valid & track.known[:, button])
             presses.append(np.stack([np.full(len(ticks), index), ticks], axis=1))
         found.append(np.concatenate(presses))
     return [presses for presses in found if len(presses)]
 
 
-def _cut(
-    track: Track, start: int, end: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Buttons, camera, valid and present of ticks [start, end) of a track that may be shorter."""
+def _cut(track: Track, start: int, end: int) -> tuple[np.ndarray, ...]:
+    """Buttons, camera, valid, known and present of ticks [start, end) of a track that may be
+    shorter.
+    """
     have = min(end, track.num_ticks) - start
     missing = (0, end - start - have)
     return (
         np.pad(track.buttons[start:end], (missing, (0, 0))),
         np.pad(track.camera[start:end], (missing, (0, 0))),
         np.pad(track.valid[start:end], missing),
+        np.pad(track.known[start:end], (missing, (0, 0))),
         np.pad(np.ones(have, bool), missing),
     )

@@ -50,6 +50,8 @@ class Track:
     """[T, A], degrees."""
     valid: NDArray[np.bool_]
     """[T]."""
+    known: NDArray[np.bool_]
+    """[T, K + A]: which buttons and axes of the labels are truth."""
     frame_shape: tuple[int, int, int]
     tick_hz: float
 
@@ -64,10 +66,8 @@ class Track:
 
     def first(self, ticks: int) -> Track:
         """Its beginning, as a track that ends there."""
-        part = slice(ticks)
-        return replace(
-            self, buttons=self.buttons[part], camera=self.camera[part], valid=self.valid[part]
-        )
+        labels = ("buttons", "camera", "valid", "known")
+        return replace(self, **{name: getattr(self, name)[:ticks] for name in labels})
 
     def batches(self) -> Iterator[NDArray[np.uint8]]:
         """All frames, some at a time."""
@@ -147,6 +147,7 @@ def open_tracks(
                     buttons=actions.buttons,
                     camera=actions.camera,
                     valid=actions.valid,
+                    known=actions.known,
                     frame_shape=(spec.frame.height, spec.frame.width, 3),
                     tick_hz=float(spec.tick_hz),
                 )

@@ -136,15 +136,27 @@ def digest_of(recordings: Sequence[Recording]) -> str:
 
 
 def press_rates(tracks: Sequence[Track]) -> NDArray[np.float64]:
-    """Share of valid ticks in which each button is held, [K]."""
-    held = np.concatenate([track.buttons[track.valid] for track in tracks])
-    return held.mean(0, dtype=np.float64)
+    """Share of the valid ticks in which each button is held, of those in which it is known, [K]."""
+    held, ticks = (np.zeros(tracks[0].buttons.shape[1], np.int64) for _ in range(2))
+    for track in tracks:
+        known = track.known[:, : len(held)] & track.valid[:, None]  # (T, K)
+        held += (known & (track.buttons > 0)).sum(0)
+        ticks += known.sum(0)
+    return held / np.maximum(ticks, 1)
 
 
 def camera_scale(tracks: Sequence[Track], spec: ActionSpec) -> NDArray[np.float32]:
-    """Deviation of each axis over valid ticks in degrees, [A]; at least half the finest bin."""
+    """Deviation of each axis in degrees, over valid ticks in which it is known, [A]; at least half
+    the finest bin.
+    """
     camera = np.concatenate([track.camera[track.valid] for track in tracks])
-    deviation = camera.std(0, dtype=np.float64)
+    known = np.concatenate([track.known[track.valid, spec.num_buttons :] for track in tracks])
+    deviation = np.array(
+        [
+            camera[known[:, a], a].std(dtype=np.float64) if known[:, a].any() else 0.0
+            for a in range(spec.num_axes)
+        ]
+    )
     # The loss divides errors by it: an axis that hardly moves in this play would count without
     # bound.
     finest = [np.diff(spec.bin_centres(axis)).min() / 2 for axis in range(spec.num_axes)]

@@ -13,6 +13,7 @@ baseline.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,17 @@ class RatesSampler:
         """Count the lengths and motions of training play."""
         held, released = [], []
         for k in range(spec.num_buttons):
-            states = [truth.buttons[:, k][truth.valid] > 0 for truth in truths]
+            states = [truth.buttons[truth.buttons_known[:, k], k] > 0 for truth in truths]
             holds = np.concatenate([_lengths(state) for state in states])
             pauses = np.concatenate([_lengths(~state) for state in states])
             held.append(_spread(holds, HOLDS_KEPT))
             released.append(_spread(pauses, HOLDS_KEPT))
-        motions = np.concatenate([truth.camera[truth.valid] for truth in truths])
+        whole = [truth.valid & truth.known[:, spec.num_buttons :].all(1) for truth in truths]
+        motions = np.concatenate(
+            [truth.camera[ticks] for truth, ticks in zip(truths, whole, strict=True)]
+        )
+        if not len(motions):  # nobody knows how the mouse moved: it lies still
+            motions = np.zeros((1, spec.num_axes), np.float32)
         return cls(held, released, motions[:: max(1, len(motions) // MOTIONS_KEPT)])
 
     def __call__(self, ticks: int, generator: np.random.Generator) -> Labelling:
@@ -155,11 +161,9 @@ class LinearModel:
         Args:
             play: for each recording its frames in batches uint8 [n, H, W, 3], and the truth.
         """
-        products: Array | None = None
-        targets: Array | None = None
-        seen: list[
-            tuple[Array, NDArray[np.uint8]]
-        ] = []  # some ticks, evenly spread, to choose thresholds on
+        groups: list[_LeastSquares] = []
+        # some ticks, evenly spread, to choose thresholds on: features, what is held, what is known
+        seen: list[tuple[Array, NDArray[np.uint8], NDArray[np.bool_]]] = []
         stride = 1
         for frames, truth in play:
             x = difference_features(frames)[: len(truth.valid)]
@@ -168,22 +172,25 @@ class LinearModel:
             y = np.column_stack(
                 [truth.buttons[: len(valid)][valid], truth.camera[: len(valid)][valid]]
             ).astype(float)
-            products = x.T @ x if products is None else products + x.T @ x
-            targets = x.T @ y if targets is None else targets + x.T @ y
-            seen.append((x[::stride].copy(), truth.buttons[: len(valid)][valid][::stride].copy()))
-            while sum(len(part) for part, _ in seen) > THRESHOLD_TICKS:
-                seen = [(part[::2].copy(), held[::2].copy()) for part, held in seen]
+            held, known = truth.buttons[: len(valid)][valid], truth.known[: len(valid)][valid]
+            groups = groups or [_LeastSquares.of_all(x.shape[1], y.shape[1])]
+            groups = [part for group in groups for part in group.with_ticks(x, y, known)]
+            seen.append(tuple(part[::stride].copy() for part in (x, held, known)))  # type: ignore
+            while sum(len(part[0]) for part in seen) > THRESHOLD_TICKS:
+                seen = [(a[::2].copy(), b[::2].copy(), c[::2].copy()) for a, b, c in seen]
                 stride *= 2
-        if products is None or targets is None:
+        if not groups:
             raise ValueError("the linear baseline needs at least one training recording")
-        ridge = RIDGE * np.trace(products) / len(products)
-        weights = np.linalg.solve(products + ridge * np.eye(len(products)), targets)
-        values = np.concatenate([x for x, _ in seen]) @ weights
-        true = np.concatenate([y for _, y in seen])
-        buttons = true.shape[1]
-        return cls(
-            weights, np.array([_best_threshold(values[:, k], true[:, k]) for k in range(buttons)])
-        )
+        weights = np.zeros((len(groups[0].products), sum(len(group.columns) for group in groups)))
+        for group in groups:
+            weights[:, group.columns] = group.solution()
+        x, true, counted = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+        values = x @ weights
+        thresholds = [
+            _best_threshold(values[counted[:, k], k], true[counted[:, k], k])
+            for k in range(true.shape[1])
+        ]
+        return cls(weights, np.array(thresholds))
 
     def __call__(self, features: Array) -> Labelling:
         """Labels from `difference_features` [N, F]."""
@@ -195,6 +202,43 @@ class LinearModel:
             buttons_prob=np.clip(values[:, :buttons], 1e-4, 1 - 1e-4),
             camera=values[:, buttons:],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _LeastSquares:
+    """Sums of a regression for some of its targets: those that were known in the same ticks."""
+
+    columns: NDArray[np.int64]
+    """Of the targets, buttons first."""
+    products: Array
+    """[1 + F, 1 + F]."""
+    targets: Array
+    """[1 + F, columns]."""
+
+    @classmethod
+    def of_all(cls, features: int, targets: int) -> _LeastSquares:
+        """Of all targets, before any tick."""
+        return cls(
+            np.arange(targets), np.zeros((features, features)), np.zeros((features, targets))
+        )
+
+    def with_ticks(self, x: Array, y: Array, known: NDArray[np.bool_]) -> list[_LeastSquares]:
+        """Itself with further ticks, apart for targets that are known in different ones of them."""
+        masks, which = np.unique(known[:, self.columns], axis=1, return_inverse=True)
+        parts = []
+        for number, rows in enumerate(masks.T):
+            own = which.reshape(-1) == number
+            columns, seen = self.columns[own], x if rows.all() else x[rows]
+            targets = self.targets[:, own] + seen.T @ y[rows][:, columns]
+            parts.append(_LeastSquares(columns, self.products + seen.T @ seen, targets))
+        return parts
+
+    def solution(self) -> Array:
+        """The weights, [1 + F, columns]; 0 for what was never known."""
+        size = len(self.products)
+        ridge = RIDGE * np.trace(self.products) / size or 1.0
+        solved: Array = np.linalg.solve(self.products + ridge * np.eye(size), self.targets)
+        return solved
 
 
 def difference_features(frames: Iterable[NDArray[np.uint8]]) -> Array:

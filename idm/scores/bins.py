@@ -40,10 +40,11 @@ def binned_events(held: Bools, true: Bools, valid: Bools, bins: NDArray[np.int64
 
     Args:
         held, true: [N, K], labels and truth.
-        valid: [N].
+        valid: [N, K].
         bins: of the ticks, rising.
     """
-    known = np.concatenate([[False], valid[1:] & valid[:-1]])[: len(valid), None]
+    none = np.zeros((1, valid.shape[1]), bool)
+    known = np.concatenate([none, valid[1:] & valid[:-1]])[: len(valid)]
     counts = [  # of labels and truth, presses beside releases
         np.stack(
             [
@@ -55,7 +56,7 @@ def binned_events(held: Bools, true: Bools, valid: Bools, bins: NDArray[np.int64
     ]  # (2, B, K) each
     equal = (counts[0] == counts[1]).all(0)  # (B, K)
     some = (counts[0] + counts[1] > 0).any(0)
-    whole = _whole(valid, bins)[:, None]
+    whole = _whole(valid, bins)
     sums = [whole & np.ones_like(equal), whole & equal, whole & some, whole & some & equal]
     return np.stack([of.sum(0) for of in sums], -1).astype(np.float64)
 
@@ -66,10 +67,11 @@ def binned_motion(camera: Array, true: Array, valid: Bools, bins: NDArray[np.int
 
     Args:
         camera, true: [N, A], degrees.
+        valid: [N, A].
     """
     whole = _whole(valid, bins)
-    x, y = (_by_bin(of, bins)[whole] for of in (camera, true))  # (B, A)
-    parts = (np.ones_like(x), x, y, x * x, y * y, x * y, np.abs(x), np.abs(y))
+    x, y = (np.where(whole, _by_bin(of, bins), 0.0) for of in (camera, true))  # (B, A)
+    parts = (whole.astype(np.float64), x, y, x * x, y * y, x * y, np.abs(x), np.abs(y))
     return np.stack([part.sum(0) for part in parts], -1)
 
 
@@ -103,5 +105,5 @@ def _by_bin(values: NDArray[np.generic], bins: NDArray[np.int64]) -> Array:
 
 
 def _whole(valid: Bools, bins: NDArray[np.int64]) -> Bools:
-    """Which bins have valid ticks only, [B]."""
+    """Which bins have valid ticks only, [B, K or A]."""
     return _by_bin(~valid, bins) == 0

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...datasets.actions.devices import all_known
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
 from .bins import bin_of_ticks, binned_events, binned_motion
@@ -24,6 +25,7 @@ TRANSITION_TOLERANCE = 2  # ticks
 SCORE_LIMIT = 12.0  # log-odds; beyond it scores are ties
 SCORE_BINS = 1200  # S
 RELIABILITY_BINS = 15  # E
+OUTCOMES = ((True, True), (True, False), (False, True), (False, False))  # said held, truly held
 BIN_TOLERANCE = 1  # bins on each side of the right one that still count as right
 
 Array = NDArray[np.float64]
@@ -62,11 +64,27 @@ class Truth:
     """[N, A], degrees."""
     valid: NDArray[np.bool_]
     """[N]: ticks that count."""
+    known: NDArray[np.bool_] = None  # type: ignore[assignment]
+    """[N, K + A]: buttons and axes that count in them; all of them unless given."""
+
+    def __post_init__(self) -> None:
+        if self.known is None:
+            object.__setattr__(self, "known", all_known(self.buttons, self.camera))
 
     @classmethod
     def of(cls, play: Any) -> Truth:
-        """The labels of something with these three fields: actions of a recording, a track."""
-        return cls(buttons=play.buttons, camera=play.camera, valid=play.valid)
+        """The labels of something with these four fields: actions of a recording, a track."""
+        return cls(buttons=play.buttons, camera=play.camera, valid=play.valid, known=play.known)
+
+    @property
+    def buttons_known(self) -> NDArray[np.bool_]:
+        """[N, K]: buttons of valid ticks that are known."""
+        return self.known[:, : self.buttons.shape[1]] & self.valid[:, None]
+
+    @property
+    def camera_known(self) -> NDArray[np.bool_]:
+        """[N, A]: axes of valid ticks that are known."""
+        return self.known[:, self.buttons.shape[1] :] & self.valid[:, None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +117,14 @@ class Sums:
     @classmethod
     def of(cls, labels: Labelling, truth: Truth, spec: ActionSpec) -> Sums:
         """The sums of one recording."""
-        valid = truth.valid
+        valid, known, seen = truth.valid, truth.buttons_known, truth.camera_known
         held, true = labels.buttons[valid].astype(bool), truth.buttons[valid].astype(bool)  # (n, K)
         p = labels.buttons_prob[valid].astype(np.float64)
         camera = labels.camera[valid].astype(np.float64)  # (n, A)
         true_camera = truth.camera[valid].astype(np.float64)
         near = np.abs(spec.quantise(camera) - spec.quantise(true_camera)) <= BIN_TOLERANCE  # (n, A)
-        right = (held == true).all(1) & near.all(1)
+        here, there = known[valid], seen[valid]  # (n, K), (n, A)
+        right = ((held == true) | ~here).all(1) & (near | ~there).all(1)
         confidence = np.zeros(len(right))
         if labels.confidence is not None:
             confidence = labels.confidence[valid].astype(np.float64)
@@ -113,24 +132,26 @@ class Sums:
         # neighbors.
         one_segment = np.zeros(len(valid), np.int64)
         switches = [
-            transition_counts(one > 0, other > 0, valid, one_segment)
-            for one, other in zip(labels.buttons.T, truth.buttons.T, strict=True)
+            transition_counts(one > 0, other > 0, counted, one_segment)
+            for one, other, counted in zip(labels.buttons.T, truth.buttons.T, known.T, strict=True)
         ]
         bins = bin_of_ticks(len(valid), spec.tick_hz)
-        outcomes = [held & true, held & ~true, ~held & true, ~held & ~true]
+        outcomes = [here & (held == a) & (true == b) for a, b in OUTCOMES]
         buttons = range(true.shape[1])
         return cls(
             ticks=np.float64(valid.sum()),  # type: ignore[arg-type]
             confusion=np.stack(outcomes, -1).sum(0).astype(np.float64),
-            scores=np.stack([_by_score(p[:, k], true[:, k]) for k in buttons]),
+            scores=np.stack([_by_score(p[here[:, k], k], true[here[:, k], k]) for k in buttons]),
             transitions=np.stack([np.array(counts, np.float64) for counts in switches]),
-            reliability=np.stack([_by_probability(p[:, k], true[:, k]) for k in buttons]),
-            motion=_motion(camera, true_camera, near),
+            reliability=np.stack(
+                [_by_probability(p[here[:, k], k], true[here[:, k], k]) for k in buttons]
+            ),
+            motion=_motion(camera, true_camera, near, there),
             confidence=_by_probability(confidence, right),
             ranking=_by_score(confidence, right),
-            binned_events=binned_events(labels.buttons > 0, truth.buttons > 0, valid, bins),
+            binned_events=binned_events(labels.buttons > 0, truth.buttons > 0, known, bins),
             binned_motion=binned_motion(
-                labels.camera.astype(np.float64), truth.camera.astype(np.float64), valid, bins
+                labels.camera.astype(np.float64), truth.camera.astype(np.float64), seen, bins
             ),
         )
 
@@ -159,16 +180,17 @@ class Sums:
         )
 
 
-def _motion(camera: Array, true: Array, near: NDArray[np.bool_]) -> Array:
+def _motion(camera: Array, true: Array, near: NDArray[np.bool_], known: NDArray[np.bool_]) -> Array:
     """`Sums.motion` of [n, A] degrees."""
-    error = camera - true
+    true = np.where(known, true, 0.0)
+    error = np.where(known, camera - true, 0.0)
     sums = [
-        np.full(true.shape[1], float(len(error))),
+        known.sum(0).astype(np.float64),
         true.sum(0),
         (true**2).sum(0),
         (error**2).sum(0),
         np.abs(error).sum(0),
-        near.sum(0).astype(np.float64),
+        (near & known).sum(0).astype(np.float64),
     ]
     return np.stack(sums, -1)
 

@@ -121,6 +121,7 @@ def stretch(
         k
         for k in range(spec.num_buttons)
         if (truth.buttons[ticks, k] | labels.buttons[ticks, k]).any()
+        and truth.buttons_known[ticks, k].any()
     ]
     seconds = np.arange(end - start + 1) / rate
     heights = [1.65] + [0.62] * len(shown) + [1.25] * spec.num_axes + [0.9]
@@ -285,13 +286,18 @@ def reliability(result: dict[str, Any]) -> Figure:
 
 
 def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
-    """True against labelled motion of each axis, every valid tick a dot of a density map."""
+    """True against labelled motion of each axis, every valid tick in which it is known a dot of a
+    density map.
+    """
     figure, axes = pyplot.subplots(
         1, spec.num_axes, figsize=(5.2 * spec.num_axes, 4.8), layout="constrained", squeeze=False
     )
     for a, ax in enumerate(axes[0]):
-        true = np.concatenate([truth.camera[truth.valid, a] for _, truth, _ in play])
-        said = np.concatenate([labels.camera[truth.valid, a] for _, truth, labels in play])
+        true = np.concatenate([truth.camera[truth.camera_known[:, a], a] for _, truth, _ in play])
+        said = np.concatenate([said.camera[truth.camera_known[:, a], a] for _, truth, said in play])
+        if not len(true):
+            ax.set(title=f"{spec.axis_names[a]}: not known in this play")
+            continue
         reach = max(float(np.quantile(np.abs(true), 0.998)), 1.0)
         ax.plot([-reach, reach], [-reach, reach], color="#bbbbbb", lw=1, ls="--")
         density = ax.hexbin(

@@ -126,7 +126,7 @@ def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
         pts_ns=pts_ns,
         buttons=actions.buttons,
         camera=actions.camera,
-        valid=actions.valid,
+        valid=actions.whole,
     )
     return {
         "name": recording.name,

@@ -38,6 +38,7 @@ def toy_windows(spec: ActionSpec, count: int = 40, seed: int = 0) -> list[Labell
                 buttons=held[keep].astype(np.uint8),
                 camera=spec.bin_centres(0)[bins[keep]][:, None],
                 valid=np.ones(STRIDE, bool),
+                known=np.ones((STRIDE, 4), bool),
                 recording="one",
             )
         )
@@ -61,9 +62,7 @@ def test_confidence_comes_true_on_other_play(toy_spec: ActionSpec) -> None:
     for window in toy_windows(toy_spec, seed=1):
         labels = calibration.labels(window.logits, toy_spec)
         confidence.append(labels.confidence)
-        right.append(
-            all_right(labels.buttons, labels.camera, window.buttons, window.camera, toy_spec)
-        )
+        right.append(all_right(labels.buttons, labels.camera, window, toy_spec))
     said, so = np.concatenate(confidence), np.concatenate(right)
     assert abs(said.mean() - so.mean()) < 0.03
     sure = said > np.quantile(said, 0.7)

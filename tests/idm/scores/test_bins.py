@@ -27,7 +27,7 @@ def test_events_by_hand() -> None:
     held, true = (
         np.array([[int(c)] for c in text]) > 0 for text in ("001000" + "111", "010010" + "111")
     )
-    found = binned_events(held, true, np.ones(9, bool), bin_of_ticks(9, Fraction(60)))
+    found = binned_events(held, true, np.ones((9, 1), bool), bin_of_ticks(9, Fraction(60)))
     # bin 0: press (label) against press and release; bin 1: release against tap; bin 2: press each
     assert found.tolist() == [[3, 1, 3, 1]]
 
@@ -38,7 +38,7 @@ def test_as_a_plain_computation(hz: Fraction) -> None:
     n = 400
     held, true = (np.cumsum(draw.random((n, 2)) < 0.2, axis=0) % 2 == 1 for _ in range(2))
     true[: n // 2] = held[: n // 2]
-    valid = draw.random(n) < 0.97
+    valid = (draw.random(n) < 0.97)[:, None]
     camera, motion = draw.normal(size=(n, 1)), draw.normal(size=(n, 1))
     camera += 2 * motion
 
@@ -74,7 +74,7 @@ def test_as_a_plain_computation(hz: Fraction) -> None:
 
 def test_what_never_moves_has_no_correlation() -> None:
     still, moving = np.zeros((40, 1)), np.sin(np.arange(40.0))[:, None]
-    bins, valid = bin_of_ticks(40, Fraction(20)), np.ones(40, bool)
+    bins, valid = bin_of_ticks(40, Fraction(20)), np.ones((40, 1), bool)
     assert np.isnan(correlation_of(binned_motion(still, moving, valid, bins))[0])
     assert scale_of(binned_motion(still, moving, valid, bins))[0] == 0
     assert np.isnan(scale_of(binned_motion(moving, still, valid, bins))[0])
