@@ -14,6 +14,7 @@ from .datasets.actions.spec import ActionSpec as ActionSpec
 from .datasets.config import InspectConfig as InspectConfig
 from .datasets.config import MergeConfig as MergeConfig
 from .datasets.config import PackConfig as PackConfig
+from .datasets.config import PushConfig as PushConfig
 from .datasets.config import RepackConfig as RepackConfig
 from .datasets.config import SpecCheckConfig as SpecCheckConfig
 from .datasets.config import SpecInferConfig as SpecInferConfig
@@ -35,6 +36,7 @@ from .datasets.loading.iterable import IterableClips as IterableClips
 from .datasets.loading.recordings import RecordingLoader as RecordingLoader
 from .datasets.merge import merge as merge
 from .datasets.pack import pack as pack
+from .datasets.push import push as push
 from .datasets.recordings.recording import Recording as Recording
 from .datasets.recordings.recording import find_recordings as find_recordings
 from .datasets.recordings.writer import RecordingWriter as RecordingWriter

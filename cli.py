@@ -158,6 +158,7 @@ TABLE = (
     Verb("repack", LABEL, "datasets"),
     Verb("export lerobot", LABEL, "datasets", room="formats"),
     Verb("export owamcap", LABEL, "datasets", room="formats"),
+    Verb("push", LABEL, "datasets"),
     Verb("cancel", LABEL, "pipeline"),
     Verb("inspect", LABEL, "datasets"),
     Verb("import vpt-policy", AGENT, "bc_policy", room="policy"),

@@ -257,3 +257,25 @@ class SplitConfig(CopyConfig):
     """The folder of the datasets to write."""
     parts: Annotated[int, Field(ge=2)]
     """How many datasets."""
+
+
+@settings()
+class PushConfig:
+    """Send a dataset to the Hugging Face hub, with its card.
+
+    Files that lie there already are not sent again, so that the same command resumes a run that
+    was stopped; the tables and the card come last, in one commit. Sources that were taken down
+    here go there, too. Log in with `hf auth login`, or set HF_TOKEN.
+
+    Example:
+      vidact push runs/dataset hf://datasets/me/doom --private
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder or an fsspec URL."""
+    to: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="REPOSITORY")]
+    """`hf://datasets/OWNER/NAME`, made where it is not there; `…@BRANCH` for another than main."""
+    private: bool = False
+    """Make the repository a private one, if it is not there."""
+    endpoint: str = ""
+    """Address of the hub, where it is not the public one; HF_ENDPOINT says the same."""
