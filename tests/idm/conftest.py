@@ -18,6 +18,8 @@ from vidact.datasets.recordings.writer import RecordingWriter
 from vidact.idm.network.config import IDMConfig, MotionConfig
 from vidact.idm.train_idm import train_idm
 
+from ..shared import made_once
+
 SIZE = 64
 FPS = Fraction(20)
 TOY = {
@@ -111,10 +113,12 @@ def record_toy() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def toy_folder(tmp_path_factory: pytest.TempPathFactory, record_toy: Callable[..., Path]) -> Path:
     """Three toy recordings."""
-    folder = tmp_path_factory.mktemp("play")
-    for seed in range(3):
-        record_toy(folder, f"toy-{seed}", seed=seed)
-    return folder
+
+    def make(folder: Path) -> None:
+        for seed in range(3):
+            record_toy(folder, f"toy-{seed}", seed=seed)
+
+    return made_once(tmp_path_factory, "toy-play", make)
 
 
 @pytest.fixture(scope="session")
@@ -129,9 +133,9 @@ def trained(toy_folder: Path, spec_file: str, tmp_path_factory: pytest.TempPathF
     """A checkpoint of a short training that learns the toy."""
     from .toy_training import settings  # which takes the toy from here
 
-    out = tmp_path_factory.mktemp("idm") / "checkpoint"
-    config = settings(
-        toy_folder, out, spec_file, steps=120, batch_size=4, learning_rate=4e-3, ema_decay=0.95
-    )
-    assert train_idm(config) == 0
-    return out
+    learning = {"steps": 120, "batch_size": 4, "learning_rate": 4e-3, "ema_decay": 0.95}
+
+    def make(folder: Path) -> None:
+        assert train_idm(settings(toy_folder, folder / "out", spec_file, **learning)) == 0
+
+    return made_once(tmp_path_factory, "toy-idm", make) / "out"

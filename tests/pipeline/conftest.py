@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 import threading
 from fractions import Fraction
@@ -14,11 +15,13 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.codec import encode_video
 from vidact.datasets.shards.stats import STATS
-from vidact.pipeline.config import EngineConfig, LabelConfig, LayoutConfig
+from vidact.pipeline.config import DecoderConfig, EngineConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
 from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
+
+from ..shared import made_once
 
 
 def moving_picture(frames: int, *, seed: int = 0, size: int = 96) -> np.ndarray:
@@ -74,13 +77,15 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two good videos (40 and 26 s at 30 fps), a copy, a truncated one and one
     that is no video.
     """
-    folder = tmp_path_factory.mktemp("videos")
+    return made_once(tmp_path_factory, "videos", _write_videos)
+
+
+def _write_videos(folder: Path) -> None:
     first = write_video(folder / "a.mp4", moving_picture(1200, seed=1))
     write_video(folder / "b.mp4", moving_picture(780, seed=2))
     (folder / "copy-of-a.mp4").write_bytes(first.read_bytes())
     (folder / "garbage.mp4").write_bytes(b"this is no video" * 1000)
     (folder / "notes.txt").write_text("not a source")
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -106,26 +111,31 @@ def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
     )
     torch.manual_seed(7)
     model = InverseDynamicsModel(network, spec)
-    folder = str(tmp_path_factory.mktemp("idm"))
-    save_checkpoint(
-        folder,
-        model.state_dict(),
-        {
-            "kind": "idm",
-            "network": network.to_dict(),
-            "spec": spec.to_dict(),
-            "spec_sha256": spec.sha256,
-            "calibration": Calibration.neutral(spec).to_dict(),
-        },
-    )
-    return folder
+    entries = {
+        "kind": "idm",
+        "network": network.to_dict(),
+        "spec": spec.to_dict(),
+        "spec_sha256": spec.sha256,
+        "calibration": Calibration.neutral(spec).to_dict(),
+    }
+
+    def make(folder: Path) -> None:
+        save_checkpoint(folder, model.state_dict(), entries)
+
+    return str(made_once(tmp_path_factory, "random-idm", make))
 
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
 
+HERE = DecoderConfig(child=False)
+"""Decoding in this process: a child takes a second to start, and gives the same bytes (`test_job`).
+"""
+
+
 def config(videos: Path, idm: str, out: Path, **options: Any) -> LabelConfig:
-    options = {"workers": 1, "device": "cpu", "layout": LAYOUT, **options}
+    """Settings of a job that does all in this process."""
+    options = {"workers": 1, "device": "cpu", "layout": LAYOUT, "decoder": HERE, **options}
     return LabelConfig(sources=(str(videos),), idm=idm, out=str(out), **options)
 
 
@@ -136,6 +146,24 @@ def run_label(config: LabelConfig) -> int:
 
 def label_videos(videos: Path, idm: str, out: Path) -> None:
     assert run_label(config(videos, idm, out, verify=False)) == 0
+
+
+@pytest.fixture(scope="session")
+def labelled_videos(videos: Path, idm: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `run_label(config(videos, idm, out))` leaves in `out`, made once: to be read or copied.
+
+    No byte of it depends on where it lies.
+    """
+
+    def make(folder: Path) -> None:
+        assert run_label(config(videos, idm, folder / "data")) == 0
+
+    return made_once(tmp_path_factory, "labelled-videos", make) / "data"
+
+
+def copied(dataset: Path, out: Path) -> None:
+    """The dataset as if it had been made in `out`."""
+    shutil.copytree(dataset, out)
 
 
 def members(dataset: Path) -> dict[str, bytes]:

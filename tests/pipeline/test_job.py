@@ -33,10 +33,12 @@ from vidact.pipeline.running.run_folder import Marker, RunFolder
 from vidact.pipeline.running.unverified import forget_unverified, note_unverified, unverified
 from vidact.pipeline.running.worker import Worker
 
-from .conftest import LAYOUT, config, contents, run_label
+from .conftest import HERE, LAYOUT, config, contents, copied, run_label
 
 
-def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_beam_with_two_workers_one_of_them_killed(
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
+) -> None:
     """Two workers of a Python in a folder with a blank, behind a proxy that is not there, in a
     working folder with files that are named like modules.
     """
@@ -81,13 +83,12 @@ def test_beam_with_two_workers_one_of_them_killed(videos: Path, idm: str, tmp_pa
     assert process.returncode == 0, said
     assert "a worker process died; starting again" in said
     assert not run.path.exists()
-    assert run_label(config(videos, idm, tmp_path / "plain" / "data")) == 0
-    assert contents(out) == contents(tmp_path / "plain" / "data")
+    assert contents(out) == contents(labelled_videos)
 
 
-def test_what_comes_out(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_what_comes_out(videos: Path, idm: str, labelled_videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    assert run_label(config(videos, idm, out)) == 0
+    copied(labelled_videos, out)
     assert sorted(p.name for p in out.iterdir()) == [
         "README.md",
         "_commits",
@@ -119,7 +120,11 @@ def test_what_comes_out(videos: Path, idm: str, tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_stopped_goes_on(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path,
+    idm: str,
+    labelled_videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "a" / "data"
     whole = Worker.label
@@ -137,8 +142,7 @@ def test_a_run_that_was_stopped_goes_on(
     assert len(Dataset(out).committed_shards()) == 2
     monkeypatch.setattr(Worker, "label", whole)
     assert run_label(config(videos, idm, out)) == 0
-    assert run_label(config(videos, idm, tmp_path / "b" / "data")) == 0
-    assert contents(out) == contents(tmp_path / "b" / "data")
+    assert contents(out) == contents(labelled_videos)
 
 
 def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path: Path) -> None:
@@ -151,13 +155,15 @@ def test_left_overs_of_killed_workers_are_swept(videos: Path, idm: str, tmp_path
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         (out / name).write_bytes(b"half")
         os.utime(out / name, (time.time() - 2 * 24 * 3600,) * 2)
-    assert run_label(config(videos, idm, out)) == 0
+    assert run_label(config(videos / "b.mp4", idm, out)) == 0
     assert not [name for name in contents(out) if "host" in name]
 
 
-def test_a_shard_whose_tar_is_gone_is_made_again(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_a_shard_whose_tar_is_gone_is_made_again(
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "data"
-    run_label(config(videos, idm, out))
+    copied(labelled_videos, out)
     whole = contents(out)
     (out / "shards" / "train-00001.tar").unlink()
     assert run_label(config(videos, idm, out)) == 0
@@ -166,10 +172,10 @@ def test_a_shard_whose_tar_is_gone_is_made_again(videos: Path, idm: str, tmp_pat
 
 @pytest.mark.parametrize("name", ["plan.parquet", "sources.parquet", "label.json"])
 def test_what_it_goes_on_from_must_be_whole(
-    videos: Path, idm: str, tmp_path: Path, name: str
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / "data"
-    run_label(config(videos, idm, out))
+    copied(labelled_videos, out)
     commits = Dataset(out).committed_shards()
     (out / name).write_bytes(b"{")
     with pytest.raises(DatasetError, match=rf"data/{name}: is damaged"):
@@ -192,10 +198,14 @@ def test_a_gpu_that_is_not_there(videos: Path, idm: str, tmp_path: Path) -> None
 
 
 def test_going_on_in_another_way_is_refused(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path,
+    idm: str,
+    labelled_videos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     out = tmp_path / "data"
-    run_label(config(videos, idm, out))
+    copied(labelled_videos, out)
     with pytest.raises(DatasetError, match=r"begun with filter\.frozen_ticks 64, now it is 32"):
         run_label(config(videos, idm, out, filter=FilterConfig(frozen_ticks=32)))
     with pytest.raises(DatasetError, match="begun with chroma '420', now it is '444'"):
@@ -220,7 +230,8 @@ def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: P
     assert run_label(config(sources / "b.mp4", idm, out)) == 0
     plan = read_plan(Dataset(out))
     assert plan is not None
-    make_plan([str(sources)], Dataset(out), tick_hz=plan.tick_hz, layout=LAYOUT, workers=1)
+    how = {"tick_hz": plan.tick_hz, "layout": LAYOUT, "decoder": HERE}
+    make_plan([str(sources)], Dataset(out), **how, workers=1)
     (sources / "a.mp4").rename(tmp_path / "away.mp4")
     with pytest.raises(Interrupted, match="Put the sources back and run again"):
         run_label(config(sources, idm, out))
@@ -252,10 +263,11 @@ def test_strikes_end_with_their_dataset(videos: Path, idm: str, tmp_path: Path) 
     assert Dataset(out).dead_letters().num_rows == 0
 
 
-def test_decoding_in_the_child_gives_the_same_bytes(videos: Path, idm: str, tmp_path: Path) -> None:
-    run_label(config(videos, idm, tmp_path / "a" / "data"))
-    run_label(config(videos, idm, tmp_path / "b" / "data", decoder=DecoderConfig(child=False)))
-    assert contents(tmp_path / "a" / "data") == contents(tmp_path / "b" / "data")
+def test_decoding_in_the_child_gives_the_same_bytes(
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
+) -> None:
+    run_label(config(videos, idm, tmp_path / "data", decoder=DecoderConfig(child=True)))
+    assert contents(tmp_path / "data") == contents(labelled_videos)
 
 
 LETHAL_DRIVER = """
@@ -336,10 +348,12 @@ def planned(videos: Path, out: Path) -> None:
     from vidact.pipeline.plan import make_plan
 
     hz = Fraction(35, 2)
-    make_plan([str(videos)], Dataset(out), tick_hz=hz, layout=LAYOUT, workers=1)
+    make_plan([str(videos)], Dataset(out), tick_hz=hz, layout=LAYOUT, decoder=HERE, workers=1)
 
 
-def test_parts_of_a_plan_are_the_whole(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_parts_of_a_plan_are_the_whole(
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "parts" / "data"
     with pytest.raises(DatasetError, match="run `vidact plan` with the same sources first"):
         run_label(config(videos, idm, out, part="1/2"))
@@ -352,8 +366,7 @@ def test_parts_of_a_plan_are_the_whole(videos: Path, idm: str, tmp_path: Path) -
     assert run_label(config(videos, idm, out, part="1/2")) == 0  # nothing is left to do
     assert len(Dataset(out).committed_shards()) == 5
     assert run_label(config(videos, idm, out)) == 0
-    assert run_label(config(videos, idm, tmp_path / "whole" / "data")) == 0
-    assert contents(out) == contents(tmp_path / "whole" / "data")
+    assert contents(out) == contents(labelled_videos)
     with pytest.raises(ConfigError, match=r"part must be I/N with I from 1 to N, such as 3/64"):
         config(videos, idm, out, part="0/2")
 
@@ -398,9 +411,8 @@ def test_jobs_beside_each_other_verify_what_each_made(
     assert not (out / "_unverified").exists()
 
 
-def test_stats_say_how_shards_were_made(videos: Path, idm: str, tmp_path: Path) -> None:
-    out = tmp_path / "data"
-    assert run_label(config(videos, idm, out)) == 0
+def test_stats_say_how_shards_were_made(labelled_videos: Path) -> None:
+    out = labelled_videos
     found = dict(read_stats(out))
     assert sorted(found) == Dataset(out).committed_shards()
     one = found["train-00000"]

@@ -22,12 +22,31 @@ from vidact.pipeline.planning.sources import Source
 from vidact.pipeline.relabel import relabel
 from vidact.pipeline.remove import remove
 
-from .conftest import LAYOUT, label_videos, members, moving_picture, plain_loop, write_video
+from .conftest import (
+    HERE,
+    LAYOUT,
+    copied,
+    label_videos,
+    members,
+    moving_picture,
+    plain_loop,
+    write_video,
+)
 
 
 def run_relabel(config: RelabelConfig) -> int:
     """The verb, in this process instead of through Beam."""
     return relabel(config, runner=plain_loop)
+
+
+@pytest.fixture(scope="module")
+def relabelled(idm: str, labelled_videos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`labelled_videos` relabelled with the model that labelled it, made once."""
+    out = tmp_path_factory.mktemp("relabelled") / "data"
+    run_relabel(
+        RelabelConfig(dataset=str(labelled_videos), idm=idm, out=str(out), workers=1, device="cpu")
+    )
+    return out
 
 
 def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
@@ -53,9 +72,9 @@ def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
 
 
 def test_relabel_changes_labels_only(
-    videos: Path, idm: str, spec: ActionSpec, tmp_path: Path
+    spec: ActionSpec, labelled_videos: Path, tmp_path: Path
 ) -> None:
-    label_videos(videos, idm, tmp_path / "old")
+    copied(labelled_videos, tmp_path / "old")
     better = checkpoint(spec, tmp_path / "idm", seed=8)
     config = RelabelConfig(
         dataset=str(tmp_path / "old"), idm=better, out=str(tmp_path / "new"), device="cpu"
@@ -79,17 +98,12 @@ def test_relabel_changes_labels_only(
 
 
 def test_relabelling_with_the_same_model_changes_little(
-    videos: Path, idm: str, tmp_path: Path
+    labelled_videos: Path, relabelled: Path
 ) -> None:
     """The pixels went through the clips' encoder, so labels may differ, but windows and
     neighbours are the same.
     """
-    label_videos(videos, idm, tmp_path / "old")
-    config = RelabelConfig(
-        dataset=str(tmp_path / "old"), idm=idm, out=str(tmp_path / "new"), device="cpu"
-    )
-    run_relabel(config)
-    old, new = members(tmp_path / "old"), members(tmp_path / "new")
+    old, new = members(labelled_videos), members(relabelled)
     for key in {name.rsplit(".", 1)[0] for name in old}:
         clip = key.split("/")[1]
         parts = [
@@ -104,8 +118,8 @@ def test_relabelling_with_the_same_model_changes_little(
         )
 
 
-def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) -> None:
-    label_videos(videos, idm, tmp_path / "old")
+def test_relabel_needs_the_same_actions(labelled_videos: Path, tmp_path: Path) -> None:
+    copied(labelled_videos, tmp_path / "old")
     content = ActionSpec.load("doom").to_dict()
     other = ActionSpec.from_dict(content | {"frame": {"width": 64, "height": 32, "resize": "area"}})
     config = RelabelConfig(
@@ -117,28 +131,23 @@ def test_relabel_needs_the_same_actions(videos: Path, idm: str, tmp_path: Path) 
         run_relabel(config)
 
 
-def test_relabelling_keeps_the_dead_letters(videos: Path, idm: str, tmp_path: Path) -> None:
-    label_videos(videos, idm, tmp_path / "data")
-    run_relabel(
-        RelabelConfig(dataset=str(tmp_path / "data"), idm=idm, out=str(tmp_path / "new"), workers=1)
-    )
-    old, new = (Dataset(tmp_path / name).dead_letters().to_pylist() for name in ("data", "new"))
+def test_relabelling_keeps_the_dead_letters(
+    idm: str, labelled_videos: Path, relabelled: Path
+) -> None:
+    old, new = (Dataset(made).dead_letters().to_pylist() for made in (labelled_videos, relabelled))
     assert len(old) == 1
     assert new == old
+    itself = relabelled / ".." / relabelled.name
     with pytest.raises(ConfigError, match="is the dataset itself"):
-        run_relabel(
-            RelabelConfig(
-                dataset=str(tmp_path / "new"), idm=idm, out=str(tmp_path / "data" / ".." / "new")
-            )
-        )
+        run_relabel(RelabelConfig(dataset=str(relabelled), idm=idm, out=str(itself)))
 
 
 def test_datasets_of_other_verbs_are_left_as_they_are(
-    videos: Path, idm: str, tmp_path: Path
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
 ) -> None:
     old, other, recordings = tmp_path / "old", tmp_path / "other", tmp_path / "recordings"
-    label_videos(videos, idm, old)
-    label_videos(videos, idm, other)
+    copied(labelled_videos, old)
+    copied(labelled_videos, other)
     before = {path: path.read_bytes() for path in other.rglob("*") if path.is_file()}
     with pytest.raises(DatasetError, match="was made by `vidact label`"):
         run_relabel(RelabelConfig(dataset=str(old), idm=idm, out=str(other)))
@@ -194,9 +203,11 @@ def test_the_whole_copy_of_a_damaged_video_is_named(
     assert "1 sources, one like each is kept" in (tmp_path / "data" / "README.md").read_text()
 
 
-def test_a_disk_that_is_away_loses_no_record(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_a_disk_that_is_away_loses_no_record(
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "data"
-    label_videos(videos, idm, out)
+    copied(labelled_videos, out)
     records = sorted(path.name for path in (out / "_commits").iterdir())
     (out / "shards").rename(tmp_path / "away")
     with pytest.raises(DatasetError, match=r"none of its \d+ tars is in shards/"):
@@ -247,7 +258,14 @@ def test_a_video_that_has_changed_stays_in_its_split(
     for seed in range(8):
         write_video(video, moving_picture(300, seed=seed))
         layout = LayoutConfig(val_fraction=0.5)
-        plan = make_plan([str(video)], Dataset(out), tick_hz=Fraction(10), layout=layout, workers=1)
+        plan = make_plan(
+            [str(video)],
+            Dataset(out),
+            tick_hz=Fraction(10),
+            layout=layout,
+            decoder=HERE,
+            workers=1,
+        )
         splits = {segment.split for segment in plan.segments}
     assert len({segment.source_sha256 for segment in plan.segments}) == 8
     assert len(splits) == 1
@@ -270,19 +288,26 @@ def test_rows_of_another_tick_rate_are_not_taken(
                 Dataset(tmp_path / "data"),
                 tick_hz=Fraction(10),
                 layout=LAYOUT,
+                decoder=HERE,
                 workers=1,
             )
     plan = make_plan(
-        [str(video)], Dataset(tmp_path / "data"), tick_hz=Fraction(20), layout=LAYOUT, workers=1
+        [str(video)],
+        Dataset(tmp_path / "data"),
+        tick_hz=Fraction(20),
+        layout=LAYOUT,
+        decoder=HERE,
+        workers=1,
     )
     assert plan.sources[0].ticks == 200
     assert not (tmp_path / "data" / "_probes").exists()
 
 
-def test_relabelling_brings_nothing_back(videos: Path, idm: str, tmp_path: Path) -> None:
-    old, new = str(tmp_path / "old"), str(tmp_path / "new")
-    label_videos(videos, idm, tmp_path / "old")
-    run_relabel(RelabelConfig(dataset=old, idm=idm, out=new, workers=1))
+def test_relabelling_brings_nothing_back(
+    videos: Path, idm: str, labelled_videos: Path, relabelled: Path, tmp_path: Path
+) -> None:
+    old, new = str(labelled_videos), str(tmp_path / "new")
+    copied(relabelled, tmp_path / "new")
     remove(RemoveConfig(dataset=new, source=(str(videos / "a.mp4"),)))
     with pytest.raises(DatasetError, match="was removed from it"):
         run_relabel(RelabelConfig(dataset=old, idm=idm, out=new, workers=1))

@@ -22,12 +22,14 @@ from vidact.pipeline.running import takedown
 from vidact.pipeline.running.worker import Worker
 
 from ..bc_policy.toy_data import lights_dataset
-from .conftest import label_videos, members
+from .conftest import copied, label_videos, members
 
 
-def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_removed_sources_are_gone_and_stay_gone(
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "data"
-    label_videos(videos, idm, out)
+    copied(labelled_videos, out)
     rows = Dataset(out).manifest().to_pylist()
     (sha,) = {row["source_sha256"] for row in rows if row["source_uri"].endswith("a.mp4")}
     kept = {
@@ -59,10 +61,10 @@ def test_removed_sources_are_gone_and_stay_gone(videos: Path, idm: str, tmp_path
 
 
 def test_nothing_of_a_removed_source_is_left_in_previews(
-    videos: Path, idm: str, tmp_path: Path
+    videos: Path, labelled_videos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "data"
-    label_videos(videos, idm, out)
+    copied(labelled_videos, out)
     rows = Dataset(out).manifest().to_pylist()
     for row in rows:
         storage.write_atomic(Dataset(out).preview_uri(row["key"]), b"a picture")
@@ -71,9 +73,11 @@ def test_nothing_of_a_removed_source_is_left_in_previews(
     assert left == {row["key"] for row in rows if row["source_uri"].endswith("b.mp4")}
 
 
-def test_what_could_not_be_read_can_be_removed_too(videos: Path, idm: str, tmp_path: Path) -> None:
+def test_what_could_not_be_read_can_be_removed_too(
+    videos: Path, labelled_videos: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "data"
-    label_videos(videos, idm, out)
+    copied(labelled_videos, out)
     assert remove(RemoveConfig(dataset=str(out), source=(str(videos / "garbage.mp4"),))) == 0
     assert Dataset(out).dead_letters().num_rows == 0
     everything = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
@@ -96,10 +100,10 @@ def test_new_sources_never_take_a_removed_shard_s_name(
 
 
 def test_an_interrupted_removal_goes_on(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
-    label_videos(videos, idm, out)
+    copied(labelled_videos, out)
     sha = Dataset(out).manifest().to_pylist()[0]["source_sha256"]
     whole = Dataset.write_commit
 
@@ -116,10 +120,10 @@ def test_an_interrupted_removal_goes_on(
 
 
 def test_a_removal_that_was_interrupted_late_goes_on(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
-    label_videos(videos, idm, out)
+    copied(labelled_videos, out)
     uri = str(videos / "a.mp4")
 
     def stop(*args: object) -> None:
@@ -195,11 +199,11 @@ def test_a_takedown_before_the_first_job_has_ended(
 
 
 def test_verify_names_what_was_taken_down_and_compaction_leaves_it_out(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, labelled_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a removal was killed right after its tombstone."""
     out = Dataset(tmp_path / "data")
-    label_videos(videos, idm, tmp_path / "data")
+    copied(labelled_videos, tmp_path / "data")
     gone = hashlib.sha256((videos / "a.mp4").read_bytes()).hexdigest()
     whole, calls = Dataset.tombstones, []
 

@@ -32,7 +32,7 @@ def poison(monkeypatch: pytest.MonkeyPatch, error: Exception, *starts: int) -> N
 
 
 def test_errors_cost_their_segments_within_a_share(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
     with monkeypatch.context() as patch:
@@ -44,9 +44,8 @@ def test_errors_cost_their_segments_within_a_share(
     letters = [row for row in Dataset(out).dead_letters().to_pylist() if row["reason"] == "error"]
     assert [(row["stage"], row["start_tick"]) for row in letters] == [("label", 256)]
     assert run_label(config(videos, idm, out, retry_dead_letters=("error",))) == 0
-    assert run_label(config(videos, idm, tmp_path / "calm" / "data")) == 0
-    assert contents(out / "shards") == contents(tmp_path / "calm" / "data" / "shards")
-    assert contents(out / "_commits") == contents(tmp_path / "calm" / "data" / "_commits")
+    assert contents(out / "shards") == contents(labelled_videos / "shards")
+    assert contents(out / "_commits") == contents(labelled_videos / "_commits")
 
 
 def test_a_job_in_which_too_much_fails_is_stopped(

@@ -13,14 +13,14 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import Interrupted
 from vidact.pipeline.label import label
 
-from .conftest import config, contents, plain_loop, run_label
+from .conftest import config, contents, copied, plain_loop, run_label
 
 
 def test_a_start_lists_the_records_once_for_all_its_steps(
-    videos: Path, idm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data"
-    assert run_label(config(videos, idm, out)) == 0
+    copied(labelled_videos, out)
     Dataset(out).forget_commits(["train-00001"])
     listed = Counter[str]()
     whole, whole_times = storage.list_files, storage.modified_times
@@ -49,7 +49,7 @@ def test_a_start_lists_the_records_once_for_all_its_steps(
 
 
 def test_what_another_plan_puts_under_a_planned_name_meanwhile_is_made_again(
-    videos: Path, idm: str, tmp_path: Path
+    videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
 ) -> None:
     """Of a worker that began before a takedown and a new plan gave its shard's name away."""
     out = tmp_path / "data"
@@ -64,5 +64,4 @@ def test_what_another_plan_puts_under_a_planned_name_meanwhile_is_made_again(
     with pytest.raises(Interrupted, match="1 shards are still to be done"):
         label(config(videos, idm, out), runner=overtaken)
     assert run_label(config(videos, idm, out)) == 0
-    assert run_label(config(videos, idm, tmp_path / "plain" / "data")) == 0
-    assert contents(out) == contents(tmp_path / "plain" / "data")
+    assert contents(out) == contents(labelled_videos)
