@@ -25,8 +25,10 @@ from .datasets.export_lerobot import export_lerobot as export_lerobot
 from .datasets.export_owamcap import export_owamcap as export_owamcap
 from .datasets.formats.config import ExportLerobotConfig as ExportLerobotConfig
 from .datasets.formats.config import ExportOwamcapConfig as ExportOwamcapConfig
+from .datasets.formats.config import ImportLerobotConfig as ImportLerobotConfig
 from .datasets.formats.config import ImportOwamcapConfig as ImportOwamcapConfig
 from .datasets.formats.config import ImportVPTConfig as ImportVPTConfig
+from .datasets.import_lerobot import import_lerobot as import_lerobot
 from .datasets.import_owamcap import import_owamcap as import_owamcap
 from .datasets.import_vpt import import_vpt as import_vpt
 from .datasets.inspect import inspect as inspect

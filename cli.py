@@ -137,6 +137,7 @@ TABLE = (
     Verb("record screen", PLAY, "games"),
     Verb("import vpt", PLAY, "datasets", room="formats"),
     Verb("import owamcap", PLAY, "datasets", room="formats"),
+    Verb("import lerobot", PLAY, "datasets", room="formats"),
     Verb("spec infer", PLAY, "datasets"),
     Verb("spec check", PLAY, "datasets"),
     Verb("train-idm", IDM, "idm"),

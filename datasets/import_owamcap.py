@@ -10,18 +10,12 @@ has an unequal rate, pictures that no message speaks of, sound, and formats that
 
 from __future__ import annotations
 
-import json
-import threading
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from .. import storage
 from ..errors import RecordingError, VidactError, VideoError
@@ -29,66 +23,22 @@ from ..machine import cores
 from ..progress import Progress
 from .actions.spec import FrameSpec
 from .formats.config import ImportOwamcapConfig
+from .formats.imported import Imported
 from .formats.outcomes import Outcome, write_report
 from .formats.owamcap_lines import Devices, lines
 from .formats.owamcap_messages import KINDS, METADATA, McapFile, require_mcap
 from .formats.owamcap_origin import Origin
 from .formats.owamcap_sources import Source, find_license, find_sources, find_video
 from .formats.owamcap_survey import FramePlan, Survey, lay_out, survey
+from .formats.pictures import ENCODER, frame_size, pictures
 from .recordings.chosen_spec import chosen_fps, named_spec
 from .recordings.writer import RecordingWriter
-from .video.frames import DamageError, decode_frames
+from .video.frames import DamageError
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 1
 DEFAULT_FPS = Fraction(20)  # without a spec: what `spec infer` takes of faster play
 MIN_S = 1.0  # less teaches nothing
-# Close to the eye's limit; imported once and decoded often, so small files are worth their time.
-ENCODER = {"preset": "veryfast", "crf": "18", "g": "120"}
-
-
-@dataclass(slots=True)
-class Imported:
-    """What lies in the folder that is written to, by the hash of the mcap file it is of."""
-
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    """The hash of what each name is of."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @classmethod
-    def in_folder(cls, out: Path) -> Imported:
-        """Look at the meta files of the recordings in a folder."""
-        found = cls()
-        for path in out.rglob("*.meta.json"):
-            stem = path.name.removesuffix(".meta.json")
-            if path.name.startswith(".") or not (path.parent / f"{stem}.jsonl").is_file():
-                continue
-            try:
-                meta = json.loads(path.read_bytes())
-                digest = str(meta["source_sha256"])
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # of another verb, or damaged: then it is no import of ours
-            found.settings[digest] = meta.get("import_settings", {})
-            found.names[(path.parent / stem).relative_to(out).as_posix()] = digest
-        return found
-
-    def claim(self, name: str, digest: str, settings: dict[str, Any]) -> str | None:
-        """Return a free name for a file; None where it is there already.
-
-        Raises RecordingError where it is there as other settings made it.
-        """
-        with self.lock:
-            if digest in self.settings:
-                if self.settings[digest] != settings:
-                    raise RecordingError(
-                        "it was imported with other settings before: choose another --out"
-                    )
-                return None
-            if name in self.names:
-                name = f"{name}-{digest[:8]}"
-            self.settings[digest], self.names[name] = settings, digest
-            return name
 
 
 def import_owamcap(config: ImportOwamcapConfig) -> int:
@@ -177,8 +127,7 @@ class _Import:
         try:
             self._write(file, found, video, plan, window=window, name=name, digest=digest)
         except BaseException:
-            with self.imported.lock:  # the same file under another name may be whole
-                del self.imported.settings[digest], self.imported.names[name]
+            self.imported.forget(name, digest)  # the same file of another name may be whole
             raise
 
     def _write(
@@ -195,7 +144,7 @@ class _Import:
         mended = self.outcome.mended
         devices = Devices(found, window, mended)
         states = lines(file.messages(Counter(), KINDS - {"ScreenCaptured"}), plan, devices)
-        size = _size(video, self.config.height)
+        size = frame_size(video, self.config.height)
         meta = self._meta(file, found, window, digest)
         writer = RecordingWriter(
             Path(self.config.out, name), fps=self.fps, size=size, meta=meta, encoder=ENCODER
@@ -203,7 +152,7 @@ class _Import:
         with writer:
             frames = len(plan.picture)
             try:
-                for picture in _pictures(video, FrameSpec(*size), plan):
+                for picture in pictures(video, FrameSpec(*size), plan.picture):
                     number = writer.num_frames
                     state = replace(next(states), label_source=self.origin.label_source)
                     writer.write(picture, state, {"time_ns": int(plan.start_ns[number])})
@@ -244,21 +193,3 @@ class _Import:
         with self.imported.lock:
             self.progress.advance(share - self._told)
         self._told = share
-
-
-def _pictures(video: VideoProbe, size: FrameSpec, plan: FramePlan) -> Iterator[NDArray[np.uint8]]:
-    """Yield the picture of each frame of the plan, uint8 [h, w, 3]. Raises DamageError."""
-    number, frames = 0, len(plan.picture)
-    for index, picture in decode_frames(video, size, np.unique(plan.picture)):
-        while number < frames and plan.picture[number] == index:
-            yield picture
-            number += 1
-
-
-def _size(video: VideoProbe, height: int) -> tuple[int, int]:
-    """Return width and height of the frames: the video's, or made smaller to a height; even."""
-    wide, high = video.width, video.height
-    if video.rotation in (90, 270):
-        wide, high = high, wide
-    shrink = min(1.0, height / high) if height else 1.0
-    return max(16, round(wide * shrink / 2) * 2), max(16, int(high * shrink) // 2 * 2)

@@ -92,6 +92,41 @@ class ImportOwamcapConfig:
 
 
 @settings()
+class ImportLerobotConfig:
+    """Bring a LeRobot dataset (version 3) of any game into our format.
+
+    Every episode becomes a recording. Numbers of the action become buttons (held above 0.5) and
+    axes by their names, which have to be those of the action spec; exports of ours bring theirs.
+    Quirks are mended and counted in OUT/import_report.json, with each episode that could not be
+    read. What was imported before is not done again.
+
+    Example:
+      vidact import lerobot data/lerobot --out recordings --spec mygame.yaml
+    """
+
+    dataset: DatasetPlace
+    """The dataset: a folder on this machine."""
+    out: LocalPath
+    """The folder to write recordings to."""
+    spec: str = ""
+    """The action spec, built in or a YAML file; by default the one that an export of ours names."""
+    camera: str = ""
+    """The feature of frames, such as `screen` of `observation.images.screen`; by default the only
+    one.
+    """
+    height: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Largest height of the frames in pixels, to which larger video is scaled down; 0 keeps its
+    height.
+    """
+    license: str = ""
+    """License of the recordings; by default the one that the dataset tells."""
+    threads: NonNegativeInt = 0
+    """Episodes imported at a time; 0: one a core."""
+    strict: bool = False
+    """Exit with 1 if any episode had to be left out."""
+
+
+@settings()
 class ExportLerobotConfig:
     """Write a dataset in LeRobot's format, version 3.0.
 

@@ -90,14 +90,14 @@ def find_license(source: Source, metadata: Mapping[str, Mapping[str, str]]) -> s
                 return str(value)[:200]
     folder, root = source.path.absolute().parent, source.root.absolute()
     while True:
-        if license_name := _license_of_card(folder / "README.md"):
+        if license_name := license_of_card(folder / "README.md"):
             return license_name
         if folder in (root, folder.parent):
             return ""
         folder = folder.parent
 
 
-def _license_of_card(card: Path) -> str:
+def license_of_card(card: Path) -> str:
     """Return the `license` of a card's front matter, as Hugging Face's have it; else ""."""
     try:
         with open(card, encoding="utf-8") as file:

@@ -18,6 +18,7 @@ from ...errors import RecordingError
 from ..video.probe import VideoProbe
 from ..video.timing import NS, count_ticks, tick_times_ns
 from .owamcap_messages import McapFile, Message
+from .pictures import nearest_pictures
 
 # A recorder that shows nothing new for longer stood still: what was done then has no picture.
 MAX_GAP_NS = 2 * NS
@@ -172,7 +173,7 @@ def lay_out(found: Survey, video: VideoProbe, fps: Fraction, counts: Counter[str
     out. Raises RecordingError where none is left.
     """
     times = np.frombuffer(found.times_ns, np.int64)
-    picture, known = _in_video(np.frombuffer(found.pts_ns, np.int64), video)
+    picture, known = nearest_pictures(np.frombuffer(found.pts_ns, np.int64), video)
     counts["frames_not_in_video"] += int(np.count_nonzero(~known))
     times, picture = times[known], picture[known]
     if not len(times):
@@ -203,19 +204,3 @@ def lay_out(found: Survey, video: VideoProbe, fps: Fraction, counts: Counter[str
     return FramePlan(
         np.concatenate(starts), np.concatenate(ends), np.concatenate(shown), np.concatenate(firsts)
     )
-
-
-def _in_video(
-    pts_ns: NDArray[np.int64], video: VideoProbe
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the nearest picture of each timestamp, int64 [n], and whether it is near enough.
-
-    Recorders note a time that the container then rounds, so up to half a picture may lie between.
-    """
-    stamps = video.pts_ns
-    after = np.clip(np.searchsorted(stamps, pts_ns), 0, len(stamps) - 1)
-    before = np.maximum(after - 1, 0)
-    nearer = np.abs(stamps[before] - pts_ns) <= np.abs(stamps[after] - pts_ns)
-    nearest = np.where(nearer, before, after)
-    usual = int(np.median(np.diff(stamps))) if len(stamps) > 1 else NS
-    return nearest, np.abs(stamps[nearest] - pts_ns) <= max(usual // 2, 2_000_000)

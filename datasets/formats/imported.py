@@ -1,0 +1,60 @@
+"""What earlier runs of an import left in the folder that is written to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import RecordingError
+
+
+@dataclass(slots=True)
+class Imported:
+    """What lies in the folder that is written to, by the hash of what it is of."""
+
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """The hash of what each name is of."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def in_folder(cls, out: Path) -> Imported:
+        """Look at the meta files of the recordings in a folder."""
+        found = cls()
+        for path in out.rglob("*.meta.json"):
+            stem = path.name.removesuffix(".meta.json")
+            if path.name.startswith(".") or not (path.parent / f"{stem}.jsonl").is_file():
+                continue
+            try:
+                meta = json.loads(path.read_bytes())
+                digest = str(meta["source_sha256"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # of another verb, or damaged: then it is no import of ours
+            found.settings[digest] = meta.get("import_settings", {})
+            found.names[(path.parent / stem).relative_to(out).as_posix()] = digest
+        return found
+
+    def claim(self, name: str, digest: str, settings: dict[str, Any]) -> str | None:
+        """Return a free name for a recording; None where it is there already.
+
+        Raises RecordingError where it is there as other settings made it.
+        """
+        with self.lock:
+            if digest in self.settings:
+                if self.settings[digest] != settings:
+                    raise RecordingError(
+                        "it was imported with other settings before: choose another --out"
+                    )
+                return None
+            if name in self.names:
+                name = f"{name}-{digest[:8]}"
+            self.settings[digest], self.names[name] = settings, digest
+            return name
+
+    def forget(self, name: str, digest: str) -> None:
+        """Take back what `claim` gave, since it could not be written."""
+        with self.lock:
+            del self.settings[digest], self.names[name]

@@ -1,0 +1,55 @@
+"""Pictures of another project's video, on their way into a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..actions.spec import FrameSpec
+from ..video.frames import decode_frames
+from ..video.probe import VideoProbe
+from ..video.timing import NS
+
+# Close to the eye's limit; imported once and decoded often, so small files are worth their time.
+ENCODER = {"preset": "veryfast", "crf": "18", "g": "120"}
+
+
+def pictures(
+    video: VideoProbe, size: FrameSpec, shown: NDArray[np.int64]
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield pictures uint8 [h, w, 3] by their index in the video, int64 [N], never falling.
+
+    Raises DamageError.
+    """
+    number, frames = 0, len(shown)
+    for index, picture in decode_frames(video, size, np.unique(shown)):
+        while number < frames and shown[number] == index:
+            yield picture
+            number += 1
+
+
+def frame_size(video: VideoProbe, height: int) -> tuple[int, int]:
+    """Return width and height of the frames: the video's, or made smaller to a height; even."""
+    wide, high = video.width, video.height
+    if video.rotation in (90, 270):
+        wide, high = high, wide
+    shrink = min(1.0, height / high) if height else 1.0
+    return max(16, round(wide * shrink / 2) * 2), max(16, int(high * shrink) // 2 * 2)
+
+
+def nearest_pictures(
+    pts_ns: NDArray[np.int64], video: VideoProbe
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the nearest picture of each timestamp, int64 [N], and whether it is near enough.
+
+    Recorders note a time that the container then rounds, so up to half a picture may lie between.
+    """
+    stamps = video.pts_ns
+    after = np.clip(np.searchsorted(stamps, pts_ns), 0, len(stamps) - 1)
+    before = np.maximum(after - 1, 0)
+    nearer = np.abs(stamps[before] - pts_ns) <= np.abs(stamps[after] - pts_ns)
+    nearest = np.where(nearer, before, after)
+    usual = int(np.median(np.diff(stamps))) if len(stamps) > 1 else NS
+    return nearest, np.abs(stamps[nearest] - pts_ns) <= max(usual // 2, 2_000_000)

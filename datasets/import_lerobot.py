@@ -1,0 +1,244 @@
+"""The verb `import lerobot`: a dataset of LeRobot, version 3, as recordings.
+
+An episode becomes a recording: numbers of the action become what the devices of an action spec did.
+What was imported before is not done again.
+
+The video is encoded again, not copied: a recording is a file of its own, and key frames of others'
+files lie where they like.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import storage
+from ..errors import ConfigError, RecordingError, VidactError, VideoError
+from ..machine import cores
+from ..progress import Progress, log
+from .actions.devices import NO_LABEL, DeviceState, device_state_of
+from .actions.spec import ActionSpec, FrameSpec
+from .formats.config import ImportLerobotConfig
+from .formats.imported import Imported
+from .formats.lerobot_source import LerobotSource, Rows
+from .formats.outcomes import Outcome, write_report
+from .formats.owamcap_sources import license_of_card
+from .formats.pictures import ENCODER, frame_size, nearest_pictures, pictures
+from .recordings.chosen_spec import named_spec
+from .recordings.writer import RecordingWriter
+from .video.frames import DamageError
+from .video.probe import VideoProbe, probe
+from .video.timing import NS
+
+IMPORTER_VERSION = 1
+MIN_S = 1.0  # less teaches nothing
+HELD = 0.5  # of a button's number, which is 0 or 1
+FILES = 8  # whose index is kept: episodes lie one after the other in them
+
+
+def import_lerobot(config: ImportLerobotConfig) -> int:
+    """Import all episodes, print what happened and write OUT/import_report.json.
+
+    Raises:
+        ConfigError: it is no dataset of version 3, or its actions are not those of the spec.
+    """
+    root = storage.local_path(config.dataset)
+    if root is None:
+        raise ConfigError(f"{config.dataset}: is read from this machine: download it first")
+    source = LerobotSource.open(root, config.camera)
+    reader = _Actions(source, config.spec)
+    out = Path(config.out)
+    if out.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(f"out {out} lies in {root}; choose a folder outside of it")
+    out.mkdir(parents=True, exist_ok=True)
+    work = _Import(source, reader, config, Imported.in_folder(out))
+    total = int(source.info.get("total_episodes") or 0) or None
+    with (
+        ThreadPoolExecutor(config.threads or cores()) as pool,
+        Progress("Importing", total=total, unit="episodes") as progress,
+    ):
+        outcomes = []
+        for outcome in pool.map(work.episode, source.episodes()):
+            outcomes.append(outcome)
+            progress.advance(1)
+    return write_report(out, outcomes, strict=config.strict)
+
+
+class _Actions:
+    """Which component of the action is which button or axis.
+
+    Args:
+        source: the dataset.
+        spec: a built-in name or a YAML file; empty: the one that an export of ours names.
+    """
+
+    def __init__(self, source: LerobotSource, spec: str):
+        found = ActionSpec.load(spec) if spec else source.own_spec()
+        if found is None:
+            raise ConfigError(
+                "spec: choose one whose buttons and axes bear the names of the action's "
+                f"components, which are {', '.join(source.names)}"
+            )
+        self.spec = found
+        self.name = spec or found.name
+        places = {name: number for number, name in enumerate(source.names)}
+        wanted = [*found.button_names, *found.axis_names]
+        if missing := [name for name in wanted if name not in places]:
+            raise ConfigError(
+                f"spec: {self.name!r} has {', '.join(missing)}, which the actions of {source.root} "
+                f"do not have; they are {', '.join(source.names)}"
+            )
+        if ignored := [name for name in source.names if name not in wanted]:
+            log(f"Not in spec {self.name!r}, and left out: {', '.join(ignored)}")
+        self._places = np.array([places[name] for name in wanted], np.int64)
+
+    def states(self, rows: Rows, source: str, outcome: Outcome) -> Iterator[DeviceState]:
+        """Yield what the devices did at each row."""
+        known = np.isfinite(rows.action[:, self._places]).all(1)
+        outcome.mended["not_numbers"] += int(np.count_nonzero(rows.valid & ~known))
+        values = np.where(known[:, None], rows.action[:, self._places], 0.0)
+        buttons, axes = np.split(values, [self.spec.num_buttons], axis=1)
+        outcome.mended["rounded_buttons"] += int(np.count_nonzero((buttons != 0) & (buttons != 1)))
+        previous: DeviceState | None = None
+        for held, moved, valid in zip(buttons > HELD, axes, rows.valid & known, strict=True):
+            if valid:
+                state = device_state_of(self.spec, held, moved, previous=previous)
+                previous = replace(state, label_source=source)
+            else:
+                previous = NO_LABEL
+            yield previous
+
+
+class _Import:
+    """The import of one dataset."""
+
+    def __init__(
+        self,
+        source: LerobotSource,
+        actions: _Actions,
+        config: ImportLerobotConfig,
+        imported: Imported,
+    ):
+        self.source, self.actions, self.config = source, actions, config
+        self.imported = imported
+        self.license = config.license or license_of_card(source.root / "README.md")
+        own = source.origin.get("labels")
+        self.label_source = "human" if own in (None, "true") else "idm"
+        self.settings = {
+            "importer": IMPORTER_VERSION,
+            "spec": actions.spec.sha256,
+            "camera": source.camera,
+            "height": config.height,
+        }
+        self.identity = hashlib.sha256(json.dumps(source.info, sort_keys=True).encode()).hexdigest()
+        self.probe = functools.lru_cache(FILES)(functools.partial(probe, sha256=False))
+
+    def episode(self, episode: Mapping[str, Any]) -> Outcome:
+        """Import an episode; what cannot be is told in the outcome, never raised."""
+        outcome = Outcome(f"episode_{episode.get('episode_index', '?'):0>6}")
+        try:
+            self._episode(episode, outcome)
+        except VideoError as error:
+            outcome.leave_out(error.reason, error.detail)
+        except VidactError as error:
+            outcome.leave_out("bad_episode", str(error))
+        except OSError as error:
+            outcome.leave_out("cannot_open", str(error))
+        outcome.mended = +outcome.mended  # without the quirks that it does not have
+        return outcome
+
+    def _episode(self, episode: Mapping[str, Any], outcome: Outcome) -> None:
+        told = json.dumps([self.identity, episode], sort_keys=True, default=str)
+        digest = hashlib.sha256(told.encode()).hexdigest()
+        name = self.imported.claim(outcome.name, digest, self.settings)
+        if name is None:
+            outcome.status = "present"
+            return
+        try:
+            rows = self.source.rows(episode, outcome.mended)
+            path = self.source.video_path(episode)
+            if not path.is_file():
+                raise VideoError("missing_video", path, f"{path} is not there")
+            video = self.probe(path)
+            shown, kept = self._shown(episode, rows, video)
+            outcome.mended["frames_not_in_video"] += int(np.count_nonzero(~kept))
+            if np.count_nonzero(kept) < MIN_S * self.source.fps:
+                raise VideoError(
+                    "too_short", path, f"{np.count_nonzero(kept)} frames, not a second"
+                )
+            meta = self._meta(episode, digest, outcome.name)
+            self._write(name, meta, rows, video=video, shown=shown, kept=kept, outcome=outcome)
+        except BaseException:
+            self.imported.forget(name, digest)
+            raise
+
+    def _shown(
+        self, episode: Mapping[str, Any], rows: Rows, video: VideoProbe
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The picture of each row, int64 [N], and whether it is in the video, bool [N]."""
+        key = f"videos/{self.source.camera}/from_timestamp"
+        begin = episode.get(key)
+        if not isinstance(begin, int | float) or not 0 <= begin < 1e9:
+            raise RecordingError(f"{key}: expected seconds, got {begin!r:.40}")
+        at_ns = np.rint((rows.timestamp_s + begin) * NS).astype(np.int64)
+        return nearest_pictures(at_ns, video)
+
+    def _write(
+        self,
+        name: str,
+        meta: dict[str, Any],
+        rows: Rows,
+        *,
+        video: VideoProbe,
+        shown: NDArray[np.int64],
+        kept: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        size, fps = frame_size(video, self.config.height), self.source.fps
+        states = self.actions.states(rows, self.label_source, outcome)
+        writer = RecordingWriter(
+            Path(self.config.out, name), fps=fps, size=size, meta=meta, encoder=ENCODER
+        )
+        with writer:
+            images = pictures(video, FrameSpec(*size), shown[kept])
+            gap = False
+            try:
+                for state, there in zip(states, kept, strict=True):
+                    if there:  # what follows on missing frames is a stretch of its own
+                        writer.write(next(images), replace(state, first=state.first or gap))
+                    gap = not there
+            except DamageError as error:
+                if writer.num_frames < MIN_S * fps:
+                    raise VideoError("damaged", video.path, str(error)) from error
+                lost = int(np.count_nonzero(kept)) - writer.num_frames
+                outcome.mended["frames_lost_to_damage"] = lost
+            writer.meta["mended"] = dict(+outcome.mended)
+            outcome.frames = writer.num_frames
+
+    def _meta(self, episode: Mapping[str, Any], digest: str, name: str) -> dict[str, Any]:
+        tasks = episode.get("tasks")
+        meta: dict[str, Any] = {
+            "source": str(self.source.root),
+            "source_sha256": digest,
+            "source_format": "lerobot",
+            "import_settings": self.settings,
+            # Parts of one video that was labeled stay together.
+            "group": str(episode.get("source_sha256") or f"{self.identity[:12]}/{name}"),
+            "label_source": self.label_source,
+        }
+        lineage = ("source_uri", "episode_id", "start_tick", "split")
+        meta |= {f"lerobot_{key}": episode[key] for key in lineage if episode.get(key) is not None}
+        if isinstance(tasks, list) and tasks:
+            meta["task"] = "; ".join(map(str, tasks))
+        if license_name := self.config.license or episode.get("licence") or self.license:
+            meta["license"] = str(license_name)[:200]
+        return meta | named_spec(self.actions.name)

@@ -1,0 +1,191 @@
+"""`import lerobot`: what `export lerobot` wrote comes back as it was, and others' datasets by the
+names of their actions. Those are written from the layout of LeRobot 0.6.1's own writer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from vidact.cli import run
+from vidact.datasets.actions.spec import ActionSpec
+from vidact.datasets.recordings.recording import Recording
+from vidact.datasets.shards.clip import Clip
+from vidact.datasets.shards.codec import decode_clip, encode_video
+from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.shards.info import DatasetInfo
+from vidact.datasets.shards.samples import iter_samples
+from vidact.datasets.shards.writer import ShardWriter
+
+from .conftest import TOY_SPEC
+from .corpus import draw_code, read_code
+
+EPISODES = [(1, 0, 128), (2, 0, 64), (2, 96, 136)]
+
+
+def report(out: Path) -> dict[str, Any]:
+    return json.loads((out / "import_report.json").read_bytes())
+
+
+def test_an_export_of_ours_comes_back_bit_for_bit(
+    tmp_path: Path, toy_spec: ActionSpec, toy_clip: Callable[..., Clip]
+) -> None:
+    uri, there, mine = str(tmp_path / "in"), tmp_path / "lerobot", tmp_path / "mine"
+    random = np.random.default_rng(0)
+    with ShardWriter(uri, "train-00000", toy_spec) as writer:
+        for source, first, end in EPISODES:
+            for start in range(first, end, 64):
+                clip = toy_clip(source, start, min(start + 64, end))
+                clip.buttons = random.integers(0, 2, clip.buttons.shape).astype(np.uint8)
+                clip.camera = random.normal(0, 3, clip.camera.shape).astype(np.float32)
+                clip.valid[5:8] = False
+                clip.meta["licence"] = "CC-BY-4.0"
+                writer.add(clip)
+        writer.commit()
+    Dataset(uri).compact(DatasetInfo(name="Toy", spec=toy_spec))
+    assert run(["export", "lerobot", uri, "--out", str(there)]) == 0
+    words = ["import", "lerobot", str(there), "--out", str(mine)]
+    assert run(words) == 0
+    assert report(mine)["recordings"] == {"imported": 3}
+    assert report(mine)["mended_lines"] == {}
+    (tar,) = Dataset(uri).tars()
+    clips = [decode_clip(key, members) for key, members in iter_samples(tar)]
+    for number, (source, first, end) in enumerate(EPISODES):
+        own = [
+            clip
+            for clip in clips
+            if clip.key.startswith(f"{source:012x}") and first <= clip.meta["start_tick"] < end
+        ]
+        recording = Recording.open(mine / f"episode_{number:06d}")
+        actions = recording.actions(toy_spec)
+        valid = np.concatenate([clip.valid for clip in own])
+        assert (actions.valid == valid).all()
+        for name in ("buttons", "camera"):
+            expected = np.concatenate([getattr(clip, name) for clip in own])
+            assert getattr(actions, name)[valid].tobytes() == expected[valid].tobytes()
+        frames = np.concatenate([batch.frames for batch in recording.frames(toy_spec)])
+        wanted = np.concatenate([clip.frames for clip in own])
+        assert np.abs(frames.astype(int) - wanted).mean() < 3  # encoded again
+        told = {"license": "CC-BY-4.0", "task": "Play toy.", "lerobot_start_tick": first}
+        told |= {"group": own[0].meta["source_sha256"], "label_source": "idm"}
+        assert recording.meta == recording.meta | told
+        assert {s.label_source for s in recording.states if s.valid} == {"idm"}
+    assert run(words) == 0
+    assert report(mine)["recordings"] == {"present": 3}
+    assert run([*words, "--height", "8", "--strict"]) == 1  # other settings
+
+
+def write_foreign(root: Path, actions: np.ndarray, frames: list[int], **info: Any) -> None:
+    """One episode of 10 frames/s whose pictures show their number, behind 20 of another."""
+    key = "observation.images.front"
+    video = root / f"videos/{key}/chunk-000/file-000.mp4"
+    data = root / "data/chunk-000/file-000.parquet"
+    table = root / "meta/episodes/chunk-000/file-000.parquet"
+    for path in (video, data, table):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = np.stack([draw_code(number, 96, 64) for number in range(20 + 40)])
+    video.write_bytes(encode_video(pictures, Fraction(info.setdefault("fps", 10))))
+    rows = {
+        "action": pa.array(actions.tolist(), pa.list_(pa.float32())),
+        "timestamp": pa.array([frame / 10 for frame in frames], pa.float32()),
+        "frame_index": frames,
+        "episode_index": [1] * len(frames),
+    }
+    pq.write_table(pa.table(rows), data)
+    places = {
+        f"{what}/{name}": [0]
+        for what in ("data", f"videos/{key}")
+        for name in ("chunk_index", "file_index")
+    }
+    times = {f"videos/{key}/from_timestamp": [2.0], f"videos/{key}/to_timestamp": [6.0]}
+    episode = {"episode_index": [1], "length": [40], "tasks": [["Run."]], **places, **times}
+    pq.write_table(pa.table(episode), table)
+    features = {
+        "action": {"dtype": "float32", "shape": [4], "names": {"keys": ["go", "fire", "yaw", "x"]}},
+        key: {"dtype": "video", "shape": [64, 96, 3]},
+        "observation.images.map": {"dtype": "video", "shape": [64, 96, 3]},
+    }
+    content = {"codebase_version": "v3.0", "features": features, "total_episodes": 1} | info
+    (root / "meta/info.json").write_text(json.dumps(content))
+    (root / "README.md").write_text("---\nlicense: apache-2.0\n---\n")
+
+
+def test_another_project_s_actions_go_by_their_names(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, out = tmp_path / "there", tmp_path / "out"
+    # Frame 30 is missing, 7 came twice, 12 came too late, 40 has no picture.
+    frames = [*range(8), 7, *range(8, 12), *range(13, 15), 12, *range(15, 30), *range(31, 41)]
+    actions = np.array([[f % 2, 0.9 * (f > 20), f / 2, 9] for f in frames], np.float32)
+    actions[3, 2] = np.nan
+    write_foreign(root, actions, frames)
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(yaml.safe_dump(TOY_SPEC | {"tick_hz": "10"}, sort_keys=False))
+    words = ["import", "lerobot", str(root), "--out", str(out), "--camera", "front"]
+    assert run(words) == 2
+    assert "go, fire, yaw, x" in capsys.readouterr().err
+    assert run([*words, "--spec", str(spec)]) == 0
+    assert report(out)["mended_lines"] == {
+        "duplicated_rows": 1,
+        "frames_not_in_video": 1,
+        "not_numbers": 1,
+        "rounded_buttons": 19,
+        "rows_out_of_order": 1,
+    }
+    recording = Recording.open(out / "episode_000001")
+    kept = [frame for frame in range(40) if frame != 30]
+    shown = [batch.frames for batch in recording.frames(ActionSpec.load(spec))]
+    assert len(np.concatenate(shown)) == recording.num_frames == len(kept)
+    made = recording.actions(ActionSpec.load(spec))
+    assert made.buttons[:, 0].tolist() == [frame % 2 if frame != 3 else 0 for frame in kept]
+    assert made.buttons[:, 1].tolist() == [int(frame > 20) for frame in kept]
+    valid = [frame != 3 for frame in kept]
+    assert made.valid.tolist() == valid
+    assert made.camera[valid, 0].tolist() == [frame / 2 for frame in kept if frame != 3]
+    assert recording.meta["license"] == "apache-2.0"
+    assert recording.meta["task"] == "Run."
+    import av
+
+    with av.open(str(recording.path)) as container:
+        codes = [read_code(f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+    assert codes == [20 + frame for frame in kept]
+
+
+def test_what_is_no_dataset_of_version_3_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "there"
+    words = ["import", "lerobot", str(root), "--out", str(tmp_path / "out"), "--spec", "doom"]
+    root.mkdir()
+    write_foreign(root, np.zeros((2, 4)), [0, 1])
+    info = json.loads((root / "meta/info.json").read_bytes())
+    image = {"observation.image": {"dtype": "image"}, "action": info["features"]["action"]}
+    for change, said in (
+        ({"codebase_version": "v2.1"}, "LeRobot's own scripts convert"),
+        ({"fps": 0}, "fps must be"),
+        ({"features": {**info["features"], "action": {"names": None}}}, "has no names"),
+        ({"features": image}, "single images are not read"),
+        ({}, "choose whose frames; there are observation.images.front"),
+    ):
+        (root / "meta/info.json").write_text(json.dumps(info | change))
+        assert run(words) == 2
+        assert said in capsys.readouterr().err
+    assert run([*words, "--camera", "front"]) == 2  # doom's buttons
+    assert "which the actions" in capsys.readouterr().err
+    (root / "meta/info.json").unlink()
+    assert run(words) == 2
+    assert "is no LeRobot dataset" in capsys.readouterr().err
+    bad = info | {"data_path": "../../secret.parquet"}
+    (root / "meta/info.json").write_text(json.dumps(bad))
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(yaml.safe_dump(TOY_SPEC | {"tick_hz": "10"}, sort_keys=False))
+    assert run([*words[:-1], str(spec), "--camera", "front"]) == 0
+    assert report(tmp_path / "out")["left_out_by_reason"] == {"bad_episode": 1}
