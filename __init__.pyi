@@ -27,9 +27,11 @@ from .datasets.formats.config import ExportLerobotConfig as ExportLerobotConfig
 from .datasets.formats.config import ExportOwamcapConfig as ExportOwamcapConfig
 from .datasets.formats.config import ImportLerobotConfig as ImportLerobotConfig
 from .datasets.formats.config import ImportOwamcapConfig as ImportOwamcapConfig
+from .datasets.formats.config import ImportP2PConfig as ImportP2PConfig
 from .datasets.formats.config import ImportVPTConfig as ImportVPTConfig
 from .datasets.import_lerobot import import_lerobot as import_lerobot
 from .datasets.import_owamcap import import_owamcap as import_owamcap
+from .datasets.import_p2p import import_p2p as import_p2p
 from .datasets.import_vpt import import_vpt as import_vpt
 from .datasets.inspect import inspect as inspect
 from .datasets.loading.batch import Batch as Batch

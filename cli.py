@@ -65,7 +65,7 @@ class Verb:
     def settings_name(self) -> str:
         """The name of the class of the verb's settings."""
         words = _underscores(self.name).split("_")
-        title = (word.upper() if word in ("idm", "vpt") else word.title() for word in words)
+        title = (word.upper() if word in ("idm", "vpt", "p2p") else word.title() for word in words)
         return "".join(title) + "Config"
 
     @property
@@ -138,6 +138,7 @@ TABLE = (
     Verb("import vpt", PLAY, "datasets", room="formats"),
     Verb("import owamcap", PLAY, "datasets", room="formats"),
     Verb("import lerobot", PLAY, "datasets", room="formats"),
+    Verb("import p2p", PLAY, "datasets", room="formats"),
     Verb("spec infer", PLAY, "datasets"),
     Verb("spec check", PLAY, "datasets"),
     Verb("train-idm", IDM, "idm"),

@@ -127,6 +127,46 @@ class ImportLerobotConfig:
 
 
 @settings()
+class ImportP2PConfig:
+    """Bring recordings of open-p2p (Pixels2Play, Recap) of any game into our format.
+
+    Reads folders with an `annotation.proto` and a `video.mp4` (else `192x192.mp4`) beside it. Line
+    i holds the keys, buttons and motion of annotation i; where no action is known there is no
+    label. Quirks are mended and counted in OUT/import_report.json, with each recording that could
+    not be read. What was imported before is not done again. Not tried on published data.
+
+    Example:
+      vidact import p2p dataset --out recordings
+    """
+
+    files: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        several("FILES"),
+        must_be("at least one proto file or folder", bool),
+    ]
+    """Annotations, or folders of them, at any depth."""
+    out: LocalPath
+    """The folder to write recordings to."""
+    spec: str = ""
+    """An action spec that recordings name, where it is a built-in one."""
+    height: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Largest height of the frames in pixels, to which larger video is scaled down; 0 keeps its
+    height, and copies the video.
+    """
+    max_mismatch: NonNegativeInt = 20
+    """How many frames and annotations of a recording may differ in number (1 s); with more it is
+    left out.
+    """
+    license: str = ""
+    """License of the recordings; by default the one that a README.md beside or above them tells."""
+    threads: NonNegativeInt = 0
+    """Recordings imported at a time; 0: one a core."""
+    strict: bool = False
+    """Exit with 1 if any recording had to be left out."""
+
+
+@settings()
 class ExportLerobotConfig:
     """Write a dataset in LeRobot's format, version 3.0.
 

@@ -1,4 +1,4 @@
-"""Where OWAMcap files, their videos and their licences lie."""
+"""Where files of other recorders, their videos and their licenses lie."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_CARD_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An mcap file that is to be imported."""
+    """A file that is to be imported."""
 
     path: Path
     name: str
@@ -28,11 +28,11 @@ class Source:
     """The folder that was named, up to which a card with the licence is looked for."""
 
 
-def find_sources(files: Sequence[str]) -> list[Source]:
-    """Return the mcap files among files and in folders, at any depth, sorted; each once.
+def find_sources(files: Sequence[str], suffix: str = ".mcap") -> list[Source]:
+    """Return the files among files, and of a suffix in folders, at any depth, sorted; each once.
 
     Raises:
-        ConfigError: there is nothing of a name, or no mcap in a folder.
+        ConfigError: there is nothing of a name, or nothing of the suffix in a folder.
     """
     found: dict[Path, Source] = {}
     for name in files:
@@ -40,9 +40,9 @@ def find_sources(files: Sequence[str]) -> list[Source]:
         if path is None:
             raise ConfigError(f"{name}: is read from this machine: download it first")
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*.mcap") if not p.name.startswith("."))
+            inside = sorted(p for p in path.rglob(f"*{suffix}") if not p.name.startswith("."))
             if not inside:
-                raise ConfigError(f"{path}: no mcap files in this folder")
+                raise ConfigError(f"{path}: no {suffix[1:]} files in this folder")
             for one in inside:
                 stem = one.relative_to(path).with_suffix("").as_posix()
                 found.setdefault(one.absolute(), Source(one, stem, path))

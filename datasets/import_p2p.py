@@ -1,0 +1,192 @@
+"""The verb `import p2p`: recordings of open-p2p (Pixels2Play, Recap) in our format.
+
+In come folders with an `annotation.proto` and a video beside it; out come recordings, and a report
+of what was mended, what was left out and why. What was imported before is not done again. An mp4
+that is whole is copied as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import storage
+from ..errors import VidactError, VideoError
+from ..machine import cores
+from ..progress import Progress
+from .actions.devices import NO_LABEL, DeviceState
+from .actions.spec import FrameSpec
+from .formats.config import ImportP2PConfig
+from .formats.imported import Imported
+from .formats.outcomes import Outcome, write_report
+from .formats.owamcap_sources import Source, find_license, find_sources
+from .formats.p2p_lines import Lines
+from .formats.p2p_messages import read_annotation, require_protobuf
+from .formats.pictures import ENCODER, frame_size, pictures
+from .recordings.chosen_spec import named_spec
+from .recordings.writer import RecordingWriter, copy_recording
+from .video.frames import DamageError
+from .video.probe import VideoProbe, probe
+
+IMPORTER_VERSION = 1
+ANNOTATION = "annotation.proto"
+# The whole picture before the one that the project's own models see.
+VIDEOS = ("video.mp4", "192x192.mp4")
+MIN_S = 1.0  # less teaches nothing
+RATE_TOLERANCE = 0.02
+
+
+def import_p2p(config: ImportP2PConfig) -> int:
+    """Import all recordings, print what happened and write OUT/import_report.json."""
+    require_protobuf()
+    sources = find_sources(config.files, ".proto")
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    imported = Imported.in_folder(out)
+    with (
+        ThreadPoolExecutor(config.threads or cores()) as pool,
+        Progress("Importing", total=len(sources), unit="recordings") as progress,
+    ):
+        outcomes = []
+        for outcome in pool.map(lambda one: import_source(one, config, imported), sources):
+            outcomes.append(outcome)
+            progress.advance(1)
+    return write_report(out, outcomes, strict=config.strict)
+
+
+def import_source(source: Source, config: ImportP2PConfig, imported: Imported) -> Outcome:
+    """Import one recording; what cannot be is told in the outcome, never raised."""
+    outcome = Outcome(_name(source))
+    try:
+        _import(source, config, imported, outcome)
+    except VideoError as error:
+        outcome.leave_out(error.reason, error.detail)
+    except VidactError as error:
+        outcome.leave_out("bad_recording", str(error))
+    except OSError as error:
+        outcome.leave_out("cannot_open", str(error))
+    outcome.mended = +outcome.mended  # without the quirks that it does not have
+    return outcome
+
+
+def _name(source: Source) -> str:
+    """All annotations are called the same: what tells recordings apart is their folder."""
+    if source.path.name != ANNOTATION:
+        return source.name
+    return source.name.rpartition("/")[0] or source.path.absolute().parent.name
+
+
+def _import(source: Source, config: ImportP2PConfig, imported: Imported, outcome: Outcome) -> None:
+    path, mended = source.path, outcome.mended
+    settings = {"importer": IMPORTER_VERSION, "height": config.height}
+    digest = storage.sha256_file(path)
+    name = imported.claim(outcome.name, digest, settings)
+    if name is None:
+        outcome.status = "present"
+        return
+    try:
+        annotation = read_annotation(path)
+        video = probe(_video(path), sha256=False)
+        told = Fraction(annotation.metadata.frames_per_second).limit_denominator(1001)
+        if told and abs(float(video.fps / told) - 1) > RATE_TOLERANCE:
+            raise VideoError(
+                "wrong_rate",
+                video.path,
+                f"{float(video.fps):.2f} frames/s; its annotation tells {float(told):.2f}",
+            )
+        lines, number = Lines(mended), len(annotation.frame_annotations)
+        if abs(number - video.frames) > config.max_mismatch:
+            raise VideoError(
+                "length_mismatch",
+                video.path,
+                f"{video.frames} frames but {number} annotations: they cannot be matched",
+            )
+        mended["lines_without_frame"] += max(number - video.frames, 0)
+        mended["frames_without_line"] += max(video.frames - number, 0)
+        if video.frames < MIN_S * video.fps:
+            raise VideoError("too_short", video.path, f"{video.frames} frames, not a second")
+        states = [lines.state(one) for one in annotation.frame_annotations[: video.frames]]
+        states += [NO_LABEL] * (video.frames - len(states))
+        states[0] = replace(states[0], first=True)
+        meta = _meta(source, config, annotation, digest, states)
+        meta |= {"import_settings": settings, "mended": dict(+mended)}
+        stem = Path(config.out, name)
+        _write(video, stem, states, meta=meta, outcome=outcome, height=config.height)
+    except BaseException:
+        imported.forget(name, digest)
+        raise
+
+
+def _video(annotation: Path) -> Path:
+    """Return the video beside an annotation. Raises VideoError where there is none, or several."""
+    beside = [annotation.parent / name for name in VIDEOS]
+    own = annotation.with_suffix(".mp4")
+    for path in (own, *beside):
+        if path.is_file():
+            return path
+    others = sorted(p for p in annotation.parent.glob("*.mp4") if not p.name.startswith("."))
+    if len(others) != 1:
+        raise VideoError(
+            "missing_video",
+            annotation.parent,
+            f"expected {VIDEOS[0]} beside {annotation}, found {len(others)} other mp4 files",
+        )
+    return others[0]
+
+
+def _meta(
+    source: Source,
+    config: ImportP2PConfig,
+    annotation: Any,
+    digest: str,
+    states: list[DeviceState],
+) -> dict[str, Any]:
+    told = annotation.metadata
+    sources = {state.label_source for state in states if state.valid}
+    meta: dict[str, Any] = {
+        "source": str(source.path),
+        "source_sha256": digest,
+        "source_format": "p2p",
+        "recorder_version": str(annotation.version),
+        "group": told.id or _name(source),
+        "label_source": "scripted" if sources == {"scripted"} else "human",
+    }
+    game = "/".join(filter(None, (told.env.env, told.env.env_subtype)))
+    further = {"game": game, "task": "; ".join(told.tasks)}
+    further["license"] = config.license or find_license(source, {})
+    return meta | {k: v[:500] for k, v in further.items() if v} | named_spec(config.spec)
+
+
+def _write(
+    video: VideoProbe,
+    stem: Path,
+    states: list[DeviceState],
+    *,
+    meta: Mapping[str, Any],
+    outcome: Outcome,
+    height: int,
+) -> None:
+    """Copy the video where it can be, else encode it again."""
+    outcome.frames = video.frames
+    whole = video.container.startswith("mov") and not video.truncated and not video.rotation
+    if whole and (not height or video.height <= height):
+        copy_recording(Path(video.path), stem, states, [{}] * len(states), meta)
+        return
+    size = frame_size(video, height)
+    with RecordingWriter(stem, fps=video.fps, size=size, meta=meta, encoder=ENCODER) as writer:
+        try:
+            shown = pictures(video, FrameSpec(*size), np.arange(video.frames))
+            for picture, state in zip(shown, states, strict=True):
+                writer.write(picture, state)
+        except DamageError as error:
+            if writer.num_frames < MIN_S * video.fps:
+                raise VideoError("damaged", video.path, str(error)) from error
+            outcome.mended["frames_lost_to_damage"] = video.frames - writer.num_frames
+        writer.meta["mended"] = dict(+outcome.mended)
+        outcome.frames = writer.num_frames
