@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from vidact.bc_policy.policy.policy import Policy
 from vidact.datasets.actions.joint import JointActions
+from vidact.errors import ConfigError
 from vidact.idm.labels.windows import WINDOW, Range, WindowLogits
 
 RAREST = 1e-6  # keeps the logarithms of what never happens finite
@@ -29,7 +30,11 @@ class PolicyRunner:
         actions = JointActions(policy.spec)
         self._buttons = torch.tensor(actions.buttons_table, dtype=torch.float32)  # (J, K)
         self._moves = torch.tensor(actions.camera_on_table, dtype=torch.float32)  # (J,)
-        bins = torch.from_numpy(actions.camera_bins_table)  # (C, A)
+        if len(actions.axis_groups) != 1 or not actions.has_camera:
+            raise ConfigError(
+                f"spec {policy.spec.name!r}: a policy's labels are of the mouse alone"
+            )
+        bins = torch.from_numpy(actions.bins_tables[0])  # (C, A)
         self._bins = [
             torch.nn.functional.one_hot(bins[:, axis], count).float()
             for axis, count in enumerate(policy.spec.num_bins)

@@ -144,10 +144,17 @@ def describe_clip(clip: Clip, row: Mapping[str, Any], spec: ActionSpec) -> list[
         "presses: " + (", ".join(f"{name} {n}" for name, n in pressed.items()) or "none"),
     ]
     for a, name in enumerate(spec.axis_names):
-        turned = clip.camera[clip.valid, a]
+        moved, axis = clip.camera[clip.valid, a], spec.axes[a]
+        if axis.kind == "absolute":
+            low, mean, high = (
+                (moved.min(), moved.mean(), moved.max()) if len(moved) else (np.nan,) * 3
+            )
+            lines.append(f"axis {name}: {mean:+.2f} on average, from {low:+.2f} to {high:+.2f}")
+            continue
+        what = "camera" if axis.kind == "relative" else "axis"
         lines.append(
-            f"camera {name}: {turned.sum():+.1f} degrees in all, "
-            f"{np.abs(turned).sum():.1f} there and back"
+            f"{what} {name}: {moved.sum():+.1f} {axis.unit} in all, "
+            f"{np.abs(moved).sum():.1f} there and back"
         )
     lineage = {name: value for name, value in clip.meta.items() if name != "pts_ns"}
     return [*lines, "lineage: " + json.dumps(lineage, ensure_ascii=False)]
@@ -184,11 +191,11 @@ def draw_clip(clip: Clip, spec: ActionSpec, out: str, *, frames: int = 12) -> No
     ticks = np.arange(clip.ticks)
     if lanes:
         _draw_buttons(axes.pop(0), clip, spec)
-    for a, name in enumerate(spec.axis_names):
+    for a in range(spec.num_axes):
         lane = axes.pop(0)
         lane.axhline(0, color="0.8", linewidth=0.8)
         lane.step(ticks, clip.camera[:, a], where="mid", color=CAMERA, linewidth=1.2)
-        lane.set_ylabel(f"{name}\n°/tick", fontsize=8, rotation=0, ha="right", va="center")
+        lane.set_ylabel(spec.axes[a].lane_name, fontsize=8, rotation=0, ha="right", va="center")
     lane = axes.pop(0)
     lane.step(
         ticks, clip.confidence.astype(np.float32), where="mid", color=CONFIDENCE, linewidth=1.2

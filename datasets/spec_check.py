@@ -25,7 +25,7 @@ MOST_DECODED = 12  # recordings whose pictures are looked at: more tell no more
 
 @dataclass(frozen=True, slots=True)
 class AxisReport:
-    """What a spec keeps of an axis over all valid ticks, in degrees per tick."""
+    """What a spec keeps of an axis over all valid ticks, in its unit (degrees, notches) a tick."""
 
     r2_ceiling: float | None
     """1 - quantization error / variance; None where the axis never moves."""
@@ -37,6 +37,8 @@ class AxisReport:
     clipped_fraction: float
     """Share of ticks beyond the outermost bins' centers."""
     max_deg: float
+    unit: str = "degrees"
+    """Of the figures above; empty for what stands somewhere between 0 or -1 and 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,9 @@ def unmapped_inputs(recordings: Sequence[Recording], spec: ActionSpec) -> Counte
 
 
 def _axis_report(spec: ActionSpec, axis: int, degrees: np.ndarray) -> AxisReport:
-    quantiser = spec.axes[axis].quantiser
+    quantiser, unit = spec.axes[axis].quantiser, spec.axes[axis].unit
     if not len(degrees):
-        return AxisReport(None, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return AxisReport(None, 0.0, 0.0, 0.0, 0.0, 0.0, unit)
     true = degrees.astype(np.float64)
     bins = quantiser.quantise(true)
     error = float(np.mean((quantiser.dequantise(bins) - true) ** 2))
@@ -120,8 +122,9 @@ def _axis_report(spec: ActionSpec, axis: int, degrees: np.ndarray) -> AxisReport
         sd_deg=float(true.std()),
         still_fraction=float(still.mean()),
         moved_but_still_fraction=float((still & (true != 0)).mean()),
-        clipped_fraction=float((np.abs(true) > quantiser.max_deg).mean()),
+        clipped_fraction=float(((true < quantiser.low) | (true > quantiser.high)).mean()),
         max_deg=float(np.abs(true).max()),
+        unit=unit,
     )
 
 

@@ -21,8 +21,9 @@ from .. import storage
 from ..errors import ConfigError, RecordingError
 from ..plain_yaml import load_plain
 from ..progress import log
+from .actions.axes import Axis
 from .actions.quantiser import MuLaw
-from .actions.spec import ActionSpec, Axis, Button, FrameSpec, Group
+from .actions.spec import ActionSpec, Button, FrameSpec, Group
 from .config import SpecInferConfig
 from .recordings.recording import Recording, find_recordings, labeled_ticks
 from .texts.filling import fill_in

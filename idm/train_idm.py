@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +280,7 @@ def write_checkpoint(
             "ticks": sum(track.num_ticks for track in tracks),
         },
         metrics={"validation": figures.plain_headline()},
-        mirror=trainer.mirror and asdict(trainer.mirror),
+        mirror=trainer.mirror and trainer.mirror.to_dict(),
         baselines=baselines,
         run=run.identity,
         **({GAME: game.entry} if game else {}),

@@ -1,12 +1,13 @@
 """The two action heads, both made from an action spec.
 
-B batch, T frames (or any leading shape ...), D width, K buttons, A axes, J joint actions, C joint
-camera bins
+B batch, T frames (or any leading shape ...), D width, K buttons, A axes, J joint actions, G groups
+of axes, C their classes, one group after the other
 
 - `FactoredHead` (the IDM): one Bernoulli per button, one categorical per axis.
 - `JointHead` (policies): one categorical over the product of the button groups and the camera
-  meta-action, and one over the joint camera bins. The camera counts only where the meta-action says
-  that the mouse moves: in the log-probability, the entropy, the divergence and the sample alike.
+  meta-action, and one a group of axes. The camera, the first group, counts only where the meta-
+  action says that the mouse moves: in the log-probability, the entropy, the divergence and the
+  sample alike. Sticks, triggers, wheel and pointer always count.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ class JointLogits(NamedTuple):
     joint: Tensor
     """float [..., J]."""
     camera: Tensor | None
-    """float [..., C], or None where the spec has no axes."""
+    """float [..., C], the logits of one group of axes after the other, or None where there is none.
+    """
 
 
 class JointHead(nn.Module):
@@ -111,33 +113,53 @@ class JointHead(nn.Module):
     def __init__(self, width: int, spec: ActionSpec, *, shared: bool = False):
         super().__init__()
         actions = JointActions(spec)
-        self.num_joint, self.num_camera = int(actions.num_joint), int(actions.num_camera)
+        self.num_joint = int(actions.num_joint)
+        self.group_sizes, self._strides = actions.group_sizes, actions.group_strides
+        self.has_camera = actions.has_camera
         self.joint = _classes(width, self.num_joint, joint_traits(actions) if shared else None)
         self.camera = None
-        if self.num_camera:
-            traits = camera_traits(actions) if shared else None
-            self.camera = _classes(width, self.num_camera, traits)
+        if self.group_sizes:
+            traits = axis_traits(actions) if shared else None
+            self.camera = _classes(width, sum(self.group_sizes), traits)
         moves = np.asarray(actions.camera_on(np.arange(self.num_joint)), dtype=bool)
         self.register_buffer("camera_on", torch.from_numpy(moves), persistent=False)
 
+    @property
+    def draws(self) -> int:
+        """How many numbers of chance `sample` takes: one for the joint action and one a group."""
+        return 1 + max(1, len(self.group_sizes))  # without axes there is one that is not looked at
+
     def forward(self, x: Tensor) -> JointLogits:
         return JointLogits(self.joint(x), None if self.camera is None else self.camera(x))
+
+    def split(self, camera: Tensor) -> list[Tensor]:
+        """What the axes do, int64 [...] ► the class of each group, int64 [...] each."""
+        return [
+            camera // stride % size
+            for stride, size in zip(self._strides, self.group_sizes, strict=True)
+        ]
+
+    def of_groups(self, classes: Tensor) -> tuple[Tensor, ...]:
+        """Logits or probabilities [..., C] ► those of each group."""
+        return classes.split(self.group_sizes, dim=-1)
 
     def log_prob(self, logits: JointLogits, joint: Tensor, camera: Tensor | None = None) -> Tensor:
         """log p(action), float [...].
 
         Args:
-            joint: int64 [...]. camera: int64 [...]; ignored where the joint action leaves the mouse
-                still.
+            joint: int64 [...]. camera: int64 [...]; what it says of the mouse is ignored where the
+                joint action leaves that still.
         """
         result = _log_softmax(logits.joint).gather(-1, joint[..., None])[..., 0]
         if logits.camera is not None:
             if camera is None:
                 raise ValueError("this spec has axes: log_prob needs the camera bins too")
-            of_camera = _log_softmax(logits.camera).gather(-1, camera[..., None])[..., 0]
-            result = result + torch.where(
-                self.camera_on[joint], of_camera, torch.zeros_like(of_camera)
-            )
+            own = zip(self.of_groups(logits.camera), self.split(camera), strict=True)
+            for group, (of_group, chosen) in enumerate(own):
+                term = _log_softmax(of_group).gather(-1, chosen[..., None])[..., 0]
+                if group == 0 and self.has_camera:
+                    term = torch.where(self.camera_on[joint], term, torch.zeros_like(term))
+                result = result + term
         return result
 
     def sample(
@@ -147,27 +169,35 @@ class JointHead(nn.Module):
 
         Args:
             temperature: the logits are divided by it; 0 takes the most likely action.
-            uniforms: float64 [..., 2] in [0, 1), the chance to use (so that every episode can bring
-                its own generator); by default torch's own.
+            uniforms: float64 [..., draws] in [0, 1), the chance to use (so that every episode can
+                bring its own generator); by default torch's own.
         """
         if uniforms is None:
             uniforms = torch.rand(
-                *logits.joint.shape[:-1], 2, dtype=torch.float64, device=logits.joint.device
+                *logits.joint.shape[:-1],
+                self.draws,
+                dtype=torch.float64,
+                device=logits.joint.device,
             )
         joint = _draw(logits.joint, temperature, uniforms[..., 0])
-        if logits.camera is None:
-            return joint, torch.zeros_like(joint)
-        return joint, _draw(logits.camera, temperature, uniforms[..., 1])
+        camera = torch.zeros_like(joint)
+        if logits.camera is not None:
+            for group, of_group in enumerate(self.of_groups(logits.camera)):
+                drawn = _draw(of_group, temperature, uniforms[..., 1 + group])
+                camera = camera + drawn * self._strides[group]
+        return joint, camera
 
     def entropy(self, logits: JointLogits) -> Tensor:
         """Entropy of the action in nats, float [...]."""
         log_joint = _log_softmax(logits.joint)
         result = -(log_joint.exp() * log_joint).sum(-1)
         if logits.camera is not None:
-            log_camera = _log_softmax(logits.camera)
-            result = result - self.camera_probability(logits) * (log_camera.exp() * log_camera).sum(
-                -1
-            )
+            for group, of_group in enumerate(self.of_groups(logits.camera)):
+                log_p = _log_softmax(of_group)
+                term = (log_p.exp() * log_p).sum(-1)
+                if group == 0 and self.has_camera:
+                    term = self.camera_probability(logits) * term
+                result = result - term
         return result
 
     def kl(self, p: JointLogits, q: JointLogits) -> Tensor:
@@ -176,7 +206,12 @@ class JointHead(nn.Module):
         """
         result = _kl(p.joint, q.joint)
         if p.camera is not None and q.camera is not None:
-            result = result + self.camera_probability(p) * _kl(p.camera, q.camera)
+            both = zip(self.of_groups(p.camera), self.of_groups(q.camera), strict=True)
+            for group, (of_p, of_q) in enumerate(both):
+                term = _kl(of_p, of_q)
+                if group == 0 and self.has_camera:
+                    term = self.camera_probability(p) * term
+                result = result + term
         return result
 
     def camera_probability(self, logits: JointLogits) -> Tensor:
@@ -217,15 +252,30 @@ def joint_traits(actions: JointActions) -> NDArray[np.float32]:
     ).astype(np.float32)
 
 
-def camera_traits(actions: JointActions) -> NDArray[np.float32]:
-    """How near each camera class is to places on each axis, 0..1: [C, traits].
+def axis_traits(actions: JointActions) -> NDArray[np.float32]:
+    """What classes of a group of axes have in common; across groups it is nothing: [C, traits]."""
+    blocks = [group_traits(actions, group) for group in range(len(actions.axis_groups))]
+    traits = np.zeros(
+        [sum(sizes) for sizes in zip(*(one.shape for one in blocks), strict=True)], np.float32
+    )
+    row = column = 0
+    for one in blocks:
+        traits[row : row + len(one), column : column + one.shape[1]] = one
+        row, column = row + len(one), column + one.shape[1]
+    return traits
+
+
+def group_traits(actions: JointActions, group: int) -> NDArray[np.float32]:
+    """How near each class of a group is to places on each of its axes, 0..1: [classes, traits].
 
     Places are every bin, every second, every fourth and every eighth one, counted from the bin of
     rest so that left and right are alike; a class has some of the two places that it lies between.
     """
     traits = []
-    for bins, axis in zip(actions.camera_bins_table.T, actions.spec.axes, strict=True):
-        rest, places = axis.quantiser.null_bin, np.arange(bins.max() + 1)
+    columns = zip(actions.bins_tables[group].T, actions.axis_groups[group], strict=True)
+    for bins, axis in columns:
+        rest = actions.spec.axes[axis].quantiser.null_bin
+        places = np.arange(bins.max() + 1)
         for step in CAMERA_STEPS:
             near = places[(places - rest) % step == 0]
             traits.append(np.clip(1 - np.abs(np.subtract.outer(bins, near)) / step, 0, 1))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...datasets.actions.mirror import Mirror
+from ...datasets.actions.mirror import Mirror, sideways
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.loading.batch import Batch
 from ...machine import cores
@@ -55,8 +55,7 @@ class Augmentation:
         """float64 [3, B]: the draws of the batch before."""
         self._generator = np.random.default_rng(seed)
         pairs = [(one, other) for one, other in (pair.split(":") for pair in mirror)]
-        turned = [axis.name for axis in spec.axes if axis.input == "dx"]
-        self._mirror = Mirror.of(spec, pairs, turned) if mirror else None
+        self._mirror = Mirror.of(spec, pairs, sideways(spec)) if mirror else None
         self._threads = ThreadPoolExecutor(threads or cores())  # looking up frees the GIL
 
     def __call__(self, batch: Batch) -> Batch:

@@ -3,7 +3,7 @@
 A held-out loss means something beside these two. A policy no better than *copy-last* has learned to
 go on as before, which it is told, and nothing from the pictures.
 
-N ticks, J joint actions, C joint camera bins
+N ticks, J joint actions, G groups of axes
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class ActionBaselines:
 
     def __init__(self, batches: Iterable[Batch], maker: TargetMaker, head: JointHead):
         self._maker, self._moves = maker, head.camera_on.cpu().numpy()
+        self._has_camera = head.has_camera
         found, clips = [], 0
         for batch in batches:
             found.append(self._ticks(batch))
@@ -80,20 +81,38 @@ class ActionBaselines:
         )
         some = weight > 0
         self._joint = NextClass(head.num_joint, joint[some], before[some, 0])
-        turning = some & self._moves[joint]
-        self._camera = NextClass(max(head.num_camera, 1), camera[turning], before[turning, 1])
+        classes, last = self._classes(camera), self._classes(before[:, 1])
+        self._groups = []
+        for group, size in enumerate(head.group_sizes):
+            counts = some & self._counts(group, joint)
+            self._groups.append(NextClass(size, classes[counts, group], last[counts, group]))
 
     def losses(self, batch: Batch) -> tuple[NDArray, NDArray]:
         """Negative log-likelihood of each tick, [B, T] each: by rates, and by the last action."""
         joint, camera, before, _, shape = self._ticks(batch)
         by_rate, by_last = self._joint.log_prob(joint, before[:, 0])
-        of_camera = self._camera.log_prob(camera, before[:, 1])
-        moves = self._moves[joint]
-        by_rate, by_last = (
-            whole + np.where(moves, part, 0)
-            for whole, part in zip((by_rate, by_last), of_camera, strict=True)
-        )
+        classes, last = self._classes(camera), self._classes(before[:, 1])
+        for group, baseline in enumerate(self._groups):
+            counts = self._counts(group, joint)
+            by_rate, by_last = (
+                whole + np.where(counts, part, 0)
+                for whole, part in zip(
+                    (by_rate, by_last),
+                    baseline.log_prob(classes[:, group], last[:, group]),
+                    strict=True,
+                )
+            )
         return -by_rate.reshape(shape), -by_last.reshape(shape)
+
+    def _classes(self, camera: Index) -> Index:
+        """What the axes did, [N] ► the class of each group [N, G], -1 where that is not known."""
+        return np.where(camera[:, None] < 0, -1, self._maker.actions.split(camera))
+
+    def _counts(self, group: int, joint: Index) -> NDArray[np.bool_]:
+        """In which ticks a group counts, [N]: the camera where the joint action moves it."""
+        if group == 0 and self._has_camera:
+            return np.asarray(self._moves[joint], bool)
+        return np.ones(len(joint), bool)
 
     def _ticks(self, batch: Batch) -> tuple[Index, Index, Index, NDArray, tuple[int, ...]]:
         """Joint [N], camera [N], the action before [N, 2], weight [N], and the batch's shape."""

@@ -1,6 +1,6 @@
 """The loss of behavioral cloning: how likely the policy finds what the player did.
 
-B batch, T frames, J joint actions, C joint camera bins
+B batch, T frames, J joint actions, C classes of all groups of axes
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class TickLosses(NamedTuple):
     """What each tick costs, float32 [B, T] each."""
 
     action: Tensor
-    """Negative log-likelihood of the action, in nats: buttons, and camera where it moves."""
+    """Negative log-likelihood of the action, in nats: buttons, axes, the camera where it moves."""
     buttons: Tensor
     """The joint action's part of it; only shown, it carries no gradient."""
     likeliest: Tensor
@@ -29,11 +29,11 @@ class ImitationLoss(NamedTuple):
     """Of a batch (0-dimensional tensors): weighted means over its ticks, and their sum."""
 
     total: Tensor
-    """Negative log-likelihood of the action, in nats: buttons, and camera where it moves."""
+    """Negative log-likelihood of the action, in nats: buttons, axes, the camera where it moves."""
     buttons: Tensor
     """The joint action's part of it."""
     camera: Tensor
-    """The camera's part of it."""
+    """The axes' part of it."""
     accuracy: Tensor
     """How often the likeliest joint action is the player's."""
     weight: Tensor
@@ -60,16 +60,28 @@ def tick_losses(head: JointHead, logits: JointLogits, targets: Targets) -> TickL
         moves = targets.joint_prob @ head.camera_on.float()
     action = -of_joint
     if logits.camera is not None:
-        turning = moves > 0  # the others' thousand bins need not be looked at
-        log_camera = torch.log_softmax(logits.camera[turning].float(), dim=-1)  # (n, C)
-        if targets.camera_prob is None:
-            of_camera = log_camera.gather(-1, targets.camera[turning][:, None])[:, 0]
-        else:
-            of_camera = (targets.camera_prob[turning] * log_camera).sum(-1)
-        whole = torch.zeros_like(action)
-        whole[turning] = of_camera
-        action = -(of_joint + moves * whole)
+        action = -(of_joint + _of_axes(head, logits.camera, targets, moves))
     return TickLosses(action, -of_joint.detach(), logits.joint.detach().argmax(-1))
+
+
+def _of_axes(head: JointHead, logits: Tensor, targets: Targets, moves: Tensor) -> Tensor:
+    """The log-likelihood of what the axes did, [B, T]; the camera's share counts by `moves`."""
+    result = torch.zeros_like(moves)
+    chosen = head.split(targets.camera)
+    prob = None if targets.camera_prob is None else head.of_groups(targets.camera_prob)
+    for group, of_group in enumerate(head.of_groups(logits)):
+        is_camera = group == 0 and head.has_camera
+        # The thousand bins of a camera that rests need not be looked at.
+        counts = moves > 0 if is_camera else torch.ones_like(moves, dtype=torch.bool)
+        log_p = torch.log_softmax(of_group[counts].float(), dim=-1)  # (n, classes)
+        if prob is None:
+            likelihood = log_p.gather(-1, chosen[group][counts][:, None])[:, 0]
+        else:
+            likelihood = (prob[group][counts] * log_p).sum(-1)
+        whole = torch.zeros_like(moves)
+        whole[counts] = likelihood
+        result = result + (moves * whole if is_camera else whole)
+    return result
 
 
 def imitation_loss(head: JointHead, logits: JointLogits, targets: Targets) -> ImitationLoss:

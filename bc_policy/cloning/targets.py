@@ -1,6 +1,6 @@
 """What a batch of labels teaches: which action, in which ticks, and how much.
 
-B batch, T ticks, K buttons, A axes, J joint actions, C joint camera bins
+B batch, T ticks, K buttons, A axes, J joint actions, C classes of all groups of axes
 """
 
 from __future__ import annotations
@@ -29,13 +29,17 @@ class Targets(NamedTuple):
     joint: Tensor
     """int64 [B, T]: the joint action of each tick."""
     camera: Tensor
-    """int64 [B, T]: the joint camera bin; counts only where the joint action moves the camera."""
+    """int64 [B, T]: what the axes do, as one number; what it says of the camera counts only where
+    the joint action moves that.
+    """
     weight: Tensor
     """float32 [B, T]: 0 where a tick teaches nothing."""
     joint_prob: Tensor | None = None
     """float32 [B, T, J]: how probable each joint action is; None where `joint` is sure."""
     camera_prob: Tensor | None = None
-    """float32 [B, T, C]: how probable each camera bin is where the camera moves."""
+    """float32 [B, T, C]: how probable each class is, one group of axes after the other; the
+    camera's where it moves.
+    """
 
     def to(self, device: torch.device) -> Targets:
         return self._each(lambda part: part.to(device))
@@ -84,7 +88,7 @@ class TargetMaker:
         bins = self.spec.quantise(batch.camera)
         joint, camera = self.actions.encode(batch.buttons, bins)  # int64 [B, T] each
         weight = (batch.valid & known).astype(np.float32)
-        idle = joint == self.actions.null
+        idle = self.actions.resting(joint, camera)
         if config.null_actions == "mask":
             weight = weight * ~idle
         if config.longest_pause > 0:

@@ -72,8 +72,9 @@ class Agent:
         out = self.policy(*self._inputs(frames))
         self.memory = out.memory
         self.first = np.zeros_like(self.first)
+        draws = self.policy.head.draws
         # A generator a lane: its play does not depend on how many lanes there are.
-        uniforms = torch.from_numpy(np.stack([one.random((1, 2)) for one in self.chance]))
+        uniforms = torch.from_numpy(np.stack([one.random((1, draws)) for one in self.chance]))
         joint, camera = self.policy.head.sample(
             out.logits, temperature=self.temperature, uniforms=uniforms.to(self._device)
         )  # (L, 1)

@@ -114,11 +114,10 @@ class ValueHead(nn.Module):
 class PreviousAction(nn.Module):
     """The last action as a vector of the transformer's width.
 
-    It tells the buttons, the mouse, and that there was an action.
+    It tells the buttons, the axes, and that there was an action.
     """
 
     table: Tensor
-    camera_table: Tensor
 
     def __init__(self, width: int, spec: ActionSpec):
         super().__init__()
@@ -134,22 +133,41 @@ class PreviousAction(nn.Module):
         # Bins are even steps on the quantiser's curve, fine near rest: as features they are scaled
         # to -1..1.
         half = (np.array(spec.num_bins, dtype=np.float32) - 1) / 2
-        camera = actions.camera_bins_table / half - 1 if spec.axes else np.zeros((1, 0))
+        self._groups = [
+            (stride, size, group == 0 and actions.has_camera)
+            for group, (stride, size) in enumerate(
+                zip(actions.group_strides, actions.group_sizes, strict=True)
+            )
+        ]
+        constants = {"table": buttons}
+        for group, axes in enumerate(actions.axis_groups):
+            constants[_camera_table(group)] = actions.bins_tables[group] / half[list(axes)] - 1
+        # Of groups the axes come one after the other: a spec of one has them in its own order.
+        inputs = buttons.shape[1] + (spec.num_axes or 1)
         # On the CPU even where the module is made without memory: constants have their values
         # always.
-        for name, constant in (("table", buttons), ("camera_table", camera)):
+        for name, constant in constants.items():
             tensor = torch.tensor(constant, dtype=torch.float32, device="cpu")
             self.register_buffer(name, tensor, persistent=False)
-        self.linear = nn.Linear(buttons.shape[1] + camera.shape[1], width)
+        self.linear = nn.Linear(inputs, width)
 
     def forward(self, previous: Tensor) -> Tensor:
         """int64 [B, T, 2] ► float [B, T, D]."""
         joint, camera = previous[..., 0], previous[..., 1]
         known = (joint >= 0)[..., None]
         buttons = self.table[joint.clamp_min(0)]  # (B, T, K + 2)
-        moved = self.camera_table[camera.clamp_min(0)] * buttons[..., -2:-1]  # (B, T, A)
+        # A game without axes has one number that is always 0.
+        stands = [] if self._groups else [torch.zeros_like(buttons[..., :1])]
+        for group, (stride, size, is_camera) in enumerate(self._groups):
+            own = self.get_buffer(_camera_table(group))[camera.clamp_min(0) // stride % size]
+            stands.append(own * buttons[..., -2:-1] if is_camera else own)  # (B, T, axes) each
         # At the start of an episode all numbers are 0, the one that says "there was one" too.
-        return self.linear(torch.cat([buttons, moved], dim=-1) * known)
+        return self.linear(torch.cat([buttons, *stands], dim=-1) * known)
+
+
+def _camera_table(group: int) -> str:
+    """The name of the table of a group's bins."""
+    return f"camera_table_{group}"
 
 
 def previous_actions(

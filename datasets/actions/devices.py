@@ -1,7 +1,7 @@
 """Device states: what keyboard and mouse did in one frame, as a game's actions and back.
 
-A line of a recording's jsonl is one device state in VPT's contractor format, with four optional
-fields of ours: `valid`, `known`, `label_source` and `first`.
+A line of a recording's jsonl is one device state in VPT's contractor format, with optional fields
+of ours: `valid`, `known`, `label_source`, `first`, and `axes` where there are more than the mouse's.
 
 Shapes: N source frames, T ticks, K buttons, A axes.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...errors import RecordingError
+from .axes import Axis
 from .known import known_mask, parse_known
 from .spec import ActionSpec
 
@@ -29,7 +30,7 @@ class DeviceState:
     """Keyboard and mouse between one frame and the next; names are GLFW's, as Minecraft writes."""
 
     keys: tuple[str, ...] = ()
-    """Keys held, such as `key.keyboard.w`."""
+    """Keys held, such as `key.keyboard.w`, and buttons of a gamepad, such as `gamepad.south`."""
     new_keys: tuple[str, ...] = ()
     """Keys that went down in this frame, even if they went up again."""
     buttons: tuple[int, ...] = ()
@@ -41,6 +42,7 @@ class DeviceState:
     dy: float = 0.0
     """Mouse motion in pixels, down is positive."""
     wheel: float = 0.0
+    """Notches of the mouse wheel, up is positive."""
     cursor_x: float = 0.0
     """Cursor in pixels of the game's window; only drawn while a GUI is open."""
     cursor_y: float = 0.0
@@ -53,6 +55,10 @@ class DeviceState:
     """Where the label comes from: `human`, `scripted`, `idm`, `corrected` or `overlay`."""
     first: bool = False
     """Whether this frame begins an episode: a life, a world. The first of a recording always does.
+    """
+    axes: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """Where axes of kind `absolute` stand, by input: `gamepad.left_x` in -1..1, right and down are
+    positive; `gamepad.left_trigger` in 0..1; `cursor.x` and `cursor.y` as a share of the window.
     """
 
     def inputs(self) -> frozenset[str]:
@@ -89,6 +95,8 @@ class DeviceState:
             line["known"] = list(self.known)
         if self.first:
             line["first"] = True
+        if self.axes:
+            line["axes"] = dict(self.axes)
         return json.dumps(line, separators=(",", ":"))
 
     @classmethod
@@ -124,6 +132,7 @@ class DeviceState:
             known=parse_known(content.get("known")),
             label_source=str(content.get("label_source", "human")),
             first=_flag(content, "first", False),
+            axes=_axes(content),
         )
 
 
@@ -147,6 +156,15 @@ def _number(device: Mapping[str, Any], field: str) -> float:
         bounds = f"{-MAX_NUMBER:,.0f} to {MAX_NUMBER:,.0f}"
         raise ValueError(f"{field} must be a number from {bounds}, got {value!r:.40}")
     return float(value)
+
+
+def _axes(content: Mapping[str, Any]) -> dict[str, float]:
+    axes = content.get("axes")
+    if axes is None:  # a line of before there were any
+        return {}
+    if not isinstance(axes, Mapping):
+        raise ValueError(f"axes must be an object of names and numbers, got {axes!r:.40}")
+    return {str(name): _number(axes, name) for name, value in axes.items() if value is not None}
 
 
 def _flag(content: Mapping[str, Any], field: str, default: bool) -> bool:
@@ -192,7 +210,7 @@ class TickActions:
     buttons: NDArray[np.uint8]
     """Whether each button is held, [T, K]."""
     camera: NDArray[np.float32]
-    """Motion of each axis in degrees, [T, A]."""
+    """Motion of each axis in degrees or notches; of an absolute one where it stands, [T, A]."""
     valid: NDArray[np.bool_]
     """Whether the tick has a label, [T]."""
     known: NDArray[np.bool_] = None  # type: ignore[assignment]
@@ -226,7 +244,9 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
 
     Motion adds up, buttons are held if they were held or pressed in any of the states, and a tick
     is valid, and a part of it known, only if all of them are; of a tick of which nothing is known
-    there is no label.
+    there is no label. A stick stands where it stood on average, since that is what moved the game;
+    the pointer where it was last, since that is what the next picture shows. An absolute axis of
+    which a state says nothing is not known in its tick.
     """
     edges = np.asarray(starts, np.int64)
     if len(edges) and (np.any(np.diff(edges) < 1) or edges[0] < 0 or edges[-1] > len(states)):
@@ -244,21 +264,38 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
         for name in state.inputs():
             if (k := button_of.get(name)) is not None:
                 held[i, k] = 1
-        for a, axis in enumerate(spec.axes):
-            motion[i, a] = (state.dx if axis.input == "dx" else state.dy) * axis.degrees_per_pixel
         valid[i] = state.valid
         if state.known is not None:
             if state.known not in masks:
                 masks[state.known] = known_mask(spec, state.known)
             known[i] = masks[state.known]
-            valid[i] &= known[i].any()
+        for a, axis in enumerate(spec.axes):
+            value = _value(state, axis)
+            if value is None:
+                known[i, spec.num_buttons + a] = False
+            motion[i, a] = value or 0.0
+        valid[i] &= known[i].any()
     at = edges[:-1] - first  # `reduceat` takes each tick's states up to the next one's first
+    summed = np.add.reduceat(motion, at)
+    for a, axis in enumerate(spec.axes):
+        if axis.kind == "absolute":
+            summed[:, a] = (
+                summed[:, a] / np.diff(edges) if axis.rests else motion[edges[1:] - first - 1, a]
+            )
     return TickActions(
         np.maximum.reduceat(held, at),
-        np.add.reduceat(motion, at).astype(np.float32),
+        summed.astype(np.float32),
         np.logical_and.reduceat(valid, at),
         np.logical_and.reduceat(known, at),
     )
+
+
+def _value(state: DeviceState, axis: Axis) -> float | None:
+    """Return what an axis did in a state, in its unit; None where the state does not say."""
+    if axis.kind == "absolute":
+        return state.axes.get(axis.input)
+    moved = {"dx": state.dx, "dy": state.dy, "wheel": state.wheel}[axis.input]
+    return moved * axis.degrees_per_pixel
 
 
 def device_state_of(
@@ -273,7 +310,7 @@ def device_state_of(
     Args:
         spec: names the buttons and axes.
         buttons: [K], 0 or 1.
-        camera_deg: [A], in degrees.
+        camera_deg: [A], in degrees, or in an axis' own unit.
         previous: the state of the frame before; nothing was held where there is none.
 
     A button is pressed by the first of its inputs; it is newly pressed unless `previous` held it.
@@ -287,9 +324,13 @@ def device_state_of(
     keys = tuple(name for name in inputs if not name.startswith("mouse."))
     mouse = tuple(int(name.removeprefix("mouse.")) for name in inputs if name.startswith("mouse."))
     camera = np.asarray(camera_deg, np.float64)
-    moved = {"dx": 0.0, "dy": 0.0}
+    moved = {"dx": 0.0, "dy": 0.0, "wheel": 0.0}
+    stands = {}
     for a, axis in enumerate(spec.axes):
-        moved[axis.input] += float(camera[a]) / axis.degrees_per_pixel
+        if axis.kind == "absolute":
+            stands[axis.input] = float(camera[a])
+        else:
+            moved[axis.input] += float(camera[a]) / axis.degrees_per_pixel
     return DeviceState(
         keys=keys,
         new_keys=tuple(k for k in keys if k not in before.keys),
@@ -297,4 +338,6 @@ def device_state_of(
         new_buttons=tuple(b for b in mouse if b not in before.buttons),
         dx=moved["dx"],
         dy=moved["dy"],
+        wheel=moved["wheel"],
+        axes=stands,
     )

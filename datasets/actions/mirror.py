@@ -7,8 +7,9 @@ K buttons, A axes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,13 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError
 from .spec import ActionSpec
+
+SIDEWAYS = re.compile(r"dx|cursor\.x|gamepad\.\w+_x")
+
+
+def sideways(spec: ActionSpec) -> list[str]:
+    """Return the names of the axes whose input goes from left to right."""
+    return [axis.name for axis in spec.axes if SIDEWAYS.fullmatch(axis.input)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,10 @@ class Mirror:
     """Button k of the mirrored clip is button `button_order[k]` of the true one."""
     axis_sign: tuple[float, ...]
     """Factor of each axis."""
+    axis_sum: tuple[float, ...] = field(default=(), compare=False)
+    """What the value of each axis and its mirror image add up to, where it is turned: 0 of what
+    lies around 0, 1 of a pointer's place. It follows from the spec; without entries all are 0.
+    """
 
     @classmethod
     def of(
@@ -58,21 +70,27 @@ class Mirror:
                 f"mirror_axes: {unknown[0]!r} is no axis of spec {spec.name!r}, "
                 f"which has {', '.join(spec.axis_names)}"
             )
-        return cls(tuple(order), tuple(-1.0 if name in axes else 1.0 for name in spec.axis_names))
+        signs = tuple(-1.0 if name in axes else 1.0 for name in spec.axis_names)
+        return cls(tuple(order), signs, _sums(spec, signs))
 
     @property
     def swaps(self) -> bool:
         """Whether any buttons change places."""
         return self.button_order != tuple(range(len(self.button_order)))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for a checkpoint's config."""
+        return {"button_order": self.button_order, "axis_sign": self.axis_sign}
+
     @classmethod
     def from_dict(cls, content: dict[str, Any], spec: ActionSpec) -> Mirror:
-        """Read what `asdict` gave, also after JSON.
+        """Read what `to_dict` gave, also after JSON.
 
         Raises:
             ValueError: it is no mirror of this spec.
         """
-        mirror = cls(tuple(content["button_order"]), tuple(content["axis_sign"]))
+        signs = tuple(content["axis_sign"])
+        mirror = cls(tuple(content["button_order"]), signs, _sums(spec, signs))
         buttons = list(range(spec.num_buttons))
         if sorted(mirror.button_order) != buttons or len(mirror.axis_sign) != spec.num_axes:
             raise ValueError(
@@ -88,7 +106,10 @@ class Mirror:
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Buttons [..., K] and camera [..., A] of the mirrored clip."""
         signs = np.asarray(self.axis_sign, np.float32)
-        return buttons[..., list(self.button_order)], camera * signs
+        turned = camera * signs
+        if any(self.axis_sum):  # else nothing is added: 0 would make another number of -0
+            turned = turned + np.asarray(self.axis_sum, np.float32)
+        return buttons[..., list(self.button_order)], turned
 
     def apply_known(self, known: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """What is known of the mirrored clip: buttons, then axes, [..., K + A]."""
@@ -108,6 +129,14 @@ class Mirror:
         """
         turned = bins.copy()
         for axis, (sign, count) in enumerate(zip(self.axis_sign, num_bins, strict=True)):
-            if sign < 0:  # the bins of an axis lie evenly around its middle one
+            if sign < 0:  # the bins of such an axis lie evenly around its middle
                 turned[..., axis, :count] = bins[..., axis, count - 1 :: -1]
         return buttons[..., list(self.button_order)], turned
+
+
+def _sums(spec: ActionSpec, signs: Sequence[float]) -> tuple[float, ...]:
+    """What each turned axis and its image add up to, if the signs are those of this spec."""
+    return tuple(
+        axis.quantiser.low + axis.quantiser.high if sign < 0 else 0.0
+        for axis, sign in zip(spec.axes, signs, strict=False)
+    )

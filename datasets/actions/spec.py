@@ -1,4 +1,4 @@
-"""Action specs: the buttons and axes of a game, the inputs that press them, bins of camera motion.
+"""Action specs: the buttons and axes of a game, the inputs that press and move them, axes' bins.
 
 From one spec come the IDM's factored head, the policy's joint head (`joint.py`) and every
 conversion. A spec has a name, a version and a content hash; whatever is labeled or trained under
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -24,12 +24,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...errors import SpecError, SpecMismatchError
 from ...plain_yaml import load_plain
-from .quantiser import MuLaw
+from .axes import Axis
 
 SPEC_FOLDER = Path(__file__).parents[1] / "specs"
 CONFLICTS = ("none", "last")
 RESIZES = ("area", "vpt")
-AXIS_INPUTS = ("dx", "dy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +49,6 @@ class Group:
 
     members: tuple[str, ...]
     conflict: str = "last"
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """A relative axis of the camera.
-
-    Its motion in degrees is that of the mouse in pixels, times `degrees_per_pixel`.
-    """
-
-    name: str
-    input: str
-    degrees_per_pixel: float
-    quantiser: MuLaw
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +93,11 @@ class ActionSpec:
     axes: tuple[Axis, ...]
     tick_hz: Fraction
     frame: FrameSpec
+    axis_groups: tuple[tuple[str, ...], ...] = ()
+    """Axes that the policy chooses together, such as both of a stick: a categorical over their
+    bins' product a group. The `relative` ones are always a group of their own, the camera; any
+    other axis that is in no group is one by itself.
+    """
 
     def __post_init__(self) -> None:
         where = f"action spec {self.name!r}"
@@ -133,13 +124,8 @@ class ActionSpec:
                     f"{where}: conflict must be one of {CONFLICTS}, got {group.conflict!r}"
                 )
         for axis in self.axes:
-            if axis.input not in AXIS_INPUTS:
-                raise SpecError(
-                    f"{where}: input of axis {axis.name!r} must be one of {AXIS_INPUTS}, "
-                    f"got {axis.input!r}"
-                )
-            if not axis.degrees_per_pixel > 0:
-                raise SpecError(f"{where}: degrees_per_pixel of {axis.name!r} must be above 0")
+            axis.check(where)
+        self._check_axis_groups(where)
         if self.tick_hz <= 0:
             raise SpecError(f"{where}: tick_hz must be above 0, got {self.tick_hz}")
         width, height = self.frame.width, self.frame.height
@@ -158,6 +144,15 @@ class ActionSpec:
             raise SpecError(
                 f"{where}: status must be rows of the frame's {height}, whole cells where it has "
                 f"a tile, got {status}"
+            )
+
+    def _check_axis_groups(self, where: str) -> None:
+        free = {axis.name for axis in self.axes if axis.kind != "relative"}
+        grouped = [name for group in self.axis_groups for name in group]
+        if wrong := sorted({n for n in grouped if n not in free or grouped.count(n) > 1}):
+            raise SpecError(
+                f"{where}: axis_groups may name each wheel or absolute axis once "
+                f"({', '.join(sorted(free)) or 'there is none'}), got {', '.join(wrong)}"
             )
 
     # ---- reading and writing
@@ -210,6 +205,7 @@ class ActionSpec:
         """
         name = content.get("name", "?")
         allowed = {"name", "version", "tick_hz", "frame", "buttons", "groups", "solo", "axes"}
+        allowed.add("axis_groups")
         if unknown := sorted(set(content) - allowed):
             raise SpecError(
                 f"action spec {name!r}: unknown fields {', '.join(unknown)}; "
@@ -231,9 +227,10 @@ class ActionSpec:
                     for g in content["groups"]
                 ),
                 solo=tuple(content.get("solo", ())),
-                axes=tuple(_axis(name, axis) for axis in content.get("axes", ())),
+                axes=tuple(Axis.from_dict(axis, str(name)) for axis in content.get("axes", ())),
                 tick_hz=Fraction(str(content["tick_hz"])),
                 frame=FrameSpec(**content["frame"]),
+                axis_groups=tuple(tuple(map(str, g)) for g in content.get("axis_groups", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SpecError(
@@ -243,8 +240,10 @@ class ActionSpec:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, which `from_dict` reads back.
 
-        Buttons are a list: JSON with sorted keys must keep their order.
+        Buttons are a list: JSON with sorted keys must keep their order. Groups of axes are left out
+        where there are none, so that the digests of specs that never had any stay what they are.
         """
+        groups = {"axis_groups": [list(group) for group in self.axis_groups]}
         return {
             "name": self.name,
             "version": self.version,
@@ -258,7 +257,8 @@ class ActionSpec:
                 for group in self.groups
             ],
             "solo": list(self.solo),
-            "axes": [{"name": axis.name, "kind": "relative"} | asdict(axis) for axis in self.axes],
+            "axes": [axis.to_dict() for axis in self.axes],
+            **(groups if self.axis_groups else {}),
         }
 
     @cached_property
@@ -313,6 +313,21 @@ class ActionSpec:
         """How many bins each axis has."""
         return tuple(axis.quantiser.bins for axis in self.axes)
 
+    @cached_property
+    def grouped_axes(self) -> tuple[tuple[int, ...], ...]:
+        """The indices of the axes that the policy chooses together: the camera's first, if any."""
+        index = {name: a for a, name in enumerate(self.axis_names)}
+        groups = [tuple(a for a, axis in enumerate(self.axes) if axis.kind == "relative")]
+        groups += [tuple(index[name] for name in group) for group in self.axis_groups]
+        taken = {a for group in groups for a in group}
+        groups += [(a,) for a in range(self.num_axes) if a not in taken]
+        return tuple(group for group in groups if group)
+
+    @property
+    def has_camera(self) -> bool:
+        """Whether there are axes of motion."""
+        return any(axis.kind == "relative" for axis in self.axes)
+
     def exclusive_groups(self) -> list[list[int]]:
         """Return the indices of the buttons of each group of which one counts at most."""
         index = {name: k for k, name in enumerate(self.button_names)}
@@ -322,10 +337,10 @@ class ActionSpec:
             if group.conflict == "last" and len(group.members) > 1
         ]
 
-    # ---- camera conversions
+    # ---- conversions of axes
 
     def quantise(self, camera_deg: ArrayLike) -> NDArray[np.int64]:
-        """Convert camera motion in degrees [..., A] to bins, int64 [..., A]."""
+        """Convert the axes' values [..., A], of the camera degrees, to bins, int64 [..., A]."""
         camera = np.asarray(camera_deg)
         bins = np.zeros(camera.shape, np.int64)
         for a, axis in enumerate(self.axes):
@@ -333,7 +348,7 @@ class ActionSpec:
         return bins
 
     def dequantise(self, bins: ArrayLike) -> NDArray[np.float32]:
-        """Convert bins [..., A] to the degrees of their centers, float32 [..., A]."""
+        """Convert bins [..., A] to the values of their centers, float32 [..., A]."""
         index = np.asarray(bins)
         camera = np.zeros(index.shape, np.float32)
         for a, axis in enumerate(self.axes):
@@ -341,7 +356,7 @@ class ActionSpec:
         return camera
 
     def bin_centres(self, axis: int) -> NDArray[np.float32]:
-        """Return the degrees of the bins of axis number `axis`, float32 [bins]."""
+        """Return the values of the bins of axis number `axis`, float32 [bins]."""
         return self.axes[axis].quantiser.centres()
 
 
@@ -350,21 +365,6 @@ def _button_pairs(content: Any) -> list[tuple[Any, Any]]:
     if isinstance(content, Mapping):
         return list(content.items())
     return [(button["name"], button["inputs"]) for button in content]
-
-
-def _axis(spec: str, content: Mapping[str, Any]) -> Axis:
-    kind = content.get("kind", "relative")
-    if kind != "relative":
-        raise SpecError(
-            f"action spec {spec!r}: axis {content.get('name')!r} is of kind {kind!r}; "
-            "only `relative` is supported"
-        )
-    return Axis(
-        name=str(content["name"]),
-        input=str(content["input"]),
-        degrees_per_pixel=float(content["degrees_per_pixel"]),
-        quantiser=MuLaw(**content["quantiser"]),
-    )
 
 
 def built_in_specs() -> dict[str, Path]:

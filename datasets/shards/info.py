@@ -246,7 +246,9 @@ def _features(spec: ActionSpec, *, in_game: bool) -> dict[str, Any]:
         }
         if named := names.get(name.removesuffix("_prob")):
             features[name]["names"] = named
-    features["camera"]["unit"] = "degrees"
+    # Of motion alone, one unit says it all; sticks and wheels have another each.
+    units = [axis.unit for axis in spec.axes]
+    features["camera"]["unit"] = "degrees" if set(units) <= {"degrees"} else units
     return features
 
 

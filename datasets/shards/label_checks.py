@@ -55,13 +55,18 @@ def label_problems(
     valid = arrays["valid"]
     for a, axis in enumerate(spec.axes):
         camera = arrays["camera"][:, a]
-        limit = axis.quantiser.max_deg * CAMERA_SLACK
+        low, high = axis.quantiser.low, axis.quantiser.high
+        slack = max(-low, high) * (CAMERA_SLACK - 1)
         if not np.isfinite(camera).all():
-            problems.append(f"camera.{axis.name}: expected finite degrees, got {_extent(camera)}")
-        elif inferred and camera.size and np.abs(camera).max() > limit:
             problems.append(
-                f"camera.{axis.name}: expected at most {axis.quantiser.max_deg} degrees, "
+                f"camera.{axis.name}: expected finite {axis.unit or 'values'}, "
                 f"got {_extent(camera)}"
+            )
+        elif inferred and (np.any(camera < low - slack) or np.any(camera > high + slack)):
+            allowed = f"at most {high}" if low == -high else f"{low} to {high}"
+            problems.append(
+                f"camera.{axis.name}: expected {allowed} {axis.unit}".rstrip()
+                + f", got {_extent(camera)}"
             )
         distribution = arrays["camera_prob"][valid, a].astype(np.float32)  # (valid ticks, Q)
         if distribution[:, axis.quantiser.bins :].any():

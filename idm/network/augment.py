@@ -17,10 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ...datasets.actions.mirror import Mirror
+from ...datasets.actions.mirror import Mirror, sideways
 from ...datasets.actions.spec import ActionSpec
 from ...networks.mirror import mirrored
-from .config import LEFT_RIGHT, AugmentConfig
+from .config import LEFT_RIGHT, YAW, AugmentConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +116,8 @@ def mirror_of_clips(config: AugmentConfig, spec: ActionSpec) -> Mirror:
         for pair in config.mirror_buttons
         if pair != LEFT_RIGHT or any(name in spec.button_names for name in pair)
     ]
-    return Mirror.of(spec, named, config.mirror_axes, option="mirror_buttons")
+    moved = [axis.name for axis in spec.axes if axis.kind == "relative"]
+    # `yaw` likewise; sticks and pointers say by their inputs which way they go.
+    turned = [name for name in config.mirror_axes if moved or name != YAW or not spec.axes]
+    turned += [name for name in sideways(spec) if name not in moved]
+    return Mirror.of(spec, named, turned, option="mirror_buttons")

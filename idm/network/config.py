@@ -269,6 +269,7 @@ OF_CAMERAS = (
     "translation_px",
 )
 LEFT_RIGHT = ("left", "right")  # what a mirror swaps by default, where a spec has them
+YAW = "yaw"
 Degrees = Annotated[float, Field(ge=0, le=45)]
 
 
@@ -317,8 +318,10 @@ class AugmentConfig:
     """Part of the clips that are mirrored, left with right."""
     mirror_buttons: Annotated[tuple[PAIR, ...], top_level("mirror")] = (LEFT_RIGHT,)
     """Pairs of buttons that a mirror swaps."""
-    mirror_axes: tuple[str, ...] = ("yaw",)
-    """Axes that a mirror turns around."""
+    mirror_axes: tuple[str, ...] = (YAW,)
+    """Axes of the camera that a mirror turns around; of sticks and the pointer it turns what goes
+    from left to right (`gamepad.left_x`, `cursor.x`).
+    """
 
     def under(self, spec: ActionSpec) -> AugmentConfig:
         """What it is under a spec: without color and geometry where frames are grids of cells."""

@@ -161,7 +161,7 @@ def stretch(
         ax.step(
             seconds[:-1], labels.camera[ticks, a], where="post", color=SAID, lw=1.3, label="label"
         )
-        _lane_name(ax, f"{spec.axis_names[a]}\n°/tick")
+        _lane_name(ax, spec.axes[a].lane_name)
         if a == 0:
             ax.legend(loc="upper right", ncols=2, frameon=False, fontsize=9)
     if labels.confidence is not None:
@@ -298,6 +298,8 @@ def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
         if not len(true):
             ax.set(title=f"{spec.axis_names[a]}: not known in this play")
             continue
+        unit = spec.axes[a].unit
+        # Of motion at least a degree or a notch is shown; a stick's whole way is 1.
         reach = max(float(np.quantile(np.abs(true), 0.998)), 1.0)
         ax.plot([-reach, reach], [-reach, reach], color="#bbbbbb", lw=1, ls="--")
         density = ax.hexbin(
@@ -317,9 +319,9 @@ def mouse(play: Play, result: dict[str, Any], spec: ActionSpec) -> Figure:
             xlim=(-reach, reach),
             ylim=(-reach, reach),
             aspect="equal",
-            title=f"{name}: R² {r2}, mean error {error}°",
-            xlabel="truth, degrees a tick",
-            ylabel="label, degrees a tick",
+            title=f"{name}: R² {r2}, mean error {error}{'°' if unit == 'degrees' else ''}",
+            xlabel=f"truth, {unit} a tick" if unit else "truth",
+            ylabel=f"label, {unit} a tick" if unit else "label",
         )
     return figure
 

@@ -121,8 +121,11 @@ def correct(
     camera = document.camera.astype(np.float32)
     if clip.meta.get("idm_sha256") is not None:
         # A model's labels hold no more than its axes can say, and `label_checks.py` insists on it.
-        limits = np.array([axis.quantiser.max_deg for axis in spec.axes], np.float32)
-        camera = np.clip(camera, -limits, limits) if spec.axes else camera
+        low, high = (
+            np.array([getattr(axis.quantiser, end) for axis in spec.axes], np.float32)
+            for end in ("low", "high")
+        )
+        camera = np.clip(camera, low, high) if spec.axes else camera
     bins = spec.quantise(camera)  # (T, A)
     camera_prob = np.zeros_like(clip.camera_prob)
     ticks = np.arange(len(camera))

@@ -11,7 +11,7 @@ from vidact.networks.heads import (
     FactoredHead,
     JointHead,
     JointLogits,
-    camera_traits,
+    axis_traits,
     joint_traits,
 )
 
@@ -86,7 +86,7 @@ def test_sampled_frequencies_and_temperature():
     torch.testing.assert_close(torch.bincount(joint) / 20_000, expected, atol=0.015, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["doom", "crafter", "minecraft"])
+@pytest.mark.parametrize("name", ["doom", "crafter", "minecraft", "gamepad"])
 def test_heads_of_the_built_in_specs(name):
     spec = ActionSpec.load(name)
     actions = JointActions(spec)
@@ -97,8 +97,9 @@ def test_heads_of_the_built_in_specs(name):
     assert (out.camera is None) == (spec.num_axes == 0)
     joint, camera = joint_head.sample(out)
     assert torch.isfinite(joint_head.log_prob(out, joint, camera)).all()
-    uniform = math.log(actions.num_joint) + (
-        math.log(actions.num_camera) / 2 if spec.num_axes else 0
+    counts = [0.5 if actions.has_camera else 1.0, *(1.0 for _ in actions.group_sizes[1:])]
+    uniform = math.log(actions.num_joint) + sum(
+        share * math.log(size) for share, size in zip(counts, actions.group_sizes, strict=False)
     )
     assert joint_head.entropy(out).mean().item() == pytest.approx(
         uniform, abs=0.2
@@ -111,7 +112,7 @@ def test_heads_of_the_built_in_specs(name):
 def test_traits_are_states_of_groups_and_places_on_axes():
     spec = ActionSpec.load("doom")
     actions = JointActions(spec)
-    of_joint, of_camera = joint_traits(actions), camera_traits(actions)
+    of_joint, of_camera = joint_traits(actions), axis_traits(actions)
     groups = len(spec.groups) + 1  # and whether the camera moves
     assert (of_joint.sum(1) == groups).all()
     for row in (0, 7, actions.num_joint - 1):  # alike in all traits but those of what differs
@@ -120,7 +121,7 @@ def test_traits_are_states_of_groups_and_places_on_axes():
         assert (alike == same).all()
     # A mirror image has the mirrored places: left and right are learned alike.
     bins = np.array(spec.num_bins)
-    mirrored = np.ravel_multi_index(tuple((bins - 1)[:, None] - actions.camera_bins_table.T), bins)
+    mirrored = np.ravel_multi_index(tuple((bins - 1)[:, None] - actions.bins_tables[0].T), bins)
     gram = of_camera @ of_camera.T
     np.testing.assert_allclose(gram, gram[mirrored][:, mirrored], atol=1e-5)
     still, near, far = (gram[actions.null_camera, actions.null_camera + n] for n in (0, 1, 4))
@@ -146,5 +147,25 @@ def test_what_one_class_learns_others_of_its_traits_learn_too():
                     parameter.add_(parameter.grad)
             gain = (head(x).camera - before)[0]
         rise[shared] = (gain[kin] - gain[other]).item()
-        assert actions.camera_bins_table[kin][1] == actions.camera_bins_table[told][1]
+        assert actions.bins_tables[0][kin][1] == actions.bins_tables[0][told][1]
     assert rise[True] > 1 > abs(rise[False])
+
+
+def test_groups_of_axes_are_chosen_independently():
+    torch.manual_seed(0)
+    spec = ActionSpec.load("gamepad")
+    head, actions = JointHead(16, spec, shared=True), JointActions(spec)
+    out = head(torch.randn(7, 16))
+    assert (out.camera.shape[-1], head.draws) == (sum(actions.group_sizes), 5)
+    joint, camera = head.sample(out, temperature=0)
+    likeliest = [part.argmax(-1) for part in head.of_groups(out.camera)]
+    for group, chosen in enumerate(head.split(camera)):
+        torch.testing.assert_close(chosen, likeliest[group])
+    by_hand = torch.log_softmax(out.joint, -1).max(-1).values + sum(
+        torch.log_softmax(part, -1).max(-1).values for part in head.of_groups(out.camera)
+    )
+    torch.testing.assert_close(head.log_prob(out, joint, camera), by_hand)
+    assert head.kl(out, out).abs().max().item() == pytest.approx(0, abs=1e-5)
+    assert (head.kl(out, head(torch.randn(7, 16))) > 0).all()
+    traits = axis_traits(actions)  # what one stick learns says nothing of the other
+    assert (traits[:441] @ traits[441:].T == 0).all()

@@ -198,3 +198,52 @@ def test_errors_name_file_and_line(tmp_path: Path) -> None:
         read_device_states(str(path))
     with pytest.raises(RecordingError, match="cannot be read"):
         read_device_states(str(tmp_path / "none.jsonl"))
+
+
+STICK, PLACE = {"low": -1, "high": 1, "bins": 5}, {"low": 0, "high": 1, "bins": 11}
+STANDING = ActionSpec.from_dict(
+    {
+        "name": "standing",
+        "version": 1,
+        "tick_hz": 10,
+        "frame": {"width": 32, "height": 32},
+        "buttons": {"fire": "gamepad.south"},
+        "groups": [{"members": ["fire"]}],
+        "axes": [
+            {"name": "stick", "kind": "absolute", "input": "gamepad.left_x", "quantiser": STICK},
+            {"name": "x", "kind": "absolute", "input": "cursor.x", "quantiser": PLACE},
+            {"name": "wheel", "kind": "wheel", "input": "wheel", "quantiser": STICK},
+        ],
+    }
+)
+
+
+def test_sticks_stand_on_average_the_pointer_at_last_and_the_wheel_adds_up() -> None:
+    states = [
+        DeviceState(axes={"gamepad.left_x": 0.5, "cursor.x": 0.1}, wheel=1),
+        DeviceState(
+            axes={"gamepad.left_x": 1.0, "cursor.x": 0.7}, keys=("gamepad.south",), wheel=1
+        ),
+        DeviceState(axes={"gamepad.left_x": -1.0, "cursor.x": 0.2}),
+        DeviceState(axes={"gamepad.left_x": -1.0}),  # nobody knows where the pointer was
+    ]
+    actions = actions_of(STANDING, states, [0, 2, 3, 4])
+    np.testing.assert_allclose(actions.camera[:2], [[0.75, 0.7, 2], [-1, 0.2, 0]], atol=1e-6)
+    assert actions.buttons[:, 0].tolist() == [1, 0, 0]
+    assert actions.valid.all()
+    assert actions.known[2].tolist() == [True, True, False, True]
+    assert actions.known[:2].all()
+
+
+def test_lines_carry_axes_and_those_of_before_have_none() -> None:
+    state = device_state_of(STANDING, [1], [0.25, 0.75, -2])
+    assert state.axes == {"gamepad.left_x": 0.25, "cursor.x": 0.75}
+    assert (state.keys, state.wheel) == (("gamepad.south",), -2)
+    assert DeviceState.from_json(state.to_json(0)) == state
+    assert "axes" not in DeviceState().to_json(0)
+    line = '{"mouse": {}, "axes": {"gamepad.left_x": %s}}'
+    assert DeviceState.from_json(line % "null").axes == {}
+    with pytest.raises(ValueError, match=r"gamepad.left_x must be a number"):
+        DeviceState.from_json(line % '"left"')
+    with pytest.raises(ValueError, match="axes must be an object"):
+        DeviceState.from_json('{"mouse": {}, "axes": [1]}')

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -59,6 +61,84 @@ def test_minecraft_precedence() -> None:
         8640,
         60,
     )  # it silences everything
+
+
+def pointing(solo: list[str]) -> ActionSpec:
+    """A mouse whose motion, wheel and place count, and a stick."""
+    motion = {"degrees_per_pixel": 1, "quantiser": {"max_deg": 9, "bins": 3, "mu": 1}}
+    even = {"quantiser": {"low": 0, "high": 1, "bins": 2}}
+    return ActionSpec.from_dict(
+        {
+            "name": "pointing",
+            "version": 1,
+            "tick_hz": 20,
+            "frame": {"width": 32, "height": 32},
+            "buttons": {"a": "key.keyboard.a", "b": "key.keyboard.b"},
+            "groups": [{"members": [name]} for name in ("a", "b") if name not in solo],
+            "solo": solo,
+            "axes": [
+                {"name": "x", "kind": "absolute", "input": "cursor.x", **even},
+                {"name": "yaw", "input": "dx", **motion},
+                {"name": "y", "kind": "absolute", "input": "cursor.y", **even},
+                {
+                    "name": "wheel",
+                    "kind": "wheel",
+                    "input": "wheel",
+                    "quantiser": {"low": -1, "high": 1, "bins": 3},
+                },
+            ],
+            "axis_groups": [["x", "y"]],
+        }
+    )
+
+
+def test_groups_of_axes_do_not_multiply() -> None:
+    gamepad = JointActions(ActionSpec.load("gamepad"))
+    assert (gamepad.num_joint, gamepad.has_camera) == (5 * 3 * 3 * 3 * 3 * 2 * 2, False)
+    assert gamepad.group_sizes == (441, 441, 17, 17)
+    assert JointActions(pointing([])).group_sizes == (3, 4, 3)  # the camera first, then as written
+
+
+@pytest.mark.parametrize("solo", [[], ["b"]])
+def test_groups_of_axes_survive_the_round_trip(solo: list[str]) -> None:
+    space = JointActions(pointing(solo))
+    bins = np.stack(np.meshgrid(*map(np.arange, space.spec.num_bins), indexing="ij"), -1)
+    for held in itertools.product((0, 1), repeat=2):
+        buttons = np.broadcast_to(held, (*bins.shape[:-1], 2))
+        joint, camera = space.encode(buttons, bins)
+        kept, again = space.decode(joint, camera)
+        alone = bool(solo) and held[1] == 1
+        np.testing.assert_array_equal(kept, np.broadcast_to((0, 1) if alone else held, kept.shape))
+        expected = bins.copy()
+        if alone:  # it silences the camera; the pointer is somewhere, and the wheel counts
+            expected[..., 1] = 1
+        np.testing.assert_array_equal(again, expected)
+        at_rest = (bins[..., 1] == 1) & (bins[..., 3] == 1) & (sum(held) == 0)
+        np.testing.assert_array_equal(space.resting(joint, camera), at_rest)
+
+
+def test_what_is_not_sure_of_groups_of_axes() -> None:
+    space = JointActions(pointing(["b"]))
+    rng = np.random.default_rng(0)
+    held = rng.random(2)
+    bins = np.zeros((4, 3))
+    for a, count in enumerate(space.spec.num_bins):
+        bins[a, :count] = rng.dirichlet(np.ones(count))
+    joint, camera = space.distributions(held[None], bins[None])
+    expected_joint = np.zeros(space.num_joint)
+    expected = [np.zeros(size) for size in space.group_sizes]
+    for buttons in itertools.product((0, 1), repeat=2):
+        p_buttons = np.prod(np.where(buttons, held, 1 - held))
+        for place in itertools.product(*map(range, space.spec.num_bins)):
+            p = p_buttons * np.prod([bins[a, place[a]] for a in range(4)])
+            j, c = space.encode(np.array(buttons), np.array(place))
+            expected_joint[j] += p
+            classes = space.split(c)
+            for g, share in enumerate(expected):
+                share[classes[g]] += p * (g > 0 or bool(space.camera_on(j)))
+    np.testing.assert_allclose(joint[0], expected_joint, atol=1e-6)
+    whole = np.concatenate([share / share.sum() for share in expected])
+    np.testing.assert_allclose(camera[0], whole, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["minecraft", "doom", "crafter"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from vidact.datasets.actions.quantiser import MuLaw
+from vidact.datasets.actions.quantiser import Even, MuLaw
 from vidact.errors import SpecError
 
 VPT = MuLaw(max_deg=10, bins=11, mu=10)
@@ -75,3 +75,31 @@ def test_monotone_odd_and_nearest(quantiser: MuLaw, values: list[float]) -> None
 def test_refuses_nonsense(wrong: dict[str, float]) -> None:
     with pytest.raises(SpecError, match=next(iter(wrong))):
         MuLaw(**({"max_deg": 10, "bins": 11, "mu": 10} | wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("even", "null_bin", "values", "bins"),
+    [
+        (
+            Even(low=-1, high=1, bins=21),
+            10,
+            [-1.2, -1, -0.94, 0.04, 0.06, 1],
+            [0, 0, 1, 10, 11, 20],
+        ),
+        (Even(low=0, high=1, bins=11), 0, [-0.1, 0.0, 0.26, 0.96, 2.0], [0, 0, 3, 10, 10]),
+        (Even(low=-3, high=3, bins=7), 3, [-5, -1, 0, 2.4], [0, 2, 3, 5]),  # a wheel's notches
+    ],
+)
+def test_even_bins(even: Even, null_bin: int, values: list[float], bins: list[int]) -> None:
+    assert even.null_bin == null_bin
+    assert even.centres()[null_bin] == 0
+    assert even.quantise(values).tolist() == bins
+    np.testing.assert_array_equal(even.quantise(even.centres()), np.arange(even.bins))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"low": 1}, {"bins": 1}, {"bins": 20}, {"low": 0.5}, {"low": float("nan")}]
+)
+def test_even_refuses_nonsense(wrong: dict[str, float]) -> None:
+    with pytest.raises(SpecError, match=r"quantiser (low|bins)"):
+        Even(**({"low": -1, "high": 1, "bins": 21} | wrong))  # type: ignore[arg-type]

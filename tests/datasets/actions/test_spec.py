@@ -34,6 +34,12 @@ TOY: dict[str, Any] = {
         }
     ],
 }
+STICK = {
+    "name": "stick",
+    "kind": "absolute",
+    "input": "gamepad.left_x",
+    "quantiser": {"low": -1, "high": 1, "bins": 5},
+}
 
 
 def test_doom() -> None:
@@ -92,7 +98,9 @@ def test_digests_of_specs_without_a_layout_are_what_they_were() -> None:
     assert {name: ActionSpec.load(name).sha256 for name in kept} == kept
 
 
-@pytest.mark.parametrize("name", ["doom", "crafter", "crafter@1", "minecraft", "desktop", "luanti"])
+@pytest.mark.parametrize(
+    "name", ["doom", "crafter", "crafter@1", "minecraft", "desktop", "luanti", "gamepad"]
+)
 def test_built_in_specs_survive_writing(name: str, tmp_path: Path) -> None:
     spec = ActionSpec.load(name)
     path = tmp_path / "mine.yaml"
@@ -137,8 +145,15 @@ def test_mismatch_names_the_field(change: dict[str, Any], field: str) -> None:
         ),
         ({"groups": [{"members": ["up", "fire", "jmup"]}]}, "unknown buttons jmup"),
         ({"groups": [{"members": ["up", "fire"], "conflict": "first"}]}, "conflict must be one of"),
-        ({"axes": [TOY["axes"][0] | {"kind": "absolute"}]}, "only `relative` is supported"),
-        ({"axes": [TOY["axes"][0] | {"input": "dz"}]}, "input of axis 'yaw' must be"),
+        (
+            {"axes": [TOY["axes"][0] | {"kind": "absolute"}]},
+            "degrees_per_pixel is of relative axes",
+        ),
+        ({"axes": [TOY["axes"][0] | {"input": "dz"}]}, "input of relative axis 'yaw' must be dx"),
+        ({"axes": [STICK | {"input": "dx"}]}, "input of absolute axis 'stick' must be gamepad"),
+        ({"axes": [STICK | {"kind": "bent"}]}, "kind of axis 'stick' must be one of relative, wh"),
+        ({"axes": [STICK], "axis_groups": [["stick"], ["stick"]]}, "may name each .* got stick"),
+        ({"axis_groups": [["yaw"]]}, "axis_groups may name each .*there is none.*got yaw"),
         ({"axes": [TOY["axes"][0], TOY["axes"][0]]}, "axis yaw is named twice"),
         ({"tick_hz": "0"}, "tick_hz must be above 0"),
         ({"tick_hz": "often"}, "malformed"),
@@ -157,7 +172,7 @@ def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> No
 
 
 def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="crafter, crafter@1, desktop, doom, doom-classic, luanti"):
+    with pytest.raises(SpecError, match="crafter@1, desktop, doom, doom-classic, gamepad, luanti"):
         ActionSpec.load("quake")
     broken = tmp_path / "broken.yaml"
     broken.write_text("buttons: [")
