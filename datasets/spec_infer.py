@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
@@ -21,8 +21,8 @@ from .. import storage
 from ..errors import ConfigError, RecordingError
 from ..plain_yaml import load_plain
 from ..progress import log
-from .actions.axes import Axis
-from .actions.quantiser import MuLaw
+from .actions.axes import AXIS_INPUTS, Axis
+from .actions.quantiser import Even, MuLaw, Quantiser
 from .actions.spec import ActionSpec, Button, FrameSpec, Group
 from .config import SpecInferConfig
 from .recordings.recording import Recording, find_recordings, labeled_ticks
@@ -49,6 +49,9 @@ MIN_MOVING = 0.002  # share of ticks; less is a mouse that was pushed
 R2_WANTED = 0.995
 BINS, MU = range(11, 62, 2), (1.0, 5.0, 10.0, 15.0, 20.0, 30.0, 50.0)
 CLIPPED = 0.001  # share of moving ticks that may lie beyond the outermost bins
+STICK, TRIGGER = Even(low=-1.0, high=1.0, bins=21), Even(low=0.0, high=1.0, bins=17)  # `gamepad`'s
+PLACE = Even(low=0.0, high=1.0, bins=33)  # of the pointer: what is clicked is hardly smaller
+MOST_NOTCHES = 9  # of the wheel in a tick; more are a wheel that spins freely
 FRAME = FrameSpec(128, 128)
 
 
@@ -89,11 +92,15 @@ def draft_spec(
         presses: how many presses make an input a button.
 
     Raises:
-        RecordingError: nothing was pressed, and the mouse did not move.
+        RecordingError: nothing was pressed, and nothing moved.
     """
     hz = tick_hz or _tick_hz(min(recording.fps for recording in recordings))
     inputs = sorted({name for r in recordings for state in r.states for name in state.inputs()})
-    held, camera, _ = labeled_ticks(recordings, _probing(inputs, hz))
+    # What some lines do not say would cost their ticks the label.
+    told = [set(state.axes) for r in recordings for state in r.states if state.valid]
+    stands = sorted(set.intersection(*told)) if told else []
+    probing = _probing(inputs, stands, hz)
+    held, camera, _ = labeled_ticks(recordings, probing)
     went_down = np.diff(held.astype(np.int8), axis=0, prepend=0) > 0  # (ticks, inputs)
     found = [
         Used(name, int(went_down[:, k].sum()), float(held[:, k].mean()))
@@ -103,15 +110,17 @@ def draft_spec(
     groups = _groups([inputs[k] for k in kept], held[:, kept])
     names = _names([inputs[k] for k in kept])
     axes, r2 = [], {}
-    for a, (axis_name, motion) in enumerate((("pitch", "dy"), ("yaw", "dx"))):
-        degrees = camera[:, a].astype(np.float64)
-        if len(degrees) and np.mean(degrees != 0) >= MIN_MOVING:
-            quantiser, r2[axis_name] = _quantiser(degrees)
-            axes.append(Axis(axis_name, motion, DEGREES_PER_PIXEL, quantiser))
+    for a, axis in enumerate(probing.axes):
+        moved = camera[:, a].astype(np.float64)
+        rest = np.median(moved) if len(moved) and axis.kind == "absolute" else 0.0
+        if not len(moved) or np.mean(moved != rest) < MIN_MOVING:
+            continue
+        quantiser, r2[axis.name] = _quantiser_of(axis, moved)
+        axes.append(replace(axis, quantiser=quantiser))
     if not kept and not axes:
         raise RecordingError(
-            f"{len(recordings)} recordings: nothing was pressed {presses} times, and the mouse did "
-            "not move: there is nothing to make a spec of"
+            f"{len(recordings)} recordings: nothing was pressed {presses} times, and nothing "
+            "moved: there is nothing to make a spec of"
         )
     spec = ActionSpec(
         name=name,
@@ -122,6 +131,7 @@ def draft_spec(
         axes=tuple(axes),
         tick_hz=hz,
         frame=FRAME,
+        axis_groups=_sticks(axes),
     )
     rare = tuple(used for k, used in enumerate(found) if k not in kept)
     return Draft(spec, tuple(found[k] for k in kept), rare, len(held), r2)
@@ -133,8 +143,8 @@ def _tick_hz(fps: Fraction) -> Fraction:
     return rate / max(1, math.ceil(rate / (MAX_HZ * Fraction(1001, 1000))))
 
 
-def _probing(inputs: Sequence[str], hz: Fraction) -> ActionSpec:
-    """A spec with a button for each input, and motion in degrees."""
+def _probing(inputs: Sequence[str], stands: Sequence[str], hz: Fraction) -> ActionSpec:
+    """A spec with a button for each input, motion in degrees, and an axis for what stands."""
     wide = MuLaw(max_deg=1e6, bins=3, mu=1.0)
     return ActionSpec(
         name="probing",
@@ -145,10 +155,39 @@ def _probing(inputs: Sequence[str], hz: Fraction) -> ActionSpec:
         axes=(
             Axis("pitch", "dy", DEGREES_PER_PIXEL, wide),
             Axis("yaw", "dx", DEGREES_PER_PIXEL, wide),
+            Axis("wheel", "wheel", 1.0, STICK, "wheel"),
+            *(
+                Axis(name.removeprefix("gamepad.").replace(".", "_"), name, 1.0, STICK, "absolute")
+                for name in stands
+                if AXIS_INPUTS["absolute"].fullmatch(name)
+            ),
         ),
         tick_hz=hz,
         frame=FRAME,
     )
+
+
+def _sticks(axes: Sequence[Axis]) -> tuple[tuple[str, ...], ...]:
+    """The pairs of axes that are one stick, or the pointer."""
+    by_input = {axis.input: axis.name for axis in axes if axis.kind == "absolute"}
+    pairs: list[tuple[str, ...]] = []
+    for name, axis in by_input.items():
+        if name.endswith(("_x", ".x")) and (other := by_input.get(f"{name[:-1]}y")):
+            pairs.append((axis, other))
+    return tuple(pairs)
+
+
+def _quantiser_of(axis: Axis, moved: NDArray[np.float64]) -> tuple[Quantiser, float]:
+    """The bins of an axis, and the share of the variance that they keep."""
+    if axis.kind == "relative":
+        return _quantiser(moved)
+    bins = STICK if moved.min() < 0 else TRIGGER
+    if axis.kind == "wheel":
+        most = min(MOST_NOTCHES, max(1, math.ceil(np.abs(moved).max())))
+        bins = Even(low=-float(most), high=float(most), bins=2 * most + 1)
+    elif not axis.rests:
+        bins = PLACE
+    return bins, _kept(bins, moved)
 
 
 def _names(inputs: Sequence[str]) -> dict[str, str]:
@@ -157,7 +196,7 @@ def _names(inputs: Sequence[str]) -> dict[str, str]:
     names = {}
     for name in inputs:
         key = name.removeprefix(KEY)
-        plain = MOUSE.get(name, key.replace(".", "_"))
+        plain = MOUSE.get(name, key.removeprefix("gamepad.").replace(".", "_"))
         if walks:
             plain = WALKING.get(key, f"arrow_{key}" if key in ("left", "right") else plain)
         names[name] = plain
@@ -208,12 +247,16 @@ def _quantiser(degrees: NDArray[np.float64]) -> tuple[MuLaw, float]:
     for bins in BINS:
         for mu in MU:
             quantiser = MuLaw(max_deg=most, bins=bins, mu=mu)
-            error = quantiser.dequantise(quantiser.quantise(degrees)) - degrees
-            r2 = 1 - float(np.mean(error**2) / degrees.var())
-            best = max(best, (r2, quantiser), key=lambda one: one[0])
+            best = max(best, (_kept(quantiser, degrees), quantiser), key=lambda one: one[0])
         if best[0] >= R2_WANTED:
             break
     return best[1], best[0]
+
+
+def _kept(quantiser: Quantiser, values: NDArray[np.float64]) -> float:
+    """The share of the variance of `values`, [ticks], that the bins keep."""
+    error = quantiser.dequantise(quantiser.quantise(values)) - values
+    return 1 - float(np.mean(error**2) / values.var())
 
 
 def render_draft(draft: Draft) -> str:

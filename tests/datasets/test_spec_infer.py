@@ -89,6 +89,39 @@ def test_many_keys_make_no_head_of_millions(tmp_path: Path) -> None:
     assert set(with_a.members) <= {"left", "right"}  # what is held with others stays apart
 
 
+def test_a_gamepad_with_a_wheel(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pushed = ("left_x", "left_y", "right_trigger")
+    states = [
+        DeviceState(
+            keys=("gamepad.south",) if i % 10 < 3 else (),
+            wheel=float(i % 30 == 0) * 2,
+            axes={
+                f"gamepad.{name}": float(rng.uniform(low, 1))
+                for name, low in zip(pushed, LOW, strict=True)
+            }
+            | {"gamepad.right_x": 0.004, "gamepad.none": 0.0, "cursor.x": (i % 50) / 50},
+        )
+        for i in range(400)
+    ]
+    play(tmp_path / "r", states, Fraction(20))
+    out = tmp_path / "pad.yaml"
+    assert spec_infer(SpecInferConfig(recordings=(str(tmp_path),), out=str(out), name="pad")) == 0
+    spec = ActionSpec.load(out)
+    assert spec.button_names == ("south",)
+    assert [(axis.name, axis.kind, axis.quantiser.bins) for axis in spec.axes] == [
+        ("wheel", "wheel", 5),
+        ("cursor_x", "absolute", 33),
+        ("left_x", "absolute", 21),
+        ("left_y", "absolute", 21),
+        ("right_trigger", "absolute", 17),
+    ]
+    assert spec.axis_groups == (("left_x", "left_y"),)  # the resting stick is none
+
+
+LOW = (-1.0, -1.0, 0.0)
+
+
 def test_nothing_makes_no_spec(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is nothing to make a spec of"):
         draft_spec([play(tmp_path / "r", [DeviceState()] * 30)], name="game")
