@@ -70,10 +70,12 @@ from .games.config import RecordCrafterConfig as RecordCrafterConfig
 from .games.config import RecordDoomConfig as RecordDoomConfig
 from .games.config import RecordFreedoomDemosConfig as RecordFreedoomDemosConfig
 from .games.config import RecordScreenConfig as RecordScreenConfig
+from .games.config import RecordTwinStickConfig as RecordTwinStickConfig
 from .games.record_crafter import record_crafter as record_crafter
 from .games.record_doom import record_doom as record_doom
 from .games.record_freedoom_demos import record_freedoom_demos as record_freedoom_demos
 from .games.record_screen import record_screen as record_screen
+from .games.record_twin_stick import record_twin_stick as record_twin_stick
 from .games.tasks import TASKS as TASKS
 from .games.tasks import make_env as make_env
 from .idm.config import EvalIDMConfig as EvalIDMConfig

@@ -134,6 +134,7 @@ TABLE = (
     Verb("record doom", PLAY, "games"),
     Verb("record crafter", PLAY, "games"),
     Verb("record freedoom-demos", PLAY, "games"),
+    Verb("record twin-stick", PLAY, "games"),
     Verb("record screen", PLAY, "games"),
     Verb("import vpt", PLAY, "datasets", room="formats"),
     Verb("import owamcap", PLAY, "datasets", room="formats"),

@@ -144,6 +144,30 @@ class RecordCrafterConfig:
 
 
 @settings()
+class RecordTwinStickConfig:
+    """Record a scripted player in Twin Stick, a small game of ours for a gamepad.
+
+    The game needs nothing installed: two sticks fly and aim, two triggers power beam and shield,
+    twelve buttons fire and answer lamps, at 10 frames a second of 64x64 pixels. It shows what
+    sticks and triggers need from recording to agent. The recordings are of spec `twin_stick`.
+
+    Example:
+      vidact record twin-stick --out runs/twin --minutes 20 --seed 0
+    """
+
+    out: LocalPath
+    """Folder for the recordings."""
+    minutes: Minutes = 20.0
+    """Minutes of play in all."""
+    seed: NonNegativeInt = 0
+    """Seed of the games and of the player."""
+    chunk_minutes: ChunkMinutes = 1.0
+    """Longest recording in minutes; each is a game of its own."""
+    workers: Workers = 0
+    """Worker processes; 0 takes one a core."""
+
+
+@settings()
 class RecordScreenConfig:
     """Record your own play of any program on X11: video, keys and mouse.
 

@@ -31,7 +31,9 @@ CRAFTER_EVENTS = (*ACHIEVEMENTS, "achievements", "health")
 """What a Crafter task can count: how often each of its 22 achievements was done, how many different
 ones, and health gained since the start (negative: lost).
 """
-EVENTS = {"doom": DOOM_EVENTS, "crafter": CRAFTER_EVENTS}
+TWIN_STICK_EVENTS = ("beacons", "drones", "lamps", "points")
+"""What a Twin Stick task can count: beacons reached, drones shot, lamps answered, and their sum."""
+EVENTS = {"doom": DOOM_EVENTS, "crafter": CRAFTER_EVENTS, "twin_stick": TWIN_STICK_EVENTS}
 
 
 @settings()
@@ -59,13 +61,13 @@ class Task:
     """What is played, for how long, what the score counts and what the steps of play pay."""
 
     name: str
-    game: Literal["doom", "crafter"]
+    game: Literal["doom", "crafter", "twin_stick"]
     """Also the name of the action spec that plays it."""
     description: str
     score: str
     """What one point of the score is, in words."""
     counts: str
-    """The event that the score counts: see DOOM_EVENTS and CRAFTER_EVENTS."""
+    """The event that the score counts: see DOOM_EVENTS, CRAFTER_EVENTS and TWIN_STICK_EVENTS."""
     seconds: PositiveFloat = GAME_SECONDS
     """Longest episode, in seconds of game time; what it cuts is truncated, not terminated."""
     maps: tuple[str, ...] = ()

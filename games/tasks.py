@@ -11,6 +11,7 @@ from .crafter.task import CrafterEnv
 from .doom.task import DoomEnv
 from .env import GameEnv
 from .task import Task, read_task
+from .twin_stick.task import TwinStickEnv
 
 REWARDS = Path(__file__).parent / "rewards"
 TASKS: dict[str, Task] = {
@@ -19,6 +20,7 @@ TASKS: dict[str, Task] = {
 _GAMES: dict[str, Callable[[Task, int, ActionSpec], GameEnv]] = {
     "doom": DoomEnv,
     "crafter": CrafterEnv,
+    "twin_stick": TwinStickEnv,
 }
 
 

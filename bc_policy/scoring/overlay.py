@@ -1,6 +1,7 @@
 """Draws what a player does over what it sees.
 
-Keycaps light up when pressed, and the mouse is an arrow.
+Keycaps light up when pressed; the mouse is an arrow, a stick a dot in its dial, and a trigger, the
+wheel or whatever else stands by itself a bar.
 
 K buttons, A axes
 """
@@ -22,6 +23,7 @@ STRIP_PIXELS = 96  # below the picture, for keys and mouse
 MIN_WIDTH = 640  # smaller pictures are enlarged by whole factors, so that pixels stay sharp
 CAP = 24  # size of a keycap
 GAP = 4
+BAR = 8  # width of the bar of a trigger
 UP, DOWN = (52, 56, 64), (250, 204, 70)
 INK, PAPER, ACCENT = (225, 228, 232), (24, 26, 30), (250, 204, 70)
 DEGREES_AT_RIM = 20.0  # a turn this fast reaches the rim of the mouse dial
@@ -33,6 +35,12 @@ KEY_NAMES = {
     "tab": "Tab",
 }
 MOUSE_NAMES = {"0": "Mouse L", "1": "Mouse R", "2": "Mouse M"}
+GAMEPAD_NAMES = {
+    "left_shoulder": "LB",
+    "right_shoulder": "RB",
+    "left_thumb": "LS",
+    "right_thumb": "RS",
+}
 # Where the keys that move lie under the left hand: (column, row).
 HAND = {"w": (1, 0), "a": (0, 1), "s": (1, 1), "d": (2, 1), "q": (0, 0), "e": (2, 0)}
 
@@ -66,10 +74,12 @@ class ActionOverlay:
         canvas.paste(Image.fromarray(big), (0, 0))
         pen = ImageDraw.Draw(canvas)
         self._draw_caps(pen, height, buttons)
-        if self.spec.axes:
-            self._draw_mouse(
-                pen, (width - STRIP_PIXELS // 2 - GAP, height + STRIP_PIXELS // 2), camera_deg
-            )
+        right, middle = width - GAP, height + STRIP_PIXELS // 2
+        if self.spec.has_camera:
+            self._draw_mouse(pen, (right - STRIP_PIXELS // 2, middle), camera_deg)
+            right -= STRIP_PIXELS
+        for group in reversed(self.spec.grouped_axes[self.spec.has_camera :]):
+            right = self._draw_group(pen, right, middle, group, camera_deg)
         pen.text((GAP * 2, height + STRIP_PIXELS - 16), caption, fill=INK, font=self._font)
         return np.asarray(canvas)
 
@@ -79,15 +89,15 @@ class ActionOverlay:
         rows = [right, right]
         for k, name in self._caps:
             device, _, key = name.removeprefix("key.").partition(".")
-            label = (
-                MOUSE_NAMES.get(key, key) if device == "mouse" else KEY_NAMES.get(key, key.upper())
-            )
+            label = _label(device, key)
             wide = max(CAP, round(pen.textlength(label, font=self._font)) + 2 * GAP + 2)
             if device != "mouse" and key in HAND:
                 column, row = HAND[key]
                 x = GAP * 2 + column * (CAP + GAP)
             else:
                 row = 1 if len(key) == 1 else 0
+                if device == "gamepad":  # which has more of them than a row is long
+                    row = int(np.argmin(rows))
                 x = rows[row]
                 rows[row] += wide + GAP
             y = top + GAP * 2 + row * (CAP + GAP)
@@ -118,6 +128,36 @@ class ActionOverlay:
             pen.ellipse((tip[0] - 4, tip[1] - 4, tip[0] + 4, tip[1] + 4), fill=ACCENT)
         else:
             pen.ellipse((x - 3, y - 3, x + 3, y + 3), fill=UP)
+
+    def _draw_group(
+        self,
+        pen: ImageDraw.ImageDraw,
+        right: int,
+        middle: int,
+        group: Sequence[int],
+        values: np.ndarray,
+    ) -> int:
+        """Draw axes that are chosen together, to the left of `right`; returns where that ends."""
+        radius = STRIP_PIXELS // 2 - GAP * 2
+        shares = []  # 0 at the lowest value, 1 at the highest
+        for a in group:
+            quantiser = self.spec.axes[a].quantiser
+            share = (float(values[a]) - quantiser.low) / (quantiser.high - quantiser.low)
+            shares.append(min(1.0, max(0.0, share)))
+        top, bottom = middle - radius, middle + radius
+        if len(group) == 2:
+            left = right - 2 * radius - 2 * GAP
+            pen.ellipse((left, top, left + 2 * radius, bottom), outline=UP, width=2)
+            x, y = (
+                start + share * 2 * radius for start, share in zip((left, top), shares, strict=True)
+            )
+            pen.ellipse((x - 4, y - 4, x + 4, y + 4), fill=ACCENT)
+            return left - GAP
+        for share in reversed(shares):
+            right -= BAR + GAP
+            pen.rectangle((right, top, right + BAR, bottom), fill=UP)
+            pen.rectangle((right, bottom - share * 2 * radius, right + BAR, bottom), fill=ACCENT)
+        return right - GAP
 
 
 class EpisodeVideo:
@@ -156,6 +196,15 @@ class EpisodeVideo:
                 self._container.mux(packet)
         self._container.close()
         self._temporary.replace(self._path)
+
+
+def _label(device: str, key: str) -> str:
+    """What stands on the cap of an input."""
+    if device == "mouse":
+        return MOUSE_NAMES.get(key, key)
+    if device == "gamepad":
+        return GAMEPAD_NAMES.get(key, key.removeprefix("dpad_").capitalize())
+    return KEY_NAMES.get(key, key.upper())
 
 
 def _axis_of(spec: ActionSpec, device_input: str) -> int | None:
