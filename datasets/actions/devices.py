@@ -1,7 +1,7 @@
 """Device states: what keyboard and mouse did in one frame, as a game's actions and back.
 
 A line of a recording's jsonl is one device state in VPT's contractor format, with optional fields
-of ours: `valid`, `known`, `label_source`, `first`, and `axes` where there are more than the mouse's.
+of ours: `valid`, `known`, `label_source`, `first`, and `axes` of what is no motion of the mouse.
 
 Shapes: N source frames, T ticks, K buttons, A axes.
 """
