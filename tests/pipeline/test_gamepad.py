@@ -107,7 +107,7 @@ def test_figures_show_every_stick_and_trigger(play: Path, idm_of_play: str, tmp_
 
 def test_labels_are_cloned_and_played(play: Path, idm_of_play: str, tmp_path: Path) -> None:
     out = tmp_path / "data"
-    layout = LayoutConfig(val_fraction=0.3, segment_ticks=128, shard_ticks=128)
+    layout = LayoutConfig(val_fraction=0.3, segment_ticks=256, shard_ticks=256)
     labeling = config(play, idm_of_play, out, layout=layout, any_game=True)
     assert label(labeling, runner=plain_loop) == 0  # it verifies what it wrote
     data = Dataset(str(out))
