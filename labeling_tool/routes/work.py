@@ -150,7 +150,13 @@ def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> d
                 if spec
                 else [],
                 "axes": [
-                    {"name": axis.name, "input": axis.input, "max_deg": axis.quantiser.max_deg}
+                    {
+                        "name": axis.name,
+                        "input": axis.input,
+                        "unit": axis.unit,
+                        "low": axis.quantiser.low,
+                        "high": axis.quantiser.high,
+                    }
                     for axis in (spec.axes if spec else ())
                 ],
             },

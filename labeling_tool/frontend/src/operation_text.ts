@@ -3,8 +3,8 @@
 import { rangeText } from "./review/ranges";
 import type { Operation, TaskData } from "./types";
 
-const curveText = (degrees: number[]): string =>
-  degrees.length === 1 ? `${degrees[0]}°` : "a curve";
+const curveText = (values: number[], unit = "degrees"): string =>
+  values.length === 1 ? `${values[0]}${unit === "degrees" ? "°" : ""}` : "a curve";
 
 /** What somebody did. */
 export function operationText(
@@ -23,7 +23,7 @@ export function operationText(
       return `moved ${button} from ${rangeText({ start, end })} to ${rangeText(to)}`;
     }
     case "camera":
-      return `set ${project.axes[axis]?.name} in ${range} to ${curveText(values!)}`;
+      return `set ${project.axes[axis]?.name} in ${range} to ${curveText(values!, project.axes[axis]?.unit)}`;
     case "release":
       return `released everything in ${range}`;
     case "reset":

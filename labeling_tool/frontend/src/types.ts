@@ -86,8 +86,12 @@ export interface AssignmentRow {
 
 export interface Axis {
   name: string;
-  input: "dx" | "dy";
-  max_deg: number;
+  /** What moves it: `dx` and `dy` of the mouse, its `wheel`, `gamepad.left_x`, `cursor.x` … */
+  input: string;
+  /** `degrees`, `notches`, or nothing where it stands somewhere between `low` and `high`. */
+  unit: string;
+  low: number;
+  high: number;
 }
 
 export interface TaskData {

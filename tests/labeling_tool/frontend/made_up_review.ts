@@ -3,7 +3,7 @@
 import "./stub_browser";
 import { OperationLog } from "../../../labeling_tool/frontend/src/oplog";
 import { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
-import type { Operation } from "../../../labeling_tool/frontend/src/types";
+import type { Axis, Operation } from "../../../labeling_tool/frontend/src/types";
 import type { OpenTask } from "../../../labeling_tool/frontend/src/task/useTask";
 
 export const BUTTONS = ["forward", "back", "left", "right"];
@@ -15,11 +15,14 @@ interface Predicted {
   held?: [lane: number, start: number, end: number][];
   probability?: [lane: number, start: number, end: number, value: number][];
   confidence?: [start: number, end: number, value: number][];
+  axes?: Axis[];
 }
+
+const YAW: Axis = { name: "yaw", input: "dx", unit: "degrees", low: -60, high: 60 };
 
 /** A review of 128 frames in which the model is sure that nothing is held, but for what is said. */
 export function review(
-  { held = [], probability = [], confidence = [] }: Predicted = {},
+  { held = [], probability = [], confidence = [], axes = [YAW] }: Predicted = {},
   { owner = 1, saved = [] }: { owner?: number; saved?: Operation[] } = {},
 ): ReviewModel {
   const rows = BUTTONS.map(() => new Array(FRAMES).fill(0));
@@ -42,12 +45,12 @@ export function review(
         [0, 1],
         [2, 3],
       ],
-      axes: [{ name: "yaw", input: "dx", max_deg: 60 }],
+      axes,
     },
     predictions: {
       buttons: rows.map((row) => row.join("")),
       buttons_prob: likely,
-      camera: [new Array(FRAMES).fill(0)],
+      camera: axes.map(() => new Array(FRAMES).fill(0)),
       confidence: sure,
       valid: "1".repeat(FRAMES),
     },

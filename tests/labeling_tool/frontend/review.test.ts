@@ -4,6 +4,7 @@ import { canvas } from "./stub_browser";
 import { BUTTONS, FRAMES, review } from "./made_up_review";
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { axisText } from "../../../labeling_tool/frontend/src/review/axes";
 import type { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
 import { TimelinePointer } from "../../../labeling_tool/frontend/src/review/mouse";
 import { Player } from "../../../labeling_tool/frontend/src/review/playback";
@@ -401,4 +402,18 @@ test("the game's keys that are held while a loop runs are written into their lan
   ]);
   model.clear();
   assert.equal(model.mode.value, "normal");
+});
+
+test("arrows move a stick by tenths as far as it goes, and its lane shows its whole way", () => {
+  const stick = { name: "left_y", input: "gamepad.left_y", unit: "", low: -1, high: 1 };
+  const trigger = { ...stick, name: "gas", input: "gamepad.right_trigger", low: 0 };
+  const model = review({ axes: [trigger, stick] });
+  for (let press = 0; press < 12; press++) model.camera.turn("dy", -1);
+  model.camera.turn("dx", 1); // there is none that goes across
+  assert.equal(edits(model).length, 12);
+  assert.deepEqual(edits(model)[0], { kind: "camera", axis: 1, start: 0, end: 1, values: [-0.1] });
+  assert.deepEqual(edits(model)[11].values, [-1]);
+  assert.equal(timelineOf(model).layout.axisScale(1), 1);
+  assert.equal(axisText(stick, -0.004), "0.00");
+  assert.equal(axisText({ ...stick, unit: "degrees" }, -1.26), "-1.3°");
 });

@@ -8,6 +8,7 @@ import { TaskDialogs } from "../task/dialogs";
 import { TaskFooter } from "../task/Footer";
 import { TaskHeader } from "../task/Header";
 import type { OpenTask } from "../task/useTask";
+import { axisAlong, stepOf } from "./axes";
 import { useCanvases } from "./canvases";
 import { reviewCommands } from "./commands";
 import { codeOf, inputName } from "./game_keys";
@@ -128,8 +129,11 @@ const KEYS_SHOWN = 7; // of the game: the line has no room for more, and their l
 
 function modeText(model: ReviewModel): string {
   if (model.mode.value === "camera") {
-    const step = model.camera.step.value;
-    return `camera: arrows turn by ${step}°, − and = change that, 0 stops, Esc ends`;
+    const { axes } = model.data.project;
+    const axis = axes[axisAlong(axes, "dx")] ?? axes[0];
+    const step = model.camera.step.value * stepOf(axis);
+    const by = axis.unit === "degrees" ? `turn by ${step}°` : `move ${axis.name} by ${step}`;
+    return `camera: arrows ${by}, − and = change that, 0 stops, Esc ends`;
   }
   if (model.mode.value === "along") {
     const { inputs } = model.data.project;

@@ -8,6 +8,7 @@ import { TaskActions } from "../task/actions";
 import type { TaskControl } from "../task/control";
 import { HistoryRail } from "../task/HistoryRail";
 import { Answers } from "./Answers";
+import { axisText } from "./axes";
 import { inputName } from "./game_keys";
 import type { ReviewModel } from "./model";
 import { rangeText } from "./ranges";
@@ -90,9 +91,6 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
   );
 }
 
-/** Rounded, without a minus before zero. */
-const degrees = (value: number): string => `${(Math.abs(value) < 0.05 ? 0 : value).toFixed(1)}°`;
-
 function Camera({ model }: { model: ReviewModel }) {
   const t = model.frame.value;
   return (
@@ -103,10 +101,10 @@ function Camera({ model }: { model: ReviewModel }) {
         const edited = Math.abs(value - predicted) > CAMERA_SAME_DEG;
         return (
           <span key={axis.name}>
-            {axis.name} <b class={edited ? "edited" : ""}>{degrees(value)}</b>
+            {axis.name} <b class={edited ? "edited" : ""}>{axisText(axis, value)}</b>
             {model.doubts.camera[t] && model.showPrediction.value ? " ?" : null}
             {model.showPrediction.value && edited ? (
-              <small> model {degrees(predicted)}</small>
+              <small> model {axisText(axis, predicted)}</small>
             ) : null}
           </span>
         );

@@ -2,10 +2,11 @@
 
 import { signal } from "@preact/signals";
 import type { FrameRange } from "../types";
+import { axisAlong, stepOf } from "./axes";
 import type { ReviewLabels } from "./labels";
 import { limit } from "./ranges";
 
-const STEPS = [0.25, 0.5, 1, 2, 5, 10]; // degrees
+const STEPS = [0.25, 0.5, 1, 2, 5, 10]; // degrees; of sticks see `stepOf`
 
 /** Finer than any screen shows, and short in the log. */
 export const roundDegrees = (value: number): number => Math.round(value * 1e4) / 1e4;
@@ -17,13 +18,12 @@ export class CameraEdits {
 
   turn(input: "dx" | "dy", direction: number): void {
     const { data, document, target } = this.model;
-    const axis = data.project.axes.findIndex((a) => a.input === input);
+    const axis = axisAlong(data.project.axes, input);
     if (axis < 0) return;
-    const most = data.project.axes[axis].max_deg;
+    const { low, high } = data.project.axes[axis];
+    const step = this.step.value * stepOf(data.project.axes[axis]);
     const now = document.value.camera[axis].slice(target.start, target.end);
-    const values = Array.from(now, (degrees) =>
-      limit(degrees + direction * this.step.value, -most, most),
-    );
+    const values = Array.from(now, (value) => limit(value + direction * step, low, high));
     this.set(axis, target, values);
   }
 

@@ -102,8 +102,10 @@ export class Layout {
   }
 
   axisScale(axis: number): number {
+    const { document, predictions, data } = this.model;
+    const { unit, low, high } = data.project.axes[axis];
+    if (!unit) return Math.max(-low, high);
     let largest = 2; // degrees: noise around zero should look like nothing
-    const { document, predictions } = this.model;
     for (const curve of [document.value.camera[axis], predictions.camera[axis]])
       for (const degrees of curve) largest = Math.max(largest, Math.abs(degrees));
     return largest;

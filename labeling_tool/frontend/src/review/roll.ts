@@ -238,8 +238,9 @@ export class Roll {
     const middle = y + AXIS / 2;
     const scale = this.layout.axisScale(axis);
     const place = (v: number): number => middle - (v / scale) * (AXIS / 2 - 3);
-    const { name } = this.model.data.project.axes[axis];
-    this.name(g, `${name}  ±${scale.toFixed(0)}°`, y, AXIS, c.text);
+    const { name, unit } = this.model.data.project.axes[axis];
+    const range = unit ? `  ±${scale.toFixed(0)}${unit === "degrees" ? "°" : ""}` : "";
+    this.name(g, `${name}${range}`, y, AXIS, c.text);
     g.strokeStyle = c["lane-line"];
     g.lineWidth = 1;
     g.beginPath();

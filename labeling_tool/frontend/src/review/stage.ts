@@ -64,7 +64,7 @@ export class Stage {
     for (const [a, { input }] of this.model.data.project.axes.entries()) {
       const degrees = camera[a][this.model.frame.value];
       if (input === "dx") dx += degrees;
-      else dy += degrees;
+      else if (input === "dy") dy += degrees;
     }
     // By the root: two degrees are to be seen, and sixty are to fit.
     const length = Math.sqrt(Math.min(1, Math.hypot(dx, dy) / MOST_DEG)) * REACH;
