@@ -169,12 +169,12 @@ class RecordTwinStickConfig:
 
 @settings()
 class RecordScreenConfig:
-    """Record your own play of any program on X11: video, keys and mouse.
+    """Record your own play of any program on X11: video, keys, mouse and gamepad.
 
-    Keys, buttons, wheel and raw motion of the mouse count only while the recorded window has the
-    focus; a key pauses (--pause-key), Ctrl-C in the terminal ends. Each stretch of play without an
-    interruption is a recording of its own. A recorder that dies loses its last second at most: the
-    next run with the same --out finishes what it left.
+    Keys, buttons, wheel and raw motion of the mouse, and a gamepad, count only while the recorded
+    window has the focus; a key pauses (--pause-key), Ctrl-C in the terminal ends. Each stretch of
+    play without an interruption is a recording of its own. A recorder that dies loses its last
+    second at most: the next run with the same --out finishes what it left.
     --flash-test opens a window of its own, measures the time from an input to its picture, and
     stores it for the recordings in --out.
 
@@ -215,6 +215,9 @@ class RecordScreenConfig:
     """
     display: str = ""
     """The X display, such as `:0`; by default $DISPLAY."""
+    gamepad: bool = True
+    """Also record the gamepad, where there is one that this user may read: the first that is found.
+    """
     flash_test: bool = False
     """Measure the latency instead of recording: presses F12 in a window of its own for some
     seconds.

@@ -91,6 +91,7 @@ def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
         pause_key=config.pause_key,
         part_frames=max(2, round(config.chunk_minutes * 60 * fps)),
         height=config.height,
+        gamepad=config.gamepad,
         meta=_meta(config, out),
     )
     frames = round(config.minutes * 60 * fps)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ...datasets.actions.devices import DeviceState
 from . import raw_events
+from .gamepads import BUTTONS as PAD_BUTTONS
+from .gamepads import PadEvent
 from .keys import BUTTONS, WHEEL, key_name
 from .raw_events import RawEvent
 
 # The server told which keys are held a few milliseconds after, or before, it told of a press.
 JUST_NS = 20_000_000
+PAD_NAMES = frozenset(PAD_BUTTONS.values())
 
 
 class Inputs:
@@ -30,14 +33,31 @@ class Inputs:
         self._held_buttons: dict[int, None] = {}
         self._waiting: deque[tuple[int, RawEvent]] = deque()
         self._places: dict[int, list[float | None]] = {}
+        self._pad_waiting: deque[PadEvent] = deque()
+        self._pad: dict[
+            str, float
+        ] = {}  # where sticks and triggers stand, and buttons that are held
 
     def add(self, time_ns: int, event: RawEvent) -> None:
         """Keep an event, in the order in which the server sent them."""
         self._waiting.append((time_ns, event))
 
-    def restart(self, keys: Iterable[int], buttons: Iterable[int]) -> None:
-        """Forget all events, and begin with what is held: X's numbers of keys and buttons."""
+    def add_pad(self, event: PadEvent) -> None:
+        """Keep an event of a gamepad, in the order in which the kernel sent them."""
+        self._pad_waiting.append(event)
+
+    def restart(
+        self,
+        keys: Iterable[int],
+        buttons: Iterable[int],
+        pad: Mapping[str, float] | None = None,
+    ) -> None:
+        """Forget all events, and begin with what is held: X's numbers of keys and buttons, and
+        where a gamepad stands.
+        """
         self._waiting.clear()
+        self._pad_waiting.clear()
+        self._pad = dict(pad or {})
         self._held_keys = dict.fromkeys(keys)
         self._held_buttons = dict.fromkeys(b for b in buttons if b in BUTTONS)
         self._places.clear()
@@ -69,15 +89,28 @@ class Inputs:
             else:
                 moved = self._motion(event)
                 dx, dy = dx + moved[0], dy + moved[1]
+        new_on_pad = self._take_pad(until_ns)
+        held_on_pad = (name for name in self._pad if name in PAD_NAMES and self._pad[name])
         return DeviceState(
-            keys=tuple(map(key_name, self._held_keys)),
-            new_keys=tuple(map(key_name, new_keys)),
+            keys=(*map(key_name, self._held_keys), *held_on_pad),
+            new_keys=(*map(key_name, new_keys), *new_on_pad),
             buttons=tuple(BUTTONS[b] for b in self._held_buttons),
             new_buttons=tuple(BUTTONS[b] for b in new_buttons),
             dx=dx,
             dy=dy,
             wheel=wheel,
+            axes={name: at for name, at in self._pad.items() if name not in PAD_NAMES},
         )
+
+    def _take_pad(self, until_ns: int) -> list[str]:
+        """Take in what a gamepad did before `until_ns`; the buttons that went down."""
+        pressed: dict[str, None] = {}
+        while self._pad_waiting and self._pad_waiting[0].time_ns < until_ns:
+            _, name, value = self._pad_waiting.popleft()
+            if name in PAD_NAMES and value and not self._pad.get(name):
+                pressed[name] = None
+            self._pad[name] = value
+        return list(pressed)
 
     def release_others(self, keys: Iterable[int], now_ns: int) -> None:
         """Release what is held here but not on the keyboard itself: the event was lost.

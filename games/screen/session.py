@@ -28,6 +28,7 @@ from ...datasets.video.timing import NS
 from ...errors import RecordingError
 from . import raw_events
 from .display import Display, Situation
+from .gamepads import Gamepads
 from .inputs import Inputs
 from .keys import KEYCODES
 from .pictures import Pictures
@@ -57,6 +58,8 @@ class Wish:
     """Longest recording."""
     height: int = 0
     """Largest height of a picture in pixels; 0 is the window's."""
+    gamepad: bool = True
+    """Whether a gamepad is recorded, where there is one."""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -90,6 +93,7 @@ class Session:
         self.stop = threading.Event()
         self.counts = Counts()
         self.inputs = Inputs(display.absolute_devices())
+        self.gamepads = Gamepads() if wish.gamepad else None
         self.paused = False
         self._closed = False
         self._lost_focus = False
@@ -112,6 +116,8 @@ class Session:
             self._end_part()
             for thread in self._finishing:
                 thread.join()
+            if self.gamepads is not None:
+                self.gamepads.close()
         for part in self._ended:
             if part.failure is not None:
                 raise part.failure
@@ -172,6 +178,8 @@ class Session:
                 self._lost_focus |= event.mode in REAL_FOCUS and event.detail not in STAYS_INSIDE
             elif isinstance(event, xcffib.xproto.DestroyNotifyEvent):
                 self._closed = self._closed or event.window == self.window
+        for event_of_pad in self.gamepads.events() if self.gamepads else ():
+            self.inputs.add_pad(event_of_pad)
         if held is not None:
             self.inputs.release_others(held, now)
         return situation
@@ -208,6 +216,7 @@ class Session:
         self.inputs.restart(
             (key for key in self.display.held_keys() if key != self._pause_code),
             self.display.held_buttons(),
+            self.gamepads.now() if self.gamepads else {},
         )
         self._part = Part(self, situation, stem)
 
