@@ -35,8 +35,8 @@ class PlayConfig:
     """
     task: str
     """What to play: explore, explore_train, explore_maze, defend_the_center, health_gathering,
-    my_way_home, my_way_home_far, crafter, crafter_full, crafter_full_train, or a task file
-    (`mine.yaml`).
+    my_way_home, my_way_home_far, crafter, crafter_full, crafter_full_train, twin_stick, or a
+    task file (`mine.yaml`).
     """
     out: LocalPath
     """Folder of `score.json` and `episode.mp4`."""
