@@ -261,7 +261,7 @@ def _kept(quantiser: Quantiser, values: NDArray[np.float64]) -> float:
 
 def render_draft(draft: Draft) -> str:
     """The spec as YAML, with what was seen in comments."""
-    content: dict[str, Any] = draft.spec.to_dict()
+    content: dict[str, Any] = {"axis_groups": [], **draft.spec.to_dict()}
     for button, used in zip(content["buttons"], draft.used, strict=True):
         button |= {"presses": used.presses, "held": used.held}
     text = fill_in("spec_draft.yaml", **content, ticks=draft.ticks, rare=draft.rare, r2=draft.r2)

@@ -93,6 +93,7 @@ def test_figures_show_every_stick_and_trigger(play: Path, idm_of_play: str, tmp_
                 recordings=(str(play / "twin_stick-s0-000"),),
                 out=str(tmp_path),
                 bootstrap=10,
+                plots=False,
                 threads=1,
                 device="cpu",
             )
