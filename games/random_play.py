@@ -35,7 +35,7 @@ FLICK_TICKS = 6
 class RandomPlay:
     """Draws actions without looking.
 
-    `act()` gives buttons uint8 [K] and camera float32 [A] in degrees.
+    `act()` gives buttons uint8 [K] and camera float32 [A] in degrees, of sticks where they stand.
     """
 
     def __init__(self, spec: ActionSpec, seed: int, style: str = "human"):
@@ -53,6 +53,7 @@ class RandomPlay:
         self._press = rate / (1 - rate) / hold
         self._velocity = np.zeros(spec.num_axes, np.float32)
         self._flick_left = 0
+        self._standing = [a for a, axis in enumerate(spec.axes) if axis.kind == "absolute"]
 
     def act(self) -> tuple[np.ndarray, np.ndarray]:
         """The next tick's action."""
@@ -70,5 +71,8 @@ class RandomPlay:
             spread = np.array([FLICK_DEG.get(name, 10.0) for name in self.spec.axis_names])
             flick_deg = self.rng.normal(0, 1, len(spread)) * spread
             self._velocity = (flick_deg / FLICK_TICKS).astype(np.float32)
+            for a in self._standing:  # a stick is pushed somewhere, and let go after the flick
+                bins = self.spec.axes[a].quantiser
+                self._velocity[a] = self.rng.uniform(bins.low, bins.high)
         camera_deg = self._velocity if self._flick_left else np.zeros_like(self._velocity)
         return self._down.astype(np.uint8), camera_deg.astype(np.float32)

@@ -59,7 +59,9 @@ def test_the_player_scores_and_chance_does_not() -> None:
     env = make_env("twin_stick", 0)
     env.reset(0)
     random = RandomPlay(SPEC, 0)
-    score = [env.step(*random.act())[3]["score"] for _ in range(150)][-1]
+    acts = [random.act() for _ in range(150)]
+    assert np.abs([axes for _, axes in acts]).max() <= 1
+    score = [env.step(*act)[3]["score"] for act in acts][-1]
     assert game.points > 3 * max(score, 3)
 
 
