@@ -273,7 +273,8 @@ def actions_of(spec: ActionSpec, states: Sequence[DeviceState], starts: ArrayLik
             value = _value(state, axis)
             if value is None:
                 known[i, spec.num_buttons + a] = False
-            motion[i, a] = value or 0.0
+            else:
+                motion[i, a] = value
         valid[i] &= known[i].any()
     at = edges[:-1] - first  # `reduceat` takes each tick's states up to the next one's first
     summed = np.add.reduceat(motion, at)
