@@ -105,7 +105,9 @@ from .pipeline.config import VerifyConfig as VerifyConfig
 from .pipeline.filtering.config import CleanConfig as CleanConfig
 from .pipeline.filtering.config import TrainFilterConfig as TrainFilterConfig
 from .pipeline.label import label as label
+from .pipeline.overlays.config import ReadOverlayConfig as ReadOverlayConfig
 from .pipeline.plan import plan as plan
+from .pipeline.read_overlay import read_overlay as read_overlay
 from .pipeline.relabel import relabel as relabel
 from .pipeline.relocate import relocate as relocate
 from .pipeline.remove import remove as remove

@@ -140,6 +140,7 @@ TABLE = (
     Verb("import owamcap", PLAY, "datasets", room="formats"),
     Verb("import lerobot", PLAY, "datasets", room="formats"),
     Verb("import p2p", PLAY, "datasets", room="formats"),
+    Verb("read-overlay", PLAY, "pipeline", room="overlays"),
     Verb("spec infer", PLAY, "datasets"),
     Verb("spec check", PLAY, "datasets"),
     Verb("train-idm", IDM, "idm"),
