@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ..datasets.actions.devices import DeviceState
 from ..datasets.actions.spec import ActionSpec
+from ..datasets.formats.imported import Imported
 from ..datasets.formats.outcomes import Outcome, write_report
-from ..datasets.import_owamcap import Imported
 from ..datasets.recordings.chosen_spec import named_spec
 from ..datasets.recordings.writer import SUFFIXES, put_in_place
 from ..datasets.video.ticks import decode_ticks, num_ticks
@@ -122,10 +122,16 @@ class _Reading:
                 self.outcome.status = "present"
                 return
             stem = Path(self.config.out, name)
-            with tempfile.TemporaryDirectory(prefix=".read-overlay-", dir=self.config.out) as room:
-                parts = {suffix: Path(room, f"new{suffix}") for suffix in SUFFIXES}
-                read = video.read(found, parts[".mp4"], stem, self.progress.advance)
-                self._write(read, digest, stem, parts)
+            try:
+                with tempfile.TemporaryDirectory(
+                    prefix=".read-overlay-", dir=self.config.out
+                ) as room:
+                    parts = {suffix: Path(room, f"new{suffix}") for suffix in SUFFIXES}
+                    read = video.read(found, parts[".mp4"], stem, self.progress.advance)
+                    self._write(read, digest, stem, parts)
+            except BaseException:  # the same video under another name may be whole
+                self.imported.forget(name, digest)
+                raise
         finally:
             video.close()
 
