@@ -22,7 +22,7 @@ from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 
 from tests.labeling_tool import barcodes
-from tests.labeling_tool.running import Script, Server, free_port
+from tests.labeling_tool.running import LocalServer, Script, Server, free_port
 from tests.requirements import require
 
 CHROMIUM_FLAGS = [
@@ -173,7 +173,7 @@ def client(context: Context) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def practice_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the practice tasks and the admin ada, for tests that disturb nobody."""
-    server = Server(tmp_path_factory.mktemp("practice") / "data")
+    server = LocalServer(tmp_path_factory.mktemp("practice") / "data")
     server.start()
     server.wait_for_import("practice: 3 new tasks")
     Script(server.url).setup()
@@ -234,7 +234,7 @@ def review_server(folder: Path) -> Iterator[Review]:
         "--source-root",
         str(folder),
     ]
-    server = Server(folder / "data", *arguments)
+    server = LocalServer(folder / "data", *arguments)
     server.start()
     try:
         server.wait_for_import("film.mp4: 1 new tasks")

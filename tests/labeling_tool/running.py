@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import httpx
 
@@ -91,6 +93,53 @@ class Server:
                 return
             time.sleep(0.05)
         raise RuntimeError(f"the log never said {pattern!r}:\n{self.log.read_text()[-2000:]}")
+
+
+class LocalServer(Server):
+    """`vidact serve` in a thread of this process, for tests that do not kill it: a process takes
+    seconds to import what it needs. Of several that overlap, the last to start stops first.
+    """
+
+    def start(self, timeout_s: float = 60.0) -> LocalServer:
+        """Start and wait until it answers."""
+        import uvicorn
+        from vidact.labeling_tool import serve
+        from vidact.labeling_tool.config import ServeConfig
+        from vidact.options import parse_settings
+
+        words = [str(self.folder), "--port", str(self.port), *self.arguments]
+        config = parse_settings(ServeConfig, words, prog="vidact serve")
+        started = threading.Event()
+
+        class Noted(uvicorn.Server):
+            def run(inner, sockets: list[socket.socket] | None = None) -> None:  # noqa: N805
+                self.server = inner
+                started.set()
+                super().run(sockets)
+
+        def note(text: str) -> None:
+            with open(self.log, "a") as log:
+                print(text, file=log)
+
+        self.log.touch()
+        self.logging = mock.patch.object(serve, "log", note)
+        self.logging.start()
+        self.thread = threading.Thread(target=serve.serve, args=(config,), daemon=True)
+        with mock.patch.object(uvicorn, "Server", Noted):
+            self.thread.start()
+            assert started.wait(timeout_s)
+        while not self.server.started:
+            time.sleep(0.01)
+        return self
+
+    def kill(self) -> None:
+        raise NotImplementedError("it is this process")
+
+    def stop(self) -> None:
+        """End it; nobody waits for pages that are still open."""
+        self.server.should_exit = self.server.force_exit = True
+        self.thread.join(20)
+        self.logging.stop()
 
 
 class Script:

@@ -4,26 +4,25 @@ reads them.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from vidact.cli import run
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.browsing import looked_at, saved, sign_in, start_work
 from tests.labeling_tool.datasets import make_dataset
-from tests.labeling_tool.running import Script, Server
+from tests.labeling_tool.running import LocalServer, Script
 
 
 def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_path: Path) -> None:
     videos = [barcodes.write(tmp_path / f"film{i}.mp4", 120, first=1000 * i) for i in range(2)]
     dataset = make_dataset(tmp_path / "dataset", videos, clips=1)
-    server = Server(
+    server = LocalServer(
         tmp_path / "data", "--review", dataset, "--no-practice", "--source-root", str(tmp_path)
     ).start()
     try:
@@ -60,26 +59,7 @@ def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_pat
     for recording in recordings:
         assert {state.label_source for state in recording.states} == {"corrected"}
         assert np.flatnonzero(recording.actions(spec).buttons[:, attack]).tolist() == [20, 21, 22]
-    command = [
-        sys.executable,
-        "-m",
-        "vidact.cli",
-        "train-idm",
-        "--data",
-        str(tmp_path / "corrected"),
-    ]
-    command += [
-        "--out",
-        str(tmp_path / "idm"),
-        "--steps",
-        "2",
-        "--batch-size",
-        "1",
-        "--ticks",
-        "64",
-        "--device",
-        "cpu",
-    ]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert run.returncode == 0, run.stderr[-2000:]
-    assert (tmp_path / "idm" / "config.json").is_file()
+    trained, data = tmp_path / "idm", str(tmp_path / "corrected")
+    few = ["--steps", "2", "--batch-size", "1", "--ticks", "64", "--device", "cpu"]
+    assert run(["train-idm", "--data", data, "--out", str(trained), *few]) == 0
+    assert (trained / "config.json").is_file()

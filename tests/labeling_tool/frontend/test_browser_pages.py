@@ -11,7 +11,7 @@ import pytest
 
 from tests.labeling_tool.browsing import code, covering, looked_at, saved, sign_in, start_work
 from tests.labeling_tool.conftest import Review
-from tests.labeling_tool.running import PASSWORD, Script, Server
+from tests.labeling_tool.running import PASSWORD, LocalServer, Script, Server
 
 AXE = (
     Path(__file__).resolve().parents[3]
@@ -163,7 +163,7 @@ def test_axe_on_every_page(chromium: Any, review: Review) -> None:
 
 
 def test_the_first_run_page_makes_the_admin(chromium: Any, tmp_path: Path) -> None:
-    server = Server(tmp_path / "data", "--no-practice").start()
+    server = LocalServer(tmp_path / "data", "--no-practice").start()
     try:
         page = chromium.new_context().new_page()
         page.goto(server.url)

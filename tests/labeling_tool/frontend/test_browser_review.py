@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.labeling_tool.browsing import (
 from tests.labeling_tool.conftest import Review
 from tests.labeling_tool.datasets import make_dataset
 from tests.labeling_tool.pictures.test_pictures import KINDS
-from tests.labeling_tool.running import PASSWORD, Script, Server
+from tests.labeling_tool.running import PASSWORD, LocalServer, Script, Server
 
 
 def press(page: Any, *keys: str) -> None:
@@ -99,26 +100,33 @@ def walk_through(chromium: Any, review: Review, kind: str, steps: int) -> int:
     return wrong
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Any:
-    """A server that a test may kill, with one project of two tasks."""
-    video = barcodes.write(tmp_path / "film.mp4", 260)
-    dataset = make_dataset(tmp_path / "dataset", [video], clips=2)
-    server = Server(
-        tmp_path / "data",
-        "--review",
-        dataset,
-        "--no-practice",
-        "--random-fraction",
-        "0",
-        "--source-root",
-        str(tmp_path),
-    )
+@pytest.fixture(scope="module")
+def two_tasks(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """What a server is started with: a project of two tasks."""
+    folder = tmp_path_factory.mktemp("two")
+    dataset = make_dataset(folder / "dataset", [barcodes.write(folder / "film.mp4", 260)], clips=2)
+    own = ["--no-practice", "--random-fraction", "0", "--source-root", str(folder)]
+    return ["--review", dataset, *own]
+
+
+def serving(server: Server) -> Iterator[Server]:
     server.start()
     server.wait_for_import("2 new tasks")
     Script(server.url).setup()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def own_server(two_tasks: list[str], tmp_path: Path) -> Iterator[Server]:
+    """A server that a test has for itself."""
+    yield from serving(LocalServer(tmp_path / "data", *two_tasks))
+
+
+@pytest.fixture
+def mortal_server(two_tasks: list[str], tmp_path: Path) -> Iterator[Server]:
+    """One that a test may kill."""
+    yield from serving(Server(tmp_path / "data", *two_tasks))
 
 
 PRESS_AT_ONCE = """new MutationObserver((_, observer) => {
@@ -205,21 +213,21 @@ def test_a_day_by_keyboard_alone(chromium: Any, own_server: Server) -> None:
     page.context.close()
 
 
-def test_the_server_dies_and_comes_back(chromium: Any, own_server: Server) -> None:
-    page = sign_in(chromium, own_server.url)
-    start_work(page, own_server.url, "Review of dataset")
+def test_the_server_dies_and_comes_back(chromium: Any, mortal_server: Server) -> None:
+    page = sign_in(chromium, mortal_server.url)
+    start_work(page, mortal_server.url, "Review of dataset")
     press(page, "Home", "6")
     saved(page, 1)
-    own_server.kill()
+    mortal_server.kill()
     press(page, "ArrowRight", "6", "ArrowRight", "6")
     page.wait_for_selector(".save[data-save='offline']")
     assert "kept on this device" in page.inner_text(".save")
     press(page, "ArrowRight", "6")  # work goes on
-    own_server.start()
+    mortal_server.start()
     saved(page, 4)
     assignment = page.get_attribute(".review", "data-assignment")
     history = (
-        Script(own_server.url)
+        Script(mortal_server.url)
         .login("ada")
         .get(f"/api/assignments/{assignment}/operations")["operations"]
     )
@@ -269,23 +277,23 @@ def renderers(browser: Any) -> set[int]:
     return {process["id"] for process in found if process["type"] == "renderer"}
 
 
-def test_a_crashed_tab_loses_nothing(chromium: Any, own_server: Server) -> None:
+def test_a_crashed_tab_loses_nothing(chromium: Any, mortal_server: Server) -> None:
     """Edits that never reached the server, in a tab that is gone: the next tab has them."""
     before = renderers(chromium)
-    page = sign_in(chromium, own_server.url)
-    start_work(page, own_server.url, "Review of dataset")
+    page = sign_in(chromium, mortal_server.url)
+    start_work(page, mortal_server.url, "Review of dataset")
     press(page, "Home", "6")
     saved(page, 1)
     assignment = page.get_attribute(".review", "data-assignment")
-    own_server.kill()
+    mortal_server.kill()
     press(page, "ArrowRight", "6", "ArrowRight", "6")
     page.wait_for_selector(".save[data-save='offline']")
     with page.expect_event("crash"):
         for process in renderers(chromium) - before:
             os.kill(process, signal.SIGKILL)
-    own_server.start()
+    mortal_server.start()
     again = page.context.new_page()
-    again.goto(f"{own_server.url}/work/{assignment}")
+    again.goto(f"{mortal_server.url}/work/{assignment}")
     again.wait_for_selector(".review")
     saved(again, 3)
     page.context.close()

@@ -10,7 +10,7 @@ import pytest
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.browsing import frame, looked_at, saved, sign_in, start_work, until
 from tests.labeling_tool.datasets import make_dataset
-from tests.labeling_tool.running import Script, Server
+from tests.labeling_tool.running import LocalServer, Script, Server
 
 RUNS = tuple((start, start + 3) for start in range(3, 64, 8))
 """Eight stretches of doubt, further apart than what is joined to one run."""
@@ -23,7 +23,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     video = barcodes.write(folder / "film.mp4", 650)
     dataset = make_dataset(folder / "dataset", [video], clips=5, doubtful=RUNS, less_sure=0.02)
     options = ["--no-practice", "--random-fraction", "0", "--source-root", str(folder)]
-    server = Server(folder / "data", "--review", dataset, *options)
+    server = LocalServer(folder / "data", "--review", dataset, *options)
     server.start()
     server.wait_for_import("5 new tasks")
     ada = Script(server.url).setup()
