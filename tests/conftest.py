@@ -9,14 +9,49 @@ whatever the environment says: hundreds of processes would compile the package a
 
 import os
 import signal
+from pathlib import Path
 
+import pytest
 from vidact.games.workers import import_ahead
 from vidact.machine import cores
 
-import_ahead("vidact.bc_policy.scoring.pool", "vidact.bc_policy.rl.actors")
+import_ahead(
+    "torch._dynamo",  # which the first optimizer of a process imports, in three seconds,
+    "torch.utils.tensorboard",  # and the first log, in one
+    "vidact.bc_policy.scoring.pool",
+    "vidact.bc_policy.rl.actors",
+    "vidact.bc_policy.clone",
+    "vidact.idm.train_idm",
+)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+TESTS = Path(__file__).parent
+LONGEST = [
+    TESTS / name
+    for name in (
+        "demo/test_demo.py",
+        "pipeline/test_flink.py",
+        "pipeline/test_job.py",
+        "labeling_tool/frontend/test_browser_review.py",
+        "labeling_tool/frontend/test_browser_pages.py",
+        "pipeline/test_living_datasets.py",
+        "bc_policy/rl/test_ppo.py",
+        "idm/test_train_idm.py",
+        "kept/test_kept.py",
+        "labeling_tool/test_durability.py",
+        "pipeline/test_removals.py",
+    )
+]
+"""Files of tests that take a minute or more, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no process is left alone with it at the end."""
+    ranks = {path: rank for rank, path in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from unittest.mock import Mock
@@ -29,7 +26,9 @@ from vidact.networks.checkpoints import config_in, save_checkpoint
 from vidact.networks.heads import JointHead, JointLogits
 from vidact.training.resume import plain_run
 
+from ..forked import Forked
 from .toy_data import DATA_SPEC, RIGHT, lights, lights_dataset
+from .toy_runs import clone_or_explain
 
 NETWORK = PolicyConfig(
     width=16, heads=2, blocks=1, memory=8, channels=(4,), residual_blocks=1, dense=16
@@ -237,33 +236,6 @@ def followed(cloner, batches):
     return losses, lanes
 
 
-RUN = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from vidact.bc_policy.clone import clone
-from vidact.bc_policy.cloning.config import CloneConfig
-from vidact.bc_policy.policy.config import PolicyConfig
-from vidact.errors import VidactError
-import json
-options = json.loads(sys.argv[2])
-network = PolicyConfig.from_dict(options.pop("network"))
-try:
-    clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
-except VidactError as error:
-    print(error, file=sys.stderr)
-    raise SystemExit(error.exit_code)
-"""
-
-
-def start(config):
-    options = {**dataclasses.asdict(config), "network": config.network.to_dict()}
-    return subprocess.Popen(
-        [sys.executable, "-c", RUN, os.path.dirname(__file__), json.dumps(options)],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def wait_for_steps(process, out, steps):
     metrics = out / "metrics.jsonl"
     deadline = time.monotonic() + 120
@@ -271,22 +243,21 @@ def wait_for_steps(process, out, steps):
         if metrics.exists() and len(metrics.read_text().splitlines()) >= steps:
             return
         time.sleep(0.01)
-    pytest.fail(f"the run never came to step {steps}: {process.communicate()[1]}")
+    pytest.fail(f"the run never came to step {steps}: exit code {process.poll()}")
 
 
 def test_killed_and_interrupted_runs_go_on_exactly(tmp_path, data):
     clone(settings(data, tmp_path / "whole", steps=40))
     config = settings(data, tmp_path / "stopped", steps=40)
-    process = start(config)
+    process = Forked(clone_or_explain, config)
     wait_for_steps(process, tmp_path / "stopped", 9)
     process.kill()
-    process.communicate()
-    process = start(config)
+    process.wait()
+    process = Forked(clone_or_explain, config, said=tmp_path / "said")
     wait_for_steps(process, tmp_path / "stopped", 14)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
-    if process.returncode == 75:  # unless it was done before the signal came
-        assert "everything is saved" in errors
+    if process.wait(120) == 75:  # unless it was done before the signal came
+        assert "everything is saved" in (tmp_path / "said").read_text()
         assert clone(config) == 0
     assert rows_of(tmp_path / "stopped") == rows_of(tmp_path / "whole")
     weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("stopped", "whole")]
@@ -296,15 +267,12 @@ def test_killed_and_interrupted_runs_go_on_exactly(tmp_path, data):
 def test_a_folder_belongs_to_one_run_at_a_time(tmp_path, data):
     """Two runs in one folder would write over each other's snapshots, and neither could resume."""
     config = settings(data, tmp_path, steps=1000)
-    first = start(config)
+    first = Forked(clone_or_explain, config)
     wait_for_steps(first, tmp_path, 1)
-    second = start(config)
-    _, refusal = second.communicate(timeout=120)
+    with pytest.raises(ConfigError, match=f"out: another run is at work in {tmp_path}"):
+        clone(config)
     first.send_signal(signal.SIGTERM)
-    first.communicate(timeout=120)
-    assert f"out: another run is at work in {tmp_path}" in refusal
-    assert second.returncode == 2
-    assert first.returncode == 75
+    assert first.wait(120) == 75
 
 
 def test_minutes_bound_a_run(tmp_path, data):

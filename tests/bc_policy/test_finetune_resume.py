@@ -2,9 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,48 +13,9 @@ from vidact.bc_policy.rl.actors import ActorProcesses
 from vidact.bc_policy.rl.rollout import joined
 from vidact.datasets.actions.spec import ActionSpec
 
+from ..forked import Forked
 from .toy_env import TOY_NETWORK, TOY_SPEC, Recall
-
-TOY_RUN = """
-import json, os, signal, sys
-import torch
-sys.path.insert(0, sys.argv[1])
-from toy_env import TOY_NETWORK, TOY_SPEC, Recall
-from vidact.bc_policy.rl.actors import LocalActors
-from vidact.bc_policy.rl.config import BonusConfig, FinetuneConfig, ImitationConfig, PPOConfig
-from vidact.bc_policy.finetune import Start, open_run, run_finetuning
-from vidact.bc_policy.policy.policy import Policy
-from vidact.bc_policy.rl.actor import Actor
-
-class Killed(LocalActors):
-    def collect(self, weights, ticks):
-        self.count = getattr(self, "count", 0) + 1
-        if self.count == int(sys.argv[3]):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().collect(weights, ticks)
-
-torch.manual_seed(0)
-policy = Policy(TOY_SPEC, TOY_NETWORK)
-config = FinetuneConfig(
-    checkpoint="toy", task="recall", out=sys.argv[2], iterations=9, save_every=2, ticks=6,
-    threads=1, precision="float32", ppo=PPOConfig(learning_rate=1e-2, value_warmup=2),
-    imitation=ImitationConfig(weight=0.1, ticks=64), bonus=BonusConfig(weight=0.1),
-    check_episodes=4,
-)
-actors = Killed([
-    Actor(Policy(TOY_SPEC, TOY_NETWORK), Recall, lanes=4, seed=0, index=i, actors=2)
-    for i in range(2)
-])
-with open_run(config, {"run": 1}) as run:
-    run_finetuning(config, Start(policy, "toy", {}), run, actors)
-"""
-
-
-def run_toy(folder, kill_at):
-    return subprocess.run(
-        [sys.executable, "-c", TOY_RUN, str(Path(__file__).parent), str(folder), str(kill_at)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+from .toy_runs import finetune_toy
 
 
 def metrics_of(folder):
@@ -69,13 +27,12 @@ def metrics_of(folder):
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):
-    whole = run_toy(tmp_path / "whole", kill_at=-1)
-    assert whole.returncode == 0, whole.stderr
+    said = tmp_path / "said"
+    assert Forked(finetune_toy, tmp_path / "whole", -1, said=said).wait() == 0, said.read_text()
     # After 5; the snapshot is of 4.
-    assert run_toy(tmp_path / "killed", kill_at=6).returncode == -signal.SIGKILL
-    resumed = run_toy(tmp_path / "killed", kill_at=-1)
-    assert resumed.returncode == 0, resumed.stderr
-    assert "Resuming from iteration 4" in resumed.stderr
+    assert Forked(finetune_toy, tmp_path / "killed", 6).wait() == -signal.SIGKILL
+    assert Forked(finetune_toy, tmp_path / "killed", -1, said=said).wait() == 0, said.read_text()
+    assert "Resuming from iteration 4" in said.read_text()
     assert metrics_of(tmp_path / "killed") == metrics_of(tmp_path / "whole")
     weights = [(tmp_path / run / "model.safetensors").read_bytes() for run in ("killed", "whole")]
     assert weights[0] == weights[1]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ from vidact.training.guards import DivergedError, clip_gradients
 from vidact.training.log import read_metrics
 from vidact.training.resume import claim
 
-from .conftest import MICRO, TOY
+from ..forked import Forked, together
+from .conftest import TOY
 from .toy_training import losses_of, settings
 
 
@@ -180,10 +181,10 @@ def test_a_game_without_a_mouse(record_toy: Callable[..., Path], tmp_path: Path)
     )
     assert eval_idm(config) == 0
     assert json.loads((tmp_path / "eval" / "metrics.json").read_text())["mouse_r2"] == {}
-    done = in_two_processes(
-        "--config", str(tmp_path / "out" / "settings.yaml"), "--out", str(tmp_path / "two")
-    )
-    assert done.returncode == 0, done.stderr
+    written = str(tmp_path / "out" / "settings.yaml")
+    together(run, ["train-idm", "--config", written, "--out", str(tmp_path / "two")])
+    made = json.loads((tmp_path / "two" / "config.json").read_text())
+    assert made["training"]["steps_done"] == 2
 
 
 def test_the_settings_file_repeats_the_run(
@@ -350,18 +351,6 @@ def test_predictor_labels_a_recording(trained: Path, toy_folder: Path) -> None:
     assert (held[:-1] == recording.actions(spec).buttons[:-1, 0]).mean() > 0.85
 
 
-RUN = """
-import sys
-from vidact.idm.train_idm import train_idm
-from vidact.idm.config import TrainIDMConfig
-from vidact.idm.network.config import IDMConfig
-import json
-values = json.loads(sys.argv[1])
-values["network"] = IDMConfig.from_dict(values["network"])
-train_idm(TrainIDMConfig(**values))
-"""
-
-
 def test_killed_run_goes_on_to_the_last_bit(
     toy_folder: Path, spec_file: str, tmp_path: Path
 ) -> None:
@@ -370,17 +359,12 @@ def test_killed_run_goes_on_to_the_last_bit(
     train_idm(whole)
     # A snapshot after every step; killed somewhere on the way, without warning.
     broken = settings(toy_folder, tmp_path / "broken", spec_file, steps=12, save_every=1e-9)
-    words = json.dumps({**asdict(broken), "network": MICRO.to_dict(), "augment": None}, default=str)
-    values = json.loads(words)
-    del values["augment"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, json.dumps(values)], stderr=subprocess.DEVNULL
-    )
+    process = Forked(train_idm, broken)
     log = tmp_path / "broken" / "metrics.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and not (log.exists() and len(read_metrics(log)) >= 5):
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
+    process.kill()
     process.wait()
     assert 5 <= len(read_metrics(log)) < 12
     train_idm(broken)

@@ -13,56 +13,54 @@ import time
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from vidact.errors import CheckpointError
+from vidact.training.ema import EMA
 from vidact.training.resume import Snapshots, rng_state, set_rng_state
 
-TOY_RUN = """
-import os, signal, sys
-import numpy as np, torch
-from torch import nn
-from vidact.training.ema import EMA
-from vidact.training.resume import Snapshots
+from ..forked import Forked
 
-folder, kill_at = sys.argv[1], int(sys.argv[2])
-torch.manual_seed(0); np.random.seed(0); torch.set_num_threads(1)
-layers = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8 * 36, 1)
-model = nn.Sequential(*layers)
-model.to(memory_format=torch.channels_last)
-optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
-ema = EMA(model, 0.9)
-parts = {"model": model, "optimizer": optimizer, "ema": ema}
-snapshots = Snapshots(folder, {"toy": 1})
-step, loaded = 0, snapshots.load_last()
-if loaded:
-    step, state = loaded
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-while step < 12:
-    x = torch.from_numpy(np.random.randn(4, 3, 8, 8)).float()
-    x = x.contiguous(memory_format=torch.channels_last)
-    loss = (model(x) - torch.rand(4, 1)).square().mean()
-    optimizer.zero_grad(); loss.backward(); optimizer.step(); ema.update(model)
-    step += 1
-    print(step, loss.item().hex(), float(ema.average["0.weight"].sum()).hex(), flush=True)
-    if step % 3 == 0:
-        snapshots.save(step, {name: part.state_dict() for name, part in parts.items()})
-    if step == kill_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
+
+def toy_run(folder, kill_at):
+    """Twelve steps, a snapshot every three; the process dies after step `kill_at`."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    torch.set_num_threads(1)
+    layers = nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(8 * 36, 1)
+    model = nn.Sequential(*layers)
+    model.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    ema = EMA(model, 0.9)
+    parts = {"model": model, "optimizer": optimizer, "ema": ema}
+    snapshots = Snapshots(folder, {"toy": 1})
+    step, loaded = 0, snapshots.load_last()
+    if loaded:
+        step, state = loaded
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+    while step < 12:
+        x = torch.from_numpy(np.random.randn(4, 3, 8, 8)).float()
+        x = x.contiguous(memory_format=torch.channels_last)
+        loss = (model(x) - torch.rand(4, 1)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        ema.update(model)
+        step += 1
+        print(step, loss.item().hex(), float(ema.average["0.weight"].sum()).hex(), flush=True)
+        if step % 3 == 0:
+            snapshots.save(step, {name: part.state_dict() for name, part in parts.items()})
+        if step == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run_toy(folder, kill_at=-1):
-    done = subprocess.run(
-        [sys.executable, "-c", TOY_RUN, str(folder), str(kill_at)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return (
-        done.returncode,
-        dict(line.split(" ", 1) for line in done.stdout.splitlines()),
-        done.stderr,
-    )
+    said, printed = (folder.with_name(f"{kill_at} {name}") for name in ("said", "printed"))
+    for file in (said, printed):
+        file.unlink(missing_ok=True)
+    code = Forked(toy_run, folder, kill_at, said=said, printed=printed).wait()
+    lines = printed.read_text().splitlines()
+    return code, dict(line.split(" ", 1) for line in lines), said.read_text()
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path):

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from vidact.errors import CheckpointError, ConfigError, Interrupted
+from vidact.training.parallel import Group
 from vidact.training.run import TrainingRun
 from vidact.training.schedule import Budget
+
+from ..forked import together
 
 IDENTITY = {"settings": {"lr": 0.1}, "data": ("a", "b")}
 
@@ -129,45 +130,29 @@ def test_a_snapshot_of_another_run_is_refused(tmp_path: Path) -> None:
         other.resume_into({})
 
 
-SEVERAL = """
-import sys
-from vidact.errors import ConfigError
-from vidact.training.parallel import Group
-from vidact.training.run import TrainingRun
-from vidact.training.schedule import Budget
-
-out, budget = sys.argv[1], Budget(steps=1)
-try:
-    TrainingRun(out, {}, budget=budget)
-except ConfigError as error:
-    assert "WORLD_SIZE must be 1 here, got 2" in str(error)
-else:
-    raise SystemExit("it would have trained once in each process")
-
-group = Group("cpu")
-with TrainingRun(f"{out}/all", {}, budget=budget, group=group) as run:
-    assert run.resume_into({}) == {}
-    with run.session():
-        run.step = 1
-        run.save()
-        assert run.fraction() == 1
-run = TrainingRun(f"{out}/{'all' if group.rank else 'elsewhere'}", {}, budget=budget, group=group)
-try:
-    run.resume_into({})
-except Exception as error:
-    assert group.rank == 1 and "this process finds step 1, the first one 0" in str(error)
-else:
-    assert group.rank == 0
-group.close()
-"""
+def share_or_refuse(folder: Path) -> None:
+    """What each of two processes does."""
+    budget = Budget(steps=1)
+    with pytest.raises(ConfigError, match="WORLD_SIZE must be 1 here, got 2"):
+        TrainingRun(folder, {}, budget=budget)
+    group = Group("cpu")
+    with TrainingRun(folder / "all", {}, budget=budget, group=group) as run:
+        assert run.resume_into({}) == {}
+        with run.session():
+            run.step = 1
+            run.save()
+            assert run.fraction() == 1
+    own = folder / ("all" if group.rank else "elsewhere")
+    run = TrainingRun(own, {}, budget=budget, group=group)
+    if group.rank:
+        with pytest.raises(Exception, match="this process finds step 1, the first one 0"):
+            run.resume_into({})
+    else:
+        run.resume_into({})
+    group.close()
 
 
 def test_several_processes_share_a_run_or_are_refused(tmp_path: Path) -> None:
-    script = tmp_path / "several.py"
-    script.write_text(SEVERAL)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launch += ["--nproc-per-node", "2", str(script), str(tmp_path)]
-    done = subprocess.run(launch, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["all", "several.py"]
+    together(share_or_refuse, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all"]
     assert snapshots_of(tmp_path / "all") == ["state-000000001"]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +13,7 @@ from vidact.bc_policy.cloning.cloner import Cloner
 from vidact.bc_policy.cloning.config import CloneConfig
 from vidact.bc_policy.policy.config import PolicyConfig
 
+from ...forked import together
 from ..toy_data import lights_dataset
 
 NETWORK = PolicyConfig(
@@ -97,17 +95,6 @@ def test_a_blind_policy_sees_nothing(data: str) -> None:
     assert torch.equal(*logits)
 
 
-TOGETHER = """
-import json, sys
-from vidact.bc_policy.clone import clone
-from vidact.bc_policy.cloning.config import CloneConfig
-from vidact.bc_policy.policy.config import PolicyConfig
-options = json.loads(sys.argv[1])
-network = PolicyConfig.from_dict(options.pop("network"))
-clone(CloneConfig(network=network, **{**options, "data": tuple(options["data"])}))
-"""
-
-
 @pytest.mark.parametrize("order", ["clips", "episodes"])
 def test_two_processes_train_as_one_with_accumulation(
     tmp_path: Path, data: str, order: Literal["clips", "episodes"]
@@ -116,14 +103,8 @@ def test_two_processes_train_as_one_with_accumulation(
         **{"data": (data,), "steps": 6, "batch_size": 4, "ticks": 16, "threads": 1},
         **{"order": order, "precision": "float32", "device": "cpu", "loader_threads": 1},
     }
-    alone, together = tmp_path / "alone", tmp_path / "together"
+    alone, shared = tmp_path / "alone", tmp_path / "shared"
     clone(CloneConfig(out=str(alone), network=NETWORK, accumulate=2, **settings))
-    options = {**settings, "out": str(together), "network": NETWORK.to_dict(), "accumulate": 1}
-    script = tmp_path / "together.py"
-    script.write_text(TOGETHER)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    words = [*launch, str(script), json.dumps(options)]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=250)
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    together(clone, CloneConfig(out=str(shared), network=NETWORK, **settings))
     name = "model.safetensors"
-    assert (alone / name).read_bytes() == (together / name).read_bytes()
+    assert (alone / name).read_bytes() == (shared / name).read_bytes()

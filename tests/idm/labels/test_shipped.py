@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vidact.cli import run
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import CheckpointError
@@ -43,18 +42,7 @@ def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.M
 
 def test_label_with_it(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", moving_picture(200, seed=1))
-    words = [
-        "label",
-        str(tmp_path / "a.mp4"),
-        "--idm",
-        "doom",
-        "--out",
-        str(tmp_path / "data"),
-        "--workers",
-        "1",
-        "--any-game",
-    ]
-    assert run(words) == 0
+    assert run_label(config(tmp_path / "a.mp4", "doom", tmp_path / "data", any_game=True)) == 0
     rows = Dataset(tmp_path / "data").manifest().to_pylist()
     assert sum(row["frames"] for row in rows) >= 64
     assert all(np.isfinite(row["mean_confidence"]) for row in rows)
