@@ -117,6 +117,9 @@ def draft_spec(
             continue
         quantiser, r2[axis.name] = _quantiser_of(axis, moved)
         axes.append(replace(axis, quantiser=quantiser))
+    # A game that turns by the mouse holds the pointer or hides it: its place says nothing.
+    if any(axis.kind == "relative" for axis in axes):
+        axes = [axis for axis in axes if axis.rests]
     if not kept and not axes:
         raise RecordingError(
             f"{len(recordings)} recordings: nothing was pressed {presses} times, and nothing "

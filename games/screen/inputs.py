@@ -16,6 +16,21 @@ from .raw_events import RawEvent
 JUST_NS = 20_000_000
 PAD_NAMES = frozenset(PAD_BUTTONS.values())
 
+SHARE_DIGITS = 5  # finer than a pixel of any screen
+
+
+def pointer_share(pointer: tuple[int, int], window: tuple[int, int]) -> dict[str, float]:
+    """Return where the pointer is as a share of the window, 0..1; beyond it, at its edge.
+
+    Args:
+        pointer: pixels right and down of the window's corner.
+        window: width and height in pixels.
+    """
+    return {
+        name: round(min(1.0, max(0.0, at / max(1, length - 1))), SHARE_DIGITS)
+        for name, at, length in zip(("cursor.x", "cursor.y"), pointer, window, strict=True)
+    }
+
 
 class Inputs:
     """Keeps raw events until the picture that ends their line is there.

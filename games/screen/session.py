@@ -29,7 +29,7 @@ from ...errors import RecordingError
 from . import raw_events
 from .display import Display, Situation
 from .gamepads import Gamepads
-from .inputs import Inputs
+from .inputs import Inputs, pointer_share
 from .keys import KEYCODES
 from .pictures import Pictures
 from .raw_events import RawEvent
@@ -302,13 +302,13 @@ class Part:
         lost = int(behind * self.fps / NS)
         self.late += behind * self.fps > NS // 2
         for _ in range(lost):
-            self._close_line(self.due_ns, valid=False)
+            self._close_line(self.due_ns, pointer, valid=False)
             self._open = _OpenLine(self.due_ns, pointer, repeated=True)
             self._orders.put(self.writer.repeat_picture)
             self.frames += 1
         self.lost += lost
         self.late += lost
-        self._close_line(taken_ns, valid=not lost)
+        self._close_line(taken_ns, pointer, valid=not lost)
         self._open = _OpenLine(taken_ns, pointer)
         self._orders.put(partial(self._encode, self._number))
         self._number = -1
@@ -341,11 +341,14 @@ class Part:
         with suppress(xcffib.ConnectionException):
             self._pictures.close()
 
-    def _close_line(self, until_ns: int, *, valid: bool) -> None:
+    def _close_line(self, until_ns: int, pointer: tuple[int, int], *, valid: bool) -> None:
+        """Write the open line; `pointer` is where the next picture has it: what was done."""
         if (line := self._open) is None:
             return
+        done = self.inputs.take(until_ns)
         state = replace(
-            self.inputs.take(until_ns),
+            done,
+            axes={**done.axes, **pointer_share(pointer, self.window_size)},
             cursor_x=float(line.pointer[0]),
             cursor_y=float(line.pointer[1]),
             valid=valid,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_a_gamepad_with_a_wheel(tmp_path: Path) -> None:
         )
         for i in range(400)
     ]
-    play(tmp_path / "r", states, Fraction(20))
+    recording = play(tmp_path / "r", states, Fraction(20))
     out = tmp_path / "pad.yaml"
     assert spec_infer(SpecInferConfig(recordings=(str(tmp_path),), out=str(out), name="pad")) == 0
     spec = ActionSpec.load(out)
@@ -117,6 +118,9 @@ def test_a_gamepad_with_a_wheel(tmp_path: Path) -> None:
         ("right_trigger", "absolute", 17),
     ]
     assert spec.axis_groups == (("left_x", "left_y"),)  # the resting stick is none
+    recording.states = [replace(state, dx=float(i % 7)) for i, state in enumerate(states)]
+    turning = draft_spec([recording], name="pad").spec  # whose pointer the game holds
+    assert turning.axis_names == ("yaw", "wheel", "left_x", "left_y", "right_trigger")
 
 
 LOW = (-1.0, -1.0, 0.0)

@@ -99,7 +99,17 @@ def test_digests_of_specs_without_a_layout_are_what_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["doom", "crafter", "crafter@1", "minecraft", "desktop", "luanti", "gamepad"]
+    "name",
+    [
+        "doom",
+        "crafter",
+        "crafter@1",
+        "minecraft",
+        "desktop",
+        "desktop_pointer",
+        "gamepad",
+        "luanti",
+    ],
 )
 def test_built_in_specs_survive_writing(name: str, tmp_path: Path) -> None:
     spec = ActionSpec.load(name)
@@ -172,7 +182,9 @@ def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> No
 
 
 def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="crafter@1, desktop, doom, doom-classic, gamepad, luanti"):
+    with pytest.raises(
+        SpecError, match="crafter@1, desktop, desktop_pointer, doom, doom-classic, gamepad"
+    ):
         ActionSpec.load("quake")
     broken = tmp_path / "broken.yaml"
     broken.write_text("buttons: [")

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 from vidact.games.screen import raw_events
-from vidact.games.screen.inputs import Inputs
+from vidact.games.screen.inputs import Inputs, pointer_share
 from vidact.games.screen.keys import KEYCODES, KEYS, key_name
 from vidact.games.screen.raw_events import RawEvent, parse
 
@@ -79,6 +79,12 @@ def test_buttons_and_the_wheel() -> None:
     inputs = played((1, press, 3), (2, press, 4), (2, release, 4), (3, press, 4), (4, press, 5))
     state = inputs.take(10 * MS)
     assert (state.buttons, state.new_buttons, state.wheel) == ((1,), (1,), 1.0)
+
+
+def test_the_pointer_is_a_share_of_the_window() -> None:
+    assert pointer_share((0, 719), (1280, 720)) == {"cursor.x": 0.0, "cursor.y": 1.0}
+    assert pointer_share((-5, 900), (1280, 720)) == {"cursor.x": 0.0, "cursor.y": 1.0}
+    assert pointer_share((320, 180), (641, 361)) == {"cursor.x": 0.5, "cursor.y": 0.5}
 
 
 def test_places_of_a_tablet_become_motion() -> None:
