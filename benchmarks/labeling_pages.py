@@ -97,13 +97,7 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
         ada.patch("/api/me/settings", {"tour": 1000})
         context = browser.new_context(viewport={"width": 1440, "height": 900})
         context.add_cookies(
-            [
-                {
-                    "name": "vidact_session",
-                    "value": ada.http.cookies["vidact_session"],
-                    "url": server.url,
-                }
-            ]
+            [ada.cookie | {"url": server.url}]
         )
         page = context.new_page()
         page.goto(server.url)

@@ -151,4 +151,7 @@ def _is_https(connection: HTTPConnection) -> bool:
 
 
 def _name(connection: HTTPConnection, name: str) -> str:
-    return HOST_PREFIX + name if _is_https(connection) else name
+    """Return a cookie's name here: browsers tell hosts apart, but not the ports of two servers."""
+    port = connection.url.port
+    own = name if port is None else f"{name}_{port}"
+    return HOST_PREFIX + own if _is_https(connection) else own

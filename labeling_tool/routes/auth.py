@@ -293,7 +293,7 @@ def end_other_sessions(person: Myself, context: ContextOf) -> None:
 def _me(context: Context, user_id: int, csrf: str) -> dict[str, Any]:
     with context.database.read() as session:
         user = session.get_one(User, user_id)
-        return {**user.columns("id", "name", "role", "settings"), "csrf": csrf}
+        return {**user.columns("id", "name", "role", "settings", "created_ms"), "csrf": csrf}
 
 
 __all__ = ["Password", "router"]

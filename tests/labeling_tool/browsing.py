@@ -38,9 +38,7 @@ def sign_in(
         script.patch("/api/me/settings", {"tour": 1000})
     context = browser.new_context(viewport={"width": 1440, "height": 900}, **options)
     context.set_default_timeout(60_000)
-    context.add_cookies(
-        [{"name": "vidact_session", "value": script.http.cookies["vidact_session"], "url": url}]
-    )
+    context.add_cookies([script.cookie | {"url": url}])
     page = context.new_page()
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))

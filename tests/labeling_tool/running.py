@@ -165,6 +165,14 @@ class Script:
         self.http.headers["x-csrf-token"] = self.person["csrf"]
         return self
 
+    @property
+    def cookie(self) -> dict[str, str]:
+        """The session's cookie: its name and its value."""
+        [(name, value)] = [
+            pair for pair in self.http.cookies.items() if pair[0].startswith("vidact_session")
+        ]
+        return {"name": name, "value": value}
+
     def get(self, path: str, **more: Any) -> Any:
         return self._json(self.http.get(path, **more))
 

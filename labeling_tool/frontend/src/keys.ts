@@ -1,8 +1,10 @@
 // Keys: every command has one, each can be changed, none needs a chord.
 //
 // Letters are matched by what the key prints, so that the hints are right on every layout; digits
-// by their place, so that they work where digits need Shift. A focused button keeps Space and
-// Enter; a text field keeps everything.
+// by their place, so that they work where digits need Shift. What prints no Latin letter, or a
+// character without a command, is matched by its place on an American keyboard: so nobody who
+// writes Greek or Russian has to switch, and [ is reached where a ü stands. A focused button keeps
+// Space and Enter; a text field keeps everything.
 
 import { signal } from "@preact/signals";
 
@@ -78,7 +80,14 @@ export const COMMANDS: Command[] = [
   command("Select", both, "selectAll", "a", "Select all frames"),
   command("View", review, "prediction", "d", "Show or hide the prediction"),
   command("View", review, "onion", "g", "Onion skin: the frame before shines through"),
-  command("View", review, "zoom", "v", "Zoom the timeline"),
+  command("View", review, "zoom", "v", "Zoom the timeline (to the selection, where there is one)"),
+  command("View", review, "neighbors", ";", "The frames before and after, beside the frame"),
+  command("View", review, "magnify", "'", "Magnifier: a part of the frame, enlarged"),
+  command("View", review, "sharp", "\\", "Sharp or smooth pixels"),
+  command("View", review, "fold", "F7", "Fold unused lanes away, or show them"),
+  command("View", review, "fullScreen", "F9", "Full screen: picture and timeline only"),
+  command("Move", review, "marker", "`", "Mark the frame to come back to it, or no more"),
+  command("Move", review, "nextMarker", "/", "Next marked frame"),
   command("View", clean, "grid", "g", "Grid or single frame"),
   command("View", clean, "up", "ArrowUp", "Row above (grid)"),
   command("View", clean, "down", "ArrowDown", "Row below (grid)"),
@@ -152,20 +161,47 @@ export function keyName(key: string): string {
 /** The key that an event names, in the form that commands keep. */
 export function eventKey(event: KeyboardEvent): string {
   const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code);
-  if (digit && !(event.code.startsWith("Numpad") && event.key.length > 1))
-    return event.shiftKey && event.key === "?" ? "?" : digit[1];
+  if (digit && !(event.code.startsWith("Numpad") && event.key.length > 1)) {
+    // With Shift, a German 0 is = and a 7 is /; without it a French 1 is &, and means 1.
+    const isOther = event.shiftKey && event.key.length === 1 && !/\d/.test(event.key);
+    return isOther ? event.key : digit[1];
+  }
   return event.key.length === 1 ? event.key.toLowerCase() : event.key;
+}
+
+const PLACES: Record<string, string> = {
+  BracketLeft: "[",
+  BracketRight: "]",
+  Minus: "-",
+  Equal: "=",
+  Semicolon: ";",
+  Quote: "'",
+  Backquote: "`",
+  Backslash: "\\",
+  Slash: "/",
+  Comma: ",",
+  Period: ".",
+};
+
+/** What an American keyboard prints there, for a key that here prints nothing of use; else "". */
+function placeKey(event: KeyboardEvent): string {
+  if (/^[a-z\d]$/i.test(event.key)) return "";
+  const letter = /^Key([A-Z])$/.exec(event.code)?.[1].toLowerCase();
+  if (letter) return /^\P{ASCII}$/u.test(event.key) ? letter : ""; // on Dvorak an apostrophe is none
+  return PLACES[event.code] ?? "";
 }
 
 const isCharacter = (key: string): boolean => key.length === 1 && key !== " ";
 
 /** The command that an event asks for, or null where the key belongs to somebody else. */
 export function commandFor(event: KeyboardEvent, scope: Scope): string | null {
-  if (event.isComposing || event.altKey) return null;
+  // AltGr types characters, and on some systems says that Ctrl and Alt are down.
+  const isTyped = event.getModifierState?.("AltGraph") ?? false;
+  if (event.isComposing || (event.altKey && !isTyped)) return null;
   const target = event.target as HTMLElement | null;
   if (target?.closest("input, textarea, select, [contenteditable], dialog[open]")) return null;
   const key = eventKey(event);
-  if (event.ctrlKey || event.metaKey) {
+  if ((event.ctrlKey || event.metaKey) && !isTyped) {
     // What fingers do by themselves; every other chord belongs to the browser.
     if (key === "z") return event.shiftKey ? "redo" : "undo";
     if (key === "y") return "redo";
@@ -173,12 +209,17 @@ export function commandFor(event: KeyboardEvent, scope: Scope): string | null {
     return null;
   }
   if ((key === "Enter" || key === " ") && target?.closest("button, a, summary")) return null;
-  if (isCharacter(key) && !keySettings.value.single && key !== "?") return null;
+  if ((isCharacter(key) || key === "Dead") && !keySettings.value.single && key !== "?") return null;
   if (event.shiftKey && key === "ArrowRight") return "next10";
   if (event.shiftKey && key === "ArrowLeft") return "previous10";
+  return commandOf(key, scope) ?? commandOf(placeKey(event), scope);
+}
+
+/** The command that has a key. */
+function commandOf(key: string, scope: Scope): string | null {
   if (key === "," && scope === "review") return "previous";
   if (key === "." && scope === "review") return "next";
-  for (const entry of commandsOf(scope)) if (keyOf(entry.id) === key) return entry.id;
+  for (const entry of commandsOf(scope)) if (key && keyOf(entry.id) === key) return entry.id;
   if (scope === "review" && /^\d$/.test(key)) return `lane:${key === "0" ? 9 : Number(key) - 1}`;
   return null;
 }

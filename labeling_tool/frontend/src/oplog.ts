@@ -5,6 +5,7 @@
 
 import { batch, computed, signal } from "@preact/signals";
 import { ApiError, post } from "./api";
+import { forget, keep, keptJson, keptKeys, ownKey } from "./device";
 import { undoStacks } from "./document";
 import type { Kind, Operation, Payload } from "./types";
 
@@ -23,7 +24,7 @@ interface Stored {
   operations: Operation[];
 }
 
-const PREFIX = "vidact.outbox";
+const OUTBOX = "outbox";
 const SOON_MS = 200; // a burst of keys is one request
 const MAX_IN_BATCH = 200; // in one request; the server takes 500
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
@@ -37,21 +38,14 @@ export function randomId(): string {
     .replaceAll("/", "_");
 }
 
-const storageKey = (user: number, assignment: number, client: string): string =>
-  `${PREFIX}.${user}.${assignment}.${client}`;
+const readStored = (key: string): Stored | null => keptJson<Stored>(key);
 
-function readStored(key: string): Stored | null {
-  try {
-    return JSON.parse(localStorage.getItem(key) ?? "null");
-  } catch {
-    return null;
-  }
-}
-
+/** What waits on this device: for a task, or for all. */
 function storedKeys(user: number, assignment?: number): string[] {
-  const start =
-    assignment === undefined ? `${PREFIX}.${user}.` : `${PREFIX}.${user}.${assignment}.`;
-  return Object.keys(localStorage).filter((key) => key.startsWith(start));
+  const parts = assignment === undefined ? [] : [assignment];
+  // Front ends of before did not tell databases apart; what they left is not lost.
+  const before = ["vidact", OUTBOX, user, ...parts].join(".");
+  return [...keptKeys(`${ownKey(OUTBOX, ...parts)}.`), ...keptKeys(`${before}.`)];
 }
 
 /** Operations as the server takes them, without what it adds itself. */
@@ -240,16 +234,13 @@ export class OperationLog {
   }
 
   private store(): void {
-    const key = storageKey(this.user, this.assignment, this.client);
+    const key = ownKey(OUTBOX, this.assignment, this.client);
     const operations = this.pending.value;
     if (operations.length) {
       const stored: Stored = { client: this.client, base_seq: this.seq, operations };
-      try {
-        localStorage.setItem(key, JSON.stringify(stored));
-      } catch {
-        this.keptHere.value = false; // storage is full or forbidden: the page must say so
-      }
-    } else localStorage.removeItem(key);
+      // Where it cannot be kept, the page must say so.
+      this.keptHere.value = keep(key, JSON.stringify(stored));
+    } else forget(key);
   }
 
   /** Take over what a tab that is gone left behind. */
@@ -276,7 +267,7 @@ export class OperationLog {
     }
     // First under this window's name, then away under the old ones: a crash in between keeps both.
     if (this.pending.value.length) this.store();
-    for (const key of keys) localStorage.removeItem(key);
+    if (this.keptHere.value) for (const key of keys) forget(key);
     if (!this.pending.value.length) return;
     if (this.state.value !== "conflict") {
       this.state.value = "saving";
@@ -322,9 +313,9 @@ export async function sendLeftOver(user: number): Promise<number> {
         sent += first.length;
         stored.operations = stored.operations.slice(first.length);
         stored.base_seq = seq;
-        localStorage.setItem(key, JSON.stringify(stored));
+        keep(key, JSON.stringify(stored));
       }
-      localStorage.removeItem(key);
+      forget(key);
     } catch {
       // it stays on this device; opening the task shows what is the matter
     }

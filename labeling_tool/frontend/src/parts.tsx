@@ -241,7 +241,7 @@ export function ColorKey() {
   const entries: [string, string][] = [
     ["ghost", "grey, as tall as it is likely: what the model thinks"],
     ["held", "green: held, and the model said so"],
-    ["added", "orange: held, because somebody said so"],
+    ["added", "striped orange: held, because somebody said so"],
     ["removed", "orange outline: the model said held, somebody released it"],
     [
       "doubt",

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { get, patch, setCsrf } from "./api";
+import { setOwner } from "./device";
 import { keySettings } from "./keys";
 import type { Person, PersonalSettings, Role } from "./types";
 
@@ -22,6 +23,7 @@ export const theme = signal<Theme>("auto");
 export const toast = signal<{ text: string; kind: "info" | "bad" } | null>(null);
 
 export function signIn(who: Person | null): void {
+  setOwner(who);
   person.value = who;
   setCsrf(who?.csrf ?? "");
   keySettings.value = {

@@ -17,6 +17,8 @@ export interface Person {
   role: Role;
   settings: PersonalSettings;
   csrf: string;
+  /** When the account was made: with its number it tells databases apart. */
+  created_ms: number;
 }
 
 export type Kind =

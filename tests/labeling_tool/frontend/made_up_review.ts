@@ -16,17 +16,26 @@ interface Predicted {
   probability?: [lane: number, start: number, end: number, value: number][];
   confidence?: [start: number, end: number, value: number][];
   axes?: Axis[];
+  /** Of how many lanes; beyond the four that have a name they are called after their number. */
+  lanes?: number;
 }
 
 const YAW: Axis = { name: "yaw", input: "dx", unit: "degrees", low: -60, high: 60 };
 
 /** A review of 128 frames in which the model is sure that nothing is held, but for what is said. */
 export function review(
-  { held = [], probability = [], confidence = [], axes = [YAW] }: Predicted = {},
+  {
+    held = [],
+    probability = [],
+    confidence = [],
+    axes = [YAW],
+    lanes = BUTTONS.length,
+  }: Predicted = {},
   { owner = 1, saved = [] }: { owner?: number; saved?: Operation[] } = {},
 ): ReviewModel {
-  const rows = BUTTONS.map(() => new Array(FRAMES).fill(0));
-  const likely = BUTTONS.map(() => new Array(FRAMES).fill(0.01));
+  const buttons = Array.from({ length: lanes }, (_, lane) => BUTTONS[lane] ?? `button.${lane}`);
+  const rows = buttons.map(() => new Array(FRAMES).fill(0));
+  const likely = buttons.map(() => new Array(FRAMES).fill(0.01));
   const sure = new Array(FRAMES).fill(0.95);
   for (const [lane, start, end] of held) rows[lane].fill(1, start, end);
   for (const [lane, start, end] of held) likely[lane].fill(0.99, start, end);
@@ -39,7 +48,7 @@ export function review(
     task: { frames: FRAMES, pts_ns: Array.from({ length: FRAMES }, (_, t) => 5e7 * t) },
     project: {
       threshold: 0.8,
-      buttons: BUTTONS,
+      buttons,
       inputs: ["key.keyboard.w", "key.keyboard.s", "mouse.0", "key.keyboard.left.control"],
       exclusive: [
         [0, 1],

@@ -1,7 +1,16 @@
 // As much of a browser as the review's model needs to be made in node.
 
-const stored = new Map<string, string>();
 const nothing = (): void => {};
+
+/** Keeps texts as its own fields, by which a browser's storage lists them, too. */
+class Stored {
+  [key: string]: unknown;
+}
+Object.defineProperties(Stored.prototype, {
+  getItem: { value(this: Stored, key: string) { return this[key] ?? null; } },
+  setItem: { value(this: Stored, key: string, text: string) { this[key] = text; } },
+  removeItem: { value(this: Stored, key: string) { delete this[key]; } },
+});
 
 Object.assign(globalThis, {
   window: {
@@ -12,11 +21,7 @@ Object.assign(globalThis, {
   },
   location: { pathname: "/" },
   matchMedia: () => ({ matches: false, addEventListener: nothing }),
-  localStorage: {
-    getItem: (key: string) => stored.get(key) ?? null,
-    setItem: (key: string, value: string) => stored.set(key, value),
-    removeItem: (key: string) => stored.delete(key),
-  },
+  localStorage: new Stored(),
 });
 
 export const canvas = (): HTMLCanvasElement =>

@@ -360,10 +360,14 @@ def test_the_mouse_paints_bends_and_selects(chromium: Any, own_server: Server) -
         page.mouse.move(*end)
         page.mouse.up()
 
-    lane = (box["height"] - 76 - 2 * 36 - 18) / 14
+    press(page, "F7")  # all lanes
+    until(lambda: page.locator("#lanes").bounding_box()["height"] != box["height"])
+    box = page.locator("#lanes").bounding_box()
+    lane = (box["height"] - 76 - 18 - 2 * 36 - 18) / 14
     drag(at(4, 76 + 5.5 * lane), at(9, 76 + 5.5 * lane))  # attack
     saved(page, 1)
-    drag(at(20, 76 + 14 * lane + 36 + 30), at(24, 76 + 14 * lane + 36 + 30))  # yaw, to the left
+    yaw = 76 + 14 * lane + 18 + 36 + 30
+    drag(at(20, yaw), at(24, yaw))  # to the left
     saved(page, 2)
     assignment = page.get_attribute(".review", "data-assignment")
     history = (

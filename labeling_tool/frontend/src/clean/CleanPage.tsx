@@ -25,6 +25,7 @@ export function CleanPage({ task }: { task: OpenTask }) {
   return (
     <div
       class="clean-page"
+      translate={false}
       data-task={data.task.id}
       data-assignment={data.assignment.id}
       data-frame={model.frame.value}

@@ -1,6 +1,7 @@
 // The state of a clean-or-not screen and what can be done to it.
 
 import { batch, computed, signal } from "@preact/signals";
+import { keep, kept } from "../device";
 import { replayClean } from "../document";
 import { TaskModel } from "../task/model";
 import type { OpenTask } from "../task/useTask";
@@ -27,7 +28,7 @@ export const REASONS = [
 
 export class CleanModel extends TaskModel {
   readonly stride = PAGE;
-  readonly grid = signal(localStorage.getItem(GRID_KEY) !== "no");
+  readonly grid = signal(kept(GRID_KEY) !== "no");
   readonly document = computed(() => replayClean(this.frames, this.log.all.value));
   /** How many frames have no label yet. */
   readonly open = computed(
@@ -60,7 +61,7 @@ export class CleanModel extends TaskModel {
 
   toggleGrid(): void {
     this.grid.value = !this.grid.value;
-    localStorage.setItem(GRID_KEY, this.grid.value ? "yes" : "no");
+    keep(GRID_KEY, this.grid.value ? "yes" : "no");
   }
 
   /** Label the selection, or the frame, and step to the next frame without either. */

@@ -13,12 +13,15 @@ import { useCanvases } from "./canvases";
 import { reviewCommands } from "./commands";
 import { codeOf, inputName } from "./game_keys";
 import { GUTTER } from "./layout";
+import { look } from "./look";
 import { ReviewModel } from "./model";
 import { PressBar } from "./PressBar";
 import { usePlayAlong } from "./play_along";
 import { usePlayback } from "./playback";
 import { rangeText } from "./ranges";
 import { SidePanel } from "./SidePanel";
+import { Splitter } from "./Splitter";
+import { StageArea } from "./StageArea";
 
 export function ReviewPage({ task }: { task: OpenTask }) {
   const model = useMemo(() => new ReviewModel(task), [task]);
@@ -34,7 +37,8 @@ export function ReviewPage({ task }: { task: OpenTask }) {
   const { data } = model;
   return (
     <div
-      class="review"
+      class={look.full.value ? "review full" : "review"}
+      translate={false}
       data-task={data.task.id}
       data-assignment={data.assignment.id}
       data-mode={model.mode.value}
@@ -48,14 +52,13 @@ export function ReviewPage({ task }: { task: OpenTask }) {
             <Held model={model} />
             <canvas ref={canvases.compass} class="compass" aria-hidden="true" />
           </div>
-          <div class="stage" ref={canvases.stageBox}>
-            <canvas
-              ref={canvases.picture}
-              id="picture"
-              role="img"
-              aria-label={`Picture of ${spoken(model)}`}
-            />
-          </div>
+          <StageArea
+            model={model}
+            box={canvases.stageBox}
+            canvases={canvases.stage}
+            label={`Picture of ${spoken(model)}`}
+          />
+          <Splitter />
           <div
             class="timeline"
             ref={canvases.timelineBox}

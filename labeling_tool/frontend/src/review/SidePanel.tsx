@@ -10,6 +10,7 @@ import { HistoryRail } from "../task/HistoryRail";
 import { Answers } from "./Answers";
 import { axisText } from "./axes";
 import { inputName } from "./game_keys";
+import { look } from "./look";
 import type { ReviewModel } from "./model";
 import { rangeText } from "./ranges";
 
@@ -21,10 +22,10 @@ interface PanelProps {
 export function SidePanel({ model, control }: PanelProps) {
   const t = model.frame.value;
   const list = useRef<HTMLUListElement>(null);
-  useEffect(
-    () => list.current?.querySelector(".cursor")?.scrollIntoView({ block: "nearest" }),
-    [model.lane.value],
-  );
+  useEffect(() => {
+    const lane = list.current?.querySelector<HTMLElement>(".cursor");
+    if (lane) bringIntoView(list.current!, lane);
+  }, [model.lane.value]);
   const { accepted, unsure, valid } = model.document.value;
   const marks = [
     accepted[t] ? "accepted" : "",
@@ -37,16 +38,25 @@ export function SidePanel({ model, control }: PanelProps) {
         At frame {t + 1} {marks.length ? <span class="badge">{marks.join(", ")}</span> : null}
       </h2>
       <ul class="lanes" ref={list}>
-        {model.data.project.buttons.map((name, lane) => (
-          <Lane key={name} model={model} name={name} lane={lane} />
-        ))}
+        {model.fold.shown.value.map((lane) => {
+          const name = model.data.project.buttons[lane];
+          return <Lane key={name} model={model} name={name} lane={lane} />;
+        })}
       </ul>
+      <FoldButton model={model} />
       {model.axes ? <Camera model={model} /> : null}
       {model.answers.length ? <Answers model={model} /> : null}
       {model.readOnly ? null : <Actions model={model} control={control} />}
       <HistoryRail model={model} />
     </aside>
   );
+}
+
+/** Scroll a list, and nothing around it: on a low window that would be the page. */
+function bringIntoView(list: HTMLElement, part: HTMLElement): void {
+  const [above, below] = [part.offsetTop, part.offsetTop + part.offsetHeight];
+  if (above < list.scrollTop) list.scrollTop = above;
+  else if (below > list.scrollTop + list.clientHeight) list.scrollTop = below - list.clientHeight;
 }
 
 function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: number }) {
@@ -88,6 +98,24 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
         ) : null}
       </button>
     </li>
+  );
+}
+
+/** Whether lanes without a use are shown; nothing where all of them have one. */
+function FoldButton({ model }: { model: ReviewModel }) {
+  const unused = model.fold.unused.value.length;
+  if (!unused) return null;
+  return (
+    <Button
+      kind="quiet"
+      class="fold"
+      hint={keyOf("fold")}
+      onClick={() => {
+        look.folds.value = !look.folds.value;
+      }}
+    >
+      {look.folds.value ? `Show ${unused} unused lanes` : `Fold ${unused} unused lanes away`}
+    </Button>
   );
 }
 

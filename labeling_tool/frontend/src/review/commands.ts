@@ -1,8 +1,10 @@
 // What each command of action review does.
 
+import type { Signal } from "@preact/signals";
 import type { Commands } from "../keys";
 import { type FindAction, taskCommands } from "../task/commands";
 import type { TaskControl } from "../task/control";
+import { look, toggleFull } from "./look";
 import type { ReviewModel } from "./model";
 
 /** In camera mode some keys mean something else: arrows turn, 0 stops. */
@@ -59,6 +61,10 @@ const editCommands = (model: ReviewModel): Commands => {
   };
 };
 
+const flip = (choice: Signal<boolean>): void => {
+  choice.value = !choice.value;
+};
+
 const viewCommands = (model: ReviewModel): Commands => ({
   play: () => model.watch.toggle(),
   stop: () => model.watch.stop(),
@@ -68,14 +74,22 @@ const viewCommands = (model: ReviewModel): Commands => ({
   previousUncertain: () => model.watch.jump(-1),
   nextEdge: () => model.jumpEdge(1),
   previousEdge: () => model.jumpEdge(-1),
-  prediction: () => {
-    model.showPrediction.value = !model.showPrediction.value;
+  prediction: () => flip(model.showPrediction),
+  onion: () => flip(model.onion),
+  zoom: () => {
+    const selected = model.selection.range.value;
+    if (!selected || !model.view.fit(selected)) model.view.zoomIn(model.frame.value);
   },
-  onion: () => {
-    model.onion.value = !model.onion.value;
-  },
-  zoom: () => model.view.zoomIn(model.frame.value),
+  neighbors: () => flip(look.neighbors),
+  magnify: () => flip(look.lens),
+  sharp: () => flip(look.sharp),
+  fold: () => flip(look.folds),
+  fullScreen: toggleFull,
+  marker: () => model.markers.toggle(model.frame.value),
+  nextMarker: () => model.nextMarker(),
 });
+
+const TICKS: Record<string, number> = { ",": -1, ".": 1 };
 
 export function reviewCommands(model: ReviewModel, control: TaskControl): FindAction {
   const commands = {
@@ -86,7 +100,7 @@ export function reviewCommands(model: ReviewModel, control: TaskControl): FindAc
   const camera = cameraCommands(model);
   const press = pressCommands(model);
   return (command, event) => {
-    const tick = event.key === "," ? -1 : event.key === "." ? 1 : 0;
+    const tick = TICKS[event.key] ?? 0;
     const isTaken = model.presses.taken.value !== null && !model.readOnly;
     if (isTaken && tick) return () => model.presses.moveEdge(tick);
     // Else these two step in every mode: the arrows turn the camera in its own.

@@ -9,15 +9,18 @@ export const GUTTER = 136;
 export const STRIP = 44;
 export const RULER = 16;
 export const DOUBT = 16;
+export const FOLD = 18; // the line that says which lanes are folded away
 export const AXIS = 36;
 export const OVERVIEW = 10;
 export const MARGIN = 8; // right and below
+/** How high a lane may be: to be read at all; as it fits; where somebody has made much room. */
+export const LANE = { low: 13, fitting: 22, high: 48 };
 export const RULER_TOP = STRIP;
 export const DOUBT_TOP = STRIP + RULER;
 export const LANES_TOP = DOUBT_TOP + DOUBT;
 
 export type Hit =
-  | { row: "strip" | "ruler" | "doubt" | "overview" }
+  | { row: "strip" | "ruler" | "doubt" | "fold" | "overview" }
   | { row: "lane"; lane: number }
   | { row: "axis"; axis: number };
 
@@ -26,37 +29,50 @@ export class Layout {
   /** What decides where things stand: a new object only when something of it changes. */
   readonly place = computed(() => {
     const { start, end } = this.model.view;
-    return { ...this.size.value, start: start.value, end: end.value };
+    const lanes = this.model.fold.shown.value;
+    const fold = this.model.fold.unused.value.length ? FOLD : 0;
+    return { ...this.size.value, lanes, fold, start: start.value, end: end.value };
   });
 
   constructor(readonly model: ReviewModel) {}
 
-  private laneHeightFor(room: number): number {
-    const share = Math.floor((room - this.fixed) / Math.max(1, this.model.lanes));
-    return limit(share, 13, 22);
+  /** What decides about the height: which lanes there are, and whether some are folded away. */
+  private get rows(): { lanes: number; fixed: number } {
+    const { shown, unused } = this.model.fold;
+    const fold = unused.value.length ? FOLD : 0;
+    const fixed = LANES_TOP + fold + this.model.axes * AXIS + OVERVIEW + MARGIN;
+    return { lanes: Math.max(1, shown.value.length), fixed };
   }
 
-  /** The height of everything but the lanes. */
-  private get fixed(): number {
-    return LANES_TOP + this.model.axes * AXIS + OVERVIEW + MARGIN;
+  private laneHeightFor(room: number, high: number): number {
+    const { lanes, fixed } = this.rows;
+    return limit(Math.floor((room - fixed) / lanes), LANE.low, high);
   }
 
-  /** How high the timeline is where it has some room. */
-  heightFor(room: number): number {
-    return this.fixed + this.model.lanes * this.laneHeightFor(room);
+  /** How high the timeline is where it has some room, with lanes of a height at most. */
+  heightFor(room: number, high: number): number {
+    const { lanes, fixed } = this.rows;
+    return fixed + lanes * this.laneHeightFor(room, high);
   }
 
-  fit(width: number, room: number): void {
-    const laneHeight = this.laneHeightFor(room);
-    this.size.value = { width, height: this.heightFor(room), laneHeight };
+  fit(width: number, room: number, high: number): void {
+    const laneHeight = this.laneHeightFor(room, high);
+    this.size.value = { width, height: this.heightFor(room, high), laneHeight };
   }
 
   laneTop(lane: number): number {
-    return LANES_TOP + lane * this.place.value.laneHeight;
+    const { lanes, laneHeight } = this.place.value;
+    return LANES_TOP + lanes.indexOf(lane) * laneHeight;
+  }
+
+  /** Below the lanes: the line about those that are folded away. */
+  get foldTop(): number {
+    const { lanes, laneHeight } = this.place.value;
+    return LANES_TOP + lanes.length * laneHeight;
   }
 
   get curvesTop(): number {
-    return LANES_TOP + this.model.lanes * this.place.value.laneHeight;
+    return this.foldTop + this.place.value.fold;
   }
 
   get curvesBottom(): number {
@@ -88,8 +104,10 @@ export class Layout {
     if (y < STRIP) return { row: "strip" };
     if (y < DOUBT_TOP) return { row: "ruler" };
     if (y < LANES_TOP) return { row: "doubt" };
-    const lane = Math.floor((y - LANES_TOP) / this.place.value.laneHeight);
-    if (lane < this.model.lanes) return { row: "lane", lane };
+    const { lanes, laneHeight } = this.place.value;
+    const lane = lanes[Math.floor((y - LANES_TOP) / laneHeight)];
+    if (lane !== undefined) return { row: "lane", lane };
+    if (y < this.curvesTop) return { row: "fold" };
     const axis = Math.floor((y - this.curvesTop) / AXIS);
     return axis < this.model.axes ? { row: "axis", axis } : { row: "overview" };
   }

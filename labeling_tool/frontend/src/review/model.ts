@@ -10,6 +10,7 @@ import type { OpenTask } from "../task/useTask";
 import type { FrameRange } from "../types";
 import { CameraEdits, roundDegrees } from "./camera_edits";
 import { type Mode, ReviewLabels } from "./labels";
+import { Markers } from "./markers";
 import { PlayAlong } from "./play_along";
 import { Presses } from "./presses";
 import { edgesOf, limit, pressesOf } from "./ranges";
@@ -17,6 +18,7 @@ import { Watch } from "./watch";
 
 export class ReviewModel extends ReviewLabels {
   readonly stride = 10;
+  readonly markers: Markers;
   readonly watch = new Watch(this);
   readonly presses = new Presses(this);
   readonly camera = new CameraEdits(this);
@@ -27,6 +29,7 @@ export class ReviewModel extends ReviewLabels {
 
   constructor(task: OpenTask) {
     super(task);
+    this.markers = new Markers(this.data.assignment.id, this.frames);
     this.watch.begin();
   }
 
@@ -222,12 +225,21 @@ export class ReviewModel extends ReviewLabels {
     if (this.mode.value === "along" && !this.watch.loop.value) this.watch.loopHere();
   }
 
+  /** Go to the next frame that somebody marked. */
+  nextMarker(): void {
+    const next = this.markers.after(this.frame.value);
+    if (next === undefined) this.say("No frame is marked.");
+    else this.seek(next);
+  }
+
   toggleCamera(): void {
     if (this.axes) this.setMode("camera");
     else this.say("This game has no camera.");
   }
 
   moveLane(step: number): void {
-    this.lane.value = (this.lane.value + step + this.lanes) % this.lanes;
+    const shown = this.fold.shown.value;
+    const at = shown.indexOf(this.lane.value) + step;
+    this.lane.value = shown[(at + shown.length) % shown.length];
   }
 }

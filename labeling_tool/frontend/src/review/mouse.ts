@@ -1,7 +1,7 @@
 // The mouse on the timeline. In a lane a press is an object: its edges are dragged, with snapping,
 // its middle moves it, with Alt a copy of it; a click on nothing goes there, and a drag over nothing
-// holds the frames it passes. In a curve a drag bends, in the film strip it selects; the wheel
-// zooms. What a press hits is what lies under the pointer: while a button is down the view stays
+// holds the frames it passes. In a curve a drag bends, in the film strip it selects, in the ruler it
+// moves the playhead, or an end of the loop's brace; the wheel zooms. What a press hits is what lies under the pointer: while a button is down the view stays
 // where it is, and a click that trembles is still a click.
 
 import { batch } from "@preact/signals";
@@ -11,6 +11,7 @@ import { between } from "../task/selection";
 import type { FrameRange, Kind, Payload } from "../types";
 import { roundDegrees } from "./camera_edits";
 import { GUTTER } from "./layout";
+import { look } from "./look";
 import type { ReviewModel } from "./model";
 import type { Edge } from "./presses";
 import { contains, pressesOf, sameRange } from "./ranges";
@@ -22,6 +23,7 @@ type Drag =
   | { kind: "paint"; lane: number; from: number; to: number }
   | { kind: "edge"; lane: number; range: FrameRange; edge: Edge; to: FrameRange }
   | { kind: "move"; lane: number; range: FrameRange; from: number; to: FrameRange; copies: boolean }
+  | { kind: "brace"; from: number; to: FrameRange }
   | { kind: "bend"; axis: number; values: Map<number, number>; last: number };
 
 const NAMES_END = GUTTER - 8; // px: left of it lie the lanes' names, which only choose a lane
@@ -65,14 +67,31 @@ export class TimelinePointer {
   }
 
   press(x: number, y: number, copies = false): void {
+    const loop = this.model.watch.loop.value; // which a press stops, unless it takes its brace
     this.model.hold(true);
     this.pressed = { x, y };
     this.dragged = false;
     batch(() => {
-      this.drag = this.begin(x, y, copies);
+      this.drag = this.beginBrace(x, y, copies, loop) ?? this.begin(x, y, copies);
       // A curve is bent where it is pressed already; a lane changes only under a drag.
       this.model.draft(this.drag?.kind === "bend" ? editOf(this.drag) : null);
     });
+  }
+
+  /** In the ruler: an end of the loop's brace, or with Alt a new one. */
+  private beginBrace(x: number, y: number, isNew: boolean, loop: FrameRange | null): Drag | null {
+    if (this.layout.hit(y).row !== "ruler" || x < GUTTER - EDGE_PX) return null;
+    const at = this.layout.frameAt(x);
+    if (isNew) return { kind: "brace", from: at, to: { start: at, end: at + 1 } };
+    const edge = loop && this.braceUnder(x, loop);
+    if (!edge) return null;
+    this.model.watch.loop.value = loop; // it stands still, and stays
+    return { kind: "brace", from: edge === "start" ? loop.end - 1 : loop.start, to: loop };
+  }
+
+  private braceUnder(x: number, { start, end }: FrameRange): Edge | null {
+    if (Math.abs(this.layout.x(start) - x) < EDGE_PX) return "start";
+    return Math.abs(this.layout.x(end) - x) < EDGE_PX ? "end" : null;
   }
 
   private begin(x: number, y: number, copies: boolean): Drag | null {
@@ -87,6 +106,11 @@ export class TimelinePointer {
       model.point(frame);
       const values = new Map([[frame, layout.axisValue(hit.axis, y)]]);
       return { kind: "bend", axis: hit.axis, values, last: frame };
+    }
+    if (hit.row === "fold") {
+      model.hold(false);
+      look.folds.value = !look.folds.value;
+      return null;
     }
     if (hit.row === "overview") {
       model.hold(false); // it is there to scroll, and paints nothing
@@ -156,6 +180,12 @@ export class TimelinePointer {
       else model.point(frame);
       return;
     }
+    if (drag.kind === "brace") {
+      drag.to = between(frame, drag.from);
+      model.watch.loop.value = drag.to;
+      model.point(frame);
+      return;
+    }
     if (drag.kind === "select") {
       if (frame !== drag.from) model.selection.range.value = between(frame, drag.from);
       model.point(frame);
@@ -187,6 +217,7 @@ export class TimelinePointer {
     const { drag, dragged, model } = this;
     const edit = drag && (dragged || drag.kind === "bend") ? editOf(drag) : null;
     this.cancel();
+    if (drag?.kind === "brace" && drag.to.end - drag.to.start > 1) model.watch.play(drag.to);
     if (!drag || !edit) return;
     if (edit.kind === "paint") {
       // What was held there already is held: an edit that changes nothing is none.
@@ -205,13 +236,18 @@ export class TimelinePointer {
     this.model.hold(false);
   }
 
-  wheel(x: number, deltaY: number): void {
-    this.model.view.zoomBy(deltaY < 0 ? 2 : 1 / 2, this.layout.frameAt(x));
+  /** The wheel zooms; sideways, or with Shift, it scrolls. */
+  wheel(x: number, deltaY: number, deltaX = 0): void {
+    const { view } = this.model;
+    if (deltaX) view.scrollBy(Math.sign(deltaX));
+    else view.zoomBy(deltaY < 0 ? 2 : 1 / 2, this.layout.frameAt(x));
   }
 
   /** The shape of the pointer: what a press there would do. */
   cursorAt(x: number, y: number): string {
     const hit = this.layout.hit(y);
+    const loop = this.model.watch.loop.value;
+    if (hit.row === "ruler" && loop && this.braceUnder(x, loop)) return "ew-resize";
     if (hit.row !== "lane" || x <= NAMES_END || this.model.readOnly) return "pointer";
     const found = this.pressUnder(hit.lane, x);
     if (!found) return "crosshair";
@@ -247,7 +283,8 @@ export function useTimelineMouse(
     const up = (): void => batch(() => pointer.release());
     const wheel = (event: WheelEvent): void => {
       event.preventDefault();
-      pointer.wheel(place(event)[0], event.deltaY);
+      const sideways = event.shiftKey ? event.deltaX || event.deltaY : event.deltaX;
+      pointer.wheel(place(event)[0], event.deltaY, sideways);
     };
 
     const listening = new AbortController();

@@ -3,73 +3,41 @@
 
 import { CAMERA_SAME_DEG } from "../document";
 import { colors } from "./colors";
-import {
-  AXIS,
-  DOUBT,
-  DOUBT_TOP,
-  GUTTER,
-  LANES_TOP,
-  type Layout,
-  OVERVIEW,
-  RULER,
-  RULER_TOP,
-  STRIP,
-} from "./layout";
+import { inputName } from "./game_keys";
+import { AXIS, DOUBT, DOUBT_TOP, GUTTER, LANES_TOP, type Layout, OVERVIEW, STRIP } from "./layout";
+import { look } from "./look";
 import type { ReviewModel } from "./model";
+import { Ruler } from "./ruler";
 
-const TICK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]; // frames between two numbers
-const BETWEEN_NUMBERS = 58; // px at least
+const STRIPES = 8; // px from one to the next
+const GAME_KEY = 50; // px at most for the game's own key, right in the gutter
 
 export class Roll {
   private readonly model: ReviewModel;
+  private readonly ruler: Ruler;
 
   constructor(private readonly layout: Layout) {
     this.model = layout.model;
+    this.ruler = new Ruler(layout);
   }
 
   draw(g: CanvasRenderingContext2D): void {
-    const { width, height, laneHeight } = this.layout.place.value;
+    const { width, height, lanes } = this.layout.place.value;
     const { model } = this;
     g.fillStyle = colors.value.surface;
     g.fillRect(0, 0, width, height);
     this.drawStrip(g);
-    this.drawRuler(g);
-    this.drawRemarks(g);
+    this.ruler.draw(g);
     this.drawDoubt(g);
     g.font = "12px system-ui, sans-serif";
     g.textBaseline = "middle";
-    for (let lane = 0; lane < model.lanes; lane++)
-      this.drawLane(g, lane, LANES_TOP + lane * laneHeight);
+    for (const [row, lane] of lanes.entries()) this.drawLane(g, lane, row);
+    this.drawFold(g);
     for (let axis = 0; axis < model.axes; axis++)
       this.drawAxis(g, axis, this.layout.curvesTop + axis * AXIS);
     this.drawClashes(g);
     this.drawInvalid(g);
     this.drawOverview(g, this.layout.curvesBottom + 4);
-  }
-
-  /** Frame numbers with their seconds, as many as fit. */
-  private drawRuler(g: CanvasRenderingContext2D): void {
-    const c = colors.value;
-    const { start, end } = this.layout.place.value;
-    const { pts_ns, start_ns } = this.model.data.task;
-    const perFrame = this.layout.span / (end - start);
-    const step = TICK_STEPS.find((frames) => frames * perFrame >= BETWEEN_NUMBERS) ?? 2000;
-    this.name(g, "frame · seconds", RULER_TOP, RULER, c.muted);
-    g.font = "10.5px system-ui, sans-serif";
-    const middle = RULER_TOP + RULER / 2 + 0.5;
-    for (let t = start; t < end; t++) {
-      const isNumbered = t === 0 || (t + 1) % step === 0;
-      if (!isNumbered && perFrame < 5) continue;
-      const x = this.layout.x(t);
-      g.fillStyle = c["lane-line"];
-      g.fillRect(x, RULER_TOP + (isNumbered ? 2 : 11), 1, isNumbered ? RULER - 2 : RULER - 11);
-      if (!isNumbered || x + BETWEEN_NUMBERS > GUTTER + this.layout.span + 6) continue;
-      g.fillStyle = c.text;
-      g.fillText(`${t + 1}`, x + 4, middle);
-      const wide = g.measureText(`${t + 1} `).width;
-      g.fillStyle = c.muted;
-      g.fillText(`${((start_ns + pts_ns[t]) / 1e9).toFixed(1)}s`, x + 4 + wide, middle);
-    }
   }
 
   private drawStrip(g: CanvasRenderingContext2D): void {
@@ -90,21 +58,6 @@ export class Roll {
       if (picture) g.drawImage(picture, x, 0, wide - 1, STRIP - 2);
     }
     g.restore();
-  }
-
-  /** A flag in the ruler at each remark. */
-  private drawRemarks(g: CanvasRenderingContext2D): void {
-    const { start, end } = this.layout.place.value;
-    g.fillStyle = colors.value.remark;
-    for (const remark of this.model.remarks.value) {
-      if (remark.start < start || end <= remark.start) continue;
-      const x = (this.layout.x(remark.start) + this.layout.x(remark.start + 1)) / 2;
-      g.beginPath();
-      g.moveTo(x - 6, RULER_TOP + 1);
-      g.lineTo(x + 6, RULER_TOP + 1);
-      g.lineTo(x, RULER_TOP + RULER - 1);
-      g.fill();
-    }
   }
 
   /** Where the model was unsure about something, and what became of it. */
@@ -164,13 +117,14 @@ export class Roll {
     g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
   }
 
-  private drawLane(g: CanvasRenderingContext2D, lane: number, y: number): void {
+  private drawLane(g: CanvasRenderingContext2D, lane: number, place: number): void {
     const c = colors.value;
     const { start, end, laneHeight: high } = this.layout.place.value;
+    const y = LANES_TOP + place * high;
     const row = this.model.document.value.buttons[lane];
     const predicted = this.model.predicted[lane];
     const probability = this.model.predictions.buttons_prob[lane];
-    g.fillStyle = lane % 2 ? c.surface : c.lane;
+    g.fillStyle = place % 2 ? c.surface : c.lane;
     g.fillRect(GUTTER, y, this.layout.span, high);
     const digit = lane < 9 ? `${lane + 1}` : lane === 9 ? "0" : "";
     g.fillStyle = c.muted;
@@ -178,7 +132,13 @@ export class Roll {
     g.fillText(digit, 10, y + high / 2 + 0.5);
     g.fillStyle = c.text;
     g.font = "12px system-ui, sans-serif";
-    g.fillText(this.model.data.project.buttons[lane], 26, y + high / 2 + 0.5, GUTTER - 32);
+    const { buttons, inputs } = this.model.data.project;
+    const room = GUTTER - 38 - GAME_KEY;
+    g.fillText(buttons[lane], 26, y + high / 2 + 0.5, room);
+    g.fillStyle = c.muted;
+    g.textAlign = "right";
+    g.fillText(inputName(inputs[lane] ?? ""), GUTTER - 6, y + high / 2 + 0.5, GAME_KEY);
+    g.textAlign = "left";
     if (this.model.showPrediction.value) {
       g.fillStyle = c.ghost;
       for (let t = start; t < end; t++) {
@@ -196,6 +156,7 @@ export class Roll {
       if (row[from]) {
         g.fillStyle = predicted[from] ? c.held : c.edit;
         g.fillRect(x, y + 2, wide, high - 4);
+        if (!predicted[from]) this.hatch(g, x, y + 2, wide, high - 4);
       } else if (predicted[from]) {
         g.strokeStyle = c.edit;
         g.lineWidth = 1.5;
@@ -208,15 +169,59 @@ export class Roll {
     this.drawAnswers(g, lane, y);
   }
 
+  /** Stripes over what somebody added: told from what the model said by more than its color. */
+  private hatch(
+    g: CanvasRenderingContext2D,
+    x: number,
+    y: number,
+    wide: number,
+    high: number,
+  ): void {
+    g.save();
+    g.beginPath();
+    g.rect(x, y, wide, high);
+    g.clip();
+    g.globalAlpha = 0.45;
+    g.strokeStyle = colors.value.surface;
+    g.lineWidth = 2;
+    g.beginPath();
+    // The stripes stand on the canvas, not on the press: they do not crawl when it is stretched.
+    for (let at = Math.floor((x - high) / STRIPES) * STRIPES; at < x + wide; at += STRIPES) {
+      g.moveTo(at, y + high);
+      g.lineTo(at + high, y);
+    }
+    g.stroke();
+    g.restore();
+  }
+
+  /** Below the lanes: which others there are, though the task has no use for them. */
+  private drawFold(g: CanvasRenderingContext2D): void {
+    const { fold } = this.layout.place.value;
+    if (!fold) return;
+    const { buttons } = this.model.data.project;
+    const unused = this.model.fold.unused.value.map((lane) => buttons[lane]);
+    const text = look.folds.value
+      ? `▸ ${unused.length} unused: ${unused.join(", ")}`
+      : `▾ fold the ${unused.length} unused lanes away`;
+    g.fillStyle = colors.value.muted;
+    g.font = "12px system-ui, sans-serif";
+    g.fillText(text, 10, this.layout.foldTop + fold / 2 + 0.5, GUTTER + this.layout.span - 16);
+  }
+
   /** A line along the bottom of a lane where somebody else has changed its annotator's labels. */
   private drawCorrections(g: CanvasRenderingContext2D, lane: number, y: number): void {
     const before = this.model.annotated.value?.buttons[lane];
     if (!before) return;
     const { start, end, laneHeight } = this.layout.place.value;
     const now = this.model.document.value.buttons[lane];
-    g.fillStyle = colors.value.correction;
-    for (let t = start; t < end; t++)
-      if (before[t] !== now[t]) this.mark(g, t, y + laneHeight - 5, 5);
+    const c = colors.value;
+    for (let t = start; t < end; t++) {
+      if (before[t] === now[t]) continue;
+      g.fillStyle = c.surface; // an edge, so that it shows on a press of any color
+      this.mark(g, t, y + laneHeight - 7, 2);
+      g.fillStyle = c.correction;
+      this.mark(g, t, y + laneHeight - 5, 5);
+    }
   }
 
   /** A thin line within a lane for each other answer, where it says something else. */
@@ -269,14 +274,12 @@ export class Roll {
   /** Cross out what cannot be held together. */
   private drawClashes(g: CanvasRenderingContext2D): void {
     const { start, end, laneHeight } = this.layout.place.value;
-    g.strokeStyle = colors.value.bad;
-    g.lineWidth = 2;
     g.beginPath();
     for (const clash of this.model.clashes.value) {
       for (let t = Math.max(start, clash.start); t < Math.min(end, clash.end); t++) {
         const [left, right] = [this.layout.x(t), this.layout.x(t + 1)];
         for (const lane of clash.lanes) {
-          const top = LANES_TOP + lane * laneHeight + 2;
+          const top = this.layout.laneTop(lane) + 2;
           const bottom = top + laneHeight - 4;
           g.moveTo(left, top);
           g.lineTo(right, bottom);
@@ -285,6 +288,12 @@ export class Roll {
         }
       }
     }
+    // An edge around them: red on green is nothing to every twelfth man.
+    g.strokeStyle = colors.value.surface;
+    g.lineWidth = 4.5;
+    g.stroke();
+    g.strokeStyle = colors.value.bad;
+    g.lineWidth = 2;
     g.stroke();
   }
 

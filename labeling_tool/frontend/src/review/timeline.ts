@@ -1,7 +1,7 @@
 // The timeline's two canvases: the roll, drawn when labels or the view change, and over it what
 // moves with each step.
 
-import { Layout } from "./layout";
+import { LANE, Layout } from "./layout";
 import type { ReviewModel } from "./model";
 import { Overlay } from "./overlay";
 import { Roll } from "./roll";
@@ -22,8 +22,9 @@ export class Timeline {
     this.overlay = new Overlay(this.layout);
   }
 
-  resize(width: number, room: number): void {
-    const height = this.layout.heightFor(room);
+  /** Fit it into a room, in CSS pixels; its lanes become no higher than said. */
+  resize(width: number, room: number, high = LANE.fitting): void {
+    const height = this.layout.heightFor(room, high);
     const ratio = window.devicePixelRatio || 1;
     for (const canvas of [this.base, this.over]) {
       canvas.width = Math.round(width * ratio);
@@ -32,7 +33,7 @@ export class Timeline {
       canvas.style.height = `${height}px`;
       canvas.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    this.layout.fit(width, room); // last: resizing clears, this draws
+    this.layout.fit(width, room, high); // last: resizing clears, this draws
   }
 
   draw(): void {

@@ -1,9 +1,11 @@
 // Which frames the timeline shows: zoom, and where it has been scrolled to.
 
 import { batch, computed, signal } from "@preact/signals";
+import type { FrameRange } from "../types";
 import { limit } from "./ranges";
 
 const MAX_ZOOM = 8;
+const AROUND_FIT = 1.25; // of a range that fills the view: a little of what surrounds it
 const MIN_VIEW = 16; // frames: fewer in the timeline say nothing about what surrounds them
 
 export class View {
@@ -21,7 +23,7 @@ export class View {
   constructor(private readonly frames: number) {}
 
   /** Whether anything of a range is shown. */
-  shows({ start, end }: { start: number; end: number }): boolean {
+  shows({ start, end }: FrameRange): boolean {
     return start < this.end.value && this.start.value < end;
   }
 
@@ -44,6 +46,21 @@ export class View {
       this.setZoom(this.zoom.value >= MAX_ZOOM ? 1 : this.zoom.value * 2, frame);
       this.follow(frame);
     });
+  }
+
+  /** So near that a range fills most of the view; false where it already does. */
+  fit({ start, end }: FrameRange): boolean {
+    const zoom = limit(this.frames / ((end - start) * AROUND_FIT), 1, MAX_ZOOM);
+    if (zoom === this.zoom.value && this.shows({ start, end })) return false;
+    this.setZoom(zoom, (start + end) / 2);
+    this.scrolled.value = Math.round((start + end - this.span.value) / 2);
+    return true;
+  }
+
+  /** An eighth of the view onwards (1) or back (-1). */
+  scrollBy(direction: number): void {
+    if (!this.held)
+      this.scrolled.value = this.start.value + direction * Math.ceil(this.span.value / 8);
   }
 
   /** Zoom around the frame under the pointer, which stays there. */

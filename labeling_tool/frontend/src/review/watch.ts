@@ -8,7 +8,7 @@ import type { ReviewLabels } from "./labels";
 import { contains, limit, sameRange } from "./ranges";
 
 const SHUTTLE = [1, 2, 4, 8]; // times the real speed
-const LOOP_SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
+export const LOOP_SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4, 8];
 const AROUND = 4; // frames: to see how a run begins and ends one looks a little past it
 
 /** How fast loops are played: half the real speed shows a press, and is not yet tedious. */
@@ -49,7 +49,8 @@ export class Watch {
     if (run && !this.playing.value) this.play(this.around(run));
   }
 
-  private play(range: FrameRange): void {
+  /** Play some frames again and again. */
+  play(range: FrameRange): void {
     batch(() => {
       this.loop.value = range;
       this.playing.value = loopSpeed.value;
@@ -194,6 +195,12 @@ export class Watch {
     const run = this.run.value;
     const all = { start: 0, end: this.model.frames };
     this.play(selected ?? (run ? this.around(run) : all));
+  }
+
+  /** Play at a speed from now on, and a loop that runs at once. */
+  setSpeed(speed: number): void {
+    loopSpeed.value = speed;
+    if (this.playing.value) this.playing.value = speed * Math.sign(this.playing.value);
   }
 
   stop(): void {

@@ -10,7 +10,9 @@ export function Drawer({ control }: { control: TaskControl }) {
   return (
     <aside class="drawer" aria-label="Instructions">
       <h2>{name}</h2>
-      <p class="instructions">{instructions || "This project has no instructions."}</p>
+      <p class="instructions" translate>
+        {instructions || "This project has no instructions."}
+      </p>
       <Button kind="primary" hint={keyOf("instructions")} onClick={() => control.toggleDrawer()}>
         Understood
       </Button>

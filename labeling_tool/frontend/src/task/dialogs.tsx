@@ -184,7 +184,11 @@ interface KeysProps {
 function KeysDialog({ scope, isReview, instructions, onClose }: KeysProps) {
   return (
     <Dialog title="Keys" onClose={onClose} wide>
-      {instructions ? <p class="instructions">{instructions}</p> : null}
+      {instructions ? (
+        <p class="instructions" translate>
+          {instructions}
+        </p>
+      ) : null}
       {person.value?.settings.single_keys === false ? (
         <p class="notice">Single-letter keys are switched off in your settings.</p>
       ) : null}
