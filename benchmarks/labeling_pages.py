@@ -96,9 +96,7 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
         ada = Script(server.url).setup()
         ada.patch("/api/me/settings", {"tour": 1000})
         context = browser.new_context(viewport={"width": 1440, "height": 900})
-        context.add_cookies(
-            [ada.cookie | {"url": server.url}]
-        )
+        context.add_cookies([ada.cookie | {"url": server.url}])
         page = context.new_page()
         page.goto(server.url)
         page.locator("article").get_by_role("button").click()

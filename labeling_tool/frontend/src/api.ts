@@ -90,6 +90,32 @@ export const patch = <T>(path: string, body: unknown): Promise<T> => json<T>("PA
 export const put = <T>(path: string, body: unknown): Promise<T> => json<T>("PUT", path, body);
 export const del = <T = void>(path: string): Promise<T> => json<T>("DELETE", path);
 
+/** Send a file; `onShare` is told how much of it has gone out. */
+export function sendFile<T>(
+  path: string,
+  file: Blob,
+  onShare: (share: number) => void,
+): Promise<T> {
+  // Not fetch: it says nothing about how far a body is.
+  const request = new XMLHttpRequest();
+  request.open("POST", path);
+  request.responseType = "json";
+  request.setRequestHeader("x-csrf-token", csrf);
+  request.upload.onprogress = ({ loaded, total }) => onShare(loaded / Math.max(1, total));
+  return new Promise((resolve, reject) => {
+    request.onload = () => {
+      const answer: Refusal & T = request.response ?? {};
+      if (request.status < 400) resolve(answer);
+      else {
+        const text = answer.message ?? `The server says ${request.status}.`;
+        reject(new ApiError(request.status, answer.error ?? "http", text, answer));
+      }
+    };
+    request.onerror = () => reject(new ApiError(0, "offline", "The server cannot be reached."));
+    request.send(file);
+  });
+}
+
 const ASK_AGAIN_MS = 1000;
 
 export async function bytes(path: string, signal?: AbortSignal): Promise<ArrayBuffer> {

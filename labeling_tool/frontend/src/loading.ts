@@ -1,6 +1,6 @@
 // Opening tasks, and having the next one ready before it is asked for.
 
-import { get, post } from "./api";
+import { ApiError, get, post } from "./api";
 import { closePictures, loadPictures, type Pictures } from "./bundle";
 import type { Operation, TaskData } from "./types";
 
@@ -27,7 +27,10 @@ export async function openTask(
   if (prepared) {
     try {
       const opened = await prepared;
-      await catchUp(opened.data);
+      await catchUp(opened.data).catch((error: unknown) => {
+        // Cut off: nobody else works on it meanwhile, and if they do, saving finds it out.
+        if (!(error instanceof ApiError && error.offline)) throw error;
+      });
       return opened;
     } catch {
       // try again below, and show what goes wrong

@@ -33,6 +33,7 @@ import {
   signIn,
   toast,
 } from "./session";
+import { sendLater, watchConnection } from "./task/later";
 import { useTask } from "./task/useTask";
 import type { ProjectRow } from "./types";
 
@@ -46,6 +47,7 @@ function App() {
       .then(setState)
       .catch(() => setFailed(true));
   }, []);
+  useEffect(() => (who ? watchConnection() : undefined), [who?.id]);
   if (failed)
     return (
       <main class="card-page">
@@ -142,6 +144,7 @@ function Top({ where }: { where: string }) {
   const leave = async (): Promise<void> => {
     // What waits on this device is sent first: others may use it next.
     if (person.value) await sendLeftOver(person.value.id);
+    await sendLater();
     await post("/api/logout").catch(() => {});
     signIn(null);
     go("/login");
@@ -149,7 +152,7 @@ function Top({ where }: { where: string }) {
   return (
     <header class="taskbar">
       <Link to="/" class="brand" current={where === "/"}>
-        vidact
+        <img src="/static/icon.svg" alt="" width={18} height={18} /> vidact
       </Link>
       <nav aria-label="Pages">
         <Link to="/" current={where === "/"}>

@@ -130,6 +130,16 @@ export function Search({ label, text, onText }: SearchProps) {
   );
 }
 
+/** What is longer than its place scrolls in it, by keys too. */
+export function ScrollBox({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: else nobody scrolls it without a mouse.
+    <section class="scroll" aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  );
+}
+
 export function Bar({
   share,
   label,

@@ -374,6 +374,25 @@ def test_cookies_are_secure_behind_https(tmp_path: Any) -> None:
         context.close()
 
 
+def test_two_servers_on_one_host_leave_each_other_logged_in(tmp_path: Any) -> None:
+    """Browsers send cookies to every port of a host."""
+    from tests.labeling_tool.conftest import open_context
+
+    contexts = [open_context(tmp_path / name) for name in ("one", "two")]
+    try:
+        first, second = (
+            TestClient(create_app(context), base_url=f"http://127.0.0.1:{8420 + i}")
+            for i, context in enumerate(contexts)
+        )
+        for http in (first, second):
+            http.cookies = first.cookies
+            http.post("/api/setup", json={"name": "ada", "password": PASSWORD})
+        assert [http.get("/api/me").status_code for http in (first, second)] == [200, 200]
+    finally:
+        for context in contexts:
+            context.close()
+
+
 @pytest.mark.parametrize(
     "path",
     [

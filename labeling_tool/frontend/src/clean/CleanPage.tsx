@@ -41,7 +41,7 @@ export function CleanPage({ task }: { task: OpenTask }) {
         {model.grid.value ? <Grid model={model} /> : <Single model={model} />}
         <SidePanel model={model} control={control} />
       </main>
-      <TaskFooter control={control} status={model.notice.value || `${model.open.value} to go`}>
+      <TaskFooter control={control} status={`${model.open.value} to go`}>
         <span class="muted">
           Range: <Key k={keyOf("selectIn")} /> start, <Key k={keyOf("selectOut")} /> end, then a
           label

@@ -42,7 +42,14 @@ export class CleanModel extends TaskModel {
 
   get unfinished(): string {
     const open = this.open.value;
-    return open ? `${open} ${open === 1 ? "frame has" : "frames have"} no label yet.` : "";
+    const { labels, reasons } = this.document.value;
+    const vague = labels.filter((label, t) => label === "artifacts" && !reasons[t].length).length;
+    const have = (count: number): string => `${count} ${count === 1 ? "frame has" : "frames have"}`;
+    const sentences = [
+      open ? `${have(open)} no label yet.` : "",
+      vague ? `${have(vague)} artifacts, and nothing says which.` : "",
+    ];
+    return sentences.filter(Boolean).join(" ");
   }
 
   /** The frames of the grid's page that the frame is on. */

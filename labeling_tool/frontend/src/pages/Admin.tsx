@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
-import { Button, Dialog, Field, Input, Search, when } from "../parts";
+import { Button, Dialog, Field, Input, ScrollBox, Search, when } from "../parts";
 import { person, sayError } from "../session";
 import type { Role } from "../types";
 
@@ -50,7 +50,7 @@ export function People() {
       </h1>
       <section class="panel">
         <Search label="Search" text={text} onText={setText} />
-        <div class="scroll">
+        <ScrollBox label="Accounts">
           <table class="compact">
             <thead>
               <tr>
@@ -97,7 +97,7 @@ export function People() {
                 ))}
             </tbody>
           </table>
-        </div>
+        </ScrollBox>
       </section>
       <section class="panel">
         <h2>Add somebody</h2>
@@ -232,7 +232,7 @@ export function Audit() {
             {shown.length} of the {entries.length} entries that are loaded
           </span>
         </div>
-        <div class="scroll">
+        <ScrollBox label="Entries">
           <table class="compact audit">
             <thead>
               <tr>
@@ -261,7 +261,7 @@ export function Audit() {
               ))}
             </tbody>
           </table>
-        </div>
+        </ScrollBox>
         {next ? <Button onClick={() => load(next)}>Older</Button> : null}
       </section>
     </main>

@@ -2,6 +2,7 @@
 
 import type { Scope } from "../keys";
 import { ColorKey, KeyGroups, Link } from "../parts";
+import { person } from "../session";
 
 function Table({ scope, title }: { scope: Scope; title: string }) {
   return (
@@ -14,7 +15,28 @@ function Table({ scope, title }: { scope: Scope; title: string }) {
   );
 }
 
+/** Who only uploads needs none of the keys. */
+function ContractorHelp() {
+  return (
+    <main class="page">
+      <h1>Help</h1>
+      <section class="panel">
+        <p>
+          Choose a project and press Upload: a video, or a recording with the file of its actions
+          beside it. The page says how far it is, and what became of it. A video that is refused is
+          not kept; the reason stands under its name.
+        </p>
+        <p>
+          What you upload is looked at by the people of the project only. Ask them what they want
+          recorded, and how.
+        </p>
+      </section>
+    </main>
+  );
+}
+
 export function Help() {
+  if (person.value?.role === "contractor") return <ContractorHelp />;
   return (
     <main class="page">
       <h1>Help</h1>

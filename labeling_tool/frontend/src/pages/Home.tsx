@@ -4,11 +4,13 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { claimFirst, nextReview } from "../loading";
 import { leftOver, sendLeftOver } from "../oplog";
-import { Bar, Button, duration, Link, when } from "../parts";
+import { Bar, Button, duration, Link, Search, when } from "../parts";
 import { go, isAdmin, isStaff, person, say, sayError } from "../session";
+import { isOfToday } from "../task/day";
 import type { AssignmentRow, Progress, ProjectRow } from "../types";
 import { TOUR_DONE } from "./Tour";
 
+const FEW = 8; // projects that are found without a search
 const LAST_DONE = 5; // enough to find the one that was submitted too soon
 
 type Mine = AssignmentRow & { project_id: number; project: string; kind: string };
@@ -62,6 +64,7 @@ export function Home() {
   const [projects, setProjects] = useState<ProjectRow[] | null>(null);
   const [mine, setMine] = useState<Mine[]>([]);
   const [waiting, setWaiting] = useState<{ assignment: number; count: number }[]>([]);
+  const [text, setText] = useState("");
   const who = person.value!;
   useEffect(() => {
     get<ProjectRow[]>("/api/projects").then(setProjects).catch(sayError);
@@ -88,10 +91,9 @@ export function Home() {
   const done = mine
     .filter((row) => row.finished && row.submitted_ms)
     .sort((a, b) => b.submitted_ms! - a.submitted_ms!);
-  const today = done.filter(
-    (row) => new Date(row.submitted_ms!).toDateString() === new Date().toDateString(),
-  ).length;
-  const real = projects.filter((project) => !project.practice);
+  const today = done.filter((row) => isOfToday(row.submitted_ms!)).length;
+  const all = projects.filter((project) => !project.practice);
+  const real = all.filter(({ name }) => name.toLowerCase().includes(text.trim().toLowerCase()));
   const practice = projects.filter((project) => project.practice);
   const touring = (who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor";
   return (
@@ -140,7 +142,8 @@ export function Home() {
           </ul>
         </section>
       ) : null}
-      {real.length ? null : (
+      {all.length > FEW ? <Search label="Search" text={text} onText={setText} /> : null}
+      {all.length ? null : (
         <section class="panel empty">
           <h2>No projects yet</h2>
           {isAdmin() ? (
@@ -241,7 +244,8 @@ function Card({ project }: { project: ProjectRow }) {
       {works ? (
         <Button
           kind={project.practice ? "plain" : "primary"}
-          disabled={project.state !== "open"}
+          disabled={project.state !== "open" || !progress.tasks}
+          title={progress.tasks ? undefined : "It has no tasks yet"}
           onClick={() => void start(project)}
         >
           {begun ? "Go on" : "Start"}

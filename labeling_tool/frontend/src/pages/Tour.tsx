@@ -7,6 +7,7 @@ import { Bar, Button } from "../parts";
 import { go, person, saveSettings, say, sayError } from "../session";
 import type { ProjectRow, TaskData } from "../types";
 
+const PASS = 0.9; // of the frames: who was right in fewer has not understood the lesson
 export const TOUR_DONE = 1000; // finished or skipped; the server keeps the number
 
 /** Open the next practice task; false where all are done (or none were made). */
@@ -101,6 +102,7 @@ export function LessonResult({ assignment }: { assignment: number }) {
       await finish();
     }
   };
+  const isPassed = score.right >= PASS * score.frames;
   return (
     <main class="page narrow">
       <h1>
@@ -125,10 +127,17 @@ export function LessonResult({ assignment }: { assignment: number }) {
         <p>Every single one. Nothing to add.</p>
       )}
       <div class="row">
-        <Button kind="primary" onClick={() => void on()} id="next-lesson">
-          Go on
+        {isPassed ? null : (
+          <Button kind="primary" onClick={() => void again()} id="mend-lesson">
+            Mend it
+          </Button>
+        )}
+        <Button kind={isPassed ? "primary" : "quiet"} onClick={() => void on()} id="next-lesson">
+          {isPassed ? "Go on" : "Go on all the same"}
         </Button>
-        {score.missed.length ? <Button onClick={() => void again()}>Mend it</Button> : null}
+        {isPassed && score.missed.length ? (
+          <Button onClick={() => void again()}>Mend it</Button>
+        ) : null}
       </div>
     </main>
   );

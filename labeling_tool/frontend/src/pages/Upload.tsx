@@ -1,9 +1,9 @@
 // Uploading a video, or a recording's two files.
 
 import { useEffect, useState } from "preact/hooks";
-import { get, post } from "../api";
+import { get, post, sendFile } from "../api";
 import { Field } from "../parts";
-import { person, say, sayError } from "../session";
+import { errorText, person, say, sayError } from "../session";
 import type { ProjectRow } from "../types";
 
 interface ImportJob {
@@ -13,10 +13,18 @@ interface ImportJob {
   message?: string;
 }
 
+/** What became of something that was sent. */
+interface Result {
+  name: string;
+  text: string;
+  failed: boolean;
+}
+
 const LOOK_MS = 500;
 
 export function Upload({ project, onDone }: { project: ProjectRow; onDone: () => void }) {
   const [busy, setBusy] = useState("");
+  const [results, setResults] = useState<Result[]>([]);
   const recordings = project.kind === "actions";
   const send = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
@@ -24,12 +32,16 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
     const values = new FormData(form);
     const video = values.get("video") as File;
     const lines = values.get("lines") as File | null;
+    const tell = (text: string, failed = false): void =>
+      setResults((old) => [{ name: video.name, text, failed }, ...old]);
     try {
       setBusy("Uploading…");
-      const { upload } = await post<{ upload: string }>(`/api/uploads/${project.id}`, video);
-      const second = lines
-        ? (await post<{ upload: string }>(`/api/uploads/${project.id}`, lines)).upload
-        : null;
+      const put = (file: File) =>
+        sendFile<{ upload: string }>(`/api/uploads/${project.id}`, file, (share) =>
+          setBusy(`Uploading ${file.name}: ${Math.round(100 * share)} %`),
+        );
+      const { upload } = await put(video);
+      const second = lines ? (await put(lines)).upload : null;
       setBusy("Looking at it…");
       let job = await post<ImportJob>(`/api/projects/${project.id}/import`, {
         video: upload,
@@ -45,11 +57,11 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
       }
       if (job.state === "failed") throw new Error(job.message);
       const { tasks } = job;
-      say(`${tasks} new tasks`);
+      tell(`${tasks} new ${tasks === 1 ? "task" : "tasks"}`);
       form.reset();
       onDone();
     } catch (error) {
-      sayError(error);
+      tell(errorText(error), true);
     } finally {
       setBusy("");
     }
@@ -83,6 +95,16 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
         <button class="button primary" type="submit" disabled={busy !== ""}>
           {busy || "Upload"}
         </button>
+      </div>
+      <div role="status">
+        <ul class="list" aria-label="What became of what you sent">
+          {results.map(({ name, text, failed }) => (
+            <li key={name}>
+              <b class="clip">{name}</b>
+              <span class={failed ? "problem" : "muted"}>{text}</span>
+            </li>
+          ))}
+        </ul>
       </div>
     </form>
   );

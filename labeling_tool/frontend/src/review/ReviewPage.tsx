@@ -79,7 +79,7 @@ export function ReviewPage({ task }: { task: OpenTask }) {
         </div>
         <SidePanel model={model} control={control} />
       </main>
-      <TaskFooter control={control} status={model.notice.value || statusOf(model)}>
+      <TaskFooter control={control} status={statusOf(model)}>
         <PressBar model={model} />
       </TaskFooter>
       <TaskDialogs control={control} scope="review" find={find} />

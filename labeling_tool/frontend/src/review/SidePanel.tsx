@@ -90,7 +90,10 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
             <span class="meter" aria-hidden="true">
               <i style={{ width: `${share * 100}%` }} />
             </span>
-            <span class={doubtful ? "percent doubt" : "percent"}>
+            <span
+              class={doubtful ? "percent doubt" : "percent"}
+              title={`How likely the model thinks it that ${name} is held in this frame`}
+            >
               <span class="hidden">model </span>
               {Math.round(share * 100)} %{doubtful ? " ?" : ""}
             </span>

@@ -31,7 +31,9 @@ export function Splitter() {
         if (!steps) return;
         event.preventDefault();
         event.stopPropagation(); // else the same key chooses a lane
-        divide(share + steps * STEP);
+        // From where the line is, whatever has put it there.
+        const below = event.currentTarget.nextElementSibling!.getBoundingClientRect();
+        divide(below.height / window.innerHeight + steps * STEP);
       }}
     />
   );

@@ -49,13 +49,13 @@ export class Roll {
     g.beginPath();
     g.rect(GUTTER, 0, right - GUTTER, STRIP);
     g.clip();
-    for (let x = GUTTER; x < right; x += wide) {
-      const frame = Math.min(
-        end - 1,
-        start + Math.floor(((x + wide / 2 - GUTTER) / (right - GUTTER)) * (end - start)),
-      );
+    // As many as fit, the last one whole; each shows the frame that stands at its middle.
+    const count = Math.max(1, Math.floor((right - GUTTER) / wide));
+    const step = (right - GUTTER) / count;
+    for (let i = 0; i < count; i++) {
+      const frame = Math.min(end - 1, start + Math.floor(((i + 0.5) / count) * (end - start)));
       const picture = pictures.frames[Math.max(0, frame)];
-      if (picture) g.drawImage(picture, x, 0, wide - 1, STRIP - 2);
+      if (picture) g.drawImage(picture, GUTTER + i * step, 0, step - 1, STRIP - 2);
     }
     g.restore();
   }
@@ -152,7 +152,7 @@ export class Roll {
     for (let t = start + 1; t <= end; t++) {
       if (t < end && row[t] === row[from] && predicted[t] === predicted[from]) continue;
       const x = this.layout.x(from);
-      const wide = this.layout.x(t) - x - 1;
+      const wide = this.layout.x(t) - x;
       if (row[from]) {
         g.fillStyle = predicted[from] ? c.held : c.edit;
         g.fillRect(x, y + 2, wide, high - 4);
@@ -243,9 +243,11 @@ export class Roll {
     const middle = y + AXIS / 2;
     const scale = this.layout.axisScale(axis);
     const place = (v: number): number => middle - (v / scale) * (AXIS / 2 - 3);
-    const { name, unit } = this.model.data.project.axes[axis];
+    const { name, unit, input } = this.model.data.project.axes[axis];
     const range = unit ? `  ±${scale.toFixed(0)}${unit === "degrees" ? "°" : ""}` : "";
-    this.name(g, `${name}${range}`, y, AXIS, c.text);
+    const way = { dx: "▴ right  ▾ left", dy: "▴ down  ▾ up" }[input]; // of a stick its game knows
+    this.name(g, `${name}${range}`, y, way ? AXIS / 2 + 3 : AXIS, c.text);
+    if (way) this.name(g, way, y + AXIS / 2 - 3, AXIS / 2 - 1, c.muted);
     g.strokeStyle = c["lane-line"];
     g.lineWidth = 1;
     g.beginPath();

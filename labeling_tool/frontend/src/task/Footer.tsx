@@ -7,15 +7,17 @@ import type { TaskControl } from "./control";
 
 interface FooterProps {
   control: TaskControl;
+  /** How far the task is; what was just said stands in its place. */
   status: string;
   children?: ComponentChildren;
 }
 
 export function TaskFooter({ control, status, children }: FooterProps) {
+  const notice = control.model.notice.value;
   return (
     <footer class="hintbar">
-      <span role="status" aria-live="polite">
-        {status}
+      <span role="status" aria-live="polite" class={notice ? "told" : ""}>
+        {notice || status}
       </span>
       {children}
       <span class="grow" />

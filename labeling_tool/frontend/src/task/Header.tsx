@@ -1,12 +1,14 @@
 // Above the work: whose task it is, whether its edits are saved, and what must be known beforehand.
 
 import type { ComponentChildren } from "preact";
+import { useEffect } from "preact/hooks";
 import type { Pictures } from "../bundle";
 import { keyOf } from "../keys";
 import type { OperationLog, SaveState as State } from "../oplog";
 import { Button, Link } from "../parts";
 import { rangeText } from "../review/ranges";
 import type { TaskControl } from "./control";
+import { today } from "./day";
 import type { TaskModel } from "./model";
 
 interface HeaderProps {
@@ -16,6 +18,13 @@ interface HeaderProps {
 
 export function TaskHeader({ control, children }: HeaderProps) {
   const { data } = control;
+  useEffect(() => {
+    // Several tasks in several tabs are told apart.
+    document.title = `Task ${data.task.id} · ${data.project.name} · vidact`;
+    return () => {
+      document.title = "vidact";
+    };
+  }, [data]);
   return (
     <>
       <header class="taskbar">
@@ -34,6 +43,11 @@ export function TaskHeader({ control, children }: HeaderProps) {
           </span>
         ) : null}
         {!data.mine ? <span class="badge">by {data.person}</span> : null}
+        {control.isWork && today.value !== null && !data.project.practice ? (
+          <span class="muted" data-today={today.value}>
+            {today.value} today
+          </span>
+        ) : null}
         <SaveState log={control.log} />
         {data.project.instructions ? (
           <Button
@@ -137,7 +151,10 @@ function StateNotice({ control }: { control: TaskControl }) {
     case "submitted":
       return (
         <p class="notice" role="note">
-          Submitted. <Button onClick={() => void control.reopen()}>Reopen</Button>{" "}
+          Submitted.{" "}
+          <Button hint={keyOf("before")} onClick={() => void control.reopen()}>
+            Reopen
+          </Button>{" "}
           <Button hint={keyOf("submit")} onClick={() => void control.submit()}>
             Go on to the next
           </Button>

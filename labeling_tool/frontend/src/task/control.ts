@@ -6,7 +6,9 @@ import { ApiError, post } from "../api";
 import { keyName, keyOf } from "../keys";
 import { claimFirst, type Next, prepareNext } from "../loading";
 import { go, say, sayError } from "../session";
+import { countSubmission, countToday } from "./day";
 import { hasRead, noteRead } from "./instructions";
+import { submitLater } from "./later";
 import type { TaskModel } from "./model";
 import type { OpenTask } from "./useTask";
 import { Verdicts } from "./verdicts";
@@ -95,6 +97,7 @@ export class TaskControl {
     window.addEventListener("beforeunload", beforeUnload);
     let timer = 0;
     this.verdicts.prepare();
+    if (this.isWork && !this.data.project.practice) countToday();
     if (this.isWork) {
       const leaseMs = this.data.project.lease_s * 1000;
       timer = window.setInterval(
@@ -140,18 +143,37 @@ export class TaskControl {
 
   private async send(): Promise<void> {
     if (!(await this.log.flush())) {
+      if (this.log.state.value === "offline" && this.sendLater()) return;
       const why = this.log.message.value;
       say(why || "Edits are still on their way; they are kept on this device.", "bad");
       return;
     }
-    await post(`/api/assignments/${this.id}/submit`, { seq: this.log.lastSeq });
+    try {
+      await post(`/api/assignments/${this.id}/submit`, { seq: this.log.lastSeq });
+    } catch (error) {
+      if (error instanceof ApiError && error.offline && this.sendLater()) return;
+      throw error;
+    }
     if (this.data.project.practice) {
       go(`/tour/${this.id}`);
       return;
     }
     submittedLast = this.id;
+    countSubmission();
     say(`Submitted. ${keyName(keyOf("before"))} goes back to it.`);
     this.proceed();
+  }
+
+  /** Without a server: keep the submission here and go on, where another task is ready. */
+  private sendLater(): boolean {
+    if (!this.next || this.data.project.practice) return false;
+    const seq = this.log.lastSeq + this.log.pending.value.length;
+    if (!submitLater(this.id, seq)) return false;
+    submittedLast = this.id;
+    countSubmission();
+    say("Not connected: this submission is kept on this device, and goes out by itself.");
+    this.proceed();
+    return true;
   }
 
   private proceed(): void {
@@ -187,9 +209,10 @@ export class TaskControl {
     }
   }
 
-  /** Back to the task that was submitted before this one. */
+  /** Back to the task that was submitted before this one; there, back to work on it. */
   before(): void {
-    if (submittedLast === null || submittedLast === this.id)
+    if (this.data.mine && this.data.assignment.state === "submitted") void this.reopen();
+    else if (submittedLast === null || submittedLast === this.id)
       say(
         "Nothing was submitted in this window before. Your last tasks are listed under Projects.",
       );

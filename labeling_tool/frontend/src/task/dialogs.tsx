@@ -2,11 +2,13 @@
 
 import { useState } from "preact/hooks";
 import type { Scope } from "../keys";
+import { operationText } from "../operation_text";
 import type { OperationLog } from "../oplog";
 import { Palette } from "../Palette";
 import { Button, ColorKey, Dialog, Field, Input, Key, KeyGroups, Link, when } from "../parts";
 import { rangeText } from "../review/ranges";
 import { person } from "../session";
+import type { Operation, TaskData } from "../types";
 import { commandEntries, type FindAction } from "./commands";
 import type { TaskControl } from "./control";
 import { Drawer } from "./Drawer";
@@ -22,7 +24,9 @@ export function TaskDialogs({ control, scope, find }: DialogsProps) {
   const { log, note, help, verdicts } = control;
   return (
     <>
-      {log.state.value === "conflict" ? <Conflict log={log} /> : null}
+      {log.state.value === "conflict" ? (
+        <Conflict log={log} project={control.data.project} />
+      ) : null}
       {log.state.value === "login" ? <LoginAgain log={log} /> : null}
       {note.value !== null ? (
         <TextDialog
@@ -66,7 +70,37 @@ export function TaskDialogs({ control, scope, find }: DialogsProps) {
   );
 }
 
-function Conflict({ log }: { log: OperationLog }) {
+const SHOWN = 5; // of each side's edits: enough to know which piece of work it is
+
+/** What edits of one side of a conflict did, the last ones first. */
+function Edits({ of, whose, log, project }: EditsProps) {
+  if (!of.length) return null;
+  const known = [...log.saved.value, ...log.missed.value, ...log.pending.value];
+  const more = of.length - SHOWN;
+  return (
+    <section>
+      <h3>{whose}</h3>
+      <ul>
+        {of
+          .slice(-SHOWN)
+          .reverse()
+          .map((op) => (
+            <li key={op.id}>{operationText(op, project, known)}</li>
+          ))}
+        {more > 0 ? <li class="muted">and {more} before</li> : null}
+      </ul>
+    </section>
+  );
+}
+
+interface EditsProps {
+  of: Operation[];
+  whose: string;
+  log: OperationLog;
+  project: TaskData["project"];
+}
+
+function Conflict({ log, project }: { log: OperationLog; project: TaskData["project"] }) {
   const missed = log.missed.value;
   const waiting = log.pending.value.length;
   const last = missed[missed.length - 1];
@@ -78,6 +112,8 @@ function Conflict({ log }: { log: OperationLog }) {
         overwritten. Your {waiting} unsaved {waiting === 1 ? "edit is" : "edits are"} kept on this
         device.
       </p>
+      <Edits of={missed} whose="Theirs" log={log} project={project} />
+      <Edits of={log.pending.value} whose="Yours" log={log} project={project} />
       <div class="row end">
         <Button onClick={() => log.takeTheirs()}>Take theirs, drop mine</Button>
         {/* It opens by itself, under fingers that press Enter all day: that must lose nothing. */}
@@ -193,9 +229,9 @@ function KeysDialog({ scope, isReview, instructions, onClose }: KeysProps) {
         <p class="notice">Single-letter keys are switched off in your settings.</p>
       ) : null}
       <div class="keys">
+        {scope === "review" ? <ReviewKeys /> : null}
         {isReview ? <KeyGroups scope="verdict" /> : null}
         <KeyGroups scope={scope} />
-        {scope === "review" ? <ReviewKeys /> : null}
       </div>
       <p class="muted">
         Every key can be changed in <Link to="/settings">Settings</Link>.

@@ -5,6 +5,7 @@ import { closePictures } from "../bundle";
 import { type Opened, openTask } from "../loading";
 import { OperationLog } from "../oplog";
 import { errorText, person, say } from "../session";
+import { takeBack } from "./later";
 
 export interface OpenTask {
   opened: Opened;
@@ -14,6 +15,7 @@ export interface OpenTask {
 
 function begin(opened: Opened): OpenTask {
   const { assignment, mine, operations } = opened.data;
+  if (mine) takeBack(assignment.id);
   const log = new OperationLog(person.peek()!.id, assignment.id, operations, assignment.seq);
   if (log.recovered) say(`${log.recovered} edits from this device recovered`);
   // Reviewers correct what has been submitted; nobody else changes a finished task.

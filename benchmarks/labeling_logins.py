@@ -1,0 +1,134 @@
+"""Logins at once: how long saving takes while many people log in with the right password.
+
+    python benchmarks/labeling_logins.py --logins 400
+
+Bar: 95 % of the saves are on disk within 500 ms meanwhile, and no login ends in an error of the
+server: it lets in, asks to wait (429), or says that too many wait already (503). The load comes
+from the same machine, whose load average is in the figures, which are printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import lent_tests  # noqa: F401 - makes `tests` the repository's
+
+BAR_MS = 500.0
+EVERY_S = 0.05  # between two saves
+SOME = 20  # saves before the logins, to compare with
+
+
+async def save(http, assignment: int, seq: int, times: list[float]) -> int:  # type: ignore[no-untyped-def]
+    """Save one edit; the sequence number after it."""
+    begun = time.monotonic()
+    value = {"lane": seq % 14, "start": 3, "end": 9, "value": seq // 14 % 2}
+    operation = {"id": f"save-{seq:08d}", "kind": "paint", "payload": value, "client_ms": 1}
+    batch = {"client": "window", "base_seq": seq, "operations": [operation], "active_ms": 0}
+    answer = await http.post(f"/api/assignments/{assignment}/operations", json=batch)
+    answer.raise_for_status()
+    times.append((time.monotonic() - begun) * 1000)
+    return int(answer.json()["seq"])
+
+
+async def log_in_at_once(
+    url: str, cookies: dict[str, str], csrf: str, assignment: int, logins: int
+) -> tuple[list[float], list[float], Counter[str], float]:
+    """Log in so often at once beside somebody who saves.
+
+    Returns the saves' times before and meanwhile, in ms, the answers by status, and how long all
+    logins took, in seconds.
+    """
+    import httpx
+
+    from tests.labeling_tool.running import PASSWORD
+
+    many = httpx.Limits(max_connections=logins)
+    before: list[float] = []
+    meanwhile: list[float] = []
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=120, cookies=cookies, verify=False) as worker,
+        httpx.AsyncClient(base_url=url, timeout=300, limits=many, verify=False) as crowd,
+    ):
+        worker.headers["x-csrf-token"] = csrf
+        seq = 0
+        for _ in range(SOME):
+            seq = await save(worker, assignment, seq, before)
+
+        async def log_in() -> str:
+            body = {"name": "carl", "password": PASSWORD}
+            try:
+                return str((await crowd.post("/api/login", json=body)).status_code)
+            except httpx.HTTPError as error:
+                return type(error).__name__
+
+        begun = time.monotonic()
+        going = asyncio.gather(*(log_in() for _ in range(logins)))
+        while not going.done():
+            seq = await save(worker, assignment, seq, meanwhile)
+            await asyncio.sleep(EVERY_S)
+        return before, meanwhile, Counter(await going), time.monotonic() - begun
+
+
+def measure(logins: int) -> dict[str, object]:
+    """Run it on a server of its own, on SQLite; the figures."""
+    from vidact.labeling_tool.config import ServeConfig
+    from vidact.labeling_tool.context import Context
+
+    from tests.labeling_tool.running import Script, Server
+    from tests.labeling_tool.seeding import add_tasks
+
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        context = Context.open(ServeConfig(data=str(data), practice=False))
+        project = add_tasks(context, 1, frames=128)
+        context.close()
+        server = Server(data, "--no-practice").start()
+        try:
+            ada = Script(server.url).setup()
+            ada.add_user("carl")
+            claimed = ada.post(f"/api/projects/{project}/claim")["assignment"]
+            cookies, csrf = dict(ada.http.cookies), ada.person["csrf"]
+            before, meanwhile, answers, took = asyncio.run(
+                log_in_at_once(server.url, cookies, csrf, claimed, logins)
+            )
+        finally:
+            server.stop()
+
+    def percentile(times: list[float], share: float) -> float:
+        return round(sorted(times)[min(len(times) - 1, int(share * len(times)))], 1)
+
+    p95 = percentile(meanwhile, 0.95)
+    expected = {"200", "429", "503"}
+    return {
+        "logins": logins,
+        "answers": dict(sorted(answers.items())),
+        "seconds": round(took, 1),
+        "saves": len(meanwhile),
+        "p95_before_ms": percentile(before, 0.95),
+        "p50_ms": percentile(meanwhile, 0.5),
+        "p95_ms": p95,
+        "worst_ms": percentile(meanwhile, 1.0),
+        "load_average_at_start": round(load, 1),
+        "cores": os.cpu_count(),
+        "bar_met": p95 <= BAR_MS and set(answers) <= expected,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--logins", type=int, default=400)
+    print(json.dumps(measure(parser.parse_args().logins), indent=1))
+
+
+if __name__ == "__main__":
+    main()
