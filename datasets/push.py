@@ -122,7 +122,7 @@ def _require_same(
     dataset: Dataset, files: Iterable[File], there: dict[str, RemoteFile], address: Address
 ) -> None:
     """Raise ConfigError where the repository's shards are none of the dataset's: they would go."""
-    shards = [name for name in there if name.startswith(f"{SHARDS}/")]
+    shards = {name for name in there if name.startswith(f"{SHARDS}/")}
     same = (there[f.name].sha256 == f.sha256 for f in files if f.name in shards)
     if shards and not any(same):
         raise ConfigError(
