@@ -80,6 +80,7 @@ from .games.tasks import TASKS as TASKS
 from .games.tasks import make_env as make_env
 from .idm.config import EvalIDMConfig as EvalIDMConfig
 from .idm.config import ImportVPTIDMConfig as ImportVPTIDMConfig
+from .idm.config import RobustnessConfig as RobustnessConfig
 from .idm.config import TrainIDMConfig as TrainIDMConfig
 from .idm.eval_idm import eval_idm as eval_idm
 from .idm.import_vpt_idm import import_vpt_idm as import_vpt_idm
@@ -87,6 +88,7 @@ from .idm.labels.checkpoint import load_idm as load_idm
 from .idm.labels.predict import Predictor as Predictor
 from .idm.network.config import AugmentConfig as AugmentConfig
 from .idm.network.config import IDMConfig as IDMConfig
+from .idm.robustness import robustness as robustness
 from .idm.train_idm import train_idm as train_idm
 from .labeling_tool.config import ServeConfig as ServeConfig
 from .labeling_tool.serve import serve as serve
@@ -113,5 +115,8 @@ from .pipeline.relocate import relocate as relocate
 from .pipeline.remove import remove as remove
 from .pipeline.train_filter import train_filter as train_filter
 from .pipeline.verify import verify as verify
+from .randomize.adr_show import adr_show as adr_show
+from .randomize.config import ADRConfig as ADRConfig
+from .randomize.config import AdrShowConfig as AdrShowConfig
 
 __version__: str

@@ -146,6 +146,8 @@ TABLE = (
     Verb("train-idm", IDM, "idm"),
     Verb("import vpt-idm", IDM, "idm"),
     Verb("eval-idm", IDM, "idm"),
+    Verb("robustness", IDM, "idm"),
+    Verb("adr show", IDM, "randomize"),
     Verb("train-filter", LABEL, "pipeline", room="filtering"),
     Verb("plan", LABEL, "pipeline"),
     Verb("label", LABEL, "pipeline"),

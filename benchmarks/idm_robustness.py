@@ -24,13 +24,14 @@ import torch
 from numpy.typing import NDArray
 from vidact.datasets.actions.spec import FrameSpec
 from vidact.datasets.recordings.recording import Recording, find_recordings
+from vidact.datasets.video.capture import squeeze
 from vidact.datasets.video.resize import FrameResizer
 from vidact.datasets.video.ticks import decode_ticks
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
 from vidact.idm.eval_idm import label, truth_of
 from vidact.idm.labels.predict import Predictor
-from vidact.idm.play.capture import enlarge_bar, squeeze
+from vidact.idm.play.capture import enlarge_bar
 from vidact.idm.scores.figures import Figures
 from vidact.idm.scores.metrics import Sums
 

@@ -8,13 +8,15 @@ import tyro
 from pydantic import Field, NonNegativeInt
 
 from ..errors import ConfigError
-from ..settings import Formerly, LocalPath, closest, require, settings
+from ..settings import Formerly, Later, LocalPath, closest, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.maps import parse_maps
 from .screen.keys import KEYCODES
 
 Minutes = Annotated[float, Field(gt=0, le=100_000)]
 ChunkMinutes = Annotated[float, Field(gt=0, le=60)]
+DECIDED_BY_TASK = (("maps", "train"), ("skill", 2), ("immortal", True))
+LOOK = (("field_of_view", 90.0), ("light", 8.0), ("fog", 0.0))  # tasks are scored as Doom looks
 Workers = Annotated[NonNegativeInt, tyro.conf.arg(aliases=["-j"]), Formerly("jobs")]
 
 
@@ -65,6 +67,12 @@ class RecordDoomConfig:
     """How many times faster the mouse turns than the script's usually does: strangers play at other
     sensitivities.
     """
+    field_of_view: Annotated[float, Field(ge=60, le=120), Later(90.0)] = 90.0
+    """Horizontal field of view in degrees."""
+    light: Annotated[float, Field(ge=2, le=20), Later(8.0)] = 8.0
+    """How far light reaches, the engine's `r_visibility`: 2 is dark, 20 bright."""
+    fog: Annotated[float, Field(ge=0, le=0.5), Later(0.0)] = 0.0
+    """Gray level into which distance fades; 0 is black, as usual."""
     immortal: bool = True
     """Damage does not kill the player, so that no time is lost lying dead; otherwise he is revived
     after a while.
@@ -77,7 +85,7 @@ class RecordDoomConfig:
         parse_maps(self.maps)
         decided = [
             name
-            for name, usual in (("maps", "train"), ("skill", 2), ("immortal", True))
+            for name, usual in (*DECIDED_BY_TASK, *LOOK)
             if self.task and getattr(self, name) != usual
         ]
         if decided:

@@ -21,9 +21,11 @@ from .config import RecordDoomConfig
 from .doom.episodes import longest, map_of
 from .doom.game import TICS_PER_SECOND, DoomGame
 from .doom.labelled_tics import LabelledTics
+from .doom.look import DoomLook
 from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder
 from .doom.navigation import UNREACHED, WalkGrid, grid_of
 from .doom.player import PLAYER_VERSION, DoomPlayer
+from .doom.simulation import FIELD, Life, Simulation, engine_version
 from .doom.task_recording import EpisodeOrder, episode_draw, record_episode
 from .doom.tracks import SUFFIX, track_row, write_track
 from .recorder import Wanted, equal_parts, record_episodes, record_missing
@@ -145,18 +147,32 @@ def _record_item(item: tuple[Chunk, Path, RecordDoomConfig]) -> Iterator[int]:
     return record_chunk(*item)
 
 
-def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[int]:
-    """Make one recording; yields the number of frames written since the last yield."""
+def record_chunk(
+    chunk: Chunk, out: Path, config: RecordDoomConfig, *, name: str = ""
+) -> Iterator[int]:
+    """Make one recording; yields the number of frames written since the last yield.
+
+    `name`: of its files, where it is not the chunk's.
+    """
+    stem = out / (name or chunk.name)
     seed = zlib.crc32(f"{chunk.map_name}/{chunk.number}/{chunk.seed}".encode())
     rng = np.random.default_rng([seed, 1])
     grid = grid_of(chunk.map_name)
     size = (config.width, config.height)
     meta = chunk_meta(chunk, config)
     with (
-        DoomGame(chunk.map_name, seed, size=size, skill=config.skill, things=True) as game,
-        RecordingWriter(out / chunk.name, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
+        DoomGame(
+            chunk.map_name,
+            seed,
+            size=size,
+            skill=config.skill,
+            things=True,
+            look=DoomLook(field_of_view=config.field_of_view, light=config.light, fog=config.fog),
+        ) as game,
+        RecordingWriter(stem, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
     ):
-        enter(game, grid, rng, elsewhere=chunk.number > 0, immortal=config.immortal)
+        commands = enter(game, grid, rng, elsewhere=chunk.number > 0, immortal=config.immortal)
+        lives = [Life(frame=0, commands=commands)]
         player = DoomPlayer(
             grid, seed, strays_per_minute=config.strays_per_minute, mouse_speed=config.mouse_speed
         )
@@ -175,7 +191,9 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
                 if dead_tics >= REVIVE_TICS or game.finished:
                     dead_tics, begins = 0, True
                     game.reset()
-                    enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
+                    commands = enter(game, grid, rng, elsewhere=True, immortal=config.immortal)
+                    if writer.num_frames < chunk.tics:
+                        lives.append(Life(frame=writer.num_frames, commands=commands))
                 labelled.forget()
             else:
                 given = player.act(before, game.things(player.looks_for) if player.looks else None)
@@ -188,28 +206,35 @@ def record_chunk(chunk: Chunk, out: Path, config: RecordDoomConfig) -> Iterator[
             if unreported == REPORT_TICS:
                 yield unreported
                 unreported = 0
+        simulation = Simulation(
+            map=chunk.map_name,
+            seed=seed,
+            skill=config.skill,
+            engine=engine_version(),
+            lives=tuple(lives),
+        )
+        writer.meta[FIELD] = to_plain(simulation)
         # Before the rest, whose last rename makes the recording exist.
-        write_track(out / chunk.name, track)
+        write_track(stem, track)
         yield unreported
 
 
 def enter(
     game: DoomGame, grid: WalkGrid, rng: np.random.Generator, *, elsewhere: bool, immortal: bool
-) -> None:
+) -> tuple[str, ...]:
     """Bring the player into the world: at the map's start, or `elsewhere` at random.
 
     On the maps of the game they get keys and some weapons; a scenario gives its player what it
-    needs.
+    needs. Returns the console commands that it took.
     """
     game.settle()
-    if immortal:
-        game.command("god")
+    commands = ["god"] if immortal else []
     if game.map_name not in SCENARIOS:
-        game.command("give keys")
+        commands.append("give keys")
         for weapon, chance in STARTING_GEAR.items():
             if rng.random() < chance:
-                game.command(f"give {weapon}")
-    game.command("give ammo")
+                commands.append(f"give {weapon}")
+    commands.append("give ammo")
     if elsewhere:
         s = game.situation()
         start = grid.nearest_walkable(s.x, s.y)
@@ -218,9 +243,9 @@ def enter(
             open_floor = np.flatnonzero((cost[:-1] < UNREACHED) & (grid.clearance.ravel() >= 2))
             if len(open_floor):
                 x, y = grid.centre(int(rng.choice(open_floor)))
-                game.command(f"warp {x:.0f} {y:.0f}")
-    game.idle()  # a command shows its effect with the next tic
-    game.idle()
+                commands.append(f"warp {x:.0f} {y:.0f}")
+    game.tell(commands)
+    return tuple(commands)
 
 
 def chunk_meta(chunk: Chunk, config: RecordDoomConfig) -> dict[str, object]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from ..errors import ConfigError
 from ..options import NONE_BY_DEFAULT, ONCE_POSITIONAL, several
+from ..randomize.config import ADRConfig
 from ..settings import Formerly, Later, LocalPath, Share, must_be, require, settings
 from .network.config import AugmentConfig, IDMConfig, Preset, preset_config
 
@@ -23,6 +25,25 @@ Folder = Annotated[LocalPath, must_be("a folder", lambda name: bool(name.strip()
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 Precision = Literal["auto", "float32", "bfloat16"]
+RANDOMIZE = "none, fixed:SHARE with a share above 0 and up to 1, or adr"
+
+
+def share_of(mode: str) -> float | None:
+    """The share that `fixed:SHARE` asks for; None for other modes. Raises ValueError."""
+    kind, _, share = mode.partition(":")
+    if kind != "fixed":
+        return None
+    if not 0 < float(share) <= 1:
+        raise ValueError(share)
+    return float(share)
+
+
+def is_mode(mode: str) -> bool:
+    """Whether this is a mode of `--randomize`."""
+    try:
+        return mode in ("none", "adr") or share_of(mode) is not None
+    except ValueError:
+        return False
 
 
 @settings()
@@ -71,6 +92,10 @@ class TrainIDMConfig:
     """A network of one's own in place of the preset (in a YAML file)."""
     minutes: float = 6.0
     """Minutes of training, where no number of steps is given."""
+    core_minutes: Annotated[NotNegative, Later(0.0)] = 0.0
+    """Minutes that processors work for the training, its tests and its recorders, all together;
+    above 0 they replace `minutes`: runs with and without recorders can be compared.
+    """
     steps: NonNegativeInt = 0
     """Steps of training; above 0 it replaces `minutes`, and the run can be repeated exactly."""
     batch_size: Annotated[PositiveInt, Formerly("batch_clips")] = 6
@@ -109,6 +134,19 @@ class TrainIDMConfig:
     """Part of the recordings held out where no `val` is given (at least one)."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Augmentation of training clips."""
+    randomize: Annotated[str, must_be(RANDOMIZE, is_mode), Later("none")] = "none"
+    """Vary the play as strangers' differs (`suite`): `none`; `fixed:SHARE` draws from that share of
+    all limits; `adr` begins with nothing and lets each range grow while the model still does well
+    at its edge, by tests on validation play.
+    """
+    suite: Annotated[str, NONE_BY_DEFAULT, Later("")] = ""
+    """What is varied: `doom`, `crafter` or a YAML file; by default the suite of the spec's name."""
+    adr: ADRConfig = field(default_factory=ADRConfig)
+    """How ranges grow."""
+    recorders: Annotated[PositiveInt, Later(1)] = 1
+    """Processes beside the training that have the game draw fresh play, where the suite asks for
+    it.
+    """
     mirror_average: bool = False
     """Label by the mean of what the network says of the picture and of its mirror image: better, at
     twice the cost. One that goes on from an IDM that does so does it too.
@@ -141,6 +179,8 @@ class TrainIDMConfig:
         require(needed, "out", self.out, "a folder (or give --add-game-density, which needs none)")
         timed = self.steps > 0 or 0.01 <= self.minutes <= MAX_MINUTES
         require(timed, "minutes", self.minutes, "within 0.01..1e6 (or give steps)")
+        if self.steps and self.core_minutes:
+            raise ConfigError("give either steps or core_minutes")
         mirrors = not self.mirror_average or self.augment.mirror > 0
         require(mirrors, "augment.mirror", self.augment.mirror, "above 0 to average")
 
@@ -215,3 +255,45 @@ class EvalIDMConfig:
     """Recordings labelled side by side on the CPU; 0 takes one a core."""
     plots: bool = True
     """Whether to draw plots."""
+
+
+@settings()
+class RobustnessConfig:
+    """Measure how far an IDM may be from the play that it was trained on.
+
+    Every parameter of a suite is varied by itself, which gives a curve each, and all together as
+    automatic domain randomization does it, with the model as it is: how wide its ranges get is one
+    number of robustness. Writes robustness.json and a page. The same command resumes.
+
+    Example:
+      vidact robustness runs/idm --suite doom --out runs/idm/robustness
+    """
+
+    checkpoint: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CHECKPOINT")]
+    """Checkpoint folder of an IDM, or `doom`, which ships."""
+    out: Folder
+    """Folder for robustness.json and robustness.html."""
+    suite: Annotated[str, NONE_BY_DEFAULT] = ""
+    """What is varied: `doom`, `crafter` or a YAML file; by default the suite of the IDM's spec."""
+    data: Annotated[tuple[str, ...], NONE_BY_DEFAULT] = ()
+    """Labelled play that it has not seen: folders of recordings, or recordings. Without any the
+    suite's game is played on maps for tests.
+    """
+    clips: Annotated[int, Field(ge=2)] = 24
+    """Clips for each point of a curve, the same for all points."""
+    points: PositiveInt = 3
+    """Points of a curve on each side of play as recorded."""
+    ticks: Annotated[int, Field(ge=8)] = 64
+    """Ticks a clip."""
+    adr: ADRConfig = field(default_factory=ADRConfig)
+    """How ranges grow; `test_every` is of trainings alone."""
+    max_tests: NonNegativeInt = 400
+    """Tests of boundaries, unless all stop before; 0 draws the curves alone."""
+    recorders: PositiveInt = 1
+    """Processes that have the game draw play anew."""
+    seed: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """Of clips and tests."""
+    device: str = "auto"
+    """cpu, cuda or auto."""
+    threads: NonNegativeInt = 0
+    """Threads of the network; 0 leaves it to torch."""

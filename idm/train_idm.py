@@ -9,6 +9,8 @@ with `steps` on the CPU, bit for bit as if nothing had happened.
 from __future__ import annotations
 
 import json
+import shutil
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,8 @@ from .network.augment import mirror_of_clips
 from .network.config import PRESETS, preset_config
 from .play.frame_cache import Track, remove_cache
 from .play.training_play import TrainingPlay, digest_of
+from .randomizing.fresh import FOLDER
+from .randomizing.randomization import Randomization, randomization_of, stopped
 from .scores.figures import Figures
 from .scores.rare import rare_table, warning
 
@@ -67,6 +71,7 @@ NOT_THE_RUN = (
     "eval_minutes",
     "log_every",
     "workers",
+    "recorders",
 )
 
 
@@ -85,10 +90,13 @@ def train_idm(config: TrainIDMConfig) -> int:
     first = first_checkpoint(config, play.spec)
     mirror = averaging_mirror(config, play.spec, first)
     check_play(config, play, first)
+    randomization = randomization_of(config, play, first)
+    if randomization is not None and group.size > 1:
+        raise ConfigError("randomize: only a training of one process can vary its play")
     run = TrainingRun(
         out,
-        identity(config, play, first=first, processes=group.size),
-        budget=Budget(steps=config.steps, minutes=0 if config.steps else config.minutes),
+        identity(config, play, first=first, processes=group.size, randomization=randomization),
+        budget=budget_of(config, randomization),
         group=group,
         save_minutes=config.save_every,
     )
@@ -100,15 +108,27 @@ def train_idm(config: TrainIDMConfig) -> int:
     log(play.summary())
     with run:
         with group.leader_first():
-            tracks, val_tracks = play.open(Path(config.cache) if config.cache else out / "cache")
+            tracks, val_tracks = play.open(
+                Path(config.cache) if config.cache else out / "cache",
+                val_phases=randomization is not None,
+            )
         trainer = Trainer(
-            config, play.spec, tracks, val_tracks, run=run, group=group, first=first, mirror=mirror
+            config,
+            play.spec,
+            tracks,
+            val_tracks,
+            run=run,
+            group=group,
+            first=first,
+            mirror=mirror,
+            randomization=randomization,
         )
         trainer.resume()
         if run.is_leader:  # not before: the settings of another run, which cannot be resumed, stay
             settings = yaml.safe_dump(to_plain(config), sort_keys=False)
             (out / SETTINGS_FILE).write_text(settings, encoding="utf-8")
-        trainer.train()
+        with stopped(randomization):
+            trainer.train()
         group.close()
         if not run.is_leader:
             return 0
@@ -117,6 +137,8 @@ def train_idm(config: TrainIDMConfig) -> int:
         with closing(MetricsLog(out, resume_step=run.step)) as metrics:
             metrics.write(run.step, **validation_metrics(headline))
         clear_away(config, run)
+        if randomization is not None:
+            log(f"Ranges ({randomization.adr.nats:.3f} nats): {randomization.adr.ranges.said()}")
     shown = (f"{name} {value:.3f}" for name, value in headline.items() if value is not None)
     log(f"{out}: {', '.join(shown)} (validation)")
     per_button = figures.by_button(play.spec)
@@ -219,13 +241,35 @@ def require_known(play: TrainingPlay, first: Checkpoint | None) -> None:
         log(f"Only the IDM before knows {shortened(missing, SHOWN_NAMES)}: they learn nothing new")
 
 
+def budget_of(config: TrainIDMConfig, randomization: Randomization | None) -> Budget:
+    """How long the run goes, by the clock that the settings ask for."""
+    if config.steps:
+        return Budget(steps=config.steps)
+    if not config.core_minutes:
+        return Budget(minutes=config.minutes)
+
+    def core_s() -> float:
+        return time.process_time() + (randomization.core_s if randomization else 0.0)
+
+    return Budget(minutes=config.core_minutes, clock=core_s)
+
+
 def identity(
-    config: TrainIDMConfig, play: TrainingPlay, *, first: Checkpoint | None, processes: int
+    config: TrainIDMConfig,
+    play: TrainingPlay,
+    *,
+    first: Checkpoint | None,
+    processes: int,
+    randomization: Randomization | None = None,
 ) -> dict[str, Any]:
     """What makes a run the same run: everything but where it writes and how often it saves."""
     settings = plain_but(config, NOT_THE_RUN)
     # Four batches in one process and two in each of two are the same step.
     settings["batches_a_step"] = settings.pop("accumulate") * processes
+    if randomization is None:  # as runs of before it was there
+        del settings["adr"]
+    else:
+        settings["suite"] = randomization.adr.suite.sha256
     settings |= {"spec": play.spec.sha256, "init": first.sha256 if first else ""}
     return {**settings, "recordings": digest_of(play.train), "validation": digest_of(play.val)}
 
@@ -284,6 +328,7 @@ def write_checkpoint(
         baselines=baselines,
         run=run.identity,
         **({GAME: game.entry} if game else {}),
+        **({"randomize": trainer.randomization.entry()} if trainer.randomization else {}),
     )
     save_checkpoint(
         run.out,
@@ -297,5 +342,7 @@ def write_checkpoint(
 def clear_away(config: TrainIDMConfig, run: TrainingRun) -> None:
     """Remove what only a run that resumes needs."""
     run.clear()
+    if run.is_leader:
+        shutil.rmtree(run.out / FOLDER, ignore_errors=True)
     if run.is_leader and not config.cache:
         remove_cache(run.out / "cache")

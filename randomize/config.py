@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import tyro
 from pydantic import Field, PositiveInt
 
-from ..settings import require, settings
+from ..options import NONE_BY_DEFAULT
+from ..settings import LocalPath, require, settings
 
 
 @settings()
@@ -35,3 +37,20 @@ class ADRConfig:
     def __post_init__(self) -> None:
         between = self.narrow < self.widen
         require(between, "narrow", self.narrow, f"below widen, which is {self.widen}")
+
+
+@settings()
+class AdrShowConfig:
+    """Show how the ranges of automatic domain randomization went.
+
+    Prints each parameter's range, and writes a page with the ranges over time. The run may still be
+    going on.
+
+    Example:
+      vidact adr show runs/idm
+    """
+
+    run: Annotated[LocalPath, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """The folder of a training with `--randomize adr`, or of `vidact robustness`."""
+    out: Annotated[str, NONE_BY_DEFAULT] = ""
+    """The page; by default RUN/adr.html."""

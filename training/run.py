@@ -138,6 +138,12 @@ class TrainingRun:
             return {}
         self.step, state = found
         for name, part in parts.items():
+            if name not in state:
+                raise CheckpointError(
+                    f"{self._snapshots.folder}: the snapshot of {self._unit} {self.step:,} has no "
+                    f"state of `{name}`: going on without it would begin that part anew; remove "
+                    "the folder to start from the beginning"
+                )
             part.load_state_dict(state.pop(name))
         self._elapsed_s = float(state.pop("elapsed_s"))
         log(f"Resuming from {self._unit} {self.step:,}")

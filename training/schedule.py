@@ -7,7 +7,7 @@ steps or by minutes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -58,7 +58,14 @@ class Budget:
     interruptions (`elapsed_s` is saved and restored).
     """
 
-    def __init__(self, *, steps: int = 0, minutes: float = 0.0):
+    def __init__(
+        self,
+        *,
+        steps: int = 0,
+        minutes: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        """`clock` gives seconds: of the wall, or those that processors have worked."""
         if (steps > 0) == (minutes > 0):
             raise ConfigError(
                 f"give either steps or minutes, above 0; got steps={steps} and minutes={minutes}"
@@ -66,11 +73,12 @@ class Budget:
         self.steps = steps
         self.seconds = minutes * 60
         self._before_s = 0.0
-        self._started = time.monotonic()
+        self._clock = clock
+        self._started = clock()
 
     def start(self, elapsed_s: float = 0.0) -> None:
         """Begin to count, after `elapsed_s` of earlier sessions of the same run."""
-        self._before_s, self._started = elapsed_s, time.monotonic()
+        self._before_s, self._started = elapsed_s, self._clock()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -84,7 +92,7 @@ class Budget:
     @property
     def elapsed_s(self) -> float:
         """Seconds of training so far, all sessions together."""
-        return self._before_s + time.monotonic() - self._started
+        return self._before_s + self._clock() - self._started
 
     def fraction(self, step: int) -> float:
         """How much of the run is done before step `step`, 0..1."""

@@ -11,7 +11,7 @@ import os
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,6 +24,7 @@ from ...datasets.actions.devices import DeviceState
 from ...errors import ConfigError, MissingDependencyError
 from ..env import GameCrashedError
 from .frame_sizes import FRAME_SIZES
+from .look import DoomLook
 from .maps import vizdoom_folder, wad_of
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class DoomGame:
         size: width and height of the frames in pixels, one of FRAME_SIZES.
         skill: 1 (easy) to 5.
         things: make `things()` work (costs 5 % of the engine's speed).
+        look: how it is drawn; the game itself is the same.
 
     Raises:
         ConfigError: unknown map or size.
@@ -105,6 +107,7 @@ class DoomGame:
         size: tuple[int, int] = (320, 240),
         skill: int = 2,
         things: bool = False,
+        look: DoomLook | None = None,
     ):
         try:
             import vizdoom
@@ -117,6 +120,7 @@ class DoomGame:
             offered = ", ".join(f"{width}x{height}" for width, height in FRAME_SIZES)
             raise ConfigError(f"size: {size[0]}x{size[1]} is not offered; use {offered}")
         self.map_name, self.size = map_name, size
+        self._look = (look or DoomLook()).commands()
         self._engine_seed = seed % (1 << 31)
         self._folder = tempfile.TemporaryDirectory(prefix="vidact-doom-")
         game_file, scenario, inner_map = wad_of(map_name)
@@ -148,6 +152,7 @@ class DoomGame:
         game.set_seed(self._engine_seed)
         game.init()
         self._game: vizdoom.DoomGame = game
+        self._draw_so()
         self._keep()
 
     def __enter__(self) -> DoomGame:
@@ -167,7 +172,15 @@ class DoomGame:
             self._game.set_seed(seed % (1 << 31))
         with self._crashes_told():
             self._game.new_episode()
+        self._draw_so()
         self.settle()
+
+    def tell(self, commands: Sequence[str]) -> None:
+        """Give console commands, and wait until their effect shows."""
+        for command in commands:
+            self.command(command)
+        self.idle()  # a command shows its effect with the next tic
+        self.idle()
 
     def change_map(self, map_name: str) -> None:
         """Play another map of the same game file from the next `reset` on.
@@ -178,6 +191,10 @@ class DoomGame:
             raise ConfigError(f"map: {map_name} lies in another file than {self.map_name}")
         self.map_name = map_name
         self._game.set_doom_map(wad_of(map_name)[2])
+
+    def _draw_so(self) -> None:
+        for command in self._look:  # an episode begins with the engine's own field of view
+            self.command(command)
 
     @contextmanager
     def _crashes_told(self) -> Iterator[None]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -14,6 +14,7 @@ from ...datasets.actions.spec import ActionSpec
 from ...machine import cores
 from ...networks.checkpoints import Checkpoint
 from ...progress import Progress, log
+from ...randomize.log import DecisionLog
 from ...training.ema import EMA
 from ...training.guards import FiniteGuard, clip_gradients
 from ...training.log import MetricsLog
@@ -24,17 +25,21 @@ from ...training.run import TrainingRun
 from ...training.schedule import Schedule, set_learning_rate
 from ...training.seeds import seed_chance
 from ..config import TrainIDMConfig
+from ..labels.calibration import Calibration
 from ..labels.checkpoint import load_network
 from ..labels.windows import WindowRunner
 from ..network.model import InverseDynamicsModel
 from ..play.clips import ClipBatch, ClipSampler
 from ..play.frame_cache import Track
 from ..play.training_play import camera_scale, press_rates
+from ..randomizing.exam import Exam
+from ..randomizing.randomization import Randomization
 from .loss import FactoredLoss, LossParts, positive_weights
 from .validation import calibrate
 
 LEARNING_RATE = 2e-3  # the highest, of a new network
 FINE_TUNING_RATE = 3e-4  # of a trained one that training starts from
+SAY_RANGES_EVERY = 20  # tests of boundaries
 BETAS = (0.9, 0.98)  # a short second moment: a run of minutes has a few thousand steps
 
 
@@ -50,6 +55,7 @@ class Trainer:
         group: the processes that train together.
         first: a trained IDM to start from, in place of a new network.
         mirror: the mirror image that labels are averaged with, if any.
+        randomization: of the play, if any.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Trainer:
         group: Group,
         first: Checkpoint | None = None,
         mirror: Mirror | None = None,
+        randomization: Randomization | None = None,
     ):
         if group.device.type == "cpu":
             # One core is left to the threads that prepare clips.
@@ -72,7 +79,7 @@ class Trainer:
         self.config, self.spec, self.val_tracks = config, spec, val_tracks
         self.run, self.group, self.device = run, group, group.device
         self.dtype = resolve_precision(config.precision, self.device)
-        self.mirror = mirror
+        self.mirror, self.randomization = mirror, randomization
         if first is None:
             self.model = InverseDynamicsModel(config.network_for(spec), spec)
         else:
@@ -92,6 +99,7 @@ class Trainer:
             seed=config.seed,
             dtype=self.dtype,
             rare_clips=config.rare_clips_for(spec),
+            variation=randomization,
         )
         peak = config.learning_rate or (LEARNING_RATE if first is None else FINE_TUNING_RATE)
         groups = parameter_groups(self.model, config.weight_decay)
@@ -104,8 +112,9 @@ class Trainer:
 
     def resume(self) -> None:
         """Load the last snapshot, if there is one."""
-        parts = {name: getattr(self, name) for name in ("model", "optimizer", "ema", "guard")}
-        self.run.resume_into(parts)
+        names = ["model", "optimizer", "ema", "guard"]
+        names += ["randomization"] if self.randomization else []
+        self.run.resume_into({name: getattr(self, name) for name in names})
 
     def train(self) -> None:
         """Train to the end of the budget."""
@@ -116,13 +125,15 @@ class Trainer:
             shown = ", ".join(f"{name} {value:.3f}" for name, value in figures if value is not None)
             log(f"Starting from {config.init}: {shown}")
         metrics = MetricsLog(run.out, resume_step=run.step) if run.is_leader else None
-        first_batch = run.step * config.accumulate * size + self.group.rank
-        batches = self.sampler.batches(first_batch, config.loader_threads, stride=size)
+        batches = self.batches()
+        decisions = self.decision_log() if run.is_leader else None
         frames = config.batch_size * config.ticks * config.accumulate * size
         self.model.train()
         try:
             with Progress("Training IDM", unit="frames") as progress, run.session():
                 progress.resume_at(run.step * frames)
+                if self.randomization is not None:
+                    self.randomization.begin()
                 validated_s = run.budget.elapsed_s
                 # A skipped step neither ends a run nor is saved: one that diverges must not push
                 # good snapshots out.
@@ -139,7 +150,9 @@ class Trainer:
                             learning_rate=learning_rate,
                             gradient_norm=norm,
                             elapsed_s=run.budget.elapsed_s,
+                            **self.of_randomization(),
                         )
+                    self.end_round(progress, decisions)
                     run.save_if_due(hold=self.guard.in_a_row > 0)
                     since_s = run.budget.elapsed_s - validated_s
                     due = config.eval_minutes > 0 and since_s >= 60 * config.eval_minutes
@@ -151,6 +164,67 @@ class Trainer:
             if metrics is not None:
                 metrics.close()
             batches.close()  # ends its threads
+
+    def batches(self) -> Generator[ClipBatch, None, None]:
+        """The batches of the steps from here on, prepared ahead; with a randomization only to the
+        end of its round, after which others may be drawn.
+        """
+        count, size = self.config.accumulate, self.group.size
+        every = self.randomization.every if self.randomization else 0
+        step = self.run.step
+        while True:
+            until = step - step % every + every if every else None
+            yield from self.sampler.batches(
+                step * count * size + self.group.rank,
+                self.config.loader_threads,
+                stride=size,
+                count=None if until is None else (until - step) * count,
+            )
+            step = until or step
+
+    def of_randomization(self) -> dict[str, float]:
+        """What metrics say of ranges that move."""
+        moves = self.randomization is not None and self.randomization.moves
+        return {"nats": self.randomization.adr.nats} if moves and self.randomization else {}
+
+    def decision_log(self) -> DecisionLog | None:
+        """Where decisions about ranges are written."""
+        if self.randomization is None or not self.randomization.moves:
+            return None
+        adr = self.randomization.adr
+        return DecisionLog(self.run.out, adr.ranges, adr.config.delta, resume_step=self.run.step)
+
+    def end_round(self, progress: Progress, decisions: DecisionLog | None) -> None:
+        """After the last step of a round of the randomization: what moves, moves."""
+        randomization, run = self.randomization, self.run
+        if not randomization or not randomization.every or run.step % randomization.every:
+            return
+        decision = randomization.end_round(self.exam)
+        if decisions is None:
+            return
+        adr = randomization.adr
+        progress.advance(0, nats=round(adr.nats, 3), **({"waits": adr.waits} if adr.waits else {}))
+        if decision is not None:
+            decisions.write(run.step, run.budget.elapsed_s, decision)
+        if adr.tests % SAY_RANGES_EVERY == 0:
+            log(f"step {run.step:,}: {adr.nats:.3f} nats: {adr.ranges.said()}")
+
+    @contextmanager
+    def exam(self) -> Iterator[Exam]:
+        """What asks the averaged weights about validation play."""
+        exclusive = self.model.config.exclusive
+        with self.ema.applied(self.model):
+            self.model.eval()
+            yield Exam(
+                self.model,
+                self.spec,
+                Calibration.neutral(self.spec, self.positive_weights, exclusive=exclusive),
+                self.val_tracks,
+                seed=self.config.seed,
+                ticks=self.config.ticks,
+                dtype=self.dtype,
+            )
+        self.model.train()
 
     def train_step(
         self, learner: nn.Module, batches: Iterator[ClipBatch], fraction: float

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec, FrameSpec
+from ...datasets.video.capture import squeeze
 from ...datasets.video.resize import FrameResizer
 from ...progress import Progress, log
 from ..network.model import InverseDynamicsModel
-from ..play.capture import BARS, ENLARGED, enlarge_bar, squeeze
+from ..play.capture import BARS, ENLARGED, enlarge_bar
 from ..play.frame_cache import Track
 from .density import GameDensity
 from .embedding import TrunkEmbedding

@@ -10,21 +10,18 @@ enlarged. Compression is real H.264, at the size of the network's frames.
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 
-import av
 import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import FrameSpec
-from ...datasets.video.resize import FrameResizer, as_video_frame
+from ...datasets.video.resize import FrameResizer
 from ..network.config import AugmentConfig
 
 RATES = (24.0, 60.0)  # frames/s of recorders
 BARS = (0.08, 0.18)  # height of a status bar, of the frame's
 ENLARGED = (1.1, 1.6)  # times
-KEYFRAME_EVERY = "100"  # frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +47,10 @@ class Recorder:
             rate / self.fps
         )
         return frames - np.floor(taken + 1e-6).astype(np.int64)
+
+    def shown(self, frames: NDArray[np.int64], rate: float) -> NDArray[np.int64]:
+        """Which frames of the screen its pictures show then."""
+        return frames - self.delays(frames, rate)
 
 
 def draw_recorder(config: AugmentConfig, generator: np.random.Generator) -> Recorder:
@@ -77,24 +78,3 @@ def enlarge_bar(frames: NDArray[np.uint8], share: float, factor: float) -> None:
     for frame in frames:
         bar = resizer.from_rgb(frame[height - rows :, inset : width - inset])
         frame[height - len(bar) :] = bar
-
-
-def squeeze(frames: NDArray[np.uint8], crf: int, preset: str = "ultrafast") -> NDArray[np.uint8]:
-    """H.264 and back, [T, H, W, 3]: at 23 hardly to be seen, at 40 blocks and smears."""
-    buffer = io.BytesIO()
-    with av.open(buffer, "w", format="nut") as container:
-        stream = container.add_stream(
-            "libx264", rate=30, options={"crf": str(crf), "preset": preset, "g": KEYFRAME_EVERY}
-        )
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-        stream.thread_count = 1
-        for frame in frames:
-            container.mux(stream.encode(as_video_frame(frame)))
-        container.mux(stream.encode(None))
-    buffer.seek(0)
-    out = np.empty_like(frames)
-    with av.open(buffer, "r") as video:
-        video.streams.video[0].thread_count = 1
-        for index, picture in enumerate(video.decode(video=0)):
-            out[index] = picture.to_ndarray(format="rgb24")
-    return out

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from ..network.inputs import InputPipeline, Inputs
 from ..scores.figures import COMMON
 from .capture import Recorder, draw_recorder
 from .frame_cache import Track
+from .look import ClipLook
 from .training_play import press_rates
 
 TRIES = 20  # draws of a start before a clip with few labels is taken as it is
@@ -58,6 +60,14 @@ class ClipBatch:
         return ClipBatch(self.inputs.to(device), *(part.to(device) for part in rest))
 
 
+class Variation(Protocol):
+    """What varies clips beyond augmentation; a pure function of the batch's number."""
+
+    def clips(self, number: int, count: int) -> list[tuple[Track | None, ClipLook]]:
+        """For each clip of a batch its look, and the fresh play that it is taken from, if any."""
+        ...
+
+
 class ClipSampler:
     """Draws batches.
 
@@ -70,6 +80,7 @@ class ClipSampler:
         seed: of all draws.
         dtype: of the motion front end's products.
         rare_clips: part of the clips that are drawn around a press of a rare button.
+        variation: of clips, if any.
     """
 
     def __init__(
@@ -84,6 +95,7 @@ class ClipSampler:
         seed: int,
         dtype: torch.dtype = torch.float32,
         rare_clips: float = 0.0,
+        variation: Variation | None = None,
     ):
         self.tracks = [track for track in tracks if track.valid.any()]
         if not self.tracks:
@@ -96,7 +108,7 @@ class ClipSampler:
         self.seed, self.dtype = seed, dtype
         lengths = np.array([track.num_ticks for track in self.tracks], np.float64)
         self._share = np.cumsum(lengths / lengths.sum())
-        self.rare_clips = rare_clips
+        self.rare_clips, self.variation = rare_clips, variation
         self._rare = rare_presses(self.tracks) if rare_clips else []
 
     def batch(self, number: int) -> ClipBatch:
@@ -104,10 +116,14 @@ class ClipSampler:
         generator = np.random.Generator(np.random.Philox(key=[self.seed, number]))
         radius, ticks = self.pipeline.radius, self.clip_ticks
         frames, buttons, camera, valid, known, present, draws = [], [], [], [], [], [], []
-        for recorder in self._recorders(number):
-            track, start = self._place(generator)
+        varied: Sequence[tuple[Track | None, ClipLook | None]]
+        varied = [(None, None)] * self.batch_clips
+        if self.variation is not None:
+            varied = self.variation.clips(number, self.batch_clips)
+        for recorder, (fresh, look) in zip(self._recorders(number), varied, strict=True):
+            track, start = self._place(generator, fresh)
             one = draw(self.augment, generator, self.spec.frame.width, self.spec.frame.height)
-            clip = track.frames(start - radius, start + ticks + radius, recorder)
+            clip = track.frames(start - radius, start + ticks + radius, recorder, look)
             if radius and generator.random() < CUT_SHARE:
                 clip[-radius:] = 0
             frames.append(torch.from_numpy(clip))
@@ -129,20 +145,23 @@ class ClipSampler:
         )
 
     def batches(
-        self, first: int, workers: int, *, stride: int = 1
+        self, first: int, workers: int, *, stride: int = 1, count: int | None = None
     ) -> Generator[ClipBatch, None, None]:
-        """Batches first, first + stride, …, prepared ahead by `workers` threads (0: when asked
-        for).
+        """Batches first, first + stride, …, `count` of them or without end, prepared ahead by
+        `workers` threads (0: when asked for).
         """
-        numbers = itertools.count(first, stride)
+        numbers = itertools.islice(itertools.count(first, stride), count)
         if workers == 0:
             yield from map(self.batch, numbers)
+            return
         with ThreadPoolExecutor(workers) as pool:
             ahead: deque[Future[ClipBatch]] = deque()
             try:
                 while True:
-                    while len(ahead) < workers + 1:
-                        ahead.append(pool.submit(self.batch, next(numbers)))
+                    for number in itertools.islice(numbers, workers + 1 - len(ahead)):
+                        ahead.append(pool.submit(self.batch, number))
+                    if not ahead:
+                        return
                     yield ahead.popleft().result()
             finally:
                 for job in ahead:
@@ -155,10 +174,14 @@ class ClipSampler:
         )
         return [draw_recorder(self.augment, generator) for _ in range(self.batch_clips)]
 
-    def _place(self, generator: np.random.Generator) -> tuple[Track, int]:
+    def _place(
+        self, generator: np.random.Generator, fresh: Track | None = None
+    ) -> tuple[Track, int]:
         """A track and a start. Clips may begin anywhere that leaves them whole, or fill a short
         track.
         """
+        if fresh is not None:
+            return fresh, labelled_start(fresh, self.clip_ticks, generator)
         if self._rare and generator.random() < self.rare_clips:
             return self._around_a_press(generator)
         track, start = self.tracks[0], 0
@@ -184,6 +207,16 @@ class ClipSampler:
 
     def _inputs(self, frames: list[Tensor], draws: list[ClipDraw]) -> Inputs:
         return self.pipeline(torch.stack(frames), draws=draws, dtype=self.dtype)
+
+
+def labelled_start(track: Track, ticks: int, generator: np.random.Generator) -> int:
+    """Where a clip of a track begins, so that enough of its ticks have a label if any do."""
+    start = 0
+    for _ in range(TRIES):
+        start = int(generator.integers(0, max(1, track.num_ticks - ticks + 1)))
+        if track.valid[start : start + ticks].mean() >= LABELLED_SHARE:
+            break
+    return start
 
 
 def rare_presses(tracks: Sequence[Track]) -> list[NDArray[np.int64]]:

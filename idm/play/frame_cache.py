@@ -9,9 +9,9 @@ cache as the process's memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from io import FileIO
 from pathlib import Path
@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from ... import storage
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import Recording
+from ...datasets.video.capture import squeeze
 from ...datasets.video.frames import DamageError, decode_frames
 from ...datasets.video.timing import frame_slots, tick_times_ns
 from ...errors import RecordingError
 from ...machine import cores
 from ...progress import Progress
-from .capture import Recorder, enlarge_bar, squeeze
+from .capture import Recorder, enlarge_bar
+from .look import ClipLook
 
 SUFFIX = ".frames"
 BATCH_TICKS = 64  # read at a time where a whole track is looked at
@@ -74,31 +76,46 @@ class Track:
         for start in range(0, self.num_ticks, BATCH_TICKS):
             yield self.frames(start, min(start + BATCH_TICKS, self.num_ticks))
 
-    def frames(self, start: int, end: int, recorder: Recorder | None = None) -> NDArray[np.uint8]:
+    def frames(
+        self,
+        start: int,
+        end: int,
+        recorder: Recorder | None = None,
+        look: ClipLook | None = None,
+    ) -> NDArray[np.uint8]:
         """Frames of ticks [start, end), uint8 [n, H, W, 3], as they are or as another recorder
-        shows them; ticks outside the recording are black.
+        shows them, with another look; ticks outside the recording are black.
         """
         out = np.zeros((end - start, *self.frame_shape), np.uint8)
         first, last = max(start, 0), min(end, self.num_ticks)
         if first >= last:
             return out
         inside = out[first - start : last - start]
-        if recorder is not None and recorder.fps:
-            self._read_late(inside, first, recorder)
+        if look is not None and look.is_late:
+            self._read_late(inside, first, look.shown)
+        elif recorder is not None and recorder.fps:
+            self._read_late(inside, first, recorder.shown)
         else:
             with open(self.path, "rb", buffering=0) as file:
                 _read(file, first, inside)
         if recorder is not None and recorder.bar[0]:
             enlarge_bar(inside, *recorder.bar)
+        if look is not None:
+            inside[:] = look.apply(inside)
         if recorder is not None and recorder.crf:
             inside[:] = squeeze(inside, recorder.crf)
         return out
 
-    def _read_late(self, out: NDArray[np.uint8], first: int, recorder: Recorder) -> None:
+    def _read_late(
+        self,
+        out: NDArray[np.uint8],
+        first: int,
+        shown_of: Callable[[NDArray[np.int64], float], NDArray[np.int64]],
+    ) -> None:
         """The frames of ticks from `first` on; between two ticks lie those of the other phases."""
         count = len(self.phases)
         wanted = self.phase + count * np.arange(first, first + len(out))
-        shown = np.maximum(wanted - recorder.delays(wanted, self.tick_hz * count), 0)
+        shown = np.maximum(shown_of(wanted, self.tick_hz * count), 0)
         with ExitStack() as stack:
             files = [stack.enter_context(open(path, "rb", buffering=0)) for path in self.phases]
             for index, frame in enumerate(shown.tolist()):
@@ -120,7 +137,12 @@ def _read(file: FileIO, first: int, out: NDArray[np.uint8]) -> None:
 
 
 def open_tracks(
-    recordings: list[Recording], spec: ActionSpec, folder: Path, *, phases: bool = True
+    recordings: list[Recording],
+    spec: ActionSpec,
+    folder: Path,
+    *,
+    phases: bool = True,
+    quiet: bool = False,
 ) -> list[Track]:
     """Decode what the cache lacks, in as many threads as there are cores, and return all tracks in
     order.
@@ -130,6 +152,7 @@ def open_tracks(
         spec: what the labels and frames are read under.
         folder: of the cache; made if missing.
         phases: all phases of each recording, or only the first (validation needs no second look).
+        quiet: show no progress.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # their labels first: what is wrong with a recording shows before an hour of decoding
@@ -156,15 +179,19 @@ def open_tracks(
         recording for recording in recordings if not _is_cached(recording, spec, folder, phases)
     ]
     if missing:
-        _decode_all(missing, spec, folder, phases)
+        _decode_all(missing, spec, folder, phases, quiet)
     return tracks
 
 
-def _decode_all(missing: list[Recording], spec: ActionSpec, folder: Path, phases: bool) -> None:
+def _decode_all(
+    missing: list[Recording], spec: ActionSpec, folder: Path, phases: bool, quiet: bool
+) -> None:
     stop = Event()
     total = sum(recording.num_frames for recording in missing)
     with (
-        Progress("Decoding recordings", total=total, unit="frames") as progress,
+        nullcontext()
+        if quiet
+        else Progress("Decoding recordings", total=total, unit="frames") as progress,
         ThreadPoolExecutor(cores()) as pool,
     ):
         jobs = {
@@ -173,7 +200,8 @@ def _decode_all(missing: list[Recording], spec: ActionSpec, folder: Path, phases
         try:
             for job in as_completed(jobs):
                 job.result()
-                progress.advance(jobs[job].num_frames)
+                if progress is not None:
+                    progress.advance(jobs[job].num_frames)
         except (
             BaseException
         ):  # Ctrl-C too: what runs ends at its next frame, what waits does not begin

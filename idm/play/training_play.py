@@ -44,10 +44,14 @@ class TrainingPlay:
             spec=spec, train=first_recordings(train, spec, max_ticks), val=val, max_ticks=max_ticks
         )
 
-    def open(self, cache: Path) -> tuple[list[Track], list[Track]]:
-        """Decode into the cache what it lacks: tracks to train on, tracks to validate on."""
+    def open(self, cache: Path, *, val_phases: bool = False) -> tuple[list[Track], list[Track]]:
+        """Decode into the cache what it lacks: tracks to train on, tracks to validate on.
+
+        `val_phases`: whether frames between the ticks of the latter can be read too.
+        """
         train = first_ticks(open_tracks(self.train, self.spec, cache), self.max_ticks)
-        return train, open_tracks(self.val, self.spec, cache, phases=False)
+        val = open_tracks(self.val, self.spec, cache, phases=val_phases)
+        return train, [track for track in val if track.phase == 0]
 
     def summary(self) -> str:
         """How much it is, in one line."""

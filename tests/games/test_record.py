@@ -15,8 +15,11 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.video.resize import FrameResizer
 from vidact.errors import ConfigError, RecordingError
 from vidact.games.config import RecordDoomConfig
+from vidact.games.doom.look import DoomLook
+from vidact.games.doom.simulation import simulate, simulation_of
 from vidact.games.doom.tracks import read_track
 from vidact.games.record_doom import lay_out, record_doom
 from vidact.games.workers import Worker, record_in_processes, working
@@ -89,6 +92,13 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
         turned = np.array([state.dx for state in recording.states]) * 0.15
         seen = -(np.diff(track[:, 3]) + 180) % 360 - 180
         assert np.abs(np.remainder(seen - turned[:-1] + 180, 360) - 180).max() < 0.05
+    simulation = simulation_of(recording.meta, recording.stem)
+    assert simulation is not None
+    again = [one.frame.copy() for one in simulate(simulation, recording.states, DoomLook())]
+    resizer = FrameResizer(spec.frame)
+    played = np.stack([resizer.from_rgb(frame) for frame in again[::2]]).astype(int)
+    filmed = np.concatenate([batch.frames for batch in recording.frames(spec)])
+    assert np.abs(played - filmed).mean() < 3  # H.264 lies between them, and nothing else
 
     kept = tmp_path / "a" / "doom-MAP01-s0-00.mp4"
     touched = kept.stat().st_mtime_ns

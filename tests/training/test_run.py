@@ -69,6 +69,20 @@ def test_a_stopped_run_resumes_where_it_was(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_snapshot_without_the_state_of_a_part_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted, match="step 3"), new_run(tmp_path) as run:
+        train(run, zeros(), stop_at=3)
+    with pytest.raises(CheckpointError, match=r"snapshot of step 3 has no state of `ranges`"):
+        new_run(tmp_path).resume_into({"model": zeros(), "ranges": zeros()})
+
+
+def test_a_budget_can_count_by_another_clock() -> None:
+    seconds = iter([100.0, 100.0, 130.0])
+    budget = Budget(minutes=1, clock=lambda: next(seconds))
+    budget.start(15.0)
+    assert budget.elapsed_s == 45.0
+
+
 def test_the_clock_counts_over_sessions(tmp_path: Path) -> None:
     with new_run(tmp_path) as run:
         run.resume_into({})

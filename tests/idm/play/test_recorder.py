@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.video.capture import squeeze
 from vidact.errors import ConfigError
 from vidact.idm.config import AugmentConfig
-from vidact.idm.play.capture import RATES, Recorder, draw_recorder, squeeze
+from vidact.idm.play.capture import RATES, Recorder, draw_recorder
 from vidact.idm.play.frame_cache import Track, open_tracks
 
 EXACT = Recorder(fps=0.0, offset=0.0, bar=(0.0, 1.0), crf=0)

@@ -1,0 +1,40 @@
+"""How Doom is drawn: what a player may have set otherwise, and what the game obeys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+RENDER = frozenset({"field_of_view", "light", "fog"})
+CONTROL = frozenset({"turn_speed"})  # of the player's hands: only other play shows it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoomLook:
+    """Settings of the picture; the defaults are the engine's own."""
+
+    field_of_view: float = 90.0
+    """Horizontal, degrees."""
+    light: float = 8.0
+    """The engine's `r_visibility`: how far light reaches; 2 is a cellar, 20 a bright day."""
+    fog: float = 0.0
+    """Gray level, 0..1, into which distance fades; 0 is black, the engine's own darkness."""
+
+    def apply(self, values: Mapping[str, float]) -> DoomLook:
+        """This look with those of some values that are the picture's."""
+        return replace(self, **{name: values[name] for name in RENDER & values.keys()})
+
+    def commands(self) -> list[str]:
+        """Console commands that bring it about; they must be given again in every episode.
+
+        Nothing is said of what is as usual, so that usual play is to the pixel what it was. The
+        field of view moves by seven degrees a tic, so it needs ten tics to get there.
+        """
+        usual, said = DoomLook(), []
+        if self.field_of_view != usual.field_of_view:
+            said.append(f"fov {self.field_of_view:.2f}")
+        if self.light != usual.light:
+            said.append(f"r_visibility {self.light:.3f}")
+        if self.fog != usual.fog:
+            said.append("testfade " + f"{round(255 * self.fog):02x}" * 3)
+        return said

@@ -1,0 +1,88 @@
+"""Fresh play for a training or a test: recordings drawn otherwise, made by processes beside it, and
+their frames in a cache of their own.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...datasets.actions.spec import ActionSpec
+from ...datasets.recordings.recording import Recording
+from ...games.doom.look import CONTROL, RENDER
+from ...games.doom.simulation import simulation_of
+from ..play.frame_cache import Track, open_tracks
+
+if TYPE_CHECKING:
+    from ...games.doom.fresh_play import Order
+
+FOLDER = "fresh"  # in the run's folder, until the run is done
+TICS = 35  # of Doom's a second
+SECONDS = 30  # of play in each: an engine's start is a small part of it, and a cache of it 100 MB
+
+
+def can_be_simulated(recordings: Sequence[Recording]) -> list[Recording]:
+    """Those that the game can draw anew."""
+    return [one for one in recordings if simulation_of(one.meta, one.stem) is not None]
+
+
+class FreshPlay:
+    """Recordings by name, each made of a source and of values.
+
+    Args:
+        folder: where they lie while they are needed.
+        sources: what can be simulated.
+        processes: how many are made at a time.
+    """
+
+    def __init__(
+        self, folder: Path, spec: ActionSpec, sources: Sequence[Recording], processes: int
+    ):
+        from ...games.doom.fresh_play import Recorders  # loads the game, which most runs lack
+
+        self.folder, self.spec = folder, spec
+        self.sources = {one.sha256: one for one in sources}
+        self.recorders = Recorders(processes)
+
+    def order(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
+        """Have these made: by name, `source` (a digest) and `values`."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.recorders.order(self._order(name, one) for name, one in wanted.items())
+
+    def tracks(self, names: Sequence[str]) -> list[list[Track]]:
+        """For each of these the tracks of all phases; waits until they are made."""
+        self.recorders.wait_for([self.folder / name for name in names])
+        cache = self.folder / "cache"
+        return [
+            open_tracks([Recording.open(self.folder / name)], self.spec, cache, quiet=True)
+            for name in names
+        ]
+
+    def drop(self, names: Sequence[str], tracks: Sequence[Track]) -> None:
+        """Remove what is not needed any more."""
+        for track in tracks:
+            track.path.unlink(missing_ok=True)
+        for name in names:
+            for path in self.folder.glob(f"{name}.*"):
+                path.unlink()
+
+    def close(self) -> None:
+        """Stop the processes."""
+        self.recorders.__exit__()
+
+    def remove(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _order(self, name: str, one: Mapping[str, Any]) -> Order:
+        from ...games.doom.fresh_play import Order, seed_of
+
+        return Order(
+            stem=self.folder / name,
+            source=self.sources[one["source"]].stem,
+            values={key: v for key, v in one["values"].items() if key in RENDER | CONTROL},
+            tics=SECONDS * TICS,
+            seed=seed_of(name, one["source"]),
+        )
