@@ -16,7 +16,7 @@ from ...games.doom.simulation import simulation_of
 from ..play.frame_cache import Track, open_tracks
 
 if TYPE_CHECKING:
-    from ...games.doom.fresh_play import Order
+    from ...games.fresh_play import Order
 
 FOLDER = "fresh"  # in the run's folder, until the run is done
 TICS = 35  # of Doom's a second
@@ -40,7 +40,7 @@ class FreshPlay:
     def __init__(
         self, folder: Path, spec: ActionSpec, sources: Sequence[Recording], processes: int
     ):
-        from ...games.doom.fresh_play import Recorders  # loads the game, which most runs lack
+        from ...games.fresh_play import Recorders  # loads the game, which most runs lack
 
         self.folder, self.spec = folder, spec
         self.sources = {one.sha256: one for one in sources}
@@ -77,7 +77,7 @@ class FreshPlay:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _order(self, name: str, one: Mapping[str, Any]) -> Order:
-        from ...games.doom.fresh_play import Order, seed_of
+        from ...games.fresh_play import Order, seed_of
 
         return Order(
             stem=self.folder / name,

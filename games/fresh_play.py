@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from ...datasets.recordings.recording import Recording
-from ...datasets.recordings.writer import RecordingWriter
-from ..config import RecordDoomConfig
-from ..env import GameCrashedError
-from ..record_doom import Chunk, record_chunk
-from ..workers import Worker
-from .game import TICS_PER_SECOND
-from .look import RENDER, DoomLook
-from .simulation import simulate, simulation_of
+from ..datasets.recordings.recording import Recording
+from ..datasets.recordings.writer import RecordingWriter
+from .config import RecordDoomConfig
+from .doom.game import TICS_PER_SECOND
+from .doom.look import RENDER, DoomLook
+from .doom.simulation import simulate, simulation_of
+from .env import GameCrashedError
+from .record_doom import Chunk, record_chunk
+from .workers import Worker
 
 USUAL_SPEED = 1.0
 TRIES = 2  # an engine that crashed is started once anew
