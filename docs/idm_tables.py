@@ -55,3 +55,24 @@ def presets(content: Mapping[str, Any]) -> Iterator[Table]:
         filled = {"mouse_r2": {}, **one}
         rows.append((preset, *(with_interval(filled, name) for name in names)))
     yield ("preset", *names.values()), rows
+
+
+def randomization(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table each training's tests, and what ADR gains on them with its intervals."""
+    tests = {name.removeprefix("test "): one for name, one in content["cells"].items()}
+    tests = {name: one for name, one in tests.items() if "T0" in one and "bars" not in one}
+    names = list(next(iter(tests.values()), {}))
+    yield (
+        ("yaw R² by arm and seed", *names),
+        [(arm, *(number(one[name]["yaw R²"]) for name in names)) for arm, one in tests.items()],
+    )
+    compared = content["cells"].get("compare")
+    if compared:
+        rows = [
+            (test, pair, *(f"{number(one['value'])} {one['ci95']}" for one in figures.values()))
+            for test, pairs in compared.items()
+            if test not in ("bars", "settings_outside")
+            for pair, figures in pairs.items()
+        ]
+        yield ("test", "difference", "yaw R²", "macro F1, common"), rows
+        yield ("bar", "met"), [(bar, number(met)) for bar, met in compared["bars"].items()]

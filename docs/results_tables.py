@@ -15,7 +15,7 @@ from typing import Any
 
 from agent_tables import arms_by_task, small_things, whole_demos
 from filter_tables import clean_frames, only_the_game
-from idm_tables import ablation, presets, scaling
+from idm_tables import ablation, presets, randomization, scaling
 from table_cells import Row, Table, number
 
 ROOT = Path(__file__).parents[1]
@@ -199,6 +199,16 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "recorded it.",
                 "python benchmarks/idm_robustness.py doom runs/doom-idm/heldout",
                 mapping(),
+            ),
+            Result(
+                "adr_study.json",
+                "Ranges that grow by themselves",
+                "The same core-minutes of training with nothing varied, with six parameters drawn "
+                "from all of their limits, and with automatic domain randomization: on play as "
+                "recorded (T0), in sixty settings that are extreme in one to six parameters (T1), "
+                "and on what none of them models.",
+                "python benchmarks/adr_study.py",
+                randomization,
             ),
             Result(
                 "only_the_game.json",

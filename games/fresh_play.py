@@ -113,7 +113,7 @@ class Recorders:
     def order(self, orders: Iterable[Order]) -> None:
         """Have recordings made, in turn by each process."""
         for order in orders:
-            if is_made(order):
+            if order.stem in self._orders or is_made(order):
                 continue
             if len(self._workers) < self._processes:
                 self._workers.append(Worker(_serve))

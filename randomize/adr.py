@@ -57,7 +57,8 @@ class Decision:
     def to_dict(self) -> dict[str, Any]:
         """As a line of the log: `from` and `to` are Python's words."""
         plain = {**vars(self), "interval": list(self.interval)}
-        return {**plain, "from": plain.pop("before"), "to": plain.pop("after")}
+        moved = {"from": plain.pop("before"), "to": plain.pop("after")}
+        return plain | moved
 
 
 @dataclass(frozen=True)

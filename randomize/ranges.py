@@ -22,7 +22,7 @@ class Ranges:
     def of_share(cls, suite: Suite, share: float) -> Ranges:
         """This share of the limits on each side that there is: 0 varies nothing, 1 everything."""
         bounds = {
-            name: (share * parameter.ends[0], share * parameter.ends[1])
+            name: (share * parameter.ends[0] + 0.0, share * parameter.ends[1])  # no -0.0
             for name, parameter in suite.parameters.items()
         }
         return cls(suite, bounds)
@@ -55,7 +55,7 @@ class Ranges:
         low, high = self.bounds[boundary.parameter]
         # Rounded, so that ten steps of a tenth end at the limit and not beside it.
         if boundary.side == "low":
-            low = round(min(max(low - by, -1.0), 0.0), 9)
+            low = round(min(max(low - by, -1.0), 0.0), 9) + 0.0
         else:
             high = round(min(max(high + by, 0.0), 1.0), 9)
         return Ranges(self.suite, {**self.bounds, boundary.parameter: (low, high)})

@@ -48,7 +48,7 @@ class Predictor:
         game: GameQuestion | None = None,
     ):
         self.model, self.spec, self.calibration, self.sha256 = model, spec, calibration, sha256
-        self.radius = model.radius
+        self.radius, self.dtype = model.radius, dtype
         self.game = game
         self._runner = WindowRunner(model, dtype, mirror=mirror)
         self.device = self._runner.device

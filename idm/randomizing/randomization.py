@@ -268,11 +268,11 @@ class Randomization:
         at = [{key: one.get(key, 0.0) for key in sorted(self.by_game)} for one in places]
         if self.fresh is None or not any(any(one.values()) for one in at):
             return {}
-        generator, staged = self._chance(GROUPS, number), {}
-        for group in range(TEST_GROUPS):
+        generator, staged, groups = self._chance(GROUPS, number), {}, min(TEST_GROUPS, len(at))
+        for group in range(groups):
             source = self._stages[int(generator.integers(len(self._stages)))]
             # The first clip's draw stands for all of its group.
-            first = min(-(-group * len(at) // TEST_GROUPS), len(at) - 1)
+            first = -(-group * len(at) // groups)
             values = self.adr.suite.values(at[first])
             staged[f"{name}-{group}"] = {"source": source.sha256, "values": values}
         self.fresh.order(staged)

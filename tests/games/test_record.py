@@ -14,13 +14,14 @@ from types import ModuleType
 import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
-from vidact.datasets.recordings.recording import find_recordings
+from vidact.datasets.recordings.recording import Recording, find_recordings
 from vidact.datasets.video.resize import FrameResizer
 from vidact.errors import ConfigError, RecordingError
 from vidact.games.config import RecordDoomConfig
 from vidact.games.doom.look import DoomLook
 from vidact.games.doom.simulation import simulate, simulation_of
 from vidact.games.doom.tracks import read_track
+from vidact.games.fresh_play import Order, make
 from vidact.games.record_doom import lay_out, record_doom
 from vidact.games.workers import Worker, record_in_processes, working
 
@@ -99,6 +100,14 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
     played = np.stack([resizer.from_rgb(frame) for frame in again[::2]]).astype(int)
     filmed = np.concatenate([batch.frames for batch in recording.frames(spec)])
     assert np.abs(played - filmed).mean() < 3  # H.264 lies between them, and nothing else
+
+    order = Order(tmp_path / "again", recording.stem, {"field_of_view": 110.0}, tics=30, seed=0)
+    make(order)
+    wider = Recording.open(order.stem)
+    assert wider.states == recording.states[:30]
+    assert (wider.meta["made_of"], wider.group) == (recording.sha256, recording.group)
+    seen = next(iter(wider.frames(spec))).frames.astype(int)
+    assert np.abs(seen - filmed[: len(seen)]).mean() > 5
 
     kept = tmp_path / "a" / "doom-MAP01-s0-00.mp4"
     touched = kept.stat().st_mtime_ns
