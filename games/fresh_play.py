@@ -84,7 +84,7 @@ def _draw_again(order: Order) -> None:
 
 def _play_anew(order: Order) -> None:
     source = Recording.open(order.source)
-    look = {name: order.values[name] for name in RENDER & order.values.keys()}
+    look = {name: order.values[name] for name in RENDER.keys() & order.values.keys()}
     config = RecordDoomConfig(
         out=str(order.stem.parent),
         maps=str(source.meta["map"]),

@@ -173,18 +173,25 @@ def suite_of(content: Mapping[str, Any]) -> Suite:
     return Suite(**fields)
 
 
-def require_known(suite: Suite, known: Mapping[Where, frozenset[str]]) -> None:
-    """Raise ConfigError where a parameter acts in a place that does not know its name.
+def require_known(suite: Suite, known: Mapping[Where, Mapping[str, tuple[float, float]]]) -> None:
+    """Raise ConfigError where a parameter acts in a place that does not know it or its values.
 
     Args:
-        known: by place, the names of what is implemented there.
+        known: by place, the names of what is implemented there, with the lowest and the highest
+            value that it takes.
     """
     for name, parameter in suite.parameters.items():
-        there = known.get(parameter.where, frozenset())
+        there = known.get(parameter.where, {})
         if name not in there:
             raise ConfigError(
                 f"suite {suite.name!r}: {parameter.where} has no parameter `{name}`"
                 f"{closest(name, sorted(there))}"
+            )
+        (low, high), (least, most) = parameter.limits, there[name]
+        if low < least or high > most:
+            raise ConfigError(
+                f"suite {suite.name!r}: parameters.{name}: limits must be within "
+                f"{least:g}..{most:g}, got {list(parameter.limits)}"
             )
 
 

@@ -19,8 +19,20 @@ from numpy.typing import NDArray
 
 from .capture import AS_RECORDED_CRF, coarsened, frames_shown, squeeze
 
-PIXELS = frozenset({"exposure", "haze", "tint", "gamma", "boxes"})
-CAPTURE = frozenset({"resolution", "source_fps", "jitter", "compression"})
+Limits = tuple[float, float]
+PIXELS: dict[str, Limits] = {
+    "exposure": (0.01, 100.0),
+    "haze": (0.0, 1.0),
+    "tint": (0.0, 1.0),
+    "gamma": (0.05, 20.0),
+    "boxes": (0.0, 1.0),
+}
+CAPTURE: dict[str, Limits] = {
+    "resolution": (0.02, 1.0),
+    "source_fps": (1.0, 1000.0),
+    "jitter": (0.0, 0.99),  # at a whole step a picture would overtake the next but one
+    "compression": (0.0, 51.0),
+}
 MOST_BOXES = 3
 HAZE_GRAY = (90.0, 220.0)  # of the air, drawn once a clip
 HORIZON = (0.4, 0.6)  # where haze is thickest: far away, in a view straight ahead

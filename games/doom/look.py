@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-RENDER = frozenset({"field_of_view", "light", "fog"})
-CONTROL = frozenset({"turn_speed"})  # of the player's hands: only other play shows it
+# What can be varied, with the values that are allowed, which are those of `record doom`.
+RENDER = {"field_of_view": (60.0, 120.0), "light": (2.0, 20.0), "fog": (0.0, 0.5)}
+CONTROL = {"turn_speed": (0.25, 4.0)}  # of the player's hands: only other play shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class DoomLook:
 
     def apply(self, values: Mapping[str, float]) -> DoomLook:
         """This look with those of some values that are the picture's."""
-        return replace(self, **{name: values[name] for name in RENDER & values.keys()})
+        return replace(self, **{name: values[name] for name in RENDER.keys() & values.keys()})
 
     def commands(self) -> list[str]:
         """Console commands that bring it about; they must be given again in every episode.

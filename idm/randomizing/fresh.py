@@ -82,7 +82,7 @@ class FreshPlay:
         return Order(
             stem=self.folder / name,
             source=self.sources[one["source"]].stem,
-            values={key: v for key, v in one["values"].items() if key in RENDER | CONTROL},
+            values={key: v for key, v in one["values"].items() if key in (RENDER | CONTROL)},
             tics=SECONDS * TICS,
             seed=seed_of(name, one["source"]),
         )

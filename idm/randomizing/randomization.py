@@ -25,7 +25,7 @@ from ...games.doom.look import CONTROL, RENDER
 from ...networks.checkpoints import Checkpoint
 from ...progress import log
 from ...randomize.adr import ADR, BoundaryTest, Decision
-from ...randomize.parameters import Suite, load_suite, require_known
+from ...randomize.parameters import Suite, Where, load_suite, require_known
 from ...randomize.ranges import Ranges
 from ...settings import to_plain
 from ..config import TrainIDMConfig, share_of
@@ -43,8 +43,8 @@ NOMINAL_CLIPS = 4  # a test: their running mean is over many tests
 LOOKS, FRESH, GROUPS = 1, 2, 3  # streams of chance
 
 
-def known_parameters() -> dict[Any, frozenset[str]]:
-    """What is implemented, by place."""
+def known_parameters() -> dict[Where, dict[str, tuple[float, float]]]:
+    """What is implemented, by place, with the values that are allowed."""
     return {
         "render": RENDER,
         "control": CONTROL,

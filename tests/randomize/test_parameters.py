@@ -74,7 +74,9 @@ def test_a_suite_that_is_not_there_is_told_with_those_that_are() -> None:
 
 def test_a_parameter_that_nobody_implements_is_refused(own: Path) -> None:
     with pytest.raises(ConfigError, match=r"pixels has no parameter `haze`\. Did you mean `hazy`"):
-        require_known(load_suite(own), {"pixels": frozenset({"gamma", "hazy"})})
+        require_known(load_suite(own), {"pixels": {"gamma": (0.1, 9), "hazy": (0, 1)}})
+    with pytest.raises(ConfigError, match=r"haze: limits must be within 0\.\.0\.4, got \[0"):
+        require_known(load_suite(own), {"pixels": {"gamma": (0.1, 9), "haze": (0, 0.4)}})
 
 
 def test_ranges_keep_nominal_and_stop_at_the_limits(own: Path) -> None:

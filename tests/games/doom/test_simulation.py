@@ -18,7 +18,7 @@ from ..conftest import need_vizdoom
 
 def test_the_suite_varies_what_the_game_can_draw() -> None:
     suite = load_suite("doom")
-    assert suite.acting("render") == RENDER
+    assert suite.acting("render") == RENDER.keys()
     nominal = suite.values(dict.fromkeys(RENDER, 0.0))
     assert DoomLook().apply(nominal).commands() == []
     assert DoomLook().apply({"fog": 0.5, "gamma": 2.0}).commands() == ["testfade 808080"]
