@@ -13,7 +13,7 @@ from pydantic import Field, FiniteFloat, NonNegativeFloat, NonNegativeInt, Posit
 from ..errors import ConfigError
 from ..options import NONE_BY_DEFAULT, ONCE_POSITIONAL, several
 from ..randomize.config import ADRConfig
-from ..settings import Formerly, Later, LocalPath, Share, must_be, require, settings
+from ..settings import Formerly, Later, LocalPath, Share, must_be, require, settings, to_plain
 from .network.config import AugmentConfig, IDMConfig, Preset, preset_config
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Folder = Annotated[LocalPath, must_be("a folder", lambda name: bool(name.strip()
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 NotNegative = Annotated[FiniteFloat, Field(ge=0)]
 Precision = Literal["auto", "float32", "bfloat16"]
+USUAL_ADR = to_plain(ADRConfig())
 RANDOMIZE = "none, fixed:SHARE with a share above 0 and up to 1, or adr"
 
 
@@ -141,7 +142,7 @@ class TrainIDMConfig:
     """
     suite: Annotated[str, NONE_BY_DEFAULT, Later("")] = ""
     """What is varied: `doom`, `crafter` or a YAML file; by default the suite of the spec's name."""
-    adr: ADRConfig = field(default_factory=ADRConfig)
+    adr: Annotated[ADRConfig, Later(USUAL_ADR)] = field(default_factory=ADRConfig)
     """How ranges grow."""
     recorders: Annotated[PositiveInt, Later(1)] = 1
     """Processes beside the training that have the game draw fresh play, where the suite asks for

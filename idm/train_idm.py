@@ -266,9 +266,7 @@ def identity(
     settings = plain_but(config, NOT_THE_RUN)
     # Four batches in one process and two in each of two are the same step.
     settings["batches_a_step"] = settings.pop("accumulate") * processes
-    if randomization is None:  # as runs of before it was there
-        del settings["adr"]
-    else:
+    if randomization is not None:
         settings["suite"] = randomization.adr.suite.sha256
     settings |= {"spec": play.spec.sha256, "init": first.sha256 if first else ""}
     return {**settings, "recordings": digest_of(play.train), "validation": digest_of(play.val)}
