@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from vidact.datasets.actions.mirror import Mirror
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.errors import ConfigError
 from vidact.idm.config import AugmentConfig
@@ -108,3 +109,19 @@ def test_a_spec_without_left_and_right_swaps_nothing(toy_spec: ActionSpec) -> No
 
 def _values(one: ClipDraw) -> dict[str, object]:
     return {name: getattr(one, name) for name in ClipDraw.__slots__}
+
+
+def test_a_mirror_turns_sticks_and_the_pointer_around_and_leaves_triggers() -> None:
+    pad = mirror_of_clips(AugmentConfig(), ActionSpec.load("gamepad"))
+    assert pad.axis_sign == (-1, 1, -1, 1, 1, 1)
+    spec = ActionSpec.load("desktop_pointer")
+    mirror = mirror_of_clips(AugmentConfig(), spec)
+    held, stands = np.zeros((2, spec.num_buttons), np.uint8), np.array([[0.25, 0.25, 1.0]] * 2)
+    turned = mirror.apply(held, stands.astype(np.float32))[1]
+    np.testing.assert_allclose(turned, [[0.75, 0.25, 1.0]] * 2)
+    bins = np.zeros((2, 3, 65))
+    bins[:, np.arange(3), spec.quantise(stands[0])] = 1
+    _, flipped = mirror.apply_probabilities(held, bins, spec.num_bins)
+    np.testing.assert_array_equal(flipped.argmax(-1), spec.quantise(turned))
+    again = Mirror.from_dict(json.loads(json.dumps(mirror.to_dict())), spec)
+    assert (again, again.axis_sum) == (mirror, (1.0, 0.0, 0.0))
