@@ -82,7 +82,7 @@ class Layout:
 def _scaled(layout: Layout, held: frozenset[str], size: tuple[int, int]) -> Floats:
     canvas = _composed(layout, held)
     small = canvas.resize(size, Image.Resampling.BILINEAR, reducing_gap=None)
-    found = np.asarray(small, np.float32) / 255
+    found: Floats = np.asarray(small, np.float32) / np.float32(255)
     found.flags.writeable = False
     return found
 

@@ -23,6 +23,8 @@ PARTS = 8  # of a video, in which the delay is estimated again: how far these di
 MIN_PRESSES = 12  # of which fewer tell no delay
 SURE = 1e-3  # no probability of an IDM counts for more than this
 MIN_CHANGES = 3  # that an IDM sees while the overlay shows none: then the overlay has stopped
+# And of the changes that it sees in the whole video, in as long a time: an IDM errs now and then.
+SHARE_OF_CHANGES = 0.3
 MOVES = 1.0  # levels: mean change from one frame to the next above which a picture is no still
 
 Bools = NDArray[np.bool_]
@@ -111,8 +113,8 @@ def frozen(
         motion: mean change of the picture from the frame before, levels, [N].
         least_frames: the length of a stretch without a change that is looked at.
         said: an IDM's probabilities for the columns of `held`, [T, those]. Where it sees presses
-            and releases in such a stretch, that is frozen; without it, any in which the picture
-            moves.
+            and releases in such a stretch, not much rarer than elsewhere, that is frozen; without
+            it, any in which the picture moves.
         starts: the first frame of each tick.
     """
     changed = np.zeros(len(held), bool)
@@ -122,9 +124,11 @@ def frozen(
         if end - begin < least_frames:
             continue
         if said is not None and starts is not None:
-            ticks = slice(*np.searchsorted(starts, [begin, end]))
-            seen = np.abs(np.diff((said[ticks] > 0.5).astype(np.int8), axis=0)).sum()
-            result[begin:end] = seen >= MIN_CHANGES
+            changes = (np.diff(said > 0.5, axis=0)).sum(1)  # (T - 1,)
+            first, last = np.searchsorted(starts, [begin, end])
+            inside = changes[first : last - 1]
+            enough = max(MIN_CHANGES, SHARE_OF_CHANGES * float(changes.mean()) * len(inside))
+            result[begin:end] = inside.sum() >= enough
         else:
             result[begin:end] = float(np.median(motion[begin:end])) > MOVES
     return result

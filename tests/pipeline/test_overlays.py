@@ -167,6 +167,8 @@ def test_an_overlay_that_stands_still_is_told_from_a_player_who_does() -> None:
     idle, busy = np.where(held[starts], 0.9, 0.1), np.where(pressed(450, 2), 0.9, 0.1)
     assert not frozen(held, motion, 300, idle, starts).any()
     assert frozen(held, motion, 300, busy, starts)[310:690].all()
+    idle[[170, 230]] = 1 - idle[[170, 230]]  # an IDM errs
+    assert not frozen(held, motion, 300, idle, starts).any()
 
 
 def test_pictures_of_any_size_are_not_read(tmp_path: Path) -> None:
