@@ -11,9 +11,10 @@ from .layout import MAX_ELEMENTS, MAX_SIDE
 
 def whole(content: Mapping[str, Any], field: str, where: str, least: int = 0) -> int:
     """Return a whole number of pixels. Raises ConfigError, which names the field."""
-    value = content.get(field)
+    value: Any = content.get(field)
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or value != int(value) or not least <= value <= MAX_SIDE:
+    # Bounds first: they are false of NaN and of infinity, which have no whole part.
+    if not number or not least <= value <= MAX_SIDE or value != int(value):
         raise ConfigError(
             f"{where}: {field} must be a whole number from {least} to {MAX_SIDE}, got {value!r:.40}"
         )

@@ -115,7 +115,9 @@ def _color(content: Mapping[str, Any], field: str, default: Color, where: str) -
     found = content.get(field)
     if found is None:
         return default
-    parts = [found.get(part) for part in (RED, GREEN, BLUE)] if isinstance(found, Mapping) else []
+    parts: list[Any] = []
+    if isinstance(found, Mapping):
+        parts = [found.get(part) for part in (RED, GREEN, BLUE)]
     if len(parts) != 3 or not all(isinstance(p, int) and 0 <= p <= 255 for p in parts):
         raise ConfigError(f"{where}: {field} must be Red, Green and Blue from 0 to 255")
     return parts[0], parts[1], parts[2]

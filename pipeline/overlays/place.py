@@ -66,7 +66,8 @@ def find_place(still: Floats, layout: Layout) -> Place | None:
     """
     height, width = still.shape
     even = still[: height // 2 * 2, : width // 2 * 2]
-    half = (even[::2, ::2] + even[1::2, ::2] + even[::2, 1::2] + even[1::2, 1::2]) / 4
+    rows = even[::2] + even[1::2]
+    half: Floats = ((rows[:, ::2] + rows[:, 1::2]) / 4).astype(np.float32)
     most = min(SHARES[1] * width / layout.width, height / layout.height)
     least = SHARES[0] * width / layout.width
     if most < least:

@@ -134,7 +134,9 @@ class OverlayReader:
             clear = np.maximum(up[..., 3], down[..., 3]).reshape(-1)
             free = clear <= np.quantile(clear, 0.1)
         opacity = self.place.opacity
-        through = [(1 - of[..., 3].reshape(-1) * opacity) for of in (up, down)]  # (P,) each
+        through = [
+            1 - of[..., 3].reshape(-1).astype(np.float64) * opacity for of in (up, down)
+        ]  # (P,) each
         colors = [
             of[..., :3].reshape(-1, 3).astype(np.float64) * 255 * opacity for of in (up, down)
         ]

@@ -56,6 +56,7 @@ def test_numbers_of_keys_go_by_the_version(tmp_path: Path) -> None:
     [
         ({"overlay_width": "wide"}, "overlay_width must be a whole number"),
         ({"overlay_height": 10**9}, "overlay_height must be a whole number"),
+        ({"overlay_height": float("nan")}, "overlay_height must be a whole number"),
         ({"elements": {}}, "elements must be a list"),
         ({"elements": [{"type": 1, "pos": [0, 0], "mapping": [9000, 0, 1, 1]}]}, "mapping"),
         ({"elements": [{"type": 1, "pos": [0, 0], "mapping": [0, 0, 900, 9]}]}, "lies outside"),
