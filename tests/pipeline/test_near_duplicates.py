@@ -18,7 +18,7 @@ from vidact.pipeline.planning.near_duplicates import (
     picture_hashes,
 )
 
-from .conftest import moving_picture, write_video
+from .conftest import HERE, moving_picture, write_video
 
 HZ = Fraction(35, 2)
 
@@ -80,7 +80,12 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     write_video(tmp_path / "videos" / "later.mp4", moving_picture(900, seed=11)[300:])
     layout = LayoutConfig(val_fraction=0.0)
     plan = make_plan(
-        [str(tmp_path / "videos")], Dataset(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
+        [str(tmp_path / "videos")],
+        Dataset(tmp_path / "data"),
+        tick_hz=HZ,
+        layout=layout,
+        decoder=HERE,
+        workers=1,
     )
     by_name = {Path(record.uri).name: record for record in plan.sources}
     assert {name: record.status for name, record in by_name.items()} == {
@@ -98,7 +103,12 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     # A re-encode that comes later is known too, even though it is the better one.
     write_video(tmp_path / "videos" / "better.mp4", play.repeat(2, axis=1).repeat(2, axis=2))
     again = make_plan(
-        [str(tmp_path / "videos")], Dataset(tmp_path / "data"), tick_hz=HZ, layout=layout, workers=1
+        [str(tmp_path / "videos")],
+        Dataset(tmp_path / "data"),
+        tick_hz=HZ,
+        layout=layout,
+        decoder=HERE,
+        workers=1,
     )
     assert again.segments == plan.segments
     assert {Path(r.uri).name: r.status for r in again.sources}["better.mp4"] == "near_duplicate"

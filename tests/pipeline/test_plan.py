@@ -20,14 +20,16 @@ from vidact.pipeline.planning.plan import (
     read_plan,
 )
 
-from .conftest import moving_picture, write_video
+from .conftest import HERE, moving_picture, write_video
 
 HZ = Fraction(35, 2)
 LAYOUT = LayoutConfig(val_fraction=0.0)
 
 
 def _plan(sources: Path, out: Path) -> Plan:
-    return make_plan([str(sources)], Dataset(out), tick_hz=HZ, layout=LAYOUT, workers=2)
+    return make_plan(
+        [str(sources)], Dataset(out), tick_hz=HZ, layout=LAYOUT, decoder=HERE, workers=2
+    )
 
 
 def test_plan_of_a_folder(videos: Path, tmp_path: Path) -> None:
@@ -118,6 +120,7 @@ def test_another_tick_rate_is_refused(videos: Path, tmp_path: Path) -> None:
             Dataset(tmp_path / "data"),
             tick_hz=Fraction(20),
             layout=LAYOUT,
+            decoder=HERE,
             workers=1,
         )
 
@@ -135,7 +138,9 @@ def test_licence_of_the_whole(videos: Path, tmp_path: Path) -> None:
         table.write_text("\n".join(["uri,licence", *rows]) + "\n")
         out = tmp_path / f"data-{len(list(tmp_path.iterdir()))}"
         return licence_of(
-            make_plan([str(table)], Dataset(out), tick_hz=HZ, layout=LAYOUT, workers=1)
+            make_plan(
+                [str(table)], Dataset(out), tick_hz=HZ, layout=LAYOUT, decoder=HERE, workers=1
+            )
         )
 
     assert planned(f"{videos}/a.mp4,", f"{videos}/b.mp4,") == "other"

@@ -20,7 +20,7 @@ from vidact.pipeline.planning.probe import probe_source
 from vidact.pipeline.planning.prober import Prober
 from vidact.pipeline.planning.sources import Source, find_sources
 
-from .conftest import moving_picture, write_video
+from .conftest import HERE, moving_picture, write_video
 
 HZ = Fraction(35, 2)
 
@@ -54,13 +54,15 @@ def test_what_was_probed_is_not_probed_again(
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0)
     with pytest.raises(RuntimeError, match="the power went"):
-        make_plan([str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, workers=1)
+        make_plan([str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, decoder=HERE, workers=1)
     kept = [row for path in (out / PROBES).iterdir() for row in json.loads(path.read_text())]
     assert {Path(row["uri"]).name for row in kept} == set(looked[:2])
     videos[0].write_bytes(
         videos[1].read_bytes() + b"changed"
     )  # replaced meanwhile: what is known of it is of no use
-    plan = make_plan([str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, workers=1)
+    plan = make_plan(
+        [str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, decoder=HERE, workers=1
+    )
     assert sorted(looked[3:]) == sorted(
         path.name for path in videos if path.name not in looked[:2] or path == videos[0]
     )

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from vidact import storage_failures
 from vidact.datasets.shards.dataset import Dataset
-from vidact.datasets.video.config import DecoderConfig
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import EngineConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
@@ -25,7 +24,7 @@ from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
 
-from .conftest import moving_picture, plain_loop, serve, write_video
+from .conftest import HERE, moving_picture, plain_loop, serve, write_video
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256, near_duplicates=False)
 
@@ -81,7 +80,7 @@ def server() -> Iterator[Server]:
 
 
 def config(server: Server, idm: str, out: Path, *names: str, **options: object) -> LabelConfig:
-    options = {"workers": 1, "device": "cpu", "layout": LAYOUT, **options}
+    options = {"workers": 1, "device": "cpu", "layout": LAYOUT, "decoder": HERE, **options}
     sources = tuple(f"{server.url}/{name}" for name in names)
     return LabelConfig(sources=sources, idm=idm, out=str(out), **options)  # type: ignore[arg-type]
 
@@ -120,9 +119,7 @@ def test_each_source_is_fetched_and_hashed_once(
         return probe(self, path, tick_hz, sha256=sha256)
 
     monkeypatch.setattr(InProcessDecoder, "probe", counted)
-    made = config(
-        server, idm, tmp_path / "out" / "data", "a.mp4", "b.mp4", decoder=DecoderConfig(child=False)
-    )
+    made = config(server, idm, tmp_path / "out" / "data", "a.mp4", "b.mp4")
 
     def at_work(*job):  # type: ignore[no-untyped-def]
         server.sent.clear()
