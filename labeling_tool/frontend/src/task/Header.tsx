@@ -44,7 +44,7 @@ export function TaskHeader({ control, children }: HeaderProps) {
         ) : null}
         {!data.mine ? <span class="badge">by {data.person}</span> : null}
         {control.isWork && today.value !== null && !data.project.practice ? (
-          <span class="muted" data-today={today.value}>
+          <span class="muted today" data-today={today.value}>
             {today.value} today
           </span>
         ) : null}
