@@ -103,7 +103,7 @@ class _Actions:
 
     def states(self, rows: Rows, source: str, outcome: Outcome) -> Iterator[DeviceState]:
         """Yield what the devices did at each row."""
-        known = np.isfinite(rows.action[:, self._places]).all(1)
+        known = np.asarray(np.isfinite(rows.action[:, self._places]).all(1))
         outcome.mended["not_numbers"] += int(np.count_nonzero(rows.valid & ~known))
         values = np.where(known[:, None], rows.action[:, self._places], 0.0)
         buttons, axes = np.split(values, [self.spec.num_buttons], axis=1)

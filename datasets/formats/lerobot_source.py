@@ -80,9 +80,7 @@ class LerobotSource:
             version, features = str(info["codebase_version"]), dict(info["features"])
             fps = Fraction(str(info["fps"]))
         except FileNotFoundError as error:
-            raise ConfigError(f"{path}: there is no such file: {root} is no LeRobot dataset") from (
-                error
-            )
+            raise ConfigError(f"{path}: is missing: {root} is no LeRobot dataset") from error
         except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
             raise ConfigError(f"{path}: is damaged: {error!r:.200}") from error
         if not version.startswith("v3."):
