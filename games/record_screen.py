@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fractions import Fraction
 from importlib.util import find_spec
 from pathlib import Path
@@ -114,18 +114,18 @@ def _meta(config: RecordScreenConfig, out: Path) -> dict[str, Any]:
     }
     if config.latency_ms >= 0:
         return meta | {"latency_ms": config.latency_ms}
-    with suppress(FileNotFoundError):
-        try:
-            measured = json.loads((out / FLASH_TEST).read_bytes())
-            latency_ms = float(measured["latency_ms"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConfigError(
-                f"{out / FLASH_TEST}: is damaged ({error}): measure again with --flash-test, or "
-                "give --latency-ms"
-            ) from error
-        log(f"Latency {latency_ms:g} ms, as {out / FLASH_TEST} measured it")
-        meta["latency_ms"] = latency_ms
-    return meta
+    path = out / FLASH_TEST
+    if not path.exists():
+        log(f"Latency not known: it counts as none (--flash-test, with --out {out}, measures it)")
+        return meta
+    try:
+        latency_ms = float(json.loads(path.read_bytes())["latency_ms"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            f"{path}: is damaged ({error}): measure again with --flash-test, or give --latency-ms"
+        ) from error
+    log(f"Latency {latency_ms:g} ms, as {path} measured it")
+    return meta | {"latency_ms": latency_ms}
 
 
 def _rate(display: Display, config: RecordScreenConfig) -> Fraction:
