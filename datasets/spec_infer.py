@@ -100,10 +100,10 @@ def draft_spec(
     told = [set(state.axes) for r in recordings for state in r.states if state.valid]
     stands = sorted(set.intersection(*told)) if told else []
     probing = _probing(inputs, stands, hz)
-    held, camera, _ = labeled_ticks(recordings, probing)
+    held, camera, without = labeled_ticks(recordings, probing)
     went_down = np.diff(held.astype(np.int8), axis=0, prepend=0) > 0  # (ticks, inputs)
     found = [
-        Used(name, int(went_down[:, k].sum()), float(held[:, k].mean()))
+        Used(name, int(went_down[:, k].sum()), float(held[:, k].sum() / max(1, len(held))))
         for k, name in enumerate(inputs)
     ]
     kept = [k for k, used in enumerate(found) if used.presses >= presses]
@@ -122,7 +122,8 @@ def draft_spec(
         axes = [axis for axis in axes if axis.rests]
     if not kept and not axes:
         raise RecordingError(
-            f"{len(recordings)} recordings: nothing was pressed {presses} times, and nothing "
+            f"{len(recordings)} recordings: in the {len(held):,} ticks with a label ({without:,} "
+            f"have none: late frames, say) nothing was pressed {presses} times, and nothing "
             "moved: there is nothing to make a spec of"
         )
     spec = ActionSpec(

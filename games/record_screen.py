@@ -34,6 +34,7 @@ FLASH_TEST = "flash_test.json"
 DEFAULT_HZ = 30.0  # of a display that does not tell its own rate
 MAX_HZ = 60.0  # of a display that is faster: no spec ticks so often, and every frame is encoded
 CHOOSE_S = 60.0
+MANY_LATE = 0.05  # share of the frames; on a machine that keeps up it is a hundredth
 POLL_S = 0.2
 
 
@@ -65,14 +66,17 @@ def record_screen(config: RecordScreenConfig) -> int:
         ) from error
     finally:
         display.close()
-    log(_summary(counts, out))
+    log(summary_of(counts, out))
     return 0
 
 
-def _summary(counts: Counts, out: Path) -> str:
+def summary_of(counts: Counts, out: Path) -> str:
+    """What was recorded, in a line for the user."""
     said = f"{out}: {counts.recordings} recordings with {counts.frames:,} frames"
     late = counts.late / max(1, counts.frames)
     said += f", {late:.1%} of them late ({counts.lost} were not taken at all)"
+    if late > MANY_LATE:
+        said += "; where one is missing no label is: leave the machine more time, or lower --fps"
     if counts.released_stuck:
         said += f"; {counts.released_stuck} stuck keys were released"
     return said

@@ -129,3 +129,9 @@ LOW = (-1.0, -1.0, 0.0)
 def test_nothing_makes_no_spec(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="there is nothing to make a spec of"):
         draft_spec([play(tmp_path / "r", [DeviceState()] * 30)], name="game")
+
+
+def test_play_without_labels_is_told_from_play_in_which_nothing_was_done(tmp_path: Path) -> None:
+    late = [DeviceState(keys=key("w"), dx=9.0, valid=False)] * 30
+    with pytest.raises(RecordingError, match=r"in the 0 ticks with a label \(15 have none: late"):
+        draft_spec([play(tmp_path / "r", late)], name="g")

@@ -30,7 +30,7 @@ from tests.games.screen.x11 import (
 )
 
 pytest.importorskip("xcffib")
-from vidact.games.record_screen import record_screen
+from vidact.games.record_screen import record_screen, summary_of
 from vidact.games.screen.bar_program import read_bars
 from vidact.games.screen.display import Display
 from vidact.games.screen.flash import measure_latency
@@ -243,3 +243,9 @@ def test_mistakes_are_told(x_display: str, tmp_path: Path) -> None:
         record_screen(RecordScreenConfig(out=out, display=x_display, spec="minecraft", fps=10))
     with pytest.raises(ConfigError, match=r"pause_key must be .* Did you mean `key.keyboard.f1"):
         RecordScreenConfig(out=out, pause_key="key.keybord.f1")
+
+
+def test_a_machine_that_is_too_slow_is_told_of(tmp_path: Path) -> None:
+    good, bad = (Counts(recordings=1, frames=100, late=late, lost=late // 2) for late in (2, 40))
+    assert "lower --fps" in summary_of(bad, tmp_path)
+    assert "lower --fps" not in summary_of(good, tmp_path)
