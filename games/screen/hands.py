@@ -1,9 +1,10 @@
-"""Presses keys and moves the mouse on an X display, by XTEST: for tests, and for the flash test."""
+"""Presses keys and moves the mouse on an X display, by XTEST: for agents, tests, the flash test."""
 
 from __future__ import annotations
 
 import xcffib.xtest
 
+from ...datasets.actions.devices import DeviceState
 from .display import Display
 from .keys import BUTTONS, KEYCODES
 
@@ -40,6 +41,20 @@ class Hands:
     def move(self, dx: int, dy: int) -> None:
         """Move the mouse."""
         self._give(MOTION, RELATIVE, dx, dy)
+
+    def follow(self, state: DeviceState, before: DeviceState) -> None:
+        """Do what leads from one device state to the next: keys, mouse buttons and motion."""
+        for name in {*before.keys} - {*state.keys}:
+            self.key(name, down=False)
+        for number in {*before.buttons} - {*state.buttons}:
+            self.button(number, down=False)
+        for name in state.keys:
+            if name not in before.keys:
+                self.key(name, down=True)
+        for number in state.buttons:
+            if number not in before.buttons:
+                self.button(number, down=True)
+        self.move(round(state.dx), round(state.dy))
 
     def sync(self) -> None:
         """Wait until the server has done all of it."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from vidact.datasets.recordings.recording import Recording
 from vidact.games.screen.display import GONE, Display
 from vidact.games.screen.hands import Hands
+from vidact.games.screen.session import Session, Wish
 from xcffib.xproto import MatchError
 
-from tests.games.screen.x11 import wait_for
+from tests.games.screen.x11 import wait_for, wait_for_pictures, wait_for_recording
 from tests.requirements import require
 
 WAD = Path("/usr/share/games/doom/freedoom1.wad")
@@ -92,3 +96,35 @@ def play(hands: Hands, seconds: float, seed: int = 0) -> np.ndarray:
     for key in down:
         hands.key(key, down=False)
     return moved
+
+
+def record_crispy_doom(
+    name: str, folder: Path, seconds: float, level: int = 1
+) -> tuple[Recording, np.ndarray]:
+    """A recording for spec `doom`, and how far the mouse moved."""
+    moved = []
+    with crispy_doom(name, folder / "home", level) as window:
+        order = Wish(
+            out=folder,
+            name="doom",
+            fps=Fraction(35, 2),
+            pause_key="key.keyboard.pause",
+            part_frames=10_000,
+            height=240,
+            meta={"spec": "doom"},
+        )
+        session = Session(Display(name), window, order)
+
+        def go() -> None:
+            try:
+                wait_for_recording(session)
+                moved.append(play(Hands(Display(name)), seconds))
+                wait_for_pictures(session)
+            finally:
+                session.stop.set()
+
+        player = threading.Thread(target=go)
+        player.start()
+        session.run()
+        player.join()
+    return Recording.open(folder / "doom-000"), moved[0]
