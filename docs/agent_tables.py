@@ -57,7 +57,7 @@ def arms_by_task(content: Mapping[str, Any]) -> Iterator[Table]:
                     for amount in minutes
                 ],
             )
-    bars = list(_bars(content.get("bars", {})))
+    bars = list(bars_of(content.get("bars", {})))
     if bars:
         yield ("bar", "asked for", "found", "holds"), bars
 
@@ -80,8 +80,8 @@ def _of_arms(task: str, arms: Mapping[str, Mapping[str, Any]]) -> Table:
     )
 
 
-def _bars(bars: Mapping[str, Any]) -> Iterator[Row]:
-    """A row for each bar, as studies note them: by task in lists, or by name."""
+def bars_of(bars: Mapping[str, Any]) -> Iterator[Row]:
+    """Yield a row for each bar, as studies note them: by task in lists, or by name."""
     for name, told in bars.items():
         for one in told if isinstance(told, list) else [told]:
             words = f"{name}: {one['arm']}, {one['figure']}" if "arm" in one else name

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from table_cells import Row, Table, number, with_interval
+from agent_tables import bars_of
+from table_cells import Row, Table, mean_and_ends, number, with_interval
 
 
 def ablation(content: Mapping[str, Any]) -> Iterator[Table]:
@@ -76,3 +77,37 @@ def randomization(content: Mapping[str, Any]) -> Iterator[Table]:
         ]
         yield ("test", "difference", "yaw R²", "macro F1, common"), rows
         yield ("bar", "met"), [(bar, number(met)) for bar, met in compared["bars"].items()]
+
+
+def own_game(content: Mapping[str, Any]) -> Iterator[Table]:
+    """Table an IDM of a game's own beside the baselines: over all seeds and worlds, then by seed
+    and world; and the bars.
+    """
+    yield (
+        ("play", "minutes", "late frames"),
+        [
+            (name, number(one["minutes"]), f"{one['late_share']:.1%}")
+            for name, one in content["recorded"].items()
+        ],
+    )
+    found = content.get("figures", {})
+    names = [name for name in next(iter(found.values()), {}) if name not in ("value", "gain")]
+    yield (
+        ("figure", "IDM", *names),
+        [
+            (figure, mean_and_ends(one["value"]), *(mean_and_ends(one[name]) for name in names))
+            for figure, one in found.items()
+        ],
+    )
+    yield (
+        ("seed, world", *found),
+        [
+            (
+                f"{cell.rpartition('/')[2]}, {world}",
+                *(mean_and_ends({**of[name], "mean": of[name]["value"]}) for name in found),
+            )
+            for cell, one in content.get("cells", {}).items()
+            for world, of in one["worlds"].items()
+        ],
+    )
+    yield ("bar", "asked for", "found", "holds"), list(bars_of(content.get("bars", {})))
