@@ -90,8 +90,10 @@ def own_game(content: Mapping[str, Any]) -> Iterator[Table]:
             for name, one in content["recorded"].items()
         ],
     )
-    found = content.get("figures", {})
-    names = [name for name in next(iter(found.values()), {}) if name not in ("value", "gain")]
+    found = content.get("figures")
+    if not found:
+        return
+    names = [name for name in next(iter(found.values())) if name not in ("value", "gain")]
     yield (
         ("figure", "IDM", *names),
         [
@@ -106,8 +108,8 @@ def own_game(content: Mapping[str, Any]) -> Iterator[Table]:
                 f"{cell.rpartition('/')[2]}, {world}",
                 *(mean_and_ends({**of[name], "mean": of[name]["value"]}) for name in found),
             )
-            for cell, one in content.get("cells", {}).items()
+            for cell, one in content["cells"].items()
             for world, of in one["worlds"].items()
         ],
     )
-    yield ("bar", "asked for", "found", "holds"), list(bars_of(content.get("bars", {})))
+    yield ("bar", "asked for", "found", "holds"), list(bars_of(content["bars"]))
