@@ -56,7 +56,7 @@ def randomized(toy_folder: Path, spec_file: str, suite: str, tmp_path: Path) -> 
     adr = ADRConfig(samples=3, test_every=2, margin=0.0)
 
     def config(name: str, **changes: Any) -> TrainIDMConfig:
-        values = {"randomize": "adr", "suite": suite, "adr": adr, "steps": 9, **changes}
+        values = {"randomize": "adr", "suite": suite, "adr": adr, "steps": 6, **changes}
         return settings(toy_folder, tmp_path / name, spec_file, **values)
 
     return config
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_to_the_last_bit(
     steps = iter(range(100))
 
     def dies(*args: Any) -> float:
-        if next(steps) == 5:  # in the middle of a round
+        if next(steps) == 3:  # in the middle of a round
             raise RuntimeError("killed")
         return clip_gradients(*args)
 
@@ -89,13 +89,13 @@ def test_a_killed_run_goes_on_to_the_last_bit(
     assert rows(Path(whole.out)) == rows(Path(killed.out))
     assert losses_of(Path(whole.out)) == losses_of(Path(killed.out))
     state = one.config["randomize"]
-    assert state["adr"]["tests"] == 4
+    assert state["adr"]["tests"] == 3
     assert state["suite"]["parameters"]["gamma"]["limits"] == [0.5, 2.0]
     assert {row["outcome"] for row in rows(Path(whole.out))} <= {"widened", "narrowed", "kept"}
     assert rows(Path(whole.out))
 
 
-def test_fixed_ranges_stay_and_are_in_the_checkpoint(randomized: Randomized) -> None:
+def test_fixed_ranges_stay_and_training_goes_on_from_them(randomized: Randomized) -> None:
     config = randomized("out", randomize="fixed:0.5", steps=1)
     assert train_idm(config) == 0
     entry = load_checkpoint(config.out).config["randomize"]
@@ -107,16 +107,9 @@ def test_fixed_ranges_stay_and_are_in_the_checkpoint(randomized: Randomized) -> 
     assert not (Path(config.out) / "adr.jsonl").exists()
     with pytest.raises(ConfigError, match="other settings or play"):
         train_idm(replace(config, randomize="fixed:0.6"))
-
-
-def test_ranges_are_taken_over_from_the_idm_that_training_goes_on_from(
-    randomized: Randomized,
-) -> None:
-    assert train_idm(randomized("first", randomize="fixed:0.3", steps=1)) == 0
-    config = randomized("on", init=randomized("first").out, steps=1)
-    assert train_idm(config) == 0
-    adr = load_checkpoint(config.out).config["randomize"]["adr"]
-    assert adr["ranges"]["gamma"] == [-0.3, 0.3]
+    on = randomized("on", init=config.out, steps=1)
+    assert train_idm(on) == 0
+    assert load_checkpoint(on.out).config["randomize"]["adr"]["ranges"] == entry["adr"]["ranges"]
 
 
 @pytest.mark.parametrize("mode", ["adrr", "fixed", "fixed:0", "fixed:2", "fixed:x"])
@@ -135,7 +128,7 @@ def test_what_this_play_cannot_vary_is_left_out_and_said(
     assert "cannot be simulated again" in said[0]
     only = tmp_path / "render.yaml"
     only.write_text(
-        "name: r\ngame: doom\nparameters: {fog: {where: render, nominal: 0, limits: [0, 1]}}\n"
+        "name: r\ngame: doom\nparameters: {fog: {where: render, nominal: 0, limits: [0, 0.4]}}\n"
     )
     with pytest.raises(ConfigError, match="nothing of it can be varied: fog: this play cannot"):
         usable(load_suite(only), (recordings,), toy_spec)
