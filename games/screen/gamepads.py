@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from ...datasets.video.timing import NS
 
@@ -71,7 +71,9 @@ class Device(Protocol):
     def absinfo(self, axis_num: int) -> Any:
         """Value, min, max, fuzz, flat and resolution of an axis."""
 
-    def capabilities(self, verbose: bool = ..., absinfo: bool = ...) -> dict[int, list[int]]:
+    def capabilities(
+        self, verbose: Literal[False] = ..., absinfo: bool = ...
+    ) -> dict[int, list[int]]:
         """The codes that it has, by kind of event."""
 
     def active_keys(self) -> list[int]:
@@ -169,6 +171,7 @@ class Pad:
 def _axes_of(codes: set[int]) -> dict[int, str]:
     """Which axes of a pad are sticks and triggers, by their codes."""
     found = {X: "gamepad.left_x", Y: "gamepad.left_y"}
+    triggers: tuple[tuple[int, int], ...]
     if RX in codes and RY in codes:
         right = (RX, RY)
         triggers = ((Z, RZ), (HAT2Y, HAT2X), (BRAKE, GAS))

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 SIZE = 64  # pixels a side
 TICKS_PER_SECOND = 10
@@ -54,6 +54,11 @@ class TwinStickGame:
             -1.
         counts: how often each of EVENTS happened.
     """
+
+    drone: Point
+    color: int
+    _drone_left: int
+    _drone_turn_deg: float
 
     def __init__(self, seed: int):
         self._rng = np.random.default_rng([seed, 31])
@@ -170,14 +175,14 @@ class TwinStickGame:
         return frame
 
 
-def _box(frame: NDArray[np.uint8], at: Point, radius: int, color: object) -> None:
+def _box(frame: NDArray[np.uint8], at: Point, radius: int, color: ArrayLike) -> None:
     """Draw a square around a place, as far as it is in the picture."""
     x, y = np.round(at + MIDDLE).astype(int)
     rows, columns = (slice(max(n - radius, 0), max(n + radius + 1, 0)) for n in (y, x))
-    frame[rows, columns] = color
+    frame[rows, columns] = np.asarray(color, np.uint8)
 
 
-def _bar(part: NDArray[np.uint8], level: float, color: object, *, axis: int) -> None:
+def _bar(part: NDArray[np.uint8], level: float, color: ArrayLike, *, axis: int) -> None:
     """Fill a part of the picture from its start, the last pixel as far as it is reached."""
     length = level * part.shape[axis]
     share = np.clip(length - np.arange(part.shape[axis]), 0, 1)
