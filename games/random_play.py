@@ -72,7 +72,7 @@ class RandomPlay:
             flick_deg = self.rng.normal(0, 1, len(spread)) * spread
             self._velocity = (flick_deg / FLICK_TICKS).astype(np.float32)
             for a in self._standing:  # a stick is pushed somewhere, and let go after the flick
-                bins = self.spec.axes[a].quantiser
-                self._velocity[a] = self.rng.uniform(bins.low, bins.high)
+                ends = self.spec.axes[a].quantiser
+                self._velocity[a] = self.rng.uniform(ends.low, ends.high)
         camera_deg = self._velocity if self._flick_left else np.zeros_like(self._velocity)
         return self._down.astype(np.uint8), camera_deg.astype(np.float32)
