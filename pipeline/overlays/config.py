@@ -61,7 +61,7 @@ class ReadOverlayConfig:
     """
     sure: Annotated[float, Field(gt=0.5, lt=1)] = 0.9
     """Probability from which on a key is known to be held, or not to be."""
-    min_score: Share = 0.45
+    min_score: Share = 0.4
     """How well a layout's edges must fit those on the screen to be there, up to 1."""
     strict: bool = False
     """Exit with 1 where a video could not be read."""

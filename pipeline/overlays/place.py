@@ -1,8 +1,8 @@
 """Where an overlay lies on the screen: position, scale and opacity.
 
 Edges that stand still through a video are those of what is drawn over it. The edges of the median
-picture are correlated with those of the layout at every scale and place, at half the size first,
-and about the best place again at full size.
+picture are correlated with those of the layout at every scale and place, and about the best places
+again in finer scales. (At half the size a faint overlay of a sixth of the width is lost.)
 
 Shapes: n frames, H rows, W columns of a frame, h and w of the layout at a scale.
 """
@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 
 from .layout import Floats, Layout
 
-SHARES = (0.07, 0.6)  # of the frame's width, the overlay's
-STEP = 1.04  # from one scale to the next: its ends then are at most a pixel off
-FINE_STEPS = np.arange(-5, 6) * 0.005
-NEAR = 6  # pixels about the best place at half the size
+SHARES = (0.1, 0.6)  # of the frame's width, the overlay's
+STEP = 1.02  # from one scale to the next: two percent off, half of the score is lost
+FINE_STEPS = np.arange(-3, 4) * 0.004
+NEAR = 4  # pixels about a place at a scale that is a little off
 EDGE = 40.0  # levels a pixel: no edge of the game outweighs many of the overlay
-MIN_SCORE = 0.45
+MIN_SCORE = 0.4
 """Below it lies what videos without the overlay reach; see `benchmarks/read_overlay.py`."""
+CANDIDATES = 4  # scales about which finer ones are tried
 RIM = 2  # pixels about the layout's pictures that tell, too: there their edges lie
 OPACITIES = np.arange(0.3, 1.001, 0.05)
 
@@ -65,27 +66,25 @@ def find_place(still: Floats, layout: Layout) -> Place | None:
         layout: of the overlay.
     """
     height, width = still.shape
-    even = still[: height // 2 * 2, : width // 2 * 2]
-    rows = even[::2] + even[1::2]
-    half: Floats = ((rows[:, ::2] + rows[:, 1::2]) / 4).astype(np.float32)
     most = min(SHARES[1] * width / layout.width, height / layout.height)
     least = SHARES[0] * width / layout.width
     if most < least:
         return None
     count = int(np.log(most / least) / np.log(STEP)) + 1
-    picture = _Edges(half)
-    tried = [(scale, picture.best(layout, scale / 2)) for scale in least * STEP ** np.arange(count)]
+    picture = _Edges(still)
+    tried = [(scale, picture.best(layout, scale)) for scale in least * STEP ** np.arange(count)]
+    tried.sort(key=lambda one: -one[1][0])
     best: Place | None = None
-    # The best three: a scale off by a step may win by chance at half the size.
-    for scale, (_, x, y) in sorted(tried, key=lambda one: -one[1][0])[:3]:
-        found = _refined(still, layout, scale, 2 * x, 2 * y)
+    # Several: a scale that is off by half a step may win by chance.
+    for scale, (_, x, y) in tried[:CANDIDATES]:
+        found = _refined(still, layout, scale, x, y)
         if found is not None and (best is None or found.score > best.score):
             best = found
     return best
 
 
 def _refined(still: Floats, layout: Layout, scale: float, x: int, y: int) -> Place | None:
-    """The best place near another, at full size and in finer scales."""
+    """The best place near another, in finer scales."""
     best: Place | None = None
     for exact in scale * (1 + FINE_STEPS):
         wide, high = (max(1, round(side * exact)) for side in (layout.width, layout.height))
