@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from ..datasets.recordings.recording import Recording
 from ..datasets.recordings.writer import RecordingWriter
@@ -84,7 +85,7 @@ def _draw_again(order: Order) -> None:
 
 def _play_anew(order: Order) -> None:
     source = Recording.open(order.source)
-    look = {name: order.values[name] for name in RENDER.keys() & order.values.keys()}
+    look: dict[str, Any] = {name: order.values[name] for name in RENDER.keys() & order.values}
     config = RecordDoomConfig(
         out=str(order.stem.parent),
         maps=str(source.meta["map"]),

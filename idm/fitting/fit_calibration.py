@@ -307,4 +307,5 @@ def all_right(
     """
     near = np.abs(spec.quantise(degrees) - spec.quantise(truth.camera)) <= BIN_TOLERANCE  # (n, A)
     right = np.concatenate([held.astype(bool) == truth.buttons.astype(bool), near], axis=1)
-    return (right | ~truth.known).all(1)
+    all_of_tick: NDArray[np.bool_] = np.logical_and.reduce(right | ~truth.known, axis=1)
+    return all_of_tick

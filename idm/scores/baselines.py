@@ -236,7 +236,7 @@ class _LeastSquares:
     def solution(self) -> Array:
         """The weights, [1 + F, columns]; 0 for what was never known."""
         size = len(self.products)
-        ridge = RIDGE * np.trace(self.products) / size or 1.0
+        ridge = float(RIDGE * np.trace(self.products) / size) or 1.0
         solved: Array = np.linalg.solve(self.products + ridge * np.eye(size), self.targets)
         return solved
 
