@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from vidact.games.workers import import_ahead
 from vidact.machine import cores
 
@@ -26,6 +27,9 @@ import_ahead(
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# How long an example takes says nothing on a busy machine: timing never decides a test.
+settings.register_profile("vidact", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vidact")
 
 
 TESTS = Path(__file__).parent

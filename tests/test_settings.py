@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import pytest
 import tyro
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from vidact.errors import ConfigError
 from vidact.options import parse_settings, to_words
@@ -172,7 +171,6 @@ def test_an_empty_file_sets_nothing(tmp_path: Path) -> None:
     assert from_mapping(Layout, {}, where="f").size == 4
 
 
-@hypothesis_settings(deadline=None)  # timing never decides a test
 @given(
     sources=st.lists(st.text("abc/.", min_size=1), min_size=1, max_size=3),
     rate=st.floats(1e-6, 1e3),

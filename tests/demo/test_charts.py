@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vidact.demo.charts import (
     Dot,
@@ -49,7 +49,6 @@ def test_a_scale_ends_at_round_numbers_unless_told() -> None:
     assert Scale.over([0.2, 0.9], least=0.0, most=1.0).ticks == (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
-@settings(deadline=None)  # timing never decides a test
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5))
 def test_a_scale_holds_its_values_and_ticks(values: list[float]) -> None:
     scale = Scale.over(values)

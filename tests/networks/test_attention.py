@@ -34,7 +34,7 @@ def test_visibility_is_the_last_m_frames_of_the_same_episode():
     assert alive[0].int().tolist() == [0, 0, 0, 0, 0, 1, 1]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     cuts=st.lists(st.integers(1, 6), min_size=1, max_size=5),
     starts=st.lists(st.booleans(), min_size=30, max_size=30),

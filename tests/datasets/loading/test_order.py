@@ -56,7 +56,7 @@ runs = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=8), min_size=1,
 sizes = st.integers(1, 7)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs, sizes, st.integers(1, 6), st.booleans(), st.integers(0, 3))
 def test_every_clip_once_an_epoch(lengths, batch_size, window_steps, drop_last, epoch):
     items = toy_items(lengths)
@@ -84,7 +84,7 @@ def test_every_clip_once_an_epoch(lengths, batch_size, window_steps, drop_last, 
         assert not order.first[order.items == EMPTY].any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs, sizes, st.integers(0, 3))
 def test_lanes_go_on_exactly_where_first_is_not_set(lengths, batch_size, epoch):
     items = toy_items(lengths)

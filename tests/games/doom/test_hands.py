@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vidact.games.doom.game import DEGREES_PER_PIXEL
 from vidact.games.doom.keyboard import HOLD, KeyboardHand
@@ -13,7 +13,6 @@ def run_out(hand: MouseHand, tics: int = 120) -> np.ndarray:
     return np.array([hand.tic() for _ in range(tics)])
 
 
-@settings(deadline=None)  # timing decides no test
 @given(st.floats(-170, 170), st.floats(-20, 20), st.integers(0, 1000))
 def test_a_swing_comes_near_its_aim_and_then_rests(yaw: float, pitch: float, seed: int) -> None:
     hand = MouseHand(np.random.default_rng(seed))

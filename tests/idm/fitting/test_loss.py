@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.fitting.loss import FactoredLoss, positive_weights, two_hot
@@ -11,7 +11,6 @@ from vidact.networks.heads import FactoredLogits
 CENTRES = torch.tensor([-4.0, -1.0, 0.0, 1.0, 4.0])
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-6, 6, width=32), min_size=1, max_size=20))
 def test_two_hot_mean_is_the_value(values: list[float]) -> None:
     degrees = torch.tensor(values)

@@ -15,7 +15,7 @@ def value(path: tuple[int, ...], log_odds: np.ndarray, cost: float) -> float:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-3, 3), min_size=1, max_size=8), st.floats(0, 4))
 def test_path_is_the_best_of_all(values: list[float], cost: float) -> None:
     log_odds = np.array(values)

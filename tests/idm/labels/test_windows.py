@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vidact.datasets.actions.mirror import Mirror
 from vidact.datasets.actions.spec import ActionSpec
@@ -45,7 +45,6 @@ def test_frames_needed() -> None:
         frame_range((90, 130), (100, 200), 0)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 100_000), st.integers(0, 5000), st.integers(1, 5000))
 def test_every_tick_has_its_context(tick: int, before: int, after: int) -> None:
     stretch = (max(0, tick - before), tick + after)

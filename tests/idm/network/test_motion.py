@@ -76,7 +76,7 @@ def test_brightness_and_contrast_change_little() -> None:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 30), st.integers(0, 10))
 def test_block_correlation_is_the_plain_sum(
     bands: int, patches: int, reach: int, seed: int

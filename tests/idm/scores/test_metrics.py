@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.idm.scores.figures import (
@@ -55,7 +55,6 @@ def test_transitions_end_at_cuts_and_holes() -> None:
     assert counts("0001000", "0000001", segments="0000111") == (0, 1, 1)
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.booleans(), min_size=2, max_size=40),
     st.lists(st.booleans(), min_size=2, max_size=40),
