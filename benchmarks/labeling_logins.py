@@ -4,7 +4,7 @@
 
 Bar: 95 % of the saves are on disk within 500 ms meanwhile, and no login ends in an error of the
 server: it lets in, asks to wait (429), or says that too many wait already (503). The load comes
-from the same machine, whose load average is in the figures, which are printed.
+from a process on the same machine, whose load average is in the figures, which are printed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import tempfile
 import time
 from collections import Counter
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import lent_tests  # noqa: F401 - makes `tests` the repository's
@@ -25,55 +27,72 @@ EVERY_S = 0.05  # between two saves
 SOME = 20  # saves before the logins, to compare with
 
 
-async def save(http, assignment: int, seq: int, times: list[float]) -> int:  # type: ignore[no-untyped-def]
+def save(http, assignment: int, seq: int, times: list[float]) -> int:  # type: ignore[no-untyped-def]
     """Save one edit; the sequence number after it."""
     begun = time.monotonic()
     value = {"lane": seq % 14, "start": 3, "end": 9, "value": seq // 14 % 2}
     operation = {"id": f"save-{seq:08d}", "kind": "paint", "payload": value, "client_ms": 1}
     batch = {"client": "window", "base_seq": seq, "operations": [operation], "active_ms": 0}
-    answer = await http.post(f"/api/assignments/{assignment}/operations", json=batch)
+    answer = http.post(f"/api/assignments/{assignment}/operations", json=batch)
     answer.raise_for_status()
     times.append((time.monotonic() - begun) * 1000)
     return int(answer.json()["seq"])
 
 
-async def log_in_at_once(
+def save_beside_logins(
     url: str, cookies: dict[str, str], csrf: str, assignment: int, logins: int
 ) -> tuple[list[float], list[float], Counter[str], float]:
-    """Log in so often at once beside somebody who saves.
+    """Save while a process of its own logs in so often at once.
 
     Returns the saves' times before and meanwhile, in ms, the answers by status, and how long all
     logins took, in seconds.
     """
     import httpx
 
-    from tests.labeling_tool.running import PASSWORD
-
-    many = httpx.Limits(max_connections=logins)
     before: list[float] = []
     meanwhile: list[float] = []
-    async with (
-        httpx.AsyncClient(base_url=url, timeout=120, cookies=cookies, verify=False) as worker,
-        httpx.AsyncClient(base_url=url, timeout=300, limits=many, verify=False) as crowd,
-    ):
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    crowd = spawn.Process(target=log_in_at_once, args=(url, logins, theirs), daemon=True)
+    with httpx.Client(base_url=url, timeout=120, cookies=cookies) as worker:
         worker.headers["x-csrf-token"] = csrf
         seq = 0
+        crowd.start()
+        ours.recv()  # it stands ready
         for _ in range(SOME):
-            seq = await save(worker, assignment, seq, before)
+            seq = save(worker, assignment, seq, before)
+        ours.send("go")
+        while not ours.poll():
+            seq = save(worker, assignment, seq, meanwhile)
+            time.sleep(EVERY_S)
+    answers, seconds = ours.recv()
+    crowd.join()
+    return before, meanwhile, answers, seconds
 
-        async def log_in() -> str:
-            body = {"name": "carl", "password": PASSWORD}
-            try:
-                return str((await crowd.post("/api/login", json=body)).status_code)
-            except httpx.HTTPError as error:
-                return type(error).__name__
 
-        begun = time.monotonic()
-        going = asyncio.gather(*(log_in() for _ in range(logins)))
-        while not going.done():
-            seq = await save(worker, assignment, seq, meanwhile)
-            await asyncio.sleep(EVERY_S)
-        return before, meanwhile, Counter(await going), time.monotonic() - begun
+def log_in_at_once(url: str, logins: int, told: Connection) -> None:
+    """Log in so often at once when told to, and tell the answers and how long they took."""
+    import httpx
+
+    from tests.labeling_tool.running import PASSWORD
+
+    async def log_in(http: httpx.AsyncClient) -> str:
+        body = {"name": "carl", "password": PASSWORD}
+        try:
+            return str((await http.post("/api/login", json=body)).status_code)
+        except httpx.HTTPError as error:
+            return type(error).__name__
+
+    async def all_of_them() -> Counter[str]:
+        many = httpx.Limits(max_connections=logins)
+        async with httpx.AsyncClient(base_url=url, timeout=300, limits=many) as http:
+            return Counter(await asyncio.gather(*(log_in(http) for _ in range(logins))))
+
+    told.send("ready")
+    told.recv()
+    begun = time.monotonic()
+    answers = asyncio.run(all_of_them())
+    told.send((answers, time.monotonic() - begun))
 
 
 def measure(logins: int) -> dict[str, object]:
@@ -96,8 +115,8 @@ def measure(logins: int) -> dict[str, object]:
             ada.add_user("carl")
             claimed = ada.post(f"/api/projects/{project}/claim")["assignment"]
             cookies, csrf = dict(ada.http.cookies), ada.person["csrf"]
-            before, meanwhile, answers, took = asyncio.run(
-                log_in_at_once(server.url, cookies, csrf, claimed, logins)
+            before, meanwhile, answers, took = save_beside_logins(
+                server.url, cookies, csrf, claimed, logins
             )
         finally:
             server.stop()
