@@ -12,7 +12,9 @@ import signal
 import time
 from contextlib import contextmanager
 from fractions import Fraction
+from glob import escape
 from importlib.util import find_spec
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,10 +89,9 @@ def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
 
     fps = _rate(display, config)
     window = _window(display, config.window)
-    name = f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"
     wish = Wish(
         out=out,
-        name=name,
+        name=_free_name(out, f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         fps=fps,
         pause_key=config.pause_key,
         part_frames=max(2, round(config.chunk_minutes * 60 * fps)),
@@ -106,6 +107,16 @@ def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
     session = Session(display, window, wish, said=log)
     with Progress("Recording", total=frames, unit="frames") as progress, _stopped_by(session):
         return session.run(frames=frames, progress=progress.advance)
+
+
+def _free_name(out: Path, wanted: str) -> str:
+    """The name that is wanted, or one like it: two recorders may begin within a second."""
+
+    def taken(name: str) -> bool:
+        return any(out.glob(f"{escape(name)}-*")) or any(out.glob(f".{escape(name)}-*"))
+
+    names = chain([wanted], (f"{wanted}-{number}" for number in count(2)))
+    return next(name for name in names if not taken(name))
 
 
 def _meta(config: RecordScreenConfig, out: Path) -> dict[str, Any]:

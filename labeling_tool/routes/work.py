@@ -156,6 +156,8 @@ def assignment(assignment_id: PathId, person: Labeller, context: ContextOf) -> d
                         "unit": axis.unit,
                         "low": axis.quantiser.low,
                         "high": axis.quantiser.high,
+                        # What scripts of before read: of a camera, whose ends are equally far.
+                        **({"max_deg": axis.quantiser.high} if axis.kind == "relative" else {}),
                     }
                     for axis in (spec.axes if spec else ())
                 ],

@@ -249,3 +249,17 @@ def test_a_machine_that_is_too_slow_is_told_of(tmp_path: Path) -> None:
     good, bad = (Counts(recordings=1, frames=100, late=late, lost=late // 2) for late in (2, 40))
     assert "lower --fps" in summary_of(bad, tmp_path)
     assert "lower --fps" not in summary_of(good, tmp_path)
+
+
+def test_two_recorders_of_one_second_have_names_of_their_own(
+    x_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20261130-134201")
+    with bars(x_display) as window:
+        config = RecordScreenConfig(
+            out=str(tmp_path), display=x_display, window=f"0x{window:x}", minutes=0.002, fps=30
+        )
+        for _ in range(3):
+            assert record_screen(config) == 0
+    names = sorted(path.name for path in tmp_path.glob("*.mp4"))
+    assert names == [f"screen-20261130-134201{end}-000.mp4" for end in ("", "-2", "-3")]
