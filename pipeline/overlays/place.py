@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from .layout import Floats, Layout
 
 SHARES = (0.1, 0.6)  # of the frame's width, the overlay's
+MIN_WIDTH = 64  # pixels: on fewer anything fits by chance (0.48 at 18 on a video of a telephone)
 STEP = 1.02  # from one scale to the next: two percent off, half of the score is lost
 FINE_STEPS = np.arange(-3, 4) * 0.004
 NEAR = 4  # pixels about a place at a scale that is a little off
 EDGE = 40.0  # levels a pixel: no edge of the game outweighs many of the overlay
-MIN_SCORE = 0.4
-"""Below it lies what videos without the overlay reach; see `benchmarks/read_overlay.py`."""
 CANDIDATES = 4  # scales about which finer ones are tried
 RIM = 2  # pixels about the layout's pictures that tell, too: there their edges lie
 OPACITIES = np.arange(0.3, 1.001, 0.05)
@@ -67,7 +66,7 @@ def find_place(still: Floats, layout: Layout) -> Place | None:
     """
     height, width = still.shape
     most = min(SHARES[1] * width / layout.width, height / layout.height)
-    least = SHARES[0] * width / layout.width
+    least = max(SHARES[0] * width, MIN_WIDTH) / layout.width
     if most < least:
         return None
     count = int(np.log(most / least) / np.log(STEP)) + 1

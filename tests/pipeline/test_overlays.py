@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from vidact.errors import ConfigError
+from vidact.pipeline.overlays.config import MIN_SCORE
 from vidact.pipeline.overlays.drawings import drawn_layout, preset_files
 from vidact.pipeline.overlays.files import load_layouts
 from vidact.pipeline.overlays.masking import MARGIN, Mask
-from vidact.pipeline.overlays.place import MIN_SCORE, find_place, still_picture
+from vidact.pipeline.overlays.place import MIN_WIDTH, find_place, still_picture
 from vidact.pipeline.overlays.reading import OverlayReader, find_opacity, probabilities
 from vidact.pipeline.overlays.timing import find_delay, frozen, moved
 
@@ -125,6 +126,12 @@ def test_found_and_read() -> None:
     p = probabilities(OverlayReader(LAYOUT, place, (WIDTH, HEIGHT)).evidence(shown))
     assert ((p > 0.5) == held).mean() > 0.99
     assert not (p[:, [0, 5]] > 0.5).any()
+
+
+def test_where_anything_would_fit_by_chance_nothing_is_looked_for() -> None:
+    still = still_picture(game(40))[:, : MIN_WIDTH + 20]
+    assert find_place(still, LAYOUT) is None  # an overlay takes six tenths of the width at most
+    assert find_place(np.repeat(still, 2, axis=1), LAYOUT) is not None
 
 
 def test_nothing_of_the_overlay_is_left() -> None:
