@@ -237,8 +237,8 @@ class _LeastSquares:
         """The weights, [1 + F, columns]; 0 for what was never known."""
         size = len(self.products)
         ridge = float(RIDGE * np.trace(self.products) / size) or 1.0
-        solved: Array = np.linalg.solve(self.products + ridge * np.eye(size), self.targets)
-        return solved
+        solved = np.linalg.solve(self.products + ridge * np.eye(size), self.targets)
+        return solved.astype(np.float64, copy=False)
 
 
 def difference_features(frames: Iterable[NDArray[np.uint8]]) -> Array:
