@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import storage
-from ..errors import ConfigError, RecordingError, VidactError, VideoError
+from ..errors import ConfigError, RecordingError, VideoError
 from ..machine import cores
 from ..progress import Progress, log
 from .actions.devices import NO_LABEL, DeviceState, device_state_of
@@ -145,15 +145,8 @@ class _Import:
     def episode(self, episode: Mapping[str, Any]) -> Outcome:
         """Import an episode; what cannot be is told in the outcome, never raised."""
         outcome = Outcome(f"episode_{episode.get('episode_index', '?'):0>6}")
-        try:
+        with outcome.telling("bad_episode"):
             self._episode(episode, outcome)
-        except VideoError as error:
-            outcome.leave_out(error.reason, error.detail)
-        except VidactError as error:
-            outcome.leave_out("bad_episode", str(error))
-        except OSError as error:
-            outcome.leave_out("cannot_open", str(error))
-        outcome.mended = +outcome.mended  # without the quirks that it does not have
         return outcome
 
     def _episode(self, episode: Mapping[str, Any], outcome: Outcome) -> None:

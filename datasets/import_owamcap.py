@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import storage
-from ..errors import RecordingError, VidactError, VideoError
+from ..errors import RecordingError, VideoError
 from ..machine import cores
 from ..progress import Progress
 from .actions.spec import FrameSpec
@@ -85,18 +85,9 @@ class _Import:
 
     def run(self) -> Outcome:
         """Import the file; what cannot be is told in the outcome, never raised."""
-        try:
+        with self.outcome.telling("bad_recording", missing="missing_video"):
             self._run()
-        except VideoError as error:
-            self.outcome.leave_out(error.reason, error.detail)
-        except FileNotFoundError as error:
-            self.outcome.leave_out("missing_video", str(error))
-        except VidactError as error:
-            self.outcome.leave_out("bad_recording", str(error))
-        except OSError as error:
-            self.outcome.leave_out("cannot_open", str(error))
         self._advance(1.0)
-        self.outcome.mended = +self.outcome.mended  # without the quirks that it does not have
         return self.outcome
 
     def _run(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from .. import storage
-from ..errors import VidactError, VideoError
+from ..errors import VideoError
 from ..machine import cores
 from ..progress import Progress
 from .actions.devices import NO_LABEL, DeviceState
@@ -63,15 +63,8 @@ def import_p2p(config: ImportP2PConfig) -> int:
 def import_source(source: Source, config: ImportP2PConfig, imported: Imported) -> Outcome:
     """Import one recording; what cannot be is told in the outcome, never raised."""
     outcome = Outcome(_name(source))
-    try:
+    with outcome.telling("bad_recording"):
         _import(source, config, imported, outcome)
-    except VideoError as error:
-        outcome.leave_out(error.reason, error.detail)
-    except VidactError as error:
-        outcome.leave_out("bad_recording", str(error))
-    except OSError as error:
-        outcome.leave_out("cannot_open", str(error))
-    outcome.mended = +outcome.mended  # without the quirks that it does not have
     return outcome
 
 

@@ -22,7 +22,6 @@ from ..datasets.recordings.chosen_spec import named_spec
 from ..datasets.recordings.writer import SUFFIXES, put_in_place
 from ..datasets.video.ticks import decode_ticks, num_ticks
 from ..datasets.video.timing import frame_slots, tick_times_ns
-from ..errors import VidactError, VideoError
 from ..idm.labels.checkpoint import load_idm
 from ..idm.labels.predict import Predictor
 from ..progress import Progress, log
@@ -97,16 +96,8 @@ class _Reading:
 
     def run(self, files: SourceFiles) -> Outcome:
         """Read the video; what cannot be is told in the outcome, never raised."""
-        try:
-            with files.open(self.source.uri) as file:
-                self._run(file.path)
-        except VideoError as error:
-            self.outcome.leave_out(error.reason, error.detail)
-        except VidactError as error:
-            self.outcome.leave_out("bad_video", str(error))
-        except OSError as error:
-            self.outcome.leave_out("cannot_open", str(error))
-        self.outcome.mended = +self.outcome.mended
+        with self.outcome.telling("bad_video"), files.open(self.source.uri) as file:
+            self._run(file.path)
         return self.outcome
 
     def _run(self, path: Path) -> None:

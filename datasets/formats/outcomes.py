@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ... import storage
+from ...errors import VidactError, VideoError
 from ...progress import log
 from ..texts.filling import fill_in
 
@@ -31,6 +33,26 @@ class Outcome:
     def leave_out(self, reason: str, detail: str) -> None:
         """Say that the recording could not be imported, and why."""
         self.status, self.reason, self.detail = "left_out", reason, detail
+
+    @contextmanager
+    def telling(self, reason: str, *, missing: str = "cannot_open") -> Iterator[None]:
+        """Tell here what cannot be imported in the block, instead of raising it.
+
+        Args:
+            reason: of content that is not as it must be; errors of video have their own reasons.
+            missing: reason of a file that is not there.
+        """
+        try:
+            yield
+        except VideoError as error:
+            self.leave_out(error.reason, error.detail)
+        except FileNotFoundError as error:
+            self.leave_out(missing, str(error))
+        except VidactError as error:
+            self.leave_out(reason, str(error))
+        except OSError as error:
+            self.leave_out("cannot_open", str(error))
+        self.mended = +self.mended  # without the quirks that it does not have
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
