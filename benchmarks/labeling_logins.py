@@ -20,6 +20,7 @@ from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import httpx
 import lent_tests  # noqa: F401 - makes `tests` the repository's
 
 BAR_MS = 500.0
@@ -27,7 +28,7 @@ EVERY_S = 0.05  # between two saves
 SOME = 20  # saves before the logins, to compare with
 
 
-def save(http, assignment: int, seq: int, times: list[float]) -> int:  # type: ignore[no-untyped-def]
+def save(http: httpx.Client, assignment: int, seq: int, times: list[float]) -> int:
     """Save one edit; the sequence number after it."""
     begun = time.monotonic()
     value = {"lane": seq % 14, "start": 3, "end": 9, "value": seq // 14 % 2}
@@ -47,8 +48,6 @@ def save_beside_logins(
     Returns the saves' times before and meanwhile, in ms, the answers by status, and how long all
     logins took, in seconds.
     """
-    import httpx
-
     before: list[float] = []
     meanwhile: list[float] = []
     spawn = multiprocessing.get_context("spawn")
@@ -72,8 +71,6 @@ def save_beside_logins(
 
 def log_in_at_once(url: str, logins: int, told: Connection) -> None:
     """Log in so often at once when told to, and tell the answers and how long they took."""
-    import httpx
-
     from tests.labeling_tool.running import PASSWORD
 
     async def log_in(http: httpx.AsyncClient) -> str:

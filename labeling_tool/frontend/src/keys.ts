@@ -193,7 +193,8 @@ const PLACES: Record<string, string> = {
 function placeKey(event: KeyboardEvent): string {
   if (/^[a-z\d]$/i.test(event.key)) return "";
   const letter = /^Key([A-Z])$/.exec(event.code)?.[1].toLowerCase();
-  if (letter) return /^\P{ASCII}$/u.test(event.key) ? letter : ""; // on Dvorak an apostrophe is none
+  // On Dvorak such a place prints an apostrophe, which is of use.
+  if (letter) return /^\P{ASCII}$/u.test(event.key) ? letter : "";
   return PLACES[event.code] ?? "";
 }
 

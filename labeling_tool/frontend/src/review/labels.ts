@@ -14,7 +14,6 @@ import {
 import { TaskModel } from "../task/model";
 import type { OpenTask } from "../task/useTask";
 import type { FrameRange, Kind, Operation, Payload } from "../types";
-import { Fold } from "./fold";
 import { View } from "./view";
 
 export type Mode = "normal" | "paint" | "erase" | "camera" | "along";
@@ -25,7 +24,6 @@ export abstract class ReviewLabels extends TaskModel {
   readonly predicted: Uint8Array[];
   readonly doubts: Doubts;
   readonly view: View;
-  readonly fold: Fold;
   readonly lane = signal(0);
   readonly mode = signal<Mode>("normal");
 
@@ -58,7 +56,6 @@ export abstract class ReviewLabels extends TaskModel {
       who,
       document: replayActions(this.predictions, operations),
     }));
-    this.fold = new Fold(this);
   }
 
   get predictions() {

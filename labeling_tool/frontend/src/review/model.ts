@@ -9,6 +9,7 @@ import { between } from "../task/selection";
 import type { OpenTask } from "../task/useTask";
 import type { FrameRange } from "../types";
 import { CameraEdits, roundDegrees } from "./camera_edits";
+import { Fold } from "./fold";
 import { type Mode, ReviewLabels } from "./labels";
 import { Markers } from "./markers";
 import { PlayAlong } from "./play_along";
@@ -19,6 +20,7 @@ import { Watch } from "./watch";
 export class ReviewModel extends ReviewLabels {
   readonly stride = 10;
   readonly markers: Markers;
+  readonly fold = new Fold(this);
   readonly watch = new Watch(this);
   readonly presses = new Presses(this);
   readonly camera = new CameraEdits(this);
