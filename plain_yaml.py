@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
 
 import yaml
 
+from .errors import ConfigError
+
+Made = TypeVar("Made")
 MERGE = "tag:yaml.org,2002:merge"  # `<<` may stand twice
 
 
@@ -20,6 +24,25 @@ def load_plain(text: str) -> Any:
         yaml.YAMLError: it is no YAML, or a key stands twice.
     """
     return yaml.load(text, Loader=_PlainLoader)
+
+
+def read_made(path: str | Path, what: str, make: Callable[[Mapping[str, Any]], Made]) -> Made:
+    """Return what `make` makes of the fields in a YAML file.
+
+    Raises ConfigError, which names the file and `what` it is of, and the field where `make` does.
+    """
+    try:
+        content = load_plain(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{what} {path}: cannot read it: {error.strerror or error}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{what} {path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{what} {path}: expected `field: value` lines at the top of the file")
+    try:
+        return make(content)
+    except ConfigError as error:
+        raise ConfigError(f"{what} {path}: {error}") from None
 
 
 class _PlainLoader(yaml.SafeLoader):

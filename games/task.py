@@ -123,22 +123,9 @@ class Task:
 
 def read_task(path: str | Path) -> Task:
     """The task of a YAML file. Raises ConfigError, which names the file and the field."""
-    import yaml
+    from ..plain_yaml import read_made
 
-    from ..plain_yaml import load_plain
-
-    try:
-        content = load_plain(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"task {path}: cannot read it: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"task {path}: not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"task {path}: expected `field: value` lines at the top of the file")
-    try:
-        return task_of(content)
-    except ConfigError as error:
-        raise ConfigError(f"task {path}: {error}") from None
+    return read_made(path, "task", task_of)
 
 
 def task_of(content: Mapping[str, Any]) -> Task:

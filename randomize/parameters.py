@@ -138,9 +138,7 @@ def load_suite(name: str | Path) -> Suite:
 
     Raises ConfigError, which names file and field.
     """
-    import yaml
-
-    from ..plain_yaml import load_plain
+    from ..plain_yaml import read_made
 
     built_in = sorted(path.stem for path in SPECS.glob("*.yaml"))
     path = SPECS / f"{name}.yaml" if name in built_in else Path(name)
@@ -149,18 +147,7 @@ def load_suite(name: str | Path) -> Suite:
             f"suite: there is no suite {str(name)!r}; use one of {', '.join(built_in)}, "
             "or a YAML file of one"
         )
-    try:
-        content = load_plain(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"suite {path}: cannot read it: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"suite {path}: not valid YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ConfigError(f"suite {path}: expected `field: value` lines at the top of the file")
-    try:
-        return suite_of(content)
-    except ConfigError as error:
-        raise ConfigError(f"suite {path}: {error}") from None
+    return read_made(path, "suite", suite_of)
 
 
 def suite_of(content: Mapping[str, Any]) -> Suite:
