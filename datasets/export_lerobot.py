@@ -21,7 +21,7 @@ from .formats import lerobot_layout as layout
 from .formats.config import ExportLerobotConfig
 from .formats.export_folder import claim, local_folder, to_json
 from .formats.export_plan import Plan
-from .formats.joined_video import OtherParametersError, pixel_format
+from .formats.joined_video import OtherParametersError, pixel_format, written_one_way
 from .formats.lerobot_card import lerobot_card
 from .formats.lerobot_files import FileWriter, Totals, read_episodes
 from .shards.dataset import Dataset
@@ -121,40 +121,41 @@ class _Export:
 
     def write_file(self, done: _Done, progress: Progress) -> None:
         """Write the next file, and count it as done."""
-        for anew in (False, True):
-            ticks = 0
-            try:
-                with (
-                    storage.replacing_all(self.paths(done.files)) as files,
-                    FileWriter(
-                        files,
-                        done.files,
-                        self.spec,
-                        self.features(),
-                        camera=self.config.camera,
-                        task=self.task,
-                        first_episode=done.episodes,
-                        first_index=done.ticks,
-                        anew=anew,
-                    ) as writer,
-                ):
-                    for row, sample in self.plan.samples(self.plan.row_after(done.ticks)):
-                        if ticks and sample.begins and self._is_full(row, ticks):
-                            break
-                        writer.add(sample)
-                        ticks += sample.clip.ticks
-                        progress.advance(sample.clip.ticks)
-            except OtherParametersError:
-                progress.advance(-ticks)
-                log(
-                    f"{self.paths(done.files)[0]}: its clips were encoded in different ways; they "
-                    "are encoded again, since a file is of one way"
-                )
-                continue
-            done.files += 1
-            done.episodes += writer.episodes
-            done.ticks += ticks
-            return
+        episodes, ticks = written_one_way(
+            self.paths(done.files)[0], lambda anew: self._try_file(done, progress, anew=anew)
+        )
+        done.files += 1
+        done.episodes += episodes
+        done.ticks += ticks
+
+    def _try_file(self, done: _Done, progress: Progress, *, anew: bool) -> tuple[int, int]:
+        """Write the next file; returns its episodes and ticks."""
+        ticks = 0
+        try:
+            with (
+                storage.replacing_all(self.paths(done.files)) as files,
+                FileWriter(
+                    files,
+                    done.files,
+                    self.spec,
+                    self.features(),
+                    camera=self.config.camera,
+                    task=self.task,
+                    first_episode=done.episodes,
+                    first_index=done.ticks,
+                    anew=anew,
+                ) as writer,
+            ):
+                for row, sample in self.plan.samples(self.plan.row_after(done.ticks)):
+                    if ticks and sample.begins and self._is_full(row, ticks):
+                        break
+                    writer.add(sample)
+                    ticks += sample.clip.ticks
+                    progress.advance(sample.clip.ticks)
+        except OtherParametersError:
+            progress.advance(-ticks)
+            raise
+        return writer.episodes, ticks
 
     def _is_full(self, row: int, ticks: int) -> bool:
         """Whether the episode that begins with a row goes into a file of its own."""

@@ -14,14 +14,14 @@ from typing import Any
 import yaml
 
 from .. import storage
-from ..errors import DatasetError, ShardError
+from ..errors import DatasetError
 from ..progress import Progress, hours_of, log, shortened
 from .actions.devices import NO_LABEL, DeviceState, device_state_of
 from .actions.spec import ActionSpec
 from .formats.config import ExportOwamcapConfig
 from .formats.export_folder import claim, local_folder
-from .formats.export_plan import Episodes, Plan, Sample
-from .formats.joined_video import JoinedVideo, OtherParametersError
+from .formats.export_plan import Episodes, Plan
+from .formats.joined_video import JoinedVideo, OtherParametersError, written_one_way
 from .formats.owamcap_messages import require_mcap
 from .formats.owamcap_origin import metadata_of
 from .formats.owamcap_writer import OwamcapWriter, not_carried, read_metadata
@@ -99,15 +99,9 @@ class _Export:
 
     def write_episode(self, row: int, progress: Progress) -> int:
         """Write the episode that begins with a row; returns its ticks."""
-        for anew in (False, True):
-            try:
-                return self._try_episode(row, progress, anew=anew)
-            except OtherParametersError:
-                log(
-                    f"{self.files(row)[0]}: its clips were encoded in different ways; they are "
-                    "encoded again, since a file is of one way"
-                )
-        raise AssertionError("clips that were encoded again have the same parameters")
+        return written_one_way(
+            self.files(row)[0], lambda anew: self._try_episode(row, progress, anew=anew)
+        )
 
     def _try_episode(self, row: int, progress: Progress, *, anew: bool) -> int:
         places, done = self.files(row), 0
@@ -126,7 +120,8 @@ class _Export:
                     clip = sample.clip
                     first = first or clip
                     sources.add(str(clip.meta.get("label_source", "idm")))
-                    _add_video(video, sample)
+                    with sample.told_where():
+                        video.add(sample.mp4, clip.ticks)
                     for tick in range(clip.ticks):
                         previous = self._state(clip, tick, previous)
                         out.add(previous)
@@ -159,13 +154,3 @@ class _Export:
             hours=self.plan.ticks / float(self.spec.tick_hz) / 3600,
         )
         storage.write_atomic(self.out / "README.md", (card + "\n").encode())
-
-
-def _add_video(video: JoinedVideo, sample: Sample) -> None:
-    try:
-        video.add(sample.mp4, sample.clip.ticks)
-    except OtherParametersError:
-        raise
-    except ShardError as error:
-        where = f"{sample.where}: {error}"
-        raise ShardError(f"{where}; run `vidact verify` on the dataset") from error

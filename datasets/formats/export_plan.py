@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DatasetError
+from ...errors import DatasetError, ShardError
 from ..loading.clips import begins_scene
 from ..loading.items import Columns, conditions_of, emptied_by, filtered
 from ..shards.clip import VIDEO_DIGITS, Clip, removed_video_ids
 from ..shards.codec import decode_clip
 from ..shards.dataset import Dataset
+from .joined_video import OtherParametersError
 
 AHEAD = 8  # clips that are fetched while one is written: a bucket answers late
 
@@ -31,6 +33,17 @@ class Sample:
     """Whether an episode begins with it."""
     where: str
     """For errors: shard and key."""
+
+    @contextmanager
+    def told_where(self) -> Iterator[None]:
+        """Name the clip in a ShardError of the block; one that cannot be joined is not damaged."""
+        try:
+            yield
+        except OtherParametersError:
+            raise
+        except ShardError as error:
+            where = f"{self.where}: {error}"
+            raise ShardError(f"{where}; run `vidact verify` on the dataset") from error
 
 
 @dataclass(frozen=True, slots=True)

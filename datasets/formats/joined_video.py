@@ -7,16 +7,37 @@ only when each is shown.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import ShardError
+from ...progress import log
 from ..shards.codec import decode_video, encode_video
+
+Written = TypeVar("Written")
 
 
 class OtherParametersError(ShardError):
     """A clip's stream has other parameters than those before it, so they cannot share a file."""
+
+
+def written_one_way(place: Path, write: Callable[[bool], Written]) -> Written:
+    """Return what `write` does, which is called again where its clips cannot share a file.
+
+    Args:
+        place: of the video, for people.
+        write: makes the file; whether it encodes every clip anew is what it is told.
+    """
+    try:
+        return write(False)
+    except OtherParametersError:
+        log(
+            f"{place}: its clips were encoded in different ways; they are encoded again, since a "
+            "file is of one way"
+        )
+    return write(True)
 
 
 class JoinedVideo:

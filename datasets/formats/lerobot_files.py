@@ -13,13 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ...errors import ShardError
 from ..actions.spec import ActionSpec
 from ..shards.clip import Clip
 from ..shards.codec import decode_video
 from . import lerobot_layout as layout
 from .export_plan import Sample
-from .joined_video import JoinedVideo, OtherParametersError
+from .joined_video import JoinedVideo
 from .moments import NAMES, Moments
 
 ROW_GROUP = 8192  # rows of an episode that are in memory at a time
@@ -101,18 +100,13 @@ class FileWriter:
             ShardError: it is damaged.
         """
         clip = sample.clip
-        try:
+        with sample.told_where():
             first = np.empty((1, self._spec.frame.height, self._spec.frame.width, 3), np.uint8)
             decode_video(sample.mp4, out=first)
             episode = self._episode
             if sample.begins or episode is None:
                 episode = self._begin_episode(clip)
             self._video.add(sample.mp4, clip.ticks)
-        except OtherParametersError:
-            raise
-        except ShardError as error:
-            where = f"{sample.where}: {error}"
-            raise ShardError(f"{where}; run `vidact verify` on the dataset") from error
         self._add_rows(episode, clip, first)
 
     def _begin_episode(self, clip: Clip) -> _Episode:
