@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...idm.labels.calibration import sigmoid
 from .layout import Floats, Layout
 from .place import OPACITIES, Place
 
@@ -38,7 +39,6 @@ Array = NDArray[np.float64]
 class _Key:
     """One key on the screen: which pixels tell, and what they say under either hypothesis."""
 
-    name: str
     part: tuple[slice, slice]
     """Rows and columns of the frame that are looked at."""
     tells: NDArray[np.bool_]
@@ -89,7 +89,7 @@ class OverlayReader:
             sums = (values @ key.columns).astype(np.float64)  # (n, 7)
             color = sums[:, 4:]
             of_square, of_color, constant = key.of_color
-            score = (values * values) @ key.squares.astype(np.float32) - 2 * sums[:, 3]
+            score = (values * values) @ key.squares - 2 * sums[:, 3]
             score = score - 2 * (color * sums[:, :3]).sum(1)
             score = score + of_square * (color**2).sum(1) + color @ of_color + constant
             found[:, number] = _relative(score, color, key.levels)
@@ -156,7 +156,6 @@ class OverlayReader:
             of_color.append(2 * ((g * k)[:, None] * c).sum(0))
             constant.append(float((g[:, None] * c**2).sum()))
         return _Key(
-            name,
             part,
             changes,
             columns.reshape(-1, 7),
@@ -201,10 +200,10 @@ def _probability(values: Array) -> Array:
     cut = _otsu(bounded)
     low, high = bounded[bounded < cut], bounded[bounded >= cut]
     if min(len(low), len(high)) < MIN_FRAMES or high.mean() - low.mean() < APART:
-        return _sigmoid((bounded - 0.5) / ALONE**2)
+        return sigmoid((bounded - 0.5) / ALONE**2)
     variance = (low.var() * len(low) + high.var() * len(high)) / len(bounded)
     middle, apart = (np.median(low) + np.median(high)) / 2, high.mean() - low.mean()
-    return _sigmoid(apart * (bounded - middle) / max(SPREAD**2, float(variance)))
+    return sigmoid(apart * (bounded - middle) / max(SPREAD**2, float(variance)))
 
 
 def _otsu(values: Array) -> float:
@@ -262,7 +261,3 @@ def _on_screen(drawn: Floats, place: Place, size: tuple[int, int]) -> Floats:
     )
     screen[place.y : place.y + rows, place.x : place.x + columns] = drawn[:rows, :columns]
     return screen
-
-
-def _sigmoid(x: Array) -> Array:
-    return 0.5 * (1.0 + np.tanh(0.5 * x))
