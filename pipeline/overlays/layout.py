@@ -65,6 +65,10 @@ class Layout:
         boxes = [e.box for e in self.elements if e.input == name and e.pressed is not None]
         return max(boxes, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]))
 
+    def size_at(self, scale: float) -> tuple[int, int]:
+        """Return width and height as it is drawn, with `scale` pixels for each of the layout."""
+        return max(1, round(self.width * scale)), max(1, round(self.height * scale))
+
     def drawn(self, scale: float, held: Sequence[str] = ()) -> Floats:
         """Return the layout as it is drawn with some inputs held.
 
@@ -74,8 +78,7 @@ class Layout:
 
         Returns float32 [H, W, 4] in 0..1, colors multiplied by their opacity.
         """
-        size = max(1, round(self.width * scale)), max(1, round(self.height * scale))
-        return _scaled(self, frozenset(held), size)
+        return _scaled(self, frozenset(held), self.size_at(scale))
 
 
 @lru_cache(maxsize=32)

@@ -42,7 +42,7 @@ class Place:
 
     def box(self, layout: Layout) -> tuple[int, int, int, int]:
         """Left, top, right and bottom in the frame, half-open."""
-        wide, high = (max(1, round(side * self.scale)) for side in (layout.width, layout.height))
+        wide, high = layout.size_at(self.scale)
         return self.x, self.y, self.x + wide, self.y + high
 
 
@@ -51,10 +51,10 @@ def still_picture(frames: NDArray[np.uint8]) -> Floats:
     return np.median(gray(frames), axis=0).astype(np.float32)
 
 
-def gray(frames: NDArray[np.uint8]) -> Floats:
-    """Luma of frames [..., 3] in levels."""
+def gray(frames: NDArray[np.uint8] | Floats) -> Floats:
+    """Luma of colors [..., 3], in their unit."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    return frames.astype(np.float32) @ weights
+    return np.asarray(frames, np.float32) @ weights
 
 
 def find_place(still: Floats, layout: Layout) -> Place | None:
@@ -86,7 +86,7 @@ def _refined(still: Floats, layout: Layout, scale: float, x: int, y: int) -> Pla
     """The best place near another, in finer scales."""
     best: Place | None = None
     for exact in scale * (1 + FINE_STEPS):
-        wide, high = (max(1, round(side * exact)) for side in (layout.width, layout.height))
+        wide, high = layout.size_at(float(exact))
         left, top = max(0, x - NEAR), max(0, y - NEAR)
         part = still[top : y + high + NEAR, left : x + wide + NEAR]
         if part.shape[0] < high or part.shape[1] < wide:
@@ -114,7 +114,7 @@ class _Edges:
         if high > self.shape[0] or wide > self.shape[1]:
             return -1.0, 0, 0
         # As it would look over a picture of one gray.
-        color = drawn[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) * 255
+        color = gray(drawn[..., :3]) * 255
         over = color + (1 - drawn[..., 3]) * self.level
         across, along = _gradient(over)
         norm = float(np.sqrt((across**2 + along**2).sum()))
