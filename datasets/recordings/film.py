@@ -9,8 +9,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from ...errors import ConfigError, RecordingError
+from ..video.resize import as_video_frame
 
 
 def require_filmable(fps: Fraction, size: tuple[int, int]) -> None:
@@ -57,6 +61,7 @@ class Film:
         self._stream.codec_context.thread_count = 1
         # A stamp is then the number of its picture, exact at any rate.
         self._time_base = self._stream.codec_context.time_base = 1 / fps
+        self._reformatter = VideoReformatter()
 
     @property
     def closed(self) -> bool:
@@ -76,6 +81,11 @@ class Film:
             self._container.mux(packet)
         self.num_pictures += 1
         return number
+
+    def add_rgb(self, picture: NDArray[np.uint8]) -> int:
+        """Add a picture of the film's size, uint8 [h, w, 3] RGB; as `add`."""
+        frame = as_video_frame(picture)
+        return self.add(self._reformatter.reformat(frame, format="yuv420p", threads=1))
 
     def close(self) -> None:
         """Write what the encoder still holds, and end the file."""

@@ -15,12 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from ...errors import RecordingError
 from ..actions.devices import DeviceState
-from ..video.resize import as_video_frame
 from .film import Film, require_filmable
 
 # In the order in which they are put in place: a folder is searched for the jsonl, so it comes last.
@@ -65,7 +63,6 @@ class RecordingWriter:
         self._film = Film(
             self._temporary[".mp4"], self.stem, fps=self.fps, size=size, encoder=encoder
         )
-        self._reformatter = VideoReformatter()
 
     @property
     def num_frames(self) -> int:
@@ -84,8 +81,7 @@ class RecordingWriter:
                 f"{self.stem}: frame {self.num_frames}: expected uint8 "
                 f"[{self.size[1]}, {self.size[0]}, 3], got {frame.dtype} {list(frame.shape)}"
             )
-        picture = self._reformatter.reformat(as_video_frame(frame), format="yuv420p", threads=1)
-        number = self._film.add(picture)
+        number = self._film.add_rgb(frame)
         self._lines.write(state.to_json(number, further) + "\n")
 
     def close(self) -> None:

@@ -12,14 +12,13 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import FrameSpec
+from ...datasets.formats.pictures import ENCODER
 from ...datasets.recordings.film import Film
 from ...datasets.video.config import DecoderConfig
 from ...datasets.video.decoder import Decoder, VideoFacts
-from ...datasets.video.resize import as_video_frame
 from ...datasets.video.sandbox import open_decoder
 from ...errors import VideoError
 from .layout import Layout
@@ -32,8 +31,6 @@ LOOKED_AT_S = 600.0  # of a video: an overlay that moves later is another one
 OPACITY_LOOKS = 24  # of these frames, by which its opacity is told
 MIN_FRAMES = 100  # fewer tell no overlay from the game
 MAX_FPS = Fraction(60)
-# As other play that is written once and decoded often.
-ENCODER = {"preset": "veryfast", "crf": "18", "g": "120"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,6 @@ class OverlayVideo:
         readers = [OverlayReader(f.layout, f.place, self.size, f.names) for f in found]
         mask = Mask([f.place.box(f.layout) for f in found], self.size)
         writer = Film(film, recording, fps=self.fps, size=self.size, encoder=ENCODER)
-        reformatter = VideoReformatter()
         evidence, motion, damage = [], [], ""
         last: NDArray[np.uint8] | None = None
         try:
@@ -135,10 +131,7 @@ class OverlayVideo:
                 motion.append(np.abs(change).mean((1, 2), dtype=np.float32))
                 last = small[-1:].copy()
                 for frame in frames:
-                    picture = reformatter.reformat(
-                        as_video_frame(frame), format="yuv420p", threads=1
-                    )
-                    writer.add(picture)
+                    writer.add_rgb(frame)
                 advance(len(frames))
         except VideoError as error:
             if writer.num_pictures < MIN_FRAMES:
