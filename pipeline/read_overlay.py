@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..datasets.actions.devices import DeviceState
+from ..datasets.actions.devices import MOUSE, DeviceState, by_device
 from ..datasets.actions.spec import ActionSpec
 from ..datasets.formats.imported import Imported
 from ..datasets.formats.outcomes import Outcome, write_report
@@ -34,7 +34,6 @@ from .overlays.video import OverlayVideo, Read
 from .planning.sources import Source, find_sources
 
 READER_VERSION = 1
-MOUSE = "mouse."
 
 
 def read_overlay(config: ReadOverlayConfig) -> int:
@@ -266,36 +265,26 @@ def lines(
         names: inputs. held, sure: [N, inputs]. valid: [N].
     """
     states = []
-    before = np.zeros(len(names), bool)
     for frame, down in enumerate(held):
-        new = down & ~before if frame else np.zeros_like(down)
+        new = down & ~held[max(frame - 1, 0)]
+        keys, buttons = by_device(_those(names, down))
+        new_keys, new_buttons = by_device(_those(names, new))
         states.append(
             DeviceState(
-                keys=_keys(names, down),
-                new_keys=_keys(names, new),
-                buttons=_buttons(names, down),
-                new_buttons=_buttons(names, new),
+                keys=keys,
+                new_keys=new_keys,
+                buttons=buttons,
+                new_buttons=new_buttons,
                 valid=bool(valid[frame]),
-                known=None
-                if sure[frame].all()
-                else tuple(n for n, s in zip(names, sure[frame], strict=True) if s),
+                known=None if sure[frame].all() else _those(names, sure[frame]),
                 label_source="overlay",
             )
         )
-        before = down
     return states
 
 
-def _keys(names: Sequence[str], down: NDArray[np.bool_]) -> tuple[str, ...]:
-    return tuple(n for n, d in zip(names, down, strict=True) if d and not n.startswith(MOUSE))
-
-
-def _buttons(names: Sequence[str], down: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(
-        int(n.removeprefix(MOUSE))
-        for n, d in zip(names, down, strict=True)
-        if d and n.startswith(MOUSE)
-    )
+def _those(names: Sequence[str], chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+    return tuple(name for name, one in zip(names, chosen, strict=True) if one)
 
 
 def _not_shown(frames: int, delay: int) -> NDArray[np.bool_]:

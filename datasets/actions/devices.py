@@ -9,7 +9,7 @@ Shapes: N source frames, T ticks, K buttons, A axes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -22,6 +22,8 @@ from .known import known_mask, parse_known
 from .spec import ActionSpec
 
 Held = TypeVar("Held", str, int)
+MOUSE = "mouse."
+"""How the inputs begin that are buttons of the mouse."""
 MAX_NUMBER = 1e6  # pixels: a mouse that turns the view 400 times around within a frame is damage
 
 
@@ -299,6 +301,18 @@ def _value(state: DeviceState, axis: Axis) -> float | None:
     return moved * axis.degrees_per_pixel
 
 
+def by_device(inputs: Iterable[str]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the keys among some inputs, by name, and the buttons of the mouse, by number."""
+    keys: list[str] = []
+    buttons: list[int] = []
+    for name in inputs:
+        if name.startswith(MOUSE):
+            buttons.append(int(name.removeprefix(MOUSE)))
+        else:
+            keys.append(name)
+    return tuple(keys), tuple(buttons)
+
+
 def device_state_of(
     spec: ActionSpec,
     buttons: ArrayLike,
@@ -322,8 +336,7 @@ def device_state_of(
         for k in np.flatnonzero(np.asarray(buttons))
         if spec.buttons[k].inputs
     ]
-    keys = tuple(name for name in inputs if not name.startswith("mouse."))
-    mouse = tuple(int(name.removeprefix("mouse.")) for name in inputs if name.startswith("mouse."))
+    keys, mouse = by_device(inputs)
     camera = np.asarray(camera_deg, np.float64)
     moved = {"dx": 0.0, "dy": 0.0, "wheel": 0.0}
     stands = {}
