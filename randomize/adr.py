@@ -187,7 +187,7 @@ class ADR:
         """All of it, as JSON holds it."""
         return {
             "suite": self.suite.sha256,
-            "ranges": {name: list(bounds) for name, bounds in self.ranges.bounds.items()},
+            "ranges": self.ranges.to_plain(),
             "tests": self.tests,
             "buffers": {name: list(scores) for name, scores in self.buffers.items()},
             "nominal_scores": list(self.nominal_scores),
@@ -203,9 +203,7 @@ class ADR:
             )
         if state["suite"] != self.suite.sha256:
             raise CheckpointError("the state of ADR is of other parameters than this run's")
-        bounds = {name: (low, high) for name, (low, high) in state["ranges"].items()}
-        # In the suite's order, by which numbers are dealt out.
-        self.ranges = Ranges(self.suite, {name: bounds[name] for name in self.suite.parameters})
+        self.ranges = Ranges.of_plain(self.suite, state["ranges"])
         self.tests = int(state["tests"])
         self.buffers = {name: list(state["buffers"][name]) for name in self.buffers}
         self.nominal_scores = list(state["nominal_scores"])

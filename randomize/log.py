@@ -31,8 +31,8 @@ class DecisionLog:
 
     def __init__(self, folder: Path, ranges: Ranges, delta: float, *, resume_step: int = 0):
         self.path = folder / LOG_FILE
-        bounds = {name: list(ends) for name, ends in ranges.bounds.items()}
-        rows = [{"suite": to_plain(ranges.suite), "delta": delta, "ranges": bounds}]
+        first = {"suite": to_plain(ranges.suite), "delta": delta, "ranges": ranges.to_plain()}
+        rows: list[dict[str, Any]] = [first]
         if resume_step and self.path.exists() and (found := _rows(self.path)):
             rows = [found[0], *(row for row in found[1:] if row["step"] <= resume_step)]
         lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -59,8 +59,7 @@ def read_log(folder: Path) -> tuple[Ranges, float, list[dict[str, Any]]]:
     rows = _rows(path)
     try:
         suite, delta = suite_of(rows[0]["suite"]), float(rows[0]["delta"])
-        bounds = {name: (low, high) for name, (low, high) in rows[0]["ranges"].items()}
-        first = Ranges(suite, {name: bounds[name] for name in suite.parameters})
+        first = Ranges.of_plain(suite, rows[0]["ranges"])
         needed = {"step", "parameter", "side", "from", "to", "score", "nominal", "nats", "outcome"}
         if any(needed - row.keys() for row in rows[1:]):
             raise ValueError("a decision lacks a field")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,16 @@ class Ranges:
             for name, parameter in suite.parameters.items()
         }
         return cls(suite, bounds)
+
+    @classmethod
+    def of_plain(cls, suite: Suite, bounds: Mapping[str, Any]) -> Ranges:
+        """The ranges that `to_plain` gave, in the suite's order, by which numbers are dealt out."""
+        pairs = {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
+        return cls(suite, {name: pairs[name] for name in suite.parameters})
+
+    def to_plain(self) -> dict[str, list[float]]:
+        """The bounds as JSON holds them."""
+        return {name: list(ends) for name, ends in self.bounds.items()}
 
     def draw(self, generator: np.random.Generator) -> dict[str, float]:
         """Lambda of each parameter, uniform in its range and independent of the others."""

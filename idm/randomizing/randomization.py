@@ -353,8 +353,7 @@ def ranges_of(checkpoint: Checkpoint | None, suite: Suite) -> Ranges | None:
         state = checkpoint.config["randomize"]["adr"]
         if state["suite"] != suite.sha256:
             return None
-        bounds = {name: (float(low), float(high)) for name, (low, high) in state["ranges"].items()}
-        return Ranges(suite, {name: bounds[name] for name in suite.parameters})
+        return Ranges.of_plain(suite, state["ranges"])
 
 
 @contextmanager
