@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import storage
 from ..datasets.recordings.recording import Recording, find_recordings, unique
 from ..errors import ConfigError
 from ..networks.checkpoints import Checkpoint
 from ..progress import Progress, log
-from ..randomize.adr import ADR
+from ..randomize.adr import ADR, mean_and_spread
 from ..randomize.adr_show import described, table
 from ..randomize.log import DecisionLog, read_log
 from ..randomize.pages import INK, draw_ranges, fill_in, png, small_pictures
@@ -282,10 +280,7 @@ def places_of(ends: tuple[float, float], points: int) -> list[float]:
 
 def measured(answers: Sequence[Answer], exam: Exam) -> dict[str, Any]:
     """The figures of some clips."""
-    scores = np.array([answer.score for answer in answers])
-    mean, spread = float(scores.mean()), 0.0
-    if len(scores) > 1:
-        spread = 1.96 * float(scores.std(ddof=1)) / len(scores) ** 0.5
+    mean, spread = mean_and_spread([answer.score for answer in answers])
     sums = [Sums.of(answer.labelling, answer.truth, exam.spec) for answer in answers]
     figures = Figures.over(sums, exam.spec)
     r2 = zip(exam.spec.axis_names, figures.motion_r2[0], strict=True)

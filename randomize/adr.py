@@ -156,10 +156,9 @@ class ADR:
         return self._decide(test, buffer) if len(buffer) >= self.config.samples else None
 
     def _decide(self, test: BoundaryTest, buffer: list[float]) -> Decision:
-        scores, nominal = np.array(buffer), self.nominal or 0.0
+        samples, nominal = len(buffer), self.nominal or 0.0
+        score, spread = mean_and_spread(buffer)
         buffer.clear()
-        score = float(scores.mean())
-        spread = 1.96 * float(scores.std(ddof=1)) / len(scores) ** 0.5
         by, outcome = 0.0, "kept"
         if score >= self.config.widen * nominal:
             by, outcome = self.config.delta, "widened"
@@ -172,7 +171,7 @@ class ADR:
             test=test.number,
             parameter=boundary.parameter,
             side=boundary.side,
-            samples=len(scores),
+            samples=samples,
             score=round(score, 6),
             interval=(round(score - spread, 6), round(score + spread, 6)),
             nominal=round(nominal, 6),
@@ -213,6 +212,15 @@ class ADR:
         return np.random.Generator(
             np.random.Philox(key=[self.seed, number], counter=[0, 0, stream, 2])
         )
+
+
+def mean_and_spread(scores: Sequence[float]) -> tuple[float, float]:
+    """The mean of some clips, and how far its 95 % interval reaches to each side."""
+    values = np.array(scores)
+    mean, spread = float(values.mean()), 0.0
+    if len(values) > 1:
+        spread = 1.96 * float(values.std(ddof=1)) / len(values) ** 0.5
+    return mean, spread
 
 
 def _mean(scores: Sequence[float]) -> float | None:
