@@ -21,7 +21,7 @@ from ..randomize.adr import ADR, mean_and_spread
 from ..randomize.adr_show import described, table
 from ..randomize.log import DecisionLog, read_log
 from ..randomize.pages import INK, draw_ranges, fill_in, png, small_pictures
-from ..randomize.parameters import Suite, load_suite
+from ..randomize.parameters import Boundary, Suite, load_suite
 from ..randomize.ranges import Ranges
 from ..settings import to_plain
 from .config import RobustnessConfig
@@ -135,8 +135,6 @@ class Meter:
             **{name: getattr(config, name) for name in ("clips", "points", "ticks", "seed")},
         }
         self.points: list[dict[str, Any]] = []
-        self.decisions: list[dict[str, Any]] = []
-        self._last: dict[str, str] = {}
         self._resume()
         adr = randomization.adr
         self._log = DecisionLog(
@@ -146,11 +144,17 @@ class Meter:
             resume_step=adr.tests,
         )
         self.decisions = read_log(self.out)[2]
-        self._last = {f"{row['parameter']}.{row['side']}": row["outcome"] for row in self.decisions}
 
     @property
     def ranges(self) -> Ranges:
         return self.randomization.adr.ranges
+
+    @property
+    def moving(self) -> list[Boundary]:
+        """The boundaries of which the newest decision, if there is one, moved them out."""
+        newest = {Boundary(row["parameter"], row["side"]): row["outcome"] for row in self.decisions}
+        boundaries = self.ranges.boundaries()
+        return [one for one in boundaries if newest.get(one, "widened") == "widened"]
 
     def draw_curves(self, exam: Exam) -> None:
         """Measure every point of every parameter's curve that is not measured yet."""
@@ -183,18 +187,16 @@ class Meter:
     def grow(self, exam: Exam) -> bool:
         """Test boundaries until each has stopped; whether they have."""
         adr, most = self.randomization.adr, self.config.max_tests
-        boundaries = [boundary.name for boundary in self.ranges.boundaries()]
         with Progress("Growing ranges", total=most, unit="tests") as progress:
             progress.resume_at(adr.tests)
             while adr.tests < most:
-                moving = [one for one in boundaries if self._last.get(one, "widened") == "widened"]
+                moving = self.moving
                 if not moving:
                     return True
                 decision = self.randomization.test(exam)
                 if decision is not None:
                     self._log.write(adr.tests, 0.0, decision)
                     self.decisions.append({"step": adr.tests, **decision.to_dict()})
-                    self._last[f"{decision.parameter}.{decision.side}"] = decision.outcome
                 self._save()
                 progress.advance(1, nats=round(adr.nats, 3), moving=len(moving))
         return False
