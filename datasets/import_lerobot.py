@@ -13,7 +13,6 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,13 @@ from numpy.typing import NDArray
 
 from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
-from ..machine import cores
-from ..progress import Progress, log
+from ..progress import log
 from .actions.devices import NO_LABEL, DeviceState, device_state_of
 from .actions.spec import ActionSpec, FrameSpec
 from .formats.config import ImportLerobotConfig
 from .formats.imported import Imported
 from .formats.lerobot_source import LerobotSource, Rows
-from .formats.outcomes import Outcome, write_report
+from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import license_of_card
 from .formats.pictures import ENCODER, frame_size, nearest_pictures, pictures
 from .recordings.chosen_spec import named_spec
@@ -62,14 +60,9 @@ def import_lerobot(config: ImportLerobotConfig) -> int:
     out.mkdir(parents=True, exist_ok=True)
     work = _Import(source, reader, config, Imported.in_folder(out))
     total = int(source.info.get("total_episodes") or 0) or None
-    with (
-        ThreadPoolExecutor(config.threads or cores()) as pool,
-        Progress("Importing", total=total, unit="episodes") as progress,
-    ):
-        outcomes = []
-        for outcome in pool.map(work.episode, source.episodes()):
-            outcomes.append(outcome)
-            progress.advance(1)
+    outcomes = import_each(
+        source.episodes(), work.episode, threads=config.threads, total=total, unit="episodes"
+    )
     return write_report(out, outcomes, strict=config.strict)
 
 

@@ -8,7 +8,6 @@ that is whole is copied as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,13 +17,11 @@ import numpy as np
 
 from .. import storage
 from ..errors import VideoError
-from ..machine import cores
-from ..progress import Progress
 from .actions.devices import NO_LABEL, DeviceState
 from .actions.spec import FrameSpec
 from .formats.config import ImportP2PConfig
 from .formats.imported import Imported
-from .formats.outcomes import Outcome, write_report
+from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import Source, find_license, find_sources
 from .formats.p2p_lines import Lines
 from .formats.p2p_messages import read_annotation, require_protobuf
@@ -49,14 +46,12 @@ def import_p2p(config: ImportP2PConfig) -> int:
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     imported = Imported.in_folder(out)
-    with (
-        ThreadPoolExecutor(config.threads or cores()) as pool,
-        Progress("Importing", total=len(sources), unit="recordings") as progress,
-    ):
-        outcomes = []
-        for outcome in pool.map(lambda one: import_source(one, config, imported), sources):
-            outcomes.append(outcome)
-            progress.advance(1)
+    outcomes = import_each(
+        sources,
+        lambda one: import_source(one, config, imported),
+        threads=config.threads,
+        total=len(sources),
+    )
     return write_report(out, outcomes, strict=config.strict)
 
 

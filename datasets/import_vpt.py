@@ -12,7 +12,6 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,12 +21,10 @@ import numpy as np
 
 from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
-from ..machine import cores
-from ..progress import Progress
 from .actions.devices import NO_LABEL, DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .formats.config import ImportVPTConfig
-from .formats.outcomes import Outcome, write_report
+from .formats.outcomes import Outcome, import_each, write_report
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
 from .recordings.writer import RecordingWriter, copy_recording
@@ -271,12 +268,10 @@ def import_vpt(config: ImportVPTConfig) -> int:
     _require_apart(config, segments)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    outcomes = []
-    with (
-        ThreadPoolExecutor(config.threads or cores()) as pool,
-        Progress("Importing", total=len(segments), unit="recordings") as progress,
-    ):
-        for outcome in pool.map(lambda segment: import_segment(segment, config), segments):
-            outcomes.append(outcome)
-            progress.advance(1)
+    outcomes = import_each(
+        segments,
+        lambda segment: import_segment(segment, config),
+        threads=config.threads,
+        total=len(segments),
+    )
     return write_report(out, outcomes, strict=config.strict)

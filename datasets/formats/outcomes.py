@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ... import storage
 from ...errors import VidactError, VideoError
-from ...progress import log
+from ...machine import cores
+from ...progress import Progress, log
 from ..texts.filling import fill_in
 
 REPORT = "import_report.json"
+Item = TypeVar("Item")
 
 
 @dataclass(slots=True)
@@ -53,6 +56,26 @@ class Outcome:
         except OSError as error:
             self.leave_out("cannot_open", str(error))
         self.mended = +self.mended  # without the quirks that it does not have
+
+
+def import_each(
+    items: Iterable[Item],
+    import_one: Callable[[Item], Outcome],
+    *,
+    threads: int,
+    total: int | None,
+    unit: str = "recordings",
+) -> list[Outcome]:
+    """Import all items, so many at a time (0: one a core); what became of each, in their order."""
+    outcomes = []
+    with (
+        ThreadPoolExecutor(threads or cores()) as pool,
+        Progress("Importing", total=total, unit=unit) as progress,
+    ):
+        for outcome in pool.map(import_one, items):
+            outcomes.append(outcome)
+            progress.advance(1)
+    return outcomes
 
 
 def summarize(outcomes: Sequence[Outcome]) -> dict[str, Any]:
