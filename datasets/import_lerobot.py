@@ -30,15 +30,21 @@ from .formats.imported import Imported
 from .formats.lerobot_source import LerobotSource, Rows
 from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import license_of_card
-from .formats.pictures import ENCODER, frame_size, nearest_pictures, pictures
+from .formats.pictures import (
+    ENCODER,
+    MIN_S,
+    frame_size,
+    nearest_pictures,
+    pictures,
+    require_long_enough,
+    until_damage,
+)
 from .recordings.chosen_spec import named_spec
 from .recordings.writer import RecordingWriter
-from .video.frames import DamageError
 from .video.probe import VideoProbe, probe
 from .video.timing import NS
 
 IMPORTER_VERSION = 1
-MIN_S = 1.0  # less teaches nothing
 HELD = 0.5  # of a button's number, which is 0 or 1
 FILES = 8  # whose index is kept: episodes lie one after the other in them
 
@@ -157,10 +163,7 @@ class _Import:
             video = self.probe(path)
             shown, kept = self._shown(episode, rows, video)
             outcome.mended["frames_not_in_video"] += int(np.count_nonzero(~kept))
-            if np.count_nonzero(kept) < MIN_S * self.source.fps:
-                raise VideoError(
-                    "too_short", path, f"{np.count_nonzero(kept)} frames, not a second"
-                )
+            require_long_enough(path, int(np.count_nonzero(kept)), self.source.fps)
             meta = self._meta(episode, digest, outcome.name)
             self._write(name, meta, rows, video=video, shown=shown, kept=kept, outcome=outcome)
         except BaseException:
@@ -196,17 +199,12 @@ class _Import:
         )
         with writer:
             images = pictures(video, FrameSpec(*size), shown[kept])
-            gap = False
-            try:
+            frames, gap = int(np.count_nonzero(kept)), False
+            with until_damage(writer, video, outcome, frames=frames, least=MIN_S * fps):
                 for state, there in zip(states, kept, strict=True):
                     if there:  # what follows on missing frames is a stretch of its own
                         writer.write(next(images), replace(state, first=state.first or gap))
                     gap = not there
-            except DamageError as error:
-                if writer.num_frames < MIN_S * fps:
-                    raise VideoError("damaged", video.path, str(error)) from error
-                lost = int(np.count_nonzero(kept)) - writer.num_frames
-                outcome.mended["frames_lost_to_damage"] = lost
             writer.meta["mended"] = dict(+outcome.mended)
             outcome.frames = writer.num_frames
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import storage
-from ..errors import RecordingError, VideoError
+from ..errors import RecordingError
 from ..machine import cores
 from ..progress import Progress
 from .actions.spec import FrameSpec
@@ -30,15 +30,20 @@ from .formats.owamcap_messages import KINDS, METADATA, McapFile, require_mcap
 from .formats.owamcap_origin import Origin
 from .formats.owamcap_sources import Source, find_license, find_sources, find_video
 from .formats.owamcap_survey import FramePlan, Survey, lay_out, survey
-from .formats.pictures import ENCODER, frame_size, pictures
+from .formats.pictures import (
+    ENCODER,
+    MIN_S,
+    frame_size,
+    pictures,
+    require_long_enough,
+    until_damage,
+)
 from .recordings.chosen_spec import chosen_fps, named_spec
 from .recordings.writer import RecordingWriter
-from .video.frames import DamageError
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 1
 DEFAULT_FPS = Fraction(20)  # without a spec: what `spec infer` takes of faster play
-MIN_S = 1.0  # less teaches nothing
 
 
 def import_owamcap(config: ImportOwamcapConfig) -> int:
@@ -109,8 +114,7 @@ class _Import:
         plan = lay_out(found, video, self.fps, mended)
         title = self.config.window or self.origin.window
         window = None if self.config.any_window else found.window(title)
-        if len(plan.picture) < MIN_S * self.fps:
-            raise VideoError("too_short", path, f"{len(plan.picture)} frames, not a second")
+        require_long_enough(path, len(plan.picture), self.fps)
         name = self.imported.claim(self.source.name, digest, self.settings)
         if name is None:
             self.outcome.status = "present"
@@ -141,18 +145,14 @@ class _Import:
             Path(self.config.out, name), fps=self.fps, size=size, meta=meta, encoder=ENCODER
         )
         with writer:
-            frames = len(plan.picture)
-            try:
+            frames, least = len(plan.picture), MIN_S * self.fps
+            with until_damage(writer, video, self.outcome, frames=frames, least=least):
                 for picture in pictures(video, FrameSpec(*size), plan.picture):
                     number = writer.num_frames
                     state = replace(next(states), label_source=self.origin.label_source)
                     writer.write(picture, state, {"time_ns": int(plan.start_ns[number])})
                     if number % 64 == 0:
                         self._advance(number / frames)
-            except DamageError as error:
-                if writer.num_frames < MIN_S * self.fps:
-                    raise VideoError("damaged", video.path, str(error)) from error
-                mended["frames_lost_to_damage"] = frames - writer.num_frames
             for _ in states:  # what comes after is counted, too
                 pass
             writer.meta["mended"] = dict(+mended)

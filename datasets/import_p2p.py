@@ -25,17 +25,22 @@ from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import Source, find_license, find_sources
 from .formats.p2p_lines import Lines
 from .formats.p2p_messages import read_annotation, require_protobuf
-from .formats.pictures import ENCODER, frame_size, pictures
+from .formats.pictures import (
+    ENCODER,
+    MIN_S,
+    frame_size,
+    pictures,
+    require_long_enough,
+    until_damage,
+)
 from .recordings.chosen_spec import named_spec
 from .recordings.writer import RecordingWriter, copy_recording
-from .video.frames import DamageError
 from .video.probe import VideoProbe, probe
 
 IMPORTER_VERSION = 1
 ANNOTATION = "annotation.proto"
 # The whole picture before the one that the project's own models see.
 VIDEOS = ("video.mp4", "192x192.mp4")
-MIN_S = 1.0  # less teaches nothing
 RATE_TOLERANCE = 0.02
 
 
@@ -97,8 +102,7 @@ def _import(source: Source, config: ImportP2PConfig, imported: Imported, outcome
             )
         mended["lines_without_frame"] += max(number - video.frames, 0)
         mended["frames_without_line"] += max(video.frames - number, 0)
-        if video.frames < MIN_S * video.fps:
-            raise VideoError("too_short", video.path, f"{video.frames} frames, not a second")
+        require_long_enough(video.path, video.frames, video.fps)
         states = [lines.state(one) for one in annotation.frame_annotations[: video.frames]]
         states += [NO_LABEL] * (video.frames - len(states))
         states[0] = replace(states[0], first=True)
@@ -168,13 +172,10 @@ def _write(
         return
     size = frame_size(video, height)
     with RecordingWriter(stem, fps=video.fps, size=size, meta=meta, encoder=ENCODER) as writer:
-        try:
+        frames, least = video.frames, MIN_S * video.fps
+        with until_damage(writer, video, outcome, frames=frames, least=least):
             shown = pictures(video, FrameSpec(*size), np.arange(video.frames))
             for picture, state in zip(shown, states, strict=True):
                 writer.write(picture, state)
-        except DamageError as error:
-            if writer.num_frames < MIN_S * video.fps:
-                raise VideoError("damaged", video.path, str(error)) from error
-            outcome.mended["frames_lost_to_damage"] = video.frames - writer.num_frames
         writer.meta["mended"] = dict(+outcome.mended)
         outcome.frames = writer.num_frames

@@ -25,10 +25,11 @@ from .actions.devices import NO_LABEL, DeviceState, parse_line
 from .actions.spec import FrameSpec
 from .formats.config import ImportVPTConfig
 from .formats.outcomes import Outcome, import_each, write_report
+from .formats.pictures import until_damage
 from .recordings.cursor import draw_cursor
 from .recordings.vpt_lines import fix_lines, hotbar_slot
 from .recordings.writer import RecordingWriter, copy_recording
-from .video.frames import DamageError, decode_frames
+from .video.frames import decode_frames
 from .video.probe import VideoProbe, probe
 
 FPS = Fraction(20)  # Minecraft's tick, and the rate of all its recordings
@@ -217,16 +218,12 @@ def _encode_again(
     """Write the frames with their cursor, as far as they can be decoded; how many there were."""
     size = (video.width // 2 * 2, video.height // 2 * 2)
     with RecordingWriter(stem, fps=FPS, size=size, meta=meta, encoder=ENCODER) as writer:
-        try:
+        with until_damage(writer, video, outcome, frames=video.frames, least=MIN_FRAMES):
             for index, frame in decode_frames(video, FrameSpec(*size), np.arange(video.frames)):
                 if cursor and states[index].gui_open:
                     outcome.mended["cursor_drawn"] += 1
                     draw_cursor(frame, states[index].cursor_x, states[index].cursor_y)
                 writer.write(frame, states[index], further[index])
-        except DamageError as error:
-            if writer.num_frames < MIN_FRAMES:
-                raise VideoError("damaged", video.path, str(error)) from error
-            outcome.mended["frames_lost_to_damage"] = video.frames - writer.num_frames
         writer.meta["mended"] = dict(outcome.mended)
         return writer.num_frames
 

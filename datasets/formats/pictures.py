@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import VideoError
 from ..actions.spec import FrameSpec
-from ..video.frames import decode_frames
+from ..recordings.writer import RecordingWriter
+from ..video.frames import DamageError, decode_frames
 from ..video.probe import VideoProbe
 from ..video.timing import NS
+from .outcomes import Outcome
 
 # Close to the eye's limit; imported once and decoded often, so small files are worth their time.
 ENCODER = {"preset": "veryfast", "crf": "18", "g": "120"}
+MIN_S = 1.0  # of a recording; less teaches nothing
 
 
 def pictures(
@@ -53,3 +60,33 @@ def nearest_pictures(
     nearest = np.where(nearer, before, after)
     usual = int(np.median(np.diff(stamps))) if len(stamps) > 1 else NS
     return nearest, np.abs(stamps[nearest] - pts_ns) <= max(usual // 2, 2_000_000)
+
+
+def require_long_enough(path: str | Path, frames: int, fps: Fraction) -> None:
+    """Raise VideoError where a recording would have too few frames to be worth it."""
+    if frames < MIN_S * fps:
+        raise VideoError("too_short", path, f"{frames} frames, not a second")
+
+
+@contextmanager
+def until_damage(
+    writer: RecordingWriter, video: VideoProbe, outcome: Outcome, *, frames: int, least: float
+) -> Iterator[None]:
+    """Keep what the block wrote where the video is damaged further on, and count what is lost.
+
+    Args:
+        writer: of the recording.
+        video: whose pictures they are.
+        outcome: where it is told.
+        frames: how many the block means to write.
+        least: how many are worth keeping.
+
+    Raises:
+        VideoError: they are fewer.
+    """
+    try:
+        yield
+    except DamageError as error:
+        if writer.num_frames < least:
+            raise VideoError("damaged", video.path, str(error)) from error
+        outcome.mended["frames_lost_to_damage"] = frames - writer.num_frames
