@@ -100,10 +100,9 @@ def _files(dataset: Dataset) -> Iterable[File]:
     stay here.
     """
     hashes: dict[str, str] = {}
-    for shard in dataset.committed_shards():
-        tar = dataset.read_commit(shard).tar
-        if tar is not None:
-            hashes[f"{SHARDS}/{shard}.tar"] = str(tar["sha256"])
+    for record in dataset.commits():
+        if record.tar is not None:
+            hashes[f"{SHARDS}/{record.shard}.tar"] = str(record.tar["sha256"])
     for folder in (*FOLDERS, TOMBSTONES):
         root = storage.join(dataset.uri, folder)
         for uri in storage.list_files(root, recursive=True):
