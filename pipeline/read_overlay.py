@@ -20,6 +20,7 @@ from ..datasets.formats.imported import Imported
 from ..datasets.formats.outcomes import Outcome, write_report
 from ..datasets.recordings.chosen_spec import named_spec
 from ..datasets.recordings.writer import SUFFIXES, put_in_place
+from ..datasets.video.probe import probe
 from ..datasets.video.ticks import decode_ticks, num_ticks
 from ..datasets.video.timing import frame_slots, tick_times_ns
 from ..idm.labels.checkpoint import load_idm
@@ -225,10 +226,8 @@ class _Seen:
     """What an IDM sees in the pictures without the overlay."""
 
     def __init__(self, predictor: Predictor, film: Path, names: Sequence[str]):
-        from ..datasets.video.probe import probe
-
-        self.spec, self.names = predictor.spec, tuple(names)
-        self.buttons, _ = buttons_of(self.spec, names, np.zeros((0, len(names)), bool))
+        self.spec = predictor.spec
+        self.buttons = buttons_of(self.spec, names)
         video = probe(film, sha256=False)
         ticks = num_ticks(video, self.spec.tick_hz)
         frames = decode_ticks(film, self.spec.frame, self.spec.tick_hz, probe=video)
@@ -236,7 +235,7 @@ class _Seen:
         labels = predictor.predict(
             (batch.frames for batch in frames), start=0, stretch=whole, keep=whole
         )
-        self.said = np.concatenate([part.buttons_prob for part in labels])[:, self.buttons]
+        self.said = np.concatenate([part.buttons_prob for part in labels])[:, list(self.buttons)]
         self.starts = frame_slots(
             video.pts_ns - video.pts_ns[0],
             tick_times_ns(0, ticks, self.spec.tick_hz),
@@ -245,7 +244,8 @@ class _Seen:
 
     def columns(self, held: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether each button that both know is held, [N, those]."""
-        return buttons_of(self.spec, self.names, held)[1]
+        columns = [held[:, places].any(1) for places in self.buttons.values()]
+        return np.stack(columns, axis=1) if columns else np.zeros((len(held), 0), bool)
 
     def of_mouse(self, mouse: bool) -> NDArray[np.bool_]:
         """Which of these buttons are the mouse's, or are not."""

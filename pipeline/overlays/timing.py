@@ -41,18 +41,16 @@ class Delay:
     """Whether it was told by enough presses."""
 
 
-def buttons_of(spec: ActionSpec, names: Sequence[str], held: Bools) -> tuple[list[int], Bools]:
-    """Return which buttons of a spec are pressed by inputs that an overlay shows, and whether they
-    are held, [N, those].
-
-    Args:
-        names: of the inputs.
-        held: [N, inputs].
+def buttons_of(spec: ActionSpec, names: Sequence[str]) -> dict[int, list[int]]:
+    """Return which buttons of a spec are pressed by inputs alone that an overlay shows, each with
+    the places of its inputs among the `names` of those.
     """
     place = {name: i for i, name in enumerate(names)}
-    known = [k for k, b in enumerate(spec.buttons) if b.inputs and place.keys() >= set(b.inputs)]
-    columns = [held[:, [place[i] for i in spec.buttons[k].inputs]].any(1) for k in known]
-    return known, np.stack(columns, axis=1) if columns else np.zeros((len(held), 0), bool)
+    return {
+        k: [place[name] for name in button.inputs]
+        for k, button in enumerate(spec.buttons)
+        if button.inputs and place.keys() >= set(button.inputs)
+    }
 
 
 def find_delay(held: Bools, said: NDArray[np.floating], starts: NDArray[np.int64]) -> Delay:
