@@ -6,7 +6,7 @@ layout, not its place; on the keys of a US keyboard the two agree.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 PREFIX = "key.keyboard."
 ROWS = {
@@ -29,11 +29,18 @@ ROWS = {
     0xDB: "left.bracket backslash right.bracket apostrophe",
     0xE2: "world.1",
 }
-NAMES = {
-    first + i: PREFIX + name
-    for first, names in ROWS.items()
-    for i, name in enumerate(names.split())
-}
+
+
+def names_by_code(rows: Mapping[int, str]) -> dict[int, str]:
+    """Return the names of keys, where each row begins at a code and goes on by one."""
+    return {
+        first + i: PREFIX + name
+        for first, names in rows.items()
+        for i, name in enumerate(names.split())
+    }
+
+
+NAMES = names_by_code(ROWS)
 CODES = {name: code for code, name in NAMES.items()}  # of either side's: the left one's, the last
 MOUSE = frozenset({0x01, 0x02, 0x04, 0x05, 0x06})
 """Codes of the mouse's buttons, which states of the keyboard hold, too."""

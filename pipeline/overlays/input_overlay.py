@@ -41,10 +41,7 @@ def read_preset(
         ConfigError: it names file and field.
     """
     width, height = (whole(content, f"overlay_{side}", str(path), 1) for side in SIDES)
-    try:
-        keys = keys_by_code(code(content, "version", str(path)))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    keys = keys_by_code(code(content, "version", str(path)), str(path))
     placed: list[tuple[int, Element]] = []
     moving: list[tuple[int, int, int, int]] = []
     for number, entry in enumerate(objects(content, "elements", str(path))):

@@ -6,9 +6,9 @@ scan codes before layouts of version 507, and are those of Java's `KeyEvent` in 
 
 from __future__ import annotations
 
+from ...datasets.formats.virtual_keys import names_by_code
 from ...errors import ConfigError
 
-PREFIX = "key.keyboard."
 SCAN_ROWS = {
     0x01: "escape 1 2 3 4 5 6 7 8 9 0 minus equal backspace tab",
     0x10: "q w e r t y u i o p left.bracket right.bracket enter left.control",
@@ -62,27 +62,21 @@ EVENT_VERSION = 507
 """Of the layouts whose numbers are those of events; the newest that is known."""
 MOUSE = {1: "mouse.0", 2: "mouse.1", 3: "mouse.2", 4: "mouse.3", 5: "mouse.4"}
 """Buttons of the mouse: libuiohook counts from 1."""
+SCAN_CODES, EVENT_CODES = names_by_code(SCAN_ROWS), names_by_code(EVENT_ROWS)
 
 
-def _names(rows: dict[int, str]) -> dict[int, str]:
-    return {
-        first + i: PREFIX + name
-        for first, names in rows.items()
-        for i, name in enumerate(names.split())
-    }
-
-
-SCAN_CODES, EVENT_CODES = _names(SCAN_ROWS), _names(EVENT_ROWS)
-
-
-def keys_by_code(version: int) -> dict[int, str]:
+def keys_by_code(version: int, where: str) -> dict[int, str]:
     """Return the names of keys by the numbers of a layout's version.
+
+    Args:
+        where: the layout's file, for errors.
 
     Raises:
         ConfigError: nobody knows what numbers this version has.
     """
     if version > EVENT_VERSION:
         raise ConfigError(
-            f"version {version}: the numbers of keys are known up to version {EVENT_VERSION}"
+            f"{where}: version {version}: the numbers of keys are known up to version "
+            f"{EVENT_VERSION}"
         )
     return EVENT_CODES if version == EVENT_VERSION else SCAN_CODES
