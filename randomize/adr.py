@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import CheckpointError
+from ..training.chance import Use, chance
 from .config import ADRConfig
 from .parameters import Boundary, Side, Suite
 from .ranges import Ranges
@@ -113,12 +114,12 @@ class ADR:
 
     def draw(self, number: int, count: int) -> list[dict[str, float]]:
         """Algorithm 2: lambda for each of `count` clips of the batch of a number."""
-        generator = self._chance(FOR_TRAINING, number)
+        generator = chance(Use.ADR, self.seed, number, FOR_TRAINING)
         return [self.ranges.draw(generator) for _ in range(count)]
 
     def next_test(self) -> BoundaryTest:
         """Algorithm 1: the boundary that is tested next, with lambda for each clip."""
-        generator = self._chance(FOR_TESTS, self.tests)
+        generator = chance(Use.ADR, self.seed, self.tests, FOR_TESTS)
         boundaries = self.ranges.boundaries()
         boundary = boundaries[int(generator.integers(len(boundaries)))]
         there = {boundary.parameter: self.ranges.at(boundary)}
@@ -207,11 +208,6 @@ class ADR:
         self.buffers = {name: list(state["buffers"][name]) for name in self.buffers}
         self.nominal_scores = list(state["nominal_scores"])
         self.idle_scores = list(state["idle_scores"])
-
-    def _chance(self, stream: int, number: int) -> np.random.Generator:
-        return np.random.Generator(
-            np.random.Philox(key=[self.seed, number], counter=[0, 0, stream, 2])
-        )
 
 
 def mean_and_spread(scores: Sequence[float]) -> tuple[float, float]:

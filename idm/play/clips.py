@@ -22,6 +22,7 @@ from torch import Tensor
 
 from ...datasets.actions.spec import ActionSpec
 from ...errors import RecordingError
+from ...training.chance import Use, chance
 from ..network.augment import ClipDraw, draw, mirror_of_clips
 from ..network.config import AugmentConfig
 from ..network.inputs import InputPipeline, Inputs
@@ -113,7 +114,7 @@ class ClipSampler:
 
     def batch(self, number: int) -> ClipBatch:
         """The batch of a number, such as the step's."""
-        generator = np.random.Generator(np.random.Philox(key=[self.seed, number]))
+        generator = chance(Use.CLIPS, self.seed, number)
         radius, ticks = self.pipeline.radius, self.clip_ticks
         frames, buttons, camera, valid, known, present, draws = [], [], [], [], [], [], []
         varied: Sequence[tuple[Track | None, ClipLook | None]]
@@ -169,9 +170,7 @@ class ClipSampler:
 
     def _recorders(self, number: int) -> list[Recorder]:
         """One a clip of this batch, from a stream of their own."""
-        generator = np.random.Generator(
-            np.random.Philox(key=[self.seed, number], counter=[0, 0, 0, 1])
-        )
+        generator = chance(Use.RECORDERS, self.seed, number)
         return [draw_recorder(self.augment, generator) for _ in range(self.batch_clips)]
 
     def _place(

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
+from ...training.chance import Use, chance
 from ...training.precision import autocast
 from ..labels.calibration import Calibration
 from ..labels.windows import WindowLogits
@@ -30,7 +31,6 @@ from ..scores.metrics import Labelling, Truth
 
 NEAR_DEG, NEAR_SHARE = 0.75, 0.1  # what a person at the screen would not feel as wrong
 BATCH_CLIPS = 6  # at once, as in training: what they need stays in the cache
-PLACES = 3  # the stream of chance for places of clips
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,16 @@ class Exam:
 
     def places(self, number: int, count: int) -> list[tuple[Track, int]]:
         """Tracks and starts of `count` clips: a pure function of seed and number."""
-        generator = self._chance(number)
+        generator = chance(Use.PLACES, self.seed, number)
         drawn = generator.random(count) * self._share[-1]
         tracks = [self.tracks[int(np.searchsorted(self._share, at, side="right"))] for at in drawn]
         return [(track, labelled_start(track, self.ticks, generator)) for track in tracks]
 
     def place_in(self, track: Track, number: int, index: int) -> tuple[Track, int]:
         """A clip of this track."""
-        return track, labelled_start(track, self.ticks, self._chance(number, 1 + index))
+        return track, labelled_start(
+            track, self.ticks, chance(Use.PLACES, self.seed, number, 1 + index)
+        )
 
     @torch.no_grad()
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
@@ -149,11 +151,6 @@ class Exam:
             idle=share_right(*nothing, truth, self.frequent),
             labelling=Labelling.joined([labels]),
             truth=truth,
-        )
-
-    def _chance(self, number: int, stream: int = 0) -> np.random.Generator:
-        return np.random.Generator(
-            np.random.Philox(key=[self.seed, number], counter=[0, 0, stream, PLACES])
         )
 
 

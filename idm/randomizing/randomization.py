@@ -28,6 +28,7 @@ from ...randomize.adr import ADR, BoundaryTest, Decision
 from ...randomize.parameters import Suite, Where, load_suite, require_known
 from ...randomize.ranges import Ranges
 from ...settings import to_plain
+from ...training.chance import Use, chance
 from ..config import TrainIDMConfig, share_of
 from ..play.frame_cache import Track
 from ..play.look import ClipLook
@@ -312,9 +313,7 @@ class Randomization:
             self.fresh.close()
 
     def _chance(self, stream: int, number: int) -> np.random.Generator:
-        return np.random.Generator(
-            np.random.Philox(key=[self.seed, number], counter=[0, 0, stream, 4])
-        )
+        return chance(Use.RANDOMIZATION, self.seed, number, stream)
 
 
 def randomization_of(
