@@ -7,6 +7,7 @@ Source of the layout: `mcap-owa-support` and `owa-msgs` 0.6.6 (MIT), whose reade
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from fractions import Fraction
 from importlib.metadata import version
@@ -83,7 +84,8 @@ class OwamcapWriter:
             self._tell_states(before)
         if state.valid and not self._focused:
             self._tell_window(before, PLAY)
-        picture = {"uri": self._video, "pts_ns": _ceil(self.ticks * NS / self._fps)}
+        # Rounded up: readers show the last picture whose time has come.
+        picture = {"uri": self._video, "pts_ns": math.ceil(self.ticks * NS / self._fps)}
         shape = list(self._size)
         self._write(start, "screen", source_shape=shape, shape=shape, media_ref=picture)
         if self._focused and not state.valid:
@@ -160,11 +162,6 @@ class OwamcapWriter:
         schema = json.dumps({"title": kind, "type": "object"}).encode()
         number = self._writer.register_schema(f"desktop/{kind}", "jsonschema", schema)
         return int(self._writer.register_channel(topic, "json", number))
-
-
-def _ceil(time_ns: Fraction) -> int:
-    """Round up: readers show the last picture whose time has come."""
-    return -(-time_ns.numerator // time_ns.denominator)
 
 
 def read_metadata(path: Path) -> dict[str, str]:
