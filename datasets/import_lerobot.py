@@ -129,7 +129,7 @@ class _Import:
     ):
         self.source, self.actions, self.config = source, actions, config
         self.imported = imported
-        self.license = config.license or license_of_card(source.root / "README.md")
+        self.license = license_of_card(source.root / "README.md")
         own = source.origin.get("labels")
         self.label_source = "human" if own in (None, "true") else "idm"
         self.settings = {

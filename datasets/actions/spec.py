@@ -204,8 +204,8 @@ class ActionSpec:
             SpecError: it names the field.
         """
         name = content.get("name", "?")
-        allowed = {"name", "version", "tick_hz", "frame", "buttons", "groups", "solo", "axes"}
-        allowed.add("axis_groups")
+        allowed = {"name", "version", "tick_hz", "frame", "buttons", "groups", "solo"}
+        allowed |= {"axes", "axis_groups"}
         if unknown := sorted(set(content) - allowed):
             raise SpecError(
                 f"action spec {name!r}: unknown fields {', '.join(unknown)}; "

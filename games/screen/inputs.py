@@ -15,7 +15,6 @@ from .raw_events import RawEvent
 # The server told which keys are held a few milliseconds after, or before, it told of a press.
 JUST_NS = 20_000_000
 PAD_NAMES = frozenset(PAD_BUTTONS.values())
-
 SHARE_DIGITS = 5  # finer than a pixel of any screen
 
 
@@ -49,9 +48,8 @@ class Inputs:
         self._waiting: deque[tuple[int, RawEvent]] = deque()
         self._places: dict[int, list[float | None]] = {}
         self._pad_waiting: deque[PadEvent] = deque()
-        self._pad: dict[
-            str, float
-        ] = {}  # where sticks and triggers stand, and buttons that are held
+        # Where a gamepad's sticks and triggers stand, and which of its buttons are held.
+        self._pad: dict[str, float] = {}
 
     def add(self, time_ns: int, event: RawEvent) -> None:
         """Keep an event, in the order in which the server sent them."""
