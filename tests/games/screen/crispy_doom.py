@@ -13,12 +13,11 @@ from pathlib import Path
 
 import numpy as np
 from vidact.datasets.recordings.recording import Recording
-from vidact.games.screen.display import GONE, Display
+from vidact.games.screen.display import Display
 from vidact.games.screen.hands import Hands
 from vidact.games.screen.session import Session, Wish
-from xcffib.xproto import MatchError
 
-from tests.games.screen.x11 import wait_for, wait_for_pictures, wait_for_recording
+from tests.games.screen.x11 import focused_window, wait_for, wait_for_pictures, wait_for_recording
 from tests.requirements import require
 
 WAD = Path("/usr/share/games/doom/freedoom1.wad")
@@ -63,14 +62,9 @@ def crispy_doom(name: str, home: Path, level: int = 1) -> Iterator[int]:
 
 def _settled_window(display: Display) -> int | None:
     """The game's window with its level on it; None before. It opens one or two that it drops."""
-    window = next((w for w, title in display.titled() if "Crispy Doom" in title), None)
+    # It is 640x480 pixels large: all of the screen.
+    window = focused_window(display, "Crispy Doom")
     if window is None:
-        return None
-    try:
-        # It is 640x480 pixels large: all of the screen.
-        display.core.ConfigureWindow(window, 1 | 2, [0, 0], is_checked=True).check()
-        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
-    except (*GONE, MatchError):  # the focus can't go to one that is not shown
         return None
     time.sleep(2)  # the level begins with a picture that melts away
     return window if window in dict(display.titled()) else None

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from vidact.datasets.recordings.recording import Recording
-from vidact.games.screen.display import GONE, Display
+from vidact.games.screen.display import Display
 from vidact.games.screen.hands import Hands
 from vidact.games.screen.pictures import Pictures
 from vidact.games.screen.session import Session, Wish
-from xcffib.xproto import MatchError
 
-from tests.games.screen.x11 import wait_for
+from tests.games.screen.x11 import focused_window, wait_for
 from tests.requirements import require
 
 SIZE = (320, 180)
@@ -108,18 +107,10 @@ def luanti(name: str, home: Path, seed: int = 0) -> Iterator[int]:
 
 def _shown(display: Display) -> int | None:
     """The game's window, with the focus; None before it is there."""
-    window = next((w for w, title in display.titled() if "Minetest" in title), None)
-    if window is None:
-        return None
-    try:
-        # In the middle: the pointer, which the game holds there, has room.
-        screen = display.screen
-        corner = [(screen.width_in_pixels - SIZE[0]) // 2, (screen.height_in_pixels - SIZE[1]) // 2]
-        display.core.ConfigureWindow(window, 1 | 2, corner, is_checked=True).check()
-        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
-    except (*GONE, MatchError):  # the focus can't go to one that is not shown
-        return None
-    return window
+    # In the middle: the pointer, which the game holds there, has room.
+    screen = display.screen
+    corner = ((screen.width_in_pixels - SIZE[0]) // 2, (screen.height_in_pixels - SIZE[1]) // 2)
+    return focused_window(display, "Minetest", corner)
 
 
 def _obeys(hands: Hands, home: Path) -> bool:

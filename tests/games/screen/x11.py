@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.requirements import require
 
 if TYPE_CHECKING:
+    from vidact.games.screen.display import Display
     from vidact.games.screen.session import Session
 
 Found = TypeVar("Found")
@@ -57,6 +58,22 @@ def bars(name: str, *words: str, size: tuple[int, int] = SIZE) -> Iterator[int]:
         display.close()
         program.kill()
         program.wait()
+
+
+def focused_window(display: Display, title: str, corner: Sequence[int] = (0, 0)) -> int | None:
+    """The window with these words in its title, moved there, with the focus; None before that."""
+    from vidact.games.screen.display import GONE
+    from xcffib.xproto import MatchError
+
+    window = next((w for w, whole in display.titled() if title in whole), None)
+    if window is None:
+        return None
+    try:
+        display.core.ConfigureWindow(window, 1 | 2, list(corner), is_checked=True).check()
+        display.core.SetInputFocus(1, window, 0, is_checked=True).check()
+    except (*GONE, MatchError):  # the focus can't go to one that is not shown
+        return None
+    return window
 
 
 def wait_for(look: Callable[[], Found | None], seconds: float = 60.0) -> Found:
