@@ -98,7 +98,7 @@ def _play_anew(order: Order) -> None:
 
 
 class Recorders:
-    """Processes that work through orders; use it as a context manager.
+    """Processes that work through orders; `close` ends them.
 
     Attributes:
         core_s: processor seconds that they and their games have taken so far.
@@ -131,10 +131,8 @@ class Recorders:
                 del self._orders[done]
                 self.core_s += core_s
 
-    def __enter__(self) -> Recorders:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop the processes."""
         for worker in self._workers:
             worker.terminate()  # in the middle of its work; what is half-written goes
         for worker in self._workers:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import Recording
-from ...games.doom.look import CONTROL, RENDER
+from ...games.doom.game import TICS_PER_SECOND
 from ...games.doom.simulation import simulation_of
 from ..play.frame_cache import Track, open_tracks
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from ...games.fresh_play import Order
 
 FOLDER = "fresh"  # in the run's folder, until the run is done
-TICS = 35  # of Doom's a second
 SECONDS = 30  # of play in each: an engine's start is a small part of it, and a cache of it 100 MB
 
 
@@ -70,7 +69,7 @@ class FreshPlay:
 
     def close(self) -> None:
         """Stop the processes."""
-        self.recorders.__exit__()
+        self.recorders.close()
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -82,7 +81,7 @@ class FreshPlay:
         return Order(
             stem=self.folder / name,
             source=self.sources[one["source"]].stem,
-            values={key: v for key, v in one["values"].items() if key in (RENDER | CONTROL)},
-            tics=SECONDS * TICS,
+            values=one["values"],
+            tics=int(SECONDS * TICS_PER_SECOND),
             seed=seed_of(name, one["source"]),
         )
