@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .ranges import Ranges
 
 COLUMNS = 3  # of small pictures beside each other
-INK, SECOND = "#1f4e79", "#7a3b00"  # they differ in gray as well
+INK = "#1f4e79"
 
 
 def fill_in(template: str, **values: object) -> str:

@@ -70,8 +70,6 @@ class Replayed:
 
     frame: NDArray[np.uint8]
     state: DeviceState
-    life: Life | None
-    """The life that begins with it, if one does."""
 
 
 def engine_version() -> str:
@@ -123,5 +121,5 @@ def simulate(
                     game.reset()
                 game.settle()
                 game.tell(life.commands)
-            yield Replayed(game.frame, state, life)
+            yield Replayed(game.frame, state)
             game.step(state)
