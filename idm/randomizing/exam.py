@@ -167,8 +167,7 @@ def share_right(
         frequent: bool [K]: the buttons that count.
     """
     near = np.maximum(NEAR_DEG, NEAR_SHARE * np.abs(truth.camera))
-    count = buttons.shape[1]
     # What is not known of a tick cannot be wrong.
-    right = ((np.abs(camera - truth.camera) <= near) | ~truth.known[:, count:]).all(1)
-    right &= ((buttons == truth.buttons) | ~truth.known[:, :count])[:, frequent].all(1)
+    right = ((np.abs(camera - truth.camera) <= near) | ~truth.camera_known).all(1)
+    right &= ((buttons == truth.buttons) | ~truth.buttons_known)[:, frequent].all(1)
     return float(right[truth.valid].mean())
