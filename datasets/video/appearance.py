@@ -33,6 +33,7 @@ CAPTURE: dict[str, Limits] = {
     "jitter": (0.0, 0.99),  # at a whole step a picture would overtake the next but one
     "compression": (0.0, 51.0),
 }
+BETWEEN_TICKS = frozenset({"source_fps", "jitter"})  # need frames between those of the ticks
 MOST_BOXES = 3
 HAZE_GRAY = (90.0, 220.0)  # of the air, drawn once a clip
 HORIZON = (0.4, 0.6)  # where haze is thickest: far away, in a view straight ahead

@@ -22,7 +22,7 @@ class ClipLook:
     @property
     def is_late(self) -> bool:
         """Whether frames may be others than those of the ticks."""
-        return bool({"source_fps", "jitter"} & self.values.keys())
+        return bool(appearance.BETWEEN_TICKS & self.values.keys())
 
     def shown(self, wanted: NDArray[np.int64], screen_hz: float) -> NDArray[np.int64]:
         """Which frames of the screen are there at those of `wanted`."""

@@ -65,7 +65,7 @@ def usable(
     Raises ConfigError where nothing is left, or where nobody implements a parameter.
     """
     require_known(suite, known_parameters())
-    left = suite.acting("pixels", "capture", "render", "control")
+    left = frozenset(suite.parameters)
     said = []
     by_game = suite.acting("render", "control")
     if by_game and not all(can_be_simulated(some) for some in play):
@@ -74,7 +74,7 @@ def usable(
             f"{', '.join(sorted(by_game))}: this play cannot be simulated again "
             "(`vidact record doom` makes such)"
         )
-    between = {"source_fps", "jitter"} & left
+    between = appearance.BETWEEN_TICKS & left
     if between and any(one.phases(spec) < 2 for some in play for one in some):
         left -= between
         said.append(
