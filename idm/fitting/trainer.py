@@ -184,8 +184,10 @@ class Trainer:
 
     def of_randomization(self) -> dict[str, float]:
         """What metrics say of ranges that move."""
-        moves = self.randomization is not None and self.randomization.moves
-        return {"nats": self.randomization.adr.nats} if moves and self.randomization else {}
+        randomization = self.randomization
+        if randomization is None or not randomization.moves:
+            return {}
+        return {"nats": randomization.adr.nats}
 
     def decision_log(self) -> DecisionLog | None:
         """Where decisions about ranges are written."""
