@@ -68,6 +68,29 @@ class WorkerDiedError(WorkerError):
         self.ended_with = exit_code
 
 
+def start_process(
+    target: Callable[..., object],
+    *args: Any,
+    imports: Sequence[str] = (),
+    daemon: bool | None = None,
+    **named: Any,
+) -> BaseProcess:
+    """Start `target(*args, **named)` in a process that is forked from the server.
+
+    Args:
+        imports: modules that the server imports besides, where this is its first child.
+        daemon: as `multiprocessing.Process` takes it.
+    """
+    # Not forked from here: torch's threads and the game engines do not survive a fork.
+    CONTEXT.set_forkserver_preload([*_imported_ahead, *imports])
+    process = CONTEXT.Process(target=target, args=args, kwargs=named, daemon=daemon)
+    # The variables are read once, where a library is loaded: they must be set before the server
+    # starts. Many children with a thread per core each would only wait for each other.
+    with _environment(ONE_THREAD), _blocked(TO_GROUPS):
+        process.start()
+    return process
+
+
 class Worker:
     """One child process.
 
@@ -82,14 +105,9 @@ class Worker:
         # in turn, it would go on for ever, and Python ends it with a page of advice in the child.
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             os._exit(UNGUARDED)
-        # Not forked from here: torch's threads and the game engines do not survive a fork.
-        CONTEXT.set_forkserver_preload([*_imported_ahead, target.__module__])
         self.connection, child = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(target=_serve, args=(target, child, args), daemon=True)
-        # The variables are read once, where a library is loaded: they must be set before the server
-        # starts. Many children with a thread per core each would only wait for each other.
-        with _environment(ONE_THREAD), _blocked(TO_GROUPS):
-            self._process.start()
+        job = (target, child, args)
+        self._process = start_process(_serve, *job, imports=[target.__module__], daemon=True)
         # Should nobody close it: an interpreter that ends asks its children to leave by SIGTERM,
         # which ours do not hear, and would wait for them.
         weakref.finalize(self, _tell_to_leave, self._process)

@@ -23,8 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from vidact import cli
-from vidact.games.workers import CONTEXT, TO_GROUPS, _blocked, _environment, _imported_ahead
-from vidact.machine import ONE_THREAD
+from vidact.games.workers import TO_GROUPS, start_process
 
 PATIENCE_S = 250.0
 CHILD = "__forked__"
@@ -51,14 +50,10 @@ class Forked:
     ):
         files = [file and str(file) for file in (printed, said)]
         variables = {**os.environ, **(environment or {})}
-        CONTEXT.set_forkserver_preload(_imported_ahead)
         job = pickle.dumps((variables, files, target, args))
         # Only this file knows in which folder `tests` is: another package calls its own so.
-        there = {"init_globals": {"JOB": job}, "run_name": CHILD}
-        self._process = CONTEXT.Process(target=runpy.run_path, args=(__file__,), kwargs=there)
-        # The server is the game processes' too, whichever comes first.
-        with _environment(ONE_THREAD), _blocked(TO_GROUPS):
-            self._process.start()
+        there: dict[str, Any] = {"init_globals": {"JOB": job}, "run_name": CHILD}
+        self._process = start_process(runpy.run_path, __file__, **there)
         assert self._process.pid is not None
         self.pid: int = self._process.pid
 
