@@ -97,6 +97,13 @@ def spec() -> ActionSpec:
 
 @pytest.fixture(scope="session")
 def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A checkpoint that knows nothing, made once."""
+    return str(
+        made_once(tmp_path_factory, "random-idm", lambda folder: random_idm(spec, folder, 7))
+    )
+
+
+def random_idm(spec: ActionSpec, folder: Path, seed: int) -> str:
     """A checkpoint of the smallest network with random weights, whose labels depend on the
     whole window.
     """
@@ -109,7 +116,7 @@ def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
     network = IDMConfig(
         width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2
     )
-    torch.manual_seed(7)
+    torch.manual_seed(seed)
     model = InverseDynamicsModel(network, spec)
     entries = {
         "kind": "idm",
@@ -119,10 +126,8 @@ def idm(spec: ActionSpec, tmp_path_factory: pytest.TempPathFactory) -> str:
         "calibration": Calibration.neutral(spec).to_dict(),
     }
 
-    def make(folder: Path) -> None:
-        save_checkpoint(folder, model.state_dict(), entries)
-
-    return str(made_once(tmp_path_factory, "random-idm", make))
+    save_checkpoint(folder, model.state_dict(), entries)
+    return str(folder)
 
 
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)

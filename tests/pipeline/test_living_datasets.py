@@ -30,6 +30,7 @@ from .conftest import (
     members,
     moving_picture,
     plain_loop,
+    random_idm,
     write_video,
 )
 
@@ -49,33 +50,11 @@ def relabelled(idm: str, labelled_videos: Path, tmp_path_factory: pytest.TempPat
     return out
 
 
-def checkpoint(spec: ActionSpec, folder: Path, seed: int) -> str:
-    import torch
-    from vidact.idm.config import IDMConfig
-    from vidact.idm.labels.calibration import Calibration
-    from vidact.idm.network.model import InverseDynamicsModel
-    from vidact.networks.checkpoints import save_checkpoint
-
-    network = IDMConfig(
-        width=16, trunk_channels=(4,), trunk_dense=16, attention_blocks=1, attention_heads=2
-    )
-    torch.manual_seed(seed)
-    config = {
-        "kind": "idm",
-        "network": network.to_dict(),
-        "spec": spec.to_dict(),
-        "spec_sha256": spec.sha256,
-        "calibration": Calibration.neutral(spec).to_dict(),
-    }
-    save_checkpoint(folder, InverseDynamicsModel(network, spec).state_dict(), config)
-    return str(folder)
-
-
 def test_relabel_changes_labels_only(
     spec: ActionSpec, labelled_videos: Path, tmp_path: Path
 ) -> None:
     copied(labelled_videos, tmp_path / "old")
-    better = checkpoint(spec, tmp_path / "idm", seed=8)
+    better = random_idm(spec, tmp_path / "idm", seed=8)
     config = RelabelConfig(
         dataset=str(tmp_path / "old"), idm=better, out=str(tmp_path / "new"), device="cpu"
     )
@@ -124,7 +103,7 @@ def test_relabel_needs_the_same_actions(labelled_videos: Path, tmp_path: Path) -
     other = ActionSpec.from_dict(content | {"frame": {"width": 64, "height": 32, "resize": "area"}})
     config = RelabelConfig(
         dataset=str(tmp_path / "old"),
-        idm=checkpoint(other, tmp_path / "idm", 1),
+        idm=random_idm(other, tmp_path / "idm", 1),
         out=str(tmp_path / "new"),
     )
     with pytest.raises(SpecMismatchError, match=r"frame\.width"):
@@ -178,7 +157,7 @@ def test_what_another_model_was_to_label_is_not_planned(
     with pytest.raises(
         DatasetError, match=r"was begun with idm_sha256 [0-9a-f]{12}, now it is [0-9a-f]{12};"
     ):
-        label_videos(sources, checkpoint(spec, tmp_path / "idm", 8), out)
+        label_videos(sources, random_idm(spec, tmp_path / "idm", 8), out)
     assert (out / "plan.parquet").read_bytes() == plan
 
 
