@@ -10,7 +10,7 @@ import { HistoryRail } from "../task/HistoryRail";
 import { Answers } from "./Answers";
 import { axisText } from "./axes";
 import { inputName } from "./game_keys";
-import { look } from "./look";
+import { flip, look } from "./look";
 import type { ReviewModel } from "./model";
 import { rangeText } from "./ranges";
 
@@ -109,14 +109,7 @@ function FoldButton({ model }: { model: ReviewModel }) {
   const unused = model.fold.unused.value.length;
   if (!unused) return null;
   return (
-    <Button
-      kind="quiet"
-      class="fold"
-      hint={keyOf("fold")}
-      onClick={() => {
-        look.folds.value = !look.folds.value;
-      }}
-    >
+    <Button kind="quiet" class="fold" hint={keyOf("fold")} onClick={() => flip(look.folds)}>
       {look.folds.value ? `Show ${unused} unused lanes` : `Fold ${unused} unused lanes away`}
     </Button>
   );

@@ -1,9 +1,10 @@
 // The frame with what stands beside it, and the buttons for how one looks at it.
 
+import type { Signal } from "@preact/signals";
 import type { ComponentChildren, RefObject } from "preact";
 import { keyOf } from "../keys";
 import { Button } from "../parts";
-import { look, moveLens, toggleFull } from "./look";
+import { flip, look, moveLens, toggleFull } from "./look";
 import type { ReviewModel } from "./model";
 import { LOOP_SPEEDS, loopSpeed } from "./watch";
 
@@ -120,20 +121,13 @@ function StageTools({ model }: { model: ReviewModel }) {
 
 interface ToggleProps {
   id: string;
-  choice: { value: boolean };
+  choice: Signal<boolean>;
   children: ComponentChildren;
 }
 
 function Toggle({ id, choice, children }: ToggleProps) {
   return (
-    <Button
-      kind="quiet"
-      hint={keyOf(id)}
-      pressed={choice.value}
-      onClick={() => {
-        choice.value = !choice.value;
-      }}
-    >
+    <Button kind="quiet" hint={keyOf(id)} pressed={choice.value} onClick={() => flip(choice)}>
       {children}
     </Button>
   );

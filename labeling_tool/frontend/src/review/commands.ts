@@ -1,10 +1,9 @@
 // What each command of action review does.
 
-import type { Signal } from "@preact/signals";
 import type { Commands } from "../keys";
 import { type FindAction, taskCommands } from "../task/commands";
 import type { TaskControl } from "../task/control";
-import { look, toggleFull } from "./look";
+import { flip, look, toggleFull } from "./look";
 import type { ReviewModel } from "./model";
 
 /** In camera mode some keys mean something else: arrows turn, 0 stops. */
@@ -59,10 +58,6 @@ const editCommands = (model: ReviewModel): Commands => {
       if (run && model.answers.length) model.takeAnswer(model.answers[0], run);
     },
   };
-};
-
-const flip = (choice: Signal<boolean>): void => {
-  choice.value = !choice.value;
 };
 
 const viewCommands = (model: ReviewModel): Commands => ({

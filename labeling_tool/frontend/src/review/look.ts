@@ -1,7 +1,7 @@
 // How the screen of action review is divided, and what it shows beside the frame. It depends on the
 // screen and on whoever sits before it, not on the task: it is kept on this device.
 
-import { effect, signal } from "@preact/signals";
+import { effect, type Signal, signal } from "@preact/signals";
 import { keep, keptJson } from "../device";
 import { limit } from "./ranges";
 
@@ -51,6 +51,11 @@ effect(() => {
   keep(KEY, JSON.stringify(now));
 });
 
+/** Turn a choice on, or off again. */
+export function flip(choice: Signal<boolean>): void {
+  choice.value = !choice.value;
+}
+
 /** Give the timeline so much of the window's height; null: as much as its lanes need. */
 export function divide(to: number | null): void {
   share.value = to === null ? null : within(to);
@@ -63,7 +68,7 @@ export function moveLens(x: number, y: number): void {
 
 /** The whole screen for picture and timeline, or the page again. */
 export function toggleFull(): void {
-  look.full.value = !look.full.value;
+  flip(look.full);
   // Where a browser refuses its part (a frame in another page), the page still makes room.
   if (look.full.value) document.documentElement.requestFullscreen?.().catch(() => {});
   else if (document.fullscreenElement) document.exitFullscreen().catch(() => {});

@@ -11,7 +11,7 @@ import { between } from "../task/selection";
 import type { FrameRange, Kind, Payload } from "../types";
 import { roundDegrees } from "./camera_edits";
 import { GUTTER } from "./layout";
-import { look } from "./look";
+import { flip, look } from "./look";
 import type { ReviewModel } from "./model";
 import type { Edge } from "./presses";
 import { contains, pressesOf, sameRange } from "./ranges";
@@ -109,7 +109,7 @@ export class TimelinePointer {
     }
     if (hit.row === "fold") {
       model.hold(false);
-      look.folds.value = !look.folds.value;
+      flip(look.folds);
       return null;
     }
     if (hit.row === "overview") {
