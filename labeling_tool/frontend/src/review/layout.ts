@@ -24,40 +24,34 @@ export type Hit =
   | { row: "lane"; lane: number }
   | { row: "axis"; axis: number };
 
+interface Size {
+  width: number;
+  height: number;
+  laneHeight: number;
+}
+
 export class Layout {
-  private readonly size = signal({ width: 0, height: 0, laneHeight: 18 });
+  readonly size = signal<Size>({ width: 0, height: 0, laneHeight: 18 });
   /** What decides where things stand: a new object only when something of it changes. */
   readonly place = computed(() => {
     const { start, end } = this.model.view;
     const lanes = this.model.fold.shown.value;
-    const fold = this.model.fold.unused.value.length ? FOLD : 0;
-    return { ...this.size.value, lanes, fold, start: start.value, end: end.value };
+    return { ...this.size.value, lanes, fold: this.foldHeight, start: start.value, end: end.value };
   });
 
   constructor(readonly model: ReviewModel) {}
 
-  /** What decides about the height: which lanes there are, and whether some are folded away. */
-  private get rows(): { lanes: number; fixed: number } {
-    const { shown, unused } = this.model.fold;
-    const fold = unused.value.length ? FOLD : 0;
-    const fixed = LANES_TOP + fold + this.model.axes * AXIS + OVERVIEW + MARGIN;
-    return { lanes: Math.max(1, shown.value.length), fixed };
+  /** The line about lanes that are folded away stands where there are any that may be. */
+  private get foldHeight(): number {
+    return this.model.fold.unused.value.length ? FOLD : 0;
   }
 
-  private laneHeightFor(room: number, high: number): number {
-    const { lanes, fixed } = this.rows;
-    return limit(Math.floor((room - fixed) / lanes), LANE.low, high);
-  }
-
-  /** How high the timeline is where it has some room, with lanes of a height at most. */
-  heightFor(room: number, high: number): number {
-    const { lanes, fixed } = this.rows;
-    return fixed + lanes * this.laneHeightFor(room, high);
-  }
-
-  fit(width: number, room: number, high: number): void {
-    const laneHeight = this.laneHeightFor(room, high);
-    this.size.value = { width, height: this.heightFor(room, high), laneHeight };
+  /** The size of the timeline where it has some room, with lanes of a height at most. */
+  sizeIn(width: number, room: number, high: number): Size {
+    const lanes = Math.max(1, this.model.fold.shown.value.length);
+    const fixed = LANES_TOP + this.foldHeight + this.model.axes * AXIS + OVERVIEW + MARGIN;
+    const laneHeight = limit(Math.floor((room - fixed) / lanes), LANE.low, high);
+    return { width, height: fixed + lanes * laneHeight, laneHeight };
   }
 
   laneTop(lane: number): number {

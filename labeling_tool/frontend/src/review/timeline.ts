@@ -24,16 +24,16 @@ export class Timeline {
 
   /** Fit it into a room, in CSS pixels; its lanes become no higher than said. */
   resize(width: number, room: number, high = LANE.fitting): void {
-    const height = this.layout.heightFor(room, high);
+    const size = this.layout.sizeIn(width, room, high);
     const ratio = window.devicePixelRatio || 1;
     for (const canvas of [this.base, this.over]) {
       canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
+      canvas.height = Math.round(size.height * ratio);
       canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
+      canvas.style.height = `${size.height}px`;
       canvas.getContext("2d")!.setTransform(ratio, 0, 0, ratio, 0, 0);
     }
-    this.layout.fit(width, room, high); // last: resizing clears, this draws
+    this.layout.size.value = size; // last: resizing clears, this draws
   }
 
   draw(): void {
