@@ -1,10 +1,11 @@
 // An operation in words, as the history of a task and the notice after an undo say it.
 
+import { signOf } from "./review/axes";
 import { rangeText } from "./review/ranges";
 import type { Operation, TaskData } from "./types";
 
 const curveText = (values: number[], unit = "degrees"): string =>
-  values.length === 1 ? `${values[0]}${unit === "degrees" ? "°" : ""}` : "a curve";
+  values.length === 1 ? `${values[0]}${signOf(unit)}` : "a curve";
 
 /** What somebody did. */
 export function operationText(
@@ -22,8 +23,10 @@ export function operationText(
       const button = project.buttons[lane];
       return `moved ${button} from ${rangeText({ start, end })} to ${rangeText(to)}`;
     }
-    case "camera":
-      return `set ${project.axes[axis]?.name} in ${range} to ${curveText(values!, project.axes[axis]?.unit)}`;
+    case "camera": {
+      const moved = project.axes[axis];
+      return `set ${moved?.name} in ${range} to ${curveText(values!, moved?.unit)}`;
+    }
     case "release":
       return `released everything in ${range}`;
     case "reset":

@@ -1,8 +1,9 @@
 // The mouse on the timeline. In a lane a press is an object: its edges are dragged, with snapping,
-// its middle moves it, with Alt a copy of it; a click on nothing goes there, and a drag over nothing
-// holds the frames it passes. In a curve a drag bends, in the film strip it selects, in the ruler it
-// moves the playhead, or an end of the loop's brace; the wheel zooms. What a press hits is what lies under the pointer: while a button is down the view stays
-// where it is, and a click that trembles is still a click.
+// its middle moves it, with Alt a copy of it; a click on nothing goes there, and a drag over
+// nothing holds the frames it passes. In a curve a drag bends, in the film strip it selects, in the
+// ruler it moves the playhead, or an end of the loop's brace; the wheel zooms. What a press hits is
+// what lies under the pointer: while a button is down the view stays where it is, and a click that
+// trembles is still a click.
 
 import { batch } from "@preact/signals";
 import type { RefObject } from "preact";

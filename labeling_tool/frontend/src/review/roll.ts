@@ -2,6 +2,7 @@
 // in one line. Drawn when labels or the view change, not when the playhead moves.
 
 import { CAMERA_SAME_DEG } from "../document";
+import { signOf } from "./axes";
 import { colors } from "./colors";
 import { inputName } from "./game_keys";
 import { AXIS, DOUBT, DOUBT_TOP, GUTTER, LANES_TOP, type Layout, OVERVIEW, STRIP } from "./layout";
@@ -244,8 +245,9 @@ export class Roll {
     const scale = this.layout.axisScale(axis);
     const place = (v: number): number => middle - (v / scale) * (AXIS / 2 - 3);
     const { name, unit, input } = this.model.data.project.axes[axis];
-    const range = unit ? `  ±${scale.toFixed(0)}${unit === "degrees" ? "°" : ""}` : "";
-    const way = { dx: "▴ right  ▾ left", dy: "▴ down  ▾ up" }[input]; // of a stick its game knows
+    const range = unit ? `  ±${scale.toFixed(0)}${signOf(unit)}` : "";
+    // Of a stick its game knows.
+    const way = { dx: "▴ right  ▾ left", dy: "▴ down  ▾ up" }[input];
     this.name(g, `${name}${range}`, y, way ? AXIS / 2 + 3 : AXIS, c.text);
     if (way) this.name(g, way, y + AXIS / 2 - 3, AXIS / 2 - 1, c.muted);
     g.strokeStyle = c["lane-line"];
