@@ -8,7 +8,7 @@ import { inputName } from "./game_keys";
 import { AXIS, DOUBT, DOUBT_TOP, GUTTER, LANES_TOP, type Layout, OVERVIEW, STRIP } from "./layout";
 import { look } from "./look";
 import type { ReviewModel } from "./model";
-import { Ruler } from "./ruler";
+import { drawName, Ruler } from "./ruler";
 
 const STRIPES = 8; // px from one to the next
 const GAME_KEY = 50; // px at most for the game's own key, right in the gutter
@@ -67,7 +67,7 @@ export class Roll {
     const { start, end } = this.layout.place.value;
     const { any } = this.model.doubts;
     const { valid } = this.model.document.value;
-    this.name(g, "uncertain", DOUBT_TOP, DOUBT, c.muted);
+    drawName(g, "uncertain", DOUBT_TOP, DOUBT, c.muted);
     for (let t = start; t < end; t++) {
       const isOpen = this.isOpen(t);
       if (!valid[t] || (isOpen && !any[t])) continue;
@@ -103,19 +103,6 @@ export class Roll {
     const { accepted, unsure } = this.model.document.value;
     const { held, unsure: untold, doubt } = colors.value;
     return unsure[t] ? untold : accepted[t] ? held : doubt;
-  }
-
-  private name(
-    g: CanvasRenderingContext2D,
-    text: string,
-    y: number,
-    high: number,
-    color: string,
-  ): void {
-    g.fillStyle = color;
-    g.font = "12px system-ui, sans-serif";
-    g.textBaseline = "middle";
-    g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
   }
 
   private drawLane(g: CanvasRenderingContext2D, lane: number, place: number): void {
@@ -248,8 +235,8 @@ export class Roll {
     const range = unit ? `  ±${scale.toFixed(0)}${signOf(unit)}` : "";
     // Of a stick its game knows.
     const way = { dx: "▴ right  ▾ left", dy: "▴ down  ▾ up" }[input];
-    this.name(g, `${name}${range}`, y, way ? AXIS / 2 + 3 : AXIS, c.text);
-    if (way) this.name(g, way, y + AXIS / 2 - 3, AXIS / 2 - 1, c.muted);
+    drawName(g, `${name}${range}`, y, way ? AXIS / 2 + 3 : AXIS, c.text);
+    if (way) drawName(g, way, y + AXIS / 2 - 3, AXIS / 2 - 1, c.muted);
     g.strokeStyle = c["lane-line"];
     g.lineWidth = 1;
     g.beginPath();
@@ -329,7 +316,7 @@ export class Roll {
     const { start, end } = this.layout.place.value;
     const wide = this.layout.span;
     const place = (t: number): number => GUTTER + (t / frames) * wide;
-    this.name(g, "task", y, OVERVIEW, c.muted);
+    drawName(g, "task", y, OVERVIEW, c.muted);
     g.fillStyle = c.lane;
     g.fillRect(GUTTER, y, wide, OVERVIEW);
     for (const run of watch.runs) {

@@ -8,6 +8,20 @@ const TICK_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]; // frames between
 const BETWEEN_NUMBERS = 58; // px at least
 const FLAG = 6; // px: half of its width
 
+/** Draw the name of a row, left of its frames. */
+export function drawName(
+  g: CanvasRenderingContext2D,
+  text: string,
+  y: number,
+  high: number,
+  color: string,
+): void {
+  g.fillStyle = color;
+  g.font = "12px system-ui, sans-serif";
+  g.textBaseline = "middle";
+  g.fillText(text, 10, y + high / 2 + 0.5, GUTTER - 16);
+}
+
 export class Ruler {
   private readonly model: ReviewModel;
 
@@ -29,10 +43,7 @@ export class Ruler {
     const perFrame = this.layout.span / (end - start);
     const step = TICK_STEPS.find((frames) => frames * perFrame >= BETWEEN_NUMBERS) ?? 2000;
     const middle = RULER_TOP + RULER / 2 + 0.5;
-    g.fillStyle = c.muted;
-    g.font = "12px system-ui, sans-serif";
-    g.textBaseline = "middle";
-    g.fillText("frame · seconds", 10, middle, GUTTER - 16);
+    drawName(g, "frame · seconds", RULER_TOP, RULER, c.muted);
     g.font = "10.5px system-ui, sans-serif";
     for (let t = start; t < end; t++) {
       const isNumbered = t === 0 || (t + 1) % step === 0;
