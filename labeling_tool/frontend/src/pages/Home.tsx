@@ -6,7 +6,7 @@ import { claimFirst, nextReview } from "../loading";
 import { leftOver, sendLeftOver } from "../oplog";
 import { Bar, Button, duration, Link, Search, when } from "../parts";
 import { go, isAdmin, isStaff, person, say, sayError } from "../session";
-import { isOfToday } from "../task/day";
+import { doneToday } from "../task/day";
 import type { AssignmentRow, Progress, ProjectRow } from "../types";
 import { TOUR_DONE } from "./Tour";
 
@@ -91,7 +91,7 @@ export function Home() {
   const done = mine
     .filter((row) => row.finished && row.submitted_ms)
     .sort((a, b) => b.submitted_ms! - a.submitted_ms!);
-  const today = done.filter((row) => isOfToday(row.submitted_ms!)).length;
+  const today = doneToday(mine);
   const all = projects.filter((project) => !project.practice);
   const real = all.filter(({ name }) => name.toLowerCase().includes(text.trim().toLowerCase()));
   const practice = projects.filter((project) => project.practice);

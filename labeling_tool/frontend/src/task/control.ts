@@ -97,8 +97,8 @@ export class TaskControl {
     window.addEventListener("beforeunload", beforeUnload);
     let timer = 0;
     this.verdicts.prepare();
-    if (this.isWork && !this.data.project.practice) countToday();
     if (this.isWork) {
+      if (!this.data.project.practice) countToday();
       const leaseMs = this.data.project.lease_s * 1000;
       timer = window.setInterval(
         () => void this.beat(),
@@ -158,10 +158,7 @@ export class TaskControl {
       go(`/tour/${this.id}`);
       return;
     }
-    submittedLast = this.id;
-    countSubmission();
-    say(`Submitted. ${keyName(keyOf("before"))} goes back to it.`);
-    this.proceed();
+    this.goOn(`Submitted. ${keyName(keyOf("before"))} goes back to it.`);
   }
 
   /** Without a server: keep the submission here and go on, where another task is ready. */
@@ -169,11 +166,16 @@ export class TaskControl {
     if (!this.next || this.data.project.practice) return false;
     const seq = this.log.lastSeq + this.log.pending.value.length;
     if (!submitLater(this.id, seq)) return false;
+    this.goOn("Not connected: this submission is kept on this device, and goes out by itself.");
+    return true;
+  }
+
+  /** The task is submitted, as far as whoever worked on it is concerned. */
+  private goOn(said: string): void {
     submittedLast = this.id;
     countSubmission();
-    say("Not connected: this submission is kept on this device, and goes out by itself.");
+    say(said);
     this.proceed();
-    return true;
   }
 
   private proceed(): void {
