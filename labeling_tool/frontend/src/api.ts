@@ -32,6 +32,16 @@ export class ApiError extends Error {
   }
 }
 
+const refused = (status: number, answer: Refusal): ApiError =>
+  new ApiError(
+    status,
+    answer.error ?? "http",
+    answer.message ?? `The server says ${status}.`,
+    answer,
+  );
+
+const unreachable = (): ApiError => new ApiError(0, "offline", "The server cannot be reached.");
+
 async function request(
   method: string,
   path: string,
@@ -56,7 +66,7 @@ async function request(
       ...init,
     });
   } catch {
-    throw new ApiError(0, "offline", "The server cannot be reached.");
+    throw unreachable();
   }
   if (response.ok) return response;
   let answer: Refusal = {};
@@ -65,12 +75,7 @@ async function request(
   } catch {
     // a proxy's page, say: the status must do
   }
-  throw new ApiError(
-    response.status,
-    answer.error ?? "http",
-    answer.message ?? `The server says ${response.status}.`,
-    answer,
-  );
+  throw refused(response.status, answer);
 }
 
 async function json<T>(
@@ -106,12 +111,9 @@ export function sendFile<T>(
     request.onload = () => {
       const answer: Refusal & T = request.response ?? {};
       if (request.status < 400) resolve(answer);
-      else {
-        const text = answer.message ?? `The server says ${request.status}.`;
-        reject(new ApiError(request.status, answer.error ?? "http", text, answer));
-      }
+      else reject(refused(request.status, answer));
     };
-    request.onerror = () => reject(new ApiError(0, "offline", "The server cannot be reached."));
+    request.onerror = () => reject(unreachable());
     request.send(file);
   });
 }
