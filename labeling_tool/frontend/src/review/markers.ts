@@ -8,13 +8,11 @@ export class Markers {
   readonly frames = signal<number[]>([]);
   private readonly key: string;
 
-  constructor(
-    assignment: number,
-    private readonly count: number,
-  ) {
+  /** Of an assignment whose task has so many frames. */
+  constructor(assignment: number, count: number) {
     this.key = ownKey("markers", assignment);
     const kept = keptJson<number[]>(this.key);
-    if (Array.isArray(kept)) this.frames.value = kept.filter((t) => 0 <= t && t < this.count);
+    if (Array.isArray(kept)) this.frames.value = kept.filter((t) => 0 <= t && t < count);
   }
 
   /** Mark a frame, or take its mark away. */
