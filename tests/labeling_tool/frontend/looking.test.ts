@@ -1,24 +1,14 @@
 // How one looks at a task: folded lanes, markers, the loop's brace, the zoom.
 
-import { canvas } from "./stub_browser";
-import { FRAMES, review } from "./made_up_review";
+import "./stub_browser";
+import { FRAMES, review, SPAN, timelineOf } from "./made_up_review";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GUTTER, LANES_TOP, RULER_TOP } from "../../../labeling_tool/frontend/src/review/layout";
 import { divide, look, SHARES } from "../../../labeling_tool/frontend/src/review/look";
-import type { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
 import { TimelinePointer } from "../../../labeling_tool/frontend/src/review/mouse";
-import { Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
 
-const WIDTH = 1072; // px
-const SPAN = WIDTH - GUTTER - 8;
 const x = (frame: number): number => GUTTER + (frame / FRAMES) * SPAN;
-
-function timelineOf(model: ReviewModel, high?: number): Timeline {
-  const timeline = new Timeline(canvas(), canvas(), model);
-  timeline.resize(WIDTH, 1000, high);
-  return timeline;
-}
 
 const many = (held: [number, number, number][] = [[1, 10, 20]]) => review({ held, lanes: 9 });
 

@@ -1,13 +1,18 @@
 // Reviews of made-up predictions, without a browser.
 
-import "./stub_browser";
+import { canvas } from "./stub_browser";
 import { OperationLog } from "../../../labeling_tool/frontend/src/oplog";
+import { GUTTER } from "../../../labeling_tool/frontend/src/review/layout";
 import { ReviewModel } from "../../../labeling_tool/frontend/src/review/model";
+import { Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
 import type { Axis, Operation } from "../../../labeling_tool/frontend/src/types";
 import type { OpenTask } from "../../../labeling_tool/frontend/src/task/useTask";
 
 export const BUTTONS = ["forward", "back", "left", "right"];
 export const FRAMES = 128;
+const WIDTH = 1072; // px
+/** Of all frames in view, in pixels. */
+export const SPAN = WIDTH - GUTTER - 8;
 
 let assignments = 0;
 
@@ -71,4 +76,11 @@ export function review(
     log,
     readOnly: false,
   } as unknown as OpenTask);
+}
+
+/** A timeline with room for all lanes; `high` is the most that one of them takes, in pixels. */
+export function timelineOf(model: ReviewModel, high?: number): Timeline {
+  const timeline = new Timeline(canvas(), canvas(), model);
+  timeline.resize(WIDTH, 1000, high);
+  return timeline;
 }

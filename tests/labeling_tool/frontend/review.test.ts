@@ -1,7 +1,7 @@
 // What clicks, keys and doubts come to in action review, without a browser.
 
-import { canvas } from "./stub_browser";
-import { BUTTONS, FRAMES, review } from "./made_up_review";
+import "./stub_browser";
+import { BUTTONS, FRAMES, review, SPAN, timelineOf } from "./made_up_review";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { axisText } from "../../../labeling_tool/frontend/src/review/axes";
@@ -11,17 +11,9 @@ import { Player } from "../../../labeling_tool/frontend/src/review/playback";
 import { GUTTER, LANES_TOP } from "../../../labeling_tool/frontend/src/review/layout";
 import { loopSpeed } from "../../../labeling_tool/frontend/src/review/watch";
 import { pressesOf } from "../../../labeling_tool/frontend/src/review/ranges";
-import { Timeline } from "../../../labeling_tool/frontend/src/review/timeline";
 import type { Operation } from "../../../labeling_tool/frontend/src/types";
 
-const [WIDTH, LANE] = [1072, 22]; // px
-const SPAN = WIDTH - GUTTER - 8;
-
-function timelineOf(model: ReviewModel): Timeline {
-  const timeline = new Timeline(canvas(), canvas(), model);
-  timeline.resize(WIDTH, 1000);
-  return timeline;
-}
+const LANE = 22; // px
 
 const edits = (model: ReviewModel) =>
   model.log.all.value.map(({ kind, payload }) => ({ kind, ...payload }));
