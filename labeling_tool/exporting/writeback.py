@@ -121,10 +121,8 @@ def correct(
     camera = document.camera.astype(np.float32)
     if clip.meta.get("idm_sha256") is not None:
         # A model's labels hold no more than its axes can say, and `label_checks.py` insists on it.
-        low, high = (
-            np.array([getattr(axis.quantiser, end) for axis in spec.axes], np.float32)
-            for end in ("low", "high")
-        )
+        low = np.array([axis.quantiser.low for axis in spec.axes], np.float32)
+        high = np.array([axis.quantiser.high for axis in spec.axes], np.float32)
         camera = np.clip(camera, low, high) if spec.axes else camera
     bins = spec.quantise(camera)  # (T, A)
     camera_prob = np.zeros_like(clip.camera_prob)
