@@ -4,6 +4,7 @@ saved.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -48,7 +49,8 @@ def sign_in(
 def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None:
     """Press the project's button and wait for its screen."""
     page.goto(url)
-    page.locator("article", has_text=project).get_by_role("button").click()
+    begin = re.compile("Start|Go on")  # beside it may be another, to review what others submitted
+    page.locator("article", has_text=project).get_by_role("button", name=begin).click()
     page.wait_for_selector(kind)
 
 
