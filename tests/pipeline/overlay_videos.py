@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import av
 import numpy as np
-from vidact.datasets.video.resize import as_video_frame
 from vidact.pipeline.overlays.layout import Layout
 
 WIDTH, HEIGHT, FPS = 320, 180, 30
@@ -47,13 +44,3 @@ def overlaid(
         part = frame[y : y + drawn.shape[0], x : x + drawn.shape[1]]
         part[:] = (part * (1 - drawn[..., 3:]) + drawn[..., :3] * 255).round()
     return out
-
-
-def write(path: Path, frames: np.ndarray) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
-        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:3], "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(as_video_frame(frame)))
-        container.mux(stream.encode(None))
-    return path

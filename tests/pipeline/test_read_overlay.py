@@ -20,7 +20,8 @@ from vidact.pipeline.overlays.drawings import drawn_layout
 from vidact.pipeline.overlays.timing import moved
 from vidact.pipeline.read_overlay import lines, read_overlay
 
-from .overlay_videos import FPS, game, overlaid, pressed, write
+from .conftest import write_video
+from .overlay_videos import FPS, game, overlaid, pressed
 
 read_overlay_module = import_module("vidact.pipeline.read_overlay")
 
@@ -51,10 +52,10 @@ def test_videos_become_recordings(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     videos.mkdir()
     held = pressed(FRAMES, len(LAYOUT.inputs), never=(2,))
     late = moved(held, -LATE)
-    write(videos / "keys.mp4", overlaid(game(FRAMES), LAYOUT, late, (10, 100), 0.35))
+    write_video(videos / "keys.mp4", overlaid(game(FRAMES), LAYOUT, late, (10, 100), 0.35))
     monkeypatch.setattr(read_overlay_module, "load_idm", lambda name: name)
     monkeypatch.setattr(read_overlay_module.Predictor, "load", lambda name: Knows(held))
-    write(videos / "plain.mp4", game(FRAMES, seed=1))
+    write_video(videos / "plain.mp4", game(FRAMES, seed=1))
     (videos / "broken.mp4").write_bytes(b"no video")
     config = ReadOverlayConfig(
         videos=(str(videos),), layout=("glass", "keycaps"), out=str(out), idm="knows"
