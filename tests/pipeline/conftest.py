@@ -14,9 +14,12 @@ import numpy as np
 import pytest
 from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.shards.codec import encode_video
+from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.stats import STATS
 from vidact.pipeline.config import DecoderConfig, EngineConfig, LabelConfig, LayoutConfig
 from vidact.pipeline.label import label
+from vidact.pipeline.plan import make_plan
+from vidact.pipeline.planning.plan import Plan
 from vidact.pipeline.running.run_folder import RunFolder
 from vidact.pipeline.running.tracker import Tracker
 from vidact.pipeline.running.worker import Worker, WorkerSettings
@@ -130,12 +133,32 @@ def random_idm(spec: ActionSpec, folder: Path, seed: int) -> str:
     return str(folder)
 
 
+HZ = Fraction(35, 2)
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 
 
 HERE = DecoderConfig(child=False)
 """Decoding in this process: a child takes a second to start, and gives the same bytes (`test_job`).
 """
+
+
+def plan_here(
+    sources: Path,
+    out: Path,
+    *,
+    tick_hz: Fraction = HZ,
+    layout: LayoutConfig = LAYOUT,
+    workers: int = 1,
+) -> Plan:
+    """Plan a dataset, or extend its plan, without a child that decodes."""
+    return make_plan(
+        [str(sources)],
+        Dataset(out),
+        tick_hz=tick_hz,
+        layout=layout,
+        decoder=HERE,
+        workers=workers,
+    )
 
 
 def config(videos: Path, idm: str, out: Path, **options: Any) -> LabelConfig:

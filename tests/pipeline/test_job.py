@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from vidact.pipeline.running.run_folder import Marker, RunFolder
 from vidact.pipeline.running.unverified import forget_unverified, note_unverified, unverified
 from vidact.pipeline.running.worker import Worker
 
-from .conftest import HERE, LAYOUT, config, contents, copied, run_label
+from .conftest import config, contents, copied, plan_here, run_label
 
 
 def test_beam_with_two_workers_one_of_them_killed(
@@ -224,14 +223,12 @@ def test_a_source_that_is_gone_is_waited_for(videos: Path, idm: str, tmp_path: P
     sources.mkdir()
     for name in ("a.mp4", "b.mp4"):
         (sources / name).write_bytes((videos / name).read_bytes())
-    from vidact.pipeline.plan import make_plan
     from vidact.pipeline.planning.plan import read_plan
 
     assert run_label(config(sources / "b.mp4", idm, out)) == 0
     plan = read_plan(Dataset(out))
     assert plan is not None
-    how = {"tick_hz": plan.tick_hz, "layout": LAYOUT, "decoder": HERE}
-    make_plan([str(sources)], Dataset(out), **how, workers=1)
+    plan_here(sources, out, tick_hz=plan.tick_hz)
     (sources / "a.mp4").rename(tmp_path / "away.mp4")
     with pytest.raises(Interrupted, match="Put the sources back and run again"):
         run_label(config(sources, idm, out))
@@ -344,20 +341,13 @@ def test_licences_go_from_the_table_to_manifest_and_card(
     assert check_dataset(Dataset(out)).problems == []
 
 
-def planned(videos: Path, out: Path) -> None:
-    from vidact.pipeline.plan import make_plan
-
-    hz = Fraction(35, 2)
-    make_plan([str(videos)], Dataset(out), tick_hz=hz, layout=LAYOUT, decoder=HERE, workers=1)
-
-
 def test_parts_of_a_plan_are_the_whole(
     videos: Path, idm: str, labelled_videos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "parts" / "data"
     with pytest.raises(DatasetError, match="run `vidact plan` with the same sources first"):
         run_label(config(videos, idm, out, part="1/2"))
-    planned(videos, out)
+    plan_here(videos, out)
     assert run_label(config(videos, idm, out, part="2/2")) == 0
     some = Dataset(out).committed_shards()
     assert 0 < len(some) < 5
@@ -402,7 +392,7 @@ def test_jobs_beside_each_other_verify_what_each_made(
     videos: Path, idm: str, tmp_path: Path
 ) -> None:
     out = tmp_path / "data"
-    planned(videos, out)
+    plan_here(videos, out)
     of_another_job = ["train-00001", "train-00900"]  # which has not made the second one yet
     note_unverified(Dataset(out), of_another_job)
     assert run_label(config(videos, idm, out)) == 0

@@ -14,7 +14,6 @@ from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.errors import ConfigError, DatasetError, SpecMismatchError
 from vidact.pipeline import plan as plan_module
 from vidact.pipeline.config import LayoutConfig, RelabelConfig, RemoveConfig
-from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober
 from vidact.pipeline.planning.marks import fingerprint
 from vidact.pipeline.planning.probe import SourceRecord
@@ -23,13 +22,12 @@ from vidact.pipeline.relabel import relabel
 from vidact.pipeline.remove import remove
 
 from .conftest import (
-    HERE,
-    LAYOUT,
     copied,
     label_videos,
     members,
     moving_picture,
     plain_loop,
+    plan_here,
     random_idm,
     write_video,
 )
@@ -232,19 +230,12 @@ def test_what_could_not_be_read_is_tried_again(
 def test_a_video_that_has_changed_stays_in_its_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out, video = str(tmp_path / "data"), tmp_path / "videos" / "growing.mp4"
+    out, video = tmp_path / "data", tmp_path / "videos" / "growing.mp4"
     splits = set()
     for seed in range(8):
         write_video(video, moving_picture(300, seed=seed))
         layout = LayoutConfig(val_fraction=0.5)
-        plan = make_plan(
-            [str(video)],
-            Dataset(out),
-            tick_hz=Fraction(10),
-            layout=layout,
-            decoder=HERE,
-            workers=1,
-        )
+        plan = plan_here(video, out, tick_hz=Fraction(10), layout=layout)
         splits = {segment.split for segment in plan.segments}
     assert len({segment.source_sha256 for segment in plan.segments}) == 8
     assert len(splits) == 1
@@ -262,22 +253,8 @@ def test_rows_of_another_tick_rate_are_not_taken(
     with monkeypatch.context() as patch:
         patch.setattr(plan_module, "write_plan", stop)
         with pytest.raises(KeyboardInterrupt):
-            make_plan(
-                [str(video)],
-                Dataset(tmp_path / "data"),
-                tick_hz=Fraction(10),
-                layout=LAYOUT,
-                decoder=HERE,
-                workers=1,
-            )
-    plan = make_plan(
-        [str(video)],
-        Dataset(tmp_path / "data"),
-        tick_hz=Fraction(20),
-        layout=LAYOUT,
-        decoder=HERE,
-        workers=1,
-    )
+            plan_here(video, tmp_path / "data", tick_hz=Fraction(10))
+    plan = plan_here(video, tmp_path / "data", tick_hz=Fraction(20))
     assert plan.sources[0].ticks == 200
     assert not (tmp_path / "data" / "_probes").exists()
 

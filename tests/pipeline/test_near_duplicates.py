@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
-from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning.near_duplicates import (
     find_near_duplicates,
     picture_hash,
     picture_hashes,
 )
 
-from .conftest import HERE, moving_picture, write_video
-
-HZ = Fraction(35, 2)
+from .conftest import HZ, moving_picture, plan_here, write_video
 
 
 def test_hash_written_out() -> None:
@@ -79,14 +74,7 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     write_video(tmp_path / "videos" / "other.mp4", moving_picture(600, seed=12))
     write_video(tmp_path / "videos" / "later.mp4", moving_picture(900, seed=11)[300:])
     layout = LayoutConfig(val_fraction=0.0)
-    plan = make_plan(
-        [str(tmp_path / "videos")],
-        Dataset(tmp_path / "data"),
-        tick_hz=HZ,
-        layout=layout,
-        decoder=HERE,
-        workers=1,
-    )
+    plan = plan_here(tmp_path / "videos", tmp_path / "data", layout=layout)
     by_name = {Path(record.uri).name: record for record in plan.sources}
     assert {name: record.status for name, record in by_name.items()} == {
         "good.mp4": "planned",
@@ -102,14 +90,7 @@ def test_re_encodes_on_disk(tmp_path: Path) -> None:
     }
     # A re-encode that comes later is known too, even though it is the better one.
     write_video(tmp_path / "videos" / "better.mp4", play.repeat(2, axis=1).repeat(2, axis=2))
-    again = make_plan(
-        [str(tmp_path / "videos")],
-        Dataset(tmp_path / "data"),
-        tick_hz=HZ,
-        layout=layout,
-        decoder=HERE,
-        workers=1,
-    )
+    again = plan_here(tmp_path / "videos", tmp_path / "data", layout=layout)
     assert again.segments == plan.segments
     assert {Path(r.uri).name: r.status for r in again.sources}["better.mp4"] == "near_duplicate"
 

@@ -11,7 +11,7 @@ import pytest
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import DatasetError
 from vidact.pipeline.config import LayoutConfig, PlanConfig
-from vidact.pipeline.plan import make_plan, plan
+from vidact.pipeline.plan import plan
 from vidact.pipeline.planning.plan import (
     Plan,
     describe,
@@ -20,16 +20,13 @@ from vidact.pipeline.planning.plan import (
     read_plan,
 )
 
-from .conftest import HERE, moving_picture, write_video
+from .conftest import moving_picture, plan_here, write_video
 
-HZ = Fraction(35, 2)
 LAYOUT = LayoutConfig(val_fraction=0.0)
 
 
 def _plan(sources: Path, out: Path) -> Plan:
-    return make_plan(
-        [str(sources)], Dataset(out), tick_hz=HZ, layout=LAYOUT, decoder=HERE, workers=2
-    )
+    return plan_here(sources, out, layout=LAYOUT, workers=2)
 
 
 def test_plan_of_a_folder(videos: Path, tmp_path: Path) -> None:
@@ -115,14 +112,7 @@ def test_truncated_video_is_planned_as_far_as_it_goes(tmp_path: Path) -> None:
 def test_another_tick_rate_is_refused(videos: Path, tmp_path: Path) -> None:
     _plan(videos, tmp_path / "data")
     with pytest.raises(DatasetError, match="planned at 35/2 ticks a second, but now asked for 20"):
-        make_plan(
-            [str(videos)],
-            Dataset(tmp_path / "data"),
-            tick_hz=Fraction(20),
-            layout=LAYOUT,
-            decoder=HERE,
-            workers=1,
-        )
+        plan_here(videos, tmp_path / "data", tick_hz=Fraction(20), layout=LAYOUT)
 
 
 def test_the_verb(videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,11 +127,7 @@ def test_licence_of_the_whole(videos: Path, tmp_path: Path) -> None:
         table = tmp_path / "list.csv"
         table.write_text("\n".join(["uri,licence", *rows]) + "\n")
         out = tmp_path / f"data-{len(list(tmp_path.iterdir()))}"
-        return licence_of(
-            make_plan(
-                [str(table)], Dataset(out), tick_hz=HZ, layout=LAYOUT, decoder=HERE, workers=1
-            )
-        )
+        return licence_of(plan_here(table, out, layout=LAYOUT))
 
     assert planned(f"{videos}/a.mp4,", f"{videos}/b.mp4,") == "other"
     assert planned(f"{videos}/a.mp4,CC0-1.0") == "CC0-1.0"

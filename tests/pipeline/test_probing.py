@@ -7,22 +7,18 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from vidact.datasets.shards.dataset import PROBES, Dataset
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.pipeline.config import DecoderConfig, LayoutConfig
-from vidact.pipeline.plan import make_plan
 from vidact.pipeline.planning import prober as prober_module
 from vidact.pipeline.planning.probe import probe_source
 from vidact.pipeline.planning.prober import Prober
 from vidact.pipeline.planning.sources import Source, find_sources
 
-from .conftest import HERE, moving_picture, write_video
-
-HZ = Fraction(35, 2)
+from .conftest import HZ, moving_picture, plan_here, write_video
 
 
 def prober(out: Path, workers: int) -> Prober:
@@ -54,15 +50,13 @@ def test_what_was_probed_is_not_probed_again(
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0)
     with pytest.raises(RuntimeError, match="the power went"):
-        make_plan([str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, decoder=HERE, workers=1)
+        plan_here(tmp_path, out, layout=layout)
     kept = [row for path in (out / PROBES).iterdir() for row in json.loads(path.read_text())]
     assert {Path(row["uri"]).name for row in kept} == set(looked[:2])
     videos[0].write_bytes(
         videos[1].read_bytes() + b"changed"
     )  # replaced meanwhile: what is known of it is of no use
-    plan = make_plan(
-        [str(tmp_path)], Dataset(out), tick_hz=HZ, layout=layout, decoder=HERE, workers=1
-    )
+    plan = plan_here(tmp_path, out, layout=layout)
     assert sorted(looked[3:]) == sorted(
         path.name for path in videos if path.name not in looked[:2] or path == videos[0]
     )
