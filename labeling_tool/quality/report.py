@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, undefer
 
+from ...datasets.actions.axes import Axis
+from ...datasets.actions.spec import ActionSpec
 from ..store.models import FINISHED, Assignment, Operation, Project, Source, Task, User
 from ..work.answers import CLEAN_LABELS, Answer, accuracy_counts, answer_to, known_answer
 from ..work.predictions import Predictions
@@ -81,7 +83,7 @@ class Report:
     """The page's tables while they are summed up."""
 
     names: tuple[str, ...]
-    axes: tuple[str, ...]
+    axes: tuple[Axis, ...]
     alphas: list[Tally] = field(default_factory=list)
     events: list[Tally] = field(default_factory=list)
     camera: list[Tally] = field(default_factory=list)
@@ -112,7 +114,7 @@ def quality_of(session: Session, project: Project) -> dict[str, Any]:
     """Return the quality page's tables as JSON."""
     spec = project.spec
     names = tuple(b["name"] for b in spec["buttons"]) if spec else CLEAN_LABELS
-    axes = tuple(a["name"] for a in spec["axes"]) if spec else ()
+    axes = ActionSpec.from_dict(spec).axes if spec else ()
     report = Report(names, axes)
     report.alphas = [Tally(_flat(alpha)) for _ in names]
     report.events = [Tally(f1) for _ in names] if spec else []
@@ -292,8 +294,8 @@ def _as_json(report: Report, session: Session, project: Project) -> dict[str, An
     return {
         "labels": labels,
         "camera": [
-            {"axis": name, "error_deg": report.camera[a].to_json()}
-            for a, name in enumerate(report.axes)
+            {"axis": axis.name, "unit": axis.unit, "error_deg": report.camera[a].to_json()}
+            for a, axis in enumerate(report.axes)
         ],
         "pairs": [
             {"people": list(names), "kappa": tally.to_json()}

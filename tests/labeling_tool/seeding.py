@@ -41,10 +41,11 @@ def add_tasks(
     name: str = "Review",
     frames: int = 32,
     uri: str = "/gone.mp4",
+    game: str = "doom",
     **settings: object,
 ) -> int:
     """A project of action review whose task i has confidence 0.1 + 0.8 i / count; its id."""
-    spec = ActionSpec.load("doom")
+    spec = ActionSpec.load(game)
     with context.database.write() as session:
         project = get_project(session, name, spec, **settings)
         source = get_source(

@@ -136,3 +136,20 @@ def test_two_answers_are_compared_and_their_disputes_are_listed(
     table = client.get(f"/api/projects/{project}/quality/labels.csv").text.splitlines()
     assert table[0].startswith("label,alpha,alpha_low,alpha_high,alpha_tasks,event_f1")
     assert len(table) == 1 + LANES
+
+
+def test_differences_of_an_axis_are_in_its_own_unit(client: Any, context: Context) -> None:
+    """A stick has no degrees, and a wheel counts notches."""
+    stick = add_tasks(context, 1, name="stick", game="twin_stick")
+    mouse = add_tasks(context, 1)
+    pointer = add_tasks(context, 1, name="pointer", game="desktop_pointer")
+    units = {
+        project: {
+            row["axis"]: row["unit"]
+            for row in client.get(f"/api/projects/{project}/quality").json()["camera"]
+        }
+        for project in (stick, mouse, pointer)
+    }
+    assert set(units[stick].values()) == {""}
+    assert units[mouse] == {"pitch": "degrees", "yaw": "degrees"}
+    assert "notches" in units[pointer].values()

@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
 import { Button, Dialog, Link } from "../../parts";
+import { signOf } from "../../review/axes";
 import { Instead, useLoaded } from "../Problems";
 
 interface Value {
@@ -24,7 +25,8 @@ interface Pace {
 
 interface Report {
   labels: { label: string; alpha: Value; event_f1: Value | null }[];
-  camera: { axis: string; error_deg: Value }[];
+  /** The difference is in the axis' unit, whatever its name says. */
+  camera: { axis: string; unit: string; error_deg: Value }[];
   pairs: { people: string[]; kappa: Value }[];
   people: {
     name: string;
@@ -198,12 +200,20 @@ export function Quality({ id }: { id: number }) {
       />
       {report.camera.some((row) => row.error_deg.tasks) ? (
         <Table
-          {...{ id, name: "camera", title: "Camera", empty: "" }}
-          help="Mean difference between two people's answers, in degrees a frame."
+          {...{ id, name: "camera", title: "Axes", empty: "" }}
+          help={
+            "Mean difference between two people's answers in a frame: degrees of the camera, " +
+            "notches of a wheel; of sticks, triggers and the pointer where they stand."
+          }
           head={["Axis", "Difference"]}
           rows={report.camera.map((row) => [
             row.axis,
-            <Cell of={row.error_deg} title={row.axis} open={open} text={(v) => `${two(v)}°`} />,
+            <Cell
+              of={row.error_deg}
+              title={row.axis}
+              open={open}
+              text={(v) => `${two(v)}${signOf(row.unit)}`}
+            />,
           ])}
         />
       ) : null}
