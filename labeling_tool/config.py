@@ -89,12 +89,12 @@ class ServeConfig:
     public_url: Annotated[
         str | None,
         must_be(
-            "an address that begins with http:// or https://",
-            lambda url: url is None or url.startswith(HTTP),
+            "an address that begins with http:// or https://, without a path",
+            lambda url: url is None or (url.startswith(HTTP) and _is_host(url)),
         ),
     ] = None
     """The address people type, where a proxy with HTTPS stands in front
-    (`https://label.example.org`).
+    (`https://label.example.org`); a host of its own, since pages ask for `/static` and `/api`.
     """
     allow_host: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """A further name by which people reach the server (`label.lan`). Addresses, `localhost`, this

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +13,13 @@ from urllib.parse import urlsplit
 from sqlalchemy.exc import OperationalError
 
 from ..errors import ConfigError
+from ..progress import log
 from .config import MIB, ServeConfig
 from .quality.kept_reports import Reports
 from .server_process import this_server
 from .store.allowed_sources import AllowedSources
 from .store.audit import AuditFile
-from .store.database import Database, sqlite_engine_url
+from .store.database import Database, sqlite_engine_url, sqlite_files
 from .work.live_pages import LivePages
 from .work.operations import OperationLog
 from .work.review_queue import ReviewDesk
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOSTS = (*LOOPBACK, "localhost")
+PARTS = ("pictures", "uploads", "exports")
+PRIVATE = 0o700
 STATIC = Path(__file__).parent / "static"
 
 
@@ -65,9 +67,7 @@ class Context:
         from .store.bundles import BundleStore
 
         folder = Path(config.data).resolve()
-        for part in ("pictures", "uploads", "exports"):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-        os.chmod(folder, 0o700)  # it holds the database of password hashes
+        _make_private(folder, with_database=config.database is None)
         database = Database(config.database or sqlite_engine_url(folder))
         database.audit_file = AuditFile(config.audit_log) if config.audit_log else None
         try:
@@ -129,6 +129,26 @@ class Context:
         self.bundles.close()
         self.log.close()
         self.database.close()
+
+
+def _make_private(folder: Path, *, with_database: bool) -> None:
+    """Make the tool's folders and its SQLite database, all of them for their owner only.
+
+    They hold password hashes and people's videos. A folder that was there before may be a team's:
+    what else lies in it stays as open as it was.
+    """
+    folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    own = [folder / part for part in PARTS]
+    for part in own:
+        part.mkdir(exist_ok=True)
+    if with_database:
+        own += sqlite_files(folder)
+    for path in own:
+        try:
+            path.chmod(PRIVATE if path.is_dir() else PRIVATE & ~0o111)
+        # Somebody else's folder, or a file system without such rights (FAT, CIFS).
+        except OSError as error:
+            log(f"{path}: others on this machine may read it: {error.strerror}")
 
 
 def _is_loopback(config: ServeConfig) -> bool:

@@ -114,8 +114,9 @@ def _reset_password(config: ServeConfig, name: str) -> int:
     from .context import Context as ServerContext
     from .people.accounts import find_user, make_link
     from .store.audit import note
+    from .store.database import SQLITE
 
-    if config.database is None and not (Path(config.data) / "labels.sqlite").is_file():
+    if config.database is None and not (Path(config.data) / SQLITE).is_file():
         raise ConfigError(f"data: {config.data} is no folder of the labeling tool")
     context = ServerContext.open(config)
     try:

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from .audit import NOTED, AuditFile
 from .models import Base, User
 
+SQLITE = "labels.sqlite"
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
 BUSY_TIMEOUT_MS = 10_000
 # Connections kept: one for each thread of the server's pool, the log's and the import's. Opening
@@ -118,7 +119,17 @@ def alembic_config(connection: Any) -> Any:
 
 def sqlite_engine_url(folder: Path) -> str:
     """The address of the database beside the data."""
-    return f"sqlite:///{folder / 'labels.sqlite'}"
+    return f"sqlite:///{folder / SQLITE}"
+
+
+def sqlite_files(folder: Path) -> list[Path]:
+    """Return the files of the database beside the data that are there; a new one is made, empty.
+
+    The files that SQLite puts beside it later have its rights.
+    """
+    database = folder / SQLITE
+    database.touch(mode=0o600)
+    return [database, *folder.glob(f"{SQLITE}-*")]
 
 
 def _prepare_sqlite(connection: Any, record: Any) -> None:
