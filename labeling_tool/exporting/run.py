@@ -36,6 +36,7 @@ FORMATS = {
 BLOCK = 1 << 20
 UNFINISHED = ("queued", "running")
 MOST_WAITING = 10
+NAMED = 50  # files of an export that its row names
 
 
 def start_export(
@@ -113,6 +114,7 @@ def _run(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         detail = write_export(context, project, format, folder, approved_only=approved_only)
+        detail |= _files_of(folder)
         state = "done"
     # Whatever it is: nobody else would ever say that it is not running any more.
     except Exception as error:
@@ -154,6 +156,17 @@ def write_export(
         json.dumps(about, indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
     return counts
+
+
+def _files_of(folder: Path) -> dict[str, Any]:
+    """Return what an export's files are, for people: how many, how large, and the first names."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    sizes = [path.stat().st_size for path in files]
+    shown = [
+        [path.relative_to(folder).as_posix(), size]
+        for path, size in zip(files[:NAMED], sizes[:NAMED], strict=True)
+    ]
+    return {"files": len(files), "bytes": sum(sizes), "named": shown}
 
 
 def archive(folder: Path, name: str) -> Iterator[bytes]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Request, Response
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
 
 from ..context import Context
-from ..store.models import Device, User, WebSession, now_ms
+from ..store.models import ApiToken, Assignment, Device, User, WebSession, now_ms
 from .passwords import new_token, token_hash
 
 DAY_MS = 24 * 3600_000
@@ -38,6 +38,25 @@ def address_of(connection: HTTPConnection) -> str:
 def cookie_of(connection: HTTPConnection, name: str = COOKIE) -> str:
     """Return a cookie's value, "" where there is none."""
     return connection.cookies.get(_name(connection, name), "")
+
+
+def last_seen(session: Session) -> dict[int, int]:
+    """Return when each person was here last, by browser, by script or at work, in milliseconds.
+
+    Sessions that have ended are deleted after a while; browsers and work are remembered longer.
+    """
+    kinds = (
+        select(WebSession.user_id, func.max(WebSession.seen_ms)).group_by(WebSession.user_id),
+        select(Device.user_id, func.max(Device.seen_ms)).group_by(Device.user_id),
+        select(ApiToken.user_id, func.max(ApiToken.used_ms)).group_by(ApiToken.user_id),
+        select(Assignment.user_id, func.max(Assignment.active_at_ms)).group_by(Assignment.user_id),
+    )
+    seen: dict[int, int] = {}
+    for kind in kinds:
+        for user_id, at_ms in session.execute(kind).tuples():
+            if at_ms:
+                seen[user_id] = max(at_ms, seen.get(user_id, 0))
+    return seen
 
 
 def start_session(context: Context, user: User, request: Request, response: Response) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
@@ -16,7 +15,7 @@ from ..people.sessions import context_of
 from ..problems import Problem
 from ..store.models import Project
 from ..store.rights import memberships_of, role_in
-from ..work.progress import progress_of
+from ..work.progress import NO_PROGRESS, progress_of_each
 
 router = APIRouter()
 
@@ -66,10 +65,14 @@ async def _until_closed(socket: WebSocket) -> None:
 def _progress(context: Context, person: Person) -> dict[str, Any]:
     with context.database.read() as session:
         mine = memberships_of(session, person.id)
-        return {
-            str(project.id): context.live.progress(
-                project.id, partial(progress_of, session, project)
-            )
+        projects = {
+            project.id: project
             for project in session.scalars(select(Project))
-            if role_in(project, person.role, mine) is not None
+            if role_in(project, person.role, mine) not in NO_PROGRESS
         }
+
+        def count(ids: list[int]) -> dict[int, Any]:
+            return progress_of_each(session, [projects[project_id] for project_id in ids])
+
+        found = context.live.progress(list(projects), count)
+        return {str(project_id): progress for project_id, progress in found.items()}

@@ -15,7 +15,13 @@ from ..schema import PathId, RowId, Strict
 from ..store.models import FINISHED, Assignment, Member, Operation, Project, Source, Task, User
 from ..store.rights import memberships_of, role_in
 from ..store.rows import get_row, require_free_title
-from ..work.progress import people_of, progress_of
+from ..work.progress import (
+    NO_PROGRESS,
+    last_work_of_each,
+    people_of,
+    progress_of,
+    progress_of_each,
+)
 from ..work.project_settings import ProjectSettings, settings_of
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
@@ -49,7 +55,10 @@ class Members(Strict):
 
 @router.get("")
 def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
-    """The projects that I may work on, with their progress and what of mine waits in them."""
+    """The projects that I may work on, and what of mine waits in them.
+
+    Contractors, who only send files, are not told how far they are.
+    """
     with context.database.read() as session:
         member_of = memberships_of(session, person.id)
         mine: dict[int, dict[str, int]] = {}
@@ -60,18 +69,31 @@ def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
             .group_by(Task.project_id, Assignment.state)
         ):
             mine.setdefault(project_id, {})[state] = count
-        rows = session.scalars(
-            select(Project).order_by(Project.practice.desc(), Project.name)
+        rows = session.execute(
+            select(Project, User.name)
+            .outerjoin(User, User.id == Project.created_by)
+            .order_by(Project.practice.desc(), Project.name)
         ).all()
+        there = [
+            (project, owner, role)
+            for project, owner in rows
+            if (role := role_in(project, person.role, member_of)) is not None
+        ]
+        told = [project for project, _, role in there if role not in NO_PROGRESS]
+        progress = progress_of_each(session, told)
+        worked = last_work_of_each(session, told)
         return [
             {
                 **_project(project),
+                "created_ms": project.created_ms,
+                # Null of what a server's start made, and the last of these of what is untouched.
+                "owner": owner if project in told else None,
+                "worked_ms": worked.get(project.id),
                 "role": role,
-                "progress": progress_of(session, project),
+                "progress": progress.get(project.id),
                 "mine": mine.get(project.id, {}),
             }
-            for project in rows
-            if (role := role_in(project, person.role, member_of)) is not None
+            for project, owner, role in there
         ]
 
 

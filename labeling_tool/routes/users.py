@@ -5,11 +5,12 @@ Accounts are changed by people in their browsers only: a token that leaks makes 
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import Field
-from sqlalchemy import func, select
+from sqlalchemy import Text, cast, func, or_, select
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
@@ -19,7 +20,7 @@ from ..people.accounts import add_account, erase, make_link, revoke_tokens, set_
 from ..people.names import Name
 from ..people.passwords import NO_PASSWORD, hash_password, new_token, token_hash
 from ..people.scopes import Scope, join
-from ..people.sessions import DAY_MS, end_all_sessions
+from ..people.sessions import DAY_MS, end_all_sessions, last_seen
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
 from ..store.models import ApiToken, AuditEntry, User, now_ms
@@ -55,11 +56,33 @@ class NewToken(Strict):
     """Days after which it ends."""
 
 
+class Entries(Strict):
+    """Which entries of the audit log are looked for."""
+
+    before: RowId | None = None
+    """The last entry of the page before."""
+    text: Annotated[str, Field(max_length=200)] = ""
+    """Only entries that contain it in any column."""
+
+
 @router.get("/users")
 def users(person: AdminMyself, context: ContextOf) -> list[dict[str, Any]]:
-    """Everybody."""
+    """Everybody, when they were last here, and how many tokens of theirs are valid."""
     with context.database.read() as session:
-        return [_user(user) for user in session.scalars(select(User).order_by(User.name))]
+        seen = last_seen(session)
+        tokens = dict(
+            session.execute(
+                select(ApiToken.user_id, func.count())
+                .where(ApiToken.revoked_ms.is_(None), ApiToken.expires_ms > now_ms())
+                .group_by(ApiToken.user_id)
+            )
+            .tuples()
+            .all()
+        )
+        return [
+            {**_user(user), "seen_ms": seen.get(user.id), "tokens": tokens.get(user.id, 0)}
+            for user in session.scalars(select(User).order_by(User.name))
+        ]
 
 
 @router.post("/users", status_code=201)
@@ -210,12 +233,22 @@ def revoke_token(token_id: PathId, person: Myself, context: ContextOf) -> None:
 
 
 @router.get("/audit")
-def audit(person: AdminMyself, context: ContextOf, before: RowId | None = None) -> dict[str, Any]:
+def audit(
+    person: AdminMyself,
+    context: ContextOf,
+    wanted: Annotated[Entries, Query()],
+) -> dict[str, Any]:
     """The audit log, newest first, a page at a time."""
     with context.database.read() as session:
         statement = select(AuditEntry, User.name).outerjoin(User, User.id == AuditEntry.user_id)
-        if before is not None:
-            statement = statement.where(AuditEntry.id < before)
+        if wanted.before is not None:
+            statement = statement.where(AuditEntry.id < wanted.before)
+        if text := wanted.text.strip():
+            columns = (User.name, AuditEntry.action, AuditEntry.target, AuditEntry.address)
+            found = [column.icontains(text, autoescape=True) for column in columns]
+            detail = cast(AuditEntry.detail, Text)  # JSON writes other letters as \u and a number
+            found.append(detail.icontains(json.dumps(text)[1:-1], autoescape=True))
+            statement = statement.where(or_(*found))
         rows = session.execute(statement.order_by(AuditEntry.id.desc()).limit(AUDIT_PAGE)).all()
         entries = [
             {**entry.columns("id", "at_ms", "action", "target", "detail", "address"), "who": name}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 MOST = 1000  # open pages of all people
 MOST_EACH = 20  # of one person: tabs, windows and devices
-FRESH_S = 4.0  # counting a project takes five queries: once for all pages, not once for each
+FRESH_S = 4.0  # projects are counted once for all pages, not once for each
 
 
 class LivePages:
@@ -36,14 +36,26 @@ class LivePages:
             if self._open[user_id] <= 0:
                 del self._open[user_id]
 
-    def progress(self, project_id: int, count: Callable[[], Any]) -> Any:
-        """Return a project's progress, counted anew where what is known is not fresh."""
+    def progress(
+        self, project_ids: Sequence[int], count: Callable[[list[int]], dict[int, Any]]
+    ) -> dict[int, Any]:
+        """Return projects' progress by their ids.
+
+        Args:
+            project_ids: whose.
+            count: counts those anew of which what is known is not fresh.
+        """
         now = time.monotonic()
         with self._lock:
-            at, value = self._told.get(project_id, (-FRESH_S, None))
-        if now - at < FRESH_S:
-            return value
-        value = count()
-        with self._lock:
-            self._told[project_id] = (now, value)
-        return value
+            found = {
+                project_id: value
+                for project_id in project_ids
+                for at, value in [self._told.get(project_id, (-FRESH_S, None))]
+                if now - at < FRESH_S
+            }
+        if stale := [project_id for project_id in project_ids if project_id not in found]:
+            counted = count(stale)
+            with self._lock:
+                self._told |= {key: (now, value) for key, value in counted.items()}
+            found |= counted
+        return found

@@ -70,6 +70,14 @@ def test_exports_wait_in_a_short_line(
     assert "export deleted" in noted
 
 
+def test_an_export_says_what_is_in_it(client: TestClient, context: Context) -> None:
+    export = begin(client, add_tasks(context, 1)).json()["id"]
+    detail = ended(client, export)["detail"]
+    sizes = {path.name: path.stat().st_size for path in run.folder_of(context, export).iterdir()}
+    assert dict(detail["named"]) == sizes
+    assert (detail["files"], detail["bytes"]) == (len(sizes), sum(sizes.values()))
+
+
 def test_what_a_killed_server_left_has_failed(client: TestClient, context: Context) -> None:
     project = add_tasks(context, 1)
     export = begin(client, project).json()["id"]

@@ -384,9 +384,14 @@ def test_open_pages_are_counted_and_told_the_same() -> None:
     pages.leave(1)
     assert pages.enter(1)
     counted: list[int] = []
-    for _ in range(10):
-        pages.progress(7, lambda: counted.append(1) or len(counted))
-    assert counted == [1]
+
+    def count(projects: list[int]) -> dict[int, int]:
+        counted.extend(projects)
+        return dict.fromkeys(projects, 1)
+
+    for projects in ([7], [7, 8], [8, 7]):
+        assert pages.progress(projects, count) == dict.fromkeys(projects, 1)
+    assert counted == [7, 8]
 
 
 def test_the_audit_log_leaves_the_database(tmp_path: Path) -> None:
