@@ -24,6 +24,7 @@ from .orientation import UPRIGHT, Orientation
 
 # Width and height of VPT's recordings; other sources are brought to it first.
 VPT_SOURCE = (640, 360)
+COLUMNS_AT_ONCE = 16  # that swscale's conversion without resizing takes
 
 
 class FrameResizer:
@@ -181,9 +182,12 @@ def _mix(
 def _area(
     reformatter: VideoReformatter, frame: av.VideoFrame, width: int, height: int, pixel_format: str
 ) -> av.VideoFrame:
-    return reformatter.reformat(
-        frame, width, height, pixel_format, interpolation=Interpolation.AREA, threads=1
-    )
+    how = Interpolation.AREA
+    # Where nothing is resized, swscale 9 converts 16 columns at a time, and leaves the last ones of
+    # other widths as the memory was. Asked for exact rounding it takes another way.
+    if width % COLUMNS_AT_ONCE and (frame.width, frame.height) == (width, height):
+        how |= Interpolation.ACCURATE_RND
+    return reformatter.reformat(frame, width, height, pixel_format, interpolation=how, threads=1)
 
 
 def fit(width: int, height: int, box: tuple[int, int]) -> tuple[int, int]:

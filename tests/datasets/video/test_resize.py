@@ -155,3 +155,16 @@ def test_nothing_is_read_beyond_a_picture() -> None:
     # process with it.
     for height, width in ((10, 90), (240, 320), (17, 116), (23, 80)):
         FrameResizer(AREA).from_rgb(at_the_end_of_a_page(height, width))
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p"])
+def test_the_last_columns_of_every_width_are_the_picture_s(pixel_format: str) -> None:
+    """Swscale, left to itself, leaves up to eight of them as the memory was."""
+    for width in range(18, 50, 2):
+        frame = av.VideoFrame(width, 20, pixel_format)
+        for plane, value in zip(frame.planes, (120, 90, 160), strict=True):
+            plane.update(bytes([value]) * plane.buffer_size)
+        junk = [np.full(width * 40, 255, np.uint8) for _ in range(20)]  # what memory held before
+        del junk
+        picture = FrameResizer(FrameSpec(width, 20, "area")).from_video_frame(frame)
+        assert np.ptp(picture, axis=(0, 1)).max() == 0, width
