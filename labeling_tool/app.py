@@ -11,11 +11,12 @@ import anyio.to_thread
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.status import HTTP_200_OK, HTTP_404_NOT_FOUND
 
+from ..progress import log
 from .context import STATIC, Context
 from .people.access import Anybody
 from .people.hosts import Hosts
@@ -78,6 +79,7 @@ def create_app(context: Context) -> FastAPI:
     app.exception_handler(Problem)(_problem)
     app.exception_handler(IntegrityError)(_taken)
     app.exception_handler(DataError)(_not_storable)
+    app.exception_handler(OperationalError)(_no_database)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.add_middleware(
@@ -119,6 +121,23 @@ async def _taken(request: Request, error: IntegrityError) -> JSONResponse:
 async def _not_storable(request: Request, error: DataError) -> JSONResponse:
     message = "The database cannot store one of these values."
     return JSONResponse({"error": "invalid", "message": message}, status_code=422)
+
+
+async def _no_database(request: Request, error: OperationalError) -> JSONResponse:
+    """The database is away, locked, or has no room: pages keep what they have, and try again."""
+    told = str(error.orig).strip()
+    log(f"{request.method} {request.url.path}: {told}")
+    full = "full" in told or "No space" in told
+    message = (
+        "The server's disk is full: nothing of this was saved. Tell an admin."
+        if full
+        else "The server's database cannot be used now: nothing of this was saved. Try again."
+    )
+    return JSONResponse(
+        {"error": "disk" if full else "database", "message": message},
+        status_code=507 if full else 503,
+        headers={"retry-after": "10"},
+    )
 
 
 async def _problem(request: Request, error: Problem) -> JSONResponse:

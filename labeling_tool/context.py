@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 
 from ..errors import ConfigError
 from ..progress import log
@@ -72,7 +72,7 @@ class Context:
         database.audit_file = AuditFile(config.audit_log) if config.audit_log else None
         try:
             database.migrate()
-        except OperationalError as error:
+        except DatabaseError as error:
             raise ConfigError(f"database {database}: {str(error.orig).strip()}") from error
         return cls(
             config=config,

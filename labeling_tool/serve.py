@@ -44,9 +44,7 @@ def serve(config: ServeConfig) -> int:
     listening = _listen(config)
     context = ServerContext.open(config)
     try:
-        port = listening.getsockname()[1]
-        host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::") else config.host
-        log(f"vidact serve: {config.public_url or f'http://{host}:{port}'}")
+        log(f"vidact serve: {_address(config, listening.getsockname()[1])}")
         if not context.is_loopback and not config.public_url:
             log(
                 "Passwords cross the network in the clear over plain HTTP: on one that you do not "
@@ -101,6 +99,7 @@ def _listen(config: ServeConfig) -> socket.socket:
         # A restart need not wait until the old connections have timed out.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((config.host, config.port))
+        listening.listen()  # at once: two that start together could both bind
     except OSError as error:
         raise ConfigError(
             f"host {config.host} and port {config.port} cannot be listened on: "
@@ -129,11 +128,18 @@ def _reset_password(config: ServeConfig, name: str) -> int:
             note(session, None, "password link made", user.name, address="command line")
     finally:
         context.close()
-    host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::") else config.host
-    address = config.public_url or f"http://{host}:{config.port}"
     log(f"{user.name} chooses a new password here, once, within a day:")
-    print(f"{address.rstrip('/')}{link}", flush=True)  # whole, and alone: for copying, and scripts
+    # Whole, and alone: for copying, and scripts.
+    print(f"{_address(config, config.port)}{link}", flush=True)
     return 0
+
+
+def _address(config: ServeConfig, port: int) -> str:
+    """Return the address that people type."""
+    if config.public_url:
+        return config.public_url.rstrip("/")
+    host = "localhost" if config.host in ("127.0.0.1", "0.0.0.0", "::") else config.host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _is_new(context: Context) -> bool:
@@ -151,7 +157,14 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     from .practice.tasks import import_practice
     from .sweep import sweep
 
-    sweep(context)
+    def sweep_now() -> None:
+        try:
+            sweep(context)
+        # Whatever it is: the next one may find the disk or the database back.
+        except Exception as error:
+            log(f"clearing away: {type(error).__name__}: {error}")
+
+    sweep_now()
     share = config.random_fraction
     jobs: list[tuple[str, partial[tuple[int, int]]]] = []
     if config.practice:
@@ -177,5 +190,8 @@ def _import_all(context: Context, config: ServeConfig) -> None:
                 log(f"{what}: {new} new tasks")
         except VidactError as error:
             log(f"{what}: not imported: {error}")
+        # A full disk, or a defect of ours: the thread also clears away, once an hour.
+        except Exception as error:
+            log(f"{what}: not imported: {type(error).__name__}: {error}")
     while not context.closing.wait(SWEEP_EVERY_S):
-        sweep(context)
+        sweep_now()

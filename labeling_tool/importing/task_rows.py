@@ -23,6 +23,7 @@ from ..work.project_settings import settings_of
 MAX_TASKS = 5000
 COMMIT_TASKS = 100  # then others get their turn to write
 PRACTICE_PLACES = 1_000_000  # everybody gets every practice task
+MAX_NAME = 110  # of a project: its column has 120, and a number may have to follow
 
 
 def get_project(
@@ -51,14 +52,15 @@ def get_project(
     Raises:
         DatasetError: the project's actions are other ones.
     """
-    project = _made_of(session, origin, name) if origin else _called(session, name)
+    name = name[:MAX_NAME]
+    project = _made_of(session, origin, name, _kind_of(spec)) if origin else _called(session, name)
     if project is None:
         free, number = name, 2
         while _called(session, free) is not None:
             free, number = f"{name} ({number})", number + 1
         project = Project(
             name=free,
-            kind="actions" if spec else "clean",
+            kind=_kind_of(spec),
             spec=spec.to_dict() if spec else None,
             settings=settings,
             practice=practice,
@@ -75,18 +77,24 @@ def get_project(
     return project
 
 
+def _kind_of(spec: ActionSpec | None) -> str:
+    return "actions" if spec else "clean"
+
+
 def _called(session: Session, name: str) -> Project | None:
     return session.scalars(select(Project).where(Project.name == name)).first()
 
 
-def _made_of(session: Session, given: str, name: str) -> Project | None:
+def _made_of(session: Session, given: str, name: str, kind: str) -> Project | None:
     """Find what was made of a dataset or file.
 
-    A project of before, which does not say what it was made of, is adopted; so is one of that name
-    whose own origin is no longer there: it has been moved.
+    Of one folder there may be a project of each kind: its recordings are videos, too. A project of
+    before, which does not say what it was made of, is adopted; so is one of that name whose own
+    origin is no longer there: it has been moved.
     """
     origin = origin_of(given)
-    projects = session.scalars(select(Project).order_by(Project.id)).all()
+    of_kind = select(Project).where(Project.kind == kind, ~Project.practice)
+    projects = session.scalars(of_kind.order_by(Project.id)).all()
     for project in projects:
         if project.origin == origin:
             return project
@@ -195,8 +203,11 @@ def add_each(items: Collection[Path], what: str, add: Callable[[Path], int]) -> 
     with Progress(f"Importing {what}", total=len(items), unit=what) as progress:
         for item in items:
             try:
+                str(item).encode()
                 new += add(item)
-            except VideoError as error:
+            except UnicodeEncodeError:  # the database holds text only
+                log(f"left out: {str(item)!a}: its name is no UTF-8; rename it")
+            except (VideoError, OSError) as error:
                 log(f"left out: {error}")
             progress.advance(1)
     return new

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request, Response
 from sqlalchemy import delete, func, select, update
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from starlette.requests import HTTPConnection
 
@@ -137,7 +139,8 @@ def slide(context: Context, web_session: WebSession) -> None:
     """Note that a session is used, and let it last on: not for ever."""
     now = now_ms()
     until = min(now + SESSION_MS, web_session.created_ms + LONGEST_MS)
-    with context.database.write() as session:
+    # Where nothing can be written, on a full disk say, people can read on.
+    with suppress(OperationalError), context.database.write() as session:
         session.execute(
             update(WebSession)
             .where(WebSession.id == web_session.id, WebSession.expires_ms > now)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from ...progress import log
 from .models import AuditEntry, now_ms
 
 NOTED = "audit"  # where a session keeps what the file is told after the commit
@@ -49,10 +50,15 @@ class AuditFile:
 
     Args:
         path: where; `-` is the standard output, which service managers keep.
+
+    Raises:
+        OSError: nothing can be appended to it.
     """
 
     def __init__(self, path: str):
         self.path = path
+        if path != "-":
+            self._append(b"")  # what cannot be written is told before there is anything to write
 
     def write(self, entries: list[dict[str, Any]]) -> None:
         """Append entries whose transaction has been committed."""
@@ -60,9 +66,16 @@ class AuditFile:
         if self.path == "-":
             print(text, end="", flush=True)
             return
+        try:
+            self._append(text.encode())
+        except OSError as error:
+            # What they tell of is done: whoever did it must not be told that it failed.
+            log(f"audit log {self.path}: {error.strerror}; the database alone has: {text.strip()}")
+
+    def _append(self, data: bytes) -> None:
         # One write at the end of the file: those of several server processes do not mix.
         file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(file, text.encode())
+            os.write(file, data)
         finally:
             os.close(file)
