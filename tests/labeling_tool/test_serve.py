@@ -84,12 +84,6 @@ def test_the_address_that_is_printed_can_be_typed(
     assert serve._address(config, 8420) == address
 
 
-def test_a_path_behind_the_public_url_is_refused() -> None:
-    """All pages name each other from the root: behind a path there would be a white page."""
-    with pytest.raises(ConfigError, match="without a path"):
-        ServeConfig(data="data", public_url="https://example.org/label")
-
-
 def test_one_folder_is_reviewed_and_judged_and_one_failed_import_hinders_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
