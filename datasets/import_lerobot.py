@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from .. import storage
 from ..errors import ConfigError, RecordingError, VideoError
 from ..progress import log
-from .actions.devices import NO_LABEL, DeviceState, device_state_of
+from .actions.devices import MAX_NUMBER, NO_LABEL, DeviceState, device_state_of
 from .actions.spec import ActionSpec, FrameSpec
 from .formats.config import ImportLerobotConfig
 from .formats.imported import Imported
-from .formats.lerobot_source import LerobotSource, Rows
+from .formats.lerobot_source import MAX_S, LerobotSource, Rows, episode_number
 from .formats.outcomes import Outcome, import_each, write_report
 from .formats.owamcap_sources import license_of_card
 from .formats.pictures import (
@@ -65,9 +65,12 @@ def import_lerobot(config: ImportLerobotConfig) -> int:
         raise ConfigError(f"out {out} lies in {root}; choose a folder outside of it")
     out.mkdir(parents=True, exist_ok=True)
     work = _Import(source, reader, config, Imported.in_folder(out))
-    total = int(source.info.get("total_episodes") or 0) or None
     outcomes = import_each(
-        source.episodes(), work.episode, threads=config.threads, total=total, unit="episodes"
+        source.episodes(),
+        work.episode,
+        threads=config.threads,
+        total=source.total_episodes,
+        unit="episodes",
     )
     return write_report(out, outcomes, strict=config.strict)
 
@@ -96,13 +99,21 @@ class _Actions:
                 f"spec: {self.name!r} has {', '.join(missing)}, which the actions of {source.root} "
                 f"do not have; they are {', '.join(source.names)}"
             )
+        if double := [name for name in wanted if source.names.count(name) > 1]:
+            raise ConfigError(
+                f"spec: several components of the actions of {source.root} are called "
+                f"{', '.join(double)}; rename them in meta/info.json"
+            )
         if ignored := [name for name in source.names if name not in wanted]:
             log(f"Not in spec {self.name!r}, and left out: {', '.join(ignored)}")
         self._places = np.array([places[name] for name in wanted], np.int64)
+        # What moves further in a frame no recording holds: it would not read.
+        units = [1.0] * found.num_buttons + [axis.degrees_per_pixel for axis in found.axes]
+        self._most = MAX_NUMBER * np.array(units)
 
     def states(self, rows: Rows, source: str, outcome: Outcome) -> Iterator[DeviceState]:
         """Yield what the devices did at each row."""
-        known = np.asarray(np.isfinite(rows.action[:, self._places]).all(1))
+        known = np.asarray((np.abs(rows.action[:, self._places]) < self._most).all(1))  # no NaN
         outcome.mended["not_numbers"] += int(np.count_nonzero(rows.valid & ~known))
         values = np.where(known[:, None], rows.action[:, self._places], 0.0)
         buttons, axes = np.split(values, [self.spec.num_buttons], axis=1)
@@ -141,10 +152,13 @@ class _Import:
         self.identity = hashlib.sha256(json.dumps(source.info, sort_keys=True).encode()).hexdigest()
         self.probe = functools.lru_cache(FILES)(functools.partial(probe, sha256=False))
 
-    def episode(self, episode: Mapping[str, Any]) -> Outcome:
+    def episode(self, episode: Mapping[str, Any] | RecordingError) -> Outcome:
         """Import an episode; what cannot be is told in the outcome, never raised."""
-        outcome = Outcome(f"episode_{episode.get('episode_index', '?'):0>6}")
+        outcome = Outcome("episode_unknown")
         with outcome.telling("bad_episode"):
+            if isinstance(episode, RecordingError):
+                raise episode
+            outcome.name = f"episode_{episode_number(episode):06d}"
             self._episode(episode, outcome)
         return outcome
 
@@ -173,13 +187,18 @@ class _Import:
     def _shown(
         self, episode: Mapping[str, Any], rows: Rows, video: VideoProbe
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The picture of each row, int64 [N], and whether it is in the video, bool [N]."""
+        """The picture of each row, int64 [N], and whether the episode's part of the video has it,
+        bool [N].
+        """
         key = f"videos/{self.source.camera}/from_timestamp"
-        begin = episode.get(key)
-        if not isinstance(begin, int | float) or not 0 <= begin < 1e9:
+        begin, end = (episode.get(key.replace("from", word)) for word in ("from", "to"))
+        if not isinstance(begin, int | float) or not 0 <= begin < MAX_S:
             raise RecordingError(f"{key}: expected seconds, got {begin!r:.40}")
-        at_ns = np.rint((rows.timestamp_s + begin) * NS).astype(np.int64)
-        return nearest_pictures(at_ns, video)
+        at_s = rows.timestamp_s + begin
+        shown, kept = nearest_pictures(np.rint(at_s * NS).astype(np.int64), video)
+        if isinstance(end, int | float) and end > begin:  # the next episode's pictures follow there
+            kept &= at_s < end - 0.5 / float(self.source.fps)
+        return shown, kept
 
     def _write(
         self,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from .. import storage
 from ..errors import VideoError
 from .actions.devices import NO_LABEL, DeviceState
-from .actions.spec import FrameSpec
+from .actions.spec import ActionSpec, FrameSpec
 from .formats.config import ImportP2PConfig
 from .formats.imported import Imported
 from .formats.outcomes import Outcome, import_each, write_report
@@ -42,11 +41,14 @@ ANNOTATION = "annotation.proto"
 # The whole picture before the one that the project's own models see.
 VIDEOS = ("video.mp4", "192x192.mp4")
 RATE_TOLERANCE = 0.02
+MAX_GROUP = 200  # letters; what a stranger's file calls itself may be of any length
 
 
 def import_p2p(config: ImportP2PConfig) -> int:
     """Import all recordings, print what happened and write OUT/import_report.json."""
     require_protobuf()
+    if config.spec:
+        ActionSpec.load(config.spec)  # a misspelled name is told before the work
     sources = find_sources(config.files, ".proto")
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
@@ -86,12 +88,13 @@ def _import(source: Source, config: ImportP2PConfig, imported: Imported, outcome
     try:
         annotation = read_annotation(path)
         video = probe(_video(path), sha256=False)
-        told = Fraction(annotation.metadata.frames_per_second).limit_denominator(1001)
-        if told and abs(float(video.fps / told) - 1) > RATE_TOLERANCE:
+        told = annotation.metadata.frames_per_second
+        # A rate that is no number fits no video.
+        if told and not abs(float(video.fps) / told - 1) <= RATE_TOLERANCE:
             raise VideoError(
                 "wrong_rate",
                 video.path,
-                f"{float(video.fps):.2f} frames/s; its annotation tells {float(told):.2f}",
+                f"{float(video.fps):.2f} frames/s; its annotation tells {told:.2f}",
             )
         lines, number = Lines(mended), len(annotation.frame_annotations)
         if abs(number - video.frames) > config.max_mismatch:
@@ -146,7 +149,7 @@ def _meta(
         "source_sha256": digest,
         "source_format": "p2p",
         "recorder_version": str(annotation.version),
-        "group": told.id or _name(source),
+        "group": (told.id or _name(source))[:MAX_GROUP],
         "label_source": "scripted" if sources == {"scripted"} else "human",
     }
     game = "/".join(filter(None, (told.env.env, told.env.env_subtype)))

@@ -7,6 +7,7 @@ Rows are read an episode at a time, so that memory holds no more than that. Layo
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -23,7 +24,12 @@ from ...errors import ConfigError, RecordingError, SpecError
 from ..actions.spec import ActionSpec
 from . import lerobot_layout as layout
 
-MAX_FPS = 240
+MIN_FPS, MAX_FPS = 0.1, 240.0
+# A file holds some hundred MB; parquet packs any number of equal rows into a few bytes.
+MAX_ROWS = 20_000_000
+MAX_S = 1e9  # of a file's time; more does not fit into nanoseconds
+# What a place may name; of anything else, such as a width of a gigabyte, nothing good can come.
+PLACE = re.compile(r"([^{}]|\{video_key\}|\{(chunk|file)_index(:0?\d?d)?\}){1,500}")
 COLUMNS = (
     "episode_index",
     "length",
@@ -35,6 +41,10 @@ COLUMNS = (
     "licence",
     "split",
 )
+
+
+DAMAGED = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What content raises that is not as it must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +88,25 @@ class LerobotSource:
         try:
             info = json.loads(path.read_bytes())
             version, features = str(info["codebase_version"]), dict(info["features"])
-            fps = Fraction(str(info["fps"]))
+            rate = float(info["fps"])
         except FileNotFoundError as error:
             raise ConfigError(f"{path}: is missing: {root} is no LeRobot dataset") from error
-        except (ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        except DAMAGED as error:
             raise ConfigError(f"{path}: is damaged: {error!r:.200}") from error
         if not version.startswith("v3."):
             raise ConfigError(
                 f"{path}: expected version v3.0, got {version:.20}; LeRobot's own scripts convert "
                 "older datasets"
             )
-        if not 0 < fps <= MAX_FPS:
-            raise ConfigError(f"{path}: fps must be from 0 to {MAX_FPS}, got {float(fps):g}")
+        if not MIN_FPS <= rate <= MAX_FPS:
+            raise ConfigError(f"{path}: fps must be from {MIN_FPS} to {MAX_FPS:g}, got {rate:g}")
         try:
             origin = json.loads((root / layout.ORIGIN).read_bytes())
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             origin = {}
         names = _names(features.get(layout.ACTION), path)
         key = _camera(features, camera, path)
+        fps = Fraction(str(rate))
         return cls(root, info, key, names, fps, origin if isinstance(origin, dict) else {})
 
     def own_spec(self) -> ActionSpec | None:
@@ -107,8 +118,18 @@ class LerobotSource:
         except SpecError as error:
             raise ConfigError(f"{self.root / layout.ORIGIN}: {error}") from error
 
-    def episodes(self) -> Iterator[dict[str, Any]]:
-        """Yield what the tables of episodes say of each, without its statistics."""
+    @property
+    def total_episodes(self) -> int | None:
+        """How many episodes there are, where it is told."""
+        total = self.info.get("total_episodes")
+        return total if isinstance(total, int) and total > 0 else None
+
+    def episodes(self) -> Iterator[dict[str, Any] | RecordingError]:
+        """Yield what the tables of episodes say of each, without its statistics; of a table that
+        cannot be read, the error.
+
+        Raises ConfigError where there is none.
+        """
         folder = self.root / "meta/episodes"
         paths = sorted(folder.glob("chunk-*/file-*.parquet"))
         if not paths:
@@ -124,7 +145,7 @@ class LerobotSource:
                 for batch in file.iter_batches(columns=columns):
                     yield from batch.to_pylist()
             except (pa.ArrowException, OSError) as error:
-                raise ConfigError(f"{path}: cannot be read: {error}") from error
+                yield RecordingError(f"{path}: cannot be read: {error}")
 
     def data_path(self, episode: Mapping[str, Any]) -> Path:
         """Return where the rows of an episode lie."""
@@ -135,8 +156,11 @@ class LerobotSource:
         return self._path("video_path", layout.VIDEO_PATH, episode, f"videos/{self.camera}")
 
     def _path(self, field_name: str, usual: str, episode: Mapping[str, Any], what: str) -> Path:
+        place = str(self.info.get(field_name) or usual)
+        if PLACE.fullmatch(place) is None:
+            raise RecordingError(f"{field_name}: expected one like {usual}, got {place:.80}")
         try:
-            name = str(self.info.get(field_name) or usual).format(
+            name = place.format(
                 video_key=self.camera,
                 chunk_index=int(episode[f"{what}/chunk_index"]),
                 file_index=int(episode[f"{what}/file_index"]),
@@ -155,10 +179,13 @@ class LerobotSource:
             RecordingError: they are not there, or their actions have another width.
         """
         path = self.data_path(episode)
-        number = int(episode["episode_index"])
+        number = episode_number(episode)
         wanted = ["timestamp", "frame_index", layout.ACTION, layout.VALID]
         try:
-            there = pq.read_schema(path).names
+            file = pq.read_metadata(path)
+            if file.num_rows > MAX_ROWS:
+                raise ValueError(f"{file.num_rows:,} rows; at most {MAX_ROWS:,} are read")
+            there = file.schema.to_arrow_schema().names
             columns = [name for name in wanted if name in there]
             table = pq.read_table(
                 path,
@@ -169,6 +196,9 @@ class LerobotSource:
             frame = table["frame_index"].to_numpy()
             stamps = table["timestamp"].to_numpy().astype(np.float64)
             action = _matrix(table[layout.ACTION])
+            if not np.issubdtype(frame.dtype, np.integer):
+                raise ValueError(f"frame_index must be whole numbers, got {frame.dtype}")
+            valid = _flags(table[layout.VALID]) if layout.VALID in columns else None
         except FileNotFoundError as error:
             raise RecordingError(f"{path}: the rows are missing") from error
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
@@ -177,12 +207,12 @@ class LerobotSource:
             raise RecordingError(
                 f"{path}: actions of shape {list(action.shape[1:])}, expected [{len(self.names)}]"
             )
-        valid = np.ones(len(frame), bool)
-        if layout.VALID in columns:
-            valid = table[layout.VALID].to_numpy(zero_copy_only=False).astype(bool).reshape(-1)
-        frame, first = np.unique(frame, return_index=True)  # sorted
-        counts["duplicated_rows"] += len(valid) - len(frame)
+        possible = np.flatnonzero((frame >= 0) & (frame < MAX_S * float(self.fps)))
+        counts["impossible_rows"] += len(frame) - len(possible)
+        frame, first = np.unique(frame[possible], return_index=True)  # sorted
+        counts["duplicated_rows"] += len(possible) - len(frame)
         counts["rows_out_of_order"] += int(np.count_nonzero(np.diff(first) < 0))
+        first = possible[first]
         if isinstance(told := episode.get("length"), int):
             counts["missing_rows"] += max(told - len(frame), 0)
         # Some writers stamp rows by a clock: what counts is the frame's number.
@@ -190,7 +220,23 @@ class LerobotSource:
         counts["uneven_timestamps"] += int(
             np.count_nonzero(np.abs(stamps[first] - even) > 0.5 / float(self.fps))
         )
-        return Rows(even, action[first], valid[first])
+        kept = np.ones(len(first), bool) if valid is None else valid[first]
+        return Rows(even, action[first], kept)
+
+
+def episode_number(episode: Mapping[str, Any]) -> int:
+    """Return the number of an episode. Raises RecordingError where it has none."""
+    number = episode.get("episode_index")
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise RecordingError(f"episode_index: expected a whole number, got {number!r:.40}")
+    return number
+
+
+def _flags(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Return booleans [N] of a column; what is not told is false. Raises ValueError."""
+    if not pa.types.is_boolean(column.type) and not pa.types.is_integer(column.type):
+        raise ValueError(f"{layout.VALID} must be true or false, got {column.type}")
+    return np.asarray(column.to_numpy(zero_copy_only=False).astype(bool))
 
 
 def _matrix(column: pa.ChunkedArray) -> NDArray[np.float64]:

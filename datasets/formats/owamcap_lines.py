@@ -23,6 +23,7 @@ WAIT_NS = 3 * NS
 JUST_NS = 50_000_000
 RAW_BUTTONS = tuple((i, 1 << 2 * n, 2 << 2 * n) for n, i in enumerate((0, 1, 2, 3, 4)))
 """Our number of a button, with the flags of its press and release (RI_MOUSE_*)."""
+MAX_CODE = 255  # of virtual keys
 STATE_BUTTONS = frozenset({0, 1, 2})  # states of the mouse know no others
 
 
@@ -92,9 +93,9 @@ class Devices:
         kind, time_ns, content = message.kind, message.time_ns, message.content
         if kind == "KeyboardState":
             codes = content.get("buttons")
-            if not isinstance(codes, list) or not all(isinstance(c, int) for c in codes):
+            if not isinstance(codes, list):
                 raise ValueError(f"buttons must be a list of key codes, got {codes!r:.40}")
-            return self._mend(self.keys, held_names(codes), time_ns)
+            return self._mend(self.keys, held_names([*map(_code, codes)]), time_ns)
         if kind == "MouseState":
             names = content.get("buttons")
             if not isinstance(names, list) or not all(isinstance(n, str) for n in names):
@@ -105,7 +106,7 @@ class Devices:
         if kind == "WindowInfo":
             return self._look_at_window(message)
         if kind == "KeyboardEvent":
-            self.keys.turn(key_name(message.integer("vk", 255)), _pressed(content), time_ns)
+            self.keys.turn(key_name(_code(content.get("vk"))), _pressed(content), time_ns)
             acted = True
         elif kind == "RawMouseEvent":
             acted = self._take_raw(message, counted and self.focused)
@@ -218,6 +219,13 @@ class Devices:
             acted = bool(notches) or acted
             self._wheel += notches if counted else 0
         return acted
+
+
+def _code(code: object) -> int:
+    """Return a virtual key code. Raises ValueError where it is none."""
+    if isinstance(code, bool) or not isinstance(code, int) or not 0 <= code <= MAX_CODE:
+        raise ValueError(f"a key code must be a whole number up to {MAX_CODE}, got {code!r:.40}")
+    return code
 
 
 def _pressed(content: dict[str, object]) -> bool:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # Messages are written by one thread and stamped by several: they come some milliseconds out of
 # order. What is later than this has no line to go to any more.
 REORDER_NS = 5 * NS
+# Mice tell of 8,000 moves a second at most. So many messages of one moment are a trap: the oldest
+# go on unsorted, so that memory holds no more.
+MAX_WAITING = 100_000
 # A recorder writes chunks of a MiB, and records that are smaller: more is damage, or a trap.
 MAX_RECORD_BYTES = 256 << 20
 MAX_CHUNK_BYTES = 64 << 20
@@ -97,7 +100,7 @@ class McapFile:
                 continue
             newest = max(newest, time_ns)
             heapq.heappush(waiting, (time_ns, number, message))
-            while waiting[0][0] < newest - REORDER_NS:
+            while waiting[0][0] < newest - REORDER_NS or len(waiting) > MAX_WAITING:
                 released = waiting[0][0]
                 yield heapq.heappop(waiting)[2]
         while waiting:

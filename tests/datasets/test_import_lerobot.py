@@ -5,7 +5,7 @@ names of their actions. Those are written from the layout of LeRobot 0.6.1's own
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -189,3 +189,86 @@ def test_what_is_no_dataset_of_version_3_is_refused(
     spec.write_text(yaml.safe_dump(TOY_SPEC | {"tick_hz": "10"}, sort_keys=False))
     assert run([*words[:-1], str(spec), "--camera", "front"]) == 0
     assert report(tmp_path / "out")["left_out_by_reason"] == {"bad_episode": 1}
+
+
+# What strangers' tables and rows may hold, and what then becomes of the one episode.
+DAMAGED_EPISODES: dict[str, Mapping[str, Any]] = {
+    "no number": {"episode_index": None},
+    "a path": {"episode_index": "../../elsewhere"},
+    "a broken number": {"episode_index": 1.5},
+    "no time": {"videos/observation.images.front/from_timestamp": float("nan")},
+}
+DAMAGED_ROWS: dict[str, Callable[[dict[str, list[Any]]], Mapping[str, Any]]] = {
+    "missing numbers": lambda rows: {"frame_index": [None, *rows["frame_index"][1:]]},
+    "numbers as text": lambda rows: {"frame_index": [*map(str, rows["frame_index"])]},
+    "flags as text": lambda rows: {"labels.valid": ["no"] * len(rows["frame_index"])},
+}
+DAMAGED_INFO: dict[str, tuple[int, str]] = {
+    '{"fps": 1e-9}': (2, "fps must be from 0.1 to 240"),
+    '{"fps": 1e400}': (2, "fps must be from 0.1 to 240"),
+    "[" * 100_000: (2, "is damaged"),
+    '{"data_path": "{chunk_index:>999999999}"}': (0, "expected one like data/chunk-"),
+    '{"total_episodes": "many"}': (0, "1 imported"),
+}
+
+
+def test_damage_costs_its_episode_and_never_the_import(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, out, spec = tmp_path / "there", tmp_path / "out", tmp_path / "mine.yaml"
+    spec.write_text(yaml.safe_dump(TOY_SPEC | {"tick_hz": "10"}, sort_keys=False))
+    write_foreign(root, np.zeros((40, 4)), list(range(40)))
+    table, data = (
+        next(root.glob(f"{name}/chunk-000/*.parquet")) for name in ("meta/episodes", "data")
+    )
+    words = ["import", "lerobot", str(root), "--camera", "front", "--spec", str(spec), "--out"]
+    episode, rows = pq.read_table(table).to_pylist(), pq.read_table(data).to_pydict()
+    for name, change in DAMAGED_EPISODES.items():
+        pq.write_table(pa.Table.from_pylist([episode[0] | change]), table)
+        assert run([*words, str(out / name)]) == 0
+        assert report(out / name)["left_out_by_reason"] == {"bad_episode": 1}, name
+    pq.write_table(pa.Table.from_pylist(episode), table)
+    for name, damage in DAMAGED_ROWS.items():
+        pq.write_table(pa.table(rows | damage(rows)), data)
+        assert run([*words, str(out / name)]) == 0
+        assert report(out / name)["left_out_by_reason"] == {"bad_episode": 1}, name
+    pq.write_table(pa.table(rows), data)
+    info = (root / "meta/info.json").read_text()
+    capsys.readouterr()
+    for number, (text, (code, said)) in enumerate(DAMAGED_INFO.items()):
+        changed = info[:-1] + f", {text[1:]}" if text.startswith("{") else text
+        (root / "meta/info.json").write_text(changed)
+        assert run([*words, str(out / str(number))]) == code
+        assert said in capsys.readouterr().err
+    (root / "meta/info.json").write_text(info)
+    # A second table is damaged: the episodes of the first come in.
+    table.with_name("file-001.parquet").write_bytes(b"PAR1 no table PAR1")
+    assert run([*words, str(out / "table")]) == 0
+    assert report(out / "table")["recordings"] == {"imported": 1, "left_out": 1}
+
+
+def test_a_row_has_no_picture_of_another_episode_and_no_label_that_cannot_be(
+    tmp_path: Path,
+) -> None:
+    root, spec = tmp_path / "there", tmp_path / "mine.yaml"
+    spec.write_text(yaml.safe_dump(TOY_SPEC | {"tick_hz": "10"}, sort_keys=False))
+    actions = np.zeros((40, 4))
+    actions[7, 2] = 1e30
+    write_foreign(root, actions, [*range(-3, 36), 2**62])
+    table = next(root.glob("meta/episodes/chunk-000/*.parquet"))
+    episode = pq.read_table(table).to_pylist()[0]
+    end = {"videos/observation.images.front/to_timestamp": 5.0}
+    pq.write_table(pa.Table.from_pylist([episode | end]), table)
+    out = tmp_path / "out"
+    words = ["import", "lerobot", str(root), "--camera", "front", "--spec", str(spec)]
+    assert run([*words, "--out", str(out)]) == 0
+    mended = report(out)["mended_lines"]
+    assert (mended["impossible_rows"], mended["frames_not_in_video"]) == (4, 6)
+    assert mended["not_numbers"] == 1
+    recording = Recording.open(out / "episode_000001")
+    assert [state.valid for state in recording.states] == [frame != 4 for frame in range(30)]
+    import av
+
+    with av.open(str(recording.path)) as container:
+        shown = [read_code(f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+    assert shown == list(range(20, 50))

@@ -15,6 +15,7 @@ from typing import Any
 import av
 import pytest
 from vidact.datasets.actions.devices import DeviceState
+from vidact.datasets.formats import owamcap_messages
 from vidact.datasets.formats.config import ImportOwamcapConfig
 from vidact.datasets.formats.owamcap_messages import TOPICS
 from vidact.datasets.import_owamcap import import_owamcap
@@ -316,3 +317,16 @@ def test_what_was_imported_is_not_done_again_under_any_name(folder: Path) -> Non
     write_mcap(folder / "play.mcap", [screen(frame) for frame in range(25)])
     assert run(folder, "play.mcap")["recordings"] == {"imported": 1}
     assert len(find_recordings([folder.parent / "out"])) == 2
+
+
+def test_codes_of_no_key_and_a_flood_of_one_moment(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owamcap_messages, "MAX_WAITING", 50)
+    screens = [screen(frame) for frame in range(40)]
+    strange = [key(at(3), "press", -5), keyboard_state(at(4), 10**12), keyboard_state(at(5), True)]
+    flood = [raw(at(6), 1)] * 500
+    recording = play(folder, sorted([*screens, *strange, *flood], key=lambda event: event[0]))
+    assert not any(state.inputs() for state in recording.states)
+    assert [state.dx for state in recording.states[5:8]] == [0, 500, 0]
+    assert recording.meta["mended"] == {"unreadable_messages": 3}

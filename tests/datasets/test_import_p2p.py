@@ -178,6 +178,11 @@ def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) 
     write(data / "empty", [], 11)
     write(data / "alone", FRAMES, 11)
     (data / "alone" / "video.mp4").unlink()
+    for name, told in (("nan", "nan"), ("infinite", "inf")):
+        write(data / name, FRAMES, 11)
+        rate = varint(5 << 3 | 5) + struct.pack("<f", float(told))
+        annotation = message(_2=message(_1=name) + rate, _3=FRAMES)
+        (data / name / "annotation.proto").write_bytes(annotation)
     write(data / "noise", FRAMES, 11)
     (data / "noise" / "annotation.proto").write_bytes(b"\xff" * 99)
     words = ["import", "p2p", str(data), "--out", str(out), "--height", "32", "--strict"]
@@ -186,7 +191,9 @@ def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) 
     assert {one["name"]: one["reason"] for one in report["left_out"]} == {
         "alone": "missing_video",
         "empty": "bad_recording",
+        "infinite": "wrong_rate",
         "long": "length_mismatch",
+        "nan": "wrong_rate",
         "noise": "bad_recording",
         "rate": "wrong_rate",
         "short": "too_short",
@@ -196,3 +203,17 @@ def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) 
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (48, 32)
         assert sum(1 for _ in container.decode(stream)) == 22
+
+
+def test_a_misspelled_spec_is_told_and_long_names_are_cut(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "data", FRAMES, 11)
+    path = tmp_path / "data/annotation.proto"
+    path.write_bytes(message(_2=message(_1="x" * 5000), _3=FRAMES))
+    words = ["import", "p2p", str(path), "--out", str(tmp_path / "out")]
+    assert run([*words, "--spec", "dom"]) == 2
+    assert "no action spec 'dom'" in capsys.readouterr().err
+    assert run(words) == 0
+    (meta,) = (tmp_path / "out").rglob("*.meta.json")
+    assert len(json.loads(meta.read_bytes())["group"]) == 200
