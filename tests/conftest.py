@@ -23,6 +23,9 @@ import_ahead(
     "vidact.bc_policy.rl.actors",
     "vidact.bc_policy.clone",
     "vidact.idm.train_idm",
+    "vidact.labeling_tool.serve",
+    "vidact.labeling_tool.app",
+    "pytest",  # which the modules of tests import, whose functions are forked
 )
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Mapping
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -38,19 +39,23 @@ class Forked:
         said: a file for what it says on standard error; the server's where there is none.
         printed: a file for its standard output.
         environment: variables that differ from this process's.
+        own_group: begin a group of processes, so that all that it starts can be killed with it.
     """
+
+    stdin = None  # nothing can be said to it
 
     def __init__(
         self,
         target: Callable[..., int | None],
         *args: Any,
-        said: Path | None = None,
-        printed: Path | None = None,
+        said: Path | str | None = None,
+        printed: Path | str | None = None,
         environment: Mapping[str, str] | None = None,
+        own_group: bool = False,
     ):
         files = [file and str(file) for file in (printed, said)]
         variables = {**os.environ, **(environment or {})}
-        job = pickle.dumps((variables, files, target, args))
+        job = pickle.dumps((variables, files, own_group, target, args))
         # Only this file knows in which folder `tests` is: another package calls its own so.
         there: dict[str, Any] = {"init_globals": {"JOB": job}, "run_name": CHILD}
         self._process = start_process(runpy.run_path, __file__, **there)
@@ -77,6 +82,9 @@ class Forked:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
 
 
 def command(*words: str, **options: Any) -> Forked:
@@ -119,7 +127,12 @@ def _run(job: bytes) -> None:
     package = types.ModuleType("tests")
     package.__path__ = [str(Path(__file__).parent)]
     sys.modules["tests"] = package
-    variables, files, target, args = pickle.loads(job)
+    variables, files, own_group, target, args = pickle.loads(job)
+    if own_group:
+        os.setsid()
+    # What it forks in turn comes from the same server, as Python means it to; it would start
+    # another one, which imports all again, because that one is not its own child.
+    vars(forkserver._forkserver)["ensure_running"] = lambda: None
     signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_GROUPS)
     os.environ.clear()
     os.environ.update(variables)

@@ -1,4 +1,6 @@
-"""A labelling tool in a process of its own, as people run it: through the command line."""
+"""A labelling tool in a process of its own, forked: the verb that people run, without the seconds
+that its imports take. (Their command itself is started in `kept/test_kept.py`.)
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 from unittest import mock
 
 import httpx
+
+from tests.forked import Forked, command
 
 PASSWORD = "correct horse battery"
 
@@ -33,7 +36,7 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.arguments = [*arguments, *(["--database", database] if database else [])]
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Forked | None = None
         self.log = folder.parent / f"{folder.name}.log"
 
     @property
@@ -42,18 +45,8 @@ class Server:
 
     def start(self, timeout_s: float = 60.0) -> Server:
         """Start and wait until it answers."""
-        command = [
-            sys.executable,
-            "-m",
-            "vidact.cli",
-            "serve",
-            str(self.folder),
-            "--port",
-            str(self.port),
-            *self.arguments,
-        ]
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        words = ["serve", str(self.folder), "--port", str(self.port), *self.arguments]
+        self.process = command(*words, said=self.log, printed=self.log, own_group=True)
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             if self.process.poll() is not None:
