@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from unittest.mock import Mock
 
 import pytest
 from vidact.datasets.shards.dataset import Dataset
@@ -26,12 +27,14 @@ from vidact.pipeline.config import (
 )
 from vidact.pipeline.label import label
 from vidact.pipeline.labelling import labeller
+from vidact.pipeline.planning.layout import Segment
 from vidact.pipeline.remove import remove
-from vidact.pipeline.running import engine, job
+from vidact.pipeline.running import engine, job, supervisor
 from vidact.pipeline.running.run_folder import Marker, RunFolder
 from vidact.pipeline.running.unverified import forget_unverified, note_unverified, unverified
-from vidact.pipeline.running.worker import Worker
+from vidact.pipeline.running.worker import Worker, WorkerSettings
 
+from ..forked import Forked
 from .conftest import config, contents, copied, plan_here, run_label
 
 
@@ -267,28 +270,21 @@ def test_decoding_in_the_child_gives_the_same_bytes(
     assert contents(tmp_path / "data") == contents(labelled_videos)
 
 
-LETHAL_DRIVER = """
-import os, signal, sys
-from pathlib import Path
-from vidact.pipeline.running.worker import Worker, WorkerSettings
-from vidact.pipeline.labelling.labeller import ShardLabeller
-from vidact.pipeline.running.unverified import forget_unverified, note_unverified, unverified
-from vidact.pipeline.running.run_folder import RunFolder
+def lethal_driver(run: str) -> None:
+    """Labels by itself, in a process of its own, and dies at the segment of a.mp4 from tick 256."""
+    whole = labeller.ShardLabeller._clips
 
-whole = ShardLabeller._clips
+    def clips(self: labeller.ShardLabeller, segment: Segment, *rest: Any) -> Any:
+        if segment.source_uri.endswith("a.mp4") and segment.start_tick == 256:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return whole(self, segment, *rest)
 
-def clips(self, segment, *rest):
-    if segment.source_uri.endswith("a.mp4") and segment.start_tick == 256:
-        os.kill(os.getpid(), signal.SIGSEGV)
-    return whole(self, segment, *rest)
-
-ShardLabeller._clips = clips
-settings = WorkerSettings.from_json(RunFolder(Path(sys.argv[1])).settings.read_text())
-worker = Worker(settings)
-for task in settings.open_tasks():
-    worker.label(task)
-worker.close()
-"""
+    labeller.ShardLabeller._clips = clips  # type: ignore[method-assign]
+    settings = WorkerSettings.from_json(RunFolder(Path(run)).settings.read_text())
+    worker = Worker(settings)
+    for task in settings.open_tasks():
+        worker.label(task)
+    worker.close()
 
 
 def test_a_segment_that_kills_its_worker_twice_is_quarantined(
@@ -299,9 +295,14 @@ def test_a_segment_that_kills_its_worker_twice_is_quarantined(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def lethal(run: RunFolder, *rest: object) -> list[str]:
-        return [sys.executable, "-c", LETHAL_DRIVER, str(run.path)]
+        return [str(run.path)]
+
+    def forked(words: list[str], *, stdout: IO[bytes], **rest: object) -> Forked:
+        log = stdout.name
+        return Forked(lethal_driver, *words, said=log, printed=log, own_group=True)
 
     monkeypatch.setattr(engine, "driver_command", lethal)
+    monkeypatch.setattr(supervisor, "subprocess", Mock(wraps=subprocess, Popen=forked))
     out = tmp_path / "data"
     layout = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=1024, min_shards=1)
     assert label(config(videos, idm, out, layout=layout)) == 0
