@@ -11,7 +11,7 @@ from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.info import DatasetInfo
 from ..errors import CheckFailed, DatasetError
 from ..progress import hours_of, log
-from ..settings import to_plain
+from ..settings import require, to_plain
 from ..storage_failures import interrupted_by_storage
 from .compact import compacted_meanwhile
 from .config import LabelConfig, share_of
@@ -27,6 +27,7 @@ from .running.asked_filter import filter_to_ask
 from .running.asked_game import game_to_ask, was_begun_before
 from .running.engine import Runner, run_on_engine, worker_count
 from .running.job import DatasetJob
+from .running.looser_filter import begun_tighter, set_aside_for_loosening
 from .running.model import JobModel
 from .running.tracker import Tracker
 
@@ -66,7 +67,12 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
     )
     with DatasetJob(dataset, resumable=True, scratch=config.scratch, part=config.part) as job:
         # Before the plan grows: what another model was to label is not planned.
-        job.require_identity(model.identity | work.identity, model.spec, config)
+        identity = model.identity | work.identity
+        tighter = begun_tighter(dataset, identity)
+        job.require_identity(identity, model.spec, config, begun=tighter)
+        if tighter:
+            require(not config.part, "part", config.part, "no part where thresholds are loosened")
+            set_aside_for_loosening(dataset)
         plan = _plan_of(config, dataset, model)
         log(describe(plan))
         tracker = Tracker.of_plan(job.begin(config.retry_dead_letters, plan), plan)
@@ -74,6 +80,8 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         info = _info(config, model, work, whole or plan, job.environments)
         with compacted_meanwhile(dataset, info):
             job.run(config, work, tracker, runner, plan)
+        if not config.part:  # others may still need what was set aside for theirs
+            dataset.aside.forget(dataset.aside.shards())
     if config.part:
         job.require_few_errors(config, tracker)
         log(f"{dataset}: part {config.part} is done; after all parts, run without --part")

@@ -11,6 +11,7 @@ dataset.json dead_letters.parquet README.md
 manifests/ manifest.parquet   what is compacted from the records, at any time (`versions.py`)
 source_statistics.parquet     how each source differs from the play that the model was trained on
 _stats/<shard>.json           who made a shard, and how long each stage took: in no hash
+_set_aside/<shard>.json       while thresholds are loosened: what the record of a shard was
 _unverified/ _running/        while a job is under way: what is to be verified, a cluster's workers
 _checks/                      while a cluster verifies: what its workers have found so far
 _spool/ _probes/              shards that are being written; sources that are being planned
@@ -40,11 +41,13 @@ from .info import DatasetInfo, content_bytes, parse_content
 from .manifest import DEAD_LETTER_SCHEMA, Manifest, parse_table
 from .parquet import parquet_bytes
 from .samples import check_sample
+from .set_aside import SetAside
 from .summaries import Summaries
 from .versions import Versions
 
 SHARDS, COMMITS, PREVIEWS, PROBES, SPOOL = "shards", "_commits", "previews", "_probes", "_spool"
 SUMMARIES, TOMBSTONES, RUNNING = "_summaries", "_tombstones", "_running"
+SET_ASIDE = "_set_aside"
 PLAN_FILE, SOURCES_FILE = "plan.parquet", "sources.parquet"
 IDENTITY_FILE, CONTENT = "label.json", "dataset.json"
 MANIFEST, DEAD_LETTERS = "manifest.parquet", "dead_letters.parquet"
@@ -191,6 +194,11 @@ class Dataset:
         """A kilobyte of each record, for displays and restarts."""
         return Summaries(self._join(SUMMARIES))
 
+    @property
+    def aside(self) -> SetAside:
+        """Records that were set aside."""
+        return SetAside(self._join(SET_ASIDE), self._join(COMMITS))
+
     def commit_times(self) -> dict[str, float]:
         """When the record of each shard was written, by the store's clock: one listing."""
         times = storage.modified_times(self._join(COMMITS), ".json")
@@ -227,8 +235,9 @@ class Dataset:
         self.summaries.write(record, record.segments_sha256)
 
     def forget_commits(self, shards: Collection[str]) -> None:
-        """Take the records of shards back, so that the shards are made again."""
+        """Take the records of shards back, so that the shards are made again from their sources."""
         if shards:
+            self.aside.forget(shards)
             self.summaries.forget(shards)
             with ThreadPoolExecutor(READERS) as pool:
                 for _ in pool.map(lambda shard: storage.remove(self.commit_uri(shard)), shards):

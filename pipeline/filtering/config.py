@@ -28,7 +28,10 @@ ARCHITECTURES = (
 
 @settings(place="clean")
 class CleanConfig:
-    """Which stretches are clean play, as a filter that learned it from labels says."""
+    """Which stretches are clean play, as a filter that learned it from labels says.
+
+    A dataset may be labeled again with lower thresholds: only what comes back is decoded.
+    """
 
     filter: Annotated[str, top_level("filter"), NONE_BY_DEFAULT] = ""
     """A filter of clean frames (a checkpoint folder of `train-filter`): other frames are dropped,

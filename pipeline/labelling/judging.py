@@ -16,6 +16,7 @@ from ..filtering.config import CleanConfig
 from ..planning.layout import Segment
 from .clean_stretches import PARTS, CleanJudge
 from .filter import StaticFilter, Verdicts
+from .loosening import StoredJudge
 from .not_the_game import GameFilter
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
@@ -61,7 +62,7 @@ class Judges:
     ):
         self._static = StaticFilter(static)
         self._game = GameFilter(predictor.game, game)
-        self._clean: CleanJudge | None = None
+        self._clean: CleanJudge | StoredJudge | None = None
         if clean.filter:
             from ..filtering.clean_filter import CleanFilter
 
@@ -72,6 +73,7 @@ class Judges:
                     f"{clean_sha256[:12]}: it was trained again meanwhile"
                 )
             self._clean = CleanJudge(found, clean, float(predictor.spec.tick_hz))
+        self._asked = self._clean
 
     @property
     def _context(self) -> int:
@@ -84,8 +86,13 @@ class Judges:
         context = max(self._context, clean)
         return max(whole[0], seen[0] - context), min(whole[1], seen[1] + context)
 
-    def begin(self) -> None:
-        """Begin a shard."""
+    def begin(self, stored: StoredJudge | None = None) -> None:
+        """Begin a shard.
+
+        Args:
+            stored: says what the filter of clean frames said before; unless given it is asked.
+        """
+        self._clean = stored or self._asked
         self._game.begin()
         if self._clean is not None:
             self._clean.begin()

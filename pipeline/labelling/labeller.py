@@ -6,7 +6,7 @@ segment's frames, the model, and the encoder, never a video.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -17,22 +17,22 @@ import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges, game_lineage
-from ...datasets.shards.commits import DeadLetter
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
 from ...datasets.video.config import DecoderConfig
 from ...datasets.video.decoder import Decoder, TickReader
 from ...datasets.video.sandbox import CHILD_LOST, open_decoder
 from ...errors import DatasetError, VideoError
-from ...signed_addresses import hide_keys
 from ..config import FilterConfig
 from ..filtering.config import CleanConfig
 from ..planning.layout import Segment
 from ..planning.marks import fingerprint
-from ..planning.plan import read_open_shards
+from ..planning.plan import read_open_shards, read_plan
 from .attempts import COMMITTING, ShardOutcome, label_despite_errors
-from .judging import Judges, Judgment
+from .clean_stretches import Thresholds
+from .judging import Judges
 from .labels import predict
+from .loosening import Loosened, near_shards
 from .reading import (
     UNREACHABLE,
     CarefulReader,
@@ -42,6 +42,7 @@ from .reading import (
     wait_alive,
     with_patience,
 )
+from .segments import SegmentTicks, Sink, dead, without_failed
 from .source_files import SOURCES, SourceFile, SourceFiles
 from .source_statistics import degrees_for_record, total_degrees
 from .stage_times import StageTimes
@@ -49,6 +50,8 @@ from .tasks import ShardTask, part_of
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
+
+LABELS_REACH = 512  # ticks: further than any frame that a label depends on
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +94,7 @@ class LabelWork:
             quarantined: by shard, the segments that are not to be tried.
         """
         done = set(dataset.committed_shards())
+        near = self._near_shards(dataset, done)
         shards = read_open_shards(dataset, done)
         if shards is None:
             raise DatasetError(
@@ -102,7 +106,17 @@ class LabelWork:
                     shard=shard,
                     segments=shards[shard],
                     quarantined=quarantined.get(shard, ()),
+                    neighbors=tuple(near.get(shard, ())),
                 )
+
+    def _near_shards(self, dataset: Dataset, done: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Of shards that are made anew of what they were: those whose scores they need."""
+        aside = set(dataset.aside.shards()).difference(done) if self.clean_sha256 else ()
+        plan = read_plan(dataset) if aside else None
+        if plan is None:
+            return {}
+        reach = Thresholds(self.clean, float(plan.tick_hz)).context + LABELS_REACH
+        return near_shards(plan.segments, sorted(aside), reach)
 
     def open_labeller(
         self,
@@ -180,11 +194,20 @@ class ShardLabeller:
             self.dataset, task.shard, self.spec, chroma=self.work.chroma, spool=self.scratch
         ) as writer:
             turned: dict[str, np.ndarray] = {}  # by content hash: degrees by axis
-            self.judges.begin()
+            loosened = self._loosened(task)
+            self.judges.begin(loosened.judge if loosened else None)
+            if loosened:
+                loosened.begin(writer, kept)
+
+            def decoded(segments: Sequence[Segment], to: Sink) -> np.ndarray:
+                return self._label_source(without_failed(segments, task, failed, to), task, to)
+
             try:
-                for sha256, segments in groupby(kept, lambda s: s.source_sha256):
-                    todo = _without_failed(segments, task, failed, writer)
-                    turned[sha256] = self._label_source(todo, task, writer)
+                for sha256, group in groupby(kept, lambda s: s.source_sha256):
+                    own = list(group)
+                    turned[sha256] = (
+                        loosened.fill(own, writer, decoded) if loosened else decoded(own, writer)
+                    )
             except SourceMissingError as error:
                 return ShardOutcome(task.shard, "waiting", str(error))
             self.alive(COMMITTING)
@@ -193,20 +216,27 @@ class ShardLabeller:
                     {
                         "planned_ticks": sum(segment.ticks for segment in kept),
                         "degrees": degrees_for_record(turned),
-                        **self.judges.for_record(),
+                        **(loosened.extra() if loosened else self.judges.for_record()),
                     },
                     segments=[segment.key for segment in kept],
                 )
         return ShardOutcome(task.shard, "labelled", ticks=record.statistics["ticks"])
+
+    def _loosened(self, task: ShardTask) -> Loosened | None:
+        """What a shard was whose thresholds are loosened; None where it is labeled as a whole."""
+        if not self.work.clean_sha256:
+            return None
+        thresholds = Thresholds(self.work.clean, float(self.spec.tick_hz))
+        return Loosened.of(
+            self.dataset, task, thresholds, self.work.clean_sha256, self.predictor.frame_range
+        )
 
     def close(self) -> None:
         """Stop the decoder, and give back what was fetched."""
         self.decoder.close()
         self.sources.close()
 
-    def _label_source(
-        self, todo: Sequence[Segment], task: ShardTask, writer: ShardWriter
-    ) -> np.ndarray:
+    def _label_source(self, todo: Sequence[Segment], task: ShardTask, writer: Sink) -> np.ndarray:
         """Label segments of one source; returns by how many degrees each axis turned in them."""
         turned = np.zeros(self.spec.num_axes)
         if not todo:
@@ -217,13 +247,13 @@ class ShardLabeller:
                 source = self._open_source(todo, stack)
             except SourceUnreachableError as error:
                 for segment in todo:
-                    _dead(writer, segment, "read", UNREACHABLE, str(error))
+                    dead(writer, segment, "read", UNREACHABLE, str(error))
                 return turned
             except (FileNotFoundError, SourceMissingError, VideoError) as error:
                 # It could be read when it was planned: whatever it is now, it is not that file.
                 if isinstance(error, VideoError) and error.reason in CHILD_LOST:
                     for segment in todo:
-                        _dead(writer, segment, "decode", error.reason, error.detail)
+                        dead(writer, segment, "decode", error.reason, error.detail)
                     return turned
                 if not self.work.drop_missing:
                     raise SourceMissingError(f"{first.shown_uri}: {error}") from error
@@ -231,7 +261,7 @@ class ShardLabeller:
                     "source_missing" if isinstance(error, FileNotFoundError) else "source_changed"
                 )
                 for segment in todo:
-                    _dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
+                    dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
                 return turned
             self._fetch_ahead(first.source_uri, task)
             reader = CarefulReader(
@@ -257,7 +287,7 @@ class ShardLabeller:
                         turned += total_degrees(clip.camera)
                         self.alive(segment.segment)
                 except SourceUnreachableError as error:
-                    _dead(writer, segment, "read", UNREACHABLE, str(error))
+                    dead(writer, segment, "read", UNREACHABLE, str(error))
             if _gone(first.source_uri, source.mark):
                 raise SourceMissingError(f"{first.shown_uri} changed while it was read")
         return turned
@@ -306,9 +336,7 @@ class ShardLabeller:
         """Wait for a store or a disk, giving signs of life."""
         wait_alive(seconds, lambda: self.alive(self._segment))
 
-    def _clips(
-        self, segment: Segment, reader: CarefulReader, writer: ShardWriter
-    ) -> Iterator[Clip]:
+    def _clips(self, segment: Segment, reader: CarefulReader, writer: Sink) -> Iterator[Clip]:
         keep = (segment.start_tick, segment.end_tick)
         whole = (0, segment.source_ticks)
         seen = self.predictor.frame_range(keep, whole)
@@ -320,7 +348,7 @@ class ShardLabeller:
         good_end = low + len(frames)
         if error is not None and good_end < keep[1]:
             damaged = max(good_end, keep[0])
-            _dead(writer, segment, "decode", error.reason, error.detail, start_tick=damaged)
+            dead(writer, segment, "decode", error.reason, error.detail, start_tick=damaged)
             keep = (keep[0], damaged)
         if keep[0] >= keep[1]:
             return
@@ -384,61 +412,6 @@ class ShardLabeller:
                 **game_lineage("" if in_game is None else self.work.game),
             ),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentTicks:
-    """The decoded ticks of a segment and its halo, as far as they are good."""
-
-    start: int
-    frames: np.ndarray
-    """uint8 [n, H, W, 3]: tick `start` first."""
-    pts_ns: np.ndarray
-    """int64 [n]."""
-    judged: Judgment
-
-    def at(self, start: int, end: int) -> slice:
-        """Where ticks `[start, end)` lie in the arrays."""
-        return slice(start - self.start, end - self.start)
-
-
-def _without_failed(
-    segments: Iterable[Segment], task: ShardTask, failed: Mapping[int, str], writer: ShardWriter
-) -> list[Segment]:
-    """The segments that are to be tried; the others become dead letters."""
-    todo = []
-    for segment in segments:
-        if segment.segment in task.quarantined:
-            detail = "its worker died twice in this segment"
-            _dead(writer, segment, "label", "killed_worker", detail)
-        elif segment.segment in failed:
-            _dead(writer, segment, "label", "error", failed[segment.segment])
-        else:
-            todo.append(segment)
-    return todo
-
-
-def _dead(
-    writer: ShardWriter,
-    segment: Segment,
-    stage: str,
-    reason: str,
-    detail: str,
-    *,
-    start_tick: int | None = None,
-) -> None:
-    """Note that a segment, from `start_tick` on, gave no labels."""
-    writer.dead_letter(
-        DeadLetter(
-            source_uri=segment.shown_uri,
-            source_sha256=segment.source_sha256,
-            start_tick=segment.start_tick if start_tick is None else start_tick,
-            end_tick=segment.end_tick,
-            stage=stage,
-            reason=reason,
-            detail=hide_keys(detail),
-        )
-    )
 
 
 def _gone(uri: str, mark: str) -> bool:

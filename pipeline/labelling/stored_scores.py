@@ -4,7 +4,7 @@ labeled.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.actions.stretches import stretches
-from ...datasets.shards.commits import CLEAN
+from ...datasets.shards.commits import CLEAN, CommitRecord
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
 from ..filtering.config import CleanConfig
@@ -61,14 +61,22 @@ class StoredScores:
         Raises DatasetError where a record is damaged.
         """
         shards = sorted({row["shard"] for row in self._manifest.source_rows(sha256)})
-        parts = np.full(1, NOT_ASKED)
-        for record in self._dataset.commits(shards):
-            for first, every, said in record.extra.get(CLEAN, {}).get(sha256, {}).get("scores", ()):
-                place = first // every
-                missing = place + len(said) - len(parts)
-                parts = np.pad(parts, (0, max(missing, 0)), constant_values=NOT_ASKED)
-                parts[place : place + len(said)] = said
+        parts = stored_parts(self._dataset.commits(shards), sha256)
         kept = np.zeros(len(parts), bool)
         for start, end in stretches(parts != NOT_ASKED).tolist():
             kept[start:end] = self._thresholds.keep(parts[start:end])
         return kept
+
+
+def stored_parts(records: Iterable[CommitRecord], sha256: str) -> np.ndarray:
+    """What was said of the asked frames of a source, thousandths, int [n], n at least 1; NOT_ASKED
+    where no record tells.
+    """
+    parts = np.full(1, NOT_ASKED)
+    for record in records:
+        for first, every, said in record.extra.get(CLEAN, {}).get(sha256, {}).get("scores", ()):
+            place = first // every
+            missing = place + len(said) - len(parts)
+            parts = np.pad(parts, (0, max(missing, 0)), constant_values=NOT_ASKED)
+            parts[place : place + len(said)] = said
+    return parts

@@ -20,6 +20,8 @@ class ShardTask:
     segments: tuple[Segment, ...] = ()
     quarantined: tuple[int, ...] = ()
     """Segments that killed their worker twice: they go to the dead letters unread."""
+    neighbors: tuple[str, ...] = ()
+    """Where thresholds are loosened: shards that have scores of its sources near its own."""
     then: tuple[str, ...] = ()
     """Sources that this worker is likely to want after those of the shard."""
 

@@ -69,15 +69,23 @@ class DatasetJob:
         self.run_folder.release(done=self._done)
 
     def require_identity(
-        self, identity: Mapping[str, Any], spec: ActionSpec, config: LabelConfig | RelabelConfig
+        self,
+        identity: Mapping[str, Any],
+        spec: ActionSpec,
+        config: LabelConfig | RelabelConfig,
+        *,
+        begun: Mapping[str, Any] | None = None,
     ) -> None:
         """Refuse a dataset that was begun otherwise; see `identity.require_identity`. Writes
         nothing.
+
+        Args:
+            begun: what the dataset may have been begun with instead, which this job changes.
         """
         self._identity, self._spec = identity, spec
         self.environments = require_identity(
             self.dataset,
-            identity,
+            begun or identity,
             environment(config.device),
             allow_other_environment=config.allow_other_environment,
             any_processor=config.runner != "local",

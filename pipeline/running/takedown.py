@@ -44,12 +44,26 @@ def finish_takedowns(found: Inventory) -> None:
 def _cut(found: Inventory, gone: Collection[str]) -> int:
     """Take clips and previews of sources out; returns how many shards were written again."""
     dataset = found.dataset
+    _cut_out_of_set_aside(found, gone)
     changed = _rewrite_all(found, gone)
     clips = tuple(f"{video_id(sha)}-" for sha in gone)
     for preview in dataset.previews():
         if preview.rsplit("/", 1)[1].startswith(clips):
             storage.remove(preview)
     return changed
+
+
+def _cut_out_of_set_aside(found: Inventory, gone: Collection[str]) -> None:
+    """Remove what shards were that hold anything of some sources and are to be made anew: they are
+    labeled from the sources that stay.
+    """
+    dataset = found.dataset
+    for shard in dataset.aside.shards():
+        record = dataset.aside.read(shard)
+        if record is not None and record.sources & set(gone):
+            dataset.aside.forget([shard])
+            if shard not in found.committed:
+                storage.remove(dataset.shard_uri(shard))
 
 
 def _rewrite_all(found: Inventory, gone: Collection[str]) -> int:

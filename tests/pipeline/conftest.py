@@ -133,6 +133,22 @@ def random_idm(spec: ActionSpec, folder: Path, seed: int) -> str:
     return str(folder)
 
 
+@pytest.fixture(scope="session")
+def clean_filter(idm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A filter that learned menus from toy labels, made once."""
+    from vidact.pipeline.filtering.config import TrainFilterConfig
+    from vidact.pipeline.train_filter import train_filter
+
+    from .toy_clean_labels import write_labels
+
+    def make(folder: Path) -> None:
+        labels = str(write_labels(folder / "labels", each=8))
+        out = str(folder / "filter")
+        assert train_filter(TrainFilterConfig(labels=(labels,), out=out, idm=idm, folds=2)) == 0
+
+    return str(made_once(tmp_path_factory, "clean-filter", make) / "filter")
+
+
 HZ = Fraction(35, 2)
 LAYOUT = LayoutConfig(val_fraction=0.0, segment_ticks=256, shard_ticks=256)
 

@@ -17,10 +17,9 @@ from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.status import dataset_status
 from vidact.errors import CheckpointError, ConfigError, DatasetError
 from vidact.pipeline.config import LabelConfig, RelabelConfig
-from vidact.pipeline.filtering.config import CleanConfig, TrainFilterConfig
+from vidact.pipeline.filtering.config import CleanConfig
 from vidact.pipeline.filtering.runs import in_runs, smoothed
 from vidact.pipeline.relabel import relabel
-from vidact.pipeline.train_filter import train_filter
 
 from .conftest import (
     LAYOUT,
@@ -31,7 +30,7 @@ from .conftest import (
     run_label,
     write_video,
 )
-from .toy_clean_labels import menu, write_labels
+from .toy_clean_labels import menu
 
 
 def bits(text: str) -> np.ndarray:
@@ -66,19 +65,6 @@ def test_a_part_says_of_a_frame_what_the_whole_says() -> None:
 
 def test_what_is_said_is_the_mean_of_those_near() -> None:
     assert smoothed(np.array([0, 1000, 1000, 500]), 1).tolist() == [0.5, 2 / 3, 2.5 / 3, 0.75]
-
-
-@pytest.fixture(scope="module")
-def clean_filter(idm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("clean")
-    settings = TrainFilterConfig(
-        labels=(str(write_labels(folder / "labels", each=8)),),
-        out=str(folder / "filter"),
-        idm=idm,
-        folds=2,
-    )
-    assert train_filter(settings) == 0
-    return settings.out
 
 
 @pytest.fixture(scope="module")
