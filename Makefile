@@ -6,7 +6,7 @@ comma := ,
 VENV ?= .venv
 BIN := $(VENV)/bin
 # The engine that replays human demos is compiled on install: without a C compiler everything else still works.
-EXTRAS ?= games,screen,owamcap,p2p,hub,cloud,track,label,filter,dev,docs$(if $(shell command -v cc),$(comma)demos)
+EXTRAS ?= games,screen,owamcap,p2p,hub,cloud,track,label,filter,onnx,dev,docs$(if $(shell command -v cc),$(comma)demos)
 STAMP := $(VENV)/.vidact-installed
 FRONTEND := labeling_tool/frontend
 PAGE := labeling_tool/static/index.html

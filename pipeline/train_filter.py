@@ -29,7 +29,7 @@ from ..training.intervals import bootstrap_weights, interval
 from .filtering.clean_filter import CleanFilter, frame_entry
 from .filtering.clean_model import CleanModel
 from .filtering.config import TrainFilterConfig
-from .filtering.embeddings import BACKBONE, Backbone, PictureEmbedding, StillTrunk, read_weights
+from .filtering.embeddings import PictureEmbedding, StillTrunk, embedding_of_weights
 from .filtering.fitting import (
     SHARES,
     Judgments,
@@ -101,10 +101,9 @@ def embedding_for(config: TrainFilterConfig) -> tuple[PictureEmbedding, FrameSpe
     """What looks at pictures, and the size to which they are brought before."""
     checkpoint = load_idm(config.idm)
     spec = spec_of(checkpoint)
-    if not config.architecture:
+    if not config.weights:
         return StillTrunk.of_idm(checkpoint, spec), spec.frame
-    entry = {"name": BACKBONE, "architecture": config.architecture}
-    return Backbone.of(entry, read_weights(config.weights)), spec.frame
+    return embedding_of_weights(config.architecture, config.weights), spec.frame
 
 
 def embedded(

@@ -24,6 +24,7 @@ ARCHITECTURES = (
     "vit_b_16",
 )
 """Of torchvision: those whose last layers `embeddings.py` knows to leave out."""
+ONNX_SUFFIX = ".onnx"
 
 
 @settings(place="clean")
@@ -88,7 +89,8 @@ class TrainFilterConfig:
     """Look with this network of torchvision instead, whose weights are `weights`."""
     weights: Annotated[LocalPath, NONE_BY_DEFAULT] = ""
     """A local file of weights of `architecture`: safetensors, or a `state_dict` (.pth) that holds
-    nothing but tensors. Nothing in it is executed, and nothing is fetched.
+    nothing but tensors. Or a whole network in ONNX (.onnx, `pip install 'vidact[onnx]'`), whose
+    first output is the embedding. Nothing in it is executed, and nothing is fetched.
     """
     unlabeled: Annotated[tuple[LocalPath, ...], NONE_BY_DEFAULT] = ()
     """Videos, or folders of videos, among whose frames those worth labeling next are looked for."""
@@ -111,5 +113,6 @@ class TrainFilterConfig:
     """Deals out folds and draws the parts of the labels for the learning curve."""
 
     def __post_init__(self) -> None:
-        both = bool(self.architecture) == bool(self.weights)
-        require(both, "weights", self.weights, "given with architecture, and only with it")
+        whole = self.weights.endswith(ONNX_SUFFIX)
+        fits = bool(self.architecture) == (bool(self.weights) and not whole)
+        require(fits, "weights", self.weights, "given with architecture, or alone in ONNX")

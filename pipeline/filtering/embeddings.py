@@ -3,7 +3,8 @@
 N frames, H rows, W columns, C cells of a picture, D size of a cell's vector
 
 An embedding needs no download: the first layers of an IDM. Weights of one's own are those of an
-architecture of torchvision, from a local file that holds tensors and nothing else.
+architecture of torchvision, from a local file that holds tensors and nothing else, or a network in
+ONNX (`onnx_embedding.py`).
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from ...idm.in_game.embedding import TrunkEmbedding
 from ...idm.network.config import IDMConfig
 from ...idm.network.model import InverseDynamicsModel
 from ...networks.checkpoints import Checkpoint, first_not_finite
-from .config import ARCHITECTURES
+from .config import ARCHITECTURES, ONNX_SUFFIX
+from .onnx_embedding import ONNX, OnnxEmbedding
+from .standard_pictures import in_batches
 
 Frames = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
@@ -35,9 +38,6 @@ TRUNK, BACKBONE = "trunk", "backbone"
 # that no label showed slipped by in 0.08 of its frames, with means in 0.31 (with 4 a side: 0.33).
 CELLS = 8
 AT_ONCE = 8  # frames; always as many, so that a frame's vector does not depend on its neighbors
-# What torchvision's classifiers were trained at, and the statistics of their pictures.
-SIDE = 224
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HEADS = ("fc", "classifier", "head", "heads")
 """The names under which torchvision's architectures keep what follows their features."""
 
@@ -152,18 +152,10 @@ class Backbone:
         model.load_state_dict(own)
         return cls({"name": BACKBONE, "architecture": name}, model.float().eval())
 
-    @torch.inference_mode()
     def __call__(self, frames: Frames) -> Vectors:
-        found = []
-        mean, deviation = (torch.tensor(of).view(3, 1, 1) for of in (MEAN, DEVIATION))
-        for i in range(0, len(frames), AT_ONCE):
-            some = frames[i : i + AT_ONCE]
-            padded = np.pad(some, ((0, AT_ONCE - len(some)), (0, 0), (0, 0), (0, 0)))
-            x = torch.from_numpy(padded).permute(0, 3, 1, 2).float() / 255  # (N, C, H, W)
-            x = F.interpolate(x, (SIDE, SIDE), mode="bilinear", antialias=True)
-            vectors = self.model((x - mean) / deviation).flatten(1)  # (N, D)
-            found.append(vectors[: len(some), None].numpy())
-        return np.concatenate(found)  # (N, 1, D)
+        return in_batches(
+            frames, lambda x: self.model(x).flatten(1)[:, None].numpy(), count=AT_ONCE
+        )  # (N, 1, D)
 
     def state(self) -> dict[str, Tensor]:
         return self.model.state_dict()
@@ -175,7 +167,21 @@ def embedding_of(entry: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Pic
         return StillTrunk.of(entry, tensors)
     if entry["name"] == BACKBONE:
         return Backbone.of(entry, tensors)
-    raise ValueError(f"embedding {entry['name']!r}: known are {TRUNK} and {BACKBONE}")
+    if entry["name"] == ONNX:
+        return OnnxEmbedding.of_state(tensors)
+    raise ValueError(f"embedding {entry['name']!r}: known are {TRUNK}, {BACKBONE} and {ONNX}")
+
+
+def embedding_of_weights(architecture: str, file: str) -> PictureEmbedding:
+    """The network of a file of the user's own: of this architecture, or whole in ONNX.
+
+    Raises ConfigError, CheckpointError, MissingDependencyError.
+    """
+    if Path(file).suffix != ONNX_SUFFIX:
+        return Backbone.of({"name": BACKBONE, "architecture": architecture}, read_weights(file))
+    if not Path(file).is_file():
+        raise ConfigError(f"weights: {file} is no file on this machine")
+    return OnnxEmbedding.of(Path(file).read_bytes(), f"weights: {file}")
 
 
 def read_weights(file: str) -> dict[str, Tensor]:
@@ -194,8 +200,8 @@ def read_weights(file: str) -> dict[str, Tensor]:
             raise ConfigError(f"weights: {file} is damaged: {error}") from error
     if path.suffix not in (".pth", ".pt"):
         raise ConfigError(
-            f"weights: {file}: expected .safetensors, or .pth or .pt with a state_dict; other "
-            "formats, ONNX among them, are not read"
+            f"weights: {file}: expected .safetensors, or .pth or .pt with a state_dict, or .onnx "
+            "without an architecture; other formats are not read"
         )
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)

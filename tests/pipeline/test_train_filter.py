@@ -172,9 +172,9 @@ def test_a_pickle_is_not_read_as_weights(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="not read"):
             read_weights(str(tmp_path / name))
     assert not (tmp_path / "executed").exists()
-    (tmp_path / "c.onnx").write_bytes(b"x")
-    with pytest.raises(ConfigError, match="ONNX among them, are not read"):
-        read_weights(str(tmp_path / "c.onnx"))
+    (tmp_path / "c.h5").write_bytes(b"x")
+    with pytest.raises(ConfigError, match="other formats are not read"):
+        read_weights(str(tmp_path / "c.h5"))
     torch.save({"a": 1}, tmp_path / "d.pth")
     with pytest.raises(ConfigError, match="no state_dict"):
         read_weights(str(tmp_path / "d.pth"))
