@@ -151,7 +151,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     status = 400 if first["type"] == "json_invalid" else 422
-    message = f"{where}: {first['msg']}" if where else str(first["msg"])
+    told = str(first["msg"]).removeprefix("Value error, ")
+    message = f"{where}: {told}" if where else told
     return JSONResponse({"error": "invalid", "message": message}, status_code=status)
 
 

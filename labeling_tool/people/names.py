@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from ..store.models import KEY_LENGTH
 
-NAME = r"^[\w.@-][\w .@-]{0,62}[\w.@-]$|^[\w.@-]$"
+BESIDE_LETTERS = " .@_-"  # what a name may have beside letters, their marks, and numbers
 
 
 def clean_name(name: str) -> str:
@@ -19,16 +19,28 @@ def clean_name(name: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """Return what a name is found by: without case and without the width or form of its letters.
+    """Return what a name is found by: without case, the width or form of its letters, and what
+    nobody sees.
 
     Unicode's identifier caseless matching (NFKC_Casefold, chapter 3.13 of the standard), made here,
     since databases fold ASCII only, or as their locale says.
     """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    visible = _without_joiners(name)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", visible).casefold())
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", folded.casefold())).strip()
 
 
-def _require_short(name: str) -> str:
+def _without_joiners(name: str) -> str:
+    """Leave out what only joins or parts the forms of letters, and nobody sees (category Cf)."""
+    return "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+
+
+def _require_name(name: str) -> str:
+    name = clean_name(_without_joiners(name))
+    if not name or not all(
+        letter in BESIDE_LETTERS or unicodedata.category(letter)[0] in "LMN" for letter in name
+    ):
+        raise ValueError("a name has letters, digits, spaces and . @ _ - only")
     if len(name_key(name)) > KEY_LENGTH:
         raise ValueError("too long once its letters are folded")
     return name
@@ -36,8 +48,7 @@ def _require_short(name: str) -> str:
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=64, pattern=NAME),
-    AfterValidator(clean_name),
-    AfterValidator(_require_short),
+    Field(min_length=1, max_length=64),
+    AfterValidator(_require_name),
 ]
 """A new person's name."""

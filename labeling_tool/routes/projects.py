@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import delete, func, select, update
 
 from ...datasets.actions.spec import ActionSpec
@@ -26,7 +26,14 @@ from ..work.project_settings import ProjectSettings, settings_of
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 
-Title = Annotated[str, Field(min_length=1, max_length=120, pattern=r"\S")]
+
+def _one_line(title: str) -> str:
+    if not (told := " ".join(title.split())):
+        raise ValueError("give it a name")
+    return told
+
+
+Title = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 SPECS = ("crafter", "doom", "minecraft")
 PAGE = 100
 

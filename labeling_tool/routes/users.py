@@ -261,7 +261,8 @@ def audit(
 
 
 def _user(user: User) -> dict[str, Any]:
-    return user.columns("id", "name", "role", "active", "created_ms")
+    invited = user.active and user.password_hash == NO_PASSWORD
+    return {**user.columns("id", "name", "role", "active", "created_ms"), "invited": invited}
 
 
 def _token(row: ApiToken) -> dict[str, Any]:

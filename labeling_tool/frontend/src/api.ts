@@ -75,7 +75,15 @@ async function request(
   } catch {
     // a proxy's page, say: the status must do
   }
+  if (answer.error === "login_needed") signedOut();
   throw refused(response.status, answer);
+}
+
+let signedOut = (): void => {};
+
+/** Say what is done when the server does not know any more who asks. */
+export function whenSignedOut(act: () => void): void {
+  signedOut = act;
 }
 
 async function json<T>(
@@ -85,7 +93,12 @@ async function json<T>(
   init?: RequestInit,
 ): Promise<T> {
   const response = await request(method, path, body, init);
-  return (response.status === 204 ? undefined : await response.json()) as T;
+  if (response.status === 204) return undefined as T;
+  try {
+    return await response.json();
+  } catch {
+    throw unreachable(); // cut short, or the page of a hotel's network: it may pass by itself
+  }
 }
 
 export const get = <T>(path: string): Promise<T> => json<T>("GET", path);

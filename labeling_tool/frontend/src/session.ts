@@ -1,7 +1,7 @@
 // Who is logged in, and where the browser is: signals, so that whoever reads them is drawn anew.
 
 import { signal } from "@preact/signals";
-import { get, patch, setCsrf } from "./api";
+import { get, patch, setCsrf, whenSignedOut } from "./api";
 import { setOwner } from "./device";
 import { keySettings } from "./keys";
 import type { Person, PersonalSettings, Role } from "./types";
@@ -32,6 +32,11 @@ export function signIn(who: Person | null): void {
   };
   applyTheme(who?.settings.theme ?? "auto");
 }
+
+// Work that is open asks by itself when it saves: its edits are kept under their owner's name.
+whenSignedOut(() => {
+  if (!/^\/work\/\d+$/.test(path.value)) signIn(null);
+});
 
 export async function loadState(): Promise<ServerState> {
   const state = await get<ServerState>("/api/state");

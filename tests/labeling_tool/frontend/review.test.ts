@@ -302,6 +302,20 @@ test("opposite keys held together are found, and submit asks about them at the f
   assert.equal(model.confirmSubmit(), true); // asked once, somebody may know better
 });
 
+test("what one is led to stays in view: a loop elsewhere ends, one that plays it goes on", () => {
+  const model = review({ held: [[0, 10, 14], [1, 12, 16]] });
+  model.watch.play({ start: 60, end: 70 });
+  assert.equal(model.confirmSubmit(), false);
+  assert.deepEqual([model.frame.value, model.watch.playing.value], [12, 0]);
+  model.setLane(2, { start: 62, end: 64 }, 1);
+  model.watch.play({ start: 60, end: 70 });
+  model.undo();
+  assert.deepEqual([model.frame.value, model.watch.playing.value], [62, loopSpeed.value]);
+  model.watch.play({ start: 80, end: 90 });
+  model.redo();
+  assert.deepEqual([model.frame.value, model.watch.playing.value], [62, 0]);
+});
+
 test("what nobody claims does not contradict itself", () => {
   const model = review({
     held: [

@@ -72,6 +72,37 @@ def test_names_fold_by_unicode(client: TestClient, name: str) -> None:
         assert (answer.status_code, answer.json()["error"]) == (409, "taken")
 
 
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("  bob\tthe  first ", "bob the first"),
+        ("नीति", "नीति"),  # whose vowels are marks
+        ("b\u200do\u200cb", "bob"),  # with joiners that nobody sees
+        ("<b>bob</b>", None),
+        ("bob \N{PILE OF POO}", None),
+        (" ", None),
+    ],
+)
+def test_names_are_what_one_sees(client: TestClient, name: str, kept: str | None) -> None:
+    add(client, "bob")
+    answer = client.post("/api/users", json={"name": name})
+    if kept == "bob":
+        assert (answer.status_code, answer.json()["error"]) == (409, "taken")
+        assert login(browser(client), name).status_code == 200
+    elif kept is None:
+        said = "name: a name has letters, digits, spaces and . @ _ - only"
+        assert (answer.status_code, answer.json()["message"]) == (422, said)
+    else:
+        assert (answer.json()["name"], answer.json()["invited"]) == (kept, True)
+
+
+def test_a_project_has_a_name_that_can_be_seen(client: TestClient) -> None:
+    answer = client.post("/api/projects", json={"name": " \t", "kind": "clean"})
+    assert (answer.status_code, answer.json()["message"]) == (422, "name: give it a name")
+    answer = client.post("/api/projects", json={"name": " Doom,\nNovember ", "kind": "clean"})
+    assert answer.json()["name"] == "Doom, November"
+
+
 def test_tokens_end_with_the_password(client: TestClient) -> None:
     bob = add(client, "bob", "admin")
     other = browser(client)

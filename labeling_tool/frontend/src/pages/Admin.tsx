@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
 import { Button, Dialog, Field, Input, ScrollBox, Search, when } from "../parts";
-import { person, sayError } from "../session";
+import { person, say, sayError } from "../session";
 import type { Role } from "../types";
 
 interface User {
@@ -11,26 +11,34 @@ interface User {
   name: string;
   role: Role;
   active: boolean;
+  /** Whether they have not chosen a password yet. */
+  invited: boolean;
   created_ms: number;
 }
+
+interface Link {
+  link: string;
+  expires_ms: number;
+}
+
+const LOCAL = /^(localhost|127\.|\[::1\])/;
 
 const ROLES: Role[] = ["annotator", "reviewer", "contractor", "admin"];
 export function People() {
   const [users, setUsers] = useState<User[]>([]);
   const [text, setText] = useState("");
   const [asked, setAsked] = useState<{ user: User; role: Role } | null>(null);
-  const [link, setLink] = useState<{ name: string; address: string } | null>(null);
+  const [link, setLink] = useState<{ name: string; address: string; until: number } | null>(null);
+  const show = ({ name }: User, made: Link): void =>
+    setLink({ name, address: location.origin + made.link, until: made.expires_ms });
   const load = (): void => void get<User[]>("/api/users").then(setUsers).catch(sayError);
   useEffect(load, []);
   const add = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     const form = event.currentTarget as HTMLFormElement;
     try {
-      const made = await post<User & { link: string }>(
-        "/api/users",
-        Object.fromEntries(new FormData(form)),
-      );
-      setLink({ name: made.name, address: location.origin + made.link });
+      const made = await post<User & Link>("/api/users", Object.fromEntries(new FormData(form)));
+      show(made, made);
       form.reset();
       load();
     } catch (error) {
@@ -38,8 +46,8 @@ export function People() {
     }
   };
   const makeLink = (user: User): void =>
-    void post<{ link: string }>(`/api/users/${user.id}/link`)
-      .then((made) => setLink({ name: user.name, address: location.origin + made.link }))
+    void post<Link>(`/api/users/${user.id}/link`)
+      .then((made) => show(user, made))
       .catch(sayError);
   const change = (user: User, values: object): void =>
     void patch(`/api/users/${user.id}`, values).then(load).catch(sayError).finally(load);
@@ -65,7 +73,9 @@ export function People() {
                 .filter((user) => has(`${user.name} ${user.role}`, text))
                 .map((user) => (
                   <tr class={user.active ? "" : "gone"}>
-                    <th scope="row">{user.name}</th>
+                    <th scope="row">
+                      {user.name} {user.invited ? <span class="badge">invited</span> : null}
+                    </th>
                     <td>
                       <select
                         class="input"
@@ -141,10 +151,33 @@ export function People() {
       {link ? (
         <Dialog title={`A password link for ${link.name}`} onClose={() => setLink(null)}>
           <p>
-            Send it to {link.name}: whoever opens it chooses the password. It works once, and is
-            shown this once.
+            Send it to {link.name}: whoever opens it chooses the password. It works once, until{" "}
+            {when(link.until)}, and is shown this once.
           </p>
           <code class="token">{link.address}</code>
+          {LOCAL.test(location.hostname) ? (
+            <p class="notice warn">
+              It names this machine as itself. For people at others, open this page by the name they
+              use, and make the link there.
+            </p>
+          ) : null}
+          {/* Browsers have a clipboard where the address is safe: elsewhere one click selects it. */}
+          {navigator.clipboard ? (
+            <div class="row end">
+              <Button
+                kind="primary"
+                isDefault
+                onClick={() =>
+                  void navigator.clipboard
+                    .writeText(link.address)
+                    .then(() => say("Copied"))
+                    .catch(sayError)
+                }
+              >
+                Copy
+              </Button>
+            </div>
+          ) : null}
         </Dialog>
       ) : null}
       <Tokens />

@@ -118,12 +118,14 @@ export function Invited() {
   );
 }
 
+const STARTS = ["/", "/login", "/setup"]; // from which one goes where the day begins
+
 export function Login() {
   const { error, busy, submit } = useForm(async (values) => {
     const who = await post<Person>("/api/login", { name: values.name, password: values.password });
     signIn(who);
-    const to = new URLSearchParams(location.search).get("to");
-    if (to?.startsWith("/") && !to.startsWith("//")) go(to, true);
+    const to = new URLSearchParams(location.search).get("to") ?? location.pathname;
+    if (to.startsWith("/") && !to.startsWith("//") && !STARTS.includes(to)) go(to, true);
     else
       go((who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor" ? "/tour" : "/", true);
   });

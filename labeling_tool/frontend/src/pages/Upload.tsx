@@ -1,10 +1,11 @@
 // Uploading a video, or a recording's two files.
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get, post, sendFile } from "../api";
 import { Field } from "../parts";
-import { errorText, person, say, sayError } from "../session";
+import { errorText, person, say } from "../session";
 import type { ProjectRow } from "../types";
+import { Forbidden, Instead, NotFound, useLoaded } from "./Problems";
 
 interface ImportJob {
   import: number;
@@ -111,18 +112,16 @@ export function Upload({ project, onDone }: { project: ProjectRow; onDone: () =>
 }
 
 export function UploadPage({ id }: { id: number }) {
-  const [project, setProject] = useState<ProjectRow | null>(null);
-  useEffect(() => {
-    void get<ProjectRow[]>("/api/projects")
-      .then((rows) => setProject(rows.find((row) => row.id === id) ?? null))
-      .catch(sayError);
-  }, [id]);
+  const { data: projects, error } = useLoaded<ProjectRow[]>("/api/projects");
+  if (!projects) return <Instead error={error} what="project" />;
+  const project = projects.find((row) => row.id === id && !row.practice);
+  if (!project) return <NotFound what="project" />;
+  if (project.role === "annotator")
+    return <Forbidden needs="a role as contractor, reviewer or admin in this project" />;
   return (
     <main class="page narrow">
-      <h1>Upload{project ? ` to ${project.name}` : ""}</h1>
-      {project ? (
-        <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} />
-      ) : null}
+      <h1>Upload to {project.name}</h1>
+      <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} />
     </main>
   );
 }

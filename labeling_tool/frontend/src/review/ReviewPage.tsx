@@ -128,7 +128,7 @@ function spoken(model: ReviewModel): string {
   return `frame ${frame + 1} of ${model.frames}, ${what}`;
 }
 
-const KEYS_SHOWN = 7; // of the game: the line has no room for more, and their lanes show them all
+const KEYS_SHOWN = 4; // of the game: the line must have room for what is held; lanes show them all
 
 function modeText(model: ReviewModel): string {
   if (model.mode.value === "camera") {

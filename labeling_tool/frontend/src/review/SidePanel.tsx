@@ -67,11 +67,12 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
   const cursor = lane === model.lane.value ? "cursor" : "";
   const doubtful = model.doubts.lanes[lane][t] === 1;
   const against = model.against(lane, t).map((other) => model.data.project.buttons[other]);
+  const clashing = against.length ? "clashing" : "";
   return (
     <li>
       <button
         type="button"
-        class={`lane ${held ? "held" : ""} ${edited ? "edited" : ""} ${cursor}`}
+        class={`lane ${held ? "held" : ""} ${edited ? "edited" : ""} ${clashing} ${cursor}`}
         aria-pressed={held}
         data-lane={name}
         disabled={model.readOnly}
@@ -83,8 +84,13 @@ function Lane({ model, name, lane }: { model: ReviewModel; name: string; lane: n
         {lane < 10 ? <Key k={lane === 9 ? "0" : String(lane + 1)} /> : <span class="nokey" />}
         <span class="name">{name}</span>
         <small class="muted gamekey">{inputName(model.data.project.inputs[lane] ?? "")}</small>
-        {against.length ? <em class="clash">not with {against.join(", ")}</em> : null}
-        {edited ? <em>edited</em> : null}
+        {against.length ? (
+          <em class="clash" title={`Excludes ${against.join(", ")}`}>
+            not with {against.join(", ")}
+          </em>
+        ) : edited ? (
+          <em>edited</em>
+        ) : null}
         {model.showPrediction.value ? (
           <>
             <span class="meter" aria-hidden="true">

@@ -14,7 +14,7 @@ import { type Mode, ReviewLabels } from "./labels";
 import { Markers } from "./markers";
 import { PlayAlong } from "./play_along";
 import { Presses } from "./presses";
-import { edgesOf, limit, pressesOf } from "./ranges";
+import { contains, edgesOf, limit, pressesOf } from "./ranges";
 import { Watch } from "./watch";
 
 export class ReviewModel extends ReviewLabels {
@@ -85,8 +85,18 @@ export class ReviewModel extends ReviewLabels {
   /** Submit asks about contradictions, at the first of them. */
   override confirmSubmit(): boolean {
     const [first] = this.clashes.value;
-    if (first && !this.readOnly) this.visit(first.start);
+    if (first && !this.readOnly) {
+      this.watch.stop(); // or its loop would go on from there
+      this.visit(first.start);
+    }
     return super.confirmSubmit();
+  }
+
+  /** A loop that does not play it would lead away at once. */
+  override leadTo(frame: number): void {
+    const { loop } = this.watch;
+    if (!loop.value || !contains(loop.value, frame)) this.watch.stop();
+    this.visit(frame);
   }
 
   /** Go there by a key: whoever steps looks at single frames, so a loop ends. */

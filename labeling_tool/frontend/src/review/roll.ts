@@ -11,6 +11,7 @@ import type { ReviewModel } from "./model";
 import { drawName, Ruler } from "./ruler";
 
 const STRIPES = 8; // px from one to the next
+const NARROWEST = 0.8; // of a letter's width: squeezed further, names are no longer read
 const GAME_KEY = 50; // px at most for the game's own key, right in the gutter
 
 export class Roll {
@@ -121,11 +122,12 @@ export class Roll {
     g.fillStyle = c.text;
     g.font = "12px system-ui, sans-serif";
     const { buttons, inputs } = this.model.data.project;
-    const room = GUTTER - 38 - GAME_KEY;
-    g.fillText(buttons[lane], 26, y + high / 2 + 0.5, room);
+    const key = inputName(inputs[lane] ?? "");
+    const room = GUTTER - 38 - Math.min(GAME_KEY, g.measureText(key).width);
+    g.fillText(legible(g, buttons[lane], room), 26, y + high / 2 + 0.5, room);
     g.fillStyle = c.muted;
     g.textAlign = "right";
-    g.fillText(inputName(inputs[lane] ?? ""), GUTTER - 6, y + high / 2 + 0.5, GAME_KEY);
+    g.fillText(key, GUTTER - 6, y + high / 2 + 0.5, GAME_KEY);
     g.textAlign = "left";
     if (this.model.showPrediction.value) {
       g.fillStyle = c.ghost;
@@ -331,4 +333,13 @@ export class Roll {
       g.strokeRect(place(start), y + 1, place(end) - place(start), OVERVIEW - 2);
     }
   }
+}
+
+/** A name as much of which is shown as can be read where it has so much room. */
+function legible(g: CanvasRenderingContext2D, name: string, room: number): string {
+  const widest = room / NARROWEST;
+  if (g.measureText(name).width <= widest) return name;
+  let cut = name;
+  while (cut && g.measureText(`${cut}…`).width > widest) cut = cut.slice(0, -1);
+  return `${cut}…`;
 }

@@ -18,7 +18,7 @@ export function HistoryRail({ model }: { model: TaskModel }) {
         .reverse()
         .map((op) => (
           <li key={op.id} class={standing.has(op.id) ? "" : "undone"}>
-            <button type="button" onClick={() => model.visit(op.payload.start ?? 0)}>
+            <button type="button" onClick={() => model.leadTo(op.payload.start ?? 0)}>
               {operationText(op, model.data.project, all)}
               {standing.has(op.id) ? "" : " (undone)"}
             </button>

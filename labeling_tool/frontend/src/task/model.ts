@@ -88,12 +88,17 @@ export abstract class TaskModel {
     this.seek(frame);
   }
 
+  /** Go there and stay, to look at it. */
+  leadTo(frame: number): void {
+    this.visit(frame);
+  }
+
   /** Say what the last undo or redo was about, and show where. */
   private tell(verb: string): void {
     const all = this.log.all.value;
     const target = all.find((op) => op.id === all[all.length - 1].payload.op);
     if (!target) return;
-    if (target.payload.start !== undefined) this.visit(target.payload.start);
+    if (target.payload.start !== undefined) this.leadTo(target.payload.start);
     this.say(`${verb}: ${operationText(target, this.data.project, all)}.`);
   }
 

@@ -158,7 +158,10 @@ export function Rules({ project, onSaved }: { project: ProjectDetails; onSaved: 
             />
           </Field>
         ))}
-        <Field label="Instructions" help="Shown with the keys">
+        <Field
+          label="Instructions"
+          help="Shown beside the work, at first sight and whenever they have changed"
+        >
           <textarea
             class="input"
             rows={3}
