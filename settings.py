@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import re
 import sys
 import types
 import typing
@@ -43,6 +44,7 @@ BOUNDS = {
     "max_length": "at most {} long",
 }
 """Pydantic's names of bounds, and what people say."""
+MAX_NAME = 100  # letters; a file's may have 255, of which suffixes need some
 OUT_OF_BOUNDS = ("greater_than", "less_than", "multiple_of", "too_long", "too_short")
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -97,7 +99,7 @@ def replaced_switches(cls: type) -> dict[str, tuple[str, str]]:
     }
 
 
-def must_be(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
+def must_be(allowed: str, test: Callable[[Any], object]) -> AfterValidator:
     """A check for `Annotated`: a value that fails `test` is refused with "must be `allowed`"."""
 
     def check(value: Any) -> Any:
@@ -106,6 +108,17 @@ def must_be(allowed: str, test: Callable[[Any], bool]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def named_like(pattern: str, letters: str) -> AfterValidator:
+    """A check for `Annotated`: a name of at most 100 letters, as a file may have.
+
+    Args:
+        pattern: of the whole name.
+        letters: in words: "must be a name of `letters`".
+    """
+    allowed = f"a name of {letters}, {MAX_NAME} at most"
+    return must_be(allowed, lambda name: len(name) <= MAX_NAME and re.fullmatch(pattern, name))
 
 
 def _local(uri: str) -> str:

@@ -8,7 +8,7 @@ import tyro
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from ..options import several
-from ..settings import Share, must_be, require, settings
+from ..settings import Share, must_be, named_like, require, settings
 from .loading.conditions import Condition
 
 Chroma = Annotated[Literal["420", "444"], BeforeValidator(str)]  # YAML reads 420 as a number
@@ -62,7 +62,9 @@ class SpecInferConfig:
     """Recordings: folders, mp4 files or stems."""
     out: str = ""
     """The YAML file to write; by default the draft is printed."""
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]*$")] = "mygame"
+    name: Annotated[
+        str, named_like("[A-Za-z][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores")
+    ] = "mygame"
     """The spec's name."""
     tick_hz: Annotated[float, Field(ge=0, le=240)] = 0.0
     """Ticks per second; 0 takes the frames' rate, or the whole part of it that is at most 20."""

@@ -8,7 +8,7 @@ import tyro
 from pydantic import Field, NonNegativeInt
 
 from ..errors import ConfigError
-from ..settings import Formerly, Later, LocalPath, closest, require, settings
+from ..settings import Formerly, Later, LocalPath, closest, named_like, require, settings
 from .doom.frame_sizes import FRAME_SIZES
 from .doom.maps import parse_maps
 from .screen.keys import KEYCODES
@@ -211,7 +211,10 @@ class RecordScreenConfig:
     """Largest height of the frames in pixels, to which larger windows are scaled down; 0 keeps
     theirs.
     """
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "screen"
+    name: Annotated[
+        str,
+        named_like("[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, dots, dashes and underscores"),
+    ] = "screen"
     """First part of the recordings' names; the time follows."""
     chunk_minutes: ChunkMinutes = 5.0
     """Longest recording in minutes."""

@@ -7,10 +7,11 @@ of its own, how long an input takes to be seen in a picture.
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from glob import escape
 from importlib.util import find_spec
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from .. import storage
 from ..datasets.recordings.chosen_spec import chosen_fps, named_spec
 from ..datasets.recordings.live_writer import finish_abandoned
+from ..datasets.recordings.recording import MAX_LATENCY_MS
 from ..errors import ConfigError, MissingDependencyError
 from ..progress import Progress, log
 from .config import RecordScreenConfig
@@ -49,6 +51,11 @@ def record_screen(config: RecordScreenConfig) -> int:
         )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
+    with _told_of_a_full_disk(out):
+        return _record_screen(config, out)
+
+
+def _record_screen(config: RecordScreenConfig, out: Path) -> int:
     for stem, frames in finish_abandoned(out).items():
         what = f"{frames} frames are kept" if frames else "nothing of it could be kept"
         log(f"{stem}: its recorder died: {what}")
@@ -72,6 +79,20 @@ def record_screen(config: RecordScreenConfig) -> int:
     return 0
 
 
+@contextmanager
+def _told_of_a_full_disk(out: Path) -> Iterator[None]:
+    """Say that nothing is lost where the block finds no room to write."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ConfigError(
+            f"{out}: no room is left to write ({error.strerror}); what was recorded is kept: make "
+            "room, and the next `vidact record screen` with the same --out finishes it"
+        ) from error
+
+
 def summary_of(counts: Counts, out: Path) -> str:
     """What was recorded, in a line for the user."""
     said = f"{out}: {counts.recordings} recordings with {counts.frames:,} frames"
@@ -85,7 +106,8 @@ def summary_of(counts: Counts, out: Path) -> str:
 
 
 def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
-    from .screen.session import Session, Wish
+    from .screen.display import GONE
+    from .screen.session import MIN_PART_FRAMES, Session, Wish
 
     fps = _rate(display, config)
     window = _window(display, config.window)
@@ -94,17 +116,20 @@ def _record(display: Display, config: RecordScreenConfig, out: Path) -> Counts:
         name=_free_name(out, f"{config.name}-{time.strftime('%Y%m%d-%H%M%S')}"),
         fps=fps,
         pause_key=config.pause_key,
-        part_frames=max(2, round(config.chunk_minutes * 60 * fps)),
+        part_frames=max(MIN_PART_FRAMES, round(config.chunk_minutes * 60 * fps)),
         height=config.height,
         gamepad=config.gamepad,
         meta=_meta(config, out),
     )
-    frames = round(config.minutes * 60 * fps)
+    frames = max(MIN_PART_FRAMES, round(config.minutes * 60 * fps))
     log(
         f"Recording at {float(fps):g} frames/s while the window has the focus; "
         f"{config.pause_key} pauses, Ctrl-C here ends"
     )
-    session = Session(display, window, wish, said=log)
+    try:
+        session = Session(display, window, wish, said=log)
+    except GONE as error:
+        raise ConfigError("window: it was closed before its recording began") from error
     with Progress("Recording", total=frames, unit="frames") as progress, _stopped_by(session):
         return session.run(frames=frames, progress=progress.advance)
 
@@ -135,6 +160,8 @@ def _meta(config: RecordScreenConfig, out: Path) -> dict[str, Any]:
         return meta
     try:
         latency_ms = float(json.loads(path.read_bytes())["latency_ms"])
+        if not 0 <= latency_ms <= MAX_LATENCY_MS:  # NaN neither
+            raise ValueError(f"latency_ms must be from 0 to {MAX_LATENCY_MS}, got {latency_ms:g}")
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path}: is damaged ({error}): measure again with --flash-test, or give --latency-ms"
@@ -166,13 +193,23 @@ def _window(display: Display, wanted: str) -> int:
         time.sleep(POLL_S)
         focused = display.focused_window()
         if focused not in (0, before):
-            title = (display.title(focused) or f"0x{focused:x}").splitlines()[0]
-            log(f"The window is {title!r}")
+            log(f"The window is {_called(display, focused)!r}")
             return focused
+    had = f" ({_called(display, before)!r} had it from the first)" if before else ""
     raise ConfigError(
-        f"window: no other one got the focus within {CHOOSE_S:.0f} s; name it with --window, or "
-        "record the whole screen with --window screen"
+        f"window: no other one got the focus within {CHOOSE_S:.0f} s{had}; name it with --window, "
+        "or record the whole screen with --window screen"
     )
+
+
+def _called(display: Display, window: int) -> str:
+    """What a window calls itself, in a line; its number where it is silent, or gone."""
+    from .screen.display import GONE
+
+    title = ""
+    with suppress(*GONE):
+        title = display.title(window)
+    return (title or f"0x{window:x}").splitlines()[0]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import tyro
 from pydantic import Field, NonNegativeInt
 
 from ...options import ONCE_POSITIONAL, several
-from ...settings import Formerly, LocalPath, must_be, settings
+from ...settings import Formerly, LocalPath, must_be, named_like, settings
 from ..config import DatasetPlace
 
 
@@ -187,7 +187,9 @@ class ExportLerobotConfig:
     """What is done, in words, for policies that read it; if empty, `Play NAME.` with the spec's
     name.
     """
-    camera: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")] = "screen"
+    camera: Annotated[
+        str, named_like("[A-Za-z][A-Za-z0-9_]*", "letters, digits and underscores")
+    ] = "screen"
     """The frames' name: the feature is `observation.images.screen`."""
 
 

@@ -7,6 +7,8 @@ from fractions import Fraction
 from ...errors import ConfigError
 from ..actions.spec import ActionSpec, built_in_specs
 
+MIN_FPS = 0.1  # a picture in ten seconds shows no play
+
 
 def chosen_fps(fps: float, spec: str) -> Fraction | None:
     """The frames per second: as asked for, else the spec's ticks; None where neither is chosen.
@@ -16,12 +18,14 @@ def chosen_fps(fps: float, spec: str) -> Fraction | None:
         spec: a built-in name or a YAML file, or empty.
 
     Raises:
-        ConfigError: they are fewer than the spec's ticks.
+        ConfigError: they are fewer than the spec's ticks, or hardly any.
         SpecError: there is no such spec.
     """
     tick_hz = ActionSpec.load(spec).tick_hz if spec else None
     if not fps:
         return tick_hz
+    if fps < MIN_FPS:
+        raise ConfigError(f"fps must be at least {MIN_FPS}, got {fps:g}")
     asked = Fraction(fps).limit_denominator(1001)
     if tick_hz and asked < tick_hz:
         raise ConfigError(

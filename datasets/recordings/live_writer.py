@@ -7,12 +7,14 @@ recording. Of one that was not closed, `finish_abandoned` makes the recording th
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +26,11 @@ from ...errors import RecordingError
 from ..actions.devices import NO_LABEL, DeviceState
 from .film import Film, require_filmable
 from .writer import ENCODER, SUFFIXES, put_in_place, write_meta
+
+
+class TakenError(RecordingError):
+    """Another recorder has this name."""
+
 
 MARK = ".live"  # in the hidden name, before the suffix
 # A picture leaves the encoder before the next one comes, so that none waits in memory.
@@ -44,7 +51,7 @@ class LiveWriter:
         meta: plain values for `<stem>.meta.json`; rate and size are added.
 
     Raises:
-        RecordingError: another process writes this recording.
+        TakenError: another process writes this recording, or it is there.
     """
 
     def __init__(
@@ -62,6 +69,11 @@ class LiveWriter:
         self.stem.parent.mkdir(parents=True, exist_ok=True)
         self._files = _live_files(self.stem)
         self._lines = _claim(self._files[".jsonl"])
+        # Looked for after the claim: another process may have finished one meanwhile.
+        if (there := self.stem.parent / f"{self.stem.name}.jsonl").exists():
+            self._files[".jsonl"].unlink()
+            self._lines.close()
+            raise TakenError(f"{there}: is there already")
         self._lines.truncate()
         # First of all, so that whoever finds the rest knows what it is.
         write_meta(self._files[".meta.json"], self.meta)
@@ -183,37 +195,36 @@ def _finish(stem: Path, files: Mapping[str, Path], more_meta: Mapping[str, Any])
 
 
 def _copy_packets(source: Path, target: Path, most: int) -> int:
-    """Copy the first `most` whole pictures into an ordinary mp4; how many there were."""
+    """Copy the first `most` whole pictures into an ordinary mp4; how many there were.
+
+    Raises OSError where they cannot be written: then nothing of the source may be thrown away.
+    """
+    packets = _whole_packets(source)
+    first = next(packets, None)
+    if first is None:
+        return 0
     copied = 0
-    try:
-        with av.open(os.fspath(source.absolute())) as live:
-            stream = live.streams.video[0]
-            with av.open(os.fspath(target.absolute()), "w", format="mp4") as container:
-                out = container.add_stream_from_template(stream)
-                for packet in _whole_packets(live, stream):
-                    if copied == most:
-                        break
-                    packet.stream = out
-                    container.mux(packet)
-                    copied += 1
-    except (av.error.FFmpegError, IndexError):  # cut before its first picture
-        if not copied:
-            return 0
-        raise
+    with av.open(os.fspath(target.absolute()), "w", format="mp4") as container:
+        out = container.add_stream_from_template(first.stream)
+        for packet in chain([first], islice(packets, most - 1)):
+            packet.stream = out
+            container.mux(packet)
+            copied += 1
+    if sum(1 for _ in _whole_packets(target)) != copied:  # a full disk is not always told
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(target))
     return copied
 
 
-def _whole_packets(
-    container: av.container.InputContainer, stream: av.VideoStream
-) -> Iterator[av.Packet]:
-    """Yield the packets of a file up to where it was cut."""
-    try:
-        for packet in container.demux(stream):
+def _whole_packets(path: Path) -> Iterator[av.Packet]:
+    """Yield the packets of a video up to where it was cut; none of what is no video."""
+    with (
+        suppress(av.error.FFmpegError, IndexError),
+        av.open(os.fspath(path.absolute())) as container,
+    ):
+        for packet in container.demux(container.streams.video[0]):
             if packet.size == 0 or packet.is_corrupt:
                 return
             yield packet
-    except av.error.FFmpegError:
-        return
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
@@ -236,7 +247,7 @@ def _claim(path: Path) -> IO[str]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         file.close()
-        raise RecordingError(f"{path}: another process writes this recording") from error
+        raise TakenError(f"{path}: another process writes this recording") from error
     return file
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ POINTER_ROOT = 1  # the focus is where the pointer is, as without a window manag
 # few. Further away is another clock: a server on another machine.
 SAME_CLOCK_MS = 20
 VALUATOR, ABSOLUTE = 2, 1
+NEEDED = ("MIT-SHM", "XInputExtension")
 # What the server says of a window that is no longer there.
 GONE = (xcffib.xproto.DrawableError, xcffib.xproto.WindowError)
 
@@ -70,6 +73,11 @@ class Display:
     """
 
     def __init__(self, name: str = ""):
+        if not name and not os.environ.get("DISPLAY"):
+            raise ConfigError(
+                "display: none is named, and DISPLAY is not set: run it in a terminal of the "
+                "desktop, or name one (--display :0)"
+            )
         try:
             self.connection = _Connection(name or None)
         except xcffib.ConnectionException as error:
@@ -82,21 +90,28 @@ class Display:
         self.root: int = self.screen.root
         self._atoms: dict[str, int] = {}
         self._top_of: dict[int, tuple[int, ...]] = {}
+        if missing := [one for one in NEEDED if not self.has(one)]:
+            raise ConfigError(f"display {name}: it lacks the extension {' and '.join(missing)}")
         try:
             self.shm = self.connection(xcffib.shm.key)
             self.shm.QueryVersion().reply()
             self.xinput = self.connection(xcffib.xinput.key)
             version = self.xinput.XIQueryVersion(2, 2).reply()
         except xcffib.XcffibException as error:
-            raise ConfigError(
-                f"display {name}: it must have the extensions MIT-SHM and XInput ({error!r})"
-            ) from error
+            raise ConfigError(f"display {name}: it lacks XInput 2 ({error!r})") from error
         if (version.major_version, version.minor_version) < (2, 1):
             raise ConfigError(
                 f"display {name}: XInput 2.1 is needed for raw events while a program grabs the "
                 f"pointer, got {version.major_version}.{version.minor_version}"
             )
         self.clock_offset_ms = self._measure_clock()
+
+    def has(self, extension: str) -> bool:
+        """Whether the server has an extension.
+
+        Asked before it is used: a request of one that it lacks ends the connection.
+        """
+        return bool(self.core.QueryExtension(len(extension), extension).reply().present)
 
     def close(self) -> None:
         """Leave the server."""
@@ -138,7 +153,7 @@ class Display:
         Raises:
             ConfigError: there is none, or there are several.
         """
-        if wanted.startswith("0x"):
+        if re.fullmatch("0x[0-9a-fA-F]{1,8}", wanted):
             window = int(wanted, 16)
             try:
                 self.core.GetGeometry(window).reply()
@@ -298,6 +313,8 @@ class Display:
 
     def refresh_hz(self) -> float:
         """Return the rate of the display's pictures; 0 where the server does not know."""
+        if not self.has("RANDR"):
+            return 0.0
         try:
             randr = self.connection(xcffib.randr.key)
             resources = randr.GetScreenResourcesCurrent(self.root).reply()

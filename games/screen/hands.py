@@ -5,6 +5,7 @@ from __future__ import annotations
 import xcffib.xtest
 
 from ...datasets.actions.devices import DeviceState
+from ...errors import ConfigError
 from .display import Display
 from .keys import BUTTONS, KEYCODES
 
@@ -18,10 +19,15 @@ class Hands:
 
     Args:
         display: whose keyboard and mouse; best a connection of its own.
+
+    Raises:
+        ConfigError: it cannot be told what to do.
     """
 
     def __init__(self, display: Display):
         self._display = display
+        if not display.has("XTEST"):
+            raise ConfigError("display: it lacks the extension XTEST, which presses keys")
         self._test = display.connection(xcffib.xtest.key)
         self._test.GetVersion(2, 2).reply()
 

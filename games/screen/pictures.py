@@ -10,6 +10,8 @@ from xcffib.xproto import MatchError
 from ...errors import ConfigError
 from .display import GONE, Display
 
+BGRX = (0xFF0000, 0xFF00, 0xFF)  # the bits of red, green and blue in a pixel
+
 
 class Pictures:
     """Memory that is shared with the server, with room for some pictures of one size.
@@ -24,9 +26,20 @@ class Pictures:
     """
 
     def __init__(self, display: Display, width: int, height: int, count: int):
+        screen = display.screen
         formats = {f.depth: f.bits_per_pixel for f in display.connection.get_setup().pixmap_formats}
-        if formats.get(display.screen.root_depth) != 32:
-            raise ConfigError("display: its pixels must have 32 bits (a depth of 24 or 32)")
+        masks = (
+            (visual.red_mask, visual.green_mask, visual.blue_mask)
+            for depth in screen.allowed_depths
+            for visual in depth.visuals
+            if visual.visual_id == screen.root_visual
+        )
+        # A depth of 30, of displays with ten bits a color, has 32 bits, too.
+        if formats.get(screen.root_depth) != 32 or next(masks, None) != BGRX:
+            raise ConfigError(
+                "display: its pixels must have 8 bits a color in 32 (a depth of 24 or 32), got a "
+                f"depth of {screen.root_depth}"
+            )
         self._display, self._size = display, (width, height)
         self._bytes = width * height * 4
         libc = ctypes.CDLL(None, use_errno=True)

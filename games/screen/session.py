@@ -22,7 +22,7 @@ import xcffib
 import xcffib.xproto
 
 from ...datasets.actions.devices import NO_LABEL
-from ...datasets.recordings.live_writer import LiveWriter
+from ...datasets.recordings.live_writer import LiveWriter, TakenError
 from ...datasets.video.resize import fit
 from ...datasets.video.timing import NS
 from ...errors import RecordingError
@@ -39,6 +39,9 @@ IDLE_S = 0.02  # between two looks at a window that is not recorded
 MAX_WAITING_BYTES = 256_000_000
 MIN_WAITING = 4
 STUCK_CHECK_S = 1.0
+# A machine that slept, or a recorder that was stopped, has nothing to say of so long: pictures that
+# stand for it are no play.
+MAX_STILL_S = 10
 MIN_PART_FRAMES = 2  # a label takes a picture before and one after
 NOT_WHOLE = "the window is not whole on the screen: move all of it there"
 # X's modes of a focus that moves: a grab, of a game or a menu, leaves the focus where it is.
@@ -99,6 +102,8 @@ class Session:
         self._lost_focus = False
         self._pause_code = KEYCODES[wish.pause_key]
         self._part: Part | None = None
+        self._next = 0
+        """The number of the next recording."""
         self._ended: list[Part] = []
         self._finishing: list[threading.Thread] = []
         self._checked_ns = 0
@@ -150,7 +155,11 @@ class Session:
         delay = part.due_ns - time.monotonic_ns()
         if delay > 0 and self.stop.wait(delay / NS):
             return
+        part.wait_for_room()
         taken_ns = time.monotonic_ns()
+        if part.frames and (still_s := (taken_ns - part.due_ns) / NS) > MAX_STILL_S:
+            self._end_part(f"the recorder stood still for {still_s:.0f} s")
+            return
         room = part.take_picture(taken_ns)
         situation = self._look()
         why = self._why_not(part, situation)
@@ -212,13 +221,16 @@ class Session:
 
     def _begin_part(self, situation: Situation) -> None:
         self._said_last = ""
-        stem = self.wish.out / f"{self.wish.name}-{len(self._ended):03d}"
         self.inputs.restart(
             (key for key in self.display.held_keys() if key != self._pause_code),
             self.display.held_buttons(),
             self.gamepads.now() if self.gamepads else {},
         )
-        self._part = Part(self, situation, stem)
+        while self._part is None:
+            stem = self.wish.out / f"{self.wish.name}-{self._next:03d}"
+            self._next += 1
+            with suppress(TakenError):  # by another recorder that began within the same second
+                self._part = Part(self, situation, stem)
 
     def _end_part(self, why: str = "") -> None:
         """Let the recording be finished, beside the next one."""
@@ -259,14 +271,18 @@ class Part:
         self.late = 0
         self.lost = 0
         self.ended = ""
-        waiting = min(int(wish.fps / 2), MAX_WAITING_BYTES // (width * height * 4))
-        self._pictures = Pictures(display, width, height, max(MIN_WAITING, waiting))
         self.writer = LiveWriter(
             stem,
             fps=wish.fps,
             size=size,
             meta={**wish.meta, "window": list(self.window_size)},
         )
+        waiting = min(int(wish.fps / 2), MAX_WAITING_BYTES // (width * height * 4))
+        try:
+            self._pictures = Pictures(display, width, height, max(MIN_WAITING, waiting))
+        except BaseException:
+            self.writer.discard()
+            raise
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for number in range(len(self._pictures.pictures)):
             self._free.put(number)
@@ -284,12 +300,18 @@ class Part:
         """When the next picture is due, on the clock of `time.monotonic_ns`."""
         return self._started_ns + int(self.frames * NS / self.fps)
 
-    def take_picture(self, now_ns: int) -> bool:
-        """Have the server lay a picture down; whether it could."""
+    def wait_for_room(self) -> None:
+        """Wait until a picture has a place, where the encoder is behind.
+
+        Before its time is taken: what is shown after the wait is no picture of before it.
+        """
+        if self.failure is None and self._number < 0:
+            self._number = self._free.get()
         if self.failure is not None:
             raise self.failure
-        if self._number < 0:
-            self._number = self._free.get()  # waits where the encoder is behind
+
+    def take_picture(self, now_ns: int) -> bool:
+        """Have the server lay a picture down; whether it could."""
         if not self.frames:
             self._started_ns = now_ns
         return self._pictures.take(self.window, self._number)

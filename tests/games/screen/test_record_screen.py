@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.actions.devices import DeviceState
 from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.recordings.live_writer import LiveWriter, finish_abandoned
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.datasets.video.frames import decode_frames
 from vidact.errors import ConfigError
@@ -27,15 +30,18 @@ from tests.games.screen.x11 import (
     wait_for,
     wait_for_pictures,
     wait_for_recording,
+    x_server,
 )
 
 pytest.importorskip("xcffib")
 from vidact.games.record_screen import record_screen, summary_of
+from vidact.games.screen import session as session_module
 from vidact.games.screen.bar_program import read_bars
 from vidact.games.screen.display import Display
 from vidact.games.screen.flash import measure_latency
 from vidact.games.screen.hands import Hands
-from vidact.games.screen.session import Counts, Session, Wish
+from vidact.games.screen.pictures import Pictures
+from vidact.games.screen.session import MIN_WAITING, Counts, Session, Wish
 
 W, D, PAUSE = "key.keyboard.w", "key.keyboard.d", "key.keyboard.pause"
 KEYS = [f"key.keyboard.{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
@@ -192,8 +198,6 @@ def test_a_killed_recorder_loses_a_frame_or_two_and_the_next_run_finishes_it(
             if number == 1:
                 assert record_screen(config) == 0  # a fraction of a second, after mending
                 assert len(find_recordings([tmp_path])) == 2
-    from vidact.datasets.recordings.live_writer import finish_abandoned
-
     finish_abandoned(tmp_path)
     cut = [r for r in find_recordings([tmp_path]) if r.meta.get("cut_off")]
     assert len(cut) == 2
@@ -231,12 +235,26 @@ def test_the_flash_test_finds_little_on_a_server_without_a_screen(x_display: str
     assert 0 <= measured["latency_ms"] < 500
 
 
-def test_mistakes_are_told(x_display: str, tmp_path: Path) -> None:
+def test_mistakes_are_told(x_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = str(tmp_path)
     with bars(x_display), pytest.raises(ConfigError, match=r"no window is called so; .*bars"):
         record_screen(RecordScreenConfig(out=out, display=x_display, window="Doom"))
     with pytest.raises(ConfigError, match="no X server answers"):
         record_screen(RecordScreenConfig(out=out, display=":4711"))
+    monkeypatch.delenv("DISPLAY", raising=False)
+    with pytest.raises(ConfigError, match="DISPLAY is not"):
+        record_screen(RecordScreenConfig(out=out))
+    for wrong in ("0xffffffffff", "0x"):
+        with pytest.raises(ConfigError, match="no window is called so"):
+            record_screen(RecordScreenConfig(out=out, display=x_display, window=wrong))
+    (tmp_path / "flash_test.json").write_text('{"latency_ms": NaN}')
+    with pytest.raises(ConfigError, match="must be from 0 to 5000, got nan"):
+        record_screen(RecordScreenConfig(out=out, display=x_display, window="screen"))
+    with pytest.raises(ConfigError, match=r"fps must be at least 0.1, got 0.0004"):
+        record_screen(RecordScreenConfig(out=out, display=x_display, fps=0.0004))
+    for name in ("../other", "x" * 101):
+        with pytest.raises(ConfigError, match="name must be a name of letters, digits"):
+            RecordScreenConfig(out=out, name=name)
     with pytest.raises(ConfigError, match=r"there is none of this id"):
         record_screen(RecordScreenConfig(out=out, display=x_display, window="0x1"))
     with pytest.raises(ConfigError, match=r"at least the 20 ticks/s of spec 'minecraft', got 10"):
@@ -263,3 +281,94 @@ def test_two_recorders_of_one_second_have_names_of_their_own(
             assert record_screen(config) == 0
     names = sorted(path.name for path in tmp_path.glob("*.mp4"))
     assert names == [f"screen-20261130-134201{end}-000.mp4" for end in ("", "-2", "-3")]
+
+
+def test_a_display_of_ten_bits_a_color_and_one_without_extensions_are_refused(
+    tmp_path: Path,
+) -> None:
+    order = {"out": str(tmp_path), "window": "screen", "minutes": 0.001}
+    with x_server("64x64", depth=30) as name, pytest.raises(ConfigError, match="a depth of 30"):
+        record_screen(RecordScreenConfig(display=name, **order))
+    with (
+        x_server("64x64", lacking=("MIT-SHM",)) as name,
+        pytest.raises(ConfigError, match="lacks the extension MIT-SHM"),
+    ):
+        Display(name)
+    with x_server("64x64", lacking=("RANDR", "XTEST")) as name:
+        with pytest.raises(ConfigError, match="lacks the extension XTEST"):
+            Hands(Display(name))
+        assert record_screen(RecordScreenConfig(display=name, **order)) == 0
+
+
+def test_a_recording_s_name_is_its_own_when_two_recorders_begin_at_once(
+    x_display: str, tmp_path: Path
+) -> None:
+    with bars(x_display) as window:
+        sessions = [Session(Display(x_display), window, wish(tmp_path)) for _ in range(2)]
+        for session in (*sessions, sessions[0]):  # one name for all, chosen before any began
+            session.run(frames=session.frames + 3)
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == [
+        f"t-00{number}.mp4" for number in range(3)
+    ]
+
+
+def test_a_picture_s_time_is_not_before_its_wait_for_the_encoder(
+    x_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, encoded_ns = LiveWriter.add_picture, []
+
+    def slowly(writer: LiveWriter, picture: np.ndarray) -> None:
+        time.sleep(0.25)
+        add(writer, picture)
+        encoded_ns.append(time.monotonic_ns())
+
+    monkeypatch.setattr(LiveWriter, "add_picture", slowly)
+    with bars(x_display) as window:
+        counts = Session(Display(x_display), window, wish(tmp_path, fps=Fraction(8))).run(frames=14)
+    (recording,) = find_recordings([tmp_path])
+    assert counts.lost
+    lines = recording.path.with_suffix(".jsonl").read_text().splitlines()
+    taken_ns = [line["time_ns"] for line in map(json.loads, lines) if not line.get("repeated")]
+    # A picture takes the place of the one four before it.
+    later = zip(encoded_ns, taken_ns[MIN_WAITING:], strict=False)
+    assert all(taken > encoded for encoded, taken in later)
+
+
+def test_what_stood_still_for_long_is_no_play(
+    x_display: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "MAX_STILL_S", 0.5)
+    take = Pictures.take
+    taken = []
+
+    def stopped_once(pictures: Pictures, window: int, number: int) -> bool:
+        taken.append(number)
+        if len(taken) == 5:
+            time.sleep(1.2)
+        return take(pictures, window, number)
+
+    monkeypatch.setattr(Pictures, "take", stopped_once)
+    with bars(x_display) as window:
+        Session(Display(x_display), window, wish(tmp_path)).run(frames=8)
+    first = find_recordings([tmp_path])[0]
+    assert (first.num_frames, first.meta["ended"]) == (5, "the recorder stood still for 1 s")
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    # As a recorder leaves it that was killed.
+    writer = LiveWriter(tmp_path / "cut", fps=Fraction(30), size=SIZE)
+    noise = np.random.default_rng(0).integers(0, 255, (SIZE[1], SIZE[0], 4), np.uint8)
+    for _ in range(10):
+        writer.add_picture(noise)
+        writer.add_line(DeviceState())
+    writer.leave()
+    before = {path: path.read_bytes() for path in tmp_path.glob(".cut*")}
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, usual[1]))
+    try:
+        with pytest.raises(OSError, match="cut"):
+            finish_abandoned(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    assert {path: path.read_bytes() for path in before} == before
+    assert finish_abandoned(tmp_path) == {tmp_path / "cut": 10}

@@ -21,10 +21,13 @@ SIZE = (320, 192)
 
 
 @contextmanager
-def x_server(size: str = "640x480") -> Iterator[str]:
-    """The name of a display of its own."""
+def x_server(
+    size: str = "640x480", *, depth: int = 24, lacking: Sequence[str] = ()
+) -> Iterator[str]:
+    """The name of a display of its own, without some extensions."""
     read, write = os.pipe()
-    words = ("-displayfd", str(write), "-screen", "0", f"{size}x24", "-nolisten", "tcp")
+    words = ("-displayfd", str(write), "-screen", "0", f"{size}x{depth}", "-nolisten", "tcp")
+    words += tuple(word for extension in lacking for word in ("-extension", extension))
     server = subprocess.Popen(
         [require("xvfb"), *words], pass_fds=[write], stderr=subprocess.DEVNULL
     )
