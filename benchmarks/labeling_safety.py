@@ -87,7 +87,7 @@ def frames(databases: tuple[str, ...]) -> dict[str, Any]:
     """
     from playwright.sync_api import sync_playwright
 
-    from tests.labeling_tool.conftest import CHROMIUM_FLAGS, review_server
+    from tests.labeling_tool.conftest import CHROMIUM_FLAGS, review_server, write_films
     from tests.labeling_tool.frontend.test_browser_review import walk_through
     from tests.labeling_tool.pictures.test_pictures import KINDS
 
@@ -95,7 +95,10 @@ def frames(databases: tuple[str, ...]) -> dict[str, Any]:
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        with review_server(Path(folder)) as review:
+        films = Path(folder) / "films"
+        films.mkdir()
+        write_films(films)
+        with review_server(Path(folder), films) as review:
             for kind in KINDS:
                 wrong = walk_through(browser, review, kind, steps=150)
                 found["kinds"][kind] = wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import shutil
@@ -24,7 +25,9 @@ from vidact.labeling_tool.context import Context
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.running import LocalServer, Script, Server, free_port
 from tests.requirements import require
+from tests.shared import made_once
 
+FILM_FRAMES = 330
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -197,10 +200,10 @@ class Review:
         return self.server.url
 
 
-@contextmanager
-def review_server(folder: Path) -> Iterator[Review]:
-    """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and
-    eve annotators.
+def write_films(folder: Path) -> None:
+    """Fill a folder: of each kind of file a bar-coded video in `videos/<kind>`, a dataset of two
+    clips of it in `datasets/<kind>`, and in `numbers.json` the frame numbers of their ticks; a
+    `film.mp4` to judge frames of.
     """
     from vidact.datasets.actions.spec import ActionSpec
     from vidact.datasets.video.probe import probe
@@ -209,12 +212,11 @@ def review_server(folder: Path) -> Iterator[Review]:
     from tests.labeling_tool.datasets import TICKS, make_dataset
     from tests.labeling_tool.pictures.test_pictures import KINDS, awkward, truth
 
-    spec = ActionSpec.load("doom")
-    numbers, arguments = {}, []
+    spec, numbers = ActionSpec.load("doom"), {}
     for kind in KINDS:
         (folder / "videos" / kind).mkdir(parents=True)
         path = awkward(folder / "videos" / kind, kind)
-        arguments += ["--review", make_dataset(folder / "datasets" / kind, [path], clips=2)]
+        make_dataset(folder / "datasets" / kind, [path], clips=2)
         video, shown = probe(path), truth(path)
         slots = frame_slots(
             video.pts_ns - video.pts_ns[0],
@@ -222,17 +224,39 @@ def review_server(folder: Path) -> Iterator[Review]:
             video.tolerance_ns,
         )
         numbers[kind] = [shown[slot] for slot in slots]
-    film = barcodes.write(folder / "film.mp4", 330)
+    (folder / "numbers.json").write_text(json.dumps(numbers))
+    barcodes.write(folder / "film.mp4", FILM_FRAMES)
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `write_films` writes, made once: to be read."""
+    return made_once(tmp_path_factory, "films", write_films)
+
+
+@contextmanager
+def review_server(folder: Path, films: Path) -> Iterator[Review]:
+    """Projects `Review of <kind>` and `Clean or not: film`; ada is admin, rita reviewer, bob and
+    eve annotators.
+
+    Args:
+        folder: the server's own.
+        films: what `write_films` has filled.
+    """
+    numbers = json.loads((films / "numbers.json").read_text())
+    arguments = []
+    for kind in numbers:
+        arguments += ["--review", str(films / "datasets" / kind)]
     arguments += [
         "--clean",
-        str(film),
+        str(films / "film.mp4"),
         "--frame-step-s",
         "0.5",
         "--no-practice",
         "--random-fraction",
         "0",
         "--source-root",
-        str(folder),
+        str(films),
     ]
     server = LocalServer(folder / "data", *arguments)
     server.start()
@@ -246,14 +270,14 @@ def review_server(folder: Path) -> Iterator[Review]:
             ("carl", "contractor"),
         ):
             ada.add_user(name, role)
-        yield Review(server, numbers, list(range(0, 330, 15)))
+        yield Review(server, numbers, list(range(0, FILM_FRAMES, 15)))
     finally:
         server.stop()
 
 
 @pytest.fixture(scope="session")
-def review(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
-    with review_server(tmp_path_factory.mktemp("review")) as opened:
+def review(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    with review_server(tmp_path_factory.mktemp("review"), films) as opened:
         yield opened
 
 
