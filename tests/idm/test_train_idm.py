@@ -226,9 +226,7 @@ def test_two_processes_take_the_steps_of_one(
     toy_folder: Path, spec_file: str, tmp_path: Path
 ) -> None:
     """Two batches a step, added up in one process or shared out to two: the same losses."""
-    one = settings(
-        toy_folder, tmp_path / "one", spec_file, network=None, accumulate=2, eval_minutes=0.0001
-    )
+    one = settings(toy_folder, tmp_path / "one", spec_file, accumulate=2, eval_minutes=0.0001)
     assert train_idm(one) == 0
     written = str(tmp_path / "one" / "settings.yaml")
     done = in_two_processes(
