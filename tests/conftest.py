@@ -44,12 +44,14 @@ LONGEST = [
         "pipeline/test_job.py",
         "labeling_tool/frontend/test_browser_review.py",
         "labeling_tool/frontend/test_browser_pages.py",
-        "pipeline/test_living_datasets.py",
-        "bc_policy/rl/test_ppo.py",
-        "idm/test_train_idm.py",
         "kept/test_kept.py",
+        "idm/test_train_idm.py",
         "labeling_tool/test_durability.py",
-        "pipeline/test_removals.py",
+        "labeling_tool/test_full_day.py",
+        "bc_policy/rl/test_ppo.py",
+        "labeling_tool/pictures/test_pictures.py",
+        "pipeline/test_s3.py",
+        "labeling_tool/frontend/test_browser_looking.py",
     )
 ]
 """Files of tests that take a minute or more, the longest first."""
