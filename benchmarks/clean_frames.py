@@ -4,8 +4,9 @@ WORK holds `packages/` (as for only_the_game.py) and `play/fit`, `play/test`: re
 play on other maps each, made here where they are missing. Half of the labeled frames are play as it
 is, half under the kinds of dirt of `filter_sources.yaml`; `vidact train-filter` learns from them as
 from people's labels. Then stretches of 10 s, half of them under kinds that no label showed, are
-judged frame by frame, and as `vidact label --filter` would keep them. Each step is kept in WORK:
-run again, it goes on. Figures, with 95 % intervals over stretches, go to results/clean_frames.json.
+judged frame by frame, and as `vidact label --filter` would keep them; and the IDM's labels of such
+a mixed pile are scored, all of them and those that filters keep. Each step is kept in WORK: run
+again, it goes on. Figures, with 95 % intervals over stretches, go to results/clean_frames.json.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import torch
 import vidact
 import yaml
 from dirt import Painter, Picture
+from mixed_pile import mixed_pile
 from only_the_game import film_ticks, pictures
 from PIL import Image
 from vidact.datasets.recordings.recording import find_recordings
@@ -75,11 +77,22 @@ def main() -> None:
             train_filter(TrainFilterConfig(labels=(str(export),), out=str(out), idm=options.idm))
         metrics = json.loads((out / "config.json").read_bytes())["metrics"]
         print(f"{count} labels: judging", flush=True)
-        rows = judged(CleanFilter.load(str(out)), options, painter, said)
+        clean_filter = CleanFilter.load(str(out))
+        rows = judged(clean_filter, options, painter, said)
+        kinds = [painter.kinds[kind] for kind in found["kinds"]["held_out"] if kind != "films"]
+        pile = mixed_pile(
+            find_recordings([options.work / "play" / "test"]),
+            kinds,
+            Predictor.load(options.idm, device="cpu", threads=1),
+            clean_filter,
+            stretch_s=STRETCH_S,
+            seed=SEED,
+        )
         found["labels"][str(count)] = {
             "cross_validated": metrics["held_out"],
             "threshold": metrics["threshold"],
             **totals(rows),
+            "mixed_pile": pile,
         }
         options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
         print(json.dumps(found["labels"][str(count)]["all"]))

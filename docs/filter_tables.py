@@ -31,12 +31,14 @@ def only_the_game(content: Any) -> Iterator[Table]:
 
 
 def clean_frames(content: Any) -> Iterator[Table]:
-    """Table what a filter keeps of play, and of kinds of dirt that no label showed."""
-    figures = ("precision", "recall", "kept_of_clean", "dirty_share_of_kept")
+    """Table what a filter keeps of play, and of kinds of dirt that no label showed, and what the
+    labels of an IDM are worth then.
+    """
+    shown = ("precision", "recall", "kept_of_clean", "dirty_share_of_kept")
     yield (
         (
             "labels",
-            *(f"{name.replace('_', ' ')} (95 % interval)" for name in figures),
+            *(f"{name.replace('_', ' ')} (95 % interval)" for name in shown),
             "ms a frame",
         ),
         [
@@ -44,7 +46,7 @@ def clean_frames(content: Any) -> Iterator[Table]:
                 count,
                 *(
                     f"{row['all'][name]['value']:.2%} ({_percent(row['all'][name]['ci95'])})"
-                    for name in figures
+                    for name in shown
                 ),
                 number(row["ask_ms_a_frame"]),
             )
@@ -58,6 +60,12 @@ def clean_frames(content: Any) -> Iterator[Table]:
                 (kind, number(of["seconds"]), f"{of['called_clean']:.1%}", f"{of['kept']:.1%}")
                 for kind, of in row["kinds"].items()
             ],
+        )
+        pile = row["mixed_pile"]
+        figures = tuple(next(iter(pile.values())))
+        yield (
+            (f"a mixed pile, with {count} labels: what counts", *figures),
+            [(name, *(number(of[figure]) for figure in figures)) for name, of in pile.items()],
         )
 
 

@@ -18,6 +18,7 @@ from pydantic import (
 from ..datasets.config import Chroma, DatasetPlace
 from ..datasets.shards.lengths import CLIP_TICKS
 from ..datasets.video.config import DecoderConfig
+from ..datasets.video.view import View
 from ..errors import ConfigError
 from ..options import NONE_BY_DEFAULT, several, top_level
 from ..settings import Formerly, Later, Port, Replaces, Share, must_be, require, settings
@@ -51,6 +52,16 @@ def _require_part(text: str) -> str:
     number, _, count = text.partition("/")
     ok = not text or (number.isdigit() and count.isdigit() and 1 <= int(number) <= int(count))
     require(ok, "part", text, "I/N with I from 1 to N, such as 3/64")
+    return text
+
+
+def _require_view(text: str) -> str:
+    if text and text != "auto":
+        try:
+            View.parse(text)
+        except ValueError:
+            say = "auto, or left,top,right,bottom: shares of the sides such as 0.125,0,0.875,1"
+            require(False, "view", text, say)
     return text
 
 
@@ -285,6 +296,12 @@ class LabelConfig(EngineConfig):
     """Label whatever the videos show. Otherwise stretches that do not look like the game that the
     IDM was trained on are dropped (`not_the_game`); an IDM of before cannot tell, and drops
     nothing.
+    """
+    view: Annotated[str, AfterValidator(_require_view), NONE_BY_DEFAULT, Later("")] = ""
+    """Part of the sources' pictures to look at: `left,top,right,bottom` in shares of their sides,
+    such as `0.125,0,0.875,1` for the 4:3 middle of play on a screen of 16:9, whatever size it was
+    squeezed into. `auto` asks the IDM of each source whether all of it, the middle of 16:10 or that
+    of 16:9 looks most like its game. All of it unless given.
     """
     drop_missing: bool = False
     """Send what is missing or changed since it was planned to the dead letters, instead of waiting

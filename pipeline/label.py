@@ -19,6 +19,7 @@ from .labelling.labeller import LabelWork
 from .labelling.previews import keep_previews
 from .labelling.source_statistics import flagged_lines
 from .labelling.tasks import part_of
+from .labelling.views import MEASURED
 from .plan import make_plan
 from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord
@@ -63,8 +64,11 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         clean=clean,
         clean_sha256=clean_sha256,
         drop_missing=config.drop_missing,
+        view=config.view,
         part=config.part,
     )
+    known = config.view != MEASURED or bool(model.game_sha256)
+    require(known, "view", config.view, "measured only with an IDM that knows what its game is")
     with DatasetJob(dataset, resumable=True, scratch=config.scratch, part=config.part) as job:
         # Before the plan grows: what another model was to label is not planned.
         identity = model.identity | work.identity
@@ -140,6 +144,8 @@ def _info(
     options = {name: value for name, value in to_plain(config).items() if name in OPTIONS}
     if work.any_game:
         options["any_game"] = True
+    if work.view:
+        options["view"] = work.view
     if work.clean_sha256:
         options["clean"] = {"uri": config.clean.filter, **work.clean.identity(work.clean_sha256)}
     game = {"game": {"sha256": work.game}} if work.game else {}

@@ -45,6 +45,17 @@ class GameQuestion:
         """How many ticks on each side of a tick its answer depends on."""
         return self._reach + self._embed.radius
 
+    @property
+    def radius(self) -> int:
+        """Frames on each side of a frame that are looked at with it."""
+        return self._embed.radius
+
+    def log_odds(self, clips: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """What is said of the middle frame of each clip, [N] of uint8 [N, 2 radius + 1, H, W, 3]:
+        log-odds of being the game, neither limited nor smoothed.
+        """
+        return self._density.log_odds(self._embed(clips))
+
     def ask(self, frames: NDArray[np.uint8], start: int) -> NDArray[np.float32]:
         """`in_game` of consecutive ticks, float32 [n] in 0..1: from 0.5 on they look like the game.
 
@@ -59,7 +70,7 @@ class GameQuestion:
         if not len(asked):
             return np.ones(len(frames), np.float32)
         clips = np.stack([frames[t - radius - start : t + radius + 1 - start] for t in asked])
-        said = np.clip(self._density.log_odds(self._embed(clips)), -STRONGEST, STRONGEST)
+        said = np.clip(self.log_odds(clips), -STRONGEST, STRONGEST)
         parts = np.round(said * PARTS).astype(np.int64)  # whole: their sums have no rounding
         ticks = np.arange(start, end)
         low = np.searchsorted(asked, ticks - self._reach)

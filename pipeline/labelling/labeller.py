@@ -22,6 +22,8 @@ from ...datasets.shards.writer import ShardWriter
 from ...datasets.video.config import DecoderConfig
 from ...datasets.video.decoder import Decoder, TickReader
 from ...datasets.video.sandbox import CHILD_LOST, open_decoder
+from ...datasets.video.view import View
+from ...datasets.video.view_decoder import ViewDecoder
 from ...errors import DatasetError, VideoError
 from ..config import FilterConfig
 from ..filtering.config import CleanConfig
@@ -47,6 +49,7 @@ from .source_files import SOURCES, SourceFile, SourceFiles
 from .source_statistics import degrees_for_record, total_degrees
 from .stage_times import StageTimes
 from .tasks import ShardTask, part_of
+from .views import view_of
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
@@ -74,6 +77,8 @@ class LabelWork:
     clean_sha256: str = ""
     """Of the filter of clean frames; empty where there is none."""
     drop_missing: bool = False
+    view: str = ""
+    """Part of the sources' pictures: shares of the sides, or `auto`; empty for all of it."""
     part: str = ""
     """`I/N`: only this part of the plan; all of it where it is empty."""
 
@@ -83,7 +88,9 @@ class LabelWork:
         of_game = {"game_sha256": self.game} if self.game else {}
         unasked = {"any_game": True} if self.any_game else {}
         clean = {"clean": self.clean.identity(self.clean_sha256)} if self.clean_sha256 else {}
-        return {"chroma": self.chroma, "filter": asdict(self.filter), **of_game, **unasked, **clean}
+        view = {"view": self.view} if self.view else {}
+        always = {"chroma": self.chroma, "filter": asdict(self.filter)}
+        return {**always, **of_game, **unasked, **clean, **view}
 
     def open_tasks(
         self, dataset: Dataset, quarantined: Mapping[str, tuple[int, ...]]
@@ -158,6 +165,7 @@ class ShardLabeller:
         self.scratch, self._tell = scratch, alive
         self.times = StageTimes()
         self._segment = COMMITTING
+        self._view = View()  # of the source at hand
         self.sources = SourceFiles(
             scratch / SOURCES if scratch is not None else None,
             alive=lambda: self.alive(self._segment),
@@ -264,9 +272,13 @@ class ShardLabeller:
                     dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
                 return turned
             self._fetch_ahead(first.source_uri, task)
+            with self.times.at("filter"):
+                self._view = view_of(
+                    self.work.view, self.decoder, source.path, self.predictor, first.source_ticks
+                )
             reader = CarefulReader(
                 TickReader(
-                    self.decoder,
+                    self.decoder if self._view.is_whole else ViewDecoder(self.decoder, self._view),
                     source.path,
                     frame=self.spec.frame,
                     tick_hz=self.spec.tick_hz,
@@ -410,6 +422,7 @@ class ShardLabeller:
                 mean_change=round(float(judged.verdicts.differences[shown].mean()), 4),
                 **judged.lineage(shown, self.work.clean_sha256),
                 **game_lineage("" if in_game is None else self.work.game),
+                **({} if self._view.is_whole else {"view": str(self._view)}),
             ),
         )
 

@@ -1,0 +1,71 @@
+"""Which part of a source's pictures is looked at: as the user says, or as the model does.
+
+Play of a wide screen shows more at both sides than the play that `doom` and others were trained on
+(4:3), and a video site may have squeezed it into any size since, so that the file's sides say
+nothing. What the model knows of its game does: of the parts that are usual, the one looks most like
+it that shows what training showed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...datasets.video.decoder import Decoder
+from ...datasets.video.view import View
+from ...datasets.video.view_decoder import ViewDecoder
+from ...errors import VideoError
+
+if TYPE_CHECKING:  # torch is for workers; the driver does without
+    from ...idm.labels.predict import Predictor
+
+MEASURED = "auto"
+# All of a picture; its 4:3 middle, where it shows 16:10; where it shows 16:9.
+USUAL = (View(), View.middle(5 / 6), View.middle(3 / 4))
+# Places of a source that are looked at: a menu, an intermission or a foreign scene at some of them
+# decides nothing, since the middle place counts.
+PLACES = 15
+
+
+def view_of(asked: str, decoder: Decoder, path: Path, predictor: Predictor, ticks: int) -> View:
+    """The part of a source with so many ticks that is looked at.
+
+    Args:
+        asked: `left,top,right,bottom`, empty for all, or `auto` to measure.
+    """
+    if asked != MEASURED:
+        return View.parse(asked)
+    said = {view: likeness(view, decoder, path, predictor, ticks) for view in USUAL}
+    return max(USUAL, key=lambda view: said[view])  # of equal ones the first, which is all
+
+
+def likeness(view: View, decoder: Decoder, path: Path, predictor: Predictor, ticks: int) -> float:
+    """How much the middle of some places of a source looks like the game, log-odds; 0 where none
+    can be read.
+    """
+    question, spec = predictor.game, predictor.spec
+    if question is None:
+        raise ValueError("the model knows no game")
+    around = 2 * question.radius + 1
+    seen = ViewDecoder(decoder, view)
+    clips = []
+    for start in np.unique(np.linspace(0, max(ticks - around, 0), PLACES + 2)[1:-1].astype(int)):
+        try:
+            batches = [
+                batch.frames.copy()
+                for batch in seen.ticks(
+                    path,
+                    spec.frame,
+                    spec.tick_hz,
+                    start_tick=int(start),
+                    end_tick=min(int(start) + around, ticks),
+                )
+            ]
+        except VideoError:  # damage is told of where it is labeled
+            continue
+        frames = np.concatenate(batches) if batches else np.zeros((0,))
+        if len(frames) == around:
+            clips.append(frames)
+    return float(np.median(question.log_odds(np.stack(clips)))) if clips else 0.0
