@@ -2,10 +2,14 @@
 FILE]`.
 
 The same held-out play is labelled as it was recorded, and as somebody else might have recorded it:
-darker, brighter, with a narrower view, a larger status bar, squeezed by a video site, and at 24,
-25, 30 and 60 frames a second. The actions stay what they were. A mouse of another sensitivity makes
-other play: the scripted player plays Doom's test maps again with a usual, a slower and a faster
-one, and these rows are to be compared with each other. Figures go to results/idm_robustness.json.
+darker, brighter, with a narrower view, a larger or smaller status bar, with half the detail,
+squeezed by a video site, and at 12 to 60 frames a second. The actions stay what they were. A mouse
+of another sensitivity, or another screen, makes other play: the scripted player plays Doom's test
+maps again with a usual, a slower and a faster mouse, and on a screen of 16:10, and these rows are
+to be compared with each other. The wide screen is labeled as it is, by `--view auto`, and so after
+it was squeezed to 320x240 at 15 frames a second, as the largest public pile of Doom is. Rows of
+another tick rate run the same weights under the spec with so many ticks. Each row is kept: run
+again, it goes on. Figures go to results/idm_robustness.json.
 """
 
 from __future__ import annotations
@@ -15,18 +19,24 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from fnmatch import fnmatch
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from vidact.datasets.actions.spec import FrameSpec
+from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.recordings.recording import Recording, find_recordings
-from vidact.datasets.video.capture import squeeze
+from vidact.datasets.shards.codec import encode_video
+from vidact.datasets.video.capture import coarsened, squeeze
+from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.datasets.video.resize import FrameResizer
 from vidact.datasets.video.ticks import decode_ticks
+from vidact.datasets.video.view_decoder import ViewDecoder
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
 from vidact.idm.eval_idm import label, truth_of
@@ -34,11 +44,16 @@ from vidact.idm.labels.predict import Predictor
 from vidact.idm.play.capture import enlarge_bar
 from vidact.idm.scores.figures import Figures
 from vidact.idm.scores.metrics import Sums
+from vidact.pipeline.labelling.views import MEASURED, view_of
 
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
+Pictures = Callable[[Recording, Predictor], Frames]
 STATUS_BAR = 32 / 240  # of Doom's picture
 MICE = {"mouse x0.6": 0.6, "mouse x1": 1.0, "mouse x1.6": 1.6}
-MOUSE_SEED = 106
+SEED = 106  # of other play
+WIDE = {"width": 640, "height": 400}  # a screen of 16:10
+SMALL = (320, 240)
+SLOW = 15  # frames a second, and ticks of a spec that such video carries without repeating any
 HEADLINE = ("keypress_accuracy", "macro_f1", "macro_f1_common", "transition_f1_common")
 
 
@@ -46,12 +61,12 @@ def as_recorded(recording: Recording, predictor: Predictor) -> Frames:
     return np.concatenate([batch.frames for batch in recording.frames(predictor.spec)])
 
 
-def changed(change: Callable[[Frames], Frames]) -> Callable[[Recording, Predictor], Frames]:
+def changed(change: Callable[[Frames], Frames]) -> Pictures:
     """The frames, changed by a function of all of them."""
     return lambda recording, predictor: change(as_recorded(recording, predictor))
 
 
-def at_rate(fps: int) -> Callable[[Recording, Predictor], Frames]:
+def at_rate(fps: int) -> Pictures:
     """What a recorder of `fps` frames a second would have kept: at each tick the last of its
     frames.
     """
@@ -92,6 +107,24 @@ def narrower(share: float) -> Callable[[Frames], Frames]:
     return change
 
 
+def smaller_status_bar(share: float) -> Callable[[Frames], Frames]:
+    """The bar at the bottom, made smaller in its middle; what it leaves has its usual color."""
+
+    def change(frames: Frames) -> Frames:
+        out = frames.copy()
+        height, width = frames.shape[1:3]
+        rows = round(height * STATUS_BAR)
+        small = FrameSpec(2 * round(width * share / 2), 2 * round(rows * share / 2))
+        resizer, left = FrameResizer(small), (width - small.width) // 2
+        for frame in out:
+            bar = resizer.from_rgb(np.ascontiguousarray(frame[height - rows :]))
+            frame[height - rows :] = np.median(bar.reshape(-1, 3), axis=0).astype(np.uint8)
+            frame[height - small.height :, left : left + small.width] = bar
+        return out
+
+    return change
+
+
 def larger_status_bar(factor: float) -> Callable[[Frames], Frames]:
     """The bar at the bottom, enlarged over what is above it."""
 
@@ -110,27 +143,73 @@ def compressed(crf: int) -> Callable[[Frames], Frames]:
     return lambda frames: squeeze(frames, crf, preset="medium")
 
 
-def with_mouse(speed: float, folder: Path) -> list[Recording]:
-    """Eight minutes on Doom's test maps, whose player's mouse is so many times faster."""
-    config = RecordDoomConfig(
-        out=str(folder),
-        maps="test",
-        minutes=8,
-        chunk_minutes=0.4,
-        seed=MOUSE_SEED,
-        mouse_speed=speed,
-    )
-    record_doom(config)
+def played(folder: Path, **options: Any) -> list[Recording]:
+    """Eight minutes on Doom's test maps, in a folder where they may lie already."""
+    if not any(folder.glob("*.mp4")):
+        config = RecordDoomConfig(
+            out=str(folder), maps="test", minutes=8, chunk_minutes=0.4, seed=SEED, **options
+        )
+        record_doom(config)
     return find_recordings([str(folder)])
 
 
-SETTINGS: dict[str, Callable[[Recording, Predictor], Frames]] = {
+def viewed(recording: Recording, predictor: Predictor) -> Frames:
+    """What `label --view auto` sees."""
+    return seen_by_auto(Path(recording.path), predictor, recording.num_ticks(predictor.spec))
+
+
+def squeezed_at(fps: int) -> Pictures:
+    """What `label --view auto` sees of the recording after it was squeezed into 320x240 at so many
+    frames a second.
+    """
+
+    def frames(recording: Recording, predictor: Predictor) -> Frames:
+        small = np.concatenate(
+            [
+                one.frames
+                for one in decode_ticks(
+                    recording.path, FrameSpec(*SMALL), Fraction(fps), probe=recording.video
+                )
+            ]
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "small.mp4"
+            path.write_bytes(encode_video(small, Fraction(fps)))
+            return seen_by_auto(path, predictor, recording.num_ticks(predictor.spec))
+
+    return frames
+
+
+def seen_by_auto(path: Path, predictor: Predictor, ticks: int) -> Frames:
+    """The ticks of a video; the last of them again where it has fewer."""
+    decoder, spec = InProcessDecoder(), predictor.spec
+    there = min(decoder.probe(path, spec.tick_hz, sha256=False).ticks, ticks)
+    view = view_of(MEASURED, decoder, path, predictor, there)
+    batches = ViewDecoder(decoder, view).ticks(
+        path, spec.frame, spec.tick_hz, start_tick=0, end_tick=there
+    )
+    frames = np.concatenate([batch.frames.copy() for batch in batches])
+    return frames[np.minimum(np.arange(ticks), len(frames) - 1)]
+
+
+def at_ticks(predictor: Predictor, tick_hz: Fraction) -> Predictor:
+    """The same weights under the spec with another tick rate."""
+    found = copy(predictor)
+    found.spec = ActionSpec.from_dict({**predictor.spec.to_dict(), "tick_hz": str(tick_hz)})
+    return found
+
+
+SETTINGS: dict[str, Pictures] = {
     "as recorded": as_recorded,
     "brightness x0.6": changed(lighter(0.6)),
     "brightness x1.4": changed(lighter(1.4)),
     "field of view x0.85": changed(narrower(0.85)),
     "status bar x1.5": changed(larger_status_bar(1.5)),
+    "status bar x0.6": changed(smaller_status_bar(0.6)),
+    "half the detail": changed(lambda frames: coarsened(frames, 0.5)),
     "H.264 at crf 38": changed(compressed(38)),
+    "source of 12 fps": at_rate(12),
+    "source of 15 fps": at_rate(15),
     "source of 24 fps": at_rate(24),
     "source of 25 fps": at_rate(25),
     "source of 30 fps": at_rate(30),
@@ -149,6 +228,8 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "idm_robustness.json"
     )
+    parser.add_argument("--work", type=Path, default=Path("runs/robustness"))
+    parser.add_argument("--only", nargs="+", default=["*"], help="names of rows")
     options = parser.parse_args()
     predictor = Predictor.load(options.idm, threads=1)
     recordings = find_recordings(options.recordings)
@@ -157,30 +238,66 @@ def main() -> None:
         "sha256": predictor.sha256,
         "recordings": len(recordings),
     }
-    found["settings"] = {
-        name: measure(predictor, recordings, frames) for name, frames in SETTINGS.items()
-    }
+    if options.out.exists():
+        old = json.loads(options.out.read_bytes())
+        if {name: old[name] for name in found} == found:
+            found = old
+    rows = found.setdefault("settings", {})
+    for name, frames in SETTINGS.items():
+        add(name, rows, options, found, partial(measure, predictor, recordings, frames))
     if predictor.spec.name == "doom":
-        for name, speed in MICE.items():
-            with tempfile.TemporaryDirectory() as folder:
-                found["settings"][name] = measure(
-                    predictor, with_mouse(speed, Path(folder)), as_recorded
-                )
+        add_other_play(predictor, rows, options, found)
     axes = predictor.spec.axis_names
     print(
-        f"{'':22}"
+        f"{'':48}"
         + "".join(f"{name:>20}" for name in (*HEADLINE, *(f"{axis} R²" for axis in axes)))
     )
     for name, row in found["settings"].items():
-        print(f"{name:22}" + "".join(f"{value:20.3f}" for value in row.values()))
+        print(f"{name:48}" + "".join(f"{value:20.3f}" for value in row.values()))
+
+
+def add(
+    name: str,
+    rows: dict[str, Any],
+    options: argparse.Namespace,
+    found: dict[str, Any],
+    row: Callable[[], dict[str, float]],
+) -> None:
+    """Measure a row that is not there yet, and keep it."""
+    if name in rows or not any(fnmatch(name, pattern) for pattern in options.only):
+        return
+    rows[name] = row()
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(found, indent=1) + "\n")
+    print(name, json.dumps(rows[name]), flush=True)
+
+
+def add_other_play(
+    predictor: Predictor, rows: dict[str, Any], options: argparse.Namespace, found: dict[str, Any]
+) -> None:
+    """Rows of play that is made here."""
+
+    def measured(folder: str, of: Predictor, frames: Pictures, **play: Any) -> dict[str, float]:
+        return measure(of, played(options.work / folder, **play), frames)
+
+    for name, speed in MICE.items():
+        row = partial(measured, f"mouse-{speed:g}", predictor, as_recorded, mouse_speed=speed)
+        add(name, rows, options, found, row)
+    slow = at_ticks(predictor, Fraction(SLOW))
+    for name, (of, frames) in {
+        "screen of 16:10, all of it": (predictor, as_recorded),
+        "screen of 16:10, --view auto": (predictor, viewed),
+        "16:10 squeezed, 15 fps, --view auto": (predictor, squeezed_at(SLOW)),
+        "15 ticks: screen of 16:10, --view auto": (slow, viewed),
+        "15 ticks: 16:10 squeezed, 15 fps, --view auto": (slow, squeezed_at(SLOW)),
+    }.items():
+        add(name, rows, options, found, partial(measured, "wide", of, frames, **WIDE))
 
 
 def measure(
     predictor: Predictor,
     recordings: list[Recording],
-    frames: Callable[[Recording, Predictor], Frames],
+    frames: Pictures,
 ) -> dict[str, float]:
     """Headline figures and R² by axis over all recordings."""
     spec = predictor.spec
