@@ -293,6 +293,12 @@ async def pictures(
     except TimeoutError:
         return JSONResponse({"state": "rendering"}, status_code=202, headers={"retry-after": "1"})
     except (VidactError, OSError, ValueError) as error:
+        if context.bundles.is_full:
+            raise Problem(
+                507,
+                "disk",
+                "The server's disk is full, so that frames cannot be shown now. Tell an admin.",
+            ) from error
         reason = str(error).replace(str(recipe["uri"]), name)
         raise Problem(
             410, "gone", f"The frames cannot be shown: {reason}. Skip this task."

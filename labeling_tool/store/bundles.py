@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import struct
 import threading
 import time
@@ -29,6 +30,7 @@ MAGIC = b"VAB1"
 RENDERERS = 2  # processes that render at once: one per core of the smallest machine
 # Pictures that nobody has looked at for a month can be rendered again.
 FORGET_AFTER_S = 30 * 24 * 3600.0
+LARGEST = 32 << 20  # bytes that a bundle may take: 128 frames of 640 x 480, with room to spare
 
 # What cannot be rendered now cannot in a moment: it is not tried again at each request.
 FAILED_S = 300.0
@@ -112,6 +114,8 @@ class BundleStore:
                 render(recipe, temporary)
             return path
         except VidactError as error:
+            if self.is_full:
+                raise
             with self._lock:
                 if len(self._failed) >= MOST_FAILED:
                     self._failed.clear()
@@ -120,6 +124,11 @@ class BundleStore:
         finally:
             with self._lock:
                 self._under_way.pop(key, None)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk has no room for a bundle: then nothing is wrong with any video."""
+        return shutil.disk_usage(self.folder).free < LARGEST
 
     def forget(self, older_than_s: float = FORGET_AFTER_S) -> int:
         """Delete bundles that nobody has asked for in that time; returns how many."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from vidact.labeling_tool import serve
 from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing import videos
+from vidact.labeling_tool.store import bundles
 from vidact.labeling_tool.store.models import Project
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.conftest import open_context
+from tests.labeling_tool.seeding import add_tasks
 
 
 def test_a_full_disk_is_told_and_reading_goes_on(
@@ -123,3 +126,17 @@ def test_one_folder_is_reviewed_and_judged_and_one_failed_import_hinders_no_othe
     assert "broken: not imported: PermissionError" in said
     assert "its name is no UTF-8; rename it" in said
     assert "1 new tasks" in said
+
+
+def test_frames_that_a_full_disk_keeps_from_being_shown_are_nobody_s_to_skip(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = add_tasks(context, 1)  # whose video is not there
+    frames = client.post(f"/api/projects/{project}/claim", json={}).json()["frames"]
+    disk = shutil.disk_usage(context.folder)
+    with monkeypatch.context() as full:
+        full.setattr(bundles.shutil, "disk_usage", lambda _: disk._replace(free=0))
+        answer = client.get(frames)
+        assert (answer.status_code, answer.json()["error"]) == (507, "disk")
+    answer = client.get(frames)  # there is room again: it is tried again at once
+    assert (answer.status_code, answer.json()["error"]) == (410, "gone")

@@ -43,6 +43,7 @@ export class TaskControl {
   private readonly beatLost = signal(false);
   private readonly openedAt = performance.now();
   private releaseArmedAt = -Infinity;
+  private isSubmitting = false;
   private next: Next | null = null;
 
   constructor(
@@ -127,12 +128,16 @@ export class TaskControl {
   }
 
   async submit(): Promise<void> {
-    if (!this.model.confirmSubmit() || !this.data.mine) return;
+    // A second press while the first is under way is no second submission.
+    if (this.isSubmitting || !this.model.confirmSubmit() || !this.data.mine) return;
+    this.isSubmitting = true;
     try {
       if (this.readOnly) await this.openFollowing();
       else if (this.isSeen) await this.send();
     } catch (error) {
       sayError(error);
+    } finally {
+      this.isSubmitting = false;
     }
   }
 

@@ -130,8 +130,8 @@ function LoginAgain({ log }: { log: OperationLog }) {
   return (
     <Dialog title="Log in again">
       <p>
-        Your session has ended. {log.pending.value.length} edits are kept on this device and are
-        saved as soon as you are back.
+        Your session has ended. Your edits ({log.pending.value.length}) are kept on this device and
+        are saved as soon as you are back.
       </p>
       <div class="row end">
         <Button kind="primary" onClick={login}>

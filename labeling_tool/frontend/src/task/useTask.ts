@@ -17,7 +17,7 @@ function begin(opened: Opened): OpenTask {
   const { assignment, mine, operations } = opened.data;
   if (mine) takeBack(assignment.id);
   const log = new OperationLog(person.peek()!.id, assignment.id, operations, assignment.seq);
-  if (log.recovered) say(`${log.recovered} edits from this device recovered`);
+  if (log.recovered) say(`Edits recovered from this device: ${log.recovered}`);
   // Reviewers correct what has been submitted; nobody else changes a finished task.
   const readOnly = mine ? assignment.finished : !assignment.finished;
   return { opened, log, readOnly };

@@ -27,6 +27,7 @@ export class Verdicts {
   };
 
   private next: Next | null = null;
+  private isDeciding = false;
 
   constructor(
     private readonly model: TaskModel,
@@ -61,6 +62,8 @@ export class Verdicts {
 
   async decide(verdict: "approve" | "return", reason = ""): Promise<void> {
     const { log, data } = this.model;
+    if (this.isDeciding) return; // a second press is no second verdict
+    this.isDeciding = true;
     try {
       await log.flush();
       // What is on the screen is decided about: the server refuses where there is more by now.
@@ -71,6 +74,8 @@ export class Verdicts {
       this.proceed();
     } catch (error) {
       sayError(error);
+    } finally {
+      this.isDeciding = false;
     }
   }
 

@@ -8,6 +8,7 @@ import { startReview } from "../Home";
 
 interface Submission {
   id: number;
+  task_id: number;
   who: string;
   source: string;
   frames: number;
@@ -70,7 +71,7 @@ export function Submissions({ id }: { id: number }) {
               {rows.map((row) => (
                 <tr>
                   <th scope="row">
-                    <Link to={`/work/${row.id}`}>#{row.id}</Link>
+                    <Link to={`/work/${row.id}`}>#{row.task_id}</Link>
                   </th>
                   <td>{row.who}</td>
                   <td>{row.source}</td>
