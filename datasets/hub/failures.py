@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,10 @@ PASSING = {
     412: "somebody else changed it at the same time",
     429: "the hub takes no more for now",
 }
+CLIENT = "huggingface_hub"
+# What its client raises where an answer is not as the protocol has it.
+ODD_ANSWER = (ValueError, KeyError, TypeError, AttributeError)
+ADDRESSES = ("UnsupportedProtocol", "InvalidURL")  # its errors of an address that is none
 NETWORK = ("httpx", "httpcore", "requests", "urllib3", "hf_xet")  # packages whose errors it is
 
 
@@ -44,7 +49,11 @@ def told_plainly(address: object) -> Iterator[None]:
 
 def _said(error: BaseException, address: object) -> VidactError | None:
     """Return what an error means; its causes are asked, too: uploads wrap theirs."""
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalTokenNotFoundError,
+    )
 
     cause: BaseException | None = error
     while cause is not None:
@@ -53,6 +62,12 @@ def _said(error: BaseException, address: object) -> VidactError | None:
         response = getattr(cause, "response", None)
         if isinstance(cause, HfHubHTTPError) and response is not None:
             return _answered(response, cause, address)
+        if isinstance(cause, HFValidationError):
+            return ConfigError(f"to: {address}: the hub allows no such name: {cause}")
+        if isinstance(cause, UnicodeEncodeError):  # of a header
+            return ConfigError(f"{address}: HF_TOKEN is no token: {MISTAKES[401]}")
+        if type(cause).__name__ in ADDRESSES:
+            return ConfigError(f"endpoint: it is no address of a hub: {cause}")
         if type(cause).__module__.startswith(NETWORK) or isinstance(cause, ConnectionError):
             what = f"{type(cause).__name__}: {cause}".rstrip(": ")
             return Interrupted(
@@ -61,8 +76,21 @@ def _said(error: BaseException, address: object) -> VidactError | None:
             )
         if isinstance(cause, ValueError) and "README.md" in str(cause):
             return ConfigError(f"{address}: the hub refuses the card: {cause}")
+        if isinstance(cause, ValueError) and "LFS batch API returned errors" in str(cause):
+            return ConfigError(f"{address}: the hub refuses a file: {cause}")
         cause = cause.__cause__
+    if isinstance(error, ODD_ANSWER) and _raised_in_client(error):
+        return Interrupted(
+            f"{address}: the hub's answer cannot be understood ({error!r:.200}); run the same "
+            "command again later, and see that --endpoint, if given, is a hub's"
+        )
     return None
+
+
+def _raised_in_client(error: BaseException) -> bool:
+    """Whether the client did it, not we."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(str(f.f_globals.get("__name__", "")).startswith(CLIENT) for f, _ in frames)
 
 
 def _answered(response: Any, error: Any, address: object) -> VidactError:

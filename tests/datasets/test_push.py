@@ -127,3 +127,41 @@ def test_no_network_wrong_token_and_another_dataset(
     for wrong in ("hf://me/toy", "hf://datasets/toy", "s3://bucket/toy"):
         assert push(hub, dataset, wrong) == 2
     assert push(hub, str(tmp_path)) == 2
+
+
+def test_names_tokens_addresses_and_answers_that_are_none_are_told(
+    hub: Hub, dataset: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a..b/c", "me/x.git", "me/" + "x" * 200):
+        assert push(hub, dataset, f"hf://datasets/{name}") == 2
+        assert "the hub allows no such name" in capsys.readouterr().err
+    for endpoint in ("hub.example.org", "ftp://hub.example.org"):
+        assert run(["push", dataset, REPOSITORY, "--endpoint", endpoint]) == 2
+        assert "no address of a hub" in capsys.readouterr().err
+    monkeypatch.setenv("HF_TOKEN", "t\u00f6ken")
+    assert push(hub, dataset) == 2
+    assert "HF_TOKEN is no token" in capsys.readouterr().err
+    monkeypatch.setenv("HF_TOKEN", "right")
+    answer = Hub.answer
+    objects = [{"oid": "1", "size": 1, "error": {"code": 422, "message": "quota is used up"}}]
+    for words, odd, code, said in (
+        ("/repos/create", {}, 75, "answer cannot be understood (KeyError('url'))"),
+        ("/tree/", "junk", 75, "cannot be understood"),
+        ("/preupload/", None, 75, "cannot be understood"),
+        ("/commit/", [], 75, "cannot be understood"),
+        ("/info/lfs", {"objects": objects}, 2, "quota is used up"),
+    ):
+
+        def oddly(
+            own: Hub,
+            method: str,
+            path: str,
+            *more: Any,
+            words: str = words,
+            odd: Any = odd,
+        ) -> tuple[int, Any, dict[str, str]]:
+            return (200, odd, {}) if words in path else answer(own, method, path, *more)
+
+        monkeypatch.setattr(Hub, "answer", oddly)
+        assert push(hub, dataset) == code
+        assert said in capsys.readouterr().err
