@@ -8,7 +8,7 @@ of another sensitivity, or another screen, makes other play: the scripted player
 maps again with a usual, a slower and a faster mouse, and on a screen of 16:10, and these rows are
 to be compared with each other. The wide screen is labeled as it is, by `--view auto`, and so after
 it was squeezed to 320x240 at 15 frames a second, as the largest public pile of Doom is. Rows of
-another tick rate run the same weights under the spec with so many ticks. Each row is kept: run
+15 ticks run the same weights under the spec `doom-15hz`. Each row is kept: run
 again, it goes on. Figures go to results/idm_robustness.json.
 """
 
@@ -19,7 +19,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from copy import copy
 from fnmatch import fnmatch
 from fractions import Fraction
 from functools import partial
@@ -40,6 +39,7 @@ from vidact.datasets.video.view_decoder import ViewDecoder
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
 from vidact.idm.eval_idm import label, truth_of
+from vidact.idm.labels.checkpoint import load_idm, with_spec
 from vidact.idm.labels.predict import Predictor
 from vidact.idm.play.capture import enlarge_bar
 from vidact.idm.scores.figures import Figures
@@ -192,13 +192,6 @@ def seen_by_auto(path: Path, predictor: Predictor, ticks: int) -> Frames:
     return frames[np.minimum(np.arange(ticks), len(frames) - 1)]
 
 
-def at_ticks(predictor: Predictor, tick_hz: Fraction) -> Predictor:
-    """The same weights under the spec with another tick rate."""
-    found = copy(predictor)
-    found.spec = ActionSpec.from_dict({**predictor.spec.to_dict(), "tick_hz": str(tick_hz)})
-    return found
-
-
 SETTINGS: dict[str, Pictures] = {
     "as recorded": as_recorded,
     "brightness x0.6": changed(lighter(0.6)),
@@ -283,7 +276,8 @@ def add_other_play(
     for name, speed in MICE.items():
         row = partial(measured, f"mouse-{speed:g}", predictor, as_recorded, mouse_speed=speed)
         add(name, rows, options, found, row)
-    slow = at_ticks(predictor, Fraction(SLOW))
+    checkpoint, spec = load_idm(options.idm), ActionSpec.load(f"doom-{SLOW}hz")
+    slow = Predictor.load(with_spec(checkpoint, spec), threads=1)
     for name, (of, frames) in {
         "screen of 16:10, all of it": (predictor, as_recorded),
         "screen of 16:10, --view auto": (predictor, viewed),

@@ -6,6 +6,7 @@ IDMs that ship with vidact are known by name: they label without any training.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -28,12 +29,15 @@ from ..scores.baselines import LinearModel, RatesSampler
 from .calibration import Calibration
 
 FOLDER = Path(__file__).parents[1] / "shipped_checkpoints"
+# Another's weights under a spec with other ticks: what moves between two frames is told in degrees,
+# whatever time lies between them.
+OTHER_TICKS = {"doom-15hz": "doom"}
 BASELINE_PREFIX = "baselines."  # of the tensors in a checkpoint that are not the network's
 
 
 def shipped() -> list[str]:
     """The names of the IDMs that ship."""
-    return sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG_FILE}"))
+    return sorted({*OTHER_TICKS, *(path.parent.name for path in FOLDER.glob(f"*/{CONFIG_FILE}"))})
 
 
 def load_idm(uri: str) -> Checkpoint:
@@ -46,7 +50,8 @@ def load_idm(uri: str) -> Checkpoint:
     Raises CheckpointError.
     """
     if uri in shipped() and not (Path(uri) / CONFIG_FILE).exists():
-        return load_checkpoint(FOLDER / uri).require_kind("idm")
+        found = load_checkpoint(FOLDER / OTHER_TICKS.get(uri, uri)).require_kind("idm")
+        return with_spec(found, ActionSpec.load(uri)) if uri in OTHER_TICKS else found
     try:
         return load_checkpoint(uri).require_kind("idm")
     except CheckpointError as error:
@@ -55,6 +60,21 @@ def load_idm(uri: str) -> Checkpoint:
         raise CheckpointError(
             f"{error}; by name there are: {', '.join(shipped()) or 'none'}"
         ) from error
+
+
+def with_spec(checkpoint: Checkpoint, spec: ActionSpec) -> Checkpoint:
+    """The same model under another spec of the same buttons and axes, with a digest of its own.
+
+    Raises CheckpointError where they are not the same.
+    """
+    own = spec_of(checkpoint)
+    if (own.button_names, own.axes) != (spec.button_names, spec.axes):
+        raise CheckpointError(f"{checkpoint.uri}: {spec.name} has other buttons or axes")
+    return replace(
+        checkpoint,
+        config={**checkpoint.config, "spec": spec.to_dict(), "spec_sha256": spec.sha256},
+        sha256=hashlib.sha256(f"{checkpoint.sha256} {spec.sha256}".encode()).hexdigest(),
+    )
 
 
 def load_network(checkpoint: Checkpoint, spec: ActionSpec) -> InverseDynamicsModel:

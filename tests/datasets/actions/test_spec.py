@@ -183,7 +183,7 @@ def test_refuses_what_it_cannot_mean(change: dict[str, Any], message: str) -> No
 
 def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
     with pytest.raises(
-        SpecError, match="crafter@1, desktop, desktop_pointer, doom, doom-classic, gamepad"
+        SpecError, match="crafter@1, desktop, desktop_pointer, doom, doom-15hz, doom-classic"
     ):
         ActionSpec.load("quake")
     broken = tmp_path / "broken.yaml"

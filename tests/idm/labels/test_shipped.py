@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.actions.spec import ActionSpec
 from vidact.datasets.recordings.recording import find_recordings
 from vidact.datasets.shards.dataset import Dataset
 from vidact.errors import CheckpointError
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
-from vidact.idm.labels.checkpoint import FOLDER, load_idm, shipped
+from vidact.idm.labels.checkpoint import FOLDER, load_idm, shipped, with_spec
 from vidact.idm.labels.predict import Predictor
 from vidact.idm.scores.metrics import Labelling
 
@@ -20,13 +21,25 @@ from ...pipeline.conftest import config, moving_picture, run_label, write_video
 
 
 def test_doom_ships_small_and_with_its_card() -> None:
-    assert shipped() == ["doom"]
+    assert shipped() == ["doom", "doom-15hz"]
     files = {path.name: path.stat().st_size for path in (FOLDER / "doom").iterdir()}
     assert set(files) == {"model.safetensors", "config.json", "game.safetensors", "README.md"}
     assert files["model.safetensors"] <= 5_000_000
     checkpoint = load_idm("doom")
     assert checkpoint.config["spec"]["name"] == "doom"
     assert f"`{checkpoint.sha256[:12]}`" in (FOLDER / "doom" / "README.md").read_text()
+
+
+def test_for_slow_video_it_ticks_with_its_frames() -> None:
+    slow, usual = (Predictor.load(name, device="cpu", threads=1) for name in ("doom-15hz", "doom"))
+    assert (slow.spec.name, slow.spec.tick_hz) == ("doom-15hz", 15)
+    assert slow.sha256 != usual.sha256
+    assert slow.game is not None
+    assert usual.game is not None
+    assert slow.game.every == 5  # three times a second
+    changed = ActionSpec.load("doom").to_dict() | {"axes": []}
+    with pytest.raises(CheckpointError, match="other buttons or axes"):
+        with_spec(load_idm("doom"), ActionSpec.from_dict(changed))
 
 
 def test_a_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
