@@ -8,14 +8,18 @@ meanwhile.
 
 from __future__ import annotations
 
+import fcntl
 import secrets
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
 
 from ...errors import RecordingError, VideoError
 from ...progress import log
@@ -70,6 +74,43 @@ def begin_upload(context: Context, project_id: int, user_id: int, size: int | No
         session.add(row)
         session.flush()
         return row
+
+
+def upload_of(session: Session, key: str, user_id: int) -> Upload:
+    """Return somebody's upload. Raises 404 where it is not there, or not theirs."""
+    row = session.get(Upload, key)
+    if row is None or row.user_id != user_id:
+        raise not_found("upload")
+    return row
+
+
+@contextmanager
+def going_on(context: Context, upload: Upload, start: int) -> Iterator[BinaryIO]:
+    """The file of an upload that arrives in parts, at its end; nobody else adds to it meanwhile.
+
+    Raises:
+        Problem: 409 `not_arriving` for one that is whole or gone, `busy` where another request
+            still sends, `elsewhere` (with what was `received`) where that is not `start` bytes.
+    """
+    if upload.state != "arriving":
+        raise Problem(409, "not_arriving", f"This upload is {upload.state} already.")
+    with open(path_of(context, upload.id), "ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # other server processes too
+        except BlockingIOError as error:
+            raise Problem(409, "busy", "Another request still sends this file.") from error
+        if file.tell() != start:
+            told = f"{file.tell()} bytes of this file are here; go on there."
+            raise Problem(409, "elsewhere", told, received=file.tell())
+        yield file
+
+
+def received(context: Context, upload: Upload) -> int:
+    """Return how many bytes of an upload are here."""
+    if upload.state != "arriving":
+        return upload.size
+    path = path_of(context, upload.id)
+    return path.stat().st_size if path.exists() else 0
 
 
 def end_upload(context: Context, upload: Upload, size: int | None) -> None:

@@ -9,19 +9,28 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import Field
+from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from ..config import MIN_STEP_S
 from ..context import Context
-from ..importing.uploads import begin_import, begin_upload, end_upload, path_of
+from ..importing.uploads import (
+    begin_import,
+    begin_upload,
+    end_upload,
+    going_on,
+    path_of,
+    received,
+    upload_of,
+)
 from ..people.access import ContextOf, Person, Uploader, require_project
 from ..problems import Problem, forbidden, not_found
 from ..schema import PathId, Strict
-from ..store.models import Import, Project
-from ..store.rights import memberships_of, role_in
+from ..store.models import Import, Project, Upload, User
+from ..store.rights import STAFF, memberships_of, role_in
 
 router = APIRouter(prefix="/api", tags=["import"])
 
@@ -30,7 +39,14 @@ BYTES = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 UploadId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+UploadPath = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+NEWEST = 200  # imports that are listed
 UPLOADERS = ("admin", "reviewer", "contractor")
+
+
+class NewUpload(Strict):
+    size: Annotated[int, Field(ge=1, lt=2**53)]
+    """Bytes of the whole file."""
 
 
 class NewImport(Strict):
@@ -71,6 +87,77 @@ async def upload(
     return {"upload": row.id}
 
 
+@router.post("/projects/{project_id}/uploads", status_code=201)
+def begin(
+    project_id: PathId, body: NewUpload, person: Uploader, context: ContextOf
+) -> dict[str, Any]:
+    """Begin an upload whose bytes come in parts, so that one that is cut short goes on."""
+    _require_uploader(context, project_id, person)
+    if body.size > context.upload_limit:
+        limit = context.upload_limit >> 20
+        raise Problem(413, "too_large", f"A file may have {limit} MiB at most.")
+    return _upload(context, begin_upload(context, project_id, person.id, body.size))
+
+
+@router.get("/uploads/{upload_id}")
+def upload_state(upload_id: UploadPath, person: Uploader, context: ContextOf) -> dict[str, Any]:
+    """How much of an upload of mine is here: `received` of `size` bytes, and its `state`."""
+    with context.database.read() as session:
+        row = upload_of(session, upload_id, person.id)
+    return _upload(context, row)
+
+
+@router.put("/uploads/{upload_id}", openapi_extra={"requestBody": BYTES})
+async def go_on(
+    upload_id: UploadPath,
+    start: Annotated[int, Query(ge=0, lt=2**53)],
+    request: Request,
+    person: Uploader,
+    context: ContextOf,
+) -> dict[str, Any]:
+    """Add the body's bytes to an upload of mine, of which `start` bytes are here.
+
+    What has come in when the connection breaks stays: ask how much that is, and go on there.
+    """
+    row = await run_in_threadpool(_arriving, context, upload_id, person)
+    try:
+        with going_on(context, row, start) as file:
+            at = start
+            async for block in request.stream():
+                at += len(block)
+                if at > row.size:
+                    raise Problem(413, "too_large", f"This upload has {row.size} bytes.")
+                await run_in_threadpool(file.write, block)
+    except OSError as error:
+        raise Problem(507, "disk", f"The file cannot be stored: {error.strerror}.") from error
+    except ClientDisconnect as error:
+        raise Problem(400, "cut_short", "The upload was cut short; it can go on.") from error
+    if at == row.size:
+        await run_in_threadpool(end_upload, context, row, at)
+    return await run_in_threadpool(upload_state, upload_id, person, context)
+
+
+@router.get("/projects/{project_id}/imports")
+def imports(project_id: PathId, person: Uploader, context: ContextOf) -> list[dict[str, Any]]:
+    """The newest imports into a project: mine, or everybody's for who looks after it."""
+    project = _require_uploader(context, project_id, person)
+    with context.database.read() as session:
+        role = role_in(project, person.role, memberships_of(session, person.id))
+        statement = (
+            select(Import, User.name, Upload.size)
+            .join(User, User.id == Import.user_id)
+            .outerjoin(Upload, Upload.id == Import.video)
+            .where(Import.project_id == project_id)
+        )
+        if role not in STAFF:
+            statement = statement.where(Import.user_id == person.id)
+        rows = session.execute(statement.order_by(Import.id.desc()).limit(NEWEST)).all()
+    return [
+        {**_import(job), "created_ms": job.created_ms, "who": who, "bytes": size}
+        for job, who, size in rows
+    ]
+
+
 @router.post("/projects/{project_id}/import", status_code=202)
 def import_upload(
     project_id: PathId, body: NewImport, person: Uploader, context: ContextOf
@@ -105,6 +192,23 @@ def import_state(import_id: PathId, person: Uploader, context: ContextOf) -> dic
     if job is None or (job.user_id != person.id and person.role != "admin"):
         raise not_found("import")
     return _import(job)
+
+
+def _arriving(context: Context, upload_id: str, person: Person) -> Upload:
+    """My upload, into a project that still takes files of mine."""
+    with context.database.read() as session:
+        row = upload_of(session, upload_id, person.id)
+    _require_uploader(context, row.project_id, person)
+    return row
+
+
+def _upload(context: Context, row: Upload) -> dict[str, Any]:
+    return {
+        "upload": row.id,
+        "size": row.size,
+        "received": received(context, row),
+        "state": row.state,
+    }
 
 
 def _import(job: Import) -> dict[str, Any]:

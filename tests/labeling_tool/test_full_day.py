@@ -145,7 +145,7 @@ def work_a_day(browser: Any, server: Server, each: int) -> None:
     review(browser, server, wanted)
     until(lambda: len(script.get(f"{submissions}?state=approved")["submissions"]) == wanted)
     lead = sign_in(browser, server.url, "ada")
-    for where, ready in (("", "form"), ("/tasks", "tbody tr"), ("/quality", "section")):
+    for where, ready in (("", "#review"), ("/tasks", "tbody tr"), ("/quality", "section")):
         lead.goto(f"{server.url}/projects/{project[ACTIONS]}{where}")
         lead.wait_for_selector(ready)
         look_at(lead, f"project{where}")

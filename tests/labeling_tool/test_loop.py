@@ -40,6 +40,7 @@ def test_corrected_in_the_browser_exported_and_trained_on(chromium: Any, tmp_pat
             page.keyboard.press("f")
             page.wait_for_selector("article" if last else f".review:not([data-task='{task}'])")
         page.get_by_role("link", name="Review of dataset").click()
+        page.get_by_role("link", name="Files").click()
         page.select_option("#export-format", "recordings")
         page.click("#export")
         page.wait_for_selector("[data-export][data-state=done]")

@@ -108,26 +108,25 @@ export const patch = <T>(path: string, body: unknown): Promise<T> => json<T>("PA
 export const put = <T>(path: string, body: unknown): Promise<T> => json<T>("PUT", path, body);
 export const del = <T = void>(path: string): Promise<T> => json<T>("DELETE", path);
 
-/** Send a file; `onShare` is told how much of it has gone out. */
-export function sendFile<T>(
+/** Send a part of a file; `onBytes` is told how much of it has gone out. */
+export function sendPart(
   path: string,
-  file: Blob,
-  onShare: (share: number) => void,
-): Promise<T> {
+  part: Blob,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
   // Not fetch: it says nothing about how far a body is.
   const request = new XMLHttpRequest();
-  request.open("POST", path);
+  request.open("PUT", path);
   request.responseType = "json";
   request.setRequestHeader("x-csrf-token", csrf);
-  request.upload.onprogress = ({ loaded, total }) => onShare(loaded / Math.max(1, total));
+  request.upload.onprogress = ({ loaded }) => onBytes(loaded);
   return new Promise((resolve, reject) => {
     request.onload = () => {
-      const answer: Refusal & T = request.response ?? {};
-      if (request.status < 400) resolve(answer);
-      else reject(refused(request.status, answer));
+      if (request.status < 400) resolve();
+      else reject(refused(request.status, request.response ?? {}));
     };
     request.onerror = () => reject(unreachable());
-    request.send(file);
+    request.send(part);
   });
 }
 

@@ -4,6 +4,7 @@ import { render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { post } from "./api";
 import { CleanPage } from "./clean/CleanPage";
+import { Brand } from "./icons";
 import { eventKey, keyOf } from "./keys";
 import { sendLeftOver } from "./oplog";
 import { type Entry, Palette } from "./Palette";
@@ -13,9 +14,11 @@ import { History } from "./pages/History";
 import { Home, start, startReview } from "./pages/Home";
 import { Invited, Login, Setup } from "./pages/Login";
 import { Forbidden, NotFound, useLoaded } from "./pages/Problems";
+import { Files } from "./pages/project/Files";
 import { NewProject } from "./pages/project/NewProject";
 import { Project } from "./pages/project/Project";
 import { Quality } from "./pages/project/Quality";
+import { Rules } from "./pages/project/Rules";
 import { Tasks } from "./pages/project/Tasks";
 import { Settings } from "./pages/Settings";
 import { LessonResult, Welcome } from "./pages/Tour";
@@ -96,6 +99,10 @@ function Routed({ where }: { where: string }) {
   if (quality) return <Quality id={Number(quality[1])} key={quality[1]} />;
   const project = /^\/projects\/(\d+)$/.exec(where);
   if (project) return <Project id={Number(project[1])} key={project[1]} />;
+  const files = /^\/projects\/(\d+)\/files$/.exec(where);
+  if (files) return <Files id={Number(files[1])} key={files[1]} />;
+  const rules = /^\/projects\/(\d+)\/rules$/.exec(where);
+  if (rules) return <Rules id={Number(rules[1])} key={rules[1]} />;
   const tasks = /^\/projects\/(\d+)\/tasks$/.exec(where);
   if (tasks) return <Tasks id={Number(tasks[1])} key={tasks[1]} />;
   if (ADMINS.includes(where) && !isAdmin()) return <Forbidden needs="the role admin" />;
@@ -152,7 +159,7 @@ function Top({ where }: { where: string }) {
   return (
     <header class="taskbar">
       <Link to="/" class="brand" current={where === "/"}>
-        <img src="/static/icon.svg" alt="" width={18} height={18} /> vidact
+        <Brand />
       </Link>
       <nav aria-label="Pages">
         <Link to="/" current={where === "/"}>
@@ -202,6 +209,7 @@ function Places({ onClose, leave }: { onClose: () => void; leave: () => Promise<
             { label: `Review ${project.name}`, run: () => void startReview(project.id) },
             to(`Tasks of ${project.name}`, `/projects/${project.id}/tasks`),
             to(`Quality of ${project.name}`, `/projects/${project.id}/quality`),
+            to(`Files of ${project.name}: export, import`, `/projects/${project.id}/files`),
           ]
         : []),
     ]),

@@ -235,6 +235,30 @@ export function duration(seconds: number): string {
   return `${Math.round(seconds / 86400)} days`;
 }
 
+/** How long ago a moment was, in words, with the moment itself to point at. */
+export function Ago({ ms }: { ms: number | null }) {
+  if (!ms) return <span class="muted">never</span>;
+  const seconds = Math.max(0, (Date.now() - ms) / 1000);
+  const text = seconds < 60 ? "just now" : `${duration(seconds)} ago`;
+  return <time title={when(ms)}>{text}</time>;
+}
+
+export function day(ms: number): string {
+  return new Date(ms).toLocaleDateString(undefined, { dateStyle: "medium" });
+}
+
+const UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+export function bytesText(bytes: number): string {
+  const power = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  const value = bytes / 1000 ** power;
+  return `${value.toFixed(power && value < 10 ? 1 : 0)} ${UNITS[power]}`;
+}
+
+/** Whether a text has what somebody looks for in it. */
+export const has = (text: string, wanted: string): boolean =>
+  text.toLowerCase().includes(wanted.trim().toLowerCase());
+
 export function when(ms: number | null): string {
   if (!ms) return "–";
   return new Date(ms).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });

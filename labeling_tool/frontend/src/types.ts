@@ -169,7 +169,13 @@ export interface ProjectRow {
   practice: boolean;
   spec: string | null;
   role: Role;
-  progress: Progress;
+  created_ms: number;
+  /** Who made it; nobody, where the start of the server did. */
+  owner: string | null;
+  /** When somebody last worked on it. */
+  worked_ms: number | null;
+  /** Contractors are not told. */
+  progress: Progress | null;
   mine: Record<string, number>;
 }
 
@@ -191,7 +197,9 @@ export interface ProjectSettings {
 }
 
 /** A project as those see it who look after it. */
-export interface ProjectDetails extends ProjectRow {
+export interface ProjectDetails
+  extends Pick<ProjectRow, "id" | "name" | "kind" | "state" | "practice" | "spec"> {
+  progress: Progress;
   settings: ProjectSettings;
   people: {
     name: string;

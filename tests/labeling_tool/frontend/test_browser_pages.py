@@ -120,9 +120,11 @@ def test_axe_on_every_page(chromium: Any, review: Review) -> None:
         ("/help", ".keys"),
         ("/tour", "#start-tour"),
         ("/projects/new", "form"),
-        (f"/projects/{project}", "form"),
+        (f"/projects/{project}", "#review"),
         (f"/projects/{project}/tasks", "tbody tr"),
         (f"/projects/{project}/quality", "section"),
+        (f"/projects/{project}/files", "#to-export"),
+        (f"/projects/{project}/rules", "form"),
         ("/no/such/page", "h1"),
     ):
         ada.goto(f"{review.url}{path}")

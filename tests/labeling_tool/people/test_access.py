@@ -78,6 +78,10 @@ ALLOWED: dict[str, set[str]] = {
     "POST /api/uploads/{project_id}": EVERYBODY,
     "POST /api/projects/{project_id}/import": EVERYBODY,
     "GET /api/imports/{import_id}": EVERYBODY,
+    "GET /api/projects/{project_id}/imports": EVERYBODY,
+    "POST /api/projects/{project_id}/uploads": EVERYBODY,
+    "GET /api/uploads/{upload_id}": EVERYBODY,
+    "PUT /api/uploads/{upload_id}": EVERYBODY,
     "DELETE /api/exports/{export_id}": LABELLERS,
 }
 PUBLIC = {"GET /api/state", "POST /api/setup", "POST /api/login", "POST /api/welcome"}
@@ -103,6 +107,7 @@ BODIES: dict[str, Any] = {
         ],
     },
     "POST /api/assignments/{assignment_id}/submit": {"seq": 0},
+    "POST /api/projects/{project_id}/uploads": {"size": 1},
     "POST /api/projects/{project_id}/import": {"video": "ab" * 16, "name": "film"},
 }
 

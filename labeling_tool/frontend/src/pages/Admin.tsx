@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
-import { Button, Dialog, Field, Input, ScrollBox, Search, when } from "../parts";
+import { Ago, Button, Dialog, day, Field, has, Input, ScrollBox, Search, when } from "../parts";
 import { person, say, sayError } from "../session";
 import type { Role } from "../types";
 
@@ -14,6 +14,9 @@ interface User {
   /** Whether they have not chosen a password yet. */
   invited: boolean;
   created_ms: number;
+  seen_ms: number | null;
+  /** Tokens of theirs that are valid. */
+  tokens: number;
 }
 
 interface Link {
@@ -64,6 +67,8 @@ export function People() {
               <tr>
                 <th scope="col">Name</th>
                 <th scope="col">Role</th>
+                <th scope="col">Last seen</th>
+                <th scope="col">Tokens</th>
                 <th scope="col">Since</th>
                 <th scope="col">Account</th>
               </tr>
@@ -92,7 +97,11 @@ export function People() {
                         ))}
                       </select>
                     </td>
-                    <td>{when(user.created_ms)}</td>
+                    <td>
+                      <Ago ms={user.seen_ms} />
+                    </td>
+                    <td>{user.tokens || <span class="muted">–</span>}</td>
+                    <td title={when(user.created_ms)}>{day(user.created_ms)}</td>
                     <td>
                       <div class="row">
                         <Button onClick={() => makeLink(user)}>Password link…</Button>
@@ -185,9 +194,6 @@ export function People() {
   );
 }
 
-const has = (text: string, wanted: string): boolean =>
-  text.toLowerCase().includes(wanted.trim().toLowerCase());
-
 interface Token {
   id: number;
   name: string;
@@ -238,23 +244,26 @@ interface Entry {
 const asText = (value: unknown): string =>
   typeof value === "string" ? value : JSON.stringify(value);
 
+const TYPING_MS = 250; // a pause in typing, after which is searched
+
 export function Audit() {
   const [entries, setEntries] = useState<Entry[]>([]);
   const [next, setNext] = useState<number | null>(null);
   const [text, setText] = useState("");
-  const shown = entries.filter((entry) =>
-    has(`${entry.who} ${entry.action} ${entry.target} ${JSON.stringify(entry.detail)}`, text),
-  );
-  const load = (before?: number): void =>
-    void get<{ entries: Entry[]; next: number | null }>(
-      `/api/audit${before ? `?before=${before}` : ""}`,
-    )
+  const load = (before?: number): void => {
+    const query = new URLSearchParams(text.trim() ? { text } : {});
+    if (before) query.set("before", String(before));
+    void get<{ entries: Entry[]; next: number | null }>(`/api/audit?${query}`)
       .then((page) => {
         setEntries((old) => (before ? [...old, ...page.entries] : page.entries));
         setNext(page.next);
       })
       .catch(sayError);
-  useEffect(() => load(), []);
+  };
+  useEffect(() => {
+    const timer = window.setTimeout(load, text ? TYPING_MS : 0);
+    return () => window.clearTimeout(timer);
+  }, [text]);
   return (
     <main class="page">
       <h1>Audit log</h1>
@@ -262,7 +271,7 @@ export function Audit() {
         <div class="row">
           <Search label="Search" text={text} onText={setText} />
           <span class="muted">
-            {shown.length} of the {entries.length} entries that are loaded
+            {entries.length.toLocaleString()} {next ? "newest entries, and more" : "entries"}
           </span>
         </div>
         <ScrollBox label="Entries">
@@ -278,8 +287,8 @@ export function Audit() {
               </tr>
             </thead>
             <tbody>
-              {shown.map((entry) => (
-                <tr>
+              {entries.map((entry) => (
+                <tr key={entry.id}>
                   <td>{when(entry.at_ms)}</td>
                   <td>{entry.who ?? "–"}</td>
                   <td>{entry.action}</td>

@@ -2,9 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
+import { Icon } from "../icons";
 import { claimFirst, nextReview } from "../loading";
 import { leftOver, sendLeftOver } from "../oplog";
-import { Bar, Button, duration, Link, Search, when } from "../parts";
+import { Ago, Bar, Button, day, duration, has, Link, Search, when } from "../parts";
 import { go, isAdmin, isStaff, person, say, sayError } from "../session";
 import { doneToday } from "../task/day";
 import type { AssignmentRow, Progress, ProjectRow } from "../types";
@@ -93,7 +94,9 @@ export function Home() {
     .sort((a, b) => b.submitted_ms! - a.submitted_ms!);
   const today = doneToday(mine);
   const all = projects.filter((project) => !project.practice);
-  const real = all.filter(({ name }) => name.toLowerCase().includes(text.trim().toLowerCase()));
+  const real = all
+    .filter(({ name }) => has(name, text))
+    .sort((a, b) => Number(isBegun(b)) - Number(isBegun(a)));
   const practice = projects.filter((project) => project.practice);
   const touring = (who.settings.tour ?? 0) < TOUR_DONE && who.role !== "contractor";
   return (
@@ -142,7 +145,14 @@ export function Home() {
           </ul>
         </section>
       ) : null}
-      {all.length > FEW ? <Search label="Search" text={text} onText={setText} /> : null}
+      {all.length > FEW ? (
+        <div class="row">
+          <Search label="Search" text={text} onText={setText} />
+          <span class="muted">
+            {real.length} of {all.length} projects
+          </span>
+        </div>
+      ) : null}
       {all.length ? null : (
         <section class="panel empty">
           <h2>No projects yet</h2>
@@ -156,10 +166,17 @@ export function Home() {
           )}
         </section>
       )}
-      <section class="cards" aria-label="Projects">
+      {/* Many scroll in their place: what comes after them stays in sight. */}
+      <section
+        class={`cards ${all.length > FEW ? "many" : ""}`}
+        aria-label="Projects"
+        tabIndex={all.length > FEW ? 0 : undefined}
+      >
         {real.map((project) => (
           <Card key={project.id} project={project} />
         ))}
+      </section>
+      <section class="cards" aria-label="Practice">
         {practice.map((project) => (
           <Card key={project.id} project={project} />
         ))}
@@ -196,16 +213,56 @@ export function Home() {
   );
 }
 
-function Card({ project }: { project: ProjectRow }) {
-  const { progress, mine } = project;
-  const share = progress.tasks ? progress.done / progress.tasks : 0;
-  const begun = (mine.leased ?? 0) + (mine.paused ?? 0) + (mine.returned ?? 0);
+/** What is known of a project beside how far it is. */
+function About({ project }: { project: ProjectRow }) {
+  const { mine, owner, worked_ms, created_ms } = project;
   const done = (mine.submitted ?? 0) + (mine.approved ?? 0);
+  return (
+    <p class="muted about">
+      {project.kind === "actions" ? "Action review" : "Clean or not"}
+      {project.spec ? ` · ${project.spec}` : ""}
+      {project.practice ? null : (
+        <>
+          {" · "}
+          <span title={when(created_ms)}>
+            since {day(created_ms)}
+            {owner ? `, by ${owner}` : ""}
+          </span>
+          {worked_ms ? (
+            <>
+              {" · worked on "}
+              <Ago ms={worked_ms} />
+            </>
+          ) : null}
+        </>
+      )}
+      {done ? ` · ${done} done by you` : ""}
+    </p>
+  );
+}
+
+function Numbers({ name, progress }: { name: string; progress: Progress }) {
+  const share = progress.tasks ? progress.done / progress.tasks : 0;
   const frames = `${progress.done_frames.toLocaleString()} of ${progress.frames.toLocaleString()}`;
-  const works = person.value!.role !== "contractor";
+  return (
+    <div class="grow">
+      <Bar share={share} label={`Progress of ${name}`} />
+      <p class="muted numbers">
+        {progress.done} of {progress.tasks} tasks · {frames} frames
+        {progress.to_go_s ? ` · about ${duration(progress.to_go_s)} to go` : ""}
+      </p>
+    </div>
+  );
+}
+
+function Card({ project }: { project: ProjectRow }) {
+  const { progress } = project;
+  const toReview = progress ? progress.submitted - progress.approved : 0;
+  const hasTasks = progress !== null && progress.tasks > 0;
   return (
     <article class={`card-row ${project.practice ? "practice" : ""}`}>
-      <div>
+      <Icon of={project.practice ? "practice" : project.kind} />
+      <div class="names">
         <h2>
           {isStaff(project.role) ? (
             <Link to={`/projects/${project.id}`}>{project.name}</Link>
@@ -214,47 +271,40 @@ function Card({ project }: { project: ProjectRow }) {
           )}
           {project.state === "paused" ? <span class="badge">paused</span> : null}
         </h2>
-        <p class="muted">
-          {project.kind === "actions" ? "Action review" : "Clean or not"}
-          {project.spec ? ` · ${project.spec}` : ""}
-          {done ? ` · ${done} done by you` : ""}
-        </p>
+        <About project={project} />
       </div>
       {project.practice ? (
         <p class="muted grow">
-          {progress.tasks === 1
+          {progress?.tasks === 1
             ? "A small task with a known answer"
-            : `${progress.tasks} small tasks with known answers`}
+            : `${progress?.tasks} small tasks with known answers`}
           : part of the tour.
         </p>
-      ) : (
-        <div class="grow">
-          <Bar share={share} label={`Progress of ${project.name}`} />
-          <p class="muted numbers">
-            {progress.done} of {progress.tasks} tasks · {frames} frames
-            {progress.to_go_s ? ` · about ${duration(progress.to_go_s)} to go` : ""}
-          </p>
-        </div>
-      )}
-      {isStaff(project.role) && progress.submitted > progress.approved && !project.practice ? (
+      ) : null}
+      {progress && !project.practice ? <Numbers name={project.name} progress={progress} /> : null}
+      {progress || project.practice ? null : <span class="grow" />}
+      {isStaff(project.role) && toReview > 0 && !project.practice ? (
         <Button onClick={() => void startReview(project.id)}>
-          Review <span class="badge">{progress.submitted - progress.approved}</span>
+          Review <span class="badge">{toReview}</span>
         </Button>
       ) : null}
-      {works ? (
-        <Button
-          kind={project.practice ? "plain" : "primary"}
-          disabled={project.state !== "open" || !progress.tasks}
-          title={progress.tasks ? undefined : "It has no tasks yet"}
-          onClick={() => void start(project)}
-        >
-          {begun ? "Go on" : "Start"}
-        </Button>
-      ) : (
+      {person.value!.role === "contractor" ? (
         <Link to={`/projects/${project.id}/upload`} class="button primary">
           Upload
         </Link>
+      ) : (
+        <Button
+          kind={project.practice ? "plain" : "primary"}
+          disabled={project.state !== "open" || !hasTasks}
+          title={hasTasks ? undefined : "It has no tasks yet"}
+          onClick={() => void start(project)}
+        >
+          {isBegun(project) ? "Go on" : "Start"}
+        </Button>
       )}
     </article>
   );
 }
+
+const isBegun = ({ mine }: ProjectRow): boolean =>
+  (mine.leased ?? 0) + (mine.paused ?? 0) + (mine.returned ?? 0) > 0;

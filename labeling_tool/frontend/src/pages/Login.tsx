@@ -2,10 +2,13 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { post } from "../api";
+import { Brand } from "../icons";
 import { Field, formValues, Input } from "../parts";
 import { errorText, go, signIn } from "../session";
 import type { Person } from "../types";
 import { TOUR_DONE } from "./Tour";
+
+const WHAT = "Which keys were pressed in a video, corrected by people.";
 
 function useForm(send: (values: Record<string, string>) => Promise<void>) {
   const [error, setError] = useState("");
@@ -48,7 +51,10 @@ export function Setup({ codeNeeded }: { codeNeeded: boolean }) {
   return (
     <main class="card-page">
       <form class="card" onSubmit={(event) => void submit(event)}>
-        <h1>Welcome to vidact</h1>
+        <h1 class="brand">
+          <Brand size={30} />
+        </h1>
+        <p class="muted">{WHAT}</p>
         <p class="muted">The first account is the admin's. Everybody else gets theirs from you.</p>
         <Field label="Name">
           <Input name="name" required maxLength={64} autocomplete="username" autofocus />
@@ -106,7 +112,10 @@ export function Invited() {
   return (
     <main class="card-page">
       <form class="card" onSubmit={(event) => void submit(event)}>
-        <h1>{name ? `Welcome, ${name}` : "vidact"}</h1>
+        <h1 class="brand">
+          <Brand size={30} />
+        </h1>
+        {name ? <p>Welcome, {name}.</p> : null}
         {problem ? <Problem text={problem} /> : <p class="muted">Choose your password.</p>}
         <NewPassword help="At least 10 characters, and none that is easily guessed" />
         {error ? <Problem text={error} /> : null}
@@ -132,7 +141,10 @@ export function Login() {
   return (
     <main class="card-page">
       <form class="card" onSubmit={(event) => void submit(event)}>
-        <h1>vidact</h1>
+        <h1 class="brand">
+          <Brand size={30} />
+        </h1>
+        <p class="muted">{WHAT}</p>
         <Field label="Name">
           <Input name="name" required maxLength={64} autocomplete="username" autofocus />
         </Field>

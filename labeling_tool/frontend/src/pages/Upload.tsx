@@ -1,114 +1,267 @@
-// Uploading a video, or a recording's two files.
+// Uploading videos, or recordings of two files each: several at once, dropped or chosen, and what
+// became of everything that was sent before.
 
-import { useState } from "preact/hooks";
-import { get, post, sendFile } from "../api";
-import { Field } from "../parts";
-import { errorText, person, say } from "../session";
+import { useEffect, useState } from "preact/hooks";
+import { get, post } from "../api";
+import { Icon } from "../icons";
+import { Ago, Bar, Button, bytesText, Field, ScrollBox } from "../parts";
+import { sendFile } from "../sending";
+import { errorText, person, say, sayError } from "../session";
 import type { ProjectRow } from "../types";
 import { Forbidden, Instead, NotFound, useLoaded } from "./Problems";
 
 interface ImportJob {
   import: number;
+  name: string;
   state: "queued" | "running" | "done" | "failed";
   tasks?: number;
   message?: string;
 }
 
-/** What became of something that was sent. */
-interface Result {
+type ImportRow = ImportJob & { created_ms: number; who: string; bytes: number | null };
+
+/** A video that is to be sent, of a recording with its lines. */
+interface Item {
   name: string;
+  video: File;
+  lines: File | null;
+  /** How far it is; "" before its turn. */
   text: string;
-  failed: boolean;
+  share: number;
+  state: "waiting" | "busy" | "failed";
 }
 
 const LOOK_MS = 500;
+const LINES = /\.jsonl$/i;
+const stemOf = (file: File): string => file.name.replace(/\.[^.]*$/, "");
 
-export function Upload({ project, onDone }: { project: ProjectRow; onDone: () => void }) {
-  const [busy, setBusy] = useState("");
-  const [results, setResults] = useState<Result[]>([]);
-  const recordings = project.kind === "actions";
-  const send = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
-    const values = new FormData(form);
-    const video = values.get("video") as File;
-    const lines = values.get("lines") as File | null;
-    const tell = (text: string, failed = false): void =>
-      setResults((old) => [{ name: video.name, text, failed }, ...old]);
-    try {
-      setBusy("Uploading…");
-      const put = (file: File) =>
-        sendFile<{ upload: string }>(`/api/uploads/${project.id}`, file, (share) =>
-          setBusy(`Uploading ${file.name}: ${Math.round(100 * share)} %`),
-        );
-      const { upload } = await put(video);
-      const second = lines ? (await put(lines)).upload : null;
-      setBusy("Looking at it…");
-      let job = await post<ImportJob>(`/api/projects/${project.id}/import`, {
-        video: upload,
-        lines: second,
+/** Videos with the lines of the same name; lines that no video is there for are left over. */
+function pair(files: File[], recordings: boolean): { items: Item[]; alone: File[] } {
+  const lines = new Map(
+    files.filter((file) => LINES.test(file.name)).map((file) => [stemOf(file), file]),
+  );
+  const videos = files.filter((file) => !LINES.test(file.name));
+  const items: Item[] = [];
+  const alone: File[] = [];
+  for (const video of videos) {
+    const own = lines.get(stemOf(video)) ?? null;
+    lines.delete(stemOf(video));
+    if (recordings && !own) alone.push(video);
+    else
+      items.push({
         name: video.name.slice(0, 120),
-        ...(recordings ? {} : { frame_step_s: Number(values.get("step")) }),
+        video,
+        lines: recordings ? own : null,
+        text: "",
+        share: 0,
+        state: "waiting",
+      });
+  }
+  return { items, alone: [...alone, ...lines.values()] };
+}
+
+interface UploadProps {
+  project: Pick<ProjectRow, "id" | "kind">;
+  onDone: () => void;
+}
+
+export function Upload({ project, onDone }: UploadProps) {
+  const recordings = project.kind === "actions";
+  const [items, setItems] = useState<Item[]>([]);
+  const [alone, setAlone] = useState<File[]>([]);
+  const [step, setStep] = useState(2);
+  const [busy, setBusy] = useState(false);
+  const [over, setOver] = useState(false);
+  const [sent, setSent] = useState(0); // counts what was sent: the list is asked for again
+
+  const add = (files: Iterable<File>): void => {
+    // What waited for its other half may have found it.
+    const found = pair([...alone, ...files], recordings);
+    setAlone(found.alone);
+    setItems((old) => [
+      ...old,
+      ...found.items.filter(({ name }) => !old.some((item) => item.name === name)),
+    ]);
+  };
+  const change = (item: Item, values: Partial<Item>): void =>
+    setItems((old) => old.map((each) => (each.name === item.name ? { ...each, ...values } : each)));
+
+  const sendOne = async (item: Item): Promise<void> => {
+    const put = (file: File) =>
+      sendFile(project.id, file, (share) =>
+        change(
+          item,
+          share === null
+            ? { text: "The server cannot be reached; it goes on when it is back" }
+            : { text: `${Math.round(100 * share)} % of ${file.name}`, share },
+        ),
+      );
+    change(item, { state: "busy", text: "Uploading…" });
+    try {
+      const video = await put(item.video);
+      const lines = item.lines ? await put(item.lines) : null;
+      change(item, { text: "Looking at it…", share: 1 });
+      let job = await post<ImportJob>(`/api/projects/${project.id}/import`, {
+        video,
+        lines,
+        name: item.name,
+        ...(recordings ? {} : { frame_step_s: step }),
       });
       while (job.state === "queued" || job.state === "running") {
-        if (job.state === "queued") setBusy("Waiting for its turn…");
-        else setBusy("Looking at it…");
+        change(item, { text: job.state === "queued" ? "Waiting for its turn…" : "Looking at it…" });
         await new Promise((resolve) => window.setTimeout(resolve, LOOK_MS));
         job = await get<ImportJob>(`/api/imports/${job.import}`);
       }
-      if (job.state === "failed") throw new Error(job.message);
-      const { tasks } = job;
-      tell(`${tasks} new ${tasks === 1 ? "task" : "tasks"}`);
-      form.reset();
-      onDone();
+      setItems((old) => old.filter((each) => each.name !== item.name)); // it is in the list below
     } catch (error) {
-      tell(errorText(error), true);
-    } finally {
-      setBusy("");
+      change(item, { state: "failed", text: errorText(error) });
     }
+    setSent((count) => count + 1);
   };
+
+  const send = async (): Promise<void> => {
+    setBusy(true);
+    // One after the other: each fills the line, and the first is done soonest.
+    for (const item of items) if (item.state !== "busy") await sendOne(item);
+    setBusy(false);
+    onDone();
+  };
+  const waiting = items.filter((item) => item.state !== "busy").length;
   return (
-    <form class="form" onSubmit={(event) => void send(event)}>
-      <Field label={recordings ? "Video (mp4)" : "Video"}>
-        <input class="input" type="file" name="video" required accept="video/*,.mkv" />
-      </Field>
-      {recordings ? (
+    <div class="upload">
+      {/* biome-ignore lint/a11y/noStaticElementInteractions: the field in it does the same. */}
+      <div
+        class={`drop ${over ? "over" : ""}`}
+        onDragOver={(event) => {
+          event.preventDefault();
+          setOver(true);
+        }}
+        onDragLeave={() => setOver(false)}
+        onDrop={(event) => {
+          event.preventDefault();
+          setOver(false);
+          add(event.dataTransfer?.files ?? []);
+        }}
+      >
         <Field
-          label="Actions (jsonl)"
-          help="One line a frame, as recorders in the contractor format write them"
+          label={recordings ? "Videos with their lines (mp4 and jsonl)" : "Videos"}
+          help={
+            recordings
+              ? "Drop them here, or choose them: two files of the same name for each recording"
+              : "Drop them here, or choose them"
+          }
         >
-          <input class="input" type="file" name="lines" required accept=".jsonl" />
-        </Field>
-      ) : (
-        <Field label="Seconds between frames">
           <input
             class="input"
-            type="number"
-            name="step"
-            min="0.1"
-            max="3600"
-            step="0.1"
-            value="2"
+            type="file"
+            multiple
+            accept={recordings ? "video/mp4,.mp4,.jsonl" : "video/*,.mkv"}
+            onChange={(event) => {
+              add(event.currentTarget.files ?? []);
+              event.currentTarget.value = ""; // the same file can be chosen again
+            }}
           />
         </Field>
-      )}
+        {recordings ? null : (
+          <Field label="Seconds between frames">
+            <input
+              class="input"
+              type="number"
+              min="0.1"
+              max="3600"
+              step="0.1"
+              value={step}
+              onInput={(event) => setStep(Number(event.currentTarget.value))}
+            />
+          </Field>
+        )}
+      </div>
+      {alone.map((file) => (
+        <p class="problem" role="alert" key={file.name}>
+          {LINES.test(file.name)
+            ? `${file.name} is for action review, with the video of the same name.`
+            : `${file.name} needs its lines: ${stemOf(file)}.jsonl.`}
+        </p>
+      ))}
+      <ul class="list" aria-label="To be sent">
+        {items.map((item) => (
+          <li key={item.name} data-state={item.state}>
+            <Icon of="file" />
+            <div class="grow">
+              <b class="clip">{item.name}</b>{" "}
+              <span class={item.state === "failed" ? "problem" : "muted"} role="status">
+                {item.text || bytesText(item.video.size)}
+              </span>
+              {item.state === "busy" ? <Bar share={item.share} label={`Of ${item.name}`} /> : null}
+            </div>
+            {item.state === "busy" ? null : (
+              <Button
+                kind="quiet"
+                onClick={() => setItems((old) => old.filter(({ name }) => name !== item.name))}
+              >
+                Remove
+              </Button>
+            )}
+          </li>
+        ))}
+      </ul>
       <div class="row">
-        <button class="button primary" type="submit" disabled={busy !== ""}>
-          {busy || "Upload"}
-        </button>
+        <Button kind="primary" id="upload" disabled={busy || !waiting} onClick={() => void send()}>
+          {waiting > 1 ? `Upload ${waiting} files` : "Upload"}
+        </Button>
+        {busy ? <span class="muted">Keep this page open; what is cut short goes on.</span> : null}
       </div>
-      <div role="status">
-        <ul class="list" aria-label="What became of what you sent">
-          {results.map(({ name, text, failed }) => (
-            <li key={name}>
-              <b class="clip">{name}</b>
-              <span class={failed ? "problem" : "muted"}>{text}</span>
-            </li>
-          ))}
-        </ul>
-      </div>
-    </form>
+      <Imports project={project.id} sent={sent} />
+    </div>
   );
+}
+
+/** What was sent before, and what became of it. */
+function Imports({ project, sent }: { project: number; sent: number }) {
+  const [rows, setRows] = useState<ImportRow[]>([]);
+  useEffect(() => {
+    get<ImportRow[]>(`/api/projects/${project}/imports`).then(setRows).catch(sayError);
+  }, [project, sent]);
+  if (!rows.length) return null;
+  return (
+    <>
+      <h3>
+        Sent so far <span>{rows.length}</span>
+      </h3>
+      <ScrollBox label="What became of what was sent">
+        <table class="compact">
+          <thead>
+            <tr>
+              <th scope="col">File</th>
+              <th scope="col">By</th>
+              <th scope="col">When</th>
+              <th scope="col">Size</th>
+              <th scope="col">What became of it</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((row) => (
+              <tr key={row.import} data-import={row.state}>
+                <th scope="row">{row.name}</th>
+                <td>{row.who}</td>
+                <td>
+                  <Ago ms={row.created_ms} />
+                </td>
+                <td>{row.bytes === null ? "–" : bytesText(row.bytes)}</td>
+                <td class={row.state === "failed" ? "problem" : ""}>{outcome(row)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </ScrollBox>
+    </>
+  );
+}
+
+function outcome({ state, tasks, message }: ImportJob): string {
+  if (state === "failed") return message ?? "It could not be imported.";
+  if (state !== "done") return `${state}…`;
+  return `${tasks} new ${tasks === 1 ? "task" : "tasks"}`;
 }
 
 export function UploadPage({ id }: { id: number }) {
@@ -119,9 +272,11 @@ export function UploadPage({ id }: { id: number }) {
   if (project.role === "annotator")
     return <Forbidden needs="a role as contractor, reviewer or admin in this project" />;
   return (
-    <main class="page narrow">
+    <main class="page">
       <h1>Upload to {project.name}</h1>
-      <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} />
+      <section class="panel">
+        <Upload project={project} onDone={() => say(`Thank you, ${person.value?.name}`)} />
+      </section>
     </main>
   );
 }

@@ -2,15 +2,26 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, post } from "../../api";
-import { Button, when } from "../../parts";
+import { Icon } from "../../icons";
+import { Ago, Button, bytesText } from "../../parts";
 import { sayError } from "../../session";
-import type { ProjectRow } from "../../types";
+import type { ProjectDetails } from "../../types";
+
+/** What is in a finished export; those of before do not say. */
+interface Contents {
+  approved_only?: boolean;
+  message?: string;
+  files?: number;
+  bytes?: number;
+  /** The first of its files, each with its size. */
+  named?: [string, number][];
+}
 
 interface ExportRow {
   id: number;
   format: string;
   state: string;
-  detail: Record<string, unknown>;
+  detail: Record<string, unknown> & Contents;
   created_ms: number;
 }
 
@@ -35,8 +46,9 @@ const FORMATS: Record<string, { name: string; kinds: string[]; help: string }> =
 };
 
 const UNFINISHED = ["queued", "running"];
+const LONG = 10; // exports; more scroll in their place
 
-export function Exports({ project }: { project: ProjectRow }) {
+export function Exports({ project }: { project: ProjectDetails }) {
   const formats = Object.entries(FORMATS).filter(([, format]) =>
     format.kinds.includes(project.kind),
   );
@@ -55,6 +67,8 @@ export function Exports({ project }: { project: ProjectRow }) {
     void post(`/api/projects/${project.id}/exports`, { format, approved_only: approved })
       .then(load)
       .catch(sayError);
+  const { submitted, approved: agreed } = project.progress;
+  const there = approved ? agreed : submitted;
   return (
     <section class="panel">
       <h2>Export</h2>
@@ -82,41 +96,98 @@ export function Exports({ project }: { project: ProjectRow }) {
           />{" "}
           only what is approved
         </label>
-        <Button kind="primary" onClick={add} id="export">
+        <Button kind="primary" onClick={add} id="export" disabled={!there}>
           Export
         </Button>
+        <span class="muted" id="to-export">
+          {there
+            ? `${there} ${there === 1 ? "submission" : "submissions"}`
+            : `Nothing is ${approved ? "approved" : "submitted"} yet: there is nothing to export.`}
+        </span>
       </div>
-      <ul class="list">
-        {rows.map((row) => (
-          <li data-export={row.id} data-state={row.state}>
-            <span>{FORMATS[row.format]?.name ?? row.format}</span>
-            <span class="muted clip">
-              {when(row.created_ms)} ·{" "}
-              {row.state === "done"
-                ? Object.entries(row.detail)
-                    .filter(([, value]) => typeof value === "number")
-                    .map(
-                      ([name, value]) =>
-                        `${(value as number).toLocaleString()} ${name.replaceAll("_", " ")}`,
-                    )
-                    .join(", ")
-                : row.state === "failed"
-                  ? String(row.detail.message)
-                  : `${row.state}…`}
-            </span>
-            {row.state === "done" ? (
-              <a class="button" href={`/api/exports/${row.id}/archive`} download>
-                Download
-              </a>
-            ) : null}
-            {row.state === "running" ? null : (
-              <Button onClick={() => void del(`/api/exports/${row.id}`).then(load).catch(sayError)}>
-                Delete
-              </Button>
-            )}
-          </li>
-        ))}
-      </ul>
+      {rows.length ? (
+        <div class="scroll exports" data-long={rows.length > LONG}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Format</th>
+                <th scope="col">Made</th>
+                <th scope="col">What is in it</th>
+                <th scope="col">Size</th>
+                <th scope="col">
+                  <span class="hidden">What to do with it</span>
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.map((row) => (
+                <Row key={row.id} row={row} load={load} />
+              ))}
+            </tbody>
+          </table>
+        </div>
+      ) : null}
     </section>
   );
 }
+
+function Row({ row, load }: { row: ExportRow; load: () => void }) {
+  const { files, bytes, named = [], message, approved_only } = row.detail;
+  const counts = countsOf(row.detail);
+  const empty = row.state === "done" && counts.every(([, value]) => value === 0);
+  const drop = (): void => void del(`/api/exports/${row.id}`).then(load).catch(sayError);
+  return (
+    <tr data-export={row.id} data-state={row.state}>
+      <th scope="row">{FORMATS[row.format]?.name ?? row.format}</th>
+      <td>
+        <Ago ms={row.created_ms} />
+      </td>
+      <td>
+        {row.state === "failed" ? <span class="problem">{message}</span> : null}
+        {row.state === "done" && empty ? <span class="muted">nothing: it is empty</span> : null}
+        {row.state === "done" && !empty ? (
+          <>
+            {counts.map(([name, value]) => `${value.toLocaleString()} ${name}`).join(", ")}
+            {approved_only ? <span class="badge">approved only</span> : null}
+            {files ? (
+              <details>
+                <summary>
+                  {files.toLocaleString()} {files === 1 ? "file" : "files"}
+                </summary>
+                <ul class="files">
+                  {named.map(([name, size]) => (
+                    <li key={name}>
+                      <Icon of="file" /> <span class="clip">{name}</span>{" "}
+                      <span class="muted">{bytesText(size)}</span>
+                    </li>
+                  ))}
+                  {files > named.length ? (
+                    <li class="muted">and {(files - named.length).toLocaleString()} more</li>
+                  ) : null}
+                </ul>
+              </details>
+            ) : null}
+          </>
+        ) : null}
+        {UNFINISHED.includes(row.state) ? <span class="muted">{row.state}…</span> : null}
+      </td>
+      <td>{row.state === "done" && bytes && !empty ? bytesText(bytes) : "–"}</td>
+      <td>
+        <div class="row end-of-row">
+          {row.state === "done" && !empty ? (
+            <a class="button" href={`/api/exports/${row.id}/archive`} download>
+              Download
+            </a>
+          ) : null}
+          {row.state === "running" ? null : <Button onClick={drop}>Delete</Button>}
+        </div>
+      </td>
+    </tr>
+  );
+}
+
+/** How many of what an export holds, by the words of its format. */
+const countsOf = (detail: ExportRow["detail"]): [string, number][] =>
+  Object.entries(detail)
+    .filter(([name, value]) => typeof value === "number" && name !== "files" && name !== "bytes")
+    .map(([name, value]) => [name.replaceAll("_", " "), value as number]);

@@ -1,56 +1,24 @@
-// A project as its admin and reviewers see it.
+// How far a project is, what came in, and who did it.
 
-import { patch } from "../../api";
-import { Bar, Button, duration, Link } from "../../parts";
-import { isAdmin, sayError } from "../../session";
+import { useState } from "preact/hooks";
+import { Bar, duration, has, ScrollBox, Search } from "../../parts";
 import type { Progress, ProjectDetails } from "../../types";
-import { Instead, useLoaded } from "../Problems";
-import { Upload } from "../Upload";
-import { Exports } from "./Exports";
-import { Rules } from "./Rules";
+import { Frame } from "./Frame";
 import { Submissions } from "./Submissions";
 
+const FEW = 8; // people who are found without a search
+
 export function Project({ id }: { id: number }) {
-  const { data: project, error, load } = useLoaded<ProjectDetails>(`/api/projects/${id}`);
-  if (!project) return <Instead error={error} what="project" />;
   return (
-    <main class="page">
-      <div class="row">
-        <h1>{project.name}</h1>
-        {project.state === "paused" ? <span class="badge">paused</span> : null}
-        <span class="grow" />
-        <Link to={`/projects/${id}/tasks`} class="button">
-          Tasks
-        </Link>
-        <Link to={`/projects/${id}/quality`} class="button">
-          Quality
-        </Link>
-        {isAdmin() ? (
-          <Button
-            onClick={() =>
-              void patch(`/api/projects/${id}`, {
-                state: project.state === "open" ? "paused" : "open",
-              })
-                .then(load)
-                .catch(sayError)
-            }
-          >
-            {project.state === "open" ? "Pause project" : "Open project"}
-          </Button>
-        ) : null}
-      </div>
-      <Numbers progress={project.progress} />
-      <People people={project.people} />
-      <Submissions id={id} />
-      {project.practice ? null : <Exports project={project} />}
-      {project.practice ? null : (
-        <section class="panel">
-          <h2>Import</h2>
-          <Upload project={project} onDone={load} />
-        </section>
+    <Frame id={id} here="">
+      {(project) => (
+        <>
+          <Numbers progress={project.progress} />
+          <Submissions id={id} />
+          <People people={project.people} />
+        </>
       )}
-      {isAdmin() ? <Rules project={project} onSaved={load} /> : null}
-    </main>
+    </Frame>
   );
 }
 
@@ -65,8 +33,7 @@ function Numbers({ progress }: { progress: Progress }) {
     ["to go", progress.to_go_s ? duration(progress.to_go_s) : "–"],
   ];
   return (
-    <section class="panel">
-      <h2>Progress</h2>
+    <section class="panel" aria-label="Progress">
       <Bar share={progress.tasks ? progress.done / progress.tasks : 0} label="Tasks done" />
       <dl class="facts">
         {facts.map(([name, value]) => (
@@ -81,12 +48,19 @@ function Numbers({ progress }: { progress: Progress }) {
 }
 
 function People({ people }: { people: ProjectDetails["people"] }) {
+  const [text, setText] = useState("");
   if (!people.length) return null;
   return (
     <section class="panel">
-      <h2>People</h2>
-      <div class="scroll">
-        <table>
+      <div class="row">
+        <h2>
+          People <span class="muted">{people.length}</span>
+        </h2>
+        <span class="grow" />
+        {people.length > FEW ? <Search label="Search" text={text} onText={setText} /> : null}
+      </div>
+      <ScrollBox label="People who worked on it">
+        <table class="compact">
           <thead>
             <tr>
               <th scope="col">Name</th>
@@ -97,18 +71,20 @@ function People({ people }: { people: ProjectDetails["people"] }) {
             </tr>
           </thead>
           <tbody>
-            {people.map((row) => (
-              <tr>
-                <th scope="row">{row.name}</th>
-                <td>{row.submitted}</td>
-                <td>{row.returned}</td>
-                <td>{duration(row.worked_s)}</td>
-                <td>{row.operations}</td>
-              </tr>
-            ))}
+            {people
+              .filter((row) => has(row.name, text))
+              .map((row) => (
+                <tr key={row.name}>
+                  <th scope="row">{row.name}</th>
+                  <td>{row.submitted}</td>
+                  <td>{row.returned}</td>
+                  <td>{duration(row.worked_s)}</td>
+                  <td>{row.operations}</td>
+                </tr>
+              ))}
           </tbody>
         </table>
-      </div>
+      </ScrollBox>
     </section>
   );
 }

@@ -1,11 +1,12 @@
 // How good the labels are: every number with its interval, and the work that it was made of.
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { get } from "../../api";
-import { Button, Dialog, Link } from "../../parts";
+import { useState } from "preact/hooks";
+import { Button, Dialog, Link, ScrollBox } from "../../parts";
 import { signOf } from "../../review/axes";
-import { Instead, useLoaded } from "../Problems";
+import { errorText } from "../../session";
+import { useLoaded } from "../Problems";
+import { Frame } from "./Frame";
 
 interface Value {
   value: number | null;
@@ -117,8 +118,8 @@ function Table({ id, name, title, help, head, empty, rows }: TableProps) {
       </div>
       <p class="muted">{help}</p>
       {rows.length ? (
-        <div class="scroll">
-          <table>
+        <ScrollBox label={title}>
+          <table class="compact">
             <thead>
               <tr>
                 {head.map((text) => (
@@ -137,7 +138,7 @@ function Table({ id, name, title, help, head, empty, rows }: TableProps) {
               ))}
             </tbody>
           </table>
-        </div>
+        </ScrollBox>
       ) : (
         <p>{empty}</p>
       )}
@@ -149,24 +150,22 @@ const NO_OVERLAP =
   "Nothing to compare yet: let several people label a task (Rules, people a task).";
 
 export function Quality({ id }: { id: number }) {
+  return (
+    <Frame id={id} here="quality">
+      {() => <Tables id={id} />}
+    </Frame>
+  );
+}
+
+function Tables({ id }: { id: number }) {
   const { data: report, error } = useLoaded<Report>(`/api/projects/${id}/quality`);
-  const [name, setName] = useState("");
   const [shown, setShown] = useState<{ title: string; items: number[] } | null>(null);
-  useEffect(() => {
-    get<{ name: string }>(`/api/projects/${id}`)
-      .then((project) => setName(project.name))
-      .catch(() => {}); // the report says what is the matter
-  }, [id]);
-  if (!report) return <Instead error={error} what="project" />;
+  if (!report) return error ? <p role="alert">{errorText(error)}</p> : <div aria-busy="true" />;
   const open: Open = (title, items) => setShown({ title, items });
   const { effort } = report;
   const compared = report.labels.filter((row) => row.alpha.tasks);
   return (
-    <main class="page">
-      <p>
-        <Link to={`/projects/${id}`}>{name || "Project"}</Link>
-      </p>
-      <h1>Quality</h1>
+    <>
       <section class="panel">
         <h2>Effort</h2>
         <dl class="facts">
@@ -290,7 +289,7 @@ export function Quality({ id }: { id: number }) {
           </ul>
         </Dialog>
       ) : null}
-    </main>
+    </>
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
-import { Button, duration, Link, when } from "../../parts";
+import { Button, duration, Link, ScrollBox, when } from "../../parts";
 import { sayError } from "../../session";
 import { startReview } from "../Home";
 
@@ -53,8 +53,8 @@ export function Submissions({ id }: { id: number }) {
         </label>
       </div>
       {rows.length ? (
-        <div class="scroll">
-          <table>
+        <ScrollBox label="Submissions">
+          <table class="compact">
             <thead>
               <tr>
                 <th scope="col">Task</th>
@@ -69,7 +69,7 @@ export function Submissions({ id }: { id: number }) {
             </thead>
             <tbody>
               {rows.map((row) => (
-                <tr>
+                <tr key={row.id}>
                   <th scope="row">
                     <Link to={`/work/${row.id}`}>#{row.task_id}</Link>
                   </th>
@@ -87,7 +87,7 @@ export function Submissions({ id }: { id: number }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </ScrollBox>
       ) : (
         <p class="muted">Nothing here.</p>
       )}

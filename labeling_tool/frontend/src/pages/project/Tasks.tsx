@@ -2,9 +2,10 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, post } from "../../api";
-import { Button, Link, Search, when } from "../../parts";
-import { say, sayError } from "../../session";
-import { Instead, useLoaded } from "../Problems";
+import { Button, Link, ScrollBox, Search, when } from "../../parts";
+import { errorText, say, sayError } from "../../session";
+import { useLoaded } from "../Problems";
+import { Frame } from "./Frame";
 
 interface TaskRow {
   id: number;
@@ -36,6 +37,14 @@ const FINISHED = ["submitted", "approved"];
 const TYPING_MS = 250; // a pause in typing, after which is searched
 
 export function Tasks({ id }: { id: number }) {
+  return (
+    <Frame id={id} here="tasks">
+      {() => <Table id={id} />}
+    </Frame>
+  );
+}
+
+function Table({ id }: { id: number }) {
   const where = `/api/projects/${id}/tasks`;
   const { data: labellers, error } = useLoaded<{ id: number; name: string }[]>(
     `/api/projects/${id}/labellers`,
@@ -62,7 +71,8 @@ export function Tasks({ id }: { id: number }) {
     setChosen(new Set());
     return () => window.clearTimeout(timer);
   }, [state, user, text]);
-  if (!labellers || !page) return <Instead error={error} what="project" />;
+  if (error) return <p role="alert">{errorText(error)}</p>;
+  if (!labellers || !page) return <div aria-busy="true" />;
   const change = (values: object): void =>
     void patch<{ tasks: number }>(where, { tasks: [...chosen], ...values })
       .then(({ tasks }) => {
@@ -78,107 +88,100 @@ export function Tasks({ id }: { id: number }) {
   };
   const all = page.tasks.length > 0 && page.tasks.every((task) => chosen.has(task.id));
   return (
-    <main class="page">
-      <p>
-        <Link to={`/projects/${id}`}>Project</Link>
-      </p>
-      <h1>
-        Tasks <span class="muted">{page.total.toLocaleString()}</span>
-      </h1>
-      <section class="panel">
-        <div class="row wrap">
-          <label class="inline">
-            State{" "}
-            <select class="input" value={state} onChange={(e) => setState(e.currentTarget.value)}>
-              {STATES.map(([value, name]) => (
-                <option value={value}>{name}</option>
-              ))}
-            </select>
-          </label>
-          <label class="inline">
-            Person{" "}
-            <select class="input" value={user} onChange={(e) => setUser(e.currentTarget.value)}>
-              <option value="">anybody</option>
-              {labellers.map((person) => (
-                <option value={person.id}>{person.name}</option>
-              ))}
-            </select>
-          </label>
-          <Search label="Source" text={text} onText={setText} />
-        </div>
-        <fieldset class="row wrap" disabled={!chosen.size}>
-          <legend>{chosen.size} chosen</legend>
-          <label class="inline">
-            Assign to{" "}
-            <select
-              class="input"
-              value=""
-              onChange={(e) => change({ assign: Number(e.currentTarget.value) })}
-            >
-              <option value="">…</option>
-              {labellers.map((person) => (
-                <option value={person.id}>{person.name}</option>
-              ))}
-            </select>
-          </label>
-          <Button onClick={() => change({ priority: 10 })}>Put first</Button>
-          <Button onClick={() => change({ priority: 0 })}>In the usual order</Button>
-          <Button onClick={() => change({ excluded: true })}>Exclude</Button>
-          <Button onClick={() => change({ excluded: false })}>Take back in</Button>
-        </fieldset>
-        <div class="scroll">
-          <table class="compact">
-            <thead>
-              <tr>
-                <th scope="col">
+    <section class="panel">
+      <div class="row wrap">
+        <h2>
+          Tasks <span class="muted">{page.total.toLocaleString()}</span>
+        </h2>
+        <label class="inline">
+          State{" "}
+          <select class="input" value={state} onChange={(e) => setState(e.currentTarget.value)}>
+            {STATES.map(([value, name]) => (
+              <option value={value}>{name}</option>
+            ))}
+          </select>
+        </label>
+        <label class="inline">
+          Person{" "}
+          <select class="input" value={user} onChange={(e) => setUser(e.currentTarget.value)}>
+            <option value="">anybody</option>
+            {labellers.map((person) => (
+              <option value={person.id}>{person.name}</option>
+            ))}
+          </select>
+        </label>
+        <Search label="Source" text={text} onText={setText} />
+      </div>
+      <fieldset class="row wrap" disabled={!chosen.size}>
+        <legend>{chosen.size} chosen</legend>
+        <label class="inline">
+          Assign to{" "}
+          <select
+            class="input"
+            value=""
+            onChange={(e) => change({ assign: Number(e.currentTarget.value) })}
+          >
+            <option value="">…</option>
+            {labellers.map((person) => (
+              <option value={person.id}>{person.name}</option>
+            ))}
+          </select>
+        </label>
+        <Button onClick={() => change({ priority: 10 })}>Put first</Button>
+        <Button onClick={() => change({ priority: 0 })}>In the usual order</Button>
+        <Button onClick={() => change({ excluded: true })}>Exclude</Button>
+        <Button onClick={() => change({ excluded: false })}>Take back in</Button>
+      </fieldset>
+      <ScrollBox label="Tasks">
+        <table class="compact">
+          <thead>
+            <tr>
+              <th scope="col">
+                <input
+                  type="checkbox"
+                  aria-label="Choose all that are shown"
+                  checked={all}
+                  onChange={() => setChosen(new Set(all ? [] : page.tasks.map((task) => task.id)))}
+                />
+              </th>
+              <th scope="col">Task</th>
+              <th scope="col">Source</th>
+              <th scope="col">Frames</th>
+              <th scope="col">Expected wrong</th>
+              <th scope="col">State</th>
+              <th scope="col">People</th>
+            </tr>
+          </thead>
+          <tbody>
+            {page.tasks.map((task) => (
+              <tr key={task.id} data-task={task.id}>
+                <td>
                   <input
                     type="checkbox"
-                    aria-label="Choose all that are shown"
-                    checked={all}
-                    onChange={() =>
-                      setChosen(new Set(all ? [] : page.tasks.map((task) => task.id)))
-                    }
+                    aria-label={`Choose task ${task.id}`}
+                    checked={chosen.has(task.id)}
+                    onChange={(e) => choose(task.id, e.currentTarget.checked)}
                   />
-                </th>
-                <th scope="col">Task</th>
-                <th scope="col">Source</th>
-                <th scope="col">Frames</th>
-                <th scope="col">Expected wrong</th>
-                <th scope="col">State</th>
-                <th scope="col">People</th>
+                </td>
+                <th scope="row">#{task.id}</th>
+                <td>{task.source}</td>
+                <td>{task.frames}</td>
+                <td>{task.gain}</td>
+                <td>
+                  {task.state}
+                  {task.priority > 0 ? " · first" : ""}
+                </td>
+                <td>
+                  <Holders task={task} onChanged={() => load()} />
+                </td>
               </tr>
-            </thead>
-            <tbody>
-              {page.tasks.map((task) => (
-                <tr key={task.id} data-task={task.id}>
-                  <td>
-                    <input
-                      type="checkbox"
-                      aria-label={`Choose task ${task.id}`}
-                      checked={chosen.has(task.id)}
-                      onChange={(e) => choose(task.id, e.currentTarget.checked)}
-                    />
-                  </td>
-                  <th scope="row">#{task.id}</th>
-                  <td>{task.source}</td>
-                  <td>{task.frames}</td>
-                  <td>{task.gain}</td>
-                  <td>
-                    {task.state}
-                    {task.priority > 0 ? " · first" : ""}
-                  </td>
-                  <td>
-                    <Holders task={task} onChanged={() => load()} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
-        {page.tasks.length ? null : <p class="muted">No task is like that.</p>}
-        {page.next ? <Button onClick={() => load(page.next!)}>More</Button> : null}
-      </section>
-    </main>
+            ))}
+          </tbody>
+        </table>
+      </ScrollBox>
+      {page.tasks.length ? null : <p class="muted">No task is like that.</p>}
+      {page.next ? <Button onClick={() => load(page.next!)}>More</Button> : null}
+    </section>
   );
 }
 
