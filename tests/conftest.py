@@ -64,5 +64,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Half again as many processes as cores: browsers, clusters and killed jobs are waited for."""
-    return min(8, max(2, cores() + cores() // 2))
+    """Two processes more than cores: browsers, clusters and killed jobs are waited for, by about as
+    many of them as there are such files among the longest, however many cores there are.
+    """
+    return min(8, cores() + 2)

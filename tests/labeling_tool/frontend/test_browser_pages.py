@@ -45,7 +45,8 @@ def axe(page: Any, where: str) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_timeout(60)
-        page.evaluate(AXE.read_text(encoding="utf-8"))
+        if not page.evaluate("() => 'axe' in window"):  # of half a megabyte: once a document
+            page.evaluate(AXE.read_text(encoding="utf-8"))
         assert page.evaluate(CHECK) == [], f"{where}, {scheme}"
 
 
