@@ -25,7 +25,6 @@ from ...datasets.actions.devices import NO_LABEL
 from ...datasets.recordings.live_writer import LiveWriter, TakenError
 from ...datasets.video.resize import fit
 from ...datasets.video.timing import NS
-from ...errors import RecordingError
 from . import raw_events
 from .display import Display, Situation
 from .gamepads import Gamepads
@@ -43,6 +42,8 @@ STUCK_CHECK_S = 1.0
 # stand for it are no play.
 MAX_STILL_S = 10
 MIN_PART_FRAMES = 2  # a label takes a picture before and one after
+MIN_SIDE = 16  # pixels: a block of the encoder
+TOO_SMALL = "the window is too small to record: it needs 16 pixels a side"
 NOT_WHOLE = "the window is not whole on the screen: move all of it there"
 # X's modes of a focus that moves: a grab, of a game or a menu, leaves the focus where it is.
 REAL_FOCUS = (0, 3)  # Normal, WhileGrabbed
@@ -145,10 +146,10 @@ class Session:
         if part is None:
             situation = self._look()
             if situation is not None and situation.focused and not self.paused:
-                if situation.whole:
+                if situation.whole and min(situation.width, situation.height) >= MIN_SIDE:
                     self._begin_part(situation)
                     return
-                self._say_once(NOT_WHOLE)
+                self._say_once(TOO_SMALL if situation.whole else NOT_WHOLE)
             self.inputs.take(time.monotonic_ns())  # what nobody shall know of is forgotten
             self.stop.wait(IDLE_S)
             return
@@ -264,8 +265,6 @@ class Part:
         self.fps = wish.fps
         self.window_size = (situation.width, situation.height)
         width, height = situation.width // 2 * 2, situation.height // 2 * 2  # H.264 halves chroma
-        if min(width, height) < 16:
-            raise RecordingError(f"the window is {width}x{height} pixels: too small to record")
         size = fit(width, height, (width, wish.height)) if wish.height else (width, height)
         self.frames = 0
         self.late = 0
