@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, Field
 from sqlalchemy import delete, func, select, update
 
-from ...datasets.actions.spec import ActionSpec
+from ...datasets.actions.spec import ActionSpec, built_in_specs
 from ..people.access import Admin, Anybody, ContextOf, Reviewer, require_staffed
 from ..problems import Problem
 from ..schema import PathId, RowId, Strict
@@ -34,14 +34,21 @@ def _one_line(title: str) -> str:
 
 
 Title = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
-SPECS = ("crafter", "doom", "minecraft")
+# Of each the newest version; never a file's name, which would be opened.
+SPECS = tuple(sorted(name for name in built_in_specs() if "@" not in name))
 PAGE = 100
+
+
+def _require_built_in(spec: str) -> str:
+    if spec not in SPECS:
+        raise ValueError(f"there is no such action spec: give one of {', '.join(SPECS)}")
+    return spec
 
 
 class NewProject(Strict):
     name: Title
     kind: Literal["actions", "clean"]
-    spec: Literal["crafter", "doom", "minecraft"] | None = None
+    spec: Annotated[str, AfterValidator(_require_built_in)] | None = None
     """A built-in action spec, for action review; a dataset brings its own."""
     settings: ProjectSettings = ProjectSettings()
 

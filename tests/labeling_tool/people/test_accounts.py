@@ -103,6 +103,20 @@ def test_a_project_has_a_name_that_can_be_seen(client: TestClient) -> None:
     assert answer.json()["name"] == "Doom, November"
 
 
+@pytest.mark.parametrize(("spec", "status"), [("desktop", 201), ("../doom.yaml", 422)])
+def test_a_project_has_any_spec_that_comes_with_us_and_no_file(
+    client: TestClient, spec: str, status: int
+) -> None:
+    answer = client.post("/api/projects", json={"name": "x", "kind": "actions", "spec": spec})
+    assert answer.status_code == status
+    assert answer.json().get("spec", answer.json().get("message")) == (
+        "desktop"
+        if status == 201
+        else "spec: there is no such action spec: give one of crafter, desktop, desktop_pointer, "
+        "doom, doom-classic, gamepad, luanti, minecraft, twin_stick"
+    )
+
+
 def test_tokens_end_with_the_password(client: TestClient) -> None:
     bob = add(client, "bob", "admin")
     other = browser(client)

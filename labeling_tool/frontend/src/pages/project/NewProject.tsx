@@ -6,6 +6,12 @@ import { Field, formValues, Input } from "../../parts";
 import { go, sayError } from "../../session";
 import type { ProjectRow } from "../../types";
 
+// As they come with vidact, the most used first; the server has the last word.
+const SPECS = [
+  ...["doom", "minecraft", "crafter", "doom-classic", "luanti"],
+  ...["desktop", "desktop_pointer", "gamepad", "twin_stick"],
+];
+
 export function NewProject() {
   const [kind, setKind] = useState<"actions" | "clean">("clean");
   const add = async (event: SubmitEvent): Promise<void> => {
@@ -42,9 +48,9 @@ export function NewProject() {
         {kind === "actions" ? (
           <Field label="Action spec">
             <select class="input" name="spec">
-              <option>doom</option>
-              <option>minecraft</option>
-              <option>crafter</option>
+              {SPECS.map((spec) => (
+                <option>{spec}</option>
+              ))}
             </select>
           </Field>
         ) : null}
