@@ -62,7 +62,8 @@ class ChangedTicks:
         still = np.where(self.before == None, named, self.before)  # noqa: E711 (elementwise)
         still[self.clean] = FEW_CLEAN
         dropped = ((self.before != None) | self.clips) & ~self.kept  # noqa: E711 (elementwise)
-        return np.where(dropped, still, None)
+        still[~dropped] = None
+        return still
 
 
 def changed_ticks(

@@ -401,6 +401,7 @@ class ShardLabeller:
         shown = ticks.at(start, end)
         judged = ticks.judged
         in_game = None if judged.in_game is None else judged.in_game[shown]
+        of_view: dict[str, Any] = {} if self._view.is_whole else {"view": str(self._view)}
         return Clip(
             key=clip_key(segment.source_sha256, start),
             frames=ticks.frames[shown],
@@ -422,7 +423,7 @@ class ShardLabeller:
                 mean_change=round(float(judged.verdicts.differences[shown].mean()), 4),
                 **judged.lineage(shown, self.work.clean_sha256),
                 **game_lineage("" if in_game is None else self.work.game),
-                **({} if self._view.is_whole else {"view": str(self._view)}),
+                **of_view,
             ),
         )
 

@@ -190,10 +190,11 @@ class Loosened:
             span = segment.start_tick, segment.end_tick
             clips = sorted(c for c in before.values() if span[0] <= c[0] < span[1])
             scenes = {start for start, _ in clips if self._begins_scene(sha256, start)}
-            whole = 0, segment.source_ticks
-            kept, ranges = divided(
-                span, clips, scenes, own, lambda clip, whole=whole: self._depends_on(clip, whole)
-            )
+
+            def depends_on(clip: Range, whole: Range = (0, segment.source_ticks)) -> Range:
+                return self._depends_on(clip, whole)
+
+            kept, ranges = divided(span, clips, scenes, own, depends_on)
             stay |= {clip_key(sha256, clip[0]): clip for clip in kept}
             again += [replace(segment, start_tick=a, end_tick=b) for a, b in ranges]
         if again:
@@ -280,7 +281,7 @@ def _samples_of(dataset: Dataset, record: CommitRecord) -> dict[str, Members] | 
         return {}
     wanted = {row["key"]: row["sample_crc32"] for row in record.rows}
     try:
-        found = {
+        found: dict[str, Members] = {
             key: members
             for key, members in iter_samples(dataset.shard_uri(record.shard))
             if wanted.get(key) == members_crc32(members)
