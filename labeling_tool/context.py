@@ -43,6 +43,8 @@ class Context:
     database: Database
     log: OperationLog
     bundles: BundleStore
+    full_bundles: BundleStore
+    """The same pictures as large as small print needs them, made of tasks that are looked at."""
     sources: AllowedSources
     live: LivePages
     desk: ReviewDesk
@@ -80,6 +82,8 @@ class Context:
             database=database,
             log=OperationLog(database),
             bundles=BundleStore(folder / "pictures"),
+            # One at a time: opening a task comes first.
+            full_bundles=BundleStore(folder / "pictures" / "full", renderers=1),
             sources=AllowedSources(config.source_root, config.source_host),
             live=LivePages(),
             desk=ReviewDesk(),
@@ -127,6 +131,7 @@ class Context:
         self.imports.shutdown(wait=True, cancel_futures=True)
         self.exports.shutdown(wait=True, cancel_futures=True)
         self.bundles.close()
+        self.full_bundles.close()
         self.log.close()
         self.database.close()
 

@@ -9,7 +9,7 @@ from .exporting.run import sweep_exports
 from .importing.uploads import sweep_uploads
 from .people.sessions import DAY_MS
 from .pictures.fetching import forget_fetched
-from .store.bundles import FORGET_AFTER_S
+from .store.bundles import FORGET_AFTER_S, FORGET_FULL_AFTER_S
 from .store.models import AuditEntry, PasswordLink, WebSession, now_ms
 
 # Addresses and browsers of people are told for as long as a break-in takes to be noticed.
@@ -20,6 +20,7 @@ ENDED_MS = 7 * DAY_MS
 def sweep(context: Context) -> None:
     """Clear away what is no longer needed: pictures, uploads, unfinished exports, addresses."""
     context.bundles.forget()
+    context.full_bundles.forget(FORGET_FULL_AFTER_S)
     forget_fetched(context, FORGET_AFTER_S)
     sweep_exports(context)
     sweep_uploads(context)

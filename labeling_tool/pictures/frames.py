@@ -20,6 +20,9 @@ from ...errors import VideoError
 
 # Pixels: large enough to read a game's signs, small enough that a task loads in half a second.
 BOX = (640, 480)
+# Of a frame that is stood on: the small print of a full-HD screen. All frames of a task at this
+# size would take a browser a gigabyte; one at a time is fetched.
+FULL_BOX = (1920, 1080)
 JPEG_QUALITY = 88
 
 

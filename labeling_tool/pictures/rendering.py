@@ -25,6 +25,7 @@ from ..store.allowed_sources import require_safe_name
 from ..store.bundles import unpack
 from ..store.models import Source, Task
 from .fetching import fetch
+from .frames import BOX, FULL_BOX
 from .sandbox import frames_limited, render_all_limited, render_limited
 
 
@@ -41,6 +42,11 @@ def recipe_of(task: Task, source: Source) -> dict[str, Any]:
     }
 
 
+def full_recipe_of(task: Task, source: Source) -> dict[str, Any]:
+    """Return the recipe of the same pictures as large as small print needs them."""
+    return {**recipe_of(task, source), "box": list(FULL_BOX)}
+
+
 def get_pictures(context: Context, recipe: dict[str, Any]) -> Path:
     """Return the bundle of a recipe, rendered where it is missing. Raises what `render` raises."""
     return context.bundles.get(recipe, partial(render, context))
@@ -48,7 +54,8 @@ def get_pictures(context: Context, recipe: dict[str, Any]) -> Path:
 
 def prepare_pictures(context: Context, recipe: dict[str, Any]) -> Future[Path]:
     """Begin to render the bundle of a recipe where it is missing."""
-    return context.bundles.prepare(recipe, partial(render, context))
+    store = context.full_bundles if "box" in recipe else context.bundles
+    return store.prepare(recipe, partial(render, context))
 
 
 def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
@@ -58,8 +65,9 @@ def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
         VidactError: no file is left to render from.
     """
     failures: list[str] = []
+    head, box = {"from": "source"}, _box_of(recipe)
     try:
-        render_limited(_source(context, recipe), recipe["pts_ns"], out, {"from": "source"})
+        render_limited(_source(context, recipe), recipe["pts_ns"], out, head, box)
         return
     except (VidactError, OSError, ValueError) as error:
         failures.append(_short(error))
@@ -112,7 +120,7 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
     if dataset.local is not None:
         context.sources.require(uri, inside=dataset.local)  # it may be a link
     head = {"from": "preview", "why": why}
-    render_all_limited(fetch(context, uri), len(recipe["pts_ns"]), out, head)
+    render_all_limited(fetch(context, uri), len(recipe["pts_ns"]), out, head, _box_of(recipe))
 
 
 def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
@@ -125,6 +133,11 @@ def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
         clip = Path(folder) / "clip.mp4"
         clip.write_bytes(members["mp4"])
         render_all_limited(clip, len(recipe["pts_ns"]), out, {"from": "clip", "why": why})
+
+
+def _box_of(recipe: dict[str, Any]) -> tuple[int, int]:
+    width, height = recipe.get("box", BOX)
+    return width, height
 
 
 def _short(error: Exception) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 from ...datasets.video.limits import Limits
 from ...datasets.video.sandbox import Child, ChildLostError
 from ...errors import VideoError
+from .frames import BOX
 
 ENTRY = (sys.executable, "-P", "-m", "vidact.labeling_tool.pictures.sandbox_child")
 LIMITS = Limits(cpu_s=300)  # of memory and pixels as much as the labeling job
@@ -72,19 +73,19 @@ def at_limited(path: Path, pts_ns: list[int], out: Path) -> dict[str, Any]:
 
 
 def render_limited(
-    path: Path, pts_ns: list[int], out: Path, head: dict[str, Any]
+    path: Path, pts_ns: list[int], out: Path, head: dict[str, Any], box: tuple[int, int] = BOX
 ) -> dict[str, Any]:
-    """Render the frames at these times into a bundle."""
-    return run_limited(
-        {"do": "render", "path": str(path), "pts_ns": pts_ns, "out": str(out), "head": head}
-    )
+    """Render the frames at these times into a bundle, within a box of pixels."""
+    asked = {"do": "render", "path": str(path), "pts_ns": pts_ns}
+    return run_limited({**asked, "out": str(out), "head": head, "box": box})
 
 
-def render_all_limited(path: Path, count: int, out: Path, head: dict[str, Any]) -> dict[str, Any]:
-    """Render all frames of a video, which must be `count`, into a bundle."""
-    return run_limited(
-        {"do": "render_all", "path": str(path), "count": count, "out": str(out), "head": head}
-    )
+def render_all_limited(
+    path: Path, count: int, out: Path, head: dict[str, Any], box: tuple[int, int] = BOX
+) -> dict[str, Any]:
+    """Render all frames of a video, which must be `count`, into a bundle, within a box."""
+    asked = {"do": "render_all", "path": str(path), "count": count}
+    return run_limited({**asked, "out": str(out), "head": head, "box": box})
 
 
 def read_recording_limited(

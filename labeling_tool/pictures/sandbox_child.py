@@ -93,7 +93,7 @@ def _bundle(
 ) -> dict[str, Any]:
     pictures: list[bytes] = []
     shape = (0, 0)
-    for picture in frames_at(video, pts_ns, BOX):
+    for picture in frames_at(video, pts_ns, tuple(request["box"])):
         pictures.append(jpeg(picture, JPEG_QUALITY))
         shape = (picture.shape[1], picture.shape[0])
     head = {**request["head"], "width": shape[0], "height": shape[1]}

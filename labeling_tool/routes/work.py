@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -17,11 +18,11 @@ from ...datasets.actions.spec import ActionSpec
 from ...errors import VidactError
 from ..context import Context
 from ..people.access import ContextOf, Labeller, Person, Reviewer, require_project
-from ..pictures.rendering import prepare_pictures, recipe_of
+from ..pictures.rendering import full_recipe_of, prepare_pictures, recipe_of
 from ..practice.tasks import score_actions, score_clean
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
-from ..store.bundles import BundleStore
+from ..store.bundles import BundleStore, picture_of
 from ..store.models import FINISHED, Assignment, Project, Source, Task, User
 from ..store.rights import STAFF, memberships_of, role_in, roles_in
 from ..work import queue as work_queue
@@ -36,6 +37,9 @@ router = APIRouter(prefix="/api", tags=["work"])
 
 OTHERS = 8  # answers side by side: more fit on no screen
 PICTURES_WAIT_S = 10.0  # then the page is told to ask again
+# Pictures are not kept by the browser: the next one at this machine may be somebody else.
+NOT_KEPT = {"cache-control": "private, no-store"}
+RENDERING = JSONResponse({"state": "rendering"}, status_code=202, headers={"retry-after": "1"})
 
 
 class Claim(Strict):
@@ -282,35 +286,65 @@ async def pictures(
 ) -> Response:
     """The task's frames as a bundle of JPEGs, made when asked for.
 
-    Its format: docs/guides/review_labels.md. No thread waits while they are made, so that saving
-    goes on however many tasks are opened at once.
+    Its format: docs/guides/review_labels.md.
     """
-    recipe, name = await run_in_threadpool(_recipe, context, task_id, key, person)
-    made = asyncio.wrap_future(prepare_pictures(context, recipe))
-    made.add_done_callback(lambda done: done.cancelled() or done.exception())
-    try:
-        path = await asyncio.wait_for(asyncio.shield(made), PICTURES_WAIT_S)
-    except TimeoutError:
-        return JSONResponse({"state": "rendering"}, status_code=202, headers={"retry-after": "1"})
-    except (VidactError, OSError, ValueError) as error:
-        if context.bundles.is_full:
-            raise Problem(
-                507,
-                "disk",
-                "The server's disk is full, so that frames cannot be shown now. Tell an admin.",
-            ) from error
-        reason = str(error).replace(str(recipe["uri"]), name)
-        raise Problem(
-            410, "gone", f"The frames cannot be shown: {reason}. Skip this task."
-        ) from error
+    recipe, _, name = await run_in_threadpool(_recipes, context, task_id, key, person)
+    path = await _made(context, recipe, name)
+    if path is None:
+        return RENDERING
     os.utime(path)  # so that `forget` knows what is in use
-    # Not kept by the browser: the next one at this machine may be somebody else.
-    headers = {"cache-control": "private, no-store", "etag": f'"{key}"'}
+    headers = {**NOT_KEPT, "etag": f'"{key}"'}
     return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
 
-def _recipe(context: Context, task_id: int, key: str, person: Person) -> tuple[dict[str, Any], str]:
-    """Return what a task's pictures are made of, and the name of their source for people."""
+@router.get(
+    "/tasks/{task_id}/pictures/{key}/{frame}",
+    response_class=Response,
+    responses={202: {"description": "They are being made: ask again in a moment."}},
+)
+async def full_picture(
+    task_id: PathId,
+    key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")],
+    frame: Annotated[int, Path(ge=0, lt=2**31)],
+    person: Labeller,
+    context: ContextOf,
+) -> Response:
+    """One of the task's frames as a JPEG that small print can be read in."""
+    _, recipe, name = await run_in_threadpool(_recipes, context, task_id, key, person)
+    if frame >= len(recipe["pts_ns"]):
+        raise not_found("frame")
+    path = await _made(context, recipe, name)
+    if path is None:
+        return RENDERING
+    os.utime(path)
+    data = await run_in_threadpool(picture_of, path, frame)
+    return Response(data, media_type="image/jpeg", headers=NOT_KEPT)
+
+
+async def _made(context: Context, recipe: dict[str, Any], name: str) -> FilePath | None:
+    """The bundle of a recipe, or None where it takes longer than a request should.
+
+    No thread waits: saving goes on however many tasks are opened at once.
+    """
+    made = asyncio.wrap_future(prepare_pictures(context, recipe))
+    made.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        return await asyncio.wait_for(asyncio.shield(made), PICTURES_WAIT_S)
+    except TimeoutError:
+        return None
+    except (VidactError, OSError, ValueError) as error:
+        if context.bundles.is_full:
+            full = "The server's disk is full, so that frames cannot be shown now. Tell an admin."
+            raise Problem(507, "disk", full) from error
+        reason = str(error).replace(str(recipe["uri"]), name)
+        told = f"The frames cannot be shown: {reason}. Skip this task."
+        raise Problem(410, "gone", told) from error
+
+
+def _recipes(
+    context: Context, task_id: int, key: str, person: Person
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """Return what a task's pictures are made of, also full-size, and their source's name."""
     with context.database.read() as session:
         task, source = _task_and_source(session, task_id)
         project = require_project(session, task.project_id, person)
@@ -322,10 +356,10 @@ def _recipe(context: Context, task_id: int, key: str, person: Person) -> tuple[d
             )
             if session.scalars(mine).first() is None:
                 raise not_found("task")
-        recipe = recipe_of(task, source)
+        recipe, full = recipe_of(task, source), full_recipe_of(task, source)
     if BundleStore.key(recipe) != key:
         raise not_found("picture bundle")
-    return recipe, source.name
+    return recipe, full, source.name
 
 
 def _may_review(

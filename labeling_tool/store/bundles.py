@@ -30,7 +30,9 @@ MAGIC = b"VAB1"
 RENDERERS = 2  # processes that render at once: one per core of the smallest machine
 # Pictures that nobody has looked at for a month can be rendered again.
 FORGET_AFTER_S = 30 * 24 * 3600.0
-LARGEST = 32 << 20  # bytes that a bundle may take: 128 frames of 640 x 480, with room to spare
+LARGEST = 128 << 20  # bytes that a bundle may take: 128 frames of full HD, with room to spare
+# Full-size ones are five times as large, and each task is looked at in one or two days.
+FORGET_FULL_AFTER_S = 2 * 24 * 3600.0
 
 # What cannot be rendered now cannot in a moment: it is not tried again at each request.
 FAILED_S = 300.0
@@ -60,15 +62,25 @@ def unpack(data: bytes) -> tuple[list[bytes], dict[str, Any]]:
     return pictures, head
 
 
+def picture_of(path: Path, index: int) -> bytes:
+    """Return one JPEG of a bundle's file. Raises IndexError where there is none of that number."""
+    with open(path, "rb") as file:
+        (length,) = struct.unpack("<I", file.read(8)[4:])
+        sizes = json.loads(file.read(length))["lengths"]
+        size = sizes[index]
+        file.seek(sum(sizes[:index]), os.SEEK_CUR)
+        return file.read(size)
+
+
 class BundleStore:
     """Bundles by what they show.
 
     `get` makes what is missing, once, however many ask; `prepare` does so in advance.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, renderers: int = RENDERERS):
         self.folder = folder
-        self._pool = ThreadPoolExecutor(RENDERERS, thread_name_prefix="render")
+        self._pool = ThreadPoolExecutor(renderers, thread_name_prefix="render")
         self._under_way: dict[str, Future[Path]] = {}
         self._failed: dict[str, tuple[float, VidactError]] = {}
         self._lock = threading.Lock()

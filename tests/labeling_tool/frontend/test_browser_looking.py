@@ -4,8 +4,12 @@ nothing depends on what a browser keeps.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.labeling_tool import barcodes
 from tests.labeling_tool.browsing import (
     code,
     covering,
@@ -16,7 +20,7 @@ from tests.labeling_tool.browsing import (
     until,
 )
 from tests.labeling_tool.conftest import Review
-from tests.labeling_tool.running import Script
+from tests.labeling_tool.running import LocalServer, Script
 
 SCREENS = ((1440, 900), (1366, 768), (3840, 2160), (720, 450))
 """The last one is 1440 by 900 at twice the browser's zoom."""
@@ -132,3 +136,35 @@ def test_a_browser_that_keeps_nothing_and_one_that_translates(
     assert [op["kind"] for op in kinds["operations"]] == ["paint", "paint", "undo", "paint"]
     assert page.problems == []
     page.context.close()
+
+
+def test_a_frame_that_is_stood_on_is_shown_at_full_size(
+    chromium: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task's pictures are small enough to be held all at once: too small for small print."""
+    monkeypatch.setattr(barcodes, "WIDTH", 1280)
+    monkeypatch.setattr(barcodes, "HEIGHT", 720)
+    monkeypatch.setattr(barcodes, "COLUMN", 1280 // barcodes.BITS)
+    film = barcodes.write(tmp_path / "film.mp4", 60)
+    server = LocalServer(
+        tmp_path / "data", "--clean", str(film), "--frame-step-s", "0.5", "--no-practice"
+    ).start()
+    try:
+        server.wait_for_import("film.mp4: 1 new tasks")
+        Script(server.url).setup()
+        page = sign_in(chromium, server.url)
+        start_work(page, server.url, "Clean or not: film", ".clean-page")
+        page.keyboard.press("g")
+        page.keyboard.press("ArrowRight")
+        whole = "document.querySelector('.big canvas').width"
+        until(lambda: page.evaluate(whole) == 1280)
+        assert code(page, ".big canvas") == 15
+        assert page.evaluate("document.querySelector('.tiny canvas').width") == 640
+        page.keyboard.press("ArrowRight")
+        assert code(page, ".big canvas") == 30
+        until(lambda: page.evaluate(whole) == 1280)
+        assert code(page, ".big canvas") == 30
+        assert page.problems == []
+        page.context.close()
+    finally:
+        server.stop()

@@ -75,6 +75,7 @@ ALLOWED: dict[str, set[str]] = {
     "POST /api/assignments/{assignment_id}/reopen": LABELLERS,
     "GET /api/assignments/{assignment_id}/score": LABELLERS,
     "GET /api/tasks/{task_id}/pictures/{key}": LABELLERS,
+    "GET /api/tasks/{task_id}/pictures/{key}/{frame}": LABELLERS,
     "POST /api/uploads/{project_id}": EVERYBODY,
     "POST /api/projects/{project_id}/import": EVERYBODY,
     "GET /api/imports/{import_id}": EVERYBODY,

@@ -1,6 +1,6 @@
 // The frames of a clean-or-not task: a page of them, or one large with its neighbors.
 
-import { useLayoutEffect, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { between } from "../task/selection";
 import { type CleanModel, LABELS } from "./model";
 
@@ -11,17 +11,18 @@ interface FrameProps {
   frame: number;
 }
 
-function Picture({ model, frame }: FrameProps) {
+function Picture({ model, frame, large }: FrameProps & { large?: boolean }) {
   const canvas = useRef<HTMLCanvasElement>(null);
+  const picture = large ? model.full.at(frame) : model.pictures.frames[frame];
   // Before the browser paints: drawn later, the picture would for a moment be that of another frame
   // than the number.
   useLayoutEffect(() => {
     const target = canvas.current!;
-    target.width = model.pictures.width;
-    target.height = model.pictures.height;
-    target.getContext("2d")!.drawImage(model.pictures.frames[frame], 0, 0);
+    target.width = picture.width;
+    target.height = picture.height;
+    target.getContext("2d")!.drawImage(picture, 0, 0);
     target.dataset.frame = String(frame);
-  }, [model, frame]);
+  }, [picture, frame]);
   return <canvas ref={canvas} aria-hidden="true" />;
 }
 
@@ -77,6 +78,7 @@ export function Single({ model }: { model: CleanModel }) {
   const frame = model.frame.value;
   const length = Math.min(2 * AROUND + 1, model.frames);
   const first = Math.max(0, Math.min(frame - AROUND, model.frames - length));
+  useEffect(() => model.full.follow(model.frame), [model]);
   return (
     <section class="single">
       <div
@@ -85,7 +87,7 @@ export function Single({ model }: { model: CleanModel }) {
         aria-label={spoken(model)}
         data-frame={frame}
       >
-        <Picture model={model} frame={frame} />
+        <Picture model={model} frame={frame} large />
         <Tag model={model} frame={frame} />
       </div>
       <div class="strip">

@@ -60,6 +60,7 @@ export function useCanvases(model: ReviewModel) {
     watchingWidth.observe(box);
     const stops = [
       followFullScreen(),
+      model.full.follow(model.frame),
       effect(fitTimeline),
       effect(fitStage),
       effect(() => stage.drawPicture()),

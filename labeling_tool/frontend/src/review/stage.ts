@@ -28,13 +28,8 @@ export class Stage {
     readonly canvases: StageCanvases,
     readonly model: ReviewModel,
   ) {
-    const { picture, before, after, lens, compass } = canvases;
-    for (const canvas of [picture, before, after]) {
-      canvas.width = model.pictures.width;
-      canvas.height = model.pictures.height;
-    }
-    lens.width = Math.ceil(model.pictures.width / LENS);
-    lens.height = Math.ceil(model.pictures.height / LENS);
+    const { picture, before, after, compass } = canvases;
+    for (const canvas of [picture, before, after]) fitTo(canvas, model.pictures);
     const ratio = window.devicePixelRatio || 1;
     compass.width = Math.round(COMPASS.width * ratio);
     compass.height = Math.round(COMPASS.height * ratio);
@@ -67,12 +62,14 @@ export class Stage {
     const { frames } = this.model.pictures;
     const frame = this.model.frame.value;
     const { picture, before, after } = this.canvases;
+    const best = this.model.full.at(frame);
+    fitTo(picture, best);
     const g = picture.getContext("2d")!;
     g.globalAlpha = 1;
-    g.drawImage(frames[frame], 0, 0);
+    g.drawImage(best, 0, 0);
     if (this.model.onion.value && frame > 0) {
       g.globalAlpha = 0.4;
-      g.drawImage(frames[frame - 1], 0, 0);
+      g.drawImage(frames[frame - 1], 0, 0, picture.width, picture.height);
     }
     picture.dataset.frame = String(frame);
     if (look.neighbors.value) {
@@ -85,13 +82,15 @@ export class Stage {
   /** A part of the frame, pixel by pixel; the page enlarges it. */
   private drawLens(): void {
     const { lens } = this.canvases;
-    const { frames, width, height } = this.model.pictures;
+    const frame = this.model.full.at(this.model.frame.value);
+    const { width, height } = frame;
+    fitTo(lens, { width: Math.ceil(width / LENS), height: Math.ceil(height / LENS) });
     const [x, y] = look.lensAt.value;
     const left = limit(Math.round(x * width - lens.width / 2), 0, width - lens.width);
     const top = limit(Math.round(y * height - lens.height / 2), 0, height - lens.height);
     const part = [left, top, lens.width, lens.height] as const;
     const g = lens.getContext("2d")!;
-    g.drawImage(frames[this.model.frame.value], ...part, 0, 0, lens.width, lens.height);
+    g.drawImage(frame, ...part, 0, 0, lens.width, lens.height);
     lens.dataset.part = part.join(" ");
   }
 
@@ -122,6 +121,12 @@ export class Stage {
     const high = COMPASS.height / 2 - 4;
     return [dx * share, Math.max(-high, Math.min(high, dy * share))];
   }
+}
+
+/** Give a canvas a size in pixels, where it has another one: that empties it. */
+function fitTo(canvas: HTMLCanvasElement, { width, height }: { width: number; height: number }) {
+  if (canvas.width !== width) canvas.width = width;
+  if (canvas.height !== height) canvas.height = height;
 }
 
 /** A frame on a canvas of its size; black where there is none. */

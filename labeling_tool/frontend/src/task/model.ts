@@ -3,6 +3,7 @@
 import { batch, computed, signal } from "@preact/signals";
 import type { Pictures } from "../bundle";
 import { remarksOf } from "../document";
+import { FullPictures } from "../full_pictures";
 import { operationText } from "../operation_text";
 import type { OperationLog } from "../oplog";
 import type { FrameRange, TaskData } from "../types";
@@ -12,6 +13,7 @@ import type { OpenTask } from "./useTask";
 export abstract class TaskModel {
   readonly data: TaskData;
   readonly pictures: Pictures;
+  readonly full: FullPictures;
   readonly log: OperationLog;
   readonly readOnly: boolean;
   readonly frames: number;
@@ -29,6 +31,7 @@ export abstract class TaskModel {
   constructor(task: OpenTask) {
     this.data = task.opened.data;
     this.pictures = task.opened.pictures;
+    this.full = new FullPictures(this.data.task.pictures, this.pictures);
     this.log = task.log;
     this.readOnly = task.readOnly;
     this.frames = this.data.task.frames;
