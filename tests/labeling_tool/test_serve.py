@@ -16,6 +16,7 @@ from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing import videos
 from vidact.labeling_tool.store import bundles
 from vidact.labeling_tool.store.models import Project
+from vidact.progress import log
 
 from tests.labeling_tool import barcodes
 from tests.labeling_tool.conftest import open_context
@@ -104,6 +105,7 @@ def test_one_folder_is_reviewed_and_judged_and_one_failed_import_hinders_no_othe
         return add(*arguments, **options)
 
     monkeypatch.setattr(videos, "import_videos", failing)
+    monkeypatch.setattr(serve, "log", log)  # a server in this process may have taken it
     config = ServeConfig(data="data", practice=False, clean=("broken", str(folder)))
     context.closing.set()  # imports, and no waiting for the next sweep
     try:

@@ -152,7 +152,7 @@ def test_axe_on_every_page(chromium: Any, review: Review) -> None:
     axe(ada, "history")
     carl = sign_in(chromium, review.url, "carl")
     carl.goto(f"{review.url}/projects/{project}/upload")
-    carl.wait_for_selector("form")
+    carl.wait_for_selector(".drop")
     axe(carl, "upload")
     carl.goto(f"{review.url}/people")
     assert "This page is not for you" in carl.inner_text("main")

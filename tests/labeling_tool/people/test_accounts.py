@@ -113,7 +113,7 @@ def test_a_project_has_any_spec_that_comes_with_us_and_no_file(
         "desktop"
         if status == 201
         else "spec: there is no such action spec: give one of crafter, desktop, desktop_pointer, "
-        "doom, doom-classic, gamepad, luanti, minecraft, twin_stick"
+        "doom, doom-15hz, doom-classic, gamepad, luanti, minecraft, twin_stick"
     )
 
 
