@@ -50,7 +50,7 @@ KILL_S = 5.0  # a child in the hands of a disk that does not answer dies when th
 
 
 def open_decoder(config: DecoderConfig, frame: FrameSpec) -> Decoder:
-    """Return the decoder that the settings ask for; frames will be of size `frame`."""
+    """Return the decoder that the settings ask for; for `frame` see `ChildDecoder`."""
     return ChildDecoder(config, frame) if config.child else InProcessDecoder(config.max_pixels)
 
 
@@ -187,12 +187,13 @@ class ChildDecoder:
     One child serves many files; it is started when first needed and again after its death.
 
     Args:
-        frame: size of all frames that will be asked for.
+        frame: size of the frames that will be asked for. Larger ones cost a new child, once.
         entry: the command that starts a child.
     """
 
     def __init__(self, config: DecoderConfig, frame: FrameSpec, *, entry: Sequence[str] = ENTRY):
-        self.config, self.frame, self.entry = config, frame, tuple(entry)
+        self.config, self.entry = config, tuple(entry)
+        self._room = _ring_bytes(frame)
         self._child: _DecodingChild | None = None
         self._request = 0
 
@@ -215,12 +216,13 @@ class ChildDecoder:
         self, path: Path, frame: FrameSpec, tick_hz: Fraction, *, start_tick: int, end_tick: int
     ) -> Iterator[TickFrames]:
         """Yield ticks of a file, decoded in the child while the caller is at the ticks before."""
-        if frame != self.frame:
-            raise ValueError(f"this decoder makes frames of {self.frame}, not of {frame}")
+        if (room := _ring_bytes(frame)) > self._room:
+            self.close()
+            self._room = room
         at, failures = start_tick, 0
         while at < end_tick:
             try:
-                for batch in self._stream(path, tick_hz, at, end_tick):
+                for batch in self._stream(path, frame, tick_hz, at, end_tick):
                     yield batch
                     at, failures = batch.start_tick + len(batch.frames), 0
                 return
@@ -243,12 +245,12 @@ class ChildDecoder:
             raise TimeoutError(errno.ETIMEDOUT, lost.detail, str(path)) from lost
 
     def _stream(
-        self, path: Path, tick_hz: Fraction, start_tick: int, end_tick: int
+        self, path: Path, frame: FrameSpec, tick_hz: Fraction, start_tick: int, end_tick: int
     ) -> Iterator[TickFrames]:
         child, message = self._ask(
             op="ticks",
             path=str(path),
-            frame=asdict(self.frame),
+            frame=asdict(frame),
             tick_hz=str(tick_hz),
             start_tick=start_tick,
             end_tick=end_tick,
@@ -257,7 +259,7 @@ class ChildDecoder:
         try:
             while "slot" in message:
                 pts_ns = np.array(message["pts_ns"], np.int64)
-                frames = child.ring[message["slot"]][: len(pts_ns)]  # (n, H, W, 3)
+                frames = child.ring_of(frame)[message["slot"]][: len(pts_ns)]  # (n, H, W, 3)
                 yield TickFrames(message["start_tick"], pts_ns, frames)
                 child.send(op="credit")
                 message = self._answer(child, request, path)
@@ -271,7 +273,7 @@ class ChildDecoder:
             raise
 
     def _ask(self, **request: Any) -> tuple[_DecodingChild, dict[str, Any]]:
-        child = self._child or _DecodingChild(self.config, self.frame, self.entry)
+        child = self._child or _DecodingChild(self.config, self._room, self.entry)
         self._child = child
         self._request += 1
         child.send(id=self._request, **request)
@@ -291,25 +293,36 @@ class ChildDecoder:
 class _DecodingChild(Child):
     """A child with a ring of batches in memory that both sides see."""
 
-    def __init__(self, config: DecoderConfig, frame: FrameSpec, entry: Sequence[str]):
-        shape = (SLOTS, BATCH_TICKS, frame.height, frame.width, 3)
+    def __init__(self, config: DecoderConfig, room: int, entry: Sequence[str]):
         limits = Limits(
             memory_bytes=int(config.memory_gib * 2**30),
             max_pixels=config.max_pixels,
             file_bytes=FILE_BYTES,
         )
-        with _shared_file(math.prod(shape)) as file:
-            self._map = mmap.mmap(file.fileno(), math.prod(shape))
-            self.ring = np.frombuffer(self._map, np.uint8).reshape(shape)
+        with _shared_file(room) as file:
+            self._map = mmap.mmap(file.fileno(), room)
+            self._ring = np.frombuffer(self._map, np.uint8)
             super().__init__(entry, limits, shared=(file.fileno(),))
+
+    def ring_of(self, frame: FrameSpec) -> np.ndarray:
+        """The ring, where it holds frames of this size: uint8 [slots, n, H, W, 3]."""
+        return self._ring[: _ring_bytes(frame)].reshape(_ring_shape(frame))
 
     def kill(self) -> None:
         """End the child and give everything back."""
         super().kill()
-        self.ring = self.ring[:0]
+        self._ring = self._ring[:0]
         # A caller may still look at frames: then the memory goes with them.
         with contextlib.suppress(BufferError):
             self._map.close()
+
+
+def _ring_shape(frame: FrameSpec) -> tuple[int, ...]:
+    return SLOTS, BATCH_TICKS, frame.height, frame.width, 3
+
+
+def _ring_bytes(frame: FrameSpec) -> int:
+    return math.prod(_ring_shape(frame))
 
 
 @contextlib.contextmanager

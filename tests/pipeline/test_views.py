@@ -11,6 +11,7 @@ import pytest
 from vidact.datasets.actions.spec import ActionSpec, FrameSpec
 from vidact.datasets.shards.codec import decode_clip
 from vidact.datasets.shards.dataset import Dataset
+from vidact.datasets.video.config import DecoderConfig
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.datasets.video.view import View
 from vidact.datasets.video.view_decoder import ViewDecoder
@@ -84,7 +85,9 @@ def test_what_looks_most_like_the_game_is_measured(
 def test_label_looks_at_a_part_and_says_so(idm: str, tmp_path: Path) -> None:
     write_video(tmp_path / "films" / "a.mp4", moving_picture(150, seed=3))
     out = tmp_path / "out"
-    job = config(tmp_path / "films", idm, out, view="0.125,0,0.875,1", verify=False)
+    child = DecoderConfig()  # the usual decoder, whose frames are of the spec's size
+    options = {"view": "0.125,0,0.875,1", "verify": False, "decoder": child}
+    job = config(tmp_path / "films", idm, out, **options)
     assert run_label(job) == 0
     dataset = Dataset(out)
     (row,) = dataset.manifest().to_pylist()[:1]

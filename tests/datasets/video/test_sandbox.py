@@ -94,6 +94,20 @@ def test_same_frames_as_in_process(videos: Path) -> None:
     child.close()
 
 
+def test_frames_of_other_sizes_than_the_usual_one(videos: Path) -> None:
+    child, here = ChildDecoder(DecoderConfig(), FRAME), InProcessDecoder()
+    for frame in (FRAME, FrameSpec(width=85, height=64), FrameSpec(width=64, height=40), FRAME):
+        ours, theirs = (
+            [
+                batch.frames.copy()
+                for batch in decoder.ticks(videos / "a.mp4", frame, HZ, start_tick=30, end_tick=100)
+            ]
+            for decoder in (child, here)
+        )
+        np.testing.assert_array_equal(np.concatenate(ours), np.concatenate(theirs))
+    child.close()
+
+
 def test_reader_knows_its_place_after_a_range_that_ends_earlier() -> None:
     class Numbered:
         """The frame of each tick is its number."""
