@@ -35,7 +35,8 @@ from vidact.datasets.video.capture import coarsened, squeeze
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.datasets.video.resize import FrameResizer
 from vidact.datasets.video.ticks import decode_ticks
-from vidact.datasets.video.view_decoder import ViewDecoder
+from vidact.datasets.video.view import View
+from vidact.datasets.video.view_decoder import view_reader
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
 from vidact.idm.eval_idm import label, truth_of
@@ -184,11 +185,14 @@ def seen_by_auto(path: Path, predictor: Predictor, ticks: int) -> Frames:
     """The ticks of a video; the last of them again where it has fewer."""
     decoder, spec = InProcessDecoder(), predictor.spec
     there = min(decoder.probe(path, spec.tick_hz, sha256=False).ticks, ticks)
-    view = view_of(MEASURED, decoder, path, predictor, there)
-    batches = ViewDecoder(decoder, view).ticks(
-        path, spec.frame, spec.tick_hz, start_tick=0, end_tick=there
-    )
-    frames = np.concatenate([batch.frames.copy() for batch in batches])
+
+    def read(view: View, start: int, end: int) -> Frames:
+        reader = view_reader(
+            decoder, view, path, frame=spec.frame, tick_hz=spec.tick_hz, end_tick=end
+        )
+        return reader.read(start, end)[0]
+
+    frames = read(view_of(MEASURED, read, predictor, there), 0, there)
     return frames[np.minimum(np.arange(ticks), len(frames) - 1)]
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..actions.spec import FrameSpec
-from .decoder import Decoder, VideoFacts
+from .decoder import Decoder, TickReader, VideoFacts
 from .ticks import TickFrames
 from .view import View
 
@@ -41,3 +41,11 @@ class ViewDecoder:
     def close(self) -> None:
         """As `Decoder.close`."""
         self._decoder.close()
+
+
+def view_reader(
+    decoder: Decoder, view: View, path: Path, *, frame: FrameSpec, tick_hz: Fraction, end_tick: int
+) -> TickReader:
+    """Return what reads ranges of ticks of a part of the pictures; see `TickReader`."""
+    of_view = decoder if view.is_whole else ViewDecoder(decoder, view)
+    return TickReader(of_view, path, frame=frame, tick_hz=tick_hz, end_tick=end_tick)

@@ -7,7 +7,7 @@ segment's frames, the model, and the encoder, never a video.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -20,10 +20,10 @@ from ...datasets.shards.clip import Clip, clip_key, clip_meta, clip_ranges, game
 from ...datasets.shards.dataset import Dataset
 from ...datasets.shards.writer import ShardWriter
 from ...datasets.video.config import DecoderConfig
-from ...datasets.video.decoder import Decoder, TickReader
+from ...datasets.video.decoder import Decoder
 from ...datasets.video.sandbox import CHILD_LOST, open_decoder
 from ...datasets.video.view import View
-from ...datasets.video.view_decoder import ViewDecoder
+from ...datasets.video.view_decoder import view_reader
 from ...errors import DatasetError, VideoError
 from ..config import FilterConfig
 from ..filtering.config import CleanConfig
@@ -165,7 +165,7 @@ class ShardLabeller:
         self.scratch, self._tell = scratch, alive
         self.times = StageTimes()
         self._segment = COMMITTING
-        self._view = View()  # of the source at hand
+        self._view, self._viewed = View(), ""  # of the source at hand, and its content hash
         self.sources = SourceFiles(
             scratch / SOURCES if scratch is not None else None,
             alive=lambda: self.alive(self._segment),
@@ -253,6 +253,7 @@ class ShardLabeller:
         with ExitStack() as stack:
             try:
                 source = self._open_source(todo, stack)
+                self._look_at(source, first)
             except SourceUnreachableError as error:
                 for segment in todo:
                     dead(writer, segment, "read", UNREACHABLE, str(error))
@@ -272,23 +273,7 @@ class ShardLabeller:
                     dead(writer, segment, "read", reason, f"{type(error).__name__}: {error}")
                 return turned
             self._fetch_ahead(first.source_uri, task)
-            with self.times.at("filter"):
-                self._view = view_of(
-                    self.work.view, self.decoder, source.path, self.predictor, first.source_ticks
-                )
-            reader = CarefulReader(
-                TickReader(
-                    self.decoder if self._view.is_whole else ViewDecoder(self.decoder, self._view),
-                    source.path,
-                    frame=self.spec.frame,
-                    tick_hz=self.spec.tick_hz,
-                    end_tick=first.source_ticks,
-                ),
-                source,
-                first.source_sha256,
-                wait=self._wait,
-                times=self.times,
-            )
+            reader = self._reader(source, first, self._view, first.source_ticks, self.times)
             stack.callback(reader.close)
             for segment in todo:
                 self.alive(segment.segment)
@@ -336,6 +321,34 @@ class ShardLabeller:
         if sha256 != first.source_sha256:
             raise SourceMissingError(f"{first.shown_uri} has changed since it was planned")
         self.sources.note_sha256(source, sha256)
+
+    def _look_at(self, source: SourceFile, first: Segment) -> None:
+        """Find which part of a source is looked at, once a source. Raises as `_open_source`."""
+        if self._viewed == first.source_sha256:
+            return
+
+        def read(view: View, start: int, end: int) -> np.ndarray:
+            self.alive(first.segment)
+            with closing(self._reader(source, first, view, end, StageTimes())) as reader:
+                return reader.read(start, end)[0]
+
+        with self.times.at("filter"):
+            self._view = view_of(self.work.view, read, self.predictor, first.source_ticks)
+        self._viewed = first.source_sha256
+
+    def _reader(
+        self, source: SourceFile, first: Segment, view: View, end_tick: int, times: StageTimes
+    ) -> CarefulReader:
+        """Reads part of the pictures of a source."""
+        reader = view_reader(
+            self.decoder,
+            view,
+            source.path,
+            frame=self.spec.frame,
+            tick_hz=self.spec.tick_hz,
+            end_tick=end_tick,
+        )
+        return CarefulReader(reader, source, first.source_sha256, wait=self._wait, times=times)
 
     def _fetch_ahead(self, uri: str, task: ShardTask) -> None:
         """Begin to fetch what is wanted after a source of a shard, while the model works."""

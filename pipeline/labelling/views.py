@@ -8,19 +8,17 @@ it that shows what training showed.
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...datasets.video.decoder import Decoder
 from ...datasets.video.view import View
-from ...datasets.video.view_decoder import ViewDecoder
-from ...errors import VideoError
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
 
+Read = Callable[[View, int, int], np.ndarray]
 MEASURED = "auto"
 # All of a picture; its 4:3 middle, where it shows 16:10; where it shows 16:9.
 USUAL = (View(), View.middle(5 / 6), View.middle(3 / 4))
@@ -29,43 +27,33 @@ USUAL = (View(), View.middle(5 / 6), View.middle(3 / 4))
 PLACES = 15
 
 
-def view_of(asked: str, decoder: Decoder, path: Path, predictor: Predictor, ticks: int) -> View:
+def view_of(asked: str, read: Read, predictor: Predictor, ticks: int) -> View:
     """The part of a source with so many ticks that is looked at.
 
     Args:
         asked: `left,top,right,bottom`, empty for all, or `auto` to measure.
+        read: reads ticks `[start, end)` of a part of the pictures, uint8 [n, H, W, 3], as many as
+            can be read.
     """
     if asked != MEASURED:
         return View.parse(asked)
-    said = {view: likeness(view, decoder, path, predictor, ticks) for view in USUAL}
+    said = {view: likeness(view, read, predictor, ticks) for view in USUAL}
     return max(USUAL, key=lambda view: said[view])  # of equal ones the first, which is all
 
 
-def likeness(view: View, decoder: Decoder, path: Path, predictor: Predictor, ticks: int) -> float:
+def likeness(view: View, read: Read, predictor: Predictor, ticks: int) -> float:
     """How much the middle of some places of a source looks like the game, log-odds; 0 where none
     can be read.
     """
-    question, spec = predictor.game, predictor.spec
+    question = predictor.game
     if question is None:
         raise ValueError("the model knows no game")
     around = 2 * question.radius + 1
-    seen = ViewDecoder(decoder, view)
+    if ticks < around:
+        return 0.0
     clips = []
-    for start in np.unique(np.linspace(0, max(ticks - around, 0), PLACES + 2)[1:-1].astype(int)):
-        try:
-            batches = [
-                batch.frames.copy()
-                for batch in seen.ticks(
-                    path,
-                    spec.frame,
-                    spec.tick_hz,
-                    start_tick=int(start),
-                    end_tick=min(int(start) + around, ticks),
-                )
-            ]
-        except VideoError:  # damage is told of where it is labeled
-            continue
-        frames = np.concatenate(batches) if batches else np.zeros((0,))
-        if len(frames) == around:
-            clips.append(frames)
+    for start in np.unique(np.linspace(0, ticks - around, PLACES + 2)[1:-1].astype(int)).tolist():
+        frames = read(view, start, start + around)
+        if len(frames) == around:  # damage is told of where it is labeled
+            clips.append(frames.copy())
     return float(np.median(question.log_odds(np.stack(clips)))) if clips else 0.0

@@ -14,7 +14,7 @@ from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.video.config import DecoderConfig
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.datasets.video.view import View
-from vidact.datasets.video.view_decoder import ViewDecoder
+from vidact.datasets.video.view_decoder import ViewDecoder, view_reader
 from vidact.errors import ConfigError, DatasetError
 from vidact.pipeline.labelling.views import USUAL, view_of
 
@@ -76,10 +76,15 @@ def test_what_looks_most_like_the_game_is_measured(
     pictures = np.full((90, 96, 96, 3), 20, np.uint8)
     pictures[:, :, 24:72] = 220  # half of the columns: of a narrower part more
     write_video(tmp_path / "a.mp4", pictures)
-    knows = Knows(spec, share)
-    found = view_of("auto", InProcessDecoder(), tmp_path / "a.mp4", knows, 50)  # type: ignore[arg-type]
-    assert found == USUAL[expected]
-    assert view_of("", InProcessDecoder(), tmp_path / "a.mp4", knows, 50).is_whole  # type: ignore[arg-type]
+    knows, decoder = Knows(spec, share), InProcessDecoder()
+
+    def read(view: View, start: int, end: int) -> np.ndarray:
+        path = tmp_path / "a.mp4"
+        reader = view_reader(decoder, view, path, frame=spec.frame, tick_hz=HZ, end_tick=end)
+        return reader.read(start, end)[0]
+
+    assert view_of("auto", read, knows, 50) == USUAL[expected]  # type: ignore[arg-type]
+    assert view_of("", read, knows, 50).is_whole  # type: ignore[arg-type]
 
 
 def test_label_looks_at_a_part_and_says_so(idm: str, tmp_path: Path) -> None:
