@@ -28,11 +28,17 @@ class SetAside:
         self.folder, self._commits = folder, commits
 
     def take(self, shards: Iterable[str]) -> None:
-        """Set the records of shards aside. The summaries of records go before."""
+        """Set the records of shards aside. The summaries of records go before.
+
+        One that lies here already stays: its neighbors are to be made anew of what it was with
+        them, also where it was made anew itself since then.
+        """
+        there = set(self.shards())
 
         def move(shard: str) -> None:
             made = storage.join(self._commits, f"{shard}.json")
-            storage.write_atomic(self._uri(shard), storage.read_bytes(made))
+            if shard not in there:
+                storage.write_atomic(self._uri(shard), storage.read_bytes(made))
             storage.remove(made)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:

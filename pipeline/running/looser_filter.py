@@ -54,6 +54,8 @@ def set_aside_for_loosening(dataset: Dataset) -> None:
             f"{dataset}: {len(missing)} shards are still to be labeled with the thresholds that it "
             "was begun with; run `vidact label` with these to its end, then with looser ones"
         )
+    if not set(aside).difference(committed):  # a run before was stopped when all were made
+        dataset.aside.forget(aside)
     dataset.summaries.forget(committed)
     dataset.aside.take(committed)
     log(

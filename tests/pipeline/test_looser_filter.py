@@ -121,6 +121,22 @@ def test_a_stopped_run_is_resumed_and_what_cannot_be_read_stays(toy: Toy, tmp_pa
     assert not check_dataset(Dataset(dropped)).problems
 
 
+def test_what_is_set_aside_is_of_one_time(toy: Toy, tmp_path: Path) -> None:
+    out, first = tmp_path / "out", commits(toy.tight)
+    shutil.copytree(toy.tight, out)
+    aside = out / "_set_aside"
+    set_aside_for_loosening(Dataset(out))
+    made = sorted(first)[0]
+    (out / "_commits" / made).write_bytes(b"made anew, before thresholds became looser still")
+    set_aside_for_loosening(Dataset(out))
+    assert not commits(out)
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == first
+    # Of a run that was stopped at its very end nothing is left to wait for.
+    shutil.copytree(toy.fresh / "_commits", out / "_commits", dirs_exist_ok=True)
+    set_aside_for_loosening(Dataset(out))
+    assert {path.name: path.read_bytes() for path in aside.iterdir()} == commits(toy.fresh)
+
+
 def test_a_takedown_reaches_what_is_set_aside(toy: Toy, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(toy.tight, out)
