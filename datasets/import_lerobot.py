@@ -190,10 +190,10 @@ class _Import:
         """The picture of each row, int64 [N], and whether the episode's part of the video has it,
         bool [N].
         """
-        key = f"videos/{self.source.camera}/from_timestamp"
-        begin, end = (episode.get(key.replace("from", word)) for word in ("from", "to"))
+        place = f"videos/{self.source.camera}"
+        begin, end = (episode.get(f"{place}/{word}_timestamp") for word in ("from", "to"))
         if not isinstance(begin, int | float) or not 0 <= begin < MAX_S:
-            raise RecordingError(f"{key}: expected seconds, got {begin!r:.40}")
+            raise RecordingError(f"{place}/from_timestamp: expected seconds, got {begin!r:.40}")
         at_s = rows.timestamp_s + begin
         shown, kept = nearest_pictures(np.rint(at_s * NS).astype(np.int64), video)
         if isinstance(end, int | float) and end > begin:  # the next episode's pictures follow there

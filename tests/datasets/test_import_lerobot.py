@@ -83,9 +83,11 @@ def test_an_export_of_ours_comes_back_bit_for_bit(
     assert run([*words, "--height", "8", "--strict"]) == 1  # other settings
 
 
-def write_foreign(root: Path, actions: np.ndarray, frames: list[int], **info: Any) -> None:
+def write_foreign(
+    root: Path, actions: np.ndarray, frames: list[int], *, camera: str = "front", **info: Any
+) -> None:
     """One episode of 10 frames/s whose pictures show their number, behind 20 of another."""
-    key = "observation.images.front"
+    key = f"observation.images.{camera}"
     video = root / f"videos/{key}/chunk-000/file-000.mp4"
     data = root / "data/chunk-000/file-000.parquet"
     table = root / "meta/episodes/chunk-000/file-000.parquet"
@@ -254,13 +256,13 @@ def test_a_row_has_no_picture_of_another_episode_and_no_label_that_cannot_be(
     spec.write_text(yaml.safe_dump(TOY_SPEC | {"tick_hz": "10"}, sort_keys=False))
     actions = np.zeros((40, 4))
     actions[7, 2] = 1e30
-    write_foreign(root, actions, [*range(-3, 36), 2**62])
+    write_foreign(root, actions, [*range(-3, 36), 2**62], camera="from_front")
     table = next(root.glob("meta/episodes/chunk-000/*.parquet"))
     episode = pq.read_table(table).to_pylist()[0]
-    end = {"videos/observation.images.front/to_timestamp": 5.0}
+    end = {"videos/observation.images.from_front/to_timestamp": 5.0}
     pq.write_table(pa.Table.from_pylist([episode | end]), table)
     out = tmp_path / "out"
-    words = ["import", "lerobot", str(root), "--camera", "front", "--spec", str(spec)]
+    words = ["import", "lerobot", str(root), "--camera", "from_front", "--spec", str(spec)]
     assert run([*words, "--out", str(out)]) == 0
     mended = report(out)["mended_lines"]
     assert (mended["impossible_rows"], mended["frames_not_in_video"]) == (4, 6)
