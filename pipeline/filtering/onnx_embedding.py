@@ -105,26 +105,28 @@ def require_plain(model: Any, where: str) -> None:
     """Raise CheckpointError where a network is more than standard operators and its own weights."""
     own = {(function.domain, function.name) for function in model.functions}
     nodes = [node for function in model.functions for node in function.node]
+    attributes = [one for function in model.functions for one in function.attribute_proto]
     graphs = [model.graph]
     tensors = []
-    while graphs or nodes:
+    while graphs or nodes or attributes:
         for graph in graphs:
             nodes += graph.node
             tensors += graph.initializer
             for sparse in graph.sparse_initializer:
                 tensors += [sparse.values, sparse.indices]
-        graphs = []
         for node in nodes:
             if node.domain not in STANDARD and (node.domain, node.op_type) not in own:
                 raise CheckpointError(
                     f"{where}: uses the operator {node.op_type} of {node.domain}, which ONNX does "
                     "not define: it would run code of its own; export it with standard operators"
                 )
-            for attribute in node.attribute:
-                graphs += [attribute.g] if attribute.HasField("g") else []
-                graphs += attribute.graphs
-                tensors += [*_tensors_of(attribute)]
-        nodes = []
+            attributes += node.attribute
+        graphs, nodes = [], []
+        for attribute in attributes:
+            graphs += [attribute.g] if attribute.HasField("g") else []
+            graphs += attribute.graphs
+            tensors += [*_tensors_of(attribute)]
+        attributes = []
     if any(tensor.data_location or tensor.external_data for tensor in tensors):
         raise CheckpointError(
             f"{where}: keeps weights in other files; save it as one file "

@@ -79,7 +79,7 @@ def test_custom_operators_and_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="operator Conv"):
         embedding_of_weights("", saved(tmp_path, hidden))
 
-    for where in ("initializer", "attribute"):
+    for where in ("initializer", "attribute", "function"):
         outside = network()
         tensor = outside.graph.initializer[0]
         onnx.external_data_helper.set_external_data(tensor, location="/etc/passwd")
@@ -87,6 +87,13 @@ def test_custom_operators_and_other_files_are_refused(tmp_path: Path) -> None:
         if where == "attribute":
             node = onnx.helper.make_node("Constant", [], ["w2"], value=tensor)
             outside.graph.node.append(node)
+        if where == "function":
+            default = onnx.helper.make_attribute("value", tensor)
+            function = onnx.helper.make_function(
+                "own", "Weights", [], ["y"], [], outside.opset_import, attribute_protos=[default]
+            )
+            outside.functions.append(function)
+        if where != "initializer":
             del outside.graph.initializer[:]
         with pytest.raises(CheckpointError, match="weights in other files"):
             embedding_of_weights("", saved(tmp_path, outside))
