@@ -72,8 +72,7 @@ class OnnxEmbedding:
         try:
             session = onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's kinds have no common base
-            reason = str(error).strip().split("\n")[0]
-            raise CheckpointError(f"{where}: cannot be run: {reason}") from error
+            raise CheckpointError(f"{where}: cannot be run: {_first_line(error)}") from error
         shapes = [(one.name, one.type, one.shape) for one in session.get_inputs()]
         if [kind for _, kind, _ in shapes] != ["tensor(float)"] or (
             len(shapes[0][2]) != 4 or shapes[0][2][1] not in (3, None)
@@ -82,7 +81,10 @@ class OnnxEmbedding:
                 f"{where}: expected one input of pictures, float32 [N, 3, H, W], got {shapes}"
             )
         found = cls(data, session)
-        found(np.zeros((1, 8, 8, 3), np.uint8))  # what comes out is known once it has run
+        try:
+            found(np.zeros((1, 8, 8, 3), np.uint8))  # what comes out is known once it has run
+        except Exception as error:
+            raise CheckpointError(f"{where}: {_first_line(error)}") from error
         return found
 
     @classmethod
@@ -99,6 +101,10 @@ class OnnxEmbedding:
 
     def state(self) -> dict[str, Tensor]:
         return {FILE: torch.from_numpy(np.frombuffer(self._data, np.uint8).copy())}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def require_plain(model: Any, where: str) -> None:

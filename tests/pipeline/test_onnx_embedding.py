@@ -106,6 +106,17 @@ def test_what_is_no_such_network_is_told(tmp_path: Path) -> None:
         embedding_of_weights("", str(path))
     with pytest.raises(CheckpointError, match="one input of pictures"):
         embedding_of_weights("", saved(tmp_path, network(shape=("N", 4, 32, 32))))
+    odd = network()
+    odd.graph.initializer.append(onnx.numpy_helper.from_array(np.array([8, 7]), "seven"))
+    odd.graph.node.append(onnx.helper.make_node("Reshape", ["vectors", "seven"], ["odd"]))
+    odd.graph.output[0].name = "odd"
+    with pytest.raises(CheckpointError, match=r"^weights: .*own\.onnx: .*Reshape"):
+        embedding_of_weights("", saved(tmp_path, odd))
+    odd.graph.node[-1].op_type = "Shape"
+    del odd.graph.node[-1].input[1:]
+    odd.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
+    with pytest.raises(CheckpointError, match=r"^weights: .*own\.onnx: .*vectors of shape \[2\]"):
+        embedding_of_weights("", saved(tmp_path, odd))
     with pytest.raises(ConfigError, match="no file on this machine"):
         embedding_of_weights("", str(tmp_path / "none.onnx"))
     with pytest.raises(ConfigError, match="alone in ONNX"):
