@@ -239,11 +239,11 @@ def main() -> None:
         old = json.loads(options.out.read_bytes())
         if {name: old[name] for name in found} == found:
             found = old
-    rows = found.setdefault("settings", {})
+    found.setdefault("settings", {})
     for name, frames in SETTINGS.items():
-        add(name, rows, options, found, partial(measure, predictor, recordings, frames))
+        add(name, options, found, partial(measure, predictor, recordings, frames))
     if predictor.spec.name == "doom":
-        add_other_play(predictor, rows, options, found)
+        add_other_play(predictor, options, found)
     axes = predictor.spec.axis_names
     print(
         f"{'':48}"
@@ -255,12 +255,12 @@ def main() -> None:
 
 def add(
     name: str,
-    rows: dict[str, Any],
     options: argparse.Namespace,
     found: dict[str, Any],
     row: Callable[[], dict[str, float]],
 ) -> None:
     """Measure a row that is not there yet, and keep it."""
+    rows = found["settings"]
     if name in rows or not any(fnmatch(name, pattern) for pattern in options.only):
         return
     rows[name] = row()
@@ -270,7 +270,7 @@ def add(
 
 
 def add_other_play(
-    predictor: Predictor, rows: dict[str, Any], options: argparse.Namespace, found: dict[str, Any]
+    predictor: Predictor, options: argparse.Namespace, found: dict[str, Any]
 ) -> None:
     """Rows of play that is made here."""
 
@@ -279,7 +279,7 @@ def add_other_play(
 
     for name, speed in MICE.items():
         row = partial(measured, f"mouse-{speed:g}", predictor, as_recorded, mouse_speed=speed)
-        add(name, rows, options, found, row)
+        add(name, options, found, row)
     checkpoint, spec = load_idm(options.idm), ActionSpec.load(f"doom-{SLOW}hz")
     slow = Predictor.load(with_spec(checkpoint, spec), threads=1)
     for name, (of, frames) in {
@@ -289,7 +289,7 @@ def add_other_play(
         "15 ticks: screen of 16:10, --view auto": (slow, viewed),
         "15 ticks: 16:10 squeezed, 15 fps, --view auto": (slow, squeezed_at(SLOW)),
     }.items():
-        add(name, rows, options, found, partial(measured, "wide", of, frames, **WIDE))
+        add(name, options, found, partial(measured, "wide", of, frames, **WIDE))
 
 
 def measure(
