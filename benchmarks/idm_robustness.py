@@ -35,7 +35,7 @@ from vidact.datasets.video.capture import coarsened, squeeze
 from vidact.datasets.video.decoder import InProcessDecoder
 from vidact.datasets.video.resize import FrameResizer
 from vidact.datasets.video.ticks import decode_ticks
-from vidact.datasets.video.view import View
+from vidact.datasets.video.view import MEASURED, View
 from vidact.datasets.video.view_decoder import view_reader
 from vidact.games.config import RecordDoomConfig
 from vidact.games.record_doom import record_doom
@@ -45,7 +45,7 @@ from vidact.idm.labels.predict import Predictor
 from vidact.idm.play.capture import enlarge_bar
 from vidact.idm.scores.figures import Figures
 from vidact.idm.scores.metrics import Sums
-from vidact.pipeline.labelling.views import MEASURED, view_of
+from vidact.pipeline.labelling.views import view_of
 
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
 Pictures = Callable[[Recording, Predictor], Frames]

@@ -18,7 +18,7 @@ from pydantic import (
 from ..datasets.config import Chroma, DatasetPlace
 from ..datasets.shards.lengths import CLIP_TICKS
 from ..datasets.video.config import DecoderConfig
-from ..datasets.video.view import View
+from ..datasets.video.view import MEASURED, View
 from ..errors import ConfigError
 from ..options import NONE_BY_DEFAULT, several, top_level
 from ..settings import Formerly, Later, Port, Replaces, Share, must_be, require, settings
@@ -56,7 +56,7 @@ def _require_part(text: str) -> str:
 
 
 def _require_view(text: str) -> str:
-    if text and text != "auto":
+    if text and text != MEASURED:
         try:
             View.parse(text)
         except ValueError:

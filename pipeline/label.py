@@ -9,6 +9,7 @@ from typing import Any
 from ..datasets.shards.commits import REMOVED
 from ..datasets.shards.dataset import Dataset
 from ..datasets.shards.info import DatasetInfo
+from ..datasets.video.view import MEASURED
 from ..errors import CheckFailed, DatasetError
 from ..progress import hours_of, log
 from ..settings import require, to_plain
@@ -19,7 +20,6 @@ from .labelling.labeller import LabelWork
 from .labelling.previews import keep_previews
 from .labelling.source_statistics import flagged_lines
 from .labelling.tasks import part_of
-from .labelling.views import MEASURED
 from .plan import make_plan
 from .planning.plan import Plan, describe, duplicates, licence_of, plan_dead_letters, read_plan
 from .planning.probe import SourceRecord

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # settings are read without loading a decoder
 
     from ..actions.spec import FrameSpec
 
+MEASURED = "auto"  # instead of a view: each source's is measured
 LEAST = 0.25  # of a side: less is no view of play
 
 

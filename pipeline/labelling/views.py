@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...datasets.video.view import View
+from ...datasets.video.view import MEASURED, View
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.labels.predict import Predictor
 
 Read = Callable[[View, int, int], np.ndarray]
-MEASURED = "auto"
 # All of a picture; its 4:3 middle, where it shows 16:10; where it shows 16:9.
 USUAL = (View(), View.middle(5 / 6), View.middle(3 / 4))
 # Places of a source that are looked at: a menu, an intermission or a foreign scene at some of them
