@@ -39,7 +39,7 @@ BYTES = {
     "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
 }
 UploadId = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
-UploadPath = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+UploadPath = Annotated[UploadId, Path()]
 NEWEST = 200  # imports that are listed
 UPLOADERS = ("admin", "reviewer", "contractor")
 

@@ -39,7 +39,11 @@ OTHERS = 8  # answers side by side: more fit on no screen
 PICTURES_WAIT_S = 10.0  # then the page is told to ask again
 # Pictures are not kept by the browser: the next one at this machine may be somebody else.
 NOT_KEPT = {"cache-control": "private, no-store"}
+BEING_MADE: dict[int | str, dict[str, Any]] = {
+    202: {"description": "They are being made: ask again in a moment."}
+}
 RENDERING = JSONResponse({"state": "rendering"}, status_code=202, headers={"retry-after": "1"})
+BundleKey = Annotated[str, Path(pattern="^[0-9a-f]{40}$")]
 
 
 class Claim(Strict):
@@ -276,11 +280,11 @@ def score(assignment_id: PathId, person: Labeller, context: ContextOf) -> dict[s
 @router.get(
     "/tasks/{task_id}/pictures/{key}",
     response_class=FileResponse,
-    responses={202: {"description": "They are being made: ask again in a moment."}},
+    responses=BEING_MADE,
 )
 async def pictures(
     task_id: PathId,
-    key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")],
+    key: BundleKey,
     person: Labeller,
     context: ContextOf,
 ) -> Response:
@@ -292,7 +296,6 @@ async def pictures(
     path = await _made(context, recipe, name)
     if path is None:
         return RENDERING
-    os.utime(path)  # so that `forget` knows what is in use
     headers = {**NOT_KEPT, "etag": f'"{key}"'}
     return FileResponse(path, media_type="application/octet-stream", headers=headers)
 
@@ -300,11 +303,11 @@ async def pictures(
 @router.get(
     "/tasks/{task_id}/pictures/{key}/{frame}",
     response_class=Response,
-    responses={202: {"description": "They are being made: ask again in a moment."}},
+    responses=BEING_MADE,
 )
 async def full_picture(
     task_id: PathId,
-    key: Annotated[str, Path(pattern="^[0-9a-f]{40}$")],
+    key: BundleKey,
     frame: Annotated[int, Path(ge=0, lt=2**31)],
     person: Labeller,
     context: ContextOf,
@@ -316,7 +319,6 @@ async def full_picture(
     path = await _made(context, recipe, name)
     if path is None:
         return RENDERING
-    os.utime(path)
     data = await run_in_threadpool(picture_of, path, frame)
     return Response(data, media_type="image/jpeg", headers=NOT_KEPT)
 
@@ -329,7 +331,7 @@ async def _made(context: Context, recipe: dict[str, Any], name: str) -> FilePath
     made = asyncio.wrap_future(prepare_pictures(context, recipe))
     made.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        return await asyncio.wait_for(asyncio.shield(made), PICTURES_WAIT_S)
+        path = await asyncio.wait_for(asyncio.shield(made), PICTURES_WAIT_S)
     except TimeoutError:
         return None
     except (VidactError, OSError, ValueError) as error:
@@ -339,6 +341,8 @@ async def _made(context: Context, recipe: dict[str, Any], name: str) -> FilePath
         reason = str(error).replace(str(recipe["uri"]), name)
         told = f"The frames cannot be shown: {reason}. Skip this task."
         raise Problem(410, "gone", told) from error
+    os.utime(path)  # so that `forget` knows what is in use
+    return path
 
 
 def _recipes(
