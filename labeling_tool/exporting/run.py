@@ -114,7 +114,7 @@ def _run(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         detail = write_export(context, project, format, folder, approved_only=approved_only)
-        detail |= _files_of(folder)
+        detail |= _contents_of(folder)
         state = "done"
     # Whatever it is: nobody else would ever say that it is not running any more.
     except Exception as error:
@@ -158,9 +158,13 @@ def write_export(
     return counts
 
 
-def _files_of(folder: Path) -> dict[str, Any]:
+def _files_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _contents_of(folder: Path) -> dict[str, Any]:
     """Return what an export's files are, for people: how many, how large, and the first names."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    files = _files_in(folder)
     sizes = [path.stat().st_size for path in files]
     shown = [
         [path.relative_to(folder).as_posix(), size]
@@ -171,7 +175,7 @@ def _files_of(folder: Path) -> dict[str, Any]:
 
 def archive(folder: Path, name: str) -> Iterator[bytes]:
     """The folder as a tar, block by block; nothing is written to disk."""
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in _files_in(folder):
         info = tarfile.TarInfo(f"{name}/{path.relative_to(folder).as_posix()}")
         info.size = path.stat().st_size
         info.mode = 0o644
