@@ -101,7 +101,7 @@ def projects(person: Anybody, context: ContextOf) -> list[dict[str, Any]]:
                 **_project(project),
                 "created_ms": project.created_ms,
                 # Null of what a server's start made, and the last of these of what is untouched.
-                "owner": owner if project in told else None,
+                "owner": owner if role not in NO_PROGRESS else None,
                 "worked_ms": worked.get(project.id),
                 "role": role,
                 "progress": progress.get(project.id),
