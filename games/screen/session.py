@@ -43,7 +43,7 @@ STUCK_CHECK_S = 1.0
 MAX_STILL_S = 10
 MIN_PART_FRAMES = 2  # a label takes a picture before and one after
 MIN_SIDE = 16  # pixels: a block of the encoder
-TOO_SMALL = "the window is too small to record: it needs 16 pixels a side"
+TOO_SMALL = f"the window is too small to record: it needs {MIN_SIDE} pixels a side"
 NOT_WHOLE = "the window is not whole on the screen: move all of it there"
 # X's modes of a focus that moves: a grab, of a game or a menu, leaves the focus where it is.
 REAL_FOCUS = (0, 3)  # Normal, WhileGrabbed
