@@ -70,7 +70,7 @@ export class FullPictures {
       }
       this.come.value += 1;
     } catch {
-      this.failed = true; // the pictures that are here do
+      if (!gone.aborted) this.failed = true; // the pictures that are here do
     }
   }
 }
