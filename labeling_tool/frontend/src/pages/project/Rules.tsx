@@ -218,8 +218,9 @@ function Members({ members, onChange }: MembersProps) {
   const [text, setText] = useState("");
   const [first, setFirst] = useState(new Set(members.keys()));
   useEffect(() => void get<typeof users>("/api/users").then(setUsers).catch(sayError), []);
-  const shown = users
-    .filter((user) => user.role !== "admin" && has(`${user.name} ${user.role}`, text))
+  const people = users.filter((user) => user.role !== "admin"); // who are in every project
+  const shown = people
+    .filter((user) => has(`${user.name} ${user.role}`, text))
     .sort((a, b) => Number(first.has(b.id)) - Number(first.has(a.id)));
   const set = (id: number, role: string | null): void => {
     const next = new Map(members);
@@ -239,7 +240,7 @@ function Members({ members, onChange }: MembersProps) {
           }}
         />
         <span class="muted">
-          {members.size} of {users.length} are members
+          {members.size} of {people.length} are members
         </span>
       </div>
       <ScrollBox label="Members, and their role in this project">
