@@ -1,6 +1,6 @@
 // The front end's entry: who is there, which page is it, and the frame around all pages.
 
-import { render } from "preact";
+import { type ComponentType, render } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { post } from "./api";
 import { CleanPage } from "./clean/CleanPage";
@@ -93,18 +93,9 @@ function Routed({ where }: { where: string }) {
   if (history) return <History assignment={Number(history[1])} />;
   const result = /^\/tour\/(\d+)$/.exec(where);
   if (result) return <LessonResult assignment={Number(result[1])} />;
-  const upload = /^\/projects\/(\d+)\/upload$/.exec(where);
-  if (upload) return <UploadPage id={Number(upload[1])} />;
-  const quality = /^\/projects\/(\d+)\/quality$/.exec(where);
-  if (quality) return <Quality id={Number(quality[1])} key={quality[1]} />;
-  const project = /^\/projects\/(\d+)$/.exec(where);
-  if (project) return <Project id={Number(project[1])} key={project[1]} />;
-  const files = /^\/projects\/(\d+)\/files$/.exec(where);
-  if (files) return <Files id={Number(files[1])} key={files[1]} />;
-  const rules = /^\/projects\/(\d+)\/rules$/.exec(where);
-  if (rules) return <Rules id={Number(rules[1])} key={rules[1]} />;
-  const tasks = /^\/projects\/(\d+)\/tasks$/.exec(where);
-  if (tasks) return <Tasks id={Number(tasks[1])} key={tasks[1]} />;
+  const project = /^\/projects\/(\d+)(?:\/(\w+))?$/.exec(where);
+  const ProjectPage = project ? PROJECT_PAGES.get(project[2] ?? "") : undefined;
+  if (project && ProjectPage) return <ProjectPage id={Number(project[1])} key={where} />;
   if (ADMINS.includes(where) && !isAdmin()) return <Forbidden needs="the role admin" />;
   switch (where) {
     case "/projects/new":
@@ -127,6 +118,15 @@ function Routed({ where }: { where: string }) {
       return <NotFound />;
   }
 }
+
+const PROJECT_PAGES = new Map<string, ComponentType<{ id: number }>>([
+  ["", Project],
+  ["tasks", Tasks],
+  ["quality", Quality],
+  ["files", Files],
+  ["rules", Rules],
+  ["upload", UploadPage],
+]);
 
 const ADMINS = ["/projects/new", "/people", "/audit"];
 
