@@ -17,6 +17,16 @@ const AGAIN_MS = 2000; // a lost connection is tried again
 const keyOf = (project: number, file: File): string =>
   ownKey("upload", project, file.name, file.size, file.lastModified);
 
+/** What cannot be read looks like a lost connection once it is being sent. */
+async function requireReadable(file: File): Promise<void> {
+  const first = await file
+    .slice(0, 1)
+    .arrayBuffer()
+    .catch(() => null);
+  if (!first?.byteLength)
+    throw new Error(`${file.name} cannot be read: it is empty, a folder, or was changed since.`);
+}
+
 /** Where an earlier try got to; null where there is none that can go on. */
 async function begun(key: string): Promise<Sent | null> {
   const upload = kept(key);
@@ -42,6 +52,7 @@ export async function sendFile(
 ): Promise<string> {
   const key = keyOf(project, file);
   for (;;) {
+    await requireReadable(file);
     try {
       const sent =
         (await begun(key)) ??
@@ -61,6 +72,9 @@ export async function sendFile(
   }
 }
 
-/** Whether a refusal may pass: the server is away, or has not noticed that the last try ended. */
+/**
+ * Whether a refusal may pass: the server is away, or has not noticed that the last try ended. A full
+ * disk is somebody's to clear: people are told.
+ */
 const passes = (error: ApiError): boolean =>
-  error.offline || ["busy", "elsewhere", "cut_short"].includes(error.error);
+  error.offline ? error.error !== "disk" : ["busy", "elsewhere", "cut_short"].includes(error.error);

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ApiError, get } from "../../../labeling_tool/frontend/src/api";
 import { OperationLog } from "../../../labeling_tool/frontend/src/oplog";
+import { sendFile } from "../../../labeling_tool/frontend/src/sending";
 import { path, person, signIn } from "../../../labeling_tool/frontend/src/session";
 import type { Person } from "../../../labeling_tool/frontend/src/types";
 
@@ -30,4 +31,10 @@ test("whoever is logged out elsewhere is asked to log in, but over open work it 
   path.value = "/people";
   await assert.rejects(get("/api/users"));
   assert.equal(person.value, null);
+});
+
+test("a file that cannot be read, or a full disk, is told, and not tried again for ever", async () => {
+  answering(507, '{"error": "disk", "message": "The server\'s disk is nearly full."}');
+  await assert.rejects(sendFile(1, new File(["film"], "film.mp4"), () => {}), /disk is nearly full/);
+  await assert.rejects(sendFile(1, new File([], "film.mp4"), () => {}), /film.mp4 cannot be read/);
 });
