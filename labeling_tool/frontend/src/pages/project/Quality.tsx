@@ -229,7 +229,7 @@ function Tables({ id }: { id: number }) {
       <Table
         {...{ id, name: "disputes", title: "Answers that differ" }}
         help="The most different first. Opened, they stand side by side."
-        head={["Task", "Source", "People", "Different", "State", ""]}
+        head={["Task", "Source", "People", "Different", "State", "Side by side"]}
         empty="None."
         rows={report.disputes.map((row) => [
           `#${row.task}`,
