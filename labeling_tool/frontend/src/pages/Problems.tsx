@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { ApiError, get } from "../api";
 import { Link } from "../parts";
-import { errorText, person } from "../session";
+import { errorText, person, sayError } from "../session";
 
 export function NotFound({ what = "page" }: { what?: string }) {
   return (
@@ -59,4 +59,27 @@ export function useLoaded<T>(path: string): { data: T | null; error: unknown; lo
   const load = (): void => void get<T>(path).then(setData).catch(setError);
   useEffect(load, [path]);
   return { data, error, load };
+}
+
+const LOOK_MS = 1000;
+
+export const isUnfinished = ({ state }: { state: string }): boolean =>
+  state === "queued" || state === "running";
+
+/** A list of jobs of the server's, asked for again until all have ended; `load` asks at once. */
+export function useJobs<T extends { state: string }>(
+  path: string,
+): {
+  rows: T[];
+  load: () => void;
+} {
+  const [rows, setRows] = useState<T[]>([]);
+  const load = (): void => void get<T[]>(path).then(setRows).catch(sayError);
+  useEffect(load, [path]);
+  useEffect(() => {
+    if (!rows.some(isUnfinished)) return;
+    const timer = window.setTimeout(load, LOOK_MS);
+    return () => window.clearTimeout(timer);
+  }, [rows]);
+  return { rows, load };
 }

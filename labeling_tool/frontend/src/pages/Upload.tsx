@@ -1,14 +1,14 @@
 // Uploading videos, or recordings of two files each: several at once, dropped or chosen, and what
 // became of everything that was sent before.
 
-import { useEffect, useState } from "preact/hooks";
-import { get, post } from "../api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { ApiError, get, post } from "../api";
 import { Icon } from "../icons";
 import { Ago, Bar, Button, bytesText, Field, ScrollBox } from "../parts";
 import { sendFile } from "../sending";
-import { errorText, person, say, sayError } from "../session";
+import { errorText, person, say } from "../session";
 import type { ProjectRow } from "../types";
-import { Forbidden, Instead, NotFound, useLoaded } from "./Problems";
+import { Forbidden, Instead, isUnfinished, NotFound, useJobs, useLoaded } from "./Problems";
 
 interface ImportJob {
   import: number;
@@ -68,6 +68,8 @@ interface UploadProps {
 export function Upload({ project, onDone }: UploadProps) {
   const recordings = project.kind === "actions";
   const [items, setItems] = useState<Item[]>([]);
+  const now = useRef(items); // for what goes on while the list changes
+  now.current = items;
   const [alone, setAlone] = useState<File[]>([]);
   const [step, setStep] = useState(2);
   const [busy, setBusy] = useState(false);
@@ -75,8 +77,9 @@ export function Upload({ project, onDone }: UploadProps) {
   const [sent, setSent] = useState(0); // counts what was sent: the list is asked for again
 
   const add = (files: Iterable<File>): void => {
-    // What waited for its other half may have found it.
-    const found = pair([...alone, ...files], recordings);
+    // What waited for its other half may have found it; of one name the last that was chosen.
+    const chosen = new Map([...alone, ...files].map((file) => [file.name, file]));
+    const found = pair([...chosen.values()], recordings);
     setAlone(found.alone);
     setItems((old) => [
       ...old,
@@ -93,7 +96,10 @@ export function Upload({ project, onDone }: UploadProps) {
           item,
           share === null
             ? { text: "The server cannot be reached; it goes on when it is back" }
-            : { text: `${Math.round(100 * share)} % of ${file.name}`, share },
+            : {
+                text: `${Math.round(100 * share)} %${item.lines ? ` of ${file.name}` : ""}`,
+                share,
+              },
         ),
       );
     change(item, { state: "busy", text: "Uploading…" });
@@ -107,10 +113,13 @@ export function Upload({ project, onDone }: UploadProps) {
         name: item.name,
         ...(recordings ? {} : { frame_step_s: step }),
       });
-      while (job.state === "queued" || job.state === "running") {
+      while (isUnfinished(job)) {
         change(item, { text: job.state === "queued" ? "Waiting for its turn…" : "Looking at it…" });
         await new Promise((resolve) => window.setTimeout(resolve, LOOK_MS));
-        job = await get<ImportJob>(`/api/imports/${job.import}`);
+        job = await get<ImportJob>(`/api/imports/${job.import}`).catch((error) => {
+          if (error instanceof ApiError && error.offline) return job; // it goes on without us
+          throw error;
+        });
       }
       setItems((old) => old.filter((each) => each.name !== item.name)); // it is in the list below
     } catch (error) {
@@ -122,7 +131,8 @@ export function Upload({ project, onDone }: UploadProps) {
   const send = async (): Promise<void> => {
     setBusy(true);
     // One after the other: each fills the line, and the first is done soonest.
-    for (const item of items) if (item.state !== "busy") await sendOne(item);
+    for (const item of items)
+      if (now.current.some(({ name }) => name === item.name)) await sendOne(item); // not removed
     setBusy(false);
     onDone();
   };
@@ -207,7 +217,7 @@ export function Upload({ project, onDone }: UploadProps) {
       </ul>
       <div class="row">
         <Button kind="primary" id="upload" disabled={busy || !waiting} onClick={() => void send()}>
-          {waiting > 1 ? `Upload ${waiting} files` : "Upload"}
+          {waiting > 1 ? `Upload ${waiting} ${recordings ? "recordings" : "files"}` : "Upload"}
         </Button>
         {busy ? <span class="muted">Keep this page open; what is cut short goes on.</span> : null}
       </div>
@@ -218,16 +228,16 @@ export function Upload({ project, onDone }: UploadProps) {
 
 /** What was sent before, and what became of it. */
 function Imports({ project, sent }: { project: number; sent: number }) {
-  const [rows, setRows] = useState<ImportRow[]>([]);
+  const { rows, load } = useJobs<ImportRow>(`/api/projects/${project}/imports`);
   useEffect(() => {
-    get<ImportRow[]>(`/api/projects/${project}/imports`).then(setRows).catch(sayError);
-  }, [project, sent]);
+    if (sent) load();
+  }, [sent]);
   if (!rows.length) return null;
   return (
     <>
-      <h3>
-        Sent so far <span>{rows.length}</span>
-      </h3>
+      <h2>
+        Sent so far <span class="muted">{rows.length}</span>
+      </h2>
       <ScrollBox label="What became of what was sent">
         <table class="compact">
           <thead>

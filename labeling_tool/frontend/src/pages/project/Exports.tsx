@@ -1,11 +1,12 @@
 // Exports of a project: starting one, following it, downloading it.
 
-import { useEffect, useState } from "preact/hooks";
-import { del, get, post } from "../../api";
+import { useState } from "preact/hooks";
+import { del, post } from "../../api";
 import { Icon } from "../../icons";
 import { Ago, Button, bytesText } from "../../parts";
 import { sayError } from "../../session";
 import type { ProjectDetails } from "../../types";
+import { isUnfinished, useJobs } from "../Problems";
 
 /** What is in a finished export; those of before do not say. */
 interface Contents {
@@ -45,7 +46,6 @@ const FORMATS: Record<string, { name: string; kinds: string[]; help: string }> =
   json: { name: "JSON", kinds: ["actions", "clean"], help: "every submission with its history" },
 };
 
-const UNFINISHED = ["queued", "running"];
 const LONG = 10; // exports; more scroll in their place
 
 export function Exports({ project }: { project: ProjectDetails }) {
@@ -54,15 +54,7 @@ export function Exports({ project }: { project: ProjectDetails }) {
   );
   const [format, setFormat] = useState(formats[0][0]);
   const [approved, setApproved] = useState(false);
-  const [rows, setRows] = useState<ExportRow[]>([]);
-  const load = (): void =>
-    void get<ExportRow[]>(`/api/projects/${project.id}/exports`).then(setRows).catch(sayError);
-  useEffect(load, [project.id]);
-  useEffect(() => {
-    if (!rows.some((row) => UNFINISHED.includes(row.state))) return;
-    const timer = window.setTimeout(load, 1000);
-    return () => window.clearTimeout(timer);
-  }, [rows]);
+  const { rows, load } = useJobs<ExportRow>(`/api/projects/${project.id}/exports`);
   const add = (): void =>
     void post(`/api/projects/${project.id}/exports`, { format, approved_only: approved })
       .then(load)
@@ -169,7 +161,7 @@ function Row({ row, load }: { row: ExportRow; load: () => void }) {
             ) : null}
           </>
         ) : null}
-        {UNFINISHED.includes(row.state) ? <span class="muted">{row.state}…</span> : null}
+        {isUnfinished(row) ? <span class="muted">{row.state}…</span> : null}
       </td>
       <td>{row.state === "done" && bytes && !empty ? bytesText(bytes) : "–"}</td>
       <td>
