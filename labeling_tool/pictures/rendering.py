@@ -38,7 +38,7 @@ def recipe_of(task: Task, source: Source) -> dict[str, Any]:
         "pts_ns": lineage["pts_ns"],
         "dataset": source.meta.get("dataset"),
         "row": lineage.get("row"),
-        "version": 2,  # bundles of 1 had noise at the right edge where widths were no whole 16
+        "version": 1,
     }
 
 
