@@ -22,7 +22,7 @@ from ...datasets.shards.dataset import Dataset
 from ...errors import VidactError, VideoError
 from ..context import Context
 from ..store.allowed_sources import require_safe_name
-from ..store.bundles import unpack
+from ..store.bundles import BundleStore, unpack
 from ..store.models import Source, Task
 from .fetching import fetch
 from .frames import BOX, FULL_BOX
@@ -49,13 +49,12 @@ def full_recipe_of(task: Task, source: Source) -> dict[str, Any]:
 
 def get_pictures(context: Context, recipe: dict[str, Any]) -> Path:
     """Return the bundle of a recipe, rendered where it is missing. Raises what `render` raises."""
-    return context.bundles.get(recipe, partial(render, context))
+    return _store_of(context, recipe).get(recipe, partial(render, context))
 
 
 def prepare_pictures(context: Context, recipe: dict[str, Any]) -> Future[Path]:
     """Begin to render the bundle of a recipe where it is missing."""
-    store = context.full_bundles if "box" in recipe else context.bundles
-    return store.prepare(recipe, partial(render, context))
+    return _store_of(context, recipe).prepare(recipe, partial(render, context))
 
 
 def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
@@ -133,6 +132,10 @@ def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
         clip = Path(folder) / "clip.mp4"
         clip.write_bytes(members["mp4"])
         render_all_limited(clip, len(recipe["pts_ns"]), out, {"from": "clip", "why": why})
+
+
+def _store_of(context: Context, recipe: dict[str, Any]) -> BundleStore:
+    return context.full_bundles if "box" in recipe else context.bundles
 
 
 def _box_of(recipe: dict[str, Any]) -> tuple[int, int]:
