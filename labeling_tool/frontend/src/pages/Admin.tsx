@@ -2,7 +2,19 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
-import { Ago, Button, Dialog, day, Field, has, Input, ScrollBox, Search, when } from "../parts";
+import {
+  Ago,
+  Button,
+  Dialog,
+  day,
+  Field,
+  Head,
+  has,
+  Input,
+  ScrollBox,
+  Search,
+  when,
+} from "../parts";
 import { person, say, sayError } from "../session";
 import type { Role } from "../types";
 
@@ -63,16 +75,7 @@ export function People() {
         <Search label="Search" text={text} onText={setText} />
         <ScrollBox label="Accounts">
           <table class="compact">
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Role</th>
-                <th scope="col">Last seen</th>
-                <th scope="col">Tokens</th>
-                <th scope="col">Since</th>
-                <th scope="col">Account</th>
-              </tr>
-            </thead>
+            <Head columns={["Name", "Role", "Last seen", "Tokens", "Since", "Account"]} />
             <tbody>
               {users
                 .filter((user) => has(`${user.name} ${user.role}`, text))
@@ -170,7 +173,7 @@ export function People() {
               use, and make the link there.
             </p>
           ) : null}
-          {/* Browsers have a clipboard where the address is safe: elsewhere one click selects it. */}
+          {/* Browsers have a clipboard where the address is safe: else one click selects it. */}
           {navigator.clipboard ? (
             <div class="row end">
               <Button
@@ -276,16 +279,7 @@ export function Audit() {
         </div>
         <ScrollBox label="Entries">
           <table class="compact audit">
-            <thead>
-              <tr>
-                <th scope="col">When</th>
-                <th scope="col">Who</th>
-                <th scope="col">What</th>
-                <th scope="col">On</th>
-                <th scope="col">Details</th>
-                <th scope="col">From</th>
-              </tr>
-            </thead>
+            <Head columns={["When", "Who", "What", "On", "Details", "From"]} />
             <tbody>
               {entries.map((entry) => (
                 <tr key={entry.id}>

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { operationText } from "../operation_text";
-import { Link, when } from "../parts";
+import { Head, Link, when } from "../parts";
 import { sayError } from "../session";
 import type { Operation, TaskData } from "../types";
 
@@ -34,15 +34,7 @@ export function History({ assignment }: { assignment: number }) {
         {ops.length ? (
           <div class="scroll">
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">#</th>
-                  <th scope="col">When</th>
-                  <th scope="col">Who</th>
-                  <th scope="col">What</th>
-                  <th scope="col">Window</th>
-                </tr>
-              </thead>
+              <Head columns={["#", "When", "Who", "What", "Window"]} />
               <tbody>
                 {ops.map((op) => (
                   <tr>

@@ -4,7 +4,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, post } from "../api";
 import { Icon } from "../icons";
-import { Ago, Bar, Button, bytesText, Field, ScrollBox } from "../parts";
+import { Ago, Bar, Button, bytesText, Field, Head, ScrollBox } from "../parts";
 import { sendFile } from "../sending";
 import { errorText, person, say } from "../session";
 import type { ProjectRow } from "../types";
@@ -240,15 +240,7 @@ function Imports({ project, sent }: { project: number; sent: number }) {
       </h2>
       <ScrollBox label="What became of what was sent">
         <table class="compact">
-          <thead>
-            <tr>
-              <th scope="col">File</th>
-              <th scope="col">By</th>
-              <th scope="col">When</th>
-              <th scope="col">Size</th>
-              <th scope="col">What became of it</th>
-            </tr>
-          </thead>
+          <Head columns={["File", "By", "When", "Size", "What became of it"]} />
           <tbody>
             {rows.map((row) => (
               <tr key={row.import} data-import={row.state}>

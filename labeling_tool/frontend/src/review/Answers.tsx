@@ -1,7 +1,7 @@
 // Several people's answers side by side, for the run in hand: what each holds where they differ.
 
 import { keyOf } from "../keys";
-import { Button } from "../parts";
+import { Button, Head } from "../parts";
 import type { FrameRange } from "../types";
 import type { ReviewModel } from "./model";
 import { pressesOf, rangeText } from "./ranges";
@@ -26,14 +26,7 @@ export function Answers({ model }: { model: ReviewModel }) {
     <div class="answers scroll">
       <table>
         <caption>Answers in {rangeText(run)}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Button</th>
-            {rows.map((row) => (
-              <th scope="col">{row.who}</th>
-            ))}
-          </tr>
-        </thead>
+        <Head columns={["Button", ...rows.map((row) => row.who)]} />
         <tbody>
           {lanes.map(({ name, texts }) => (
             <tr>

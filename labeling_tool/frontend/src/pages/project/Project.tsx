@@ -1,7 +1,7 @@
 // How far a project is, what came in, and who did it.
 
 import { useState } from "preact/hooks";
-import { Bar, duration, has, ScrollBox, Search } from "../../parts";
+import { Bar, duration, Head, has, ScrollBox, Search } from "../../parts";
 import type { Progress, ProjectDetails } from "../../types";
 import { Frame } from "./Frame";
 import { Submissions } from "./Submissions";
@@ -61,15 +61,7 @@ function People({ people }: { people: ProjectDetails["people"] }) {
       </div>
       <ScrollBox label="People who worked on it">
         <table class="compact">
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">Submitted</th>
-              <th scope="col">Returned</th>
-              <th scope="col">Worked</th>
-              <th scope="col">Edits</th>
-            </tr>
-          </thead>
+          <Head columns={["Name", "Submitted", "Returned", "Worked", "Edits"]} />
           <tbody>
             {people
               .filter((row) => has(row.name, text))

@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { Button, Dialog, Link, ScrollBox } from "../../parts";
+import { Button, Dialog, Head, Link, ScrollBox } from "../../parts";
 import { signOf } from "../../review/axes";
 import { errorText } from "../../session";
 import { useLoaded } from "../Problems";
@@ -120,13 +120,7 @@ function Table({ id, name, title, help, head, empty, rows }: TableProps) {
       {rows.length ? (
         <ScrollBox label={title}>
           <table class="compact">
-            <thead>
-              <tr>
-                {head.map((text) => (
-                  <th scope="col">{text}</th>
-                ))}
-              </tr>
-            </thead>
+            <Head columns={head} />
             <tbody>
               {rows.map(([first, ...cells]) => (
                 <tr>

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, put } from "../../api";
-import { Field, has, Input, ScrollBox, Search } from "../../parts";
+import { Field, Head, has, Input, ScrollBox, Search } from "../../parts";
 import { isAdmin, say, sayError } from "../../session";
 import type { ProjectDetails, ProjectSettings } from "../../types";
 import { Forbidden } from "../Problems";
@@ -245,12 +245,7 @@ function Members({ members, onChange }: MembersProps) {
       </div>
       <ScrollBox label="Members, and their role in this project">
         <table class="compact">
-          <thead>
-            <tr>
-              <th scope="col">Member</th>
-              <th scope="col">Role in this project</th>
-            </tr>
-          </thead>
+          <Head columns={["Member", "Role in this project"]} />
           <tbody>
             {shown.map((user) => (
               <tr key={user.id}>

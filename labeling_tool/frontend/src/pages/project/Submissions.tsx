@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
-import { Button, duration, Link, ScrollBox, when } from "../../parts";
+import { Button, duration, Head, Link, ScrollBox, when } from "../../parts";
 import { sayError } from "../../session";
 import { startReview } from "../Home";
 
@@ -55,18 +55,9 @@ export function Submissions({ id }: { id: number }) {
       {rows.length ? (
         <ScrollBox label="Submissions">
           <table class="compact">
-            <thead>
-              <tr>
-                <th scope="col">Task</th>
-                <th scope="col">By</th>
-                <th scope="col">Source</th>
-                <th scope="col">Frames</th>
-                <th scope="col">Edits</th>
-                <th scope="col">Time</th>
-                <th scope="col">Submitted</th>
-                <th scope="col">State</th>
-              </tr>
-            </thead>
+            <Head
+              columns={["Task", "By", "Source", "Frames", "Edits", "Time", "Submitted", "State"]}
+            />
             <tbody>
               {rows.map((row) => (
                 <tr key={row.id}>
