@@ -73,8 +73,8 @@ export async function sendFile(
 }
 
 /**
- * Whether a refusal may pass: the server is away, or has not noticed that the last try ended. A full
- * disk is somebody's to clear: people are told.
+ * Whether a refusal may pass: the server is away, or has not noticed that the last try ended. A
+ * full disk is somebody's to clear: people are told.
  */
 const passes = (error: ApiError): boolean =>
   error.offline ? error.error !== "disk" : ["busy", "elsewhere", "cut_short"].includes(error.error);

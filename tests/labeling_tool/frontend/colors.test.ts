@@ -31,7 +31,8 @@ function contrast(a: Triple, b: Triple): number {
   return (high + 0.05) / (low + 0.05);
 }
 
-// How eyes without one kind of cone see linear RGB: Machado, Oliveira, Fernandes (2009), severity 1.
+// How eyes without one kind of cone see linear RGB: Machado, Oliveira, Fernandes (2009),
+// severity 1.
 const EYES: Record<string, Triple[]> = {
   normal: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
   protanopia: [
@@ -69,7 +70,10 @@ function seen(c: Triple, eye: Triple[]): Triple {
 }
 
 const SCHEMES = ["light", "dark"];
-const MEANINGS = ["held", "edit", "doubt", "ghost", "unsure", "curve", "bad", "correction", "remark"];
+const MEANINGS = [
+  ...["held", "edit", "doubt", "ghost", "unsure"],
+  ...["curve", "bad", "correction", "remark"],
+];
 /** Meanings that share a place on the canvas and a shape, so that their color must tell. */
 const TOGETHER = [
   ["held", "edit"],

@@ -9,7 +9,8 @@ import { leftOver, OperationLog } from "../../../labeling_tool/frontend/src/oplo
 const ADA = { id: 1, created_ms: 1000 };
 const ADA_OF_ANOTHER_DATABASE = { id: 1, created_ms: 2000 };
 
-const edit = (log: OperationLog): void => log.push("paint", { lane: 0, start: 0, end: 1, value: 1 });
+const edit = (log: OperationLog): void =>
+  log.push("paint", { lane: 0, start: 0, end: 1, value: 1 });
 
 test("edits wait for the database that they were made in, not for its number at an address", () => {
   setOwner(ADA);
@@ -55,5 +56,9 @@ test("a browser that refuses storage breaks nothing", () => {
   const log = new OperationLog(1, 8, [], 0);
   edit(log);
   assert.deepEqual([log.pending.value.length, log.keptHere.value, leftOver(1)], [1, false, []]);
-  Object.defineProperty(globalThis, "localStorage", { configurable: true, writable: true, value: storage });
+  Object.defineProperty(globalThis, "localStorage", {
+    configurable: true,
+    writable: true,
+    value: storage,
+  });
 });

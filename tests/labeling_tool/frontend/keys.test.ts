@@ -3,7 +3,12 @@
 import "./stub_browser";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { commandFor, commandsOf, keySettings, type Scope } from "../../../labeling_tool/frontend/src/keys";
+import {
+  commandFor,
+  commandsOf,
+  keySettings,
+  type Scope,
+} from "../../../labeling_tool/frontend/src/keys";
 
 interface Stroke {
   shift?: boolean;
@@ -11,7 +16,12 @@ interface Stroke {
   ctrl?: boolean;
 }
 
-const press = (code: string, key: string, { shift, altGr, ctrl }: Stroke = {}, scope: Scope = "review") =>
+const press = (
+  code: string,
+  key: string,
+  { shift, altGr, ctrl }: Stroke = {},
+  scope: Scope = "review",
+) =>
   commandFor(
     {
       code,

@@ -19,7 +19,8 @@ test("lanes without a use fold away; a click hits the lane that is drawn there",
   const pointer = new TimelinePointer(timeline, model);
   pointer.press(x(55.5), LANES_TOP + 22 * 2.5);
   pointer.release();
-  assert.deepEqual([model.lane.value, model.presses.taken.value?.range], [6, { start: 50, end: 60 }]);
+  const taken = model.presses.taken.value?.range;
+  assert.deepEqual([model.lane.value, taken], [6, { start: 50, end: 60 }]);
   pointer.press(x(55.5), LANES_TOP + 22 * 3 + 8); // the line below them
   pointer.release();
   assert.equal(model.fold.shown.value.length, 9);

@@ -13,7 +13,7 @@ function answering(status: number, text: string): void {
   globalThis.fetch = async () => new Response(text, { status });
 }
 
-test("a page in place of an answer, as hotels' networks send it, is a server that is away", async () => {
+test("a page in place of an answer, as hotels' networks send it, is a server away", async () => {
   answering(200, "<html>Welcome to our hotel</html>");
   await assert.rejects(get("/api/me"), (error) => error instanceof ApiError && error.offline);
   const log = new OperationLog(1, 21, [], 0);
@@ -21,7 +21,7 @@ test("a page in place of an answer, as hotels' networks send it, is a server tha
   assert.deepEqual([await log.flush(), log.state.value], [false, "offline"]);
 });
 
-test("whoever is logged out elsewhere is asked to log in, but over open work it stays", async () => {
+test("whoever is logged out elsewhere has to log in, but over open work it stays", async () => {
   Object.assign(globalThis, { document: { documentElement: { dataset: {} } } });
   answering(401, '{"error": "login_needed", "message": "Log in."}');
   signIn({ id: 1, created_ms: 1, csrf: "", settings: {} } as unknown as Person);
@@ -33,8 +33,9 @@ test("whoever is logged out elsewhere is asked to log in, but over open work it 
   assert.equal(person.value, null);
 });
 
-test("a file that cannot be read, or a full disk, is told, and not tried again for ever", async () => {
+test("a file that cannot be read, or a full disk, is told, and not tried for ever", async () => {
   answering(507, '{"error": "disk", "message": "The server\'s disk is nearly full."}');
-  await assert.rejects(sendFile(1, new File(["film"], "film.mp4"), () => {}), /disk is nearly full/);
+  const film = new File(["film"], "film.mp4");
+  await assert.rejects(sendFile(1, film, () => {}), /disk is nearly full/);
   await assert.rejects(sendFile(1, new File([], "film.mp4"), () => {}), /film.mp4 cannot be read/);
 });

@@ -1,5 +1,6 @@
 // Which lanes are shown: those that a task has no use for are folded away, and come back for good
-// when somebody holds one or goes to it. A lane in use never folds: nothing moves under the pointer.
+// when somebody holds one or goes to it. A lane in use never folds: nothing moves under the
+// pointer.
 
 import { computed, effect, signal } from "@preact/signals";
 import type { ReviewLabels } from "./labels";

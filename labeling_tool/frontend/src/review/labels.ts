@@ -1,5 +1,5 @@
-// The labels of a task in review as they now are: what was predicted, what was edited, and the lane,
-// the mode and the view that edits go by. What the parts of a review stand on.
+// The labels of a task in review as they now are: what was predicted, what was edited, and the
+// lane, the mode and the view that edits go by. What the parts of a review stand on.
 
 import { batch, computed, signal } from "@preact/signals";
 import {
