@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt
 from ..errors import ConfigError
 from ..settings import Formerly, Later, LocalPath, closest, named_like, require, settings
 from .doom.frame_sizes import FRAME_SIZES
+from .doom.look import DoomLook
 from .doom.maps import parse_maps
 from .screen.keys import KEYCODES
 
@@ -90,6 +91,11 @@ class RecordDoomConfig:
         ]
         if decided:
             raise ConfigError(f"{', '.join(decided)}: the task {self.task!r} decides them")
+
+    @property
+    def look(self) -> DoomLook:
+        """How the game is drawn."""
+        return DoomLook(field_of_view=self.field_of_view, light=self.light, fog=self.fog)
 
 
 @settings()

@@ -11,23 +11,24 @@ import resource
 import time
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
-from ..datasets.recordings.recording import Recording
+from ..datasets.recordings.recording import VARIED, Recording
 from ..datasets.recordings.writer import RecordingWriter
 from .config import RecordDoomConfig
 from .doom.game import TICS_PER_SECOND
-from .doom.look import RENDER, DoomLook
-from .doom.simulation import simulate, simulation_of
+from .doom.look import CONTROL, RENDER
+from .doom.simulation import Simulation, simulate, simulation_of
 from .env import GameCrashedError
-from .record_doom import Chunk, record_chunk
+from .record_doom import USUAL_SPEED, Chunk, record_chunk
 from .workers import Worker
 
-USUAL_SPEED = 1.0
 TRIES = 2  # an engine that crashed is started once anew
+KEPT = ("game", "map", "group", "spec", "player")  # of a recording's meta, where it is drawn again
+# Of what a recording was made with: how its play is, and looks.
+SETTINGS = frozenset({"strays_per_minute", "mouse_speed", "immortal", *RENDER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,34 +68,59 @@ def make(order: Order) -> None:
 
 
 def _draw_again(order: Order) -> None:
-    source = Recording.open(order.source)
-    simulation = simulation_of(source.meta, source.stem)
-    if simulation is None:
-        raise ValueError(f"{source.stem} cannot be simulated")
+    source, simulation = _source_of(order)
     size = (source.video.width, source.video.height)
     meta = {
-        **{key: source.meta[key] for key in ("game", "map", "group", "spec", "player")},
+        **{key: source.meta[key] for key in KEPT if key in source.meta},
         "made_of": source.sha256,
-        "values": dict(order.values),
+        VARIED: {**source.varied, **order.values},
     }
-    look = DoomLook().apply(order.values)
+    look = _settings_of(source, order, simulation).look.apply(order.values)
     with RecordingWriter(order.stem, fps=TICS_PER_SECOND, size=size, meta=meta) as writer:
         for one in simulate(simulation, source.states[: order.tics], look, size=size):
             writer.write(one.frame, one.state)
 
 
 def _play_anew(order: Order) -> None:
-    source = Recording.open(order.source)
-    look: dict[str, Any] = {name: order.values[name] for name in RENDER.keys() & order.values}
-    config = RecordDoomConfig(
-        out=str(order.stem.parent),
-        maps=str(source.meta["map"]),
-        mouse_speed=order.values["turn_speed"],
-        **look,
+    source, simulation = _source_of(order)
+    chunk = Chunk(simulation.map, 1, order.seed, order.tics)
+    config = _settings_of(source, order, simulation)
+    look = config.look.apply(order.values)
+    speed = config.mouse_speed * order.values["turn_speed"]
+    least, most = CONTROL["turn_speed"]  # whoever recorded it may have been fast already
+    config = replace(
+        config,
+        mouse_speed=min(max(speed, least), most),
+        field_of_view=look.field_of_view,
+        light=look.light,
+        fog=look.fog,
     )
-    chunk = Chunk(str(source.meta["map"]), 1, order.seed, order.tics)
     for _ in record_chunk(chunk, order.stem.parent, config, name=order.stem.name):
         pass
+
+
+def _source_of(order: Order) -> tuple[Recording, Simulation]:
+    source = Recording.open(order.source)
+    simulation = simulation_of(source.meta, source.stem)
+    if simulation is None:
+        raise ValueError(f"{source.stem} cannot be simulated")
+    return source, simulation
+
+
+def _settings_of(source: Recording, order: Order, simulation: Simulation) -> RecordDoomConfig:
+    """What a recording was made with: what is not varied stays so."""
+    said = source.meta.get("settings")
+    own = {name: said[name] for name in SETTINGS & said.keys()} if isinstance(said, Mapping) else {}
+    return RecordDoomConfig(
+        **{
+            **own,
+            "out": str(order.stem.parent),
+            "maps": simulation.map,
+            "width": source.video.width,
+            "height": source.video.height,
+            "skill": simulation.skill,
+        }
+    )
 
 
 class Recorders:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..datasets.actions.devices import DeviceState
+from ..datasets.recordings.recording import VARIED
 from ..datasets.recordings.writer import RecordingWriter
 from ..errors import ConfigError
 from ..settings import plain_but, to_plain
@@ -21,7 +22,6 @@ from .config import RecordDoomConfig
 from .doom.episodes import longest, map_of
 from .doom.game import TICS_PER_SECOND, DoomGame
 from .doom.labelled_tics import LabelledTics
-from .doom.look import DoomLook
 from .doom.maps import SCENARIOS, parse_maps, vizdoom_folder
 from .doom.navigation import UNREACHED, WalkGrid, grid_of
 from .doom.player import PLAYER_VERSION, DoomPlayer
@@ -36,6 +36,7 @@ TICS_PER_MINUTE = 35 * 60
 MIN_CHUNK_MINUTES = 0.5  # below, starting the engine costs more than the variety is worth
 REPORT_TICS = 175
 REVIVE_TICS = 70
+USUAL_SPEED = 1.0  # of the mouse
 RECORDER_VERSION = 2
 # Settings that do not change a recording; its seed, number and tics are named beside them.
 NOT_THE_RECORDING = ("out", "minutes", "maps", "task", "jobs", "chunk_minutes", "seed")
@@ -167,7 +168,7 @@ def record_chunk(
             size=size,
             skill=config.skill,
             things=True,
-            look=DoomLook(field_of_view=config.field_of_view, light=config.light, fog=config.fog),
+            look=config.look,
         ) as game,
         RecordingWriter(stem, fps=TICS_PER_SECOND, size=size, meta=meta) as writer,
     ):
@@ -214,9 +215,17 @@ def record_chunk(
             lives=tuple(lives),
         )
         writer.meta[FIELD] = to_plain(simulation)
+        if varied := varied_by(config):
+            writer.meta[VARIED] = varied
         # Before the rest, whose last rename makes the recording exist.
         write_track(stem, track)
         yield unreported
+
+
+def varied_by(config: RecordDoomConfig) -> dict[str, float]:
+    """How its recordings differ from usual play, by the names that suites use."""
+    usual = config.mouse_speed == USUAL_SPEED
+    return config.look.varied() | ({} if usual else {"turn_speed": config.mouse_speed})
 
 
 def enter(

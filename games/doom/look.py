@@ -25,6 +25,12 @@ class DoomLook:
         """This look with those of some values that are the picture's."""
         return replace(self, **{name: values[name] for name in RENDER.keys() & values.keys()})
 
+    def varied(self) -> dict[str, float]:
+        """What of it is not the engine's own, by name."""
+        usual = DoomLook()
+        own = {name: getattr(self, name) for name in RENDER}
+        return {name: value for name, value in own.items() if value != getattr(usual, name)}
+
     def commands(self) -> list[str]:
         """Console commands that bring it about; they must be given again in every episode.
 

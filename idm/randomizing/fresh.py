@@ -4,6 +4,8 @@ their frames in a cache of their own.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...datasets.actions.spec import ActionSpec
 from ...datasets.recordings.recording import Recording
 from ...games.doom.game import TICS_PER_SECOND
-from ...games.doom.simulation import simulation_of
+from ...games.doom.simulation import engine_version, simulation_of
 from ..play.frame_cache import Track, open_tracks
 
 if TYPE_CHECKING:
@@ -23,8 +25,20 @@ SECONDS = 30  # of play in each: an engine's start is a small part of it, and a 
 
 
 def can_be_simulated(recordings: Sequence[Recording]) -> list[Recording]:
-    """Those that the game can draw anew."""
-    return [one for one in recordings if simulation_of(one.meta, one.stem) is not None]
+    """Those that the game can draw anew: another version of the engine might play on otherwise,
+    and what was pressed would not belong to its pictures.
+    """
+    engine = engine_version()
+    found = [(one, simulation_of(one.meta, one.stem)) for one in recordings]
+    return [one for one, made in found if made is not None and made.engine == engine]
+
+
+def name_of(head: str, one: Mapping[str, Any]) -> str:
+    """The name of a recording that is to be made of a source and of values. It has their digest:
+    what a run of before has left under a name is the same recording.
+    """
+    content = json.dumps(one, sort_keys=True).encode()
+    return f"{head}-{hashlib.sha256(content).hexdigest()[:12]}"
 
 
 class FreshPlay:
@@ -66,6 +80,15 @@ class FreshPlay:
         for name in names:
             for path in self.folder.glob(f"{name}.*"):
                 path.unlink()
+
+    def keep(self, names: Sequence[str]) -> None:
+        """Remove all but these recordings: what a killed run made after its last snapshot, or left
+        half-written. Frames are decoded again.
+        """
+        for path in [*self.folder.glob("*"), *self.folder.glob("cache/*")]:
+            # What is half-written begins with a dot, and has no name.
+            if path.is_file() and path.name.partition(".")[0] not in names:
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Stop the processes."""

@@ -9,7 +9,6 @@ a function of the seed, the step and the weights: a killed run goes on exactly.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -34,7 +33,7 @@ from ..play.frame_cache import Track
 from ..play.look import ClipLook
 from ..play.training_play import TrainingPlay
 from .exam import Answer, Exam, Question
-from .fresh import FOLDER, FreshPlay, can_be_simulated
+from .fresh import FOLDER, FreshPlay, can_be_simulated, name_of
 
 FRESH_SHARE = 0.5  # of the clips: the rest keeps the breadth of all the play there is
 RESERVOIR = 16  # recordings that are held; 1.6 GB at 128x128
@@ -160,7 +159,9 @@ class Randomization:
             return
         if not self._made:  # nothing was ever ordered
             self._order_fresh()
-        self.fresh.order({**self.reservoir, **self.ordered})
+        held = {**self.reservoir, **self.ordered}
+        self.fresh.keep(list(held))
+        self.fresh.order(held)
         self._order_test()
         for name, tracks in zip(
             self.reservoir, self.fresh.tracks(list(self.reservoir)), strict=True
@@ -200,9 +201,7 @@ class Randomization:
 
     def ask(self, exam: Exam, number: int, places: Sequence[Mapping[str, float]]) -> list[Answer]:
         """An IDM's answers about the clips of a number, each at its lambdas."""
-        # Named by what is drawn: of a run that was killed, other play may lie there.
-        drawn = zlib.crc32(repr([dict(one) for one in places]).encode())
-        staged = self._stage(f"ask-{number:06d}-{drawn:08x}", number, places)
+        staged = self._stage(f"ask-{number:06d}", number, places)
         return self._answers(exam, number, places, staged)
 
     def _answers(
@@ -248,9 +247,8 @@ class Randomization:
             places = self.adr.ranges.draw(generator)
             at = {name: places[name] for name in sorted(self.by_game)}
             if any(at.values()):  # else it is as recorded: that play is there already
-                values = self.adr.suite.values(at)
-                name = f"play-{self._made:06d}"
-                self.ordered[name] = {"source": source.sha256, "values": values}
+                one = self._made_of(source, at)
+                self.ordered[name_of(f"play-{self._made:06d}", one)] = one
             self._made += 1
         self.fresh.order(self.ordered)
 
@@ -270,14 +268,20 @@ class Randomization:
         if self.fresh is None or not any(any(one.values()) for one in at):
             return {}
         generator, staged, groups = self._chance(GROUPS, number), {}, min(TEST_GROUPS, len(at))
-        for group in range(groups):
-            source = self._stages[int(generator.integers(len(self._stages)))]
+        again = groups > len(self._stages)  # otherwise each is of another recording
+        chosen = generator.choice(len(self._stages), groups, replace=again)
+        for group, index in enumerate(chosen):
             # The first clip's draw stands for all of its group.
             first = -(-group * len(at) // groups)
-            values = self.adr.suite.values(at[first])
-            staged[f"{name}-{group}"] = {"source": source.sha256, "values": values}
+            one = self._made_of(self._stages[index], at[first])
+            staged[name_of(f"{name}-{group}", one)] = one
         self.fresh.order(staged)
         return staged
+
+    def _made_of(self, source: Recording, at: Mapping[str, float]) -> dict[str, Any]:
+        """A recording to make. Nothing is said of what is at nominal: that stays as recorded."""
+        values = self.adr.suite.values({name: place for name, place in at.items() if place})
+        return {"source": source.sha256, "values": values}
 
     # ---- state
 

@@ -106,6 +106,7 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
     wider = Recording.open(order.stem)
     assert wider.states == recording.states[:30]
     assert (wider.meta["made_of"], wider.group) == (recording.sha256, recording.group)
+    assert wider.varied == {"field_of_view": 110.0}
     seen = next(iter(wider.frames(spec))).frames.astype(int)
     assert np.abs(seen - filmed[: len(seen)]).mean() > 5
 
@@ -129,6 +130,33 @@ def test_recordings_are_complete_deterministic_and_reused(tmp_path: Path) -> Non
         )
     meta = json.loads((tmp_path / "a" / "doom-MAP01-s0-00.meta.json").read_text())
     assert (meta["game"], meta["spec"], meta["settings"]["skill"]) == ("doom", "doom", 2)
+
+
+def test_fresh_play_is_decided_by_its_order(tmp_path: Path) -> None:
+    need_vizdoom()
+    size = {"width": 160, "height": 120}
+    source = RecordDoomConfig(
+        out=str(tmp_path), minutes=0.02, maps="E1M1", light=12, skill=3, workers=1, **size
+    )
+    assert record_doom(source) == 0
+    stem = tmp_path / "doom-E1M1-s0-00"
+    assert Recording.open(stem).varied == {"light": 12.0}
+
+    def made(name: str, values: dict[str, float]) -> tuple[Recording, list[bytes]]:
+        order = Order(tmp_path / name / "play", stem, values, tics=20, seed=3)
+        make(order)
+        files = (f"play{suffix}" for suffix in (".mp4", ".jsonl", ".meta.json"))
+        return Recording.open(order.stem), [(tmp_path / name / one).read_bytes() for one in files]
+
+    looks, speed = {"field_of_view": 70.0, "fog": 0.2}, {"fog": 0.2, "turn_speed": 1.5}
+    for number, values in enumerate((looks, speed)):
+        one, files = made(f"{number}-one", values)
+        assert made(f"{number}-other", values)[1] == files
+        # What is not varied stays as it was recorded.
+        assert one.varied == {"light": 12.0, **values}
+        assert (one.video.width, one.video.height) == (160, 120)
+        assert simulation_of(Recording.open(stem).meta, stem).skill == 3
+    assert one.meta["settings"]["skill"] == 3
 
 
 JOBS = """
