@@ -22,7 +22,7 @@ from ..progress import Progress, hours_of, log
 from .actions.devices import TickActions
 from .actions.spec import ActionSpec
 from .config import PackConfig
-from .recordings.recording import Recording, find_recordings, spec_of
+from .recordings.recording import VARIED, Recording, find_recordings, spec_of
 from .recordings.stream import TickStream
 from .shards.clip import Clip, clip_key, clip_meta, clip_ranges, video_id
 from .shards.commits import PACKED, split_of_shard, tombstone
@@ -267,6 +267,7 @@ def true_clip(
             label_source=recording.states[0].label_source,
             phase=planned.phase,
             begins_scene=start == planned.episode_tick,
+            **({VARIED: recording.varied} if recording.varied else {}),
         ),
     )
 
@@ -286,6 +287,7 @@ def _identities(plan: Sequence[Planned], spec: ActionSpec, config: PackConfig) -
         entry: tuple[object, ...] = (*source, planned.phase, planned.start_tick, planned.end_tick)
         # Nothing of the first one: identities of before are those of recordings of one episode.
         entry += (planned.episode_tick,) if planned.episode_tick else ()
+        entry += (sorted(recording.varied.items()),) if recording.varied else ()
         content.setdefault(planned.shard, [spec.sha256, config.chroma]).append(entry)
     return {
         shard: hashlib.sha256(json.dumps(entries).encode()).hexdigest()

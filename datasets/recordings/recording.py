@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -38,6 +39,7 @@ from ..video.ticks import TickFrames, decode_ticks, num_ticks
 from ..video.timing import NS, frame_slots, tick_times_ns
 
 DEFAULT_SPEC = "doom"
+VARIED = "varied"  # of the meta file
 MAX_LATENCY_MS = 5000  # a program that answers later is none that is played
 
 
@@ -146,6 +148,19 @@ class Recording:
     def group(self) -> str:
         """The name of what stays together where play is divided: players of one game share it."""
         return str(self.meta.get("group") or self.sha256)
+
+    @property
+    def varied(self) -> dict[str, float]:
+        """What of its play is not as usual, by the names of parameters that are varied
+        (`field_of_view`, `turn_speed` …), in their units.
+        """
+        said = self.meta.get(VARIED)
+        pairs = said.items() if isinstance(said, Mapping) else ()
+        return {
+            str(name): float(value)
+            for name, value in pairs
+            if isinstance(value, (int, float)) and math.isfinite(value)
+        }
 
     def phases(self, spec: ActionSpec) -> int:
         """Return how many first frames give different ticks: 2 for 35 frames/s at 17.5 ticks/s."""

@@ -4,6 +4,7 @@ goes on.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from fractions import Fraction
@@ -89,6 +90,26 @@ def test_clips_hold_the_recordings_actions(tmp_path, recordings, spec):
         bins = clips[0].camera_prob.argmax(axis=2)
         assert np.array_equal(bins, spec.quantise(clips[0].camera))
         assert clips[0].meta["pts_ns"][:2] == [0, 57142857]
+
+
+def test_the_lineage_says_how_play_was_varied(tmp_path, recordings):
+    play, out = tmp_path / "play", tmp_path / "data"
+    shutil.copytree(recordings, play)
+
+    def packed(meta):
+        (play / "play0.meta.json").write_text(json.dumps(meta))
+        pack(config(play, out))
+        rows = Dataset(out).manifest().to_pylist()
+        clips = [decode_clip(row["key"], Dataset(out).read_sample(row)) for row in rows]
+        sources = {clip.meta["source_sha256"] for clip in clips if "varied" in clip.meta}
+        return sources, [clip.meta.get("varied") for clip in clips]
+
+    sources, said = packed({"varied": {"field_of_view": 75, "light": "dark"}})
+    assert sources == {Recording.open(play / "play0").sha256}
+    assert [one for one in said if one] == [{"field_of_view": 75.0}] * 2
+    # It decides bytes of a shard: what was varied otherwise is another dataset.
+    with pytest.raises(DatasetError, match="made from other recordings"):
+        packed({"varied": {"field_of_view": 80}})
 
 
 @pytest.mark.parametrize(
