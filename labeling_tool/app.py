@@ -152,6 +152,8 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     where = ".".join(str(part) for part in first["loc"] if part != "body")
     status = 400 if first["type"] == "json_invalid" else 422
     told = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "literal_error":  # what may only be one of a few words is no secret
+        told += f", got {first['input']!r:.60}"
     message = f"{where}: {told}" if where else told
     return JSONResponse({"error": "invalid", "message": message}, status_code=status)
 

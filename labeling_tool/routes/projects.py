@@ -12,7 +12,7 @@ from ...datasets.actions.spec import ActionSpec, built_in_specs
 from ..people.access import Admin, Anybody, ContextOf, Reviewer, require_staffed
 from ..problems import Problem
 from ..schema import PathId, RowId, Strict
-from ..store.models import FINISHED, Assignment, Member, Operation, Project, Source, Task, User
+from ..store.models import Assignment, Member, Project, Task, User
 from ..store.rights import memberships_of, role_in
 from ..store.rows import get_row, require_free_title
 from ..work.progress import (
@@ -23,6 +23,7 @@ from ..work.progress import (
     progress_of_each,
 )
 from ..work.project_settings import ProjectSettings, settings_of
+from ..work.submission_table import submissions_of
 
 router = APIRouter(prefix="/api/projects", tags=["projects"])
 
@@ -36,7 +37,6 @@ def _one_line(title: str) -> str:
 Title = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
 # Of each the newest version; never a file's name, which would be opened.
 SPECS = tuple(sorted(name for name in built_in_specs() if "@" not in name))
-PAGE = 100
 
 
 def _require_built_in(spec: str) -> str:
@@ -202,54 +202,40 @@ def set_members(
         return {"members": len(there)}
 
 
+class Submitted(Strict):
+    """Which submissions are looked for."""
+
+    state: Literal["submitted", "approved", "returned", "all"] = "all"
+    text: Annotated[str, Field(max_length=200)] = ""
+    """Only those of people or sources whose names contain it."""
+    sort: Literal[
+        "id", "task", "who", "source", "frames", "edits", "time", "submitted", "state"
+    ] = "id"
+    falling: bool = True
+    """Whether the largest comes first: of `id`, the newest."""
+    before: RowId | None = None
+    """The last submission of the page before."""
+
+
 @router.get("/{project_id}/submissions")
 def submissions(
     project_id: PathId,
     person: Reviewer,
     context: ContextOf,
-    state: Annotated[Literal["submitted", "approved", "returned", "all"], Query()] = "all",
-    before: Annotated[int | None, Query(ge=1, lt=2**31)] = None,
+    wanted: Annotated[Submitted, Query()],
 ) -> dict[str, Any]:
-    """Work that has come in, newest first, a page at a time."""
+    """Work that has come in, newest first unless sorted otherwise, a page at a time."""
     with context.database.read() as session:
         require_staffed(session, project_id, person)
-        wanted = (*FINISHED, "returned") if state == "all" else (state,)
-        statement = (
-            select(Assignment, User.name, Source.name, Task.frames)
-            .join(Task, Task.id == Assignment.task_id)
-            .join(Source, Source.id == Task.source_id)
-            .join(User, User.id == Assignment.user_id)
-            .where(Task.project_id == project_id, Assignment.state.in_(wanted))
+        return submissions_of(
+            session,
+            project_id,
+            state=wanted.state,
+            text=wanted.text,
+            sort=wanted.sort,
+            falling=wanted.falling,
+            after=wanted.before,
         )
-        if before is not None:
-            statement = statement.where(Assignment.id < before)
-        rows = session.execute(statement.order_by(Assignment.id.desc()).limit(PAGE)).all()
-        ids = [assignment.id for assignment, *_ in rows]
-        corrections = dict(
-            session.execute(
-                select(Operation.assignment_id, func.count())
-                .join(Assignment, Assignment.id == Operation.assignment_id)
-                .where(Operation.assignment_id.in_(ids), Operation.user_id != Assignment.user_id)
-                .group_by(Operation.assignment_id)
-            )
-            .tuples()
-            .all()
-        )
-        found = [
-            {
-                **assignment.columns(
-                    "id", "task_id", "state", "active_ms", "submitted_ms", "served"
-                ),
-                "who": name,
-                "source": source,
-                "frames": frames,
-                "operations": assignment.seq,
-                # Of these, the edits of others than its annotator.
-                "corrections": corrections.get(assignment.id, 0),
-            }
-            for assignment, name, source, frames in rows
-        ]
-        return {"submissions": found, "next": found[-1]["id"] if len(found) == PAGE else None}
 
 
 def _project(row: Project) -> dict[str, Any]:

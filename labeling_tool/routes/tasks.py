@@ -24,6 +24,9 @@ class Wanted(Strict):
     """Only tasks that this person has, or has done."""
     text: Annotated[str, Field(max_length=200)] = ""
     """Only tasks of sources whose names contain it."""
+    sort: Literal["id", "source", "frames", "gain", "state"] = "id"
+    falling: bool = False
+    """Whether the largest comes first."""
     after: Annotated[int, Field(ge=1, lt=2**31)] | None = None
     """The last task of the page before."""
 
@@ -54,6 +57,8 @@ def tasks(
             state=wanted.state,
             user_id=wanted.user,
             text=wanted.text,
+            sort=wanted.sort,
+            falling=wanted.falling,
             after=wanted.after,
         )
 

@@ -24,6 +24,7 @@ from ..people.sessions import DAY_MS, end_all_sessions, last_seen
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
 from ..store.models import ApiToken, AuditEntry, User, now_ms
+from ..store.paging import Key, by_letters, page_of
 from ..store.rows import get_row
 from ..work.verdicts import free_places
 from .auth import Password
@@ -32,6 +33,13 @@ router = APIRouter(prefix="/api", tags=["people"])
 
 Role = Literal["admin", "reviewer", "annotator", "contractor"]
 AUDIT_PAGE = 100
+AUDIT_ORDERS: dict[str, Key] = {
+    "when": AuditEntry.id,  # entries are only ever added
+    "who": by_letters(User.name),
+    "action": by_letters(AuditEntry.action),
+    "target": by_letters(AuditEntry.target),
+    "address": AuditEntry.address,
+}
 MAX_TOKENS = 20  # of a person that are valid at once
 
 
@@ -61,6 +69,9 @@ class Entries(Strict):
 
     before: RowId | None = None
     """The last entry of the page before."""
+    sort: Literal["when", "who", "action", "target", "address"] = "when"
+    falling: bool = True
+    """Whether the largest comes first: of `when`, the newest."""
     text: Annotated[str, Field(max_length=200)] = ""
     """Only entries that contain it in any column."""
 
@@ -238,21 +249,29 @@ def audit(
     context: ContextOf,
     wanted: Annotated[Entries, Query()],
 ) -> dict[str, Any]:
-    """The audit log, newest first, a page at a time."""
+    """The audit log, newest first unless sorted otherwise, a page at a time."""
     with context.database.read() as session:
-        statement = select(AuditEntry, User.name).outerjoin(User, User.id == AuditEntry.user_id)
-        if wanted.before is not None:
-            statement = statement.where(AuditEntry.id < wanted.before)
+        rows = select(AuditEntry, User.name).outerjoin(User, User.id == AuditEntry.user_id)
+        statement = rows
         if text := wanted.text.strip():
             columns = (User.name, AuditEntry.action, AuditEntry.target, AuditEntry.address)
             found = [column.icontains(text, autoescape=True) for column in columns]
             detail = cast(AuditEntry.detail, Text)  # JSON writes other letters as \u and a number
             found.append(detail.icontains(json.dumps(text)[1:-1], autoescape=True))
             statement = statement.where(or_(*found))
-        rows = session.execute(statement.order_by(AuditEntry.id.desc()).limit(AUDIT_PAGE)).all()
+        page = page_of(
+            session,
+            rows,
+            statement,
+            key=AUDIT_ORDERS[wanted.sort],
+            row_id=AuditEntry.id,
+            falling=wanted.falling,
+            after=wanted.before,
+            size=AUDIT_PAGE,
+        )
         entries = [
             {**entry.columns("id", "at_ms", "action", "target", "detail", "address"), "who": name}
-            for entry, name in rows
+            for entry, name in session.execute(page).tuples()
         ]
         return {
             "entries": entries,

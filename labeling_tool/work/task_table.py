@@ -10,11 +10,20 @@ from sqlalchemy.orm import Session
 
 from ..problems import Problem
 from ..store.models import LEASED, TAKEN, Assignment, Project, Source, Task, User, now_ms
+from ..store.paging import Key, by_letters, page_of
 from ..store.rights import LABELLERS, roles_in
 from .places import close_if_done, places_taken
 from .project_settings import settings_of
 
 PAGE = 100
+ORDERS: dict[str, Key] = {
+    "id": Task.id,
+    "source": by_letters(Source.name),
+    "frames": Task.frames,
+    "gain": Task.gain,
+    "state": Task.state,
+}
+"""What the table can be sorted by."""
 
 
 def tasks_of(
@@ -24,9 +33,11 @@ def tasks_of(
     state: str = "all",
     user_id: int | None = None,
     text: str = "",
+    sort: str = "id",
+    falling: bool = False,
     after: int | None = None,
 ) -> dict[str, Any]:
-    """Return a page of a project's tasks in the queue's order of numbers, and how many there are.
+    """Return a page of a project's tasks, and how many there are.
 
     Args:
         session: of a reader.
@@ -34,13 +45,24 @@ def tasks_of(
         state: `open` (nobody has it), `in_work`, `returned`, `done`, `gold`, `excluded` or `all`.
         user_id: only tasks that this person has, or has done.
         text: only tasks of sources whose names contain it.
+        sort: one of ORDERS.
+        falling: whether the largest comes first.
         after: the last task of the page before.
     """
-    wanted = _filtered(project_id, state, user_id, text)
+    rows = select(Task.id).join(Source, Source.id == Task.source_id)
+    wanted = _filtered(rows, project_id, state, user_id, text)
     total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
-    if after is not None:
-        wanted = wanted.where(Task.id > after)
-    ids = session.scalars(wanted.order_by(Task.id).limit(PAGE)).all()
+    page = page_of(
+        session,
+        rows,
+        wanted,
+        key=ORDERS[sort],
+        row_id=Task.id,
+        falling=falling,
+        after=after,
+        size=PAGE,
+    )
+    ids = session.scalars(page).all()
     held: dict[int, list[dict[str, Any]]] = {task_id: [] for task_id in ids}
     for assignment, who in session.execute(
         select(Assignment, User.name)
@@ -51,11 +73,8 @@ def tasks_of(
         held[assignment.task_id].append(
             {**assignment.columns("id", "state", "created_ms", "submitted_ms", "seq"), "who": who}
         )
-    rows = session.execute(
-        select(Task, Source.name)
-        .join(Source, Source.id == Task.source_id)
-        .where(Task.id.in_(ids))
-        .order_by(Task.id)
+    tasks = session.execute(
+        select(Task, Source.name).join(Source, Source.id == Task.source_id).where(Task.id.in_(ids))
     ).all()
     found = [
         {
@@ -64,13 +83,15 @@ def tasks_of(
             "source": source,
             "people": held[task.id],
         }
-        for task, source in rows
+        for task, source in sorted(tasks, key=lambda row: ids.index(row[0].id))
     ]
     return {"tasks": found, "total": total, "next": ids[-1] if len(ids) == PAGE else None}
 
 
-def _filtered(project_id: int, state: str, user_id: int | None, text: str) -> Select[int]:
-    statement = select(Task.id).where(Task.project_id == project_id)
+def _filtered(
+    rows: Select[int], project_id: int, state: str, user_id: int | None, text: str
+) -> Select[int]:
+    statement = rows.where(Task.project_id == project_id)
     if state in ("done", "gold", "excluded"):
         statement = statement.where(Task.state == state)
     elif state != "all":
@@ -87,10 +108,7 @@ def _filtered(project_id: int, state: str, user_id: int | None, text: str) -> Se
         )
         statement = statement.where(Task.id.in_(mine))
     if text:
-        sources = select(Source.id).where(
-            Source.project_id == project_id, Source.name.icontains(text, autoescape=True)
-        )
-        statement = statement.where(Task.source_id.in_(sources))
+        statement = statement.where(Source.name.icontains(text, autoescape=True))
     return statement
 
 

@@ -140,19 +140,6 @@ export function ScrollBox({ label, children }: { label: string; children: Compon
   );
 }
 
-/** The names of a table's columns. */
-export function Head({ columns }: { columns: string[] }) {
-  return (
-    <thead>
-      <tr>
-        {columns.map((name) => (
-          <th scope="col">{name}</th>
-        ))}
-      </tr>
-    </thead>
-  );
-}
-
 export function Bar({
   share,
   label,

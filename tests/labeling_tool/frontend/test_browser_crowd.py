@@ -83,6 +83,19 @@ def test_a_hundred_of_everything(chromium: Any, tmp_path: Path) -> None:
         page.goto(f"{server.url}/projects/{used}/tasks")
         page.wait_for_selector("tbody tr")
         assert page.evaluate(HEIGHT) <= TALLEST
+        # By keys too; of more tasks than a page has, the server finds the last one.
+        head = page.get_by_role("columnheader", name="Task", exact=True)
+        for direction, first in (("ascending", "#1"), ("descending", f"#{MANY + 1}")):
+            head.get_by_role("button").press("Enter")
+            page.locator(f"tbody tr:first-child th >> text='{first}'").wait_for()
+            assert head.get_attribute("aria-sort") == direction
+        page.goto(f"{server.url}/people")
+        page.get_by_label("Search").fill("annotator")
+        names = page.locator("tbody th")
+        until(lambda: names.count() == MANY)
+        for last in ("annotator99", "annotator0"):
+            page.get_by_role("button", name="Name", exact=True).click()
+            assert names.nth(MANY - 1).inner_text().startswith(last)
         # A role that a wheel turned to is asked about, and stays what it was.
         page.goto(f"{server.url}/people")
         role = page.get_by_label("Role of annotator5", exact=True)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import pytest
+from sqlalchemy import select
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.problems import Problem
-from vidact.labeling_tool.store.models import Project
-from vidact.labeling_tool.work import queue
-from vidact.labeling_tool.work.task_table import change_tasks, tasks_of
+from vidact.labeling_tool.store.models import Project, Source, Task
+from vidact.labeling_tool.work import queue, task_table
+from vidact.labeling_tool.work.task_table import ORDERS, change_tasks, tasks_of
 
 from tests.labeling_tool.seeding import add_people, add_tasks
 
@@ -39,6 +41,33 @@ def test_tasks_are_found_by_state_person_and_source(any_context: Context) -> Non
     assert first.task_id not in found(any_context, project, state="open")
     assert found(any_context, project, text="FIL", state="done") == [done.task_id]
     assert found(any_context, project, text="f%m") == []
+
+
+@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("sort", sorted(ORDERS))
+def test_pages_in_any_order_have_every_task_once(
+    any_context: Context, sort: str, falling: bool
+) -> None:
+    """Most keys are the same of many tasks: a page begins behind the last row, not its key."""
+    project = add_tasks(any_context, 60, name="one")
+    add_tasks(any_context, 50, name="another")
+    with any_context.database.write() as session:
+        other = Source(project_id=project, kind="video", name="a", uri="/a.mp4")
+        session.add(other)
+        session.flush()
+        for i, task in enumerate(session.scalars(select(Task).where(Task.project_id == project))):
+            task.frames = (32, 64)[i % 2]
+            task.state = ("open", "done", "excluded")[i % 3]
+            task.source_id = other.id if i < 20 else task.source_id
+    with any_context.database.read() as session, mock.patch.object(task_table, "PAGE", 7):
+        rows, after = [], None
+        while True:
+            page = tasks_of(session, project, sort=sort, falling=falling, after=after)
+            rows += page["tasks"]
+            if (after := page["next"]) is None:
+                break
+    assert len({row["id"] for row in rows}) == len(rows) == 60
+    assert rows == sorted(rows, key=lambda row: (row[sort], row["id"]), reverse=falling)
 
 
 def test_what_is_put_first_comes_first_and_what_is_left_out_never(any_context: Context) -> None:

@@ -2,20 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
-import {
-  Ago,
-  Button,
-  Dialog,
-  day,
-  Field,
-  Head,
-  has,
-  Input,
-  ScrollBox,
-  Search,
-  when,
-} from "../parts";
+import { Ago, Button, Dialog, day, Field, has, Input, ScrollBox, Search, when } from "../parts";
 import { person, say, sayError } from "../session";
+import { Head, type Order, orderQuery, useSorted } from "../tables";
 import type { Role } from "../types";
 
 interface User {
@@ -66,6 +55,17 @@ export function People() {
       .catch(sayError);
   const change = (user: User, values: object): void =>
     void patch(`/api/users/${user.id}`, values).then(load).catch(sayError).finally(load);
+  const { sorted, head } = useSorted(
+    users.filter((user) => has(`${user.name} ${user.role}`, text)),
+    [
+      ["Name", (user) => user.name],
+      ["Role", (user) => user.role],
+      ["Last seen", (user) => user.seen_ms],
+      ["Tokens", (user) => user.tokens],
+      ["Since", (user) => user.created_ms],
+      ["Account"],
+    ],
+  );
   return (
     <main class="page">
       <h1>
@@ -75,48 +75,46 @@ export function People() {
         <Search label="Search" text={text} onText={setText} />
         <ScrollBox label="Accounts">
           <table class="compact">
-            <Head columns={["Name", "Role", "Last seen", "Tokens", "Since", "Account"]} />
+            {head}
             <tbody>
-              {users
-                .filter((user) => has(`${user.name} ${user.role}`, text))
-                .map((user) => (
-                  <tr class={user.active ? "" : "gone"}>
-                    <th scope="row">
-                      {user.name} {user.invited ? <span class="badge">invited</span> : null}
-                    </th>
-                    <td>
-                      <select
-                        class="input"
-                        aria-label={`Role of ${user.name}`}
-                        value={user.role}
-                        onChange={(e) => {
-                          // It takes rights away at once, which a wheel may turn to by mistake.
-                          setAsked({ user, role: e.currentTarget.value as Role });
-                          e.currentTarget.value = user.role;
-                        }}
-                      >
-                        {ROLES.map((role) => (
-                          <option>{role}</option>
-                        ))}
-                      </select>
-                    </td>
-                    <td>
-                      <Ago ms={user.seen_ms} />
-                    </td>
-                    <td>{user.tokens || <span class="muted">–</span>}</td>
-                    <td title={when(user.created_ms)}>{day(user.created_ms)}</td>
-                    <td>
-                      <div class="row">
-                        <Button onClick={() => makeLink(user)}>Password link…</Button>
-                        {user.id === person.value?.id ? null : (
-                          <Button onClick={() => change(user, { active: !user.active })}>
-                            {user.active ? "Deactivate" : "Activate"}
-                          </Button>
-                        )}
-                      </div>
-                    </td>
-                  </tr>
-                ))}
+              {sorted.map((user) => (
+                <tr key={user.id} class={user.active ? "" : "gone"}>
+                  <th scope="row">
+                    {user.name} {user.invited ? <span class="badge">invited</span> : null}
+                  </th>
+                  <td>
+                    <select
+                      class="input"
+                      aria-label={`Role of ${user.name}`}
+                      value={user.role}
+                      onChange={(e) => {
+                        // It takes rights away at once, which a wheel may turn to by mistake.
+                        setAsked({ user, role: e.currentTarget.value as Role });
+                        e.currentTarget.value = user.role;
+                      }}
+                    >
+                      {ROLES.map((role) => (
+                        <option>{role}</option>
+                      ))}
+                    </select>
+                  </td>
+                  <td>
+                    <Ago ms={user.seen_ms} />
+                  </td>
+                  <td>{user.tokens || <span class="muted">–</span>}</td>
+                  <td title={when(user.created_ms)}>{day(user.created_ms)}</td>
+                  <td>
+                    <div class="row">
+                      <Button onClick={() => makeLink(user)}>Password link…</Button>
+                      {user.id === person.value?.id ? null : (
+                        <Button onClick={() => change(user, { active: !user.active })}>
+                          {user.active ? "Deactivate" : "Activate"}
+                        </Button>
+                      )}
+                    </div>
+                  </td>
+                </tr>
+              ))}
             </tbody>
           </table>
         </ScrollBox>
@@ -253,8 +251,9 @@ export function Audit() {
   const [entries, setEntries] = useState<Entry[]>([]);
   const [next, setNext] = useState<number | null>(null);
   const [text, setText] = useState("");
+  const [order, setOrder] = useState<Order | null>(null);
   const load = (before?: number): void => {
-    const query = new URLSearchParams(text.trim() ? { text } : {});
+    const query = new URLSearchParams({ ...(text.trim() ? { text } : {}), ...orderQuery(order) });
     if (before) query.set("before", String(before));
     void get<{ entries: Entry[]; next: number | null }>(`/api/audit?${query}`)
       .then((page) => {
@@ -266,7 +265,7 @@ export function Audit() {
   useEffect(() => {
     const timer = window.setTimeout(load, text ? TYPING_MS : 0);
     return () => window.clearTimeout(timer);
-  }, [text]);
+  }, [text, order]);
   return (
     <main class="page">
       <h1>Audit log</h1>
@@ -274,12 +273,23 @@ export function Audit() {
         <div class="row">
           <Search label="Search" text={text} onText={setText} />
           <span class="muted">
-            {entries.length.toLocaleString()} {next ? "newest entries, and more" : "entries"}
+            {entries.length.toLocaleString()} {next ? "entries, and more" : "entries"}
           </span>
         </div>
         <ScrollBox label="Entries">
           <table class="compact audit">
-            <Head columns={["When", "Who", "What", "On", "Details", "From"]} />
+            <Head
+              columns={[
+                { name: "When", by: "when" },
+                { name: "Who", by: "who" },
+                { name: "What", by: "action" },
+                { name: "On", by: "target" },
+                "Details",
+                { name: "From", by: "address" },
+              ]}
+              order={order}
+              onOrder={setOrder}
+            />
             <tbody>
               {entries.map((entry) => (
                 <tr key={entry.id}>
@@ -298,7 +308,7 @@ export function Audit() {
             </tbody>
           </table>
         </ScrollBox>
-        {next ? <Button onClick={() => load(next)}>Older</Button> : null}
+        {next ? <Button onClick={() => load(next)}>More</Button> : null}
       </section>
     </main>
   );

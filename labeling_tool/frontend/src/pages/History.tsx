@@ -3,8 +3,9 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../api";
 import { operationText } from "../operation_text";
-import { Head, Link, when } from "../parts";
+import { Link, when } from "../parts";
 import { sayError } from "../session";
+import { Head } from "../tables";
 import type { Operation, TaskData } from "../types";
 
 export function History({ assignment }: { assignment: number }) {

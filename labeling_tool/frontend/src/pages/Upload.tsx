@@ -4,9 +4,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, get, post } from "../api";
 import { Icon } from "../icons";
-import { Ago, Bar, Button, bytesText, Field, Head, ScrollBox } from "../parts";
+import { Ago, Bar, Button, bytesText, Field, ScrollBox } from "../parts";
 import { sendFile } from "../sending";
 import { errorText, person, say } from "../session";
+import { useSorted } from "../tables";
 import type { ProjectRow } from "../types";
 import { Forbidden, Instead, isUnfinished, NotFound, useJobs, useLoaded } from "./Problems";
 
@@ -232,6 +233,13 @@ function Imports({ project, sent }: { project: number; sent: number }) {
   useEffect(() => {
     if (sent) load();
   }, [sent]);
+  const { sorted, head } = useSorted(rows, [
+    ["File", (row) => row.name],
+    ["By", (row) => row.who],
+    ["When", (row) => row.created_ms],
+    ["Size", (row) => row.bytes],
+    ["What became of it", outcome],
+  ]);
   if (!rows.length) return null;
   return (
     <>
@@ -240,9 +248,9 @@ function Imports({ project, sent }: { project: number; sent: number }) {
       </h2>
       <ScrollBox label="What became of what was sent">
         <table class="compact">
-          <Head columns={["File", "By", "When", "Size", "What became of it"]} />
+          {head}
           <tbody>
-            {rows.map((row) => (
+            {sorted.map((row) => (
               <tr key={row.import} data-import={row.state}>
                 <th scope="row">{row.name}</th>
                 <td>{row.who}</td>

@@ -1,7 +1,8 @@
 // Several people's answers side by side, for the run in hand: what each holds where they differ.
 
 import { keyOf } from "../keys";
-import { Button, Head } from "../parts";
+import { Button } from "../parts";
+import { Head } from "../tables";
 import type { FrameRange } from "../types";
 import type { ReviewModel } from "./model";
 import { pressesOf, rangeText } from "./ranges";

@@ -1,10 +1,11 @@
 // Exports of a project: starting one, following it, downloading it.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { del, post } from "../../api";
 import { Icon } from "../../icons";
 import { Ago, Button, bytesText } from "../../parts";
 import { sayError } from "../../session";
+import { useSorted } from "../../tables";
 import type { ProjectDetails } from "../../types";
 import { isUnfinished, useJobs } from "../Problems";
 
@@ -46,6 +47,8 @@ const FORMATS: Record<string, { name: string; kinds: string[]; help: string }> =
   json: { name: "JSON", kinds: ["actions", "clean"], help: "every submission with its history" },
 };
 
+const nameOf = (format: string): string => FORMATS[format]?.name ?? format;
+
 const LONG = 10; // exports; more scroll in their place
 
 export function Exports({ project }: { project: ProjectDetails }) {
@@ -55,6 +58,20 @@ export function Exports({ project }: { project: ProjectDetails }) {
   const [format, setFormat] = useState(formats[0][0]);
   const [approved, setApproved] = useState(false);
   const { rows, load } = useJobs<ExportRow>(`/api/projects/${project.id}/exports`);
+  const last = rows[0]; // they come newest first
+  useEffect(() => {
+    if (!last) return;
+    // What a project is exported as is mostly what it was exported as before.
+    setFormat(last.format);
+    setApproved(last.detail.approved_only ?? false);
+  }, [last?.id]);
+  const { sorted, head } = useSorted(rows, [
+    ["Format", (row) => nameOf(row.format)],
+    ["Made", (row) => row.created_ms],
+    ["What is in it"],
+    ["Size", (row) => row.detail.bytes],
+    [<span class="hidden">What to do with it</span>],
+  ]);
   const add = (): void =>
     void post(`/api/projects/${project.id}/exports`, { format, approved_only: approved })
       .then(load)
@@ -100,19 +117,9 @@ export function Exports({ project }: { project: ProjectDetails }) {
       {rows.length ? (
         <div class="scroll exports" data-long={rows.length > LONG}>
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Format</th>
-                <th scope="col">Made</th>
-                <th scope="col">What is in it</th>
-                <th scope="col">Size</th>
-                <th scope="col">
-                  <span class="hidden">What to do with it</span>
-                </th>
-              </tr>
-            </thead>
+            {head}
             <tbody>
-              {rows.map((row) => (
+              {sorted.map((row) => (
                 <Row key={row.id} row={row} load={load} />
               ))}
             </tbody>
@@ -130,7 +137,9 @@ function Row({ row, load }: { row: ExportRow; load: () => void }) {
   const drop = (): void => void del(`/api/exports/${row.id}`).then(load).catch(sayError);
   return (
     <tr data-export={row.id} data-state={row.state}>
-      <th scope="row">{FORMATS[row.format]?.name ?? row.format}</th>
+      <th scope="row">
+        {nameOf(row.format)} {approved_only ? <span class="badge">approved only</span> : null}
+      </th>
       <td>
         <Ago ms={row.created_ms} />
       </td>
@@ -140,7 +149,6 @@ function Row({ row, load }: { row: ExportRow; load: () => void }) {
         {row.state === "done" && !empty ? (
           <>
             {counts.map(([name, value]) => `${value.toLocaleString()} ${name}`).join(", ")}
-            {approved_only ? <span class="badge">approved only</span> : null}
             {files ? (
               <details>
                 <summary>

@@ -1,7 +1,8 @@
 // How far a project is, what came in, and who did it.
 
 import { useState } from "preact/hooks";
-import { Bar, duration, Head, has, ScrollBox, Search } from "../../parts";
+import { Bar, duration, has, ScrollBox, Search } from "../../parts";
+import { useSorted } from "../../tables";
 import type { Progress, ProjectDetails } from "../../types";
 import { Frame } from "./Frame";
 import { Submissions } from "./Submissions";
@@ -49,6 +50,16 @@ function Numbers({ progress }: { progress: Progress }) {
 
 function People({ people }: { people: ProjectDetails["people"] }) {
   const [text, setText] = useState("");
+  const { sorted, head } = useSorted(
+    people.filter((row) => has(row.name, text)),
+    [
+      ["Name", (row) => row.name],
+      ["Submitted", (row) => row.submitted],
+      ["Returned", (row) => row.returned],
+      ["Worked", (row) => row.worked_s],
+      ["Edits", (row) => row.operations],
+    ],
+  );
   if (!people.length) return null;
   return (
     <section class="panel">
@@ -61,19 +72,17 @@ function People({ people }: { people: ProjectDetails["people"] }) {
       </div>
       <ScrollBox label="People who worked on it">
         <table class="compact">
-          <Head columns={["Name", "Submitted", "Returned", "Worked", "Edits"]} />
+          {head}
           <tbody>
-            {people
-              .filter((row) => has(row.name, text))
-              .map((row) => (
-                <tr key={row.name}>
-                  <th scope="row">{row.name}</th>
-                  <td>{row.submitted}</td>
-                  <td>{row.returned}</td>
-                  <td>{duration(row.worked_s)}</td>
-                  <td>{row.operations}</td>
-                </tr>
-              ))}
+            {sorted.map((row) => (
+              <tr key={row.name}>
+                <th scope="row">{row.name}</th>
+                <td>{row.submitted}</td>
+                <td>{row.returned}</td>
+                <td>{duration(row.worked_s)}</td>
+                <td>{row.operations}</td>
+              </tr>
+            ))}
           </tbody>
         </table>
       </ScrollBox>

@@ -2,9 +2,10 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import { Button, Dialog, Head, Link, ScrollBox } from "../../parts";
+import { Button, Dialog, Link, ScrollBox } from "../../parts";
 import { signOf } from "../../review/axes";
 import { errorText } from "../../session";
+import { useSorted } from "../../tables";
 import { useLoaded } from "../Problems";
 import { Frame } from "./Frame";
 
@@ -71,14 +72,14 @@ const two = (value: number | null): string => number(value, 2);
 
 /** A number, its interval, and a button that opens what it was made of, the worst first. */
 function Cell(props: {
-  of: Value;
+  of: Value | null;
   title: string;
   open: Open;
   text?: (v: number | null) => string;
 }) {
+  if (!props.of?.tasks) return <span class="muted">–</span>;
   const { value, interval, tasks, items } = props.of;
   const text = props.text ?? two;
-  if (!tasks) return <span class="muted">–</span>;
   return (
     <span class="figure">
       <b>{text(value)}</b>{" "}
@@ -94,17 +95,33 @@ function Cell(props: {
   );
 }
 
-interface TableProps {
+interface Column<Row> {
+  name: string;
+  show: (row: Row) => ComponentChildren;
+  /** What rows are sorted by: the text that is shown, unless given; null for nothing. */
+  by?: ((row: Row) => number | string | null) | null;
+}
+
+interface TableProps<Row> {
   id: number;
   name: string;
   title: string;
   help: string;
-  head: string[];
   empty: string;
-  rows: ComponentChildren[][];
+  rows: Row[];
+  columns: Column<Row>[];
 }
 
-function Table({ id, name, title, help, head, empty, rows }: TableProps) {
+const FEW = 100; // rows that are drawn unasked: pairs of a hundred people are thousands
+
+function Table<Row>({ id, name, title, help, empty, rows, columns }: TableProps<Row>) {
+  const [all, setAll] = useState(false);
+  const { sorted, head } = useSorted(
+    rows,
+    columns.map(({ name, show, by = (row) => String(show(row)) }) => [name, by ?? undefined]),
+  );
+  const shown = all ? sorted : sorted.slice(0, FEW);
+  const [first, ...others] = columns;
   return (
     <section class="panel" data-table={name}>
       <div class="row">
@@ -120,13 +137,13 @@ function Table({ id, name, title, help, head, empty, rows }: TableProps) {
       {rows.length ? (
         <ScrollBox label={title}>
           <table class="compact">
-            <Head columns={head} />
+            {head}
             <tbody>
-              {rows.map(([first, ...cells]) => (
+              {shown.map((row) => (
                 <tr>
-                  <th scope="row">{first}</th>
-                  {cells.map((cell) => (
-                    <td>{cell}</td>
+                  <th scope="row">{first.show(row)}</th>
+                  {others.map((column) => (
+                    <td>{column.show(row)}</td>
                   ))}
                 </tr>
               ))}
@@ -136,6 +153,9 @@ function Table({ id, name, title, help, head, empty, rows }: TableProps) {
       ) : (
         <p>{empty}</p>
       )}
+      {shown.length < rows.length ? (
+        <Button onClick={() => setAll(true)}>All {rows.length.toLocaleString()}</Button>
+      ) : null}
     </section>
   );
 }
@@ -158,6 +178,8 @@ function Tables({ id }: { id: number }) {
   const open: Open = (title, items) => setShown({ title, items });
   const { effort } = report;
   const compared = report.labels.filter((row) => row.alpha.tasks);
+  const days = new Map<string, Pace[]>();
+  for (const day of report.pace) days.set(day.name, [...(days.get(day.name) ?? []), day]);
   return (
     <>
       <section class="panel">
@@ -181,15 +203,21 @@ function Tables({ id }: { id: number }) {
           "Krippendorff's α over all answers, and the F1 of presses and releases at most two " +
           "ticks apart. Grey: 95 % intervals."
         }
-        head={["Label", "α", "Event F1"]}
         empty={NO_OVERLAP}
-        rows={compared.map((row) => [
-          row.label,
-          <Cell of={row.alpha} title={`α of ${row.label}`} open={open} />,
-          row.event_f1 ? (
-            <Cell of={row.event_f1} title={`Events of ${row.label}`} open={open} />
-          ) : null,
-        ])}
+        rows={compared}
+        columns={[
+          { name: "Label", show: (row) => row.label },
+          {
+            name: "α",
+            show: (row) => <Cell of={row.alpha} title={`α of ${row.label}`} open={open} />,
+            by: (row) => row.alpha.value,
+          },
+          {
+            name: "Event F1",
+            show: (row) => <Cell of={row.event_f1} title={`Events of ${row.label}`} open={open} />,
+            by: (row) => row.event_f1?.value ?? null,
+          },
+        ]}
       />
       {report.camera.some((row) => row.error_deg.tasks) ? (
         <Table
@@ -198,43 +226,59 @@ function Tables({ id }: { id: number }) {
             "Mean difference between two people's answers in a frame: degrees of the camera, " +
             "notches of a wheel; of sticks, triggers and the pointer where they stand."
           }
-          head={["Axis", "Difference"]}
-          rows={report.camera.map((row) => [
-            row.axis,
-            <Cell
-              of={row.error_deg}
-              title={row.axis}
-              open={open}
-              text={(v) => `${two(v)}${signOf(row.unit)}`}
-            />,
-          ])}
+          rows={report.camera}
+          columns={[
+            { name: "Axis", show: (row) => row.axis },
+            {
+              name: "Difference",
+              show: (row) => (
+                <Cell
+                  of={row.error_deg}
+                  title={row.axis}
+                  open={open}
+                  text={(v) => `${two(v)}${signOf(row.unit)}`}
+                />
+              ),
+              by: (row) => row.error_deg.value,
+            },
+          ]}
         />
       ) : null}
       <Table
         {...{ id, name: "pairs", title: "Agreement, two people" }}
         help="Cohen's κ over all labels of the tasks that both have answered."
-        head={["People", "κ"]}
         empty={NO_OVERLAP}
-        rows={report.pairs.map((row) => [
-          row.people.join(", "),
-          <Cell of={row.kappa} title={row.people.join(" and ")} open={open} />,
-        ])}
+        rows={report.pairs}
+        columns={[
+          { name: "People", show: (row) => row.people.join(", ") },
+          {
+            name: "κ",
+            show: (row) => <Cell of={row.kappa} title={row.people.join(" and ")} open={open} />,
+            by: (row) => row.kappa.value,
+          },
+        ]}
       />
       <Table
         {...{ id, name: "disputes", title: "Answers that differ" }}
         help="The most different first. Opened, they stand side by side."
-        head={["Task", "Source", "People", "Different", "State", "Side by side"]}
         empty="None."
-        rows={report.disputes.map((row) => [
-          `#${row.task}`,
-          row.source,
-          row.people.join(", "),
-          percent(row.different),
-          row.settled ? "settled" : "open",
-          <Link to={`/work/${row.assignments[0]}`} class="button">
-            Compare
-          </Link>,
-        ])}
+        rows={report.disputes}
+        columns={[
+          { name: "Task", show: (row) => `#${row.task}`, by: (row) => row.task },
+          { name: "Source", show: (row) => row.source },
+          { name: "People", show: (row) => row.people.join(", ") },
+          { name: "Different", show: (row) => percent(row.different), by: (row) => row.different },
+          { name: "State", show: (row) => (row.settled ? "settled" : "open") },
+          {
+            name: "Side by side",
+            show: (row) => (
+              <Link to={`/work/${row.assignments[0]}`} class="button">
+                Compare
+              </Link>
+            ),
+            by: null,
+          },
+        ]}
       />
       <Table
         {...{ id, name: "people", title: "People" }}
@@ -242,16 +286,26 @@ function Tables({ id }: { id: number }) {
           "Accuracy on gold tasks: of the cells that the known answer, the model or the person " +
           "holds, those that are right."
         }
-        head={["Name", "Accuracy on gold", "Tasks", "Hours", "Frames an hour", "By day"]}
         empty="Nobody has submitted anything yet."
-        rows={report.people.map((row) => [
-          row.name,
-          <Cell of={row.accuracy} title={`${row.name} on gold`} open={open} text={percent} />,
-          String(row.tasks),
-          number(row.hours),
-          number(row.frames_per_hour, 0),
-          <Trend days={report.pace.filter((day) => day.name === row.name)} />,
-        ])}
+        rows={report.people}
+        columns={[
+          { name: "Name", show: (row) => row.name },
+          {
+            name: "Accuracy on gold",
+            show: (row) => (
+              <Cell of={row.accuracy} title={`${row.name} on gold`} open={open} text={percent} />
+            ),
+            by: (row) => row.accuracy.value,
+          },
+          { name: "Tasks", show: (row) => String(row.tasks), by: (row) => row.tasks },
+          { name: "Hours", show: (row) => number(row.hours), by: (row) => row.hours },
+          {
+            name: "Frames an hour",
+            show: (row) => number(row.frames_per_hour, 0),
+            by: (row) => row.frames_per_hour,
+          },
+          { name: "By day", show: (row) => <Trend days={days.get(row.name) ?? []} />, by: null },
+        ]}
       />
       {report.calibration.length ? (
         <Table
@@ -260,13 +314,23 @@ function Tables({ id }: { id: number }) {
             "How often people hold a button where the model gives it this probability: " +
             "the two should be the same."
           }
-          head={["Probability", "Cells", "Model", "People"]}
-          rows={report.calibration.map((row) => [
-            `${Math.round(100 * row.from)}–${Math.round(100 * row.to)} %`,
-            row.cells.toLocaleString(),
-            percent(row.model),
-            <Cell of={row.people} title="Calibration" open={open} text={percent} />,
-          ])}
+          rows={report.calibration}
+          columns={[
+            {
+              name: "Probability",
+              show: (row) => `${Math.round(100 * row.from)}–${Math.round(100 * row.to)} %`,
+              by: (row) => row.from,
+            },
+            { name: "Cells", show: (row) => row.cells.toLocaleString(), by: (row) => row.cells },
+            { name: "Model", show: (row) => percent(row.model), by: (row) => row.model },
+            {
+              name: "People",
+              show: (row) => (
+                <Cell of={row.people} title="Calibration" open={open} text={percent} />
+              ),
+              by: (row) => row.people.value,
+            },
+          ]}
         />
       ) : null}
       {shown ? (

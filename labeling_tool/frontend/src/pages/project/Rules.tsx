@@ -2,8 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, put } from "../../api";
-import { Field, Head, has, Input, ScrollBox, Search } from "../../parts";
+import { Field, has, Input, ScrollBox, Search } from "../../parts";
 import { isAdmin, say, sayError } from "../../session";
+import { useSorted } from "../../tables";
 import type { ProjectDetails, ProjectSettings } from "../../types";
 import { Forbidden } from "../Problems";
 import { Frame } from "./Frame";
@@ -219,9 +220,15 @@ function Members({ members, onChange }: MembersProps) {
   const [first, setFirst] = useState(new Set(members.keys()));
   useEffect(() => void get<typeof users>("/api/users").then(setUsers).catch(sayError), []);
   const people = users.filter((user) => user.role !== "admin"); // who are in every project
-  const shown = people
-    .filter((user) => has(`${user.name} ${user.role}`, text))
-    .sort((a, b) => Number(first.has(b.id)) - Number(first.has(a.id)));
+  const { sorted, head } = useSorted(
+    people
+      .filter((user) => has(`${user.name} ${user.role}`, text))
+      .sort((a, b) => Number(first.has(b.id)) - Number(first.has(a.id))),
+    [
+      ["Member", (user) => user.name],
+      ["Role in this project", (user) => members.get(user.id) || user.role],
+    ],
+  );
   const set = (id: number, role: string | null): void => {
     const next = new Map(members);
     if (role === null) next.delete(id);
@@ -245,9 +252,9 @@ function Members({ members, onChange }: MembersProps) {
       </div>
       <ScrollBox label="Members, and their role in this project">
         <table class="compact">
-          <Head columns={["Member", "Role in this project"]} />
+          {head}
           <tbody>
-            {shown.map((user) => (
+            {sorted.map((user) => (
               <tr key={user.id}>
                 <td>
                   <label class="inline">

@@ -2,8 +2,9 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
-import { Button, duration, Head, Link, ScrollBox, when } from "../../parts";
+import { Button, duration, Link, ScrollBox, Search, when } from "../../parts";
 import { sayError } from "../../session";
+import { Head, type Order, orderQuery } from "../../tables";
 import { startReview } from "../Home";
 
 interface Submission {
@@ -20,23 +21,43 @@ interface Submission {
   served: string;
 }
 
+const TYPING_MS = 250; // a pause in typing, after which is searched
+const COLUMNS = [
+  { name: "Task", by: "task" },
+  { name: "By", by: "who" },
+  { name: "Source", by: "source" },
+  { name: "Frames", by: "frames" },
+  { name: "Edits", by: "edits" },
+  { name: "Time", by: "time" },
+  { name: "Submitted", by: "submitted" },
+  { name: "State", by: "state" },
+];
+
 export function Submissions({ id }: { id: number }) {
   const [state, setState] = useState("submitted");
   const [rows, setRows] = useState<Submission[]>([]);
   const [next, setNext] = useState<number | null>(null);
-  const load = (before?: number): void =>
+  const [text, setText] = useState("");
+  const [order, setOrder] = useState<Order | null>(null);
+  const load = (before?: number): void => {
+    const query = new URLSearchParams({ state, text, ...orderQuery(order) });
+    if (before) query.set("before", String(before));
     void get<{ submissions: Submission[]; next: number | null }>(
-      `/api/projects/${id}/submissions?state=${state}${before ? `&before=${before}` : ""}`,
+      `/api/projects/${id}/submissions?${query}`,
     )
       .then((page) => {
         setRows((old) => (before ? [...old, ...page.submissions] : page.submissions));
         setNext(page.next);
       })
       .catch(sayError);
-  useEffect(() => load(), [id, state]);
+  };
+  useEffect(() => {
+    const timer = window.setTimeout(load, text ? TYPING_MS : 0);
+    return () => window.clearTimeout(timer);
+  }, [id, state, text, order]);
   return (
     <section class="panel">
-      <div class="row">
+      <div class="row wrap">
         <h2>Work that came in</h2>
         <span class="grow" />
         <Button kind="primary" id="review" onClick={() => void startReview(id)}>
@@ -51,13 +72,12 @@ export function Submissions({ id }: { id: number }) {
             <option value="all">all</option>
           </select>
         </label>
+        <Search label="By or source" text={text} onText={setText} />
       </div>
       {rows.length ? (
         <ScrollBox label="Submissions">
           <table class="compact">
-            <Head
-              columns={["Task", "By", "Source", "Frames", "Edits", "Time", "Submitted", "State"]}
-            />
+            <Head columns={COLUMNS} order={order} onOrder={setOrder} />
             <tbody>
               {rows.map((row) => (
                 <tr key={row.id}>

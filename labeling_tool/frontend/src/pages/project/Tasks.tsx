@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, patch, post } from "../../api";
 import { Button, Link, ScrollBox, Search, when } from "../../parts";
 import { errorText, say, sayError } from "../../session";
+import { Head, type Order, orderQuery } from "../../tables";
 import { useLoaded } from "../Problems";
 import { Frame } from "./Frame";
 
@@ -52,10 +53,11 @@ function Table({ id }: { id: number }) {
   const [state, setState] = useState("all");
   const [user, setUser] = useState("");
   const [text, setText] = useState("");
+  const [order, setOrder] = useState<Order | null>(null);
   const [page, setPage] = useState<Page | null>(null);
   const [chosen, setChosen] = useState(new Set<number>());
   const load = (after?: number): void => {
-    const query = new URLSearchParams({ state, text });
+    const query = new URLSearchParams({ state, text, ...orderQuery(order) });
     if (user) query.set("user", user);
     if (after) query.set("after", String(after));
     void get<Page>(`${where}?${query}`)
@@ -70,7 +72,7 @@ function Table({ id }: { id: number }) {
     const timer = window.setTimeout(load, TYPING_MS);
     setChosen(new Set());
     return () => window.clearTimeout(timer);
-  }, [state, user, text]);
+  }, [state, user, text, order]);
   if (error) return <p role="alert">{errorText(error)}</p>;
   if (!labellers || !page) return <div aria-busy="true" />;
   const change = (values: object): void =>
@@ -134,24 +136,30 @@ function Table({ id }: { id: number }) {
       </fieldset>
       <ScrollBox label="Tasks">
         <table class="compact">
-          <thead>
-            <tr>
-              <th scope="col">
-                <input
-                  type="checkbox"
-                  aria-label="Choose all that are shown"
-                  checked={all}
-                  onChange={() => setChosen(new Set(all ? [] : page.tasks.map((task) => task.id)))}
-                />
-              </th>
-              <th scope="col">Task</th>
-              <th scope="col">Source</th>
-              <th scope="col">Frames</th>
-              <th scope="col">Expected wrong</th>
-              <th scope="col">State</th>
-              <th scope="col">People</th>
-            </tr>
-          </thead>
+          <Head
+            columns={[
+              {
+                name: (
+                  <input
+                    type="checkbox"
+                    aria-label="Choose all that are shown"
+                    checked={all}
+                    onChange={() =>
+                      setChosen(new Set(all ? [] : page.tasks.map((task) => task.id)))
+                    }
+                  />
+                ),
+              },
+              { name: "Task", by: "id" },
+              { name: "Source", by: "source" },
+              { name: "Frames", by: "frames" },
+              { name: "Expected wrong", by: "gain" },
+              { name: "State", by: "state" },
+              "People",
+            ]}
+            order={order}
+            onOrder={setOrder}
+          />
           <tbody>
             {page.tasks.map((task) => (
               <tr key={task.id} data-task={task.id}>
