@@ -15,7 +15,7 @@ from typing import Any
 from .. import storage
 from ..datasets.recordings.recording import Recording, find_recordings, unique
 from ..errors import ConfigError
-from ..networks.checkpoints import Checkpoint
+from ..networks.checkpoints import CONFIG_FILE, Checkpoint
 from ..progress import Progress, log
 from ..randomize.adr import ADR, mean_and_spread
 from ..randomize.adr_show import described, table
@@ -24,6 +24,8 @@ from ..randomize.pages import INK, draw_ranges, fill_in, png, small_pictures
 from ..randomize.parameters import Boundary, Suite, load_suite
 from ..randomize.ranges import Ranges
 from ..settings import to_plain
+from ..training.resume import LOCK_FILE, claim
+from ..training.run import SNAPSHOTS_FOLDER
 from .config import RobustnessConfig
 from .eval_idm import doubts
 from .labels.checkpoint import load_idm
@@ -36,16 +38,30 @@ from .scores.metrics import Sums
 
 STATE_FILE = "state.json"  # in the folder until all is measured
 RESULT_FILE, PAGE = "robustness.json", "robustness.html"
+OF_TRAINING = (CONFIG_FILE, "settings.yaml", SNAPSHOTS_FOLDER)
 MINUTES = 6.0  # of play that is recorded where none is given: eight recordings of the test maps
 CHUNK_MINUTES = 0.75
 
 
 def robustness(config: RobustnessConfig) -> int:
     """Measure and write; returns the exit code. Raises what the user can fix as VidactError."""
-    checkpoint = load_idm(config.checkpoint)
+    checkpoint, out = load_idm(config.checkpoint), Path(config.out)
+    if held := [name for name in OF_TRAINING if (out / name).exists()]:
+        raise ConfigError(
+            f"out: {out} is the folder of a training ({held[0]}), whose log of ranges would be "
+            f"lost; give one for the measurement, such as {out / 'robustness'}"
+        )
+    with claim(out):
+        measure(config, checkpoint, out)
+    (out / LOCK_FILE).unlink(missing_ok=True)
+    return 0
+
+
+def measure(config: RobustnessConfig, checkpoint: Checkpoint, out: Path) -> None:
+    """Draw the curves, grow the ranges and write the result."""
     predictor = Predictor.load(checkpoint, device=config.device, threads=config.threads or None)
-    suite, spec, out = load_suite(config.suite or predictor.spec.name), predictor.spec, config.out
-    recordings = unique(find_recordings(config.data or [played(suite, Path(out))]))
+    suite, spec = load_suite(config.suite or predictor.spec.name), predictor.spec
+    recordings = unique(find_recordings(config.data or [played(suite, out)]))
     for line in doubts(checkpoint, recordings, spec):
         log(line)
     suite, left_out = usable(suite, [recordings], spec)
@@ -57,12 +73,12 @@ def robustness(config: RobustnessConfig) -> int:
         spec=spec,
         train=[],
         val=recordings,
-        folder=Path(out),
+        folder=out,
         seed=config.seed,
         processes=config.recorders,
     )
     meter = Meter(config, checkpoint, recordings, randomization)
-    cache = Path(out) / "cache"
+    cache = out / "cache"
     tracks = [one for one in open_tracks(recordings, spec, cache) if one.phase == 0]
     exam = Exam(
         predictor.model,
@@ -82,8 +98,7 @@ def robustness(config: RobustnessConfig) -> int:
     remove_cache(cache)
     for line in table(suite, meter.ranges, meter.decisions):
         log(line)
-    log(f"{result['nats']:.3f} nats a dimension: {Path(out) / PAGE}")
-    return 0
+    log(f"{result['nats']:.3f} nats a dimension: {out / PAGE}")
 
 
 def played(suite: Suite, out: Path) -> str:

@@ -12,7 +12,7 @@ from .. import storage
 from ..errors import ConfigError
 from ..settings import to_plain
 from .adr import Decision
-from .parameters import suite_of
+from .parameters import Boundary, suite_of
 from .ranges import Ranges
 
 LOG_FILE = "adr.jsonl"
@@ -60,12 +60,22 @@ def read_log(folder: Path) -> tuple[Ranges, float, list[dict[str, Any]]]:
     try:
         suite, delta = suite_of(rows[0]["suite"]), float(rows[0]["delta"])
         first = Ranges.of_plain(suite, rows[0]["ranges"])
-        needed = {"step", "parameter", "side", "from", "to", "score", "nominal", "nats", "outcome"}
-        if any(needed - row.keys() for row in rows[1:]):
-            raise ValueError("a decision lacks a field")
-    except (IndexError, KeyError, TypeError, ValueError, ConfigError) as error:
+        for number, row in enumerate(rows[1:], 2):
+            if not _is_decision(row, first):
+                raise ValueError(f"line {number} is no decision about this suite")
+    except (IndexError, KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
         raise ConfigError(f"{path} is damaged: {error}") from None
     return first, delta, rows[1:]
+
+
+def _is_decision(row: Any, ranges: Ranges) -> bool:
+    numbers = ("step", "from", "to", "score", "nominal", "nats")
+    return (
+        isinstance(row, dict)
+        and all(isinstance(row.get(name), (int, float)) for name in numbers)
+        and isinstance(row.get("outcome"), str)
+        and Boundary(row.get("parameter"), row.get("side")) in ranges.boundaries()
+    )
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

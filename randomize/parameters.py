@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from ..errors import ConfigError
 from ..settings import closest, require, settings, to_plain
@@ -33,9 +33,9 @@ class Parameter:
     """Where it acts: `render` (how the game draws), `control` (how the player's hands behave),
     `pixels` (the pictures of play) or `capture` (who recorded them).
     """
-    nominal: float
+    nominal: FiniteFloat
     """The value that play has as it was recorded."""
-    limits: tuple[float, float]
+    limits: tuple[FiniteFloat, FiniteFloat]
     """The lowest and the highest value, nominal between them or one of them; beyond these a person
     could not label the play either.
     """

@@ -13,6 +13,7 @@ from vidact.idm.config import RobustnessConfig
 from vidact.idm.robustness import places_of, robustness
 from vidact.randomize.adr_show import adr_show
 from vidact.randomize.config import ADRConfig, AdrShowConfig
+from vidact.training.resume import claim
 
 SUITE = """
 name: toy
@@ -20,6 +21,9 @@ parameters:
   exposure: {where: pixels, nominal: 1, limits: [0.9, 1.1], scale: log}
   boxes: {where: pixels, nominal: 0, limits: [0, 0.9]}
 """
+
+
+HAZE = {"where": "pixels", "nominal": 0, "limits": [0, 0.5]}
 
 
 @pytest.fixture
@@ -98,6 +102,27 @@ def test_what_is_no_run_with_ranges_is_told(tmp_path: Path) -> None:
     (tmp_path / "adr.jsonl").write_text('{"delta": 0.1}\n')
     with pytest.raises(ConfigError, match=r"adr\.jsonl is damaged"):
         adr_show(AdrShowConfig(run=str(tmp_path)))
+    suite = {"name": "s", "parameters": {"haze": HAZE}}
+    first = {"suite": suite, "delta": 0.1, "ranges": {"haze": [0, 0]}}
+    row = {"step": 1, "parameter": "haze", "side": "high", "from": 0, "to": 0.1, "score": 1}
+    row |= {"nominal": 1, "nats": 0, "outcome": "widened"}
+    for change in ({"parameter": "fog"}, {"side": "low"}, {"to": "far"}, {"step": None}):
+        lines = [first, row, {**row, **change}]
+        (tmp_path / "adr.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+        with pytest.raises(ConfigError, match=r"is damaged: line 3 is no decision"):
+            adr_show(AdrShowConfig(run=str(tmp_path)))
+
+
+def test_the_folder_of_a_training_or_of_another_measurement_is_refused(
+    config: RobustnessConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match=r"out: .* is the folder of a training \(config\.json\)"):
+        robustness(replace(config, out=config.checkpoint))
+    with (
+        claim(Path(config.out)),
+        pytest.raises(ConfigError, match="another run is at work in"),
+    ):
+        robustness(config)
 
 
 def test_a_suite_without_a_game_needs_play(config: RobustnessConfig) -> None:

@@ -50,6 +50,8 @@ def test_suites_that_ship_are_valid(name: str) -> None:
     [
         ("limits: [0.5, 2]", "limits: [2, 3]", r"parameters.gamma: limits must be \[low, high\]"),
         ("limits: [0.5, 2]", "limits: [0, 2]", r"parameters.gamma: limits must be above 0"),
+        ("limits: [0, 0.5]", "limits: [0, .inf]", r"parameters.haze: limits.* finite"),
+        ("nominal: 0", "nominal: .nan", r"parameters.haze: nominal must be a finite number"),
         ("limits: [0.5, 2]", "limits: [1]", r"parameters.gamma: limits must be a list of 2"),
         ("nominal: 0", "nominal: true", r"parameters.haze: nominal must be a number, got True"),
         ("nominal: 0", "unt: x, nominal: 0", r"haze: unknown field `unt`. Did you mean `unit`"),
