@@ -60,23 +60,31 @@ def presets(content: Mapping[str, Any]) -> Iterator[Table]:
 
 def randomization(content: Mapping[str, Any]) -> Iterator[Table]:
     """Table each training's tests, and what ADR gains on them with its intervals."""
-    tests = {name.removeprefix("test "): one for name, one in content["cells"].items()}
-    tests = {name: one for name, one in tests.items() if "T0" in one and "bars" not in one}
-    names = list(next(iter(tests.values()), {}))
-    yield (
-        ("yaw R² by arm and seed", *names),
-        [(arm, *(number(one[name]["yaw R²"]) for name in names)) for arm, one in tests.items()],
-    )
-    compared = content["cells"].get("compare")
-    if compared:
-        rows = [
-            (test, pair, *(f"{number(one['value'])} {one['ci95']}" for one in figures.values()))
-            for test, pairs in compared.items()
-            if test not in ("bars", "settings_outside")
-            for pair, figures in pairs.items()
-        ]
-        yield ("test", "difference", "yaw R²", "macro F1, common"), rows
-        yield ("bar", "met"), [(bar, number(met)) for bar, met in compared["bars"].items()]
+    cells = content["cells"]
+    tests = list(next(iter(cells.values()))["figures"])
+    for figure in ("yaw R²", "F1 of common keys"):
+        yield (
+            (f"{figure}, by arm and seed", "steps", "nats", *tests),
+            [
+                (
+                    name,
+                    number(one["steps"]),
+                    number(one.get("nats")),
+                    *(number(one["figures"][test][figure]) for test in tests),
+                )
+                for name, one in cells.items()
+            ],
+        )
+    if "differences" in content:
+        yield (
+            ("test", "difference", "yaw R²", "F1 of common keys"),
+            [
+                (test, pair, *map(mean_and_ends, figures.values()))
+                for test, pairs in content["differences"].items()
+                for pair, figures in pairs.items()
+            ],
+        )
+        yield ("bar", "asked for", "found", "holds"), list(bars_of(content["bars"]))
 
 
 def own_game(content: Mapping[str, Any]) -> Iterator[Table]:

@@ -26,7 +26,9 @@ from .config import ADRConfig
 from .parameters import Boundary, Side, Suite
 from .ranges import Ranges
 
-NOMINAL_WINDOW = 10  # times `samples`: the nominal scores whose mean counts are the newest so many
+# Times `samples`: the nominal scores whose mean counts are the newest so many. More would be surer,
+# and of weights so old that a model that still learns seems to do well at every boundary.
+NOMINAL_WINDOW = 4
 FOR_TRAINING, FOR_TESTS = 0, 1  # streams of chance
 Outcome = Literal["widened", "narrowed", "kept"]
 

@@ -90,6 +90,14 @@ def test_nothing_is_decided_before_the_model_can_do_anything() -> None:
     assert not adr.buffers[test.boundary.name]
 
 
+def test_what_counts_as_nominal_is_what_the_model_does_now() -> None:
+    adr = adr_of()
+    for score in (0.2, 0.8):
+        for _ in range(4):
+            adr.record(adr.next_test(), [], nominal=[score] * 4, idle=[0.0])
+    assert adr.nominal == pytest.approx(0.8)
+
+
 def test_a_decision_says_what_it_rests_on() -> None:
     adr = adr_of()
     test = adr.next_test()
