@@ -26,6 +26,15 @@ READ_CODE = """(selector) => {
   return number;
 }"""
 
+# What the page says for some seconds only.
+KEEP_WHAT_IS_SAID = """() => {
+  window.said = new Set();
+  new MutationObserver(() => {
+    const text = document.querySelector(".toast")?.textContent;
+    if (text) window.said.add(text);
+  }).observe(document.body, { childList: true, characterData: true, subtree: true });
+}"""
+
 
 def sign_in(
     browser: Any, url: str, name: str = "ada", *, tour_done: bool = True, **options: Any
@@ -47,11 +56,22 @@ def sign_in(
 
 
 def start_work(page: Any, url: str, project: str, kind: str = ".review") -> None:
-    """Press the project's button and wait for its screen."""
+    """Press the project's button and wait for its screen. Raises AssertionError where it does not
+    come; the message is what the page shows then, or has said in the meantime.
+    """
+    from playwright.sync_api import TimeoutError as PageTimeoutError
+
     page.goto(url)
+    page.evaluate(KEEP_WHAT_IS_SAID)
     begin = re.compile("Start|Go on")  # beside it may be another, to review what others submitted
     page.locator("article", has_text=project).get_by_role("button", name=begin).click()
-    page.wait_for_selector(kind)
+    try:
+        page.wait_for_selector(kind)
+    except PageTimeoutError as error:
+        said, shown = page.evaluate("[...(window.said ?? [])]"), page.inner_text("body")
+        raise AssertionError(
+            f"{project}: no {kind} at {page.url}; said {said}, problems {page.problems}:\n{shown}"
+        ) from error
 
 
 def saved(page: Any, count: int, timeout_s: float = 60.0) -> None:

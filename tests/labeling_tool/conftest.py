@@ -275,8 +275,11 @@ def review_server(folder: Path, films: Path) -> Iterator[Review]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def review(films: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    """One for each file: who has had a task does not get it again, and which files run in a process
+    is chance.
+    """
     with review_server(tmp_path_factory.mktemp("review"), films) as opened:
         yield opened
 
