@@ -346,6 +346,23 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 "python benchmarks/long_video.py",
                 mapping(),
             ),
+            Result(
+                "screen_recorder.json",
+                "Recording a screen",
+                "A program of 1280x720 at 30 Hz that shows what it received, played for ten "
+                "minutes on the two cores on which it is recorded; then the recorder is killed at "
+                "any moment. What each figure is, the benchmark's `--help` says.",
+                "python benchmarks/screen_recorder.py",
+                mapping(),
+            ),
+            Result(
+                "label_shift.json",
+                "Shifted labels",
+                "What `vidact spec check` says of recordings of one minute whose labels stand "
+                "right, and of the same ones with all labels moved.",
+                "python benchmarks/label_shift.py",
+                mapping(),
+            ),
         ),
     ),
     "labeling_tool": (

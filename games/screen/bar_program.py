@@ -1,8 +1,9 @@
 """A program to measure a recorder by: its window shows, as bars, what it has received so far.
 
-Rows of 16 black or white cells, each a number: how often it has drawn, key presses, the sums of
-raw motion in x and y, and the keys and buttons held. It draws at an equal rate, as games do, or at
-once whenever something comes in. Run as a program of its own: `python -m` with this module's name.
+Rows of 16 black or white cells, each a number: how often it has drawn, presses and releases of
+keys, which drawing was the first to know of the newest of them, the sums of raw motion in x and y,
+and the keys and buttons held. It draws at an equal rate, as games do, or at once whenever something
+comes in. Run as a program of its own: `python -m` with this module's name.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .raw_events import RawEvent
 
 TITLE = "vidact bars"
 BITS = 16
-ROWS = ("drawn", "presses", "dx", "dy", "held")
+ROWS = ("drawn", "presses", "releases", "newest", "dx", "dy", "held")
 SHADES, RECTANGLES = 256, 16  # of the scenery: colors, and rectangles of each
 STEP = 8  # pixels by which it moves with each drawing
 
@@ -35,6 +36,9 @@ class Received:
 
     drawn: int = 0
     presses: int = 0
+    releases: int = 0
+    newest: int = 0
+    """The first drawing with the newest press or release of a key."""
     dx: int = 0
     dy: int = 0
     held: int = 0
@@ -45,12 +49,16 @@ class Received:
         if event.kind == raw_events.MOTION:
             self.dx += round(event.dx)
             self.dy += round(event.dy)
-        elif event.kind in (raw_events.KEY_PRESS, raw_events.BUTTON_PRESS):
-            self.presses += event.kind == raw_events.KEY_PRESS
+            return
+        if event.kind in (raw_events.KEY_PRESS, raw_events.BUTTON_PRESS):
             self._down.add(_thing(event))
         else:
             self._down.discard(_thing(event))
         self.held = len(self._down)
+        if event.of_key:
+            self.presses += event.kind == raw_events.KEY_PRESS
+            self.releases += event.kind == raw_events.KEY_RELEASE
+            self.newest = self.drawn + 1
 
 
 def _thing(event: RawEvent) -> tuple[str, int]:
@@ -143,6 +151,19 @@ class BarProgram:
                 self.closed = True
         return anything
 
+    def tick(self) -> None:
+        """Take in and draw as one: the server does nothing for others between the two.
+
+        So what it did before, and nothing else, is in the picture, however busy the machine is.
+        """
+        core = self.display.core
+        core.GrabServer()
+        core.GetInputFocus().reply()  # all that it did before has come in
+        self.take_in()
+        self.draw()
+        core.UngrabServer()
+        self.display.connection.flush()
+
     def draw(self) -> None:
         """Show what has come in so far, at once as a whole."""
         self.received.drawn += 1
@@ -180,14 +201,14 @@ class BarProgram:
         started = time.monotonic()
         number = 0
         while not self.closed and (now := time.monotonic() - started) < seconds:
-            number += 1
-            due = number / hz if hz else now + 0.5
             if hz:
-                time.sleep(max(0.0, due - now))
+                number += 1
+                time.sleep(max(0.0, number / hz - now))
+                self.tick()
             else:
                 self._wait(0.5)
-            if self.take_in() or hz:
-                self.draw()
+                if self.take_in():
+                    self.draw()
 
     def _draw_scenery(self) -> int:
         """Return a pixmap of twice the width, full of rectangles in all shades."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import struct
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,8 +59,10 @@ class _Connection(xcffib.Connection):
             return super().hoist_event(e)
         length = struct.unpack("=I", bytes(xcffib.ffi.buffer(e, 8))[4:])[0]
         content = bytes(xcffib.ffi.buffer(e, 36 + 4 * length))
-        # In memory, a number of 4 bytes stands between the first 32 bytes and the others.
-        return raw_events.parse(content[:32] + content[36:])
+        # In memory, the number of the newest request stands between the first 32 bytes and the
+        # others. It starts again after 2**32: at sixty pictures a second, after a hundred days.
+        request = int.from_bytes(content[32:36], sys.byteorder)
+        return raw_events.parse(content[:32] + content[36:], request)
 
 
 class Display:
@@ -104,6 +107,12 @@ class Display:
                 f"display {name}: XInput 2.1 is needed for raw events while a program grabs the "
                 f"pointer, got {version.major_version}.{version.minor_version}"
             )
+        self.clock: int = self.connection.generate_id()
+        """A window that nobody sees: what is done to it comes back with the server's time."""
+        self.core.CreateWindow(
+            0, self.clock, self.root, 0, 0, 1, 1, 0,
+            WindowClass.InputOnly, 0, CW.EventMask, [EventMask.PropertyChange],
+        )  # fmt: skip
         self.clock_offset_ms = self._measure_clock()
 
     def has(self, extension: str) -> bool:
@@ -124,22 +133,20 @@ class Display:
         now_ms = (time.monotonic_ns() if now_ns is None else now_ns) // NS_PER_MS
         return (now_ms + _near(server_ms - self.clock_offset_ms - now_ms)) * NS_PER_MS
 
+    def ask_time(self) -> None:
+        """Ask what time it is when the server does this: a PropertyNotifyEvent of `clock` says."""
+        self.core.ChangeProperty(0, self.clock, Atom.WM_NAME, Atom.STRING, 8, 1, b" ")
+
     def _measure_clock(self) -> int:
         """Return how far the server's clock is ahead, in ms; 0 where it is this machine's."""
-        window = self.connection.generate_id()
-        self.core.CreateWindow(
-            0, window, self.root, 0, 0, 1, 1, 0,
-            WindowClass.InputOnly, 0, CW.EventMask, [EventMask.PropertyChange],
-        )  # fmt: skip
         before = time.monotonic_ns() // NS_PER_MS
-        self.core.ChangeProperty(0, window, Atom.WM_NAME, Atom.STRING, 8, 1, b" ")
+        self.ask_time()
         self.connection.flush()
         while True:
             event = self.connection.wait_for_event()
             if isinstance(event, xcffib.xproto.PropertyNotifyEvent):
                 break
         after = time.monotonic_ns() // NS_PER_MS
-        self.core.DestroyWindow(window)
         ahead = _near(event.time - before)
         if -SAME_CLOCK_MS <= ahead <= after - before + SAME_CLOCK_MS:
             return 0

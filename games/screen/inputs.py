@@ -75,16 +75,25 @@ class Inputs:
         self._held_buttons = dict.fromkeys(b for b in buttons if b in BUTTONS)
         self._places.clear()
 
-    def take(self, until_ns: int) -> DeviceState:
-        """Return what was done in all events before `until_ns` that were not taken yet.
+    def take(self, until_ns: int, request: int | None = None) -> DeviceState:
+        """Return what was done before `until_ns`, in all events that were not taken yet.
 
         Held is what is held at the end: it is what a program sees that looks before it draws.
+
+        Args:
+            until_ns: on the clock of `time.monotonic_ns`.
+            request: of the picture that was taken then. Of keyboard and mouse it is the order in
+                which the server gave events and picture that counts, not their times: a picture
+                shows nothing that came after it. (A gamepad's events come from the kernel.)
         """
         new_keys: dict[int, None] = {}
         new_buttons: dict[int, None] = {}
         dx = dy = wheel = 0.0
-        while self._waiting and self._waiting[0][0] < until_ns:
-            _, event = self._waiting.popleft()
+        while self._waiting:
+            time_ns, event = self._waiting[0]
+            if not (time_ns < until_ns if request is None else event.request < request):
+                break
+            self._waiting.popleft()
             number = event.detail
             if event.kind == raw_events.KEY_PRESS:
                 if number not in self._held_keys:  # else the key repeats

@@ -59,16 +59,23 @@ class Pictures:
         self.pictures = np.frombuffer(memoryview(memory), np.uint8).reshape(count, height, width, 4)
         """The pictures, uint8 [count, height, width, 4] BGRX."""
 
-    def take(self, window: int, number: int) -> bool:
-        """Take a picture of a window from its upper left corner; whether it is whole on screen."""
+    def take(self, window: int, number: int) -> int | None:
+        """Take a picture of a window from its upper left corner.
+
+        Returns:
+            The number of the request: events of a smaller one are older than the picture, all
+            others newer. None where the window is not whole on the screen.
+        """
         width, height = self._size
+        cookie = self._display.shm.GetImage(
+            window, 0, 0, width, height, 0xFFFFFFFF, 2, self._segment, number * self._bytes
+        )  # as whole pixels: `ZPixmap`
         try:
-            self._display.shm.GetImage(
-                window, 0, 0, width, height, 0xFFFFFFFF, 2, self._segment, number * self._bytes
-            ).reply()  # as whole pixels: `ZPixmap`
+            cookie.reply()
         except (*GONE, MatchError):
-            return False
-        return True
+            return None
+        request: int = cookie.sequence
+        return request
 
     def close(self) -> None:
         """Give the memory back; nobody may look at the pictures any more."""

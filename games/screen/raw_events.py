@@ -35,6 +35,8 @@ class RawEvent:
     has_x: bool = False
     """Whether the event tells of this axis."""
     has_y: bool = False
+    request: int = 0
+    """The newest request of this connection that the server had done by then."""
 
     @property
     def of_key(self) -> bool:
@@ -42,11 +44,12 @@ class RawEvent:
         return self.kind in (KEY_PRESS, KEY_RELEASE)
 
 
-def parse(wire: bytes) -> RawEvent | None:
+def parse(wire: bytes, request: int = 0) -> RawEvent | None:
     """Read a generic event of XInput2; None for one of another kind.
 
     Args:
         wire: the event's 32 bytes and all that follow.
+        request: number of the newest request that was done before it.
 
     Raises:
         ValueError: it is shorter than it says.
@@ -55,7 +58,7 @@ def parse(wire: bytes) -> RawEvent | None:
         (_, _, _, _, kind, _, time, detail, source, words, _) = HEAD.unpack_from(wire)
         if not KEY_PRESS <= kind <= MOTION:
             return None
-        event = RawEvent(kind, time, detail, source)
+        event = RawEvent(kind, time, detail, source, request=request)
         if kind != MOTION:
             return event
         mask = int.from_bytes(wire[HEAD.size : HEAD.size + 4 * words], "little")
@@ -69,6 +72,6 @@ def parse(wire: bytes) -> RawEvent | None:
                 found[axis] = whole + part / 2**32
                 raw += FIXED_POINT.size
         has_x, has_y = bool(mask & 1), bool(mask & 2)
-        return RawEvent(kind, time, detail, source, found[0], found[1], has_x, has_y)
+        return RawEvent(kind, time, detail, source, found[0], found[1], has_x, has_y, request)
     except struct.error as error:
         raise ValueError(f"a raw event of {len(wire)} bytes is cut short: {error}") from error

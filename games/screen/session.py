@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,9 @@ from .pictures import Pictures
 from .raw_events import RawEvent
 
 IDLE_S = 0.02  # between two looks at a window that is not recorded
-# Half a second of pictures may wait for the encoder, in not more than this much memory.
+# What waits for the encoder dies with the recorder, and on a busy machine an encoder may take ten
+# times as long: so pictures wait by the clock, not by their number, and a second is never lost.
+MAX_WAITING_S = 0.3
 MAX_WAITING_BYTES = 256_000_000
 MIN_WAITING = 4
 STUCK_CHECK_S = 1.0
@@ -108,6 +111,8 @@ class Session:
         self._ended: list[Part] = []
         self._finishing: list[threading.Thread] = []
         self._checked_ns = 0
+        self._taken_ns = 0
+        """When the newest picture was taken."""
         self._said_last = ""
         display.watch(window)
 
@@ -157,18 +162,15 @@ class Session:
         if delay > 0 and self.stop.wait(delay / NS):
             return
         part.wait_for_room()
-        taken_ns = time.monotonic_ns()
-        if part.frames and (still_s := (taken_ns - part.due_ns) / NS) > MAX_STILL_S:
-            self._end_part(f"the recorder stood still for {still_s:.0f} s")
-            return
-        room = part.take_picture(taken_ns)
+        self.display.ask_time()  # of the picture: a busy server lays it down later
+        request = part.take_picture()
         situation = self._look()
         why = self._why_not(part, situation)
-        if why or not room:
+        if why or request is None:
             self._end_part(why or NOT_WHOLE)
             return
         assert situation is not None
-        part.keep_picture(taken_ns, situation.pointer)
+        part.keep_picture(self._taken_ns, request, situation.pointer)
         if part.frames >= self.wish.part_frames:
             self._end_part()
 
@@ -184,6 +186,9 @@ class Session:
         for event in self.display.events():
             if isinstance(event, RawEvent):
                 self._take_in(event, now)
+            elif isinstance(event, xcffib.xproto.PropertyNotifyEvent):
+                if event.window == self.display.clock:
+                    self._taken_ns = self.display.to_ns(event.time, now)
             elif isinstance(event, xcffib.xproto.FocusOutEvent):
                 self._lost_focus |= event.mode in REAL_FOCUS and event.detail not in STAYS_INSIDE
             elif isinstance(event, xcffib.xproto.DestroyNotifyEvent):
@@ -213,6 +218,8 @@ class Session:
             return NOT_WHOLE
         if (situation.width, situation.height) != part.window_size:
             return f"the window is {situation.width}x{situation.height} now"
+        if part.frames and (still_s := (self._taken_ns - part.due_ns) / NS) > MAX_STILL_S:
+            return f"the recorder stood still for {still_s:.0f} s"
         return ""
 
     def _say_once(self, what: str) -> None:
@@ -276,7 +283,9 @@ class Part:
             size=size,
             meta={**wish.meta, "window": list(self.window_size)},
         )
-        waiting = min(int(wish.fps / 2), MAX_WAITING_BYTES // (width * height * 4))
+        waiting = min(
+            1 + int(float(wish.fps) * MAX_WAITING_S), MAX_WAITING_BYTES // (width * height * 4)
+        )
         try:
             self._pictures = Pictures(display, width, height, max(MIN_WAITING, waiting))
         except BaseException:
@@ -285,6 +294,12 @@ class Part:
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for number in range(len(self._pictures.pictures)):
             self._free.put(number)
+        self._waiting_ns: deque[int] = deque()
+        """When each picture that waits for the encoder, or is in it, was taken."""
+        self._done_ns = 0
+        """When the encoder was done with the newest one."""
+        self._takes_ns = 0
+        """How long that took, with what stood between it and the one before."""
         self._orders: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self.failure: BaseException | None = None
         """What ended the thread that writes."""
@@ -305,32 +320,45 @@ class Part:
         Before its time is taken: what is shown after the wait is no picture of before it.
         """
         if self.failure is None and self._number < 0:
-            self._number = self._free.get()
+            free = [self._free.get()]
+            while self.failure is None and self._behind():
+                free.append(self._free.get())
+            self._number = free.pop()
+            for number in free:
+                self._free.put(number)
         if self.failure is not None:
             raise self.failure
 
-    def take_picture(self, now_ns: int) -> bool:
-        """Have the server lay a picture down; whether it could."""
-        if not self.frames:
-            self._started_ns = now_ns
+    def _behind(self) -> bool:
+        """Whether the oldest picture has waited for too long, or the newest will have to."""
+        with suppress(IndexError):  # the encoder is done with the last one
+            waited_ns = time.monotonic_ns() - self._waiting_ns[0]
+            will_wait_ns = len(self._waiting_ns) * self._takes_ns
+            return max(waited_ns, will_wait_ns) > MAX_WAITING_S * NS
+        return False
+
+    def take_picture(self) -> int | None:
+        """Have the server lay a picture down; the number of the request, None where it can't."""
         return self._pictures.take(self.window, self._number)
 
-    def keep_picture(self, taken_ns: int, pointer: tuple[int, int]) -> None:
+    def keep_picture(self, taken_ns: int, request: int, pointer: tuple[int, int]) -> None:
         """Add the picture that was taken; now the line of the one before is known, too."""
         if not self.frames:
-            self.inputs.take(taken_ns)  # what came before the first picture belongs to none
+            self._started_ns = taken_ns
+            self.inputs.take(taken_ns, request)  # what came before belongs to no picture
         behind = taken_ns - self.due_ns
         lost = int(behind * self.fps / NS)
         self.late += behind * self.fps > NS // 2
         for _ in range(lost):
-            self._close_line(self.due_ns, pointer, valid=False)
+            self._close_line(self.due_ns, None, pointer, valid=False)
             self._open = _OpenLine(self.due_ns, pointer, repeated=True)
             self._orders.put(self.writer.repeat_picture)
             self.frames += 1
         self.lost += lost
         self.late += lost
-        self._close_line(taken_ns, pointer, valid=not lost)
+        self._close_line(taken_ns, request, pointer, valid=not lost)
         self._open = _OpenLine(taken_ns, pointer)
+        self._waiting_ns.append(taken_ns)
         self._orders.put(partial(self._encode, self._number))
         self._number = -1
         self.frames += 1
@@ -362,11 +390,13 @@ class Part:
         with suppress(xcffib.ConnectionException):
             self._pictures.close()
 
-    def _close_line(self, until_ns: int, pointer: tuple[int, int], *, valid: bool) -> None:
+    def _close_line(
+        self, until_ns: int, request: int | None, pointer: tuple[int, int], *, valid: bool
+    ) -> None:
         """Write the open line; `pointer` is where the next picture has it: what was done."""
         if (line := self._open) is None:
             return
-        done = self.inputs.take(until_ns)
+        done = self.inputs.take(until_ns, request)
         state = replace(
             done,
             axes={**done.axes, **pointer_share(pointer, self.window_size)},
@@ -379,6 +409,9 @@ class Part:
 
     def _encode(self, number: int) -> None:
         self.writer.add_picture(self._pictures.pictures[number])
+        now_ns = time.monotonic_ns()
+        self._takes_ns = now_ns - max(self._done_ns, self._waiting_ns.popleft())
+        self._done_ns = now_ns
         self._free.put(number)
 
     def _write(self) -> None:

@@ -127,7 +127,8 @@ def _land_in_sight(display: Display, window: int) -> bool:
     pictures = Pictures(display, *SIZE, 1)
     try:
         rows = slice(SIZE[1] // 3, SIZE[1] * 2 // 3)
-        return pictures.take(window, 0) and pictures.pictures[0, rows].std() > LAND_STD
+        whole = pictures.take(window, 0) is not None
+        return whole and bool(pictures.pictures[0, rows].std() > LAND_STD)
     finally:
         pictures.close()
 
@@ -163,7 +164,6 @@ class Player:
         if not frames:
             return
         self.frames += frames
-        time.sleep(0.002)  # times of inputs are whole ms: they shall not look older than it is
         before = frozenset(self.held)
         for name, chance in PRESS.items():
             opposite = OPPOSITE.get(name)

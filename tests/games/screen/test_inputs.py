@@ -74,6 +74,17 @@ def test_a_line_holds_what_came_before_its_end() -> None:
     assert (second.keys, second.new_keys) == ((), ())
 
 
+def test_a_line_ends_with_the_picture_whose_request_the_server_had_not_done_yet() -> None:
+    inputs = Inputs()
+    for ms, key, request in ((1, W, 6), (30, A, 6), (3, W, 7)):
+        inputs.add(ms * MS, RawEvent(raw_events.KEY_PRESS, ms, key, 9, request=request))
+        inputs.add(ms * MS, RawEvent(raw_events.KEY_RELEASE, ms, key, 9, request=request))
+    # Picture 7 was asked for at 10 ms, and the server was busy until 31 ms.
+    first, second = inputs.take(10 * MS, 7), inputs.take(60 * MS, 8)
+    assert first.new_keys == ("key.keyboard.w", "key.keyboard.a")
+    assert second.new_keys == ("key.keyboard.w",)
+
+
 def test_buttons_and_the_wheel() -> None:
     press, release = raw_events.BUTTON_PRESS, raw_events.BUTTON_RELEASE
     inputs = played((1, press, 3), (2, press, 4), (2, release, 4), (3, press, 4), (4, press, 5))
