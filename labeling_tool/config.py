@@ -108,6 +108,10 @@ class ServeConfig:
     """Largest upload, MiB."""
     upload_quota_mib: PositiveInt = 16384
     """What one person may upload in a day, MiB."""
+    pictures_mib: PositiveInt = 51200
+    """What pictures of tasks, and copies of remote sources, may take on the disk, MiB. Those that
+    nobody has looked at for longest are deleted first, and made again when they are asked for.
+    """
     practice: bool = True
     """Make the practice tasks of the guided tour in a new data folder."""
     audit_log: str | None = None

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "::1")
 LOOPBACK_HOSTS = (*LOOPBACK, "localhost")
 PARTS = ("pictures", "uploads", "exports")
+# Shares of what pictures may take on the disk: bundles, full-size ones, copies of remote sources.
+BUNDLES, FULL, FETCHED = 0.5, 0.25, 0.25
 PRIVATE = 0o700
 STATIC = Path(__file__).parent / "static"
 
@@ -53,6 +55,8 @@ class Context:
     """Imports of uploads run one after the other, each in a child that may take gigabytes."""
     exports: ThreadPoolExecutor
     """Exports run one after the other: each may take the disk and a core for minutes."""
+    ahead: ThreadPoolExecutor
+    """Pictures that nobody has asked for yet are made one at a time."""
     closing: threading.Event
     """Set when the server ends."""
     server: str
@@ -81,15 +85,18 @@ class Context:
             folder=folder,
             database=database,
             log=OperationLog(database),
-            bundles=BundleStore(folder / "pictures"),
+            bundles=BundleStore(folder / "pictures", int(config.pictures_mib * MIB * BUNDLES)),
             # One at a time: opening a task comes first.
-            full_bundles=BundleStore(folder / "pictures" / "full", renderers=1),
+            full_bundles=BundleStore(
+                folder / "pictures" / "full", int(config.pictures_mib * MIB * FULL), renderers=1
+            ),
             sources=AllowedSources(config.source_root, config.source_host),
             live=LivePages(),
             desk=ReviewDesk(),
             reports=Reports(),
             imports=ThreadPoolExecutor(1, thread_name_prefix="import"),
             exports=ThreadPoolExecutor(1, thread_name_prefix="export"),
+            ahead=ThreadPoolExecutor(1, thread_name_prefix="ahead"),
             closing=threading.Event(),
             server=this_server(),
             setup_code=""
@@ -125,11 +132,17 @@ class Context:
         """What one person may send in a day, in bytes."""
         return self.config.upload_quota_mib * MIB
 
+    @property
+    def fetched_quota(self) -> int:
+        """What copies of remote sources may take, in bytes."""
+        return int(self.config.pictures_mib * MIB * FETCHED)
+
     def close(self) -> None:
         """Finish writing and let go of everything."""
         self.closing.set()
         self.imports.shutdown(wait=True, cancel_futures=True)
         self.exports.shutdown(wait=True, cancel_futures=True)
+        self.ahead.shutdown(wait=True, cancel_futures=True)
         self.bundles.close()
         self.full_bundles.close()
         self.log.close()

@@ -154,6 +154,7 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     from .importing.frame_queue import import_frame_queue
     from .importing.recordings import import_recordings
     from .importing.videos import import_videos
+    from .pictures.ahead import begin_ahead
     from .practice.tasks import import_practice
     from .sweep import sweep
 
@@ -185,7 +186,8 @@ def _import_all(context: Context, config: ServeConfig) -> None:
     # One import that fails must not keep the others, nor the server, from working.
     for what, job in jobs:
         try:
-            _, new = job()
+            project, new = job()
+            begin_ahead(context, project)
             if new:
                 log(f"{what}: {new} new tasks")
         except VidactError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from dataclasses import dataclass
 
@@ -22,8 +23,12 @@ class Limits:
     cpu_s: int | None = None
     """Processor time in seconds; None for any, where a child serves many requests."""
 
+    nice: int = 0
+    """How far it stands back where others want the processor: 0 to 19."""
+
     def impose(self) -> None:
         """Bind this process to the limits, for good; the decoder minds `max_pixels` itself."""
+        os.nice(self.nice)
         limits = {
             resource.RLIMIT_AS: self.memory_bytes,
             resource.RLIMIT_FSIZE: self.file_bytes,

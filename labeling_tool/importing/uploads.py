@@ -24,6 +24,7 @@ from sqlalchemy.orm import Session
 from ...errors import RecordingError, VideoError
 from ...progress import log
 from ..context import Context
+from ..pictures.ahead import begin_ahead
 from ..problems import Problem, not_found
 from ..server_process import is_running
 from ..store.audit import note
@@ -136,6 +137,7 @@ def begin_import(
     *,
     video: str,
     lines: str | None,
+    meta: str | None,
     name: str,
     frame_step_s: float,
 ) -> Import:
@@ -144,7 +146,7 @@ def begin_import(
     Raises:
         Problem: 404 for an upload that is not there or not theirs, 429 where many of theirs wait.
     """
-    keys = [video, *([lines] if lines else [])]
+    keys = [key for key in (video, lines, meta) if key]
     with context.database.write() as session:
         context.database.one_at_a_time(session, f"uploads of {user_id}")
         rows = session.scalars(
@@ -171,6 +173,7 @@ def begin_import(
             user_id=user_id,
             video=video,
             lines=lines,
+            meta=meta,
             name=name,
             frame_step_s=frame_step_s,
             detail={"server": context.server},
@@ -189,14 +192,15 @@ def run_import(context: Context, import_id: int) -> None:
         job.state = "running"
         project = session.get_one(Project, job.project_id)
     stem = path_of(context, job.video, "")
-    parts = [(job.video, ".mp4"), *([(job.lines, ".jsonl")] if job.lines else [])]
+    sent = ((job.video, ".mp4"), (job.lines, ".jsonl"), (job.meta, ".meta.json"))
+    parts = [(key, suffix) for key, suffix in sent if key]
     state = "failed"
     detail: dict[str, Any]
     try:
         for key, suffix in parts:
-            sent = path_of(context, key)
-            if sent.exists():  # an import that was interrupted has moved it already
-                sent.replace(stem.with_suffix(suffix))
+            path = path_of(context, key)
+            if path.exists():  # an import that was interrupted has moved it already
+                path.replace(stem.with_suffix(suffix))
         add = (
             partial(add_video, frame_step_s=job.frame_step_s)
             if project.kind == "clean"
@@ -225,6 +229,8 @@ def run_import(context: Context, import_id: int) -> None:
     if state == "failed":
         for _, suffix in parts:
             stem.with_suffix(suffix).unlink(missing_ok=True)
+    else:
+        begin_ahead(context, project.id)
 
 
 def sweep_uploads(context: Context) -> None:

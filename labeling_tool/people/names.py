@@ -18,6 +18,11 @@ def clean_name(name: str) -> str:
     return re.sub(r"\s+", " ", unicodedata.normalize("NFC", name)).strip()
 
 
+def shown_name(name: str) -> str:
+    """Return a name as new ones are kept: also without what nobody sees."""
+    return clean_name(_without_joiners(name))
+
+
 def name_key(name: str) -> str:
     """Return what a name is found by: without case, the width or form of its letters, and what
     nobody sees.
@@ -36,7 +41,7 @@ def _without_joiners(name: str) -> str:
 
 
 def _require_name(name: str) -> str:
-    name = clean_name(_without_joiners(name))
+    name = shown_name(name)
     if not name or not all(
         letter in BESIDE_LETTERS or unicodedata.category(letter)[0] in "LMN" for letter in name
     ):

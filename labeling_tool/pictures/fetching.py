@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 import time
 from collections import Counter
@@ -16,6 +17,7 @@ from ..context import Context
 
 BLOCK = 1 << 20
 LONGEST_S = 600.0
+IN_USE_S = 3600.0  # a copy that was read more recently may be rendered from just now
 _locks: dict[str, threading.Lock] = {}
 _waiting: Counter[str] = Counter()
 _guard = threading.Lock()
@@ -48,11 +50,20 @@ def folder_of(context: Context) -> Path:
 
 
 def forget_fetched(context: Context, older_than_s: float) -> None:
-    """Delete copies that nobody has read in that time."""
-    limit = time.time() - older_than_s
-    for path in folder_of(context).glob("*"):
-        if max(path.stat().st_atime, path.stat().st_mtime) < limit:
+    """Delete copies that nobody has read in that time; of too many those that were read first."""
+    now = time.time()
+    found = [(path.stat(), path) for path in folder_of(context).glob("*")]
+    found.sort(key=lambda one: _read_at(one[0]))
+    size = sum(stat.st_size for stat, _ in found)
+    for stat, path in found:
+        idle_s = now - _read_at(stat)
+        if idle_s > older_than_s or (size > context.fetched_quota and idle_s > IN_USE_S):
             path.unlink(missing_ok=True)
+            size -= stat.st_size
+
+
+def _read_at(stat: os.stat_result) -> float:
+    return max(stat.st_atime, stat.st_mtime)
 
 
 def _copy(uri: str, path: Path, most: int) -> None:

@@ -57,8 +57,14 @@ def prepare_pictures(context: Context, recipe: dict[str, Any]) -> Future[Path]:
     return _store_of(context, recipe).prepare(recipe, partial(render, context))
 
 
-def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
+def render(context: Context, recipe: dict[str, Any], out: Path, *, nice: int = 0) -> None:
     """Write the bundle of a recipe to `out`.
+
+    Args:
+        context: the server's.
+        recipe: what is shown.
+        out: where the bundle goes.
+        nice: how far it stands back (`Limits`).
 
     Raises:
         VidactError: no file is left to render from.
@@ -66,17 +72,17 @@ def render(context: Context, recipe: dict[str, Any], out: Path) -> None:
     failures: list[str] = []
     head, box = {"from": "source"}, _box_of(recipe)
     try:
-        render_limited(_source(context, recipe), recipe["pts_ns"], out, head, box)
+        render_limited(_source(context, recipe), recipe["pts_ns"], out, head, box, nice=nice)
         return
     except (VidactError, OSError, ValueError) as error:
         failures.append(_short(error))
     if recipe["dataset"] and recipe["row"]:
         try:
-            _from_preview(context, recipe, out, "; ".join(failures))
+            _from_preview(context, recipe, out, "; ".join(failures), nice)
             return
         except (VidactError, OSError, ValueError) as error:
             failures.append(_short(error))
-        _from_clip(recipe, out, failures[0])
+        _from_clip(recipe, out, failures[0], nice)
         return
     raise VideoError("gone", recipe["uri"], "; ".join(failures))
 
@@ -110,7 +116,7 @@ def _source(context: Context, recipe: dict[str, Any]) -> Path:
     return fetch(context, recipe["uri"])
 
 
-def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str) -> None:
+def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str, nice: int) -> None:
     """Render from the dataset's `previews/<key>.mp4`, which holds a frame per tick of the clip."""
     dataset = Dataset(recipe["dataset"])
     uri = dataset.preview_uri(require_safe_name(recipe["row"]["key"], "clip"))
@@ -119,10 +125,12 @@ def _from_preview(context: Context, recipe: dict[str, Any], out: Path, why: str)
     if dataset.local is not None:
         context.sources.require(uri, inside=dataset.local)  # it may be a link
     head = {"from": "preview", "why": why}
-    render_all_limited(fetch(context, uri), len(recipe["pts_ns"]), out, head, _box_of(recipe))
+    count, box = len(recipe["pts_ns"]), _box_of(recipe)
+    render_all_limited(fetch(context, uri), count, out, head, box, nice=nice)
 
 
-def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
+def _from_clip(recipe: dict[str, Any], out: Path, why: str, nice: int) -> None:
+    head = {"from": "clip", "why": why}
     row = recipe["row"]
     require_safe_name(row["shard"], "shard")
     members = Dataset(recipe["dataset"]).read_sample(row)
@@ -131,7 +139,7 @@ def _from_clip(recipe: dict[str, Any], out: Path, why: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip = Path(folder) / "clip.mp4"
         clip.write_bytes(members["mp4"])
-        render_all_limited(clip, len(recipe["pts_ns"]), out, {"from": "clip", "why": why})
+        render_all_limited(clip, len(recipe["pts_ns"]), out, head, nice=nice)
 
 
 def _store_of(context: Context, recipe: dict[str, Any]) -> BundleStore:

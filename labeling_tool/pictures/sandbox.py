@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,17 @@ WALL_S = 120.0
 PASSED_ON = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR")
 
 
-def run_limited(request: dict[str, Any], *, wall_s: float = WALL_S) -> dict[str, Any]:
-    """Let a child do one request and return its answer.
+def run_limited(
+    request: dict[str, Any], *, wall_s: float = WALL_S, nice: int = 0
+) -> dict[str, Any]:
+    """Let a child do one request and return its answer; for `nice` see `Limits`.
 
     Raises:
         VideoError: with the reason that the child gives, or `crashed`, or `timeout`.
     """
     path = request["path"]
     environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    child = Child(ENTRY, LIMITS, environment=environment)
+    child = Child(ENTRY, replace(LIMITS, nice=nice), environment=environment)
     try:
         child.send(**request)
         answer = child.receive(wall_s=wall_s)
@@ -73,19 +76,31 @@ def at_limited(path: Path, pts_ns: list[int], out: Path) -> dict[str, Any]:
 
 
 def render_limited(
-    path: Path, pts_ns: list[int], out: Path, head: dict[str, Any], box: tuple[int, int] = BOX
+    path: Path,
+    pts_ns: list[int],
+    out: Path,
+    head: dict[str, Any],
+    box: tuple[int, int] = BOX,
+    *,
+    nice: int = 0,
 ) -> dict[str, Any]:
     """Render the frames at these times into a bundle, within a box of pixels."""
     asked = {"do": "render", "path": str(path), "pts_ns": pts_ns}
-    return run_limited({**asked, "out": str(out), "head": head, "box": box})
+    return run_limited({**asked, "out": str(out), "head": head, "box": box}, nice=nice)
 
 
 def render_all_limited(
-    path: Path, count: int, out: Path, head: dict[str, Any], box: tuple[int, int] = BOX
+    path: Path,
+    count: int,
+    out: Path,
+    head: dict[str, Any],
+    box: tuple[int, int] = BOX,
+    *,
+    nice: int = 0,
 ) -> dict[str, Any]:
     """Render all frames of a video, which must be `count`, into a bundle, within a box."""
     asked = {"do": "render_all", "path": str(path), "count": count}
-    return run_limited({**asked, "out": str(out), "head": head, "box": box})
+    return run_limited({**asked, "out": str(out), "head": head, "box": box}, nice=nice)
 
 
 def read_recording_limited(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...datasets.actions.spec import ActionSpec
+from ...datasets.recordings.chosen_spec import require_made_for
 from ...datasets.recordings.recording import Recording
 from ...datasets.video.decoder import require_size
 from ...datasets.video.limits import Limits
@@ -112,6 +113,7 @@ def _frames(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
 def _recording(request: dict[str, Any], limits: Limits) -> dict[str, Any]:
     spec = ActionSpec.from_dict(request["spec"])
     recording = Recording.open(request["path"])
+    require_made_for(recording, spec)
     video = recording.video
     require_size(video, limits.max_pixels)
     actions = recording.actions(spec)

@@ -54,6 +54,9 @@ class NewImport(Strict):
     """The upload that holds the video."""
     lines: UploadId | None = None
     """The upload that holds a recording's jsonl; none for a video to be judged clean or not."""
+    meta: UploadId | None = None
+    """The upload that holds a recording's `.meta.json`, where it has one: what it was made for, and
+    how late its program showed what was done."""
     name: Annotated[str, Field(min_length=1, max_length=120)]
     """The name that people see; it is never used as a path."""
     frame_step_s: Annotated[float, Field(ge=MIN_STEP_S, le=3600)] = 2.0
@@ -164,20 +167,23 @@ def import_upload(
 ) -> dict[str, Any]:
     """Begin to make tasks from uploads of mine. Files that cannot be read are deleted."""
     project = _require_uploader(context, project_id, person)
-    if (body.lines is None) != (project.kind == "clean"):
+    of_recording = body.lines is not None
+    if of_recording != (project.kind == "actions") or (body.meta and not of_recording):
         raise Problem(
             422,
             "wrong_kind",
             "Action review takes recordings (mp4 and jsonl); clean-or-not takes videos.",
         )
-    if body.video == body.lines:
-        raise Problem(422, "same_upload", "The video and its lines must be two uploads.")
+    files = [key for key in (body.video, body.lines, body.meta) if key]
+    if len(set(files)) < len(files):
+        raise Problem(422, "same_upload", "Each file of a recording must be an upload of its own.")
     job = begin_import(
         context,
         project,
         person.id,
         video=body.video,
         lines=body.lines,
+        meta=body.meta,
         name=re.sub(r"[/\\]", " ", body.name).strip() or "upload",
         frame_step_s=body.frame_step_s,
     )

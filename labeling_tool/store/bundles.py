@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,14 @@ FORGET_AFTER_S = 30 * 24 * 3600.0
 LARGEST = 128 << 20  # bytes that a bundle may take: 128 frames of full HD, with room to spare
 # Full-size ones are five times as large, and each task is looked at in one or two days.
 FORGET_FULL_AFTER_S = 2 * 24 * 3600.0
+
+HALF_MADE_S = 3600.0  # no bundle takes that long
+
+# Over its quota, the store forgets a little more than it must: not at each bundle anew.
+TRIMMED = 0.9
+# What is made ahead of need stops well below: it must never push out what somebody has looked at.
+AHEAD = 0.8
+FREE = 2 << 30  # bytes of disk that are left to all others when bundles are made ahead
 
 # What cannot be rendered now cannot in a moment: it is not tried again at each request.
 FAILED_S = 300.0
@@ -75,11 +84,18 @@ def picture_of(path: Path, index: int) -> bytes:
 class BundleStore:
     """Bundles by what they show.
 
-    `get` makes what is missing, once, however many ask; `prepare` does so in advance.
+    `get` makes what is missing, once, however many ask; `prepare` begins with it; `make_ahead` is
+    for what nobody has asked for yet.
+
+    Args:
+        folder: where they lie.
+        quota: bytes that all of them may take; those that nobody has asked for longest go first.
+        renderers: how many are made at once.
     """
 
-    def __init__(self, folder: Path, renderers: int = RENDERERS):
-        self.folder = folder
+    def __init__(self, folder: Path, quota: int, renderers: int = RENDERERS):
+        self.folder, self.quota = folder, quota
+        self._size: int | None = None  # bytes; None until they are counted
         self._pool = ThreadPoolExecutor(renderers, thread_name_prefix="render")
         self._under_way: dict[str, Future[Path]] = {}
         self._failed: dict[str, tuple[float, VidactError]] = {}
@@ -105,8 +121,8 @@ class BundleStore:
                 return done
             if key in self._under_way:
                 return self._under_way[key]
-            at, error = self._failed.get(key, (-FAILED_S, None))
-            if error is not None and time.monotonic() - at < FAILED_S:
+            error = self._failure(key)
+            if error is not None:
                 failed: Future[Path] = Future()
                 failed.set_exception(error)
                 return failed
@@ -120,10 +136,49 @@ class BundleStore:
         os.utime(path)  # so that `forget` knows what is in use
         return path
 
+    def make_ahead(self, recipe: dict[str, Any], render: Render) -> bool:
+        """Make a bundle in the caller's own thread, unless it is there or under way.
+
+        The renderers stay free for those who wait; who asks for this one meanwhile waits for it.
+
+        Returns:
+            Whether it was made.
+
+        Raises:
+            VidactError: and whatever else `render` raises.
+        """
+        key = self.key(recipe)
+        path = self.path(key)
+        future: Future[Path] = Future()
+        future.set_running_or_notify_cancel()  # nobody who stops waiting cancels it
+        with self._lock:
+            if path.exists() or key in self._under_way or self._failure(key) is not None:
+                return False
+            self._under_way[key] = future
+        try:
+            future.set_result(self._make(key, path, recipe, render))
+        except BaseException as error:
+            future.set_exception(error)
+            raise
+        return True
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody waits for a bundle."""
+        return bool(self._under_way)
+
+    @property
+    def has_room_ahead(self) -> bool:
+        """Whether what nobody has asked for may still be made: of the quota and of the disk."""
+        with self._lock:
+            size = self._counted()
+        return size < AHEAD * self.quota and shutil.disk_usage(self.folder).free > FREE
+
     def _make(self, key: str, path: Path, recipe: dict[str, Any], render: Render) -> Path:
         try:
             with storage.replacing(path, sync=False) as temporary:
                 render(recipe, temporary)
+            self._add(path)
             return path
         except VidactError as error:
             if self.is_full:
@@ -137,19 +192,61 @@ class BundleStore:
             with self._lock:
                 self._under_way.pop(key, None)
 
+    def _failure(self, key: str) -> VidactError | None:
+        at, error = self._failed.get(key, (-FAILED_S, None))
+        return error if time.monotonic() - at < FAILED_S else None
+
+    def _files(self) -> list[tuple[os.stat_result, Path]]:
+        """All bundles, those that nobody has asked for longest first."""
+        found = []
+        for path in self.folder.glob("*/*.vab"):
+            with suppress(FileNotFoundError):  # another server process has forgotten it
+                found.append((path.stat(), path))
+        return sorted(found, key=lambda one: one[0].st_mtime)
+
+    def _counted(self) -> int:
+        if self._size is None:
+            self._size = sum(stat.st_size for stat, _ in self._files())
+        return self._size
+
+    def _add(self, path: Path) -> None:
+        """Count a new bundle; over the quota, those that nobody has asked for longest go."""
+        with self._lock:
+            if self._size is not None:
+                self._size += path.stat().st_size
+            is_over = self._counted() > self.quota
+        if is_over:
+            self._delete(lambda size, _: size > TRIMMED * self.quota)
+
+    def _delete(self, is_too_much: Callable[[int, float], bool]) -> int:
+        """Delete bundles as long as it is said of all bytes, and the next one's time of use."""
+        files, count = self._files(), 0
+        size = sum(stat.st_size for stat, _ in files)
+        for stat, path in files:
+            if not is_too_much(size, stat.st_mtime):
+                break
+            path.unlink(missing_ok=True)
+            size, count = size - stat.st_size, count + 1
+        with self._lock:
+            self._size = size
+        return count
+
     @property
     def is_full(self) -> bool:
         """Whether the disk has no room for a bundle: then nothing is wrong with any video."""
         return shutil.disk_usage(self.folder).free < LARGEST
 
     def forget(self, older_than_s: float = FORGET_AFTER_S) -> int:
-        """Delete bundles that nobody has asked for in that time; returns how many."""
-        limit, count = time.time() - older_than_s, 0
-        for path in self.folder.glob("*/*.vab"):
-            if path.stat().st_mtime < limit:
-                path.unlink(missing_ok=True)
-                count += 1
-        return count
+        """Delete bundles that nobody has asked for in that time; returns how many.
+
+        What a server that was killed left half-made goes too.
+        """
+        limit = time.time() - older_than_s
+        for path in self.folder.glob("*/.*.tmp"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - HALF_MADE_S:
+                    path.unlink()
+        return self._delete(lambda size, used: used < limit or size > self.quota)
 
     def close(self) -> None:
         """Stop rendering what has not begun."""

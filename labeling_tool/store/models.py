@@ -345,6 +345,7 @@ class Import(Base):
     user_id: Mapped[UserId] = mapped_column(index=True)
     video: Mapped[Str40]
     lines: Mapped[Str40 | None]
+    meta: Mapped[Str40 | None]
     name: Mapped[str] = mapped_column(String(120))
     frame_step_s: Mapped[float]
     state: Mapped[Str16] = mapped_column(default="queued")

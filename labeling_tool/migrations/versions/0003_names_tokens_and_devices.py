@@ -2,10 +2,9 @@
 
 import sqlalchemy as sa
 from alembic import op
-from vidact.labeling_tool.people.names import name_key
+from vidact.labeling_tool.migrations.unique_names import key_names
 from vidact.labeling_tool.people.scopes import SCOPES
 from vidact.labeling_tool.store.models import now_ms
-from vidact.progress import log
 
 revision = "0003"
 down_revision = "0002"
@@ -18,42 +17,11 @@ TOKEN_MS = 90 * 24 * 3600_000
 def upgrade() -> None:
     """Add the columns and tables.
 
-    Who is called as somebody else is, but for case or the form of letters, gets a number behind
-    the name: the earlier account keeps it. Tokens of before may do what they could, for ninety
-    more days.
+    Tokens of before may do what they could, for ninety more days.
     """
     op.add_column("users", sa.Column("name_key", sa.String(160), nullable=False, server_default=""))
     connection = op.get_bind()
-    users = sa.table("users", sa.column("id"), sa.column("name"), sa.column("name_key"))
-    audit = sa.table(
-        "audit",
-        *(sa.column(name) for name in ("at_ms", "action", "target", "address")),
-        sa.column("detail", sa.JSON),
-    )
-    taken: set[str] = set()
-    for user_id, before in connection.execute(
-        sa.select(users.c.id, users.c.name).order_by(users.c.id)
-    ).all():
-        name, number = before, 2
-        while name_key(name) in taken:
-            name, number = f"{before[:58]}-{number}", number + 1
-        taken.add(name_key(name))
-        connection.execute(
-            users.update()
-            .where(users.c.id == user_id)
-            .values(name=name, name_key=name_key(name)[:160])
-        )
-        if name != before:
-            log(f"database: {before!r} was another's name too, and is {name!r} now")
-            connection.execute(
-                audit.insert().values(
-                    at_ms=now_ms(),
-                    action="user renamed",
-                    target=name,
-                    address="",
-                    detail={"was": before, "why": "another person's name"},
-                )
-            )
+    key_names(connection)
     op.create_index("ix_users_name_key", "users", ["name_key"], unique=True)
     everything = " ".join(SCOPES)
     op.add_column(

@@ -131,7 +131,7 @@ def test_a_source_that_is_gone_falls_back_and_says_so(
     project, _ = import_dataset(context, dataset, clips=1, random_fraction=0.0)
     ((task, source),) = tasks_of(context, project)
     expected = shown(bundle(context, task, source))
-    gone = BundleStore(tmp_path / "again")
+    gone = BundleStore(tmp_path / "again", 1 << 30)
     path.unlink()
     recipe = rendering.recipe_of(task, source)
     fallback = gone.get(recipe, partial(rendering.render, context))
@@ -184,7 +184,7 @@ def test_bundles_are_made_once_and_forgotten_when_unused(tmp_path: Path) -> None
         made.append(1)
         out.write_bytes(pack([b"x"], {}))
 
-    store = BundleStore(tmp_path)
+    store = BundleStore(tmp_path, 1 << 30)
     first = store.get({"a": 1}, render)
     assert store.get({"a": 1}, render) == first
     assert len(made) == 1

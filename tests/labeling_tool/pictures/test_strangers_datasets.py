@@ -133,7 +133,7 @@ def test_no_request_waits_for_pictures_and_failures_are_remembered(
 
 
 def test_what_cannot_be_rendered_is_not_tried_at_each_request(tmp_path: Path) -> None:
-    store = BundleStore(tmp_path)
+    store = BundleStore(tmp_path, 1 << 30)
     tried: list[int] = []
 
     def fail(recipe: dict[str, Any], out: Path) -> None:

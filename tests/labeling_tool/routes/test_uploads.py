@@ -19,6 +19,7 @@ from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.importing import uploads
+from vidact.labeling_tool.importing.recordings import import_recordings
 from vidact.labeling_tool.importing.uploads import sweep_uploads
 from vidact.labeling_tool.importing.videos import find_videos
 from vidact.labeling_tool.pictures import sandbox as limited
@@ -78,25 +79,79 @@ def test_a_video_becomes_tasks(client: TestClient, context: Context, tmp_path: P
     assert client.get(task["pictures"]).status_code == 200
 
 
-def test_a_recording_becomes_tasks(client: TestClient, tmp_path: Path) -> None:
-    project = new_project(client, "actions")
+def record(stem: Path, **meta: Any) -> None:
+    """A recording of Doom, in the second half of which its player goes forward."""
     spec = ActionSpec.load("doom")
-    with RecordingWriter(
-        tmp_path / "play", fps=spec.tick_hz, size=(barcodes.WIDTH, barcodes.HEIGHT)
-    ) as writer:
+    size = (barcodes.WIDTH, barcodes.HEIGHT)
+    with RecordingWriter(stem, fps=spec.tick_hz, size=size, meta=meta) as writer:
         for t in range(70):
             buttons = np.zeros(spec.num_buttons, np.uint8)
             buttons[0] = t >= 35
             writer.write(
                 barcodes.picture(t), device_state_of(spec, buttons, np.zeros(spec.num_axes))
             )
-    video = send(client, project, (tmp_path / "play.mp4").read_bytes())
-    lines = send(client, project, (tmp_path / "play.jsonl").read_bytes())
-    done = imported(client, project, video=video, lines=lines, name="play")
+
+
+def send_recording(client: TestClient, project: int, stem: Path) -> dict[str, str]:
+    """Upload a recording's three files; what an import calls them."""
+    parts = {"video": ".mp4", "lines": ".jsonl", "meta": ".meta.json"}
+    return {
+        part: send(client, project, stem.with_suffix(suffix).read_bytes())
+        for part, suffix in parts.items()
+    }
+
+
+def test_a_recording_becomes_tasks(client: TestClient, context: Context, tmp_path: Path) -> None:
+    project = new_project(client, "actions")
+    record(tmp_path / "play", spec="doom")
+    keys = send_recording(client, project, tmp_path / "play")
+    del keys["meta"]  # other tools' have none
+    done = imported(client, project, **keys, name="play")
     assert (done["state"], done["tasks"]) == ("done", 1)
     work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
     predictions = client.get(f"/api/assignments/{work}").json()["predictions"]
     assert predictions["buttons"][0] == "0" * 35 + "1" * 35
+
+
+def test_a_recording_of_another_game_is_refused(
+    client: TestClient, context: Context, tmp_path: Path
+) -> None:
+    body = {"name": "cells", "kind": "actions", "spec": "crafter"}
+    project = int(client.post("/api/projects", json=body).json()["id"])
+    record(tmp_path / "play", spec="doom")
+    refused = imported(
+        client, project, **send_recording(client, project, tmp_path / "play"), name="play"
+    )
+    assert refused["state"] == "failed"
+    assert "spec must be 'crafter'" in refused["message"]
+    assert "got 'doom', which has no key.keyboard.f" in refused["message"]
+    assert ".meta.json" not in stored(context)
+    # Given to the server's start, too; it is told and left out.
+    _, new = import_recordings(
+        context, [str(tmp_path / "play.mp4")], spec_name="crafter", random_fraction=0.0
+    )
+    assert new == 0
+    # Of the same inputs at another rate it is theirs.
+    (tmp_path / "play.jsonl").rename(tmp_path / "again.jsonl")
+    (tmp_path / "play.mp4").rename(tmp_path / "again.mp4")
+    (tmp_path / "play.meta.json").rename(tmp_path / "again.meta.json")
+    _, new = import_recordings(
+        context, [str(tmp_path / "again.mp4")], spec_name="doom-15hz", random_fraction=0.0
+    )
+    assert new == 1
+
+
+def test_how_late_a_program_shows_what_was_done_comes_with_its_recording(
+    client: TestClient, tmp_path: Path
+) -> None:
+    project = new_project(client, "actions")
+    late_ms = 3 * 1000 / (35 / 2)  # three frames
+    record(tmp_path / "play", spec="doom", latency_ms=late_ms)
+    keys = send_recording(client, project, tmp_path / "play")
+    assert imported(client, project, **keys, name="play")["state"] == "done"
+    work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
+    predictions = client.get(f"/api/assignments/{work}").json()["predictions"]
+    assert predictions["buttons"][0].index("1") == 38
 
 
 @pytest.mark.parametrize(

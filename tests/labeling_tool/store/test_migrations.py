@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alembic import command
 from sqlalchemy import inspect, select
+from vidact.labeling_tool.people.accounts import find_user
 from vidact.labeling_tool.people.scopes import SCOPES
 from vidact.labeling_tool.people.sessions import DAY_MS
 from vidact.labeling_tool.store.database import Database, alembic_config
@@ -56,7 +57,8 @@ def test_databases_of_before_keep_their_people_and_tokens(
         command.downgrade(alembic_config(connection), "0001")
     with database.engine.begin() as connection:
         insert = "INSERT INTO users (id, name, password_hash, role, active, settings, created_ms)"
-        for number, name in enumerate(("Özlem", "özlem", "Ann", "ÖZLEM"), 1):
+        # Of before migration 3 none has a key; the number behind a name may be somebody's, too.
+        for number, name in enumerate(("Özlem", "özlem", "Ann", "ÖZLEM", "ÖZLEM-3"), 1):
             connection.exec_driver_sql(
                 f"{insert} VALUES ({number}, '{name}', 'hash', 'reviewer', true, '{{}}', 1)"
             )
@@ -71,12 +73,41 @@ def test_databases_of_before_keep_their_people_and_tokens(
     database.migrate()
     with database.read() as session:
         names = session.scalars(select(User.name).order_by(User.id)).all()
-        assert names == ["Özlem", "özlem-2", "Ann", "ÖZLEM-3"]
+        assert names == ["Özlem", "özlem-2", "Ann", "ÖZLEM-4", "ÖZLEM-3"]
         renamed = select(AuditEntry).where(AuditEntry.action == "user renamed")
         assert [entry.detail["was"] for entry in session.scalars(renamed)] == ["özlem", "ÖZLEM"]
         token = session.scalars(select(ApiToken)).one()
         assert token.expires_ms > now_ms() + 80 * DAY_MS
         assert token.scopes.split() == list(SCOPES)
         # Reviewers, who were in every project, still are.
-        assert len(session.scalars(select(Member)).all()) == 4
+        assert len(session.scalars(select(Member)).all()) == 5
+    database.close()
+
+
+def test_names_with_joiners_that_nobody_sees_are_found_again(
+    tmp_path: Path, database_url: str | None
+) -> None:
+    """Their keys were made with the joiners, by which nobody is looked for any more."""
+    database = Database(database_url or f"sqlite:///{tmp_path / 'labels.sqlite'}")
+    database.migrate()
+    with database.engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0005")
+        insert = (
+            "INSERT INTO users (id, name, name_key, password_hash, role, active, settings, "
+            "created_ms) VALUES"
+        )
+        joined = (("m\u200dax", "m\u200dax"), ("An\u200dn", "an\u200dn"), ("ann", "ann"))
+        for number, (name, key) in enumerate((*joined, ("\u200d", "\u200d")), 1):
+            connection.exec_driver_sql(
+                f"{insert} ({number}, '{name}', '{key}', 'hash', 'annotator', true, '{{}}', 1)"
+            )
+    database.migrate()
+    with database.read() as session:
+        names = session.scalars(select(User.name).order_by(User.id)).all()
+        # Who could log in as `ann` still can, however late that account was made.
+        assert names == ["max", "Ann-2", "ann", "person 4"]
+        assert [find_user(session, name) is not None for name in names] == [True] * 4
+        assert find_user(session, "m\u200dax") is find_user(session, "MAX")
+        renamed = select(AuditEntry).where(AuditEntry.action == "user renamed")
+        assert [entry.target for entry in session.scalars(renamed)] == ["Ann-2"]
     database.close()

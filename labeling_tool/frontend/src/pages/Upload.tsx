@@ -21,11 +21,12 @@ interface ImportJob {
 
 type ImportRow = ImportJob & { created_ms: number; who: string; bytes: number | null };
 
-/** A video that is to be sent, of a recording with its lines. */
+/** A video that is to be sent, of a recording with its lines and what is told of it. */
 interface Item {
   name: string;
   video: File;
   lines: File | null;
+  meta: File | null;
   /** How far it is; "" before its turn. */
   text: string;
   share: number;
@@ -33,32 +34,35 @@ interface Item {
 }
 
 const LOOK_MS = 500;
-const LINES = /\.jsonl$/i;
-const stemOf = (file: File): string => file.name.replace(/\.[^.]*$/, "");
+const BESIDE = /\.(jsonl|meta\.json)$/i; // what a recording has beside its video
+const stemOf = ({ name }: File): string => name.replace(/\.[^.]*$/, "");
 
-/** Videos with the lines of the same name; lines that no video is there for are left over. */
+/** Videos with the files of the same name; those that no video is there for are left over. */
 function pair(files: File[], recordings: boolean): { items: Item[]; alone: File[] } {
-  const lines = new Map(
-    files.filter((file) => LINES.test(file.name)).map((file) => [stemOf(file), file]),
+  const beside = new Map(
+    files.filter(({ name }) => BESIDE.test(name)).map((file) => [file.name.toLowerCase(), file]),
   );
-  const videos = files.filter((file) => !LINES.test(file.name));
+  const take = (video: File, suffix: string): File | null => {
+    const name = `${stemOf(video)}${suffix}`.toLowerCase();
+    const found = beside.get(name) ?? null;
+    beside.delete(name);
+    return found;
+  };
   const items: Item[] = [];
   const alone: File[] = [];
-  for (const video of videos) {
-    const own = lines.get(stemOf(video)) ?? null;
-    lines.delete(stemOf(video));
-    if (recordings && !own) alone.push(video);
+  for (const video of files.filter(({ name }) => !BESIDE.test(name))) {
+    const lines = recordings ? take(video, ".jsonl") : null;
+    if (recordings && !lines) alone.push(video);
     else
       items.push({
         name: video.name.slice(0, 120),
-        video,
-        lines: recordings ? own : null,
+        ...{ video, lines, meta: lines && take(video, ".meta.json") },
         text: "",
         share: 0,
         state: "waiting",
       });
   }
-  return { items, alone: [...alone, ...lines.values()] };
+  return { items, alone: [...alone, ...beside.values()] };
 }
 
 interface UploadProps {
@@ -107,10 +111,10 @@ export function Upload({ project, onDone }: UploadProps) {
     try {
       const video = await put(item.video);
       const lines = item.lines ? await put(item.lines) : null;
+      const meta = item.meta ? await put(item.meta) : null;
       change(item, { text: "Looking at it…", share: 1 });
       let job = await post<ImportJob>(`/api/projects/${project.id}/import`, {
-        video,
-        lines,
+        ...{ video, lines, meta },
         name: item.name,
         ...(recordings ? {} : { frame_step_s: step }),
       });
@@ -158,7 +162,8 @@ export function Upload({ project, onDone }: UploadProps) {
           label={recordings ? "Videos with their lines (mp4 and jsonl)" : "Videos"}
           help={
             recordings
-              ? "Drop them here, or choose them: two files of the same name for each recording"
+              ? "Drop them here, or choose them: two files of the same name for each recording, and " +
+                "its .meta.json where it has one"
               : "Drop them here, or choose them"
           }
         >
@@ -166,7 +171,7 @@ export function Upload({ project, onDone }: UploadProps) {
             class="input"
             type="file"
             multiple
-            accept={recordings ? "video/mp4,.mp4,.jsonl" : "video/*,.mkv"}
+            accept={recordings ? "video/mp4,.mp4,.jsonl,.json" : "video/*,.mkv"}
             onChange={(event) => {
               add(event.currentTarget.files ?? []);
               event.currentTarget.value = ""; // the same file can be chosen again
@@ -189,7 +194,7 @@ export function Upload({ project, onDone }: UploadProps) {
       </div>
       {alone.map((file) => (
         <p class="problem" role="alert" key={file.name}>
-          {LINES.test(file.name)
+          {BESIDE.test(file.name)
             ? `${file.name} is for action review, with the video of the same name.`
             : `${file.name} needs its lines: ${stemOf(file)}.jsonl.`}
         </p>
