@@ -36,7 +36,7 @@ from .recordings.chosen_spec import named_spec
 from .recordings.writer import RecordingWriter, copy_recording
 from .video.probe import VideoProbe, probe
 
-IMPORTER_VERSION = 1
+IMPORTER_VERSION = 2
 ANNOTATION = "annotation.proto"
 # The whole picture before the one that the project's own models see.
 VIDEOS = ("video.mp4", "192x192.mp4")

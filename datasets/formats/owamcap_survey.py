@@ -169,11 +169,16 @@ def lay_out(found: Survey, video: VideoProbe, fps: Fraction, counts: Counter[str
     """Lay frames at an equal rate over the pictures: each shows the last one whose time has come.
 
     Where no picture came for more than two seconds, no frames are laid, and the next one begins a
-    stretch of its own. Pictures that are not in the video, or go back in it, are counted, and left
-    out. Raises RecordingError where none is left.
+    stretch of its own. Pictures that are not in the video, go back in it, or have the time 0 long
+    before all others, are counted, and left out. Raises RecordingError where none is left.
     """
     times = np.frombuffer(found.times_ns, np.int64)
-    picture, known = nearest_pictures(np.frombuffer(found.pts_ns, np.int64), video)
+    pts_ns = np.frombuffer(found.pts_ns, np.int64)
+    timed = times > 0
+    if timed.any() and times[timed][0] > MAX_GAP_NS:  # else the clock began with the recording
+        counts["frames_without_time"] += int(np.count_nonzero(~timed))
+        times, pts_ns = times[timed], pts_ns[timed]
+    picture, known = nearest_pictures(pts_ns, video)
     counts["frames_not_in_video"] += int(np.count_nonzero(~known))
     times, picture = times[known], picture[known]
     if not len(times):

@@ -64,6 +64,20 @@ KEYS = {
 """Names in the project's own list (`action_mapping.py`); letters and digits are themselves."""
 FUNCTION_KEYS = {f"F{number}": f"f{number}" for number in range(1, 25)}
 BUTTONS = {"0": 0, "1": 1, "2": 2}  # left, right, middle, as ours
+PAD_BUTTONS = {
+    name: f"gamepad.{name}"
+    for name in (
+        *("south", "north", "east", "west", "start", "select"),
+        *("dpad_up", "dpad_down", "dpad_left", "dpad_right"),
+    )
+} | {"left_bumper": "gamepad.left_shoulder", "right_bumper": "gamepad.right_shoulder"}
+STICKS = {
+    "left_stick": ("gamepad.left_x", "gamepad.left_y", "gamepad.left_thumb"),
+    "right_stick": ("gamepad.right_x", "gamepad.right_y", "gamepad.right_thumb"),
+}
+TRIGGERS = {"left_trigger": "gamepad.left_trigger", "right_trigger": "gamepad.right_trigger"}
+DIGITS = 4  # no pad has finer steps
+BEYOND = 0.01  # of an end: by so much may a stick or trigger stand further than it can
 
 
 class Lines:
@@ -83,9 +97,8 @@ class Lines:
         if not action.is_known:
             self._keys, self._buttons = frozenset(), frozenset()
             return NO_LABEL
-        if action.HasField("game_pad"):
-            self.counts["gamepads_left_out"] += 1
-        keys = self._names(action.keyboard.keys)
+        held_on_pad, axes = _pad(action.game_pad) if action.HasField("game_pad") else ([], {})
+        keys = self._names(action.keyboard.keys) | frozenset(held_on_pad)
         old = not action.HasField("mouse") and action.HasField("mouse_deprecated")
         mouse = action.mouse_deprecated if old else action.mouse
         self.counts["old_mouse"] += old
@@ -101,11 +114,15 @@ class Lines:
         events = annotation.input_events
         typed = [e.keyboard_event.key for e in events if e.keyboard_event.pressed]
         clicked = [e.mouse_event.button for e in events if e.mouse_event.pressed]
-        new_keys = (keys | self._names(typed)) - self._keys
+        on_pad = [e.game_pad_button_event for e in events if e.game_pad_button_event.pressed]
+        new_keys = (keys | self._names(typed) | self._pad_names(on_pad)) - self._keys
         new_buttons = (buttons | self._numbers(clicked)) - self._buttons
         self._keys, self._buttons = keys, buttons
         if not all(abs(number) <= MAX_NUMBER for number in (*moved, *place, wheel)):  # NaN neither
             self.counts["damaged_motion"] += 1
+            return NO_LABEL
+        if not all(_possible(name, at) for name, at in axes.items()):
+            self.counts["damaged_sticks"] += 1
             return NO_LABEL
         return DeviceState(
             keys=tuple(sorted(keys)),
@@ -118,6 +135,7 @@ class Lines:
             cursor_x=float(place[0]),
             cursor_y=float(place[1]),
             label_source=source,
+            axes={name: round(min(1.0, max(-1.0, at)), DIGITS) for name, at in axes.items()},
         )
 
     def _names(self, keys: Iterable[str]) -> frozenset[str]:
@@ -131,7 +149,29 @@ class Lines:
         self.counts["unknown_keys"] += 1
         return f"p2p.{key:.40}"
 
+    def _pad_names(self, events: Iterable[Any]) -> frozenset[str]:
+        """The schema does not say what its events call buttons: as its fields do, is assumed."""
+        names = [event.button.lower() for event in events]
+        self.counts["unknown_buttons"] += sum(name not in PAD_BUTTONS for name in names)
+        return frozenset(PAD_BUTTONS[name] for name in names if name in PAD_BUTTONS)
+
     def _numbers(self, buttons: Iterable[str]) -> frozenset[int]:
         buttons = list(buttons)
         self.counts["unknown_buttons"] += sum(button not in BUTTONS for button in buttons)
         return frozenset(BUTTONS[button] for button in buttons if button in BUTTONS)
+
+
+def _pad(pad: Any) -> tuple[list[str], dict[str, float]]:
+    """Return what is held of a gamepad, and where its sticks and triggers stand, as it says."""
+    held = [name for field, name in PAD_BUTTONS.items() if getattr(pad.buttons, field)]
+    axes = {}
+    for field, (x, y, thumb) in STICKS.items():
+        stick = getattr(pad, field)
+        axes[x], axes[y] = stick.x, stick.y
+        held += [thumb] if stick.pressed else []
+    return held, axes | {name: getattr(pad, field) for field, name in TRIGGERS.items()}
+
+
+def _possible(name: str, at: float) -> bool:
+    least = 0.0 if name in TRIGGERS.values() else -1.0
+    return least - BEYOND <= at <= 1.0 + BEYOND  # NaN neither

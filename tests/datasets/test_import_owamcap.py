@@ -246,6 +246,14 @@ def test_what_recorders_get_wrong_is_mended_and_counted(folder: Path) -> None:
     }
 
 
+def test_a_picture_of_time_0_is_no_frame(folder: Path) -> None:
+    events = [(0, *screen(0, picture=39)[1:]), (0, *key(0, "press", W)[1:])]
+    recording = play(folder, [*events, *(screen(frame) for frame in range(40))])
+    assert recording.meta["mended"]["frames_without_time"] == 1
+    assert shown(recording) == list(range(40))
+    assert not recording.states[0].new_keys
+
+
 def test_without_raw_motion_places_of_the_pointer_are_subtracted(folder: Path) -> None:
     events = [screen(frame) for frame in range(30)] + [
         mouse(at(2), "move", 500, 300),

@@ -84,7 +84,30 @@ FRAMES = [
     ),
     user(_1=message(_1=3.0, _2=4.0, _3=1.5, _4=-2.5, _5=[0, 1])),  # as older recorders wrote it
     user(_1=message(_3=float("nan"))),
-    user("w", _5=message(_4=Fraction(1))),  # a gamepad's trigger
+    # A gamepad: south, dpad_left and the left bumper held; sticks at (0.5, -0.25), pressed, and
+    # (-1.001, 0), which is an end; triggers at 1 and 0.125.
+    user(
+        "w",
+        _5=message(
+            _1=message(_1=True, _7=True, _11=True),
+            _2=message(_1=Fraction(1, 2), _2=Fraction(-1, 4), _3=True),
+            _3=message(_1=Fraction(-1001, 1000)),
+            _4=Fraction(1),
+            _5=Fraction(1, 8),
+        ),
+    ),
+    # All twelve buttons but those, and the right stick pressed; west was tapped before.
+    message(
+        _1=action(
+            _5=message(
+                _1=message(**{f"_{n}": True for n in (2, 3, 5, 6, 8, 9, 10, 12)}),
+                _3=message(_3=True),
+            )
+        ),
+        _9=[message(_7=message(_1=name, _2=True)) for name in ("West", "start", "paddle")],
+    ),
+    user(_5=message(_2=message(_1=Fraction(3, 2)))),  # a stick that stands where none can
+    user(_5=message(_5=Fraction(-1, 2))),
 ]
 KEY = "key.keyboard."
 
@@ -97,6 +120,21 @@ def held(*keys: str, new: tuple[str, ...] = (), **more: Any) -> DeviceState:
     )
 
 
+def standing(*places: float) -> dict[str, float]:
+    names = ("left_x", "left_y", "right_x", "right_y", "left_trigger", "right_trigger")
+    return {f"gamepad.{name}": at for name, at in zip(names, places, strict=True)}
+
+
+LEFT_ON_PAD = tuple(
+    f"gamepad.{name}" for name in ("dpad_left", "left_shoulder", "left_thumb", "south")
+)
+OTHERS_ON_PAD = tuple(
+    f"gamepad.{name}"
+    for name in (
+        *("dpad_down", "dpad_right", "dpad_up", "east", "north"),
+        *("right_shoulder", "right_thumb", "select", "start"),
+    )
+)
 NONE = DeviceState(valid=False)
 LINES = [
     held("w", new=("w",), first=True),
@@ -121,7 +159,18 @@ LINES = [
         **{"buttons": (0, 1), "new_buttons": (0, 1)},
     ),
     NONE,
-    held("w", new=("w",)),
+    DeviceState(
+        keys=(*LEFT_ON_PAD, "key.keyboard.w"),
+        new_keys=(*LEFT_ON_PAD, "key.keyboard.w"),
+        axes=standing(0.5, -0.25, -1.0, 0.0, 1.0, 0.125),
+    ),
+    DeviceState(
+        keys=OTHERS_ON_PAD,
+        new_keys=tuple(sorted((*OTHERS_ON_PAD, "gamepad.west"))),
+        axes=standing(0, 0, 0, 0, 0, 0),
+    ),
+    NONE,
+    NONE,
 ]
 
 
@@ -150,10 +199,10 @@ def test_each_field_against_its_value(tmp_path: Path) -> None:
     assert report["mended_lines"] == {
         "both_known": 1,
         "damaged_motion": 1,
+        "damaged_sticks": 2,
         "frames_without_line": 1,
-        "gamepads_left_out": 1,
         "old_mouse": 2,
-        "unknown_buttons": 1,
+        "unknown_buttons": 2,
         "unknown_keys": 1,
     }
     recording = Recording.open(tmp_path / "out/b1/s7")
@@ -171,7 +220,7 @@ def test_each_field_against_its_value(tmp_path: Path) -> None:
 
 def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) -> None:
     data, out = tmp_path / "data", tmp_path / "out"
-    write(data / "good", FRAMES * 2, 22)
+    write(data / "good", FRAMES * 2, 2 * len(FRAMES))
     write(data / "long", FRAMES * 4, 12)
     write(data / "rate", FRAMES, 11, fps=20)
     write(data / "short", FRAMES[:5], 5)
@@ -202,13 +251,13 @@ def test_smaller_frames_are_encoded_again_and_bad_ones_left_out(tmp_path: Path) 
     with av.open(str(recording.path)) as container:
         stream = container.streams.video[0]
         assert (stream.width, stream.height) == (48, 32)
-        assert sum(1 for _ in container.decode(stream)) == 22
+        assert sum(1 for _ in container.decode(stream)) == 2 * len(FRAMES)
 
 
 def test_a_misspelled_spec_is_told_and_long_names_are_cut(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(tmp_path / "data", FRAMES, 11)
+    write(tmp_path / "data", FRAMES, len(FRAMES))
     path = tmp_path / "data/annotation.proto"
     path.write_bytes(message(_2=message(_1="x" * 5000), _3=FRAMES))
     words = ["import", "p2p", str(path), "--out", str(tmp_path / "out")]
