@@ -1,7 +1,8 @@
 // Keys: every command has one, each can be changed, none needs a chord.
 //
 // Letters are matched by what the key prints, so that the hints are right on every layout; digits
-// by their place, so that they work where digits need Shift. What prints no Latin letter, or a
+// by their place, so that they work where digits need Shift, unless what such a key prints is a
+// command's own: a French - is a -, and never lane 6. What prints no Latin letter, or a
 // character without a command, is matched by its place on an American keyboard: so nobody who
 // writes Greek or Russian has to switch, and [ is reached where a ü stands. A focused button keeps
 // Space and Enter; a text field keeps everything.
@@ -175,6 +176,10 @@ export function eventKey(event: KeyboardEvent): string {
   return event.key.length === 1 ? event.key.toLowerCase() : event.key;
 }
 
+/** The character that a key among the digits prints here in place of one; else "". */
+const printedOnDigit = (event: KeyboardEvent): string =>
+  /^Digit\d$/.test(event.code) && /^[^\d\s]$/.test(event.key) ? event.key : "";
+
 const PLACES: Record<string, string> = {
   BracketLeft: "[",
   BracketRight: "]",
@@ -219,7 +224,11 @@ export function commandFor(event: KeyboardEvent, scope: Scope): string | null {
   if ((isCharacter(key) || key === "Dead") && !keySettings.value.single && key !== "?") return null;
   if (event.shiftKey && key === "ArrowRight") return "next10";
   if (event.shiftKey && key === "ArrowLeft") return "previous10";
-  return commandOf(key, scope) ?? commandOf(placeKey(event), scope);
+  return (
+    commandOf(printedOnDigit(event), scope) ??
+    commandOf(key, scope) ??
+    commandOf(placeKey(event), scope)
+  );
 }
 
 /** The command that has a key. */

@@ -48,7 +48,8 @@ test("an American keyboard", () => {
 test("a German keyboard: letters by print, brackets by AltGr or by place", () => {
   assert.equal(press("KeyY", "z"), "undo");
   assert.equal(press("KeyZ", "y"), "redo");
-  assert.equal(press("Digit8", "[", { altGr: true }), "lane:7"); // digits are lanes, whatever else
+  assert.equal(press("Digit8", "[", { altGr: true }), "previousEdge");
+  assert.equal(press("Digit8", "8"), "lane:7");
   assert.equal(press("BracketLeft", "ü"), "previousEdge");
   assert.equal(press("Digit0", "=", { shift: true }), "nudgeLater");
   assert.equal(press("Slash", "-"), "nudgeEarlier");
@@ -56,8 +57,11 @@ test("a German keyboard: letters by print, brackets by AltGr or by place", () =>
   assert.equal(press("Minus", "?", { shift: true }), "help");
 });
 
-test("a French keyboard: digits without Shift, letters where they are printed", () => {
+test("a French keyboard: digits without Shift, what is printed where it is a command's", () => {
   assert.equal(press("Digit1", "&"), "lane:0");
+  assert.equal(press("Digit6", "-"), "nudgeEarlier"); // and holds nothing in lane 6
+  assert.equal(press("Digit6", "6", { shift: true }), "lane:5");
+  assert.equal(press("Digit3", '"', {}, "clean"), press("Digit3", "3", {}, "clean"));
   assert.equal(press("Digit1", "1", { shift: true }), "lane:0");
   assert.equal(press("KeyQ", "a"), "selectAll");
   assert.equal(press("BracketLeft", "Dead"), "previousEdge");
