@@ -1,6 +1,7 @@
 """First run, logging in and out, and who I am.
 
 What hashes a password is a coroutine: it waits for the hashing pool, and no thread waits with it.
+What it asks of the database before and after has threads of its own.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 from sqlalchemy import select
-from starlette.concurrency import run_in_threadpool
 
 from ..context import Context
 from ..people.access import Anybody, ContextOf, Myself, Person, identify
 from ..people.accounts import add_account, find_user, open_link, set_password
+from ..people.login_threads import run_apart
 from ..people.names import Name, clean_name, name_key
 from ..people.passwords import (
     MAX_LENGTH,
@@ -102,7 +103,7 @@ async def setup(
     body: Setup, request: Request, response: Response, context: ContextOf
 ) -> dict[str, Any]:
     """Make the first admin. Works once."""
-    await run_in_threadpool(_require_new, context)  # first: hashing is not for strangers to order
+    await run_apart(_require_new, context)  # first: hashing is not for strangers to order
     if context.setup_code and not hmac.compare_digest(
         body.code.encode(), context.setup_code.encode()
     ):
@@ -112,7 +113,7 @@ async def setup(
             "The code is wrong. It stands in the terminal where the server was started.",
         )
     hashed = await hash_password(body.password, name=body.name)
-    return await run_in_threadpool(_make_admin, context, body.name, hashed, request, response)
+    return await run_apart(_make_admin, context, body.name, hashed, request, response)
 
 
 def _require_new(context: Context) -> None:
@@ -140,12 +141,12 @@ async def login(
 ) -> dict[str, Any]:
     """Log in by name and password."""
     name = clean_name(body.name)
-    user, counted = await run_in_threadpool(_count_login, context, name, request)
+    user, counted = await run_apart(_count_login, context, name, request)
     right = await verify_password(user.password_hash if user else None, body.password)
     if user is None or not right or not user.active:
-        await run_in_threadpool(_refuse_login, context, name, user, request)
+        await run_apart(_refuse_login, context, name, user, request)
         raise Problem(401, "wrong", "Name or password is wrong.")
-    return await run_in_threadpool(_log_in, context, user, counted, request, response)
+    return await run_apart(_log_in, context, user, counted, request, response)
 
 
 def _count_login(context: Context, name: str, request: Request) -> tuple[User | None, list[Pace]]:
@@ -180,11 +181,11 @@ async def welcome(
     body: Welcome, request: Request, response: Response, context: ContextOf
 ) -> dict[str, Any]:
     """Choose a password by the link of an invitation or of a reset, and be logged in."""
-    user = await run_in_threadpool(_whose_link, context, body.token)
+    user = await run_apart(_whose_link, context, body.token)
     if body.password is None:
         return {"name": user.name}
     hashed = await hash_password(body.password, name=user.name)
-    return await run_in_threadpool(_use_link, context, body.token, hashed, request, response)
+    return await run_apart(_use_link, context, body.token, hashed, request, response)
 
 
 def _whose_link(context: Context, token: str) -> User:
@@ -235,12 +236,12 @@ async def change_password(
     body: PasswordChange, request: Request, person: Myself, context: ContextOf
 ) -> None:
     """Change my password; every other session, all tokens and links of mine end."""
-    user, counted = await run_in_threadpool(_count_own, context, person)
+    user, counted = await run_apart(_count_own, context, person)
     if not await verify_password(user.password_hash, body.old):
-        await run_in_threadpool(_note, context, person, "old password wrong")
+        await run_apart(_note, context, person, "old password wrong")
         raise Problem(403, "wrong", "The old password is wrong.")
     hashed = await hash_password(body.new, name=user.name)
-    await run_in_threadpool(_set_own, context, person, hashed, counted)
+    await run_apart(_set_own, context, person, hashed, counted)
 
 
 def _count_own(context: Context, person: Person) -> tuple[User, list[Pace]]:

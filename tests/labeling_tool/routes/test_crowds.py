@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
 from sqlalchemy import event
+from vidact.labeling_tool.app import THREADS
 from vidact.labeling_tool.context import Context
+from vidact.labeling_tool.problems import Problem
+from vidact.labeling_tool.routes import auth
 from vidact.labeling_tool.store.models import ApiToken, AuditEntry, now_ms
 from vidact.labeling_tool.work import queue as work_queue
 
@@ -90,3 +97,29 @@ def test_the_whole_audit_log_is_searched(client: Any, context: Context) -> None:
     assert len(page["entries"]) == 100
     older = client.get("/api/audit", params={"text": "login", "before": page["next"]}).json()
     assert len(older["entries"]) == 50
+
+
+def test_a_crowd_that_logs_in_holds_no_thread_of_others(
+    client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for their turn to log in, everybody else is answered meanwhile."""
+    go_on = threading.Event()
+    at_work: list[int] = []
+
+    def slow(*_: Any) -> None:
+        at_work.append(1)
+        go_on.wait(30)
+        raise Problem(429, "throttled", "slow", retry_after_s=1)
+
+    monkeypatch.setattr(auth, "_count_login", slow)
+    body = {"name": "ada", "password": PASSWORD}
+    with ThreadPoolExecutor(THREADS + 6) as crowd:
+        logins = [crowd.submit(client.post, "/api/login", json=body) for _ in range(THREADS + 5)]
+        while not at_work:
+            time.sleep(0.01)
+        time.sleep(0.2)  # all the others are there, too
+        try:
+            assert crowd.submit(client.get, "/api/me").result(timeout=20).status_code == 200
+        finally:
+            go_on.set()
+        assert {login.result().status_code for login in logins} == {429}
