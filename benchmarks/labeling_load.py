@@ -16,7 +16,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -111,8 +110,9 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
     import httpx
     from vidact.labeling_tool.config import ServeConfig
     from vidact.labeling_tool.context import Context
+    from vidact.labeling_tool.people.names import name_key
     from vidact.labeling_tool.people.passwords import new_token, token_hash
-    from vidact.labeling_tool.store.models import ApiToken, User
+    from vidact.labeling_tool.store.models import ApiToken, User, now_ms
 
     from tests.labeling_tool.running import Server
 
@@ -121,15 +121,22 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
         context = Context.open(ServeConfig(data=str(data), database=database, practice=False))
         project = _seed(context, people)
         tokens = [f"vat_{new_token()}" for _ in range(people)]
+        names = [f"load{i}-{os.getpid()}" for i in range(people)]
         with context.database.write() as session:
             users = [
-                User(name=f"load{i}-{os.getpid()}", password_hash="-", role="annotator")
-                for i in range(people)
+                User(name=name, name_key=name_key(name), password_hash="-", role="annotator")
+                for name in names
             ]
             session.add_all(users)
             session.flush()
             session.add_all(
-                ApiToken(user_id=user.id, name="load", token_sha256=token_hash(token))
+                ApiToken(
+                    user_id=user.id,
+                    name="load",
+                    token_sha256=token_hash(token),
+                    expires_ms=now_ms() + 3600_000,
+                    scopes="label",
+                )
                 for user, token in zip(users, tokens, strict=True)
             )
         context.close()
@@ -192,7 +199,6 @@ def measure(people: int, seconds: float, database: str | None) -> dict[str, obje
         "whole_machine_cores": round(all_cpu / took, 3),
         "cores": os.cpu_count(),
         "bar_met": not errors and percentile(0.95) <= BAR_MS,
-        "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024),
     }
 
 

@@ -7,7 +7,8 @@ Bars: the first page within 5 s from nothing (from the start of the process to i
 browser that is open); a step shows its frame and timeline within 16 ms (95 %); the next task opens
 within 300 ms. A step is counted from the key's own time stamp until the page is laid out and the
 pixels of picture and timeline are there; `painted` goes on to the next frame of the display (60 a
-second), for which it waits up to 17 ms. The figures go to benchmarks/results/labeling_pages.json.
+second), for which it waits up to 17 ms. On SQLite, then on PostgreSQL (a cluster of its own on
+this machine). The figures go to benchmarks/results/labeling_pages.json.
 """
 
 from __future__ import annotations
@@ -65,14 +66,14 @@ TIME_TO_OPEN = """async () => {
 }"""
 
 
-def measure(steps: int, tasks: int) -> dict[str, object]:
-    """The figures."""
+def measure(steps: int, tasks: int, databases: tuple[str | None, str | None]) -> dict[str, object]:
+    """The figures, with two databases: of a server that is new, and of one at work."""
     from playwright.sync_api import sync_playwright
 
     from tests.labeling_tool import barcodes
     from tests.labeling_tool.conftest import CHROMIUM_FLAGS
     from tests.labeling_tool.datasets import make_dataset
-    from tests.labeling_tool.running import Script, Server
+    from tests.labeling_tool.running import Command, Script, Server
 
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
@@ -80,7 +81,7 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         page = browser.new_page()
         begun = time.monotonic()
-        empty = Server(folder / "empty").start()
+        empty = Command(folder / "empty", database=databases[0]).start()
         page.goto(empty.url)
         page.wait_for_selector("form")
         first_page_s = time.monotonic() - begun
@@ -89,9 +90,8 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
 
         video = barcodes.write(folder / "film.mp4", 128 * (tasks + 1), kind="b-frames")
         dataset = make_dataset(folder / "dataset", [video], clips=tasks)
-        server = Server(
-            folder / "data", "--review", dataset, "--no-practice", "--source-root", str(folder)
-        ).start()
+        own = ["--no-practice", "--source-root", str(folder)]
+        server = Server(folder / "data", "--review", dataset, *own, database=databases[1]).start()
         server.wait_for_import("new tasks")
         ada = Script(server.url).setup()
         ada.patch("/api/me/settings", {"tour": 1000})
@@ -137,13 +137,19 @@ def measure(steps: int, tasks: int) -> dict[str, object]:
 
 
 def main() -> None:
+    from tests.labeling_tool.conftest import own_postgres
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--tasks", type=int, default=6)
     options = parser.parse_args()
-    text = json.dumps(measure(options.steps, options.tasks), indent=1)
+    found = {"sqlite": measure(options.steps, options.tasks, (None, None))}
+    with own_postgres() as cluster:
+        pair = (cluster.new_database(), cluster.new_database())
+        found["postgresql"] = measure(options.steps, options.tasks, pair)
+    text = json.dumps(found, indent=1)
     print(text)
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(text + "\n")

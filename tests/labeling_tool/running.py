@@ -1,5 +1,5 @@
 """A labelling tool in a process of its own, forked: the verb that people run, without the seconds
-that its imports take. (Their command itself is started in `kept/test_kept.py`.)
+that its imports take; or the command itself.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -36,17 +37,21 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.arguments = [*arguments, *(["--database", database] if database else [])]
-        self.process: Forked | None = None
+        self.process: Forked | subprocess.Popen[bytes] | None = None
         self.log = folder.parent / f"{folder.name}.log"
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def begin(self, *words: str) -> Forked | subprocess.Popen[bytes]:
+        """Start the verb with these words, in a group of its own."""
+        return command(*words, said=self.log, printed=self.log, own_group=True)
+
     def start(self, timeout_s: float = 60.0) -> Server:
         """Start and wait until it answers."""
         words = ["serve", str(self.folder), "--port", str(self.port), *self.arguments]
-        self.process = command(*words, said=self.log, printed=self.log, own_group=True)
+        self.process = self.begin(*words)
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             if self.process.poll() is not None:
@@ -86,6 +91,19 @@ class Server:
                 return
             time.sleep(0.05)
         raise RuntimeError(f"the log never said {pattern!r}:\n{self.log.read_text()[-2000:]}")
+
+
+class Command(Server):
+    """The command as people start it, with all that it imports, and nothing of the tests."""
+
+    def begin(self, *words: str) -> subprocess.Popen[bytes]:
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "vidact.cli", *words],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
 
 class LocalServer(Server):
