@@ -1,15 +1,18 @@
 """What must be zero, counted in full: lost or doubled saves, over-assigned tasks, wrong frames,
 server errors.
 
-    python benchmarks/labeling_safety.py                  all of it, about 15 minutes
-    python benchmarks/labeling_safety.py --only kills 50 kill -9 of the server under 8 clients, on
-    both databases python benchmarks/labeling_safety.py --only races 40 people claim at a barrier,
-    20 rounds, on both databases python benchmarks/labeling_safety.py --only frames 1,050 steps and
-    seeks in Chromium over seven kinds of files python benchmarks/labeling_safety.py --only api
-    generated requests at every operation of the OpenAPI document
+    python benchmarks/labeling_safety.py                  all of it, about half an hour
+    python benchmarks/labeling_safety.py --only kills     50 kill -9 of the server under 8 clients
+    python benchmarks/labeling_safety.py --only races     40 people claim at a barrier, 20 rounds
+    python benchmarks/labeling_safety.py --only api       generated requests at every operation
+    python benchmarks/labeling_safety.py --only numbers   every number in every body at its extremes
+    python benchmarks/labeling_safety.py --only frames    1,050 steps and seeks in Chromium over
+                                                          seven kinds of files
+    python benchmarks/labeling_safety.py --only clicks    1,000 clicks of a trembling hand at every
+                                                          zoom, in Chromium
 
-`make test` runs a tenth of each and `make soak` all; this runs the same code and keeps the counts
-in benchmarks/results/labeling_safety.json.
+The first four are of SQLite and PostgreSQL. `make test` runs a tenth of each and `make soak` all;
+this runs the same code and keeps the counts in benchmarks/results/labeling_safety.json.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,43 +80,78 @@ def api(databases: tuple[str, ...]) -> dict[str, Any]:
     """Requests that schemathesis made up, and those that ended in a server error."""
     from tests.labeling_tool.routes.test_api_schema import attack
 
-    with tempfile.TemporaryDirectory() as folder:
-        requests, errors = attack(Path(folder), examples=100)
-    return {"requests": requests, "server_errors": len(errors)}
+    def count(folder: Path, database: str | None) -> dict[str, Any]:
+        requests, errors = attack(folder, examples=100, database=database)
+        return {"requests": requests, "server_errors": len(errors)}
+
+    return on_each(databases, count)
 
 
-def frames(databases: tuple[str, ...]) -> dict[str, Any]:
-    """Steps, jumps and seeks in a real Chromium after which the pixels or the number were those of
-    another frame.
-    """
+def numbers(databases: tuple[str, ...]) -> dict[str, Any]:
+    """Requests with a number at an extreme, server errors, and the server's size at its largest."""
+    from tests.labeling_tool.routes.test_numbers import fuzz_a_server
+
+    def count(folder: Path, database: str | None) -> dict[str, Any]:
+        found = fuzz_a_server(folder, database)
+        return {
+            "requests": found["requests"],
+            "server_errors": len(found["server_errors"]),
+            "peak_mb": round(found["peak_bytes"] / 1e6, 1),
+        }
+
+    return on_each(databases, count)
+
+
+@contextmanager
+def chromium_and_films() -> Iterator[tuple[Any, Path, Path]]:
+    """A real Chromium, an empty folder, and one of films."""
     from playwright.sync_api import sync_playwright
 
-    from tests.labeling_tool.conftest import CHROMIUM_FLAGS, review_server, write_films
-    from tests.labeling_tool.frontend.test_browser_review import walk_through
-    from tests.labeling_tool.pictures.test_pictures import KINDS
+    from tests.labeling_tool.conftest import CHROMIUM_FLAGS, write_films
 
-    found: dict[str, Any] = {"steps_and_seeks": 0, "wrong": 0, "kinds": {}}
     chromium = shutil.which("chromium") or "/usr/bin/chromium"
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         films = Path(folder) / "films"
         films.mkdir()
         write_films(films)
-        with review_server(Path(folder), films) as review:
-            for kind in KINDS:
-                wrong = walk_through(browser, review, kind, steps=150)
-                found["kinds"][kind] = wrong
-                found["steps_and_seeks"] += 150
-                found["wrong"] += wrong
+        yield browser, Path(folder), films
         browser.close()
+
+
+def frames(databases: tuple[str, ...]) -> dict[str, Any]:
+    """Steps, jumps and seeks in a real Chromium after which the pixels or the number were those of
+    another frame.
+    """
+    from tests.labeling_tool.conftest import review_server
+    from tests.labeling_tool.frontend.test_browser_review import walk_through
+    from tests.labeling_tool.pictures.test_pictures import KINDS
+
+    found: dict[str, Any] = {"steps_and_seeks": 0, "wrong": 0, "kinds": {}}
+    with chromium_and_films() as (browser, folder, films), review_server(folder, films) as review:
+        for kind in KINDS:
+            wrong = walk_through(browser, review, kind, steps=150)
+            found["kinds"][kind] = wrong
+            found["steps_and_seeks"] += 150
+            found["wrong"] += wrong
     return found
+
+
+def clicks(databases: tuple[str, ...]) -> dict[str, Any]:
+    """Clicks of a trembling hand that went elsewhere, and edits that nobody aimed at."""
+    from tests.labeling_tool.frontend.test_browser_clicks import work_trembling
+
+    with chromium_and_films() as (browser, folder, films):
+        return work_trembling(browser, folder, films, clicks=1000)
 
 
 PARTS: dict[str, Callable[[tuple[str, ...]], dict[str, Any]]] = {
     "kills": kills,
     "races": races,
-    "frames": frames,
     "api": api,
+    "numbers": numbers,
+    "frames": frames,
+    "clicks": clicks,
 }
 
 
@@ -121,9 +160,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=tuple(PARTS), help="one of the parts")
-    parser.add_argument(
-        "--database", choices=DATABASES, help="kills and races on one of the two only"
-    )
+    parser.add_argument("--database", choices=DATABASES, help="on one of the two only")
     options = parser.parse_args()
     databases = (options.database,) if options.database else DATABASES
     results = json.loads(RESULT.read_text()) if RESULT.is_file() else {}

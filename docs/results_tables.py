@@ -371,7 +371,7 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
             Result(
                 "labeling_pages.json",
                 "Pages",
-                "A real Chromium: first page, steps of a frame, the next task.",
+                "A real Chromium, on both databases: first page, steps of a frame, the next task.",
                 "python benchmarks/labeling_pages.py",
                 mapping(),
             ),
@@ -383,9 +383,17 @@ PAGES: dict[str, tuple[str, tuple[Result, ...]]] = {
                 records,
             ),
             Result(
+                "labeling_logins.json",
+                "Logins at once",
+                "How long saving takes while 400 people log in at the same moment.",
+                "python benchmarks/labeling_logins.py --logins 400",
+                mapping(),
+            ),
+            Result(
                 "labeling_safety.json",
                 "Nothing lost",
-                "Kills under load, races for the same task, frames against their numbers.",
+                "Kills under load, races for the same task, odd requests, frames against their "
+                "numbers, trembling clicks.",
                 "python benchmarks/labeling_safety.py",
                 mapping(),
             ),
