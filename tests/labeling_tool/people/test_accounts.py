@@ -17,13 +17,11 @@ from vidact.labeling_tool.app import create_app
 from vidact.labeling_tool.config import ServeConfig
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.people import passwords, sessions, throttle
-from vidact.labeling_tool.people.hosts import Hosts
 from vidact.labeling_tool.people.names import name_key
-from vidact.labeling_tool.people.throttle import network_of, paces
+from vidact.labeling_tool.people.throttle import paces
 from vidact.labeling_tool.problems import Problem
 from vidact.labeling_tool.serve import serve
 from vidact.labeling_tool.store.models import ApiToken, AuditEntry, User, WebSession, now_ms
-from vidact.labeling_tool.work.live_pages import MOST_EACH, LivePages
 
 from tests.labeling_tool.conftest import open_context
 from tests.labeling_tool.running import PASSWORD
@@ -202,18 +200,6 @@ def test_strangers_lock_nobody_out(client: TestClient, context: Context) -> None
     assert actions(context).count("login failed") == 8
 
 
-def test_networks_are_what_one_subscriber_has(tmp_path: Path) -> None:
-    assert network_of("192.0.2.7") == "192.0.2.7"
-    assert network_of("2001:db8:1:2:aaaa::1") == network_of("2001:db8:1:2:bbbb::9")
-    assert network_of("::ffff:192.0.2.7") == "192.0.2.7"
-    context = open_context(tmp_path / "data", public_url="https://label.example.org")
-    try:
-        assert context.throttled_address("127.0.0.1") == ""  # a proxy that does not say whose
-        assert context.throttled_address("192.0.2.7") == "192.0.2.7"
-    finally:
-        context.close()
-
-
 def test_hashing_never_holds_a_thread_and_has_a_short_queue(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -337,33 +323,6 @@ def test_an_erased_person_leaves_their_work_only(client: TestClient, context: Co
     assert client.post(f"/api/users/{me}/erase").json()["error"] == "last_admin"
 
 
-@pytest.mark.parametrize(
-    ("host", "allowed"),
-    [
-        ("localhost:8420", True),
-        ("127.0.0.1", True),
-        ("[::1]:8420", True),
-        ("192.0.2.7:80", True),  # no name leads a page to an address
-        ("label.example.org", True),
-        ("label.lan", True),
-        ("evil.example:8420", False),
-        ("label.example.org.evil.example", False),
-        ("", False),
-        ("[", False),
-    ],
-)
-def test_hosts_are_listed(host: str, allowed: bool) -> None:
-    hosts = Hosts("127.0.0.1", "https://label.example.org", ("label.lan",))
-    assert hosts.allow(host) == allowed
-
-
-def test_a_name_that_was_led_here_is_refused(client: TestClient) -> None:
-    foreign = {"host": "evil.example:8420", "origin": "http://evil.example:8420"}
-    for method, path in (("GET", "/api/state"), ("POST", "/api/login"), ("GET", "/")):
-        answer = client.request(method, path, headers=foreign)
-        assert (answer.status_code, answer.json()["error"]) == (421, "unknown_host")
-
-
 @pytest.fixture
 def strict_client(any_context: Context) -> Iterator[TestClient]:
     """An admin's client on each of the two databases."""
@@ -384,6 +343,21 @@ def test_control_characters_are_refused_everywhere(strict_client: TestClient) ->
     for path, body in bodies:
         assert strict_client.post(path, json=body).status_code == 422, path
     assert strict_client.get("/api/assignments?state=%00").status_code == 422
+
+
+def test_a_name_that_two_want_at_once_goes_to_one(strict_client: TestClient) -> None:
+    second = browser(strict_client)
+    login(second, "ada")
+    for number in range(4):
+        barrier = threading.Barrier(2)
+
+        def invite(http: TestClient, name: str, barrier: threading.Barrier = barrier) -> int:
+            barrier.wait()
+            return http.post("/api/users", json={"name": name}).status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            both = [pool.submit(invite, http, f"bob {number}") for http in (strict_client, second)]
+            assert sorted(one.result() for one in both) == [201, 409]
 
 
 def test_two_admins_who_demote_each_other_leave_one(any_context: Context) -> None:
@@ -418,29 +392,24 @@ def test_nothing_is_described_to_strangers_and_settings_stay_small(client: TestC
 
 
 def test_deeds_are_in_the_audit_log(client: TestClient, context: Context) -> None:
+    project = add_tasks(context, 1)
     client.patch("/api/me/settings", json={"theme": "dark"}).raise_for_status()
     client.post("/api/me/password", json={"old": "wrong", "new": NEW})
+    client.delete("/api/me/sessions").raise_for_status()
+    token = client.post("/api/tokens", json={"name": "script"}).json()["id"]
+    client.delete(f"/api/tokens/{token}").raise_for_status()
+    work = client.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
+    client.post(f"/api/assignments/{work}/submit", json={"seq": 0}).raise_for_status()
+    for deed in ("reopen", "release"):
+        client.post(f"/api/assignments/{work}/{deed}").raise_for_status()
     out = client.post("/api/logout")
     assert out.headers["clear-site-data"] == '"cache"'
-    expected = ["settings changed", "old password wrong", "logout"]
-    assert actions(context)[-3:] == expected
-
-
-def test_open_pages_are_counted_and_told_the_same() -> None:
-    pages = LivePages()
-    assert [pages.enter(1) for _ in range(MOST_EACH + 1)] == [True] * MOST_EACH + [False]
-    assert pages.enter(2)
-    pages.leave(1)
-    assert pages.enter(1)
-    counted: list[int] = []
-
-    def count(projects: list[int]) -> dict[int, int]:
-        counted.extend(projects)
-        return dict.fromkeys(projects, 1)
-
-    for projects in ([7], [7, 8], [8, 7]):
-        assert pages.progress(projects, count) == dict.fromkeys(projects, 1)
-    assert counted == [7, 8]
+    expected = [
+        *("settings changed", "old password wrong", "other sessions ended"),
+        *("token made", "token revoked", "work claimed", "work submitted", "work reopened"),
+        *("work given back", "logout"),
+    ]
+    assert actions(context)[-len(expected) :] == expected
 
 
 def test_the_audit_log_leaves_the_database(tmp_path: Path) -> None:

@@ -49,7 +49,14 @@ def test_what_lies_elsewhere_is_not_opened(tmp_path: Path) -> None:
         previews = tmp_path / "dataset" / "previews"
         previews.mkdir()
         secret = barcodes.write(tmp_path / "secret.mp4", 64, first=500)
-        (previews / f"{recipe['row']['key']}.mp4").symlink_to(secret)
+        preview = previews / f"{recipe['row']['key']}.mp4"
+        preview.symlink_to(secret)
+        rendering.render(context, recipe, tmp_path / "out")
+        assert unpack((tmp_path / "out").read_bytes())[1]["from"] == "clip"
+        # Nor is a text that names another file.
+        preview.unlink()
+        secret.rename(previews / "secret.mp4")
+        preview.write_text("ffconcat version 1.0\nfile secret.mp4\n")
         rendering.render(context, recipe, tmp_path / "out")
         assert unpack((tmp_path / "out").read_bytes())[1]["from"] == "clip"
     finally:

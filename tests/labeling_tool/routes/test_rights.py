@@ -88,3 +88,32 @@ def test_a_reviewer_of_one_project_is_one_there_only(
         "here": "reviewer",
         "there": "annotator",
     }
+
+
+def test_who_answers_a_task_cannot_look_up_anothers_answer(
+    client: TestClient, context: Context, people: dict[str, tuple[int, TestClient]]
+) -> None:
+    project = add_tasks(context, 1, overlap=2)
+    (_, bob), (_, rita) = people["bob"], people["rita"]
+    work = bob.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
+    bob.post(f"/api/assignments/{work}/submit", json={"seq": 0}).raise_for_status()
+    paths = (f"/api/assignments/{work}", f"/api/assignments/{work}/operations")
+    assert [rita.get(path).status_code for path in paths] == [200, 200]
+    rita.post(f"/api/projects/{project}/claim", json={}).raise_for_status()
+    assert [rita.get(path).status_code for path in paths] == [403, 403]
+
+
+def test_who_is_deactivated_holds_no_task(
+    client: TestClient, context: Context, people: dict[str, tuple[int, TestClient]]
+) -> None:
+    project = add_tasks(context, 1)
+    (bob_id, bob), (_, ann) = people["bob"], people["ann"]
+    bob.post(f"/api/projects/{project}/claim", json={}).raise_for_status()
+
+    def claimed() -> int | None:
+        found: int | None = ann.post(f"/api/projects/{project}/claim", json={}).json()["assignment"]
+        return found
+
+    assert claimed() is None
+    client.patch(f"/api/users/{bob_id}", json={"active": False}).raise_for_status()
+    assert claimed() is not None

@@ -342,6 +342,32 @@ def test_imports_of_one_person_wait_in_a_short_line(
     assert codes == [202] * uploads.MOST_WAITING + [429]
 
 
+def test_imports_run_one_after_the_other(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take gigabytes and a core."""
+    at_work: list[int] = []
+    most: list[int] = []
+
+    def slow(*_: Any, **__: Any) -> int:
+        at_work.append(1)
+        most.append(len(at_work))
+        time.sleep(0.05)
+        at_work.pop()
+        return 1
+
+    monkeypatch.setattr(uploads, "add_video", slow)
+    project = new_project(client)
+    bodies = [{"video": send(client, project, b"x"), "name": "film"} for _ in range(3)]
+    jobs = [client.post(f"/api/projects/{project}/import", json=body).json() for body in bodies]
+    until = time.monotonic() + 30
+    while any(
+        client.get(f"/api/imports/{job['import']}").json()["state"] != "done" for job in jobs
+    ):
+        assert time.monotonic() < until
+    assert most == [1, 1, 1]
+
+
 def test_an_import_that_was_interrupted_begins_again(client: TestClient, context: Context) -> None:
     project = new_project(client)
     key = send(client, project, b"no video")
