@@ -235,7 +235,7 @@ def describe(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join("null" if a is type(None) else describe(a) for a in arguments)
     if origin is Literal:
-        return "one of " + ", ".join(str(a) for a in arguments)
+        return "one of " + ", ".join(str(a) or '""' for a in arguments)
     if origin is tuple:
         members = [member for member in arguments if member is not Ellipsis]
         length = f" of {len(members)}" if members == list(arguments) else ""

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, FiniteFloat
+from pydantic import FiniteFloat
 
 from ..errors import ConfigError
-from ..settings import closest, require, settings, to_plain
+from ..settings import closest, named_like, require, settings, to_plain
 
 SPECS = Path(__file__).parent / "specs"
-NAME = r"^[a-z][a-z0-9_]*$"  # names become keys of logs and of YAML
+# Names become keys of logs and of YAML.
+Name = Annotated[str, named_like(r"[a-z][a-z0-9_]*", "small letters, digits and _, a letter first")]
 Side = Literal["low", "high"]
 Where = Literal["render", "pixels", "capture", "control"]
 
@@ -85,12 +86,12 @@ class Parameter:
 class Suite:
     """Parameters that are varied together."""
 
-    name: Annotated[str, Field(pattern=NAME)]
+    name: Name
     game: Literal["doom", "crafter", ""] = ""
     """The game whose recorders know the parameters of `render` and `control`; empty where there are
     none.
     """
-    parameters: Mapping[Annotated[str, Field(pattern=NAME)], Parameter]
+    parameters: Mapping[Name, Parameter]
 
     def __post_init__(self) -> None:
         require(bool(self.parameters), "parameters", {}, "at least one")

@@ -57,6 +57,8 @@ def test_suites_that_ship_are_valid(name: str) -> None:
         ("nominal: 0", "unt: x, nominal: 0", r"haze: unknown field `unt`. Did you mean `unit`"),
         ("where: pixels", "where: screen", r"parameters.gamma: where must be one of render"),
         ("where: pixels", "where: render", r"only the recorders of `game: doom`"),
+        ("name: own", "name: My Own", r"name must be a name of small letters, digits and _"),
+        ("name: own", "name: own\ngame: quake", r'game must be one of doom, crafter, "", got'),
         ("name: own", "name: own\ngme: doom", r"unknown field `gme`. Did you mean `game`"),
         ("haze: {where: pixels, nominal: 0, limits: [0, 0.5]}", "haze: 3", r"haze must be a map"),
     ],
