@@ -50,7 +50,7 @@ CHUNK_MINUTES = 0.7
 SETTINGS, FAR, NEAR = 60, (0.7, 1.0), 0.3  # lambda of what is extreme, and of the rest
 SETTING_TICS = 20 * 35
 SETTINGS_SEED = 20_191  # of no training
-SMALL_DEMO = "freedoom1-DEMO1"  # where everything is tiny
+SMALL_DEMO = "freedoom2-DEMO1"  # where everything is tiny
 UNMODELLED = ("people", "vp9", "letter-box", "face cam", "night filter")
 TESTS = ("T0", "T1", *UNMODELLED)
 Frames = NDArray[np.uint8]  # [T, H, W, 3]
@@ -130,13 +130,13 @@ class StudyPlay:
     def record(self) -> None:
         """Make what is missing of all play."""
         for name, (minutes, seed) in PLAY.items():
-            few = max(2 * CHUNK_MINUTES, minutes * self.scale)
+            longest = max(0.1, CHUNK_MINUTES * min(1, 10 * self.scale))
             record_doom(
                 RecordDoomConfig(
                     out=str(self.folder(name)),
                     maps=name,
-                    minutes=few,
-                    chunk_minutes=CHUNK_MINUTES,
+                    minutes=max(4 * longest, minutes * self.scale),
+                    chunk_minutes=longest,
                     seed=seed,
                 )
             )
@@ -165,7 +165,8 @@ class StudyPlay:
             mouse_speed=values["turn_speed"],
         )
         # Not the first recording of its map: that would begin where all others do.
-        chunk = Chunk(setting.map, 1, config.seed, SETTING_TICS)
+        tics = max(140, round(SETTING_TICS * min(1, 10 * self.scale)))
+        chunk = Chunk(setting.map, 1, config.seed, tics)
         item = (chunk, out, config, setting.name)
         return Wanted(out / setting.name, chunk.tics, chunk_meta(chunk, config), item)
 
@@ -212,12 +213,18 @@ class StudyPlay:
 
     # ---- what is frozen
 
-    def digests(self) -> dict[str, Any]:
-        """What decides all figures: settings, recordings, and what is shown of them."""
+    def described(self) -> dict[str, Any]:
+        """What is drawn and what it means."""
         return {
             "suite": self.suite.sha256,
             "spec": self.spec.sha256,
             "settings": [{"map": one.map, **one.places} for one in self.settings],
+        }
+
+    def digests(self) -> dict[str, Any]:
+        """What decides all figures: settings, recordings, and what is shown of them."""
+        return {
+            **self.described(),
             "recordings": {
                 f"{folder}/{one.name}": f"{one.sha256[:16]}-{one.labels_sha256[:16]}"
                 for folder in (*PLAY, "settings", "people")
@@ -238,6 +245,8 @@ class StudyPlay:
         if not self.frozen.exists():
             raise SystemExit(f"{self.frozen} is missing: `python {__file__} --freeze` writes it")
         text = self.frozen.read_text(encoding="utf-8")
+        if not json.loads(text).get("recordings"):
+            raise SystemExit(f"{self.frozen} has no recordings yet: `--freeze` and commit it first")
         if others := differences(json.loads(text), found):
             raise SystemExit(
                 f"{len(others)} parts of the play are not what was frozen in {self.frozen} "
