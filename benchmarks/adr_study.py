@@ -41,7 +41,9 @@ from vidact.training.intervals import bootstrap_weights, interval
 NAME = "adr_study"
 ARMS = {"none": "none", "fixed": "fixed:1", "adr": "adr"}
 CORE_MINUTES = 60.0  # of a training: thirty minutes of two cores
-TEST_EVERY = 30  # steps: decided from what tests cost, see docs/guides/randomize.md
+# The four recordings of a test take up to twenty core-seconds: an hour has some dozens of tests,
+# and each of nine boundaries a few, so that five steps must lead to a limit.
+TEST_EVERY, DELTA = 30, 0.2
 RESAMPLINGS = 1000
 GAIN, LOSS = 0.15, 0.02  # of yaw R²: what ADR must win outside, and may lose on play as recorded
 PEOPLE = {"yaw R²": 0.75, "F1 of common keys": 0.65}  # at least, of ADR
@@ -122,6 +124,7 @@ class ADRStudy(Study):
             *("train-idm", "--data", play.folder("train"), "--val", play.folder("validation")),
             *("--out", self.work / "idm" / name, "--cache", play.cache, "--seed", str(seed)),
             *("--randomize", ARMS[arm], "--suite", SUITE, "--adr.test-every", str(TEST_EVERY)),
+            *("--adr.delta", str(DELTA)),
             *("--core-minutes", self.minutes(CORE_MINUTES), "--eval-minutes", "0", "--plain"),
         )
         config = json.loads((out / "config.json").read_text(encoding="utf-8"))
