@@ -118,7 +118,7 @@ def truth(recording: Recording, play: Play) -> dict[str, float]:
     bars = [read_bars(picture) for _, picture in pictures]
     shown = np.array([b["presses"] + b["releases"] for b in bars], np.int64)
     drawn = np.array([b["drawn"] for b in bars], np.int64)
-    newest = np.array([b["newest"] for b in bars], np.int64)
+    newest = np.array([[b[name] for name in ("newest", "second", "third")] for b in bars])
     # One key after the other goes down and up again.
     held = [len(state.keys) for state in states]
     pressed = np.array([len(state.new_keys) for state in states])
@@ -138,10 +138,15 @@ def truth(recording: Recording, play: Play) -> dict[str, float]:
     if not len(events):
         raise SystemExit("no line with a label holds a key: the machine is too busy to measure")
     seen = np.searchsorted(shown, events, side="right")  # the first frame with it
-    first_tick = np.append(newest, np.iinfo(np.int64).max // 2)[seen]  # never: far too late
-    # Of several events between two frames, it is that of the newest: for the others the latest.
-    told = np.append(shown, -1)[seen] == events + 1
-    off = np.maximum(drawn[line] + 1 - first_tick, first_tick - drawn[line + 1] - 1).clip(0)
+    never = seen == frames
+    seen = np.minimum(seen, frames - 1)
+    # A frame tells the ticks of the three newest; of more, as after lost frames, only the range.
+    newer = shown[seen] - events - 1
+    told = ~never & (newer < newest.shape[1])
+    latest = np.where(told, newest[seen, np.where(told, newer, 0)], newest[seen, -1])
+    earliest = np.where(told, latest, drawn[np.maximum(seen - 1, 0)] + 1)
+    off = np.maximum(drawn[line] + 1 - latest, earliest - drawn[line + 1] - 1).clip(0)
+    off[never] = frames
     # Which tick of the program a frame shows, against when it was taken.
     taken_s = (recording.taken_ns() - recording.taken_ns()[0]) / 1e9
     apart = drawn - np.median(drawn - taken_s * HZ) - taken_s * HZ

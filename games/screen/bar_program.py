@@ -1,9 +1,10 @@
 """A program to measure a recorder by: its window shows, as bars, what it has received so far.
 
 Rows of 16 black or white cells, each a number: how often it has drawn, presses and releases of
-keys, which drawing was the first to know of the newest of them, the sums of raw motion in x and y,
-and the keys and buttons held. It draws at an equal rate, as games do, or at once whenever something
-comes in. Run as a program of its own: `python -m` with this module's name.
+keys, which drawing was the first to know of the newest of them, and of the two before that, the
+sums of raw motion in x and y, and the keys and buttons held. It draws at an equal rate, as games
+do, or at once whenever something comes in. Run as a program of its own: `python -m` with this
+module's name.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .raw_events import RawEvent
 
 TITLE = "vidact bars"
 BITS = 16
-ROWS = ("drawn", "presses", "releases", "newest", "dx", "dy", "held")
+ROWS = ("drawn", "presses", "releases", "newest", "second", "third", "dx", "dy", "held")
 SHADES, RECTANGLES = 256, 16  # of the scenery: colors, and rectangles of each
 STEP = 8  # pixels by which it moves with each drawing
 
@@ -39,6 +40,8 @@ class Received:
     releases: int = 0
     newest: int = 0
     """The first drawing with the newest press or release of a key."""
+    second: int = 0
+    third: int = 0
     dx: int = 0
     dy: int = 0
     held: int = 0
@@ -58,7 +61,7 @@ class Received:
         if event.of_key:
             self.presses += event.kind == raw_events.KEY_PRESS
             self.releases += event.kind == raw_events.KEY_RELEASE
-            self.newest = self.drawn + 1
+            self.newest, self.second, self.third = self.drawn + 1, self.newest, self.second
 
 
 def _thing(event: RawEvent) -> tuple[str, int]:
@@ -72,10 +75,9 @@ def read_bars(picture: NDArray[np.uint8]) -> dict[str, int]:
         ValueError: it is none: a row of black and white cells, which is always the same, is not.
     """
     height, width = picture.shape[:2]
-    bright = picture.mean(-1) > 127
     rows = ((np.arange(len(ROWS) + 1) + 0.5) * height / (len(ROWS) + 1)).astype(int)
     columns = ((np.arange(BITS) + 0.5) * width / BITS).astype(int)
-    cells = bright[rows[:, None], columns]  # (rows, bits)
+    cells = picture[rows[:, None], columns].mean(-1) > 127  # (rows, bits)
     if not np.array_equal(cells[-1], np.arange(BITS) % 2 == 0):
         raise ValueError("the picture is not the bar program's")
     weights = 1 << np.arange(BITS - 1, -1, -1)
