@@ -129,7 +129,12 @@ class ADRStudy(Study):
         )
         config = json.loads((out / "config.json").read_text(encoding="utf-8"))
         found: dict[str, Any] = {
-            "frozen": frozen,
+            "under": {
+                "tests": frozen,
+                "core_minutes": self.minutes(CORE_MINUTES),
+                "test_every": TEST_EVERY,
+                "delta": DELTA,
+            },
             "core_minutes": round(config["training"]["seconds"] / 60, 2),
             "steps": config["training"]["steps_done"],
             "minutes": self.minutes_of(f"idm/{name}"),
@@ -231,11 +236,11 @@ def compared(
     """ADR less each other arm on each test, over the seeds that are there, and the bars; nothing
     before there is a cell of each arm.
 
-    Raises SystemExit where cells are of different tests.
+    Raises SystemExit where cells are of different tests or settings.
     """
-    frozen = sorted({cell["frozen"] for cell in cells.values()})
-    if len(frozen) > 1:
-        raise SystemExit(f"cells are of different tests ({', '.join(frozen)}): remove older ones")
+    under = sorted({json.dumps(cell["under"], sort_keys=True) for cell in cells.values()})
+    if len(under) > 1:
+        raise SystemExit(f"cells are of different studies: {'; '.join(under)}; remove older ones")
     seeds = {arm: [name for name in cells if name.startswith(f"{arm}/")] for arm in ARMS}
     if not all(seeds.values()):
         return {}

@@ -73,7 +73,7 @@ def cells_of(
     for arm, error in errors.items():
         for seed in range(3):
             figures = {test: dict.fromkeys(study.FIGURES, 0.5) for test in study.TESTS}
-            cell = {"frozen": "f", "ranges": ranges, "steps": 9, "figures": figures}
+            cell = {"under": {"tests": "f"}, "ranges": ranges, "steps": 9, "figures": figures}
             cells[f"{arm}/{seed}"] = cell
             units[f"{arm}/{seed}"] = {
                 test: units_of(study, error, settings if test == "T1" else ["a", "b", "c"])
@@ -98,8 +98,8 @@ def test_arms_are_compared_on_the_same_play(study: ModuleType) -> None:
     loses = study.compared(*cells_of(study, {"none": 0.4, "fixed": 0.4, "adr": 0.5}))["bars"]
     assert not loses["T0: yaw R², ADR less none"]["holds"]
     assert not study.compared({name: cells[name] for name in ("none/0", "fixed/0")}, units)
-    cells["none/1"]["frozen"] = "g"
-    with pytest.raises(SystemExit, match="cells are of different tests"):
+    cells["none/1"]["under"] = {"tests": "g"}
+    with pytest.raises(SystemExit, match="cells are of different studies"):
         study.compared(cells, units)
 
 
