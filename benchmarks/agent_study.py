@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from vidact.bc_policy.scoring.results import crafter_score
@@ -57,7 +57,7 @@ class Study:
     content: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of_command_line(cls, name: str, about: str | None, *, example: str) -> Study:
+    def of_command_line(cls, name: str, about: str | None, *, example: str) -> Self:
         """The study that the options ask for, with what earlier runs found."""
         parser = argparse.ArgumentParser(
             description=about, formatter_class=argparse.RawDescriptionHelpFormatter

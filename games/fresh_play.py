@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from ..datasets.recordings.recording import VARIED, Recording
 from ..datasets.recordings.writer import RecordingWriter
@@ -111,16 +112,15 @@ def _settings_of(source: Recording, order: Order, simulation: Simulation) -> Rec
     """What a recording was made with: what is not varied stays so."""
     said = source.meta.get("settings")
     own = {name: said[name] for name in SETTINGS & said.keys()} if isinstance(said, Mapping) else {}
-    return RecordDoomConfig(
-        **{
-            **own,
-            "out": str(order.stem.parent),
-            "maps": simulation.map,
-            "width": source.video.width,
-            "height": source.video.height,
-            "skill": simulation.skill,
-        }
-    )
+    fields: dict[str, Any] = {
+        **own,
+        "out": str(order.stem.parent),
+        "maps": simulation.map,
+        "width": source.video.width,
+        "height": source.video.height,
+        "skill": simulation.skill,
+    }
+    return RecordDoomConfig(**fields)
 
 
 class Recorders:
