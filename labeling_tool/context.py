@@ -143,6 +143,7 @@ class Context:
         self.imports.shutdown(wait=True, cancel_futures=True)
         self.exports.shutdown(wait=True, cancel_futures=True)
         self.ahead.shutdown(wait=True, cancel_futures=True)
+        self.reports.close()
         self.bundles.close()
         self.full_bundles.close()
         self.log.close()

@@ -1,12 +1,13 @@
 """Agreement statistics: kappa, alpha, events that match, degrees of the camera, intervals.
 
-Legend: R raters, N items, C categories, T frames, A axes.
+Legend: R raters, N items, C categories, T frames, A axes. What is computed of sums takes any number
+of them at once: the leading axes (...) stay.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,17 +31,18 @@ def confusion(first: NDArray[np.int64], second: NDArray[np.int64], categories: i
     return counts.reshape(categories, categories).astype(np.float64)
 
 
-def kappa(table: Matrix) -> float:
-    """Cohen's kappa of a confusion matrix; NaN where chance alone would agree always.
+def kappa(table: Matrix) -> Matrix:
+    """Cohen's kappa [...] of confusion matrices [..., C, C]; NaN where chance alone would agree
+    always.
 
     Source: Cohen, A coefficient of agreement for nominal scales, 1960.
     """
-    total = table.sum()
-    if total == 0:
-        return math.nan
-    observed = np.trace(table) / total
-    expected = float(table.sum(axis=0) @ table.sum(axis=1)) / total**2
-    return math.nan if expected >= 1 else float((observed - expected) / (1 - expected))
+    total = table.sum(axis=(-2, -1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        observed = np.trace(table, axis1=-2, axis2=-1) / total
+        expected = (table.sum(axis=-2) * table.sum(axis=-1)).sum(axis=-1) / total**2
+        value = (observed - expected) / (1 - expected)
+    return np.where((total == 0) | (expected >= 1), np.nan, value)
 
 
 def coincidences(ratings: NDArray[np.int64], categories: int) -> Matrix:
@@ -55,21 +57,22 @@ def coincidences(ratings: NDArray[np.int64], categories: int) -> Matrix:
     return np.asarray(weighted @ counts.T - np.diag(weighted.sum(axis=1)))
 
 
-def alpha(table: Matrix) -> float:
-    """Krippendorff's nominal alpha of a coincidence matrix; NaN where only one category was used.
+def alpha(table: Matrix) -> Matrix:
+    """Krippendorff's nominal alpha [...] of coincidence matrices [..., C, C]; NaN where only one
+    category was used.
 
     Source: Krippendorff, Computing Krippendorff's alpha-reliability, 2011.
     """
-    per_category = table.sum(axis=1)
-    total = per_category.sum()
-    expected = total**2 - float(per_category @ per_category)
-    if expected <= 0:
-        return math.nan
-    return float(1 - (total - 1) * (total - np.trace(table)) / expected)
+    per_category = table.sum(axis=-1)
+    total = per_category.sum(axis=-1)
+    expected = total**2 - (per_category**2).sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = 1 - (total - 1) * (total - np.trace(table, axis1=-2, axis2=-1)) / expected
+    return np.where(expected <= 0, np.nan, value)
 
 
 def interval(
-    parts: Matrix, statistic: Callable[[Matrix], float], *, seed: int = 0
+    parts: Matrix, statistic: Callable[[Matrix], Matrix], *, seed: int = 0
 ) -> tuple[float, float] | None:
     """Return a 95 % interval of a statistic of summed parts, by drawing parts anew.
 
@@ -77,7 +80,7 @@ def interval(
 
     Args:
         parts: what the statistic is computed of, a row a task: its sum over the drawn tasks.
-        statistic: of the sum.
+        statistic: [...] of sums [..., P].
         seed: of the draw.
 
     Returns:
@@ -85,15 +88,20 @@ def interval(
     """
     if len(parts) < 2:
         return None
-    rng = np.random.default_rng(seed)
-    weights = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=RESAMPLES)
-    sums = np.tensordot(weights.astype(np.float64), parts, axes=1)
-    values = np.array([statistic(one) for one in sums])
+    values = statistic(_draws(len(parts), seed).astype(np.float64) @ parts)
     values = values[np.isfinite(values)]
     if len(values) < RESAMPLES / 2:
         return None
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=32)
+def _draws(parts: int, seed: int) -> NDArray[np.uint16]:
+    """How often each part is drawn: [RESAMPLES, parts]. All statistics of as many share it."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(parts, np.full(parts, 1 / parts), size=RESAMPLES)
+    return drawn.astype(np.uint16)
 
 
 def event_counts(
@@ -108,12 +116,14 @@ def event_counts(
     return np.array(counts, np.float64)
 
 
-def f1(counts: NDArray[np.float64]) -> float:
-    """The F1 of `event_counts`; NaN where neither has an event."""
-    matched, ours, theirs = counts
-    return math.nan if ours + theirs == 0 else float(2 * matched / (ours + theirs))
+def f1(counts: Matrix) -> Matrix:
+    """The F1 [...] of `event_counts` [..., 3]; NaN where neither has an event."""
+    events = counts[..., 1] + counts[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(events == 0, np.nan, 2 * counts[..., 0] / events)
 
 
-def mean(sums: NDArray[np.float64]) -> float:
-    """The mean of (sum, count); NaN of nothing."""
-    return math.nan if sums[1] == 0 else float(sums[0] / sums[1])
+def mean(sums: Matrix) -> Matrix:
+    """The mean [...] of sums and counts [..., 2 or more]; NaN of nothing."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(sums[..., 1] == 0, np.nan, sums[..., 0] / sums[..., 1])

@@ -5,9 +5,11 @@ Numbers are sums over tasks, so that their intervals can be drawn by drawing tas
 
 from __future__ import annotations
 
+import heapq
 import math
+import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import combinations
@@ -36,6 +38,7 @@ from .agreement import (
 )
 
 MOST_TASKS = 2000  # the newest; older work says little about today's people
+MOST_COMPARED = 10  # answers to a task: two of each are compared
 ITEMS = 50  # of the work that a number was made of: the worst
 BINS = 10  # of the model's probability
 HOUR_MS = 3600_000
@@ -46,7 +49,7 @@ Sums = NDArray[np.float64]
 class Tally:
     """A statistic of several tasks: what each adds to its sums, and whose work that was."""
 
-    statistic: Callable[[Sums], float]
+    statistic: Callable[[Sums], Sums]
     parts: list[Sums] = field(default_factory=list)
     items: list[tuple[float, int]] = field(default_factory=list)
 
@@ -54,18 +57,23 @@ class Tally:
         self.parts.append(part)
         self.items.append((badness, assignment))
 
+    def take(self, other: Tally) -> None:
+        """Add what another one has of other tasks."""
+        self.parts += other.parts
+        self.items += other.items
+
     def to_json(self) -> dict[str, Any]:
         """The value, its interval, of how many tasks, and the work, the worst first."""
         if not self.parts:
             return {"value": None, "interval": None, "tasks": 0, "items": []}
         parts = np.stack(self.parts)
-        value = self.statistic(parts.sum(axis=0))
-        worst = sorted(self.items, reverse=True)
+        value = float(self.statistic(parts.sum(axis=0)))
+        worst = heapq.nlargest(ITEMS, self.items)
         return {
             "value": None if math.isnan(value) else value,
             "interval": interval(parts, self.statistic),
             "tasks": len(self.parts),
-            "items": [assignment for _, assignment in worst[:ITEMS]],
+            "items": [assignment for _, assignment in worst],
         }
 
 
@@ -80,28 +88,56 @@ class Work:
 
 @dataclass(slots=True)
 class Report:
-    """The page's tables while they are summed up."""
+    """The page's tables while they are summed up; of one task, or of many."""
 
     names: tuple[str, ...]
     axes: tuple[Axis, ...]
-    alphas: list[Tally] = field(default_factory=list)
-    events: list[Tally] = field(default_factory=list)
-    camera: list[Tally] = field(default_factory=list)
+    alphas: list[Tally]
+    events: list[Tally]
+    camera: list[Tally]
+    calibration: list[Tally]
     pairs: dict[tuple[str, str], Tally] = field(
         default_factory=lambda: defaultdict(lambda: Tally(_flat(kappa)))
     )
     people: dict[str, Tally] = field(default_factory=lambda: defaultdict(lambda: Tally(mean)))
     days: dict[tuple[str, str], Sums] = field(default_factory=lambda: defaultdict(_no_day))
-    calibration: list[Tally] = field(default_factory=list)
     disputes: list[dict[str, Any]] = field(default_factory=list)
 
+    @classmethod
+    def empty(cls, project: Project) -> Report:
+        """A project's tables with nothing in them."""
+        spec = ActionSpec.from_dict(project.spec) if project.spec else None
+        names = spec.button_names if spec else CLEAN_LABELS
+        axes = spec.axes if spec else ()
+        return cls(
+            names,
+            axes,
+            alphas=[Tally(_flat(alpha)) for _ in names],
+            events=[Tally(f1) for _ in names] if spec else [],
+            camera=[Tally(mean) for _ in axes],
+            calibration=[Tally(mean) for _ in range(BINS)],
+        )
 
-def _flat(statistic: Callable[[Sums], float]) -> Callable[[Sums], float]:
-    """The same statistic of a square matrix that was laid out in a row."""
+    def take(self, other: Report) -> None:
+        """Add the tables of other tasks."""
+        for name in ("alphas", "events", "camera", "calibration"):
+            for tally, more in zip(getattr(self, name), getattr(other, name), strict=True):
+                tally.take(more)
+        for pair, more in other.pairs.items():
+            self.pairs[pair].take(more)
+        for person, more in other.people.items():
+            self.people[person].take(more)
+        for day, sums in other.days.items():
+            self.days[day] += sums
+        self.disputes += other.disputes
 
-    def of(sums: Sums) -> float:
-        side = math.isqrt(len(sums))
-        return statistic(sums.reshape(side, side))
+
+def _flat(statistic: Callable[[Sums], Sums]) -> Callable[[Sums], Sums]:
+    """The same statistic of square matrices that were laid out in rows."""
+
+    def of(sums: Sums) -> Sums:
+        side = math.isqrt(sums.shape[-1])
+        return statistic(sums.reshape(*sums.shape[:-1], side, side))
 
     return of
 
@@ -110,56 +146,97 @@ def _no_day() -> Sums:
     return np.zeros(5)  # tasks, frames, ms, right on gold, decided on gold
 
 
-def quality_of(session: Session, project: Project) -> dict[str, Any]:
-    """Return the quality page's tables as JSON."""
-    spec = project.spec
-    names = tuple(b["name"] for b in spec["buttons"]) if spec else CLEAN_LABELS
-    axes = ActionSpec.from_dict(spec).axes if spec else ()
-    report = Report(names, axes)
-    report.alphas = [Tally(_flat(alpha)) for _ in names]
-    report.events = [Tally(f1) for _ in names] if spec else []
-    report.camera = [Tally(mean) for _ in axes]
-    report.calibration = [Tally(mean) for _ in range(BINS)]
-    for task, source, works in _tasks(session, project):
-        _compare(report, task, source, works)
-        _judge(report, task, works)
-        if task.labels is not None:
-            _calibrate(report, Predictions.from_bytes(task.labels), works)
+def quality_of(
+    session: Session, project: Project, parts: dict[int, Any] | None = None
+) -> dict[str, Any]:
+    """Return the quality page's tables as JSON.
+
+    Args:
+        session: of a reader.
+        project: whose labels.
+        parts: what the report before kept of each task, by its id; only tasks whose work has
+            changed since then are looked at. It is brought up to date.
+    """
+    parts = {} if parts is None else parts
+    report = Report.empty(project)
+    states = _states(session, project)
+    for task_id in parts.keys() - states.keys():
+        del parts[task_id]
+    for task_id, state in states.items():
+        if task_id not in parts or parts[task_id][0] != state:
+            parts[task_id] = (state, _part(session, project, task_id))
+        report.take(parts[task_id][1])
     return _as_json(report, session, project)
 
 
-def _tasks(session: Session, project: Project) -> Iterable[tuple[Task, str, list[Work]]]:
-    """Each of a project's tasks with work on it, its source's name and the answers."""
-    ids = session.scalars(
+def _states(session: Session, project: Project) -> dict[int, tuple[Any, ...]]:
+    """Return the tasks with work on them, the newest first, and what their tables depend on."""
+    newest = (
         select(Assignment.task_id)
         .join(Task, Task.id == Assignment.task_id)
         .where(Task.project_id == project.id, Assignment.state.in_(FINISHED))
         .distinct()
         .order_by(Assignment.task_id.desc())
         .limit(MOST_TASKS)
-    ).all()
-    for task_id in ids:  # one at a time: the predictions of all of them may not fit into memory
-        task = session.get_one(Task, task_id, options=[undefer(Task.labels), undefer(Task.gold)])
-        rows = session.execute(
-            select(Assignment, User.name)
-            .join(User, User.id == Assignment.user_id)
-            .where(Assignment.task_id == task_id, Assignment.state.in_(FINISHED))
-            .order_by(Assignment.id)
-        ).all()
-        works = []
-        for assignment, who in rows:
-            # Their own answer: what a reviewer changed afterwards is no agreement of theirs.
-            own = session.scalars(
-                select(Operation)
-                .where(
-                    Operation.assignment_id == assignment.id,
-                    Operation.user_id == assignment.user_id,
-                )
-                .order_by(Operation.seq)
-            )
-            works.append(Work(assignment, who, answer_to(task, own)))
-        yield task, session.get_one(Source, task.source_id).name, works
-        session.expunge(task)
+    )
+    rows = session.execute(
+        select(
+            Assignment.task_id,
+            Task.state,
+            Assignment.id,
+            Assignment.seq,
+            Assignment.state,
+            Assignment.submitted_ms,
+            Assignment.active_ms,
+            User.name,
+        )
+        .join(Task, Task.id == Assignment.task_id)
+        .join(User, User.id == Assignment.user_id)
+        .where(Assignment.task_id.in_(newest), Assignment.state.in_(FINISHED))
+        .order_by(Assignment.task_id.desc(), Assignment.id)
+    )
+    states: dict[int, tuple[Any, ...]] = {}
+    for task_id, *state in rows:
+        states[task_id] = (*states.get(task_id, ()), *state)
+    return states
+
+
+def _part(session: Session, project: Project, task_id: int) -> Report:
+    """Return the tables of one task."""
+    part = Report.empty(project)
+    task = session.get_one(Task, task_id, options=[undefer(Task.labels), undefer(Task.gold)])
+    source = session.get_one(Source, task.source_id).name
+    works = _works(session, task)
+    _compare(part, task, source, works)
+    _judge(part, task, works)
+    if task.labels is not None:
+        _calibrate(part, Predictions.from_bytes(task.labels), works)
+    session.expunge(task)  # the predictions of all of them may not fit into memory
+    return part
+
+
+def _works(session: Session, task: Task) -> list[Work]:
+    """Return the submissions for a task with their answers."""
+    rows = session.execute(
+        select(Assignment, User.name)
+        .join(User, User.id == Assignment.user_id)
+        .where(Assignment.task_id == task.id, Assignment.state.in_(FINISHED))
+        .order_by(Assignment.id)
+    ).tuples()
+    own: dict[int, list[Operation]] = defaultdict(list)
+    # Their own answer: what a reviewer changed afterwards is no agreement of theirs.
+    for operation in session.scalars(
+        select(Operation)
+        .join(Assignment, Assignment.id == Operation.assignment_id)
+        .where(
+            Assignment.task_id == task.id,
+            Assignment.state.in_(FINISHED),
+            Operation.user_id == Assignment.user_id,
+        )
+        .order_by(Operation.assignment_id, Operation.seq)
+    ):
+        own[operation.assignment_id].append(operation)
+    return [Work(assignment, who, answer_to(task, own[assignment.id])) for assignment, who in rows]
 
 
 def _ratings(report: Report, works: list[Work], k: int) -> NDArray[np.int64]:
@@ -181,6 +258,10 @@ def _compare(report: Report, task: Task, source: str, works: list[Work]) -> None
     """
     if len(works) < 2 or task.gold is not None:
         return
+    if len(works) > MOST_COMPARED:
+        # A lesson has an answer of everybody's; the same ones are drawn each time.
+        drawn = random.Random(task.id).sample(works, MOST_COMPARED)
+        works = sorted(drawn, key=lambda work: work.assignment.id)
     first = works[0].assignment.id
     different, compared = 0, 0
     pairs = dict.fromkeys(combinations(range(len(works)), 2), np.zeros((2, 2)))

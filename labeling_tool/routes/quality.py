@@ -10,7 +10,9 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response
 from sqlalchemy import func, select
 
-from ..people.access import ContextOf, Reviewer, require_staffed
+from ..context import Context
+from ..people.access import ContextOf, Person, Reviewer, require_staffed
+from ..problems import Problem
 from ..quality.report import quality_of
 from ..schema import PathId, Strict
 from ..store.models import Assignment, Task
@@ -18,15 +20,37 @@ from ..work.gold import set_gold
 
 router = APIRouter(prefix="/api", tags=["quality"])
 
+WAIT_S = 0.3  # then the page shows what there was before, and asks again
+TABLE_WAIT_S = 20.0
+BEING_COUNTED: dict[int | str, dict[str, Any]] = {
+    202: {"description": "The work is being counted for the first time: ask again in a moment."}
+}
+
 
 class Gold(Strict):
     gold: bool
     """Whether the work is its task's known answer from now on."""
 
 
-@router.get("/projects/{project_id}/quality")
-def quality(project_id: PathId, person: Reviewer, context: ContextOf) -> dict[str, Any]:
-    """How good the labels are: each number with its 95 % interval and the work it was made of."""
+@router.get("/projects/{project_id}/quality", responses=BEING_COUNTED)
+def quality(
+    project_id: PathId, person: Reviewer, context: ContextOf, response: Response
+) -> dict[str, Any]:
+    """How good the labels are: each number with its 95 % interval and the work it was made of.
+
+    `counting`: these are the numbers before the newest work; ask again in a moment.
+    """
+    report, is_new = _report(context, project_id, person, WAIT_S)
+    if report is None:
+        response.status_code, response.headers["retry-after"] = 202, "1"
+        return {"counting": True}
+    return {**report, "counting": not is_new}
+
+
+def _report(
+    context: Context, project_id: int, person: Person, wait_s: float
+) -> tuple[dict[str, Any] | None, bool]:
+    """The report that is there within some time, and whether nothing has come in since."""
     with context.database.read() as session:
         project = require_staffed(session, project_id, person)
         # What the tables are made of changes with any of these.
@@ -41,8 +65,13 @@ def quality(project_id: PathId, person: Reviewer, context: ContextOf) -> dict[st
             .join(Task, Task.id == Assignment.task_id)
             .where(Task.project_id == project_id)
         ).one()
-        key = (tuple(state), str(project.settings))
-        return context.reports.get(project_id, key, lambda: quality_of(session, project))
+    key = (tuple(state), str(project.settings))
+
+    def make(parts: dict[int, Any]) -> dict[str, Any]:
+        with context.database.read() as session:
+            return quality_of(session, project, parts)
+
+    return context.reports.get(project_id, key, make, wait_s=wait_s)
 
 
 @router.get(
@@ -59,7 +88,10 @@ def quality_table(
     context: ContextOf,
 ) -> Response:
     """One of its tables for a spreadsheet; of each number also its interval and tasks."""
-    rows = [_flat(row) for row in quality(project_id, person, context)[table]]
+    report, _ = _report(context, project_id, person, TABLE_WAIT_S)
+    if report is None:
+        raise Problem(409, "counting", "The work is still being counted.", retry_after_s=10)
+    rows = [_flat(row) for row in report[table]]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]))
@@ -73,6 +105,9 @@ def quality_table(
 def gold(assignment_id: PathId, body: Gold, person: Reviewer, context: ContextOf) -> dict[str, str]:
     """Make approved work the known answer of its task, or take that back."""
     state = set_gold(context.database, person.id, assignment_id, body.gold, address=person.address)
+    with context.database.read() as session:
+        work = session.get_one(Assignment, assignment_id)
+        context.reports.forget(session.get_one(Task, work.task_id).project_id)
     return {"state": state}
 
 

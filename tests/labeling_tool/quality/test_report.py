@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 from vidact.labeling_tool.context import Context
+from vidact.labeling_tool.quality import report
 from vidact.labeling_tool.quality.report import quality_of
+from vidact.labeling_tool.routes import quality as routes
 from vidact.labeling_tool.store.models import Assignment, Operation, Project, Task
 from vidact.labeling_tool.work.answers import answer_to
 
+from tests.labeling_tool.browsing import until
 from tests.labeling_tool.seeding import add_people, add_tasks
 
 RIGHT = np.linspace(0.80, 0.98, 10)
@@ -92,13 +97,21 @@ def test_people_are_ranked_by_what_they_get_right(context: Context, seed: int) -
                 given[t, k] = False
             submit(context, task, user, given, submitted_ms=1, active_ms=60_000, served="gold")
     with context.database.read() as session:
-        report = quality_of(session, session.get_one(Project, project))
-    measured = {row["name"]: row["accuracy"] for row in report["people"]}
+        found = quality_of(session, session.get_one(Project, project))
+    measured = {row["name"]: row["accuracy"] for row in found["people"]}
     scores = [measured[f"annotator{seed}-{i}"]["value"] for i in range(len(RIGHT))]
     assert spearmanr(scores, RIGHT).statistic >= 0.9
     worst = measured[f"annotator{seed}-0"]
     assert worst["interval"][0] <= worst["value"] <= worst["interval"][1]
     assert (worst["tasks"], len(worst["items"])) == (5, 5)
+
+
+def counted(client: Any, project: int) -> dict[str, Any]:
+    """What the page shows once all work is counted."""
+    found: dict[str, Any] = {"counting": True}
+    while found["counting"]:
+        found = client.get(f"/api/projects/{project}/quality").json()
+    return found
 
 
 def test_two_answers_are_compared_and_their_disputes_are_listed(
@@ -116,7 +129,7 @@ def test_two_answers_are_compared_and_their_disputes_are_listed(
     other = submit(context, tasks[0], bob, later, submitted_ms=1)
     submit(context, tasks[1], ann, held, submitted_ms=86_400_001)
     submit(context, tasks[1], bob, held, submitted_ms=1)
-    found = client.get(f"/api/projects/{project}/quality").json()
+    found = counted(client, project)
     attack = found["labels"][5]
     assert 0.5 < attack["alpha"]["value"] < 1
     assert attack["alpha"]["items"][0] == first
@@ -144,12 +157,87 @@ def test_differences_of_an_axis_are_in_its_own_unit(client: Any, context: Contex
     mouse = add_tasks(context, 1)
     pointer = add_tasks(context, 1, name="pointer", game="desktop_pointer")
     units = {
-        project: {
-            row["axis"]: row["unit"]
-            for row in client.get(f"/api/projects/{project}/quality").json()["camera"]
-        }
+        project: {row["axis"]: row["unit"] for row in counted(client, project)["camera"]}
         for project in (stick, mouse, pointer)
     }
     assert set(units[stick].values()) == {""}
     assert units[mouse] == {"pitch": "degrees", "yaw": "degrees"}
     assert "notches" in units[pointer].values()
+
+
+def test_a_report_after_a_submission_looks_at_its_task_only(
+    client: Any, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = add_tasks(context, 3, overlap=2)
+    ann, bob = add_people(context, 2)
+    with context.database.read() as session:
+        tasks = [task.id for task in session.query(Task).filter_by(project_id=project)]
+    held = np.zeros((FRAMES, LANES), bool)
+    held[4:10, 5] = True
+    for task in tasks:
+        submit(context, task, ann, held, submitted_ms=1, active_ms=1000)
+    looked_at: list[int] = []
+    part = report._part
+
+    def noted(session: Any, project: Project, task_id: int) -> report.Report:
+        looked_at.append(task_id)
+        return part(session, project, task_id)
+
+    monkeypatch.setattr(report, "_part", noted)
+    first = counted(client, project)
+    assert sorted(looked_at) == sorted(tasks)
+    submit(context, tasks[1], bob, ~held, submitted_ms=2)
+    after = counted(client, project)
+    assert looked_at[3:] == [tasks[1]]
+    assert (first["disputes"], len(after["disputes"])) == ([], 1)
+    with context.database.read() as session:
+        anew = quality_of(session, session.get_one(Project, project))
+    assert after == {**json.loads(json.dumps(anew)), "counting": False}
+
+
+def test_a_report_that_takes_long_holds_no_request(
+    client: Any, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = add_tasks(context, 1)
+    (ann,) = add_people(context, 1)
+    path = f"/api/projects/{project}/quality"
+    go_on = threading.Event()
+    go_on.set()
+
+    def slow(*given: Any) -> dict[str, Any]:
+        assert go_on.wait(30)
+        return quality_of(*given)
+
+    monkeypatch.setattr(routes, "quality_of", slow)
+    monkeypatch.setattr(routes, "WAIT_S", 0.01)
+    monkeypatch.setattr(routes, "TABLE_WAIT_S", 0.01)
+    go_on.clear()
+    first = client.get(path)
+    assert (first.status_code, first.json()) == (202, {"counting": True})
+    assert first.headers["retry-after"] == "1"
+    assert client.get(f"{path}/people.csv").status_code == 409
+    go_on.set()
+    until(lambda: client.get(path).json()["counting"] is False)
+    go_on.clear()
+    with context.database.read() as session:
+        task = session.query(Task).filter_by(project_id=project).one().id
+    submit(context, task, ann, np.zeros((FRAMES, LANES), bool), submitted_ms=1, active_ms=1000)
+    known = client.get(path).json()  # what was there before, and told as such
+    assert (known["counting"], known["people"]) == (True, [])
+    go_on.set()
+    until(lambda: client.get(path).json()["people"] != [])
+
+
+def test_of_a_hundred_answers_some_are_compared(context: Context) -> None:
+    """A lesson is answered by everybody; the same ones are drawn each time."""
+    project = add_tasks(context, 1)
+    people = add_people(context, 30)
+    with context.database.read() as session:
+        task = session.query(Task).filter_by(project_id=project).one().id
+    for user in people:
+        submit(context, task, user, np.zeros((FRAMES, LANES), bool), submitted_ms=1)
+    with context.database.read() as session:
+        found = [quality_of(session, session.get_one(Project, project)) for _ in range(2)]
+    assert found[0] == found[1]
+    assert len(found[0]["pairs"]) == report.MOST_COMPARED * (report.MOST_COMPARED - 1) // 2
+    assert len(found[0]["people"]) == 30

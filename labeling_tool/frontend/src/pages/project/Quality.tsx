@@ -1,7 +1,7 @@
 // How good the labels are: every number with its interval, and the work that it was made of.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Button, Dialog, Link, ScrollBox } from "../../parts";
 import { signOf } from "../../review/axes";
 import { errorText } from "../../session";
@@ -26,6 +26,8 @@ interface Pace {
 }
 
 interface Report {
+  /** Whether newer work is being counted: what is here, if anything, was so before it. */
+  counting: boolean;
   labels: { label: string; alpha: Value; event_f1: Value | null }[];
   /** The difference is in the axis' unit, whatever its name says. */
   camera: { axis: string; unit: string; error_deg: Value }[];
@@ -112,6 +114,7 @@ interface TableProps<Row> {
   columns: Column<Row>[];
 }
 
+const AGAIN_MS = 1000;
 const FEW = 100; // rows that are drawn unasked: pairs of a hundred people are thousands
 
 function Table<Row>({ id, name, title, help, empty, rows, columns }: TableProps<Row>) {
@@ -172,9 +175,15 @@ export function Quality({ id }: { id: number }) {
 }
 
 function Tables({ id }: { id: number }) {
-  const { data: report, error } = useLoaded<Report>(`/api/projects/${id}/quality`);
+  const { data: report, error, load } = useLoaded<Report>(`/api/projects/${id}/quality`);
+  useEffect(() => {
+    if (!report?.counting) return;
+    const timer = window.setTimeout(load, AGAIN_MS);
+    return () => window.clearTimeout(timer);
+  }, [report]);
   const [shown, setShown] = useState<{ title: string; items: number[] } | null>(null);
   if (!report) return error ? <p role="alert">{errorText(error)}</p> : <div aria-busy="true" />;
+  if (!report.effort) return <p role="status">The work is being counted…</p>;
   const open: Open = (title, items) => setShown({ title, items });
   const { effort } = report;
   const compared = report.labels.filter((row) => row.alpha.tasks);
@@ -183,7 +192,12 @@ function Tables({ id }: { id: number }) {
   return (
     <>
       <section class="panel">
-        <h2>Effort</h2>
+        <div class="row">
+          <h2>Effort</h2>
+          <span class="muted" role="status">
+            {report.counting ? "Newer work is being counted…" : ""}
+          </span>
+        </div>
         <dl class="facts">
           <Fact name="hours worked" value={number(effort.hours)} />
           <Fact name="hours to go" value={number(effort.hours_to_go)} />
