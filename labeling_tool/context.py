@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DatabaseError
 from ..errors import ConfigError
 from ..progress import log
 from .config import MIB, ServeConfig
+from .problems import Problem
 from .quality.kept_reports import Reports
 from .server_process import this_server
 from .store.allowed_sources import AllowedSources
@@ -32,6 +34,7 @@ LOOPBACK_HOSTS = (*LOOPBACK, "localhost")
 PARTS = ("pictures", "uploads", "exports")
 # Shares of what pictures may take on the disk: bundles, full-size ones, copies of remote sources.
 BUNDLES, FULL, FETCHED = 0.5, 0.25, 0.25
+KEPT_FREE = 1 << 30  # bytes of disk: the database must be able to write
 PRIVATE = 0o700
 STATIC = Path(__file__).parent / "static"
 
@@ -131,6 +134,11 @@ class Context:
     def upload_quota(self) -> int:
         """What one person may send in a day, in bytes."""
         return self.config.upload_quota_mib * MIB
+
+    def require_room(self, size: int = 0) -> None:
+        """Refuse what would fill the disk. Raises 507."""
+        if shutil.disk_usage(self.folder).free < size + KEPT_FREE:
+            raise Problem(507, "disk", "The server's disk is nearly full; tell an admin.")
 
     @property
     def fetched_quota(self) -> int:

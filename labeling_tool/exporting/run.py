@@ -45,10 +45,12 @@ def start_export(
     """Begin an export; its row says when it is done.
 
     Raises:
-        Problem: 422 for a format of the other kind of project.
+        Problem: 422 for a format of the other kind of project, 429 where many wait, 507 where the
+            disk is nearly full.
     """
     if project.kind not in FORMATS[format] or project.practice:
         raise Problem(422, "wrong_format", f"{format} is no export of this project.")
+    context.require_room()
     with context.database.write() as session:
         context.database.one_at_a_time(session, "exports")
         waiting = session.execute(

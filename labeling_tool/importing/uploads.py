@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +32,6 @@ from .recordings import add_recording
 from .videos import add_video
 
 DAY_MS = 24 * 3600_000
-KEPT_FREE = 1 << 30  # bytes of disk: the database must be able to write
 UNFINISHED = ("queued", "running")
 MOST_WAITING = 5  # imports of one person
 SUFFIXES = (".upload", ".mp4", ".jsonl")
@@ -53,8 +51,7 @@ def begin_upload(context: Context, project_id: int, user_id: int, size: int | No
             nearly full.
     """
     reckoned = context.upload_limit if size is None else size
-    if shutil.disk_usage(context.folder).free < reckoned + KEPT_FREE:
-        raise Problem(507, "disk", "The server's disk is nearly full; tell an admin.")
+    context.require_room(reckoned)
     with context.database.write() as session:
         context.database.one_at_a_time(session, f"uploads of {user_id}")
         sent = session.execute(

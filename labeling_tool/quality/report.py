@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import math
 import random
+import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Session, undefer
 
 from ...datasets.actions.axes import Axis
 from ...datasets.actions.spec import ActionSpec
+from ..problems import Problem
 from ..store.models import FINISHED, Assignment, Operation, Project, Source, Task, User
 from ..work.answers import CLEAN_LABELS, Answer, accuracy_counts, answer_to, known_answer
 from ..work.predictions import Predictions
@@ -104,16 +106,13 @@ class Report:
     disputes: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
-    def empty(cls, project: Project) -> Report:
-        """A project's tables with nothing in them."""
-        spec = ActionSpec.from_dict(project.spec) if project.spec else None
-        names = spec.button_names if spec else CLEAN_LABELS
-        axes = spec.axes if spec else ()
+    def empty(cls, names: tuple[str, ...], axes: tuple[Axis, ...], *, events: bool) -> Report:
+        """Tables with nothing in them; those of events where there are presses."""
         return cls(
             names,
             axes,
             alphas=[Tally(_flat(alpha)) for _ in names],
-            events=[Tally(f1) for _ in names] if spec else [],
+            events=[Tally(f1) for _ in names] if events else [],
             camera=[Tally(mean) for _ in axes],
             calibration=[Tally(mean) for _ in range(BINS)],
         )
@@ -147,7 +146,10 @@ def _no_day() -> Sums:
 
 
 def quality_of(
-    session: Session, project: Project, parts: dict[int, Any] | None = None
+    session: Session,
+    project: Project,
+    parts: dict[int, Any] | None = None,
+    closing: threading.Event | None = None,
 ) -> dict[str, Any]:
     """Return the quality page's tables as JSON.
 
@@ -156,15 +158,26 @@ def quality_of(
         project: whose labels.
         parts: what the report before kept of each task, by its id; only tasks whose work has
             changed since then are looked at. It is brought up to date.
+        closing: set when the server ends.
+
+    Raises:
+        Problem: 503 where the server ends.
     """
     parts = {} if parts is None else parts
-    report = Report.empty(project)
+    spec = ActionSpec.from_dict(project.spec) if project.spec else None
+    names = spec.button_names if spec else CLEAN_LABELS
+    axes = spec.axes if spec else ()
+    report = Report.empty(names, axes, events=spec is not None)
     states = _states(session, project)
     for task_id in parts.keys() - states.keys():
         del parts[task_id]
     for task_id, state in states.items():
+        if closing is not None and closing.is_set():
+            raise Problem(503, "closing", "The server ends.")
         if task_id not in parts or parts[task_id][0] != state:
-            parts[task_id] = (state, _part(session, project, task_id))
+            part = Report.empty(names, axes, events=spec is not None)
+            _look_at(session, task_id, part)
+            parts[task_id] = (state, part)
         report.take(parts[task_id][1])
     return _as_json(report, session, project)
 
@@ -201,9 +214,8 @@ def _states(session: Session, project: Project) -> dict[int, tuple[Any, ...]]:
     return states
 
 
-def _part(session: Session, project: Project, task_id: int) -> Report:
-    """Return the tables of one task."""
-    part = Report.empty(project)
+def _look_at(session: Session, task_id: int, part: Report) -> None:
+    """Fill the tables of one task."""
     task = session.get_one(Task, task_id, options=[undefer(Task.labels), undefer(Task.gold)])
     source = session.get_one(Source, task.source_id).name
     works = _works(session, task)
@@ -212,7 +224,6 @@ def _part(session: Session, project: Project, task_id: int) -> Report:
     if task.labels is not None:
         _calibrate(part, Predictions.from_bytes(task.labels), works)
     session.expunge(task)  # the predictions of all of them may not fit into memory
-    return part
 
 
 def _works(session: Session, task: Task) -> list[Work]:

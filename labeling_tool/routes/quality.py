@@ -69,7 +69,7 @@ def _report(
 
     def make(parts: dict[int, Any]) -> dict[str, Any]:
         with context.database.read() as session:
-            return quality_of(session, project, parts)
+            return quality_of(session, project, parts, context.closing)
 
     return context.reports.get(project_id, key, make, wait_s=wait_s)
 

@@ -45,7 +45,7 @@ def page_of(
     Raises:
         Problem: 404 where there is no row `after`.
     """
-    keys = [row_id] if key is row_id else [key, row_id]
+    keys: list[Key] = [row_id] if key is row_id else [key, row_id]
     if after is not None:
         last = session.execute(rows.with_only_columns(*keys).where(row_id == after)).first()
         if last is None:

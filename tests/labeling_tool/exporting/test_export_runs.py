@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from typing import Any
@@ -43,6 +44,16 @@ def test_whatever_goes_wrong_is_told(
     row = ended(client, begin(client, project).json()["id"])
     assert row["state"] == "failed"
     assert "KeyError" in row["detail"]["message"]
+
+
+def test_no_export_begins_on_a_disk_that_is_nearly_full(
+    client: TestClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = add_tasks(context, 1)
+    usage = shutil.disk_usage(context.folder)._replace(free=1 << 29)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    refused = begin(client, project)
+    assert (refused.status_code, refused.json()["error"]) == (507, "disk")
 
 
 def test_exports_wait_in_a_short_line(

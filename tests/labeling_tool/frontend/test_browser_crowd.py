@@ -127,6 +127,7 @@ def test_an_export_of_nothing_is_not_offered(chromium: Any, tmp_path: Path) -> N
         page.reload()
         page.wait_for_selector("[data-export][data-state=done]")
         assert "nothing: it is empty" in page.inner_text("[data-export]")
+        assert page.input_value("#export-format") == "json"  # as it was exported last
         assert page.get_by_role("link", name="Download").count() == 0
         page.context.close()
     finally:

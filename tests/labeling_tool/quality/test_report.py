@@ -177,13 +177,13 @@ def test_a_report_after_a_submission_looks_at_its_task_only(
     for task in tasks:
         submit(context, task, ann, held, submitted_ms=1, active_ms=1000)
     looked_at: list[int] = []
-    part = report._part
+    look_at = report._look_at
 
-    def noted(session: Any, project: Project, task_id: int) -> report.Report:
+    def noted(session: Any, task_id: int, part: report.Report) -> None:
         looked_at.append(task_id)
-        return part(session, project, task_id)
+        look_at(session, task_id, part)
 
-    monkeypatch.setattr(report, "_part", noted)
+    monkeypatch.setattr(report, "_look_at", noted)
     first = counted(client, project)
     assert sorted(looked_at) == sorted(tasks)
     submit(context, tasks[1], bob, ~held, submitted_ms=2)
