@@ -108,6 +108,9 @@ export function Input(props: JSX.IntrinsicElements["input"]) {
   return <input class="input" autocomplete="off" {...props} ref={ref} />;
 }
 
+/** A pause in typing, after which is searched. */
+export const TYPING_MS = 250;
+
 interface SearchProps {
   label: string;
   text: string;

@@ -2,7 +2,19 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { del, get, patch, post } from "../api";
-import { Ago, Button, Dialog, day, Field, has, Input, ScrollBox, Search, when } from "../parts";
+import {
+  Ago,
+  Button,
+  Dialog,
+  day,
+  Field,
+  has,
+  Input,
+  ScrollBox,
+  Search,
+  TYPING_MS,
+  when,
+} from "../parts";
 import { person, say, sayError } from "../session";
 import { Head, type Order, orderQuery, useSorted } from "../tables";
 import type { Role } from "../types";
@@ -244,8 +256,6 @@ interface Entry {
 
 const asText = (value: unknown): string =>
   typeof value === "string" ? value : JSON.stringify(value);
-
-const TYPING_MS = 250; // a pause in typing, after which is searched
 
 export function Audit() {
   const [entries, setEntries] = useState<Entry[]>([]);

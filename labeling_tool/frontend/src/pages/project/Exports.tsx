@@ -1,6 +1,6 @@
 // Exports of a project: starting one, following it, downloading it.
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { del, post } from "../../api";
 import { Icon } from "../../icons";
 import { Ago, Button, bytesText } from "../../parts";
@@ -58,13 +58,14 @@ export function Exports({ project }: { project: ProjectDetails }) {
   const [format, setFormat] = useState(formats[0][0]);
   const [approved, setApproved] = useState(false);
   const { rows, load } = useJobs<ExportRow>(`/api/projects/${project.id}/exports`);
-  const last = rows[0]; // they come newest first
+  const isChosen = useRef(false);
   useEffect(() => {
-    if (!last) return;
-    // What a project is exported as is mostly what it was exported as before.
+    if (isChosen.current || !rows.length) return;
+    isChosen.current = true;
+    const [last] = rows; // What a project is exported as is mostly what it was exported as before.
     setFormat(last.format);
     setApproved(last.detail.approved_only ?? false);
-  }, [last?.id]);
+  }, [rows]);
   const { sorted, head } = useSorted(rows, [
     ["Format", (row) => nameOf(row.format)],
     ["Made", (row) => row.created_ms],

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
-import { Button, duration, Link, ScrollBox, Search, when } from "../../parts";
+import { Button, duration, Link, ScrollBox, Search, TYPING_MS, when } from "../../parts";
 import { sayError } from "../../session";
 import { Head, type Order, orderQuery } from "../../tables";
 import { startReview } from "../Home";
@@ -21,7 +21,6 @@ interface Submission {
   served: string;
 }
 
-const TYPING_MS = 250; // a pause in typing, after which is searched
 const COLUMNS = [
   { name: "Task", by: "task" },
   { name: "By", by: "who" },

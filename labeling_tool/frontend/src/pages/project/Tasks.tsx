@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import { get, patch, post } from "../../api";
-import { Button, Link, ScrollBox, Search, when } from "../../parts";
+import { Button, Link, ScrollBox, Search, TYPING_MS, when } from "../../parts";
 import { errorText, say, sayError } from "../../session";
 import { Head, type Order, orderQuery } from "../../tables";
 import { useLoaded } from "../Problems";
@@ -35,7 +35,6 @@ const STATES: [string, string][] = [
   ["excluded", "excluded"],
 ];
 const FINISHED = ["submitted", "approved"];
-const TYPING_MS = 250; // a pause in typing, after which is searched
 
 export function Tasks({ id }: { id: number }) {
   return (
