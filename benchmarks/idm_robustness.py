@@ -5,11 +5,11 @@ The same held-out play is labelled as it was recorded, and as somebody else migh
 darker, brighter, with a narrower view, a larger or smaller status bar, with half the detail,
 squeezed by a video site, and at 12 to 60 frames a second. The actions stay what they were. A mouse
 of another sensitivity, or another screen, makes other play: the scripted player plays Doom's test
-maps again with a usual, a slower and a faster mouse, and on a screen of 16:10, and these rows are
-to be compared with each other. The wide screen is labeled as it is, by `--view auto`, and so after
-it was squeezed to 320x240 at 15 frames a second, as the largest public pile of Doom is. Rows of
-15 ticks run the same weights under the spec `doom-15hz`. Each row is kept: run
-again, it goes on. Figures go to results/idm_robustness.json.
+maps again with a usual, a slower and a faster mouse, and on screens of 16:10 and 16:9, and these
+rows are to be compared with each other. A wide screen is labeled as it is, by `--view auto`, and so
+after it was squeezed to 320x240 at 15 frames a second, as the largest public pile of Doom is. Rows
+of 15 ticks run the same weights under the spec `doom-15hz`. Each row is kept: run again, it goes
+on. Figures go to results/idm_robustness.json.
 """
 
 from __future__ import annotations
@@ -52,7 +52,11 @@ Pictures = Callable[[Recording, Predictor], Frames]
 STATUS_BAR = 32 / 240  # of Doom's picture
 MICE = {"mouse x0.6": 0.6, "mouse x1": 1.0, "mouse x1.6": 1.6}
 SEED = 106  # of other play
-WIDE = {"width": 640, "height": 400}  # a screen of 16:10
+# Screens by their shape: where their play lies, and its size.
+WIDE = {
+    "16:10": ("wide", {"width": 640, "height": 400}),
+    "16:9": ("wider", {"width": 640, "height": 360}),
+}
 SMALL = (320, 240)
 SLOW = 15  # frames a second, and ticks of a spec that such video carries without repeating any
 HEADLINE = ("keypress_accuracy", "macro_f1", "macro_f1_common", "transition_f1_common")
@@ -282,14 +286,15 @@ def add_other_play(
         add(name, options, found, row)
     checkpoint, spec = load_idm(options.idm), ActionSpec.load(f"doom-{SLOW}hz")
     slow = Predictor.load(with_spec(checkpoint, spec), threads=1)
-    for name, (of, frames) in {
-        "screen of 16:10, all of it": (predictor, as_recorded),
-        "screen of 16:10, --view auto": (predictor, viewed),
-        "16:10 squeezed, 15 fps, --view auto": (predictor, squeezed_at(SLOW)),
-        "15 ticks: screen of 16:10, --view auto": (slow, viewed),
-        "15 ticks: 16:10 squeezed, 15 fps, --view auto": (slow, squeezed_at(SLOW)),
-    }.items():
-        add(name, options, found, partial(measured, "wide", of, frames, **WIDE))
+    for shape, (folder, size) in WIDE.items():
+        for name, (of, frames) in {
+            f"screen of {shape}, all of it": (predictor, as_recorded),
+            f"screen of {shape}, --view auto": (predictor, viewed),
+            f"{shape} squeezed, 15 fps, --view auto": (predictor, squeezed_at(SLOW)),
+            f"15 ticks: screen of {shape}, --view auto": (slow, viewed),
+            f"15 ticks: {shape} squeezed, 15 fps, --view auto": (slow, squeezed_at(SLOW)),
+        }.items():
+            add(name, options, found, partial(measured, folder, of, frames, **size))
 
 
 def measure(

@@ -10,14 +10,15 @@ from pydantic import Field, NonNegativeInt
 from ..errors import ConfigError
 from ..settings import Formerly, Later, LocalPath, closest, named_like, require, settings
 from .doom.frame_sizes import FRAME_SIZES
-from .doom.look import DoomLook
+from .doom.look import RENDER, DoomLook
 from .doom.maps import parse_maps
 from .screen.keys import KEYCODES
 
 Minutes = Annotated[float, Field(gt=0, le=100_000)]
 ChunkMinutes = Annotated[float, Field(gt=0, le=60)]
 DECIDED_BY_TASK = (("maps", "train"), ("skill", 2), ("immortal", True))
-LOOK = (("field_of_view", 90.0), ("light", 8.0), ("fog", 0.0))  # tasks are scored as Doom looks
+# Tasks are scored as Doom looks.
+LOOK = (("field_of_view", 90.0), ("light", 8.0), ("fog", 0.0), ("aspect", 4 / 3))
 Workers = Annotated[NonNegativeInt, tyro.conf.arg(aliases=["-j"]), Formerly("jobs")]
 
 
@@ -74,6 +75,10 @@ class RecordDoomConfig:
     """How far light reaches, the engine's `r_visibility`: 2 is dark, 20 bright."""
     fog: Annotated[float, Field(ge=0, le=0.5), Later(0.0)] = 0.0
     """Gray level into which distance fades; 0 is black, as usual."""
+    aspect: Annotated[float, Field(ge=1.25, le=1.78), Later(4 / 3)] = 4 / 3
+    """Width by height of the screen that the view is drawn for and then squeezed into the frames:
+    the nearest of 5:4, 4:3, 16:10 and 16:9.
+    """
     immortal: bool = True
     """Damage does not kill the player, so that no time is lost lying dead; otherwise he is revived
     after a while.
@@ -95,7 +100,7 @@ class RecordDoomConfig:
     @property
     def look(self) -> DoomLook:
         """How the game is drawn."""
-        return DoomLook(field_of_view=self.field_of_view, light=self.light, fog=self.fog)
+        return DoomLook(**{name: getattr(self, name) for name in RENDER})
 
 
 @settings()

@@ -92,9 +92,7 @@ def _play_anew(order: Order) -> None:
     config = replace(
         config,
         mouse_speed=min(max(speed, least), most),
-        field_of_view=look.field_of_view,
-        light=look.light,
-        fog=look.fog,
+        **{name: getattr(look, name) for name in RENDER},
     )
     for _ in record_chunk(chunk, order.stem.parent, config, name=order.stem.name):
         pass

@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 # What can be varied, with the values that are allowed, which are those of `record doom`.
-RENDER = {"field_of_view": (60.0, 120.0), "light": (2.0, 20.0), "fog": (0.0, 0.5)}
+RENDER = {
+    "field_of_view": (60.0, 120.0),
+    "light": (2.0, 20.0),
+    "fog": (0.0, 0.5),
+    "aspect": (1.25, 1.78),
+}
 CONTROL = {"turn_speed": (0.25, 4.0)}  # of the player's hands: only other play shows it
+# The screens that the engine knows, width by height, with its `vid_aspect`.
+SCREENS = {4 / 3: 3, 16 / 10: 2, 16 / 9: 1, 5 / 4: 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +27,10 @@ class DoomLook:
     """The engine's `r_visibility`: how far light reaches; 2 is a cellar, 20 a bright day."""
     fog: float = 0.0
     """Gray level, 0..1, into which distance fades; 0 is black, the engine's own darkness."""
+    aspect: float = 4 / 3
+    """Width by height of the screen that the view is drawn for, the nearest of `SCREENS`; it is
+    squeezed into the picture, as video sites do, and so shows more, or less, at both sides.
+    """
 
     def apply(self, values: Mapping[str, float]) -> DoomLook:
         """This look with those of some values that are the picture's."""
@@ -44,4 +55,7 @@ class DoomLook:
             said.append(f"r_visibility {self.light:.3f}")
         if self.fog != usual.fog:
             said.append("testfade " + f"{round(255 * self.fog):02x}" * 3)
+        screen = min(SCREENS, key=lambda one: abs(one - self.aspect))
+        if screen != usual.aspect:
+            said.append(f"vid_aspect {SCREENS[screen]}")
         return said

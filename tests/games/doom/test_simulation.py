@@ -22,6 +22,7 @@ def test_the_suite_varies_what_the_game_can_draw() -> None:
     nominal = suite.values(dict.fromkeys(RENDER, 0.0))
     assert DoomLook().apply(nominal).commands() == []
     assert DoomLook().apply({"fog": 0.5, "gamma": 2.0}).commands() == ["testfade 808080"]
+    assert DoomLook(aspect=1.7).commands() == ["vid_aspect 1"]  # 16:9 is nearer than 16:10
 
 
 def test_another_look_is_the_same_play_through_two_lives() -> None:
@@ -40,7 +41,8 @@ def test_another_look_is_the_same_play_through_two_lives() -> None:
 
     usual = frames(DoomLook())
     np.testing.assert_array_equal(frames(DoomLook()), usual)
-    for look in (DoomLook(field_of_view=110), DoomLook(light=20), DoomLook(fog=0.5)):
+    looks = [{"field_of_view": 110.0}, {"light": 20.0}, {"fog": 0.5}, {"aspect": 16 / 9}]
+    for look in (DoomLook().apply(values) for values in looks):
         other = frames(look)
         changed = np.abs(other.astype(int) - usual).mean((1, 2, 3))
         assert min(changed[0], changed[40]) > 3  # from the first frame of each life on
