@@ -1,4 +1,5 @@
-"""The filter by the model itself: what does not look like its game is dropped with its score.
+"""The filter by the model itself: what does not look like its game is dropped with its score, and
+so is play between black bars that its game does not have.
 
 It is asked in the same pass over the frames as the static filter, whose verdicts stay.
 """
@@ -11,6 +12,7 @@ import numpy as np
 
 from ...datasets.shards.commits import IN_GAME, NOT_THE_GAME
 from .filter import Verdicts
+from .letter_box import LEAST_TICKS, LETTER_BOX, boxed, without_bars
 
 if TYPE_CHECKING:  # torch is for workers; the driver does without
     from ...idm.in_game.asking import GameQuestion
@@ -33,7 +35,7 @@ class GameFilter:
     @property
     def context(self) -> int:
         """How many ticks on each side of a tick its verdict depends on."""
-        return self._question.context if self._question is not None else 0
+        return self._question.context + LEAST_TICKS if self._question is not None else 0
 
     def begin(self) -> None:
         """Begin a shard."""
@@ -48,6 +50,14 @@ class GameFilter:
         if self._question is None or not len(frames):
             return verdicts, None
         in_game = self._question.ask(frames, verdicts.start)
+        bars = boxed(frames)
+        if (barred := bars.any(axis=1)).any():
+            # A game that has bars itself looks less like itself without them.
+            inside = frames.copy()
+            inside[barred] = without_bars(frames[barred], bars[barred])
+            between = self._question.ask(inside, verdicts.start)
+            boxes = barred & (between >= LEAST) & (between > in_game)
+            verdicts = verdicts.without(boxes, LETTER_BOX)
         return verdicts.without(in_game < LEAST, NOT_THE_GAME), in_game
 
     def note(
