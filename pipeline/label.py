@@ -66,6 +66,7 @@ def label(config: LabelConfig, *, runner: Runner = run_on_engine) -> int:
         drop_missing=config.drop_missing,
         view=config.view,
         part=config.part,
+        retry=config.retry_dead_letters,
     )
     known = config.view != MEASURED or bool(model.game_sha256)
     require(known, "view", config.view, "measured only with an IDM that knows what its game is")

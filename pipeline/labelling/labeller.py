@@ -81,6 +81,10 @@ class LabelWork:
     """Part of the sources' pictures: shares of the sides, or `auto`; empty for all of it."""
     part: str = ""
     """`I/N`: only this part of the plan; all of it where it is empty."""
+    retry: tuple[str, ...] = ()
+    """Reasons of dead letters whose shards are labeled from their sources, where thresholds are
+    loosened and nothing else would be.
+    """
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -236,7 +240,12 @@ class ShardLabeller:
             return None
         thresholds = Thresholds(self.work.clean, float(self.spec.tick_hz))
         return Loosened.of(
-            self.dataset, task, thresholds, self.work.clean_sha256, self.predictor.frame_range
+            self.dataset,
+            task,
+            thresholds,
+            self.work.clean_sha256,
+            self.predictor.frame_range,
+            retried={*self.work.retry, UNREACHABLE},
         )
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ that the shard equals one that was labeled with these thresholds at first, to th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import groupby
 from typing import Any
@@ -128,15 +128,19 @@ class Loosened:
         thresholds: Thresholds,
         clean_sha256: str,
         depends_on: Callable[[Range, Range], Range],
+        *,
+        retried: Set[str],
     ) -> Loosened | None:
-        """That of a shard whose record was set aside; None where there is none, or where its clips
-        are not those of its record (an attempt was killed before its own record was there): then
-        the shard is labeled from its sources.
+        """That of a shard whose record was set aside; None where there is none, where its clips are
+        not those of its record (an attempt was killed before its own record was there), or where
+        it has dead letters of the reasons `retried`: then the shard is labeled from its sources.
         """
         record = dataset.aside.read(task.shard)
         if record is None or not record.is_made_of(
             [segment.key for segment in task.segments], dataset.tombstones()
         ):
+            return None
+        if not retried.isdisjoint(letter.reason for letter in record.dead_letters):
             return None
         samples = _samples_of(dataset, record)
         if samples is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vidact.datasets.shards.commits import DeadLetter
 from vidact.datasets.shards.dataset import Dataset
 from vidact.datasets.shards.dataset_checks import check_dataset
 from vidact.datasets.video.decoder import TickReader
@@ -135,6 +136,41 @@ def test_what_is_set_aside_is_of_one_time(toy: Toy, tmp_path: Path) -> None:
     shutil.copytree(toy.fresh / "_commits", out / "_commits", dirs_exist_ok=True)
     set_aside_for_loosening(Dataset(out))
     assert {path.name: path.read_bytes() for path in aside.iterdir()} == commits(toy.fresh)
+
+
+def test_dead_letters_are_tried_again_with_looser_thresholds(toy: Toy, tmp_path: Path) -> None:
+    tight = tmp_path / "tight"
+    shutil.copytree(toy.tight, tight)
+    dataset = Dataset(tight)
+    lost = next(record for record in dataset.commits() if record.rows)
+    source = lost.rows[0]["source_sha256"]
+    letter = DeadLetter(
+        source_uri=lost.rows[0]["source_uri"],
+        source_sha256=source,
+        start_tick=lost.segments[0][1] if lost.segments else 0,
+        end_tick=lost.segments[0][2] if lost.segments else 0,
+        stage="label",
+        reason="error",
+    )
+    # As a program that failed in all of the shard leaves it.
+    failed = replace(
+        lost,
+        tar=None,
+        rows=(),
+        statistics={**lost.statistics, "clips": 0, "ticks": 0},
+        dead_letters=(letter,),
+        drops={},
+    )
+    (tight / "_commits" / f"{lost.shard}.json").write_bytes(failed.to_json())
+    (tight / "shards" / f"{lost.shard}.tar").unlink()
+    for out, reasons in ((tmp_path / "left", ()), (tmp_path / "retried", ("error",))):
+        shutil.copytree(tight, out)
+        job = replace(toy.job(out, **LOOSE), retry_dead_letters=reasons, max_failed_share=1.0)
+        assert run_label(job) == 0
+        letters = Dataset(out).content()["dead_letter_reasons"]
+        assert letters == ({} if reasons else {"error": 1})
+    assert members(tmp_path / "retried") == members(toy.fresh)
+    assert commits(tmp_path / "retried") == commits(toy.fresh)
 
 
 def test_a_takedown_reaches_what_is_set_aside(toy: Toy, tmp_path: Path) -> None:
