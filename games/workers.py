@@ -13,6 +13,7 @@ of their work.
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -33,6 +34,7 @@ from ..machine import ONE_THREAD
 
 STOP_WAIT_S = 5.0  # how long a child may take to leave before it is killed
 POLL_S = 0.2
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 CONTEXT = multiprocessing.get_context("forkserver")
 TO_GROUPS = (signal.SIGINT, signal.SIGTERM)
 LEAVE = signal.SIGUSR1  # what tells a child to leave, and no terminal or scheduler sends
@@ -196,6 +198,7 @@ def record_in_processes(
 
     Raises:
         RecordingError: a recording failed or a worker died; the message says which.
+        OSError: the disk is full.
         Interrupted: Ctrl-C.
     """
     waiting = iter(items)
@@ -262,7 +265,10 @@ class _Failure:
     """What a child sends instead of an answer."""
 
     def __init__(self, error: BaseException):
-        self.error = error if isinstance(error, VidactError) else None
+        self.error: Exception | None = error if isinstance(error, VidactError) else None
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            # As one of Python's own, whatever library it is of: it must go through the pipe.
+            self.error = OSError(error.errno, error.strerror, error.filename)
         self.trace = "".join(traceback.format_exception(error))
 
 

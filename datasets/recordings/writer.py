@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ class RecordingWriter:
     def discard(self) -> None:
         """Throw away what was written."""
         self._film.abandon()
-        self._lines.close()
+        with suppress(OSError):  # on a full disk what is not yet written cannot be
+            self._lines.close()
         for path in self._temporary.values():
             path.unlink(missing_ok=True)
 
@@ -107,10 +109,14 @@ class RecordingWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.close()
-        else:
+        if kind is not None:
             self.discard()
+            return
+        try:
+            self.close()
+        except BaseException:
+            self.discard()
+            raise
 
 
 def copy_recording(

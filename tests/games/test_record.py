@@ -175,6 +175,10 @@ def fail(item):
 def die(item):
     yield 1
     os._exit(9)
+
+def full(item):
+    yield 1
+    raise OSError(28, "No space left on device", "/play/a.mp4")
 """
 
 
@@ -193,6 +197,11 @@ def test_workers_report_all_frames(jobs: ModuleType) -> None:
 def test_a_failing_recording_stops_the_run_with_its_reason(jobs: ModuleType) -> None:
     with pytest.raises(RecordingError, match="here: the map fell over"):
         list(record_in_processes(jobs.fail, [1, 2], 1, where="here"))
+
+
+def test_a_full_disk_is_told_as_such(jobs: ModuleType) -> None:
+    with pytest.raises(OSError, match=r"No space left on device: '/play/a\.mp4'"):
+        list(record_in_processes(jobs.full, [1], 1, where="here"))
 
 
 def test_a_dead_worker_is_noticed(jobs: ModuleType) -> None:

@@ -132,6 +132,22 @@ def test_writer_refuses(tmp_path: Path) -> None:
     writer.discard()
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_full_disk_leaves_no_halves(tmp_path: Path, late: bool) -> None:
+    def write() -> None:
+        with RecordingWriter(tmp_path / "r", fps=Fraction(35), size=(64, 64)) as writer:
+            writer._lines.close()
+            writer._lines = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115
+            writer.write(np.zeros((64, 64, 3), np.uint8), DeviceState())
+            if not late:
+                raise RecordingError("the video is full")
+
+    expected = (OSError, "No space left") if late else (RecordingError, "the video is full")
+    with pytest.raises(expected[0], match=expected[1]):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_finding(tmp_path: Path) -> None:
     for name in ("b", "a", "deep/c"):
         record(tmp_path / name, frames=20)
