@@ -15,8 +15,8 @@ machine that is busy with other things records late: the shares of late frames s
 figures.
 
 Recording takes 26 minutes, in real time, and should have the machine for itself; then it is the
-training of each seed that takes, of 3,000 steps about half an hour on two cores. It can be stopped
-at any time: --seeds 0 makes one cell, and --minutes 60 ends after an hour.
+training of each seed that takes: its 3,000 steps half an hour to three quarters on two cores. It
+can be stopped at any time: --seeds 0 makes one cell, and --minutes 60 ends after an hour.
 """
 
 from __future__ import annotations
