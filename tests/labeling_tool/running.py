@@ -48,7 +48,7 @@ class Server:
         """Start the verb with these words, in a group of its own."""
         return command(*words, said=self.log, printed=self.log, own_group=True)
 
-    def start(self, timeout_s: float = 60.0) -> Server:
+    def start(self, timeout_s: float = 180.0) -> Server:
         """Start and wait until it answers."""
         words = ["serve", str(self.folder), "--port", str(self.port), *self.arguments]
         self.process = self.begin(*words)
@@ -64,6 +64,7 @@ class Server:
                     return self
             except httpx.HTTPError:
                 time.sleep(0.02)
+        self.kill()
         raise RuntimeError(f"no answer after {timeout_s} s:\n{self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -348,11 +349,13 @@ def test_imports_run_one_after_the_other(
     """Each may take gigabytes and a core."""
     at_work: list[int] = []
     most: list[int] = []
+    all_asked = threading.Event()
 
     def slow(*_: Any, **__: Any) -> int:
         at_work.append(1)
-        most.append(len(at_work))
+        all_asked.wait(30)
         time.sleep(0.05)
+        most.append(len(at_work))
         at_work.pop()
         return 1
 
@@ -360,6 +363,7 @@ def test_imports_run_one_after_the_other(
     project = new_project(client)
     bodies = [{"video": send(client, project, b"x"), "name": "film"} for _ in range(3)]
     jobs = [client.post(f"/api/projects/{project}/import", json=body).json() for body in bodies]
+    all_asked.set()
     until = time.monotonic() + 30
     while any(
         client.get(f"/api/imports/{job['import']}").json()["state"] != "done" for job in jobs

@@ -169,6 +169,7 @@ def test_returned_work_is_kept_for_a_while_and_then_goes_to_others(
         return False
 
     assert not may_have(bob)
+    assert row(context, work).lease_ms <= now_ms() + 60_000
     with context.database.write() as session:
         session.execute(
             update(Assignment).where(Assignment.id == work).values(lease_ms=now_ms() - 1)
