@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -109,7 +110,8 @@ class Command(Server):
 
 class LocalServer(Server):
     """`vidact serve` in a thread of this process, for tests that do not kill it: a process takes
-    seconds to import what it needs. Of several that overlap, the last to start stops first.
+    seconds to import what it needs. Pictures are made when a task is opened, as most are not. Of
+    several servers that overlap, the last to start stops first.
     """
 
     def start(self, timeout_s: float = 60.0) -> LocalServer:
@@ -117,6 +119,7 @@ class LocalServer(Server):
         import uvicorn
         from vidact.labeling_tool import serve
         from vidact.labeling_tool.config import ServeConfig
+        from vidact.labeling_tool.pictures import ahead
         from vidact.options import parse_settings
 
         words = [str(self.folder), "--port", str(self.port), *self.arguments]
@@ -134,8 +137,9 @@ class LocalServer(Server):
                 print(text, file=log)
 
         self.log.touch()
-        self.logging = mock.patch.object(serve, "log", note)
-        self.logging.start()
+        self.patches = ExitStack()
+        self.patches.enter_context(mock.patch.object(serve, "log", note))
+        self.patches.enter_context(mock.patch.object(ahead, "begin_ahead"))
         self.thread = threading.Thread(target=serve.serve, args=(config,), daemon=True)
         with mock.patch.object(uvicorn, "Server", Noted):
             self.thread.start()
@@ -151,7 +155,7 @@ class LocalServer(Server):
         """End it; nobody waits for pages that are still open."""
         self.server.should_exit = self.server.force_exit = True
         self.thread.join(20)
-        self.logging.stop()
+        self.patches.close()
 
 
 class Script:
