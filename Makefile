@@ -46,8 +46,8 @@ $(PAGE): $(FRONTEND)/package-lock.json $(FRONTEND)/build.mjs $(shell find $(FRON
 demo: setup  ## the whole chain on embedded defaults: report in runs/demo/report.html (HOURS=0.1 scales it, OUT=DIR moves it)
 	@$(BIN)/vidact demo --out $(OUT) $(if $(HOURS),--hours $(HOURS))
 
-# In some processes side by side, each with whole files of tests, whose fixtures are then made once; the longest files
-# first (tests/conftest.py).
+# In some processes side by side, forked from one (tests/warm.py), each with whole files of tests, whose fixtures are
+# then made once; the longest files first (tests/conftest.py).
 test: setup  ## all tests
 	@$(BIN)/python -m pytest -m 'not soak' -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 

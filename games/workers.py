@@ -23,7 +23,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -84,13 +84,26 @@ def start_process(
         daemon: as `multiprocessing.Process` takes it.
     """
     # Not forked from here: torch's threads and the game engines do not survive a fork.
-    CONTEXT.set_forkserver_preload([*_imported_ahead, *imports])
     process = CONTEXT.Process(target=target, args=args, kwargs=named, daemon=daemon)
+    with _surroundings(imports):
+        process.start()
+    return process
+
+
+def start_server() -> None:
+    """Start the server before its first child is needed: it imports beside this process."""
+    with _surroundings():
+        forkserver.ensure_running()
+
+
+@contextmanager
+def _surroundings(imports: Sequence[str] = ()) -> Iterator[None]:
+    """In which the server starts, where it does not run yet."""
+    CONTEXT.set_forkserver_preload([*_imported_ahead, *imports])
     # The variables are read once, where a library is loaded: they must be set before the server
     # starts. Many children with a thread per core each would only wait for each other.
     with _environment(ONE_THREAD), _blocked(TO_GROUPS):
-        process.start()
-    return process
+        yield
 
 
 class Worker:

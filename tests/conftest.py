@@ -16,17 +16,9 @@ from hypothesis import HealthCheck, settings
 from vidact.games.workers import import_ahead
 from vidact.machine import cores
 
-import_ahead(
-    "torch._dynamo",  # which the first optimizer of a process imports, in three seconds,
-    "torch.utils.tensorboard",  # and the first log, in one
-    "vidact.bc_policy.scoring.pool",
-    "vidact.bc_policy.rl.actors",
-    "vidact.bc_policy.clone",
-    "vidact.idm.train_idm",
-    "vidact.labeling_tool.serve",
-    "vidact.labeling_tool.app",
-    "pytest",  # which the modules of tests import, whose functions are forked
-)
+from .warm import CHILDREN_NEED, Warm
+
+import_ahead(*CHILDREN_NEED)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -68,3 +60,13 @@ def pytest_xdist_auto_num_workers() -> int:
     many of them as there are such files among the longest, however many cores there are.
     """
     return min(8, cores() + 2)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where tests run in several processes, these are forked from one."""
+    commands: list[str] = getattr(config.option, "tx", None) or []
+    if "popen" in commands and not hasattr(config, "workerinput"):
+        warm = Warm()
+        config.add_cleanup(warm.close)
+        forks = f"popen//python={warm.command}"
+        config.option.tx = [forks if how == "popen" else how for how in commands]

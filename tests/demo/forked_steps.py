@@ -28,7 +28,7 @@ def forked(words: list[str]) -> Forked:
 
 
 if __name__ == "__main__":
-    import_ahead("torch._dynamo", "torch.utils.tensorboard")  # as in tests/conftest.py
+    import_ahead("torch._dynamo", "torch.utils.tensorboard")  # as in tests/warm.py
     import_ahead("vidact.bc_policy.clone", "vidact.idm.train_idm", "vidact.pipeline.label")
     with mock.patch.object(stages, "subprocess", mock.Mock(wraps=subprocess, Popen=forked)):
         cli.main()
