@@ -133,17 +133,13 @@ class Loosened:
     ) -> Loosened | None:
         """That of a shard whose record was set aside; None where there is none, where its clips are
         not those of its record (an attempt was killed before its own record was there), or where
-        it has dead letters of the reasons `retried`: then the shard is labeled from its sources.
+        it or one beside it has dead letters of the reasons `retried`, of which there are no scores:
+        then the shard is labeled from its sources.
         """
         record = dataset.aside.read(task.shard)
         if record is None or not record.is_made_of(
             [segment.key for segment in task.segments], dataset.tombstones()
         ):
-            return None
-        if not retried.isdisjoint(letter.reason for letter in record.dead_letters):
-            return None
-        samples = _samples_of(dataset, record)
-        if samples is None:
             return None
         records = [record]
         for shard in task.neighbors:
@@ -151,6 +147,13 @@ class Loosened:
                 records.append(near)
             elif dataset.is_committed(shard):
                 records.append(dataset.read_commit(shard))
+        own = {segment.source_sha256 for segment in task.segments}
+        letters = [letter for one in records for letter in one.dead_letters]
+        if any(one.reason in retried and one.source_sha256 in own for one in letters):
+            return None
+        samples = _samples_of(dataset, record)
+        if samples is None:
+            return None
         sources = {
             segment.source_sha256: changed_ticks(
                 records, segment.source_sha256, segment.source_ticks, thresholds

@@ -152,7 +152,7 @@ def test_dead_letters_are_tried_again_with_looser_thresholds(toy: Toy, tmp_path:
         stage="label",
         reason="error",
     )
-    # As a program that failed in all of the shard leaves it.
+    # As a program that failed in all of the shard leaves it: without scores that others need.
     failed = replace(
         lost,
         tar=None,
@@ -160,6 +160,7 @@ def test_dead_letters_are_tried_again_with_looser_thresholds(toy: Toy, tmp_path:
         statistics={**lost.statistics, "clips": 0, "ticks": 0},
         dead_letters=(letter,),
         drops={},
+        extra={name: {} for name in lost.extra},
     )
     (tight / "_commits" / f"{lost.shard}.json").write_bytes(failed.to_json())
     (tight / "shards" / f"{lost.shard}.tar").unlink()
