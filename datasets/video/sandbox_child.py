@@ -13,6 +13,7 @@ import fcntl
 import json
 import mmap
 import os
+import select
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -178,7 +179,9 @@ def _die_with_worker(lifeline_fd: int) -> None:
     """
     fcntl.fcntl(lifeline_fd, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(lifeline_fd, fcntl.F_SETFL, fcntl.fcntl(lifeline_fd, fcntl.F_GETFL) | os.O_ASYNC)
-    if os.getppid() == 1:  # it was gone before we listened
+    lifeline = select.poll()
+    lifeline.register(lifeline_fd, 0)
+    if lifeline.poll(0):  # it was gone before we listened
         os._exit(0)
 
 

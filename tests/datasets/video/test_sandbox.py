@@ -249,6 +249,35 @@ def test_a_hung_child_dies_with_its_worker(videos: Path, tmp_path: Path) -> None
     assert _state(child) in ("", "Z")
 
 
+def test_a_worker_that_is_the_first_process_of_its_container(videos: Path) -> None:
+    """Its number is 1 then, which is also that of whoever takes in orphans."""
+
+    def unshared(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["unshare", "--pid", "--fork", *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    if unshared("true").returncode:
+        pytest.skip("needs the right to make a namespace of processes")
+    worker = f"""
+        import sys
+        from fractions import Fraction
+        from pathlib import Path
+        from vidact.datasets.actions.spec import FrameSpec
+        from vidact.datasets.video.config import DecoderConfig
+        from vidact.datasets.video.sandbox import ChildDecoder
+        decoder = ChildDecoder(DecoderConfig(), FrameSpec(64, 64))
+        print(decoder.probe(Path({str(videos / "a.mp4")!r}), Fraction(35, 2)).duration_s)
+        decoder.close()
+    """
+    found = unshared(sys.executable, "-c", textwrap.dedent(worker))
+    assert float(found.stdout) > 0, found.stderr
+
+
 def _state(pid: int) -> str:
     """The kernel's letter for a process' state; empty where there is none. A zombie (Z) waits
     for init only.
