@@ -30,11 +30,13 @@ def page_of(
 ) -> Select[Any]:
     """Return a page of a table: rows of one key follow each other by their ids.
 
-    Pages neither repeat nor skip a row that stays as it is, whatever is added meanwhile.
+    Pages neither repeat nor skip a row that stays as it is, whatever is added meanwhile, unless the
+    last row of the page before has another key by then: the next page begins where it is now.
 
     Args:
         session: of a reader.
-        rows: the table with all that the key needs, whatever is wanted of it.
+        rows: all that the reader may see, with what the key needs: a page that began behind another
+            row would tell where that one's key stands.
         wanted: the rows that are looked for.
         key: what they are sorted by; never null.
         row_id: the table's own ids.

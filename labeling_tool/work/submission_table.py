@@ -51,9 +51,10 @@ def submissions_of(
         .join(Task, Task.id == Assignment.task_id)
         .join(Source, Source.id == Task.source_id)
         .join(User, User.id == Assignment.user_id)
+        .where(Task.project_id == project_id)
     )
     states = (*FINISHED, "returned") if state == "all" else (state,)
-    wanted = rows.where(Task.project_id == project_id, Assignment.state.in_(states))
+    wanted = rows.where(Assignment.state.in_(states))
     if text := text.strip():
         named = (User.name, Source.name)
         wanted = wanted.where(or_(*(name.icontains(text, autoescape=True) for name in named)))

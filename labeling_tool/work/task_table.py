@@ -49,7 +49,8 @@ def tasks_of(
         falling: whether the largest comes first.
         after: the last task of the page before.
     """
-    rows = select(Task.id).join(Source, Source.id == Task.source_id)
+    in_project = Task.project_id == project_id
+    rows = select(Task.id).join(Source, Source.id == Task.source_id).where(in_project)
     wanted = _filtered(rows, project_id, state, user_id, text)
     total = session.scalar(select(func.count()).select_from(wanted.subquery())) or 0
     page = page_of(
@@ -91,7 +92,7 @@ def tasks_of(
 def _filtered(
     rows: Select[int], project_id: int, state: str, user_id: int | None, text: str
 ) -> Select[int]:
-    statement = rows.where(Task.project_id == project_id)
+    statement = rows
     if state in ("done", "gold", "excluded"):
         statement = statement.where(Task.state == state)
     elif state != "all":
