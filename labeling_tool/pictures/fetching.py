@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ... import storage
@@ -17,7 +17,7 @@ from ..context import Context
 
 BLOCK = 1 << 20
 LONGEST_S = 600.0
-IN_USE_S = 3600.0  # a copy that was read more recently may be rendered from just now
+IN_USE_S = 3600.0  # a copy that was asked for since then may be rendered from just now
 _locks: dict[str, threading.Lock] = {}
 _waiting: Counter[str] = Counter()
 _guard = threading.Lock()
@@ -41,6 +41,7 @@ def fetch(context: Context, uri: str) -> Path:
         if not kept.exists():
             with storage.replacing(kept, sync=False) as temporary:
                 _copy(uri, temporary, context.upload_limit)
+        os.utime(kept)  # the system itself notes what is read once a day, or never
     return kept
 
 
@@ -50,20 +51,19 @@ def folder_of(context: Context) -> Path:
 
 
 def forget_fetched(context: Context, older_than_s: float) -> None:
-    """Delete copies that nobody has read in that time; of too many those that were read first."""
+    """Delete copies that nobody has asked for in that time; of too many those of longest ago."""
     now = time.time()
-    found = [(path.stat(), path) for path in folder_of(context).glob("*")]
-    found.sort(key=lambda one: _read_at(one[0]))
+    found = []
+    for path in folder_of(context).glob("*"):
+        with suppress(FileNotFoundError):  # one that was being fetched has its name by now
+            found.append((path.stat(), path))
+    found.sort(key=lambda one: one[0].st_mtime)
     size = sum(stat.st_size for stat, _ in found)
     for stat, path in found:
-        idle_s = now - _read_at(stat)
+        idle_s = now - stat.st_mtime
         if idle_s > older_than_s or (size > context.fetched_quota and idle_s > IN_USE_S):
             path.unlink(missing_ok=True)
             size -= stat.st_size
-
-
-def _read_at(stat: os.stat_result) -> float:
-    return max(stat.st_atime, stat.st_mtime)
 
 
 def _copy(uri: str, path: Path, most: int) -> None:

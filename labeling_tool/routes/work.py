@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
@@ -341,7 +340,6 @@ async def _made(context: Context, recipe: dict[str, Any], name: str) -> FilePath
         reason = str(error).replace(str(recipe["uri"]), name)
         told = f"The frames cannot be shown: {reason}. Skip this task."
         raise Problem(410, "gone", told) from error
-    os.utime(path)  # so that `forget` knows what is in use
     return path
 
 
@@ -440,15 +438,8 @@ def _visible(
 def _assignment(row: Assignment) -> dict[str, Any]:
     return {
         **row.columns(
-            "id",
-            "task_id",
-            "user_id",
-            "state",
-            "lease_ms",
-            "seq",
-            "reason",
-            "active_ms",
-            "submitted_ms",
+            *("id", "task_id", "user_id", "state", "lease_ms", "seq"),
+            *("reason", "active_ms", "submitted_ms"),
         ),
         "finished": row.state in FINISHED,
     }

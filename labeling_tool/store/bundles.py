@@ -36,6 +36,7 @@ LARGEST = 128 << 20  # bytes that a bundle may take: 128 frames of full HD, with
 FORGET_FULL_AFTER_S = 2 * 24 * 3600.0
 
 HALF_MADE_S = 3600.0  # no bundle takes that long
+IN_USE_S = 60.0  # what was asked for since then may be on its way: no quota deletes it
 
 # Over its quota, the store forgets a little more than it must: not at each bundle anew.
 TRIMMED = 0.9
@@ -115,7 +116,8 @@ class BundleStore:
         key = self.key(recipe)
         path = self.path(key)
         with self._lock:
-            if path.exists():
+            with suppress(FileNotFoundError):
+                os.utime(path)  # so that nobody deletes it from now on
                 done: Future[Path] = Future()
                 done.set_result(path)
                 return done
@@ -132,9 +134,7 @@ class BundleStore:
 
     def get(self, recipe: dict[str, Any], render: Render) -> Path:
         """The bundle's file. Raises what `render` raises."""
-        path = self.prepare(recipe, render).result()
-        os.utime(path)  # so that `forget` knows what is in use
-        return path
+        return self.prepare(recipe, render).result()
 
     def make_ahead(self, recipe: dict[str, Any], render: Render) -> bool:
         """Make a bundle in the caller's own thread, unless it is there or under way.
@@ -216,7 +216,8 @@ class BundleStore:
                 self._size += path.stat().st_size
             is_over = self._counted() > self.quota
         if is_over:
-            self._delete(lambda size, _: size > TRIMMED * self.quota)
+            in_use = time.time() - IN_USE_S
+            self._delete(lambda size, used: size > TRIMMED * self.quota and used < in_use)
 
     def _delete(self, is_too_much: Callable[[int, float], bool]) -> int:
         """Delete bundles as long as it is said of all bytes, and the next one's time of use."""
@@ -225,8 +226,12 @@ class BundleStore:
         for stat, path in files:
             if not is_too_much(size, stat.st_mtime):
                 break
-            path.unlink(missing_ok=True)
-            size, count = size - stat.st_size, count + 1
+            with self._lock, suppress(FileNotFoundError):
+                if path.stat().st_mtime != stat.st_mtime:
+                    continue  # somebody has just asked for it
+                path.unlink()
+                count += 1
+            size -= stat.st_size
         with self._lock:
             self._size = size
         return count
@@ -241,12 +246,15 @@ class BundleStore:
 
         What a server that was killed left half-made goes too.
         """
-        limit = time.time() - older_than_s
+        now = time.time()
+        limit, in_use = now - older_than_s, now - IN_USE_S
         for path in self.folder.glob("*/.*.tmp"):
             with suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - HALF_MADE_S:
+                if path.stat().st_mtime < now - HALF_MADE_S:
                     path.unlink()
-        return self._delete(lambda size, used: used < limit or size > self.quota)
+        return self._delete(
+            lambda size, used: used < limit or (size > self.quota and used < in_use)
+        )
 
     def close(self) -> None:
         """Stop rendering what has not begun."""

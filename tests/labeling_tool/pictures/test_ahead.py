@@ -151,5 +151,23 @@ def test_over_its_quota_the_store_forgets_what_was_used_longest_ago(tmp_path: Pa
     store.close()
 
 
+def test_what_was_just_asked_for_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def render(recipe: dict[str, Any], out: Path) -> None:
+        _write(out, 300)
+
+    store = BundleStore(tmp_path, 100)  # less than one takes
+    path = store.get({"a": 0}, render)
+    assert path.exists()
+    os.utime(path, (1, 1))
+    listed = store._files()
+    monkeypatch.setattr(store, "_files", lambda: listed)
+    assert store.get({"a": 0}, render) == path  # after they were listed
+    assert store.forget() == 0
+    assert path.exists()
+    store.close()
+
+
 def _write(out: Path, size: int) -> None:
     out.write_bytes(b"x" * size)
