@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from threading import Event
+from typing import Any
 
 import numpy as np
 
@@ -246,6 +247,7 @@ def true_clip(
     bins = spec.quantise(camera)  # (T, A)
     camera_prob = np.arange(max(spec.num_bins, default=0)) == bins[..., None]  # (T, A, Q)
     source = recording.sha256
+    more: dict[str, Any] = {VARIED: recording.varied} if recording.varied else {}
     return Clip(
         key=clip_key(source, start, planned.phase),
         frames=frames,
@@ -267,7 +269,7 @@ def true_clip(
             label_source=recording.states[0].label_source,
             phase=planned.phase,
             begins_scene=start == planned.episode_tick,
-            **({VARIED: recording.varied} if recording.varied else {}),
+            **more,
         ),
     )
 

@@ -74,7 +74,7 @@ def _is_decision(row: Any, ranges: Ranges) -> bool:
         isinstance(row, dict)
         and all(isinstance(row.get(name), (int, float)) for name in numbers)
         and isinstance(row.get("outcome"), str)
-        and Boundary(row.get("parameter"), row.get("side")) in ranges.boundaries()
+        and Boundary(row["parameter"], row["side"]) in ranges.boundaries()
     )
 
 

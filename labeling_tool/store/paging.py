@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from ..problems import not_found
 
 Key = ColumnElement[Any] | InstrumentedAttribute[Any]
+Rows = Select[*tuple[Any, ...]]
 
 
 def by_letters(column: Key) -> ColumnElement[Any]:
@@ -19,15 +20,15 @@ def by_letters(column: Key) -> ColumnElement[Any]:
 
 def page_of(
     session: Session,
-    rows: Select[Any],
-    wanted: Select[Any],
+    rows: Rows,
+    wanted: Rows,
     *,
     key: Key,
     row_id: InstrumentedAttribute[int],
     falling: bool,
     after: int | None,
     size: int,
-) -> Select[Any]:
+) -> Rows:
     """Return a page of a table: rows of one key follow each other by their ids.
 
     Pages neither repeat nor skip a row that stays as it is, whatever is added meanwhile, unless the
