@@ -7,6 +7,7 @@ folder: `model.safetensors`, `config.json`, `report.html`, `next_frames.parquet`
 from __future__ import annotations
 
 import json
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,10 +32,13 @@ from .filtering.clean_model import CleanModel
 from .filtering.config import TrainFilterConfig
 from .filtering.embeddings import PictureEmbedding, StillTrunk, embedding_of_weights
 from .filtering.fitting import (
+    LEAST_RECALL,
     SHARES,
     Judgments,
+    Painted,
     calibration,
     figures_of,
+    fit_cells,
     fit_model,
     folds_of,
     held_out_log_odds,
@@ -45,10 +49,13 @@ from .filtering.fitting import (
     with_reasons,
 )
 from .filtering.labeled_frames import LabeledFrame, decode_picture, pictures, read_labels
+from .filtering.made_up_dirt import painted_over
 from .filtering.next_frames import QUEUE_FILE, choose, find_videos, look_at, write_queue
 from .filtering.report import HardFrame, data_uri, render
 
 AT_ONCE = 64  # pictures held
+PAINTINGS = 3  # of each clean frame, under dirt made up anew
+MOST_PAINTED = 2000  # in all: their vectors are held
 REPORT_FILE = "report.html"
 DRAWS = 500
 # By how much twice the labels must have helped, for as many again to be worth the work.
@@ -64,14 +71,10 @@ def train_filter(config: TrainFilterConfig) -> int:
     frames, left_out = read_labels(config.labels)
     if not frames:
         raise ConfigError("labels: nobody has marked any frame of these exports")
-    frames, vectors = embedded(frames, embedding, frame)
-    judged = Judgments(
-        clean=np.array([one.clean for one in frames]),
-        videos=np.array([one.video for one in frames]),
-        reasons=[one.reason for one in frames],
-    )
-    judged.require_enough()
-    found, metrics, said = measured(vectors, judged, config)
+    judgments_of(frames).require_enough()
+    frames, vectors, painted = embedded(frames, embedding, frame, config.seed)
+    judged = judgments_of(frames)
+    found, metrics, said = measured(vectors, judged, painted, config)
     clean_filter = CleanFilter(
         embedding=embedding,
         model=found,
@@ -106,27 +109,69 @@ def embedding_for(config: TrainFilterConfig) -> tuple[PictureEmbedding, FrameSpe
     return embedding_of_weights(config.architecture, config.weights), spec.frame
 
 
+def judgments_of(frames: Sequence[LabeledFrame]) -> Judgments:
+    """What people say of the frames, in their order."""
+    return Judgments(
+        clean=np.array([one.clean for one in frames]),
+        videos=np.array([one.video for one in frames]),
+        reasons=[one.reason for one in frames],
+    )
+
+
 def embedded(
-    frames: Sequence[LabeledFrame], embedding: PictureEmbedding, frame: FrameSpec
-) -> tuple[list[LabeledFrame], NDArray[np.float32]]:
-    """The frames in the order in which the exports have their pictures, and their vectors."""
+    frames: Sequence[LabeledFrame], embedding: PictureEmbedding, frame: FrameSpec, seed: int
+) -> tuple[list[LabeledFrame], NDArray[np.float32], Painted]:
+    """The frames in the order in which the exports have their pictures, their vectors, and those of
+    clean ones under made-up dirt.
+    """
     resizer = FrameResizer(frame)
     order: list[LabeledFrame] = []
-    held: list[NDArray[np.uint8]] = []
-    vectors: list[NDArray[np.float32]] = []
+    vectors, under = Gathered(embedding), Gathered(embedding)
+    rows: list[int] = []
+    clean = sum(one.clean for one in frames)
     with Progress("Looking at labeled frames", total=len(frames), unit="frames") as progress:
         for one, data in pictures(frames):
+            picture = decode_picture(data, one.key)
+            vectors.add(resizer.from_rgb(picture))
+            # By its name, so that a frame is painted alike whatever is labeled beside it.
+            generator = np.random.default_rng([seed, zlib.crc32(one.key.encode())])
+            times = min(PAINTINGS, MOST_PAINTED / max(clean, 1)) + generator.random()
+            for _ in range(int(times) if one.clean else 0):
+                under.add(resizer.from_rgb(painted_over(picture, generator)))
+                rows.append(len(order))
             order.append(one)
-            held.append(resizer.from_rgb(decode_picture(data, one.key)))
-            if len(held) == AT_ONCE or len(order) == len(frames):
-                vectors.append(embedding(np.stack(held)))
-                progress.advance(len(held))
-                held = []
-    return order, np.concatenate(vectors)
+            progress.advance(1)
+    made_up = Painted(vectors=under.all(), rows=np.array(rows, np.intp))
+    return order, vectors.all(), made_up
+
+
+class Gathered:
+    """Vectors of pictures, of which few are held at a time."""
+
+    def __init__(self, embedding: PictureEmbedding):
+        self._embedding = embedding
+        self._held: list[NDArray[np.uint8]] = []
+        self._vectors: list[NDArray[np.float32]] = []
+
+    def add(self, picture: NDArray[np.uint8]) -> None:
+        """Look at a picture of the spec's size."""
+        self._held.append(picture)
+        if len(self._held) == AT_ONCE:
+            self._look()
+
+    def all(self) -> NDArray[np.float32]:
+        """The vectors of all of them, in their order."""
+        if self._held:
+            self._look()
+        return np.concatenate(self._vectors)
+
+    def _look(self) -> None:
+        self._vectors.append(self._embedding(np.stack(self._held)))
+        self._held = []
 
 
 def measured(
-    vectors: NDArray[np.float32], judged: Judgments, config: TrainFilterConfig
+    vectors: NDArray[np.float32], judged: Judgments, painted: Painted, config: TrainFilterConfig
 ) -> tuple[CleanModel, dict[str, Any], NDArray[np.float64]]:
     """Fit to all labels, and measure on held-out videos.
 
@@ -141,6 +186,7 @@ def measured(
             log_odds = held_out_log_odds(
                 vectors,
                 judged,
+                painted,
                 tests,
                 regularization=config.regularization,
                 share=share,
@@ -156,7 +202,8 @@ def measured(
             "videos"
         )
     threshold = lowest_threshold(said, judged.clean, config.precision)
-    model = fit_model(vectors, judged, regularization=config.regularization)
+    fitted = fit_cells(vectors, judged, painted, seed=config.seed)
+    model = fit_model(fitted, judged, regularization=config.regularization)
     model, reasons = with_reasons(model, vectors, judged, regularization=config.regularization)
     model = replace(model, slope=calibration(log_odds, judged.clean))
     wrongly = [
@@ -228,9 +275,9 @@ def doubt(said: NDArray[np.float64], judged: Judgments, threshold: float, precis
     if reached >= precision:
         return ""
     return (
-        f"No threshold has a precision of {precision:g} and keeps half of the clean frames; from "
-        f"{threshold:g} on it is {reached:.3f}. Some dirt looks like play to this filter: the "
-        "table of reasons says which."
+        f"No threshold has a precision of {precision:g} for kinds of dirt without a label and "
+        f"keeps {LEAST_RECALL:.0%} of the clean frames; from {threshold:.3g} on it is "
+        f"{reached:.3f}. Some dirt looks like play to this filter: the table of reasons says which."
     )
 
 
@@ -262,7 +309,7 @@ def queue_of(
     places: list[tuple[str, str, int]] = []
     said, features = [], []
     for looks in look_at(videos, frame, config.frame_step_s):
-        own = clean_filter.model.space.features(clean_filter.embedding(looks.frames))
+        own = clean_filter.model.features(clean_filter.embedding(looks.frames))
         said.append(sigmoid(clean_filter.model.log_odds(own)))
         features.append(own)
         places += [(looks.uri, looks.sha256, int(pts)) for pts in looks.pts_ns]

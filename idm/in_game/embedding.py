@@ -75,7 +75,10 @@ class TrunkEmbedding:
     def maps(
         self, clips: NDArray[np.uint8], pool: Callable[[Tensor], Tensor]
     ) -> list[NDArray[np.float32]]:
-        """What each layer says of the middle frames, pooled: float32 [N, C, …] each."""
+        """What each layer says of the middle frames, pooled: float32 [N, C, …] each.
+
+        Clips of one frame are pictures that stand still, as if it were repeated.
+        """
         # A fixed number at a time: the same frame gives the same bytes whatever is asked beside it.
         parts = [
             self._maps(clips[i : i + CLIPS_AT_ONCE], pool)
@@ -93,6 +96,8 @@ class TrunkEmbedding:
             torch.from_numpy(padded).flatten(0, 1), self.model.config.picture_pool
         )
         pictures = pictures.unflatten(0, (CLIPS_AT_ONCE, frames)).to(self.device)
+        if frames == 1:
+            pictures = pictures.expand(-1, 2 * self.radius + 1, -1, -1, -1)
         maps = [pool(x.float().contiguous()) for x in self._layers(pictures)]
         return [x[:count].cpu().numpy() for x in maps]
 

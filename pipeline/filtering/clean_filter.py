@@ -17,6 +17,7 @@ from .clean_model import CleanModel
 from .embeddings import PictureEmbedding, embedding_of
 
 LOOK, MODEL = "embedding.", "model."  # prefixes of the tensors
+FORMAT = 2  # of the tensors and of what they mean
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,7 @@ class CleanFilter:
         }
         own = {
             "kind": "filter",
+            "format": FORMAT,
             "embedding": dict(self.embedding.entry),
             "reasons": list(self.reasons),
             "frame": dict(self.frame),
@@ -65,6 +67,11 @@ class CleanFilter:
     def of(cls, checkpoint: Checkpoint) -> CleanFilter:
         """That of a checkpoint of kind `filter`. Raises CheckpointError."""
         checkpoint.require_kind("filter")
+        if (found := checkpoint.config.get("format", 1)) != FORMAT:
+            raise CheckpointError(
+                f"{checkpoint.uri}: the filter has format {found}, this vidact reads {FORMAT}; "
+                "train it again from its labels: vidact train-filter LABELS --out CKPT"
+            )
         parts: dict[str, dict[str, Tensor]] = {
             prefix: {
                 name.removeprefix(prefix): tensor

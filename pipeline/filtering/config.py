@@ -99,9 +99,9 @@ class TrainFilterConfig:
     frame_step_s: Annotated[float, Field(ge=0.1)] = 2.0
     """Seconds between two frames of an `unlabeled` video that are looked at."""
     precision: Share = 0.97
-    """Share of the frames called clean that are clean, by cross-validation: the threshold of the
-    filter is the lowest that reaches it, or 0.5 where that would keep less than half of the clean
-    frames.
+    """Share of the frames called clean that are clean, by cross-validation, of dirt of kinds that
+    no label showed: the threshold of the filter is the lowest that reaches it, or, where that would
+    keep less than 90 % of the clean frames, the highest that keeps so many.
     """
     folds: Annotated[int, Field(ge=2, le=50)] = 5
     """Of cross-validation: no video is in two of them."""

@@ -27,6 +27,7 @@ from ...idm.in_game.embedding import TrunkEmbedding
 from ...idm.network.config import IDMConfig
 from ...idm.network.model import InverseDynamicsModel
 from ...networks.checkpoints import Checkpoint, first_not_finite
+from .cell_pixels import cell_pixels
 from .config import ARCHITECTURES, ONNX_SUFFIX
 from .onnx_embedding import ONNX, OnnxEmbedding
 from .standard_pictures import in_batches
@@ -34,9 +35,7 @@ from .standard_pictures import in_batches
 Frames = NDArray[np.uint8]
 Vectors = NDArray[np.float32]
 TRUNK, BACKBONE = "trunk", "backbone"
-# A side, and of each the strongest answer: letters and edges are lost in a mean. A column of chat
-# that no label showed slipped by in 0.08 of its frames, with means in 0.31 (with 4 a side: 0.33).
-CELLS = 8
+CELL, MOST_CELLS = 8, 16  # pixels of a cell's side, about a small letter's; cells a side
 AT_ONCE = 8  # frames; always as many, so that a frame's vector does not depend on its neighbors
 HEADS = ("fc", "classifier", "head", "heads")
 """The names under which torchvision's architectures keep what follows their features."""
@@ -89,11 +88,12 @@ class StillTrunk:
         return cls(TrunkEmbedding(model.eval()), entry)
 
     def __call__(self, frames: Frames) -> Vectors:
-        ticks = 2 * self._trunk.radius + 1
-        maps = self._trunk.maps(  # (N, D', 8, 8) each
-            np.repeat(frames[:, None], ticks, axis=1), lambda x: F.adaptive_max_pool2d(x, CELLS)
+        side = min(MOST_CELLS, max(1, min(frames.shape[1:3]) // CELL))
+        maps = self._trunk.maps(  # (N, D', G, G) each
+            frames[:, None], lambda x: F.adaptive_max_pool2d(x, side)
         )
-        cells = np.concatenate([x.reshape(*x.shape[:2], CELLS**2) for x in maps], axis=1)
+        parts = [x.reshape(*x.shape[:2], -1) for x in (*maps, cell_pixels(frames, side))]
+        cells = np.concatenate(parts, axis=1)
         return np.ascontiguousarray(cells.swapaxes(1, 2))  # (N, C, D)
 
     def state(self) -> dict[str, Tensor]:

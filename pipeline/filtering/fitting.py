@@ -1,6 +1,8 @@
-"""Fit a filter to labeled vectors, and measure it on videos that it was not fitted on.
+"""Fit a filter to labeled vectors, and measure it on videos, and kinds of dirt, that it was not
+fitted on.
 
-N frames, C cells of a picture, D size of a cell's vector, F features
+N frames, M of them under made-up dirt, C cells of a picture, D size of a cell's vector, F features,
+S order statistics
 """
 
 from __future__ import annotations
@@ -15,7 +17,8 @@ from numpy.typing import NDArray
 
 from ...errors import ConfigError, MissingDependencyError
 from ...idm.labels.calibration import sigmoid
-from .clean_model import LEAST, CleanModel, CleanSpace
+from .clean_model import ORDERED, CleanModel, ordered
+from .fit_cells import covered, fit_cell_score, fit_space
 
 if TYPE_CHECKING:
     from ...progress import Progress
@@ -23,13 +26,13 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Vectors = NDArray[np.float32]
 Bools = NDArray[np.bool_]
-SHRINK = 0.05  # of a covariance, towards a multiple of the identity: labels are few
 INNER_FOLDS = 4  # of videos, by whose clean frames the others are judged while fitting
 FEWEST = 10  # frames of each kind
 FEWEST_OF_A_REASON = 5
-LEAST_RECALL = 0.5
+LEAST_RECALL = 0.9  # of a filter that is as strict as it may be: play is what is looked for
 SHARES = (0.125, 0.25, 0.5, 1.0)  # of the labels, of the learning curve
 ITERATIONS = 2000
+LEAST = 1e-6  # of a feature's deviation
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +66,22 @@ class Judgments:
                 )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Painted:
+    """Clean frames under made-up dirt (`made_up_dirt.py`)."""
+
+    vectors: Vectors
+    """[M, C, D]."""
+    rows: NDArray[np.intp]
+    """[M]: which labeled frame each is."""
+
+    def take(self, rows: NDArray[np.intp]) -> Painted:
+        """Those of some labeled frames, sorted, by their places among these."""
+        mine = np.isin(self.rows, rows)
+        places = np.searchsorted(rows, self.rows[mine])
+        return Painted(vectors=self.vectors[mine], rows=places)
+
+
 def require_sklearn() -> None:
     """Raise MissingDependencyError where scikit-learn is not installed."""
     try:
@@ -73,58 +92,109 @@ def require_sklearn() -> None:
         ) from error
 
 
-def fit_space(vectors: Vectors) -> CleanSpace:
-    """What the clean frames [N, C, D] show in each cell."""
-    x = vectors.astype(np.float64)
-    size = x.shape[2]
-    factors = np.empty((x.shape[1], size, size))
-    for cell in range(x.shape[1]):
-        covariance = np.atleast_2d(np.cov(x[:, cell], rowvar=False))
-        level = max(float(np.trace(covariance)) / size, LEAST)
-        covariance = (1 - SHRINK) * covariance + SHRINK * level * np.eye(size)
-        factors[cell] = np.linalg.inv(np.linalg.cholesky(covariance))
-    return CleanSpace(means=x.mean(0), factors=factors)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """What filters of these frames have in common, whatever dirt is among the labels."""
+
+    model: CleanModel
+    """Without coefficients and reasons."""
+    labeled: Array
+    """Order statistics of the labeled frames, each by clean frames of other videos, [N, S]."""
+    painted: Array
+    """Of those under made-up dirt, likewise, [M, S]."""
 
 
-def honest_features(vectors: Vectors, judged: Judgments) -> Array:
-    """Features of frames [N, C, D], each by clean frames of other videos, [N, F].
+def fit_cells(vectors: Vectors, judged: Judgments, painted: Painted, *, seed: int) -> Fitted:
+    """Fit what is said of cells to vectors [N, C, D].
 
-    By the clean frames themselves they would lie nearer than any that are new, and a filter that
-    learned this would call new play unclean.
+    Frames are judged by clean frames of other videos: by themselves they would lie nearer than any
+    that are new, and a filter that learned this would call new play unclean.
     """
     from sklearn.model_selection import GroupKFold
 
-    found: Array | None = None
-    groups = min(INNER_FOLDS, len(set(judged.videos.tolist())))
-    if groups < 2:
-        return fit_space(vectors[judged.clean]).features(vectors)
-    for _, test in GroupKFold(groups).split(vectors, groups=judged.videos):
-        rest = np.setdiff1d(np.arange(len(vectors)), test)
-        clean = rest[judged.clean[rest]]
-        if len(clean) < 2:  # of two videos with clean frames: better these than none
-            clean = np.flatnonzero(judged.clean)
-        features = fit_space(vectors[clean]).features(vectors[test])
-        found = np.empty((len(vectors), features.shape[1])) if found is None else found
-        found[test] = features
-    if found is None:
-        raise ValueError("there are no frames")
-    return found
-
-
-def fit_model(vectors: Vectors, judged: Judgments, *, regularization: float) -> CleanModel:
-    """Fit to vectors [N, C, D]; not calibrated yet, and without reasons."""
-    coefficients, intercepts = _regression(
-        honest_features(vectors, judged), judged.clean, regularization
-    )
+    cells, size = vectors.shape[1], vectors.shape[2] + 1
+    own = np.empty((len(vectors), cells, size), np.float32)
+    under = np.empty((len(painted.rows), cells, size), np.float32)
     space = fit_space(vectors[judged.clean])
-    return CleanModel(
+    groups = min(INNER_FOLDS, len(set(judged.videos.tolist())))
+    tests = [np.arange(len(vectors))]
+    if groups >= 2:
+        tests = [test for _, test in GroupKFold(groups).split(vectors, groups=judged.videos)]
+    for test in tests:
+        clean = judged.clean.copy()
+        clean[test] = False
+        # Of two videos with clean frames: better these than none.
+        near = fit_space(vectors[clean]) if clean.sum() >= 2 else space
+        own[test] = near.deviations(vectors[test])
+        rows = np.flatnonzero(np.isin(painted.rows, test))
+        under[rows] = near.deviations(painted.vectors[rows])
+    dirty = under[covered(under, own[painted.rows])]
+    score = fit_cell_score(dirty, own[judged.clean].reshape(-1, size), seed=seed)
+    model = CleanModel(
         space=space,
-        coefficients=coefficients[0],
-        intercept=intercepts,
+        cell_score=score,
+        coefficients=np.zeros(ORDERED),
+        intercept=np.zeros(1),
         slope=np.array([1.0, 0.0]),
-        reason_coefficients=np.zeros((0, space.num_features)),
+        reason_coefficients=np.zeros((0, ORDERED + cells)),
         reason_intercepts=np.zeros(0),
     )
+    return Fitted(model=model, labeled=ordered(score(own)), painted=ordered(score(under)))
+
+
+def fit_model(
+    fitted: Fitted, judged: Judgments, *, regularization: float, without: str = ""
+) -> CleanModel:
+    """Weigh the cells' scores by labels; not calibrated yet, and without reasons.
+
+    Made-up dirt counts as much as labeled dirt.
+
+    Args:
+        without: a reason whose frames are left out.
+    """
+    kept = np.array([not without or reason != without for reason in judged.reasons])
+    features = np.concatenate([fitted.labeled[kept], fitted.painted])
+    made_up = np.zeros(len(fitted.painted), bool)
+    clean = np.concatenate([judged.clean[kept], made_up])
+    weights = np.ones(len(features))
+    dirty = int((~judged.clean[kept]).sum())
+    weights[len(features) - len(made_up) :] = max(dirty, 1) / max(len(made_up), 1)
+    coefficients, intercept = _falling_regression(features, clean, weights, regularization)
+    return replace(fitted.model, coefficients=coefficients, intercept=np.array([intercept]))
+
+
+def _falling_regression(
+    features: Array, clean: Bools, weights: Array, regularization: float
+) -> tuple[Array, float]:
+    """Coefficients [F], none of them above 0, and intercept of a logistic regression on features
+    [N, F]: what is stranger is never cleaner. Both kinds weigh the same.
+    """
+    from scipy.optimize import minimize
+
+    mean, deviation = features.mean(0), features.std(0) + LEAST
+    scaled = (features - mean) / deviation
+    sign = np.where(clean, 1.0, -1.0)
+    balanced = np.empty(len(features))
+    for kind in (clean, ~clean):
+        balanced[kind] = weights[kind] * len(features) / 2 / max(weights[kind].sum(), LEAST)
+
+    def loss(values: Array) -> tuple[float, Array]:
+        margin = sign * (scaled @ values[:-1] + values[-1])
+        slope = -sign * balanced * sigmoid(-margin)
+        penalty = 0.5 * regularization * float(np.square(values[:-1]).sum())
+        gradient = np.append(scaled.T @ slope + regularization * values[:-1], slope.sum())
+        return float((balanced * np.logaddexp(0, -margin)).sum()) + penalty, gradient
+
+    most: list[float | None] = [*([0.0] * features.shape[1]), None]
+    found = minimize(
+        loss,
+        np.zeros(len(most)),
+        jac=True,
+        bounds=[(None, highest) for highest in most],
+        options={"maxiter": ITERATIONS},
+    ).x
+    coefficients = found[:-1] / deviation
+    return coefficients, float(found[-1] - coefficients @ mean)
 
 
 def _regression(
@@ -149,12 +219,12 @@ def with_reasons(
     """The model, which tells reasons apart that were given often enough, and their names."""
     counts = Counter(reason for reason in judged.reasons if reason)
     names = sorted(reason for reason, count in counts.items() if count >= FEWEST_OF_A_REASON)
-    coefficients = np.zeros((len(names), model.space.num_features))
+    coefficients = np.zeros((len(names), model.num_features))
     intercepts = np.zeros(len(names))
     if len(names) >= 2:
         rows = np.flatnonzero([reason in names for reason in judged.reasons])
         wanted = np.array([names.index(judged.reasons[row]) for row in rows.tolist()])
-        features = model.space.features(vectors[rows])
+        features = model.features(vectors[rows])
         own, summands = _regression(features, wanted, regularization)
         # Of two kinds the second's log-odds are all there is.
         coefficients[-len(own) :], intercepts[-len(own) :] = own, summands
@@ -183,6 +253,7 @@ def folds_of(judged: Judgments, folds: int, seed: int) -> list[NDArray[np.intp]]
 def held_out_log_odds(
     vectors: Vectors,
     judged: Judgments,
+    painted: Painted,
     tests: Sequence[NDArray[np.intp]],
     *,
     regularization: float,
@@ -190,7 +261,8 @@ def held_out_log_odds(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Array:
-    """What a filter says of each frame that was fitted without its video, [N], not calibrated.
+    """What a filter says of each frame that was fitted without its video, and without labels of the
+    kind of dirt that is on it, [N], not calibrated.
 
     NaN where the rest has frames of one kind only.
 
@@ -200,14 +272,19 @@ def held_out_log_odds(
     """
     said = np.full(len(vectors), np.nan)
     generator = np.random.default_rng([seed, round(1000 * share)])
+    reasons = np.array(judged.reasons)
     for test in tests:
         rest = np.setdiff1d(np.arange(len(vectors)), test)
         if share < 1:
             rest = np.sort(generator.permutation(rest)[: max(2, round(share * len(rest)))])
         own = judged.take(rest)
         if min(own.clean.sum(), (~own.clean).sum()) >= 2:
-            model = fit_model(vectors[rest], own, regularization=regularization)
-            said[test] = model.log_odds(model.space.features(vectors[test]))
+            fitted = fit_cells(vectors[rest], own, painted.take(rest), seed=seed)
+            features = fitted.model.features(vectors[test])
+            for reason in sorted(set(reasons[test].tolist())):
+                model = fit_model(fitted, own, regularization=regularization, without=reason)
+                here = reasons[test] == reason
+                said[test[here]] = model.log_odds(features[here])
         if progress is not None:
             progress.advance(1)
     return said
@@ -229,17 +306,17 @@ def held_out_probability(
 def lowest_threshold(p: Array, clean: Bools, precision: float) -> float:
     """The lowest probability from which on frames called clean are so often clean.
 
-    0.5 where no probability has that precision and keeps half of the clean frames: a filter that
-    keeps next to nothing is of no use. Never below 0.5: a frame that is more likely unclean is not
-    clean.
+    Where none has that precision and keeps `LEAST_RECALL` of the clean frames: the highest that
+    keeps so many. Never below 0.5: a frame that is more likely unclean is not clean.
     """
     order = np.argsort(-p, kind="stable")
     right = np.cumsum(clean[order])
     # Frames of one score are called alike.
     last = np.append(np.diff(p[order]) != 0, True)
-    enough = (right / np.arange(1, len(p) + 1) >= precision) & (right >= LEAST_RECALL * right[-1])
-    places = np.flatnonzero(last & enough)
-    return float(np.clip(p[order][places[-1]], 0.5, 0.999)) if len(places) else 0.5
+    kept = last & (right >= LEAST_RECALL * right[-1])
+    precise = np.flatnonzero(kept & (right / np.arange(1, len(p) + 1) >= precision))
+    place = precise[-1] if len(precise) else np.flatnonzero(kept)[0]
+    return float(np.clip(p[order][place], 0.5, 0.999))
 
 
 def figures_of(p: Array, clean: Bools, threshold: float) -> dict[str, Any]:

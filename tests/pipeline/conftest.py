@@ -142,7 +142,7 @@ def clean_filter(idm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     from .toy_clean_labels import write_labels
 
     def make(folder: Path) -> None:
-        labels = str(write_labels(folder / "labels", each=8))
+        labels = str(write_labels(folder / "labels", each=20))
         out = str(folder / "filter")
         assert train_filter(TrainFilterConfig(labels=(labels,), out=out, idm=idm, folds=2)) == 0
 

@@ -13,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 from vidact.errors import CheckpointError, ConfigError
+from vidact.idm.in_game.embedding import TrunkEmbedding
+from vidact.idm.labels.checkpoint import load_idm, load_network
 from vidact.networks.checkpoints import load_checkpoint, save_checkpoint
 from vidact.pipeline.filtering.clean_filter import CleanFilter
 from vidact.pipeline.filtering.config import TrainFilterConfig
@@ -98,9 +100,9 @@ def test_what_is_chosen_is_unsure_and_diverse() -> None:
 def test_the_threshold_is_the_lowest_that_is_precise_enough() -> None:
     p = np.array([0.9, 0.8, 0.7, 0.6, 0.6])
     clean = np.array([True, True, False, True, True])
-    assert lowest_threshold(p, clean, 1.0) == 0.8
     assert lowest_threshold(p, clean, 0.8) == 0.6
-    assert lowest_threshold(p, ~clean, 0.97) == 0.5  # never reached
+    assert lowest_threshold(p, ~clean, 0.97) == 0.7  # never reached: as strict as may be
+    assert lowest_threshold(p, clean, 0.97) == 0.6  # from 0.8 on it would keep two of four
     found = figures_of(p, clean, 0.8)
     assert found["confusion"] == {
         "clean_called_clean": 2,
@@ -194,6 +196,26 @@ def test_weights_of_ones_own_look_at_pictures(tmp_path: Path) -> None:
     assert np.array_equal(again[0], vectors[1])  # whatever is looked at beside it
     with pytest.raises(CheckpointError, match="not the weights of torchvision's resnet18"):
         Backbone.of({**entry, "architecture": "resnet18"}, found.state())
+
+
+def test_a_picture_that_stands_still_is_a_clip_of_it(idm: str) -> None:
+    checkpoint = load_idm(idm)
+    trunk = TrunkEmbedding(load_network(checkpoint, checkpoint.spec()).eval())
+    frames = small(moving_picture(3, seed=4))[:, None]
+    repeated = np.repeat(frames, 2 * trunk.radius + 1, axis=1)
+    for still, clip in zip(
+        trunk.maps(frames, lambda x: x), trunk.maps(repeated, lambda x: x), strict=True
+    ):
+        assert np.array_equal(still, clip)
+
+
+def test_a_filter_of_before_is_refused(trained: Path, tmp_path: Path) -> None:
+    whole = load_checkpoint(trained)
+    config = {k: v for k, v in whole.config.items() if k not in ("model_sha256", "version")}
+    del config["format"]
+    save_checkpoint(tmp_path / "before", whole.state, config)
+    with pytest.raises(CheckpointError, match="has format 1, this vidact reads 2; train it again"):
+        CleanFilter.load(str(tmp_path / "before"))
 
 
 def test_a_filter_that_was_changed_is_refused(trained: Path, tmp_path: Path) -> None:
