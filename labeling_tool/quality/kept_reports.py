@@ -22,7 +22,7 @@ class Reports:
     def __init__(self) -> None:
         self._kept: dict[int, tuple[Any, dict[str, Any]]] = {}
         self._parts: dict[int, Parts] = {}
-        self._under_way: dict[int, Future[None]] = {}
+        self._under_way: dict[int, tuple[object, Future[None]]] = {}
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="report")
 
@@ -46,18 +46,23 @@ class Reports:
             kept = self._kept.get(project_id)
             if kept is not None and kept[0] == key:
                 return kept[1], True
-            made = self._under_way.get(project_id)
-            if made is None:
-                made = self._pool.submit(self._make, project_id, key, make)
-                self._under_way[project_id] = made
+            if project_id not in self._under_way:
+                mark = object()
+                new = self._pool.submit(self._make, mark, project_id, key, make)
+                self._under_way[project_id] = (mark, new)
+            _, made = self._under_way[project_id]
         with suppress(TimeoutError):
             made.result(wait_s)
         last_key, report = self._kept.get(project_id, (None, None))
         return report, report is not None and last_key == key
 
     def forget(self, project_id: int) -> None:
-        """Let all of a project's next report be made anew: a known answer is another one."""
+        """Let the next report be made anew: an answer that is known, or a name, has changed.
+
+        One that is under way is not kept: it may have looked at that of before.
+        """
         with self._lock:
+            self._under_way.pop(project_id, None)
             self._kept.pop(project_id, None)
             self._parts.pop(project_id, None)
 
@@ -65,16 +70,22 @@ class Reports:
         """Begin no other report."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _make(self, project_id: int, key: Any, make: Make) -> None:
+    def _make(self, mark: object, project_id: int, key: Any, make: Make) -> None:
         try:
             with self._lock:
                 parts = self._parts.pop(project_id, {})
             report = make(parts)
             with self._lock:
+                if not self._is_wanted(mark, project_id):
+                    return
                 self._kept[project_id] = (key, report)
                 self._parts[project_id] = parts
                 while len(self._parts) > MOST_PROJECTS:
                     del self._parts[next(iter(self._parts))]
         finally:
             with self._lock:
-                self._under_way.pop(project_id, None)
+                if self._is_wanted(mark, project_id):
+                    del self._under_way[project_id]
+
+    def _is_wanted(self, mark: object, project_id: int) -> bool:
+        return project_id in self._under_way and self._under_way[project_id][0] is mark

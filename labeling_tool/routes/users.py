@@ -23,7 +23,7 @@ from ..people.scopes import Scope, join
 from ..people.sessions import DAY_MS, end_all_sessions, last_seen
 from ..problems import Problem, not_found
 from ..schema import PathId, RowId, Strict
-from ..store.models import ApiToken, AuditEntry, User, now_ms
+from ..store.models import ApiToken, Assignment, AuditEntry, Task, User, now_ms
 from ..store.paging import Key, by_letters, page_of
 from ..store.rows import get_row
 from ..work.verdicts import free_places
@@ -169,7 +169,12 @@ def erase_user(user_id: PathId, person: AdminMyself, context: ContextOf) -> dict
         free_places(session, user.id)
         erase(session, user)
         person.note(session, "user erased", user.name)
-        return _user(user)
+        worked_on = select(Task.project_id).join(Assignment, Assignment.task_id == Task.id)
+        projects = session.scalars(worked_on.where(Assignment.user_id == user.id).distinct()).all()
+        erased = _user(user)
+    for project_id in projects:  # their reports name people
+        context.reports.forget(project_id)
+    return erased
 
 
 def _require_another_admin(session: Session, user: User) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from vidact.labeling_tool.context import Context
 from vidact.labeling_tool.quality import report
+from vidact.labeling_tool.quality.kept_reports import Reports
 from vidact.labeling_tool.quality.report import quality_of
 from vidact.labeling_tool.routes import quality as routes
 from vidact.labeling_tool.store.models import Assignment, Operation, Project, Task
@@ -241,3 +242,42 @@ def test_of_a_hundred_answers_some_are_compared(context: Context) -> None:
     assert found[0] == found[1]
     assert len(found[0]["pairs"]) == report.MOST_COMPARED * (report.MOST_COMPARED - 1) // 2
     assert len(found[0]["people"]) == 30
+
+
+def test_a_report_that_is_forgotten_while_it_is_made_is_not_kept() -> None:
+    """It may have looked at the known answer of before."""
+    reports = Reports()
+    begun, go_on = threading.Event(), threading.Event()
+
+    def old(parts: dict[int, Any]) -> dict[str, Any]:
+        begun.set()
+        assert go_on.wait(30)
+        parts[1] = "of before"
+        return {"of": "before"}
+
+    def new(parts: dict[int, Any]) -> dict[str, Any]:
+        assert not parts
+        return {"of": "now"}
+
+    assert reports.get(1, "state", old, wait_s=0) == (None, False)
+    assert begun.wait(30)
+    reports.forget(1)
+    go_on.set()
+    assert reports.get(1, "state", new, wait_s=30) == ({"of": "now"}, True)
+    reports.close()
+
+
+def test_an_erased_persons_name_leaves_the_report(client: Any, context: Context) -> None:
+    project = add_tasks(context, 1)
+    (ann,) = add_people(context, 1)
+    with context.database.read() as session:
+        task = session.query(Task).filter_by(project_id=project).one().id
+    submit(context, task, ann, np.zeros((FRAMES, LANES), bool), submitted_ms=1)
+
+    def names() -> list[str]:
+        rows = client.get(f"/api/projects/{project}/quality").json().get("people", [])
+        return [row["name"] for row in rows]
+
+    until(lambda: names() == ["annotator0"])
+    assert client.post(f"/api/users/{ann}/erase").status_code == 200
+    until(lambda: names() == [f"person {ann}"])
