@@ -60,6 +60,8 @@ class Context:
     """Exports run one after the other: each may take the disk and a core for minutes."""
     ahead: ThreadPoolExecutor
     """Pictures that nobody has asked for yet are made one at a time."""
+    ahead_waiting: set[int]
+    """Projects whose turn among these has yet to come."""
     closing: threading.Event
     """Set when the server ends."""
     server: str
@@ -100,6 +102,7 @@ class Context:
             imports=ThreadPoolExecutor(1, thread_name_prefix="import"),
             exports=ThreadPoolExecutor(1, thread_name_prefix="export"),
             ahead=ThreadPoolExecutor(1, thread_name_prefix="ahead"),
+            ahead_waiting=set(),
             closing=threading.Event(),
             server=this_server(),
             setup_code=""

@@ -34,7 +34,6 @@ from .videos import add_video
 DAY_MS = 24 * 3600_000
 UNFINISHED = ("queued", "running")
 MOST_WAITING = 5  # imports of one person
-SUFFIXES = (".upload", ".mp4", ".jsonl")
 
 
 def begin_upload(context: Context, project_id: int, user_id: int, size: int | None) -> Upload:

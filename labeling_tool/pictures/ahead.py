@@ -30,6 +30,9 @@ MOST_FAILURES = 10
 
 def begin_ahead(context: Context, project_id: int) -> None:
     """Let the pictures of a project's open tasks be made, behind what is being made already."""
+    if project_id in context.ahead_waiting:
+        return  # its tasks are listed when its turn comes: these will be among them
+    context.ahead_waiting.add(project_id)
     with suppress(RuntimeError):  # the server ends
         context.ahead.submit(_make_all, context, project_id)
 
@@ -62,6 +65,7 @@ def make_ahead(context: Context, project_id: int) -> int:
 
 
 def _make_all(context: Context, project_id: int) -> None:
+    context.ahead_waiting.discard(project_id)
     try:
         make_ahead(context, project_id)
     # Whatever it is: nobody waits for it, and the next import may find the database back.

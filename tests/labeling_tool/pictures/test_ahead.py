@@ -99,9 +99,11 @@ def test_a_server_that_ends_waits_for_no_more_than_the_one_that_is_made(
         out.write_bytes(b"x")
 
     monkeypatch.setattr(ahead, "render", slow)
-    for _ in range(3):
-        begin_ahead(context, project)
+    begin_ahead(context, project)
     assert begun.wait(30)
+    for _ in range(3):  # imports of more of it, whose tasks one further look will find
+        begin_ahead(context, project)
+    assert context.ahead._work_queue.qsize() == 1
     context.close()
     begin_ahead(context, project)  # of an import that ends just then: no error
     assert made == [1]
