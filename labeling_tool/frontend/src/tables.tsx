@@ -1,7 +1,7 @@
 // Tables: the names of their columns, and rows in the order of the column that was clicked.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 
 /** Which column a table is sorted by, and whether the largest comes first. */
 export interface Order {
@@ -79,6 +79,23 @@ export function useSorted<Row>(
   return {
     sorted: order && value ? inOrder(rows, value, order.falling) : rows,
     head: <Head columns={named} order={order} onOrder={setOrder} />,
+  };
+}
+
+/** Lets through the answer to what was asked last: one to an older question may come after it. */
+export function useLatest(): <Answer>(answer: Promise<Answer>) => Promise<Answer> {
+  const asked = useRef(0);
+  return (answer) => {
+    asked.current += 1;
+    const mine = asked.current;
+    return new Promise((resolve, reject) => {
+      const ifLast =
+        <Value,>(settle: (value: Value) => void) =>
+        (value: Value): void => {
+          if (mine === asked.current) settle(value);
+        };
+      answer.then(ifLast(resolve), ifLast(reject));
+    });
   };
 }
 

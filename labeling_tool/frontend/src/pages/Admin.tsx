@@ -16,7 +16,7 @@ import {
   when,
 } from "../parts";
 import { person, say, sayError } from "../session";
-import { Head, type Order, orderQuery, useSorted } from "../tables";
+import { Head, type Order, orderQuery, useLatest, useSorted } from "../tables";
 import type { Role } from "../types";
 
 interface User {
@@ -262,10 +262,11 @@ export function Audit() {
   const [next, setNext] = useState<number | null>(null);
   const [text, setText] = useState("");
   const [order, setOrder] = useState<Order | null>(null);
+  const latest = useLatest();
   const load = (before?: number): void => {
     const query = new URLSearchParams({ ...(text.trim() ? { text } : {}), ...orderQuery(order) });
     if (before) query.set("before", String(before));
-    void get<{ entries: Entry[]; next: number | null }>(`/api/audit?${query}`)
+    void latest(get<{ entries: Entry[]; next: number | null }>(`/api/audit?${query}`))
       .then((page) => {
         setEntries((old) => (before ? [...old, ...page.entries] : page.entries));
         setNext(page.next);

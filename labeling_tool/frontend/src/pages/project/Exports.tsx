@@ -88,7 +88,10 @@ export function Exports({ project }: { project: ProjectDetails }) {
           <select
             class="input"
             value={format}
-            onChange={(e) => setFormat(e.currentTarget.value)}
+            onChange={(e) => {
+              isChosen.current = true;
+              setFormat(e.currentTarget.value);
+            }}
             id="export-format"
           >
             {formats.map(([id, entry]) => (
@@ -102,7 +105,10 @@ export function Exports({ project }: { project: ProjectDetails }) {
           <input
             type="checkbox"
             checked={approved}
-            onChange={(e) => setApproved(e.currentTarget.checked)}
+            onChange={(e) => {
+              isChosen.current = true;
+              setApproved(e.currentTarget.checked);
+            }}
           />{" "}
           only what is approved
         </label>

@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../../api";
 import { Button, duration, Link, ScrollBox, Search, TYPING_MS, when } from "../../parts";
 import { sayError } from "../../session";
-import { Head, type Order, orderQuery } from "../../tables";
+import { Head, type Order, orderQuery, useLatest } from "../../tables";
 import { startReview } from "../Home";
 
 interface Submission {
@@ -38,11 +38,14 @@ export function Submissions({ id }: { id: number }) {
   const [next, setNext] = useState<number | null>(null);
   const [text, setText] = useState("");
   const [order, setOrder] = useState<Order | null>(null);
+  const latest = useLatest();
   const load = (before?: number): void => {
     const query = new URLSearchParams({ state, text, ...orderQuery(order) });
     if (before) query.set("before", String(before));
-    void get<{ submissions: Submission[]; next: number | null }>(
-      `/api/projects/${id}/submissions?${query}`,
+    void latest(
+      get<{ submissions: Submission[]; next: number | null }>(
+        `/api/projects/${id}/submissions?${query}`,
+      ),
     )
       .then((page) => {
         setRows((old) => (before ? [...old, ...page.submissions] : page.submissions));

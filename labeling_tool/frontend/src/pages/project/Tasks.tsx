@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, patch, post } from "../../api";
 import { Button, Link, ScrollBox, Search, TYPING_MS, when } from "../../parts";
 import { errorText, say, sayError } from "../../session";
-import { Head, type Order, orderQuery } from "../../tables";
+import { Head, type Order, orderQuery, useLatest } from "../../tables";
 import { useLoaded } from "../Problems";
 import { Frame } from "./Frame";
 
@@ -55,11 +55,12 @@ function Table({ id }: { id: number }) {
   const [order, setOrder] = useState<Order | null>(null);
   const [page, setPage] = useState<Page | null>(null);
   const [chosen, setChosen] = useState(new Set<number>());
+  const latest = useLatest();
   const load = (after?: number): void => {
     const query = new URLSearchParams({ state, text, ...orderQuery(order) });
     if (user) query.set("user", user);
     if (after) query.set("after", String(after));
-    void get<Page>(`${where}?${query}`)
+    void latest(get<Page>(`${where}?${query}`))
       .then((found) =>
         setPage((old) =>
           after && old ? { ...found, tasks: [...old.tasks, ...found.tasks] } : found,
